@@ -1,0 +1,83 @@
+"""Writing files so that a crash at any moment leaves the old one or the new one.
+
+Written beside, synced, renamed. Not for the content store's policy (``content.store``).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from homeport.errors import HomeportError
+
+
+class CannotWrite(HomeportError):
+    """The operating system refused a write; the path and its reason are named."""
+
+    id = "cannot-write"
+
+
+@contextlib.contextmanager
+def explained(path: Path, doing: str = "write") -> Iterator[None]:
+    """Turn an ``OSError`` inside the block into ``CannotWrite`` that names ``path``."""
+    try:
+        yield
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        hint = {
+            errno.ENOSPC: "free some space there, then run the same command again",
+            errno.EDQUOT: "your disk quota there is used up; free some space and run it again",
+            errno.EROFS: "choose a place that is writable",
+            errno.EACCES: "choose a place that you may write to",
+        }.get(error.errno or 0)
+        raise CannotWrite(
+            f"cannot {doing} {path}: {reason}", where={"file": str(path)}, hint=hint
+        ) from error
+
+
+@contextlib.contextmanager
+def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
+    """A stream whose content becomes ``path`` when the block ends without an error.
+
+    Otherwise the old file, or its absence, stays and nothing is left beside it. The
+    mode is exact, whatever the umask. Raises ``CannotWrite``.
+    """
+    with explained(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as stream:
+                yield cast("BinaryIO", stream)
+                stream.flush()
+                os.fchmod(stream.fileno(), mode)
+                if sync:
+                    os.fsync(stream.fileno())
+            temporary.replace(path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+        if sync:
+            sync_directory(path.parent)
+
+
+def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+    """``atomic_write`` for bytes in memory."""
+    with atomic_write(path, mode=mode) as stream:
+        stream.write(data)
+
+
+def sync_directory(path: Path) -> None:
+    """Make renames inside ``path`` durable; quietly skipped where a filesystem cannot."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

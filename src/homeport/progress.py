@@ -1,0 +1,88 @@
+"""What long work reports while it runs, and how it is told to stop.
+
+Workers call ``Progress``; who shows it (a terminal, plain lines, nobody) is decided
+by ``homeport.cli``. Calls may come from any thread. ``CancelToken`` is checked at
+every read and write of long work.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Literal, Protocol
+
+from homeport.errors import Interrupted
+
+State = Literal["done", "cached", "failed", "cancelled"]
+Unit = Literal["bytes", "items", ""]
+
+
+class Progress(Protocol):
+    """A tree of named pieces of work. ``id`` is the caller's, unique within a run."""
+
+    def begin(
+        self,
+        id: str,
+        *,
+        parent: str | None = None,
+        label: str = "",
+        total: int | None = None,
+        unit: Unit = "",
+    ) -> None:
+        """Start a piece of work; ``total`` in units when it is known."""
+
+    def advance(self, id: str, n: int) -> None:
+        """``n`` more units are done (negative after a restart of the piece)."""
+
+    def note(self, id: str, text: str) -> None:
+        """One line that a person should see: a retry, a fallback, a choice."""
+
+    def end(self, id: str, state: State = "done") -> None:
+        """The piece of work is over."""
+
+
+class Silent:
+    """The default: nobody watches."""
+
+    def begin(
+        self,
+        id: str,
+        *,
+        parent: str | None = None,
+        label: str = "",
+        total: int | None = None,
+        unit: Unit = "",
+    ) -> None:
+        pass
+
+    def advance(self, id: str, n: int) -> None:
+        pass
+
+    def note(self, id: str, text: str) -> None:
+        pass
+
+    def end(self, id: str, state: State = "done") -> None:
+        pass
+
+
+class CancelToken:
+    """Set once, by a signal or a failing sibling; seen by every loop that moves bytes."""
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def cancel(self) -> None:
+        self._event.set()
+
+    @property
+    def cancelled(self) -> bool:
+        return self._event.is_set()
+
+    def check(self) -> None:
+        """Raise ``Interrupted`` if cancelled."""
+        if self._event.is_set():
+            raise Interrupted
+
+    def wait(self, seconds: float) -> None:
+        """Sleep at most ``seconds``; raise ``Interrupted`` at once when cancelled."""
+        if self._event.wait(seconds):
+            raise Interrupted
