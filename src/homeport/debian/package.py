@@ -1,0 +1,215 @@
+"""A binary package as an archive's index describes it, and what resolution asks of an index.
+
+Not for opening packages (``debian.deb``) nor for reading whole indexes
+(``debian.index``, which implements ``PackageIndex``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeport.content.digest import Digest
+from homeport.debian.relations import (
+    BadRelation,
+    Dependencies,
+    Relation,
+    parse_dependencies,
+    parse_relations,
+)
+from homeport.debian.version import Version, parse_version
+from homeport.errors import HomeportError
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*")
+_ARCHITECTURE = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.\-_]*)(?:\s*\(([^()\s]+)\))?")
+
+
+class BadPackage(HomeportError):
+    """A package's description cannot be used; field and package are named."""
+
+    id = "bad-package"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class PackageId:
+    """Which package: two with the same id and different bytes do not exist in one archive."""
+
+    name: str
+    version: str
+    architecture: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version} {self.architecture}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageFile:
+    """A package's file in an archive.
+
+    path:    below the archive's root, for example ``pool/main/z/zlib/zlib1g_1.3_amd64.deb``
+    archive: the archive's name, for example ``debian`` or ``debian-security``
+    """
+
+    id: PackageId
+    path: str
+    size: int
+    sha256: Digest
+    archive: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Package:
+    """One stanza of a Packages index, with the fields that decide something.
+
+    source_name, source_version: what security trackers go by (``Source: NAME (VERSION)``)
+    suite:  where the index came from, for example ``trixie-security``
+    stanza: the bytes as received
+    """
+
+    file: PackageFile
+    source_name: str
+    source_version: str
+    depends: Dependencies
+    pre_depends: Dependencies
+    provides: tuple[Relation, ...]
+    conflicts: tuple[Relation, ...]
+    breaks: tuple[Relation, ...]
+    multi_arch: str
+    essential: bool
+    priority: str
+    suite: str
+    stanza: bytes
+
+    @property
+    def id(self) -> PackageId:
+        return self.file.id
+
+    @property
+    def name(self) -> str:
+        return self.file.id.name
+
+    @property
+    def version(self) -> Version:
+        return parse_version(self.file.id.version)
+
+
+class PackageIndex(Protocol):
+    """All packages of one architecture (and ``all``) in the suites that a recipe names."""
+
+    def named(self, name: str) -> tuple[Package, ...]:
+        """Every package of this name, highest version first."""
+
+    def providers(self, virtual: str) -> tuple[Package, ...]:
+        """Every package whose Provides names ``virtual``, in byte order of their names."""
+
+    def near_names(self, name: str) -> tuple[str, ...]:
+        """Names that a person may have meant, best first; for messages only."""
+
+
+def parse_package(stanza: bytes, archive: str, suite: str) -> Package:
+    """Read one stanza of a Packages index."""
+    fields = _fields(stanza)
+    name = fields.get("package", "?")
+    try:
+        return _package(fields, stanza, archive, suite)
+    except HomeportError as error:
+        error.at(package=name, suite=suite)
+        raise
+
+
+def _package(fields: dict[str, str], stanza: bytes, archive: str, suite: str) -> Package:
+    file = _file(fields, archive)
+    source = _SOURCE.fullmatch(fields.get("source", file.id.name))
+    if source is None:
+        raise BadPackage(f"{fields['source']!r} is no source name", where={"field": "Source"})
+    return Package(
+        file=file,
+        source_name=source[1],
+        source_version=source[2] or file.id.version,
+        depends=_dependencies(fields, "Depends"),
+        pre_depends=_dependencies(fields, "Pre-Depends"),
+        provides=_relations(fields, "Provides"),
+        conflicts=_relations(fields, "Conflicts"),
+        breaks=_relations(fields, "Breaks"),
+        multi_arch=fields.get("multi-arch", "no"),
+        essential=fields.get("essential", "no") == "yes",
+        priority=fields.get("priority", "optional"),
+        suite=suite,
+        stanza=stanza,
+    )
+
+
+def _file(fields: dict[str, str], archive: str) -> PackageFile:
+    name = _matching(fields, "Package", _NAME)
+    version = _required(fields, "Version")
+    parse_version(version)
+    path = _required(fields, "Filename").removeprefix("./")
+    if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path.isprintable():
+        # It is appended to the mirror's address and must stay below it.
+        raise BadPackage(f"{path!r} leaves the archive", where={"field": "Filename"})
+    size = _required(fields, "Size")
+    if not (size.isascii() and size.isdigit() and len(size) < 16):
+        raise BadPackage(f"{size!r} is no size", where={"field": "Size"})
+    try:
+        sha256 = Digest.parse(f"sha256:{_required(fields, 'SHA256').lower()}")
+    except HomeportError as error:
+        raise BadPackage(error.what, where={"field": "SHA256"}) from error
+    return PackageFile(
+        id=PackageId(
+            name=name,
+            version=version,
+            architecture=_matching(fields, "Architecture", _ARCHITECTURE),
+        ),
+        path=path,
+        size=int(size),
+        sha256=sha256,
+        archive=archive,
+    )
+
+
+def _required(fields: dict[str, str], field: str) -> str:
+    value = fields.get(field.lower())
+    if not value:
+        raise BadPackage(f"the package has no {field}", where={"field": field})
+    return value
+
+
+def _matching(fields: dict[str, str], field: str, pattern: re.Pattern[str]) -> str:
+    value = _required(fields, field)
+    if not pattern.fullmatch(value):
+        raise BadPackage(f"{value!r} has odd characters", where={"field": field})
+    return value
+
+
+def _dependencies(fields: dict[str, str], field: str) -> Dependencies:
+    try:
+        return parse_dependencies(fields.get(field.lower(), ""))
+    except BadRelation as error:
+        error.at(field=field)
+        raise
+
+
+def _relations(fields: dict[str, str], field: str) -> tuple[Relation, ...]:
+    try:
+        return parse_relations(fields.get(field.lower(), ""))
+    except BadRelation as error:
+        error.at(field=field)
+        raise
+
+
+def _fields(stanza: bytes) -> dict[str, str]:
+    """Lower-case field name → value, continuation lines joined. The first of two wins."""
+    fields: dict[str, str] = {}
+    name = ""
+    for line in stanza.decode("utf-8", "surrogateescape").split("\n"):
+        if line[:1] in (" ", "\t"):
+            if name:
+                fields[name] += "\n" + line.strip()
+            continue
+        key, colon, value = line.partition(":")
+        name = key.lower() if colon and key.lower() not in fields else ""
+        if name:
+            fields[name] = value.strip()
+    return fields

@@ -1,0 +1,99 @@
+"""Debian version numbers: their syntax and their order (deb-version(7)).
+
+The order is dpkg's, exactly: two versions of different text can be equal (``1.0`` and
+``1.0-0``), so identity of packages goes by text and only choices go by order.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass, field
+
+from homeport.errors import HomeportError
+
+_LONGEST = 1024  # characters; real versions stay under 100, and int() of digits is quadratic
+_EPOCH = re.compile(r"[0-9]{1,9}")
+_UPSTREAM = re.compile(r"[A-Za-z0-9.+~:-]+")
+_REVISION = re.compile(r"[A-Za-z0-9.+~]+")
+_PIECE = re.compile(r"([^0-9]*)([0-9]*)")
+
+_Part = tuple[int, ...]
+_Key = tuple[int, tuple[_Part | int, ...], tuple[_Part | int, ...]]
+
+
+class BadVersion(HomeportError):
+    """Text that is no Debian version."""
+
+    id = "bad-version"
+    exit_code = 2
+
+
+@functools.total_ordering
+@dataclass(frozen=True, slots=True, eq=False)
+class Version:
+    """A version; ``==`` and ``<`` mean what ``dpkg --compare-versions`` says."""
+
+    text: str
+    epoch: int = field(repr=False)
+    upstream: str = field(repr=False)
+    revision: str = field(repr=False)
+    key: _Key = field(repr=False)
+
+    def __eq__(self, other: object) -> bool:
+        return self.key == other.key if isinstance(other, Version) else NotImplemented
+
+    def __lt__(self, other: Version) -> bool:
+        return self.key < other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+@functools.lru_cache(maxsize=65536)
+def parse_version(text: str) -> Version:
+    """Read ``[epoch:]upstream[-revision]``; raise ``BadVersion`` that says what is wrong."""
+    if not text or len(text) > _LONGEST:
+        raise BadVersion(
+            "a version is empty" if not text else f"a version is longer than {_LONGEST} characters"
+        )
+    epoch, colon, rest = text.partition(":")
+    if not colon:
+        epoch, rest = "0", text
+    upstream, dash, revision = rest.rpartition("-")
+    if not dash:
+        upstream, revision = rest, ""
+    if not _EPOCH.fullmatch(epoch):
+        raise BadVersion(f"{text!r} is no version: what stands before the colon is no number")
+    if not _UPSTREAM.fullmatch(upstream):
+        raise BadVersion(
+            f"{text!r} is no version: upstream part {upstream!r} is empty or has odd characters"
+        )
+    if dash and not _REVISION.fullmatch(revision):
+        raise BadVersion(
+            f"{text!r} is no version: revision {revision!r} is empty or has odd characters"
+        )
+    number = int(epoch)
+    key = (number, _sort_key(upstream), _sort_key(revision))
+    return Version(text, number, upstream, revision, key)
+
+
+def _sort_key(part: str) -> tuple[_Part | int, ...]:
+    """Non-digits and numbers in turn, closed by the weight of "end"."""
+    key: list[_Part | int] = []
+    for letters, digits in _PIECE.findall(part):
+        if letters or digits:
+            key.append((*map(_weight, letters), 0))
+            key.append(int(digits or "0"))
+    # "" and "0" are equal, so an empty part has its number too.
+    return (*(key or [(0,), 0]), (0,))
+
+
+def _weight(character: str) -> int:
+    """``~`` sorts before the end of a part (0), then letters, then everything else."""
+    if character == "~":
+        return -1
+    return ord(character) if character.isalpha() else ord(character) + 256
