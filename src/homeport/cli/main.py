@@ -1,0 +1,191 @@
+"""The ``homeport`` program: its commands as data, and the one place that prints errors.
+
+A command's module is imported when that command runs, so that ``--version`` and
+``--help`` stay quick. Exit codes are those of docs/exit-codes.md; nothing else calls
+``sys.exit``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import click
+
+from homeport import __version__
+from homeport.errors import Faults, HomeportError, Interrupted, UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """Where a command is and what it does, in a line; ``module`` has it as ``command``."""
+
+    module: str
+    summary: str
+    group: str
+
+
+COMMANDS: dict[str, CommandEntry] = {
+    "build": CommandEntry("build", "Build an image for every platform, as OCI layout", "Build"),
+    "lock": CommandEntry("lock", "Write the exact packages of a recipe to its lockfile", "Build"),
+    "recipe": CommandEntry("recipe", "Check a recipe, or print the schema for editors", "Build"),
+    "catalog": CommandEntry("catalog", "List and show the recipes that ship here", "Build"),
+    "copy": CommandEntry("copy", "Run COPY and ADD's rules on a directory", "Build"),
+    "push": CommandEntry("push", "Push an image, every platform, to a registry", "Registry"),
+    "pull": CommandEntry("pull", "Pull an image, every platform, from a registry", "Registry"),
+    "mirror": CommandEntry("mirror", "Copy images from registry to registry", "Registry"),
+    "import": CommandEntry("import_", "Vendor an upstream image into your registry", "Registry"),
+    "retag": CommandEntry("retag", "Give an image in a registry another tag", "Registry"),
+    "tags": CommandEntry("tags", "List the tags of a repository", "Registry"),
+    "manifest": CommandEntry("manifest", "Print a manifest or index, byte for byte", "Registry"),
+    "blob": CommandEntry("blob", "Fetch a blob by its digest", "Registry"),
+    "delete": CommandEntry("delete", "Delete a tag or a manifest", "Registry"),
+    "ping": CommandEntry("ping", "Ask a registry whether it lets you in", "Registry"),
+    "login": CommandEntry("login", "Keep a registry's credentials", "Registry"),
+    "logout": CommandEntry("logout", "Forget a registry's credentials", "Registry"),
+    "cache": CommandEntry("cache", "Show, bound and check the cache", "Housekeeping"),
+    "completion": CommandEntry("completion", "Print the shell's completion script", "Housekeeping"),
+}
+
+
+class Commands(click.Group):
+    """Commands by name; help is printed from the table, without importing any."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        command: click.Command = importlib.import_module(f"homeport.cli.{entry.module}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):
+            with formatter.section(group):
+                formatter.write_dl(
+                    [(name, e.summary) for name, e in COMMANDS.items() if e.group == group]
+                )
+
+
+@click.command(
+    cls=Commands,
+    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOMEPORT"},
+    epilog="Start with:  homeport build dockerfile-copy",
+)
+@click.version_option(__version__, "-V", "--version", message="homeport %(version)s")
+def homeport() -> None:
+    """Bring the helper images of container builds home.
+
+    Homeport builds multi-platform OCI images straight from signed Debian packages and
+    your own files, bit for bit reproducible, without Docker, root or an emulator, and
+    publishes them to your registry.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the program and exit with its code."""
+    sys.exit(run(list(sys.argv[1:] if arguments is None else arguments)))
+
+
+def run(arguments: list[str]) -> int:
+    """Run the program; return its exit code. All errors are printed here."""
+    as_json = _wants_json(arguments)
+    try:
+        homeport.main(arguments, prog_name="homeport", standalone_mode=False)
+        sys.stdout.flush()
+    except click.exceptions.Exit as done:
+        return done.exit_code
+    except click.ClickException as error:
+        return _report(_usage_error(error), as_json)
+    except (KeyboardInterrupt, click.Abort):
+        return _report(Interrupted(), as_json)
+    except HomeportError as error:
+        return _report(error, as_json)
+    except BrokenPipeError:
+        # The reader of our output has seen enough; what Python still holds goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return 0
+
+
+def _usage_error(error: click.ClickException) -> UsageError:
+    context = getattr(error, "ctx", None)
+    hint = f"see {context.command_path} --help" if context is not None else None
+    return UsageError(error.format_message().rstrip("."), hint=hint)
+
+
+def _wants_json(arguments: list[str]) -> bool:
+    """Whether errors are to be JSON too; asked before the options could be parsed."""
+    for number, argument in enumerate(arguments):
+        if argument == "--":
+            break
+        if argument == "--format=json" or arguments[number : number + 2] == ["--format", "json"]:
+            return True
+    return os.environ.get("HOMEPORT_FORMAT") == "json"
+
+
+def _report(error: HomeportError, as_json: bool) -> int:
+    if as_json:
+        import msgspec
+
+        document: dict[str, Any] = {"schema": "homeport-error/v1", "error": error.to_json()}
+        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+        sys.stdout.flush()
+    else:
+        sys.stderr.write(describe(error) + "\n")
+    return error.exit_code
+
+
+def describe(error: HomeportError) -> str:
+    """An error as people read it: what, where, and what to do next."""
+    if isinstance(error, Faults):
+        lines = []
+        for fault in error.faults:
+            lines.append(_one_line(fault))
+            if fault.hint:
+                lines.append(f"  hint: {printable(fault.hint)}")
+        lines.append(f"homeport: {error.what}")
+    else:
+        lines = [f"homeport: {_one_line(error)}"]
+    if error.hint:
+        lines.append(f"  hint: {printable(error.hint)}")
+    return "\n".join(lines)
+
+
+def _one_line(error: HomeportError) -> str:
+    """``file:line:column: what (field, digest…)``; no control character reaches a terminal."""
+    where = dict(error.where)
+    place = str(where.pop("file", ""))
+    if place and place in error.what:
+        place = ""
+    for key in ("line", "column"):
+        found = where.pop(key, None)
+        if place and found is not None:
+            place += f":{found}"
+    rest = [f"{key} {value}" for key, value in where.items() if str(value) not in error.what]
+    text = (f"{place}: " if place else "") + error.what + (f" ({', '.join(rest)})" if rest else "")
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """``text`` with everything that could steer a terminal or hide text made visible."""
+    return "".join(
+        char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text
+    )

@@ -1,0 +1,107 @@
+"""Options that many commands share, each declared once, and what they open.
+
+``@common`` gives a command ``--format``, ``-q``, ``-v``, ``--no-progress`` and the cache
+and network options, and hands it a ``Session`` as its first argument. The session opens
+the application when the command first needs it.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from homeport.app import App, Settings, open_app
+from homeport.cli.interrupt import stop_on_signals
+from homeport.cli.show import Output, progress_for
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+
+
+@dataclass(slots=True)
+class Session:
+    """What the common options said; ``app`` and ``output`` are made from it."""
+
+    format: Literal["text", "json"]
+    quiet: bool
+    verbose: int
+    no_progress: bool
+    settings: Settings
+    output: Output = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.output = Output(self.format, quiet=self.quiet)
+
+    def app(self) -> App:
+        """The application; to be used in a ``with`` block."""
+        progress = progress_for(
+            sys.stderr,
+            quiet=self.quiet or self.format == "json",
+            live=not self.no_progress,
+            verbose=self.verbose,
+        )
+        app = open_app(self.settings, progress)
+        stop_on_signals(app.cancel)
+        return app
+
+
+_COMMON: tuple[Decorator, ...] = (
+    click.option(
+        "--format", "format", type=click.Choice(["text", "json"]), default="text",
+        envvar="HOMEPORT_FORMAT", show_default=True, help="Form of the result and of errors.",
+    ),
+    click.option("-q", "--quiet", is_flag=True, envvar="HOMEPORT_QUIET", help="Only the result."),
+    click.option(
+        "-v", "--verbose", count=True, envvar="HOMEPORT_VERBOSE", help="Say more; -vv still more."
+    ),
+    click.option(
+        "--no-progress", is_flag=True, envvar="HOMEPORT_NO_PROGRESS",
+        help="Plain lines instead of moving bars.",
+    ),
+    click.option(
+        "--offline", is_flag=True, envvar="HOMEPORT_OFFLINE", help="Use the cache alone."
+    ),
+    click.option(
+        "--cache-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
+        envvar="HOMEPORT_CACHE_DIR", help="Where downloads and results are kept.",
+    ),
+    click.option(
+        "--config", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
+        envvar="HOMEPORT_CONFIG", help="Configuration file (docs/configuration.md).",
+    ),
+    click.option(
+        "--ca", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
+        envvar="HOMEPORT_CA", help="More certificate authorities (PEM) to trust for https.",
+    ),
+)  # fmt: skip
+
+
+def common(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the common options to a click command; it gets a ``Session`` as first argument."""
+
+    @functools.wraps(function)
+    def with_session(
+        *args: Any,
+        format: Literal["text", "json"],
+        quiet: bool,
+        verbose: int,
+        no_progress: bool,
+        offline: bool,
+        cache_dir: Path | None,
+        config: Path | None,
+        ca: Path | None,
+        **more: Any,
+    ) -> Any:
+        settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca)
+        session = Session(format, quiet, verbose, no_progress, settings)
+        return function(session, *args, **more)
+
+    decorated: Callable[..., Any] = with_session
+    for decorate in reversed(_COMMON):
+        decorated = decorate(decorated)
+    return decorated

@@ -1,0 +1,221 @@
+"""How results and progress look: tables, sizes, JSON, bars on terminals, lines elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TextIO
+
+import click
+
+from homeport.progress import Progress, Silent, State, Unit
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+#: Work shorter than this (seconds) shows nothing: a flash of bars is noise.
+PATIENCE = 0.3
+
+
+class Output:
+    """Where a command's one useful result goes: standard output, as text or as JSON."""
+
+    def __init__(self, format: str, *, quiet: bool) -> None:
+        self.format = format
+        self.quiet = quiet
+
+    def write(self, document: dict[str, Any], text: str, *, quiet_text: str | None = None) -> None:
+        """Print ``document`` with ``--format json``, else ``text`` (``quiet_text`` with -q)."""
+        if self.format == "json":
+            import msgspec
+
+            click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
+        elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
+            click.echo(shown)
+
+
+def human_size(size: int) -> str:
+    """Bytes as people read them: ``5.09 MB`` (10^6 bytes)."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000 or unit == "GB":
+            return f"{size} B" if unit == "B" else f"{number:.2f} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
+    """Columns aligned; those numbered in ``right`` to the right."""
+    every = [header, *rows]
+    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
+    return "\n".join(
+        "  ".join(
+            cell.rjust(width) if column in right else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in every
+    )
+
+
+def progress_for(stream: TextIO, *, quiet: bool, live: bool, verbose: int) -> Progress:
+    """The way to report progress that suits ``stream``."""
+    if quiet:
+        return Silent()
+    if live and stream.isatty() and os.environ.get("TERM") != "dumb":
+        return LiveProgress(stream)
+    return PlainProgress(stream, verbose=verbose)
+
+
+@dataclass(slots=True)
+class _Work:
+    label: str
+    parent: str | None
+    total: int | None
+    unit: Unit
+    began: float
+    done: int = 0
+
+
+class PlainProgress:
+    """One line when a piece of work that took a while ends, and every note at once."""
+
+    def __init__(
+        self, stream: TextIO, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._stream = stream
+        self._verbose = verbose
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._work: dict[str, _Work] = {}
+
+    def begin(
+        self, id: str, *, parent: str | None = None, label: str = "", total: int | None = None,
+        unit: Unit = "",
+    ) -> None:  # fmt: skip
+        with self._lock:
+            self._work[id] = _Work(label or id, parent, total, unit, self._clock())
+
+    def advance(self, id: str, n: int) -> None:
+        with self._lock:
+            if work := self._work.get(id):
+                work.done += n
+
+    def note(self, id: str, text: str) -> None:
+        with self._lock:
+            work = self._work.get(id)
+            self._line(f"{work.label}: {text}" if work and work.label != text else text)
+
+    def end(self, id: str, state: State = "done") -> None:
+        with self._lock:
+            work = self._work.pop(id, None)
+            if work is None:
+                return
+            took = self._clock() - work.began
+            wanted = took >= PATIENCE and (work.parent is None or self._verbose)
+            if state in ("failed", "cancelled") or wanted or self._verbose > 1:
+                amount = f"{human_size(work.done)}, " if work.unit == "bytes" and work.done else ""
+                word = "" if state == "done" else f" {state}"
+                self._line(f"{work.label}{word} ({amount}{took:.1f} s)")
+
+    def _line(self, text: str) -> None:
+        from homeport.cli.main import printable
+
+        self._stream.write(printable(text) + "\n")
+        self._stream.flush()
+
+
+class LiveProgress:
+    """Bars on a terminal, from the moment that work takes longer than ``PATIENCE``."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._work: dict[str, _Work] = {}
+        self._bars: Bars | None = None
+        self._tasks: dict[str, Any] = {}
+        self._timer: threading.Timer | None = None
+
+    def begin(
+        self, id: str, *, parent: str | None = None, label: str = "", total: int | None = None,
+        unit: Unit = "",
+    ) -> None:  # fmt: skip
+        with self._lock:
+            self._work[id] = _Work(label or id, parent, total, unit, time.monotonic())
+            if self._bars is not None:
+                self._add(id)
+            elif self._timer is None:
+                self._timer = threading.Timer(PATIENCE, self._start)
+                self._timer.daemon = True
+                self._timer.start()
+
+    def advance(self, id: str, n: int) -> None:
+        with self._lock:
+            if work := self._work.get(id):
+                work.done += n
+                if self._bars is not None:
+                    self._bars.update(self._tasks[id], completed=work.done)
+
+    def note(self, id: str, text: str) -> None:
+        from homeport.cli.main import printable
+
+        with self._lock:
+            work = self._work.get(id)
+            line = printable(f"{work.label}: {text}" if work and work.label != text else text)
+            if self._bars is not None:
+                self._bars.console.print(line, markup=False, highlight=False)
+            else:
+                self._stream.write(line + "\n")
+
+    def end(self, id: str, state: State = "done") -> None:
+        with self._lock:
+            self._work.pop(id, None)
+            task = self._tasks.pop(id, None)
+            if self._bars is not None and task is not None:
+                self._bars.remove_task(task)
+            if self._work:
+                return
+            if self._timer is not None:
+                self._timer.cancel()
+                self._timer = None
+            if self._bars is not None:
+                self._bars.stop()
+                self._bars = None
+
+    def _start(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        with self._lock:
+            if not self._work or self._bars is not None:
+                return
+            self._bars = Progress(
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TextColumn("{task.fields[amount]}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(file=self._stream),
+                transient=True,
+            )
+            for id in self._work:
+                self._add(id)
+            self._bars.start()
+
+    def _add(self, id: str) -> None:
+        assert self._bars is not None
+        work = self._work[id]
+        amount = human_size(work.total) if work.unit == "bytes" and work.total else ""
+        indent = "  " if work.parent else ""
+        self._tasks[id] = self._bars.add_task(
+            indent + work.label, total=work.total, completed=work.done, amount=amount
+        )
+
+
+def warn(text: str) -> None:
+    """One line for a person, on standard error."""
+    from homeport.cli.main import printable
+
+    sys.stderr.write(f"homeport: {printable(text)}\n")

@@ -1,0 +1,178 @@
+"""What a user has set once for all runs: the configuration file and its defaults.
+
+One TOML file, ``$XDG_CONFIG_HOME/homeport/config.toml`` unless ``--config`` or
+``HOMEPORT_CONFIG`` names another (docs/configuration.md). Command line options and
+environment variables win over it; what a recipe says is weaker.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from homeport.content.files import explained
+from homeport.content.store import DEFAULT_BOUND
+from homeport.errors import Faults, HomeportError, UsageError
+
+_LIMIT = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """All that is configured outside recipes and commands.
+
+    mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
+    cache_bound: bytes that ``cache prune`` and every build leave at most
+    """
+
+    cache_dir: Path
+    cache_bound: int = DEFAULT_BOUND
+    offline: bool = False
+    ca: Path | None = None
+    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    snapshots: tuple[str, ...] = ()
+
+    @classmethod
+    def load(
+        cls,
+        config: Path | None = None,
+        *,
+        cache_dir: Path | None = None,
+        offline: bool = False,
+        ca: Path | None = None,
+    ) -> Settings:
+        """Read the configuration file, if there is one, and put the options over it.
+
+        Raises ``Faults`` that name file and field for every mistake in it.
+        """
+        path = config or default_config_path()
+        found = _read(path) if config or path.is_file() else {}
+        faults = _Reader(path)
+        table = faults.table(found, "", {"cache", "debian", "net", "offline"})
+        cache = faults.table(table.get("cache", {}), "cache", {"dir", "bound"})
+        debian = faults.table(table.get("debian", {}), "debian", {"mirrors", "snapshots"})
+        net = faults.table(table.get("net", {}), "net", {"ca"})
+        configured_dir = faults.text(cache.get("dir"), "cache.dir")
+        configured_ca = faults.text(net.get("ca"), "net.ca")
+        settings = cls(
+            cache_dir=cache_dir or _path(configured_dir) or default_cache_dir(),
+            cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
+            offline=offline or faults.flag(table.get("offline"), "offline"),
+            ca=ca or _path(configured_ca),
+            mirrors=faults.url_lists(debian.get("mirrors"), "debian.mirrors"),
+            snapshots=faults.urls(debian.get("snapshots"), "debian.snapshots"),
+        )
+        faults.raise_if_any()
+        return settings
+
+
+def default_config_path() -> Path:
+    """Where the configuration file is looked for when none is named."""
+    from platformdirs import user_config_path
+
+    return user_config_path("homeport") / "config.toml"
+
+
+def default_cache_dir() -> Path:
+    """The cache's place by the XDG base directory specification (or the platform's own)."""
+    from platformdirs import user_cache_path
+
+    return user_cache_path("homeport")
+
+
+def parse_size(text: str) -> int:
+    """Bytes from ``5GiB``, ``500MB`` or plain digits. Raises ``UsageError``."""
+    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+    compact = text.strip().replace(" ", "").upper()
+    digits = compact.rstrip("KMGTIB")
+    unit = units.get(compact[len(digits) :])
+    try:
+        number = float(digits)
+    except ValueError:
+        number = -1
+    if unit is None or not 0 <= number < 1 << 60:
+        raise UsageError(f"{text!r} is not a size", hint="write it like 5GiB or 500MB")
+    return int(number * unit)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with explained(path, "read"), path.open("rb") as stream:
+        raw = stream.read(_LIMIT + 1)
+    if len(raw) > _LIMIT:
+        raise UsageError(f"the configuration is larger than {_LIMIT} bytes").at(file=str(path))
+    try:
+        return tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the configuration is not valid TOML: {error}").at(
+            file=str(path)
+        ) from error
+
+
+def _path(text: str | None) -> Path | None:
+    return Path(text).expanduser() if text else None
+
+
+class _Reader:
+    """Takes typed values out of parsed TOML and collects every fault."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._faults: list[HomeportError] = []
+
+    def fault(self, what: str, name: str) -> None:
+        self._faults.append(UsageError(what, where={"file": str(self._path), "field": name}))
+
+    def raise_if_any(self) -> None:
+        if self._faults:
+            raise Faults(self._faults, what="the configuration is not usable")
+
+    def table(self, value: Any, name: str, known: set[str]) -> dict[str, Any]:
+        if not isinstance(value, dict):
+            self.fault(f"{name} must be a table", name)
+            return {}
+        for key in value.keys() - known:
+            full = f"{name}.{key}" if name else key
+            self.fault(f"{full} is not a setting; known are {', '.join(sorted(known))}", full)
+        return value
+
+    def text(self, value: Any, name: str) -> str | None:
+        if value is not None and not isinstance(value, str):
+            self.fault(f"{name} must be text", name)
+            return None
+        return value
+
+    def flag(self, value: Any, name: str) -> bool:
+        if value is not None and not isinstance(value, bool):
+            self.fault(f"{name} must be true or false", name)
+        return value is True
+
+    def size(self, value: Any, name: str, default: int) -> int:
+        if value is None:
+            return default
+        try:
+            return parse_size(str(value))
+        except UsageError as error:
+            self.fault(error.what, name)
+            return default
+
+    def urls(self, value: Any, name: str) -> tuple[str, ...]:
+        if isinstance(value, str):
+            return (value,)
+        if value is None:
+            return ()
+        if not isinstance(value, list) or not all(isinstance(url, str) for url in value):
+            self.fault(f"{name} must be a URL or a list of URLs", name)
+            return ()
+        return tuple(value)
+
+    def url_lists(self, value: Any, name: str) -> dict[str, tuple[str, ...]]:
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            self.fault(f"{name} must be a table: archive = URL", name)
+            return {}
+        return {key: self.urls(urls, f"{name}.{key}") for key, urls in value.items()}
