@@ -1,0 +1,92 @@
+"""The lockfile as data: what a recipe resolved to, and from which archive state.
+
+Its text is read and written by ``recipe.lockwire`` (docs/formats/lockfile.md). How a
+recipe becomes one is ``homeport.locking``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from homeport.content.digest import Digest
+from homeport.debian.package import PackageFile
+from homeport.oci.platform import Platform
+from homeport.recipe.slices import Slice, SliceName, copyright_slice
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveState:
+    """A suite as it was: what its signed release file said.
+
+    suite:    the name that it was read under, which may be an alias (``stable``)
+    release:  digest of the signed text
+    signers:  fingerprints of the keys whose signature was good, sorted
+    """
+
+    archive: str
+    suite: str
+    codename: str
+    date: datetime
+    valid_until: datetime | None
+    release: Digest
+    signers: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPackage:
+    """A package that puts at least one file in the image of one platform.
+
+    suite:  as the recipe names it, also when the state was read under an alias
+    slices: names of its slices, sorted; empty: the whole package
+    """
+
+    file: PackageFile
+    suite: str
+    source_name: str
+    source_version: str
+    slices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return self.file.id.name
+
+    @property
+    def version(self) -> str:
+        return self.file.id.version
+
+    @property
+    def whole(self) -> bool:
+        return not self.slices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lockfile:
+    """Everything that a build takes from the archives.
+
+    request:   digest of what the recipe asked (docs/formats/lockfile.md, "The request")
+    epoch:     seconds since 1970
+    platforms: sorted by name; packages sorted by name
+    slices:    every definition used, without the ``copyright`` that each package has
+    """
+
+    recipe: str
+    request: Digest
+    homeport: str
+    epoch: int
+    as_of: datetime | None = None
+    without: tuple[str, ...] = ()
+    archives: tuple[ArchiveState, ...]
+    platforms: Mapping[Platform, tuple[LockedPackage, ...]]
+    slices: Mapping[SliceName, Slice] = field(default_factory=dict)
+
+    def slices_of(self, package: LockedPackage) -> tuple[Slice, ...]:
+        """The definitions of the slices taken of ``package``, sorted by name."""
+        return tuple(self._slice(package.name, slice) for slice in package.slices)
+
+    def _slice(self, package: str, slice: str) -> Slice:
+        name = SliceName(package=package, slice=slice)
+        return self.slices.get(name) or copyright_slice(package)
