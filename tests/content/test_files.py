@@ -1,0 +1,51 @@
+"""Files are written whole or not at all, with exact modes and errors that name the path."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from homeport.content.files import CannotWrite, atomic_write, write_file
+
+
+def test_the_old_file_stays_when_writing_fails(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_file(path, b"old")
+    with pytest.raises(RuntimeError), atomic_write(path) as stream:
+        stream.write(b"half")
+        raise RuntimeError
+
+    assert path.read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
+    previous = os.umask(0o077)
+    try:
+        write_file(tmp_path / "file", b"", mode=0o644)
+    finally:
+        os.umask(previous)
+    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o644
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
+def test_a_place_without_permission_is_named(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(CannotWrite, match="Permission denied") as caught:
+        write_file(tmp_path / "file", b"")
+    assert caught.value.hint == "choose a place that you may write to"
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    # /dev/full is the kernel's own full disk; a link makes the written-beside file land there.
+    with (
+        pytest.raises(CannotWrite, match="No space left on device"),
+        atomic_write(tmp_path / "file") as stream,
+    ):
+        full = os.open("/dev/full", os.O_WRONLY)
+        os.dup2(full, stream.fileno())
+        os.close(full)
+        stream.write(b"x" * 100_000)
+    assert os.listdir(tmp_path) == []

@@ -1,0 +1,68 @@
+"""Readers bound and verify what comes from outside, whatever sizes it is read in."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.content.blob import BytesBlob, verified
+from homeport.content.digest import Digest
+from homeport.content.reading import VerifiedReader, read_bounded
+from homeport.errors import IntegrityError, TooLarge, UsageError
+
+
+def reader(data: bytes, claimed: bytes, size: int | None = None) -> VerifiedReader:
+    return VerifiedReader(
+        io.BytesIO(data), Digest.of(claimed), len(claimed) if size is None else size
+    )
+
+
+@given(data=st.binary(max_size=200), step=st.integers(1, 64))
+def test_right_content_passes_in_pieces_of_any_size(data: bytes, step: int) -> None:
+    stream = reader(data, data)
+    assert b"".join(iter(lambda: stream.read(step), b"")) == data
+
+
+@given(data=st.binary(min_size=1, max_size=200), at=st.integers(0, 199), step=st.integers(1, 64))
+def test_one_changed_byte_is_noticed_before_the_end_is_handed_out(
+    data: bytes, at: int, step: int
+) -> None:
+    at %= len(data)
+    changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+    stream = reader(changed, data)
+    with pytest.raises(IntegrityError, match="expected sha256:"):
+        while stream.read(step):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"shor", "ends after 4 bytes, 5 were expected"), (b"longer", "longer than the expected 5")],
+)
+def test_too_short_and_too_long_are_named(data: bytes, message: str) -> None:
+    with pytest.raises(IntegrityError, match=message):
+        reader(data, b"short").readall()
+
+
+def test_a_blob_can_be_read_again_from_any_offset() -> None:
+    blob = BytesBlob(b"0123456789")
+    assert blob.open(4).read() == b"456789"
+    assert verified(blob).readall() == b"0123456789"
+    assert verified(blob).readall() == b"0123456789"
+
+
+def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:
+    assert read_bounded(io.BytesIO(b"12345"), 5, "the answer") == b"12345"
+    with pytest.raises(TooLarge, match="the answer is larger than 4 bytes"):
+        read_bounded(io.BytesIO(b"12345"), 4, "the answer")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sha256", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "sha256:" + "A" * 64]
+)
+def test_what_is_no_digest_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a digest"):
+        Digest.parse(text)

@@ -1,0 +1,183 @@
+"""The store: content by digest, shared by processes, safe to kill, never trusted blindly."""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from homeport.content.blob import FileBlob
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.errors import IntegrityError, Interrupted
+from homeport.progress import CancelToken
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "cache")
+
+
+def content(blob: FileBlob, offset: int = 0) -> bytes:
+    with blob.open(offset) as stream:
+        return stream.read()
+
+
+def leftovers(store: Store) -> list[str]:
+    return sorted(path.name for path in (store.root / "partial").glob("*"))
+
+
+def test_content_comes_back_under_its_digest(store: Store) -> None:
+    blob = store.put(io.BytesIO(b"hello"))
+
+    assert blob.digest == Digest.of(b"hello")
+    found = store.get(blob.digest, 5)
+    assert found is not None
+    assert content(found, 1) == b"ello"
+    assert leftovers(store) == []
+
+
+def test_content_with_another_digest_is_refused_and_leaves_nothing(store: Store) -> None:
+    with pytest.raises(IntegrityError, match="expected sha256:"):
+        store.put(io.BytesIO(b"evil"), Digest.of(b"good"))
+
+    assert store.get(Digest.of(b"good")) is None
+    assert store.get(Digest.of(b"evil")) is None
+    assert leftovers(store) == []
+
+
+def test_a_file_of_the_wrong_size_is_dropped_not_used(store: Store) -> None:
+    blob = store.put(io.BytesIO(b"hello"))
+    blob.path.write_bytes(b"hel")
+
+    assert store.get(blob.digest, 5) is None
+    assert not blob.path.exists()
+
+
+def test_a_cut_download_is_continued_where_it_stopped(store: Store) -> None:
+    digest = Digest.of(b"first second")
+    with store.partial(digest) as stream:
+        stream.write(b"first ")
+    with store.partial(digest) as stream:
+        assert stream.tell() == 6
+        stream.write(b"second")
+        blob = store.commit_partial(stream, digest, 12)
+
+    assert content(blob) == b"first second"
+    assert leftovers(store) == []
+
+
+def test_a_damaged_download_is_emptied_so_that_it_can_begin_again(store: Store) -> None:
+    digest = Digest.of(b"right")
+    with store.partial(digest) as stream:
+        stream.write(b"wrong")
+        with pytest.raises(IntegrityError):
+            store.commit_partial(stream, digest, 5)
+        assert stream.tell() == 0
+
+    assert store.get(digest) is None
+
+
+def test_two_runs_take_turns_at_one_download(store: Store) -> None:
+    digest = Digest.of(b"x")
+    order: list[str] = []
+
+    def second() -> None:
+        with store.partial(digest):
+            order.append("second")
+
+    with store.partial(digest) as stream:
+        thread = threading.Thread(target=second)
+        thread.start()
+        order.append("first")
+        stream.write(b"x")
+        store.commit_partial(stream, digest, 1)
+    thread.join()
+
+    assert order == ["first", "second"]
+    assert store.get(digest) is not None
+
+
+def test_waiting_for_another_run_can_be_interrupted(store: Store) -> None:
+    cancel = CancelToken()
+    with store.partial(Digest.of(b"x")):
+        cancel.cancel()
+        with pytest.raises(Interrupted), store.partial(Digest.of(b"x"), cancel):
+            pass
+
+
+def test_prune_removes_the_least_recently_used_first(store: Store) -> None:
+    old, new = (store.put(io.BytesIO(text)) for text in (b"old!", b"new!"))
+    os.utime(old.path, (1, 1))
+    os.utime(new.path, (2, 2))
+
+    pruned = store.prune(4)
+
+    assert (pruned.removed, pruned.removed_bytes, pruned.kept_bytes) == (1, 4, 4)
+    assert store.get(old.digest) is None
+    assert store.get(new.digest) is not None
+
+
+def test_prune_keeps_what_a_running_build_has_used(store: Store) -> None:
+    before = store.put(io.BytesIO(b"before"))
+    os.utime(before.path, (1, 1))
+    with store.lease():
+        used = store.put(io.BytesIO(b"used"))
+        later = time.time() + 5
+        os.utime(used.path, (later, later))
+        assert store.prune(0).removed == 1
+        assert store.get(used.digest) is not None
+    assert store.get(before.digest) is None
+
+
+def test_the_lease_of_a_killed_process_ends_with_it(store: Store) -> None:
+    program = (
+        "import sys, time; from pathlib import Path; from homeport.content.store import Store\n"
+        "with Store(Path(sys.argv[1])).lease():\n"
+        "    print('held', flush=True); time.sleep(60)"
+    )
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(store.root)], stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == b"held\n"
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    blob = store.put(io.BytesIO(b"content"))
+    os.utime(blob.path, (1, 1))
+
+    assert store.prune(0).removed == 1
+    assert list((store.root / "leases").iterdir()) == []
+
+
+def test_verify_finds_and_drops_what_was_damaged(store: Store) -> None:
+    good, bad = store.put(io.BytesIO(b"good")), store.put(io.BytesIO(b"bad!"))
+    bad.path.write_bytes(b"BAD!")
+
+    assert store.verify() == [bad.digest]
+    assert store.get(bad.digest) is None
+    assert store.get(good.digest) is not None
+
+
+def test_answers_are_remembered_by_key(store: Store) -> None:
+    assert store.recall("pieces", "a key / with anything") is None
+    store.remember("pieces", "a key / with anything", b"answer")
+    assert store.recall("pieces", "a key / with anything") == b"answer"
+    store.forget("pieces", "a key / with anything")
+    assert store.recall("pieces", "a key / with anything") is None
+
+
+def test_usage_counts_files_and_bytes(store: Store) -> None:
+    store.put(io.BytesIO(b"12345"))
+    store.remember("x", "y", b"123")
+    usage = store.usage()
+    assert (usage.blobs, usage.blob_bytes, usage.answers, usage.answer_bytes) == (1, 5, 1, 3)
+    assert usage.total_bytes == 8

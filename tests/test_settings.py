@@ -1,0 +1,86 @@
+"""The configuration file: strict, all mistakes at once, weaker than options."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.errors import Faults, UsageError
+from homeport.settings import Settings, parse_size
+
+
+def config(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_a_whole_configuration(tmp_path: Path) -> None:
+    path = config(
+        tmp_path,
+        """
+        [cache]
+        dir = "/var/cache/homeport"
+        bound = "2GiB"
+        [debian]
+        snapshots = "https://snapshot.example/archive"
+        [debian.mirrors]
+        debian = ["https://mirror.example/debian", "https://other.example/debian"]
+        debian-security = "https://mirror.example/debian-security"
+        [net]
+        ca = "/etc/ssl/own.pem"
+        """,
+    )
+    settings = Settings.load(path)
+
+    assert settings.cache_dir == Path("/var/cache/homeport")
+    assert settings.cache_bound == 2 << 30
+    assert settings.ca == Path("/etc/ssl/own.pem")
+    assert settings.mirrors == {
+        "debian": ("https://mirror.example/debian", "https://other.example/debian"),
+        "debian-security": ("https://mirror.example/debian-security",),
+    }
+    assert settings.snapshots == ("https://snapshot.example/archive",)
+
+
+def test_options_win_over_the_file(tmp_path: Path) -> None:
+    path = config(tmp_path, '[cache]\ndir = "/from/file"\n')
+    assert Settings.load(path, cache_dir=tmp_path).cache_dir == tmp_path
+
+
+def test_every_mistake_is_named_in_one_pass(tmp_path: Path) -> None:
+    path = config(tmp_path, 'oflline = true\n[cache]\nbound = "lots"\n[net]\nca = 3\n')
+    with pytest.raises(Faults) as caught:
+        Settings.load(path)
+    assert [fault.where["field"] for fault in caught.value.faults] == [
+        "oflline",
+        "net.ca",
+        "cache.bound",
+    ]
+    assert caught.value.exit_code == 2
+
+
+def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="line 1"):
+        Settings.load(config(tmp_path, "[cache\n"))
+
+
+@given(st.integers(0, 10**12))
+def test_plain_digits_are_bytes(number: int) -> None:
+    assert parse_size(str(number)) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("5GiB", 5 << 30), ("1.5 kB", 1500), ("500mb", 500 * 10**6), ("0", 0)]
+)
+def test_units_are_decimal_or_binary(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "GiB", "-1", "1e99", "5 apples", "nan"])
+def test_what_is_no_size_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a size"):
+        parse_size(text)
