@@ -1,0 +1,90 @@
+"""The interface behind which every place of images lives: read one, write one.
+
+Siblings: ``oci_layout``, ``oci_archive``, ``docker_archive``, ``docker_daemon``,
+``containers_storage``, ``registry_transport``. Each is made for one address; one suite
+(tests/images/test_every_transport.py) runs over all. Adding a transport is adding a file.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from homeport.content.digest import Digest
+from homeport.errors import HomeportError
+from homeport.images.address import Address
+from homeport.images.image import Image, Index
+from homeport.progress import CancelToken, Progress, Silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What long work needs from its caller.
+
+    parent: the id of the piece of work that new ones belong to
+    spool:  where unfinished temporary files may lie; ``None`` is the system's place
+    """
+
+    progress: Progress = field(default_factory=Silent)
+    cancel: CancelToken = field(default_factory=CancelToken)
+    parent: str | None = None
+    spool: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a ``write`` left at the destination.
+
+    digest:  of the manifest or index that the address now leads to
+    copied:  number and bytes of blobs that travelled
+    present: number of blobs that were there before
+    """
+
+    address: Address
+    digest: Digest
+    copied: int = 0
+    copied_bytes: int = 0
+    present: int = 0
+
+
+class ImageNotFound(HomeportError):
+    """The place can be read, but holds no such image; what it holds is named."""
+
+    id = "image-not-found"
+
+
+class Source(Protocol):
+    """A place that an image can be read from."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def open(self, work: Work) -> AbstractContextManager[Image | Index]:
+        """The image at the address, usable inside the ``with`` block.
+
+        Lazy: manifests are checked when they are opened, blobs when they are read. Changes
+        nothing at the source; opening twice is opening two independent readers. What was
+        spooled is removed when the block ends, however it ends. Raises ``ImageNotFound``,
+        ``BadDocument``, ``IntegrityError``, ``Missing``, ``TooLarge``; with a place.
+        """
+
+
+class Destination(Protocol):
+    """A place that an image can be written to."""
+
+    @property
+    def address(self) -> Address: ...
+
+    def write(self, value: Image | Index, work: Work) -> Written:
+        """Make the address lead to ``value``, bytes unchanged.
+
+        Verified: size and digest of each blob are checked while it streams, and nothing
+        stays at the destination under a digest that it does not have.
+        Atomic: parts first, then the one step (a rename, a tag) after which the address
+        leads to the new image; before it, it leads where it led. A crash or cancellation
+        leaves at most unreferenced parts.
+        Idempotent: writing the same value again changes nothing and sends no blob again.
+        Concurrent writers of one place all succeed; of one address the last wins.
+        """
