@@ -1,0 +1,158 @@
+"""Whose signatures are believed: certificates as data, and those that ship with Homeport.
+
+Trust is given per suite, never to one ring for everything: ``debian_keyring`` knows
+which of Debian's certificates sign which suite (docs/debian-keys.md has the
+fingerprints). Not for checking a signature (``debian.signature``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+
+import pysequoia
+from pysequoia.packet import PacketPile, Tag
+
+from homeport.content.files import explained
+from homeport.content.reading import read_bounded
+from homeport.errors import HomeportError, UsageError
+
+MAX_KEYRING = 4 << 20  # bytes; Debian's whole ring with all removed keys has 0.1 MB
+_FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})!?")
+_KEYBOX = b"KBXf"
+#: Who signs a release of Debian: the automatic keys of that release and of the one before
+#: or after it (they overlap), and the stable release key. Other suites: ``_ROLLING``.
+_RELEASES = {
+    "bookworm": ("bookworm-automatic", "bookworm-stable", "trixie-automatic"),
+    "trixie": ("trixie-automatic", "trixie-stable"),
+}
+_ROLLING = ("trixie-automatic",)
+#: Aliases change hands: whoever signs a release that may stand behind one.
+_ALIASES = ("bookworm-automatic", "bookworm-stable", "trixie-automatic", "trixie-stable")
+_SECURITY = {"bookworm": ("bookworm-security-automatic", "trixie-security-automatic")}
+_SECURITY_ROLLING = ("trixie-security-automatic",)
+DEBIAN = "debian"
+DEBIAN_SECURITY = "debian-security"
+
+
+class BadKey(HomeportError):
+    """A file or text is not an OpenPGP certificate that can be used."""
+
+    id = "bad-key"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
+    """Certificates that may sign one suite.
+
+    name:         where they come from, for messages
+    certificates: binary OpenPGP certificates
+    only:         if given, fingerprints of the primary keys (or with ``!`` of the very
+                  signing keys) that count; the others of the ring do not
+    """
+
+    name: str
+    certificates: tuple[bytes, ...] = field(repr=False)
+    only: frozenset[str] = frozenset()
+
+    def limited_to(self, fingerprints: Iterable[str]) -> Keyring:
+        """The same ring, believing none but these (apt's Signed-By with fingerprints)."""
+        return replace(self, only=frozenset(parse_fingerprint(text) for text in fingerprints))
+
+    def accepts(self, certificate: str, signing_key: str) -> bool:
+        """Whether a good signature by these upper-case fingerprints counts."""
+        if not self.only:
+            return True
+        return certificate in self.only or f"{signing_key}!" in self.only
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """The primary fingerprints that count, upper case, in the ring's order."""
+        wanted = {text.rstrip("!") for text in self.only}
+        return tuple(keys[0] for keys in self.all_keys if not wanted or wanted & set(keys))
+
+    @property
+    def all_keys(self) -> tuple[tuple[str, ...], ...]:
+        """Per certificate the fingerprints of its keys, the primary one first."""
+        return tuple(_key_fingerprints(certificate) for certificate in self.certificates)
+
+
+def parse_fingerprint(text: str) -> str:
+    """A full fingerprint, blanks removed and in upper case; ``!`` at its end stays."""
+    plain = text.replace(" ", "").upper().removeprefix("0X")
+    if not _FINGERPRINT.fullmatch(plain):
+        raise UsageError(
+            f"{text!r} is not a key's fingerprint",
+            hint="give all 40 (or 64) hexadecimal digits; short key ids can be forged",
+        )
+    return plain
+
+
+def parse_keyring(data: bytes, name: str) -> Keyring:
+    """Certificates, binary or in ASCII armour, one or several. Raises ``BadKey``."""
+    if data[8:12] == _KEYBOX:
+        raise BadKey(
+            "this is a GnuPG keybox, which nothing but GnuPG reads",
+            where={"file": name},
+            hint=f"gpg --no-default-keyring --keyring {name} --export > keys.pgp",
+        )
+    try:
+        certificates = pysequoia.Cert.split_bytes(data)
+    except (RuntimeError, ValueError) as error:
+        raise BadKey("this is not an OpenPGP certificate", where={"file": name}) from error
+    if not certificates:
+        raise BadKey("there is no OpenPGP certificate in it", where={"file": name})
+    return Keyring(name=name, certificates=tuple(bytes(cert) for cert in certificates))
+
+
+def read_keyring(path: Path) -> Keyring:
+    """The certificates in a file."""
+    with explained(path, "read"), path.open("rb") as stream:
+        data = read_bounded(stream, MAX_KEYRING, f"keyring {path}")
+    return parse_keyring(data, str(path))
+
+
+def join_keyrings(keyrings: Iterable[Keyring]) -> Keyring:
+    """One ring that believes whoever any of them believes; none may be limited."""
+    rings = tuple(keyrings)
+    assert not any(ring.only for ring in rings)
+    return Keyring(
+        name=", ".join(ring.name for ring in rings),
+        certificates=tuple(dict.fromkeys(cert for ring in rings for cert in ring.certificates)),
+    )
+
+
+def debian_keyring(archive: str, suite: str) -> Keyring:
+    """The shipped certificates that sign a suite of Debian.
+
+    ``archive`` is ``debian`` or ``debian-security``; any other has keys of its own.
+    """
+    release = suite.partition("-")[0].partition("/")[0]
+    if archive == DEBIAN:
+        aliases = release.endswith("stable") and release != "unstable"
+        names = _RELEASES.get(release, _ALIASES if aliases else _ROLLING)
+    elif archive == DEBIAN_SECURITY:
+        names = _SECURITY.get(release, _SECURITY_ROLLING)
+    else:
+        raise UsageError(
+            f"the archive {archive!r} is not Debian's own, so its keys must be named",
+            hint="give the recipe's archive a 'keys' entry",
+        )
+    return join_keyrings(shipped_keyring(name) for name in names)
+
+
+def shipped_keyring(name: str) -> Keyring:
+    """One of the certificates in ``debian/keys``, for example ``trixie-automatic``."""
+    file = resources.files("homeport.debian") / "keys" / f"debian-archive-{name}.pgp"
+    return parse_keyring(file.read_bytes(), f"debian-archive-{name}")
+
+
+def _key_fingerprints(certificate: bytes) -> tuple[str, ...]:
+    return tuple(
+        packet.fingerprint.upper()
+        for packet in PacketPile.from_bytes(certificate)
+        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey) and packet.fingerprint
+    )
