@@ -1,0 +1,140 @@
+"""The program: help without imports, one place for errors, stable exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+import pytest
+
+from homeport import errors
+from homeport.cli import main as program
+
+HEAVY = ("rich", "yaml", "urllib3", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
+
+
+def homeport(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "homeport", *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("argument", ["--version", "--help"])
+def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) -> None:
+    code = (
+        "import sys; from homeport.cli.main import run; run([sys.argv[1]])\n"
+        "print([m for m in sys.modules if m.startswith('homeport') or '.' not in m])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, argument], capture_output=True, text=True, check=True
+    )
+    modules = set(json.loads(done.stdout.splitlines()[-1].replace("'", '"')))
+
+    assert {m for m in modules if m.startswith("homeport")} == {
+        "homeport",
+        "homeport.cli",
+        "homeport.cli.main",
+        "homeport.errors",
+    }
+    assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize("name", program.COMMANDS)
+def test_every_command_has_help_with_a_summary(name: str) -> None:
+    command = program.homeport.get_command(click.Context(program.homeport), name)
+    assert command is not None
+    assert command.name == name
+    assert command.help
+
+
+def test_a_mistyped_command_names_the_near_one() -> None:
+    done = homeport("buidl")
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "homeport: there is no command 'buidl'; did you mean build?",
+        "  hint: see homeport --help",
+    ]
+
+
+def test_with_format_json_an_error_is_json_on_standard_output() -> None:
+    done = homeport("cache", "prune", "--bound", "much", "--format", "json")
+    assert done.returncode == 2
+    assert json.loads(done.stdout) == {
+        "schema": "homeport-error/v1",
+        "error": {
+            "id": "usage",
+            "what": "'much' is not a size",
+            "exit_code": 2,
+            "hint": "write it like 5GiB or 500MB",
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (lambda: errors.HomeportError("x"), 1),
+        (lambda: errors.IntegrityError("x"), 1),
+        (lambda: errors.TooLarge("x"), 1),
+        (lambda: errors.UsageError("x"), 2),
+        (lambda: errors.Faults([errors.UsageError("x")]), 2),
+        (lambda: click.UsageError("x"), 2),
+        (lambda: errors.AnswerNo("x"), 3),
+        (lambda: errors.OutOfDate("x"), 4),
+        (errors.Interrupted, 130),
+        (KeyboardInterrupt, 130),
+        (BrokenPipeError, 0),
+    ],
+)
+def test_each_kind_of_failure_has_its_exit_code(
+    raised: Callable[[], BaseException],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def fail(*args: Any, **more: Any) -> None:
+        raise raised()
+
+    monkeypatch.setattr(program.homeport, "main", fail)
+    monkeypatch.setattr(program.os, "dup2", lambda *args: None)
+    assert program.run([]) == code
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_an_error_says_where_what_and_what_next() -> None:
+    error = errors.UsageError("unknown key 'usr'", hint="did you mean user?").at(
+        file="homeport.yaml", line=3, column=5, field="config.usr"
+    )
+    assert program.describe(error) == (
+        "homeport: homeport.yaml:3:5: unknown key 'usr' (field config.usr)\n"
+        "  hint: did you mean user?"
+    )
+
+
+def test_all_faults_of_a_document_are_printed() -> None:
+    faults = errors.Faults(
+        [errors.UsageError("one", where={"line": 1}), errors.UsageError("two", hint="look")],
+        what="the recipe is not usable",
+    ).at(file="r.yaml")
+    assert program.describe(faults).splitlines() == [
+        "r.yaml:1: one",
+        "r.yaml: two",
+        "  hint: look",
+        "homeport: the recipe is not usable",
+    ]
+
+
+def test_names_from_outside_cannot_steer_the_terminal() -> None:
+    assert "\x1b" not in program.describe(errors.HomeportError("bad name \x1b[2J\u202e"))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
+    done = homeport("completion", shell)
+    assert done.returncode == 0
+    assert "_HOMEPORT_COMPLETE" in done.stdout
