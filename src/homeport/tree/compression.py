@@ -1,0 +1,195 @@
+"""The encoders that make layers, each exact about which one it is.
+
+An encoder turns a bounded run of bytes into one self-contained member; members of one
+layer are simply written one after the other (RFC 1952 section 2.2, RFC 8878 section
+3.1), which is why compressed pieces can be cached and joined.
+
+A digest may depend on an encoder only if the same input gives the same bytes on every
+machine. libdeflate, pinned exactly and checked here at its first use, does; zlib is
+another stream in every implementation, and zstd makes no such promise, so zstd layers
+are offered as "not byte-stable" (docs/decisions/compression.md).
+
+Not for reading other people's layers (``homeport.tree.tar_reader``): there the fastest
+decoder wins.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeport.errors import HomeportError, IntegrityError, UsageError
+
+#: The exact encoder that decides digests: pyproject.toml pins the same version.
+DEFLATE_VERSION = "0.9.0"
+
+#: Level → SHA-256 of the encoded test vector. Other levels are not offered: three that
+#: are checked are worth more than twelve that are believed.
+_KNOWN_ANSWERS = {
+    6: "0234517e7286bc9dc0b762f674294bb67fd6600adc5fa05ee982e409700a45a1",
+    9: "2b85f1ef96b775ab3006100448425e039f8710b8ed87268cbc2641d5d60e4a54",
+    12: "e0be8660473925005f64ed261b766928bd10c06e102a1f9c744aa914f8756c59",
+}
+DEFAULT_LEVEL = 9
+_DEFAULT_ZSTD_LEVEL = 9
+
+# ID1 ID2 CM=deflate FLG=0 MTIME=0 XFL=0 OS=unknown: nothing about this machine or moment.
+_GZIP_HEADER = bytes([0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 0xFF])
+
+
+class WrongEncoder(HomeportError):
+    """The installed encoder would write other bytes than the one that decides digests."""
+
+    id = "wrong-encoder"
+
+
+class Encoder(Protocol):
+    """Makes members of one compressed stream."""
+
+    @property
+    def name(self) -> str:
+        """``gzip``, ``zstd`` or ``none``."""
+
+    @property
+    def id(self) -> str:
+        """Codec, exact version and level: part of every cache key."""
+
+    @property
+    def byte_stable(self) -> bool:
+        """Whether the same input is the same output on every machine, shown by a test."""
+
+    def encode(self, data: bytes) -> bytes:
+        """One self-contained member."""
+
+    def decode(self, member: bytes, size: int) -> bytes:
+        """The ``size`` bytes that ``member``, made by this encoder, stands for.
+
+        Raises ``IntegrityError`` if it does not stand for so many.
+        """
+
+
+def make_encoder(name: str, level: int | None = None) -> Encoder:
+    """The encoder called ``gzip``, ``zstd`` or ``none``. Raises ``UsageError``."""
+    if name == "gzip":
+        chosen = DEFAULT_LEVEL if level is None else level
+        if chosen not in _KNOWN_ANSWERS:
+            offered = ", ".join(map(str, _KNOWN_ANSWERS))
+            raise UsageError(f"gzip level {chosen} is not offered", hint=f"choose one of {offered}")
+        return Gzip(chosen)
+    if name == "zstd":
+        return Zstd(_DEFAULT_ZSTD_LEVEL if level is None else level)
+    if name == "none":
+        return Plain()
+    raise UsageError(f"compression {name!r} is not known", hint="choose gzip, zstd or none")
+
+
+@dataclass(frozen=True, slots=True)
+class Gzip:
+    """gzip members by the pinned libdeflate."""
+
+    level: int = DEFAULT_LEVEL
+    name = "gzip"
+    byte_stable = True
+
+    @property
+    def id(self) -> str:
+        return f"gzip deflate-{DEFLATE_VERSION} level {self.level}"
+
+    def encode(self, data: bytes) -> bytes:
+        check_deflate(self.level)
+        return _gzip_member(data, self.level)
+
+    def decode(self, member: bytes, size: int) -> bytes:
+        import deflate
+
+        try:
+            return bytes(deflate.gzip_decompress(member, size))
+        except deflate.DeflateError as error:
+            raise IntegrityError(f"the gzip member is damaged: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Zstd:
+    """zstd frames by whatever libzstd is installed; its version is in the id."""
+
+    level: int = _DEFAULT_ZSTD_LEVEL
+    name = "zstd"
+    byte_stable = False
+
+    @property
+    def id(self) -> str:
+        import zstandard
+
+        version = ".".join(map(str, zstandard.ZSTD_VERSION))
+        return f"zstd {version} python-zstandard-{zstandard.__version__} level {self.level}"
+
+    def encode(self, data: bytes) -> bytes:
+        import zstandard
+
+        return zstandard.ZstdCompressor(level=self.level, write_checksum=True).compress(data)
+
+    def decode(self, member: bytes, size: int) -> bytes:
+        import zstandard
+
+        try:
+            return zstandard.ZstdDecompressor().decompress(member, max_output_size=size)
+        except zstandard.ZstdError as error:
+            raise IntegrityError(f"the zstd frame is damaged: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """No compression at all."""
+
+    name = "none"
+    byte_stable = True
+
+    @property
+    def id(self) -> str:
+        return "none"
+
+    def encode(self, data: bytes) -> bytes:
+        return data
+
+    def decode(self, member: bytes, size: int) -> bytes:
+        return member[:size]
+
+
+@functools.cache
+def check_deflate(level: int) -> None:
+    """Raise ``WrongEncoder`` unless the installed ``deflate`` writes the bytes we stand for.
+
+    The version says what was installed, the test vector what it does: a distribution may
+    have linked it with another libdeflate.
+    """
+    import deflate
+
+    hint = f"install deflate=={DEFLATE_VERSION} as published, for example: pip install homeport"
+    if deflate.__version__ != DEFLATE_VERSION:
+        raise WrongEncoder(
+            f"deflate {deflate.__version__} is installed, {DEFLATE_VERSION} decides digests",
+            hint=hint,
+        )
+    found = hashlib.sha256(_gzip_member(_test_vector(), level)).hexdigest()
+    if found != _KNOWN_ANSWERS[level]:
+        raise WrongEncoder("the installed deflate compresses to other bytes", hint=hint)
+
+
+def _gzip_member(data: bytes, level: int) -> bytes:
+    import deflate
+
+    trailer = deflate.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(
+        4, "little"
+    )
+    return b"".join((_GZIP_HEADER, deflate.deflate_compress(data, level), trailer))
+
+
+def _test_vector() -> bytes:
+    """Text, near repeats and noise: about 60 KB that exercise every kind of block."""
+    noise = b"".join(hashlib.sha256(b"%d" % n).digest() for n in range(256))
+    text = b"".join(
+        b"/usr/lib/%d/lib%d.so.%d\n" % (n % 7, n * n % 1013, n % 3) for n in range(2000)
+    )
+    return text + noise + text[: len(noise)] + bytes(4096)
