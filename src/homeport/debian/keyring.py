@@ -34,6 +34,16 @@ _ROLLING = ("trixie-automatic",)
 _ALIASES = ("bookworm-automatic", "bookworm-stable", "trixie-automatic", "trixie-stable")
 _SECURITY = {"bookworm": ("bookworm-security-automatic", "trixie-security-automatic")}
 _SECURITY_ROLLING = ("trixie-security-automatic",)
+#: What ships in ``debian/keys``, by name.
+SHIPPED = (
+    "bookworm-automatic",
+    "bookworm-security-automatic",
+    "bookworm-stable",
+    "trixie-automatic",
+    "trixie-security-automatic",
+    "trixie-stable",
+)
+_PREFIX = "debian-archive-"
 DEBIAN = "debian"
 DEBIAN_SECURITY = "debian-security"
 
@@ -145,9 +155,15 @@ def debian_keyring(archive: str, suite: str) -> Keyring:
 
 
 def shipped_keyring(name: str) -> Keyring:
-    """One of the certificates in ``debian/keys``, for example ``trixie-automatic``."""
-    file = resources.files("homeport.debian") / "keys" / f"debian-archive-{name}.pgp"
-    return parse_keyring(file.read_bytes(), f"debian-archive-{name}")
+    """One of the certificates in ``debian/keys``: ``[debian-archive-]trixie-automatic``."""
+    short = name.removeprefix(_PREFIX)
+    if short not in SHIPPED:
+        raise UsageError(
+            f"no certificate named {name!r} ships with Homeport",
+            hint=f"there are {', '.join(_PREFIX + known for known in SHIPPED)}",
+        )
+    file = resources.files("homeport.debian") / "keys" / f"{_PREFIX}{short}.pgp"
+    return parse_keyring(file.read_bytes(), f"{_PREFIX}{short}")
 
 
 def _key_fingerprints(certificate: bytes) -> tuple[str, ...]:
