@@ -1,0 +1,87 @@
+"""Users and groups of a recipe: their names to numbers, and faults among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from homeport.recipe.model import Group, Place, User
+from homeport.recipe.shapes import Part
+
+Fault = Callable[..., None]
+_Account = TypeVar("_Account", User, Group)
+
+#: Every image has these, unless the recipe describes them otherwise.
+_NUMBERS = {"root": 0, "nobody": 65534}
+_GROUPS = {"root": 0, "nogroup": 65534}
+
+
+class Accounts:
+    """The accounts of the image being described."""
+
+    def __init__(self, users: Iterable[Part], groups: Iterable[Part], fault: Fault) -> None:
+        self._fault = fault
+        self.users = self._distinct([_user(part) for part in users], lambda user: user.uid)
+        self.groups = self._distinct([_group(part) for part in groups], lambda group: group.gid)
+        self._uids = _NUMBERS | {user.name: user.uid for user in self.users}
+        self._primary = dict(_NUMBERS) | {user.name: user.gid for user in self.users}
+        self._gids = _GROUPS | {group.name: group.gid for group in self.groups}
+        for group in self.groups:
+            for member in group.members:
+                if member not in self._uids:
+                    fault(group.place, f"{member} of the group {group.name} is no user")
+
+    def owner(self, text: str, place: Place) -> tuple[int, int]:
+        """Numbers for ``USER[:GROUP]``. Without a group: the user's own, or the same number."""
+        user, colon, group = text.partition(":")
+        uid = self._number(user, self._uids, "user", place)
+        if colon:
+            return uid, self._number(group, self._gids, "group", place)
+        return uid, self._primary.get(user, uid)
+
+    def check_user(self, text: str, place: Place) -> None:
+        """Note a fault if ``config.user`` names an account that the image will not have."""
+        self.owner(text, place)
+
+    def _number(self, text: str, known: dict[str, int], kind: str, place: Place) -> int:
+        if text.isdigit():
+            return int(text)
+        if text not in known:
+            self._fault(place, f"the recipe has no {kind} {text!r}", f"add it to accounts.{kind}s")
+        return known.get(text, 0)
+
+    def _distinct(
+        self, accounts: list[_Account], number: Callable[[_Account], int]
+    ) -> tuple[_Account, ...]:
+        names: dict[str, _Account] = {}
+        numbers: dict[int, _Account] = {}
+        for account in accounts:
+            first = names.setdefault(account.name, account)
+            if first is not account:
+                self._fault(
+                    account.place, f"{account.name} is described twice, first at {first.place}"
+                )
+                continue
+            first = numbers.setdefault(number(account), account)
+            if first is not account:
+                self._fault(
+                    account.place,
+                    f"{account.name} has the number {number(account)} of {first.name} "
+                    f"at {first.place}",
+                )
+        return tuple(sorted(names.values(), key=number))
+
+
+def _user(part: Part) -> User:
+    more = {name: part.get(name) for name in ("home", "shell", "comment") if part.get(name)}
+    uid = part.get("uid")
+    return User(name=part.get("name"), uid=uid, gid=part.get("gid", uid), place=part.place, **more)
+
+
+def _group(part: Part) -> Group:
+    return Group(
+        name=part.get("name"),
+        gid=part.get("gid"),
+        members=part.get("members", ()),
+        place=part.place,
+    )

@@ -1,0 +1,81 @@
+"""The catalog: recipes and slices that ship with Homeport, as files.
+
+``catalog/NAME/homeport.yaml``, its lockfile beside it, and ``catalog/slices`` for all.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+
+import homeport
+from homeport.errors import UsageError
+from homeport.recipe.defaults import FILE_NAME
+
+
+class UnknownRecipe(UsageError):
+    """No file and no recipe of the catalog has this name."""
+
+    id = "unknown-recipe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalog:
+    """A directory of recipes and slices."""
+
+    directory: Path
+
+    @property
+    def slices(self) -> Path:
+        return self.directory / "slices"
+
+    def names(self) -> tuple[str, ...]:
+        """Every recipe's name, sorted."""
+        return tuple(sorted(path.parent.name for path in self.directory.glob(f"*/{FILE_NAME}")))
+
+    def recipe_file(self, name: str) -> Path | None:
+        """The file of the recipe called ``name``."""
+        path = self.directory / name / FILE_NAME
+        return path if name in self.names() else None
+
+    def holds(self, path: Path) -> bool:
+        """Whether a recipe's file is one of the catalog's (its folder is not written to)."""
+        return path.resolve().is_relative_to(self.directory.resolve())
+
+
+def shipped_catalog() -> Catalog:
+    """The catalog that is installed with Homeport."""
+    return Catalog(directory=Path(homeport.__file__).parent / "catalog")
+
+
+def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Path:
+    """The file that ``wanted`` means: a recipe of the catalog, a file, or a folder with one.
+
+    A name without ``/`` that ends in no ``.yaml`` or ``.yml`` is looked up in the catalog
+    alone, so that a folder that happens to be there changes nothing.
+    ``beside``: the file that relative paths start from. Raises ``UnknownRecipe``.
+    """
+    if "/" not in wanted and not wanted.endswith((".yaml", ".yml")) and wanted not in (".", ".."):
+        found = catalog.recipe_file(wanted)
+        if found is None:
+            raise UnknownRecipe(
+                f"the catalog has no recipe {wanted!r}", hint=_near(wanted, catalog)
+            )
+        return found
+    path = (beside.parent / wanted) if beside else Path(wanted)
+    if path.is_dir():
+        path = path / FILE_NAME
+    if not path.is_file():
+        raise UnknownRecipe(f"there is no file {path}", hint=f"the catalog has {_names(catalog)}")
+    return path
+
+
+def _near(wanted: str, catalog: Catalog) -> str:
+    near = difflib.get_close_matches(wanted, catalog.names(), n=1)
+    meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}"
+    return f"{meant} A file is written with a slash: ./{wanted}"
+
+
+def _names(catalog: Catalog) -> str:
+    return ", ".join(catalog.names()) or "no recipes"

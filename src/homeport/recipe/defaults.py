@@ -1,0 +1,21 @@
+"""What a recipe means when it says nothing."""
+
+from __future__ import annotations
+
+from homeport.recipe.model import Archive, Place
+
+#: The name of a recipe's file in a folder of its own.
+FILE_NAME = "homeport.yaml"
+
+#: Archives for which Homeport has certificates and knows mirrors.
+KNOWN_ARCHIVES = ("debian", "debian-security")
+
+_PLACE = Place(file="(default)", line=1, field="archives")
+
+
+def archives() -> tuple[Archive, ...]:
+    """Debian trixie with its updates and its security suite."""
+    return (
+        Archive(name="debian", suites=("trixie", "trixie-updates"), place=_PLACE),
+        Archive(name="debian-security", suites=("trixie-security",), place=_PLACE),
+    )

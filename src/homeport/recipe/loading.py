@@ -1,0 +1,89 @@
+"""From a recipe's file, and those that it extends, to a ``Recipe``.
+
+All faults of all files come in one ``Faults``. Nothing but recipe files is read: whether
+local files exist is asked by ``missing_files``, whether slices do by ``recipe.slicefile``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from homeport.content.reading import read_bounded
+from homeport.errors import Faults, HomeportError
+from homeport.recipe.catalog import Catalog, find_recipe
+from homeport.recipe.meaning import recipe_of
+from homeport.recipe.merging import Written, join, written
+from homeport.recipe.model import LocalFiles, Place, Recipe
+from homeport.recipe.wire import read_recipe_text
+from homeport.recipe.yamltext import LARGEST, BadText
+
+_LONGEST_CHAIN = 16
+
+
+def load_recipe(path: Path, catalog: Catalog) -> Recipe:
+    """Read a recipe. Raises ``Faults`` with every fault of it and of what it extends."""
+    faults: list[HomeportError] = []
+    try:
+        source = _chain(path, catalog, (), faults)
+        recipe = recipe_of(source, faults, _slice_folders(source, catalog)) if source else None
+    except BadText as error:
+        faults.append(error)
+        recipe = None
+    if recipe is None:
+        number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
+        raise Faults(faults, what=f"{number} in the recipe {path}")
+    return recipe
+
+
+def missing_files(recipe: Recipe) -> list[HomeportError]:
+    """Local files of the recipe that are not there."""
+    return [
+        BadText(f"there is no file {files.source}", where=files.place.where())
+        for files in recipe.files
+        if isinstance(files, LocalFiles) and not files.source.exists()
+    ]
+
+
+def read_text_file(path: Path) -> bytes:
+    """A recipe's or slices' file, bounded; ``BadText`` if it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return read_bounded(stream, LARGEST, str(path))
+    except OSError as error:
+        raise BadText(f"cannot read {path}: {error.strerror}", where={"file": str(path)}) from error
+
+
+def _chain(
+    path: Path, catalog: Catalog, above: tuple[Path, ...], faults: list[HomeportError]
+) -> Written | None:
+    """The parts of ``path`` on top of those of the recipes that it extends."""
+    part, reader = read_recipe_text(read_text_file(path), str(path))
+    faults += reader.faults
+    if part is None:
+        return None
+    own = written(part, path)
+    if "extends" not in part.values:
+        return own
+    place: Place = part.at("extends")
+    try:
+        base = find_recipe(part.get("extends"), catalog, beside=path)
+    except HomeportError as error:
+        faults.append(BadText(error.what, where=place.where(), hint=error.hint))
+        return own
+    chain = (*above, path)
+    if base.resolve() in [file.resolve() for file in chain]:
+        names = " → ".join(str(file) for file in (*chain, base))
+        faults.append(BadText(f"recipes extend each other: {names}", where=place.where()))
+        return own
+    if len(chain) >= _LONGEST_CHAIN:
+        what = f"more than {_LONGEST_CHAIN} recipes extend one another"
+        faults.append(BadText(what, where=place.where()))
+        return own
+    below = _chain(base, catalog, chain, faults)
+    return join(below, own) if below else own
+
+
+def _slice_folders(source: Written, catalog: Catalog) -> tuple[Path, ...]:
+    """Where slice files are looked for: beside the recipe first, the catalog's last."""
+    beside = [path.parent / "slices" for path in (source.path, *source.extends)]
+    return tuple(dict.fromkeys((*beside, catalog.slices)))
