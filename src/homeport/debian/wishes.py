@@ -1,0 +1,92 @@
+"""What is asked of resolution: roots, pins, and what is left out on purpose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from homeport.debian.package import Package
+from homeport.debian.version import parse_version
+from homeport.errors import UsageError
+
+_ROOT = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.\-]*)(?:=([^/=\s]+))?(?:/([^/=\s]+))?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """Which of a package's versions may be taken.
+
+    version: an exact version, or a pattern that ends in ``*``
+    suite:   only from there
+    """
+
+    version: str | None = None
+    suite: str | None = None
+
+    def allows(self, package: Package) -> bool:
+        return self._allows_version(package) and self.suite in (None, package.suite)
+
+    def _allows_version(self, package: Package) -> bool:
+        if self.version is None:
+            return True
+        if self.version.endswith("*"):
+            return package.file.id.version.startswith(self.version[:-1])
+        return package.version == parse_version(self.version)
+
+    def __str__(self) -> str:
+        return (f"={self.version}" if self.version else "") + (
+            f"/{self.suite}" if self.suite else ""
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A package that is asked for by name.
+
+    follow: whether its Depends and Pre-Depends are followed; not for a sliced package,
+            whose slices say what they need
+    """
+
+    name: str
+    limit: Limit = Limit()
+    follow: bool = True
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.limit}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """A whole request.
+
+    pins:      package name → which versions may be taken, wherever it is chosen
+    without:   packages that never enter; dependencies on them are left out and recorded
+    keep:      package name → version to prefer while it is there and fits (a lockfile's)
+    reluctant: suites whose packages are taken only where nothing else fits, or when a
+               root or a pin names them (``NotAutomatic`` in their release files)
+    """
+
+    roots: tuple[Root, ...]
+    pins: Mapping[str, Limit] = field(default_factory=dict)
+    without: frozenset[str] = frozenset()
+    keep: Mapping[str, str] = field(default_factory=dict)
+    reluctant: frozenset[str] = frozenset()
+
+    def limits_of(self, name: str) -> tuple[Limit, ...]:
+        """Everything that bounds the choice of ``name``."""
+        limits = [root.limit for root in self.roots if root.name == name and root.limit != Limit()]
+        return (*limits, *([self.pins[name]] if name in self.pins else []))
+
+
+def parse_root(text: str, *, follow: bool = True) -> Root:
+    """Read ``NAME``, ``NAME=VERSION``, ``NAME/SUITE`` or ``NAME=VERSION/SUITE``."""
+    found = _ROOT.fullmatch(text)
+    if found is None:
+        raise UsageError(
+            f"{text!r} names no package", hint="write NAME, NAME=VERSION or NAME/SUITE"
+        )
+    name, version, suite = found.groups()
+    if version and not version.endswith("*"):
+        parse_version(version)
+    return Root(name=name, limit=Limit(version=version, suite=suite), follow=follow)
