@@ -1,0 +1,209 @@
+"""One mirror of an archive: files by their path below its root, over HTTP or in a directory.
+
+Two kinds behind one interface. Neither decides what a file must be: ``fetch`` is told
+digest and size and hands out nothing else, ``read_small`` is for release files, whose
+signature the caller checks. Not for choosing mirrors (``debian.mirrors``).
+"""
+
+from __future__ import annotations
+
+import urllib.parse
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol, cast
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.reading import Readable, VerifiedReader, read_bounded
+from homeport.content.store import Store
+from homeport.errors import HomeportError, IntegrityError, UsageError
+from homeport.net.client import Client
+from homeport.net.credentials import Credential, Provider, nobody
+from homeport.net.download import download, fetch_small
+from homeport.net.errors import HttpFailure
+from homeport.net.url import Url, redact
+from homeport.progress import CancelToken, Progress
+
+_GONE = frozenset({404, 410})
+_WEB_PAGE = (b"<!doctype", b"<html", b"<head")
+
+
+class NotThere(HomeportError):
+    """The mirror works and does not have that file."""
+
+    id = "not-on-mirror"
+
+
+class WebPage(IntegrityError):
+    """Something between us and the mirror answers with pages for people."""
+
+    id = "web-page"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """A file whose bytes are known beforehand. ``path`` is below the mirror's root."""
+
+    path: str
+    digest: Digest
+    size: int
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transfer:
+    """Where fetched files go, and who watches."""
+
+    store: Store
+    progress: Progress
+    cancel: CancelToken
+
+
+class Mirror(Protocol):
+    """A mirror's root. ``label`` is its address for messages, without a password."""
+
+    @property
+    def label(self) -> str: ...
+
+    def read_small(self, path: str, limit: int) -> bytes:
+        """A whole small file, unverified. Raises ``NotThere``, ``WebPage``, ``NetError``."""
+
+    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
+        """The file, verified and in the store. Raises ``NotThere``, ``IntegrityError`` …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpMirror:
+    """A mirror over http or https; user and password from its URL or from ``credentials``."""
+
+    base: Url
+    client: Client = field(repr=False)
+    credentials: Provider = field(default=nobody, repr=False)
+
+    @property
+    def label(self) -> str:
+        return str(self.base).rstrip("/")
+
+    def read_small(self, path: str, limit: int) -> bytes:
+        url = self._url(path)
+        try:
+            data = fetch_small(self.client, url, limit, authorize=self._authorize, what=path)
+        except HttpFailure as error:
+            raise _not_there(error) from error
+        return _not_a_page(data, self.label, path)
+
+    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
+        try:
+            return download(
+                self.client,
+                [self._url(wanted.path)],
+                digest=wanted.digest,
+                size=wanted.size,
+                store=transfer.store,
+                progress=transfer.progress,
+                cancel=transfer.cancel,
+                label=wanted.label,
+                authorize=self._authorize,
+            )
+        except HttpFailure as error:
+            raise _not_there(error) from error
+
+    def _url(self, path: str) -> Url:
+        quoted = urllib.parse.quote(_inside(path), safe="/~+:=,@!$&'()*;")
+        return self.base.with_target(f"{self.base.path.rstrip('/')}/{quoted}")
+
+    def _authorize(self, url: Url) -> str | None:
+        """Asked for each hop of a redirect. The URL's own password is only for its host."""
+        if self.base.username and url.origin == self.base.origin:
+            own = Credential(username=self.base.username, password=self.base.password)
+            return own.basic()
+        # Lines of auth.conf say themselves whether they hold for http, which apt obeys.
+        found = self.credentials(url)
+        return found.basic() if found else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DirectoryMirror:
+    """A mirror in a directory of this machine. Links in it are followed: it is the user's."""
+
+    root: Path
+
+    @property
+    def label(self) -> str:
+        return str(self.root)
+
+    def read_small(self, path: str, limit: int) -> bytes:
+        file = self._file(path)
+        with explained(file, "read"), file.open("rb") as stream:
+            return read_bounded(stream, limit, str(file))
+
+    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
+        found = transfer.store.get(wanted.digest, wanted.size)
+        if found is not None:
+            return found
+        file = self._file(wanted.path)
+        if file.stat().st_size != wanted.size:
+            raise IntegrityError(
+                f"{file} has {file.stat().st_size} bytes, expected {wanted.size}",
+                where={"file": str(file)},
+            )
+        with explained(file, "read"):
+            stream = file.open("rb")
+        with VerifiedReader(
+            cast("Readable", stream), wanted.digest, wanted.size, str(file)
+        ) as reader:
+            return transfer.store.put(cast("Readable", reader), wanted.digest)
+
+    def _file(self, path: str) -> Path:
+        if not self.root.is_dir():
+            raise HomeportError(f"there is no directory {self.root}", where={"mirror": self.label})
+        file = self.root / _inside(path)
+        if not file.is_file():
+            raise NotThere(f"{self.root} does not have {path}", where={"mirror": self.label})
+        return file
+
+
+def open_mirror(text: str, client: Client | None, credentials: Provider = nobody) -> Mirror:
+    """The mirror at a URL (``http``, ``https``, ``file``) or in a directory.
+
+    ``client`` may be missing where only directories are expected. Raises ``UsageError``.
+    """
+    scheme, separator, _ = text.partition("://")
+    if scheme in ("http", "https") and separator:
+        if client is None:
+            raise UsageError(f"{redact(text)} cannot be reached offline")
+        return HttpMirror(base=Url.parse(text), client=client, credentials=credentials)
+    if text.startswith("file:"):
+        parts = urllib.parse.urlsplit(text)
+        if parts.netloc not in ("", "localhost") or not parts.path.startswith("/"):
+            raise UsageError(f"{text!r} is not a file URL of this machine", hint="file:///path")
+        return DirectoryMirror(root=Path(urllib.parse.unquote(parts.path)))
+    if not text or separator or ":" in text.partition("/")[0]:
+        raise UsageError(
+            f"{redact(text)!r} is not a mirror",
+            hint="give an http, https or file URL, or a directory",
+        )
+    return DirectoryMirror(root=Path(text).expanduser().absolute())
+
+
+def _not_there(error: HttpFailure) -> HomeportError:
+    if error.status in _GONE:
+        return NotThere(error.what, where=error.where)
+    return error
+
+
+def _not_a_page(data: bytes, label: str, path: str) -> bytes:
+    if data[:256].lstrip().lower().startswith(_WEB_PAGE):
+        raise WebPage(
+            f"{label} answered with a web page instead of {path}",
+            hint="a login page or a proxy of this network stands in between",
+        )
+    return data
+
+
+def _inside(path: str) -> str:
+    """Paths come from signed files and are checked there; this is the second lock."""
+    if path.startswith("/") or ".." in path.split("/"):
+        raise IntegrityError(f"{path!r} leads out of the mirror")
+    return path
