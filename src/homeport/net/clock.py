@@ -1,0 +1,56 @@
+"""Time, handed in: waiting, deadlines and dates, so that no test has to sleep."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+from homeport.net.errors import DeadlinePassed
+from homeport.progress import CancelToken
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds that only ever grow."""
+
+    def time(self) -> float:
+        """Seconds since 1970, as far as this machine knows."""
+
+    def wait(self, seconds: float, cancel: CancelToken) -> None:
+        """Sleep; raise ``Interrupted`` as soon as ``cancel`` is set."""
+
+
+class SystemClock:
+    """The machine's own."""
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    def time(self) -> float:
+        return time.time()
+
+    def wait(self, seconds: float, cancel: CancelToken) -> None:
+        cancel.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """The moment at which the whole work must be over."""
+
+    clock: Clock
+    at: float
+
+    @classmethod
+    def after(cls, seconds: float, clock: Clock | None = None) -> Deadline:
+        clock = clock or SystemClock()
+        return cls(clock, clock.monotonic() + seconds)
+
+    def left(self) -> float:
+        """Seconds left; raises ``DeadlinePassed`` when there are none."""
+        left = self.at - self.clock.monotonic()
+        if left <= 0:
+            raise DeadlinePassed(
+                "the time given for this is over", hint="give more with --timeout SECONDS"
+            )
+        return left

@@ -1,0 +1,259 @@
+"""Fetching a file of known digest and size, whatever happens on the way.
+
+What arrived before a cut is kept (also by a run that was killed) and the rest is asked
+for; nothing is handed out before size and digest are right. Several URLs may offer the
+file; they are tried in turn.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import BinaryIO
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.reading import CHUNK
+from homeport.content.store import Store
+from homeport.errors import IntegrityError
+from homeport.net.client import Authorize, Client
+from homeport.net.clock import Deadline
+from homeport.net.errors import BadResponse, ConnectionCut, HttpFailure, NetError
+from homeport.net.response import Response
+from homeport.net.retries import READ
+from homeport.net.url import Url
+from homeport.progress import CancelToken, Progress, Silent
+
+#: Cuts in a row without a single new byte after which a URL is given up.
+_FRUITLESS = 4
+_HTML = frozenset({"text/html", "application/xhtml+xml"})
+
+
+def download(
+    client: Client,
+    urls: Iterable[Url | str],
+    *,
+    digest: Digest,
+    size: int,
+    store: Store,
+    progress: Progress | None = None,
+    cancel: CancelToken | None = None,
+    label: str = "",
+    authorize: Authorize | None = None,
+    deadline: Deadline | None = None,
+) -> Blob:
+    """The content ``digest`` as a file of ``store``, fetched only if it is not there yet.
+
+    A damaged download is fetched again once per URL, then the next URL is tried. The error
+    of the last URL is raised: ``HttpFailure``, ``IntegrityError``, ``NetError``.
+    """
+    found = store.get(digest, size)
+    if found is not None:
+        return found
+    work = _Work(
+        client=client,
+        digest=digest,
+        size=size,
+        store=store,
+        progress=progress or Silent(),
+        cancel=cancel or client.cancel,
+        authorize=authorize,
+        deadline=deadline,
+    )
+    return work.run([url if isinstance(url, Url) else Url.parse(url) for url in urls], label)
+
+
+def fetch_small(
+    client: Client,
+    url: Url | str,
+    limit: int,
+    *,
+    authorize: Authorize | None = None,
+    deadline: Deadline | None = None,
+    what: str = "the answer",
+) -> bytes:
+    """The whole of a small file without a known digest. Raises ``HttpFailure``, ``TooLarge``.
+
+    A body that was cut is asked for again, as the retry table's row for reading says.
+    """
+    number = 1
+    while True:
+        with client.request("GET", url, authorize=authorize, deadline=deadline) as response:
+            expect_ok(response)
+            try:
+                return response.read_all(limit, what)
+            except NetError as error:
+                if not error.retryable or number >= READ.attempts:
+                    raise
+        client.clock.wait(client.retrier.pause(READ, number), client.cancel)
+        number += 1
+
+
+def expect_ok(response: Response) -> None:
+    """Raise ``HttpFailure`` unless the status is 200 or 206."""
+    if response.status in (200, 206):
+        return
+    hints = {
+        401: "the server wants a user name and password",
+        403: "the server does not let this user, or this network, have it",
+        404: "the server does not have it (any more)",
+        407: "the proxy wants a user name and password",
+        429: "too many requests; wait a while",
+    }
+    wait = response.headers.get("retry-after", "")
+    more = f"; it asks to wait {wait[:60]}" if wait and wait.isprintable() else ""
+    raise HttpFailure(
+        response.url,
+        response.status,
+        hint=hints.get(response.status),
+        more=more,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """One download on its way."""
+
+    client: Client
+    digest: Digest
+    size: int
+    store: Store
+    progress: Progress
+    cancel: CancelToken
+    authorize: Authorize | None
+    deadline: Deadline | None
+
+    @property
+    def id(self) -> str:
+        return f"download {self.digest}"
+
+    def run(self, urls: list[Url], label: str) -> Blob:
+        if not urls:
+            raise BadResponse(f"nobody offers {self.digest}")
+        with self.store.partial(self.digest, self.cancel) as stream:
+            found = self.store.get(self.digest, self.size)  # another process was faster
+            if found is not None:
+                return found
+            name = label or urls[0].path.rpartition("/")[2]
+            self.progress.begin(self.id, label=name, total=self.size, unit="bytes")
+            try:
+                blob = self._from_any(urls, stream)
+            except BaseException:
+                self.progress.end(self.id, "failed")
+                raise
+            self.progress.end(self.id)
+            return blob
+
+    def _from_any(self, urls: list[Url], stream: BinaryIO) -> Blob:
+        for url in urls[:-1]:
+            try:
+                return self._verified_from(url, stream)
+            except (NetError, IntegrityError) as error:
+                if self.deadline is not None:
+                    self.deadline.left()
+                self.progress.note(self.id, f"{error.what}; trying the next server")
+        return self._verified_from(urls[-1], stream)
+
+    def _verified_from(self, url: Url, stream: BinaryIO) -> Blob:
+        try:
+            return self._once_from(url, stream)
+        except IntegrityError as error:
+            self.progress.note(self.id, f"{error.what}; fetching it again")
+        try:
+            return self._once_from(url, stream)
+        except IntegrityError as error:
+            raise error.at(url=str(url)) from None
+
+    def _once_from(self, url: Url, stream: BinaryIO) -> Blob:
+        fruitless = 0
+        while (have := _length(stream)) < self.size:
+            if have:
+                self.progress.note(self.id, f"going on at byte {have}")
+            try:
+                self._append(url, stream, have)
+            except NetError as error:
+                gained = _length(stream) > have
+                fruitless = 0 if gained else fruitless + 1
+                if not error.retryable or fruitless >= _FRUITLESS:
+                    raise
+                self.progress.note(self.id, error.what)
+                self.client.clock.wait(self.client.retrier.pause(READ, fruitless + 1), self.cancel)
+        return self.store.commit_partial(stream, self.digest, self.size)
+
+    def _append(self, url: Url, stream: BinaryIO, have: int) -> None:
+        """Ask for what is missing and write it behind what is there."""
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        with self.client.request(
+            "GET", url, headers=headers, authorize=self.authorize, deadline=self.deadline,
+            on_retry=lambda why, wait: self.progress.note(
+                self.id, f"{why}; again in {wait:.0f} s"
+            ),
+        ) as response:  # fmt: skip
+            if response.status == 416 and have:
+                _restart(stream)
+                raise ConnectionCut(f"{url.host} cannot go on at byte {have}")
+            expect_ok(response)
+            self._expect_a_file(response)
+            self._place(response, stream, have)
+            while chunk := response.read(CHUNK):
+                self.cancel.check()
+                if _length(stream) + len(chunk) > self.size:
+                    _restart(stream)
+                    raise IntegrityError(
+                        f"{url.host} sends more than the expected {self.size} bytes",
+                        where={"url": str(url), "digest": str(self.digest)},
+                    )
+                with explained(self.store.root):
+                    stream.write(chunk)
+                    stream.flush()
+                self.progress.advance(self.id, len(chunk))
+            if response.length is None and _length(stream) < self.size:
+                raise ConnectionCut(f"{url.host} closed the connection early")
+            if response.length is not None and _length(stream) < self.size:
+                _restart(stream)
+                raise IntegrityError(
+                    f"{url.host} has only {response.received} of {self.size} bytes",
+                    where={"url": str(url), "digest": str(self.digest)},
+                )
+
+    def _place(self, response: Response, stream: BinaryIO, have: int) -> None:
+        """Stand where the answer's first byte belongs."""
+        if response.status == 200:
+            if have:  # the server ignored Range: it starts again, and so do we
+                self.progress.advance(self.id, -have)
+                _restart(stream)
+            return
+        said = response.headers.get("content-range", "")
+        if said.startswith(f"bytes {have}-") and said.rpartition("/")[2] in (str(self.size), "*"):
+            return
+        if _length(stream):
+            self.progress.advance(self.id, -have)
+            _restart(stream)
+        raise BadResponse(
+            f"{response.url.host} sent another part than was asked for ({said[:80]!r})",
+            where={"url": str(response.url)},
+        )
+
+    def _expect_a_file(self, response: Response) -> None:
+        if response.media_type in _HTML:
+            raise BadResponse(
+                f"{response.url.host} answered with a web page instead of the file",
+                where={"url": str(response.url)},
+                hint="a login page or a proxy of this network stands in between",
+            )
+        if response.status == 200 and response.length not in (None, self.size):
+            raise IntegrityError(
+                f"{response.url.host} offers {response.length} bytes, expected {self.size}",
+                where={"url": str(response.url), "digest": str(self.digest)},
+            )
+
+
+def _length(stream: BinaryIO) -> int:
+    return os.fstat(stream.fileno()).st_size
+
+
+def _restart(stream: BinaryIO) -> None:
+    stream.truncate(0)
+    stream.seek(0)

@@ -1,0 +1,168 @@
+"""An answer whose body is read as it comes, bounded and watched.
+
+Bytes are never decoded: digests are over what the server sent. Every read checks the
+cancel token and the deadline, and notices a connection that was cut or went silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self
+
+import urllib3
+import urllib3.exceptions
+
+from homeport.content.reading import CHUNK, read_bounded
+from homeport.net.clock import Clock, Deadline
+from homeport.net.errors import ConnectionCut, Stalled, mapped
+from homeport.net.url import Url
+from homeport.progress import CancelToken
+
+_DRAINED = 64 << 10  # bytes read to the end so that a connection can be used again
+_DRAIN_READS = 4  # reads that this may take: a slow rest is not worth a connection
+_TRICKLE = 64  # bytes per stall limit below which a connection counts as silent
+
+# RFC 9112 allows no answer without headers to be told apart from a broken one; these are
+# what urllib3, http.client and ssl raise while a body is read.
+_READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError)
+
+
+class Response:
+    """``status``, ``headers`` (names in lower case), the ``url`` that answered, and the body."""
+
+    def __init__(
+        self,
+        raw: urllib3.BaseHTTPResponse,
+        url: Url,
+        *,
+        head: bool,
+        clock: Clock,
+        cancel: CancelToken,
+        deadline: Deadline | None,
+        stall: float,
+    ) -> None:
+        self.status = raw.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): ", ".join(raw.headers.getlist(name)) for name in raw.headers
+        }
+        self.url = url
+        self.received = 0
+        self._raw = raw
+        self._head = head
+        self._clock = clock
+        self._cancel = cancel
+        self._deadline = deadline
+        self._stall = stall
+        self._window_start = clock.monotonic()
+        self._window_bytes = 0
+        self._ended = False
+
+    @property
+    def length(self) -> int | None:
+        """The body's length if the server declared one."""
+        value = self.headers.get("content-length", "")
+        return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+    @property
+    def media_type(self) -> str:
+        """``Content-Type`` without parameters, in lower case."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+    def header_values(self, name: str) -> tuple[str, ...]:
+        """Every header of that name by itself (a challenge may come in several)."""
+        return tuple(self._raw.headers.getlist(name))
+
+    def read(self, size: int = -1, /) -> bytes:
+        """Up to ``size`` bytes as soon as some are there; empty at the end.
+
+        Raises ``ConnectionCut`` when the body ends early and ``Stalled`` when next to
+        nothing comes.
+        """
+        if size < 0:
+            return b"".join(iter(lambda: self.read(CHUNK), b""))
+        if self._ended or size == 0:
+            return b""
+        self._cancel.check()
+        if self._deadline is not None:
+            self._deadline.left()
+        try:
+            data = self._raw.read1(size, decode_content=False)
+        except _READ_ERRORS as error:
+            self._discard()
+            self._cancel.check()
+            raise mapped(error, self.url) from error
+        self.received += len(data)
+        if not data:
+            self._end()
+        self._watch(len(data))
+        return data
+
+    def read_all(self, limit: int, what: str = "the answer") -> bytes:
+        """The whole body, which may have at most ``limit`` bytes (``TooLarge``)."""
+        try:
+            return read_bounded(self, limit, f"{what} of {self.url.host}")
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Give the connection back; a short rest is read so that it can be used again."""
+        if not self._ended:
+            self._ended = True
+            self._drain()
+        self._raw.close()
+        self._raw.release_conn()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _discard(self) -> None:
+        """Give the connection up."""
+        self._ended = True
+        self._raw.close()
+        self._raw.release_conn()
+
+    def _drain(self) -> None:
+        length = self.length
+        if length is None or length - self.received > _DRAINED or self._cancel.cancelled:
+            return
+        try:
+            for _ in range(_DRAIN_READS):
+                if not self._raw.read1(_DRAINED, decode_content=False):
+                    return
+        except _READ_ERRORS:
+            return
+
+    def _end(self) -> None:
+        self._ended = True
+        self._raw.release_conn()
+        bodyless = self._head or self.status in (204, 304)
+        if not bodyless and self.length is not None and self.received < self.length:
+            raise ConnectionCut(
+                f"{self.url.host} closed the connection after {self.received} of "
+                f"{self.length} bytes",
+                where={"url": str(self.url)},
+            )
+
+    def _watch(self, count: int) -> None:
+        """A byte now and then keeps a socket from timing out; it is silence all the same."""
+        self._window_bytes += count
+        now = self._clock.monotonic()
+        if now - self._window_start < self._stall:
+            return
+        if self._window_bytes < _TRICKLE and not self._ended:
+            self._discard()
+            raise Stalled(
+                f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "
+                f"{now - self._window_start:.0f} s)",
+                where={"url": str(self.url)},
+            )
+        self._window_start, self._window_bytes = now, 0

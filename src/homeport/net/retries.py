@@ -1,0 +1,163 @@
+"""The retry table: which request, which failure, how often, how long to wait.
+
+This is the only place that decides it; docs/registry.md shows the same table and a test
+compares the two. The library below (urllib3) retries nothing. Waits grow exponentially
+with full jitter; a server's ``Retry-After`` is obeyed, within ``LONGEST_WAIT``.
+"""
+
+from __future__ import annotations
+
+import email.utils
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from homeport.net.clock import Clock, Deadline, SystemClock
+from homeport.net.errors import NetError
+from homeport.net.response import Response
+from homeport.progress import CancelToken
+
+LONGEST_WAIT = 900.0  # seconds that a server may make us wait for one retry
+
+#: Answers that mean "not now": overload, time-outs, and the gateway errors of CDNs.
+NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """One row of the table.
+
+    attempts:         how often the request is made at most when answers or connections fail
+    connect_attempts: how often at most when no connection comes about (nothing was sent)
+    statuses:         answers after which it is made again
+    after_cut:        whether it is made again when the connection broke after it was sent
+    base, cap:        first and longest own wait in seconds
+    """
+
+    name: str
+    attempts: int = 5
+    connect_attempts: int = 3
+    statuses: frozenset[int] = NOT_NOW
+    after_cut: bool = True
+    base: float = 0.5
+    cap: float = 30.0
+
+
+READ = Rule(name="read")
+"""GET and HEAD: nothing changes at the server, so everything may be made again."""
+
+START_UPLOAD = Rule(name="start-upload")
+"""POST that opens an upload session: an orphan session is harmless."""
+
+SEND_PIECE = Rule(name="send-piece", attempts=1)
+"""PATCH and PUT of blob bytes: the upload asks for the offset first, then goes on there
+(``registry.upload`` counts the tries)."""
+
+PUT_MANIFEST = Rule(name="put-manifest")
+"""PUT of a manifest: the same bytes under the same name, as often as needed."""
+
+DELETE = Rule(name="delete", attempts=3)
+"""DELETE: a second one finds nothing, which is what was wanted."""
+
+TOKEN = Rule(name="token", attempts=4)
+"""GET or POST to a token service."""
+
+ONCE = Rule(name="once", attempts=1, connect_attempts=1, after_cut=False)
+"""A request that is not made again: nothing is known about it."""
+
+TABLE = (READ, START_UPLOAD, SEND_PIECE, PUT_MANIFEST, DELETE, TOKEN, ONCE)
+"""All rows, in the order in which they are documented."""
+
+
+def default_rule(method: str) -> Rule:
+    """The row for a request of which nothing but the method is known."""
+    return READ if method in ("GET", "HEAD") else ONCE
+
+
+class Retrier:
+    """Makes one request as often as its rule allows.
+
+    A 429 or 503 with ``Retry-After`` holds back every request to that host, not only the
+    one that was told.
+    """
+
+    def __init__(
+        self, clock: Clock | None = None, jitter: Callable[[], float] = random.random
+    ) -> None:
+        self.clock = clock or SystemClock()
+        self._jitter = jitter
+        self._closed_until: dict[str, float] = {}
+
+    def run(
+        self,
+        rule: Rule,
+        host: str,
+        attempt: Callable[[], Response],
+        *,
+        cancel: CancelToken,
+        deadline: Deadline | None = None,
+        on_retry: Callable[[str, float], None] = lambda _why, _wait: None,
+    ) -> Response:
+        """The first answer that is not to be retried, or the last one, or its error."""
+        for number in range(1, max(rule.attempts, rule.connect_attempts) + 1):
+            self._wait_for_host(host, cancel, deadline)
+            wait = self.pause(rule, number)
+            try:
+                response = attempt()
+            except NetError as error:
+                if not _may_repeat(rule, error, number) or not _fits(wait, deadline):
+                    raise
+                why = error.what
+            else:
+                if response.status not in rule.statuses or number >= rule.attempts:
+                    return response
+                told = retry_after(response.headers.get("retry-after", ""), self.clock)
+                wait = wait if told is None else told
+                if wait > LONGEST_WAIT or not _fits(wait, deadline):
+                    return response  # the caller says how long the server wants us to wait
+                why = f"{host} answered {response.status}"
+                if told is not None and response.status in (429, 503):
+                    self._closed_until[host] = self.clock.monotonic() + told
+                response.close()
+            on_retry(why, wait)
+            self.clock.wait(wait, cancel)
+        raise AssertionError("a rule allows at least one attempt")
+
+    def pause(self, rule: Rule, number: int) -> float:
+        """Our own wait after attempt ``number``: exponential, full jitter."""
+        return min(rule.cap, rule.base * 2.0 ** (number - 1)) * (0.5 + 0.5 * self._jitter())
+
+    def _wait_for_host(self, host: str, cancel: CancelToken, deadline: Deadline | None) -> None:
+        left = self._closed_until.get(host, 0.0) - self.clock.monotonic()
+        if left > 0 and (deadline is None or left < deadline.left()):
+            self.clock.wait(left, cancel)
+
+
+def _may_repeat(rule: Rule, error: NetError, number: int) -> bool:
+    if error.unsent:
+        return error.retryable and number < rule.connect_attempts
+    return error.retryable and rule.after_cut and number < rule.attempts
+
+
+def _fits(wait: float, deadline: Deadline | None) -> bool:
+    return deadline is None or wait < deadline.left()
+
+
+def retry_after(value: str, clock: Clock) -> float | None:
+    """Seconds that a ``Retry-After`` header asks for; ``None`` if it says nothing useful.
+
+    Both forms (RFC 9110, 10.2.3): seconds and a date. A date in the past, a negative or an
+    unreadable value mean that our own wait is used.
+    """
+    value = value.strip()
+    if value.isascii() and value.isdigit():
+        seconds = float(value[:12])
+        if seconds > 1_000_000_000:  # some servers send the moment, not the distance
+            seconds -= clock.time()
+        return seconds if seconds >= 0 else None
+    try:
+        when = email.utils.parsedate_to_datetime(value)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    seconds = when.timestamp() - clock.time()
+    return seconds if seconds > 0 else None

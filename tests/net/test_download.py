@@ -1,0 +1,175 @@
+"""Downloads survive what networks do, and never hand out a wrong byte."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builders.http_server import Fault, Server, free_port, serving
+from builders.net import FakeClock, quick_client
+from homeport.content.blob import Blob, verified
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.errors import IntegrityError, Interrupted, TooLarge
+from homeport.net import errors
+from homeport.net.download import download, fetch_small
+from homeport.progress import CancelToken, Silent
+
+DATA = bytes(range(256)) * 512
+DIGEST = Digest.of(DATA)
+CHUNKED = {"Transfer-Encoding": "chunked"}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "store")
+
+
+def fetch(store: Store, *urls: str, digest: Digest = DIGEST, size: int = len(DATA)) -> Blob:
+    with quick_client() as client:
+        return download(client, urls, digest=digest, size=size, store=store)
+
+
+def check(blob: Blob) -> None:
+    assert verified(blob).readall() == DATA
+
+
+def partial_files(store: Store) -> list[Path]:
+    return list((store.root / "partial").iterdir())
+
+
+def test_a_file_is_fetched_once(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    check(fetch(store, url))
+    check(fetch(store, url))
+    assert server.paths() == ["/a"]
+    assert partial_files(store) == []
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [Fault(cut_at=1000)],
+        [Fault(close_at=1000)],
+        [Fault(cut_at=0), Fault(cut_at=1), Fault(cut_at=2)],
+        [Fault(stall_at=5000)],
+        [Fault(status=503), Fault(cut_at=70_000), Fault(status=502)],
+        [Fault(cut_at=1000), Fault(ignore_range=True)],
+        [Fault(cut_at=1000), Fault(status=416)],
+        [Fault(raw=b""), Fault(raw=b"HTTP/1.1 200 OK\r\nContent-Length: 131072\r\n\r\nabc")],
+        [Fault(flip=77)],
+        [Fault(cut_at=50_000), Fault(flip=77)],
+        [Fault(body=DATA[:-1])],
+        [Fault(body=DATA + b"!")],
+        [Fault(headers=CHUNKED, body=b"20000\r\n" + DATA + b"\r\n0\r\n\r\n")],
+        [Fault(headers=CHUNKED, body=b"20000\r\n" + DATA[:99], close_at=99)],
+    ],
+)  # fmt: skip
+def test_the_file_is_right_whatever_happens(
+    server: Server, store: Store, faults: list[Fault]
+) -> None:
+    url = server.file("/a", DATA)
+    server.faults += faults
+    check(fetch(store, url))
+    assert server.faults == []
+    assert partial_files(store) == []
+
+
+def test_after_a_cut_only_the_rest_is_asked_for(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    server.faults.append(Fault(close_at=100_000))
+    check(fetch(store, url))
+    assert server.requests[1].headers["range"] == "bytes=100000-"
+
+
+def test_a_later_run_goes_on_where_an_earlier_one_stopped(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    server.faults += [Fault(close_at=100_000), *[Fault(status=404)]]
+    with pytest.raises(errors.HttpFailure):
+        fetch(store, url)
+    server.requests.clear()
+    check(fetch(store, url))
+    assert server.requests[0].headers["range"] == "bytes=100000-"
+
+
+def test_damage_twice_is_refused_and_nothing_is_kept(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA[:-1] + b"x")
+    with pytest.raises(IntegrityError) as caught:
+        fetch(store, url)
+    assert len(server.requests) == 2
+    assert caught.value.where["url"] == url
+    assert store.get(DIGEST) is None
+    assert all(path.stat().st_size == 0 for path in partial_files(store))
+
+
+def test_the_next_server_is_tried_when_one_fails(server: Server, store: Store) -> None:
+    bad = server.file("/damaged", b"x" * len(DATA))
+    good = server.file("/a", DATA)
+    dead = f"http://127.0.0.1:{free_port()}/a"
+    check(fetch(store, server.url("/missing"), dead, bad, good))
+
+
+def test_a_web_page_instead_of_the_file_has_its_own_message(server: Server, store: Store) -> None:
+    url = server.answer("/a", 200, b"<html>log in", Content_Type="text/html; charset=utf-8")
+    with pytest.raises(errors.BadResponse, match="a web page instead of the file") as caught:
+        fetch(store, url)
+    assert "login page" in str(caught.value.hint)
+
+
+def test_a_missing_file_names_the_url(server: Server, store: Store) -> None:
+    with pytest.raises(errors.HttpFailure, match="404 Not Found") as caught:
+        fetch(store, server.url("/none"))
+    assert caught.value.where["status"] == 404
+
+
+def test_an_empty_file_is_a_file(server: Server, store: Store) -> None:
+    url = server.file("/a", b"")
+    assert fetch(store, url, digest=Digest.of(b""), size=0).size == 0
+
+
+def test_a_cut_that_never_ends_is_given_up(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    server.faults += [Fault(cut_at=0)] * 50
+    with pytest.raises(errors.ConnectionCut):
+        fetch(store, url)
+
+
+def test_cancelling_keeps_what_arrived(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    cancel = CancelToken()
+
+    class CancelEarly(Silent):
+        def advance(self, id: str, n: int) -> None:
+            cancel.cancel()
+
+    with quick_client(cancel=cancel) as client, pytest.raises(Interrupted):
+        download(client, [url], digest=DIGEST, size=len(DATA), store=store, progress=CancelEarly())
+    (partial,) = partial_files(store)
+    assert partial.stat().st_size > 0
+    check(fetch(store, url))
+    assert "range" in server.requests[1].headers or partial.stat().st_size == len(DATA)
+
+
+def test_a_small_file_is_bounded(server: Server) -> None:
+    url = server.file("/a", DATA)
+    with quick_client() as client:
+        assert fetch_small(client, url, len(DATA)) == DATA
+        with pytest.raises(TooLarge):
+            fetch_small(client, url, 100)
+
+
+def test_a_small_file_that_was_cut_is_asked_for_again(server: Server) -> None:
+    url = server.file("/a", DATA)
+    server.faults += [Fault(cut_at=10), Fault(close_at=20)]
+    clock = FakeClock()
+    with quick_client(clock=clock) as client:
+        assert fetch_small(client, url, 1 << 20) == DATA
+    assert len(clock.waits) == 2
