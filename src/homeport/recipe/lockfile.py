@@ -1,7 +1,7 @@
 """The lockfile as data: what a recipe resolved to, and from which archive state.
 
-Its text is read and written by ``recipe.lockwire`` (docs/formats/lockfile.md). How a
-recipe becomes one is ``homeport.locking``.
+Its text is read by ``recipe.lockreading`` and written by ``recipe.lockwriting``
+(docs/formats/lockfile.md). How a recipe becomes one is ``homeport.locking``.
 """
 
 from __future__ import annotations
