@@ -88,3 +88,7 @@ class Destination(Protocol):
         Idempotent: writing the same value again changes nothing and sends no blob again.
         Concurrent writers of one place all succeed; of one address the last wins.
         """
+
+
+class Transport(Source, Destination, Protocol):
+    """A place that can be both."""

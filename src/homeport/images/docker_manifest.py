@@ -1,0 +1,166 @@
+"""``manifest.json`` of docker's archives: which images there are, and a manifest for one.
+
+Docker keeps no manifest in the archives of versions 1.10 to 24, only config and layers; the
+one made here names them as they are, so that it is the same whoever makes it. Not for
+finding the archive or choosing between its two halves (``docker_archive``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+import re
+from dataclasses import dataclass
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.reading import CHUNK
+from homeport.errors import IntegrityError, UsageError
+from homeport.images.files import BadLayout, Files, FilesBlob, missing, read_small
+from homeport.images.image import Image
+from homeport.oci import media_types
+from homeport.oci.documents import (
+    CONFIG_LIMIT,
+    Descriptor,
+    ImageConfig,
+    Manifest,
+    read_config,
+    written,
+)
+
+MANIFEST_FILE = "manifest.json"
+_LIMIT = 64 << 20
+_LAYER_LIMIT = 1000  # docker allows 127
+_HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
+_COMPRESSED = {
+    b"\x1f\x8b": media_types.OCI_LAYER_GZIP,
+    b"\x28\xb5\x2f\xfd": media_types.OCI_LAYER_ZSTD,
+}
+_UNKNOWN = {b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
+
+
+class SavedImage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
+    """One image of the archive. Paths are names inside it."""
+
+    config: str
+    repo_tags: tuple[str, ...] | None = None
+    layers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    descriptor: Descriptor
+    blob: Blob
+
+
+def saved_images(files: Files) -> list[SavedImage]:
+    """The images that ``manifest.json`` lists. Raises ``BadLayout``, ``Missing``."""
+    place = f"{files.place}/{MANIFEST_FILE}"
+    if files.size(MANIFEST_FILE) is None:
+        raise BadLayout(
+            f"{files.place} is no image archive: it has neither {MANIFEST_FILE} nor index.json",
+            where={"file": files.place},
+        )
+    raw = read_small(files, MANIFEST_FILE, _LIMIT, place)
+    try:
+        return msgspec.json.decode(raw, type=list[SavedImage])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
+
+
+def image_of(files: Files, saved: SavedImage) -> Image:
+    """The image with a manifest of ours. Layers that are compressed are read once to be hashed."""
+    config_name = _name(saved.config)
+    if files.size(config_name) is None:
+        raise missing(files, config_name)
+    raw = read_small(files, config_name, CONFIG_LIMIT, f"{files.place}/{config_name}")
+    config = read_config(raw, media_types.OCI_CONFIG)
+    _check_name(files, config_name, config.digest)
+    layers = _layers(files, saved, config.parsed)
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        config=config.descriptor(),
+        layers=tuple(layer.descriptor for layer in layers),
+    )
+    blobs: dict[Digest, Blob] = {layer.blob.digest: layer.blob for layer in layers}
+    blobs[config.digest] = FilesBlob(files, config_name, config.digest, config.size)
+    return Image(
+        document=written(manifest, media_types.OCI_MANIFEST),
+        blobs=blobs,
+        platform=config.parsed.platform,
+    )
+
+
+def config_digest(files: Files, saved: SavedImage) -> Digest | None:
+    """The digest that the config's name claims, if it claims one."""
+    found = _HEX_NAME.fullmatch(_name(saved.config))
+    return Digest("sha256", found[1]) if found else None
+
+
+def _layers(files: Files, saved: SavedImage, config: ImageConfig) -> list[_Layer]:
+    names = [_name(name) for name in saved.layers or ()]
+    diff_ids = config.rootfs.diff_ids
+    if len(names) != len(diff_ids):
+        raise BadLayout(
+            f"{files.place} lists {len(names)} layers of an image whose config has {len(diff_ids)}",
+            where={"file": f"{files.place}/{MANIFEST_FILE}"},
+        )
+    if len(names) > _LAYER_LIMIT:
+        raise BadLayout(f"{files.place} lists more than {_LAYER_LIMIT} layers")
+    known: dict[str, _Layer] = {}
+    for name, diff_id in zip(names, diff_ids, strict=True):
+        if name not in known:
+            known[name] = _layer(files, name, diff_id)
+    return [known[name] for name in names]
+
+
+def _layer(files: Files, name: str, diff_id: str) -> _Layer:
+    size = files.size(name)
+    if size is None:
+        raise missing(files, name)
+    with files.open(name) as stream:
+        start = stream.read(6)
+    media_type = media_types.OCI_LAYER
+    for magic, found in _COMPRESSED.items():
+        if start.startswith(magic):
+            media_type = found
+    for magic, codec in _UNKNOWN.items():
+        if start.startswith(magic):
+            raise BadLayout(f"{files.place}/{name} is a {codec} layer, which images cannot have")
+    # The diff id of an uncompressed layer is its digest: checked when the layer is read.
+    plain = media_type == media_types.OCI_LAYER
+    digest = _digest(files, diff_id) if plain else _hash(files, name)
+    descriptor = Descriptor(media_type=media_type, digest=str(digest), size=size)
+    return _Layer(descriptor, FilesBlob(files, name, digest, size))
+
+
+def _digest(files: Files, text: str) -> Digest:
+    try:
+        return Digest.parse(text)
+    except UsageError as error:
+        raise BadLayout(f"a config in {files.place} is not valid: {error}") from error
+
+
+def _hash(files: Files, name: str) -> Digest:
+    hasher = hashlib.sha256()
+    with files.open(name) as stream:
+        while chunk := stream.read(CHUNK):
+            hasher.update(chunk)
+    return Digest.finished(hasher)
+
+
+def _check_name(files: Files, name: str, digest: Digest) -> None:
+    found = _HEX_NAME.fullmatch(name)
+    if found and found[1] != digest.hex:
+        raise IntegrityError(
+            f"the config {name} has digest {digest}",
+            where={"file": f"{files.place}/{name}", "digest": f"sha256:{found[1]}"},
+        )
+
+
+def _name(path: str) -> str:
+    """A path of ``manifest.json`` as a name in the archive; one that leads out finds nothing."""
+    return posixpath.normpath(path)

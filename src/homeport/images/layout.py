@@ -1,0 +1,186 @@
+"""Reading an OCI image layout from named files: which image a tag means, and its parts.
+
+OCI image specification, "image-layout". Tolerant of what skopeo, umoci, buildah, crane,
+BuildKit and docker write; strict about what decides the image: ``index.json`` is bounded
+and one document, blobs are what their digests say. For a directory (``oci_layout``), a tar
+(``oci_archive``) and the half of it that docker writes since 25 (``docker_archive``).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.errors import HomeportError
+from homeport.images.files import BadLayout, Files, FilesBlob, missing, read_small
+from homeport.images.image import Image, Index, digest_of, open_contents, open_descriptor
+from homeport.images.transport import ImageNotFound
+from homeport.oci import documents, media_types
+from homeport.oci.documents import MANIFEST_LIMIT, BadDocument, Descriptor
+from homeport.oci.reference import DEFAULT_TAG
+
+REF_NAME = "org.opencontainers.image.ref.name"
+#: BuildKit and docker write the full name beside the tag.
+CONTAINERD_NAME = "io.containerd.image.name"
+LAYOUT_FILE = "oci-layout"
+LAYOUT_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
+INDEX_FILE = "index.json"
+#: ``index.json`` is no manifest that a registry must take: layouts with many tags exist.
+INDEX_LIMIT = 64 << 20
+
+
+class _LayoutFile(msgspec.Struct, rename="camel"):
+    image_layout_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class LayoutContents:
+    """The blobs of a layout, by descriptor (``image.Contents``)."""
+
+    files: Files
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        digest = digest_of(descriptor)
+        name = blob_name(digest)
+        with FilesBlob(self.files, name, digest, descriptor.size).open() as stream:
+            return stream.read(MANIFEST_LIMIT + 1)
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        digest = digest_of(descriptor)
+        return FilesBlob(self.files, blob_name(digest), digest, descriptor.size)
+
+
+def blob_name(digest: Digest) -> str:
+    """Where a layout keeps a blob."""
+    return f"blobs/{digest.algorithm}/{digest.hex}"
+
+
+def open_in_layout(files: Files, tag: str, digest: Digest | None = None) -> Image | Index:
+    """The image that ``tag`` (empty: the only one, or ``latest``) or ``digest`` means.
+
+    Raises ``BadLayout``, ``ImageNotFound`` naming the tags there are, ``Missing``.
+    """
+    check_version(files)
+    raw, index = read_index(files)
+    contents = LayoutContents(files)
+    try:
+        if digest is not None:
+            return _open_digest(contents, index, digest)
+        if not tag and _is_itself_the_index(index):
+            return open_contents(contents, raw)
+        return open_descriptor(contents, _choose(files, index, tag))
+    except HomeportError as error:
+        raise error.at(layout=files.place)  # noqa: B904  the same error, with its place
+
+
+def check_version(files: Files) -> None:
+    """Require the mark of a layout. Raises ``BadLayout``."""
+    where = {"file": f"{files.place}/{LAYOUT_FILE}"}
+    if files.size(LAYOUT_FILE) is None:
+        raise BadLayout(
+            f"{files.place} is not an OCI image layout: it has no {LAYOUT_FILE} file", where=where
+        )
+    try:
+        raw = read_small(files, LAYOUT_FILE, 1 << 16, f"{files.place}/{LAYOUT_FILE}")
+        version = msgspec.json.decode(raw, type=_LayoutFile).image_layout_version
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise BadLayout(
+            f"{files.place}/{LAYOUT_FILE} is not valid: {error}", where=where
+        ) from error
+    if version.partition(".")[0] != "1":
+        raise BadLayout(f"{files.place} is a layout of unknown version {version!r}", where=where)
+
+
+def read_index(files: Files) -> tuple[bytes, documents.Index]:
+    """``index.json`` as it is and what it says. Raises ``BadLayout``."""
+    place = f"{files.place}/{INDEX_FILE}"
+    if files.size(INDEX_FILE) is None:
+        raise BadLayout(
+            f"{files.place} has no {INDEX_FILE}",
+            where={"file": place},
+            hint="whatever wrote it did not finish; write the image again",
+        )
+    raw = read_small(files, INDEX_FILE, INDEX_LIMIT, place)
+    try:
+        return raw, msgspec.json.decode(raw, type=documents.Index)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
+
+
+def index_of_one(descriptor: Descriptor, annotations: dict[str, str]) -> bytes:
+    """An ``index.json`` with one line."""
+    annotations = {**descriptor.annotations, **annotations}
+    entry = msgspec.structs.replace(descriptor, annotations=annotations)
+    index = documents.Index(schema_version=2, media_type=media_types.OCI_INDEX, manifests=(entry,))
+    return documents.encode(index)
+
+
+def tags_of(index: documents.Index) -> list[str]:
+    """The tags of a layout, in its order, each once."""
+    names = (entry.annotations.get(REF_NAME, "") for entry in index.manifests)
+    return list(dict.fromkeys(name for name in names if name))
+
+
+def _choose(files: Files, index: documents.Index, tag: str) -> Descriptor:
+    entries = index.manifests
+    if not entries:
+        raise ImageNotFound(f"{files.place} holds no image")
+    found = _named(entries, tag or DEFAULT_TAG)
+    if not found and not tag and len(entries) == 1:
+        found = list(entries)
+    if len({entry.digest for entry in found}) == 1:
+        return found[0]
+    if found:
+        raise BadLayout(
+            f"{files.place} has {len(found)} different images with the tag {tag or DEFAULT_TAG}",
+            hint=f"choose one by digest, for example {files.place}@{found[0].digest}",
+        )
+    raise _not_found(files, index, tag)
+
+
+def _named(entries: Sequence[Descriptor], tag: str) -> list[Descriptor]:
+    found = [entry for entry in entries if entry.annotations.get(REF_NAME) == tag]
+    return found or [entry for entry in entries if entry.annotations.get(CONTAINERD_NAME) == tag]
+
+
+def _not_found(files: Files, index: documents.Index, tag: str) -> ImageNotFound:
+    known = tags_of(index)
+    near = difflib.get_close_matches(tag, known, n=3) or known[:10]
+    more = ", …" if len(near) < len(known) else ""
+    what = f"no image with the tag {tag!r}" if tag else "several images, and none named latest"
+    return ImageNotFound(
+        f"{files.place} holds {what}",
+        where={"tag": tag or DEFAULT_TAG},
+        hint=f"there is {', '.join(near)}{more}"
+        if near
+        else "its images have no tags: use @digest",
+    )
+
+
+def _is_itself_the_index(index: documents.Index) -> bool:
+    """Whether ``index.json`` lists the platforms of one image (apko, ko, Bazel's rules)."""
+    platforms = [entry.platform for entry in index.manifests]
+    return (
+        len(platforms) > 1
+        and not tags_of(index)
+        and all(platforms)
+        and all(entry.media_type in media_types.MANIFESTS for entry in index.manifests)
+    )
+
+
+def _open_digest(contents: LayoutContents, index: documents.Index, digest: Digest) -> Image | Index:
+    for entry in index.manifests:
+        if entry.digest == str(digest):
+            return open_descriptor(contents, entry)
+    size = contents.files.size(blob_name(digest))
+    if size is None:
+        raise missing(contents.files, blob_name(digest), digest)
+    if size > MANIFEST_LIMIT:
+        raise BadDocument(f"{digest} is no manifest: it has {size} bytes")
+    descriptor = Descriptor(media_type="", digest=str(digest), size=size)
+    return open_descriptor(contents, descriptor)

@@ -1,0 +1,84 @@
+"""Putting verified blobs into files: by clone or hard link where content is shared, else by copy.
+
+Every blob is read through once for its size and digest, whichever way it is put there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import secrets
+from pathlib import Path
+
+from homeport.content.blob import Blob, verified
+from homeport.content.files import explained
+from homeport.content.reading import CHUNK
+from homeport.images.transport import Work
+
+_FICLONE = 0x40049409  # linux/fs.h; the same on the architectures we know
+
+
+def place_file(blob: Blob, target: Path, scratch: Path, work: Work, progress_id: str) -> None:
+    """Make ``target`` a file with the content of ``blob``, whole and durable, or not at all.
+
+    ``scratch`` is a folder on the same filesystem. Raises ``IntegrityError``, ``CannotWrite``.
+    """
+    unfinished = scratch / secrets.token_hex(8)
+    source = blob.local_path()
+    shared = source is not None and _share(source, unfinished)
+    try:
+        with verified(blob, target.name) as stream, explained(target):
+            if shared:
+                while chunk := stream.read(CHUNK):
+                    _moved(work, progress_id, chunk)
+            else:
+                with unfinished.open("xb") as out:
+                    while chunk := stream.read(CHUNK):
+                        out.write(chunk)
+                        _moved(work, progress_id, chunk)
+        with explained(target):
+            if not shared:
+                unfinished.chmod(0o644)
+            _sync(unfinished)
+            unfinished.replace(target)
+            _unlink(unfinished)  # renaming a link over its twin leaves both
+    except BaseException:
+        _unlink(unfinished)
+        raise
+
+
+def _share(source: Path, target: Path) -> bool:
+    """Make ``target`` the same content without copying it; whether that worked."""
+    with contextlib.suppress(OSError):
+        return _clone(source, target)
+    with contextlib.suppress(OSError):
+        target.unlink(missing_ok=True)
+        os.link(source, target)
+        return True
+    return False
+
+
+def _clone(source: Path, target: Path) -> bool:
+    with source.open("rb") as original, target.open("xb") as copy:
+        fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
+    target.chmod(0o644)
+    return True
+
+
+def _moved(work: Work, progress_id: str, chunk: bytes) -> None:
+    work.cancel.check()
+    work.progress.advance(progress_id, len(chunk))
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unlink(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        path.unlink()

@@ -1,0 +1,61 @@
+"""Which transport serves an address: the one list of them.
+
+Registries need a network, credentials and trust, which ``homeport.app`` puts together; it
+hands in the function that makes their transport.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from homeport.images.address import (
+    Address,
+    ArchiveAddress,
+    EngineAddress,
+    LayoutAddress,
+    RegistryAddress,
+    StreamAddress,
+)
+from homeport.images.containers_storage import ContainersStorage
+from homeport.images.docker_archive import DockerArchive
+from homeport.images.docker_daemon import DockerDaemon
+from homeport.images.oci_archive import OciArchive
+from homeport.images.oci_layout import OciLayout
+from homeport.images.stream import Stream
+from homeport.images.transport import Destination, Source, Transport
+
+RegistryMaker = Callable[[RegistryAddress], Transport]
+
+
+def source_for(address: Address, registry: RegistryMaker) -> Source:
+    """What reads ``address``."""
+    match address:
+        case EngineAddress(engine="docker-daemon"):
+            return DockerDaemon(address)
+        case EngineAddress():
+            return ContainersStorage(address)
+        case _:
+            return _both_ways(address, registry)
+
+
+def destination_for(address: Address, registry: RegistryMaker) -> Destination:
+    """What writes to ``address``, which ``parse_destination`` has accepted."""
+    assert not isinstance(address, EngineAddress)
+    return _both_ways(address, registry)
+
+
+def _both_ways(
+    address: RegistryAddress | LayoutAddress | ArchiveAddress | StreamAddress,
+    registry: RegistryMaker,
+) -> Transport:
+    match address:
+        case RegistryAddress():
+            return registry(address)
+        case LayoutAddress():
+            return OciLayout(address)
+        case ArchiveAddress(format="oci-archive"):
+            return OciArchive(address)
+        case ArchiveAddress():
+            return DockerArchive(address)
+        case StreamAddress():
+            return Stream()
