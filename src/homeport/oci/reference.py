@@ -47,12 +47,12 @@ class Reference:
     @property
     def familiar(self) -> str:
         """The short form that docker shows: ``debian:trixie``."""
-        repository = self.repository
-        if self.registry != DEFAULT_REGISTRY:
-            repository = self.name
-        elif repository.count("/") == 1:
-            repository = repository.removeprefix("library/")
-        return repository + self._suffix()
+        short = self.repository
+        if short.count("/") == 1:
+            short = short.removeprefix("library/")
+        if self.registry != DEFAULT_REGISTRY or names_registry(short):
+            short = self.name
+        return short + self._suffix()
 
     def at_digest(self, digest: Digest) -> Reference:
         """The image with this digest in the same repository."""
@@ -73,17 +73,17 @@ class Reference:
 def parse_reference(text: str, *, default_tag: str = DEFAULT_TAG) -> Reference:
     """Read a reference; without tag and digest it gets ``default_tag``. Raises ``BadReference``."""
     name, at, digest_text = text.partition("@")
-    digest = _parse_digest(text, digest_text, len(name) + 1) if at else None
     host, rest = _split_host(name)
     start = len(host) + 1 if host else 0
     repository, colon, tag = rest.partition(":")
-    if colon:
-        _check_tag(text, tag, start + len(repository) + 1)
-    elif digest is None:
-        tag = default_tag
     if host:
         _check_host(text, host)
     _check_repository(text, repository, start)
+    if colon:
+        _check_tag(text, tag, start + len(repository) + 1)
+    elif not at:
+        tag = default_tag
+    digest = _parse_digest(text, digest_text, len(name) + 1) if at else None
     registry = {"": DEFAULT_REGISTRY, "index.docker.io": DEFAULT_REGISTRY}.get(host, host)
     if registry == DEFAULT_REGISTRY and "/" not in repository:
         repository = f"library/{repository}"

@@ -1,0 +1,158 @@
+"""Addresses are read as docs/formats/addresses.md says."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.content.digest import Digest
+from homeport.errors import UsageError
+from homeport.images.address import (
+    ArchiveAddress,
+    EngineAddress,
+    LayoutAddress,
+    RegistryAddress,
+    StreamAddress,
+    parse_destination,
+    parse_source,
+)
+from homeport.oci.reference import parse_reference
+
+HEX = "0123456789abcdef" * 4
+DIGEST = Digest("sha256", HEX)
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("debian", RegistryAddress(reference=parse_reference("docker.io/library/debian"))),
+        ("docker://r.example/a:1", RegistryAddress(reference=parse_reference("r.example/a:1"))),
+        ("localhost:5000/a", RegistryAddress(reference=parse_reference("localhost:5000/a"))),
+        ("docker:5000/a", RegistryAddress(reference=parse_reference("docker:5000/a"))),
+        ("oci:dir", LayoutAddress(path=Path("dir"))),
+        ("oci:./a/b.oci:1.0", LayoutAddress(path=Path("a/b.oci"), tag="1.0")),
+        ("oci:dir:r.example/a:1", LayoutAddress(path=Path("dir"), tag="r.example/a:1")),
+        (f"oci:dir@{DIGEST}", LayoutAddress(path=Path("dir"), digest=DIGEST)),
+        ("oci:/a b/ü:v1", LayoutAddress(path=Path("/a b/ü"), tag="v1")),
+        ("oci:me@home", LayoutAddress(path=Path("me@home"))),
+        (
+            "oci-archive:x.tar:1",
+            ArchiveAddress(format="oci-archive", path=Path("x.tar"), tag="1"),
+        ),
+        ("oci-archive:-", ArchiveAddress(format="oci-archive", path=None)),
+        (
+            "docker-archive:x.tar:copy:1",
+            ArchiveAddress(
+                format="docker-archive", path=Path("x.tar"), tag="docker.io/library/copy:1"
+            ),
+        ),
+        (
+            "docker-archive:x.tar:@2",
+            ArchiveAddress(format="docker-archive", path=Path("x.tar"), position=2),
+        ),
+        ("docker-archive:-", ArchiveAddress(format="docker-archive", path=None)),
+        (
+            "docker-daemon:copy:1",
+            EngineAddress(engine="docker-daemon", name="docker.io/library/copy:1"),
+        ),
+        (
+            "containers-storage:localhost/copy",
+            EngineAddress(engine="containers-storage", name="localhost/copy:latest"),
+        ),
+        (f"docker-daemon:sha256:{HEX}", EngineAddress(engine="docker-daemon", name=str(DIGEST))),
+        ("docker-daemon:0123456789ab", EngineAddress(engine="docker-daemon", name=HEX[:12])),
+        ("-", StreamAddress()),
+    ],
+)
+def test_an_address_is_a_transport_and_a_place(text: str, address: object) -> None:
+    assert parse_source(text) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "says", "hint"),
+    [
+        ("", "the address is empty", None),
+        ("./dir", "names no transport", "a directory is oci:./dir"),
+        ("/dir", "names no transport", "a directory is oci:/dir"),
+        ("https://r.example/a", "unknown transport", "known are docker://"),
+        ("oci:", "names no path", None),
+        ("oci:dir:", "no tag follows", None),
+        ("oci::tag", "names no path", None),
+        (f"oci:@{DIGEST}", "names no path", None),
+        ("oci:dir@sha256:12", "sha256 has 64 digits", None),
+        ("oci:a\0b", "zero byte", None),
+        ("docker-archive:x:@", "the number of an image", None),
+        ("docker-archive:x:@-1", "the number of an image", None),
+    ],
+)
+def test_text_that_is_no_address_is_a_usage_error(text: str, says: str, hint: str | None) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert says in caught.value.what
+    assert hint is None or hint in (caught.value.hint or "")
+
+
+@pytest.mark.parametrize(
+    ("text", "column"),
+    [("docker://r.example/A", 20), ("docker-archive:x.tar:copy:+", 27), ("docker-daemon:A:", 15)],
+)
+def test_an_error_inside_an_address_points_at_the_character(text: str, column: int) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_source(text)
+    assert caught.value.where == {"reference": text, "column": column}
+
+
+@pytest.mark.parametrize("text", ["copy", "team/copy:1", "docker://team/copy:1"])
+def test_a_destination_without_a_registry_is_refused_and_spelt_out(text: str) -> None:
+    with pytest.raises(UsageError, match="names no registry") as caught:
+        parse_destination(text)
+    assert "write docker://docker.io/" in (caught.value.hint or "")
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["docker.io/team/copy", "localhost/copy", "oci:x", "oci-archive:x:1", "docker-archive:x", "-"],
+)
+def test_other_destinations_are_read_like_sources(text: str) -> None:
+    assert parse_destination(text) == parse_source(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("docker-daemon:copy", "can be read, not written"),
+        ("containers-storage:copy", "can be read, not written"),
+        (f"oci:x@{DIGEST}", "by a tag, not by a digest"),
+        ("docker-archive:x:@0", "by a tag, not by a position"),
+        ("oci:x:ünicode", "'ü' does not fit (character 7)"),
+        ("oci-archive:x:a b", "' ' does not fit (character 16)"),
+        ("oci:x:a..b", "'.' does not fit (character 8)"),
+    ],
+)
+def test_what_cannot_be_written_to_is_a_usage_error(text: str, says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_destination(text)
+    assert says in caught.value.what
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "docker://r.example/a:1", "oci:dir", "oci:dir:1", f"oci:dir@{DIGEST}", "oci-archive:-:1",
+        "docker-archive:x:docker.io/library/copy:1", "docker-archive:x:@2", "-",
+        "docker-daemon:r.example/a:1",
+    ],
+)  # fmt: skip
+def test_an_address_prints_as_it_is_written(text: str) -> None:
+    assert str(parse_source(text)) == text
+
+
+@given(st.text(max_size=40), st.sampled_from(["", "oci:", "docker-archive:", "docker-daemon:"]))
+def test_any_text_is_an_address_or_a_usage_error(text: str, scheme: str) -> None:
+    try:
+        address = parse_source(scheme + text)
+    except UsageError:
+        return
+    assert parse_source(str(address)) == address
