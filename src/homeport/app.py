@@ -9,7 +9,8 @@ the cancel token, and hands on the members that a function needs, never itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import os
+from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -34,14 +35,20 @@ class App:
     cancel: CancelToken
     store: Store
     pools: Pools
-    _close: list[object] = field(default_factory=list)
+    _client: Client | None = None
 
     @cached_property
     def client(self) -> Client:
         """The one HTTP client, made when first needed."""
         from homeport.net.client import Client
+        from homeport.net.client import Settings as NetSettings
+        from homeport.net.proxies import from_environment
+        from homeport.net.trust import Trust
 
-        return Client(cancel=self.cancel, progress=self.progress, ca=self.settings.ca)
+        trust = Trust(ca_files=(self.settings.ca,) if self.settings.ca else ())
+        settings = NetSettings(proxies=from_environment(os.environ), trust=trust)
+        self._client = Client(settings, cancel=self.cancel)
+        return self._client
 
     def __enter__(self) -> Self:
         return self
@@ -52,7 +59,11 @@ class App:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if self._client is not None and error is not None:
+            self._client.abort()
         self.pools.__exit__(kind, error, traceback)
+        if self._client is not None:
+            self._client.close()
 
 
 def open_app(
