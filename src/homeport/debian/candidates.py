@@ -152,7 +152,8 @@ class Finder:
             return [package for package in provided if package.name in required]
         if not real:
             reason = f"it is one of {len(names)} that provide {relation.name}; name one"
-            unfit.extend(_available(package, reason) for package in provided)
+            best = {package.name: package for package in reversed(provided)}
+            unfit.extend(_available(best[name], reason) for name in sorted(best))
         return []
 
     def _left_out(self, relation: Relation) -> str | None:

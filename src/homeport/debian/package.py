@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from homeport.content.digest import Digest
+from homeport.debian.control import Paragraph, parse_paragraph
 from homeport.debian.relations import (
     BadRelation,
     Dependencies,
@@ -110,20 +111,20 @@ class PackageIndex(Protocol):
 
 def parse_package(stanza: bytes, archive: str, suite: str) -> Package:
     """Read one stanza of a Packages index."""
-    fields = _fields(stanza)
-    name = fields.get("package", "?")
+    fields = None
     try:
+        fields = parse_paragraph(stanza)
         return _package(fields, stanza, archive, suite)
     except HomeportError as error:
-        error.at(package=name, suite=suite)
-        raise
+        name = fields.get("Package", "?") if fields else "?"
+        raise error.at(package=name, suite=suite) from None
 
 
-def _package(fields: dict[str, str], stanza: bytes, archive: str, suite: str) -> Package:
+def _package(fields: Paragraph, stanza: bytes, archive: str, suite: str) -> Package:
     file = _file(fields, archive)
-    source = _SOURCE.fullmatch(fields.get("source", file.id.name))
+    source = _SOURCE.fullmatch(fields.get("Source", file.id.name))
     if source is None:
-        raise BadPackage(f"{fields['source']!r} is no source name", where={"field": "Source"})
+        raise BadPackage(f"{fields.get('Source')!r} is no source name", where={"field": "Source"})
     return Package(
         file=file,
         source_name=source[1],
@@ -133,15 +134,15 @@ def _package(fields: dict[str, str], stanza: bytes, archive: str, suite: str) ->
         provides=_relations(fields, "Provides"),
         conflicts=_relations(fields, "Conflicts"),
         breaks=_relations(fields, "Breaks"),
-        multi_arch=fields.get("multi-arch", "no"),
-        essential=fields.get("essential", "no") == "yes",
-        priority=fields.get("priority", "optional"),
+        multi_arch=fields.get("Multi-Arch", "no"),
+        essential=fields.get("Essential", "no") == "yes",
+        priority=fields.get("Priority", "optional"),
         suite=suite,
         stanza=stanza,
     )
 
 
-def _file(fields: dict[str, str], archive: str) -> PackageFile:
+def _file(fields: Paragraph, archive: str) -> PackageFile:
     name = _matching(fields, "Package", _NAME)
     version = _required(fields, "Version")
     parse_version(version)
@@ -169,47 +170,31 @@ def _file(fields: dict[str, str], archive: str) -> PackageFile:
     )
 
 
-def _required(fields: dict[str, str], field: str) -> str:
-    value = fields.get(field.lower())
+def _required(fields: Paragraph, field: str) -> str:
+    value = fields.get(field)
     if not value:
         raise BadPackage(f"the package has no {field}", where={"field": field})
     return value
 
 
-def _matching(fields: dict[str, str], field: str, pattern: re.Pattern[str]) -> str:
+def _matching(fields: Paragraph, field: str, pattern: re.Pattern[str]) -> str:
     value = _required(fields, field)
     if not pattern.fullmatch(value):
         raise BadPackage(f"{value!r} has odd characters", where={"field": field})
     return value
 
 
-def _dependencies(fields: dict[str, str], field: str) -> Dependencies:
+def _dependencies(fields: Paragraph, field: str) -> Dependencies:
     try:
-        return parse_dependencies(fields.get(field.lower(), ""))
+        return parse_dependencies(fields.get(field, ""))
     except BadRelation as error:
         error.at(field=field)
         raise
 
 
-def _relations(fields: dict[str, str], field: str) -> tuple[Relation, ...]:
+def _relations(fields: Paragraph, field: str) -> tuple[Relation, ...]:
     try:
-        return parse_relations(fields.get(field.lower(), ""))
+        return parse_relations(fields.get(field, ""))
     except BadRelation as error:
         error.at(field=field)
         raise
-
-
-def _fields(stanza: bytes) -> dict[str, str]:
-    """Lower-case field name → value, continuation lines joined. The first of two wins."""
-    fields: dict[str, str] = {}
-    name = ""
-    for line in stanza.decode("utf-8", "surrogateescape").split("\n"):
-        if line[:1] in (" ", "\t"):
-            if name:
-                fields[name] += "\n" + line.strip()
-            continue
-        key, colon, value = line.partition(":")
-        name = key.lower() if colon and key.lower() not in fields else ""
-        if name:
-            fields[name] = value.strip()
-    return fields
