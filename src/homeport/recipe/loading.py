@@ -31,7 +31,7 @@ def load_recipe(path: Path, catalog: Catalog) -> Recipe:
         recipe = None
     if recipe is None:
         number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
-        raise Faults(faults, what=f"{number} in the recipe {path}")
+        raise Faults(sorted(faults, key=_position), what=f"{number} in the recipe {path}")
     return recipe
 
 
@@ -51,6 +51,11 @@ def read_text_file(path: Path) -> bytes:
             return read_bounded(stream, LARGEST, str(path))
     except OSError as error:
         raise BadText(f"cannot read {path}: {error.strerror}", where={"file": str(path)}) from error
+
+
+def _position(fault: HomeportError) -> tuple[str, int, int]:
+    where = fault.where
+    return str(where.get("file", "")), int(where.get("line", 0)), int(where.get("column", 0))
 
 
 def _chain(

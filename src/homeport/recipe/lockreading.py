@@ -55,11 +55,17 @@ def parse_lockfile(data: bytes) -> Lockfile:
                 where={"field": "format"},
                 hint="a newer Homeport may read it, or run homeport lock to write it again",
             )
-        return _from_wire(msgspec.json.decode(data, type=_Wire))
+        wire = msgspec.json.decode(data, type=_Wire)
     except msgspec.DecodeError as error:
         raise BadLockfile(
             f"not a lockfile: {error}", hint="run homeport lock to write it again"
         ) from error
+    try:
+        return _from_wire(wire)
+    except BadLockfile:
+        raise
+    except HomeportError as error:
+        raise BadLockfile(error.what, where=error.where, hint=error.hint) from error
 
 
 class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -1,0 +1,141 @@
+"""Slice files, what slices reach, and which paths they take."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.recipe import describe, slices
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.model import Place
+from homeport.recipe.slicefile import SliceFolders, read_slice_file
+from homeport.recipe.slices import Slice, SliceName, SlicePath, matching, select
+from homeport.recipe.terms import slice_name
+
+_PLACE = Place(file="homeport.yaml", line=7, field="packages[0]")
+
+
+@pytest.mark.parametrize(
+    ("glob", "path", "taken"),
+    [
+        ("/usr/lib/*/libz.so.*", "usr/lib/x86_64-linux-gnu/libz.so.1", True),
+        ("/usr/lib/*/libz.so.*", "usr/lib/a/b/libz.so.1", False),
+        ("/usr/lib/*/libz.so.*", "usr/lib/libz.so.1", False),
+        ("/usr/**", "usr/share/doc/x", True),
+        ("/usr/**", "usr", False),
+        ("/usr/lib/?", "usr/lib/a", True),
+        ("/usr/lib/?", "usr/lib/ab", False),
+        ("/usr/lib/", "usr/lib", True),
+        ("/a.b", "axb", False),
+        ("/a[b]", "a[b]", True),
+        ("/é", "é", True),
+    ],
+)
+def test_a_star_stops_at_a_slash_and_two_stars_do_not(glob: str, path: str, taken: bool) -> None:
+    assert bool(matching(glob, [path.encode()])) is taken
+
+
+@given(
+    st.lists(st.sampled_from(["a", "b.", "*", "?", "/", "**"]), max_size=6),
+    st.text("ab./", max_size=8),
+)
+def test_a_glob_means_what_its_pattern_spelled_out_means(parts: list[str], path: str) -> None:
+    glob = "/" + "".join(parts)
+    text = re.sub(r"\*{2}", "\0", glob.strip("/"))
+    meaning = {"\0": ".*", "*": "[^/]*", "?": "[^/]", ".": r"\."}
+    spelled = "".join(meaning.get(character, character) for character in text)
+    if "***" not in glob:
+        assert bool(matching(glob, [path.encode()])) is bool(re.fullmatch(spelled, path, re.DOTALL))
+
+
+def test_a_slice_takes_its_paths_and_tells_what_matched_nothing() -> None:
+    slice = Slice(
+        name=SliceName(package="p", slice="s"),
+        paths=(
+            SlicePath(path="/a/*"),
+            SlicePath(path="/gone"),
+            SlicePath(path="/arm", architectures=("armhf",)),
+        ),
+    )
+    found = select(slice, "amd64", [b"a", b"a/b", b"a/c/d", b"arm"])
+    assert found.paths == {b"a/b"}
+    assert [entry.path for entry in found.unmatched] == ["/gone"]
+    assert select(slice, "armhf", [b"arm", b"a/b"]).paths == {b"a/b", b"arm"}
+
+
+def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> None:
+    slices(tmp_path, "x1", "a: {needs: [y1_b, {slice: z1_c, architectures: [armhf]}], paths: [/x]}")
+    slices(tmp_path, "y1", "b: {needs: [x1_a], paths: [/y]}")  # a circle is no fault
+    slices(tmp_path, "z1", "c: {paths: [/z]}")
+    folders = SliceFolders([tmp_path / "slices"])
+    wanted = [(slice_name("x1_a"), _PLACE)]
+    assert list(map(str, folders.reach(wanted, "amd64"))) == ["x1_a", "y1_b"]
+    assert list(map(str, folders.reach(wanted, "armhf"))) == ["x1_a", "y1_b", "z1_c"]
+    assert folders.faults == []
+
+
+def test_a_slice_that_is_not_defined_is_named_with_who_wants_it(tmp_path: Path) -> None:
+    slices(tmp_path, "x1", "libs: {needs: [y1_b], paths: [/x]}")
+    folders = SliceFolders([tmp_path / "slices"])
+    folders.reach([(slice_name("x1_lib"), _PLACE), (slice_name("x1_libs"), _PLACE)], "amd64")
+    assert [(fault.what, fault.hint) for fault in folders.faults] == [
+        (
+            "there is no slice y1_b (x1_libs needs it)",
+            f"write {tmp_path}/slices/y1.yaml, or take the whole package",
+        ),
+        ("there is no slice x1_lib (x1_lib is wanted here)", "did you mean x1_libs?"),
+    ]
+    assert folders.faults[0].where["line"] == 7
+
+
+def test_a_slice_beside_the_recipe_stands_before_the_one_of_the_catalog(tmp_path: Path) -> None:
+    slices(tmp_path / "own", "x1", "a: {paths: [/own]}")
+    slices(tmp_path / "shipped", "x1", "a: {paths: [/shipped]}\nb: {paths: [/b]}")
+    folders = SliceFolders([tmp_path / "own/slices", tmp_path / "shipped/slices"])
+    found = folders.get(slice_name("x1_a"))
+    assert found is not None
+    assert found.paths[0].path == "/own"
+    assert folders.get(slice_name("x1_b")) is not None
+    assert folders.of_package("x1") == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("a: {paths: [usr/x]}", "4:15 slices.a.paths[0]: 'usr/x' is not an absolute path"),
+        ("a: {paths: [/x/../y]}", "4:15 slices.a.paths[0]: '/x/../y' has .. in it"),
+        ("a: {path: [/x]}", "4:7 slices.a.path: a slice has no field 'path'"),
+        ("a: {needs: [x1]}", "4:15 slices.a.needs[0]: 'x1' is not a slice reference"),
+        ("copyright: {paths: [/x]}", "1:1 slices.copyright: every package has the slice "
+         "copyright by itself"),
+        ("a: {paths: [/x]}\na: {paths: [/y]}", "5:3 slices.a: a stands here twice, "
+         "first in line 4"),
+    ],
+)  # fmt: skip
+def test_a_faulty_slice_file_is_told_where(tmp_path: Path, text: str, fault: str) -> None:
+    path = slices(tmp_path, "x1", text)
+    _, faults = read_slice_file(path.read_bytes(), path)
+    assert [describe(found) for found in faults] == [fault]
+
+
+def test_a_slice_file_is_called_like_its_package(tmp_path: Path) -> None:
+    path = slices(tmp_path, "x1", "a: {paths: [/x]}").rename(tmp_path / "y1.yaml")
+    _, faults = read_slice_file(path.read_bytes(), path)
+    assert [fault.what for fault in faults] == ["the file of x1 must be called x1.yaml"]
+
+
+@pytest.mark.parametrize(
+    "path", sorted(shipped_catalog().slices.glob("*.yaml")), ids=lambda p: p.stem
+)
+def test_every_slice_file_of_the_catalog_is_right_and_needs_only_slices_that_are_there(
+    path: Path,
+) -> None:
+    found, faults = read_slice_file(path.read_bytes(), path)
+    folders = SliceFolders([path.parent])
+    for architecture in ("amd64", "armhf"):
+        folders.reach([(slice.name, _PLACE) for slice in found.values()], architecture)
+    assert [*faults, *folders.faults] == []
