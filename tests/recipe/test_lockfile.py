@@ -17,15 +17,16 @@ from hypothesis import strategies as st
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile, PackageId
 from homeport.oci.platform import parse_platform
-from homeport.recipe.lockfile import ArchiveState, LockedPackage, Lockfile
+from homeport.recipe.lockfile import LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.lockreading import BadLockfile, parse_lockfile, read_lockfile
 from homeport.recipe.lockwriting import format_lockfile, write_lockfile
 from homeport.recipe.slices import Slice, SliceName, SliceNeed, SlicePath
 
 _LIBS = SliceName(package="libc6", slice="libs")
-_STATE = ArchiveState(
+_STATE = LockedSuite(
     archive="debian",
-    suite="stable",
+    suite="trixie",
+    read_as="stable",
     codename="trixie",
     date=datetime(2026, 9, 12, 7, 55, 41, tzinfo=UTC),
     valid_until=None,

@@ -19,16 +19,17 @@ FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveState:
+class LockedSuite:
     """A suite as it was: what its signed release file said.
 
-    suite:    the name that it was read under, which may be an alias (``stable``)
-    release:  digest of the signed text
-    signers:  fingerprints of the keys whose signature was good, sorted
+    read_as: the name under which it was found, its own or an alias (``stable``)
+    release: digest of the signed text
+    signers: fingerprints of the keys whose signature was good, sorted
     """
 
     archive: str
     suite: str
+    read_as: str
     codename: str
     date: datetime
     valid_until: datetime | None
@@ -40,7 +41,7 @@ class ArchiveState:
 class LockedPackage:
     """A package that puts at least one file in the image of one platform.
 
-    suite:  as the recipe names it, also when the state was read under an alias
+    suite:  as the recipe names it
     slices: names of its slices, sorted; empty: the whole package
     """
 
@@ -79,9 +80,18 @@ class Lockfile:
     epoch: int
     as_of: datetime | None = None
     without: tuple[str, ...] = ()
-    archives: tuple[ArchiveState, ...]
+    archives: tuple[LockedSuite, ...]
     platforms: Mapping[Platform, tuple[LockedPackage, ...]]
     slices: Mapping[SliceName, Slice] = field(default_factory=dict)
+
+    @property
+    def date(self) -> datetime:
+        """The newest date of its suites: the moment to ask a snapshot archive for."""
+        return max(suite.date for suite in self.archives)
+
+    def floor(self) -> dict[tuple[str, str], datetime]:
+        """What a later state must not be older than: (archive, suite) → date."""
+        return {(suite.archive, suite.suite): suite.date for suite in self.archives}
 
     def slices_of(self, package: LockedPackage) -> tuple[Slice, ...]:
         """The definitions of the slices taken of ``package``, sorted by name."""

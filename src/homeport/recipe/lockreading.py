@@ -15,7 +15,7 @@ from homeport.debian.package import PackageFile, PackageId
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platform
-from homeport.recipe.lockfile import FORMAT, ArchiveState, LockedPackage, Lockfile
+from homeport.recipe.lockfile import FORMAT, LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.slices import COPYRIGHT, Slice, SliceName, SliceNeed, SlicePath
 
 #: Bound on a lockfile: some 100,000 packages.
@@ -79,6 +79,7 @@ class _Version(msgspec.Struct, frozen=True):
 class _State(_Strict, frozen=True, kw_only=True):
     archive: str
     suite: str
+    read_as: str
     codename: str
     date: datetime
     valid_until: datetime | None
@@ -154,10 +155,11 @@ def _from_wire(wire: _Wire) -> Lockfile:
     )
 
 
-def _state(wire: _State) -> ArchiveState:
-    return ArchiveState(
+def _state(wire: _State) -> LockedSuite:
+    return LockedSuite(
         archive=wire.archive,
         suite=wire.suite,
+        read_as=wire.read_as,
         codename=wire.codename,
         date=_moment(wire.date, "date"),
         valid_until=_moment(wire.valid_until, "valid_until") if wire.valid_until else None,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.content.files import write_file
-from homeport.recipe.lockfile import FORMAT, ArchiveState, LockedPackage, Lockfile
+from homeport.recipe.lockfile import FORMAT, LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.slices import Slice, SliceName
 
 
@@ -77,10 +77,11 @@ def _architectures(names: tuple[str, ...]) -> dict[str, Any]:
     return {"architectures": list(names)} if names else {}
 
 
-def _state_fields(state: ArchiveState) -> dict[str, Any]:
+def _state_fields(state: LockedSuite) -> dict[str, Any]:
     return {
         "archive": state.archive,
         "suite": state.suite,
+        "read_as": state.read_as,
         "codename": state.codename,
         "date": _iso(state.date),
         "valid_until": _iso(state.valid_until) if state.valid_until else None,

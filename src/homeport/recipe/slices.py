@@ -1,15 +1,15 @@
 """Slices: the named parts of packages that images need (docs/formats/slices.md).
 
-A reference is ``PACKAGE_SLICE`` (package names have no underscore). Here: slices as data,
-and which paths of a package a slice takes. Reading slice files is ``recipe.slicefile``.
+A reference is ``PACKAGE_SLICE`` (package names have no underscore). Here: slices as data.
+Reading slice files is ``recipe.slicefile``; which paths a glob means, ``debian.path_globs``.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+
+from homeport.debian.path_globs import EVERYTHING, PathGlobs
 
 #: Every package has this slice: its copyright file, or the link that stands for it.
 COPYRIGHT = "copyright"
@@ -28,7 +28,7 @@ class SliceName:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SlicePath:
-    """A glob for absolute paths: ``?`` and ``*`` stop at ``/``, ``**`` crosses it.
+    """A glob for a package's absolute paths (``debian.path_globs``); ends in ``/`` for directories.
 
     architectures: Debian's names; empty means all
     """
@@ -61,7 +61,10 @@ class Slice:
 
 
 def copyright_slice(package: str) -> Slice:
-    """The slice that every package has. The second path is a link to another's folder."""
+    """The slice that every package has.
+
+    The second path is there where the folder is a link to another package's.
+    """
     return Slice(
         name=SliceName(package=package, slice=COPYRIGHT),
         paths=(
@@ -71,42 +74,16 @@ def copyright_slice(package: str) -> Slice:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
-    """What a slice takes of a package: ``paths`` as given, and globs that matched nothing."""
-
-    paths: frozenset[bytes]
-    unmatched: tuple[SlicePath, ...]
+def paths_on(slice: Slice, architecture: str) -> tuple[str, ...]:
+    """The globs of ``slice`` that count on an architecture."""
+    return tuple(entry.path for entry in slice.paths if entry.applies_to(architecture))
 
 
-def select(slice: Slice, architecture: str, paths: Sequence[bytes]) -> Selection:
-    """Which of a package's ``paths`` (relative, no slash at either end) ``slice`` takes.
+def wanted_globs(slices: Sequence[Slice], architecture: str) -> PathGlobs:
+    """What to keep of a package of which these slices are taken; none: the whole of it.
 
-    A glob for a directory takes only the directory itself; parents of what is taken are
-    the caller's affair.
+    Locking and building ask with the same globs, so that a package is unpacked once.
     """
-    taken: set[bytes] = set()
-    unmatched: list[SlicePath] = []
-    for entry in slice.paths:
-        if not entry.applies_to(architecture):
-            continue
-        found = set(matching(entry.path, paths))
-        taken |= found
-        if not found:
-            unmatched.append(entry)
-    return Selection(paths=frozenset(taken), unmatched=tuple(unmatched))
-
-
-def matching(glob: str, paths: Iterable[bytes]) -> list[bytes]:
-    """Those of ``paths`` that ``glob`` names."""
-    pattern = _pattern(glob)
-    return [path for path in paths if pattern.fullmatch(path)]
-
-
-@lru_cache(maxsize=4096)
-def _pattern(glob: str) -> re.Pattern[bytes]:
-    parts = re.split(r"(\*\*|\*|\?)", glob.strip("/"))
-    meaning = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    text = "".join(meaning.get(part) or re.escape(part) for part in parts)
-    # Latin-1 and bytes: "?" is one byte, and a path need not be UTF-8.
-    return re.compile(text.encode("utf-8"), re.DOTALL)
+    if not slices:
+        return EVERYTHING
+    return PathGlobs.of(path for slice in slices for path in paths_on(slice, architecture))

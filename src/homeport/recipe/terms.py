@@ -10,6 +10,7 @@ import posixpath
 from typing import Any
 
 from homeport.content.digest import Digest
+from homeport.debian.path_globs import check_glob
 from homeport.debian.version import parse_version
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform, parse_platform
@@ -74,7 +75,7 @@ def _image_path(text: str) -> str:
 PATH = Text(what="an absolute path in the image", convert=_image_path, example="/usr/bin/x")
 GLOB = Text(
     what="an absolute path or glob in the package",
-    convert=_image_path,
+    convert=check_glob,
     example="/usr/lib/*/libz.so.*",
 )
 
