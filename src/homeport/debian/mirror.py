@@ -17,14 +17,15 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.reading import Readable, VerifiedReader, read_bounded
 from homeport.content.store import Store
-from homeport.errors import HomeportError, IntegrityError, UsageError
+from homeport.errors import HomeportError, IntegrityError, TooLarge, UsageError
 from homeport.net.client import Client
 from homeport.net.credentials import Credential, Provider, nobody
 from homeport.net.download import download, fetch_small
-from homeport.net.errors import HttpFailure
+from homeport.net.errors import HttpFailure, NetError
 from homeport.net.url import Url, redact
 from homeport.progress import CancelToken, Progress
 
+_OK = 200
 _GONE = frozenset({404, 410})
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
@@ -35,10 +36,20 @@ class NotThere(HomeportError):
     id = "not-on-mirror"
 
 
+class Unreachable(HomeportError):
+    """There is no mirror at that place."""
+
+    id = "mirror-unreachable"
+
+
 class WebPage(IntegrityError):
     """Something between us and the mirror answers with pages for people."""
 
     id = "web-page"
+
+
+#: What is the fault of one mirror, so that another may do better.
+TROUBLE = (NotThere, Unreachable, IntegrityError, NetError, TooLarge)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +80,9 @@ class Mirror(Protocol):
     def read_small(self, path: str, limit: int) -> bytes:
         """A whole small file, unverified. Raises ``NotThere``, ``WebPage``, ``NetError``."""
 
+    def may_have(self, wanted: Wanted) -> bool:
+        """A quick question: ``False`` if the file is surely absent or of another size."""
+
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         """The file, verified and in the store. Raises ``NotThere``, ``IntegrityError`` …"""
 
@@ -92,6 +106,13 @@ class HttpMirror:
         except HttpFailure as error:
             raise _not_there(error) from error
         return _not_a_page(data, self.label, path)
+
+    def may_have(self, wanted: Wanted) -> bool:
+        url = self._url(wanted.path)
+        with self.client.request("HEAD", url, authorize=self._authorize) as response:
+            if response.status in _GONE:
+                return False
+            return response.status != _OK or response.length in (None, wanted.size)
 
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         try:
@@ -138,6 +159,9 @@ class DirectoryMirror:
         with explained(file, "read"), file.open("rb") as stream:
             return read_bounded(stream, limit, str(file))
 
+    def may_have(self, wanted: Wanted) -> bool:
+        return self._file(wanted.path).stat().st_size == wanted.size
+
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         found = transfer.store.get(wanted.digest, wanted.size)
         if found is not None:
@@ -157,7 +181,7 @@ class DirectoryMirror:
 
     def _file(self, path: str) -> Path:
         if not self.root.is_dir():
-            raise HomeportError(f"there is no directory {self.root}", where={"mirror": self.label})
+            raise Unreachable(f"there is no directory {self.root}", where={"mirror": self.label})
         file = self.root / _inside(path)
         if not file.is_file():
             raise NotThere(f"{self.root} does not have {path}", where={"mirror": self.label})

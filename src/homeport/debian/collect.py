@@ -1,0 +1,290 @@
+"""Fetching the indexes of one state, by every way there is.
+
+An index is looked for by its hash and by its name, in each form that the release file
+vouches for, first where the release was found, then under the suite's other names and on
+other mirrors: what it must be is known, so it does not matter who has it. Fetching runs
+on the network pool, unpacking on the processor pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, as_completed
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from homeport.content.blob import Blob, BytesBlob
+from homeport.content.digest import Digest
+from homeport.content.pools import Pools
+from homeport.debian.index import (
+    IndexPart,
+    PackedIndex,
+    index_digest,
+    open_index,
+    pack_index,
+)
+from homeport.debian.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted
+from homeport.debian.release import FileEntry, index_files, plain_digest
+from homeport.debian.survey import Candidate, Place, file_in
+from homeport.errors import HomeportError, IntegrityError
+
+T = TypeVar("T")
+
+
+class MidSync(IntegrityError):
+    """A mirror's indexes do not belong to its release file: it is being updated right now."""
+
+    id = "mirror-mid-sync"
+
+
+class NotCached(HomeportError):
+    """Offline, and the cache does not have it."""
+
+    id = "not-cached"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexTask:
+    """One index that is wanted, in the forms in which it may be had."""
+
+    architectures: tuple[str, ...]
+    forms: tuple[FileEntry, ...]
+    plain: FileEntry | None
+
+    @property
+    def digest(self) -> Digest:
+        return index_digest(self.forms[0], self.plain)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Whole:
+    """A candidate all of whose wanted indexes are there."""
+
+    candidate: Candidate
+    packed: Mapping[Digest, PackedIndex] = field(repr=False)
+    by_architecture: Mapping[str, tuple[Digest, ...]]
+
+    def parts(self, architecture: str) -> tuple[IndexPart, ...]:
+        """The indexes for one architecture, in the order of the components."""
+        spec = self.candidate.spec
+        return tuple(
+            IndexPart(packed=self.packed[digest], archive=spec.archive, suite=spec.suite)
+            for digest in self.by_architecture[architecture]
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Incomplete:
+    """A candidate some of whose indexes could not be had, and why."""
+
+    candidate: Candidate
+    architectures: tuple[str, ...]
+    error: HomeportError
+
+
+def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[Digest, IndexTask]:
+    """What must be there for all these architectures. Raises ``BadRelease``."""
+    spec, release = candidate.spec, candidate.release
+    tasks: dict[Digest, IndexTask] = {}
+    for architecture in architectures:
+        for component in ("",) if spec.flat else spec.components:
+            for forms in index_files(release, component, architecture, flat=spec.flat):
+                plain = plain_digest(release, forms[0])
+                digest = index_digest(forms[0], plain)
+                known = tasks[digest].architectures if digest in tasks else ()
+                tasks[digest] = IndexTask(
+                    architectures=(*known, architecture), forms=tuple(forms), plain=plain
+                )
+    return tasks
+
+
+def collect(
+    candidate: Candidate,
+    architectures: Sequence[str],
+    elsewhere: Sequence[Place],
+    transfer: Transfer,
+    pools: Pools,
+) -> Whole | Incomplete:
+    """Make a candidate whole, or say what is missing.
+
+    All indexes are asked for before the first is fetched: ten megabytes are not worth
+    downloading from a mirror that lacks the next ones. Raises ``BadRelease``, and what is
+    no fault of a mirror (a full disk, an interrupt).
+    """
+    tasks = wanted_indexes(candidate, architectures)
+    cached = {digest: open_index(digest, transfer.store) for digest in tasks}
+    packed = {digest: index for digest, index in cached.items() if index is not None}
+    places = tuple(place for place in (candidate.place, *elsewhere) if place.mirror is not None)
+    asked: dict[Future[_Offers], IndexTask] = {
+        pools.network.submit(_find, task, candidate, places, transfer): task
+        for digest, task in tasks.items()
+        if digest not in packed
+    }
+    offers, missing = _results(asked)
+    if not missing:
+        fetched, missing = _fetch_and_pack(offers, candidate, transfer, pools)
+        packed |= {task.digest: index for task, index in fetched.items()}
+    if missing:
+        return _incomplete(candidate, missing)
+    return Whole(
+        candidate=candidate,
+        packed=packed,
+        by_architecture={
+            architecture: tuple(
+                digest for digest, task in tasks.items() if architecture in task.architectures
+            )
+            for architecture in architectures
+        },
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Offers:
+    """Where an index may be had: here already, or from mirrors, likeliest first."""
+
+    here: tuple[FileEntry, Blob] | None = None
+    mirrors: tuple[tuple[FileEntry, Mirror, Wanted], ...] = ()
+
+
+def _find(
+    task: IndexTask, candidate: Candidate, places: Sequence[Place], transfer: Transfer
+) -> _Offers:
+    """Who has an index. Raises ``MidSync`` if nobody does, ``NotCached`` offline."""
+    if task.plain is not None and task.plain.size == 0:
+        return _Offers(here=(task.plain, BytesBlob(b"")))
+    for form in task.forms:
+        if (blob := transfer.store.get(form.digest, form.size)) is not None:
+            return _Offers(here=(form, blob))
+    if not places:
+        raise NotCached(
+            f"the cache has no index of {candidate.spec} for {', '.join(task.architectures)}",
+            hint="run it once without --offline",
+        )
+    offers = list(_offers(task, candidate, places))
+    trouble: list[HomeportError] = []
+    while offers:
+        try:
+            if offers[0][1].may_have(offers[0][2]):
+                return _Offers(mirrors=tuple(offers))
+        except TROUBLE as error:
+            trouble.append(error)
+        offers.pop(0)
+    raise _explained(task, candidate, trouble)
+
+
+def _offers(
+    task: IndexTask, candidate: Candidate, places: Sequence[Place]
+) -> Iterator[tuple[FileEntry, Mirror, Wanted]]:
+    """Every way to an index. Plain ``Packages`` last: archives vouch for it, none serves it."""
+    by_hash = candidate.release.acquire_by_hash
+    for place in places:
+        assert place.mirror is not None
+        for form in task.forms:
+            for path in _paths(form, by_hash=by_hash):
+                wanted = Wanted(
+                    path=file_in(place, path),
+                    digest=form.digest,
+                    size=form.size,
+                    label=f"{candidate.spec} {' '.join(task.architectures)}",
+                )
+                yield form, place.mirror, wanted
+
+
+def _paths(form: FileEntry, *, by_hash: bool) -> Iterator[str]:
+    if by_hash:
+        folder, slash, _ = form.path.rpartition("/")
+        algorithm = form.digest.algorithm.upper()
+        yield f"{folder}{slash}by-hash/{algorithm}/{form.digest.hex}"
+    yield form.path
+
+
+def _fetch(
+    task: IndexTask, offers: _Offers, candidate: Candidate, transfer: Transfer
+) -> tuple[FileEntry, Blob]:
+    """The index, verified, in whichever form it could be had."""
+    if offers.here is not None:
+        return offers.here
+    trouble: list[HomeportError] = []
+    for form, mirror, wanted in offers.mirrors:
+        try:
+            return form, mirror.fetch(wanted, transfer)
+        except TROUBLE as error:
+            trouble.append(error)
+    raise _explained(task, candidate, trouble)
+
+
+def _fetch_and_pack(
+    offers: Mapping[IndexTask, _Offers], candidate: Candidate, transfer: Transfer, pools: Pools
+) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
+    """Fetch all, unpacking each as soon as it is there."""
+    fetching = {
+        pools.network.submit(_fetch, task, offer, candidate, transfer): task
+        for task, offer in offers.items()
+    }
+    packing: dict[Future[PackedIndex], IndexTask] = {}
+    missing: dict[IndexTask, HomeportError] = {}
+    try:
+        for future in as_completed(fetching):
+            task = fetching[future]
+            try:
+                form, blob = future.result()
+            except TROUBLE as error:
+                missing[task] = error
+                continue
+            packing[
+                pools.processor.submit(
+                    pack_index, blob, form, task.plain, transfer.store, transfer.cancel
+                )
+            ] = task
+    finally:
+        for future in fetching:
+            future.cancel()
+    packed, broken = _results(packing)
+    return packed, {**missing, **broken}
+
+
+def _results(
+    futures: Mapping[Future[T], IndexTask],
+) -> tuple[dict[IndexTask, T], dict[IndexTask, HomeportError]]:
+    """What came of each task; whatever is no fault of a mirror is raised."""
+    good: dict[IndexTask, T] = {}
+    bad: dict[IndexTask, HomeportError] = {}
+    try:
+        for future, task in futures.items():
+            try:
+                good[task] = future.result()
+            except (*TROUBLE, NotCached) as error:
+                bad[task] = error
+    finally:
+        for future in futures:
+            future.cancel()
+    return good, bad
+
+
+def _explained(
+    task: IndexTask, candidate: Candidate, trouble: Sequence[HomeportError]
+) -> HomeportError:
+    """One error for all the places where an index was looked for."""
+    for error in trouble:
+        if not isinstance(error, NotThere | IntegrityError):
+            return error  # a mirror that does not answer says nothing about its content
+    return MidSync(
+        f"the index of {', '.join(task.architectures)} does not match "
+        f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
+        "the mirror is mid-sync",
+        where={"mirror": candidate.place.label},
+    )
+
+
+def _incomplete(candidate: Candidate, missing: Mapping[IndexTask, HomeportError]) -> Incomplete:
+    architectures = dict.fromkeys(name for task in missing for name in task.architectures)
+    others = [error for error in missing.values() if not isinstance(error, MidSync)]
+    error = others[0] if others else None
+    if error is None:
+        error = MidSync(
+            f"the indexes of {', '.join(architectures)} do not match "
+            f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
+            "the mirror is mid-sync",
+            where={"mirror": candidate.place.label, "architectures": " ".join(architectures)},
+        )
+    return Incomplete(candidate=candidate, architectures=tuple(architectures), error=error)
