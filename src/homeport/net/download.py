@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -18,11 +18,11 @@ from homeport.content.files import explained
 from homeport.content.reading import CHUNK
 from homeport.content.store import Store
 from homeport.errors import IntegrityError
-from homeport.net.client import Authorize, Client
-from homeport.net.clock import Deadline
+from homeport.net.client import Authorize
+from homeport.net.clock import Clock, Deadline
 from homeport.net.errors import BadResponse, ConnectionCut, HttpFailure, NetError
 from homeport.net.response import Response
-from homeport.net.retries import READ
+from homeport.net.retries import READ, Retrier
 from homeport.net.url import Url
 from homeport.progress import CancelToken, Progress, Silent
 
@@ -31,8 +31,21 @@ _FRUITLESS = 4
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
+class Requester(Protocol):
+    """A client, or whatever wraps one (a registry's, which logs in)."""
+
+    @property
+    def clock(self) -> Clock: ...
+    @property
+    def retrier(self) -> Retrier: ...
+    @property
+    def cancel(self) -> CancelToken: ...
+
+    def request(self, method: str, url: Url | str, **more: Any) -> Response: ...
+
+
 def download(
-    client: Client,
+    client: Requester,
     urls: Iterable[Url | str],
     *,
     digest: Digest,
@@ -66,7 +79,7 @@ def download(
 
 
 def fetch_small(
-    client: Client,
+    client: Requester,
     url: Url | str,
     limit: int,
     *,
@@ -116,7 +129,7 @@ def expect_ok(response: Response) -> None:
 class _Work:
     """One download on its way."""
 
-    client: Client
+    client: Requester
     digest: Digest
     size: int
     store: Store

@@ -64,6 +64,12 @@ class TlsError(NetError):
     id = "tls"
 
 
+class NotTls(TlsError):
+    """What answers there speaks, as far as one can tell, plain HTTP."""
+
+    id = "not-tls"
+
+
 class ConnectionCut(NetError):
     """The connection ended before the request or the answer was whole."""
 
@@ -185,7 +191,7 @@ def _tls(error: ssl.SSLError, url: Url) -> NetError:
         )
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "wrong version number" in reason or "http request" in reason:
-        return TlsError(
+        return NotTls(
             f"{url.netloc} does not speak TLS there",
             where=place,
             hint="if it is a plain HTTP server, say so: --plain-http, or an http:// URL",

@@ -117,11 +117,15 @@ class Retrier:
                     return response  # the caller says how long the server wants us to wait
                 why = f"{host} answered {response.status}"
                 if told is not None and response.status in (429, 503):
-                    self._closed_until[host] = self.clock.monotonic() + told
+                    self.hold(host, told)
                 response.close()
             on_retry(why, wait)
             self.clock.wait(wait, cancel)
         raise AssertionError("a rule allows at least one attempt")
+
+    def hold(self, host: str, seconds: float) -> None:
+        """Keep every request to ``host`` back for a while, as it asked for."""
+        self._closed_until[host] = self.clock.monotonic() + min(seconds, LONGEST_WAIT)
 
     def pause(self, rule: Rule, number: int) -> float:
         """Our own wait after attempt ``number``: exponential, full jitter."""

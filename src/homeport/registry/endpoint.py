@@ -1,0 +1,46 @@
+"""Where a registry is: from the host in a reference to the URL that is asked.
+
+TLS always, except where the user said otherwise and on this machine itself: loopback is
+tried with TLS first and then without. Trust and mirrors by host: ``registry.hosts``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from homeport.net.url import Url, is_loopback
+from homeport.oci.reference import DEFAULT_REGISTRY
+
+#: Docker Hub's API is not where its name points (distribution's reference package).
+_API_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One way to a registry.
+
+    name:       the host as references write it, for messages and credentials
+    plain_http: without TLS; ``None`` means only if this machine itself serves it so
+    prefix:     path before ``/v2/`` (some registries live below one)
+    namespace:  the registry that this mirror stands in for, told as ``ns=``
+    """
+
+    name: str
+    host: str
+    plain_http: bool | None = None
+    prefix: str = ""
+    namespace: str = ""
+
+    @property
+    def candidates(self) -> tuple[Url, ...]:
+        """Base URLs to try, best first."""
+        secure = Url.parse(f"https://{self.host}{self.prefix}/v2/")
+        plain = Url.parse(f"http://{self.host}{self.prefix}/v2/")
+        if self.plain_http is not None:
+            return (plain,) if self.plain_http else (secure,)
+        return (secure, plain) if is_loopback(secure.host) else (secure,)
+
+
+def endpoint_for(registry: str, *, plain_http: bool | None = None) -> Endpoint:
+    """The endpoint of the registry that a reference names."""
+    return Endpoint(name=registry, host=_API_HOSTS.get(registry, registry), plain_http=plain_http)

@@ -1,0 +1,82 @@
+"""Lists that come in pages: tags, and referrers. Bounded, and never led to another host."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from homeport.net.response import Response
+from homeport.net.url import BadUrl, Url
+from homeport.registry.errors import ProtocolBroken, failure
+from homeport.registry.repository import Repository
+
+PAGE = 1000  # as many as distribution hands out at most
+_PAGES = 5000
+_PAGE_LIMIT = 16 << 20
+_NEXT = re.compile(r"<([^<>]*)>((?:\s*;[^,<]*)*)")
+_REL = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
+
+
+class _Tags(msgspec.Struct):
+    tags: list[str] | None = None
+
+
+def tags(repository: Repository, *, limit: int | None = None) -> Iterator[str]:
+    """The tags of a repository, in the registry's order, each once.
+
+    Raises ``NotFound`` for an unknown repository, ``ProtocolBroken`` for a list without end.
+    """
+    seen: set[str] = set()
+    for response in pages(repository, f"{repository.name}/tags/list?n={PAGE}", "list the tags"):
+        raw = response.read_all(_PAGE_LIMIT, "the list of tags")
+        try:
+            found = msgspec.json.decode(raw, type=_Tags)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ProtocolBroken(f"{repository}: the list of tags is not valid: {error}") from error
+        for tag in found.tags or ():
+            if tag not in seen:
+                seen.add(tag)
+                yield tag
+                if limit is not None and len(seen) >= limit:
+                    return
+
+
+def pages(repository: Repository, path: str, doing: str) -> Iterator[Response]:
+    """The answers for ``path`` and for every page that its ``Link`` leads to."""
+    registry = repository.registry
+    where: str | Url = path
+    visited: set[str] = set()
+    for _ in range(_PAGES):
+        with registry.request("GET", where, repository.pull_scope) as response:
+            if response.status != 200:
+                error = failure(response, f"{doing} of {repository.name}")
+                raise error.at(registry=registry.name, repository=repository.name)
+            yield response
+            following = _next_page(response)
+            if following is None:
+                return
+            if following.wire() in visited:
+                raise ProtocolBroken(f"{repository}: the pages of the list go round in a circle")
+            visited.add(following.wire())
+            where = following
+    raise ProtocolBroken(f"{repository}: the list has more than {_PAGES} pages")
+
+
+def _next_page(response: Response) -> Url | None:
+    for link in _NEXT.finditer(response.headers.get("link", "")):
+        if not _REL.search(link[2]):
+            continue
+        try:
+            found = response.url.join(link[1])
+        except BadUrl as error:
+            raise ProtocolBroken(
+                f"{response.url.netloc} links to a next page that is no URL"
+            ) from error
+        if found.host != response.url.host:
+            raise ProtocolBroken(
+                f"{response.url.netloc} links to a next page on {found.host}: not followed"
+            )
+        return found
+    return None

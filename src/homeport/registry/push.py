@@ -1,0 +1,226 @@
+"""The order of a push: blobs, manifests by digest, index, tags last.
+
+Each digest travels once however many platforms share it. A manifest that exists does not
+prove that its parts do: parts are asked for one by one, in parallel. Tags come last, so
+that nobody who watches them sees an image that is not whole.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.pools import run_all
+from homeport.progress import Progress, Silent
+from homeport.registry.errors import PartsMissing, TagTaken
+from homeport.registry.repository import Accepted, Repository
+from homeport.registry.upload import upload_blob
+
+#: How often parts that a registry denies to have are looked after (eventual consistency).
+_LOOKS = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statement:
+    """A manifest or index to push. ``subject``: what it refers to, for referrers."""
+
+    raw: bytes = field(repr=False)
+    media_type: str
+    digest: Digest
+    subject: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shipment:
+    """All that one push brings.
+
+    blobs:     by digest, each once
+    manifests: children before parents, the one that the tags lead to last
+    origins:   repositories of the same registry that hold a blob already, for mounting
+    """
+
+    blobs: Mapping[Digest, Blob]
+    manifests: Sequence[Statement]
+    tags: Sequence[str] = ()
+    origins: Mapping[Digest, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pushed:
+    """What a push did: blobs sent, mounted and found, bytes sent, manifests written."""
+
+    digest: Digest
+    sent: int
+    sent_bytes: int
+    mounted: int
+    present: int
+    manifests: int
+    accepted: Mapping[Digest, Accepted] = field(default_factory=dict)
+
+
+def push(
+    repository: Repository,
+    shipment: Shipment,
+    pool: Executor,
+    *,
+    no_clobber: bool = False,
+    progress: Progress | None = None,
+    parent: str | None = None,
+) -> Pushed:
+    """Bring ``shipment`` to ``repository``. Safe to run again after any failure.
+
+    Raises ``TagTaken`` if a tag leads elsewhere and ``no_clobber`` is set, and everything
+    that ``upload_blob`` and ``put_manifest`` raise.
+    """
+    return _Push(repository, shipment, pool, progress or Silent(), parent).run(no_clobber)
+
+
+class _Push:
+    def __init__(
+        self,
+        repository: Repository,
+        shipment: Shipment,
+        pool: Executor,
+        progress: Progress,
+        parent: str | None,
+    ) -> None:
+        self._repository = repository
+        self._shipment = shipment
+        self._pool = pool
+        self._progress = progress
+        self._parent = parent
+        self._id = f"push {repository} {shipment.manifests[-1].digest}"
+        self._lock = threading.Lock()
+        self._sent: set[Digest] = set()
+        self._mounted: set[Digest] = set()
+        self._sent_bytes = 0
+        self._accepted: dict[Digest, Accepted] = {}
+
+    def run(self, no_clobber: bool) -> Pushed:
+        shipment = self._shipment
+        self._repository.registry.base()  # logged in, or told how, before any body is sent
+        if no_clobber:
+            self._refuse_to_move_tags()
+        self._progress.begin(
+            self._id, parent=self._parent, label=f"Pushing to {self._repository}",
+            total=sum(blob.size for blob in shipment.blobs.values()), unit="bytes",
+        )  # fmt: skip
+        try:
+            missing = self._missing_manifests()
+            self._bring(shipment.blobs)
+            self._write(missing)
+            self._tag()
+        except BaseException:
+            self._progress.end(self._id, "failed")
+            raise
+        self._progress.end(self._id, "done" if self._sent or missing else "cached")
+        return Pushed(
+            digest=shipment.manifests[-1].digest,
+            sent=len(self._sent),
+            sent_bytes=self._sent_bytes,
+            mounted=len(self._mounted),
+            present=len(shipment.blobs) - len(self._sent) - len(self._mounted),
+            manifests=len(self._accepted),
+            accepted=self._accepted,
+        )
+
+    def _refuse_to_move_tags(self) -> None:
+        wanted = self._shipment.manifests[-1].digest
+        for tag in self._shipment.tags:
+            found = self._repository.manifest_digest(tag, scopes=self._repository.push_scope)
+            if found is not None and found != wanted:
+                raise TagTaken(
+                    f"{self._repository}:{tag} leads to {found} already",
+                    where={"tag": tag, "digest": str(found)},
+                    hint="leave out --no-clobber to move the tag",
+                )
+
+    def _missing_manifests(self) -> list[Statement]:
+        """Those that are not there yet, in order."""
+        asked = [
+            partial(
+                self._repository.manifest_digest, one.digest, scopes=self._repository.push_scope
+            )
+            for one in self._shipment.manifests
+        ]
+        found = run_all(self._pool, asked)
+        return [
+            one
+            for one, digest in zip(self._shipment.manifests, found, strict=True)
+            if digest != one.digest
+        ]
+
+    def _bring(self, blobs: Mapping[Digest, Blob]) -> None:
+        """Large ones first, so that no worker is left with a large one at the end."""
+        order = sorted(blobs.values(), key=lambda blob: blob.size, reverse=True)
+        run_all(self._pool, [partial(self._bring_one, blob) for blob in order])
+
+    def _bring_one(self, blob: Blob) -> None:
+        repository = self._repository
+        if repository.has_blob(blob.digest, blob.size, repository.push_scope):
+            self._progress.advance(self._id, blob.size)
+            return
+        was_sent = upload_blob(
+            repository,
+            blob,
+            mount_from=self._mount_source(blob),
+            on_sent=lambda count: self._progress.advance(self._id, count),
+            on_note=lambda text: self._progress.note(self._id, text),
+        )
+        with self._lock:
+            if was_sent:
+                self._sent.add(blob.digest)
+                self._sent_bytes += blob.size
+            else:
+                self._mounted.add(blob.digest)
+                self._progress.advance(self._id, blob.size)
+
+    def _mount_source(self, blob: Blob) -> str | None:
+        origin = self._shipment.origins.get(blob.digest)
+        if blob.digest in self._mounted:
+            return None  # the registry said so and did not have it after all
+        return origin if origin != self._repository.name else None
+
+    def _write(self, statements: Iterable[Statement]) -> None:
+        for statement in statements:
+            self._put(statement, statement.digest)
+
+    def _tag(self) -> None:
+        top = self._shipment.manifests[-1]
+        for tag in self._shipment.tags:
+            found = self._repository.manifest_digest(tag, scopes=self._repository.push_scope)
+            if found != top.digest:
+                self._put(top, tag)
+
+    def _put(self, statement: Statement, reference: Digest | str) -> None:
+        """Write one manifest; when parts are said to be missing, look after every one of them."""
+        client = self._repository.registry.client
+        for look in range(_LOOKS):
+            try:
+                self._accepted[statement.digest] = self._repository.put_manifest(
+                    statement.raw, statement.media_type, reference, statement.digest
+                )
+            except PartsMissing as error:
+                if look + 1 == _LOOKS:
+                    raise
+                self._progress.note(self._id, f"{error.what}; checking every part")
+                client.clock.wait(0.25 * 2**look, client.cancel)
+                self._look_after_parts(statement)
+            else:
+                return
+
+    def _look_after_parts(self, statement: Statement) -> None:
+        self._bring(self._shipment.blobs)
+        for other in self._shipment.manifests:
+            if other is statement:
+                return
+            scopes = self._repository.push_scope
+            if self._repository.manifest_digest(other.digest, scopes=scopes) != other.digest:
+                self._repository.put_manifest(
+                    other.raw, other.media_type, other.digest, other.digest
+                )

@@ -1,0 +1,240 @@
+"""One repository of a registry: reading and writing manifests and blobs, asking what is there.
+
+Every manifest is checked against its digest; blobs are checked where they are downloaded.
+Uploads of blobs are in ``registry.upload``, the order of a push in ``registry.push``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.errors import HomeportError, IntegrityError, UsageError
+from homeport.net.download import download
+from homeport.net.response import Response
+from homeport.net.retries import DELETE, PUT_MANIFEST
+from homeport.net.url import Url
+from homeport.oci import media_types
+from homeport.oci.documents import MANIFEST_LIMIT, Descriptor
+from homeport.progress import Progress
+from homeport.registry.api import LoggedIn, Registry, scope
+from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
+from homeport.registry.tokens import Scopes
+
+ACCEPT = ", ".join(
+    (media_types.OCI_INDEX, media_types.OCI_MANIFEST, media_types.DOCKER_INDEX,
+     media_types.DOCKER_MANIFEST, "*/*;q=0.1")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """A manifest as the registry sent it: checked against the digest that was asked for."""
+
+    raw: bytes
+    media_type: str
+    digest: Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """What the registry said to a manifest. ``subject_indexed``: it keeps its referrers itself."""
+
+    digest: Digest
+    subject_indexed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """``name`` is the path within the registry, without host."""
+
+    registry: Registry
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.registry.name}/{self.name}"
+
+    @property
+    def pull_scope(self) -> Scopes:
+        return scope(self.name, "pull")
+
+    @property
+    def push_scope(self) -> Scopes:
+        return scope(self.name, "pull", "push")
+
+    def manifest(self, reference: str | Digest, *, scopes: Scopes | None = None) -> Received:
+        """The manifest or index under a tag or digest.
+
+        Raises ``NotFound`` (which suggests near tags), ``IntegrityError``, ``TooLarge``.
+        """
+        with self._placed(), self.registry.request(
+            "GET", self._manifest_path(reference), scopes or self.pull_scope,
+            headers={"Accept": ACCEPT},
+        ) as response:  # fmt: skip
+            if response.status != 200:
+                raise self._not_found(failure(response, f"give {self.name}:{reference}"), reference)
+            raw = response.read_all(MANIFEST_LIMIT, "the manifest")
+            return self._checked(raw, response, reference)
+
+    def manifest_digest(
+        self, reference: str | Digest, *, scopes: Scopes | None = None
+    ) -> Digest | None:
+        """Which digest a tag has (``None``: there is none); asks for no body if it can."""
+        scopes = scopes or self.pull_scope
+        with (
+            self._placed(),
+            self.registry.request(
+                "HEAD", self._manifest_path(reference), scopes, headers={"Accept": ACCEPT}
+            ) as response,
+        ):
+            if response.status == 404:
+                return None
+            said = response.headers.get("docker-content-digest", "")
+            if response.status == 200 and said:
+                with contextlib.suppress(UsageError):
+                    return Digest.parse(said)
+        try:  # an old registry: the bytes tell
+            return self.manifest(reference, scopes=scopes).digest
+        except NotFound:
+            return None
+
+    def put_manifest(
+        self, raw: bytes, media_type: str, reference: str | Digest, digest: Digest
+    ) -> Accepted:
+        """Store a manifest under a tag or its digest; the same bytes, as often as it takes.
+
+        Raises ``PartsMissing``, ``TagTaken``, ``Denied`` and other ``RegistryError``.
+        """
+        with self._placed(), self.registry.request(
+            "PUT", self._manifest_path(reference), self.push_scope,
+            headers={"Content-Type": media_type}, body=raw, rule=PUT_MANIFEST,
+        ) as response:  # fmt: skip
+            if response.status not in (200, 201, 202, 204):
+                raise failure(
+                    response, f"take the manifest {reference}", scopes=", ".join(self.push_scope)
+                )
+            _expect_digest(response, digest)
+            return Accepted(digest=digest, subject_indexed="oci-subject" in response.headers)
+
+    def delete_manifest(self, reference: str | Digest) -> bool:
+        """Delete a tag or a manifest; whether it was there. Raises ``Unsupported`` and others."""
+        return self._delete(self._manifest_path(reference), f"delete {reference}")
+
+    def delete_blob(self, digest: Digest) -> bool:
+        """Delete a blob; whether it was there."""
+        return self._delete(f"{self.name}/blobs/{digest}", f"delete {digest}")
+
+    def has_blob(self, digest: Digest, size: int | None, scopes: Scopes | None = None) -> bool:
+        """Whether the blob is there; doubtful answers count as no."""
+        with (
+            self._placed(),
+            self.registry.request(
+                "HEAD", f"{self.name}/blobs/{digest}", scopes or self.pull_scope
+            ) as response,
+        ):
+            if response.status != 200:
+                return False
+            return size is None or response.length in (None, size)
+
+    def fetch_blob(
+        self, descriptor: Descriptor, store: Store, *, progress: Progress | None = None,
+        label: str = "", urls: Iterable[str] = (),
+    ) -> Blob:  # fmt: skip
+        """The blob, verified, in ``store``; resumed if an earlier run was cut."""
+        digest = descriptor.parsed_digest
+        found = store.get(digest, descriptor.size)
+        if found is not None:
+            return found
+        with self._placed(digest=str(digest)):
+            return download(
+                LoggedIn(self.registry, self.pull_scope),
+                [self.registry.url(f"{self.name}/blobs/{digest}"), *map(Url.parse, urls)],
+                digest=digest,
+                size=descriptor.size,
+                store=store,
+                progress=progress,
+                cancel=self.registry.client.cancel,
+                label=label or f"{self} {str(digest)[7:19]}",
+                deadline=self.registry.deadline,
+            )
+
+    def _manifest_path(self, reference: str | Digest) -> str:
+        return f"{self.name}/manifests/{reference}"
+
+    def _delete(self, path: str, doing: str) -> bool:
+        scopes = scope(self.name, "delete", "pull")
+        with self._placed(), self.registry.request("DELETE", path, scopes, rule=DELETE) as response:
+            if response.status in (200, 202, 204):
+                return True
+            if response.status == 404:
+                return False
+            raise failure(response, doing, scopes=", ".join(scopes))
+
+    def _checked(self, raw: bytes, response: Response, reference: str | Digest) -> Received:
+        media_type = response.media_type
+        if media_type in ("text/html", "application/xhtml+xml"):
+            raise ProtocolBroken(
+                f"{response.url.netloc} answered with a web page instead of the manifest",
+                hint="a login page or a proxy of this network stands in between",
+            )
+        if isinstance(reference, Digest):
+            expected: Digest | None = reference
+        else:
+            said = response.headers.get("docker-content-digest", "")
+            expected = None
+            with contextlib.suppress(UsageError):
+                expected = Digest.parse(said) if said else None
+        digest = Digest.of(raw, expected.algorithm if expected else "sha256")
+        if expected is not None and digest != expected:
+            raise IntegrityError(
+                f"{self}: the manifest {reference} has digest {digest}, expected {expected}",
+                where={"registry": self.registry.name, "repository": self.name},
+            )
+        return Received(raw=raw, media_type=media_type, digest=digest)
+
+    def _not_found(self, error: RegistryError, reference: str | Digest) -> RegistryError:
+        if not isinstance(error, NotFound) or isinstance(reference, Digest):
+            return error
+        from homeport.registry.listing import tags  # it lists by means of this class
+
+        try:
+            near = difflib.get_close_matches(reference, list(tags(self, limit=1000)), n=3)
+        except HomeportError:
+            return NotFound(
+                f"{self.registry.name} has no repository {self.name}, or shows it to others only",
+                status=404, codes=error.codes, where=error.where,
+            )  # fmt: skip
+        return NotFound(
+            f"{self} has no tag {reference}",
+            status=404,
+            codes=error.codes,
+            where=error.where,
+            hint=f"near names: {', '.join(near)}" if near else f"list them: homeport tags {self}",
+        )
+
+    @contextlib.contextmanager
+    def _placed(self, **more: str) -> Iterator[None]:
+        """Errors inside the block know registry and repository."""
+        try:
+            yield
+        except HomeportError as error:
+            raise error.at(registry=self.registry.name, repository=self.name, **more)  # noqa: B904
+
+
+def _expect_digest(response: Response, digest: Digest) -> None:
+    said = response.headers.get("docker-content-digest", "")
+    if not said:
+        return
+    with contextlib.suppress(UsageError):
+        found = Digest.parse(said)
+        if found.algorithm == digest.algorithm and found != digest:
+            raise IntegrityError(
+                f"{response.url.netloc} stored another manifest than was sent: {found}, "
+                f"expected {digest}",
+                hint="something between us and the registry rewrites manifests",
+            )

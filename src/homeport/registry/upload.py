@@ -1,0 +1,398 @@
+"""Bringing one blob to a registry, whatever happens on the way (distribution spec, "Push").
+
+    POST uploads/  ──►  PUT location?digest  whole blob at once          (usual)
+                   └►  PATCH location  pieces, PUT ?digest              (when asked for, or
+                                                                         to go on after a cut)
+
+A piece is never lost with its connection: after every failure the registry is asked how
+much it has (GET location) and the blob is opened again there; if it does not know, a new
+session starts at 0. Only progress earns new tries, so that the work ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NoReturn
+
+from homeport.content.blob import Blob, verified
+from homeport.content.reading import CHUNK
+from homeport.errors import HomeportError, IntegrityError
+from homeport.net.errors import NetError, SourceChanged
+from homeport.net.response import Response
+from homeport.net.retries import LONGEST_WAIT, ONCE, READ, SEND_PIECE, START_UPLOAD, retry_after
+from homeport.net.url import BadUrl, Url
+from homeport.registry.api import scope
+from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
+from homeport.registry.repository import Repository
+from homeport.registry.tokens import Scopes
+
+PIECE = 32 << 20  # bytes of a piece where the registry does not ask for more
+LARGEST_MINIMUM = 1 << 30  # a registry that asks for larger pieces gets the blob whole
+SMALLEST_PIECE = 1 << 20
+#: Failures in a row without a byte of progress after which an upload is given up.
+FRUITLESS = 6
+
+Sent = Callable[[int], None]
+#: Answers that may mean "not in this way": pieces, or the whole at once.
+_NOT_SO = frozenset({400, 404, 405, 411, 415, 501})
+_OCTETS = "application/octet-stream"
+_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Session:
+    """An open upload: where the next request goes, and how much the registry has."""
+
+    location: Url
+    offset: int = 0
+    piece: int | None = None
+
+
+class _Lost(Exception):
+    """The session has come to an end, or its state is unknown: ``why``, ``after`` seconds."""
+
+    def __init__(
+        self, why: HomeportError, *, session_over: bool = False, after: float | None = None
+    ) -> None:
+        super().__init__(why.what)
+        self.why = why
+        self.session_over = session_over
+        self.after = after
+
+
+def upload_blob(
+    repository: Repository,
+    blob: Blob,
+    *,
+    mount_from: str | None = None,
+    on_sent: Sent = lambda _count: None,
+    on_note: Callable[[str], None] = lambda _text: None,
+) -> bool:
+    """Make ``blob`` part of the repository; ``False`` if it was mounted and nothing was sent.
+
+    Raises ``RegistryError``, ``NetError``; ``SourceChanged`` when the blob is not what its
+    digest says.
+    """
+    return _Upload(repository, blob, mount_from, on_sent, on_note).run()
+
+
+class _Upload:
+    def __init__(
+        self,
+        repository: Repository,
+        blob: Blob,
+        mount_from: str | None,
+        on_sent: Sent,
+        on_note: Callable[[str], None],
+    ) -> None:
+        self._repository = repository
+        self._registry = repository.registry
+        self._blob = blob
+        self._mount_from = mount_from
+        self._on_sent = on_sent
+        self._on_note = on_note
+        self._session: _Session | None = None
+        self._counted = 0  # bytes reported to on_sent for the session as it stands
+        self._source_checked = False
+
+    @property
+    def _scopes(self) -> Scopes:
+        return self._repository.push_scope
+
+    def run(self) -> bool:
+        fruitless, best = 0, 0
+        try:
+            while True:
+                try:
+                    if self._session is None:
+                        self._session = self._start()
+                    if self._session is None:
+                        return False  # mounted
+                    if self._advance(self._session):
+                        return True
+                except _Lost as lost:
+                    if self._is_there(lost):
+                        return True
+                    self._recover(lost)
+                    offset = self._session.offset if self._session else 0
+                    fruitless = 0 if offset > best else fruitless + 1
+                    if fruitless >= FRUITLESS:
+                        raise lost.why from None
+                    self._pause(lost, fruitless)
+                else:
+                    fruitless = 0 if self._session.offset > best else fruitless
+                best = max(best, self._session.offset if self._session else 0)
+        except HomeportError as error:
+            self._forget_session()
+            raise error.at(digest=str(self._blob.digest), step="upload")  # noqa: B904
+
+    def _start(self) -> _Session | None:
+        """Open a session, or ``None`` when the registry mounted the blob from elsewhere."""
+        path = f"{self._repository.name}/blobs/uploads/"
+        if self._mount_from is not None:
+            opened = self._mount(path)
+            if opened is None or isinstance(opened, _Session):
+                return opened
+        response = self._post(path, self._scopes)
+        if response.status not in (200, 201, 202):
+            raise failure(response, "start an upload", scopes=", ".join(self._scopes))
+        return self._opened(response)
+
+    def _mount(self, path: str) -> _Session | bool | None:
+        """Ask for a blob that another repository has. Any failure means: upload it."""
+        source, self._mount_from = self._mount_from, None  # tried once
+        scopes = self._scopes
+        query = f"?mount={self._blob.digest}"
+        if source:
+            scopes = scope(self._repository.name, "pull", "push", mount_from=[source])
+            query += f"&from={source}"
+        elif self._registry.quirks.no_anonymous_mount:
+            return False
+        try:
+            response = self._post(path + query, scopes)
+        except (RegistryError, NetError):
+            return False
+        if response.status == 201:
+            response.close()
+            return None
+        if response.status == 202:
+            return self._opened(response)
+        response.close()
+        if not source:
+            self._registry.quirks.no_anonymous_mount = True
+        return False
+
+    def _post(self, path: str, scopes: Scopes) -> Response:
+        return self._registry.request("POST", path, scopes, body=b"", rule=START_UPLOAD)
+
+    def _opened(self, response: Response) -> _Session:
+        with response:
+            session = _Session(location=_location(response, None))
+            asked = response.headers.get("oci-chunk-min-length", "")
+            if asked.isascii() and asked.isdigit() and 0 < int(asked[:18]) <= LARGEST_MINIMUM:
+                session.piece = max(PIECE, int(asked))
+        self._counted = 0
+        return session
+
+    def _advance(self, session: _Session) -> bool:
+        """Send what comes next; whether the blob is complete. Raises ``_Lost``."""
+        quirks = self._registry.quirks
+        size = self._blob.size
+        in_pieces = session.offset > 0 or quirks.no_whole or quirks.largest_piece is not None
+        if session.piece is not None and size > session.piece:
+            in_pieces = True
+        if quirks.no_pieces and session.offset == 0:
+            in_pieces = False
+        if in_pieces and session.offset < size:
+            self._send_piece(session)
+            return False
+        return self._finish(session)
+
+    def _send_piece(self, session: _Session) -> None:
+        quirks = self._registry.quirks
+        piece = session.piece or PIECE
+        if quirks.largest_piece is not None:
+            piece = min(piece, quirks.largest_piece)
+        first = session.offset
+        last = min(first + piece, self._blob.size) - 1
+        response = self._send(
+            "PATCH", session.location, first, last - first + 1,
+            {"Content-Type": _OCTETS, "Content-Range": f"{first}-{last}"},
+        )  # fmt: skip
+        if response.status in (200, 201, 202, 204):  # 201: ECR
+            with response:
+                session.location = _location(response, session.location)
+                session.offset = self._accepted(response, first, last + 1)
+            return
+        if response.status == 413 and piece > SMALLEST_PIECE:
+            quirks.largest_piece = max(SMALLEST_PIECE, piece // 2)
+        error, told = self._refusal(response)
+        unknown = "BLOB_UPLOAD_UNKNOWN" in error.codes
+        if first == 0 and error.status in _NOT_SO and not unknown and not quirks.no_whole:
+            quirks.no_pieces = True  # GCR and its kin take blobs whole only
+        self._fail(error, told)
+
+    def _finish(self, session: _Session) -> bool:
+        """The closing PUT, with the whole blob in it unless pieces have brought all."""
+        quirks = self._registry.quirks
+        left = self._blob.size - session.offset
+        url = session.location.with_query(f"digest={self._blob.digest}")
+        response = self._send("PUT", url, session.offset, left, {"Content-Type": _OCTETS})
+        if response.status in (200, 201, 204):
+            with response:
+                self._check_digest(response)
+            return True
+        if response.status == 202:  # not what the spec says; the registry is asked
+            response.close()
+            if self._has_it():
+                return True
+            raise _Lost(ProtocolBroken(f"{self._repository} did not finish an upload"))
+        if left and response.status == 413:
+            quirks.largest_piece = max(SMALLEST_PIECE, min(PIECE, self._blob.size // 2))
+        error, told = self._refusal(response)
+        unknown = {"BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID"}.intersection(error.codes)
+        if left and error.status in _NOT_SO and not unknown and not quirks.no_pieces:
+            quirks.no_whole = True  # Artifactory's kin want PATCH first
+        return self._fail(error, told)
+
+    def _send(
+        self, method: str, url: Url, offset: int, length: int, headers: dict[str, str]
+    ) -> Response:
+        before = self._counted
+
+        def count(sent: int) -> None:
+            self._counted += sent
+            self._on_sent(sent)
+
+        try:
+            return self._registry.request(
+                method, url, self._scopes, headers=headers,
+                body=self._blob if length else b"", offset=offset if length else 0,
+                length=length, rule=SEND_PIECE, on_sent=count,
+            )  # fmt: skip
+        except SourceChanged:
+            raise
+        except NetError as error:
+            if not error.retryable:
+                raise
+            raise _Lost(error) from error
+        finally:
+            assert self._counted >= before
+
+    def _refusal(self, response: Response) -> tuple[RegistryError, float | None]:
+        """The error that an answer means, and how long it asks to wait."""
+        told = retry_after(response.headers.get("retry-after", ""), self._registry.client.clock)
+        error = failure(response, "take the blob", scopes=", ".join(self._scopes))
+        return error, told
+
+    def _fail(self, error: RegistryError, told: float | None) -> NoReturn:
+        """Sort a refusal: worth another try (``_Lost``) or final (raised as it is)."""
+        status = error.status
+        if status in (401, 403, 407) or (told is not None and told > LONGEST_WAIT):
+            raise error
+        if "DIGEST_INVALID" in error.codes:
+            self._check_source()
+        over = status in (400, 404, 405, 409, 410, 411, 413, 415, 422, 500, 501)
+        if status == 416 or status in SEND_PIECE.statuses or over:
+            raise _Lost(error, session_over=over and status != 500, after=told)
+        raise error
+
+    def _recover(self, lost: _Lost) -> None:
+        """Find out what the registry has; forget the session if it does not say."""
+        session = self._session
+        if session is None:
+            return
+        self._on_note(f"{lost.why.what}; trying again")
+        known = None if lost.session_over else self._ask_offset(session)
+        if known is None or known > self._blob.size:
+            self._forget_session()
+            known = 0
+        else:
+            session.offset = known
+        self._on_sent(known - self._counted)
+        self._counted = known
+
+    def _ask_offset(self, session: _Session) -> int | None:
+        """How many bytes the session holds, or ``None``. Public ECR denies that it exists."""
+        try:
+            response = self._registry.request("GET", session.location, self._scopes, rule=READ)
+        except (NetError, RegistryError):
+            return None
+        with response:
+            found = _RANGE.fullmatch(response.headers.get("range", ""))
+            if response.status not in (200, 202, 204) or found is None:
+                return None
+            with contextlib.suppress(ProtocolBroken):
+                session.location = _location(response, session.location)
+            last = int(found[1])
+            # distribution says 0-0 for nothing and for one byte alike
+            return last + 1 if last else 0
+
+    def _accepted(self, response: Response, first: int, end: int) -> int:
+        """The offset after a piece: what the registry says it has, if it makes sense."""
+        found = _RANGE.fullmatch(response.headers.get("range", ""))
+        if found is None:
+            return end
+        said = int(found[1]) + 1
+        if said > end:
+            raise _Lost(
+                ProtocolBroken(f"{self._repository} claims to have more than was sent"),
+                session_over=True,
+            )
+        if first <= said or (said == 1 and first == 0):
+            return said if said > 1 or end == 1 else first
+        return end  # some tell the length of the last piece alone; the digest will show
+
+    def _is_there(self, lost: _Lost) -> bool:
+        """After a cut or a failure the blob may be there although nobody told us."""
+        status = lost.why.status if isinstance(lost.why, RegistryError) else 0
+        ambiguous = isinstance(lost.why, NetError) or status >= 500 or status == 408
+        return ambiguous and self._counted >= self._blob.size and self._has_it()
+
+    def _has_it(self) -> bool:
+        try:
+            return self._repository.has_blob(self._blob.digest, self._blob.size, self._scopes)
+        except (NetError, NotFound):
+            return False
+
+    def _check_source(self) -> None:
+        """The registry says the digest is wrong: are we sending what we think we are?"""
+        if self._source_checked:
+            raise SourceChanged(
+                "the registry got other bytes than were sent, twice",
+                hint="something between us and the registry changes what passes",
+            )
+        self._source_checked = True
+        try:
+            with verified(self._blob) as stream:
+                while stream.read(CHUNK):
+                    pass
+        except IntegrityError as error:
+            raise SourceChanged(
+                "the content changed while it was being sent", hint="run the command again"
+            ) from error
+
+    def _check_digest(self, response: Response) -> None:
+        said = response.headers.get("docker-content-digest", "")
+        ours = self._blob.digest
+        if said.startswith(f"{ours.algorithm}:") and said != str(ours):
+            raise IntegrityError(f"the registry stored {said[:100]} for what is {ours}")
+
+    def _pause(self, lost: _Lost, fruitless: int) -> None:
+        client = self._registry.client
+        if lost.after is not None:
+            client.retrier.hold(self._registry.base().netloc, lost.after)
+        elif fruitless:
+            client.clock.wait(client.retrier.pause(SEND_PIECE, fruitless), client.cancel)
+        if self._registry.deadline is not None:
+            self._registry.deadline.left()
+
+    def _forget_session(self) -> None:
+        """Tell the registry that nothing more will come; it does not matter if that fails."""
+        session, self._session = self._session, None
+        if session is None or self._registry.client.cancel.cancelled:
+            return
+        with contextlib.suppress(HomeportError):
+            self._registry.request("DELETE", session.location, self._scopes, rule=ONCE).close()
+
+
+def _location(response: Response, current: Url | None) -> Url:
+    """Where the upload goes on: the newest ``Location``, read where it was seen."""
+    said = response.headers.get("location", "")
+    if not said and current is not None:
+        return current
+    try:
+        found = response.url.join(said)
+    except BadUrl as error:
+        raise ProtocolBroken(
+            f"{response.url.netloc} does not say where the upload goes ({said[:80]!r})"
+        ) from error
+    same_host = found.host == response.url.host
+    if response.url.scheme == "https" and found.scheme == "http" and same_host:
+        # behind a proxy that ends TLS the registry does not know better
+        port = response.url.port if found.port == 80 else found.port
+        return Url(scheme="https", host=found.host, port=port, target=found.target)
+    return found
