@@ -1,0 +1,88 @@
+"""How the archives of a recipe are reached: their mirrors, keys, and the means to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from homeport.content.pools import Pools
+from homeport.debian.keyring import (
+    Keyring,
+    debian_keyring,
+    join_keyrings,
+    read_keyring,
+    shipped_keyring,
+)
+from homeport.debian.mirror import Transfer
+from homeport.debian.mirrors import SNAPSHOTS, Mirrors, Told, open_mirrors
+from homeport.debian.state import SuiteSpec
+from homeport.errors import HomeportError
+from homeport.net.client import Client
+from homeport.net.credentials import Provider, nobody
+from homeport.recipe.model import Archive, Recipe
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Everything that fetching from archives takes.
+
+    offline: the cache alone is asked
+    """
+
+    mirrors: Mirrors
+    transfer: Transfer
+    pools: Pools
+    offline: bool = False
+    clock: Callable[[], datetime] = _now
+
+
+def recipe_mirrors(
+    recipe: Recipe,
+    told: Told,
+    client: Client | None,
+    *,
+    credentials: Provider = nobody,
+    snapshots: Sequence[str] = SNAPSHOTS,
+) -> Mirrors:
+    """The mirrors of the recipe's archives, in the order of ``debian.mirrors``."""
+    own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
+    return open_mirrors(
+        [archive.name for archive in recipe.archives],
+        replace(told, recipe=own),
+        client,
+        credentials=credentials,
+        snapshots=snapshots or SNAPSHOTS,
+    )
+
+
+def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
+    """The suites that the recipe wants, each with the keys that may sign it."""
+    specs = []
+    for archive in recipe.archives:
+        for suite in archive.suites:
+            try:
+                keyring = _keyring(archive, suite)
+            except HomeportError as error:
+                raise error.at(**archive.place.where()) from error.__cause__
+            specs.append(
+                SuiteSpec(
+                    archive=archive.name,
+                    suite=suite,
+                    components=archive.components,
+                    keyring=keyring,
+                )
+            )
+    return tuple(specs)
+
+
+def _keyring(archive: Archive, suite: str) -> Keyring:
+    if not archive.keys:
+        return debian_keyring(archive.name, suite)
+    return join_keyrings(
+        read_keyring(key.path) if key.path else shipped_keyring(key.name) for key in archive.keys
+    )
