@@ -11,7 +11,14 @@ from homeport.debian.path_globs import EVERYTHING
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.model import Place
 from homeport.recipe.slicefile import SliceFolders, read_slice_file
-from homeport.recipe.slices import Slice, SliceName, SlicePath, copyright_slice, wanted_globs
+from homeport.recipe.slices import (
+    Slice,
+    SliceName,
+    SlicePath,
+    copyright_slice,
+    select,
+    wanted_globs,
+)
 from homeport.recipe.terms import slice_name
 
 _PLACE = Place(file="homeport.yaml", line=7, field="packages[0]")
@@ -27,6 +34,24 @@ def test_a_slice_has_its_paths_on_each_architecture_and_none_means_all_of_a_pack
         "/arm", "/b", "/usr/share/doc/p", "/usr/share/doc/p/copyright",
     )  # fmt: skip
     assert wanted_globs([], "amd64") == EVERYTHING
+
+
+def test_a_slice_takes_its_paths_and_tells_what_matched_nothing() -> None:
+    slice = Slice(
+        name=SliceName(package="p", slice="s"),
+        paths=(
+            SlicePath(path="/a/*"),
+            SlicePath(path="/d/"),
+            SlicePath(path="/gone"),
+            SlicePath(path="/arm", architectures=("armhf",)),
+        ),
+    )
+    paths = [b"a", b"a/b", b"a/c", b"a/c/d", b"d", b"arm"]
+    found = select(slice, "amd64", paths, {b"a", b"a/c", b"d"})
+    assert found.paths == {b"a/b", b"d"}
+    assert [entry.path for entry in found.unmatched] == ["/gone"]
+    assert select(slice, "armhf", paths, {b"a", b"a/c", b"d"}).paths == {b"a/b", b"d", b"arm"}
+    assert b"d" in select(slice, "amd64", paths).paths
 
 
 def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> None:

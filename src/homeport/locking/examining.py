@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from posixpath import basename, normpath
 
-from homeport.debian.contents import PackageContents, select_paths
+from homeport.debian.contents import PackageContents
 from homeport.debian.deb import Entry
 from homeport.errors import HomeportError
 from homeport.locking.choosing import Choice
-from homeport.recipe.slices import COPYRIGHT, Slice, paths_on
+from homeport.recipe.slices import COPYRIGHT, Slice, select
 
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
 _DOC = b"usr/share/doc/"
@@ -60,7 +60,7 @@ def examine(
         if slices is None:
             taken[package.name] = tuple(found.entries)
             continue
-        taken[package.name] = _sliced(slices, found, choice, faults)
+        taken[package.name] = _sliced(slices, found, choice, faults, usrmerge=usrmerge)
     faults += _same_paths(choice, taken, contents, usrmerge=usrmerge)
     kept = [name for name, paths in taken.items() if _has_file(paths, contents[name])]
     elsewhere, silent = _copyrights(kept, choice, contents)
@@ -72,15 +72,23 @@ def _sliced(
     contents: PackageContents,
     choice: Choice,
     faults: list[HomeportError],
+    *,
+    usrmerge: bool,
 ) -> tuple[bytes, ...]:
     paths: dict[bytes, None] = {}
+    # A slice may name a path as the package ships it, or as it lies in the image.
+    names = {merged(path): path for path in contents.entries} if usrmerge else {}
+    names |= {path: path for path in contents.entries}
+    folders = {name for name, path in names.items() if contents.entries[path].type == "directory"}
     for slice in slices:
-        selection = select_paths(contents, paths_on(slice, choice.architecture))
-        paths |= dict.fromkeys(selection.paths)
+        selection = select(slice, choice.architecture, names, folders)
+        paths |= dict.fromkeys(sorted(names[name] for name in selection.paths))
         if slice.name.slice == COPYRIGHT:
             continue  # one of its two paths is enough, and Debian forgets both at times
-        for glob in selection.unmatched:
-            what = f"the path {glob} of the slice {slice.name} matches nothing in {contents.id}"
+        for entry in selection.unmatched:
+            what = (
+                f"the path {entry.path} of the slice {slice.name} matches nothing in {contents.id}"
+            )
             hint = "limit the path to its architectures, or write what the package has"
             fault = SliceMatchesNothing(what, where={"platform": str(choice.platform)}, hint=hint)
             faults.append(fault)

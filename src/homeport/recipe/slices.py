@@ -6,10 +6,10 @@ Reading slice files is ``recipe.slicefile``; which paths a glob means, ``debian.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import dataclass
 
-from homeport.debian.path_globs import EVERYTHING, PathGlobs
+from homeport.debian.path_globs import EVERYTHING, PathGlobs, matches
 
 #: Every package has this slice: its copyright file, or the link that stands for it.
 COPYRIGHT = "copyright"
@@ -72,6 +72,44 @@ def copyright_slice(package: str) -> Slice:
             SlicePath(path=f"/usr/share/doc/{package}"),
         ),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selection:
+    """What a slice takes of a package: ``paths`` as given, and globs that matched nothing."""
+
+    paths: frozenset[bytes]
+    unmatched: tuple[SlicePath, ...]
+
+
+def select(
+    slice: Slice,
+    architecture: str,
+    paths: Iterable[bytes],
+    directories: Container[bytes] | None = None,
+) -> Selection:
+    """Which of a package's ``paths`` (relative, no slash at either end) ``slice`` takes.
+
+    directories: which of the paths are directories; without it a glob that ends in ``/``
+                 means whatever has that path
+    Parents of what is taken are the caller's affair.
+    """
+    names = tuple(paths)
+    taken: set[bytes] = set()
+    unmatched: list[SlicePath] = []
+    for entry in slice.paths:
+        if not entry.applies_to(architecture):
+            continue
+        found = [path for path in names if _matches(entry.path, path, directories)]
+        taken.update(found)
+        if not found:
+            unmatched.append(entry)
+    return Selection(paths=frozenset(taken), unmatched=tuple(unmatched))
+
+
+def _matches(glob: str, path: bytes, directories: Container[bytes] | None) -> bool:
+    directory = glob.endswith("/") if directories is None else path in directories
+    return matches(glob, path, directory=directory)
 
 
 def paths_on(slice: Slice, architecture: str) -> tuple[str, ...]:
