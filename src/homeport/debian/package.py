@@ -117,7 +117,8 @@ def parse_package(stanza: bytes, archive: str, suite: str) -> Package:
         return _package(fields, stanza, archive, suite)
     except HomeportError as error:
         name = fields.get("Package", "?") if fields else "?"
-        raise error.at(package=name, suite=suite) from None
+        error.at(package=name, suite=suite)
+        raise
 
 
 def _package(fields: Paragraph, stanza: bytes, archive: str, suite: str) -> Package:
