@@ -14,7 +14,7 @@ turns it into ``CopyError`` with the place.
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
-    from typing import Protocol
+    from typing import Any, Protocol
 
 
 class Info:
@@ -24,10 +24,22 @@ class Info:
     mode:     07777
     mtime:    nanoseconds; so is atime
     device:   major and minor of a char or block device
-    identity: equal for two names of one node, None where a node has but one name
+    identity: equal for two names of one node and for two handles of one directory
+    links:    how many names the node has
     """
 
-    __slots__ = ("atime", "device", "gid", "identity", "kind", "mode", "mtime", "size", "uid")
+    __slots__ = (
+        "atime",
+        "device",
+        "gid",
+        "identity",
+        "kind",
+        "links",
+        "mode",
+        "mtime",
+        "size",
+        "uid",
+    )
 
     def __init__(
         self,
@@ -40,6 +52,7 @@ class Info:
         atime: int = 0,
         identity: "Hashable" = None,
         device: "tuple[int, int]" = (0, 0),
+        links: int = 1,
     ) -> None:
         self.kind = kind
         self.mode = mode
@@ -50,13 +63,14 @@ class Info:
         self.atime = atime
         self.identity = identity
         self.device = device
+        self.links = links
 
 
 class Metadata:
     """What a node shall get; ``None`` leaves a field as it is or as a new node has it.
 
-    uid and gid go together. xattrs that the home cannot keep are reported to ``Home.warn``
-    and are not an error. A mode on a symbolic link is ignored.
+    uid and gid go together. xattrs that the home cannot keep are reported by its warnings
+    and are not an error. The mode of a symbolic link is ignored.
     """
 
     __slots__ = ("atime", "gid", "mode", "mtime", "uid", "xattrs")
@@ -135,7 +149,7 @@ if TYPE_CHECKING:
         def create_special(
             self, name: bytes, kind: str, device: tuple[int, int], metadata: Metadata
         ) -> None: ...
-        def create_hardlink(self, name: bytes, directory: "Directory", target: bytes) -> None:
+        def create_hardlink(self, name: bytes, directory: Any, target: bytes) -> None:
             """``name`` becomes another name of ``target`` in ``directory`` (of the same home)."""
 
         def set(self, metadata: Metadata) -> None:
@@ -144,9 +158,15 @@ if TYPE_CHECKING:
         def remove(self, name: bytes) -> None:
             """With all below it, if it is a directory."""
 
+        def again(self) -> "Directory":
+            """Another handle of this directory."""
+
         # handles are few: a deep walk closes those far up and comes back by this
-        def open_parent(self, expected: Info) -> "Directory":
-            """The directory above; ESTALE if it is not the ``expected`` one any more."""
+        def open_parent(self, expected: Hashable) -> "Directory":
+            """The directory above; ESTALE if its identity is not the expected one any more."""
+
+        def lineage(self) -> Iterable[Hashable]:
+            """Identities of this directory and of all above it, as far as can be seen."""
 
         def close(self) -> None: ...
 
@@ -170,3 +190,7 @@ class Bytes:
 
     def take_hole(self) -> int:
         return 0
+
+
+#: Leaves a new node as the home makes it.
+NO_METADATA = Metadata()

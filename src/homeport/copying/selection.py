@@ -1,0 +1,16 @@
+"""Which paths below a source are copied: ``--exclude``, and the pattern of ``--parents``."""
+
+TYPE_CHECKING = False  # typing is not loaded inside the image
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    State = object
+
+    class Selection(Protocol):
+        """Judges a walk from the top down; a state goes with each directory."""
+
+        def start(self) -> State:
+            """Of the top, which itself is always wanted."""
+
+        def step(self, above: State, name: bytes) -> tuple[State, bool, bool]:
+            """Its own state, whether it is wanted, and whether something below may be."""

@@ -1,0 +1,82 @@
+"""The start of the helper is its product: what a plain copy loads is frozen here."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SOURCE = str(Path(__file__).parents[2] / "src")
+
+SHOW = """
+import sys
+before = set(sys.modules)
+sys.path.insert(0, {source!r})
+from homeport.copying.helper import main
+code = main(sys.argv[1:])
+assert code == 0, code
+print("\\n".join(sorted(set(sys.modules) - before)))
+"""
+
+PLAIN = {
+    "errno",
+    "homeport",
+    "homeport.copying",
+    "homeport.copying.engine",
+    "homeport.copying.errors",
+    "homeport.copying.filesystem",
+    "homeport.copying.helper",
+    "homeport.copying.resolve",
+    "homeport.copying.rooted",
+    "homeport.copying.rules",
+    "homeport.copying.words",
+    "posix",
+    "_signal",
+}
+UNPACK = PLAIN | {
+    "homeport.copying.codecs",
+    "homeport.copying.tarstream",
+    "homeport.copying.unpack",
+}
+
+
+def loaded(directory: Path, *arguments: str) -> set[str]:
+    run = subprocess.run(
+        [sys.executable, "-ISB", "-c", SHOW.format(source=SOURCE), *arguments],
+        cwd=directory,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return set(run.stdout.split())
+
+
+def test_a_plain_copy_loads_nothing_but_the_engine(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    assert loaded(tmp_path, "a", "b") <= PLAIN
+
+
+def test_a_tree_and_an_owner_by_number_load_one_module_more(tmp_path: Path) -> None:
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d" / "a").write_text("x")
+    assert loaded(tmp_path, "--chown=0:0", "d", "e") <= PLAIN | {"homeport.copying.accounts"}
+
+
+def test_wildcards_load_the_patterns(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    expected = PLAIN | {"homeport.copying.expand", "homeport.copying.patterns"}
+    assert loaded(tmp_path, "a*", "d/") <= expected
+
+
+def test_unpacking_a_plain_tar_loads_no_decompressor(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    subprocess.run(["tar", "-cf", "a.tar", "a"], cwd=tmp_path, check=True)
+    assert loaded(tmp_path, "--unpack", "a.tar", "d/") <= UNPACK
+    assert (tmp_path / "d" / "a").read_text() == "x"
+
+
+def test_each_compression_loads_its_own_library(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    for option, library in (("-z", "zlib"), ("-j", "_bz2"), ("-J", "_lzma")):
+        subprocess.run(["tar", option, "-cf", "a.tar", "a"], cwd=tmp_path, check=True)
+        assert loaded(tmp_path, "--unpack", "a.tar", "d/") <= UNPACK | {library}

@@ -1,0 +1,49 @@
+"""The recorded answers of the reference implementations all hold (tests/data/copy-recorded.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from homeport.copying import modes, patterns
+from homeport.copying.errors import CopyError
+
+DATA = Path(__file__).parent.parent / "data"
+
+
+def rows(name: str) -> Iterator[Any]:
+    with (DATA / name).open(encoding="utf-8") as file:
+        yield from map(json.loads, file)
+
+
+def test_wildcards_match_as_go_does() -> None:
+    wrong = []
+    for pattern, name, wanted in rows("filepath-match.jsonl"):
+        try:
+            found = str(patterns.matches(pattern.encode(), name.encode())).lower()
+        except CopyError:
+            found = "error"
+        if found != wanted:
+            wrong.append((pattern, name, wanted, found))
+    assert wrong == []
+
+
+def test_symbolic_modes_are_as_the_parser_of_2024_gave_them() -> None:
+    wrong = []
+    for text, before, directory, wanted in rows("chmod-symbolic.jsonl"):
+        try:
+            change = modes.parse(text, x_only_with_plus=True)
+            found = f"{change(int(before, 8), directory):04o}"
+        except CopyError:
+            found = "error"
+        if found != wanted:
+            wrong.append((text, before, directory, wanted, found))
+    assert wrong == []
+
+
+def test_symbolic_modes_of_today_differ_only_in_an_x_after_equals_or_minus() -> None:
+    for text, before, directory, wanted in rows("chmod-symbolic.jsonl"):
+        if "X" not in text and wanted != "error":
+            assert f"{modes.parse(text)(int(before, 8), directory):04o}" == wanted
