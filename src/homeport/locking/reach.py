@@ -41,23 +41,34 @@ class Reach:
     clock: Callable[[], datetime] = _now
 
 
-def recipe_mirrors(
+def open_reach(
     recipe: Recipe,
     told: Told,
-    client: Client | None,
+    client: Callable[[], Client],
+    transfer: Transfer,
+    pools: Pools,
     *,
     credentials: Provider = nobody,
-    snapshots: Sequence[str] = SNAPSHOTS,
-) -> Mirrors:
-    """The mirrors of the recipe's archives, in the order of ``debian.mirrors``."""
+    snapshots: Sequence[str] = (),
+    offline: bool = False,
+) -> Reach:
+    """The recipe's archives by the order of ``debian.mirrors``; nothing is connected yet.
+
+    told:   what others than the recipe say about mirrors
+    client: makes the HTTP client, asked only if it is not ``offline``
+    """
+    if offline:
+        nowhere = Mirrors(by_archive={})
+        return Reach(mirrors=nowhere, transfer=transfer, pools=pools, offline=True)
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
-    return open_mirrors(
+    mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
         replace(told, recipe=own),
-        client,
+        client(),
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,
     )
+    return Reach(mirrors=mirrors, transfer=transfer, pools=pools)
 
 
 def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:

@@ -1,0 +1,117 @@
+"""``homeport catalog``: what ships with Homeport and can be built by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.show import table
+
+if TYPE_CHECKING:
+    from homeport.recipe.lockfile import Lockfile
+    from homeport.recipe.model import Recipe
+
+
+@click.group(name="catalog")
+def command() -> None:
+    """List and show the recipes that ship with Homeport."""
+
+
+@command.command(name="list")
+@common
+def list_(session: Session) -> None:
+    """List the recipes that can be built by name."""
+    from homeport.recipe.catalog import shipped_catalog
+    from homeport.recipe.loading import load_recipe
+
+    catalog = shipped_catalog()
+    files = [catalog.recipe_file(name) for name in catalog.names()]
+    recipes = [load_recipe(file, catalog) for file in files if file is not None]
+    document = {
+        "schema": "homeport-catalog/v1",
+        "recipes": [
+            {
+                "name": recipe.name,
+                "summary": recipe.summary,
+                "file": str(recipe.path),
+                "platforms": list(map(str, recipe.platforms)),
+            }
+            for recipe in recipes
+        ],
+    }
+    rows = [(recipe.name, str(len(recipe.platforms)), recipe.summary) for recipe in recipes]
+    session.output.write(
+        document,
+        table(("NAME", "PLATFORMS", "SUMMARY"), rows, right=(1,)),
+        quiet_text="\n".join(recipe.name for recipe in recipes),
+    )
+
+
+@command.command(epilog="Example:  homeport catalog show dockerfile-copy")
+@click.argument("name")
+@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe file itself, to copy from.")
+@common
+def show(session: Session, name: str, as_recipe: bool) -> None:
+    """Show what the recipe NAME is made of, and what is locked for it."""
+    from homeport.recipe.catalog import find_recipe, shipped_catalog
+    from homeport.recipe.loading import load_recipe
+    from homeport.recipe.lockreading import read_lockfile
+
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(name, catalog), catalog)
+    lockfile = read_lockfile(recipe.path.parent / recipe.lock_name)
+    text = recipe.path.read_text() if as_recipe else _describe(recipe, lockfile)
+    session.output.write(_document(recipe, lockfile), text.rstrip("\n"))
+
+
+def _document(recipe: Recipe, lockfile: Lockfile | None) -> dict[str, Any]:
+    return {
+        "schema": "homeport-catalog-recipe/v1",
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "file": str(recipe.path),
+        "platforms": list(map(str, recipe.platforms)),
+        "packages": [
+            {"name": choice.name, "slices": list(choice.slices)} for choice in recipe.packages
+        ],
+        "files": [files.to for files in recipe.files],
+        "entrypoint": list(recipe.config.entrypoint),
+        "locked": lockfile
+        and {
+            "date": lockfile.date,
+            "packages": {
+                str(platform): {package.name: package.version for package in packages}
+                for platform, packages in lockfile.platforms.items()
+            },
+        },
+    }
+
+
+def _describe(recipe: Recipe, lockfile: Lockfile | None) -> str:
+    chosen = [
+        choice.name if choice.whole else ", ".join(f"{choice.name}_{s}" for s in choice.slices)
+        for choice in recipe.packages
+    ]
+    lines = [
+        f"{recipe.name}: {recipe.summary}",
+        "",
+        f"recipe      {recipe.path}",
+        f"platforms   {', '.join(map(str, recipe.platforms))}",
+        f"entrypoint  {' '.join(recipe.config.entrypoint)}",
+        f"packages    {', '.join(chosen)}",
+        f"files       {', '.join(files.to for files in recipe.files)}",
+    ]
+    if lockfile is None:
+        return "\n".join([*lines, "", "not locked yet"])
+    lines += ["", f"locked from archives of {lockfile.date:%Y-%m-%d}:", ""]
+    versions: dict[tuple[str, str], list[str]] = {}
+    for platform, packages in lockfile.platforms.items():
+        for package in packages:
+            versions.setdefault((package.name, package.version), []).append(str(platform))
+    rows = [
+        (name, version, "all" if len(on) == len(lockfile.platforms) else ", ".join(on))
+        for (name, version), on in sorted(versions.items())
+    ]
+    return "\n".join([*lines, table(("PACKAGE", "VERSION", "PLATFORMS"), rows)])

@@ -1,0 +1,210 @@
+"""``homeport lock``: a recipe's exact packages, written to its lockfile."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.errors import OutOfDate, UsageError
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.locking.prepare import Prepared
+    from homeport.locking.reach import Reach
+    from homeport.recipe.model import Recipe
+
+
+@click.command(
+    name="lock",
+    epilog="""\b
+Examples:
+  homeport lock ./my/homeport.yaml              write ./my/NAME.lock if it is needed
+  homeport lock ./my/homeport.yaml --update all take the newest of everything
+  homeport lock dockerfile-copy --update libc6 --as-of 2026-10-30
+  homeport lock ./my/homeport.yaml --check      exit with 4 if recipe and lockfile disagree
+""",
+)
+@click.argument("recipe")
+@click.option(
+    "--update",
+    "updates",
+    multiple=True,
+    metavar="PACKAGE",
+    help="Take newer versions of this package; 'all' for every one. Repeatable.",
+)
+@click.option("--check", is_flag=True, help="Write nothing; exit with 4 if something would change.")
+@click.option(
+    "--as-of",
+    metavar="DATE",
+    envvar="HOMEPORT_AS_OF",
+    help="Judge how old archive states are at this date, and take nothing newer.",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="[ARCHIVE=]URL",
+    help="Only this mirror: http, https, file URL or directory. Repeatable.",
+)
+@click.option(
+    "--lockfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Another place for the lockfile.",
+)
+@common
+def command(
+    session: Session,
+    *,
+    recipe: str,
+    updates: tuple[str, ...],
+    check: bool,
+    as_of: str | None,
+    mirrors: tuple[str, ...],
+    lockfile: Path | None,
+) -> None:
+    """Choose the exact packages of RECIPE and write them to its lockfile.
+
+    RECIPE is a name of the catalog, a recipe file or its folder. Versions that are locked
+    stay as long as they are there and fit, unless --update names them. Every package is
+    fetched and checked against the recipe's slices.
+    """
+    if check and (updates or as_of):
+        raise UsageError("--check looks at what is there; it takes neither --update nor --as-of")
+    with session.app() as app:
+        if check:
+            _check(session, recipe, lockfile)
+            return
+        prepared = _lock(app, recipe, lockfile, _Wish(updates, as_of, mirrors))
+        session.output.write(_document(prepared), _text(prepared), quiet_text=str(prepared.path))
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    updates: tuple[str, ...]
+    as_of: str | None
+    mirrors: tuple[str, ...]
+
+    @property
+    def command(self) -> str:
+        """What refusals repeat, without ``--as-of``, which they add."""
+        from homeport.net.url import redact
+
+        words = [*(f"--update {name}" for name in self.updates)]
+        return " ".join(words + [f"--mirror {redact(text)}" for text in self.mirrors])
+
+
+def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared:
+    from homeport.debian.state import parse_as_of
+    from homeport.locking.lock import Renewal
+    from homeport.locking.places import lock_places
+    from homeport.locking.prepare import prepare
+    from homeport.recipe.catalog import find_recipe, shipped_catalog
+    from homeport.recipe.loading import load_recipe
+
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(wanted, catalog), catalog)
+    return prepare(
+        recipe,
+        lock_places(recipe, catalog, Path.cwd(), file=lockfile),
+        _reach(app, recipe, wish.mirrors),
+        renewal=Renewal(everything="all" in wish.updates, names=frozenset(wish.updates) - {"all"}),
+        as_of=parse_as_of(wish.as_of) if wish.as_of else None,
+        command=f"homeport lock {wanted} {wish.command}".rstrip(),
+    )
+
+
+def _reach(app: App, recipe: Recipe, mirrors: tuple[str, ...]) -> Reach:
+    """The archives as option, environment, configuration, recipe and apt name them."""
+    from homeport.debian.apt_sources import read_apt_credentials, read_apt_sources
+    from homeport.debian.mirror import Transfer
+    from homeport.debian.mirrors import Told
+    from homeport.locking.reach import open_reach
+
+    settings = app.settings
+    return open_reach(
+        recipe,
+        Told(
+            option=mirrors,
+            environment=os.environ,
+            configured=settings.mirrors,
+            apt=read_apt_sources(),
+        ),
+        lambda: app.client,
+        Transfer(store=app.store, progress=app.progress, cancel=app.cancel),
+        app.pools,
+        credentials=read_apt_credentials(),
+        snapshots=settings.snapshots,
+        offline=settings.offline,
+    )
+
+
+def _check(session: Session, wanted: str, lockfile: Path | None) -> None:
+    from homeport.locking.agreement import disagreements
+    from homeport.locking.places import lock_places
+    from homeport.recipe.catalog import find_recipe, shipped_catalog
+    from homeport.recipe.loading import load_recipe
+
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(wanted, catalog), catalog)
+    found = lock_places(recipe, catalog, Path.cwd(), file=lockfile).find()
+    differences = disagreements(recipe, found[1]) if found else ("there is no lockfile yet",)
+    document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
+    session.output.write(document, "\n".join(differences) or "the lockfile answers the recipe")
+    if differences:
+        raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {wanted}")
+
+
+def _document(prepared: Prepared) -> dict[str, Any]:
+    """docs/formats/lockfile.md, "What homeport lock prints"."""
+    lockfile, locked = prepared.lockfile, prepared.locked
+    return {
+        "schema": "homeport-lock/v1",
+        "lockfile": str(prepared.path),
+        "reason": prepared.reason,
+        "details": list(prepared.details),
+        "epoch": lockfile.epoch,
+        "archives": [
+            {"archive": suite.archive, "suite": suite.suite, "date": suite.date}
+            for suite in lockfile.archives
+        ],
+        "changes": [
+            {
+                "name": change.name,
+                "old": change.old,
+                "new": change.new,
+                "source": change.source,
+                "slices": change.slices,
+                "platforms": list(map(str, change.platforms)),
+            }
+            for change in (locked.changes if locked else ())
+        ],
+        "platforms": {
+            str(platform): {
+                "packages": len(lockfile.platforms[platform]),
+                "left_out": [f"{left.by.name}: {left.text}" for left in report.left_out],
+                "declared": list(report.declared),
+                "without_files": list(report.empty),
+                "without_copyright": list(report.silent),
+            }
+            for platform, report in (locked.platforms.items() if locked else ())
+        },
+    }
+
+
+def _text(prepared: Prepared) -> str:
+    if prepared.locked is None:
+        return f"{prepared.path} answers the recipe; nothing to do"
+    lines = [str(change) for change in prepared.locked.changes] if prepared.locked.previous else []
+    if prepared.locked.previous and not lines:
+        lines.append("every package stays as it was")
+    count = len({p.file.sha256 for ps in prepared.lockfile.platforms.values() for p in ps})
+    lines.append(
+        f"{prepared.path}: {count} packages for {len(prepared.lockfile.platforms)} platforms"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,58 @@
+"""``homeport recipe``: check a recipe, or print the schema that editors complete with."""
+
+from __future__ import annotations
+
+import click
+
+from homeport.cli.options import Session, common
+
+
+@click.group(name="recipe")
+def command() -> None:
+    """Check a recipe, or print the schema for editors."""
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  homeport recipe check                     ./homeport.yaml
+  homeport recipe check ./my/homeport.yaml
+"""
+)
+@click.argument("recipe", default="./homeport.yaml")
+@common
+def check(session: Session, recipe: str) -> None:
+    """Find every fault of RECIPE and of its slices, without the network.
+
+    RECIPE is a recipe file, its folder, or a name of the catalog; ./homeport.yaml if absent.
+    """
+    from homeport.recipe.checking import check_recipe
+
+    found = check_recipe(recipe)
+    document = {
+        "schema": "homeport-recipe-check/v1",
+        "name": found.name,
+        "file": str(found.path),
+        "platforms": list(map(str, found.platforms)),
+    }
+    session.output.write(document, f"{found.path}: {found.name} is good")
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  homeport recipe schema > homeport.schema.json
+  homeport recipe schema --slices > slices.schema.json
+then, as the first line of a recipe:
+  # yaml-language-server: $schema=homeport.schema.json
+"""
+)
+@click.option("--slices", is_flag=True, help="The schema of slice files instead.")
+def schema(slices: bool) -> None:
+    """Print the JSON Schema of recipes."""
+    import json
+
+    from homeport.recipe.slicefile import slice_schema
+    from homeport.recipe.wire import recipe_schema
+
+    click.echo(json.dumps(slice_schema() if slices else recipe_schema(), indent=2))
