@@ -1,0 +1,293 @@
+"""What a build begins with: the lockfile that is there, or a new one, and all its packages."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from builders.archive import DATE, serve
+from builders.deb import deb
+from builders.locking import World, versions
+from builders.recipe import catalog
+from homeport.content.store import Store
+from homeport.debian.collect import NotCached
+from homeport.debian.mirror import open_mirror
+from homeport.debian.mirrors import Mirrors
+from homeport.errors import HomeportError, OutOfDate
+from homeport.locking.agreement import disagreements
+from homeport.locking.fetching import Gone
+from homeport.locking.lock import RENEW
+from homeport.locking.places import lock_places
+from homeport.locking.prepare import prepare
+from homeport.net.client import Client, Settings
+from homeport.progress import CancelToken
+from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.lockwriting import write_lockfile
+
+LATER = DATE + timedelta(days=1)
+TEXT = "packages: [app]"
+
+
+def package(name: str, version: str = "1.0-1", **more: str) -> bytes:
+    return deb(name, version, files={f"usr/bin/{name}": version.encode()}, **more)
+
+
+def world_of(tmp_path: Path, *packages: bytes) -> World:
+    return World(tmp_path, packages or [package("app"), package("lib1")])
+
+
+def forget(world: World) -> None:
+    """A machine that has never seen this archive."""
+    shutil.rmtree(world.store.root, ignore_errors=True)
+    world.store = Store(world.root / "cache")
+
+
+def test_without_a_lockfile_one_is_written_beside_the_recipe(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    prepared = world.prepare(TEXT)
+    assert prepared.path == world.home / "test.lock"
+    assert prepared.reason == "missing"
+    assert read_lockfile(prepared.path) == prepared.lockfile
+    assert [blob.size for blob in prepared.debs.values()] == [len(package("app"))]
+    assert any(line.startswith(f"wrote {prepared.path}") for line in world.notes.lines)
+
+
+def test_a_lockfile_that_answers_the_recipe_needs_no_index(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    forget(world)
+    world.archive.lose("dists/*")
+    prepared = world.prepare(TEXT, frozen=True)
+    assert prepared.locked is None
+    assert len(prepared.debs) == 1
+
+
+def test_only_packages_of_the_wanted_platforms_are_fetched(tmp_path: Path) -> None:
+    world = world_of(
+        tmp_path,
+        *(deb("app", "1", name, files={"a": name.encode()}) for name in ("amd64", "arm64")),
+    )
+    text = "platforms: [linux/amd64, linux/arm64]\npackages: [app]"
+    world.prepare(text)
+    asked = world.recipe(text)
+    prepared = world.prepare(asked, platforms=asked.platforms[:1])
+    assert [file.id.architecture for file in prepared.debs] == ["amd64"]
+    assert len(prepared.lockfile.platforms) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "difference"),
+    [
+        ("packages: [app, lib1]", "lib1 is not locked"),
+        ("packages: [app]\nplatforms: [linux/amd64, linux/s390x]", "linux/s390x is not locked"),
+        ("packages: [app]\nplatforms: [linux/s390x]", "linux/s390x is not locked"),
+        ("packages: [app_bin]", "the recipe asks for other versions, archives, pins or steps"),
+        ("packages: ['app=1.0-1']", "the recipe asks for other versions, archives, pins or steps"),
+        ("packages: [app]\nname: other", "the lockfile is of the recipe test, not of other"),
+    ],
+)
+def test_what_recipe_and_lockfile_disagree_about_is_said(
+    tmp_path: Path, text: str, difference: str
+) -> None:
+    world = world_of(tmp_path)
+    world.slices("app", "bin: {paths: [/usr/bin/app]}")
+    lockfile = world.lock(TEXT).lockfile
+    assert disagreements(world.recipe(TEXT), lockfile) == ()
+    assert difference in disagreements(world.recipe(text), lockfile)
+
+
+def test_a_slice_that_is_defined_otherwise_is_a_disagreement(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.slices("app", "bin: {paths: [/usr/bin/app]}")
+    lockfile = world.lock("packages: [app_bin]").lockfile
+    world.slices("app", "bin: {about: other words, paths: [/usr/bin/app]}")
+    assert disagreements(world.recipe("packages: [app_bin]"), lockfile) == ()
+    world.slices("app", "bin: {paths: [/usr/bin/*]}")
+    assert disagreements(world.recipe("packages: [app_bin]"), lockfile) == (
+        "the slice app_bin is defined otherwise now",
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packages: [app]\nfiles: [{text: x, to: /x}]",
+        "packages: [app]\nconfig: {env: {A: b}}",
+        "packages: [app]\nsteps: {tmp: false, os_release: false}",
+        "packages: [app]\nsummary: other words",
+        "packages: [app]\naccounts: {users: [{name: a, uid: 7}]}",
+    ],
+)
+def test_what_is_no_question_of_packages_is_no_disagreement(tmp_path: Path, text: str) -> None:
+    world = world_of(tmp_path)
+    lockfile = world.lock(TEXT).lockfile
+    assert disagreements(world.recipe(text), lockfile) == ()
+
+
+def test_when_they_disagree_only_what_changed_is_resolved_again(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.now = LATER
+    world.publish([package("app"), package("app", "2"), package("lib1", "2")], date=LATER)
+    prepared = world.prepare("packages: [app, lib1]")
+    assert prepared.reason == "disagrees"
+    assert prepared.details == ("lib1 is not locked",)
+    assert versions(prepared.lockfile) == {"app": "1.0-1", "lib1": "2"}
+
+
+def test_update_takes_the_newest_of_everything(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.now = LATER
+    world.publish([package("app"), package("app", "2")], date=LATER)
+    assert versions(world.prepare(TEXT).lockfile) == {"app": "1.0-1"}
+    prepared = world.prepare(TEXT, renewal=RENEW)
+    assert versions(prepared.lockfile) == {"app": "2"}
+    assert prepared.locked is not None
+    assert [str(change) for change in prepared.locked.changes] == ["app 1.0-1 → 2 (linux/amd64)"]
+
+
+@pytest.mark.parametrize("case", ["missing", "disagrees", "gone"])
+def test_frozen_refuses_with_exit_code_4_and_writes_nothing(tmp_path: Path, case: str) -> None:
+    world = world_of(tmp_path)
+    if case != "missing":
+        world.prepare(TEXT)
+    before = read_lockfile(world.home / "test.lock")
+    if case == "gone":
+        forget(world)
+        world.archive.lose("pool/*/app_*")
+    text = "packages: [app, lib1]" if case == "disagrees" else TEXT
+    with pytest.raises(OutOfDate) as caught:
+        world.prepare(text, frozen=True)
+    assert caught.value.exit_code == 4
+    assert read_lockfile(world.home / "test.lock") == before
+
+
+def test_a_file_that_is_gone_is_found_on_another_mirror(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    shutil.copytree(tmp_path / "mirror", tmp_path / "other")
+    world.mirrors.append(str(tmp_path / "other"))
+    world.archive.lose("pool/*")
+    forget(world)
+    assert world.prepare(TEXT, frozen=True).locked is None
+
+
+def test_a_file_that_is_gone_is_found_in_the_snapshot_of_the_locked_date(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    shutil.copytree(tmp_path / "mirror", tmp_path / "snapshot/test/20260110T120000Z")
+    world.snapshots = [f"file://{tmp_path}/snapshot/{{archive}}/{{timestamp}}"]
+    world.archive.lose("pool/*")
+    forget(world)
+    assert world.prepare(TEXT, frozen=True).locked is None
+
+
+def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -> None:
+    world = world_of(tmp_path, package("app", depends="lib1"), package("lib1"))
+    old = world.prepare(TEXT).lockfile
+    world.now = LATER
+    world.publish(
+        [package("app", depends="lib1"), package("app", "2", depends="lib1"),
+         package("lib1", "2"), package("lib1")],
+        date=LATER,
+    )  # fmt: skip
+    world.archive.lose("pool/*/app_1.0*")
+    forget(world)
+    prepared = world.prepare(TEXT)
+    assert (prepared.reason, prepared.details) == ("gone", ("app 1.0-1",))
+    # Never part by part: lib1 1.0-1 could still be had, and would be of another state.
+    assert versions(prepared.lockfile) == {"app": "2", "lib1": "2"}
+    assert prepared.locked is not None
+    assert prepared.locked.previous == old
+    said = "\n".join(world.notes.lines)
+    assert "packages of test are gone from all mirrors" in said
+    assert "app 1.0-1 → 2" in said
+
+
+def test_a_mirror_that_fails_is_not_taken_for_one_that_lacks_the_file(tmp_path: Path) -> None:
+    """A wrong size is damage, no news about what there is: nothing is locked again."""
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    (path,) = (tmp_path / "mirror/pool").rglob("app_*.deb")
+    path.write_bytes(b"short")
+    forget(world)
+    with pytest.raises(HomeportError) as caught:
+        world.prepare(TEXT)
+    assert not isinstance(caught.value, Gone | OutOfDate)
+    assert caught.value.where["package"] == "app"
+
+
+def test_offline_uses_the_cache_alone(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.archive.lose("*")
+    world.offline = True
+    assert len(world.prepare(TEXT).debs) == 1
+    assert world.lock(TEXT).lockfile == read_lockfile(world.home / "test.lock")
+    forget(world)
+    with pytest.raises(NotCached):
+        world.prepare(TEXT)
+
+
+def test_a_cut_download_is_resumed_and_the_lock_goes_on(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    forget(world)
+    cancel = CancelToken()
+    with serve(tmp_path / "mirror") as server:
+        server.fault("*.deb", cut=100, times=1)
+        client = Client(Settings(), cancel=cancel)
+        with world.reach() as reach:
+            asked = world.recipe(TEXT)
+            mirror = open_mirror(server.url, client)
+            over_http = replace(reach, mirrors=Mirrors(by_archive={"test": (mirror,)}))
+            prepared = prepare(asked, world.places(asked), over_http, frozen=True)
+        client.close()
+    assert len(prepared.debs) == 1
+
+
+def test_the_catalogs_lockfile_is_read_but_never_written(tmp_path: Path) -> None:
+    """The working directory's wins, and is where a new one goes."""
+    world = world_of(tmp_path)
+    folder = catalog(tmp_path)
+    world.home = folder.directory / "test"
+    world.home.mkdir(parents=True)
+    (world.home / "key.asc").write_bytes(world.archive.certificate)
+    asked = world.recipe(TEXT)
+    shipped, here = world.home / "test.lock", tmp_path / "work" / "test.lock"
+    here.parent.mkdir()
+    places = lock_places(asked, folder, here.parent)
+    assert (places.read, places.write) == ((here, shipped), here)
+    assert places.find() is None
+    lockfile = world.lock(asked).lockfile
+    write_lockfile(lockfile, shipped)
+    found = places.find()
+    assert found is not None
+    assert found[0] == shipped
+    write_lockfile(lockfile, here)
+    found = places.find()
+    assert found is not None
+    assert found[0] == here
+
+
+def test_the_users_own_place_counts_alone(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    asked = world.recipe(TEXT)
+    mine = tmp_path / "x.lock"
+    places = lock_places(asked, catalog(tmp_path), tmp_path, file=mine)
+    assert (places.read, places.write) == ((mine,), mine)
+
+
+def test_a_lockfile_with_faults_is_not_silently_written_over(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    path = world.home / "test.lock"
+    path.write_text("{}")
+    with pytest.raises(HomeportError) as caught:
+        world.prepare(TEXT)
+    assert caught.value.id == "lockfile"
+    assert path.read_text() == "{}"
