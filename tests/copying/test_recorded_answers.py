@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from homeport.copying import modes, patterns
+from homeport.copying import ignore, modes, patterns
 from homeport.copying.errors import CopyError
 
 DATA = Path(__file__).parent.parent / "data"
@@ -47,3 +47,44 @@ def test_symbolic_modes_of_today_differ_only_in_an_x_after_equals_or_minus() -> 
     for text, before, directory, wanted in rows("chmod-symbolic.jsonl"):
         if "X" not in text and wanted != "error":
             assert f"{modes.parse(text)(int(before, 8), directory):04o}" == wanted
+
+
+def test_ignore_files_are_read_as_moby_reads_them() -> None:
+    wrong = []
+    for row in rows("dockerignore.jsonl"):
+        found = [p.decode() for p in ignore.read(row["text"].encode())]
+        if found != (row["read"] or []):
+            wrong.append((row["text"], row["read"], found))
+    assert wrong == []
+
+
+def test_a_walk_and_whole_paths_are_ignored_as_moby_ignores_them() -> None:
+    wrong = []
+    for row in rows("dockerignore.jsonl"):
+        try:
+            found: Any = walked(ignore.Ignore([p.encode() for p in row["read"] or []]), row)
+        except CopyError:
+            found = "error"
+        if found != row["ignored"]:
+            wrong.append((row["read"], row["ignored"], found))
+    assert wrong == []
+
+
+def walked(patterns: ignore.Ignore, row: Any) -> list[list[Any]]:
+    hits: dict[str, list[bool]] = {}
+    found = []
+    paths = row["ignored"]
+    if paths == "error":
+        # The paths of those walks were not recorded: a malformed pattern shows when it is
+        # reached, a negated one only once another has hit.
+        names = ["x", "a/b", *(p.replace("*", "") for p in row["read"] if p[0] != "!")]
+        paths = [[name] for name in names]
+    for path, *_ in paths:
+        above = None
+        parts = path.split("/")
+        for end in range(1, len(parts) + 1):
+            name = "/".join(parts[:end])
+            in_walk, above = patterns.step(name.encode(), above)
+            hits[name] = above
+        found.append([path, in_walk, patterns.matches(path.encode())])
+    return found
