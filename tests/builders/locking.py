@@ -98,7 +98,7 @@ class World:
     def prepare(self, text: str | Recipe, **options: Any) -> Prepared:
         asked = text if isinstance(text, Recipe) else self.recipe(text)
         with self.reach() as reach:
-            return prepare(asked, self.places(asked), reach, **options)
+            return prepare(asked, self.places(asked), self.store, lambda: reach, **options)
 
 
 def versions(lockfile: Lockfile, platform: str = "linux/amd64") -> dict[str, str]:

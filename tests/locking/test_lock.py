@@ -14,7 +14,7 @@ from builders.deb import deb, directory, file, link
 from builders.locking import World, faults, versions
 from homeport.debian.explain import Unresolvable
 from homeport.errors import HomeportError
-from homeport.locking.lock import RENEW, Renewal
+from homeport.locking.renewal import RENEW, Renewal
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lockfile import Lockfile
 from homeport.recipe.lockreading import parse_lockfile

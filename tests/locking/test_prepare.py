@@ -20,9 +20,9 @@ from homeport.debian.mirrors import Mirrors
 from homeport.errors import HomeportError, OutOfDate
 from homeport.locking.agreement import disagreements
 from homeport.locking.fetching import Gone
-from homeport.locking.lock import RENEW
 from homeport.locking.places import lock_places
 from homeport.locking.prepare import prepare
+from homeport.locking.renewal import RENEW
 from homeport.net.client import Client, Settings
 from homeport.progress import CancelToken
 from homeport.recipe.lockreading import read_lockfile
@@ -246,7 +246,9 @@ def test_a_cut_download_is_resumed_and_the_lock_goes_on(tmp_path: Path) -> None:
             asked = world.recipe(TEXT)
             mirror = open_mirror(server.url, client)
             over_http = replace(reach, mirrors=Mirrors(by_archive={"test": (mirror,)}))
-            prepared = prepare(asked, world.places(asked), over_http, frozen=True)
+            prepared = prepare(
+                asked, world.places(asked), world.store, lambda: over_http, frozen=True
+            )
         client.close()
     assert len(prepared.debs) == 1
 

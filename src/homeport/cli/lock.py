@@ -101,9 +101,9 @@ class _Wish:
 
 def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared:
     from homeport.debian.state import parse_as_of
-    from homeport.locking.lock import Renewal
     from homeport.locking.places import lock_places
     from homeport.locking.prepare import prepare
+    from homeport.locking.renewal import Renewal
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
 
@@ -112,7 +112,8 @@ def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared
     return prepare(
         recipe,
         lock_places(recipe, catalog, Path.cwd(), file=lockfile),
-        _reach(app, recipe, wish.mirrors),
+        app.store,
+        lambda: _reach(app, recipe, wish.mirrors),
         renewal=Renewal(everything="all" in wish.updates, names=frozenset(wish.updates) - {"all"}),
         as_of=parse_as_of(wish.as_of) if wish.as_of else None,
         command=f"homeport lock {wanted} {wish.command}".rstrip(),

@@ -19,6 +19,8 @@ from homeport.debian.mirror import TROUBLE, Mirror, NotThere, Wanted
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 from homeport.locking.reach import Reach
+from homeport.oci.platform import Platform
+from homeport.recipe.lockfile import Lockfile, files_of
 
 
 class Gone(HomeportError):
@@ -65,6 +67,16 @@ def fetch_packages(
         for file, blob in zip(wanted, found, strict=True)
         if not isinstance(blob, _Missing)
     }
+
+
+def fetch_locked(
+    lockfile: Lockfile, platforms: Iterable[Platform], reach: Reach
+) -> dict[PackageFile, Blob]:
+    """The packages of some platforms, wherever they still are. Raises ``Gone``."""
+    dates: dict[str, datetime] = {}
+    for suite in lockfile.archives:
+        dates[suite.archive] = max(suite.date, dates.get(suite.archive, suite.date))
+    return fetch_packages(files_of(lockfile, platforms), reach, dates)
 
 
 def _fetch(file: PackageFile, reach: Reach, date: datetime | None) -> Blob | _Missing:

@@ -27,6 +27,7 @@ from homeport.locking.choosing import Choice, Request, choose
 from homeport.locking.examining import Examination, examine
 from homeport.locking.fetching import fetch_packages
 from homeport.locking.reach import Reach, suite_specs
+from homeport.locking.renewal import KEEP, Renewal
 from homeport.oci.platform import Platform
 from homeport.recipe.lockfile import LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.model import Recipe
@@ -45,27 +46,6 @@ from homeport.recipe.slices import (
 _MOST_ROUNDS = 5
 
 Reached = dict[Platform, dict[SliceName, Slice]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
-    """Which packages may change although the recipe does not ask for it.
-
-    everything: all of them
-    names:      these
-    """
-
-    everything: bool = False
-    names: frozenset[str] = frozenset()
-
-    def keeps(self, name: str) -> bool:
-        return not self.everything and name not in self.names
-
-
-#: Keep every version that is still there and still fits.
-KEEP = Renewal()
-#: Take the newest of everything.
-RENEW = Renewal(everything=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,25 +7,28 @@ recipe locked again, as a whole and from one state (docs/formats/lockfile.md).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
+from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import OutOfDate
 from homeport.locking.agreement import disagreements
-from homeport.locking.fetching import Gone, fetch_packages
-from homeport.locking.lock import KEEP, RENEW, Locked, Renewal, lock
 from homeport.locking.places import LockPlaces
-from homeport.locking.reach import Reach
+from homeport.locking.renewal import KEEP, RENEW, Renewal
 from homeport.oci.platform import Platform
-from homeport.recipe.lockfile import Lockfile
+from homeport.recipe.lockfile import Lockfile, files_of
 from homeport.recipe.lockwriting import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from homeport.locking.lock import Locked
+    from homeport.locking.reach import Reach
 
 Reason = Literal["missing", "disagrees", "gone", "update"]
 
@@ -52,7 +55,8 @@ class Prepared:
 def prepare(
     recipe: Recipe,
     places: LockPlaces,
-    reach: Reach,
+    store: Store,
+    reach: Callable[[], Reach],
     *,
     platforms: Iterable[Platform] | None = None,
     frozen: bool = False,
@@ -62,31 +66,71 @@ def prepare(
 ) -> Prepared:
     """Make ready what a build takes from archives, writing a new lockfile where one is needed.
 
+    reach:     opens the archives; asked only if the cache is not enough
     platforms: whose packages are fetched; all of the recipe's if ``None``. Locked are
                always all
     frozen:    raise ``OutOfDate`` instead of locking again (``--locked``)
     """
     found = places.find()
     wanted = tuple(recipe.platforms if platforms is None else platforms)
-    reason, details = _stale(recipe, found[1] if found else None, renewal, as_of)
+    previous = found[1] if found else None
+    renewal.check(previous)
+    reason, details = _stale(recipe, previous, renewal, as_of)
     if found and reason is None:
         path, lockfile = found
+        if (debs := _in_store(lockfile, wanted, store)) is not None:
+            return Prepared(lockfile=lockfile, path=path, debs=debs)
+        from homeport.locking.fetching import Gone, fetch_locked
+
         try:
             return Prepared(
-                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, reach)
+                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, reach())
             )
         except Gone as gone:
             reason, renewal = "gone", RENEW
             details = tuple(f"{file.id.name} {file.id.version}" for file in gone.files)
     if frozen:
         raise _refused(recipe, places, reason, details)
+    return _lock_again(
+        _Again(recipe=recipe, previous=previous, reason=reason, details=details, renewal=renewal),
+        places,
+        reach(),
+        wanted,
+        as_of=as_of,
+        command=command,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Again:
+    """Why and how a recipe is locked again."""
+
+    recipe: Recipe
+    previous: Lockfile | None
+    reason: Reason | None
+    details: tuple[str, ...]
+    renewal: Renewal
+
+
+def _lock_again(
+    again: _Again,
+    places: LockPlaces,
+    reach: Reach,
+    platforms: tuple[Platform, ...],
+    *,
+    as_of: datetime | None,
+    command: str,
+) -> Prepared:
+    from homeport.locking.fetching import fetch_locked
+    from homeport.locking.lock import lock
+
     note = reach.transfer.progress.note
-    note("lock", _says(recipe, reason, details))
+    note("lock", _says(again.recipe, again.reason, again.details))
     locked = lock(
-        recipe,
+        again.recipe,
         reach,
-        previous=found[1] if found else None,
-        renewal=renewal,
+        previous=again.previous,
+        renewal=again.renewal,
         as_of=as_of,
         command=command,
     )
@@ -97,24 +141,24 @@ def prepare(
     return Prepared(
         lockfile=locked.lockfile,
         path=places.write,
-        debs=fetch_locked(locked.lockfile, wanted, reach),
+        debs=fetch_locked(locked.lockfile, platforms, reach),
         locked=locked,
-        reason=reason,
-        details=details,
+        reason=again.reason,
+        details=again.details,
     )
 
 
-def fetch_locked(
-    lockfile: Lockfile, platforms: Iterable[Platform], reach: Reach
-) -> dict[PackageFile, Blob]:
-    """The packages of some platforms, wherever they still are. Raises ``Gone``."""
-    files = [
-        package.file for platform in platforms for package in lockfile.platforms.get(platform, ())
-    ]
-    dates: dict[str, datetime] = {}
-    for suite in lockfile.archives:
-        dates[suite.archive] = max(suite.date, dates.get(suite.archive, suite.date))
-    return fetch_packages(files, reach, dates)
+def _in_store(
+    lockfile: Lockfile, platforms: Iterable[Platform], store: Store
+) -> dict[PackageFile, Blob] | None:
+    """Every package, if the cache has all of them: then nothing is opened or imported."""
+    debs: dict[PackageFile, Blob] = {}
+    for file in files_of(lockfile, platforms):
+        found = store.get(file.sha256, file.size)
+        if found is None:
+            return None
+        debs[file] = found
+    return debs
 
 
 def _stale(

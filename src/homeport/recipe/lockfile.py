@@ -6,7 +6,7 @@ Its text is read by ``recipe.lockreading`` and written by ``recipe.lockwriting``
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -100,3 +100,14 @@ class Lockfile:
     def _slice(self, package: str, slice: str) -> Slice:
         name = SliceName(package=package, slice=slice)
         return self.slices.get(name) or copyright_slice(package)
+
+
+def files_of(lockfile: Lockfile, platforms: Iterable[Platform]) -> tuple[PackageFile, ...]:
+    """The packages of some platforms, each once."""
+    return tuple(
+        dict.fromkeys(
+            package.file
+            for platform in platforms
+            for package in lockfile.platforms.get(platform, ())
+        )
+    )

@@ -1,0 +1,39 @@
+"""Which packages may change although the recipe does not ask for it."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+
+from homeport.errors import UsageError
+from homeport.recipe.lockfile import Lockfile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Renewal:
+    """What ``--update`` names.
+
+    everything: all of them
+    names:      these
+    """
+
+    everything: bool = False
+    names: frozenset[str] = frozenset()
+
+    def keeps(self, name: str) -> bool:
+        return not self.everything and name not in self.names
+
+    def check(self, lockfile: Lockfile | None) -> None:
+        """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
+        locked = {p.name for packages in (lockfile.platforms if lockfile else {}).values()
+                  for p in packages}  # fmt: skip
+        for name in sorted(self.names - locked):
+            near = difflib.get_close_matches(name, locked, n=1)
+            hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
+            raise UsageError(f"no package {name!r} is locked, so it cannot be updated", hint=hint)
+
+
+#: Keep every version that is still there and still fits.
+KEEP = Renewal()
+#: Take the newest of everything.
+RENEW = Renewal(everything=True)
