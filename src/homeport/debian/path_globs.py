@@ -81,7 +81,10 @@ def _together(globs: tuple[str, ...]) -> re.Pattern[bytes]:
 
 
 def _regex(glob: str) -> bytes:
-    parts = _WILD.split(glob)
-    return b"".join(
+    # "/usr/share/**" is what lies below the directory, not the directory itself.
+    below = glob.endswith("/**")
+    parts = _WILD.split(glob.removesuffix("**") if below else glob)
+    text = b"".join(
         _MEANING.get(part) or re.escape(part.encode("utf-8", "surrogateescape")) for part in parts
     )
+    return text + b".+" if below else text

@@ -22,7 +22,7 @@ Operator = Literal["<<", "<=", "=", ">=", ">>"]
 _OPERATORS = {"<<": "<<", "<=": "<=", "=": "=", ">=": ">=", ">>": ">>", "<": "<=", ">": ">="}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*")
 _QUALIFIER = re.compile(r":([A-Za-z0-9][A-Za-z0-9-]*)")
-_CONSTRAINT = re.compile(r"\(\s*(<<|<=|>=|>>|=|<|>)\s*([^\s()]+)\s*\)")
+_CONSTRAINT = re.compile(r"\(\s*(<<|<=|>=|>>|=|<|>)\s*([^\s()<=>]+)\s*\)")
 _ARCHITECTURES = re.compile(r"\[([^\[\]]*)\]")
 _PROFILES = re.compile(r"<([^<>]*)>")
 _BLANK = re.compile(r"\s*")
