@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import ast
+import errno
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,16 +17,18 @@ from builders.archive import DATE, serve
 from builders.deb import deb
 from builders.locking import World, versions
 from builders.recipe import catalog
+from homeport.content.files import CannotWrite
 from homeport.content.store import Store
 from homeport.debian.collect import NotCached
 from homeport.debian.mirror import open_mirror
 from homeport.debian.mirrors import Mirrors
-from homeport.errors import HomeportError, OutOfDate
+from homeport.errors import HomeportError, OutOfDate, UsageError
 from homeport.locking.agreement import disagreements
 from homeport.locking.fetching import Gone
 from homeport.locking.places import lock_places
 from homeport.locking.prepare import prepare
-from homeport.locking.renewal import RENEW
+from homeport.locking.reach import Reach
+from homeport.locking.renewal import RENEW, Renewal
 from homeport.net.client import Client, Settings
 from homeport.progress import CancelToken
 from homeport.recipe.lockreading import read_lockfile
@@ -293,3 +299,53 @@ def test_a_lockfile_with_faults_is_not_silently_written_over(tmp_path: Path) -> 
         world.prepare(TEXT)
     assert caught.value.id == "lockfile"
     assert path.read_text() == "{}"
+
+
+def test_while_the_cache_has_everything_no_archive_is_opened(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    asked = world.recipe(TEXT)
+
+    def never() -> Reach:
+        raise AssertionError("an archive was opened")
+
+    prepared = prepare(asked, world.places(asked), world.store, never)
+    assert len(prepared.debs) == 1
+
+
+def test_preparing_loads_no_network_code_before_it_is_needed() -> None:
+    code = "import sys, homeport.locking.prepare; print(sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(ast.literal_eval(done.stdout))
+    assert loaded.isdisjoint({"urllib3", "pysequoia", "zstandard", "homeport.debian.archive"})
+
+
+def test_an_update_of_a_package_that_is_not_locked_is_told_its_near_name(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    with pytest.raises(UsageError) as caught:
+        world.prepare(TEXT, renewal=Renewal(names=frozenset({"ap"})))
+    assert caught.value.hint == "did you mean app?"
+
+
+def test_when_the_disk_is_full_the_old_lockfile_stays_and_nothing_lies_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real write, with the file system refusing to sync it."""
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    before = (world.home / "test.lock").read_bytes()
+    world.prepare("packages: [app, lib1]", platforms=())  # whatever else is written is written
+    (world.home / "test.lock").write_bytes(before)
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("homeport.content.files.os.fsync", full)
+    with pytest.raises(CannotWrite) as caught:
+        world.prepare("packages: [app, lib1]")
+    monkeypatch.undo()
+    assert "No space left on device" in caught.value.what
+    assert (world.home / "test.lock").read_bytes() == before
+    assert [path.name for path in world.home.iterdir() if path.name.startswith(".")] == []
+    assert versions(world.prepare("packages: [app, lib1]").lockfile).keys() == {"app", "lib1"}
