@@ -19,6 +19,8 @@ from homeport.recipe.model import PackageChoice, Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices import Slice, SliceName
 
+_ON_REQUEST = ("-backports", "-backports-sloppy", "experimental", "rc-buggy")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -91,6 +93,7 @@ class Request:
             },
             without=frozenset(recipe.without).difference(names),
             keep=self.keep,
+            reluctant=_reluctant(recipe),
         )
         return resolve(self.index, debian_architecture(platform), wishes)
 
@@ -119,6 +122,19 @@ def choose(request: Request) -> Choice | NoSolution:
         left_out=found.left_out,
         declared=_declared(request, sliced.keys(), packages),
         resolution=found,
+    )
+
+
+def _reluctant(recipe: Recipe) -> frozenset[str]:
+    """Suites that give only what is asked of them by name (``NotAutomatic`` in apt's terms).
+
+    By their names, so that a recipe means the same whatever a release file says one day.
+    """
+    return frozenset(
+        suite
+        for archive in recipe.archives
+        for suite in archive.suites
+        if suite.endswith(_ON_REQUEST)
     )
 
 

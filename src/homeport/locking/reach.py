@@ -21,6 +21,7 @@ from homeport.errors import HomeportError
 from homeport.net.client import Client
 from homeport.net.credentials import Provider, nobody
 from homeport.recipe.model import Archive, Recipe
+from homeport.recipe.yamltext import BadText
 
 
 def _now() -> datetime:
@@ -79,7 +80,12 @@ def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
             try:
                 keyring = _keyring(archive, suite)
             except HomeportError as error:
-                raise error.at(**archive.place.where()) from error.__cause__
+                # The recipe's line, not the key file's: that one is named in the text.
+                raise BadText(
+                    f"the keys of the archive {archive.name} cannot be used: {error.what}",
+                    where=archive.place.where(),
+                    hint=error.hint,
+                ) from error
             specs.append(
                 SuiteSpec(
                     archive=archive.name,

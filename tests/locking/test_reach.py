@@ -1,0 +1,68 @@
+"""Which archives are reached, with whose keys, and by which mirrors."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from builders.archive import certificate_of, new_key
+from builders.recipe import recipe
+from homeport.content.pools import Pools
+from homeport.content.store import Store
+from homeport.debian.mirror import Transfer
+from homeport.debian.mirrors import Told
+from homeport.errors import HomeportError
+from homeport.locking.reach import open_reach, suite_specs
+from homeport.progress import CancelToken, Silent
+
+VENDOR = "archives: [{name: vendor, suites: [a, b], mirrors: [./mirror], keys: [KEYS]}]"
+
+
+def test_each_suite_of_debian_believes_its_own_keys(tmp_path: Path) -> None:
+    specs = suite_specs(recipe(tmp_path, "summary: x"))
+    assert [(spec.archive, spec.suite) for spec in specs] == [
+        ("debian", "trixie"), ("debian", "trixie-updates"), ("debian-security", "trixie-security"),
+    ]  # fmt: skip
+    archive, security = set(specs[0].keyring.fingerprints), set(specs[2].keyring.fingerprints)
+    assert archive.isdisjoint(security)
+
+
+def test_an_archive_with_keys_of_its_own_believes_no_others(tmp_path: Path) -> None:
+    key = new_key()
+    (tmp_path / "key.asc").write_bytes(certificate_of(key))
+    specs = suite_specs(recipe(tmp_path, VENDOR.replace("KEYS", "key.asc")))
+    assert [spec.suite for spec in specs] == ["a", "b"]
+    fingerprint = str(key.extract_certificate().fingerprint).upper()
+    assert list(specs[0].keyring.fingerprints) == [fingerprint]
+
+
+@pytest.mark.parametrize("keys", ["none.asc", "empty.asc", "debian-archive-nonesuch"])
+def test_keys_that_cannot_be_used_are_told_at_the_recipes_line(tmp_path: Path, keys: str) -> None:
+    (tmp_path / "empty.asc").touch()
+    found = recipe(tmp_path, VENDOR.replace("KEYS", keys))
+    with pytest.raises(HomeportError) as caught:
+        suite_specs(found)
+    assert caught.value.where["file"] == str(tmp_path / "homeport.yaml")
+    assert caught.value.where["line"] == 4
+    assert "the keys of the archive vendor cannot be used" in caught.value.what
+
+
+def never() -> NoReturn:
+    raise AssertionError("an HTTP client was made")
+
+
+def test_the_recipes_directory_is_a_mirror_and_offline_asks_nobody(tmp_path: Path) -> None:
+    (tmp_path / "key.asc").write_bytes(certificate_of(new_key()))
+    found = recipe(tmp_path, VENDOR.replace("KEYS", "key.asc"))
+    cancel = CancelToken()
+    transfer = Transfer(store=Store(tmp_path / "cache"), progress=Silent(), cancel=cancel)
+    with Pools(cancel) as pools:
+        reach = open_reach(found, Told(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
+        assert [mirror.label for mirror in reach.mirrors.of("vendor")] == [str(tmp_path / "mirror")]
+        told = Told(option=("vendor=file:///elsewhere",))
+        reach = open_reach(found, told, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
+        assert [mirror.label for mirror in reach.mirrors.of("vendor")] == ["/elsewhere"]
+        offline = open_reach(found, Told(), never, transfer, pools, offline=True)
+        assert offline.mirrors.of("vendor") == ()
