@@ -78,10 +78,10 @@ def fetch_package(
             tried.append(mirror.label)
             if not isinstance(error, NotThere):
                 unanswered.append(error)
-    for error in trouble:
-        if not isinstance(error, NotThere):
-            raise error
-    more = "".join(f"; {error.what}" for error in unanswered)
+    for first in trouble:
+        if not isinstance(first, NotThere):
+            raise first
+    more = "".join(f"; {reason.what}" for reason in unanswered)
     raise PackageGone(
         file, tuple(dict.fromkeys(tried)), hint=f"lock again to take the current version{more}"
     )
