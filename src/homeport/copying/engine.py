@@ -121,18 +121,24 @@ class Copier:
         home: "Home",
         names: "list[bytes]",
         destination: Destination,
-        matched: bool = False,
+        matched: "list[bytes] | None" = None,
         made: bool = False,
+        slash: bool = False,
     ) -> None:
         """Copy one path of ``home``, links in it followed, as the destination rules say.
 
-        matched: the path comes from a wildcard
+        matched: the part of the path that a wildcard matched
         made:    the destination directory was made for it (old rules)
+        slash:   it must be a directory
         """
         source = resolve(home, names)
         try:
+            if self._is_excluded(source, names, matched):
+                return
+            if slash and source.info is not None:
+                raise CopyError("not a directory", {"source": shown(b"/".join(names))})
             if not source.rest:
-                self._copy_directory(source, names, destination, matched, made)
+                self._copy_directory(source, names, destination, matched is not None, made)
             elif source.info is None:
                 raise CopyError("no such file or directory", {"source": shown(b"/".join(names))})
             else:
@@ -141,6 +147,15 @@ class Copier:
             raise CopyError(message(error), {"source": shown(b"/".join(names))}) from error
         finally:
             source.close()
+
+    def _is_excluded(
+        self, source: Place, names: "list[bytes]", matched: "list[bytes] | None"
+    ) -> bool:
+        """Whether a source itself is: a file by its name, a match by what was matched."""
+        selection = self.options.selection
+        if selection is None or (matched is None and not source.rest):
+            return False
+        return selection.excludes_source(b"/".join(matched or names[-1:]))
 
     def put(self, name: bytes, content: "Content", metadata: Metadata, to: Destination) -> None:
         """A file that has no source directory: a heredoc, a remote file."""

@@ -6,7 +6,7 @@ regular expressions of Go, quirks and all; ``homeport.copying.automaton`` runs t
 """
 
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.patterns import Pattern, rune_at
+from homeport.copying.patterns import Pattern, rune_at, split
 from homeport.copying.resolve import clean
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
@@ -103,27 +103,35 @@ class Excluded:
         return (b"", None)
 
     def step(self, above: "State", name: bytes) -> "tuple[State, bool, bool]":
-        parent, hits = above  # type: ignore[misc]
+        parent, hits = above
         path = parent + b"/" + name if parent else name
         matched, hits = self._ignore.step(path, hits)
         return (path, hits), not matched, not matched or self._ignore.has_exceptions
+
+    def excludes_source(self, path: bytes) -> bool:
+        """BuildKit never excludes a source itself, which nobody expects of ``--exclude=a *``."""
+        return not self._ignore.has_exceptions and self._ignore.matches(path)
 
 
 class Included:
     """A selection of what one pattern hits, with all below, less what others exclude."""
 
-    __slots__ = ("_exclude", "_include")
+    __slots__ = ("_exclude", "_include", "_literal")
 
-    def __init__(self, include: Ignore, exclude: "Ignore | None") -> None:
-        self._include = include
+    def __init__(self, pattern: bytes, exclude: "Ignore | None") -> None:
+        self._include = Ignore([pattern])
         self._exclude = exclude
+        #: Names before the first wildcard: no other directory has to be looked into.
+        self._literal = split(clean(pattern))[0] if b"\\" not in pattern else []
 
     def start(self) -> "State":
-        return (b"", None, None)
+        return (b"", 0, None, None)
 
     def step(self, above: "State", name: bytes) -> "tuple[State, bool, bool]":
-        parent, included, excluded = above  # type: ignore[misc]
+        parent, depth, included, excluded = above
         path = parent + b"/" + name if parent else name
+        if depth < len(self._literal) and self._literal[depth] != name:
+            return None, False, False
         wanted, included = self._include.step(path, included)
         below = True
         if self._exclude is not None:
@@ -131,7 +139,11 @@ class Included:
             if out:
                 wanted = False
                 below = self._exclude.has_exceptions
-        return (path, included, excluded), wanted, below
+        return (path, depth + 1, included, excluded), wanted, below
+
+    def excludes_source(self, path: bytes) -> bool:
+        """The source is the top here, of which patterns say nothing."""
+        return False
 
 
 class Compiled:

@@ -2,9 +2,10 @@
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from typing import Protocol
+    from typing import Any, Protocol
 
-    State = object
+    #: A selection's own.
+    State = Any
 
     class Selection(Protocol):
         """Judges a walk from the top down; a state goes with each directory."""
@@ -14,3 +15,6 @@ if TYPE_CHECKING:
 
         def step(self, above: State, name: bytes) -> tuple[State, bool, bool]:
             """Its own state, whether it is wanted, and whether something below may be."""
+
+        def excludes_source(self, path: bytes) -> bool:
+            """Whether a source is not copied at all, by the name it was asked for."""

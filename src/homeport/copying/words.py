@@ -61,7 +61,8 @@ def _copy_word(copier: Copier, home: "Home", word: Word, to: Destination, made: 
         elif b"\\" in word.path and not _exists(home, names):
             # Go's tools find nothing then; a quoted star that means itself is kinder.
             names = [unescaped(name) for name in names]
-    copier.copy(home, names, to, False, made)
+    slash = copier.options.rules.directory_makes_directory and word.path.endswith(b"/")
+    copier.copy(home, names, to, None, made, slash)
 
 
 def _exists(home: "Home", names: "list[bytes]") -> bool:
@@ -84,9 +85,12 @@ def _copy_matches(
     found = expand(home, names, rules.bad_pattern_is_error)
     if not found and rules.no_match_is_error:
         raise CopyError("no matches found", {"source": shown(b"/".join(names))})
+    from homeport.copying.patterns import split
+
+    literal = len(split(names)[0])
     for match in found:
         copier.begin_word(again=True)
-        copier.copy(home, match, to, True, made)
+        copier.copy(home, match, to, match[literal:], made)
 
 
 def _is_directory(word: Word) -> bool:

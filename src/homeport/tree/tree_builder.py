@@ -13,15 +13,18 @@ import errno
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.reading import CHUNK, Readable
 from homeport.content.store import Store
-from homeport.copying.filesystem import Content, Info, Metadata
+from homeport.copying.filesystem import Info, Metadata
 from homeport.tree.node import Node, NodeType, Source, Tree
 
-Keep = Callable[[Content], Blob]
+if TYPE_CHECKING:
+    from homeport.copying.filesystem import Content
+
+Keep = Callable[["Content"], Blob]
 
 
 def in_memory(content: Content) -> Blob:
