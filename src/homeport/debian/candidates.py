@@ -40,6 +40,11 @@ class Candidates:
     unfit: tuple[Available, ...]
     unknown: tuple[str, ...]
 
+    @property
+    def unasked(self) -> bool:
+        """Whether something fulfils the group that is not taken unless it is asked for."""
+        return len(self.fulfilled_by) > len(self.options)
+
 
 class Finder:
     """Candidates for one request on one architecture; answers are kept."""

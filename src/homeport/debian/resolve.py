@@ -20,7 +20,7 @@ from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation, show
 from homeport.debian.wishes import Root, Wishes
 
-_MOST_FAILURES = 5_000  # after which the search gives up
+_MOST_FAILURES = 1_000  # after which the search gives up; real requests need a handful
 _SHOWN_PROBLEMS = 3
 
 #: Numbers of the choices on which something rests.
@@ -125,12 +125,6 @@ class _Choice:
     failed: _Reasons = _NO_REASONS
 
 
-@dataclass(frozen=True, slots=True)
-class _Failure:
-    reasons: _Reasons
-    problem: Problem
-
-
 class _Search:
     """One run: a state, the choices that led to it, and the failures seen."""
 
@@ -153,14 +147,12 @@ class _Search:
             why = Why(by=None, field="recipe", text=str(root))
             self._state.queue.append(_Demand((Relation(name=root.name),), why, _NO_REASONS))
         failures = 0
-        while failure := self._advance():
+        while (failure := self._advance()) is not None:
             failures += 1
-            if failure.problem not in self._problems:
-                self._problems.append(failure.problem)
-            if failures > _MOST_FAILURES or not self._go_back(failure.reasons):
+            if failures > _MOST_FAILURES or not self._go_back(failure):
                 return NoSolution(
                     architecture=self._architecture,
-                    problems=tuple(self._problems[:_SHOWN_PROBLEMS]),
+                    problems=tuple(self._problems),
                     gave_up=failures > _MOST_FAILURES,
                 )
         return self._answer()
@@ -198,7 +190,8 @@ class _Search:
 
     # Forward: fulfil demand after demand until none is left or one cannot be.
 
-    def _advance(self) -> _Failure | None:
+    def _advance(self) -> _Reasons | None:
+        """``None`` when all is fulfilled, else on which choices it rests that it cannot be."""
         while True:
             state = self._state
             if state.queue:
@@ -213,10 +206,10 @@ class _Search:
                 continue
             else:
                 failure = self._fulfil(state.waiting.pop(0), decide=True)
-            if failure:
+            if failure is not None:
                 return failure
 
-    def _fulfil(self, demand: _Demand, *, decide: bool) -> _Failure | None:
+    def _fulfil(self, demand: _Demand, *, decide: bool) -> _Reasons | None:
         """Take what fulfils ``demand``, or let it wait while there is a choice."""
         state = self._state
         found = self._finder.candidates(demand.group)
@@ -232,10 +225,13 @@ class _Search:
             return None
         possible, hurdles, base = self._possible(demand, found)
         if not possible:
-            return _Failure(base, self._problem(demand, found, hurdles))
-        if len(possible) == 1:
+            self._note_problem(demand, found, hurdles)
+            return base
+        # One that may not be taken unasked may still come another way: that is worth waiting for.
+        sure = len({package.name for package in possible}) == 1 and not found.unasked
+        if len(possible) == 1 and (sure or decide):
             self._take(possible[0], demand, base)
-        elif decide or len({package.name for package in possible}) == 1:
+        elif sure or decide:
             self._choices.append(_Choice(state.copy(), demand, possible[1:], base))
             self._take(possible[0], demand, base | {len(self._choices) - 1})
         else:
@@ -257,8 +253,8 @@ class _Search:
                 why_not, reasons = hurdle
                 hurdles.append(Available(package=package.id, suite=package.suite, why_not=why_not))
                 base |= reasons
-        if len(found.fulfilled_by) > len(found.options):
-            # Another way at any choice might have brought one that we may not take unasked.
+        if found.unasked:
+            # Another way at any choice might have brought one of those.
             base |= frozenset(range(len(self._choices)))
         return possible, hurdles, base
 
@@ -311,16 +307,20 @@ class _Search:
             reasons = choice.failed | choice.base
         return False
 
-    def _problem(self, demand: _Demand, found: Candidates, hurdles: list[Available]) -> Problem:
+    def _note_problem(self, demand: _Demand, found: Candidates, hurdles: list[Available]) -> None:
+        if len(self._problems) == _SHOWN_PROBLEMS:
+            return
         chain = [demand.why]
         while (by := chain[0].by) is not None:
             chain.insert(0, self._state.taken[by.name].why)
-        return Problem(
+        problem = Problem(
             chain=tuple(chain),
             available=(*hurdles, *found.unfit),
             unknown=found.unknown,
             near_names=self._near(found.unknown),
         )
+        if problem not in self._problems:
+            self._problems.append(problem)
 
     def _near(self, names: tuple[str, ...]) -> tuple[str, ...]:
         near = (near for name in names for near in self._index.near_names(name))
