@@ -215,6 +215,40 @@ def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -
     assert "app 1.0-1 → 2" in said
 
 
+def test_a_snapshot_archive_that_cannot_be_reached_is_no_obstacle(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.snapshots = ["file:///nonexistent/{archive}/{timestamp}"]
+    world.now = LATER
+    world.publish([package("app", "2")], date=LATER)
+    world.archive.lose("pool/*/app_1.0*")
+    forget(world)
+    assert world.prepare(TEXT).reason == "gone"
+
+
+def test_one_mirror_that_works_and_lacks_the_file_is_believed_over_one_that_is_down(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.mirrors.insert(0, "/nonexistent")
+    world.now = LATER
+    world.publish([package("app", "2")], date=LATER)
+    world.archive.lose("pool/*/app_1.0*")
+    forget(world)
+    assert world.prepare(TEXT).reason == "gone"
+
+
+def test_when_every_mirror_is_down_nothing_is_concluded(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.prepare(TEXT)
+    world.mirrors = ["/nonexistent"]
+    forget(world)
+    with pytest.raises(HomeportError) as caught:
+        world.prepare(TEXT)
+    assert caught.value.id == "mirror-unreachable"
+
+
 def test_a_mirror_that_fails_is_not_taken_for_one_that_lacks_the_file(tmp_path: Path) -> None:
     """A wrong size is damage, no news about what there is: nothing is locked again."""
     world = world_of(tmp_path)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from homeport.locking.lock import Locked
     from homeport.locking.reach import Reach
 
+_SHOWN = 5
 Reason = Literal["missing", "disagrees", "gone", "update"]
 
 
@@ -88,7 +89,8 @@ def prepare(
             )
         except Gone as gone:
             reason, renewal = "gone", RENEW
-            details = tuple(f"{file.id.name} {file.id.version}" for file in gone.files)
+            names = (f"{file.id.name} {file.id.version}" for file in gone.files)
+            details = tuple(dict.fromkeys(names))  # once, however many platforms have it
     if frozen:
         raise _refused(recipe, places, reason, details)
     return _lock_again(
@@ -180,7 +182,8 @@ def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> st
         "gone": f"packages of {recipe.name} are gone from all mirrors; locking it again as a whole",
         "update": f"{recipe.name}: looking for newer packages",
     }[reason or "missing"]
-    return what + (f" ({'; '.join(details)})" if details else "")
+    more = [f"and {len(details) - _SHOWN} more"] if len(details) > _SHOWN else []
+    return what + (f" ({'; '.join([*details[:_SHOWN], *more])})" if details else "")
 
 
 def _wrote(path: Path, locked: Locked) -> str:

@@ -1,0 +1,54 @@
+"""The catalog against Debian's real archive: every slice finds its paths everywhere.
+
+As of a date whose state is kept by mirrors and by Debian's snapshot archive.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builders.recipe import recipe_file
+from homeport.cli.main import run
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.slicefile import SliceFolders
+
+pytestmark = pytest.mark.network
+SEVEN = (
+    "[linux/386, linux/amd64, linux/arm/v7, linux/arm64, linux/ppc64le, linux/riscv64, linux/s390x]"
+)
+AS_OF = "2026-10-30"
+
+
+def test_every_slice_of_the_catalog_matches_on_all_seven_platforms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    catalog = shipped_catalog()
+    folders = SliceFolders([catalog.slices])
+    packages = [path.stem for path in sorted(catalog.slices.glob("*.yaml"))]
+    slices = [f"{name}_{slice}" for name in packages for slice in folders.of_package(name)]
+    path = recipe_file(tmp_path, f"platforms: {SEVEN}\npackages: [{', '.join(slices)}]")
+    assert run(["lock", str(path), "--as-of", AS_OF]) == 0, capsys.readouterr().err
+    lockfile = read_lockfile(tmp_path / "test.lock")
+    assert lockfile is not None
+    assert {str(name) for name in lockfile.slices} == set(slices)
+
+
+def test_the_catalogs_lock_is_what_its_state_gives(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Made again from the same state, it is the same packages."""
+    catalog = shipped_catalog()
+    target = tmp_path / "again.lock"
+    arguments = ["lock", "dockerfile-copy", "--as-of", AS_OF, "--lockfile", str(target)]
+    assert run([*arguments, "--format", "json"]) == 0, capsys.readouterr().err
+    assert json.loads(capsys.readouterr().out)["reason"] == "missing"
+    again = read_lockfile(target)
+    shipped = read_lockfile(catalog.directory / "dockerfile-copy" / "dockerfile-copy.lock")
+    assert again is not None
+    assert shipped is not None
+    assert again.platforms == shipped.platforms
+    assert again.slices == shipped.slices
