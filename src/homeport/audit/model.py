@@ -1,0 +1,129 @@
+"""What an audit finds, as data: uses of images, causes of pulls, faults of files.
+
+Readers make these; reports, policies and plans only look at them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from homeport.audit.source import Place, Quoting
+from homeport.oci.reference import Reference
+
+Sure = Literal["sure", "likely", "weak"]
+Pin = Literal["digest", "fixed", "floating", "unknown"]
+
+#: Certainty in order, best first.
+SURE: tuple[Sure, ...] = ("sure", "likely", "weak")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Feed:
+    """A value from elsewhere that flowed into a reference: an ARG, a variable, a parameter."""
+
+    name: str
+    value: str
+    place: Place | None = None
+    quoting: Quoting = "text"
+    #: The file holds ``value`` literally at ``place``.
+    exact: bool = False
+    #: Other things that the value flows into, so that editing it changes them too.
+    shared: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One part of a reference that is written as several (registry, repository, tag, digest)."""
+
+    value: str
+    place: Place
+    quoting: Quoting
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """One image at one place.
+
+    kind:        the kind of file (``dockerfile``, ``compose`` …)
+    key:         instruction or path of keys
+    expression:  as written; ``value``: after substitution, ``""`` when that failed
+    problem:     why there is no ``reference``
+    rule:        for an unsaid image, the id of the rule that pulls it
+    exact:       the file holds ``expression`` literally at ``place``
+    fields:      the parts, where a reference is written in several values
+    own:         why this is no foreign image: it is built here
+    via:         what of one's own it is pulled through, so that no public registry is asked
+    """
+
+    kind: str
+    key: str
+    place: Place
+    expression: str
+    value: str
+    reference: Reference | None
+    sure: Sure
+    problem: str = ""
+    rule: str = ""
+    exact: bool = True
+    quoting: Quoting = "text"
+    feeds: tuple[Feed, ...] = ()
+    fields: Mapping[str, Field] = field(default_factory=dict)
+    note: str = ""
+    own: str = ""
+    via: str = ""
+    cause: Cause | None = None
+
+    @property
+    def image(self) -> str:
+        """The normalised reference, or the expression when there is none."""
+        return str(self.reference) if self.reference else self.value or self.expression
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Insertion:
+    """Where a setting can be added below a cause: an input of a CI action.
+
+    at:        byte offset for a new line
+    text:      what the new line looks like, with ``{name}`` and ``{value}``
+    existing:  settings that are there already, and their values
+    """
+
+    at: int
+    text: str
+    existing: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """Something that may make a tool pull an image without being asked.
+
+    topic:       what kind of thing: ``action``, ``command``, ``syntax``, ``file``, ``object`` …
+    name:        which one: ``docker/setup-qemu-action``, ``docker buildx create``
+    version:     as far as the file says, else ``""``
+    attributes:  what else rules may ask for
+    text:        the file's text at ``place``
+    """
+
+    topic: str
+    name: str
+    place: Place
+    kind: str
+    key: str = ""
+    version: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    text: str = ""
+    insertion: Insertion | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unread:
+    """A file that could not be read, wholly or from a line on."""
+
+    file: str
+    what: str
+    line: int = 0
+    column: int = 0

@@ -1,0 +1,213 @@
+"""GitHub Actions, and Gitea and Forgejo, which read the same files: workflows and actions."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import yaml
+
+from homeport.audit.collecting import Collector
+from homeport.audit.commands import read_commands
+from homeport.audit.context import Context
+from homeport.audit.model import Feed, Insertion
+from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
+from homeport.audit.source import Source, Written
+from homeport.audit.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, items, text_of, written
+
+_EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|\$\{\{[^}]*\}\}")
+_DOCKER = "docker://"
+_IMAGE_OPTION = re.compile(r"(?:^|,)\s*\"?(?:env\.)?image=([^,\"\s]+)")
+
+Values = dict[str, list[Feed]]
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    source: Source
+    found: Collector
+    env: Values = field(default_factory=dict)
+
+    def values(self, value: Written, *tables: Mapping[str, Sequence[Feed]]) -> list[Outcome]:
+        return outcomes(value, cut_by(_EXPRESSION), among(*tables, self.env))
+
+    def image(self, node: Node, key: str, *tables: Mapping[str, Sequence[Feed]]) -> None:
+        if text_of(node) is None:
+            return
+        value = written(self.source, node)
+        if value.text.startswith(_DOCKER):
+            value = value.after(_DOCKER)
+        for outcome in self.values(value, *tables):
+            self.found.image(value, key, outcome=outcome)
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every image of a workflow or an action."""
+    for document in documents(source, found):
+        file = _File(source, found, _env(source, document, "env"))
+        for name, node in entries(get(document, "inputs")):
+            default = get(node, "default")
+            if default is not None and text_of(default):
+                file.env[f"inputs.{name}"] = [feed(name, written(source, default), shared=True)]
+        for name, job in entries(get(document, "jobs")):
+            _job(file, f"jobs.{name}", job)
+        _action(file, get(document, "runs"))
+
+
+def _env(source: Source, node: Node | None, prefix: str) -> Values:
+    found: Values = {}
+    for name, value in entries(get(node, "env")):
+        if text_of(value) is not None:
+            found[f"{prefix}.{name}"] = [feed(name, written(source, value), shared=True)]
+    return found
+
+
+def _action(file: _File, runs: Node | None) -> None:
+    if text_of(get(runs, "using")) == "docker" and (image := get(runs, "image")):
+        text = text_of(image) or ""
+        if text.startswith(_DOCKER):
+            file.image(image, "runs.image")
+        elif text:
+            file.found.dockerfiles.append(text)
+    _steps(file, "runs", runs, {})
+
+
+def _job(file: _File, key: str, job: Node) -> None:
+    matrix = _matrix(file, get(job, "strategy", "matrix"))
+    matrix.update(_env(file.source, job, "env"))
+    container = get(job, "container")
+    image = get(container, "image") if is_map(container) else container
+    if image is not None:
+        name = f"{key}.container" + (".image" if is_map(container) else "")
+        file.image(image, name, matrix)
+    for name, service in entries(get(job, "services")):
+        if (image := get(service, "image")) is not None:
+            file.image(image, f"{key}.services.{name}.image", matrix)
+    runner = text_of(get(job, "runs-on"))
+    if runner:
+        node = get(job, "runs-on")
+        assert node is not None
+        file.found.cause("runner", runner, written(file.source, node), key=f"{key}.runs-on")
+    _steps(file, key, job, matrix)
+
+
+def _matrix(file: _File, matrix: Node | None) -> Values:
+    found: Values = {}
+
+    def add(name: str, node: Node) -> None:
+        if text_of(node) is not None:
+            found.setdefault(name, []).append(feed(name, written(file.source, node)))
+        for key, value in entries(node):
+            if text_of(value) is not None:
+                found.setdefault(f"{name}.{key}", []).append(feed(key, written(file.source, value)))
+
+    for name, node in entries(matrix):
+        if name == "include":
+            for row in items(node):
+                for key, value in entries(row):
+                    add(f"matrix.{key}", value)
+        elif name != "exclude":
+            for value in items(node):
+                add(f"matrix.{name}", value)
+    return found
+
+
+def _steps(file: _File, key: str, job: Node | None, matrix: Values) -> None:
+    for number, step in enumerate(items(get(job, "steps"))):
+        path = f"{key}.steps[{number}]"
+        uses = get(step, "uses")
+        if uses is not None and (text := text_of(uses)):
+            if text.startswith(_DOCKER):
+                file.image(uses, f"{path}.uses", matrix)
+            elif not text.startswith("."):
+                _uses(file, path, step, uses)
+        run = get(step, "run")
+        if run is not None and text_of(run):
+            read_commands(written(file.source, run), file.found, f"{path}.run")
+
+
+def _uses(file: _File, path: str, step: Node, uses: Node) -> None:
+    value = written(file.source, uses)
+    name, _, version = value.text.partition("@")
+    inputs = {key: node for key, node in entries(get(step, "with")) if text_of(node) is not None}
+    for key, node in inputs.items():
+        _input(file, name.lower(), key, written(file.source, node), f"{path}.with.{key}")
+    file.found.cause(
+        "action", name.lower(), value, key=f"{path}.uses", version=version,
+        attributes={key: text_of(node) or "" for key, node in inputs.items()},
+        insertion=_insertion(file.source, step, uses, inputs),
+    )  # fmt: skip
+
+
+def _input(file: _File, action: str, name: str, value: Written, key: str) -> None:
+    """Images inside the inputs of actions that are known to take some."""
+    found = file.found
+    match action, name:
+        case "docker/setup-qemu-action", "image":
+            found.image(value, key)
+        case "docker/setup-buildx-action", "driver-opts":
+            for line in value.lines():
+                for match in _IMAGE_OPTION.finditer(line.text):
+                    found.image(line.part(match.start(1), match.end(1)), key)
+        case (("docker/build-push-action" | "docker/bake-action"), _):
+            _build_input(found, name, value, key)
+        case "addnab/docker-run-action" | "maus007/docker-run-action-fork", "image":
+            found.image(value, key)
+        case "helm/kind-action", "node_image":
+            found.image(value, key)
+
+
+def _build_input(found: Collector, name: str, value: Written, key: str) -> None:
+    for line in (part.stripped() for part in value.lines()):
+        left, equals, _ = line.text.partition("=")
+        rest = line.part(len(left) + 1) if equals else line
+        match name:
+            case "build-contexts":
+                read_context(rest, found, key)
+            case "build-args" if left.strip() == "BUILDKIT_SYNTAX":
+                found.image(rest, key)
+            case "attests":
+                read_attest(line, found, key)
+            case "sbom" if "generator=" in line.text:
+                read_attest(line, found, key)
+            case "cache-from":
+                if "type=registry" in line.text or "=" not in line.text:
+                    read_cache(line, found, key)
+            case "set" if ".contexts." in left:
+                read_context(rest, found, key)
+            case "set" if left.endswith("args.BUILDKIT_SYNTAX"):
+                found.image(rest, key)
+            case "set" if left.endswith(".attest"):
+                read_attest(rest, found, key)
+
+
+def _insertion(
+    source: Source, step: Node, uses: Node, inputs: Mapping[str, Node]
+) -> Insertion | None:
+    """Where an input can be added: before the first one, or as a new ``with:``."""
+    if not isinstance(step, yaml.MappingNode) or step.flow_style:
+        return None
+    existing = {key: text_of(node) or "" for key, node in inputs.items()}
+    shift = 1 if source.text.startswith("\ufeff") else 0
+    with_node = next((v for k, v in step.value if k.value == "with"), None)
+    newline = "\r\n" if "\r\n" in source.text else "\n"
+    if with_node is None:
+        key = next((k for k, _ in step.value if k.value == "uses"), None)
+        if key is None:
+            return None
+        end = uses.end_mark.index + shift
+        line_end = source.text.find("\n", end)
+        line_end = len(source.text) if line_end < 0 else line_end
+        if source.text[line_end - 1 : line_end] == "\r":
+            line_end -= 1
+        indent = " " * key.start_mark.column
+        text = f"{newline}{indent}with:{newline}{indent}  {{name}}: {{value}}"
+        return Insertion(at=source.byte(line_end), text=text)
+    if not isinstance(with_node, yaml.MappingNode) or with_node.flow_style or not with_node.value:
+        return None
+    first = with_node.value[0][0]
+    at = source.byte(first.start_mark.index + shift)
+    text = f"{{name}}: {{value}}{newline}{' ' * first.start_mark.column}"
+    return Insertion(at=at, text=text, existing=existing)

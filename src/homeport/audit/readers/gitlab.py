@@ -1,0 +1,194 @@
+"""GitLab CI: images and services of jobs, with ``extends``, variables, matrix and inputs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from homeport.audit.collecting import Collector
+from homeport.audit.commands import read_commands
+from homeport.audit.context import Context
+from homeport.audit.model import Feed
+from homeport.audit.source import Source, Written
+from homeport.audit.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, items, text_of, written
+
+_GLOBAL = frozenset(
+    ("stages", "include", "variables", "workflow", "default", "image", "services", "cache",
+     "before_script", "after_script", "spec", "types")
+)  # fmt: skip
+_SCRIPTS = ("before_script", "script", "after_script")
+_VARIABLE = re.compile(
+    r"\$\[\[\s*(inputs\.[\w-]+)[^\]]*\]\]|\$\$|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|%([A-Za-z_]\w*)%"
+)
+_PROXY = re.compile(r"\$\{?CI_DEPENDENCY_PROXY(?:_DIRECT)?_GROUP_IMAGE_PREFIX\}?/")
+_OWN = re.compile(r"\$\{?CI_(?:TEMPLATE_)?REGISTRY(?:_IMAGE)?\}?(?:[/:]|$)")
+_DEEPEST = 10
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    source: Source
+    found: Collector
+    jobs: dict[str, Node] = field(default_factory=dict)
+    variables: dict[str, list[Feed]] = field(default_factory=dict)
+
+    def tables(self, *more: Mapping[str, Sequence[Feed]]) -> Sequence[Mapping[str, Sequence[Feed]]]:
+        return (*more, self.variables)
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every image of a GitLab CI file or of one that is included."""
+    file = _File(source, found)
+    every = list(documents(source, found))
+    for document in every:
+        _variables(file, document)
+        _inputs(file, document)
+        for name, node in entries(document):
+            if name not in _GLOBAL and is_map(node):
+                file.jobs[name] = node
+        _included(file, document, context)
+    for document in every:
+        for key, part in (("", document), ("default", get(document, "default"))):
+            _images(file, f"{key}." if key else "", part, file.tables())
+            _scripts(file, key, part)
+    extended = {name for node in file.jobs.values() for name in _extends(node)}
+    for name, node in file.jobs.items():
+        if name not in extended or not name.startswith("."):
+            _job(file, name, node)
+
+
+def _variables(file: _File, document: Node) -> None:
+    for name, value in _variables_of(file, document):
+        file.variables.setdefault(name, []).append(value)
+
+
+def _variables_of(file: _File, node: Node | None) -> Iterator[tuple[str, Feed]]:
+    for name, value in entries(get(node, "variables")):
+        inner = get(value, "value") if is_map(value) else value
+        if inner is not None and text_of(inner) is not None:
+            note = f"a pipeline may set {name}"
+            yield name, feed(name, written(file.source, inner), shared=True, note=note)
+
+
+def _inputs(file: _File, document: Node) -> None:
+    for name, node in entries(get(document, "spec", "inputs")):
+        default = get(node, "default")
+        if default is not None and text_of(default):
+            value = feed(f"inputs.{name}", written(file.source, default), shared=True)
+            file.variables[f"inputs.{name}"] = [value]
+
+
+def _included(file: _File, document: Node, context: Context) -> None:
+    """Templates and variables of local includes; images there are reported with that file."""
+    include = get(document, "include")
+    for node in items(include) or ([include] if include is not None else []):
+        if template := text_of(get(node, "template")):
+            value = written(file.source, get(node, "template") or node)
+            file.found.cause("gitlab-template", template, value, key="include.template")
+        path = text_of(get(node, "local")) or text_of(node)
+        if not path or "://" in path or "*" in path:
+            continue
+        # Paths of includes begin at the root of the repository.
+        other = context.neighbour(Source("", b""), path.lstrip("/"))
+        if other is None or other.path == file.source.path:
+            continue
+        included = _File(other, Collector(other, "gitlab"))
+        for inner in documents(other, included.found):
+            for name, feed_ in _variables_of(included, inner):
+                file.variables.setdefault(name, [feed_])
+
+
+def _extends(node: Node) -> list[str]:
+    extends = get(node, "extends")
+    names = [text_of(item) for item in items(extends)] or [text_of(extends)]
+    return [name for name in names if name]
+
+
+def _chain(file: _File, name: str, node: Node, depth: int = 0) -> Iterator[tuple[str, Node]]:
+    """A job and what it extends, the strongest first."""
+    yield name, node
+    if depth < _DEEPEST:
+        for parent in reversed(_extends(node)):
+            if parent in file.jobs:
+                yield from _chain(file, parent, file.jobs[parent], depth + 1)
+
+
+def _job(file: _File, name: str, node: Node) -> None:
+    chain = list(_chain(file, name, node))[:50]
+    variables: dict[str, list[Feed]] = {}
+    for _, part in reversed(chain):
+        variables.update({k: [v] for k, v in _variables_of(file, part)})
+    matrix: dict[str, list[Feed]] = {}
+    for row in items(get(node, "parallel", "matrix")):
+        for key, values in entries(row):
+            for value in items(values) or [values]:
+                if text_of(value) is not None:
+                    matrix.setdefault(key, []).append(feed(key, written(file.source, value)))
+    tables = file.tables(matrix, variables)
+    for what in ("image", "services"):
+        owner = next(((n, p) for n, p in chain if get(p, what) is not None), None)
+        if owner is not None:
+            _images(file, f"{owner[0]}.", owner[1], tables, only=what)
+    for part_name, part in chain:
+        _scripts(file, part_name, part)
+
+
+def _images(
+    file: _File,
+    prefix: str,
+    node: Node | None,
+    tables: Sequence[Mapping[str, Sequence[Feed]]],
+    *,
+    only: str = "",
+) -> None:
+    if only != "services" and (image := get(node, "image")) is not None:
+        _image(file, f"{prefix}image", image, tables)
+    if only != "image":
+        for number, service in enumerate(items(get(node, "services"))):
+            _image(file, f"{prefix}services[{number}]", service, tables)
+
+
+def _image(
+    file: _File, key: str, node: Node, tables: Sequence[Mapping[str, Sequence[Feed]]]
+) -> None:
+    if is_map(node):
+        name = get(node, "name")
+        if name is not None:
+            _image(file, f"{key}.name", name, tables)
+        return
+    if text_of(node) is None:
+        return
+    _expression(file, key, written(file.source, node), tables)
+
+
+def _expression(
+    file: _File, key: str, value: Written, tables: Sequence[Mapping[str, Sequence[Feed]]]
+) -> None:
+    if _OWN.match(value.text):
+        file.found.image(value, key, problem="the project's own registry", own="own registry")
+        return
+    via = ""
+    if proxy := _PROXY.match(value.text):
+        value, via = value.part(proxy.end()), "GitLab's dependency proxy"
+    for outcome in outcomes(value, cut_by(_VARIABLE), among(*tables)):
+        if proxied := _PROXY.match(outcome.value):
+            outcome = Outcome(  # noqa: PLW2901  the same value behind the proxy
+                value=outcome.value[proxied.end() :], problem=outcome.problem, feeds=outcome.feeds
+            )
+            file.found.image(value, key, outcome=outcome, via="GitLab's dependency proxy")
+        elif _OWN.match(outcome.value):
+            file.found.image(value, key, problem="the project's own registry", own="own registry")
+        else:
+            file.found.image(value, key, outcome=outcome, via=via)
+
+
+def _scripts(file: _File, key: str, node: Node | None) -> None:
+    for name in _SCRIPTS:
+        script = get(node, name)
+        for item in items(script) or ([script] if script is not None else []):
+            for line in items(item) or [item]:
+                if text_of(line):
+                    path = f"{key}.{name}" if key else name
+                    read_commands(written(file.source, line), file.found, path)

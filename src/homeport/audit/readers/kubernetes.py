@@ -1,0 +1,256 @@
+"""Kubernetes objects, the common custom ones included, and Kustomize."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from homeport.audit.collecting import Collector
+from homeport.audit.context import Context
+from homeport.audit.model import Field, Sure
+from homeport.audit.readers import helm
+from homeport.audit.source import Source, Written
+from homeport.audit.yamlnodes import (
+    Node,
+    compose,
+    documents,
+    entries,
+    get,
+    is_map,
+    items,
+    text_of,
+    walk,
+    written,
+)
+
+_TEMPLATED = ("spec", "template", "spec")
+#: Where the pod specification of a kind is.
+_PODS: dict[str, tuple[str, ...]] = {
+    "Pod": ("spec",),
+    "PodTemplate": ("template", "spec"),
+    "CronJob": ("spec", "jobTemplate", *_TEMPLATED),
+    **dict.fromkeys(
+        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job",
+         "Rollout", "Service", "Configuration"), _TEMPLATED),
+}  # fmt: skip
+_CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
+#: Groups of custom resources whose ``image`` keys are images of containers.
+_SURE_GROUPS = re.compile(
+    r"tekton\.dev/|argoproj\.io/|serving\.knative\.dev/|kubevirt\.io/|kind\.x-k8s\.io/|k3d\.io/"
+    r"|operators\.coreos\.com/|batch\.volcano\.sh/|kubeflow\.org/"
+)
+_IMAGE_KEY = re.compile(r"(?:^|\.)(?:image|[a-zA-Z]*Image|imageName)$")
+#: Environment variables and parameters whose value is an image.
+_NAMES_IMAGE = re.compile(r"RELATED_IMAGE_|bundle$")
+_ARGUMENT = re.compile(r"--?[a-z0-9-]*image=(\S+)$")
+_PARAMETER = re.compile(r"\$\((?:inputs\.)?(?:params\.)?")
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every image of the objects in a file."""
+    for document in documents(source, found):
+        read_object(source, found, context, document)
+
+
+@dataclass(frozen=True, slots=True)
+class _Object:
+    source: Source
+    found: Collector
+    node: Node
+    kind: str
+    group: str
+    name: str
+
+    @property
+    def key(self) -> str:
+        return f"{self.kind}/{self.name}" if self.name else self.kind
+
+
+def read_object(source: Source, found: Collector, context: Context, node: Node) -> None:
+    """Report one object; lists are read item by item."""
+    kind = text_of(get(node, "kind")) or ""
+    group = text_of(get(node, "apiVersion")) or ""
+    if kind == "Kustomization" or source.name.lower().startswith("kustomization."):
+        _kustomize(source, found, node)
+        return
+    if not kind or not group:
+        return
+    if kind.endswith("List") and get(node, "items") is not None:
+        for item in items(get(node, "items")):
+            read_object(source, found, context, item)
+        return
+    name = text_of(get(node, "metadata", "name")) or ""
+    thing = _Object(source, found, node, kind, group, name)
+    if kind in _PODS and "crossplane" not in group:
+        _pod(thing, _PODS[kind])
+    _special(thing, context)
+    _anywhere(thing)
+    _causes(thing)
+
+
+def _pod(thing: _Object, path: tuple[str, ...]) -> None:
+    spec = get(thing.node, *path)
+    key = f"{thing.key}: {'.'.join(path)}"
+    for what in _CONTAINERS:
+        for number, container in enumerate(items(get(spec, what))):
+            _image(thing, f"{key}.{what}[{number}].image", get(container, "image"), "sure")
+    for number, volume in enumerate(items(get(spec, "volumes"))):
+        node = get(volume, "image", "reference")
+        _image(thing, f"{key}.volumes[{number}].image.reference", node, "sure")
+
+
+def _image(thing: _Object, key: str, node: Node | None, sure: Sure) -> None:
+    if node is not None and text_of(node):
+        value = written(thing.source, node)
+        parameter = _PARAMETER.search(value.text)
+        problem = "a parameter fills it in" if parameter else ""
+        thing.found.image(value, key, sure=sure, problem=problem)
+
+
+def _special(thing: _Object, context: Context) -> None:
+    source, found, node = thing.source, thing.found, thing.node
+    match thing.kind:
+        case "Application" | "ApplicationSet" if thing.group.startswith("argoproj.io"):
+            _argocd(thing)
+        case "HelmRelease":
+            helm.read_values(
+                source, found, get(node, "spec", "values"), f"{thing.key}: spec.values"
+            )
+        case "HelmChart" | "HelmChartConfig":
+            _text_values(thing, get(node, "spec", "valuesContent"), "spec.valuesContent")
+        case "OCIRepository" | "HelmRepository":
+            _oci_url(thing, get(node, "spec", "url"))
+        case "Provider" | "Configuration" | "Function" if "pkg.crossplane.io" in thing.group:
+            _image(thing, f"{thing.key}: spec.package", get(node, "spec", "package"), "sure")
+        case "Cluster" if thing.group.startswith("postgresql.cnpg.io"):
+            _image(thing, f"{thing.key}: spec.imageName", get(node, "spec", "imageName"), "sure")
+    del context
+
+
+def _oci_url(thing: _Object, node: Node | None) -> None:
+    if node is None or not (text_of(node) or "").startswith("oci://"):
+        return
+    value = written(thing.source, node).after("oci://")
+    fields = {}
+    expression = value.text
+    for name, mark in (("tag", ":"), ("digest", "@")):
+        part = get(thing.node, "spec", "ref", name)
+        if part is not None and text_of(part):
+            fields[name] = field(written(thing.source, part))
+            expression += f"{mark}{fields[name].value}"
+    if fields:
+        fields["repository"] = field(value)
+    thing.found.image(value, f"{thing.key}: spec.url", sure="likely", value=expression,
+                      fields=fields, note="an OCI artifact")  # fmt: skip
+
+
+def field(value: Written) -> Field:
+    """A part of a reference that stands in a value of its own."""
+    return Field(
+        value=value.text, place=value.place, quoting=value.quoting, exact=value.exact
+    )  # fmt: skip
+
+
+def _argocd(thing: _Object) -> None:
+    spec = get(thing.node, "spec", "template", "spec") or get(thing.node, "spec")
+    sources = [("source", get(spec, "source"))]
+    sources += [(f"sources[{n}]", node) for n, node in enumerate(items(get(spec, "sources")))]
+    for name, node in sources:
+        key = f"{thing.key}: {name}"
+        _text_values(thing, get(node, "helm", "values"), f"{name}.helm.values")
+        helm.read_values(
+            thing.source, thing.found, get(node, "helm", "valuesObject"), f"{key}.helm.valuesObject"
+        )
+        for number, image in enumerate(items(get(node, "kustomize", "images"))):
+            value = written(thing.source, image)
+            new = value.part(value.text.find("=") + 1)
+            thing.found.image(new, f"{key}.kustomize.images[{number}]")
+
+
+def _text_values(thing: _Object, node: Node | None, name: str) -> None:
+    """Values that are a string of YAML."""
+    if node is None or not text_of(node):
+        return
+    text = written(thing.source, node)
+    scratch = Source(thing.source.path, text.text.encode("utf-8", "surrogateescape"))
+    inner = Collector(scratch, thing.found.kind)
+    for document in compose(scratch.whole(), inner):
+        helm.read_values(scratch, thing.found, document, f"{thing.key}: {name}", inside=text)
+
+
+def _kustomize(source: Source, found: Collector, node: Node) -> None:
+    for number, image in enumerate(items(get(node, "images"))):
+        parts = {
+            name: part
+            for name in ("name", "newName", "newTag", "digest")
+            if (part := get(image, name)) is not None and text_of(part)
+        }
+        if not (parts.keys() - {"name"}):
+            continue
+        base = parts.get("newName") or parts.get("name")
+        if base is None:
+            continue
+        value = written(source, base)
+        expression = value.text
+        fields = {"repository": field(value)}
+        if "newTag" in parts and "digest" not in parts:
+            fields["tag"] = field(written(source, parts["newTag"]))
+            expression += f":{fields['tag'].value}"
+        if "digest" in parts:
+            fields["digest"] = field(written(source, parts["digest"]))
+            expression += f"@{fields['digest'].value}"
+        if "newName" not in parts:
+            fields.pop("repository")
+        found.image(
+            value, f"images[{number}]", value=expression, fields=fields or None,
+            sure="likely" if "newTag" not in parts and "digest" not in parts else "sure",
+        )  # fmt: skip
+    for number, chart in enumerate(items(get(node, "helmCharts"))):
+        helm.read_values(
+            source, found, get(chart, "valuesInline"), f"helmCharts[{number}].valuesInline"
+        )
+
+
+def _anywhere(thing: _Object) -> None:
+    """Images under keys that custom resources commonly use, arguments and environment."""
+    group = thing.group + ("" if "/" in thing.group else "/")
+    sure: Sure = "sure" if _SURE_GROUPS.match(group) else "likely"
+    for path, node, owner in walk(thing.node):
+        key = f"{thing.key}: {path}"
+        text = text_of(node)
+        if text is None:
+            if _IMAGE_KEY.search(path) and is_map(node):
+                helm.read_map(thing.source, thing.found, node, key)
+            for number, item in enumerate(items(node)):
+                _argument(thing, f"{key}[{number}]", item)
+            continue
+        if _IMAGE_KEY.search(path) and ("/" in text or ":" in text or path.endswith(".image")):
+            exact = sure if path.endswith(".image") else "likely"
+            _image(thing, key, node, exact)
+        elif path.endswith(".bundle") or (
+            path.endswith(".value") and _NAMES_IMAGE.match(text_of(get(owner, "name")) or "")
+        ):
+            _image(thing, key, node, "likely")
+
+
+def _argument(thing: _Object, key: str, node: Node) -> None:
+    text = text_of(node)
+    if text and (match := _ARGUMENT.match(text)):
+        value = written(thing.source, node).part(match.start(1), match.end(1))
+        if ":" in value.text or "/" in value.text:
+            thing.found.image(value, key, sure="likely")
+
+
+def _causes(thing: _Object) -> None:
+    node = get(thing.node, "kind")
+    assert node is not None
+    labels = []
+    for path in (("metadata",), ("spec", "template", "metadata")):
+        for what in ("labels", "annotations"):
+            for name, value in entries(get(thing.node, *path, what)):
+                labels.append(f"{name}={text_of(value) or ''}")
+    thing.found.cause(
+        "object", thing.kind, written(thing.source, node), key=thing.key,
+        attributes={"group": thing.group, "labels": "\n".join(labels),
+                    "pods": "yes" if thing.kind in _PODS and "/" not in thing.name else ""},
+    )  # fmt: skip

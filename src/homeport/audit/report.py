@@ -1,0 +1,209 @@
+"""Uses → images: one row for each, with what makes it a risk.
+
+Pure judgement over data; asks no registry (``audit.online``) and prints nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
+from homeport.audit.model import SURE, Pin, Sure, Unread, Use
+from homeport.oci.reference import Reference, parse_reference
+
+Level = Literal["high", "medium", "low"]
+LEVELS: tuple[Level, ...] = ("high", "medium", "low")
+
+#: Kinds whose files are read anew by every run of a pipeline.
+PIPELINES = frozenset(
+    ("gitlab", "github", "circleci", "jenkins", "drone", "tekton", "azure", "bitbucket",
+     "cloudbuild", "buildkite", "concourse", "travis")
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Risk:
+    """One reason to act; ``id`` has a page in docs/findings."""
+
+    id: str
+    level: Level
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a registry said (``--online``)."""
+
+    digest: str = ""
+    created: str = ""
+    pushed: str = ""
+    platforms: tuple[str, ...] = ()
+    problem: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """One image and everything that uses it."""
+
+    name: str
+    reference: Reference | None
+    pin: Pin
+    sure: Sure
+    uses: tuple[Use, ...]
+    home: bool
+    registry: RegistryFacts | None
+    end_of_life: EndOfLife | None
+    risks: tuple[Risk, ...]
+    asked: Asked | None = None
+
+    @property
+    def said(self) -> bool:
+        """Whether any file names it; otherwise only rules do."""
+        return any(not use.rule for use in self.uses)
+
+    @property
+    def own(self) -> str:
+        """Why it is no foreign image, if every use says so."""
+        reasons = [use.own or use.via for use in self.uses]
+        return reasons[0] if all(reasons) else ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it comes from somebody else's registry."""
+        return not self.home and not self.own
+
+    @property
+    def level(self) -> Level:
+        """The worst of its risks."""
+        return min((risk.level for risk in self.risks), key=LEVELS.index, default="low")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PullCount:
+    """Anonymous pulls that one run of every pipeline makes of a limited registry."""
+
+    registry: str
+    pulls: int
+    limit: int
+    hours: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs fit into the limit."""
+        return self.limit // self.pulls if self.pulls else 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The answer of an audit."""
+
+    images: tuple[Image, ...]
+    unread: tuple[Unread, ...]
+    files: int
+    read: int
+    pulls: tuple[PullCount, ...] = ()
+    home: str = ""
+    baseline: frozenset[str] = field(default_factory=frozenset)
+
+    @property
+    def foreign(self) -> tuple[Image, ...]:
+        """Images that come from somebody else."""
+        return tuple(image for image in self.images if image.foreign)
+
+
+def make_report(
+    uses: Iterable[Use],
+    *,
+    unread: Iterable[Unread] = (),
+    files: int = 0,
+    read: int = 0,
+    home: str = "",
+    today: datetime.date | None = None,
+) -> Report:
+    """Group uses by image and judge each. ``home``: registry and path of one's own images."""
+    groups: dict[str, list[Use]] = defaultdict(list)
+    for use in uses:
+        groups[use.image].append(use)
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    images = tuple(_image(name, tuple(groups[name]), home, today) for name in sorted(groups))
+    return Report(
+        images=images, unread=tuple(unread), files=files, read=read, home=home,
+        pulls=_pulls(images),
+    )  # fmt: skip
+
+
+def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) -> Image:
+    reference = uses[0].reference
+    pin = pin_of(reference)
+    sure = min((use.sure for use in uses), key=SURE.index)
+    ends = end_of_life(reference) if reference else None
+    facts = registry_facts(reference.registry) if reference else None
+    at_home = is_home(reference, home)
+    bare = Image(
+        name=name, reference=reference, pin=pin, sure=sure, uses=uses, home=at_home,
+        registry=facts, end_of_life=ends, risks=(),
+    )  # fmt: skip
+    return _with(bare, tuple(_risks(bare, today)))
+
+
+def _with(image: Image, risks: tuple[Risk, ...]) -> Image:
+    return replace(image, risks=risks)
+
+
+def is_home(reference: Reference | None, home: str) -> bool:
+    """Whether a reference lies under the registry and path of one's own images."""
+    if reference is None or not home:
+        return False
+    name = parse_reference(f"{home}/x").name.removesuffix("/x")
+    return reference.name == name or reference.name.startswith(f"{name}/")
+
+
+def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
+    if image.own:
+        return
+    problems = {use.problem for use in image.uses if use.problem}
+    if image.reference is None:
+        yield Risk(id="unresolved", level="medium", text="; ".join(sorted(problems)))
+        return
+    ends = image.end_of_life
+    if ends is not None and ends.ends < today:
+        text = f"{ends.title} {ends.release} is without security support since {ends.ends}"
+        yield Risk(id="end-of-life", level="high", text=text)
+    if image.home:
+        if image.pin == "floating":
+            yield Risk(id="floating", level="low", text="a tag at home that may move")
+        return
+    if image.pin == "floating":
+        level: Level = "medium" if image.sure == "sure" else "low"
+        yield Risk(id="floating", level=level, text="the tag moves; nobody sees when")
+    elif image.pin == "fixed":
+        yield Risk(id="fixed-by-custom", level="low", text="only custom keeps the tag in place")
+    if not image.said:
+        yield Risk(id="unsaid", level="medium", text="pulled without being written anywhere")
+    if image.registry is not None and image.registry.pulls:
+        facts = image.registry
+        yield Risk(
+            id="rate-limited", level="medium",
+            text=f"{facts.title} allows {facts.pulls} anonymous pulls in {facts.hours} hours",
+        )  # fmt: skip
+    yield Risk(id="foreign", level="low", text=f"{image.reference.registry} is not yours")
+
+
+def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:
+    counts: dict[str, int] = defaultdict(int)
+    for image in images:
+        if image.registry is None or not image.registry.pulls or image.own:
+            continue
+        jobs = sum(1 for use in image.uses if use.kind in PIPELINES and use.sure != "weak")
+        builds = any(use.kind == "dockerfile" and use.sure != "weak" for use in image.uses)
+        counts[image.registry.host] += jobs + builds
+    return tuple(
+        PullCount(registry=host, pulls=pulls, limit=facts.pulls, hours=facts.hours)
+        for host, pulls in sorted(counts.items())
+        if pulls and (facts := registry_facts(host))
+    )

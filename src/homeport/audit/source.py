@@ -1,0 +1,174 @@
+"""A file under audit, and exact places in it.
+
+Readers work on text; edits and reports need bytes, lines and columns. Text is decoded so
+that every byte survives (``surrogateescape``), and offsets convert both ways without
+counting from the start each time. Not for what the text means.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Literal
+
+#: How a value is written, which decides what may be written in its place.
+Quoting = Literal["text", "plain", "single", "double", "block"]
+
+_STEP = 512
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, order=True)
+class Place:
+    """A range of a file: bytes from ``start`` up to ``end``, lines and columns from 1.
+
+    Columns count Unicode code points, as SARIF's ``unicodeCodePoints``.
+    """
+
+    file: str
+    start: int
+    end: int
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+@dataclass(eq=False)
+class Source:
+    """One file: its path as shown (relative, with ``/``) and its bytes."""
+
+    path: str
+    data: bytes
+    _marks: list[int] | None = field(default=None, repr=False)
+
+    @cached_property
+    def text(self) -> str:
+        """The content; bytes that are not UTF-8 survive as lone surrogates."""
+        return self.data.decode("utf-8", "surrogateescape")
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @cached_property
+    def _line_starts(self) -> list[int]:
+        starts = [0]
+        at = self.text.find("\n")
+        while at >= 0:
+            starts.append(at + 1)
+            at = self.text.find("\n", at + 1)
+        return starts
+
+    @cached_property
+    def _byte_marks(self) -> list[int] | None:
+        """Byte offset of every 512th character; ``None`` when both counts agree."""
+        if len(self.text) == len(self.data):
+            return None
+        marks, total = [0], 0
+        for start in range(0, len(self.text), _STEP):
+            total += len(self.text[start : start + _STEP].encode("utf-8", "surrogateescape"))
+            marks.append(total)
+        return marks
+
+    def byte(self, char: int) -> int:
+        """The byte offset of a character offset."""
+        marks = self._byte_marks
+        if marks is None:
+            return char
+        step = char // _STEP
+        rest = self.text[step * _STEP : char].encode("utf-8", "surrogateescape")
+        return marks[step] + len(rest)
+
+    def line_of(self, char: int) -> int:
+        """The line of a character, from 1."""
+        return bisect.bisect_right(self._line_starts, char)
+
+    def line(self, number: int) -> tuple[int, str]:
+        """Where line ``number`` begins and its text, without its end."""
+        if not 0 < number <= len(self._line_starts):
+            return len(self.text), ""
+        start = self._line_starts[number - 1]
+        end = self.text.find("\n", start)
+        return start, self.text[start : len(self.text) if end < 0 else end].rstrip("\r")
+
+    def place(self, start: int, end: int) -> Place:
+        """The place of the characters from ``start`` up to ``end``."""
+        first, last = self.line_of(start), self.line_of(end)
+        return Place(
+            file=self.path, start=self.byte(start), end=self.byte(end),
+            line=first, column=start - self._line_starts[first - 1] + 1,
+            end_line=last, end_column=end - self._line_starts[last - 1] + 1,
+        )  # fmt: skip
+
+    def whole(self) -> Written:
+        """The file as one piece of text."""
+        return Written(text=self.text, source=self, start=0, end=len(self.text))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """Text and where it is written, in characters of its source.
+
+    exact:  the file's characters there are ``text`` itself (no escapes, no folding), so a
+            part of it has a place of its own and may be replaced
+    """
+
+    text: str
+    source: Source
+    start: int
+    end: int
+    exact: bool = True
+    quoting: Quoting = "text"
+    #: For a part of a block scalar: the whole scalar, and where in its text the part begins.
+    block: Written | None = None
+    offset: int = 0
+
+    @property
+    def place(self) -> Place:
+        """Where it is, as bytes, line and column."""
+        return self.source.place(self.start, self.end)
+
+    def part(self, start: int, end: int | None = None) -> Written:
+        """``text[start:end]`` with its place, which is the whole one unless ``exact``."""
+        end = len(self.text) if end is None else end
+        text = self.text[start:end]
+        if not self.exact:
+            part = replace(self, text=text, block=self.block or self, offset=self.offset + start)
+            return part._in_block() if self.quoting == "block" else part
+        return replace(self, text=text, start=self.start + start, end=self.start + end)
+
+    def _in_block(self) -> Written:
+        """The same with its exact place, if it lies in one line of a literal block scalar."""
+        whole = self.block or self
+        before = whole.text[: self.offset]
+        line_start = before.rfind("\n") + 1
+        line = whole.text[line_start:].partition("\n")[0]
+        if not line or self.offset - line_start + len(self.text) > len(line):
+            return self
+        number = self.source.line_of(whole.start) + 1 + before.count("\n")
+        raw_start, raw = self.source.line(number)
+        if not raw.endswith(line) or raw[: -len(line)].strip(" "):
+            return self
+        start = raw_start + len(raw) - len(line) + self.offset - line_start
+        return replace(
+            self, start=start, end=start + len(self.text), exact=True, block=None, offset=0
+        )
+
+    def stripped(self) -> Written:
+        """Without blanks around it."""
+        left = len(self.text) - len(self.text.lstrip())
+        return self.part(left, max(left, len(self.text.rstrip())))
+
+    def after(self, prefix: str) -> Written:
+        """What follows ``prefix``, which it must start with."""
+        return self.part(len(prefix))
+
+    def lines(self) -> Iterator[Written]:
+        """Its lines, without their ends."""
+        at = 0
+        for line in self.text.splitlines(keepends=True):
+            yield self.part(at, at + len(line.rstrip("\r\n")))
+            at += len(line)

@@ -1,0 +1,65 @@
+"""A report as people read it on a terminal: a table of images, then what needs a word."""
+
+from __future__ import annotations
+
+from homeport.audit.model import Use
+from homeport.audit.report import Image, Report
+
+_PLACES = 3
+
+
+def report_text(report: Report, *, everything: bool = False) -> str:
+    """The table, the faults and a closing line. Weak finds and own images only on demand."""
+    shown = [image for image in report.images if everything or _is_shown(image)]
+    blocks = []
+    if shown:
+        blocks.append(_table(shown))
+    if unresolved := [use for image in shown for use in image.uses if use.problem and not use.own]:
+        lines = [f"  {_place(use)}  {use.expression}: {use.problem}" for use in unresolved]
+        blocks.append("Not resolved:\n" + "\n".join(lines))
+    for count in report.pulls:
+        blocks.append(
+            f"{count.registry}: one run of every pipeline makes {count.pulls} anonymous pulls; "
+            f"{count.limit} in {count.hours} hours are {count.runs} runs"
+        )
+    if report.unread:
+        lines = [f"  {u.file}{f':{u.line}' if u.line else ''}: {u.what}" for u in report.unread]
+        blocks.append("Could not read:\n" + "\n".join(lines))
+    blocks.append(_closing(report, len(report.images) - len(shown)))
+    return "\n\n".join(blocks)
+
+
+def _is_shown(image: Image) -> bool:
+    return not image.own and image.sure != "weak"
+
+
+def _closing(report: Report, hidden: int) -> str:
+    foreign = [image for image in report.foreign if _is_shown(image)]
+    text = f"{len(foreign)} foreign images in {report.read} of {report.files} files"
+    if unsaid := sum(1 for image in foreign if not image.said):
+        text += f", {unsaid} of them unsaid"
+    return text + (f"; {hidden} weak or own ones left out (--all)" if hidden else "")
+
+
+def _table(images: list[Image]) -> str:
+    rows = []
+    for image in sorted(images, key=lambda i: (("high", "medium", "low").index(i.level), i.name)):
+        where = [_place(use) for use in image.uses[:_PLACES]]
+        if len(image.uses) > _PLACES:
+            where.append(f"and {len(image.uses) - _PLACES} more")
+        rules = sorted({use.rule for use in image.uses if use.rule})
+        said = "said" if image.said else f"unsaid ({', '.join(rules)})"
+        name = image.reference.familiar if image.reference else image.name
+        risks = ", ".join(risk.id for risk in image.risks if risk.id != "foreign")
+        rows.append((image.level, name, image.pin, said, risks, where))
+    widths = [max(len(str(row[n])) for row in rows) for n in range(4)]
+    lines = []
+    for *cells, risks, where in rows:
+        line = "  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(f"{line}  {risks}".rstrip())
+        lines.extend(f"{' ' * (widths[0] + 2)}  {place}" for place in where)
+    return "\n".join(lines)
+
+
+def _place(use: Use) -> str:
+    return f"{use.place.file}:{use.place.line} {use.key}"
