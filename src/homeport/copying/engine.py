@@ -512,7 +512,7 @@ class Copier:
         try:
             made = target.create_file(name, content, metadata)
         except FileExistsError:
-            self._clear(target, name, source)
+            self._clear(target, name, source, names)
             made = target.create_file(name, content, metadata)
         except OSError as error:
             raise CopyError(message(error), {"name": shown(name)}) from error
@@ -549,7 +549,7 @@ class Copier:
             except FileExistsError:
                 if attempt == 2:
                     raise
-                self._clear(target, as_name, None)
+                self._clear(target, as_name, None, names)
             except OSError as error:
                 raise CopyError(
                     f"cannot make a {kind}: {message(error)}", {"name": shown(as_name)}
@@ -557,7 +557,13 @@ class Copier:
         if self.options.report is not None:
             self._tell(names, as_name, kind)
 
-    def _clear(self, target: "Directory", name: bytes, source: "Info | None") -> None:
+    def _clear(
+        self,
+        target: "Directory",
+        name: bytes,
+        source: "Info | None",
+        names: "list[bytes] | None",
+    ) -> None:
         """Remove what is in the way of a file; a directory is not, unless asked for."""
         info = target.stat(name)
         if info is None:
@@ -567,6 +573,8 @@ class Copier:
         if source is not None and info.identity == source.identity and info.links == 1:
             raise CopyError("source and destination are the same file", {"name": shown(name)})
         target.remove(name)
+        if self.options.report is not None:
+            self._tell(names, name, "replaced")
 
     def _link(
         self, info: "Info", target: "Directory", name: bytes, names: "list[bytes] | None"
@@ -583,7 +591,7 @@ class Copier:
         if (first_names, first) == (here, name):
             return False
         if target.stat(name) is not None:
-            self._clear(target, name, info)
+            self._clear(target, name, info, names)
         try:
             if first_names == here:
                 target.create_hardlink(name, target, first)

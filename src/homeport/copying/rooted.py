@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from homeport.copying.filesystem import Content
 
     Warn = Callable[[str], None]
+    Check = Callable[[], None] | None
 
 S_IFMT = 0o170000
 KIND_OF = {
@@ -39,6 +40,7 @@ READ_DIRECTORY = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_D
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
 CHUNK = 1 << 20
+STEP = 1 << 26  # of a copy in the kernel, where somebody may want to stop it
 CLONE_FROM = 1 << 16  # smaller files are not worth the attempt to share their blocks
 FICLONE = 0x40049409  # linux/fs.h
 #: What the kernel answers where this way of copying is not to be had for these two files.
@@ -70,13 +72,19 @@ class Rooted:
 
     owners: whether owners are set at all; by default only if we are root
     warn:   told what could not be kept, such as an attribute that the filesystem refuses
+    check:  called now and then while contents are copied; stops that by raising
     """
 
-    __slots__ = ("_fd", "owners", "warn")
+    __slots__ = ("_fd", "check", "owners", "warn")
 
     def __init__(
-        self, path: "bytes | int", owners: "bool | None" = None, warn: "Warn | None" = None
+        self,
+        path: "bytes | int",
+        owners: "bool | None" = None,
+        warn: "Warn | None" = None,
+        check: "Callable[[], None] | None" = None,
     ) -> None:
+        self.check = check
         flags = posix.O_RDONLY | posix.O_DIRECTORY | posix.O_CLOEXEC
         self._fd = path if isinstance(path, int) else posix.open(path, flags)
         self.owners = posix.geteuid() == 0 if owners is None else owners
@@ -185,9 +193,9 @@ class RootedDirectory:
         fd = posix.open(name, CREATE, 0o600, dir_fd=self.fd)
         try:
             if content.__class__ is RootedFile:
-                copy_content(content.fd, fd, content.status)
+                copy_content(content.fd, fd, content.status, self.home.check)
             else:
-                write_content(content, fd)
+                write_content(content, fd, self.home.check)
             self._apply(fd, metadata)
             status = posix.fstat(fd)
         except BaseException:
@@ -391,7 +399,9 @@ def _unlink_all(directory: RootedDirectory) -> "list[bytes]":
 # -- contents
 
 
-def copy_content(source: int, target: int, status: "posix.stat_result") -> None:
+def copy_content(
+    source: int, target: int, status: posix.stat_result, check: "Check" = None
+) -> None:
     """The bytes of one descriptor to another, in the kernel if it can.
 
     Stops where the source ends by now, shorter or longer than ``status`` said.
@@ -399,13 +409,16 @@ def copy_content(source: int, target: int, status: "posix.stat_result") -> None:
     size = status.st_size
     if size >= CLONE_FROM and _clone(source, target):
         return
-    if status.st_blocks * 512 < size and _copy_data_only(source, target, size):
+    if status.st_blocks * 512 < size and _copy_data_only(source, target, size, check):
         return
     done = 0
     try:
         while True:
             # Asking for more than there is shows the end without another call.
             wanted = max(size - done, 0) + 4096
+            if check is not None:
+                check()
+                wanted = min(wanted, STEP)
             count = posix.copy_file_range(source, target, wanted)
             done += count
             if count == 0 or (count < wanted and done >= size):
@@ -413,9 +426,9 @@ def copy_content(source: int, target: int, status: "posix.stat_result") -> None:
     except OSError as error:
         if error.errno not in NOT_THIS_WAY:
             raise
-        done += _send(source, target)
+        done += _send(source, target, check)
     if done == 0:  # pseudo files have content whatever their size says
-        write_content(RootedFile(source, status), target)
+        write_content(RootedFile(source, status), target, check)
 
 
 def _clone(source: int, target: int) -> bool:
@@ -428,21 +441,25 @@ def _clone(source: int, target: int) -> bool:
     return True
 
 
-def _send(source: int, target: int) -> int:
+def _send(source: int, target: int, check: "Check") -> int:
     done = 0
     try:
         while count := posix.sendfile(target, source, None, CHUNK):
             done += count
+            if check is not None:
+                check()
     except OSError as error:
         if error.errno not in NOT_THIS_WAY:
             raise
         while data := posix.read(source, CHUNK):
             write_all(target, data)
             done += len(data)
+            if check is not None:
+                check()
     return done
 
 
-def _copy_data_only(source: int, target: int, size: int) -> bool:
+def _copy_data_only(source: int, target: int, size: int, check: "Check") -> bool:
     """A sparse file by its data alone; False where the filesystem cannot tell."""
     end = 0
     while end < size:
@@ -459,17 +476,19 @@ def _copy_data_only(source: int, target: int, size: int) -> bool:
         posix.lseek(source, start, 0)
         posix.lseek(target, start, 0)
         left = end - start
-        while left:
+        while left > 0:
             data = posix.read(source, min(left, CHUNK))
             if not data:
                 break
             write_all(target, data)
             left -= len(data)
+            if check is not None:
+                check()
     posix.ftruncate(target, min(size, posix.fstat(source).st_size))
     return True
 
 
-def write_content(content: "Content", target: int) -> None:
+def write_content(content: "Content", target: int, check: "Check" = None) -> None:
     hole = 0
     while True:
         hole = content.take_hole()
@@ -479,6 +498,8 @@ def write_content(content: "Content", target: int) -> None:
         if not data:
             break
         write_all(target, data)
+        if check is not None:
+            check()
     if hole:  # a hole at the end is made by the length
         posix.ftruncate(target, posix.lseek(target, 0, 1))
 

@@ -256,6 +256,8 @@ class Unpacking:
         if kept is not None:
             self._open[b""] = kept
         parent.directory.remove(name)
+        if self._options.report is not None:
+            self._options.report(b"/".join([*self._base, *parent.names, name]), "replaced")
 
     # -- names
 

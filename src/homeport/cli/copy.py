@@ -1,0 +1,200 @@
+"""``homeport copy``: ADD and COPY on directories of this machine."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.show import human_size
+from homeport.copying.errors import CopyError, shown
+from homeport.errors import HomeportError, UsageError
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.copying.command import Flags
+    from homeport.copying.filesystem import Home
+
+#: Options whose mistakes are mistakes of the command line.
+_OPTIONS = ("--chmod", "--chown", "--rules")
+
+
+class CannotCopy(HomeportError):
+    """The COPY engine stopped."""
+
+    id = "copy"
+
+
+@dataclass(slots=True)
+class Report:
+    """What was made, as the engine tells it."""
+
+    cancel: Callable[[], None]
+    keep: bool
+    kinds: Counter[str] = field(default_factory=Counter)
+    entries: list[dict[str, str]] = field(default_factory=list)
+
+    def __call__(self, path: bytes, kind: str) -> None:
+        self.cancel()
+        self.kinds[kind] += 1
+        if self.keep:
+            self.entries.append({"path": shown(path, 4096), "kind": kind})
+
+
+@click.command(name="copy")
+@click.argument("words", metavar="SRC... DEST", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--root", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
+    metavar="DIR", show_default="this directory",
+    help="Root of the destination: DEST and every link on the way stay in it.",
+)  # fmt: skip
+@click.option(
+    "--context", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
+    metavar="DIR", show_default="this directory", help="Root of the sources.",
+)  # fmt: skip
+@click.option("--chown", metavar="USER[:GROUP]", help="Owner, by the root's own accounts.")
+@click.option("--chmod", metavar="MODE", help="Mode, octal or as in u=rwX,go=rX.")
+@click.option("--add", is_flag=True, help="As ADD: the same as --unpack.")
+@click.option("--unpack/--no-unpack", default=None, help="Unpack tar archives, by content.")
+@click.option("--parents", is_flag=True, help="Keep directories, from /./ on if it is there.")
+@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out; may be repeated.")
+@click.option("--link", is_flag=True, help="As a layer of its own: nothing on the way is followed.")
+@click.option(
+    "--rules", type=click.Choice(["current", "old"]), default="current", show_default=True,
+    help="BuildKit's of today, or those of the dockerfile-copy image.",
+)  # fmt: skip
+@click.option("--max-size", metavar="SIZE", help="Stop when more would be written.")
+@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@common
+def command(
+    session: Session,
+    words: tuple[str, ...],
+    *,
+    root: Path,
+    context: Path,
+    chown: str | None,
+    chmod: str | None,
+    add: bool,
+    unpack: bool | None,
+    parents: bool,
+    exclude: tuple[str, ...],
+    link: bool,
+    rules: str,
+    max_size: str | None,
+    dry_run: bool,
+) -> None:
+    """Copy as COPY and ADD do: their patterns, destination rules, owners and links.
+
+    Sources are found in the --context directory, the destination in --root; a path that
+    begins with a slash begins there. No link leads out of either.
+    """
+    from homeport.copying.command import Flags
+    from homeport.copying.rules import named
+    from homeport.settings import parse_size
+
+    if len(words) < 2:
+        raise UsageError("copy needs at least one source and a destination")
+    with session.app() as app:
+        report = Report(app.cancel.check, keep=dry_run or session.verbose > 0)
+        flags = Flags(
+            chown=os.fsencode(chown or ""),
+            chmod=chmod or "",
+            parents=parents,
+            exclude=tuple(map(os.fsencode, exclude)),
+            link=link,
+            unpack=_openers() if (add if unpack is None else unpack) else None,
+            rules=named(rules),
+            max_size=parse_size(max_size) if max_size else None,
+            report=report,
+        )
+        written = _run(app, words, flags, root=root, context=context, dry_run=dry_run)
+        session.output.write(
+            {
+                "schema": "homeport-copy/v1",
+                "dry_run": dry_run,
+                "bytes": written,
+                "made": dict(sorted(report.kinds.items())),
+                "entries": report.entries,
+            },
+            _text(report, written, dry_run),
+            quiet_text="",
+        )
+
+
+def _run(
+    app: App, words: tuple[str, ...], flags: Flags, *, root: Path, context: Path, dry_run: bool
+) -> int:
+    from homeport.copying.command import copy
+    from homeport.copying.rehearsal import Rehearsal
+    from homeport.copying.rooted import Rooted
+    from homeport.copying.words import Word
+
+    def warn(text: str) -> None:
+        app.progress.note("copy", text)
+
+    try:
+        source = Rooted(os.fsencode(context), check=app.cancel.check)
+        real = Rooted(os.fsencode(root), warn=warn, check=app.cancel.check)
+        target: Home = Rehearsal(real) if dry_run else real
+        app.progress.begin("copy", label="copy")
+        try:
+            sources = [Word(source, os.fsencode(word)) for word in words[:-1]]
+            written = copy(sources, target, os.fsencode(words[-1]), flags)
+        finally:
+            app.progress.end("copy")
+            source.close()
+            real.close()
+    except CopyError as error:
+        raise explained(error) from error
+    except OSError as error:
+        raise CannotCopy(error.strerror or str(error)) from error
+    return written
+
+
+def explained(error: CopyError) -> HomeportError:
+    """The engine's error as ours: a mistake of the command line is one of usage."""
+    kind = UsageError if error.where.get("option") in _OPTIONS else CannotCopy
+    hint = error.hint or None
+    cause = error.__cause__
+    if hint is None and isinstance(cause, OSError) and cause.errno == errno.EPERM:
+        hint = "owners and devices need root"
+    return kind(error.what, where=error.where, hint=hint)
+
+
+def _openers() -> Any:
+    """The engine's own decompressors, and zstandard for a machine without libzstd."""
+    from homeport.copying.codecs import OPENERS
+
+    return {**OPENERS, "zstd": _zstd}
+
+
+class _zstd:  # noqa: N801  stands where the engine's own opener would
+    """Zstandard frames by the library that Homeport depends on anyway."""
+
+    def __init__(self, stream: Any) -> None:
+        import zstandard
+
+        decompressor = zstandard.ZstdDecompressor(max_window_size=128 << 20)
+        self._reader = decompressor.stream_reader(stream, read_across_frames=True)
+        self._error = zstandard.ZstdError
+
+    def read(self, size: int, /) -> bytes:
+        try:
+            return self._reader.read(size)
+        except self._error as error:
+            raise CopyError(f"zstd data are corrupt: {error}") from error
+
+
+def _text(report: Report, written: int, dry_run: bool) -> str:
+    lines = [f"{entry['kind']:<10} {entry['path']}" for entry in report.entries]
+    made = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    verb = "would write" if dry_run else "wrote"
+    lines.append(f"{verb} {made or 'nothing'} ({human_size(written)})")
+    return "\n".join(lines)
