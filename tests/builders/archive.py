@@ -159,7 +159,8 @@ class Archive:
                 text = "".join(
                     f"{stanza}\n"
                     for owner, stanza in stanzas
-                    if owner in (architecture, "all") and component == state.components[0]
+                    if (owner in (architecture, "all") or state.name.endswith("/"))
+                    and component == state.components[0]
                 )
                 served = _index_forms(_index_folder(state, component, architecture), text, state)
                 for path, (data, is_served) in served.items():

@@ -8,7 +8,7 @@ on the network pool, unpacking on the processor pool.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -91,9 +91,13 @@ def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[D
             for forms in index_files(release, component, architecture, flat=spec.flat):
                 plain = plain_digest(release, forms[0])
                 digest = index_digest(forms[0], plain)
-                known = tasks[digest].architectures if digest in tasks else ()
+                # Small suites have the same index for several architectures; each of their
+                # places may be the one that the mirror has.
+                known = tasks.get(digest)
                 tasks[digest] = IndexTask(
-                    architectures=(*known, architecture), forms=tuple(forms), plain=plain
+                    architectures=(*(known.architectures if known else ()), architecture),
+                    forms=(*(known.forms if known else ()), *forms),
+                    plain=plain,
                 )
     return tasks
 
@@ -125,7 +129,7 @@ def collect(
         fetched, missing = _fetch_and_pack(offers, candidate, transfer, pools)
         packed |= {task.digest: index for task, index in fetched.items()}
     if missing:
-        return _incomplete(candidate, missing)
+        return _incomplete(candidate, tasks.values(), missing)
     return Whole(
         candidate=candidate,
         packed=packed,
@@ -276,9 +280,14 @@ def _explained(
     )
 
 
-def _incomplete(candidate: Candidate, missing: Mapping[IndexTask, HomeportError]) -> Incomplete:
-    architectures = dict.fromkeys(name for task in missing for name in task.architectures)
-    others = [error for error in missing.values() if not isinstance(error, MidSync)]
+def _incomplete(
+    candidate: Candidate,
+    tasks: Iterable[IndexTask],
+    missing: Mapping[IndexTask, HomeportError],
+) -> Incomplete:
+    lacking = [task for task in tasks if task in missing]  # in the order asked for
+    architectures = dict.fromkeys(name for task in lacking for name in task.architectures)
+    others = [missing[task] for task in lacking if not isinstance(missing[task], MidSync)]
     error = others[0] if others else None
     if error is None:
         error = MidSync(
