@@ -16,15 +16,19 @@ LATER = DATE + timedelta(days=2)
 TEXT = "platforms: [linux/amd64, linux/s390x]\npackages: [app]"
 
 
-def app(version: str) -> bytes:
-    return deb("app", version, files={"usr/bin/app": version.encode()})
+def app(version: str) -> list[bytes]:
+    """A package for each architecture: equal indexes would be found by their hash."""
+    return [
+        deb("app", version, architecture, files={"usr/bin/app": version.encode()})
+        for architecture in ("amd64", "s390x")
+    ]
 
 
 def test_platforms_are_never_locked_from_two_states(tmp_path: Path) -> None:
-    world = World(tmp_path, [app("1")])
-    world.archive.publish(suite(packages=[app("2")], date=LATER), only={"amd64"})
-    world.archive.publish(suite(packages=[app("1")], alias="stable"), folder="stable")
-    world.archive.publish(suite(packages=[app("2")], date=LATER, alias="stable"), only={"amd64"})
+    world = World(tmp_path, app("1"))
+    world.archive.publish(suite(packages=app("2"), date=LATER), only={"amd64"})
+    world.archive.publish(suite(packages=app("1"), alias="stable"), folder="stable")
+    world.archive.publish(suite(packages=app("2"), date=LATER, alias="stable"), only={"amd64"})
     world.now = LATER
     lockfile = world.lock(TEXT).lockfile
     assert versions(lockfile, "linux/amd64") == versions(lockfile, "linux/s390x") == {"app": "1"}
@@ -32,8 +36,8 @@ def test_platforms_are_never_locked_from_two_states(tmp_path: Path) -> None:
 
 
 def test_without_a_whole_state_the_architectures_are_named(tmp_path: Path) -> None:
-    world = World(tmp_path, [app("1")])
-    world.archive.publish(suite(packages=[app("2")], date=LATER), only={"amd64"})
+    world = World(tmp_path, app("1"))
+    world.archive.publish(suite(packages=app("2"), date=LATER), only={"amd64"})
     world.now = LATER
     with pytest.raises(HomeportError) as caught:
         world.lock(TEXT)
