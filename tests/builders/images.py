@@ -21,6 +21,7 @@ from homeport.images.image import (
     Missing,
     new_index,
 )
+from homeport.images.parts import all_parts
 from homeport.oci import media_types
 from homeport.oci.documents import (
     Descriptor,
@@ -31,7 +32,7 @@ from homeport.oci.documents import (
     encode,
     written,
 )
-from homeport.oci.platform import UNKNOWN, Platform, parse_platform
+from homeport.oci.platform import UNKNOWN, parse_platform
 
 SEVEN = tuple(
     parse_platform(f"linux/{name}")
@@ -175,9 +176,8 @@ class MemoryContents:
 
 def everything(value: Image | Index) -> dict[str, bytes]:
     """Digest → bytes of all that ``value`` consists of."""
-    from homeport.images.parts import all_parts
-
-    return {str(digest): blob.open().read() for digest, blob in all_parts(value).items()}
-
-
-PLATFORMS: tuple[Platform, ...] = SEVEN
+    found = {}
+    for digest, blob in all_parts(value).items():
+        with blob.open() as stream:
+            found[str(digest)] = stream.read()
+    return found

@@ -26,6 +26,10 @@ from homeport.oci.platform import Platform
 MANIFEST_LIMIT = 4 << 20
 CONFIG_LIMIT = 8 << 20
 
+#: An empty list that is written nevertheless, since the specification requires the field.
+_REQUIRED_LIST: Any = msgspec.field(default_factory=lambda: ())  # a plain () would be left out
+_NULL = msgspec.Raw(b"null")
+
 
 class BadDocument(HomeportError):
     """Bytes that were to be an image document are not one."""
@@ -58,7 +62,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, re
     media_type: str = ""
     artifact_type: str = ""
     config: Descriptor
-    layers: tuple[Descriptor, ...] = ()
+    layers: tuple[Descriptor, ...] = _REQUIRED_LIST
     subject: Descriptor | None = None
     annotations: dict[str, str] = {}
 
@@ -69,7 +73,7 @@ class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, renam
     schema_version: int
     media_type: str = ""
     artifact_type: str = ""
-    manifests: tuple[Descriptor, ...] = ()
+    manifests: tuple[Descriptor, ...] = _REQUIRED_LIST
     subject: Descriptor | None = None
     annotations: dict[str, str] = {}
 
@@ -120,7 +124,7 @@ class ImageConfig(
     os_features: tuple[str, ...] = ()
     variant: str = ""
     config: RunConfig = RunConfig()
-    rootfs: RootFs = RootFs()
+    rootfs: RootFs = msgspec.field(default_factory=lambda: RootFs(type="layers"))
     history: tuple[History, ...] = ()
 
     @property
@@ -204,25 +208,25 @@ class _Shape(msgspec.Struct, rename="camel"):
 
     schema_version: int = 0
     media_type: str = ""
-    config: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
-    manifests: msgspec.Raw | None = None
-    fs_layers: msgspec.Raw | None = None
+    config: msgspec.Raw = _NULL
+    layers: msgspec.Raw = _NULL
+    manifests: msgspec.Raw = _NULL
+    fs_layers: msgspec.Raw = _NULL
 
 
 def _kind(shape: _Shape, said: str) -> str:
     said = said.partition(";")[0].strip()
     known = media_types.INDEXES | media_types.MANIFESTS
-    if shape.fs_layers is not None or shape.schema_version == 1:
+    if shape.fs_layers != _NULL or shape.schema_version == 1:
         raise BadDocument(
             "the image is of Docker's schema 1, which nothing writes since 2017",
             hint="push it again with a current tool",
         )
     if shape.schema_version != 2:
         raise BadDocument("the document is neither an image manifest nor an index")
-    if shape.manifests is not None and (shape.config is not None or shape.layers is not None):
+    if shape.manifests != _NULL and (shape.config != _NULL or shape.layers != _NULL):
         raise BadDocument("the document claims to be a manifest and an index at once")
-    is_index = shape.manifests is not None
+    is_index = shape.manifests != _NULL
     own = shape.media_type
     if own and said in known and own != said:
         raise BadDocument(f"the document says it is {own}, but came as {said}")
