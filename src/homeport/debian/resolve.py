@@ -116,13 +116,18 @@ class _State:
 
 @dataclass(slots=True)
 class _Choice:
-    """A point to come back to: the demand, what has not been tried, what stood in the way."""
+    """A point to come back to: the demand, what has not been tried, what stood in the way.
+
+    fallback: whether what is tried now is a lower version of what was tried before
+    """
 
     state: _State
     demand: _Demand
+    tried: str
     untried: list[Package]
     base: _Reasons
     failed: _Reasons = _NO_REASONS
+    fallback: bool = False
 
 
 class _Search:
@@ -232,7 +237,9 @@ class _Search:
         if len(possible) == 1 and (sure or decide):
             self._take(possible[0], demand, base)
         elif sure or decide:
-            self._choices.append(_Choice(state.copy(), demand, possible[1:], base))
+            self._choices.append(
+                _Choice(state.copy(), demand, possible[0].name, possible[1:], base)
+            )
             self._take(possible[0], demand, base | {len(self._choices) - 1})
         else:
             state.waiting.append(demand)
@@ -300,6 +307,8 @@ class _Search:
             choice.failed |= reasons - {level}
             if choice.untried:
                 package = choice.untried.pop(0)
+                choice.fallback = package.name == choice.tried
+                choice.tried = package.name
                 self._choices.append(choice)
                 self._state = choice.state.copy()
                 self._take(package, choice.demand, choice.base | {level})
@@ -308,7 +317,8 @@ class _Search:
         return False
 
     def _note_problem(self, demand: _Demand, found: Candidates, hurdles: list[Available]) -> None:
-        if len(self._problems) == _SHOWN_PROBLEMS:
+        # What fails after going back to a lower version tells nobody what to change.
+        if len(self._problems) == _SHOWN_PROBLEMS or any(c.fallback for c in self._choices):
             return
         chain = [demand.why]
         while (by := chain[0].by) is not None:
