@@ -10,8 +10,9 @@ import pytest
 
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import load_recipe
-from homeport.recipe.shapes import Fields, Kinds, ListOf, MapOf, Shape, Short
+from homeport.recipe.shapes import Fields, Kinds, ListOf, MapOf, Short
 from homeport.recipe.slicefile import SLICE_FILE, read_slice_file
+from homeport.recipe.values import Shape
 from homeport.recipe.wire import RECIPE
 
 _PAGES = Path(__file__).parents[2] / "docs" / "formats"

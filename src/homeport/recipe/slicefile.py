@@ -16,7 +16,7 @@ from homeport.errors import HomeportError
 from homeport.recipe import terms
 from homeport.recipe.loading import read_text_file
 from homeport.recipe.model import Place
-from homeport.recipe.shapes import Constant, Field, Fields, ListOf, MapOf, Part, Reader, Short
+from homeport.recipe.shapes import Field, Fields, ListOf, MapOf, Part, Short
 from homeport.recipe.slices import (
     COPYRIGHT,
     Slice,
@@ -25,6 +25,7 @@ from homeport.recipe.slices import (
     SlicePath,
     copyright_slice,
 )
+from homeport.recipe.values import Constant, Reader
 from homeport.recipe.yamltext import BadText, parse_yaml
 
 _ARCHITECTURES = Field(

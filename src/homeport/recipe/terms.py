@@ -15,8 +15,9 @@ from homeport.debian.version import parse_version
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform, parse_platform
 from homeport.recipe.platforms import debian_architecture
-from homeport.recipe.shapes import ListOf, Text
+from homeport.recipe.shapes import ListOf
 from homeport.recipe.slices import SliceName
+from homeport.recipe.values import Text
 
 _PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
 _SLICE = r"[a-z0-9][a-z0-9.-]*"

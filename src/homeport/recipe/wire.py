@@ -11,21 +11,8 @@ from typing import Any
 
 from homeport.recipe import terms
 from homeport.recipe.model import Steps
-from homeport.recipe.shapes import (
-    Constant,
-    Field,
-    Fields,
-    Flag,
-    Kinds,
-    ListOf,
-    MapOf,
-    Number,
-    Part,
-    Reader,
-    Shape,
-    Short,
-    Text,
-)
+from homeport.recipe.shapes import Field, Fields, Kinds, ListOf, MapOf, Part, Short
+from homeport.recipe.values import Constant, Flag, Number, Reader, Shape, Text
 from homeport.recipe.yamltext import parse_yaml
 
 FORMAT = 1
