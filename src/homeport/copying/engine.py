@@ -495,9 +495,10 @@ class Copier:
         linked = info.links > 1
         if linked and self._link(info, target, name, names):
             return
+        self.spend(info.size)
         metadata = self._metadata(info, file.xattrs(), False)
-        made = self._create_file(target, name, file, metadata, names, info)
-        if linked:
+        self._create_file(target, name, file, metadata, names, info)
+        if linked and (made := target.stat(name)) is not None:
             self._links[info.identity] = (self._where(names), name, made.identity)
 
     def _create_file(
@@ -508,18 +509,18 @@ class Copier:
         metadata: Metadata,
         names: "list[bytes] | None",
         source: "Info | None" = None,
-    ) -> "Info":
+    ) -> None:
         try:
-            made = target.create_file(name, content, metadata)
+            size = target.create_file(name, content, metadata)
         except FileExistsError:
             self._clear(target, name, source, names)
-            made = target.create_file(name, content, metadata)
+            size = target.create_file(name, content, metadata)
         except OSError as error:
             raise CopyError(message(error), {"name": shown(name)}) from error
-        self.spend(made.size)
+        if source is None:
+            self.spend(size)
         if self.options.report is not None:
             self._tell(names, name, "file")
-        return made
 
     def _special(
         self,

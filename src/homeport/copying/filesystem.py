@@ -141,8 +141,8 @@ if TYPE_CHECKING:
             """ELOOP for a symbolic link; never blocks on what is no regular file (EINVAL)."""
 
         # changing: each creates a new name or raises FileExistsError
-        def create_file(self, name: bytes, content: Content, metadata: Metadata) -> Info:
-            """All of it or nothing: after an error the name does not exist."""
+        def create_file(self, name: bytes, content: Content, metadata: Metadata) -> int:
+            """All of it or nothing: after an error the name does not exist. Its size."""
 
         def create_directory(self, name: bytes, metadata: Metadata) -> "Directory": ...
         def create_symlink(self, name: bytes, target: bytes, metadata: Metadata) -> None: ...

@@ -134,12 +134,13 @@ class RehearsalDirectory:
 
     # -- changing
 
-    def create_file(self, name: bytes, content: "Content", metadata: Metadata) -> Info:
+    def create_file(self, name: bytes, content: "Content", metadata: Metadata) -> int:
         self._must_be_new(name)
         size = content.take_hole()
         while data := content.read(CHUNK):
             size += len(data) + content.take_hole()
-        return self._add(name, self._home.new("file", self._node, metadata, size)).info
+        self._add(name, self._home.new("file", self._node, metadata, size))
+        return size
 
     def create_directory(self, name: bytes, metadata: Metadata) -> "RehearsalDirectory":
         self._must_be_new(name)

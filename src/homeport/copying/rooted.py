@@ -189,22 +189,21 @@ class RootedDirectory:
 
     # -- changing
 
-    def create_file(self, name: bytes, content: "Content", metadata: Metadata) -> Info:
+    def create_file(self, name: bytes, content: "Content", metadata: Metadata) -> int:
         fd = posix.open(name, CREATE, 0o600, dir_fd=self.fd)
         try:
             if content.__class__ is RootedFile:
-                copy_content(content.fd, fd, content.status, self.home.check)
+                size = copy_content(content.fd, fd, content.status, self.home.check)
             else:
-                write_content(content, fd, self.home.check)
+                size = write_content(content, fd, self.home.check)
             self._apply(fd, metadata)
-            status = posix.fstat(fd)
         except BaseException:
             # Disk full, a signal, an archive that ends: no half of a file stays.
             posix.close(fd)
             posix.unlink(name, dir_fd=self.fd)
             raise
         posix.close(fd)
-        return info_of(status)
+        return size
 
     def create_directory(self, name: bytes, metadata: Metadata) -> "RootedDirectory":
         posix.mkdir(name, 0o700, dir_fd=self.fd)
@@ -399,18 +398,16 @@ def _unlink_all(directory: RootedDirectory) -> "list[bytes]":
 # -- contents
 
 
-def copy_content(
-    source: int, target: int, status: posix.stat_result, check: "Check" = None
-) -> None:
-    """The bytes of one descriptor to another, in the kernel if it can.
+def copy_content(source: int, target: int, status: posix.stat_result, check: "Check" = None) -> int:
+    """The bytes of one descriptor to another, in the kernel if it can; how many.
 
     Stops where the source ends by now, shorter or longer than ``status`` said.
     """
     size = status.st_size
     if size >= CLONE_FROM and _clone(source, target):
-        return
+        return size
     if status.st_blocks * 512 < size and _copy_data_only(source, target, size, check):
-        return
+        return size
     done = 0
     try:
         while True:
@@ -428,7 +425,8 @@ def copy_content(
             raise
         done += _send(source, target, check)
     if done == 0:  # pseudo files have content whatever their size says
-        write_content(RootedFile(source, status), target, check)
+        done = write_content(RootedFile(source, status), target, check)
+    return done
 
 
 def _clone(source: int, target: int) -> bool:
@@ -488,20 +486,23 @@ def _copy_data_only(source: int, target: int, size: int, check: "Check") -> bool
     return True
 
 
-def write_content(content: "Content", target: int, check: "Check" = None) -> None:
-    hole = 0
+def write_content(content: "Content", target: int, check: "Check" = None) -> int:
+    size = 0
     while True:
         hole = content.take_hole()
         if hole:
+            size += hole
             posix.lseek(target, hole, 1)
         data = content.read(CHUNK)
         if not data:
             break
         write_all(target, data)
+        size += len(data)
         if check is not None:
             check()
     if hole:  # a hole at the end is made by the length
-        posix.ftruncate(target, posix.lseek(target, 0, 1))
+        posix.ftruncate(target, size)
+    return size
 
 
 def write_all(target: int, data: "Any") -> None:

@@ -266,10 +266,11 @@ class TreeDirectory:
 
     # -- changing
 
-    def create_file(self, name: bytes, content: Content, metadata: Metadata) -> Info:
+    def create_file(self, name: bytes, content: Content, metadata: Metadata) -> int:
         self._must_be_new(name)
         blob = content.blob if isinstance(content, TreeFile) else self._builder.keep(content)
-        return self._add(name, "file", metadata, 0o644, content=blob).info()
+        self._add(name, "file", metadata, 0o644, content=blob)
+        return blob.size if blob is not None else 0
 
     def create_directory(self, name: bytes, metadata: Metadata) -> TreeDirectory:
         inode = self._add(name, "directory", metadata, 0o755, children={}, parent=self._inode)
