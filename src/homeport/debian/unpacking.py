@@ -92,7 +92,8 @@ class Unpacked:
         if decoder.needs_input:
             data = self._source.read(_INPUT)
             if not data:
-                raise BadDeb(f"{self._what} is truncated")
+                more = ", or garbage follows it" if isinstance(decoder, _Started) else ""
+                raise BadDeb(f"{self._what} is truncated{more}")
         return decoder.decompress(data, size)
 
     def _next_stream(self, rest: bytes) -> None:
