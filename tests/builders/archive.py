@@ -380,6 +380,7 @@ class Server:
     root: Path
     url: str = ""
     requests: list[tuple[str, str]] = field(default_factory=list)
+    gets: list[str] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
     headers: list[Mapping[str, str]] = field(default_factory=list)
     stopping: threading.Event = field(default_factory=threading.Event)
@@ -390,6 +391,10 @@ class Server:
         made = Fault(pattern=pattern, **what)  # type: ignore[arg-type]  # fields of Fault
         self.faults.append(made)
         return made
+
+    def fetched(self, pattern: str) -> list[str]:
+        """The paths that match and whose content was asked for, not only their size."""
+        return [path for path in self.gets if fnmatch.fnmatch(path, pattern)]
 
     def asked(self, pattern: str) -> list[str]:
         """The paths asked for that match, in order."""
@@ -440,6 +445,8 @@ def _answer(handler: BaseHTTPRequestHandler, server: Server) -> None:
     range_header = handler.headers.get("Range", "")
     with server.lock:
         server.requests.append((path, range_header))
+        if handler.command == "GET":
+            server.gets.append(path)
         server.headers.append(dict(handler.headers))
     fault = server.applying(path) or Fault(pattern="")
     if callable(fault.hook):

@@ -90,9 +90,12 @@ class World:
         )
 
 
-def new_world(cache: Path) -> World:
+def new_world(cache: Path, **settings: Any) -> World:
     """A machine whose cache lies in ``cache``. Call ``close`` on it in the end."""
     cancel = CancelToken()
     return World(
-        store=Store(cache), client=quick_client(cancel=cancel), cancel=cancel, pools=Pools(cancel)
+        store=Store(cache),
+        client=quick_client(cancel=cancel, **settings),
+        cancel=cancel,
+        pools=Pools(cancel),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +12,12 @@ from builders.opening import World, new_world
 
 
 @pytest.fixture
-def make_world(tmp_path: Path) -> Iterator[Callable[[str], World]]:
-    """Several machines, each with a cache of its own."""
+def make_world(tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Machines by name; the same name means the same cache. ``settings`` are the client's."""
     made: list[World] = []
 
-    def make(name: str) -> World:
-        made.append(new_world(tmp_path / f"cache-{name}"))
+    def make(name: str, **settings: Any) -> World:
+        made.append(new_world(tmp_path / f"cache-{name}", **settings))
         return made[-1]
 
     yield make
@@ -25,7 +26,7 @@ def make_world(tmp_path: Path) -> Iterator[Callable[[str], World]]:
 
 
 @pytest.fixture
-def world(make_world: Callable[[str], World]) -> World:
+def world(make_world: Callable[..., World]) -> World:
     return make_world("one")
 
 
