@@ -12,6 +12,8 @@ import shutil
 
 import pytest
 
+from peers.engines import dockerd, podman, registry, skopeo, umoci  # noqa: F401  fixtures
+
 
 @pytest.fixture(autouse=True)
 def _peers_are_here(request: pytest.FixtureRequest) -> None:

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import zlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO, cast
 
+from homeport.content.blob import Blob, FileBlob, verified
+from homeport.content.digest import Digest
+from homeport.content.files import explained
 from homeport.content.reading import CHUNK, Readable
 from homeport.errors import IntegrityError
+from homeport.images.transport import Work
 
 _XZ_MEMORY = 256 << 20  # bytes; what xz -9 needs is 65 MiB
 
@@ -38,6 +44,21 @@ def _open_zstd(stream: BinaryIO) -> Readable:
 
     decompressor = zstandard.ZstdDecompressor(max_window_size=128 << 20)
     return cast("Readable", decompressor.stream_reader(stream, read_across_frames=True))
+
+
+def unfolded_zstd(blob: Blob, folder: Path, work: Work) -> FileBlob:
+    """What a zstd layer unfolds to, as a file in ``folder``; the layer is verified."""
+    hasher = hashlib.sha256()
+    path = folder / blob.digest.hex
+    size = 0
+    with verified(blob, "the layer") as source, explained(path), path.open("xb") as out:
+        plain = _Explained(_open_zstd(cast("BinaryIO", source)), str(blob.digest))
+        while chunk := plain.read(CHUNK):
+            work.cancel.check()
+            out.write(chunk)
+            hasher.update(chunk)
+            size += len(chunk)
+    return FileBlob(path, Digest.finished(hasher), size)
 
 
 class _Xz:

@@ -2,7 +2,7 @@
 
 What is written is both things at once, as docker itself does since 25 and BuildKit always:
 an OCI layout, so that manifest and digest survive, with a ``manifest.json`` beside it that
-every docker since 1.10 and podman load. One platform per archive.
+docker and podman load. A zstd layer stands there unpacked too. One platform per archive.
 
 What is read: ``manifest.json`` with ``HEX/layer.tar`` (docker 1.10 to 24, podman), the same
 with an OCI layout (docker 25 and later), and what came before 1.10 (``docker_legacy``).
@@ -13,15 +13,19 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import tempfile
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import msgspec
 
+from homeport.content.blob import Blob
 from homeport.errors import HomeportError, UsageError
 from homeport.images.address import ArchiveAddress
 from homeport.images.archive_files import ArchiveFiles, open_archive
 from homeport.images.archive_writer import write_layout_archive
 from homeport.images.copying import platforms_of, select
+from homeport.images.decompress import unfolded_zstd
 from homeport.images.docker_legacy import legacy_images
 from homeport.images.docker_manifest import (
     MANIFEST_FILE,
@@ -45,6 +49,7 @@ from homeport.images.layout import (
 )
 from homeport.images.parts import all_parts
 from homeport.images.transport import ImageNotFound, Work, Written
+from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import DEFAULT_TAG, BadReference, parse_reference
@@ -73,6 +78,30 @@ class DockerArchive:
 
     def write(self, value: Image | Index, work: Work) -> Written:
         image = one_platform(value)
+        parts = all_parts(image)
+        with tempfile.TemporaryDirectory(prefix="homeport-", dir=work.spool) as folder:
+            layers = [
+                self._loadable(image, layer, Path(folder), work)
+                for layer in image.document.parsed.layers
+            ]
+            documents = self._documents(image, layers)
+            members = {**parts, **{layer.digest: layer for layer in layers}}
+            write_layout_archive(self._address.path, members, documents, work)
+        return Written(
+            address=self._address,
+            digest=image.digest,
+            copied=len(parts),
+            copied_bytes=sum(blob.size for blob in parts.values()),
+        )
+
+    def _loadable(self, image: Image, layer: Descriptor, folder: Path, work: Work) -> Blob:
+        """The layer in a form that every docker loads: 20.10 cannot unpack zstd (tried)."""
+        blob = image.blobs[digest_of(layer)]
+        if layer.media_type not in (media_types.OCI_LAYER_ZSTD, media_types.DOCKER_LAYER_ZSTD):
+            return blob
+        return unfolded_zstd(blob, folder, work)
+
+    def _documents(self, image: Image, layers: Sequence[Blob]) -> dict[str, bytes]:
         names = [parse_reference(self._address.tag)] if self._address.tag else []
         annotations = {REF_NAME: DEFAULT_TAG}
         for name in names:
@@ -80,20 +109,12 @@ class DockerArchive:
         saved = {
             "Config": blob_name(digest_of(image.document.parsed.config)),
             "RepoTags": [name.familiar for name in names] or None,
-            "Layers": [blob_name(digest_of(layer)) for layer in image.document.parsed.layers],
+            "Layers": [blob_name(layer.digest) for layer in layers],
         }
-        parts = all_parts(image)
-        documents = {
+        return {
             INDEX_FILE: index_of_one(image.descriptor(), annotations),
             MANIFEST_FILE: msgspec.json.encode([saved]),
         }
-        write_layout_archive(self._address.path, parts, documents, work)
-        return Written(
-            address=self._address,
-            digest=image.digest,
-            copied=len(parts),
-            copied_bytes=sum(blob.size for blob in parts.values()),
-        )
 
 
 def one_platform(value: Image | Index) -> Image:
