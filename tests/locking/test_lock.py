@@ -161,6 +161,18 @@ def test_two_packages_that_provide_one_path_are_named_both(tmp_path: Path) -> No
     assert len(versions(world.lock(apart).lockfile)) == 2
 
 
+def test_the_links_of_merged_usr_are_no_clash(tmp_path: Path) -> None:
+    """base-files ships /bin as a link, older packages as the folder that they put things in."""
+    world = World(
+        tmp_path,
+        [
+            deb("base", files={"bin": link("usr/bin"), "usr/x": b""}),
+            deb("old", files={"bin/y": b""}),
+        ],
+    )
+    assert len(versions(world.lock("packages: [base, old]").lockfile)) == 2
+
+
 def test_links_that_say_the_same_may_be_in_two_packages(tmp_path: Path) -> None:
     both = {"usr/lib/x.so": link("x.so.1")}
     world = World(

@@ -150,6 +150,9 @@ def _package(found: dict[str, Any]) -> dict[str, Any]:
         (lambda lock: lock.update(request="sha256:xyz"), "is not a digest"),
         (lambda lock: lock.update(as_of="2026-09-20T00:00:00"), "a moment needs its zone"),
         (lambda lock: lock["platforms"].update({"a/b/c/d": []}), "is not a platform"),
+        (lambda lock: lock["platforms"].update({"amd64": []}), "the platform stands here twice"),
+        (lambda lock: lock["platforms"]["linux/amd64"].append(_package(lock)),
+         "a package stands here twice"),
         (lambda lock: _package(lock).update(path="../../etc/passwd"), "leaves the archive"),
         (lambda lock: _package(lock).update(path="/etc/passwd"), "leaves the archive"),
         (lambda lock: _package(lock).update(name="../x"), "is no package name"),
@@ -157,7 +160,7 @@ def _package(found: dict[str, Any]) -> dict[str, Any]:
         (lambda lock: _package(lock).update(sha256="00"), "is not a digest"),
         (lambda lock: _package(lock).update(slices=["bin"]), "the slice libc6_bin is not defined"),
     ],
-)
+)  # fmt: skip
 def test_a_lockfile_with_a_fault_is_refused(
     change: Callable[[dict[str, Any]], object], what: str
 ) -> None:

@@ -75,6 +75,17 @@ def test_platforms_are_needed(tmp_path: Path) -> None:
          "1:38 per_platform.linux/s390x.config: linux/s390x is none of the recipe's platforms"),
         ("archives: [{name: vendor, suites: [x], mirrors: ['https://deb.vendor.example']}]",
          "1:12 archives[0]: the archive vendor needs the field 'keys'"),
+        ("archives: [{name: debian, suites: [sid]}, {name: debian, suites: [sid]}]",
+         "1:43 archives[1]: the archive debian is described twice, first at homeport.yaml:4"),
+        ("archives: [{name: debian, suites: [sid, sid]}]",
+         "1:12 archives[0]: a suite of the archive debian stands here twice"),
+        ("packages: [{name: a1, slices: []}]", "1:31 packages[0].slices: no slices at all"),
+        ("links: [{path: /, target: x}]", "1:16 links[0].path: the root cannot be a link"),
+        ("accounts: {users: [{name: app, uid: 0}]}",
+         "1:20 accounts.users[0]: app has the number 0 of root"),
+        ("per_platform: {linux/amd64: {packages: [{name: a1, platforms: [linux/amd64]}]}}",
+         "1:52 per_platform.linux/amd64.packages[0].platforms: "
+         "a package has no field 'platforms'"),
         ("platforms: [linux/amd64, amd64]", "-2:12 platforms: a platform stands here twice"),
     ],
 )  # fmt: skip

@@ -110,6 +110,8 @@ def _same_paths(
     owners: dict[bytes, tuple[str, Entry]] = {}
     for name, paths in taken.items():
         for path in paths:
+            if usrmerge and path in _MERGED:
+                continue  # the step makes these links, whatever packages ship in their place
             entry = contents[name].entries[path]
             place = merged(path) if usrmerge else path
             other, there = owners.setdefault(place, (name, entry))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from homeport.recipe.model import Group, Place, User
@@ -21,8 +21,12 @@ class Accounts:
 
     def __init__(self, users: Iterable[Part], groups: Iterable[Part], fault: Fault) -> None:
         self._fault = fault
-        self.users = self._distinct([_user(part) for part in users], lambda user: user.uid)
-        self.groups = self._distinct([_group(part) for part in groups], lambda group: group.gid)
+        self.users = self._distinct(
+            [_user(part) for part in users], lambda user: user.uid, _NUMBERS
+        )
+        self.groups = self._distinct(
+            [_group(part) for part in groups], lambda group: group.gid, _GROUPS
+        )
         self._uids = _NUMBERS | {user.name: user.uid for user in self.users}
         self._primary = dict(_NUMBERS) | {user.name: user.gid for user in self.users}
         self._gids = _GROUPS | {group.name: group.gid for group in self.groups}
@@ -51,7 +55,10 @@ class Accounts:
         return known.get(text, 0)
 
     def _distinct(
-        self, accounts: list[_Account], number: Callable[[_Account], int]
+        self,
+        accounts: list[_Account],
+        number: Callable[[_Account], int],
+        always: Mapping[str, int],
     ) -> tuple[_Account, ...]:
         names: dict[str, _Account] = {}
         numbers: dict[int, _Account] = {}
@@ -62,6 +69,10 @@ class Accounts:
                     account.place, f"{account.name} is described twice, first at {first.place}"
                 )
                 continue
+            taken = {value: name for name, value in always.items()}.get(number(account))
+            if taken not in (None, account.name):
+                what = f"{account.name} has the number {number(account)} of {taken}"
+                self._fault(account.place, what)
             first = numbers.setdefault(number(account), account)
             if first is not account:
                 self._fault(

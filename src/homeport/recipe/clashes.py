@@ -12,6 +12,7 @@ from itertools import combinations
 from typing import TypeVar
 
 from homeport.recipe.model import (
+    Archive,
     Directory,
     ImageFiles,
     InlineFile,
@@ -29,6 +30,7 @@ _Any = TypeVar("_Any", bound=PackageChoice | Pin | _Placed)
 
 def find(recipe: Recipe, fault: Fault) -> None:
     """Note every clash of ``recipe``, at the later of the two places."""
+    _archives(recipe, fault)
     _packages(recipe, fault)
     _pins(recipe, fault)
     _paths(recipe, fault)
@@ -40,6 +42,17 @@ def find(recipe: Recipe, fault: Fault) -> None:
 
 def matches(pattern: str, text: str) -> bool:
     return re.fullmatch(pattern, text) is not None
+
+
+def _archives(recipe: Recipe, fault: Fault) -> None:
+    names: dict[str, Archive] = {}
+    for archive in recipe.archives:
+        first = names.setdefault(archive.name, archive)
+        if first is not archive:
+            what = f"the archive {archive.name} is described twice, first at {first.place}"
+            fault(archive.place, what)
+        if archive.suites and len(set(archive.suites)) < len(archive.suites):
+            fault(archive.place, f"a suite of the archive {archive.name} stands here twice")
 
 
 def _packages(recipe: Recipe, fault: Fault) -> None:

@@ -139,7 +139,11 @@ def _from_wire(wire: _Wire) -> Lockfile:
             _package(package, slices, f"platforms.{text}[{at}]")
             for at, package in enumerate(packages)
         ]
-        platforms[parse_platform(text)] = tuple(sorted(read, key=lambda package: package.name))
+        platform, names = parse_platform(text), {package.name for package in read}
+        if platform in platforms or len(names) < len(read):
+            what = "the platform" if platform in platforms else "a package"
+            raise BadLockfile(f"{what} stands here twice", where={"field": f"platforms.{text}"})
+        platforms[platform] = tuple(sorted(read, key=lambda package: package.name))
     if not 0 <= wire.epoch < 1 << 33:
         raise BadLockfile(f"{wire.epoch} is no time of ours", where={"field": "epoch"})
     return Lockfile(

@@ -63,11 +63,11 @@ def recipe_of(
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
-        packages=tuple(_packages(source.lists["packages"])),
+        packages=tuple(_packages(source.lists["packages"], fault)),
         without=source.without,
         pins=tuple(_pins(source.lists["pins"], fault)),
         files=tuple(_file(part, accounts, fault) for part in source.lists["files"]),
-        links=tuple(_links(source.lists["links"])),
+        links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
         users=accounts.users,
         groups=accounts.groups,
@@ -133,7 +133,9 @@ def _keyring(text: str, place: Place) -> Keyring:
 
 def _mirror(text: str, place: Place) -> str:
     """A directory is relative to the recipe, as every path of this machine in it."""
-    return text if "://" in text else str(beside(place, text).absolute())
+    if "://" in text or text.startswith("file:"):
+        return text
+    return str(beside(place, text).absolute())
 
 
 def beside(place: Place, text: str) -> Path:
@@ -141,8 +143,10 @@ def beside(place: Place, text: str) -> Path:
     return Path(place.file).parent / text
 
 
-def _packages(parts: tuple[Part, ...]) -> Iterable[PackageChoice]:
+def _packages(parts: tuple[Part, ...], fault: Faulty) -> Iterable[PackageChoice]:
     for part in parts:
+        if part.get("slices") == ():
+            fault(part.at("slices"), "no slices at all", "leave slices out for the whole package")
         yield PackageChoice(
             name=part.get("name"),
             slices=part.get("slices", ()),
@@ -202,8 +206,10 @@ def _file(part: Part, accounts: Accounts, fault: Faulty) -> Files:
     )
 
 
-def _links(parts: tuple[Part, ...]) -> Iterable[Link]:
+def _links(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Link]:
     for part in parts:
+        if part.get("path") == "/":
+            fault(part.at("path"), "the root cannot be a link")
         yield Link(
             path=part.get("path").rstrip("/"),
             target=part.get("target"),

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from homeport.oci.platform import Platform
 from homeport.recipe.model import Place
@@ -100,10 +99,8 @@ def join(base: Written, top: Written) -> Written:
 
 
 def _only(entry: Part, platform: Platform) -> Part:
-    """An entry of ``per_platform``; one with ``platforms`` of its own is found out later."""
-    inner: tuple[Platform, ...] = entry.get("platforms", (platform,))
-    values: dict[str, Any] = {**entry.values, "platforms": inner}
-    return replace(entry, values=values)
+    """An entry of ``per_platform``."""
+    return replace(entry, values={**entry.values, "platforms": (platform,)})
 
 
 def _joined(kind: str, base: tuple[Part, ...], top: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -7,6 +7,7 @@ extends is ``recipe.loading``.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from homeport.recipe import terms
@@ -230,6 +231,31 @@ _PARTS: dict[str, Field] = {
 }
 
 
+def _of_one_platform(fields: Fields) -> Fields:
+    """Without ``platforms`` anywhere: below ``per_platform`` it could only mislead."""
+
+    def inside(shape: Shape) -> Shape:
+        match shape:
+            case Fields():
+                return _of_one_platform(shape)
+            case Short():
+                return replace(shape, fields=_of_one_platform(shape.fields))
+            case Kinds():
+                kinds = {key: _of_one_platform(kind) for key, kind in shape.kinds.items()}
+                return replace(shape, kinds=kinds)
+            case ListOf():
+                return replace(shape, item=inside(shape.item))
+            case _:
+                return shape
+
+    kept = {
+        name: replace(field, shape=inside(field.shape))
+        for name, field in fields.fields.items()
+        if name != "platforms"
+    }
+    return replace(fields, fields=kept)
+
+
 RECIPE = Fields(
     what="the recipe",
     tolerant=True,
@@ -256,7 +282,9 @@ RECIPE = Fields(
         "per_platform": _optional(
             MapOf(
                 key=terms.PLATFORM,
-                value=Fields(what="a platform's part", fields=_PARTS, tolerant=True),
+                value=_of_one_platform(
+                    Fields(what="a platform's part", fields=_PARTS, tolerant=True)
+                ),
             ),
             "parts for single platforms",
         ),
