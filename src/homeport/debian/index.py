@@ -217,7 +217,7 @@ class _Table:
         while start < len(text):
             end = text.find(b"\n\n", start)
             if end < 0:
-                end = len(text)
+                end = len(text.rstrip(b"\n"))
             if end > start:
                 self._add_stanza(text, start, end, b"%d:%d" % (offset, length))
             start = end + 1

@@ -9,11 +9,11 @@ from __future__ import annotations
 import lzma
 import zlib
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, cast
 
-from homeport.content.blob import Blob, verified
+from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.content.reading import CHUNK
+from homeport.content.reading import CHUNK, Readable, VerifiedReader
 from homeport.debian.release import MAX_INDEX, FileEntry
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
@@ -126,7 +126,8 @@ def _decoded(blob: Blob, form: FileEntry, cancel: CancelToken) -> Iterator[bytes
         decoder = _Gzip()
     else:
         decoder = _Plain()
-    with verified(blob, form.path) as stream:
+    raw = cast("Readable", blob.open())
+    with VerifiedReader(raw, form.digest, form.size, form.path) as stream:
         try:
             while data := stream.read(CHUNK):
                 decoder.feed(data)

@@ -1,0 +1,138 @@
+"""Packages are fetched by their hash from wherever they still are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from builders.archive import DATE, Archive, archive, suite
+from builders.deb import deb
+from builders.opening import World
+from homeport.content.blob import Blob
+from homeport.debian.collect import NotCached
+from homeport.debian.mirrors import Mirrors
+from homeport.debian.package import PackageFile
+from homeport.debian.pool import PackageGone, fetch_package, fetch_packages
+from homeport.net.errors import HttpFailure, Refused
+
+HELLO = deb("hello", "1:1.0-1", "amd64")
+
+
+@pytest.fixture
+def debian(root: Path) -> Archive:
+    return archive(root, [suite(packages=[HELLO, deb("other", "2")])])
+
+
+@pytest.fixture
+def file(debian: Archive, world: World) -> PackageFile:
+    return world.open(debian).indexes["amd64"].named("hello")[0].file
+
+
+def content(blob: Blob) -> bytes:
+    with blob.open() as stream:
+        return stream.read()
+
+
+def test_a_package_comes_from_the_mirror_and_then_from_the_cache(
+    debian: Archive, world: World, file: PackageFile
+) -> None:
+    with debian.serve() as server:
+        mirrors = world.mirrors(server.url)
+        for _ in range(2):
+            blob = fetch_package(file, mirrors=mirrors, transfer=world.transfer)
+            assert content(blob) == HELLO
+        assert len(server.requests) == 1
+    assert content(
+        fetch_package(file, mirrors=mirrors, transfer=world.transfer, offline=True)
+    ) == HELLO  # fmt: skip
+
+
+def test_offline_a_package_that_the_cache_lacks_is_named(
+    debian: Archive, world: World, file: PackageFile
+) -> None:
+    with pytest.raises(NotCached, match=r"hello 1:1\.0-1 amd64"):
+        fetch_package(
+            file, mirrors=world.mirrors(debian.url), transfer=world.transfer, offline=True
+        )
+
+
+def test_a_package_that_one_mirror_has_deleted_is_taken_from_another(
+    tmp_path: Path, debian: Archive, world: World, file: PackageFile
+) -> None:
+    other = archive(tmp_path / "other", [suite(packages=[HELLO])])
+    debian.lose("pool/*hello*")
+    mirrors = world.mirrors(debian.url, other.url)
+    assert content(fetch_package(file, mirrors=mirrors, transfer=world.transfer)) == HELLO
+
+
+def test_a_package_that_every_mirror_has_deleted_is_taken_from_a_snapshot(
+    tmp_path: Path, debian: Archive, world: World, file: PackageFile
+) -> None:
+    archive(tmp_path / "snap" / "debian" / f"{DATE:%Y%m%dT%H%M%SZ}", [suite(packages=[HELLO])])
+    debian.lose("pool/*hello*")
+    template = (tmp_path / "snap").as_uri() + "/{archive}/{timestamp}"
+    mirrors = world.mirrors(debian.url, snapshots=[template])
+    with pytest.raises(PackageGone):
+        fetch_package(file, mirrors=mirrors, transfer=world.transfer)
+    blob = fetch_package(file, mirrors=mirrors, transfer=world.transfer, date=DATE)
+    assert content(blob) == HELLO
+
+
+def test_a_security_update_is_found_where_the_point_release_put_it(
+    tmp_path: Path, world: World
+) -> None:
+    security = archive(
+        tmp_path / "security",
+        [suite("trixie-security", packages=[HELLO], pool="pool/updates/main")],
+    )
+    state = world.open(security, archive="debian-security", suites=["trixie-security"])
+    file = state.indexes["amd64"].named("hello")[0].file
+    security.lose("pool/*")
+    main = archive(tmp_path / "main", [suite(packages=[HELLO])])
+    mirrors = Mirrors(
+        by_archive={
+            "debian-security": world.mirrors(security.url).of("debian"),
+            "debian": world.mirrors(main.url).of("debian"),
+        }
+    )
+    assert content(fetch_package(file, mirrors=mirrors, transfer=world.transfer)) == HELLO
+
+
+def test_a_package_that_is_nowhere_is_gone_and_every_place_is_named(
+    tmp_path: Path, debian: Archive, world: World, file: PackageFile
+) -> None:
+    debian.lose("pool/*hello*")
+    mirrors = world.mirrors(debian.url, snapshots=["http://127.0.0.1:1/{archive}/{timestamp}"])
+    with pytest.raises(PackageGone) as caught:
+        fetch_package(file, mirrors=mirrors, transfer=world.transfer, date=DATE)
+    assert str(debian.root) in caught.value.what
+    assert "127.0.0.1" in caught.value.what
+    assert caught.value.where["package"] == "hello 1:1.0-1 amd64"
+    assert caught.value.file == file
+
+
+def test_a_mirror_that_does_not_answer_is_not_taken_for_one_that_lacks_it(
+    debian: Archive, world: World, file: PackageFile, make_world: Callable[..., World]
+) -> None:
+    with debian.serve() as server:
+        url = server.url
+        server.fault("*.deb", status=500)
+        with pytest.raises(HttpFailure, match="500"):
+            fetch_package(file, mirrors=world.mirrors(url), transfer=world.transfer)
+    later = make_world("later")
+    with pytest.raises(Refused):
+        fetch_package(file, mirrors=later.mirrors(url), transfer=later.transfer)
+
+
+def test_many_packages_are_fetched_together_each_once(debian: Archive, world: World) -> None:
+    index = world.open(debian).indexes["amd64"]
+    files = [index.named(name)[0].file for name in ("hello", "other", "hello")]
+    with debian.serve() as server:
+        blobs = fetch_packages(
+            files, mirrors=world.mirrors(server.url), transfer=world.transfer, pools=world.pools
+        )
+        assert len(server.requests) == 2
+    assert content(blobs[files[0]]) == HELLO
+    assert list(blobs) == files[:2]
