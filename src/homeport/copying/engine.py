@@ -145,6 +145,8 @@ class Copier:
                 self._copy_other(source, names, destination)
         except OSError as error:
             raise CopyError(message(error), {"source": shown(b"/".join(names))}) from error
+        except CopyError as error:
+            raise error.at(source=shown(b"/".join(names))) from error.__cause__
         finally:
             source.close()
 
@@ -235,12 +237,13 @@ class Copier:
         return place
 
     def _make(self, place: Place, count: int) -> None:
+        path = place.path
         try:
             for _ in range(count):
                 make_directories(self.target, place, self._parent, 1)
                 self._tell(place.names[:-1], place.names[-1], "directory")
         except OSError as error:
-            raise CopyError(message(error), {"destination": shown(place.path)}) from error
+            raise CopyError(message(error), {"destination": shown(path)}) from error
 
     def _copy_directory(
         self,
