@@ -116,7 +116,7 @@ _EFFECTS = (
     (r"\b(chown|chmod|dpkg-statoverride|setcap|setfacl)\b", "changes owners or permissions"),
     (r"\bdpkg-divert\b", "diverts files of other packages"),
     (
-        r"((?<!-)\b(cp|mv|touch|tee|ucf|install|sed\s+-i)\s)|(>>?\s*\"?(\$DPKG_ROOT)?/(?!dev/))",
+        r"((?<!-)\b(cp|mv|touch|tee|ucf|install(?!\s+-[a-z]*d)|sed\s+-i)\s)|(>>?\s*\"?(\$DPKG_ROOT)?/(?!dev/))",
         "writes files",
     ),
     (
@@ -134,7 +134,7 @@ _WITHOUT_EFFECT = re.compile(
 
 # What is left of a script that does nothing: shell syntax, tests, messages.
 _SYNTAX = re.compile(
-    r"(set\s+[-+][a-z]+|:|true|false|exit(\s+\S+)?|return(\s+\S+)?|fi|else|esac|done|then|do|\{|\}|;;|\)"
+    r"(set\s+[-+][a-z]+|:|true|false|exit(\s+\S+)?|:\s.*|return(\s+\S+)?|fi|else|esac|done|then|do|\{|\}|;;|\)"
     r"|(if|elif|while|for|case)\b.*|[\w|*.\"' -]+\)\s*(;;)?|\w+=\S*|(echo|printf)\b.*|shift"
     r"|\w+\s*\(\)\s*\{?|\[.*\](\s*(&&|\|\|).*)?|\|\|\s*true|&&\s*\S+)"
 )

@@ -87,4 +87,7 @@ def _regex(glob: str) -> bytes:
     text = b"".join(
         _MEANING.get(part) or re.escape(part.encode("utf-8", "surrogateescape")) for part in parts
     )
-    return text + b".+" if below else text
+    if below:
+        return text + b".+"
+    # "*" matches nothing too, but "/usr/*" must not mean the directory "/usr/".
+    return text if glob.endswith(("/", "**")) else text + b"(?<!/)"
