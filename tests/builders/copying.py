@@ -14,11 +14,12 @@ import socket
 import stat
 import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from homeport.content.blob import BytesBlob
+from homeport.copying.errors import CopyError
 from homeport.tree.node import Node, NodeType, Source, Tree
 
 TIME = 1_000_000_007  # nanoseconds of what has no time of its own
@@ -39,6 +40,15 @@ COMPRESSORS = {
     ".txz": ["xz"],
     ".tzst": ["zstd", "-q"],
 }
+
+
+def failure_of(action: Callable[[], object]) -> CopyError | None:
+    """The engine's error that something ends in; any other is a crash."""
+    try:
+        action()
+    except CopyError as error:
+        return error
+    return None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import io
+import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from builders.copying import failure_of
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import Member, TarReader
 
 
-def archive(
-    *members: tarfile.TarInfo, format: int = tarfile.PAX_FORMAT, **options: object
-) -> bytes:
+def archive(*members: tarfile.TarInfo, format: int = tarfile.PAX_FORMAT, **options: str) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=format, **options) as tar:  # type: ignore[call-overload]
         for member in members:
@@ -34,6 +37,17 @@ def members(data: bytes, **bounds: int) -> list[tuple[Member, bytes]]:
     while (member := reader.next()) is not None:
         found.append((member, b"".join(iter(lambda: reader.read(100), b""))))
     return found
+
+
+class Dripping:
+    """A stream that gives a few bytes at a time."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        self._stream = io.BytesIO(data)
+        self._step = step
+
+    def read(self, size: int, /) -> bytes:
+        return self._stream.read(min(size, self._step))
 
 
 @pytest.mark.parametrize("format", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -60,8 +74,173 @@ def test_pax_records_win_over_the_header() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "mtime"),
+    [("0", 0), ("-1.5", -1_500_000_000), ("1.1234567899", 1_123_456_789), ("7.", 7_000_000_000)],
+)
+def test_times_are_read_to_the_nanosecond(text: str, mtime: int) -> None:
+    ((file, _),) = members(archive(entry("a", pax_headers={"mtime": text})))
+    assert file.mtime == mtime
+
+
+def test_a_global_header_holds_for_all_that_follow_unless_told_otherwise() -> None:
+    data = archive(entry("a"), entry("b", pax_headers={"uid": "9"}), pax_headers={"uid": "7"})  # type: ignore[arg-type]
+    assert [m.uid for m, _ in members(data)] == [7, 9]
+    reader = TarReader(io.BytesIO(data), global_pax=False)
+    first = reader.next()
+    assert first is not None
+    assert first.uid == 0
+
+
+def test_a_directory_of_old_is_known_by_its_slash() -> None:
+    header = bytearray(archive(entry("d/"), format=tarfile.USTAR_FORMAT)[:512])
+    header[156] = 0
+    header[257:265] = bytes(8)
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    ((directory, _),) = members(bytes(header))
+    assert (directory.kind, directory.name) == ("directory", b"d/")
+
+
+def test_large_numbers_are_read_in_base_256() -> None:
+    large = (1 << 40) + 5
+    info = entry("a", uid=3_000_000_000, mtime=large)
+    ((file, _),) = members(archive(info, format=tarfile.GNU_FORMAT))
+    assert (file.uid, file.mtime) == (3_000_000_000, large * 10**9)
+
+
+def test_an_archive_may_end_without_its_marker() -> None:
+    reader = TarReader(io.BytesIO(archive(entry("a", size=5))[:1024]))
+    assert reader.next() is not None
+    assert reader.next() is None
+    assert not reader.ended
+
+
 def test_an_archive_that_ends_in_the_middle_names_member_and_position() -> None:
     data = archive(entry("a", size=5000))[:2000]
     with pytest.raises(CopyError) as caught:
         members(data)
     assert caught.value.where == {"member": "a", "position": 2000}
+
+
+def test_bounds_are_in_the_message() -> None:
+    data = archive(entry("n" * 3000))
+    with pytest.raises(CopyError, match="at most 1000 are allowed"):
+        members(data, max_header=1000)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--format=gnu", "-S"],
+        ["--format=pax", "-S", "--sparse-version=0.0"],
+        ["--format=pax", "-S", "--sparse-version=0.1"],
+        ["--format=pax", "-S", "--sparse-version=1.0"],
+    ],
+    ids=lambda options: options[-1],
+)
+@pytest.mark.parametrize("tail", [0, 100_000])
+def test_sparse_files_are_read_whole_in_every_version(
+    tmp_path: Path, options: list[str], tail: int
+) -> None:
+    path = tmp_path / "sparse"
+    with path.open("wb") as file:
+        for number in range(60):
+            file.seek(number * 100_000 + 5000)
+            file.write(b"data" * 1024)
+        file.truncate(60 * 100_000 + tail)
+    data = subprocess.run(
+        ["tar", *options, "-cf", "-", "sparse"], cwd=tmp_path, capture_output=True, check=True
+    ).stdout
+    ((file_, content),) = members(data)
+    assert (file_.name, file_.size) == (b"sparse", path.stat().st_size)
+    assert content == path.read_bytes()
+    with pytest.raises(CopyError, match="has more than"):
+        members(data, max_sparse=10)
+    reader = TarReader(io.BytesIO(data))
+    reader.next()
+    holes = 0
+    while (hole := reader.take_hole()) or reader.read(1 << 20):
+        holes += hole
+    assert holes >= 60 * 90_000 + tail - 4096
+
+
+names = st.text(
+    st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
+).map(lambda text: text.strip("/") or "x")
+infos = st.builds(
+    entry,
+    names,
+    size=st.integers(0, 1300),
+    mode=st.integers(0, 0o7777),
+    uid=st.integers(0, 2**32 - 1),
+    gid=st.integers(0, 2**32 - 1),
+    mtime=st.integers(-(2**33), 2**40),
+    type=st.sampled_from([tarfile.REGTYPE, tarfile.DIRTYPE, tarfile.FIFOTYPE]),
+)
+
+
+@given(st.lists(infos, max_size=5), st.sampled_from([tarfile.GNU_FORMAT, tarfile.PAX_FORMAT]))
+def test_what_pythons_tarfile_writes_is_read_as_tarfile_reads_it(
+    infos: list[tarfile.TarInfo], format: int
+) -> None:
+    for info in infos:
+        if not info.isreg():
+            info.size = 0
+    data = archive(*infos, format=format)
+    found = members(data)
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        expected = tar.getmembers()
+    assert [
+        (m.name.rstrip(b"/"), m.mode, m.uid, m.gid, m.mtime, m.size, len(c)) for m, c in found
+    ] == [
+        (
+            e.name.encode("utf-8", "surrogateescape"), e.mode, e.uid, e.gid,
+            int(e.mtime) * 10**9, e.size, e.size,
+        )
+        for e in expected
+    ]  # fmt: skip
+
+
+@given(st.integers(1, 700), st.integers(0, 2000))
+def test_short_reads_of_the_stream_make_no_difference(step: int, size: int) -> None:
+    data = archive(entry("a" * 150, size=size), entry("b", size=3))
+    reader = TarReader(Dripping(data, step))
+    found = []
+    while (member := reader.next()) is not None:
+        content = b"".join(iter(lambda: reader.read(1 << 20), b""))
+        found.append((member.name, len(content)))
+    assert found == [(b"a" * 150, size), (b"b", 3)]
+
+
+GOOD = archive(
+    entry("a" * 120, size=600, pax_headers={"SCHILY.xattr.user.k": "v"}),
+    entry("d/", type=tarfile.DIRTYPE),
+    entry("s", type=tarfile.SYMTYPE, linkname="t" * 130),
+)
+
+
+@given(st.lists(st.tuples(st.integers(0, len(GOOD) - 1), st.integers(0, 255)), max_size=4))
+def test_damage_is_our_error_or_none(changes: list[tuple[int, int]]) -> None:
+    data = bytearray(GOOD)
+    for at, value in changes:
+        data[at] = value
+    error = failure_of(lambda: members(bytes(data)))
+    assert error is None or "position" in error.where
+
+
+@given(st.binary(max_size=2048))
+def test_noise_is_our_error_or_no_member(data: bytes) -> None:
+    error = failure_of(lambda: members(data))
+    assert error is None or "position" in error.where
+
+
+@given(st.binary(max_size=300))
+def test_noise_in_a_pax_header_is_our_error_or_none(record: bytes) -> None:
+    header = bytearray(archive(entry("x", size=len(record)), format=tarfile.USTAR_FORMAT)[:512])
+    header[156] = ord("x")
+    header[148:156] = b" " * 8
+    header[148:156] = b"%06o\0 " % sum(header)
+    data = bytes(header) + record + bytes(-len(record) % 512) + archive(entry("a", size=600))
+    error = failure_of(lambda: members(data))
+    assert error is None or str(error).isprintable()
