@@ -1,0 +1,192 @@
+"""The transport ``docker://``: an image in a registry.
+
+Manifests are read when they are opened; a blob is downloaded, verified and resumable, into
+the cache when it is first needed, and is a file from then on, so that it can be sent again
+from any byte. The protocol is ``homeport.registry``'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.pools import run_all
+from homeport.content.store import Store
+from homeport.errors import UsageError
+from homeport.images.address import RegistryAddress
+from homeport.images.image import Image, Index, Missing, open_contents, walk
+from homeport.images.parts import all_parts
+from homeport.images.transport import ImageNotFound, Work, Written
+from homeport.oci.documents import Descriptor
+from homeport.progress import Progress
+from homeport.registry.errors import NotFound
+from homeport.registry.push import Shipment, Statement, push
+from homeport.registry.registries import Registries
+from homeport.registry.repository import Repository
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteBlob:
+    """A blob in a registry: fetched into the store when it is first opened."""
+
+    repository: Repository
+    descriptor: Descriptor
+    store: Store = field(repr=False)
+    progress: Progress = field(repr=False)
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.parsed_digest
+
+    @property
+    def size(self) -> int:
+        return self.descriptor.size
+
+    def open(self, offset: int = 0) -> BinaryIO:
+        return self.fetch().open(offset)
+
+    def local_path(self) -> Path | None:
+        return self.fetch().local_path()
+
+    def fetch(self) -> Blob:
+        """The verified content. Raises ``Missing`` if the registry does not have it."""
+        try:
+            return self.repository.fetch_blob(self.descriptor, self.store, progress=self.progress)
+        except NotFound as error:
+            raise _missing(self.repository, self.descriptor) from error
+
+
+class RegistryTransport:
+    """One address in a registry, to be read or written."""
+
+    def __init__(
+        self,
+        address: RegistryAddress,
+        registries: Registries,
+        store: Store,
+        pool: Executor,
+        *,
+        no_clobber: bool = False,
+    ) -> None:
+        self._address = address
+        self._registries = registries
+        self._store = store
+        self._pool = pool
+        self._no_clobber = no_clobber
+
+    @property
+    def address(self) -> RegistryAddress:
+        return self._address
+
+    @property
+    def repository(self) -> Repository:
+        return self._registries.repository(self._address.reference)
+
+    @contextlib.contextmanager
+    def open(self, work: Work) -> Iterator[Image | Index]:
+        reference = self._address.reference
+        repository = self.repository
+        try:
+            found = repository.manifest(reference.digest or reference.tag)
+        except NotFound as error:
+            raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
+        contents = _Contents(repository, self._store, work.progress)
+        with self._store.lease():
+            yield open_contents(contents, found.raw, found.media_type)
+
+    def write(self, value: Image | Index, work: Work) -> Written:
+        reference = self._address.reference
+        if reference.digest is not None and reference.digest != value.digest:
+            raise UsageError(
+                f"the image has digest {value.digest}, but the destination asks for "
+                f"{reference.digest}",
+                where={"destination": str(reference)},
+            )
+        repository = self.repository
+        with self._store.lease():
+            pushed = push(
+                repository,
+                shipment(value, repository, tags=(reference.tag,) if reference.tag else ()),
+                self._pool,
+                no_clobber=self._no_clobber,
+                progress=work.progress,
+                parent=work.parent,
+            )
+        return Written(
+            address=self._address,
+            digest=pushed.digest,
+            copied=pushed.sent,
+            copied_bytes=pushed.sent_bytes,
+            present=pushed.present + pushed.mounted,
+        )
+
+
+def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, ...]) -> Shipment:
+    """What a push of ``value`` to ``repository`` brings there. Opens every manifest."""
+    nodes = list(walk(value))
+    documents = {node.digest for node in nodes}
+    blobs = {digest: blob for digest, blob in all_parts(value).items() if digest not in documents}
+    return Shipment(
+        blobs=blobs,
+        manifests=[
+            Statement(
+                raw=node.document.raw,
+                media_type=node.document.media_type,
+                digest=node.digest,
+                subject=node.document.parsed.subject is not None,
+            )
+            for node in nodes
+        ],
+        tags=tags,
+        origins={
+            digest: blob.repository.name
+            for digest, blob in blobs.items()
+            if isinstance(blob, RemoteBlob)
+            and blob.repository.registry.name == repository.registry.name
+        },
+    )
+
+
+def prefetch(
+    value: Image | Index, pool: Executor, *, wanted: Callable[[Blob], bool] = lambda _blob: True
+) -> None:
+    """Download what of ``value`` is remote and ``wanted``, in parallel, largest first."""
+    remote = [blob for blob in all_parts(value).values() if isinstance(blob, RemoteBlob)]
+    remote.sort(key=lambda blob: blob.size, reverse=True)
+    run_all(pool, [partial(RemoteBlob.fetch, blob) for blob in remote if wanted(blob)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """A repository, read by descriptor."""
+
+    repository: Repository
+    store: Store
+    progress: Progress
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        try:
+            return self.repository.manifest(descriptor.parsed_digest).raw
+        except NotFound as error:
+            raise _missing(self.repository, descriptor) from error
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return RemoteBlob(self.repository, descriptor, self.store, self.progress)
+
+
+def _missing(repository: Repository, descriptor: Descriptor) -> Missing:
+    return Missing(
+        f"{repository} does not have {descriptor.digest}, which the image needs",
+        where={
+            "registry": repository.registry.name,
+            "repository": repository.name,
+            "digest": descriptor.digest,
+        },
+    )

@@ -1,0 +1,103 @@
+"""Where credentials for a registry come from, in this order (docs/registry.md):
+
+    1. --creds, --password-stdin        for the registry that is written to or asked
+    2. HOMEPORT_REGISTRY_USER, _PASSWORD   for HOMEPORT_REGISTRY_HOST
+    3. the file in REGISTRY_AUTH_FILE
+    4. docker's config.json (DOCKER_CONFIG, else ~/.docker), helpers included
+    5. DOCKER_AUTH_CONFIG               the same as text (GitLab)
+    6. containers' auth.json
+    7. GitLab's CI_REGISTRY, CI_REGISTRY_USER, CI_REGISTRY_PASSWORD
+
+The first that has an entry wins; nothing is tried with the next after a refusal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from homeport.errors import UsageError
+from homeport.registry.docker_config import AuthFile, parse_auth_file, read_auth_file
+from homeport.registry.login import Login
+
+Environment = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    """Looks logins up. ``given``: by registry, from the command line."""
+
+    environment: Environment
+    home: Path
+    given: Mapping[str, Login]
+
+    def find(self, registry: str, repository: str = "") -> Login | None:
+        """The login for a registry, or ``None``: then it is asked anonymously."""
+        if registry in self.given:
+            return self.given[registry]
+        found = self._from_own_variables(registry)
+        if found is not None:
+            return found
+        for file in self._files():
+            found = file.find(registry, repository)
+            if found is not None:
+                return found
+        return self._from_gitlab(registry)
+
+    def _from_own_variables(self, registry: str) -> Login | None:
+        host = self.environment.get("HOMEPORT_REGISTRY_HOST", "")
+        password = self.environment.get("HOMEPORT_REGISTRY_PASSWORD", "")
+        if host != registry or not password:
+            return None
+        user = self.environment.get("HOMEPORT_REGISTRY_USER", "")
+        return Login(username=user, password=password, source="HOMEPORT_REGISTRY_PASSWORD")
+
+    def _files(self) -> Iterator[AuthFile]:
+        named = self.environment.get("REGISTRY_AUTH_FILE")
+        if named:
+            file = read_auth_file(Path(named))
+            if file is None:
+                raise UsageError(
+                    "there is no such file, although REGISTRY_AUTH_FILE names it",
+                    where={"file": named},
+                )
+            yield file
+        docker = read_auth_file(docker_config_path(self.environment, self.home))
+        if docker is not None:
+            yield docker
+        text = self.environment.get("DOCKER_AUTH_CONFIG")
+        if text:
+            yield parse_auth_file(text.encode(), Path("$DOCKER_AUTH_CONFIG"))
+        for path in self._containers_files():
+            file = read_auth_file(path)
+            if file is not None:
+                yield file
+
+    def _containers_files(self) -> Iterator[Path]:
+        runtime = self.environment.get("XDG_RUNTIME_DIR")
+        if runtime:
+            yield Path(runtime, "containers/auth.json")
+        config = self.environment.get("XDG_CONFIG_HOME")
+        yield (Path(config) if config else self.home / ".config") / "containers/auth.json"
+
+    def _from_gitlab(self, registry: str) -> Login | None:
+        password = self.environment.get("CI_REGISTRY_PASSWORD", "")
+        if self.environment.get("CI_REGISTRY") != registry or not password:
+            return None
+        user = self.environment.get("CI_REGISTRY_USER", "gitlab-ci-token")
+        return Login(username=user, password=password, source="CI_REGISTRY_PASSWORD")
+
+
+def parse_creds(text: str, source: str = "--creds") -> Login:
+    """``USER:PASSWORD``, split at the first colon. Raises ``UsageError``, without the text."""
+    username, colon, password = text.partition(":")
+    if not colon or not username:
+        raise UsageError(f"{source} must be USER:PASSWORD")
+    return Login(username=username, password=password, source=source)
+
+
+def docker_config_path(environment: Environment, home: Path) -> Path:
+    """Docker's config.json, which ``login`` writes too."""
+    folder = environment.get("DOCKER_CONFIG")
+    return (Path(folder) if folder else home / ".docker") / "config.json"

@@ -1,0 +1,87 @@
+"""Docker's credential helpers: programs ``docker-credential-NAME`` that keep secrets.
+
+Protocol: the verb as argument, the server or a JSON object on standard input, JSON on
+standard output. Secrets travel through pipes only, never as arguments.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+
+import msgspec
+
+from homeport.errors import HomeportError, UsageError
+from homeport.registry.login import Login
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_PATIENCE = 30.0  # seconds; some helpers ask the user
+_LIMIT = 1 << 20
+
+
+class HelperFailed(HomeportError):
+    """A credential helper is missing, hangs or answers nonsense; its name is told."""
+
+    id = "credential-helper"
+
+
+class _Secret(msgspec.Struct, rename="pascal"):
+    username: str = ""
+    secret: str = ""
+
+
+def get(helper: str, server: str) -> Login | None:
+    """The login that the helper keeps for ``server``, or ``None``."""
+    code, out = _run(helper, "get", server.encode())
+    if code != 0:
+        if b"not found" in out.lower() or not out.strip():
+            return None
+        raise _failed(helper, f"ended with code {code}")
+    try:
+        found = msgspec.json.decode(out, type=_Secret)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise _failed(helper, "sent no valid answer") from error
+    if not found.secret:
+        return None
+    source = f"docker-credential-{helper}"
+    if found.username == "<token>":
+        return Login(identity_token=found.secret, source=source)
+    return Login(username=found.username, password=found.secret, source=source)
+
+
+def store(helper: str, server: str, login: Login) -> None:
+    """Give the helper a login to keep."""
+    document = {"ServerURL": server, "Username": login.username, "Secret": login.password}
+    code, _ = _run(helper, "store", msgspec.json.encode(document))
+    if code != 0:
+        raise _failed(helper, f"could not store the login (code {code})")
+
+
+def erase(helper: str, server: str) -> bool:
+    """Make the helper forget a login; whether it says so."""
+    code, _ = _run(helper, "erase", server.encode())
+    return code == 0
+
+
+def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
+    if not _NAME.fullmatch(helper):
+        raise UsageError(f"{helper!r} is not the name of a credential helper")
+    program = f"docker-credential-{helper}"
+    try:
+        done = subprocess.run(
+            [program, verb], input=given, capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except FileNotFoundError as error:
+        raise HelperFailed(
+            f"the credential helper {program} is not installed",
+            hint="install it, or take it out of docker's config.json",
+        ) from error
+    except subprocess.TimeoutExpired as error:
+        raise _failed(helper, f"did not answer within {_PATIENCE:.0f} s") from error
+    except OSError as error:
+        raise _failed(helper, f"could not be started: {error.strerror}") from error
+    return done.returncode, done.stdout[:_LIMIT]
+
+
+def _failed(helper: str, why: str) -> HelperFailed:
+    return HelperFailed(f"the credential helper docker-credential-{helper} {why}")
