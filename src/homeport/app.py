@@ -3,13 +3,17 @@
 The only composition root. It makes the cache, the HTTP client, the pools, progress and
 the cancel token, and hands on the members that a function needs, never itself.
 
-    with homeport.app.open_app(Settings.load()) as app:
-        built = app.build("dockerfile-copy", outputs=["oci:out"])
+    from homeport.app import BuildRequest, Settings, open_app
+
+    with open_app(Settings.load()) as app:
+        built = app.build(BuildRequest(recipe="dockerfile-copy"))
 """
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from types import TracebackType
@@ -21,7 +25,13 @@ from homeport.progress import CancelToken, Progress, Silent
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
+    from homeport.builds import BuildRequest, BuildResult
+    from homeport.images.address import Address, RegistryAddress
+    from homeport.images.image import Image, Index
+    from homeport.images.transport import Destination, Transport
+    from homeport.locking.reach import Reach
     from homeport.net.client import Client
+    from homeport.recipe.model import Recipe
 
 __all__ = ["App", "Settings", "open_app"]
 
@@ -49,6 +59,67 @@ class App:
         settings = NetSettings(proxies=from_environment(os.environ), trust=trust)
         self._client = Client(settings, cancel=self.cancel)
         return self._client
+
+    def reach(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> Reach:
+        """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
+        from homeport.debian.apt_sources import read_apt_credentials, read_apt_sources
+        from homeport.debian.mirror import Transfer
+        from homeport.debian.mirrors import Told
+        from homeport.locking.reach import open_reach
+
+        told = Told(
+            option=tuple(mirrors),
+            environment=os.environ,
+            configured=self.settings.mirrors,
+            apt=read_apt_sources(),
+        )
+        return open_reach(
+            recipe,
+            told,
+            lambda: self.client,
+            Transfer(store=self.store, progress=self.progress, cancel=self.cancel),
+            self.pools,
+            credentials=read_apt_credentials(),
+            snapshots=self.settings.snapshots,
+            offline=self.settings.offline,
+        )
+
+    def build(self, request: BuildRequest) -> BuildResult:
+        """Build a recipe for its platforms and write it where ``request`` says."""
+        from homeport.builds import Services, run_build
+
+        services = Services(
+            store=self.store,
+            pools=self.pools,
+            progress=self.progress,
+            reach=self.reach,
+            open_image=self.open_image,
+            destination=self.destination,
+        )
+        result = run_build(request, services)
+        self.store.prune(self.settings.cache_bound)
+        return result
+
+    @contextmanager
+    def open_image(self, address: str) -> Iterator[Image | Index]:
+        """The image or index at an address (docs/formats/addresses.md)."""
+        from homeport.images.address import parse_source
+        from homeport.images.transport import Work
+        from homeport.images.transports import source_for
+
+        source = source_for(parse_source(address), self.registry_transport)
+        with source.open(Work(progress=self.progress, cancel=self.cancel)) as value:
+            yield value
+
+    def destination(self, address: Address) -> Destination:
+        """Where an image can be written to."""
+        from homeport.images.transports import destination_for
+
+        return destination_for(address, self.registry_transport)
+
+    def registry_transport(self, address: RegistryAddress) -> Transport:
+        """An image in a registry."""
+        raise NotImplementedError
 
     def __enter__(self) -> Self:
         return self

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.content.blob import BytesBlob, verified
+from homeport.content.blob import BytesBlob, seekable, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import VerifiedReader, read_bounded
 from homeport.errors import IntegrityError, TooLarge, UsageError
@@ -52,6 +52,21 @@ def test_a_blob_can_be_read_again_from_any_offset() -> None:
     assert blob.open(4).read() == b"456789"
     assert verified(blob).readall() == b"0123456789"
     assert verified(blob).readall() == b"0123456789"
+
+
+@given(
+    data=st.binary(max_size=300),
+    moves=st.lists(st.tuples(st.integers(0, 320), st.integers(0, 50)), max_size=10),
+)
+def test_a_seekable_reader_reads_any_place_of_a_blob(
+    data: bytes, moves: list[tuple[int, int]]
+) -> None:
+    with seekable(BytesBlob(data)) as stream:
+        for place, length in moves:
+            assert stream.seek(place) == place
+            assert stream.read(length) == data[place : place + length]
+        assert stream.seek(-len(data), io.SEEK_END) == 0
+        assert stream.read() == data
 
 
 def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast
 
 from homeport.content.digest import Digest
 from homeport.content.reading import Readable, VerifiedReader
@@ -36,6 +36,53 @@ class Blob(Protocol):
 def verified(blob: Blob, what: str = "blob") -> VerifiedReader:
     """Read ``blob`` from its start; size and digest are checked at the end."""
     return VerifiedReader(cast("Readable", blob.open()), blob.digest, blob.size, what)
+
+
+def seekable(blob: Blob) -> BinaryIO:
+    """A reader of ``blob`` that can seek, for formats read out of order. Nothing is checked."""
+    return cast("BinaryIO", io.BufferedReader(_Seekable(blob), 1 << 16))
+
+
+class _Seekable(io.RawIOBase):
+    """Opens the blob again at the place that is read next."""
+
+    def __init__(self, blob: Blob) -> None:
+        super().__init__()
+        self._blob = blob
+        self._position = 0
+        self._stream: BinaryIO | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size}[whence]
+        if base + offset != self._position:
+            self._forget()
+        self._position = max(0, base + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        if self._position >= self._blob.size:
+            return 0
+        if self._stream is None:
+            self._stream = self._blob.open(self._position)
+        data = self._stream.read(len(buffer))
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._forget()
+        super().close()
+
+    def _forget(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
 
 
 @dataclass(frozen=True, slots=True)

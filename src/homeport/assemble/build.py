@@ -1,0 +1,190 @@
+"""``build``: from plans to an index of finished images, platforms in parallel.
+
+The caller's thread coordinates; reading packages and writing layers are leaves on the
+processor pool. What was built before is not built again.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from homeport.assemble import finished
+from homeport.assemble.image import make_image, make_index
+from homeport.assemble.plan import BuildPlan
+from homeport.content.blob import Blob, verified
+from homeport.content.pools import Pools, run_all
+from homeport.content.store import Store
+from homeport.debian.package import PackageFile
+from homeport.errors import IntegrityError
+from homeport.images.image import Image, Index
+from homeport.oci.platform import Platform
+from homeport.progress import Progress
+from homeport.tree.layer_writer import WrittenLayer
+
+if TYPE_CHECKING:  # a build without changes loads neither
+    from homeport.assemble.image_parts import OpenImage
+    from homeport.debian.contents import PackageContents
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What building takes from its surroundings.
+
+    store:   where derived content goes; packages may come from elsewhere
+    """
+
+    store: Store
+    pools: Pools
+    progress: Progress
+    open_image: OpenImage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltImage:
+    """One finished image and its row in the table.
+
+    seconds: of making the layer; 0 if it was there
+    """
+
+    platform: Platform
+    image: Image
+    layer: WrittenLayer
+    packages: tuple[PackageFile, ...]
+    warnings: tuple[str, ...]
+    seconds: float
+    cached: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltIndex:
+    """All images of a build, and the index over them."""
+
+    index: Index
+    images: tuple[BuiltImage, ...]
+
+
+def unbuilt(plans: Iterable[BuildPlan], store: Store) -> list[BuildPlan]:
+    """The plans whose layers are not in ``store``: only their packages are needed."""
+    return [plan for plan in plans if _recall_sound(plan, store) is None]
+
+
+def build(
+    plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], tools: Tools
+) -> BuiltIndex:
+    """Build every plan. ``debs`` holds the packages of those that are ``unbuilt``.
+
+    Raises what reading packages, assembling trees and writing layers raises; nothing of a
+    failed image stays.
+    """
+    known = {plan.platform: finished.recall(plan, tools.store) for plan in plans}
+    missing = [plan for plan in plans if known[plan.platform] is None]
+    contents = _read_packages(missing, debs, tools) if missing else {}
+    made = run_all(
+        tools.pools.processor, [partial(_make_layer, plan, contents, tools) for plan in missing]
+    )
+    new = {plan.platform: each for plan, each in zip(missing, made, strict=True)}
+    images = []
+    for plan in plans:
+        old = known[plan.platform]
+        layer, warnings, seconds = new[plan.platform] if old is None else (*old, 0.0)
+        images.append(
+            BuiltImage(
+                platform=plan.platform,
+                image=make_image(plan, layer),
+                layer=layer,
+                packages=tuple(package.file for package in plan.packages),
+                warnings=warnings,
+                seconds=seconds,
+                cached=old is not None,
+            )
+        )
+    return BuiltIndex(
+        index=make_index([each.image for each in images], plans), images=tuple(images)
+    )
+
+
+def _recall_sound(plan: BuildPlan, store: Store) -> WrittenLayer | None:
+    """The finished layer, read through once: a damaged one is dropped and built again."""
+    found = finished.recall(plan, store)
+    if found is None:
+        return None
+    layer = found[0]
+    try:
+        with verified(layer.blob, "a finished layer") as stream:
+            while stream.read(1 << 20):
+                pass
+    except (IntegrityError, OSError):
+        store.drop(layer.digest)
+        finished.forget(plan, store)
+        return None
+    return layer
+
+
+ContentsOf = Mapping[tuple[PackageFile, tuple[str, ...]], "PackageContents"]
+
+
+def _read_packages(
+    plans: Sequence[BuildPlan], debs: Mapping[PackageFile, Blob], tools: Tools
+) -> ContentsOf:
+    """Every package that the plans need, read once for all platforms that share it."""
+    from homeport.assemble.tree_assembly import globs_of
+    from homeport.debian.contents import read_contents
+
+    wanted = {}
+    for plan in plans:
+        for package in plan.packages:
+            globs = globs_of(package, plan)
+            wanted[package.file, globs.globs] = globs
+    progress = tools.progress
+    progress.begin("unpack", label="read packages", total=len(wanted), unit="items")
+
+    def read(file: PackageFile, names: tuple[str, ...]) -> PackageContents:
+        found = read_contents(
+            debs[file],
+            wanted[file, names],
+            tools.store,
+            expected=file.id,
+            cancel=tools.pools.cancel,
+        )
+        progress.advance("unpack", 1)
+        return found
+
+    # Large packages first: the last one running is then a small one.
+    keys = sorted(wanted, key=lambda key: -key[0].size)
+    calls: list[Callable[[], PackageContents]] = [partial(read, *key) for key in keys]
+    results = run_all(tools.pools.processor, calls)
+    progress.end("unpack")
+    return dict(zip(keys, results, strict=True))
+
+
+def _make_layer(
+    plan: BuildPlan, contents: ContentsOf, tools: Tools
+) -> tuple[WrittenLayer, tuple[str, ...], float]:
+    from homeport.assemble.image_parts import nodes_of_parts
+    from homeport.assemble.tree_assembly import assemble_tree, globs_of
+    from homeport.tree.layer_writer import write_layer
+
+    began = time.monotonic()
+    name = f"layer {plan.platform}"
+    cancel = tools.pools.cancel
+    tools.progress.begin(name, label=str(plan.platform), unit="bytes")
+    parts = nodes_of_parts(plan, tools.open_image, tools.store, cancel) if plan.parts else []
+    own = {
+        package.name: contents[package.file, globs_of(package, plan).globs]
+        for package in plan.packages
+    }
+    assembled = assemble_tree(plan, own, parts, tools.store)
+    layer = write_layer(
+        assembled.tree,
+        plan.encoder,
+        tools.store,
+        cancel,
+        partial(tools.progress.advance, name),
+    )
+    finished.remember(plan, layer, assembled.warnings, tools.store)
+    tools.progress.end(name)
+    return layer, assembled.warnings, time.monotonic() - began

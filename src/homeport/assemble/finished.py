@@ -1,0 +1,90 @@
+"""Layers that were built before, found again by everything that decides their bytes.
+
+The key holds the plan's inputs, the encoder's exact version and a hash of our own source
+files: a checkout changes without its version (docs/formats/cache.md). With an answer, a
+build neither reads a package nor writes a layer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+import homeport
+from homeport.assemble.plan import BuildPlan, inputs_of
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.errors import UsageError
+from homeport.tree.layer_writer import WrittenLayer
+
+_NAMESPACE = "layers"
+#: The packages of ours whose code decides what a layer holds.
+_DECIDES = ("assemble", "copying", "debian", "recipe", "tree")
+
+
+class _Known(msgspec.Struct, frozen=True, kw_only=True):
+    digest: str
+    size: int
+    diff_id: str
+    raw_size: int
+    compression: str
+    warnings: tuple[str, ...]
+
+
+def recall(plan: BuildPlan, store: Store) -> tuple[WrittenLayer, tuple[str, ...]] | None:
+    """The layer of ``plan`` and the warnings of its making, if the store still has it."""
+    answer = store.recall(_NAMESPACE, _key(plan))
+    if answer is None:
+        return None
+    try:
+        known = msgspec.json.decode(answer, type=_Known)
+        blob = store.get(Digest.parse(known.digest), known.size)
+        if blob is None:
+            return None
+        layer = WrittenLayer(
+            blob=blob,
+            diff_id=Digest.parse(known.diff_id),
+            raw_size=known.raw_size,
+            compression=known.compression,
+            pieces=0,
+            cached_pieces=0,
+        )
+    except (msgspec.DecodeError, UsageError):
+        return None
+    return layer, known.warnings
+
+
+def remember(plan: BuildPlan, layer: WrittenLayer, warnings: tuple[str, ...], store: Store) -> None:
+    """Keep where the layer of ``plan`` is."""
+    known = _Known(
+        digest=str(layer.digest),
+        size=layer.size,
+        diff_id=str(layer.diff_id),
+        raw_size=layer.raw_size,
+        compression=layer.compression,
+        warnings=warnings,
+    )
+    store.remember(_NAMESPACE, _key(plan), msgspec.json.encode(known))
+
+
+def forget(plan: BuildPlan, store: Store) -> None:
+    """Drop what is known of the layer of ``plan``, because it was found damaged."""
+    store.forget(_NAMESPACE, _key(plan))
+
+
+def _key(plan: BuildPlan) -> str:
+    return f"{_code_hash()}\n{hashlib.sha256(inputs_of(plan)).hexdigest()}"
+
+
+@cache
+def _code_hash() -> str:
+    hasher = hashlib.sha256()
+    root = Path(homeport.__file__).parent
+    for package in _DECIDES:
+        for path in sorted((root / package).rglob("*.py")):
+            hasher.update(f"{path.relative_to(root)}\n".encode())
+            hasher.update(path.read_bytes())
+    return hasher.hexdigest()

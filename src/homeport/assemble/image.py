@@ -1,0 +1,112 @@
+"""A layer becomes an image: its config and its manifest, decided by the plan alone.
+
+What Homeport adds by itself stands in labels named ``dev.homeport.*``
+(docs/formats/image.md), because labels survive every way that an image travels.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from homeport.assemble.plan import BuildPlan
+from homeport.content.blob import BytesBlob
+from homeport.images.image import Image, Index, child_of, new_index
+from homeport.oci import media_types
+from homeport.oci.documents import (
+    Descriptor,
+    History,
+    ImageConfig,
+    Manifest,
+    RootFs,
+    RunConfig,
+    written,
+)
+from homeport.tree.layer_writer import WrittenLayer
+
+CREATED = "org.opencontainers.image.created"
+RECIPE = "dev.homeport.recipe"
+LOCKFILE = "dev.homeport.lockfile"
+WITHOUT = "dev.homeport.without"
+EPOCH = "dev.homeport.source-date-epoch"
+
+_LAYER_TYPES = {
+    "gzip": media_types.OCI_LAYER_GZIP,
+    "zstd": media_types.OCI_LAYER_ZSTD,
+    "none": media_types.OCI_LAYER,
+}
+
+
+def make_image(plan: BuildPlan, layer: WrittenLayer) -> Image:
+    """The image of one platform, with the one layer that it has."""
+    config = written(_config(plan, layer), media_types.OCI_CONFIG)
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        config=config.descriptor(),
+        layers=(
+            Descriptor(
+                media_type=_LAYER_TYPES[layer.compression],
+                digest=str(layer.digest),
+                size=layer.size,
+            ),
+        ),
+        annotations=annotations_of(plan),
+    )
+    return Image(
+        document=written(manifest, media_types.OCI_MANIFEST),
+        blobs={config.digest: BytesBlob(config.raw), layer.digest: layer.blob},
+        platform=plan.platform,
+    )
+
+
+def make_index(images: list[Image], plans: tuple[BuildPlan, ...]) -> Index:
+    """The index over the images of all plans, in their order."""
+    common = annotations_of(plans[0])
+    shared = {
+        key: value
+        for key, value in common.items()
+        if all(annotations_of(plan).get(key) == value for plan in plans)
+    }
+    return new_index([child_of(image) for image in images], annotations=shared)
+
+
+def annotations_of(plan: BuildPlan) -> dict[str, str]:
+    """The recipe's and the command line's annotations, and when the image was made."""
+    return dict(sorted({CREATED: _created(plan), **plan.config.annotations}.items()))
+
+
+def _config(plan: BuildPlan, layer: WrittenLayer) -> ImageConfig:
+    config = plan.config
+    return ImageConfig(
+        created=_created(plan),
+        architecture=plan.platform.architecture,
+        os=plan.platform.os,
+        variant=plan.platform.variant,
+        config=RunConfig(
+            user=config.user,
+            exposed_ports={port: {} for port in sorted(config.exposed_ports)},
+            env=tuple(f"{name}={value}" for name, value in config.env.items()),
+            entrypoint=config.entrypoint or None,
+            cmd=config.cmd or None,
+            volumes={path: {} for path in sorted(config.volumes)},
+            working_dir=config.workdir,
+            labels=_labels(plan),
+            stop_signal=config.stop_signal,
+        ),
+        rootfs=RootFs(diff_ids=(str(layer.diff_id),)),
+        history=(History(created=_created(plan), created_by=f"homeport build {plan.name}"),),
+    )
+
+
+def _labels(plan: BuildPlan) -> dict[str, str]:
+    own = {RECIPE: str(plan.recipe_digest), LOCKFILE: str(plan.lockfile_digest)}
+    if plan.without:
+        own[WITHOUT] = " ".join(plan.without)
+    if plan.epoch_override:
+        own[EPOCH] = str(plan.epoch)
+    return dict(sorted({**plan.config.labels, **own}.items()))
+
+
+def _created(plan: BuildPlan) -> str:
+    """The epoch as RFC 3339, section 5.6."""
+    return datetime.fromtimestamp(plan.epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,96 @@
+"""Putting a tree together from many sources, where no two may give one path.
+
+The rules: directories may come from many, and the recipe's word about one counts most;
+a link may come twice if it says the same; anything else twice is an error that names
+both. Missing parents are made. All clashes are found before one error is raised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from homeport.errors import Faults, HomeportError
+from homeport.tree.node import Node, Source, Tree
+from homeport.tree.stacking import WHITEOUT
+
+
+class Clash(HomeportError):
+    """Two sources give one path of an image, or one path cannot be where another is."""
+
+    id = "clash"
+    exit_code = 2
+
+
+#: A source of this kind decides a directory's mode and owner, whoever else names it.
+_DECIDES = ("recipe", "step")
+
+
+class Merging:
+    """The tree so far. ``mtime`` is given to directories that nobody named."""
+
+    def __init__(self, mtime: int) -> None:
+        self._mtime = mtime
+        self._nodes: dict[bytes, Node] = {}
+        self._faults: list[HomeportError] = []
+
+    @property
+    def nodes(self) -> Mapping[bytes, Node]:
+        """What is there by now, in no order."""
+        return self._nodes
+
+    def add_all(self, nodes: Iterable[tuple[bytes, Node]]) -> None:
+        for path, node in nodes:
+            self.add(path, node)
+
+    def add(self, path: bytes, node: Node) -> None:
+        """Put a node where nothing else may be; a clash is kept for ``finish``."""
+        if path.rpartition(b"/")[2].startswith(WHITEOUT):
+            what = f"{_shown(path)} would be read as a whiteout, which removes files"
+            self._faults.append(Clash(what, where=_where(path, node)))
+            return
+        old = self._nodes.get(path)
+        if old is None:
+            self._nodes[path] = node
+        elif old.type == node.type == "directory":
+            if node.source.kind in _DECIDES and old.source.kind not in _DECIDES:
+                self._nodes[path] = node
+        elif not (old.type == node.type == "symlink" and old.target == node.target):
+            what = f"{_shown(path)} comes from {old.source} and from {node.source}"
+            self._faults.append(Clash(what, where=_where(path, node)))
+
+    def finish(self) -> Tree:
+        """The whole tree, with all parents. Raises ``Clash`` or ``Faults`` of several."""
+        implied = Source(kind="step", name="directories")
+        for path in list(self._nodes):
+            below = path
+            while below:
+                below = below.rpartition(b"/")[0]
+                parent = self._nodes.get(below)
+                if parent is None:
+                    self._nodes[below] = Node(
+                        type="directory", mode=0o755, mtime=self._mtime, source=implied
+                    )
+                elif parent.type != "directory":
+                    self._misplaced(path, below, parent)
+                    break
+        if len(self._faults) > 1:
+            raise Faults(self._faults, what=f"{len(self._faults)} clashes between paths")
+        if self._faults:
+            raise self._faults[0]
+        return Tree(self._nodes)
+
+    def _misplaced(self, path: bytes, parent_path: bytes, parent: Node) -> None:
+        node = self._nodes[path]
+        what = (
+            f"{_shown(path)} of {node.source} lies below {_shown(parent_path)}, "
+            f"which is a {parent.type} of {parent.source}"
+        )
+        self._faults.append(Clash(what, where=_where(path, node)))
+
+
+def _shown(path: bytes) -> str:
+    return "/" + path.decode("utf-8", "backslashreplace")
+
+
+def _where(path: bytes, node: Node) -> dict[str, str | int]:
+    return {"path": _shown(path), "source": str(node.source)}

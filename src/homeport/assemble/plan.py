@@ -1,0 +1,304 @@
+"""The build plan: everything that decides one platform's image, made once.
+
+Made from recipe, lockfile and options; local files are read and hashed here. Nothing
+below asks recipe or lockfile again. ``inputs_of`` is the plan as bytes, the heart of the
+cache key: equal inputs are equal images.
+
+Not for opening packages or other images: they are named by digest and opened when the
+image is really built.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
+
+from homeport.assemble.local_files import local_nodes
+from homeport.content.blob import BytesBlob
+from homeport.content.digest import Digest
+from homeport.debian.package import PackageFile
+from homeport.errors import UsageError
+from homeport.oci.platform import Platform
+from homeport.progress import CancelToken
+from homeport.recipe.lockfile import LockedPackage, Lockfile
+from homeport.recipe.model import (
+    Config,
+    Group,
+    ImageFiles,
+    InlineFile,
+    LocalFiles,
+    Recipe,
+    Steps,
+    User,
+)
+from homeport.recipe.platforms import debian_architecture
+from homeport.recipe.slices import Slice
+from homeport.tree.compression import Encoder, make_encoder
+from homeport.tree.node import Node, Source
+
+_SECOND = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """What the command line adds to recipe and lockfile.
+
+    labels, annotations: on top of the recipe's
+    source_date_epoch: overrides the lockfile's epoch, in seconds
+    """
+
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    source_date_epoch: int | None = None
+    compression: str = "gzip"
+    level: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedPackage:
+    """A locked package with the definitions of its slices; none: the whole package."""
+
+    file: PackageFile
+    source_name: str
+    source_version: str
+    slices: tuple[Slice, ...]
+
+    @property
+    def name(self) -> str:
+        return self.file.id.name
+
+    @property
+    def whole(self) -> bool:
+        return not self.slices
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImagePart:
+    """A file or tree to be taken out of another image; ``None`` keeps what is there."""
+
+    address: str
+    digest: Digest
+    path: bytes
+    to: bytes
+    into: bool
+    mode: int | None
+    uid: int | None
+    gid: int | None
+    source: Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildPlan:
+    """One image of one platform, decided.
+
+    epoch:          seconds since 1970
+    epoch_override: whether it came from SOURCE_DATE_EPOCH
+    own:            the recipe's directories, links, local and inline files, by path
+    recipe_digest, lockfile_digest: of their bytes, recorded in the image
+    """
+
+    name: str
+    platform: Platform
+    architecture: str
+    epoch: int
+    epoch_override: bool
+    packages: tuple[PlannedPackage, ...]
+    own: tuple[tuple[bytes, Node], ...]
+    parts: tuple[ImagePart, ...]
+    users: tuple[User, ...]
+    groups: tuple[Group, ...]
+    steps: Steps
+    config: Config
+    without: tuple[str, ...]
+    recipe_digest: Digest
+    lockfile_digest: Digest
+    encoder: Encoder
+
+    @property
+    def mtime(self) -> int:
+        """The epoch as nodes have it."""
+        return self.epoch * _SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Recipe and lockfile, with the digests of their bytes."""
+
+    recipe: Recipe
+    recipe_digest: Digest
+    lockfile: Lockfile
+    lockfile_digest: Digest
+
+
+def make_plans(
+    request: Request, platforms: Iterable[Platform], options: BuildOptions, cancel: CancelToken
+) -> tuple[BuildPlan, ...]:
+    """A plan for each of ``platforms``.
+
+    Raises ``UsageError`` and its kin: a local file that is missing or of no use, a platform
+    that is not locked.
+    """
+    own = _OwnFiles(request.recipe, _epoch(request, options) * _SECOND, cancel)
+    return tuple(_plan(request, platform.normalized(), options, own) for platform in platforms)
+
+
+def inputs_of(plan: BuildPlan) -> bytes:
+    """What decides the layer of ``plan``, as canonical JSON; no paths of this machine in it."""
+    return msgspec.json.encode(
+        {
+            "architecture": plan.architecture,
+            "epoch": plan.epoch,
+            "packages": [_package_inputs(package) for package in plan.packages],
+            "own": [_node_inputs(path, node) for path, node in plan.own],
+            "parts": [_part_inputs(part) for part in plan.parts],
+            "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
+            "groups": [[g.name, g.gid, g.members] for g in plan.groups],
+            "steps": msgspec.to_builtins(plan.steps),
+            "encoder": plan.encoder.id,
+        },
+        order="sorted",
+    )
+
+
+def _epoch(request: Request, options: BuildOptions) -> int:
+    chosen = options.source_date_epoch
+    return request.lockfile.epoch if chosen is None else chosen
+
+
+def _plan(request: Request, platform: Platform, options: BuildOptions, own: _OwnFiles) -> BuildPlan:
+    recipe, lockfile = request.recipe, request.lockfile
+    locked = lockfile.platforms.get(platform)
+    if locked is None:
+        known = ", ".join(map(str, lockfile.platforms))
+        raise UsageError(
+            f"the lockfile has no packages for {platform}",
+            where={"recipe": recipe.name},
+            hint=f"it has {known}" if known else None,
+        )
+    config = recipe.config_for(platform)
+    return BuildPlan(
+        name=recipe.name,
+        platform=platform,
+        architecture=debian_architecture(platform),
+        epoch=_epoch(request, options),
+        epoch_override=options.source_date_epoch is not None,
+        packages=tuple(_planned(package, lockfile) for package in locked),
+        own=own.of(platform),
+        parts=tuple(_parts(recipe, platform)),
+        users=recipe.users,
+        groups=recipe.groups,
+        steps=recipe.steps,
+        config=replace(
+            config,
+            labels={**config.labels, **options.labels},
+            annotations={**config.annotations, **options.annotations},
+        ),
+        without=lockfile.without,
+        recipe_digest=request.recipe_digest,
+        lockfile_digest=request.lockfile_digest,
+        encoder=make_encoder(options.compression, options.level),
+    )
+
+
+def _planned(package: LockedPackage, lockfile: Lockfile) -> PlannedPackage:
+    return PlannedPackage(
+        file=package.file,
+        source_name=package.source_name,
+        source_version=package.source_version,
+        slices=lockfile.slices_of(package),
+    )
+
+
+class _OwnFiles:
+    """What the recipe itself brings; local files are read once for all platforms."""
+
+    def __init__(self, recipe: Recipe, mtime: int, cancel: CancelToken) -> None:
+        self._recipe = recipe
+        self._mtime = mtime
+        self._cancel = cancel
+        self._read: dict[int, tuple[tuple[bytes, Node], ...]] = {}
+
+    def of(self, platform: Platform) -> tuple[tuple[bytes, Node], ...]:
+        """In the order of paths; of two nodes with one path both are there (they may clash)."""
+        found: list[tuple[bytes, Node]] = []
+        for directory in self._recipe.directories:
+            if directory.applies_to(platform):
+                source = Source(kind="recipe", name=str(directory.place), detail="directories")
+                node = Node(
+                    type="directory", mode=directory.mode, uid=directory.uid, gid=directory.gid,
+                    mtime=self._mtime, source=source,
+                )  # fmt: skip
+                found.append((image_path(directory.path), node))
+        for link in self._recipe.links:
+            if link.applies_to(platform):
+                source = Source(kind="recipe", name=str(link.place), detail="links")
+                node = Node(
+                    type="symlink", mode=0o777, target=link.target.encode("utf-8"),
+                    mtime=self._mtime, source=source,
+                )  # fmt: skip
+                found.append((image_path(link.path), node))
+        for number, files in enumerate(self._recipe.files):
+            if files.applies_to(platform) and not isinstance(files, ImageFiles):
+                if number not in self._read:
+                    self._read[number] = tuple(self._nodes(files))
+                found += self._read[number]
+        return tuple(sorted(found, key=lambda pair: pair[0]))
+
+    def _nodes(self, files: LocalFiles | InlineFile) -> Iterable[tuple[bytes, Node]]:
+        if isinstance(files, LocalFiles):
+            return local_nodes(files, self._mtime, self._cancel)
+        data = files.text.encode("utf-8")
+        node = Node(
+            type="file", mode=files.mode, uid=files.uid, gid=files.gid, mtime=self._mtime,
+            content=BytesBlob(data) if data else None,
+            source=Source(kind="inline", name=files.to, detail=str(files.place)),
+        )  # fmt: skip
+        return [(image_path(files.to), node)]
+
+
+def image_path(text: str) -> bytes:
+    """An absolute path of a recipe as a path of a Tree."""
+    return text.encode("utf-8", "surrogateescape").strip(b"/")
+
+
+def _parts(recipe: Recipe, platform: Platform) -> Iterable[ImagePart]:
+    for files in recipe.files:
+        if isinstance(files, ImageFiles) and files.applies_to(platform):
+            yield ImagePart(
+                address=files.image,
+                digest=files.digest,
+                path=image_path(files.path),
+                to=image_path(files.to),
+                into=files.to.endswith("/"),
+                mode=files.mode,
+                uid=files.uid,
+                gid=files.gid,
+                source=Source(kind="image", name=files.image, detail=str(files.place)),
+            )
+
+
+def _package_inputs(package: PlannedPackage) -> list[Any]:
+    return [
+        str(package.file.id),
+        str(package.file.sha256),
+        package.source_name,
+        package.source_version,
+        [
+            [str(each.name), [[path.path, path.architectures] for path in each.paths]]
+            for each in package.slices
+        ],
+    ]
+
+
+def _node_inputs(path: bytes, node: Node) -> list[Any]:
+    content = str(node.content.digest) if node.content is not None else ""
+    return [path, node.type, node.mode, node.uid, node.gid, node.mtime, node.target, content]
+
+
+def _part_inputs(part: ImagePart) -> list[Any]:
+    return [
+        str(part.digest), part.path, part.to, part.into, part.mode, part.uid, part.gid,
+    ]  # fmt: skip

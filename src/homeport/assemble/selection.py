@@ -1,0 +1,147 @@
+"""Which paths of a package enter the image, and where they lie there.
+
+Works on headers alone: nothing is unpacked before it is known what is wanted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from homeport.assemble.plan import PlannedPackage
+from homeport.assemble.usrmerge import MERGED, merged_path
+from homeport.content.blob import Blob
+from homeport.debian.deb import Entry
+from homeport.errors import Faults, HomeportError
+from homeport.recipe.slices import COPYRIGHT, select
+from homeport.tree.node import Node, Source
+
+
+class EmptySlicePath(HomeportError):
+    """A slice names a path that the locked package does not have."""
+
+    id = "empty-slice-path"
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """A path of a package that the image gets.
+
+    slice: the first slice that took it, or "" for a whole package or a parent directory
+    """
+
+    path: bytes
+    entry: Entry
+    slice: str
+
+
+def choose(
+    package: PlannedPackage, entries: Sequence[Entry], architecture: str, *, usrmerge: bool
+) -> list[Chosen]:
+    """What ``package`` gives to the image, in the order of its archive.
+
+    Raises ``EmptySlicePath``, or ``Faults`` of several.
+    """
+    placed = _placed(entries, usrmerge=usrmerge)
+    if package.whole:
+        return [Chosen(path=path, entry=entry, slice="") for path, entry in placed.items()]
+    taken = _taken(package, placed, architecture)
+    parents = {parent for path in taken for parent in _parents(path)}
+    return [
+        Chosen(path=path, entry=_without_lost_link(entry, placed, taken), slice=taken.get(path, ""))
+        for path, entry in placed.items()
+        if path in taken or (entry.type == "directory" and path in parents)
+    ]
+
+
+def nodes_of(
+    package: PlannedPackage,
+    chosen: Sequence[Chosen],
+    contents: Mapping[bytes, Blob],
+    epoch: int,
+    *,
+    usrmerge: bool,
+) -> list[tuple[bytes, Node]]:
+    """The chosen paths as nodes; times are the package's, but never later than ``epoch``."""
+    return [
+        (each.path, _node(package.name, each, contents, epoch, usrmerge=usrmerge))
+        for each in chosen
+    ]
+
+
+def _placed(entries: Sequence[Entry], *, usrmerge: bool) -> dict[bytes, Entry]:
+    """Entries by their path in the image."""
+    placed: dict[bytes, Entry] = {}
+    for entry in entries:
+        if usrmerge and entry.path in MERGED and entry.type == "symlink":
+            continue  # base-files ships the links that the step makes
+        path = merged_path(entry.path) if usrmerge else entry.path
+        if path not in placed or entry.type != "directory":
+            placed[path] = entry
+    return placed
+
+
+def _taken(
+    package: PlannedPackage, placed: Mapping[bytes, Entry], architecture: str
+) -> dict[bytes, str]:
+    """Path → the first slice that takes it."""
+    taken: dict[bytes, str] = {}
+    faults: list[HomeportError] = []
+    # A slice may name a path as the package ships it or as it lies in the image.
+    names = {entry.path: path for path, entry in placed.items()} | {path: path for path in placed}
+    directories = {name for name, path in names.items() if placed[path].type == "directory"}
+    for each in package.slices:
+        selection = select(each, architecture, names, directories)
+        for name in selection.paths:
+            taken.setdefault(names[name], each.name.slice)
+        if each.name.slice == COPYRIGHT:
+            continue  # one of two: the file, or a link to another package's folder
+        faults += [
+            EmptySlicePath(
+                f"{path.path} of the slice {each.name} is not in {package.file.id}",
+                where={"slice": str(each.name), "architecture": architecture},
+                hint="correct the slice, or limit the path to the architectures that have it",
+            )
+            for path in selection.unmatched
+        ]
+    if faults:
+        raise faults[0] if len(faults) == 1 else Faults(faults)
+    return taken
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    while path := path.rpartition(b"/")[0]:
+        yield path
+
+
+def _without_lost_link(
+    entry: Entry, placed: Mapping[bytes, Entry], taken: Mapping[bytes, str]
+) -> Entry:
+    """A hard link whose file is not taken becomes that file."""
+    if entry.type != "hardlink":
+        return entry
+    for path, other in placed.items():
+        if other.path == entry.target and path not in taken:
+            return other
+    return entry
+
+
+def _node(
+    package: str, chosen: Chosen, contents: Mapping[bytes, Blob], epoch: int, *, usrmerge: bool
+) -> Node:
+    entry = chosen.entry
+    target = entry.target
+    if entry.type == "hardlink" and usrmerge:
+        target = merged_path(target)
+    return Node(
+        type=entry.type,
+        mode=entry.mode,
+        uid=entry.uid,
+        gid=entry.gid,
+        mtime=min(entry.mtime, epoch),
+        xattrs=entry.xattrs,
+        target=target,
+        content=contents[entry.path] if entry.type == "file" and entry.size else None,
+        source=Source(kind="package", name=package, detail=chosen.slice),
+    )

@@ -1,0 +1,92 @@
+"""/etc/passwd and /etc/group: root, nobody and the recipe's accounts; no passwords.
+
+Debian makes these files in a maintainer script (base-passwd). Programs look up names
+there, and engines the user that a container starts as.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from homeport.assemble.plan import BuildPlan
+from homeport.assemble.steps.step import Step, View, text_file
+from homeport.recipe.model import Group, User
+from homeport.tree.node import Node
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    number: int
+    text: str
+
+
+def run(view: View) -> Mapping[bytes, Node]:
+    plan = view.plan
+    return {
+        b"etc/passwd": text_file("accounts", _joined(_users(plan)), plan.mtime),
+        b"etc/group": text_file("accounts", _joined(_groups(plan)), plan.mtime),
+    }
+
+
+STEP = Step(
+    name="accounts",
+    about="/etc/passwd and /etc/group",
+    reads=(),
+    writes=("/etc/passwd", "/etc/group"),
+    run=run,
+)
+
+
+def _users(plan: BuildPlan) -> dict[str, _Line]:
+    lines = {
+        "root": _Line(0, "root:x:0:0:root:/root:/usr/sbin/nologin"),
+        "nobody": _Line(65534, "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"),
+    }
+    return _replaced(
+        lines, [_Account(user.name, user.uid, _user_text(user)) for user in plan.users]
+    )
+
+
+def _groups(plan: BuildPlan) -> dict[str, _Line]:
+    lines = {"root": _Line(0, "root:x:0:"), "nogroup": _Line(65534, "nogroup:x:65534:")}
+    groups = [_Account(group.name, group.gid, _group_text(group)) for group in plan.groups]
+    found = _replaced(lines, groups)
+    numbers = {line.number for line in found.values()}
+    for user in plan.users:  # as Debian does: a group of its own for every user
+        if user.gid not in numbers and user.name not in found:
+            found[user.name] = _Line(user.gid, f"{user.name}:x:{user.gid}:")
+            numbers.add(user.gid)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class _Account:
+    name: str
+    number: int
+    text: str
+
+
+def _replaced(lines: dict[str, _Line], accounts: list[_Account]) -> dict[str, _Line]:
+    """The usual accounts, but for those whose name or number the recipe uses."""
+    names = {account.name for account in accounts}
+    numbers = {account.number for account in accounts}
+    kept = {
+        name: line
+        for name, line in lines.items()
+        if name not in names and line.number not in numbers
+    }
+    return kept | {account.name: _Line(account.number, account.text) for account in accounts}
+
+
+def _user_text(user: User) -> str:
+    return f"{user.name}:x:{user.uid}:{user.gid}:{user.comment}:{user.home}:{user.shell}"
+
+
+def _group_text(group: Group) -> str:
+    return f"{group.name}:x:{group.gid}:{','.join(group.members)}"
+
+
+def _joined(lines: dict[str, _Line]) -> bytes:
+    ordered = sorted(lines.values(), key=lambda line: (line.number, line.text))
+    return "".join(f"{line.text}\n" for line in ordered).encode("utf-8")

@@ -1,0 +1,69 @@
+"""What a step is: a small named thing that adds to a tree what Debian packages leave to scripts.
+
+A step says which paths it looks at and which it makes; it is held to the latter. It sees
+the tree as the packages and the recipe left it and answers with nodes, which must not
+clash with what is there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from homeport.assemble.plan import BuildPlan
+from homeport.assemble.selection import Chosen
+from homeport.content.blob import BytesBlob
+from homeport.debian.contents import PackageContents
+from homeport.debian.path_globs import matches
+from homeport.tree.node import Node, Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PackageInImage:
+    """A package as a step sees it: all that it holds, and what the image has of it."""
+
+    name: str
+    contents: PackageContents
+    chosen: tuple[Chosen, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What a step may look at."""
+
+    plan: BuildPlan
+    nodes: Mapping[bytes, Node]
+    packages: tuple[PackageInImage, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One step.
+
+    reads, writes: globs of absolute paths; ``/**`` of a package is written ``PACKAGE:/**``
+    run: the nodes that it adds
+    """
+
+    name: str
+    about: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    run: Callable[[View], Mapping[bytes, Node]]
+
+    def apply(self, view: View) -> Mapping[bytes, Node]:
+        """Run the step; what it makes outside of ``writes`` is a mistake of ours."""
+        made = self.run(view)
+        for path in made:
+            assert any(matches(glob, path, directory=False) for glob in self.writes), (
+                self.name,
+                path,
+            )
+        return made
+
+
+def text_file(step: str, data: bytes, mtime: int, mode: int = 0o644) -> Node:
+    """A file that a step makes, owned by root."""
+    return Node(
+        type="file", mode=mode, mtime=mtime, content=BytesBlob(data) if data else None,
+        source=Source(kind="step", name=step),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""A plan becomes a tree: packages, the recipe's own files, parts of other images, steps.
+
+Everything is settled here, before the first byte of a layer is written: what comes from
+where, that no two sources give one path, and that the image's programs can start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from homeport.assemble import elf_check
+from homeport.assemble.merging import Merging
+from homeport.assemble.plan import BuildPlan, PlannedPackage
+from homeport.assemble.selection import choose, nodes_of
+from homeport.assemble.steps import accounts, ca_bundle, status_database, tmp, usrmerge
+from homeport.assemble.steps.step import PackageInImage, Step, View
+from homeport.assemble.usrmerge import merged_path
+from homeport.content.store import Store
+from homeport.debian.contents import PackageContents
+from homeport.debian.maintainer_scripts import judge_scripts
+from homeport.debian.path_globs import EVERYTHING, PathGlobs
+from homeport.recipe.slices import wanted_globs
+from homeport.tree.node import Node, Tree
+
+PathNode = tuple[bytes, Node]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AssembledTree:
+    """The tree of one image, and what a person should know about how it came about."""
+
+    tree: Tree
+    warnings: tuple[str, ...]
+
+
+def globs_of(package: PlannedPackage, plan: BuildPlan) -> PathGlobs:
+    """The content that a build needs of a package; the same globs that locking used."""
+    wanted = wanted_globs(package.slices, plan.architecture)
+    if plan.steps.ca_bundle and package.name == ca_bundle.PACKAGE and wanted != EVERYTHING:
+        return PathGlobs.of((*wanted.globs, ca_bundle.READS))
+    return wanted
+
+
+def assemble_tree(
+    plan: BuildPlan,
+    contents: Mapping[str, PackageContents],
+    parts: Iterable[PathNode],
+    store: Store,
+) -> AssembledTree:
+    """The tree that ``plan`` describes.
+
+    contents: every package of the plan by name, read with ``globs_of``
+    parts:    what comes out of other images (``image_parts``)
+    Raises ``Clash``, ``EmptySlicePath``, ``CannotStart``, or ``Faults`` of several.
+    """
+    merging = Merging(plan.mtime)
+    packages = tuple(_packages(plan, contents))
+    for planned, package in zip(plan.packages, packages, strict=True):
+        merging.add_all(
+            nodes_of(
+                planned, package.chosen, package.contents.blobs, plan.mtime,
+                usrmerge=plan.steps.usrmerge,
+            )
+        )  # fmt: skip
+    for path, node in (*plan.own, *parts):
+        merging.add(merged_path(path) if plan.steps.usrmerge else path, node)
+    for step in _steps(plan):
+        view = View(plan=plan, nodes=merging.nodes, packages=packages)
+        merging.add_all(step.apply(view).items())
+    tree = merging.finish()
+    warnings = elf_check.check(tree, plan.architecture, plan.config.entrypoint, store)
+    return AssembledTree(tree=tree, warnings=(*_script_warnings(packages), *warnings))
+
+
+def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Iterator[PackageInImage]:
+    for planned in plan.packages:
+        found = contents[planned.name]
+        chosen = choose(
+            planned,
+            tuple(found.entries.values()),
+            plan.architecture,
+            usrmerge=plan.steps.usrmerge,
+        )
+        yield PackageInImage(name=planned.name, contents=found, chosen=tuple(chosen))
+
+
+def _steps(plan: BuildPlan) -> Iterator[Step]:
+    """The steps that are switched on, in order."""
+    switches = (
+        (plan.steps.usrmerge, usrmerge.STEP),
+        (plan.steps.accounts, accounts.STEP),
+        (plan.steps.ca_bundle, ca_bundle.STEP),
+        (plan.steps.status_database, status_database.STEP),
+        (plan.steps.tmp, tmp.STEP),
+    )
+    return (step for on, step in switches if on)
+
+
+def _script_warnings(packages: Iterable[PackageInImage]) -> Iterator[str]:
+    """Scripts that nobody has read, of packages that the image holds as a whole."""
+    for package in packages:
+        if all(not each.slice for each in package.chosen):
+            yield from map(str, judge_scripts(package.contents).warnings)

@@ -1,0 +1,350 @@
+"""A build from beginning to end: recipe → lockfile → plans → images → where they go.
+
+What ``homeport build`` and ``App.build`` do, as one function over plain members. The parts
+have homes of their own (``recipe``, ``locking``, ``assemble``, ``images``); here they are
+put in order. Nothing is fetched, and no package read, while the cache has the answer.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homeport.assemble.build import BuiltIndex, Tools, build, unbuilt
+from homeport.assemble.plan import BuildOptions, BuildPlan, Request, make_plans
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.pools import Pools
+from homeport.content.store import Store
+from homeport.errors import AnswerNo, UsageError
+from homeport.images.address import (
+    Address,
+    ArchiveAddress,
+    LayoutAddress,
+    RegistryAddress,
+    StreamAddress,
+)
+from homeport.images.image import Image, Index
+from homeport.images.transport import Destination, Work, Written
+from homeport.locking.places import lock_places
+from homeport.locking.prepare import Prepared, prepare
+from homeport.locking.renewal import KEEP, Renewal
+from homeport.oci.platform import Platform, native_platform, parse_platform
+from homeport.oci.reference import DEFAULT_TAG
+from homeport.progress import Progress
+from homeport.recipe.catalog import find_recipe, shipped_catalog
+from homeport.recipe.loading import load_recipe
+from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from homeport.images.load import Loaded
+    from homeport.locking.reach import Reach
+
+OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """What somebody wants built.
+
+    recipe:    a name of the catalog, a recipe file or its folder
+    outputs:   destinations; empty: ``./NAME.oci``
+    platforms: ``all``, ``native`` or OCI platforms; empty: what the outputs need
+    tags:      for outputs that name none themselves
+    locked:    refuse to lock again
+    fresh:     use nothing that was computed before, only downloads (``--no-cache``)
+    check:     build a second time from downloads alone and compare
+    load:      hand the native image to a running docker or podman
+    command:   what the user typed, for refusals that print the command to use instead
+    """
+
+    recipe: str
+    outputs: tuple[Address, ...] = ()
+    platforms: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    options: BuildOptions = field(default_factory=BuildOptions)
+    mirrors: tuple[str, ...] = ()
+    lockfile: Path | None = None
+    locked: bool = False
+    renewal: Renewal = KEEP
+    as_of: datetime | None = None
+    fresh: bool = False
+    check: bool = False
+    load: bool = False
+    directory: Path = field(default_factory=Path.cwd)
+    command: str = "homeport build"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildResult:
+    """What was built and where it went."""
+
+    recipe: Recipe
+    prepared: Prepared
+    built: BuiltIndex
+    written: tuple[Written, ...]
+    loaded: Loaded | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a build takes from its surroundings; ``homeport.app`` makes it."""
+
+    store: Store
+    pools: Pools
+    progress: Progress
+    reach: Callable[[Recipe, Sequence[str]], Reach]
+    open_image: OpenImage
+    destination: Callable[[Address], Destination]
+
+
+def run_build(request: BuildRequest, services: Services) -> BuildResult:
+    """Build, and write everywhere that was asked for.
+
+    Raises ``OutOfDate`` for ``locked``, ``AnswerNo`` for a failed ``check``, and what
+    reading recipes, locking, building and writing raise.
+    """
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
+    outputs = _outputs(request, recipe)
+    platforms = _platforms(request, recipe, outputs)
+    with ExitStack() as stack:
+        stack.enter_context(services.store.lease())
+        derived = _derived_store(request, services, stack)
+        prepared, plans = _prepare(request, recipe, platforms, derived, services)
+        tools = Tools(
+            store=derived,
+            pools=services.pools,
+            progress=services.progress,
+            open_image=services.open_image,
+        )
+        built = build(plans, prepared.debs, tools)
+        if request.check:
+            _check(request, recipe, platforms, built, services)
+        value = built.images[0].image if len(built.images) == 1 else built.index
+        work = Work(progress=services.progress, cancel=services.pools.cancel)
+        written = tuple(
+            services.destination(output).write(_fitting(value, output, built), work)
+            for output in outputs
+        )
+        loaded = _load(request, recipe, value, work) if request.load else None
+    return BuildResult(
+        recipe=recipe, prepared=prepared, built=built, written=written, loaded=loaded
+    )
+
+
+def _prepare(
+    request: BuildRequest,
+    recipe: Recipe,
+    platforms: tuple[Platform, ...],
+    derived: Store,
+    services: Services,
+) -> tuple[Prepared, tuple[BuildPlan, ...]]:
+    """A lockfile that answers the recipe, plans, and the packages of what must be built.
+
+    Packages of finished layers are not asked for: such an image is built again although
+    the archive has dropped them.
+    """
+    catalog = shipped_catalog()
+    places = lock_places(recipe, catalog, request.directory, file=request.lockfile)
+
+    def prepared(wanted: Sequence[Platform], renewal: Renewal) -> Prepared:
+        return prepare(
+            recipe,
+            places,
+            services.store,
+            lambda: services.reach(recipe, request.mirrors),
+            platforms=wanted,
+            frozen=request.locked,
+            renewal=renewal,
+            as_of=request.as_of if renewal == request.renewal else None,
+            command=request.command,
+        )
+
+    first = prepared((), request.renewal)
+    plans = _plans(recipe, first, platforms, request, services)
+    missing = [plan.platform for plan in unbuilt(plans, derived)]
+    if not missing:
+        return first, plans
+    second = prepared(missing, KEEP)
+    if second.lockfile != first.lockfile:
+        # Packages were gone and the recipe was locked again: all plans are new.
+        plans = _plans(recipe, second, platforms, request, services)
+        missing = [plan.platform for plan in unbuilt(plans, derived)]
+        third = prepared(missing, KEEP)
+        return replace(second, debs={**second.debs, **third.debs}), plans
+    return replace(first, debs=second.debs), plans
+
+
+def _plans(
+    recipe: Recipe,
+    prepared: Prepared,
+    platforms: tuple[Platform, ...],
+    request: BuildRequest,
+    services: Services,
+) -> tuple[BuildPlan, ...]:
+    with explained(recipe.path, "read"):
+        recipe_digest = Digest.of(recipe.path.read_bytes())
+    asked = Request(
+        recipe=recipe,
+        recipe_digest=recipe_digest,
+        lockfile=prepared.lockfile,
+        lockfile_digest=Digest.of(format_lockfile(prepared.lockfile)),
+    )
+    return make_plans(asked, platforms, request.options, services.pools.cancel)
+
+
+def _derived_store(request: BuildRequest, services: Services, stack: ExitStack) -> Store:
+    """Where computed content goes: an empty store of its own for ``fresh``."""
+    if not request.fresh:
+        return services.store
+    return _scratch_store(services.store, stack)
+
+
+def _scratch_store(store: Store, stack: ExitStack) -> Store:
+    with explained(store.root):
+        store.root.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=store.root)
+    return Store(Path(stack.enter_context(folder)))
+
+
+def _check(
+    request: BuildRequest,
+    recipe: Recipe,
+    platforms: tuple[Platform, ...],
+    built: BuiltIndex,
+    services: Services,
+) -> None:
+    """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
+    with ExitStack() as stack:
+        scratch = _scratch_store(services.store, stack)
+        again = replace(request, renewal=KEEP, as_of=None)
+        prepared, plans = _prepare(again, recipe, platforms, scratch, services)
+        tools = Tools(
+            store=scratch,
+            pools=services.pools,
+            progress=services.progress,
+            open_image=services.open_image,
+        )
+        second = build(plans, prepared.debs, tools)
+    different = [
+        f"{one.platform}: {one.image.digest} and {other.image.digest}"
+        for one, other in zip(built.images, second.images, strict=True)
+        if one.image.digest != other.image.digest
+    ]
+    if different or built.index.digest != second.index.digest:
+        raise AnswerNo(f"two builds differ: {'; '.join(different)}")
+
+
+def _outputs(request: BuildRequest, recipe: Recipe) -> tuple[Address, ...]:
+    """Every place to write to, with its tag."""
+    outputs = request.outputs
+    if not outputs and not request.load:
+        outputs = (LayoutAddress(path=Path(f"{recipe.name}.oci")),)
+    tags = request.tags or (DEFAULT_TAG,)
+    return tuple(tagged for output in outputs for tagged in _tagged(output, recipe, tags))
+
+
+def _tagged(output: Address, recipe: Recipe, tags: tuple[str, ...]) -> Sequence[Address]:
+    match output:
+        case LayoutAddress(tag=""):
+            return [replace(output, tag=_short(tag)) for tag in tags]
+        case ArchiveAddress(tag=""):
+            if len(tags) > 1:
+                raise UsageError(
+                    f"{output} holds one image under one name, but there are {len(tags)} tags",
+                    hint=f"write {output}:TAG, or use oci:DIR",
+                )
+            docker = output.format == "docker-archive"
+            return [replace(output, tag=_full(recipe, tags[0]) if docker else _short(tags[0]))]
+        case _:
+            return [output]
+
+
+def _short(tag: str) -> str:
+    """The part of ``NAME:TAG`` that is a tag."""
+    return tag.rpartition(":")[2]
+
+
+def _full(recipe: Recipe, tag: str) -> str:
+    """A name for engines: as given, or the recipe's with this tag."""
+    name = tag if ":" in tag else f"{recipe.name}:{tag}"
+    from homeport.oci.reference import parse_reference
+
+    return str(parse_reference(name))
+
+
+def _platforms(
+    request: BuildRequest, recipe: Recipe, outputs: tuple[Address, ...]
+) -> tuple[Platform, ...]:
+    """The platforms to build, in the recipe's order."""
+    native = native_platform()
+    if not request.platforms:
+        if outputs and not all(map(_is_docker_archive, outputs)):
+            return recipe.platforms
+        return _known(recipe, (native,))
+    wanted: list[Platform] = []
+    for text in request.platforms:
+        if text == "all":
+            wanted += recipe.platforms
+        else:
+            wanted.append(native if text == "native" else parse_platform(text))
+    return _known(recipe, wanted)
+
+
+def _known(recipe: Recipe, wanted: Sequence[Platform]) -> tuple[Platform, ...]:
+    for platform in wanted:
+        if platform not in recipe.platforms:
+            raise UsageError(
+                f"{recipe.name} is not made for {platform}",
+                where=recipe.place.where(),
+                hint=f"it is made for {', '.join(map(str, recipe.platforms))}",
+            )
+    return tuple(platform for platform in recipe.platforms if platform in wanted)
+
+
+def _is_docker_archive(output: Address) -> bool:
+    return isinstance(output, ArchiveAddress) and output.format == "docker-archive"
+
+
+def _fitting(value: Image | Index, output: Address, built: BuiltIndex) -> Image | Index:
+    """What goes to ``output``: everything, or the native image where only one fits.
+
+    Whoever reads a layout or a registry expects an index however many platforms there are.
+    """
+    if _is_docker_archive(output):
+        return _native_image(value)
+    if isinstance(output, LayoutAddress | ArchiveAddress | RegistryAddress | StreamAddress):
+        return built.index
+    raise AssertionError(output)
+
+
+def _native_image(value: Image | Index) -> Image:
+    from homeport.images.docker_archive import one_platform
+
+    return one_platform(value)
+
+
+def _load(request: BuildRequest, recipe: Recipe, value: Image | Index, work: Work) -> Loaded:
+    from homeport.images.load import load
+    from homeport.oci.reference import parse_reference
+
+    name = _full(recipe, (request.tags or (DEFAULT_TAG,))[0])
+    return load(_native_image(value), parse_reference(name), work)
+
+
+def key_values(pairs: Sequence[str], what: str) -> Mapping[str, str]:
+    """``KEY=VALUE`` pairs of a repeated option. Raises ``UsageError``."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{what} {pair!r} is not of the form KEY=VALUE")
+        found[key] = value
+    return found

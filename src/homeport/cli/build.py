@@ -1,0 +1,254 @@
+"""``homeport build``: an image for every platform, from a recipe."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.show import human_size, table, warn
+from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.builds import BuildRequest, BuildResult
+
+
+@click.command(
+    name="build",
+    epilog="""\b
+Examples:
+  homeport build dockerfile-copy
+  homeport build dockerfile-copy --platform native -o docker-archive:copy.tar
+  homeport build ./my/homeport.yaml -o oci:out:1.0 -o oci-archive:out.tar
+  homeport build dockerfile-copy --locked --check
+""",
+)
+@click.argument("recipe")
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    metavar="ADDRESS",
+    help="oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF. Repeatable."
+    "  [default: oci:NAME.oci]",
+)
+@click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="PLATFORM[,…]",
+    help="linux/arm64,linux/amd64, all, or native.  [default: what the outputs need]",
+)
+@click.option(
+    "-t",
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="TAG",
+    help="For outputs that name none. Repeatable.  [default: latest]",
+)
+@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Repeatable.")
+@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Repeatable.")
+@click.option("--load", is_flag=True, help="Load the native image into a running docker or podman.")
+@click.option("--push", "pushes", multiple=True, metavar="REF", help="The same as -o docker://REF.")
+@click.option(
+    "--locked", is_flag=True, help="Use the lockfile as it is; exit with 4 where it does not fit."
+)
+@click.option(
+    "--update",
+    "updates",
+    multiple=True,
+    metavar="PACKAGE",
+    help="Lock newer versions of this package first; 'all' for every one. Repeatable.",
+)
+@click.option(
+    "--as-of",
+    metavar="DATE",
+    envvar="HOMEPORT_AS_OF",
+    help="When locking, judge how old archive states are at this date, and take nothing newer.",
+)
+@click.option(
+    "--mirror",
+    "mirrors",
+    multiple=True,
+    metavar="[ARCHIVE=]URL",
+    help="Only this mirror: http, https, file URL or directory. Repeatable.",
+)
+@click.option(
+    "--lockfile",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Another place for the lockfile.",
+)
+@click.option("--check", is_flag=True, help="Build twice, compare; exit with 3 if they differ.")
+@click.option("--no-cache", is_flag=True, help="Use downloads, but nothing computed before.")
+@click.option(
+    "--compression",
+    type=click.Choice(["gzip", "zstd", "none"]),
+    default="gzip",
+    show_default=True,
+    help="Of layers; zstd is not byte-stable between machines.",
+)
+@click.option("--compression-level", type=int, metavar="N", help="gzip: 6, 9 or 12.  [default: 9]")
+@common
+def command(session: Session, **options: Any) -> None:
+    """Build RECIPE, a name of the catalog, a recipe file or its folder.
+
+    Packages come from the lockfile. Where recipe and lockfile disagree, or a package is
+    gone from every mirror, the recipe is locked again and the new lockfile written.
+    """
+    with session.app() as app:
+        result = app.build(_request(options))
+        for line in _warnings(result):
+            warn(line)
+        session.output.write(
+            _document(result), _text(result), quiet_text=str(result.built.index.digest)
+        )
+
+
+def _request(options: dict[str, Any]) -> BuildRequest:
+    from homeport.assemble.plan import BuildOptions
+    from homeport.builds import BuildRequest, key_values
+    from homeport.images.address import parse_destination
+    from homeport.locking.renewal import Renewal
+
+    outputs = [*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"])]
+    as_of = options["as_of"]
+    if as_of:
+        from homeport.debian.state import parse_as_of
+
+        as_of = parse_as_of(as_of)
+    return BuildRequest(
+        recipe=options["recipe"],
+        outputs=tuple(map(parse_destination, outputs)),
+        platforms=tuple(
+            part for text in options["platforms"] for part in text.split(",") if part.strip()
+        ),
+        tags=options["tags"],
+        options=BuildOptions(
+            labels=key_values(options["labels"], "label"),
+            annotations=key_values(options["annotations"], "annotation"),
+            source_date_epoch=_source_date_epoch(),
+            compression=options["compression"],
+            level=options["compression_level"],
+        ),
+        mirrors=options["mirrors"],
+        lockfile=options["lockfile"],
+        locked=options["locked"],
+        renewal=Renewal(
+            everything="all" in options["updates"], names=frozenset(options["updates"]) - {"all"}
+        ),
+        as_of=as_of,
+        fresh=options["no_cache"],
+        check=options["check"],
+        load=options["load"],
+        command=" ".join(["homeport", *_without_as_of(sys.argv[1:])]),
+    )
+
+
+def _bare(reference: str) -> str:
+    return reference.removeprefix("docker://")
+
+
+def _without_as_of(words: list[str]) -> list[str]:
+    """The command line as it was, but for ``--as-of``, which a refusal adds itself."""
+    from homeport.net.url import redact
+
+    kept: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word == "--as-of":
+            skip = word == "--as-of" and not skip
+        elif not word.startswith("--as-of="):
+            kept.append(redact(word))
+    return kept
+
+
+def _source_date_epoch() -> int | None:
+    """Seconds, from the variable that reproducible-builds.org specifies."""
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdigit() and len(text) <= 11):
+        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds")
+    return int(text)
+
+
+def _warnings(result: BuildResult) -> list[str]:
+    """Every warning once, with the platforms that it is about unless that is all."""
+    about: dict[str, list[str]] = {}
+    for each in result.built.images:
+        for line in each.warnings:
+            about.setdefault(line, []).append(str(each.platform))
+    count = len(result.built.images)
+    return [
+        line if len(platforms) == count else f"{line} ({', '.join(platforms)})"
+        for line, platforms in about.items()
+    ]
+
+
+def _document(result: BuildResult) -> dict[str, Any]:
+    """docs/formats/build.md."""
+    return {
+        "schema": "homeport-build/v1",
+        "recipe": result.recipe.name,
+        "digest": str(result.built.index.digest),
+        "lockfile": str(result.prepared.path),
+        "relocked": result.prepared.reason,
+        "outputs": [
+            {
+                "address": str(written.address),
+                "digest": str(written.digest),
+                "copied": written.copied,
+                "copied_bytes": written.copied_bytes,
+            }
+            for written in result.written
+        ],
+        "loaded": result.loaded and {"engine": result.loaded.engine, "name": result.loaded.name},
+        "platforms": [
+            {
+                "platform": str(each.platform),
+                "digest": str(each.image.digest),
+                "layers": [
+                    {
+                        "digest": str(each.layer.digest),
+                        "diff_id": str(each.layer.diff_id),
+                        "size": each.layer.size,
+                        "raw_size": each.layer.raw_size,
+                    }
+                ],
+                "packages": [file.id.name for file in each.packages],
+                "versions": {file.id.name: file.id.version for file in each.packages},
+                "seconds": round(each.seconds, 3),
+                "cached": each.cached,
+                "warnings": list(each.warnings),
+            }
+            for each in result.built.images
+        ],
+    }
+
+
+def _text(result: BuildResult) -> str:
+    rows = [
+        (
+            str(each.platform),
+            str(each.image.digest)[:19],
+            "1",
+            human_size(each.layer.size),
+            human_size(each.layer.raw_size),
+            str(len(each.packages)),
+            "cached" if each.cached else f"{each.seconds:.2f} s",
+        )
+        for each in result.built.images
+    ]
+    header = ("PLATFORM", "DIGEST", "LAYERS", "COMPRESSED", "RAW", "PACKAGES", "TIME")
+    lines = [table(header, rows, right=(2, 3, 4, 5, 6)), ""]
+    lines += [f"{written.address}  {written.digest}" for written in result.written]
+    if result.loaded:
+        lines.append(f"loaded into {result.loaded.engine} as {result.loaded.name}")
+    return "\n".join(lines)
