@@ -76,7 +76,13 @@ def test_pax_records_win_over_the_header() -> None:
 
 @pytest.mark.parametrize(
     ("text", "mtime"),
-    [("0", 0), ("-1.5", -1_500_000_000), ("1.1234567899", 1_123_456_789), ("7.", 7_000_000_000)],
+    [
+        ("0", 0),
+        ("9" * 18, (10**18 - 1) * 10**9),
+        ("-1.5", -1_500_000_000),
+        ("1.1234567899", 1_123_456_789),
+        ("7.", 7_000_000_000),
+    ],
 )
 def test_times_are_read_to_the_nanosecond(text: str, mtime: int) -> None:
     ((file, _),) = members(archive(entry("a", pax_headers={"mtime": text})))

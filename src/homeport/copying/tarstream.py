@@ -494,7 +494,7 @@ class TarReader:
         seconds, _, fraction = text.partition(b".")
         negative = seconds.startswith(b"-")
         digits = seconds[1:] if negative else seconds
-        if not digits.isdigit() or len(digits) > 12 or (fraction and not fraction.isdigit()):
+        if not digits.isdigit() or len(digits) > 18 or (fraction and not fraction.isdigit()):
             raise self._error(f"pax mtime is not a number: {shown(text, 40)}")
         value = int(digits) * 1_000_000_000 + int(fraction[:9].ljust(9, b"0"))
         return -value if negative else value
