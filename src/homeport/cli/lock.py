@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,6 @@ from homeport.errors import OutOfDate, UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.locking.prepare import Prepared
-    from homeport.locking.reach import Reach
-    from homeport.recipe.model import Recipe
 
 
 @click.command(
@@ -113,35 +110,10 @@ def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared
         recipe,
         lock_places(recipe, catalog, Path.cwd(), file=lockfile),
         app.store,
-        lambda: _reach(app, recipe, wish.mirrors),
+        lambda: app.reach(recipe, wish.mirrors),
         renewal=Renewal(everything="all" in wish.updates, names=frozenset(wish.updates) - {"all"}),
         as_of=parse_as_of(wish.as_of) if wish.as_of else None,
         command=f"homeport lock {wanted} {wish.command}".rstrip(),
-    )
-
-
-def _reach(app: App, recipe: Recipe, mirrors: tuple[str, ...]) -> Reach:
-    """The archives as option, environment, configuration, recipe and apt name them."""
-    from homeport.debian.apt_sources import read_apt_credentials, read_apt_sources
-    from homeport.debian.mirror import Transfer
-    from homeport.debian.mirrors import Told
-    from homeport.locking.reach import open_reach
-
-    settings = app.settings
-    return open_reach(
-        recipe,
-        Told(
-            option=mirrors,
-            environment=os.environ,
-            configured=settings.mirrors,
-            apt=read_apt_sources(),
-        ),
-        lambda: app.client,
-        Transfer(store=app.store, progress=app.progress, cancel=app.cancel),
-        app.pools,
-        credentials=read_apt_credentials(),
-        snapshots=settings.snapshots,
-        offline=settings.offline,
     )
 
 
