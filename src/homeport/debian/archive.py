@@ -24,7 +24,7 @@ from homeport.debian.index import MergedIndex
 from homeport.debian.mirror import TROUBLE, Mirror, Transfer
 from homeport.debian.mirrors import Mirrors
 from homeport.debian.refusal import Failed, refusal
-from homeport.debian.release import Expired, FromTheFuture, check_dates
+from homeport.debian.release import Expired, FromTheFuture, KeyExpired, check_dates
 from homeport.debian.remembered import remember, remembered, remembered_date
 from homeport.debian.state import (
     ArchiveState,
@@ -246,6 +246,12 @@ def _validity(run: _Run, candidate: Candidate) -> HomeportError | None:
         check_dates(candidate.release, run.moment)
     except (Expired, FromTheFuture) as error:
         return error
+    if candidate.trusted_until is not None and run.moment > candidate.trusted_until:
+        return KeyExpired(
+            f"the keys that signed {candidate.release.title} expired on "
+            f"{candidate.trusted_until:%Y-%m-%d}",
+            hint="a newer Homeport, or the recipe, may know newer keys",
+        )
     return None
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
@@ -83,6 +84,18 @@ class Keyring:
         """The primary fingerprints that count, upper case, in the ring's order."""
         wanted = {text.rstrip("!") for text in self.only}
         return tuple(keys[0] for keys in self.all_keys if not wanted or wanted & set(keys))
+
+    def trusted_until(self, signers: Iterable[str]) -> datetime | None:
+        """When the last of these certificates expires; ``None`` if one of them never does.
+
+        OpenPGP judges a signature at the time that it claims for itself, which whoever got
+        hold of an expired key can choose; so archives are judged by this date too.
+        """
+        wanted = set(signers)
+        certificates = (pysequoia.Cert.from_bytes(data) for data in self.certificates)
+        ends = [cert.expiration for cert in certificates if cert.fingerprint.upper() in wanted]
+        dates = [end for end in ends if end is not None]
+        return max(dates) if dates and len(dates) == len(ends) else None
 
     @property
     def all_keys(self) -> tuple[tuple[str, ...], ...]:

@@ -36,6 +36,12 @@ class Expired(HomeportError):
     id = "release-expired"
 
 
+class KeyExpired(HomeportError):
+    """Every certificate that signed a release file has expired."""
+
+    id = "key-expired"
+
+
 class FromTheFuture(HomeportError):
     """A release file is dated after the moment at which it is judged."""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from datetime import datetime
 
 from homeport.content.digest import Digest
 from homeport.debian.keyring import DEBIAN, DEBIAN_SECURITY
@@ -57,12 +58,16 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A verified release file and where it was found."""
+    """A verified release file and where it was found.
+
+    trusted_until: when the last of the certificates that signed it expires
+    """
 
     spec: SuiteSpec
     place: Place
     release: Release
     signers: tuple[str, ...]
+    trusted_until: datetime | None
     evidence: Evidence
 
     @property
@@ -108,6 +113,7 @@ def verified_candidate(spec: SuiteSpec, place: Place, evidence: Evidence) -> Can
         place=place,
         release=release,
         signers=tuple(sorted(signed.signers)),
+        trusted_until=spec.keyring.trusted_until(signed.signers),
         evidence=evidence,
     )
 

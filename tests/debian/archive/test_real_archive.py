@@ -1,0 +1,123 @@
+"""The real archive of Debian, through whatever mirror this machine uses.
+
+Needs the network and some minutes of nobody's patience: 70 MB of indexes are fetched.
+What the mirror holds today is not ours to say, so these tests accept either a whole state
+or a refusal whose printed date then works.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from homeport.content.pools import Pools
+from homeport.content.store import Store
+from homeport.debian.apt_sources import read_apt_sources
+from homeport.debian.archive import open_archives
+from homeport.debian.keyring import debian_keyring
+from homeport.debian.mirror import Transfer
+from homeport.debian.mirrors import Told, open_mirrors
+from homeport.debian.pool import fetch_packages
+from homeport.debian.refusal import NoWholeState, OnlyExpired
+from homeport.debian.state import ArchiveState, SuiteSpec
+from homeport.net.client import Client
+from homeport.progress import CancelToken, Silent
+
+pytestmark = pytest.mark.network
+
+SEVEN = ("amd64", "arm64", "armhf", "i386", "ppc64el", "s390x", "riscv64")
+SUITES = (
+    ("debian", "trixie"),
+    ("debian", "trixie-updates"),
+    ("debian-security", "trixie-security"),
+)
+
+
+class Machine:
+    """This machine with an empty cache."""
+
+    def __init__(self, cache: Path) -> None:
+        self.cancel = CancelToken()
+        self.store = Store(cache)
+        self.pools = Pools(self.cancel)
+        self.client = Client(cancel=self.cancel)
+        told = Told(apt=read_apt_sources())
+        self.mirrors = open_mirrors({archive for archive, _ in SUITES}, told, self.client)
+        self.transfer = Transfer(store=self.store, progress=Silent(), cancel=self.cancel)
+
+    def open(self, as_of: datetime | None = None, *, offline: bool = False) -> ArchiveState:
+        return open_archives(
+            [
+                SuiteSpec(archive=archive, suite=name, keyring=debian_keyring(archive, name))
+                for archive, name in SUITES
+            ],
+            SEVEN,
+            mirrors=self.mirrors,
+            store=self.store,
+            pools=self.pools,
+            progress=Silent(),
+            cancel=self.cancel,
+            as_of=as_of,
+            offline=offline,
+        )
+
+    def open_whole(self) -> ArchiveState:
+        """One whole state, at the date that a refusal names if there is no valid one."""
+        refusals: list[NoWholeState | OnlyExpired] = []
+        try:
+            return self.open()
+        except (NoWholeState, OnlyExpired) as error:
+            refusals.append(error)
+        (refusal,) = refusals
+        assert refusal.as_of is not None, refusal.what
+        assert "--as-of" in str(refusal.hint)
+        return self.open(refusal.as_of)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    made = Machine(tmp_path_factory.mktemp("cache"))
+    yield made
+    made.client.close()
+    made.pools.__exit__(None, None, None)
+
+
+@pytest.fixture(scope="module")
+def state(machine: Machine) -> ArchiveState:
+    return machine.open_whole()
+
+
+def test_one_whole_state_is_found_for_all_seven_architectures(state: ArchiveState) -> None:
+    assert tuple(state.indexes) == SEVEN
+    for index in state.indexes.values():
+        assert index.named("python3.13-minimal")
+        assert index.named("libc6")[0].file.path.startswith("pool/")
+        assert "mawk" in {package.name for package in index.providers("awk")}
+        assert {package.name for package in index.providers("libssl3")} == {"libssl3t64"}
+    assert [suite.suite for suite in state.suites] == [name for _, name in SUITES]
+    now = datetime.now(UTC)
+    for suite in state.suites:
+        assert suite.codename == suite.suite
+        assert suite.date < now
+        assert all(len(signer) == 40 for signer in suite.signers)
+        assert all(newer.date > suite.date for newer in suite.newer)
+
+
+def test_the_same_state_opens_offline_afterwards(machine: Machine, state: ArchiveState) -> None:
+    again = machine.open(state.as_of, offline=True)
+    assert [suite.release for suite in again.suites] == [suite.release for suite in state.suites]
+
+
+def test_packages_of_the_state_are_still_in_the_pool(machine: Machine, state: ArchiveState) -> None:
+    files = [state.indexes[name].named("libzstd1")[0].file for name in SEVEN]
+    blobs = fetch_packages(
+        files,
+        mirrors=machine.mirrors,
+        transfer=machine.transfer,
+        pools=machine.pools,
+        date=state.date,
+    )
+    assert [blob.digest for blob in blobs.values()] == [file.sha256 for file in files]
