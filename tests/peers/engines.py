@@ -11,6 +11,7 @@ import resource
 import shutil
 import socket
 import subprocess
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -106,40 +107,47 @@ class Podman(Program):
 
 
 @pytest.fixture
-def podman(tmp_path: Path) -> Iterator[Podman]:
-    """podman over an empty storage (vfs) in the test's folder."""
-    storage = tmp_path / "podman"
-    storage.mkdir()
-    conf, accounts = storage / "storage.conf", storage / "accounts.json"
-    accounts.write_text("{}")
-    conf.write_text(
-        f'[storage]\ndriver = "vfs"\nrunroot = "{storage}/run"\ngraphroot = "{storage}/graph"\n'
-    )
-    program = Podman(
-        ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"),
-        {"CONTAINERS_STORAGE_CONF": str(conf), "REGISTRY_AUTH_FILE": str(accounts)},
-    )
-    yield program
-    program.run("system", "reset", "--force")
+def podman() -> Iterator[Podman]:
+    """podman over an empty storage (vfs) of its own."""
+    with short_folder() as storage:
+        conf, accounts = storage / "storage.conf", storage / "accounts.json"
+        accounts.write_text("{}")
+        conf.write_text(
+            f'[storage]\ndriver = "vfs"\nrunroot = "{storage}/run"\ngraphroot = "{storage}/graph"\n'
+        )
+        program = Podman(
+            ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"),
+            {"CONTAINERS_STORAGE_CONF": str(conf), "REGISTRY_AUTH_FILE": str(accounts)},
+        )
+        yield program
+        program.run("system", "reset", "--force")
 
 
 @pytest.fixture
 def dockerd(tmp_path: Path) -> Iterator[str]:
     """A docker daemon over an empty storage; the value is its ``DOCKER_HOST``."""
-    home = Path("/tmp", f"dockerd-{os.getpid()}")  # a socket's path is short
-    home.mkdir()
-    sock = home / "docker.sock"
-    argv = [
-        "dockerd", "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
-        "-H", f"unix://{sock}", "--bridge=none", "--iptables=false",
-        "--pidfile", str(home / "pid"), "--storage-driver", "vfs",
-    ]  # fmt: skip
-    try:
+    with short_folder() as home:
+        argv = [
+            "dockerd", "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
+            "-H", f"unix://{home}/docker.sock", "--bridge=none", "--iptables=false",
+            "--pidfile", str(home / "pid"), "--storage-driver", "vfs",
+        ]  # fmt: skip
         with running(argv, tmp_path / "dockerd.log"):
-            wait_until(lambda: answers(sock))
-            yield f"unix://{sock}"
+            wait_until(lambda: answers(home / "docker.sock"))
+            yield f"unix://{home}/docker.sock"
+
+
+@contextlib.contextmanager
+def short_folder() -> Iterator[Path]:
+    """A temporary folder for programs that make sockets: those have short paths.
+
+    Past the limit of 108 bytes podman still works, but waits 20 s for each container's end.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="hp-", dir="/tmp"))
+    try:
+        yield folder
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager
