@@ -49,6 +49,11 @@ class Authenticator:
                 self._login, self._looked_up = self._lookup(), True
             return self._login
 
+    @property
+    def is_asked(self) -> bool:
+        """Whether the registry wants to know who we are."""
+        return bool(self._scheme)
+
     def ticket(self, scopes: Scopes) -> Ticket:
         """What the next request for ``scopes`` carries; may ask the token service."""
         if self._scheme == "bearer" and self._realm is not None:

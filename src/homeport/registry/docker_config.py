@@ -39,7 +39,7 @@ class AuthFile:
         """
         helper = self.helper_for(registry)
         if helper:
-            for key in _server_names(registry):
+            for key in server_names(registry):
                 found = helpers.get(helper, key)
                 if found is not None:
                     return found
@@ -54,7 +54,7 @@ class AuthFile:
     def helper_for(self, registry: str) -> str:
         """The program that keeps this registry's secrets, or ``""``."""
         by_host = _table(self.document.get("credHelpers"))
-        for name in (registry, *_server_names(registry)):
+        for name in (registry, *server_names(registry)):
             if isinstance(by_host.get(name), str):
                 return str(by_host[name])
         store = self.document.get("credsStore")
@@ -147,7 +147,7 @@ def _key(registry: str) -> str:
     return _HUB[0] if registry in _HUB else registry
 
 
-def _server_names(registry: str) -> tuple[str, ...]:
+def server_names(registry: str) -> tuple[str, ...]:
     """What helpers know the registry as."""
     return (_HUB[0],) if registry in _HUB else (registry, f"https://{registry}")
 

@@ -163,6 +163,27 @@ class Repository:
                 deadline=self.registry.deadline,
             )
 
+    def fetch_blob_of_unknown_size(
+        self, digest: Digest, store: Store, *, progress: Progress | None = None
+    ) -> Blob:
+        """The blob with that digest; the registry is asked for its size first."""
+        found = store.get(digest)
+        if found is not None:
+            return found
+        with (
+            self._placed(digest=str(digest)),
+            self.registry.request(
+                "HEAD", f"{self.name}/blobs/{digest}", self.pull_scope
+            ) as response,
+        ):
+            if response.status != 200:
+                raise failure(response, f"give the blob {digest}")
+            size = response.length
+        if size is None:
+            raise ProtocolBroken(f"{self} does not say how large {digest} is")
+        descriptor = Descriptor(media_type="", digest=str(digest), size=size)
+        return self.fetch_blob(descriptor, store, progress=progress)
+
     def _manifest_path(self, reference: str | Digest) -> str:
         return f"{self.name}/manifests/{reference}"
 

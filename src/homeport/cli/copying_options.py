@@ -1,0 +1,114 @@
+"""What push, pull, mirror and import have in common: platforms, and one copy with its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.show import human_size
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.cli.registry_options import RegistryOptions
+    from homeport.content.blob import Blob
+    from homeport.images.address import Address
+    from homeport.images.transport import Destination, Source, Written
+    from homeport.oci.platform import Platform
+
+platform_option = click.option(
+    "--platform",
+    "platforms",
+    multiple=True,
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="HOMEPORT_PLATFORM",
+    help="Only this platform; repeatable, or separated by commas; 'native' for this machine's. "
+    "All, byte for byte, by default.",
+)
+
+
+def read_platforms(texts: Sequence[str]) -> list[Platform] | None:
+    """The platforms asked for; ``None`` for all."""
+    from homeport.oci.platform import native_platform, parse_platform
+
+    words = [word for text in texts for word in text.split(",") if word.strip()]
+    if not words or "all" in words:
+        return None
+    found = [native_platform() if word == "native" else parse_platform(word) for word in words]
+    return list(dict.fromkeys(found))
+
+
+def registry_of(*addresses: Address) -> str:
+    """The registry that options such as ``--creds`` are meant for: the first that is named."""
+    from homeport.images.address import RegistryAddress
+
+    for address in addresses:
+        if isinstance(address, RegistryAddress):
+            return address.reference.registry
+    return ""
+
+
+def copy_image(
+    app: App,
+    options: RegistryOptions,
+    source: Address,
+    destination: Address,
+    platforms: Sequence[Platform] | None,
+    *,
+    about: str,
+    no_clobber: bool = False,
+) -> Written:
+    """Copy one image; what comes from a registry is fetched in parallel."""
+    from homeport.images.registry_transport import RegistryTransport, prefetch
+    from homeport.images.transports import destination_for, source_for
+
+    maker = options.maker(app, about, no_clobber=no_clobber)
+    reader: Source = source_for(source, maker)
+    writer: Destination = destination_for(destination, maker)
+    from homeport.images.copying import select
+    from homeport.images.transport import Work
+
+    work = Work(progress=app.progress, cancel=app.cancel)
+    with reader.open(work) as value:
+        chosen = select(value, platforms)
+        if isinstance(reader, RegistryTransport) and not isinstance(writer, RegistryTransport):
+            prefetch(chosen, app.pools.network, wanted=_not_in(destination))
+        return writer.write(chosen, work)
+
+
+def report(source: Address, written: Written) -> tuple[dict[str, Any], str]:
+    """The result of a copy as a document and as text."""
+    document = {
+        "schema": "homeport-copy/v1",
+        "source": str(source),
+        "destination": str(written.address),
+        "digest": str(written.digest),
+        "copied": written.copied,
+        "copied_bytes": written.copied_bytes,
+        "present": written.present,
+    }
+    text = f"{written.digest}  {written.address}  " + (
+        f"{written.copied} blobs copied ({human_size(written.copied_bytes)}), "
+        f"{written.present} were there"
+        if written.copied
+        else "nothing to copy, all was there"
+    )
+    return document, text
+
+
+def _not_in(destination: Address) -> Callable[[Blob], bool]:
+    """Whether a layout at the destination lacks a blob, so that it must be fetched."""
+    from homeport.images.address import LayoutAddress
+
+    if not isinstance(destination, LayoutAddress):
+        return lambda _blob: True
+    folder = destination.path / "blobs"
+
+    def wanted(blob: Blob) -> bool:
+        try:
+            return (folder / blob.digest.algorithm / blob.digest.hex).stat().st_size != blob.size
+        except OSError:
+            return True
+
+    return wanted

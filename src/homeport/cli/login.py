@@ -1,0 +1,54 @@
+"""``homeport login``: keep a registry's credentials, as docker does."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.login import Login
+
+
+@click.command(name="login")
+@click.argument("registry")
+@registry_options
+@common
+def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
+    """Try credentials at REGISTRY and keep them for later commands.
+
+    They go into docker's config.json, or to the credential helper that it names, so that
+    docker and Homeport share them. User and password are asked for unless --username and
+    --password-stdin (or --creds) give them.
+    """
+    from dataclasses import replace
+
+    from homeport.registry.credentials import docker_config_path
+    from homeport.registry.docker_config import AuthFile, read_auth_file
+    from homeport.registry.logging_in import log_in, registry_name
+
+    name = registry_name(registry)
+    login = options.login or _ask()
+    path = docker_config_path(os.environ, Path.home())
+    file = read_auth_file(path) or AuthFile(path=path, document={})
+    with session.app() as app:
+        opened = replace(options, login=login).open(app, name).registry(name)
+        kept = log_in(opened, login, file)
+        document = {
+            "schema": "homeport-login/v1", "registry": name, "user": login.username, "kept": kept,
+        }  # fmt: skip
+        session.output.write(document, f"logged in to {name} as {login.username}; kept in {kept}")
+
+
+def _ask() -> Login:
+    from homeport.registry.login import Login
+
+    username = click.prompt("User name", err=True)
+    password = click.prompt("Password", hide_input=True, err=True)
+    return Login(username=username, password=password, source="the prompt")

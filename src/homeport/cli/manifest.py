@@ -1,0 +1,56 @@
+"""``homeport manifest``: a manifest or index as the registry has it, byte for byte."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(name="manifest")
+@click.argument("reference")
+@click.option("--digest", "only_digest", is_flag=True, help="Print its digest alone.")
+@registry_options
+@common
+def command(
+    session: Session, *, reference: str, only_digest: bool, options: RegistryOptions
+) -> None:
+    """Print the manifest or index under REFERENCE, byte for byte.
+
+    With --format json it is wrapped: digest, media type, and the document.
+    """
+    import msgspec
+
+    from homeport.oci.documents import read_manifest_or_index
+    from homeport.oci.reference import parse_reference
+
+    parsed = parse_reference(reference.removeprefix("docker://"))
+    with session.app() as app:
+        repository = options.open(app, parsed.registry).repository(parsed)
+        found = repository.manifest(parsed.digest or parsed.tag)
+        if only_digest:
+            session.output.write(
+                {"schema": "homeport-manifest/v1", "digest": str(found.digest)}, str(found.digest)
+            )
+        elif session.format == "json":
+            document = read_manifest_or_index(found.raw, found.media_type)
+            session.output.write(
+                {
+                    "schema": "homeport-manifest/v1",
+                    "digest": str(found.digest),
+                    "media_type": document.media_type,
+                    "size": len(found.raw),
+                    "manifest": msgspec.Raw(found.raw),
+                },
+                "",
+            )
+        else:
+            sys.stdout.buffer.write(found.raw)
+            sys.stdout.buffer.flush()

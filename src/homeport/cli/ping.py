@@ -1,0 +1,37 @@
+"""``homeport ping``: whether a registry is there and lets us in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(name="ping")
+@click.argument("registry")
+@registry_options
+@common
+def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
+    """Ask REGISTRY whether it is there and lets us in, and say as whom."""
+    from homeport.registry.logging_in import registry_name
+
+    name = registry_name(registry)
+    with session.app() as app:
+        opened = options.open(app, name).registry(name)
+        opened.ping()
+        login = opened.auth.login() if opened.auth.is_asked else None
+        who = f"as {login.username or 'a token'} (from {login.source})" if login else "anonymously"
+        document = {
+            "schema": "homeport-ping/v1",
+            "registry": name,
+            "url": str(opened.base()),
+            "user": login.username if login else None,
+            "source": login.source if login else None,
+        }
+        session.output.write(document, f"{name} lets us in {who}")

@@ -1,0 +1,60 @@
+"""``homeport pull``: an image, every platform, out of a registry (or any other place)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.copying_options import (
+    copy_image,
+    platform_option,
+    read_platforms,
+    registry_of,
+    report,
+)
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(
+    name="pull",
+    epilog="""\b
+Examples:
+  homeport pull docker.io/library/debian:13-slim oci:./debian
+  homeport pull registry.example/team/copy docker-archive:copy.tar --platform native
+  homeport pull registry.example/team/copy - | podman load
+""",
+)
+@click.argument("source")
+@click.argument("destination")
+@platform_option
+@registry_options
+@common
+def command(
+    session: Session,
+    *,
+    source: str,
+    destination: str,
+    platforms: tuple[str, ...],
+    options: RegistryOptions,
+) -> None:
+    """Pull the image at SOURCE to DESTINATION, a layout or an archive.
+
+    Every platform comes as it is, digests included, and is verified on the way. A pull that
+    was interrupted goes on where it stopped when the command is run again.
+    """
+    from homeport.images.address import StreamAddress, parse_destination, parse_source
+
+    origin, target = parse_source(source), parse_destination(destination)
+    with session.app() as app:
+        written = copy_image(
+            app, options, origin, target, read_platforms(platforms),
+            about=registry_of(origin, target),
+        )  # fmt: skip
+        if not isinstance(target, StreamAddress):  # standard output is the image itself
+            document, text = report(origin, written)
+            session.output.write(document, text, quiet_text=str(written.digest))

@@ -1,0 +1,69 @@
+"""``homeport push``: an image, every platform, to a registry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.copying_options import (
+    copy_image,
+    platform_option,
+    read_platforms,
+    registry_of,
+    report,
+)
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(
+    name="push",
+    epilog="""\b
+Examples:
+  homeport push oci:./copy.oci registry.example/team/copy:1.0
+  homeport push docker-archive:saved.tar registry.example/team/copy --platform linux/arm64
+  podman save --format oci-archive copy | homeport push - registry.example/team/copy
+""",
+)
+@click.argument("source")
+@click.argument("destination")
+@platform_option
+@click.option(
+    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
+)
+@registry_options
+@common
+def command(
+    session: Session,
+    *,
+    source: str,
+    destination: str,
+    platforms: tuple[str, ...],
+    no_clobber: bool,
+    options: RegistryOptions,
+) -> None:
+    """Push the image at SOURCE to DESTINATION, a registry.
+
+    Every platform goes as it is, digests included. What the registry has is not sent again;
+    run the command again after any failure and it goes on.
+    """
+    from homeport.images.address import RegistryAddress, parse_destination, parse_source
+
+    origin, target = parse_source(source), parse_destination(destination)
+    if not isinstance(target, RegistryAddress):
+        raise UsageError(
+            f"push writes to a registry, and {destination} is none",
+            hint=f"homeport pull {source} {destination}",
+        )
+    with session.app() as app:
+        written = copy_image(
+            app, options, origin, target, read_platforms(platforms),
+            about=registry_of(target), no_clobber=no_clobber,
+        )  # fmt: skip
+        document, text = report(origin, written)
+        session.output.write(document, text, quiet_text=str(written.digest))

@@ -1,0 +1,142 @@
+"""Options of every command that talks to a registry, and the registries that they open."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.images.address import RegistryAddress
+    from homeport.images.registry_transport import RegistryTransport
+    from homeport.registry.login import Login
+    from homeport.registry.registries import Registries
+
+_PASSWORD_LIMIT = 64 << 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegistryOptions:
+    """What the options said; ``login`` is meant for the registry that the command is about."""
+
+    login: Login | None = None
+    plain_http: bool = False
+    timeout: float | None = None
+
+    def open(self, app: App, about: str) -> Registries:
+        """The registries of this run; ``about`` is the one that the options are meant for."""
+        from homeport.net.clock import Deadline
+        from homeport.registry.credentials import Credentials
+        from homeport.registry.endpoint import Endpoint, endpoint_for
+        from homeport.registry.registries import Registries
+
+        if app.settings.offline:
+            raise UsageError(f"{about} cannot be reached with --offline")
+        given = {about: self.login} if self.login is not None else {}
+        credentials = Credentials(environment=os.environ, home=Path.home(), given=given)
+
+        def find_endpoint(name: str) -> Endpoint:
+            plain = True if self.plain_http and name == about else None
+            return endpoint_for(name, plain_http=plain)
+
+        deadline = Deadline.after(self.timeout) if self.timeout is not None else None
+        return Registries(app.client, credentials.find, find_endpoint, deadline=deadline)
+
+    def maker(
+        self, app: App, about: str, *, no_clobber: bool = False
+    ) -> Callable[[RegistryAddress], RegistryTransport]:
+        """What ``images.transports`` needs to serve registry addresses."""
+        from homeport.images.registry_transport import RegistryTransport
+
+        opened: list[Registries] = []
+
+        def make(address: RegistryAddress) -> RegistryTransport:
+            if not opened:
+                opened.append(self.open(app, about))
+            return RegistryTransport(
+                address, opened[0], app.store, app.pools.network, no_clobber=no_clobber
+            )
+
+        return make
+
+
+_OPTIONS = (
+    click.option(
+        "--creds",
+        metavar="USER:PASSWORD",
+        envvar="HOMEPORT_CREDS",
+        help="Credentials. Better in the variable HOMEPORT_CREDS: other users see arguments.",
+    ),
+    click.option("-u", "--username", metavar="USER", help="User name for --password-stdin."),
+    click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
+    click.option(
+        "--plain-http",
+        is_flag=True,
+        envvar="HOMEPORT_PLAIN_HTTP",
+        help="Talk to this registry without TLS (never with a password).",
+    ),
+    click.option(
+        "--timeout",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="SECONDS",
+        envvar="HOMEPORT_TIMEOUT",
+        help="Give up after this time, whatever is going on.",
+    ),
+)
+
+
+def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options; the command gets them as ``options``."""
+
+    @functools.wraps(function)
+    def with_options(
+        *args: Any,
+        creds: str | None,
+        username: str | None,
+        password_stdin: bool,
+        plain_http: bool,
+        timeout: float | None,
+        **more: Any,
+    ) -> Any:
+        login = _login(creds, username, password_stdin)
+        options = RegistryOptions(login=login, plain_http=plain_http, timeout=timeout)
+        return function(*args, options=options, **more)
+
+    decorated: Callable[..., Any] = with_options
+    for option in reversed(_OPTIONS):
+        decorated = option(decorated)
+    return decorated
+
+
+def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:
+    from homeport.registry.credentials import parse_creds
+    from homeport.registry.login import Login
+
+    if creds is not None and (username is not None or password_stdin):
+        raise UsageError("--creds goes with neither --username nor --password-stdin")
+    if creds is not None:
+        return parse_creds(creds)
+    if password_stdin:
+        if not username:
+            raise UsageError("--password-stdin needs --username")
+        return Login(username=username, password=read_password(), source="--password-stdin")
+    if username is not None:
+        raise UsageError("--username needs --password-stdin")
+    return None
+
+
+def read_password() -> str:
+    """The first line of standard input."""
+    text = sys.stdin.read(_PASSWORD_LIMIT + 1)
+    if len(text) > _PASSWORD_LIMIT:
+        raise UsageError(f"the password is longer than {_PASSWORD_LIMIT} characters")
+    return text.rstrip("\r\n")

@@ -1,0 +1,54 @@
+"""``homeport retag``: another tag for an image that is in the registry already."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(name="retag")
+@click.argument("reference")
+@click.argument("tags", nargs=-1, required=True)
+@click.option(
+    "--no-clobber", is_flag=True, help="Exit with 3 if a tag leads to another image already."
+)
+@registry_options
+@common
+def command(
+    session: Session,
+    *,
+    reference: str,
+    tags: tuple[str, ...],
+    no_clobber: bool,
+    options: RegistryOptions,
+) -> None:
+    """Give the image at REFERENCE the TAGS too; no blob moves.
+
+    A tag is a bare word in the same repository: homeport retag registry.example/copy:1.0.3 1.0 1
+    """
+    from homeport.oci.reference import check_tag, parse_reference
+    from homeport.registry.retagging import retag
+
+    parsed = parse_reference(reference.removeprefix("docker://"))
+    wanted = [check_tag(tag) for tag in tags]
+    with session.app() as app:
+        repository = options.open(app, parsed.registry).repository(parsed)
+        digest, moved = retag(
+            repository, parsed.digest or parsed.tag, wanted, no_clobber=no_clobber
+        )
+        document = {
+            "schema": "homeport-retag/v1", "repository": parsed.name, "digest": str(digest),
+            "tags": wanted, "moved": moved,
+        }  # fmt: skip
+        lines = [
+            f"{parsed.name}:{tag} {'leads' if tag in moved else 'led already'} to {digest}"
+            for tag in wanted
+        ]
+        session.output.write(document, "\n".join(lines), quiet_text=str(digest))

@@ -1,0 +1,36 @@
+"""``homeport tags``: the tags of a repository."""
+
+from __future__ import annotations
+
+import fnmatch
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(name="tags")
+@click.argument("repository")
+@click.option("--match", metavar="GLOB", help="Only tags that match, for example '1.*'.")
+@registry_options
+@common
+def command(
+    session: Session, *, repository: str, match: str | None, options: RegistryOptions
+) -> None:
+    """List the tags of REPOSITORY, one a line."""
+    from homeport.oci.reference import parse_reference
+    from homeport.registry.listing import tags
+
+    reference = parse_reference(repository.removeprefix("docker://"), default_tag="")
+    with session.app() as app:
+        registries = options.open(app, reference.registry)
+        found = list(tags(registries.repository(reference)))
+        if match is not None:
+            found = fnmatch.filter(found, match)
+        document = {"schema": "homeport-tags/v1", "repository": reference.name, "tags": found}
+        session.output.write(document, "\n".join(found))
