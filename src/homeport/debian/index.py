@@ -205,68 +205,79 @@ def index_digest(form: FileEntry, plain: FileEntry | None) -> Digest:
 
 
 class _Table:
-    """Names and where their stanzas are, gathered frame by frame."""
+    """Names and where their stanzas are, gathered frame by frame.
+
+    This loop runs once for each of half a million stanzas while nothing else in Python can
+    run, so it takes the usual shape of a stanza at a stride and the odd one with care.
+    """
 
     def __init__(self) -> None:
-        self._places: dict[bytes, list[bytes]] = {}
-        self._providers: dict[bytes, list[bytes]] = {}
+        self._places: dict[bytes, bytes] = {}
+        self._providers: dict[bytes, dict[bytes, None]] = {}
 
     def add(self, text: bytes, offset: int, length: int) -> None:
         """Note every stanza of a frame that lies at ``offset`` of the file."""
+        places = self._places
         start = 0
-        while start < len(text):
-            end = text.find(b"\n\n", start)
-            if end < 0:
-                end = len(text.rstrip(b"\n"))
-            if end > start:
-                self._add_stanza(text, start, end, b"%d:%d" % (offset, length))
-            start = end + 1
-            while start < len(text) and text[start] == _NEWLINE:
-                start += 1
+        for stanza in text.split(b"\n\n"):
+            size = len(stanza)
+            if stanza.startswith(_USUAL) and (end := stanza.find(b"\n")) > 0:
+                name = stanza[len(_USUAL) : end]
+                odd = b" " in name or b"\t" in name or not name
+            else:
+                name, odd = b"", True
+            if odd:
+                name = _careful_name(stanza)
+            if name:
+                place = b"%d:%d:%d:%d" % (offset, length, start, size)
+                places[name] = b"%s %s" % (places[name], place) if name in places else place
+                if b"\nProvides:" in stanza:
+                    self._add_provides(name, stanza)
+            start += size + 2
 
-    def _add_stanza(self, text: bytes, start: int, end: int, frame: bytes) -> None:
-        name = _value(text, b"Package:", start, end)
-        if not name or b"\t" in name or b" " in name:
-            raise IntegrityError("a stanza of the index names no package")
-        place = b"%s:%d:%d" % (frame, start, end - start)
-        self._places.setdefault(name, []).append(place)
-        for relation in _value(text, b"Provides:", start, end).split(b","):
+    def _add_provides(self, name: bytes, stanza: bytes) -> None:
+        for relation in _value(stanza, b"Provides:").split(b","):
             virtual = relation.partition(b"(")[0].strip().partition(b":")[0]
             if virtual:
-                owners = self._providers.setdefault(virtual, [])
-                if not owners or owners[-1] != name:
-                    owners.append(name)
+                self._providers.setdefault(virtual, {})[name] = None
 
     def finished(self) -> bytes:
-        keys = sorted(b"%s\t" % key for key in self._places.keys() | self._providers.keys())
-        return b"".join(
-            b"%s%s\t%s\n"
-            % (
-                key,
-                b" ".join(self._places.get(key[:-1], ())),
-                b" ".join(self._providers.get(key[:-1], ())),
-            )
-            for key in keys
-        )
+        places, providers = self._places, self._providers
+        lines = [
+            b"%s\t%s\t%s\n" % (name, place, b" ".join(providers.pop(name, ())))
+            for name, place in places.items()
+        ]
+        lines += [b"%s\t\t%s\n" % (name, b" ".join(owners)) for name, owners in providers.items()]
+        lines.sort()  # by name: no name holds a byte below the tab that ends it
+        return b"".join(lines)
 
 
-_NEWLINE = ord("\n")
+_USUAL = b"Package: "
 
 
-def _value(text: bytes, field_name: bytes, start: int, end: int) -> bytes:
-    """The value of a field of the stanza in ``text[start:end]``, on one line."""
-    if text.startswith(field_name, start):
-        begin = start + len(field_name)
+def _careful_name(stanza: bytes) -> bytes:
+    """The name in a stanza that does not begin with it; empty for blank lines."""
+    if not stanza.strip():
+        return b""
+    name = _value(stanza, b"Package:")
+    if not name or len(name.split()) != 1:
+        raise IntegrityError("a stanza of the index names no package")
+    return name
+
+
+def _value(stanza: bytes, field_name: bytes) -> bytes:
+    """The value of a field, on one line."""
+    if stanza.startswith(field_name):
+        begin = len(field_name)
     else:
-        found = text.find(b"\n" + field_name, start, end)
+        found = stanza.find(b"\n" + field_name)
         if found < 0:
             return b""
         begin = found + 1 + len(field_name)
-    stop = text.find(b"\n", begin, end)
-    while 0 <= stop < end - 1 and text[stop + 1] in b" \t":
-        stop = text.find(b"\n", stop + 1, end)
-    value = text[begin : end if stop < 0 else stop]
-    return value.replace(b"\n", b" ").strip()
+    end = stanza.find(b"\n", begin)
+    while 0 <= end < len(stanza) - 1 and stanza[end + 1] in b" \t":
+        end = stanza.find(b"\n", end + 1)
+    return stanza[begin : len(stanza) if end < 0 else end].replace(b"\n", b" ").strip()
 
 
 def _whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
@@ -281,4 +292,4 @@ def _whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
         elif len(rest) > _MAX_STANZA:
             raise TooLarge(f"a stanza of the index is larger than {_MAX_STANZA} bytes")
     if rest.strip():
-        yield rest
+        yield rest.rstrip(b"\n")

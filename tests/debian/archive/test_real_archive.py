@@ -96,7 +96,9 @@ def test_one_whole_state_is_found_for_all_seven_architectures(state: ArchiveStat
         assert index.named("python3.13-minimal")
         assert index.named("libc6")[0].file.path.startswith("pool/")
         assert "mawk" in {package.name for package in index.providers("awk")}
-        assert {package.name for package in index.providers("libssl3")} == {"libssl3t64"}
+    # Provided under the old name where time_t kept its size, so not on armhf.
+    for name, owners in (("amd64", {"libssl3t64"}), ("armhf", set())):
+        assert {p.name for p in state.indexes[name].providers("libssl3")} == owners
     assert [suite.suite for suite in state.suites] == [name for _, name in SUITES]
     now = datetime.now(UTC)
     for suite in state.suites:
