@@ -100,6 +100,8 @@ def read_commands(written: Written, found: Collector, key: str) -> None:
     for command in commands(written):
         for word in _images(command):
             found.image(word, f"{key}: {command.name}" if key else command.name, sure="weak")
+        for word in _tags(command):
+            found.produces(word.text, f"{found.source.path}: {command.name}")
         attributes = {"args": " ".join(word.text for word in command.words)}
         found.cause("command", command.name, command.written, key=key, attributes=attributes)
 
@@ -140,6 +142,14 @@ def _images(command: Command) -> Iterator[Written]:
             yield from _options(words, ("--image",))
         case _:
             return
+
+
+def _tags(command: Command) -> Iterator[Written]:
+    """Names that a build gives to what it makes."""
+    if command.name.rpartition(" ")[2] in ("build", "bud", "tag", "commit"):
+        yield from _options(command.arguments, ("-t", "--tag"))
+        if command.name.endswith((" tag", " commit")):
+            yield from _positional(command.arguments)[1:2]
 
 
 def _positional(words: list[Written]) -> list[Written]:

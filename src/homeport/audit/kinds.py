@@ -39,7 +39,9 @@ _YAML = r"\.ya?ml$"
 
 #: In order: the first row whose name and bytes fit reads the file.
 KINDS: tuple[Kind, ...] = (
-    Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?$",
+    Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
+         r"(?<!\.go)(?<!\.py)(?<!\.js)(?<!\.ts)(?<!\.md)(?<!\.rs)(?<!\.rb)(?<!\.java)(?<!\.html)"
+         r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?<!\.lock)$",
          rb"(?i)from|syntax", "dockerfile:read"),
     Kind("compose", r"(?i)/(?:[^/]*[._-])?(?:docker-)?compose[^/]*\.ya?ml$",
          rb"image|build|docker", "compose:read"),

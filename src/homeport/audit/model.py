@@ -90,11 +90,13 @@ class Insertion:
     at:        byte offset for a new line
     text:      what the new line looks like, with ``{name}`` and ``{value}``
     existing:  settings that are there already, and their values
+    places:    where the values of those are that can be replaced
     """
 
     at: int
     text: str
     existing: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import datetime
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
 from homeport.audit.model import SURE, Pin, Sure, Unread, Use
+from homeport.audit.rules import Rule
 from homeport.oci.reference import Reference, parse_reference
 
 Level = Literal["high", "medium", "low"]
@@ -123,14 +124,22 @@ def make_report(
     files: int = 0,
     read: int = 0,
     home: str = "",
+    dead: Mapping[str, Rule] | None = None,
     today: datetime.date | None = None,
 ) -> Report:
-    """Group uses by image and judge each. ``home``: registry and path of one's own images."""
+    """Group uses by image and judge each.
+
+    home:  registry and path of one's own images
+    dead:  images that nothing needs any more, and the rules that say so
+    """
     groups: dict[str, list[Use]] = defaultdict(list)
     for use in uses:
         groups[use.image].append(use)
     today = today or datetime.datetime.now(datetime.UTC).date()
-    images = tuple(_image(name, tuple(groups[name]), home, today) for name in sorted(groups))
+    images = tuple(
+        _with_dead(_image(name, tuple(groups[name]), home, today), dead or {})
+        for name in sorted(groups)
+    )
     return Report(
         images=images, unread=tuple(unread), files=files, read=read, home=home,
         pulls=_pulls(images),
@@ -148,11 +157,15 @@ def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) ->
         name=name, reference=reference, pin=pin, sure=sure, uses=uses, home=at_home,
         registry=facts, end_of_life=ends, risks=(),
     )  # fmt: skip
-    return _with(bare, tuple(_risks(bare, today)))
+    return replace(bare, risks=tuple(_risks(bare, today)))
 
 
-def _with(image: Image, risks: tuple[Risk, ...]) -> Image:
-    return replace(image, risks=risks)
+def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
+    rule = dead.get(image.name)
+    if rule is None or image.own:
+        return image
+    risk = Risk(id=rule.id, level="medium", text=f"{rule.title}: {rule.why}")
+    return replace(image, risks=(risk, *image.risks))
 
 
 def is_home(reference: Reference | None, home: str) -> bool:

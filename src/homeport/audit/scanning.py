@@ -7,6 +7,7 @@ pull (``audit.rules``), nor for judging (``audit.report``).
 
 from __future__ import annotations
 
+import fnmatch
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -38,9 +39,14 @@ def scan(
     paths: Sequence[str | Path],
     *,
     root: Path | None = None,
+    exclude: Sequence[str] = (),
     check: Callable[[], None] = lambda: None,
 ) -> Scan:
-    """Read every path. ``check`` is called between files and may raise to stop."""
+    """Read every path.
+
+    exclude:  patterns of paths that are left out; ``*`` matches ``/`` too
+    check:    called between files, may raise to stop
+    """
     root = (root or Path.cwd()).absolute()
     context = Context(root)
     unread: list[Unread] = []
@@ -52,6 +58,8 @@ def scan(
 
     for found in _files(paths, root, complain):
         check()
+        if any(fnmatch.fnmatchcase(found.path, pattern) for pattern in exclude):
+            continue
         count += 1
         if found.path in collectors:
             continue

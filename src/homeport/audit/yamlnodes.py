@@ -75,7 +75,7 @@ def text_of(node: Node | None) -> str | None:
     """The text of a scalar that is not null."""
     if not isinstance(node, yaml.ScalarNode):
         return None
-    if node.style is None and node.value in ("", "~", "null", "Null", "NULL"):
+    if not node.style and node.value in ("", "~", "null", "Null", "NULL"):
         return None
     return str(node.value)
 
@@ -92,7 +92,7 @@ def entries(node: Node | None, depth: int = 0) -> Iterator[tuple[str, Node]]:
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
             continue
-        if key.value == "<<" and key.style is None:
+        if key.value == "<<" and not key.style:
             merges.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
         else:
             own.add(key.value)

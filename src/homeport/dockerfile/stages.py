@@ -48,6 +48,7 @@ class ImageUse:
     """An image, at the place that names it.
 
     value:    after expansion; ``None`` when that was not possible, and ``problem`` says why
+    missing:  variables without a default; BuildKit takes them for empty
     feeds:    the defaults that flow into ``value``, first the direct ones
     onbuild:  pulled when a child is built, not here
     """
@@ -59,6 +60,7 @@ class ImageUse:
     value: str | None
     problem: str = ""
     feeds: tuple[ArgDefault, ...] = ()
+    missing: tuple[str, ...] = ()
     platform_args: tuple[str, ...] = ()
     onbuild: bool = False
     stage: int = -1
@@ -186,8 +188,6 @@ class _Analysis:
         if not problem and not expansion.value:
             missing = ", ".join(expansion.missing)
             problem = f"no default for {missing}" if missing else "the name is empty"
-        elif expansion.missing:
-            problem = f"no default for {', '.join(expansion.missing)}"
         for stage in reversed(self._stages):
             if not problem and stage.name and stage.name == expansion.value:
                 return stage.index
@@ -201,7 +201,8 @@ class _Analysis:
             ImageUse(
                 how="from", expression=word.text, span=instruction.span(word.start, word.end),
                 line=instruction.lines[0], value=expansion.value or None, problem=problem,
-                feeds=self._feeds(expansion.used), stage=len(self._stages),
+                feeds=self._feeds(expansion.used), missing=expansion.missing,
+                stage=len(self._stages),
                 platform_args=tuple(
                     n for n in expansion.used if n in PLATFORM_ARGS and n not in self._defaults
                 ),

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 from homeport.audit.collecting import Collector
+from homeport.audit.collecting import read as parse
 from homeport.audit.commands import read_commands
 from homeport.audit.context import Context
 from homeport.audit.model import Feed
@@ -68,6 +69,13 @@ def _image(use: ImageUse, text: _Text, found: Collector) -> None:
     value = use.value or ""
     if _TEMPLATE.search(expression.text):
         value, problem = "", "a template fills it in"
+    if use.missing and not problem:
+        # BuildKit takes an unset variable for empty, which may still name an image.
+        reason = f"no default for {', '.join(use.missing)}"
+        if parse(value)[0] is None:
+            problem = reason
+        else:
+            notes.append(reason)
     found.image(
         expression, (text.key + "." if text.key else "") + _KEYS[use.how],
         sure="likely" if use.onbuild else "sure",

@@ -19,7 +19,7 @@ from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, item
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|\$\{\{[^}]*\}\}")
 _DOCKER = "docker://"
-_IMAGE_OPTION = re.compile(r"(?:^|,)\s*\"?(?:env\.)?image=([^,\"\s]+)")
+_IMAGE_OPTION = re.compile(r"(?:^|,)\s*\"?(?:env\.)?image=((?:\$\{\{.*?\}\}|[^,\"\s])+)")
 
 Values = dict[str, list[Feed]]
 
@@ -122,18 +122,20 @@ def _steps(file: _File, key: str, job: Node | None, matrix: Values) -> None:
             if text.startswith(_DOCKER):
                 file.image(uses, f"{path}.uses", matrix)
             elif not text.startswith("."):
-                _uses(file, path, step, uses)
+                _uses(file, path, step, matrix)
         run = get(step, "run")
         if run is not None and text_of(run):
             read_commands(written(file.source, run), file.found, f"{path}.run")
 
 
-def _uses(file: _File, path: str, step: Node, uses: Node) -> None:
+def _uses(file: _File, path: str, step: Node, matrix: Values) -> None:
+    uses = get(step, "uses")
+    assert uses is not None
     value = written(file.source, uses)
     name, _, version = value.text.partition("@")
     inputs = {key: node for key, node in entries(get(step, "with")) if text_of(node) is not None}
     for key, node in inputs.items():
-        _input(file, name.lower(), key, written(file.source, node), f"{path}.with.{key}")
+        _input(file, name.lower(), written(file.source, node), f"{path}.with.{key}", matrix)
     file.found.cause(
         "action", name.lower(), value, key=f"{path}.uses", version=version,
         attributes={key: text_of(node) or "" for key, node in inputs.items()},
@@ -141,22 +143,25 @@ def _uses(file: _File, path: str, step: Node, uses: Node) -> None:
     )  # fmt: skip
 
 
-def _input(file: _File, action: str, name: str, value: Written, key: str) -> None:
+def _value(file: _File, value: Written, key: str, matrix: Values) -> None:
+    for outcome in file.values(value, matrix):
+        file.found.image(value, key, outcome=outcome)
+
+
+def _input(file: _File, action: str, value: Written, key: str, matrix: Values) -> None:
     """Images inside the inputs of actions that are known to take some."""
-    found = file.found
+    name = key.rpartition(".")[2]
     match action, name:
         case "docker/setup-qemu-action", "image":
-            found.image(value, key)
+            _value(file, value, key, matrix)
         case "docker/setup-buildx-action", "driver-opts":
             for line in value.lines():
                 for match in _IMAGE_OPTION.finditer(line.text):
-                    found.image(line.part(match.start(1), match.end(1)), key)
+                    _value(file, line.part(match.start(1), match.end(1)), key, matrix)
         case (("docker/build-push-action" | "docker/bake-action"), _):
-            _build_input(found, name, value, key)
-        case "addnab/docker-run-action" | "maus007/docker-run-action-fork", "image":
-            found.image(value, key)
-        case "helm/kind-action", "node_image":
-            found.image(value, key)
+            _build_input(file.found, name, value, key)
+        case ("addnab/docker-run-action", "image") | ("helm/kind-action", "node_image"):
+            _value(file, value, key, matrix)
 
 
 def _build_input(found: Collector, name: str, value: Written, key: str) -> None:
@@ -210,4 +215,9 @@ def _insertion(
     first = with_node.value[0][0]
     at = source.byte(first.start_mark.index + shift)
     text = f"{{name}}: {{value}}{newline}{' ' * first.start_mark.column}"
-    return Insertion(at=at, text=text, existing=existing)
+    places = {
+        key: value.place
+        for key, node in inputs.items()
+        if (value := written(source, node)).exact and value.quoting != "block"
+    }
+    return Insertion(at=at, text=text, existing=existing, places=places)

@@ -1,0 +1,81 @@
+"""An audit from end to end: read files, apply rules, judge. The Python API of this package."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from homeport.audit.context import LARGEST
+from homeport.audit.model import Use
+from homeport.audit.planfile import Plan
+from homeport.audit.planning import RECIPES, make_plan
+from homeport.audit.report import Report, make_report
+from homeport.audit.rules import Rule, Tool, by_id, shipped
+from homeport.audit.scanning import scan
+from homeport.audit.unsaid import apply_rules
+from homeport.content.digest import Digest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What to audit and what is known beforehand.
+
+    home:         registry and path of one's own images
+    assumptions:  tool → version, where files do not say
+    live:         uses that were read elsewhere: an engine, a cluster
+    """
+
+    paths: Sequence[str | Path] = ()
+    root: Path = field(default_factory=Path.cwd)
+    home: str = ""
+    assumptions: Mapping[str, str] = field(default_factory=dict)
+    exclude: Sequence[str] = ()
+    live: Sequence[Use] = ()
+    tools: Sequence[Tool] = ()
+    today: datetime.date | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audited:
+    """The report, and the rules that spoke."""
+
+    report: Report
+    rules: Mapping[str, Rule]
+    dead: Mapping[str, Rule]
+
+
+def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audited:
+    """Find every image. ``check`` may raise to stop early."""
+    found = scan(request.paths, root=request.root, exclude=request.exclude, check=check)
+    tools = tuple(request.tools) or shipped()
+    said = (*found.uses, *request.live)
+    unsaid = apply_rules(found.causes, said, tools, request.assumptions)
+    dead = {verdict.image: verdict.rule for verdict in unsaid.verdicts}
+    report = make_report(
+        (*said, *unsaid.uses), unread=found.unread, files=found.files, read=found.read,
+        home=request.home, dead=dead, today=request.today,
+    )  # fmt: skip
+    return Audited(report=report, rules=by_id(tools), dead=dead)
+
+
+def plan(audited: Audited, request: Request) -> Plan:
+    """The plan that brings everything home. Raises ``UsageError`` without a home."""
+
+    def digest_of(path: str) -> str:
+        with (request.root / path).open("rb") as stream:
+            return Digest.of(stream.read(LARGEST + 1)).hex
+
+    return make_plan(
+        audited.report, home=request.home, rules=audited.rules, dead=audited.dead,
+        recipes=_recipes(), digest_of=digest_of,
+    )  # fmt: skip
+
+
+def _recipes() -> list[str]:
+    """Recipes of the catalog that builds an image that is known here."""
+    from importlib.resources import files
+
+    folder = files("homeport.catalog")
+    return [name for name in RECIPES.values() if (folder / name / "homeport.yaml").is_file()]

@@ -1,0 +1,151 @@
+"""The rules of what is pulled without being said: data files, one a tool, read strictly.
+
+A rule says what causes a pull (``when``), what is pulled, by which versions, how to say
+otherwise, and where that was read. docs/audit.md tells how to add one; no code changes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Literal
+
+import msgspec
+
+from homeport.audit.strictyaml import BadFile, read_yaml
+from homeport.oci.reference import BadReference, parse_reference
+
+Action = Literal["import", "raise", "delete", "leave"]
+
+
+class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One thing that causes the pull. All of it must fit.
+
+    name:        regular expression for the whole name of the cause
+    attributes:  attribute → regular expression that is found in it (a missing one is empty)
+    without:     attribute → regular expression that is not found in it
+    since/until: versions of the cause itself, where it has one
+    """
+
+    topic: str
+    name: str = ".*"
+    attributes: dict[str, str] = {}
+    without: dict[str, str] = {}
+    since: str = ""
+    until: str = ""
+
+
+class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How to make the tool pull another image. ``{home}`` is the image at home.
+
+    setting:  what a person writes, and where
+    input:    the input of a CI action that takes ``value``
+    replace:  the input may be there already; its value is replaced
+    find/put: a regular expression in the cause's text and what replaces its match
+    """
+
+    setting: str
+    input: str = ""
+    value: str = "{home}"
+    replace: bool = False
+    find: str = ""
+    put: str = ""
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One image that something pulls unasked.
+
+    tool:     whose version ``since`` and ``until`` speak of, when it is not the file's own
+    needs:    ``assume``: reported only when a version is known, because the cause is everywhere
+    once:     one find for each place, for each file, or for the whole audit
+    dead:     the image is named in files, and nothing needs it any more
+    raise_to: the image that replaces the one that the cause names, and pulls nothing unsaid
+    unless:   settings that, found anywhere in the audit, tell that the pull goes elsewhere
+    """
+
+    id: str
+    title: str
+    why: str
+    when: tuple[When, ...]
+    source: str
+    image: str = ""
+    since: str = ""
+    until: str = ""
+    tool: str = ""
+    needs: Literal["", "assume"] = ""
+    once: Literal["place", "file", "tree"] = "place"
+    sure: Literal["sure", "likely", "weak"] = "sure"
+    action: Action = "import"
+    dead: bool = False
+    raise_to: str = ""
+    unless: tuple[When, ...] = ()
+    override: tuple[Override, ...] = ()
+
+
+class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One rule file."""
+
+    tool: str
+    title: str
+    rules: tuple[Rule, ...]
+
+
+_ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+
+
+def read_rules(data: bytes, file: str) -> Tool:
+    """Read one rule file. Raises ``BadFile``."""
+    tool = read_yaml(data, file, Tool)
+    for number, rule in enumerate(tool.rules):
+        try:
+            _check(rule)
+        except (BadFile, BadReference) as error:
+            where = {"file": file, "field": f"rules[{number}]"}
+            raise BadFile(f"{rule.id}: {error.what}", where=where) from error
+    return tool
+
+
+@cache
+def shipped() -> tuple[Tool, ...]:
+    """The rules that come with Homeport, by tool."""
+    folder = files("homeport.audit") / "rules"
+    found = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
+    return check_all(read_rules(f.read_bytes(), f.name) for f in found)
+
+
+def check_all(tools: Iterable[Tool]) -> tuple[Tool, ...]:
+    """The same tools, if no two rules have one id. Raises ``BadFile``."""
+    kept = tuple(tools)
+    seen: dict[str, str] = {}
+    for tool in kept:
+        for rule in tool.rules:
+            if rule.id in seen:
+                raise BadFile(f"the rule {rule.id} is in {seen[rule.id]} and {tool.tool}")
+            seen[rule.id] = tool.tool
+    return kept
+
+
+def by_id(tools: Iterable[Tool]) -> Mapping[str, Rule]:
+    """All rules by their ids."""
+    return {rule.id: rule for tool in tools for rule in tool.rules}
+
+
+def _check(rule: Rule) -> None:
+    if not _ID.fullmatch(rule.id):
+        raise BadFile("an id is words of a-z and 0-9 with dashes")
+    if not rule.when:
+        raise BadFile("a rule needs something under when")
+    if not rule.dead and not rule.image:
+        raise BadFile("a rule needs an image, unless it is about a dead one")
+    if rule.image and "{" not in rule.image:
+        parse_reference(rule.image)
+    patterns = [w.name for w in rule.when]
+    for when in rule.when:
+        patterns += [*when.attributes.values(), *when.without.values()]
+    for pattern in [*patterns, *(o.find for o in rule.override)]:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise BadFile(f"{pattern!r} is no regular expression: {error}") from error

@@ -1,0 +1,154 @@
+"""Causes and rules → the images that are pulled without being said, and dead ones.
+
+Everything that a tool's version decides needs a version: from the file, from an image
+that the tree names, or from ``--assume``. Without one the find says "if".
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from homeport.audit.collecting import read
+from homeport.audit.model import Cause, Sure, Use
+from homeport.audit.rules import Rule, Tool, When
+from homeport.audit.versions import within
+from homeport.errors import UsageError
+
+_ASSUMPTION = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(v?\d[\w.+-]*)")
+#: Images that tell the version of a tool, and which part of the tag does.
+_EVIDENCE = {
+    "docker.io/library/docker": "docker",
+    "docker.io/moby/buildkit": "buildkit",
+    "docker.io/earthly/earthly": "earthly",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """A rule about an image that files do name."""
+
+    image: str
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsaid:
+    """What the rules made of the causes."""
+
+    uses: tuple[Use, ...]
+    verdicts: tuple[Verdict, ...]
+
+
+def parse_assumptions(texts: Iterable[str]) -> dict[str, str]:
+    """``TOOL=VERSION`` texts as a table. Raises ``UsageError``."""
+    found: dict[str, str] = {}
+    for text in texts:
+        match = _ASSUMPTION.fullmatch(text)
+        if match is None:
+            raise UsageError(
+                f"{text!r} is not TOOL=VERSION", hint="for example --assume docker=18.09"
+            )
+        found[match.group(1)] = match.group(2)
+    return found
+
+
+def apply_rules(
+    causes: Iterable[Cause],
+    uses: Sequence[Use],
+    tools: Iterable[Tool],
+    assumptions: Mapping[str, str] | None = None,
+) -> Unsaid:
+    """Find what is pulled unasked. ``assumptions``: tool → version."""
+    given = dict(assumptions or {})
+    every = [*causes, *(_said(use) for use in uses if use.reference and not use.own)]
+    by_topic: dict[str, list[Cause]] = {}
+    for cause in every:
+        by_topic.setdefault(cause.topic, []).append(cause)
+    evidence = _evidence(uses)
+    found: list[Use] = []
+    verdicts: dict[str, Verdict] = {}
+    for tool in tools:
+        for rule in tool.rules:
+            version = given.get(rule.tool or tool.tool, evidence.get(rule.tool or tool.tool, ""))
+            for use_or_image in _apply(rule, by_topic, version):
+                if isinstance(use_or_image, Use):
+                    found.append(use_or_image)
+                else:
+                    verdicts.setdefault(use_or_image, Verdict(image=use_or_image, rule=rule))
+    return Unsaid(uses=tuple(found), verdicts=tuple(verdicts.values()))
+
+
+def _said(use: Use) -> Cause:
+    assert use.reference is not None
+    return Cause(
+        topic="image", name=use.reference.name, place=use.place, kind=use.kind, key=use.key,
+        version=use.reference.tag, text=use.expression if use.exact else "",
+    )  # fmt: skip
+
+
+def _evidence(uses: Sequence[Use]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for use in uses:
+        tool = _EVIDENCE.get(use.reference.name) if use.reference else None
+        if tool and use.reference and re.match(r"v?\d", use.reference.tag):
+            found.setdefault(tool, use.reference.tag)
+    return found
+
+
+def _apply(rule: Rule, by_topic: Mapping[str, list[Cause]], version: str) -> Iterable[Use | str]:
+    seen: set[str] = set()
+    bounded = bool(rule.since or rule.until)
+    fits = within(version, rule.since, rule.until) if bounded and version else None
+    if fits is False or (rule.needs == "assume" and not fits):
+        return
+    if any(_matches(w, c) for w in rule.unless for c in by_topic.get(w.topic, ())):
+        return
+    for when in rule.when:
+        for cause in by_topic.get(when.topic, ()):
+            answer = _matches(when, cause)
+            if answer is False:
+                continue
+            if rule.dead:
+                yield str(cause.name + (f":{cause.version}" if cause.version else ""))
+                continue
+            scope = {"place": f"{cause.place.file}:{cause.place.start}",
+                     "file": cause.place.file, "tree": ""}[rule.once]  # fmt: skip
+            if scope in seen:
+                continue
+            seen.add(scope)
+            conditional = (bounded and fits is None) or answer is None
+            yield _use(rule, when, cause, version, conditional=conditional)
+
+
+def _matches(when: When, cause: Cause) -> bool | None:
+    """Whether a cause is meant; ``None`` if its version leaves that open."""
+    if not re.fullmatch(when.name, cause.name):
+        return False
+    if not all(re.search(p, cause.attributes.get(n, "")) for n, p in when.attributes.items()):
+        return False
+    if any(re.search(p, cause.attributes.get(n, "")) for n, p in when.without.items()):
+        return False
+    if when.since or when.until:
+        return within(cause.version, when.since, when.until)
+    return True
+
+
+def _use(rule: Rule, when: When, cause: Cause, version: str, *, conditional: bool) -> Use:
+    image = rule.image.replace("{version}", cause.version or version or "VERSION")
+    reference, problem = read(image)
+    note = rule.title
+    sure: Sure = rule.sure
+    if conditional:
+        since, until = rule.since or when.since, rule.until or when.until
+        bounds = [f"{since} or later" if since else "", f"older than {until}" if until else ""]
+        note += f", if {rule.tool or 'its version'} is {' and '.join(b for b in bounds if b)}"
+        sure = "weak" if sure == "weak" else "likely"
+    if image.endswith("VERSION"):
+        reference, problem = None, "the tag is the tool's own version; tell it with --assume"
+    return Use(
+        kind=cause.kind, key=cause.key or cause.name, place=cause.place,
+        expression=cause.text or cause.name, value=image, reference=reference, sure=sure,
+        problem=problem, rule=rule.id, exact=False, note=note, cause=cause,
+    )  # fmt: skip
