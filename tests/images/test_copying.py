@@ -1,0 +1,92 @@
+"""Choosing platforms: what is not changed stays as it was received."""
+
+from __future__ import annotations
+
+import pytest
+
+from builders.images import SEVEN, attestation_of, everything, image, index
+from homeport.images.copying import platforms_of, select
+from homeport.images.image import Image, Index, child_of, new_index
+from homeport.images.transport import ImageNotFound
+from homeport.oci.documents import Descriptor
+from homeport.oci.platform import parse_platform
+
+AMD64, ARM64, S390X = (parse_platform(f"linux/{name}") for name in ("amd64", "arm64", "s390x"))
+
+
+def attested() -> Index:
+    images = [image(str(one)) for one in (AMD64, ARM64, S390X)]
+    return new_index([*map(child_of, images), *map(attestation_of, images)])
+
+
+def test_everything_is_the_index_as_received() -> None:
+    value = attested()
+    assert select(value, None) is value
+    assert select(value, [S390X, AMD64, ARM64]) is value
+
+
+def test_one_platform_is_its_image() -> None:
+    value = attested()
+    found = select(value, [ARM64])
+    assert isinstance(found, Image)
+    assert str(found.digest) == value.children[1].descriptor.digest
+    assert found.platform == ARM64
+
+
+def test_several_platforms_keep_their_descriptors_order_and_attestations() -> None:
+    value = attested()
+    found = select(value, [S390X, AMD64])
+    assert isinstance(found, Index)
+    wanted: list[Descriptor] = [value.children[n].descriptor for n in (0, 2, 3, 5)]
+    assert [child.descriptor for child in found.children] == wanted
+    assert list(found.document.parsed.manifests) == wanted
+    assert found.document.media_type == value.document.media_type
+
+
+def test_a_choice_from_dockers_list_is_dockers_list() -> None:
+    found = select(index(docker=True), SEVEN[:3])
+    assert found.document.media_type == "application/vnd.docker.distribution.manifest.list.v2+json"
+
+
+def test_a_platform_that_is_not_there_is_named_with_those_that_are() -> None:
+    with pytest.raises(ImageNotFound, match="no image for linux/riscv64") as caught:
+        select(attested(), [AMD64, parse_platform("linux/riscv64")])
+    assert caught.value.hint == "there is one for linux/amd64, linux/arm64, linux/s390x"
+
+
+def test_an_image_of_one_platform_is_only_chosen_for_that() -> None:
+    value = image("linux/arm64")
+    assert select(value, [ARM64]) is value
+    with pytest.raises(ImageNotFound, match="no image for linux/s390x"):
+        select(value, [S390X])
+
+
+def test_variants_are_told_apart_and_their_spellings_are_not() -> None:
+    value = index([image("linux/arm/v6"), image("linux/arm/v7"), image("linux/arm64")])
+    found = select(value, [parse_platform("linux/arm")])
+    assert str(found.digest) == value.children[1].descriptor.digest
+    assert select(value, [parse_platform("linux/arm64/v8")]).digest == image("linux/arm64").digest
+
+
+def test_platforms_are_found_in_nested_indexes() -> None:
+    value = index([index([image("linux/amd64"), image("linux/s390x")]), image("linux/arm64")])
+    assert platforms_of(value) == [AMD64, S390X, ARM64]
+    found = select(value, [AMD64, ARM64])
+    assert platforms_of(found) == [AMD64, ARM64]
+
+
+def test_an_index_that_names_no_platforms_is_answered_from_the_configs() -> None:
+    images = [image("linux/amd64"), image("linux/s390x")]
+    children = [child_of(one) for one in images]
+    silent = [
+        type(child)(descriptor=images[n].document.descriptor(), opener=child.opener)
+        for n, child in enumerate(children)
+    ]
+    value = new_index(silent)
+    assert platforms_of(value) == [AMD64, S390X]
+    assert select(value, [S390X]).digest == images[1].digest
+
+
+def test_a_chosen_index_is_whole() -> None:
+    found = select(attested(), [AMD64, S390X])
+    assert len(everything(found)) == 1 + 2 * 3 + 2 * 2 + 1  # the empty config is shared
