@@ -188,7 +188,7 @@ def statement(document: Mapping[str, Any]) -> Statement:
         raw=raw,
         media_type=str(document["mediaType"]),
         digest=Digest.of(raw),
-        subject="subject" in document,
+        refers="subject" in document,
     )
 
 

@@ -77,9 +77,9 @@ class RegistryTransport:
     ) -> None:
         self._address = address
         self._registries = registries
-        self._store = store
+        self.store = store
+        self.no_clobber = no_clobber
         self._pool = pool
-        self._no_clobber = no_clobber
 
     @property
     def address(self) -> RegistryAddress:
@@ -97,8 +97,8 @@ class RegistryTransport:
             found = repository.manifest(reference.digest or reference.tag)
         except NotFound as error:
             raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
-        contents = _Contents(repository, self._store, work.progress)
-        with self._store.lease():
+        contents = Contents(repository, self.store, work.progress)
+        with self.store.lease():
             yield open_contents(contents, found.raw, found.media_type)
 
     def write(self, value: Image | Index, work: Work) -> Written:
@@ -110,12 +110,12 @@ class RegistryTransport:
                 where={"destination": str(reference)},
             )
         repository = self.repository
-        with self._store.lease():
+        with self.store.lease():
             pushed = push(
                 repository,
                 shipment(value, repository, tags=(reference.tag,) if reference.tag else ()),
                 self._pool,
-                no_clobber=self._no_clobber,
+                no_clobber=self.no_clobber,
                 progress=work.progress,
                 parent=work.parent,
             )
@@ -140,7 +140,7 @@ def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, .
                 raw=node.document.raw,
                 media_type=node.document.media_type,
                 digest=node.digest,
-                subject=node.document.parsed.subject is not None,
+                refers=node.document.parsed.subject is not None,
             )
             for node in nodes
         ],
@@ -164,7 +164,7 @@ def prefetch(
 
 
 @dataclass(frozen=True, slots=True)
-class _Contents:
+class Contents:
     """A repository, read by descriptor."""
 
     repository: Repository

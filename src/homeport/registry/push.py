@@ -18,6 +18,7 @@ from homeport.content.digest import Digest
 from homeport.content.pools import run_all
 from homeport.progress import Progress, Silent
 from homeport.registry.errors import PartsMissing, TagTaken
+from homeport.registry.referrers import describe, ensure_listed
 from homeport.registry.repository import Accepted, Repository
 from homeport.registry.upload import upload_blob
 
@@ -27,12 +28,12 @@ _LOOKS = 4
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Statement:
-    """A manifest or index to push. ``subject``: what it refers to, for referrers."""
+    """A manifest or index to push. ``refers``: it has a subject, so it must be listed there."""
 
     raw: bytes = field(repr=False)
     media_type: str
     digest: Digest
-    subject: bool = False
+    refers: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +42,13 @@ class Shipment:
 
     blobs:     by digest, each once
     manifests: children before parents, the one that the tags lead to last
+    referrers: signatures and the like; they come after what they refer to, before the tags
     origins:   repositories of the same registry that hold a blob already, for mounting
     """
 
     blobs: Mapping[Digest, Blob]
     manifests: Sequence[Statement]
+    referrers: Sequence[Statement] = ()
     tags: Sequence[str] = ()
     origins: Mapping[Digest, str] = field(default_factory=dict)
 
@@ -114,6 +117,7 @@ class _Push:
             missing = self._missing_manifests()
             self._bring(shipment.blobs)
             self._write(missing)
+            self._list_referrers()
             self._tag()
         except BaseException:
             self._progress.end(self._id, "failed")
@@ -140,18 +144,22 @@ class _Push:
                     hint="leave out --no-clobber to move the tag",
                 )
 
+    def _statements(self) -> list[Statement]:
+        """All manifests, in the order in which they are written."""
+        return [*self._shipment.manifests, *self._shipment.referrers]
+
     def _missing_manifests(self) -> list[Statement]:
         """Those that are not there yet, in order."""
         asked = [
             partial(
                 self._repository.manifest_digest, one.digest, scopes=self._repository.push_scope
             )
-            for one in self._shipment.manifests
+            for one in self._statements()
         ]
         found = run_all(self._pool, asked)
         return [
             one
-            for one, digest in zip(self._shipment.manifests, found, strict=True)
+            for one, digest in zip(self._statements(), found, strict=True)
             if digest != one.digest
         ]
 
@@ -190,6 +198,16 @@ class _Push:
         for statement in statements:
             self._put(statement, statement.digest)
 
+    def _list_referrers(self) -> None:
+        """What has a subject must be found by it; where the registry does not see to it, we do."""
+        for statement in self._statements():
+            accepted = self._accepted.get(statement.digest)
+            if not statement.refers or (accepted is not None and accepted.subject_indexed):
+                continue
+            described = describe(statement.raw, statement.media_type)
+            if described is not None:
+                ensure_listed(self._repository, *described)
+
     def _tag(self) -> None:
         top = self._shipment.manifests[-1]
         for tag in self._shipment.tags:
@@ -216,7 +234,7 @@ class _Push:
 
     def _look_after_parts(self, statement: Statement) -> None:
         self._bring(self._shipment.blobs)
-        for other in self._shipment.manifests:
+        for other in self._statements():
             if other is statement:
                 return
             scopes = self._repository.push_scope

@@ -67,17 +67,21 @@ class Repository:
     def push_scope(self) -> Scopes:
         return scope(self.name, "pull", "push")
 
-    def manifest(self, reference: str | Digest, *, scopes: Scopes | None = None) -> Received:
+    def manifest(
+        self, reference: str | Digest, *, scopes: Scopes | None = None, suggest: bool = True
+    ) -> Received:
         """The manifest or index under a tag or digest.
 
-        Raises ``NotFound`` (which suggests near tags), ``IntegrityError``, ``TooLarge``.
+        Raises ``NotFound`` (which with ``suggest`` names near tags), ``IntegrityError``,
+        ``TooLarge``.
         """
         with self._placed(), self.registry.request(
             "GET", self._manifest_path(reference), scopes or self.pull_scope,
             headers={"Accept": ACCEPT},
         ) as response:  # fmt: skip
             if response.status != 200:
-                raise self._not_found(failure(response, f"give {self.name}:{reference}"), reference)
+                error = failure(response, f"give {self.name}:{reference}")
+                raise self._not_found(error, reference) if suggest else error
             raw = response.read_all(MANIFEST_LIMIT, "the manifest")
             return self._checked(raw, response, reference)
 

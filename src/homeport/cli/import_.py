@@ -1,0 +1,74 @@
+"""``homeport import``: an upstream image into the user's own registry, to stay."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from homeport.cli.copying_options import platform_option, read_platforms
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.cli.registry_options import RegistryOptions
+
+
+@click.command(
+    name="import",
+    epilog="""\b
+Example:
+  homeport import docker.io/tonistiigi/binfmt:latest registry.example/helpers/binfmt:latest
+""",
+)
+@click.argument("source")
+@click.argument("destination")
+@platform_option
+@click.option(
+    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
+)
+@registry_options
+@common
+def command(
+    session: Session,
+    *,
+    source: str,
+    destination: str,
+    platforms: tuple[str, ...],
+    no_clobber: bool,
+    options: RegistryOptions,
+) -> None:
+    """Vendor the image at SOURCE, another registry, as DESTINATION in yours.
+
+    It is pinned by digest and copied for all platforms with provenance, SBOM and signatures;
+    where it came from is kept as an artifact beside it. Importing again copies nothing. The
+    result is the reference to use, with its digest.
+    """
+    from homeport.images.address import RegistryAddress, parse_destination, parse_source
+    from homeport.images.transport import Work
+    from homeport.images.vendoring import vendor
+
+    origin, target = parse_source(source), parse_destination(destination)
+    if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
+        raise UsageError(
+            "import copies from one registry to another",
+            hint=f"homeport push {source} {destination}",
+        )
+    with session.app() as app:
+        make = options.maker(app, target.reference.registry, no_clobber=no_clobber)
+        imported = vendor(
+            make(origin), make(target), app.pools.network, platforms=read_platforms(platforms),
+            work=Work(progress=app.progress, cancel=app.cancel),
+        )  # fmt: skip
+        pinned = str(target.reference.at_digest(imported.pushed.digest))
+        document = {
+            "schema": "homeport-import/v1",
+            "reference": pinned,
+            "source": str(origin),
+            "upstream_digest": str(imported.upstream),
+            "origin_artifact": str(imported.origin),
+            "copied": imported.pushed.sent,
+            "copied_bytes": imported.pushed.sent_bytes,
+        }
+        session.output.write(document, pinned)

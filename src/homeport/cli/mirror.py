@@ -1,0 +1,241 @@
+"""``homeport mirror``: images from registry to registry, with all that belongs to them."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.copying_options import platform_option, read_platforms, registry_of
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+from homeport.cli.show import human_size, table, warn
+from homeport.errors import HomeportError, Interrupted, UsageError
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.cli.registry_options import RegistryOptions
+    from homeport.images.address import Address, RegistryAddress
+    from homeport.oci.platform import Platform
+
+_PLAN_LIMIT = 16 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pair:
+    """One image to copy."""
+
+    source: Address
+    destination: RegistryAddress
+    platforms: list[Platform] | None
+    referrers: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What became of one pair."""
+
+    pair: Pair
+    row: dict[str, Any]
+    error: HomeportError | None = None
+
+
+@click.command(
+    name="mirror",
+    epilog="""\b
+Examples:
+  homeport mirror docker.io/library/debian:13-slim registry.example/debian:13-slim --referrers
+  homeport mirror docker.io/library/debian registry.example/debian --tags '13*'
+  homeport mirror --file home-plan.yaml --dry-run
+""",
+)
+@click.argument("source", required=False)
+@click.argument("destination", required=False)
+@platform_option
+@click.option("--all-tags", is_flag=True, help="Every tag of the source repository.")
+@click.option("--tags", "globs", multiple=True, metavar="GLOB", help="Every tag that matches.")
+@click.option(
+    "--referrers", is_flag=True, help="Signatures, SBOMs and provenance too (also cosign's tags)."
+)
+@click.option(
+    "--file", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="PLAN", help="Copy the pairs of this file (docs/formats/plan.md).",
+)  # fmt: skip
+@click.option("--dry-run", is_flag=True, help="Show what would be copied, and copy nothing.")
+@click.option(
+    "--no-clobber", is_flag=True, help="Leave tags alone that lead to another image already."
+)
+@registry_options
+@common
+def command(session: Session, *, options: RegistryOptions, **given: Any) -> None:
+    """Copy the image at SOURCE, digest and all, to the registry address DESTINATION.
+
+    With --all-tags or --tags both are repositories without a tag. With --file the pairs come
+    from a file; one that fails does not keep the others from being copied.
+    """
+    with session.app() as app:
+        pairs = list(_pairs(app, options, **given))
+        outcomes = [
+            _run(app, options, pair, dry_run=given["dry_run"], no_clobber=given["no_clobber"])
+            for pair in pairs
+        ]
+        _show(session, outcomes, dry_run=given["dry_run"])
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if len(failed) == 1 == len(outcomes) and failed[0].error is not None:
+        raise failed[0].error
+    if failed:
+        raise HomeportError(f"{len(failed)} of {len(outcomes)} images were not copied")
+
+
+def _pairs(
+    app: App, options: RegistryOptions, *, source: str | None, destination: str | None,
+    platforms: tuple[str, ...], all_tags: bool, globs: tuple[str, ...], referrers: bool,
+    plan: Path | None, **_more: Any,
+) -> Iterator[Pair]:  # fmt: skip
+    if plan is not None:
+        if source or destination or all_tags or globs:
+            raise UsageError("--file goes with no address and neither --all-tags nor --tags")
+        yield from _planned(plan, read_platforms(platforms), referrers)
+    elif source is None or destination is None:
+        raise UsageError("give SOURCE and DESTINATION, or --file PLAN")
+    elif all_tags or globs:
+        for tag in _matching_tags(app, options, source, globs):
+            yield _pair(
+                f"{source}:{tag}", f"{destination}:{tag}", read_platforms(platforms), referrers
+            )
+    else:
+        yield _pair(source, destination, read_platforms(platforms), referrers)
+
+
+def _pair(source: str, destination: str, platforms: list[Platform] | None, referrers: bool) -> Pair:
+    from homeport.images.address import RegistryAddress, parse_destination, parse_source
+
+    target = parse_destination(destination)
+    if not isinstance(target, RegistryAddress):
+        raise UsageError(
+            f"mirror writes to a registry, and {destination} is none",
+            hint=f"homeport pull {source} {destination}",
+        )
+    return Pair(
+        source=parse_source(source), destination=target, platforms=platforms, referrers=referrers
+    )
+
+
+def _planned(path: Path, platforms: list[Platform] | None, referrers: bool) -> Iterator[Pair]:
+    from homeport.audit.planfile import read_plan
+    from homeport.content.files import explained
+
+    with explained(path, "read"), path.open("rb") as stream:
+        data = stream.read(_PLAN_LIMIT + 1)
+    for number, entry in enumerate(read_plan(data, str(path)).mirror):
+        asked = None if entry.platforms == "all" else read_platforms(entry.platforms)
+        try:
+            yield _pair(
+                entry.source, entry.destination, platforms or asked, referrers or entry.referrers
+            )
+        except UsageError as error:
+            raise error.at(file=str(path), field=f"mirror[{number}]")  # noqa: B904
+
+
+def _matching_tags(
+    app: App, options: RegistryOptions, source: str, globs: tuple[str, ...]
+) -> list[str]:
+    from homeport.images.mirroring import is_digest_tag
+    from homeport.oci.reference import parse_reference
+    from homeport.registry.listing import tags
+
+    reference = parse_reference(source.removeprefix("docker://"), default_tag="")
+    if reference.tag or reference.digest:
+        raise UsageError(f"with --tags or --all-tags SOURCE is a repository: {reference.name}")
+    registries = options.open(app, reference.registry)
+    found = [tag for tag in tags(registries.repository(reference)) if not is_digest_tag(tag)]
+    chosen = [
+        tag for tag in found if not globs or any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
+    ]
+    if not chosen:
+        raise UsageError(f"no tag of {reference.name} matches", hint=f"it has {len(found)} tags")
+    return chosen
+
+
+def _run(
+    app: App, options: RegistryOptions, pair: Pair, *, dry_run: bool, no_clobber: bool
+) -> Outcome:
+    """Copy one pair, or only look; an error becomes part of the outcome."""
+    from homeport.images.mirroring import estimate, load_cargo, ship
+    from homeport.images.transport import Work
+    from homeport.images.transports import source_for
+
+    about = registry_of(pair.destination, pair.source)
+    row: dict[str, Any] = {"source": str(pair.source), "destination": str(pair.destination)}
+    try:
+        from homeport.images.copying import select
+
+        make = options.maker(app, about, no_clobber=no_clobber)
+        source, destination = source_for(pair.source, make), make(pair.destination)
+        work = Work(progress=app.progress, cancel=app.cancel)
+        with source.open(work) as value:
+            chosen = select(value, pair.platforms)
+            cargo = load_cargo(chosen, source, destination, work, with_referrers=pair.referrers)
+            if dry_run:
+                found = estimate(cargo, destination, app.pools.network)
+                row |= {
+                    "digest": str(found.digest), "images": found.images, "blobs": found.blobs,
+                    "copied": found.missing, "copied_bytes": found.missing_bytes,
+                    "requests": found.requests,
+                }  # fmt: skip
+            else:
+                pushed = ship(cargo, destination, app.pools.network, work)
+                row |= {
+                    "digest": str(pushed.digest), "copied": pushed.sent,
+                    "copied_bytes": pushed.sent_bytes, "mounted": pushed.mounted,
+                    "present": pushed.present, "manifests": pushed.manifests,
+                }  # fmt: skip
+    except Interrupted:
+        raise
+    except HomeportError as error:
+        return Outcome(pair=pair, row={**row, "error": error.to_json()}, error=error)
+    return Outcome(pair=pair, row=row)
+
+
+def _show(session: Session, outcomes: list[Outcome], *, dry_run: bool) -> None:
+    done = [outcome for outcome in outcomes if outcome.error is None]
+    if len(outcomes) == 1 and not done:
+        return  # the one error is printed as every command's
+    for outcome in outcomes:
+        if outcome.error is not None and session.format == "text":
+            warn(f"{outcome.pair.destination}: {outcome.error.what}")
+    document = {
+        "schema": "homeport-mirror/v1",
+        "dry_run": dry_run,
+        "images": [outcome.row for outcome in outcomes],
+    }
+    session.output.write(document, _text(done, dry_run=dry_run))
+
+
+def _text(done: list[Outcome], *, dry_run: bool) -> str:
+    if not done:
+        return "nothing was copied"
+    if dry_run:
+        rows = [
+            [
+                str(outcome.pair.destination), str(outcome.row["images"]),
+                str(outcome.row["copied"]), human_size(outcome.row["copied_bytes"]),
+                str(outcome.row["requests"]),
+            ]
+            for outcome in done
+        ]  # fmt: skip
+        header = ["DESTINATION", "IMAGES", "BLOBS TO COPY", "BYTES", "PULLS"]
+        return table(header, rows, right=(1, 2, 3, 4))
+    rows = [
+        [
+            str(outcome.row["digest"]), str(outcome.pair.destination),
+            f"{outcome.row['copied']} copied, {outcome.row['mounted']} mounted, "
+            f"{outcome.row['present']} there",
+        ]
+        for outcome in done
+    ]  # fmt: skip
+    return table(["DIGEST", "DESTINATION", "BLOBS"], rows)

@@ -1,0 +1,173 @@
+"""What refers to an image: signatures, SBOMs, provenance (distribution spec, "Listing Referrers").
+
+A registry that keeps the list itself says so (``OCI-Subject``); for others the client keeps
+it in an index under a tag made of the subject's digest. That tag has no lock: after a
+write it is read again, and written again if somebody else's write was lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from homeport.content.digest import Digest
+from homeport.errors import HomeportError
+from homeport.net.retries import READ
+from homeport.oci import media_types
+from homeport.oci.documents import (
+    BadDocument,
+    Descriptor,
+    Index,
+    Manifest,
+    encode,
+    read_manifest_or_index,
+)
+from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
+from homeport.registry.listing import pages
+from homeport.registry.repository import Repository
+
+_PAGE_LIMIT = 4 << 20
+_TRIES = 5
+COUNT_LIMIT = 10_000
+
+
+class _Referrers(msgspec.Struct):
+    manifests: list[Descriptor] | None = None
+
+
+def referrers(
+    repository: Repository, subject: Digest, *, artifact_type: str | None = None
+) -> list[Descriptor]:
+    """Everything that refers to ``subject``, each once.
+
+    Asks the registry's own list, else the fallback tag. A registry without either has none.
+    """
+    found: dict[str, Descriptor] = {}
+    for one in _from_registry(repository, subject) or _from_tag(repository, subject):
+        found.setdefault(one.digest, one)
+        if len(found) > COUNT_LIMIT:
+            raise ProtocolBroken(f"{repository}: {subject} has more than {COUNT_LIMIT} referrers")
+    # Registries may ignore the filter, so it is not sent at all.
+    return [one for one in found.values() if artifact_type in (None, one.artifact_type)]
+
+
+def fallback_tag(subject: Digest) -> str:
+    """The tag under which clients list referrers where the registry does not."""
+    algorithm = re.sub(r"[^A-Za-z0-9._-]", "-", subject.algorithm)[:32]
+    return f"{algorithm}-{subject.hex[:64]}"
+
+
+def describe(raw: bytes, media_type: str) -> tuple[Digest, Descriptor] | None:
+    """The subject of a manifest and how a list of referrers shows it, if it has a subject."""
+    document = read_manifest_or_index(raw, media_type)
+    parsed: Manifest | Index = document.parsed
+    if parsed.subject is None:
+        return None
+    kind = parsed.artifact_type
+    if not kind and isinstance(parsed, Manifest):
+        kind = parsed.config.media_type
+    shown = document.descriptor(artifact_type=kind, annotations=parsed.annotations)
+    return parsed.subject.parsed_digest, shown
+
+
+def ensure_listed(repository: Repository, subject: Digest, referrer: Descriptor) -> None:
+    """Make the fallback tag list ``referrer``, unless the registry lists it already.
+
+    Raises ``RegistryError`` when the tag holds something else than a list, or may not move.
+    """
+    if repository.registry.quirks.no_referrers is False:
+        listed = _from_registry(repository, subject)
+        if listed is not None and any(one.digest == referrer.digest for one in listed):
+            return
+    client = repository.registry.client
+    for number in range(1, _TRIES + 1):
+        current = _read_tag(repository, subject)
+        entries = current.manifests if current else ()
+        if any(one.digest == referrer.digest for one in entries):
+            return
+        _write_tag(repository, subject, current, referrer)
+        if number < _TRIES:
+            # Another writer may have read the list before and written after us.
+            again = _read_tag(repository, subject)
+            if again and any(one.digest == referrer.digest for one in again.manifests):
+                return
+            client.clock.wait(client.retrier.pause(READ, number), client.cancel)
+    raise ProtocolBroken(
+        f"{repository}: the list of referrers of {subject} keeps losing entries",
+        hint="run the command again when nobody else is writing to it",
+    )
+
+
+def _from_registry(repository: Repository, subject: Digest) -> list[Descriptor] | None:
+    """The registry's own list; ``None`` if it keeps none."""
+    if repository.registry.quirks.no_referrers:
+        return None
+    found: list[Descriptor] = []
+    path = f"{repository.name}/referrers/{subject}"
+    try:
+        for response in pages(repository, path, "list the referrers"):
+            if response.media_type != media_types.OCI_INDEX:
+                return None  # a proxy's page, or a registry that answers everything
+            found += _decode(response.read_all(_PAGE_LIMIT, "the list of referrers"), repository)
+    except RegistryError as error:
+        if error.status in (400, 404, 405, 501):
+            repository.registry.quirks.no_referrers = error.status != 400
+            return None
+        raise
+    return found
+
+
+def _from_tag(repository: Repository, subject: Digest) -> Iterator[Descriptor]:
+    try:
+        index = _read_tag(repository, subject)
+    except (BadDocument, NotAList):
+        return
+    yield from index.manifests if index else ()
+
+
+class NotAList(RegistryError):
+    """The tag that should list referrers leads to an image."""
+
+    id = "not-a-list"
+
+
+def _read_tag(repository: Repository, subject: Digest) -> Index | None:
+    tag = fallback_tag(subject)
+    try:
+        found = repository.manifest(tag, suggest=False)
+    except NotFound:
+        return None
+    document = read_manifest_or_index(found.raw, found.media_type)
+    if not isinstance(document.parsed, Index):
+        raise NotAList(
+            f"{repository}:{tag} should list what refers to {subject}, but is an image",
+            hint="delete or rename that tag",
+        )
+    return document.parsed
+
+
+def _write_tag(
+    repository: Repository, subject: Digest, current: Index | None, referrer: Descriptor
+) -> None:
+    index = Index(
+        schema_version=2,
+        media_type=media_types.OCI_INDEX,
+        manifests=(*(current.manifests if current else ()), referrer),
+        annotations=current.annotations if current else {},
+    )
+    raw = encode(index)
+    try:
+        repository.put_manifest(raw, media_types.OCI_INDEX, fallback_tag(subject), Digest.of(raw))
+    except HomeportError as error:
+        raise error.at(tag=fallback_tag(subject))  # noqa: B904  the same error, with its place
+
+
+def _decode(raw: bytes, repository: Repository) -> list[Descriptor]:
+    try:
+        return msgspec.json.decode(raw, type=_Referrers).manifests or []
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise ProtocolBroken(
+            f"{repository}: the list of referrers is not valid: {error}"
+        ) from error
