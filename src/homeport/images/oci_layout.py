@@ -37,7 +37,7 @@ from homeport.images.layout import (
 )
 from homeport.images.parts import all_parts
 from homeport.images.placing import place_file
-from homeport.images.scratch import locked_directory, scratch_folder
+from homeport.images.scratch import locked_directory, remove_abandoned, scratch_folder
 from homeport.images.transport import Work, Written
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
@@ -131,6 +131,7 @@ def _prepare(root: Path) -> None:
         write_file(root / LAYOUT_FILE, LAYOUT_VERSION)
     check_version(DirectoryFiles(root))
     _require_folder(root / "blobs")
+    remove_abandoned(root)
 
 
 def _require_folder(folder: Path) -> None:

@@ -28,7 +28,6 @@ _NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, e
 @contextlib.contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
     """A folder inside ``root`` for unfinished files; removed when the block ends."""
-    _remove_abandoned(root)
     folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
     with explained(folder):
         folder.mkdir()
@@ -40,6 +39,14 @@ def scratch_folder(root: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def remove_abandoned(root: Path) -> None:
+    """Remove what writers that did not live to their end have left in ``root``."""
+    for folder in root.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError), _handle(folder) as handle:
+            if _try_lock(handle):
+                shutil.rmtree(folder, ignore_errors=True)
+
+
 @contextlib.contextmanager
 def locked_directory(root: Path, cancel: CancelToken) -> Iterator[None]:
     """While the block runs, no other writer of ``root`` is inside one."""
@@ -47,13 +54,6 @@ def locked_directory(root: Path, cancel: CancelToken) -> Iterator[None]:
         while not _try_lock(handle):
             cancel.wait(_LOCK_POLL)
         yield
-
-
-def _remove_abandoned(root: Path) -> None:
-    for folder in root.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _handle(folder) as handle:
-            if _try_lock(handle):
-                shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

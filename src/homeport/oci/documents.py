@@ -194,13 +194,21 @@ def read_manifest_or_index(
 def read_config(
     raw: bytes, media_type: str, expected: Digest | None = None
 ) -> Document[ImageConfig]:
-    """Parse an image's configuration. Raises ``BadDocument``, ``IntegrityError``, ``TooLarge``."""
+    """Parse an image's configuration; a field that is null is one that is not there.
+
+    Docker writes null for every empty list and map. Raises ``BadDocument``,
+    ``IntegrityError``, ``TooLarge``.
+    """
     if len(raw) > CONFIG_LIMIT:
         raise TooLarge(f"the image's config is larger than {CONFIG_LIMIT} bytes")
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the config has digest {digest}, expected {expected}")
-    return Document(raw, _decode(raw, ImageConfig, "config"), media_type, digest)
+    try:
+        parsed = msgspec.convert(_without_nulls(msgspec.json.decode(raw)), ImageConfig)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise BadDocument(f"the config is not valid: {error}") from error
+    return Document(raw, parsed, media_type, digest)
 
 
 class _Shape(msgspec.Struct, rename="camel"):
@@ -237,6 +245,14 @@ def _kind(shape: _Shape, said: str) -> str:
     if (kind in media_types.INDEXES) != is_index:
         raise BadDocument(f"the document says it is {kind}, but its fields say otherwise")
     return kind
+
+
+def _without_nulls(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 S = TypeVar("S")
