@@ -36,6 +36,7 @@ PLAIN = {
 UNPACK = PLAIN | {
     "homeport.copying.codecs",
     "homeport.copying.tarstream",
+    "homeport.copying.transfer",
     "homeport.copying.unpack",
 }
 
@@ -56,10 +57,11 @@ def test_a_plain_copy_loads_nothing_but_the_engine(tmp_path: Path) -> None:
     assert loaded(tmp_path, "a", "b") <= PLAIN
 
 
-def test_a_tree_and_an_owner_by_number_load_one_module_more(tmp_path: Path) -> None:
+def test_a_tree_and_an_owner_by_number_load_a_module_each(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("x")
-    assert loaded(tmp_path, "--chown=0:0", "d", "e") <= PLAIN | {"homeport.copying.accounts"}
+    expected = PLAIN | {"homeport.copying.accounts", "homeport.copying.trees"}
+    assert loaded(tmp_path, "--chown=0:0", "d", "e") <= expected
 
 
 def test_wildcards_load_the_patterns(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.copying.command import Flags
-    from homeport.copying.filesystem import Home
+    from homeport.copying.protocol import Home
 
 #: Options whose mistakes are mistakes of the command line.
 _OPTIONS = ("--chmod", "--chown", "--rules")

@@ -9,7 +9,7 @@ from homeport.copying.resolve import components, message, resolve
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Home
+    from homeport.copying.protocol import Home
 
 PASSWD = b"etc/passwd"
 GROUP = b"etc/group"

@@ -19,7 +19,7 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeport.copying.filesystem import Home
+    from homeport.copying.protocol import Home
     from homeport.copying.rules import Rules
     from homeport.copying.unpack import Opener
 

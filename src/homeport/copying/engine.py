@@ -9,28 +9,26 @@ when there is one.
 import errno
 
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import NO_METADATA, Bytes, Metadata
+from homeport.copying.filesystem import Bytes, Metadata
 from homeport.copying.resolve import Place, clean, make_directories, message, reopen, resolve
 from homeport.copying.rules import CURRENT
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterator
+    from collections.abc import Callable, Hashable
     from typing import Protocol
 
-    from homeport.copying.filesystem import Content, Directory, File, Home, Info
+    from homeport.copying.filesystem import Info
+    from homeport.copying.protocol import Content, Directory, File, Home
     from homeport.copying.rules import Rules
-    from homeport.copying.selection import Selection, State
+    from homeport.copying.selection import Selection
+    from homeport.copying.trees import Frame
 
     class Unpacker(Protocol):
         """``homeport.copying.unpack.Archives``, which is loaded only if it may be needed."""
 
         def take(self, copier: "Copier", source: Place, destination: "Destination") -> bool:
             """Unpack the file if it is an archive; else ``False``, and nothing was done."""
-
-
-#: Directories of a deep tree that stay open on the way down, each as source and target.
-KEPT_OPEN = 32
 
 
 class Options:
@@ -103,11 +101,11 @@ class Copier:
         self.target = target
         self.options = options
         self.written = 0
-        self._base: list[bytes] = []  # of the walk that goes on: real names of its target
-        self._stack: list[Frame] = []
+        self.base: list[bytes] = []  # of the walk that goes on: real names of its target
+        self.stack: list[Frame] = []
         self._links: dict[Hashable, tuple[list[bytes], bytes, Hashable]] = {}
         owner = options.owner or (None, None)
-        self._parent = Metadata(options.parent_mode, owner[0], owner[1], options.time)
+        self.parent = Metadata(options.parent_mode, owner[0], owner[1], options.time)
 
     def begin_word(self, again: bool = False) -> None:
         """Forget the hard links of the last source, or if ``again`` of the last match."""
@@ -138,7 +136,9 @@ class Copier:
             if slash and source.info is not None:
                 raise CopyError("not a directory", {"source": shown(b"/".join(names))})
             if not source.rest:
-                self._copy_directory(source, names, destination, matched is not None, made)
+                from homeport.copying.trees import TreeCopy
+
+                TreeCopy(self).copy(source, names, destination, matched is not None, made)
             elif source.info is None:
                 raise CopyError("no such file or directory", {"source": shown(b"/".join(names))})
             else:
@@ -169,14 +169,14 @@ class Copier:
 
     def make_directory(self, destination: Destination) -> Place:
         """The destination as an open directory, made with its parents if it is missing."""
-        place = self._destination(destination.names)
+        place = self.find_destination(destination.names)
         try:
             if place.info is not None:
                 raise CopyError(
                     "cannot copy a directory over what is none",
                     {"destination": shown(place.path)},
                 )
-            self._make(place, len(place.rest))
+            self.make_parents(place, len(place.rest))
         except BaseException:
             place.close()
             raise
@@ -184,115 +184,39 @@ class Copier:
 
     def place_for_file(self, destination: Destination, name: bytes) -> "tuple[Place, bytes]":
         """Where a file goes: into a directory by its own name, else to the destination's."""
-        place = self._destination(destination.names)
+        place = self.find_destination(destination.names)
         try:
             if not place.rest:
                 return place, name
             if not destination.is_directory:
-                self._make(place, len(place.rest) - 1)
+                self.make_parents(place, len(place.rest) - 1)
                 return place, place.rest[0]
             if place.info is not None and self.options.replace:
                 place.directory.remove(place.rest[0])
                 place.info = None
             if place.info is not None:
                 raise CopyError("not a directory", {"destination": shown(place.path)})
-            self._make(place, len(place.rest))
+            self.make_parents(place, len(place.rest))
         except BaseException:
             place.close()
             raise
         return place, name
 
-    def _destination(self, names: "list[bytes]") -> Place:
+    def find_destination(self, names: "list[bytes]") -> Place:
         if self.options.replace:
-            return self._as_a_layer(names)
+            from homeport.copying.trees import as_a_layer
+
+            return as_a_layer(self.target, names, self.parent)
         return resolve(self.target, names)
 
-    def _as_a_layer(self, names: "list[bytes]") -> Place:
-        """A layer of its own has real directories on the way, with a metadata of their own.
-
-        So links there give way, and directories that exist become as if they had been made.
-        """
-        own = Metadata(self._parent.mode, self._parent.uid or 0, self._parent.gid or 0)
-        here = self.target.root()
-        place = Place([], here, names[:], None)
-        try:
-            while place.rest:
-                info = place.directory.stat(place.rest[0])
-                if info is None:
-                    break
-                if info.kind != "directory":
-                    if len(place.rest) == 1:
-                        place.info = info
-                        break
-                    place.directory.remove(place.rest[0])
-                    break
-                below = place.directory.open_directory(place.rest[0])
-                place.directory.close()
-                place.directory = below
-                below.set(own)
-                place.names.append(place.rest.pop(0))
-        except BaseException:
-            place.close()
-            raise
-        return place
-
-    def _make(self, place: Place, count: int) -> None:
+    def make_parents(self, place: Place, count: int) -> None:
         path = place.path
         try:
             for _ in range(count):
-                make_directories(self.target, place, self._parent, 1)
-                self._tell(place.names[:-1], place.names[-1], "directory")
+                make_directories(self.target, place, self.parent, 1)
+                self.tell(place.names[:-1], place.names[-1], "directory")
         except OSError as error:
             raise CopyError(message(error), {"destination": shown(path)}) from error
-
-    def _copy_directory(
-        self,
-        source: Place,
-        names: "list[bytes]",
-        destination: Destination,
-        matched: bool,
-        made: bool,
-    ) -> None:
-        rules = self.options.rules
-        keep_name = matched and rules.keep_matched_directories
-        place = self._destination(destination.names)
-        try:
-            self._refuse_itself(source, place)
-            if keep_name:
-                self._make(place, len(place.rest))
-                self._under_its_name(source, names[-1], place)
-                return
-            if place.info is not None:
-                if not self.options.replace:
-                    raise CopyError(
-                        "cannot copy a directory over what is none",
-                        {"destination": shown(place.path)},
-                    )
-                place.directory.remove(place.rest[0])
-                place.info = None
-            if place.rest and rules.top_keeps_time and not made:
-                # A link to a directory as a source: the old tool makes the target like it.
-                self._make(place, len(place.rest) - 1)
-                self._under_its_name(source, place.rest[0], place)
-                return
-            self._make(place, len(place.rest))
-            finish = None
-            if not rules.top_keeps_time:
-                finish = self._metadata(source.directory.info(), {}, True)
-                finish = Metadata(mtime=finish.mtime, atime=finish.atime)
-            self._tree(source.directory, place.directory, place.names, finish)
-        finally:
-            place.close()
-
-    def _under_its_name(self, source: Place, name: bytes, place: Place) -> None:
-        """The directory becomes (or joins) one called ``name`` in the place's directory."""
-        info = source.directory.info()
-        below, made = self._enter(place.directory, name, place.names)
-        try:
-            finish = self._metadata(info, source.directory.xattrs(), True) if made else None
-            self._tree(source.directory, below, [*place.names, name], finish)
-        finally:
-            below.close()
 
     def _copy_other(self, source: Place, names: "list[bytes]", destination: Destination) -> None:
         unpacker = self.options.unpacker
@@ -300,171 +224,13 @@ class Copier:
             return
         place, name = self.place_for_file(destination, names[-1] if names else source.rest[-1])
         try:
-            self._node(source.directory, source.rest[0], "", place.directory, name, place.names)
+            self.node(source.directory, source.rest[0], "", place.directory, name, place.names)
         finally:
             place.close()
 
-    def _refuse_itself(self, source: Place, place: Place) -> None:
-        if source.directory.info().identity in place.directory.lineage():
-            raise CopyError(
-                "a directory cannot be copied into itself", {"destination": shown(place.path)}
-            )
-
-    # -- trees
-
-    def _tree(
-        self,
-        source: "Directory",
-        target: "Directory",
-        names: "list[bytes]",
-        finish: "Metadata | None",
-    ) -> None:
-        """Merge the contents of one directory into another, then set ``finish`` on that.
-
-        The two handles stay the caller's.
-        """
-        selection = self.options.selection
-        state = selection.start() if selection is not None else None
-        top = Frame(b"", source, target, finish, state, True)
-        stack = [top]
-        self._base = names
-        self._stack = stack
-        top_identity = target.info().identity
-        frame = top
-        try:
-            while True:
-                below = self._entries(stack, frame, top_identity)
-                if below is not None:
-                    stack.append(below)
-                    if len(stack) > KEPT_OPEN + 1:
-                        stack[-1 - KEPT_OPEN].park()
-                    frame = below
-                    continue
-                if frame.target is not None and frame.finish is not None:
-                    frame.target.set(frame.finish)
-                stack.pop()
-                if not stack:
-                    return
-                stack[-1].wake(frame, self._reopened)
-                frame.close()
-                frame = stack[-1]
-        except OSError as error:
-            path = b"/".join(f.name for f in stack[1:])
-            raise CopyError(message(error), {"path": shown(path or b".")}) from error
-        except CopyError as error:
-            path = b"/".join(f.name for f in stack[1:])
-            raise error.at(path=shown(path or b".")) from error.__cause__
-        finally:
-            for frame in stack[1:]:
-                frame.close()
-
-    def _entries(
-        self, stack: "list[Frame]", frame: "Frame", top_identity: "Hashable"
-    ) -> "Frame | None":
-        """Copy what is in a directory until one to be entered comes; ``None`` at its end."""
-        selection = self.options.selection
-        source, target, node = frame.source, frame.target, self._node
-        for name, kind in frame.entries:
-            state: State | None = None
-            if selection is not None:
-                state, wanted, inside = selection.step(frame.state, name)
-                if not wanted and not inside:
-                    continue
-            else:
-                wanted = True
-            if not kind:
-                info = source.stat(name)
-                if info is None:  # gone since the directory was read
-                    continue
-                known = info.kind
-            else:
-                known = kind
-            if known == "directory":
-                return self._open_below(stack, frame, name, state, wanted, top_identity)
-            if not wanted:
-                continue
-            if target is None:
-                target = self._materialise(stack)
-            node(source, name, known, target, name, None)
-        return None
-
-    def _open_below(
-        self,
-        stack: "list[Frame]",
-        frame: "Frame",
-        name: bytes,
-        state: "State | None",
-        wanted: bool,
-        top_identity: "Hashable",
-    ) -> "Frame":
-        source = frame.source.open_directory(name)
-        target = None
-        try:
-            info = source.info()
-            if info.identity == top_identity:
-                raise CopyError("a directory cannot be copied into itself", {"name": shown(name)})
-            xattrs = source.xattrs()
-            finish = self._metadata(info, xattrs, True)
-            if wanted:
-                above = frame.target if frame.target is not None else self._materialise(stack)
-                target, _ = self._enter(above, name, None)
-            return Frame(name, source, target, finish, state, wanted)
-        except BaseException:
-            source.close()
-            if target is not None:
-                target.close()
-            raise
-
-    def _materialise(self, stack: "list[Frame]") -> "Directory":
-        """Make the directories that were only walked through so far: one below is wanted.
-
-        They come out like their sources, but a time they get by being written to.
-        """
-        first = next(i for i, frame in enumerate(stack) if frame.target is None)
-        above = stack[first - 1].target
-        names = self._base + [frame.name for frame in stack[1:first]]
-        if stack[first - 1].parked is not None:
-            above = reopen(self.target, names)
-        for frame in stack[first:]:
-            if above is None:  # the top is always there
-                raise AssertionError("no target directory")
-            frame.target, made = self._enter(above, frame.name, names)
-            names = [*names, frame.name]
-            finish = frame.finish
-            if finish is not None and made:
-                finish.mtime = finish.atime = None
-            elif finish is not None:
-                frame.finish = Metadata(finish.mode)
-            above = frame.target
-            if frame.parked is not None:
-                frame.parked = (frame.parked[0], above.info().identity)
-        if above is None:
-            raise AssertionError("no target directory")
-        return above
-
-    def _enter(
-        self, directory: "Directory", name: bytes, names: "list[bytes] | None"
-    ) -> "tuple[Directory, bool]":
-        """A directory for a directory: made, or the one that is there."""
-        try:
-            below = directory.create_directory(name, NO_METADATA)
-        except FileExistsError:
-            info = directory.stat(name)
-            if info is not None and info.kind != "directory":
-                if not self.options.replace:
-                    raise CopyError(
-                        "cannot copy a directory over what is none", {"name": shown(name)}
-                    ) from None
-                directory.remove(name)
-                return directory.create_directory(name, NO_METADATA), True
-            return directory.open_directory(name), False
-        if self.options.report is not None:
-            self._tell(names, name, "directory")
-        return below, True
-
     # -- nodes
 
-    def _node(
+    def node(
         self,
         source: "Directory",
         name: bytes,
@@ -499,10 +265,10 @@ class Copier:
         if linked and self._link(info, target, name, names):
             return
         self.spend(info.size)
-        metadata = self._metadata(info, file.xattrs(), False)
+        metadata = self.metadata_for(info, file.xattrs(), False)
         self._create_file(target, name, file, metadata, names, info)
         if linked and (made := target.stat(name)) is not None:
-            self._links[info.identity] = (self._where(names), name, made.identity)
+            self._links[info.identity] = (self.where(names), name, made.identity)
 
     def _create_file(
         self,
@@ -523,7 +289,7 @@ class Copier:
         if source is None:
             self.spend(size)
         if self.options.report is not None:
-            self._tell(names, name, "file")
+            self.tell(names, name, "file")
 
     def _special(
         self,
@@ -534,7 +300,7 @@ class Copier:
         as_name: bytes,
         names: "list[bytes] | None",
     ) -> None:
-        metadata = self._metadata(info, {}, False)
+        metadata = self.metadata_for(info, {}, False)
         kind = info.kind
         if kind == "directory":
             raise CopyError("became a directory while it was copied", {"name": shown(name)})
@@ -559,7 +325,7 @@ class Copier:
                     f"cannot make a {kind}: {message(error)}", {"name": shown(as_name)}
                 ) from error
         if self.options.report is not None:
-            self._tell(names, as_name, kind)
+            self.tell(names, as_name, kind)
 
     def _clear(
         self,
@@ -578,7 +344,7 @@ class Copier:
             raise CopyError("source and destination are the same file", {"name": shown(name)})
         target.remove(name)
         if self.options.report is not None:
-            self._tell(names, name, "replaced")
+            self.tell(names, name, "replaced")
 
     def _link(
         self, info: "Info", target: "Directory", name: bytes, names: "list[bytes] | None"
@@ -591,7 +357,7 @@ class Copier:
         if known is None:
             return False
         first_names, first, identity = known
-        here = self._where(names)
+        here = self.where(names)
         if (first_names, first) == (here, name):
             return False
         if target.stat(name) is not None:
@@ -614,10 +380,10 @@ class Copier:
             target.remove(name)
             return False
         if self.options.report is not None:
-            self._tell(names, name, "hardlink")
+            self.tell(names, name, "hardlink")
         return True
 
-    def _metadata(self, info: "Info", xattrs: "dict[bytes, bytes]", directory: bool) -> Metadata:
+    def metadata_for(self, info: "Info", xattrs: "dict[bytes, bytes]", directory: bool) -> Metadata:
         options = self.options
         mode, uid, gid = info.mode, info.uid, info.gid
         mtime, atime = info.mtime, info.atime
@@ -637,64 +403,12 @@ class Copier:
 
     # -- places for messages and links
 
-    def _reopened(self) -> "Directory":
-        """The target of the last frame of the walk, whose handle was closed."""
-        return reopen(self.target, self._where(None))
-
-    def _where(self, names: "list[bytes] | None") -> "list[bytes]":
+    def where(self, names: "list[bytes] | None") -> "list[bytes]":
         """Real names of the target directory that is being written to."""
         if names is not None:
             return names
-        return self._base + [frame.name for frame in self._stack[1:]]
+        return self.base + [frame.name for frame in self.stack[1:]]
 
-    def _tell(self, names: "list[bytes] | None", name: bytes, kind: str) -> None:
+    def tell(self, names: "list[bytes] | None", name: bytes, kind: str) -> None:
         if self.options.report is not None:
-            self.options.report(b"/".join([*self._where(names), name]), kind)
-
-
-class Frame:
-    """One directory of a walk: both sides open, or parked while the walk is far below."""
-
-    __slots__ = ("entries", "finish", "name", "parked", "source", "state", "target", "wanted")
-
-    def __init__(
-        self,
-        name: bytes,
-        source: "Directory",
-        target: "Directory | None",
-        finish: "Metadata | None",
-        state: "State | None",
-        wanted: bool,
-    ) -> None:
-        self.name = name
-        self.source = source
-        self.target = target
-        self.finish = finish
-        self.state = state
-        self.wanted = wanted
-        self.entries: Iterator[tuple[bytes, str]] = iter(source.entries())
-        self.parked: tuple[Hashable, Hashable] | None = None
-
-    def park(self) -> None:
-        """Close both handles and remember what they were."""
-        self.entries = iter(list(self.entries))
-        target = self.target.info().identity if self.target is not None else None
-        self.parked = (self.source.info().identity, target)
-        self.close()
-
-    def wake(self, below: "Frame", reopened: "Callable[[], Directory]") -> None:
-        """Open both handles again, from a directory below, if they are what they were."""
-        if self.parked is None:
-            return
-        source, target = self.parked
-        self.source = below.source.open_parent(source)
-        if target is not None and below.target is not None:
-            self.target = below.target.open_parent(target)
-        elif target is not None:
-            self.target = reopened()
-        self.parked = None
-
-    def close(self) -> None:
-        self.source.close()
-        if self.target is not None:
-            self.target.close()
+            self.options.report(b"/".join([*self.where(names), name]), kind)

@@ -12,7 +12,7 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from homeport.copying.filesystem import Directory, Home
+    from homeport.copying.protocol import Directory, Home
 
 
 def expand(home: "Home", names: "list[bytes]", bad_is_error: bool) -> "list[list[bytes]]":

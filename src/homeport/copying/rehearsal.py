@@ -13,7 +13,7 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from homeport.copying.filesystem import Content, Directory, File, Home
+    from homeport.copying.protocol import Content, Directory, File, Home
 
 CHUNK = 1 << 20
 

@@ -11,7 +11,8 @@ from homeport.copying.errors import CopyError, shown
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Directory, Home, Info, Metadata
+    from homeport.copying.filesystem import Info, Metadata
+    from homeport.copying.protocol import Directory, Home
 
 MAX_LINKS = 255  # as Go's continuity, whose users have no more
 

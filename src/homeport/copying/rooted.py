@@ -16,9 +16,8 @@ from homeport.copying.filesystem import Info, Metadata
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
 
-    from homeport.copying.filesystem import Content
+    from homeport.copying.protocol import Content
 
     Warn = Callable[[str], None]
     Check = Callable[[], None] | None
@@ -39,10 +38,8 @@ READ_FILE = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLO
 READ_DIRECTORY = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_DIRECTORY
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
-CHUNK = 1 << 20
 STEP = 1 << 26  # of a copy in the kernel, where somebody may want to stop it
 CLONE_FROM = 1 << 16  # smaller files are not worth the attempt to share their blocks
-FICLONE = 0x40049409  # linux/fs.h
 #: What the kernel answers where this way of copying is not to be had for these two files.
 NOT_THIS_WAY = frozenset(
     (
@@ -63,7 +60,7 @@ NOT_THIS_WAY = frozenset(
 ENCODING = sys.getfilesystemencoding()
 
 
-def _encode(name: str) -> bytes:
+def encode(name: str) -> bytes:
     return name.encode(ENCODING, "surrogateescape")
 
 
@@ -195,6 +192,8 @@ class RootedDirectory:
             if content.__class__ is RootedFile:
                 size = copy_content(content.fd, fd, content.status, self.home.check)
             else:
+                from homeport.copying.transfer import write_content
+
                 size = write_content(content, fd, self.home.check)
             self._apply(fd, metadata)
         except BaseException:
@@ -232,6 +231,8 @@ class RootedDirectory:
         try:
             posix.unlink(name, dir_fd=self.fd)
         except IsADirectoryError:
+            from homeport.copying.removal import remove_tree
+
             remove_tree(self, name)
 
     def again(self) -> "RootedDirectory":
@@ -351,51 +352,11 @@ def read_xattrs(fd: int) -> "dict[bytes, bytes]":
     found: dict[bytes, bytes] = {}
     for name in names:
         try:
-            found[_encode(name)] = posix.getxattr(fd, name)
+            found[encode(name)] = posix.getxattr(fd, name)
         except OSError as error:
             if error.errno not in (errno.ENODATA, errno.EPERM, errno.EACCES, errno.EOPNOTSUPP):
                 raise
     return found
-
-
-def remove_tree(parent: RootedDirectory, name: bytes) -> None:
-    """Remove a directory with all below it; no recursion, two descriptors whatever the depth."""
-    here = parent
-    stack: list[tuple[object, list[bytes]]] = [(parent.info().identity, [name])]
-    try:
-        while True:
-            below = stack[-1][1]
-            if below:
-                child = here.open_directory(below[-1])
-                if here is not parent:
-                    here.close()
-                here = child
-                stack.append((child.info().identity, _unlink_all(child)))
-                continue
-            stack.pop()
-            if not stack:
-                return
-            up = parent if len(stack) == 1 else here.open_parent(stack[-1][0])
-            here.close()
-            here = up
-            posix.rmdir(stack[-1][1].pop(), dir_fd=up.fd)
-    finally:
-        if here is not parent:
-            here.close()
-
-
-def _unlink_all(directory: RootedDirectory) -> "list[bytes]":
-    """Unlink all that is no directory; the names of what is one."""
-    below = []
-    for name in posix.listdir(directory.fd):
-        try:
-            posix.unlink(name, dir_fd=directory.fd)
-        except IsADirectoryError:
-            below.append(_encode(name))
-    return below
-
-
-# -- contents
 
 
 def copy_content(source: int, target: int, status: posix.stat_result, check: "Check" = None) -> int:
@@ -404,10 +365,16 @@ def copy_content(source: int, target: int, status: posix.stat_result, check: "Ch
     Stops where the source ends by now, shorter or longer than ``status`` said.
     """
     size = status.st_size
-    if size >= CLONE_FROM and _clone(source, target):
-        return size
-    if status.st_blocks * 512 < size and _copy_data_only(source, target, size, check):
-        return size
+    if size >= CLONE_FROM:
+        from homeport.copying.transfer import clone
+
+        if clone(source, target):
+            return size
+    if status.st_blocks * 512 < size:
+        from homeport.copying.transfer import copy_data_only
+
+        if copy_data_only(source, target, size, check):
+            return size
     done = 0
     try:
         while True:
@@ -423,91 +390,11 @@ def copy_content(source: int, target: int, status: posix.stat_result, check: "Ch
     except OSError as error:
         if error.errno not in NOT_THIS_WAY:
             raise
-        done += _send(source, target, check)
+        from homeport.copying.transfer import send
+
+        done += send(source, target, check)
     if done == 0:  # pseudo files have content whatever their size says
+        from homeport.copying.transfer import write_content
+
         done = write_content(RootedFile(source, status), target, check)
     return done
-
-
-def _clone(source: int, target: int) -> bool:
-    try:
-        import fcntl
-
-        fcntl.ioctl(target, FICLONE, source)
-    except (OSError, ImportError):
-        return False
-    return True
-
-
-def _send(source: int, target: int, check: "Check") -> int:
-    done = 0
-    try:
-        while count := posix.sendfile(target, source, None, CHUNK):
-            done += count
-            if check is not None:
-                check()
-    except OSError as error:
-        if error.errno not in NOT_THIS_WAY:
-            raise
-        while data := posix.read(source, CHUNK):
-            write_all(target, data)
-            done += len(data)
-            if check is not None:
-                check()
-    return done
-
-
-def _copy_data_only(source: int, target: int, size: int, check: "Check") -> bool:
-    """A sparse file by its data alone; False where the filesystem cannot tell."""
-    end = 0
-    while end < size:
-        try:
-            start = posix.lseek(source, end, posix.SEEK_DATA)
-            end = posix.lseek(source, start, posix.SEEK_HOLE)
-        except OSError as error:
-            if error.errno == errno.ENXIO:  # no data after here
-                break
-            if end:
-                raise
-            posix.lseek(source, 0, 0)
-            return False
-        posix.lseek(source, start, 0)
-        posix.lseek(target, start, 0)
-        left = end - start
-        while left > 0:
-            data = posix.read(source, min(left, CHUNK))
-            if not data:
-                break
-            write_all(target, data)
-            left -= len(data)
-            if check is not None:
-                check()
-    posix.ftruncate(target, min(size, posix.fstat(source).st_size))
-    return True
-
-
-def write_content(content: "Content", target: int, check: "Check" = None) -> int:
-    size = 0
-    while True:
-        hole = content.take_hole()
-        if hole:
-            size += hole
-            posix.lseek(target, hole, 1)
-        data = content.read(CHUNK)
-        if not data:
-            break
-        write_all(target, data)
-        size += len(data)
-        if check is not None:
-            check()
-    if hole:  # a hole at the end is made by the length
-        posix.ftruncate(target, size)
-    return size
-
-
-def write_all(target: int, data: "Any") -> None:
-    count = posix.write(target, data)
-    if count < len(data):
-        rest = memoryview(data)[count:]
-        while rest:
-            rest = rest[posix.write(target, rest) :]

@@ -23,7 +23,7 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeport.copying.filesystem import Directory
+    from homeport.copying.protocol import Directory
     from homeport.copying.tarstream import Stream
 
     #: From compressed to plain bytes; raises ``CopyError`` for corrupt or truncated input.

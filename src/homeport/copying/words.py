@@ -7,7 +7,8 @@ from homeport.copying.resolve import clean, resolve
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Content, Home, Metadata
+    from homeport.copying.filesystem import Metadata
+    from homeport.copying.protocol import Content, Home
 
 
 class Word:

@@ -22,7 +22,7 @@ from homeport.copying.filesystem import Info, Metadata
 from homeport.tree.node import Node, NodeType, Source, Tree
 
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Content
+    from homeport.copying.protocol import Content
 
 Keep = Callable[["Content"], Blob]
 

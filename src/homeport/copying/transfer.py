@@ -1,0 +1,100 @@
+"""The bytes of a file on ways other than the first: shared, sent, sparse, from an archive."""
+
+import errno
+import posix
+
+from homeport.copying.rooted import NOT_THIS_WAY
+
+TYPE_CHECKING = False  # typing is not loaded inside the image
+if TYPE_CHECKING:
+    from typing import Any
+
+    from homeport.copying.protocol import Content
+    from homeport.copying.rooted import Check
+
+CHUNK = 1 << 20
+FICLONE = 0x40049409  # linux/fs.h
+
+
+def clone(source: int, target: int) -> bool:
+    try:
+        import fcntl
+
+        fcntl.ioctl(target, FICLONE, source)
+    except (OSError, ImportError):
+        return False
+    return True
+
+
+def send(source: int, target: int, check: "Check") -> int:
+    done = 0
+    try:
+        while count := posix.sendfile(target, source, None, CHUNK):
+            done += count
+            if check is not None:
+                check()
+    except OSError as error:
+        if error.errno not in NOT_THIS_WAY:
+            raise
+        while data := posix.read(source, CHUNK):
+            write_all(target, data)
+            done += len(data)
+            if check is not None:
+                check()
+    return done
+
+
+def copy_data_only(source: int, target: int, size: int, check: "Check") -> bool:
+    """A sparse file by its data alone; False where the filesystem cannot tell."""
+    end = 0
+    while end < size:
+        try:
+            start = posix.lseek(source, end, posix.SEEK_DATA)
+            end = posix.lseek(source, start, posix.SEEK_HOLE)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # no data after here
+                break
+            if end:
+                raise
+            posix.lseek(source, 0, 0)
+            return False
+        posix.lseek(source, start, 0)
+        posix.lseek(target, start, 0)
+        left = end - start
+        while left > 0:
+            data = posix.read(source, min(left, CHUNK))
+            if not data:
+                break
+            write_all(target, data)
+            left -= len(data)
+            if check is not None:
+                check()
+    posix.ftruncate(target, min(size, posix.fstat(source).st_size))
+    return True
+
+
+def write_content(content: "Content", target: int, check: "Check" = None) -> int:
+    size = 0
+    while True:
+        hole = content.take_hole()
+        if hole:
+            size += hole
+            posix.lseek(target, hole, 1)
+        data = content.read(CHUNK)
+        if not data:
+            break
+        write_all(target, data)
+        size += len(data)
+        if check is not None:
+            check()
+    if hole:  # a hole at the end is made by the length
+        posix.ftruncate(target, size)
+    return size
+
+
+def write_all(target: int, data: "Any") -> None:
+    count = posix.write(target, data)
+    if count < len(data):
+        rest = memoryview(data)[count:]
+        while rest:
+            rest = rest[posix.write(target, rest) :]

@@ -1,0 +1,318 @@
+"""Directories: merged into a destination, node by node, without recursion.
+
+A walk keeps a bounded number of handles open, whatever the depth, and reads directories as
+it goes, whatever their length.
+"""
+
+from homeport.copying.errors import CopyError, shown
+from homeport.copying.filesystem import NO_METADATA, Metadata
+from homeport.copying.resolve import Place, message, reopen
+
+TYPE_CHECKING = False  # typing is not loaded inside the image
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator
+
+    from homeport.copying.engine import Copier, Destination
+    from homeport.copying.protocol import Directory, Home
+    from homeport.copying.selection import State
+
+#: Directories of a deep tree that stay open on the way down, each as source and target.
+KEPT_OPEN = 32
+
+
+class TreeCopy:
+    """One directory on its way into a destination."""
+
+    __slots__ = ("copier",)
+
+    def __init__(self, copier: "Copier") -> None:
+        self.copier = copier
+
+    def copy(
+        self,
+        source: Place,
+        names: "list[bytes]",
+        destination: "Destination",
+        matched: bool,
+        made: bool,
+    ) -> None:
+        rules = self.copier.options.rules
+        keep_name = matched and rules.keep_matched_directories
+        place = self.copier.find_destination(destination.names)
+        try:
+            self._refuse_itself(source, place)
+            if keep_name:
+                self.copier.make_parents(place, len(place.rest))
+                self._under_its_name(source, names[-1], place)
+                return
+            if place.info is not None:
+                if not self.copier.options.replace:
+                    raise CopyError(
+                        "cannot copy a directory over what is none",
+                        {"destination": shown(place.path)},
+                    )
+                place.directory.remove(place.rest[0])
+                place.info = None
+            if place.rest and rules.top_keeps_time and not made:
+                # A link to a directory as a source: the old tool makes the target like it.
+                self.copier.make_parents(place, len(place.rest) - 1)
+                self._under_its_name(source, place.rest[0], place)
+                return
+            self.copier.make_parents(place, len(place.rest))
+            finish = None
+            if not rules.top_keeps_time:
+                finish = self.copier.metadata_for(source.directory.info(), {}, True)
+                finish = Metadata(mtime=finish.mtime, atime=finish.atime)
+            self._tree(source.directory, place.directory, place.names, finish)
+        finally:
+            place.close()
+
+    def _under_its_name(self, source: Place, name: bytes, place: Place) -> None:
+        """The directory becomes (or joins) one called ``name`` in the place's directory."""
+        info = source.directory.info()
+        below, made = self._enter(place.directory, name, place.names)
+        try:
+            finish = (
+                self.copier.metadata_for(info, source.directory.xattrs(), True) if made else None
+            )
+            self._tree(source.directory, below, [*place.names, name], finish)
+        finally:
+            below.close()
+
+    def _refuse_itself(self, source: Place, place: Place) -> None:
+        if source.directory.info().identity in place.directory.lineage():
+            raise CopyError(
+                "a directory cannot be copied into itself", {"destination": shown(place.path)}
+            )
+
+    def _tree(
+        self,
+        source: "Directory",
+        target: "Directory",
+        names: "list[bytes]",
+        finish: "Metadata | None",
+    ) -> None:
+        """Merge the contents of one directory into another, then set ``finish`` on that.
+
+        The two handles stay the caller's.
+        """
+        selection = self.copier.options.selection
+        state = selection.start() if selection is not None else None
+        top = Frame(b"", source, target, finish, state, True)
+        stack = [top]
+        self.copier.base = names
+        self.copier.stack = stack
+        top_identity = target.info().identity
+        frame = top
+        try:
+            while True:
+                below = self._entries(stack, frame, top_identity)
+                if below is not None:
+                    stack.append(below)
+                    if len(stack) > KEPT_OPEN + 1:
+                        stack[-1 - KEPT_OPEN].park()
+                    frame = below
+                    continue
+                if frame.target is not None and frame.finish is not None:
+                    frame.target.set(frame.finish)
+                stack.pop()
+                if not stack:
+                    return
+                stack[-1].wake(frame, self._reopened)
+                frame.close()
+                frame = stack[-1]
+        except OSError as error:
+            path = b"/".join(f.name for f in stack[1:])
+            raise CopyError(message(error), {"path": shown(path or b".")}) from error
+        except CopyError as error:
+            path = b"/".join(f.name for f in stack[1:])
+            raise error.at(path=shown(path or b".")) from error.__cause__
+        finally:
+            for frame in stack[1:]:
+                frame.close()
+
+    def _entries(
+        self, stack: "list[Frame]", frame: "Frame", top_identity: "Hashable"
+    ) -> "Frame | None":
+        """Copy what is in a directory until one to be entered comes; ``None`` at its end."""
+        selection = self.copier.options.selection
+        source, target, node = frame.source, frame.target, self.copier.node
+        for name, kind in frame.entries:
+            state: State | None = None
+            if selection is not None:
+                state, wanted, inside = selection.step(frame.state, name)
+                if not wanted and not inside:
+                    continue
+            else:
+                wanted = True
+            if not kind:
+                info = source.stat(name)
+                if info is None:  # gone since the directory was read
+                    continue
+                known = info.kind
+            else:
+                known = kind
+            if known == "directory":
+                return self._open_below(stack, frame, name, state, wanted, top_identity)
+            if not wanted:
+                continue
+            if target is None:
+                target = self._materialise(stack)
+            node(source, name, known, target, name, None)
+        return None
+
+    def _open_below(
+        self,
+        stack: "list[Frame]",
+        frame: "Frame",
+        name: bytes,
+        state: "State | None",
+        wanted: bool,
+        top_identity: "Hashable",
+    ) -> "Frame":
+        source = frame.source.open_directory(name)
+        target = None
+        try:
+            info = source.info()
+            if info.identity == top_identity:
+                raise CopyError("a directory cannot be copied into itself", {"name": shown(name)})
+            xattrs = source.xattrs()
+            finish = self.copier.metadata_for(info, xattrs, True)
+            if wanted:
+                above = frame.target if frame.target is not None else self._materialise(stack)
+                target, _ = self._enter(above, name, None)
+            return Frame(name, source, target, finish, state, wanted)
+        except BaseException:
+            source.close()
+            if target is not None:
+                target.close()
+            raise
+
+    def _materialise(self, stack: "list[Frame]") -> "Directory":
+        """Make the directories that were only walked through so far: one below is wanted.
+
+        They come out like their sources, but a time they get by being written to.
+        """
+        first = next(i for i, frame in enumerate(stack) if frame.target is None)
+        above = stack[first - 1].target
+        names = self.copier.base + [frame.name for frame in stack[1:first]]
+        if stack[first - 1].parked is not None:
+            above = reopen(self.copier.target, names)
+        for frame in stack[first:]:
+            if above is None:  # the top is always there
+                raise AssertionError("no target directory")
+            frame.target, made = self._enter(above, frame.name, names)
+            names = [*names, frame.name]
+            finish = frame.finish
+            if finish is not None and made:
+                finish.mtime = finish.atime = None
+            elif finish is not None:
+                frame.finish = Metadata(finish.mode)
+            above = frame.target
+            if frame.parked is not None:
+                frame.parked = (frame.parked[0], above.info().identity)
+        if above is None:
+            raise AssertionError("no target directory")
+        return above
+
+    def _enter(
+        self, directory: "Directory", name: bytes, names: "list[bytes] | None"
+    ) -> "tuple[Directory, bool]":
+        """A directory for a directory: made, or the one that is there."""
+        try:
+            below = directory.create_directory(name, NO_METADATA)
+        except FileExistsError:
+            info = directory.stat(name)
+            if info is not None and info.kind != "directory":
+                if not self.copier.options.replace:
+                    raise CopyError(
+                        "cannot copy a directory over what is none", {"name": shown(name)}
+                    ) from None
+                directory.remove(name)
+                return directory.create_directory(name, NO_METADATA), True
+            return directory.open_directory(name), False
+        if self.copier.options.report is not None:
+            self.copier.tell(names, name, "directory")
+        return below, True
+
+    def _reopened(self) -> "Directory":
+        """The target of the last frame of the walk, whose handle was closed."""
+        return reopen(self.copier.target, self.copier.where(None))
+
+
+class Frame:
+    """One directory of a walk: both sides open, or parked while the walk is far below."""
+
+    __slots__ = ("entries", "finish", "name", "parked", "source", "state", "target", "wanted")
+
+    def __init__(
+        self,
+        name: bytes,
+        source: "Directory",
+        target: "Directory | None",
+        finish: "Metadata | None",
+        state: "State | None",
+        wanted: bool,
+    ) -> None:
+        self.name = name
+        self.source = source
+        self.target = target
+        self.finish = finish
+        self.state = state
+        self.wanted = wanted
+        self.entries: Iterator[tuple[bytes, str]] = iter(source.entries())
+        self.parked: tuple[Hashable, Hashable] | None = None
+
+    def park(self) -> None:
+        """Close both handles and remember what they were."""
+        self.entries = iter(list(self.entries))
+        target = self.target.info().identity if self.target is not None else None
+        self.parked = (self.source.info().identity, target)
+        self.close()
+
+    def wake(self, below: "Frame", reopened: "Callable[[], Directory]") -> None:
+        """Open both handles again, from a directory below, if they are what they were."""
+        if self.parked is None:
+            return
+        source, target = self.parked
+        self.source = below.source.open_parent(source)
+        if target is not None and below.target is not None:
+            self.target = below.target.open_parent(target)
+        elif target is not None:
+            self.target = reopened()
+        self.parked = None
+
+    def close(self) -> None:
+        self.source.close()
+        if self.target is not None:
+            self.target.close()
+
+
+def as_a_layer(home: "Home", names: "list[bytes]", parent: Metadata) -> Place:
+    """A layer of its own has real directories on the way, with a metadata of their own.
+
+    So links there give way, and directories that exist become as if they had been made.
+    """
+    own = Metadata(parent.mode, parent.uid or 0, parent.gid or 0)
+    here = home.root()
+    place = Place([], here, names[:], None)
+    try:
+        while place.rest:
+            info = place.directory.stat(place.rest[0])
+            if info is None:
+                break
+            if info.kind != "directory":
+                if len(place.rest) == 1:
+                    place.info = info
+                    break
+                place.directory.remove(place.rest[0])
+                break
+            below = place.directory.open_directory(place.rest[0])
+            place.directory.close()
+            place.directory = below
+            below.set(own)
+            place.names.append(place.rest.pop(0))
+    except BaseException:
+        place.close()
+        raise
+    return place
