@@ -54,15 +54,68 @@ KINDS: tuple[Kind, ...] = (
     Kind("helm", r"/Chart\.ya?ml$", rb"images", "helm:read_chart"),
     Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "helm:read_template"),
     Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", rb"(?i)image|repository", "helm:read"),
+    Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", rb"target", "bake:read"),
+    Kind("circleci", r"/\.circleci/.*\.ya?ml$", rb"image|run", "circleci:read"),
+    Kind("drone", r"/\.drone[^/]*\.ya?ml$|/\.(?:woodpecker|crow)(?:/[^/]*)?\.ya?ml$"
+         r"|/\.vela\.ya?ml$",
+         rb"image|steps|pipeline", "pipelines:read_drone"),
+    Kind("azure", r"/[^/]*azure-pipelines[^/]*\.ya?ml$|/\.azure[^/]*/.*\.ya?ml$",
+         rb"container|image|docker", "pipelines:read_azure"),
+    Kind("bitbucket", r"/bitbucket-pipelines\.ya?ml$", b"", "pipelines:read_bitbucket"),
+    Kind("cloudbuild", r"/[^/]*cloudbuild[^/]*\.(?:ya?ml|json)$", rb"steps",
+         "pipelines:read_cloudbuild"),
+    Kind("buildkite", r"/\.buildkite/.*\.ya?ml$", rb"image|docker", "pipelines:read_buildkite"),
+    Kind("travis", r"/\.travis\.ya?ml$", rb"docker|podman", "pipelines:read_travis"),
+    Kind("skaffold", r"/[^/]*skaffold[^/]*\.ya?ml$", rb"build", "builders:read_skaffold"),
+    Kind("werf", r"/werf[^/]*\.ya?ml$", rb"from", "builders:read_werf"),
+    Kind("ko", r"/\.ko\.ya?ml$", b"", "builders:read_ko"),
+    Kind("blubber", r"/[^/]*blubber[^/]*\.ya?ml$", rb"variants|base", "builders:read_blubber"),
+    Kind("devcontainer", r"/(?:\.devcontainer/(?:.*/)?devcontainer|\.devcontainer)\.json$",
+         rb"image|features|build|docker", "devcontainer:read"),
+    Kind("settings", r"/daemon\.json$", rb"registry-mirrors", "settings:read_daemon"),
     Kind("kubernetes", r"\.(?:ya?ml|json)$", rb"apiVersion[\"']?\s*:", "kubernetes:read"),
+    Kind("packer", r"\.json$", rb"\"builders\"(?s:.*)docker", "hashicorp:read_packer_json"),
+    Kind("packages", r"/package\.json$", rb"testcontainers", "packages:read"),
+    Kind("concourse", r"\.ya?ml$", rb"image_resource|registry-image", "pipelines:read_concourse"),
+    Kind("docker-pkg", r"\.ya?ml$", rb"(?m)^base_images\s*:", "builders:read_docker_pkg"),
+    Kind("ansible", r"\.ya?ml$", rb"(?:docker|podman)_(?:container|image|swarm_service)|k8s:",
+         "ansible:read"),
+    Kind("compose", r"/[^/]*(?:stack|docker|swarm)[^/]*\.ya?ml$", rb"(?m)^services\s*:",
+         "compose:read"),
+    Kind("gitlab", r"/(?:\.?ci|\.?gitlab|gitlab-ci|pipelines?)/.*\.ya?ml$",
+         rb"(?m)^\s*(?:image|services|script|stage)\s*:", "gitlab:read"),
+    Kind("terraform", r"\.(?:tf|tofu)(?:\.json)?$", _IMAGE, "hashicorp:read"),
+    Kind("nomad", r"\.nomad(?:\.hcl)?$", _IMAGE, "hashicorp:read"),
+    Kind("packer", r"\.pkr\.hcl$", _IMAGE, "hashicorp:read"),
+    Kind("nomad", r"\.hcl$", rb"(?m)^\s*job\s+\"", "hashicorp:read"),
+    Kind("jenkins", r"(?i)/[^/]*jenkinsfile[^/]*$|\.jenkins$|\.groovy$",
+         rb"docker|image|kubernetes|podman", "jenkins:read"),
+    Kind("earthfile", r"/Earthfile$", b"", "builders:read_earthfile"),
+    Kind("quadlet", r"\.(?:container|image|volume|build)$", rb"Image(?:Tag)?\s*=|File\s*=",
+         "quadlet:read"),
+    Kind("buildpacks", r"/project\.toml$", rb"builder", "builders:read_project"),
+    Kind("packages", r"/(?:pyproject|Cargo|libs\.versions)\.toml$", rb"testcontainers",
+         "packages:read"),
+    Kind("settings", r"\.toml$|/(?:registries|containers)\.conf$|/registries\.conf\.d/.*\.conf$",
+         rb"mirror|sandbox|infra_image|\[\[runners|allowedRepositories|\[aliases\]"
+         rb"|unqualified-search|\[host", "settings:read_toml"),
+    Kind("bazel", r"/(?:MODULE|WORKSPACE)(?:\.bazel)?$|\.(?:bzl|bazel)$", rb"pull",
+         "code:read_bazel"),
+    Kind("nix", r"\.nix$", rb"pullImage", "code:read_nix"),
+    Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$", rb"testcontainers|jib|<from>", "code:read_jvm"),
+    Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", rb"testcontainers",
+         "packages:read"),
+    Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
+         r"|vagrantfile)$",
+         rb"docker|podman|crane|skopeo|nerdctl|kind |k3d|minikube|earthly|buildctl|pack |sam |act ",
+         "scripts:read"),
 )  # fmt: skip
 
 #: Names that no kind can have are dropped by one look.
 _CANDIDATE = re.compile(
     r"(?i)(?:docker|container|make|jenkins|earth|vagrant|tilt|just|task)file|kustomization"
     r"|\.(?:ya?ml|jsonc?|hcl|tf|tofu|nomad|toml|conf|containers?|image|volume|kube|build|groovy"
-    r"|bzl|bazel|nix|xml|gradle|kts|sh|bash|mk|txt|mod|properties|template|j2|tpl|env)$"
-    r"|^(?:MODULE|WORKSPACE)$|(?:^|/)(?:config|Tiltfile)$"
+    r"|bzl|bazel|nix|xml|gradle|kts|sh|bash|mk|txt|mod|cfg|jenkins|tpl)$|^(?:MODULE|WORKSPACE)$"
 )
 
 

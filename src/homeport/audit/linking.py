@@ -43,6 +43,8 @@ def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Coll
         if use.value == plain.get(use.span) or not names:
             continue
         written = call.args[names[0]]
+        # Only an argument that is the whole reference may be replaced by another one.
+        written = replace(written, exact=written.exact and written.text == use.value)
         feeds = tuple(feed(name, call.args[name]) for name in names)
         collectors[caller].image(
             written, f"{call.key}.args.{names[0]}",

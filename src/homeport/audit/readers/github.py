@@ -10,7 +10,7 @@ import yaml
 
 from homeport.audit.collecting import Collector
 from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
+from homeport.audit.context import Context, resolve
 from homeport.audit.model import Feed, Insertion
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
 from homeport.audit.source import Source, Written
@@ -69,8 +69,8 @@ def _action(file: _File, runs: Node | None) -> None:
         text = text_of(image) or ""
         if text.startswith(_DOCKER):
             file.image(image, "runs.image")
-        elif text:
-            file.found.dockerfiles.append(text)
+        elif (named := resolve(file.source, text)) is not None:
+            file.found.dockerfiles.append(named)
     _steps(file, "runs", runs, {})
 
 

@@ -1,0 +1,109 @@
+"""Terraform and OpenTofu, Nomad and Packer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from homeport.audit import hclnodes, jsonnodes
+from homeport.audit.collecting import Collector
+from homeport.audit.context import Context
+from homeport.audit.model import Feed, Sure
+from homeport.audit.source import Source
+from homeport.audit.variables import among, feed
+from homeport.audit.yamlnodes import Node, entries, get, is_map, items, text_of, walk, written
+
+_IMAGE = re.compile(r"(?:^|\.)(?:image|image_uri|container_image|image_url)$")
+_IN_TEXT = re.compile(r"[\"']?image[\"']?\s*[:=]\s*\"(?P<ref>[^\"\s]+)\"")
+_SURE = re.compile(
+    r"^resource\.(?:docker_(?:container|service|image)|kubernetes_\w+|aws_ecs_\w+|nomad_job)\."
+    r"|^job\.|^source\.docker\.|^builders"
+)
+
+Values = dict[str, list[Feed]]
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every image of a Terraform, Nomad or Packer file."""
+    root = (jsonnodes if source.name.endswith(".json") else hclnodes).document(source, found)
+    if root is None:
+        return
+    tables = _variables(source, root)
+    for path, node, owner in walk(root):
+        if _IMAGE.search(path) or _names_image(path):
+            _image(source, found, path, node, tables)
+        elif path.endswith((".name", ".value")) and "helm_release" in path:
+            _helm_set(source, found, path, node, owner)
+        elif getattr(node, "style", "") in ("expr", "|"):
+            _text(source, found, path, node)
+
+
+def _names_image(path: str) -> bool:
+    return bool(re.match(r"(?:resource|data)\.docker_(?:image|registry_image)\.[^.]+\.name$", path))
+
+
+def _variables(source: Source, root: Node) -> Values:
+    found: Values = {}
+    for key, node in entries(root):
+        for name, block in entries(node) if key in ("variable", "locals") else ():
+            value = get(block, "default") if is_map(block) else block
+            if value is not None and text_of(value) and getattr(value, "style", "") != "expr":
+                prefix = "var" if key == "variable" else "local"
+                note = f"a variables file may set {name}" if key == "variable" else ""
+                found[f"{prefix}.{name}"] = [
+                    feed(name, written(source, value), shared=True, note=note)
+                ]
+    return found
+
+
+def _image(
+    source: Source,
+    found: Collector,
+    path: str,
+    node: Node,
+    tables: Mapping[str, Sequence[Feed]],
+) -> None:
+    text = text_of(node)
+    if text is None:
+        return
+    driver_docker = _SURE.search(path)
+    sure: Sure = "sure" if driver_docker else "likely"
+    value, outcomes = hclnodes.values(source, node, among(tables))
+    for outcome in outcomes:
+        if outcome.problem and sure != "sure":
+            continue
+        if re.search(r"(?:docker_image|docker_registry_image)\..*(?:image_id|latest|name)", text):
+            return  # the resource named there is reported where it stands
+        if sure == "sure" or "/" in outcome.value or ":" in outcome.value:
+            found.image(value, path, sure=sure, outcome=outcome)
+
+
+def _helm_set(source: Source, found: Collector, path: str, node: Node, owner: Node) -> None:
+    """``set { name = "image.repository", value = … }``: only the value that is an image."""
+    name = text_of(get(owner, "name")) or ""
+    if path.endswith(".value") and re.search(r"(?i)image(?:\.repository)?$", name):
+        value = written(source, node)
+        if "/" in value.text or ":" in value.text:
+            found.image(value, path, sure="likely")
+
+
+def _text(source: Source, found: Collector, path: str, node: Node) -> None:
+    """JSON inside ``jsonencode`` or a here-document: container definitions."""
+    if "container_definitions" not in path and "spec" not in path and "definition" not in path:
+        return
+    value = written(source, node)
+    start = source.text.find(value.text, value.start)
+    for match in _IN_TEXT.finditer(value.text):
+        if start < 0:
+            break
+        reference = source.whole().part(start + match.start("ref"), start + match.end("ref"))
+        found.image(reference, f"{path}: image", sure="likely")
+
+
+def read_packer_json(source: Source, found: Collector, context: Context) -> None:
+    """Report the images of Packer's older JSON templates."""
+    root = jsonnodes.document(source, found)
+    for number, builder in enumerate(items(get(root, "builders"))):
+        node = get(builder, "image")
+        if text_of(get(builder, "type")) == "docker" and node is not None and text_of(node):
+            found.image(written(source, node), f"builders[{number}].image")
