@@ -28,23 +28,22 @@ _NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, e
 @contextlib.contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
     """A folder inside ``root`` for unfinished files; removed when the block ends."""
-    folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
-    with explained(folder):
-        folder.mkdir()
+    folder, handle = _locked_folder(root)
     try:
-        with _handle(folder) as handle:
-            _try_lock(handle)
-            yield folder
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+        os.close(handle)
 
 
 def remove_abandoned(root: Path) -> None:
     """Remove what writers that did not live to their end have left in ``root``."""
-    for folder in root.glob(f"{_PREFIX}*"):
-        with contextlib.suppress(OSError), _handle(folder) as handle:
+    with explained(root, "read"):
+        names = [name for name in os.listdir(root) if name.startswith(_PREFIX)]
+    for name in names:
+        with contextlib.suppress(OSError), _handle(root / name) as handle:
             if _try_lock(handle):
-                shutil.rmtree(folder, ignore_errors=True)
+                shutil.rmtree(root / name, ignore_errors=True)
 
 
 @contextlib.contextmanager
@@ -54,6 +53,20 @@ def locked_directory(root: Path, cancel: CancelToken) -> Iterator[None]:
         while not _try_lock(handle):
             cancel.wait(_LOCK_POLL)
         yield
+
+
+def _locked_folder(root: Path) -> tuple[Path, int]:
+    """A new folder, and the open handle that holds its lock."""
+    while True:
+        folder = root / f"{_PREFIX}{secrets.token_hex(8)}"
+        with explained(folder):
+            folder.mkdir()
+        # Between the two steps another writer may have taken it for abandoned.
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+            if _try_lock(handle) and folder.exists():
+                return folder, handle
+            os.close(handle)
 
 
 @contextlib.contextmanager
