@@ -127,7 +127,7 @@ _EFFECTS = (
 
 # Commands that only matter where services run, or where another version was before.
 _WITHOUT_EFFECT = re.compile(
-    r"\b(ldconfig|py3?compile|py3?clean|dpkg-maintscript-helper|deb-systemd-helper"
+    r"\b(ldconfig|(pypy|py)3?(compile|clean)|dpkg-maintscript-helper|deb-systemd-helper"
     r"|deb-systemd-invoke|invoke-rc\.d|update-rc\.d|systemctl|systemd-tmpfiles|update-menus"
     r"|db_[a-z]+|confmodule|dpkg\s+--compare-versions|dpkg-trigger)\b"
 )
@@ -169,7 +169,10 @@ def _commands(script: str) -> list[str]:
     return [
         line
         for line in lines
-        if line and not line.startswith("#") and not _WITHOUT_EFFECT.match(line)
+        if line
+        and not line.startswith("#")
+        and not _WITHOUT_EFFECT.match(line)
+        and "/etc/init.d/" not in line
     ]
 
 

@@ -64,6 +64,9 @@ esac
 if command -v py3compile >/dev/null 2>&1; then
 	py3compile -p hello
 fi
+if command -v pypy3compile >/dev/null 2>&1; then
+	pypy3compile -p hello || true
+fi
 # End automatically added section
 # Automatically added by dh_installsystemd
 if [ "$1" = "configure" ] || [ "$1" = "abort-upgrade" ]; then
@@ -78,6 +81,11 @@ fi
 # End automatically added section
 # Automatically added by dh_installdeb
 dpkg-maintscript-helper rm_conffile /etc/hello 1.0~ -- "$@"
+# End automatically added section
+# Automatically added by dh_installinit
+if [ "$1" = "install" ] && [ -n "$2" ] && [ -e "/etc/init.d/hello" ] ; then
+	chmod +x "/etc/init.d/hello" >/dev/null || true
+fi
 # End automatically added section
 ldconfig
 exit 0
