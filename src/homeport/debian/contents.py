@@ -12,12 +12,10 @@ Not for deciding which paths belong to an image: ``debian.path_globs`` matches,
 from __future__ import annotations
 
 import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, BinaryIO, cast
 
 import msgspec
 
@@ -25,11 +23,12 @@ from homeport import copying
 from homeport.content.blob import Blob, BytesBlob, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
-from homeport.content.store import Store, StoreWriter
+from homeport.content.store import Store
 from homeport.debian.ar import BadDeb
 from homeport.debian.control import parse_paragraph
 from homeport.debian.deb import DebReader, Entry
 from homeport.debian.package import PackageId
+from homeport.debian.packed import Pack, PackedBlob, Place
 from homeport.debian.path_globs import PathGlobs, matches
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken
@@ -131,19 +130,12 @@ def read_contents(
 def code_hash() -> str:
     """A hash of the source files that decide what reading a package gives."""
     here = Path(__file__).parent
-    files = [here / f"{name}.py" for name in ("ar", "contents", "deb", "path_globs", "unpacking")]
+    files = [
+        here / f"{name}.py"
+        for name in ("ar", "contents", "deb", "packed", "path_globs", "unpacking")
+    ]
     files.append(Path(copying.__path__[0]) / "tarstream.py")
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a file's content lies in the pack."""
-
-    path: bytes
-    digest: str
-    offset: int
-    size: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,7 +144,7 @@ class _Listing:
 
     control: dict[str, bytes]
     entries: list[Entry]
-    places: list[_Place]
+    places: list[Place]
     pack: str | None
     pack_size: int
 
@@ -187,7 +179,7 @@ def _read_once(
     """The listing, and files that a wanted hard link needs but nobody wanted."""
     with verified(deb, "the package") as stream, store.writer() as writer:
         reader = DebReader(stream)
-        pack = _Pack(writer)
+        pack = Pack(writer)
         entries: list[Entry] = []
         needed: set[bytes] = set()
         for entry in reader.entries():
@@ -207,24 +199,6 @@ def _read_once(
         pack_size=stored.size if stored else 0,
     )
     return listing, frozenset(needed - {place.path for place in pack.places})
-
-
-class _Pack:
-    """The content of wanted files, one after the other, each with its own digest."""
-
-    def __init__(self, writer: StoreWriter) -> None:
-        self._writer = writer
-        self.places: list[_Place] = []
-
-    def add(self, entry: Entry, reader: DebReader, cancel: CancelToken) -> None:
-        offset = self._writer.size
-        hasher = hashlib.sha256()
-        while data := reader.read(CHUNK):
-            cancel.check()
-            hasher.update(data)
-            self._writer.write(data)
-        digest = f"sha256:{hasher.hexdigest()}"
-        self.places.append(_Place(entry.path, digest, offset, self._writer.size - offset))
 
 
 def _kept(control: dict[str, bytes]) -> dict[str, bytes]:
@@ -286,54 +260,12 @@ def _blobs(listing: _Listing, entries: Mapping[bytes, Entry], store: Store) -> d
         if place.size == 0:
             blobs[place.path] = BytesBlob(b"")
         elif pack is not None:
-            blobs[place.path] = PackedBlob(
-                pack, place.offset, place.size, Digest.parse(place.digest)
-            )
+            digest = Digest.parse(place.digest)
+            blobs[place.path] = PackedBlob(pack, place.offset, place.size, digest, store)
     for path, entry in entries.items():
         if entry.type == "hardlink" and entry.target in blobs:
             blobs[path] = blobs[entry.target]
     return blobs
-
-
-@dataclass(frozen=True, slots=True)
-class PackedBlob:
-    """A Blob that is a part of another one."""
-
-    pack: Blob
-    start: int
-    size: int
-    digest: Digest
-
-    def open(self, offset: int = 0) -> BinaryIO:
-        left = max(0, self.size - offset)
-        part = _Part(self.pack.open(self.start + offset), left)
-        return cast("BinaryIO", io.BufferedReader(part, 1 << 16))
-
-    def local_path(self) -> Path | None:
-        return None
-
-
-class _Part(io.RawIOBase):
-    """At most ``left`` bytes of a stream."""
-
-    def __init__(self, stream: BinaryIO, left: int) -> None:
-        super().__init__()
-        self._stream = stream
-        self._left = left
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self._stream.read(min(len(buffer), self._left))
-        self._left -= len(data)
-        buffer[: len(data)] = data
-        return len(data)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._stream.close()
-        super().close()
 
 
 def _parents(path: bytes) -> list[bytes]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import threading
 from collections.abc import Mapping
@@ -23,7 +24,8 @@ from builders.deb import (
 )
 from homeport.content.blob import BytesBlob, verified
 from homeport.content.digest import Digest
-from homeport.content.store import Store
+from homeport.content.files import CannotWrite, explained
+from homeport.content.store import Store, StoreWriter
 from homeport.debian import contents as module
 from homeport.debian.ar import BadDeb
 from homeport.debian.contents import PackageContents, read_contents, select_paths
@@ -158,6 +160,18 @@ class TestRemembering:
         assert text(again, "usr/bin/hello") == b"#!/bin/sh\necho hello\n"
         assert again == first
 
+    def test_content_that_was_damaged_is_dropped_when_it_is_read_so_that_a_re_run_succeeds(
+        self, store: Store
+    ) -> None:
+        damaged = read_contents(HELLO, EVERYTHING, store).blobs[b"usr/share/hello/large"]
+        (pack,) = (store.root / "blobs" / "sha256").iterdir()
+        pack.write_bytes(bytes(pack.stat().st_size))
+        with pytest.raises(IntegrityError) as caught:
+            damaged.open().read()
+        assert caught.value.hint == "run the same command again"
+        again = read_contents(HELLO, EVERYTHING, store)
+        assert text(again, "usr/share/hello/large") == FILES["usr/share/hello/large"]
+
     def test_an_answer_that_was_damaged_is_made_again(self, store: Store) -> None:
         first = read_contents(HELLO, EVERYTHING, store)
         for answer in (store.root / "answers").rglob("*"):
@@ -235,6 +249,18 @@ class TestRefusing:
         bad = BytesBlob(deb(files={"a": b"1" * 5000, "b": link("../..")}))
         with pytest.raises(BadDeb):
             read_contents(bad, EVERYTHING, store)
+        assert store.usage().total_bytes == 0
+
+    def test_a_full_disk_is_told_and_leaves_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def full(self: StoreWriter, data: bytes) -> None:
+            with explained(Path("cache")):
+                raise OSError(errno.ENOSPC, "full")
+
+        monkeypatch.setattr(StoreWriter, "write", full)
+        with pytest.raises(CannotWrite, match="No space left on device"):
+            read_contents(HELLO, EVERYTHING, store)
         assert store.usage().total_bytes == 0
 
     def test_a_cancelled_read_stops_and_leaves_nothing(self, store: Store) -> None:
