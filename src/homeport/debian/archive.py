@@ -38,6 +38,8 @@ from homeport.debian.survey import Candidate, Place, other_names, place_of, read
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken, Progress
 
+_ID = "archives"  # of the progress
+
 
 def open_archives(
     specs: Sequence[SuiteSpec],
@@ -63,6 +65,7 @@ def open_archives(
 
     Raises ``NoWholeState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
     """
+    progress.begin(_ID, label="archives")
     run = _Run(
         specs=tuple(specs),
         architectures=tuple(architectures),
@@ -74,28 +77,12 @@ def open_archives(
         offline=offline,
         floor=floor or {},
     )
-    first = run_all(pools.network, [partial(_first_look, run, spec) for spec in run.specs])
-    hunts = [_hunt(run, survey) for survey in first]
-    taken = [hunt.taken for hunt in hunts if hunt.taken is not None]
-    if len(taken) < len(hunts):
-        for hunt in hunts:
-            _weigh_all(run, hunt)
-        raise refusal([_failed(run, hunt) for hunt in hunts], now=run.now, command=command)
-    for whole in taken:
-        remember(store, whole.candidate)
-    state = ArchiveState(
-        suites=tuple(_suite_state(run, hunt, hunt.taken) for hunt in hunts if hunt.taken),
-        indexes={
-            architecture: MergedIndex(
-                architecture, [part for whole in taken for part in whole.parts(architecture)]
-            )
-            for architecture in architectures
-        },
-        as_of=as_of,
-    )
-    for suite in state.suites:
-        for line in describe(suite, run.moment):
-            progress.note("archives", line)
+    try:
+        state = _open(run, command)
+    except BaseException:
+        progress.end(_ID, "failed")
+        raise
+    progress.end(_ID)
     return state
 
 
@@ -108,6 +95,32 @@ def describe(suite: SuiteState, now: datetime) -> list[str]:
             f"  not the one of {newer.date:%Y-%m-%d} in {newer.read_from}: {newer.why_not}"
         )
     return lines
+
+
+def _open(run: _Run, command: str) -> ArchiveState:
+    first = run_all(run.pools.network, [partial(_first_look, run, spec) for spec in run.specs])
+    hunts = [_hunt(run, survey) for survey in first]
+    taken = [hunt.taken for hunt in hunts if hunt.taken is not None]
+    if len(taken) < len(hunts):
+        for hunt in hunts:
+            _weigh_all(run, hunt)
+        raise refusal([_failed(run, hunt) for hunt in hunts], now=run.now, command=command)
+    for whole in taken:
+        remember(run.transfer.store, whole.candidate)
+    state = ArchiveState(
+        suites=tuple(_suite_state(run, hunt, hunt.taken) for hunt in hunts if hunt.taken),
+        indexes={
+            architecture: MergedIndex(
+                architecture, [part for whole in taken for part in whole.parts(architecture)]
+            )
+            for architecture in run.architectures
+        },
+        as_of=run.as_of,
+    )
+    for suite in state.suites:
+        for line in describe(suite, run.now):
+            run.transfer.progress.note(_ID, line)
+    return state
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

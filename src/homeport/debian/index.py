@@ -33,6 +33,7 @@ from homeport.progress import CancelToken
 FORMAT = 1  # of the cache; raised with any change of what is written
 _NAMESPACE = "debian-packages"
 _LEVEL = 3
+_FRAME = 64 << 10  # bytes of text in a frame: what one lookup decodes
 _MAX_STANZA = 4 << 20  # bytes; Debian's longest has 0.1 MB
 _NEAR = 3
 
@@ -182,9 +183,15 @@ def pack_index(
     with store.writer() as writer:
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
         for stanzas in _whole_stanzas(index_text(blob, form, plain, cancel)):
-            frame = compressor.compress(stanzas)
-            table.add(stanzas, writer.size, len(frame))
-            writer.write(frame)
+            texts = _frame_texts(stanzas)
+            # One call each for compressing, hashing and writing: see BLOCK.
+            packed = compressor.multi_compress_to_buffer(texts)
+            written = [packed[number].tobytes() for number in range(len(texts))]
+            offset = writer.size
+            writer.write(b"".join(written))
+            for text, frame in zip(texts, written, strict=True):
+                table.add(bytes(text), offset, len(frame))
+                offset += len(frame)
         frames = writer.commit(sync=False)
     kept = store.put_bytes(table.finished())
     answer = {
@@ -278,6 +285,18 @@ def _value(stanza: bytes, field_name: bytes) -> bytes:
     while 0 <= end < len(stanza) - 1 and stanza[end + 1] in b" \t":
         end = stanza.find(b"\n", end + 1)
     return stanza[begin : len(stanza) if end < 0 else end].replace(b"\n", b" ").strip()
+
+
+def _frame_texts(stanzas: bytes) -> list[bytes | bytearray | memoryview[int]]:
+    """The same text in pieces of some ``_FRAME`` bytes, cut only between stanzas."""
+    pieces: list[bytes | bytearray | memoryview[int]] = []
+    start = 0
+    while start < len(stanzas):
+        cut = stanzas.find(b"\n\n", start + _FRAME)
+        end = len(stanzas) if cut < 0 else cut + 2
+        pieces.append(stanzas[start:end])
+        start = end
+    return pieces
 
 
 def _whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:

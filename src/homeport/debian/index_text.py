@@ -18,7 +18,9 @@ from homeport.debian.release import MAX_INDEX, FileEntry
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
 
-BLOCK = 64 << 10  # bytes of text handed out at once
+#: Bytes of text handed out at once. Large, because several indexes are unpacked side by side:
+#: every call that gives up the interpreter's lock may wait 5 ms to get it back.
+BLOCK = 4 << 20
 _LZMA_MEMORY = 256 << 20  # bytes; xz -9 needs 65 MiB
 
 

@@ -81,9 +81,15 @@ class Mirrors:
         return self.by_archive.get(archive, ())
 
     def snapshots_of(self, archive: str, moment: datetime) -> Iterator[Mirror]:
-        """The archive as it was at a moment, wherever that is kept."""
+        """The archive as it was at a moment, wherever that is kept.
+
+        An address without ``{timestamp}`` is one like Debian's: ARCHIVE/TIMESTAMP follow.
+        """
         timestamp = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
-        for template in self.snapshots:
+        for address in self.snapshots:
+            template = address
+            if "{timestamp}" not in address:
+                template = f"{address.rstrip('/')}/{{archive}}/{{timestamp}}"
             text = template.replace("{archive}", archive).replace("{timestamp}", timestamp)
             yield open_mirror(text, self.client)
 

@@ -131,8 +131,9 @@ def test_opening_says_whose_mirror_cannot_be_understood() -> None:
     assert caught.value.where["said_by"] == "HOMEPORT_DEBIAN_MIRROR"
 
 
-def test_snapshots_are_asked_at_the_states_moment() -> None:
-    mirrors = Mirrors(by_archive={}, snapshots=("file:///snap/{archive}/{timestamp}",), client=None)
+@pytest.mark.parametrize("address", ["file:///snap/{archive}/{timestamp}", "/snap", "/snap/"])
+def test_snapshots_are_asked_at_the_states_moment(address: str) -> None:
+    mirrors = Mirrors(by_archive={}, snapshots=(address,), client=None)
     moment = datetime(2026, 1, 10, 12, 0, 5, tzinfo=UTC)
     assert [mirror.label for mirror in mirrors.snapshots_of("debian-security", moment)] == [
         "/snap/debian-security/20260110T120005Z"
