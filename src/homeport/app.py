@@ -16,11 +16,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from homeport.content.pools import Pools
 from homeport.content.store import Store
+from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress, Silent
 from homeport.settings import Settings
 
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from homeport.locking.reach import Reach
     from homeport.net.client import Client
     from homeport.recipe.model import Recipe
+    from homeport.registry.login import Login
+    from homeport.registry.registries import Registries
 
 __all__ = ["App", "Settings", "open_app"]
 
@@ -118,8 +122,44 @@ class App:
         return destination_for(address, self.registry_transport)
 
     def registry_transport(self, address: RegistryAddress) -> Transport:
-        """An image in a registry."""
-        raise NotImplementedError
+        """An image in a registry, reached with the credentials that the user's tools keep."""
+        from homeport.images.registry_transport import RegistryTransport
+
+        return RegistryTransport(address, self._registries, self.store, self.pools.network)
+
+    def registries(
+        self,
+        about: str = "",
+        *,
+        login: Login | None = None,
+        plain_http: bool | None = None,
+        timeout: float | None = None,
+    ) -> Registries:
+        """The registries of one run.
+
+        about:      the registry that ``login`` and ``plain_http`` are meant for
+        plain_http: ``None``: only a registry on loopback is talked to without TLS
+        timeout:    seconds for everything together
+        """
+        from homeport.net.clock import Deadline
+        from homeport.registry.credentials import Credentials
+        from homeport.registry.endpoint import Endpoint, endpoint_for
+        from homeport.registry.registries import Registries
+
+        if self.settings.offline:
+            raise UsageError("registries cannot be reached with --offline")
+        given = {about: login} if login is not None else {}
+        credentials = Credentials(environment=os.environ, home=Path.home(), given=given)
+
+        def find_endpoint(name: str) -> Endpoint:
+            return endpoint_for(name, plain_http=plain_http if name == about else None)
+
+        deadline = Deadline.after(timeout) if timeout is not None else None
+        return Registries(self.client, credentials.find, find_endpoint, deadline=deadline)
+
+    @cached_property
+    def _registries(self) -> Registries:
+        return self.registries()
 
     def __enter__(self) -> Self:
         return self

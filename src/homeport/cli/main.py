@@ -47,6 +47,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "ping": CommandEntry("ping", "Ask a registry whether it lets you in", "Registry"),
     "login": CommandEntry("login", "Keep a registry's credentials", "Registry"),
     "logout": CommandEntry("logout", "Forget a registry's credentials", "Registry"),
+    "audit": CommandEntry("audit", "Find every public image that files lean on", "Find"),
     "cache": CommandEntry("cache", "Show, bound and check the cache", "Housekeeping"),
     "completion": CommandEntry("completion", "Print the shell's completion script", "Housekeeping"),
 }

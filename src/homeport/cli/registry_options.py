@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import functools
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,22 +32,12 @@ class RegistryOptions:
 
     def open(self, app: App, about: str) -> Registries:
         """The registries of this run; ``about`` is the one that the options are meant for."""
-        from homeport.net.clock import Deadline
-        from homeport.registry.credentials import Credentials
-        from homeport.registry.endpoint import Endpoint, endpoint_for
-        from homeport.registry.registries import Registries
-
-        if app.settings.offline:
-            raise UsageError(f"{about} cannot be reached with --offline")
-        given = {about: self.login} if self.login is not None else {}
-        credentials = Credentials(environment=os.environ, home=Path.home(), given=given)
-
-        def find_endpoint(name: str) -> Endpoint:
-            plain = True if self.plain_http and name == about else None
-            return endpoint_for(name, plain_http=plain)
-
-        deadline = Deadline.after(self.timeout) if self.timeout is not None else None
-        return Registries(app.client, credentials.find, find_endpoint, deadline=deadline)
+        return app.registries(
+            about,
+            login=self.login,
+            plain_http=True if self.plain_http else None,
+            timeout=self.timeout,
+        )
 
     def maker(
         self, app: App, about: str, *, no_clobber: bool = False
