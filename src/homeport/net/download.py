@@ -91,17 +91,13 @@ def fetch_small(
 
     A body that was cut is asked for again, as the retry table's row for reading says.
     """
-    number = 1
-    while True:
+
+    def once() -> bytes:
         with client.request("GET", url, authorize=authorize, deadline=deadline) as response:
             expect_ok(response)
-            try:
-                return response.read_all(limit, what)
-            except NetError as error:
-                if not error.retryable or number >= READ.attempts:
-                    raise
-        client.clock.wait(client.retrier.pause(READ, number), client.cancel)
-        number += 1
+            return response.read_all(limit, what)
+
+    return client.retrier.reread(once, client.cancel)
 
 
 def expect_ok(response: Response) -> None:

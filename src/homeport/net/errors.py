@@ -144,8 +144,16 @@ def mapped(error: BaseException, url: Url) -> NetError:
         return Stalled(f"{url.host} sent nothing for too long", where=place)
     if isinstance(cause, socket.gaierror):
         return name_failure(cause, url.host).at(**place)
+    return _broken(cause, url)
+
+
+def _broken(cause: BaseException, url: Url) -> NetError:
+    """The connection came about; what came over it was not whole, or no HTTP."""
+    place = {"url": str(url)}
     if isinstance(cause, _PROTOCOL) and not isinstance(cause, _CUTS):
         return BadResponse(f"{url.host} sent a broken answer: {_reason(cause)}", where=place)
+    if isinstance(cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
+        return ConnectionCut(f"{url.host} closed the connection in mid-answer", where=place)
     return ConnectionCut(f"the connection to {url.host} failed: {_reason(cause)}", where=place)
 
 

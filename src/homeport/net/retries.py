@@ -11,12 +11,16 @@ import email.utils
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.errors import NetError
 from homeport.net.response import Response
 from homeport.progress import CancelToken
 
+T = TypeVar("T")
+
+_REREADS = 4  # how often a short body is read at most
 LONGEST_WAIT = 900.0  # seconds that a server may make us wait for one retry
 
 #: Answers that mean "not now": overload, time-outs, and the gateway errors of CDNs.
@@ -122,6 +126,20 @@ class Retrier:
             on_retry(why, wait)
             self.clock.wait(wait, cancel)
         raise AssertionError("a rule allows at least one attempt")
+
+    def reread(self, call: Callable[[], T], cancel: CancelToken) -> T:
+        """``call`` asks and reads a short body; it is made again when the body is cut.
+
+        What fails before the body was made again by ``run`` already.
+        """
+        for number in range(1, _REREADS):
+            try:
+                return call()
+            except NetError as error:
+                if not error.retryable or error.unsent:
+                    raise
+            self.clock.wait(self.pause(READ, number), cancel)
+        return call()
 
     def hold(self, host: str, seconds: float) -> None:
         """Keep every request to ``host`` back for a while, as it asked for."""

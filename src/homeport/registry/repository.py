@@ -75,15 +75,21 @@ class Repository:
         Raises ``NotFound`` (which with ``suggest`` names near tags), ``IntegrityError``,
         ``TooLarge``.
         """
-        with self._placed(), self.registry.request(
-            "GET", self._manifest_path(reference), scopes or self.pull_scope,
-            headers={"Accept": ACCEPT},
-        ) as response:  # fmt: skip
-            if response.status != 200:
-                error = failure(response, f"give {self.name}:{reference}")
-                raise self._not_found(error, reference) if suggest else error
-            raw = response.read_all(MANIFEST_LIMIT, "the manifest")
-            return self._checked(raw, response, reference)
+
+        def once() -> Received:
+            with self.registry.request(
+                "GET", self._manifest_path(reference), scopes or self.pull_scope,
+                headers={"Accept": ACCEPT},
+            ) as response:  # fmt: skip
+                if response.status != 200:
+                    error = failure(response, f"give {self.name}:{reference}")
+                    raise self._not_found(error, reference) if suggest else error
+                raw = response.read_all(MANIFEST_LIMIT, "the manifest")
+                return self._checked(raw, response, reference)
+
+        client = self.registry.client
+        with self._placed():
+            return client.retrier.reread(once, client.cancel)
 
     def manifest_digest(
         self, reference: str | Digest, *, scopes: Scopes | None = None
