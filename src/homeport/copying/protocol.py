@@ -62,7 +62,7 @@ class Directory(Protocol):
         """Of what is neither file nor directory."""
 
     def open_directory(self, name: bytes) -> "Directory":
-        """ENOTDIR or ELOOP for anything else, a symbolic link to a directory too."""
+        """ENOTDIR for anything else, a symbolic link to a directory too."""
 
     def open_file(self, name: bytes) -> File:
         """ELOOP for a symbolic link; never blocks on what is no regular file (EINVAL)."""

@@ -255,7 +255,7 @@ class TreeDirectory:
     def open_directory(self, name: bytes) -> TreeDirectory:
         inode = self._child(name)
         if inode.children is None:
-            raise _error(errno.ELOOP if inode.kind == "symlink" else errno.ENOTDIR, name)
+            raise _error(errno.ENOTDIR, name)
         return TreeDirectory(self._builder, inode)
 
     def open_file(self, name: bytes) -> TreeFile:
