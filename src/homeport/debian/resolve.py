@@ -11,21 +11,26 @@ which nothing depends on by name.
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from homeport.debian.candidates import Available, Candidates, Finder
 from homeport.debian.explain import NoSolution, Problem, Why
-from homeport.debian.package import Package, PackageId, PackageIndex
-from homeport.debian.relations import Alternatives, Relation, show
+from homeport.debian.package import Package, PackageIndex
+from homeport.debian.relations import Relation, show
+from homeport.debian.search_state import (
+    NO_REASONS,
+    Choice,
+    Demand,
+    LeftOut,
+    Reasons,
+    State,
+)
 from homeport.debian.wishes import Root, Wishes
+
+__all__ = ["Chosen", "LeftOut", "Resolution", "resolve"]
 
 _MOST_FAILURES = 1_000  # after which the search gives up; real requests need a handful
 _SHOWN_PROBLEMS = 3
-
-#: Numbers of the choices on which something rests.
-_Reasons = frozenset[int]
-_NO_REASONS: _Reasons = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +39,6 @@ class Chosen:
 
     package: Package
     why: Why
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
-    """A dependency that was not followed because the recipe leaves ``name`` out."""
-
-    name: str
-    by: PackageId
-    field: str
-    text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,68 +63,6 @@ def resolve(index: PackageIndex, architecture: str, wishes: Wishes) -> Resolutio
     return _Search(index, architecture, wishes).run()
 
 
-@dataclass(frozen=True, slots=True)
-class _Demand:
-    """Something that has to be fulfilled; ``by`` is ``None`` for a root."""
-
-    group: Alternatives
-    why: Why
-    reasons: _Reasons
-
-
-@dataclass(frozen=True, slots=True)
-class _Taken:
-    package: Package
-    why: Why
-    reasons: _Reasons
-
-
-@dataclass(slots=True)
-class _State:
-    """What is chosen so far, and what is still to be fulfilled.
-
-    carriers:  name → chosen packages that have or provide it
-    enemies:   name → chosen packages with a conflict that names it
-    waiting:   demands with more than one possibility
-    settled:   how many packages were taken when those were last looked at
-    """
-
-    taken: dict[str, _Taken] = field(default_factory=dict)
-    carriers: dict[str, tuple[Package, ...]] = field(default_factory=dict)
-    enemies: dict[str, tuple[tuple[Package, Relation], ...]] = field(default_factory=dict)
-    left_out: set[LeftOut] = field(default_factory=set)
-    queue: deque[_Demand] = field(default_factory=deque)
-    waiting: list[_Demand] = field(default_factory=list)
-    settled: int = -1
-
-    def copy(self) -> _State:
-        return _State(
-            dict(self.taken),
-            dict(self.carriers),
-            dict(self.enemies),
-            set(self.left_out),
-            deque(self.queue),
-            list(self.waiting),
-            self.settled,
-        )
-
-
-@dataclass(slots=True)
-class _Choice:
-    """A point to come back to: the demand, what has not been tried, what stood in the way.
-
-    fallback: whether what is tried now is a lower version of what was tried before
-    """
-
-    state: _State
-    demand: _Demand
-    tried: str
-    untried: list[Package]
-    base: _Reasons
-    failed: _Reasons = _NO_REASONS
-    fallback: bool = False
-
-
 class _Search:
     """One run: a state, the choices that led to it, and the failures seen."""
 
@@ -139,9 +72,9 @@ class _Search:
         self._wishes = wishes
         self._finder = Finder(index, architecture, wishes)
         self._unfollowed = {root.name for root in wishes.roots if not root.follow}
-        self._choices: list[_Choice] = []
+        self._choices: list[Choice] = []
         self._problems: list[Problem] = []
-        self._state = _State()
+        self._state = State()
 
     def run(self) -> Resolution | NoSolution:
         roots = sorted({str(root): root for root in self._wishes.roots}.values(), key=str)
@@ -150,7 +83,7 @@ class _Search:
             return NoSolution(architecture=self._architecture, problems=tuple(problems))
         for root in roots:
             why = Why(by=None, field="recipe", text=str(root))
-            self._state.queue.append(_Demand((Relation(name=root.name),), why, _NO_REASONS))
+            self._state.queue.append(Demand((Relation(name=root.name),), why, NO_REASONS))
         failures = 0
         while (failure := self._advance()) is not None:
             failures += 1
@@ -195,7 +128,7 @@ class _Search:
 
     # Forward: fulfil demand after demand until none is left or one cannot be.
 
-    def _advance(self) -> _Reasons | None:
+    def _advance(self) -> Reasons | None:
         """``None`` when all is fulfilled, else on which choices it rests that it cannot be."""
         while True:
             state = self._state
@@ -214,7 +147,7 @@ class _Search:
             if failure is not None:
                 return failure
 
-    def _fulfil(self, demand: _Demand, *, decide: bool) -> _Reasons | None:
+    def _fulfil(self, demand: Demand, *, decide: bool) -> Reasons | None:
         """Take what fulfils ``demand``, or let it wait while there is a choice."""
         state = self._state
         found = self._finder.candidates(demand.group)
@@ -237,23 +170,21 @@ class _Search:
         if len(possible) == 1 and (sure or decide):
             self._take(possible[0], demand, base)
         elif sure or decide:
-            self._choices.append(
-                _Choice(state.copy(), demand, possible[0].name, possible[1:], base)
-            )
+            self._choices.append(Choice(state.copy(), demand, possible[0].name, possible[1:], base))
             self._take(possible[0], demand, base | {len(self._choices) - 1})
         else:
             state.waiting.append(demand)
         return None
 
     def _possible(
-        self, demand: _Demand, found: Candidates
-    ) -> tuple[list[Package], list[Available], _Reasons]:
+        self, demand: Demand, found: Candidates
+    ) -> tuple[list[Package], list[Available], Reasons]:
         """The options that nothing chosen rules out, the others, and on what that rests."""
         possible: list[Package] = []
         hurdles: list[Available] = []
         base = demand.reasons
         for package in found.options:
-            hurdle = self._hurdle(package)
+            hurdle = self._state.hurdle(package)
             if hurdle is None:
                 possible.append(package)
             else:
@@ -265,40 +196,20 @@ class _Search:
             base |= frozenset(range(len(self._choices)))
         return possible, hurdles, base
 
-    def _hurdle(self, package: Package) -> tuple[str, _Reasons] | None:
-        """Why ``package`` does not go together with what is chosen."""
+    def _take(self, package: Package, demand: Demand, reasons: Reasons) -> None:
         state = self._state
-        if taken := state.taken.get(package.name):
-            return f"{taken.package.name} {taken.package.version} is chosen already", taken.reasons
-        for relation in (*package.conflicts, *package.breaks):
-            for other in state.carriers.get(relation.name, ()):
-                if _touches(relation, other):
-                    return f"it conflicts with {_id(other)}", state.taken[other.name].reasons
-        for name in _names(package):
-            for other, relation in state.enemies.get(name, ()):
-                if _touches(relation, package):
-                    return f"{_id(other)} conflicts with it", state.taken[other.name].reasons
-        return None
-
-    def _take(self, package: Package, demand: _Demand, reasons: _Reasons) -> None:
-        state = self._state
-        state.taken[package.name] = _Taken(package, demand.why, reasons)
-        for name in _names(package):
-            state.carriers[name] = (*state.carriers.get(name, ()), package)
-        for relation in (*package.conflicts, *package.breaks):
-            enemies = state.enemies.get(relation.name, ())
-            state.enemies[relation.name] = (*enemies, (package, relation))
+        state.add(package, demand.why, reasons)
         if package.name in self._unfollowed:
             return
         for name, groups in (("Pre-Depends", package.pre_depends), ("Depends", package.depends)):
             for group in groups:
                 if counting := self._finder.applies(group):
                     why = Why(by=package.id, field=name, text=show(group))
-                    state.queue.append(_Demand(counting, why, reasons))
+                    state.queue.append(Demand(counting, why, reasons))
 
     # Backward.
 
-    def _go_back(self, reasons: _Reasons) -> bool:
+    def _go_back(self, reasons: Reasons) -> bool:
         """Try the next option of the latest choice that the failure rests on."""
         while reasons:
             level = max(reasons)
@@ -316,7 +227,7 @@ class _Search:
             reasons = choice.failed | choice.base
         return False
 
-    def _note_problem(self, demand: _Demand, found: Candidates, hurdles: list[Available]) -> None:
+    def _note_problem(self, demand: Demand, found: Candidates, hurdles: list[Available]) -> None:
         # What fails after going back to a lower version tells nobody what to change.
         if len(self._problems) == _SHOWN_PROBLEMS or any(c.fallback for c in self._choices):
             return
@@ -335,23 +246,3 @@ class _Search:
     def _near(self, names: tuple[str, ...]) -> tuple[str, ...]:
         near = (near for name in names for near in self._index.near_names(name))
         return tuple(dict.fromkeys(near))
-
-
-def _names(package: Package) -> tuple[str, ...]:
-    """What a package is called: its name and everything it provides."""
-    provided = (relation.name for relation in package.provides)
-    return tuple(dict.fromkeys((package.name, *provided)))
-
-
-def _touches(relation: Relation, package: Package) -> bool:
-    """Whether a conflict's relation means ``package`` (Debian Policy 7.4 and 7.5)."""
-    if relation.name == package.name:
-        return relation.allows(package.version)
-    versions = [given.version for given in package.provides if given.name == relation.name]
-    if relation.version is None:
-        return bool(versions)
-    return any(version is not None and relation.allows(version) for version in versions)
-
-
-def _id(package: Package) -> str:
-    return f"{package.name} {package.version}"
