@@ -1,0 +1,191 @@
+"""Where engines are: addresses that people write, and those found when nothing is written.
+
+    unix:///run/docker.sock               dockerd or buildkitd, whichever answers
+    tcp://host:2376?certs=DIR             the same; with ca.pem, cert.pem, key.pem: TLS
+    docker-container://NAME               buildkitd in a container, by the docker program
+    podman-container://NAME               … by podman
+    ssh://[user@]host[:port]              dockerd at the other end, by ssh
+    docker-context://NAME                 what docker's context of that name leads to
+
+Without an address: BUILDKIT_HOST, DOCKER_HOST, docker's current context, then the usual
+sockets. Not for connecting (``homeport.buildkit.engine``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.buildkit.errors import BadEngineAddress
+from homeport.buildkit.streams import Opener, ProgramStream, TcpStream, UnixStream, tls_context
+from homeport.content.reading import read_bounded
+
+Kind = Literal["docker", "buildkit", "unknown"]
+_SCHEMES = "unix://, tcp://, docker-container://, podman-container://, ssh://, docker-context://"
+_META_LIMIT = 1 << 20
+_SYSTEM_SOCKETS = ("/run/buildkit/buildkitd.sock", "/var/run/docker.sock")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Engine:
+    """An engine that may be there. ``name`` is for people; ``private``: no one can listen."""
+
+    name: str
+    opener: Opener
+    kind: Kind = "unknown"
+    private: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """The environment and home directory that defaults come from."""
+
+    environment: Mapping[str, str]
+    home: Path
+
+    @property
+    def docker_folder(self) -> Path:
+        return Path(self.environment.get("DOCKER_CONFIG") or self.home / ".docker")
+
+
+def parse_engine(text: str, around: Surroundings) -> Engine:
+    """Read one address. Raises ``BadEngineAddress``."""
+    scheme, found, place = text.partition("://")
+    if not found or not place:
+        raise BadEngineAddress(
+            f"{text!r} is not the address of an engine", hint=f"known are {_SCHEMES}"
+        )
+    match scheme:
+        case "unix":
+            return Engine(name=text, opener=UnixStream("/" + place.lstrip("/")))
+        case "tcp":
+            return _tcp(text, around)
+        case "docker-container" | "podman-container":
+            program = scheme.partition("-")[0]
+            argv = (program, "exec", "-i", _container(text, place), "buildctl", "dial-stdio")
+            return Engine(name=text, opener=ProgramStream(argv), kind="buildkit")
+        case "ssh":
+            return _ssh(text)
+        case "docker-context":
+            return _context(place, around)
+    raise BadEngineAddress(f"{text!r}: unknown kind of engine", hint=f"known are {_SCHEMES}")
+
+
+def default_engines(around: Surroundings) -> list[Engine]:
+    """Engines to try when none is named, the most explicit first.
+
+    What is named by a variable or a context is the only one: another engine would be a
+    surprise.
+    """
+    for variable in ("BUILDKIT_HOST", "DOCKER_HOST"):
+        if text := around.environment.get(variable):
+            return [parse_engine(text, around)]
+    context = around.environment.get("DOCKER_CONTEXT") or _current_context(around)
+    if context and context != "default":
+        return [_context(context, around)]
+    sockets = list(_SYSTEM_SOCKETS)
+    if runtime := around.environment.get("XDG_RUNTIME_DIR"):
+        sockets += [f"{runtime}/buildkit/buildkitd.sock", f"{runtime}/docker.sock"]
+    return [Engine(name=f"unix://{path}", opener=UnixStream(path)) for path in sockets]
+
+
+def _tcp(text: str, around: Surroundings, certs: Path | None = None, verify: bool = True) -> Engine:
+    try:
+        url = urllib.parse.urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise BadEngineAddress(f"{text!r}: {error}") from error
+    if not url.hostname or port is None or url.username is not None:
+        raise BadEngineAddress(f"{text!r} must be tcp://HOST:PORT, with ?certs=DIR for TLS")
+    query = urllib.parse.parse_qs(url.query)
+    if certs is None and "certs" in query:
+        certs = Path(query["certs"][0])
+    elif certs is None and around.environment.get("DOCKER_TLS_VERIFY"):
+        certs = Path(around.environment.get("DOCKER_CERT_PATH") or around.docker_folder)
+    tls = _tls(text, certs, verify) if certs is not None else None
+    opener = TcpStream(host=url.hostname, port=port, tls=tls)
+    return Engine(name=text, opener=opener, private=tls is not None)
+
+
+def _tls(text: str, certs: Path, verify: bool) -> ssl.SSLContext:
+    try:
+        return tls_context(certs, verify=verify)
+    except (OSError, ssl.SSLError) as error:
+        raise BadEngineAddress(
+            f"{text!r}: the certificates in {certs} cannot be used: {error}",
+            hint="the folder holds ca.pem, cert.pem and key.pem",
+        ) from error
+
+
+def _ssh(text: str) -> Engine:
+    try:
+        url = urllib.parse.urlsplit(text)
+        port = url.port
+    except ValueError as error:
+        raise BadEngineAddress(f"{text!r}: {error}") from error
+    host = url.hostname or ""
+    if not host or host.startswith("-") or (url.username or "").startswith("-"):
+        raise BadEngineAddress(f"{text!r} must be ssh://[USER@]HOST[:PORT]")
+    target = f"{url.username}@{host}" if url.username else host
+    argv = ["ssh", "-T", *(["-p", str(port)] if port else []), "--", target]
+    opener = ProgramStream((*argv, "docker", "system", "dial-stdio"))
+    return Engine(name=text, opener=opener, kind="docker")
+
+
+def _container(text: str, place: str) -> str:
+    name = place.partition("?")[0].strip("/")
+    if not name or name.startswith("-"):
+        raise BadEngineAddress(f"{text!r} names no container")
+    return name
+
+
+class _Config(msgspec.Struct):
+    current: str = msgspec.field(default="", name="currentContext")
+
+
+class _Endpoint(msgspec.Struct):
+    host: str = msgspec.field(default="", name="Host")
+    skip_verify: bool = msgspec.field(default=False, name="SkipTLSVerify")
+
+
+class _Meta(msgspec.Struct):
+    endpoints: dict[str, _Endpoint] = msgspec.field(default_factory=dict, name="Endpoints")
+
+
+def _current_context(around: Surroundings) -> str:
+    try:
+        raw = _read(around.docker_folder / "config.json")
+        return msgspec.json.decode(raw, type=_Config).current
+    except (OSError, msgspec.DecodeError):
+        return ""
+
+
+def _context(name: str, around: Surroundings) -> Engine:
+    folder = hashlib.sha256(name.encode()).hexdigest()
+    path = around.docker_folder / "contexts/meta" / folder / "meta.json"
+    try:
+        meta = msgspec.json.decode(_read(path), type=_Meta)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadEngineAddress(
+            f"docker's context {name!r} cannot be read", where={"file": str(path)},
+            hint="docker context ls lists those that exist",
+        ) from error  # fmt: skip
+    endpoint = meta.endpoints.get("docker", _Endpoint())
+    certs = around.docker_folder / "contexts/tls" / folder / "docker"
+    if endpoint.host.startswith("tcp://") and certs.is_dir():
+        return _tcp(endpoint.host, around, certs, not endpoint.skip_verify)
+    if not endpoint.host:
+        raise BadEngineAddress(f"docker's context {name!r} names no host")
+    return parse_engine(endpoint.host, around)
+
+
+def _read(path: Path) -> bytes:
+    with path.open("rb") as stream:
+        return read_bounded(stream, _META_LIMIT, str(path))

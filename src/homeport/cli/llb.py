@@ -1,0 +1,48 @@
+"""``homeport llb``: look into a marshalled LLB definition."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import click
+
+from homeport.cli.options import Session, common
+
+
+@click.group(name="llb")
+def command() -> None:
+    """Look into BuildKit's low-level build definitions."""
+
+
+@command.command()
+@click.argument("file", metavar="FILE")
+@click.option("--dot", is_flag=True, help="Print a graph for Graphviz.")
+@common
+def dump(session: Session, file: str, dot: bool) -> None:
+    """Print the LLB in FILE ("-" is standard input), as buildctl debug dump-llb would.
+
+    --format json prints operations as JSON, one object each, with their digests.
+    """
+    from homeport.buildkit.llb_dump import as_dot, as_json, as_text, read_definition
+
+    definition = read_definition(_read(file))
+    if dot:
+        click.echo(as_dot(definition))
+        return
+    document: dict[str, Any] = as_json(definition)
+    session.output.write(document, as_text(definition))
+
+
+def _read(file: str) -> bytes:
+    from homeport.buildkit.llb_dump import LARGEST
+    from homeport.content.reading import read_bounded
+    from homeport.errors import UsageError
+
+    if file == "-":
+        return read_bounded(sys.stdin.buffer, LARGEST, "standard input")
+    try:
+        with open(file, "rb") as stream:
+            return read_bounded(stream, LARGEST, file)
+    except OSError as error:
+        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
