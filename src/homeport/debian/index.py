@@ -24,17 +24,16 @@ from homeport.content.blob import Blob, FileBlob, verified
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.debian.architecture import ALL
+from homeport.debian.index_table import IndexTable, frame_texts, whole_stanzas
 from homeport.debian.index_text import index_text
 from homeport.debian.package import Package, parse_package
 from homeport.debian.release import FileEntry
-from homeport.errors import IntegrityError, TooLarge
+from homeport.errors import IntegrityError
 from homeport.progress import CancelToken
 
 FORMAT = 1  # of the cache; raised with any change of what is written
 _NAMESPACE = "debian-packages"
 _LEVEL = 3
-_FRAME = 64 << 10  # bytes of text in a frame: what one lookup decodes
-_MAX_STANZA = 4 << 20  # bytes; Debian's longest has 0.1 MB
 _NEAR = 3
 
 
@@ -179,11 +178,11 @@ def pack_index(
 
     Raises ``IntegrityError`` or ``TooLarge``; then nothing is kept.
     """
-    table = _Table()
+    table = IndexTable()
     with store.writer() as writer:
         compressor = zstandard.ZstdCompressor(level=_LEVEL, write_checksum=True)
-        for stanzas in _whole_stanzas(index_text(blob, form, plain, cancel)):
-            texts = _frame_texts(stanzas)
+        for stanzas in whole_stanzas(index_text(blob, form, plain, cancel)):
+            texts = frame_texts(stanzas)
             # One call each for compressing, hashing and writing: see BLOCK.
             packed = compressor.multi_compress_to_buffer(texts)
             written = [packed[number].tobytes() for number in range(len(texts))]
@@ -209,106 +208,3 @@ def pack_index(
 def index_digest(form: FileEntry, plain: FileEntry | None) -> Digest:
     """What an index goes by in the cache: its text's digest, whatever form was fetched."""
     return (plain or form).digest
-
-
-class _Table:
-    """Names and where their stanzas are, gathered frame by frame.
-
-    This loop runs once for each of half a million stanzas while nothing else in Python can
-    run, so it takes the usual shape of a stanza at a stride and the odd one with care.
-    """
-
-    def __init__(self) -> None:
-        self._places: dict[bytes, bytes] = {}
-        self._providers: dict[bytes, dict[bytes, None]] = {}
-
-    def add(self, text: bytes, offset: int, length: int) -> None:
-        """Note every stanza of a frame that lies at ``offset`` of the file."""
-        places = self._places
-        start = 0
-        for stanza in text.split(b"\n\n"):
-            size = len(stanza)
-            if stanza.startswith(_USUAL) and (end := stanza.find(b"\n")) > 0:
-                name = stanza[len(_USUAL) : end]
-                odd = b" " in name or b"\t" in name or not name
-            else:
-                name, odd = b"", True
-            if odd:
-                name = _careful_name(stanza)
-            if name:
-                place = b"%d:%d:%d:%d" % (offset, length, start, size)
-                places[name] = b"%s %s" % (places[name], place) if name in places else place
-                if b"\nProvides:" in stanza:
-                    self._add_provides(name, stanza)
-            start += size + 2
-
-    def _add_provides(self, name: bytes, stanza: bytes) -> None:
-        for relation in _value(stanza, b"Provides:").split(b","):
-            virtual = relation.partition(b"(")[0].strip().partition(b":")[0]
-            if virtual:
-                self._providers.setdefault(virtual, {})[name] = None
-
-    def finished(self) -> bytes:
-        places, providers = self._places, self._providers
-        lines = [
-            b"%s\t%s\t%s\n" % (name, place, b" ".join(providers.pop(name, ())))
-            for name, place in places.items()
-        ]
-        lines += [b"%s\t\t%s\n" % (name, b" ".join(owners)) for name, owners in providers.items()]
-        lines.sort()  # by name: no name holds a byte below the tab that ends it
-        return b"".join(lines)
-
-
-_USUAL = b"Package: "
-
-
-def _careful_name(stanza: bytes) -> bytes:
-    """The name in a stanza that does not begin with it; empty for blank lines."""
-    if not stanza.strip():
-        return b""
-    name = _value(stanza, b"Package:")
-    if not name or len(name.split()) != 1:
-        raise IntegrityError("a stanza of the index names no package")
-    return name
-
-
-def _value(stanza: bytes, field_name: bytes) -> bytes:
-    """The value of a field, on one line."""
-    if stanza.startswith(field_name):
-        begin = len(field_name)
-    else:
-        found = stanza.find(b"\n" + field_name)
-        if found < 0:
-            return b""
-        begin = found + 1 + len(field_name)
-    end = stanza.find(b"\n", begin)
-    while 0 <= end < len(stanza) - 1 and stanza[end + 1] in b" \t":
-        end = stanza.find(b"\n", end + 1)
-    return stanza[begin : len(stanza) if end < 0 else end].replace(b"\n", b" ").strip()
-
-
-def _frame_texts(stanzas: bytes) -> list[bytes | bytearray | memoryview[int]]:
-    """The same text in pieces of some ``_FRAME`` bytes, cut only between stanzas."""
-    pieces: list[bytes | bytearray | memoryview[int]] = []
-    start = 0
-    while start < len(stanzas):
-        cut = stanzas.find(b"\n\n", start + _FRAME)
-        end = len(stanzas) if cut < 0 else cut + 2
-        pieces.append(stanzas[start:end])
-        start = end
-    return pieces
-
-
-def _whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same text, cut only between stanzas."""
-    rest = b""
-    for block in blocks:
-        rest += block
-        cut = rest.rfind(b"\n\n")
-        if cut >= 0:
-            yield rest[: cut + 2]
-            rest = rest[cut + 2 :]
-        elif len(rest) > _MAX_STANZA:
-            raise TooLarge(f"a stanza of the index is larger than {_MAX_STANZA} bytes")
-    if rest.strip():
-        yield rest.rstrip(b"\n")

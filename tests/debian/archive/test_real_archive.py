@@ -1,12 +1,13 @@
 """The real archive of Debian, through whatever mirror this machine uses.
 
-Needs the network and some minutes of nobody's patience: 70 MB of indexes are fetched.
+Needs the network: some 70 MB of indexes are fetched, once.
 What the mirror holds today is not ours to say, so these tests accept either a whole state
 or a refusal whose printed date then works.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -79,7 +80,10 @@ class Machine:
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    made = Machine(tmp_path_factory.mktemp("cache"))
+    # Workers of pytest-xdist share one cache, as concurrent runs do, and fetch things once.
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = Machine(shared / "real-archive-cache")
     yield made
     made.client.close()
     made.pools.__exit__(None, None, None)
