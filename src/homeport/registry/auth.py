@@ -86,9 +86,8 @@ class Authenticator:
             self._learn_bearer(challenge, scopes, ticket, base)
         else:
             self._learn_basic(ticket)
-        if ticket.header is not None:
-            again = self.ticket(scopes)
-            if again.secret in refused or again.header is None or len(refused) > 1:
+        if ticket.header is not None:  # one fresh token, or one fresh secret, and no more
+            if any(refused) or self.ticket(scopes).secret == ticket.secret:
                 raise self._no_entry(response, scopes)
         elif challenge.scheme == "basic" and self.login() is None:
             raise self._no_entry(response, scopes)
