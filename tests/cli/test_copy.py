@@ -84,6 +84,13 @@ def test_patterns_exclusions_and_parents(world: Path) -> None:
     assert listed(world / "root" / "x") == ["a.txt", "d", "d/f"]
 
 
+def test_an_ignore_file_hides_what_it_names(world: Path) -> None:
+    (world / "work" / "d" / "secret").write_text("s")
+    (world / "work" / ".ignore").write_text("# these\n*.txt\nd\n!d/f\n")
+    assert run(["copy", "--root", "../root", "--ignore-file", ".ignore", ".", "/x"]) == 0
+    assert listed(world / "root" / "x") == [".ignore", "d", "d/f"]
+
+
 def test_archives_are_unpacked_when_asked(world: Path) -> None:
     for option, suffix in (("-z", "gz"), ("--zstd", "zst")):
         os.system(f"tar {option} -cf t.tar.{suffix} d")
@@ -99,7 +106,11 @@ def test_archives_are_unpacked_when_asked(world: Path) -> None:
         (["none", "/x"], 1, "homeport: no such file or directory"),
         (["a.txt"], 2, "homeport: copy needs at least one source and a destination"),
         (["--chmod=u+q", "a.txt", "/x"], 2, "homeport: invalid mode 'u+q'"),
-        (["--chown=nobody-known", "a.txt", "/x"], 1, "homeport: /etc/passwd: unknown user nobody-known"),
+        (
+            ["--chown=nobody-known", "a.txt", "/x"],
+            1,
+            "homeport: /etc/passwd: unknown user nobody-known",
+        ),
         (["--max-size=1000", "big", "/x"], 1, "homeport: more than 1000 bytes would be written"),
     ],
 )

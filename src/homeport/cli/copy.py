@@ -59,6 +59,10 @@ class Report:
     "--context", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
     metavar="DIR", show_default="this directory", help="Root of the sources.",
 )  # fmt: skip
+@click.option(
+    "--ignore-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
+    help="Hide from --context what this file ignores, as .dockerignore does.",
+)  # fmt: skip
 @click.option("--chown", metavar="USER[:GROUP]", help="Owner, by the root's own accounts.")
 @click.option("--chmod", metavar="MODE", help="Mode, octal or as in u=rwX,go=rX.")
 @click.option("--add", is_flag=True, help="As ADD: the same as --unpack.")
@@ -79,6 +83,7 @@ def command(
     *,
     root: Path,
     context: Path,
+    ignore_file: Path | None,
     chown: str | None,
     chmod: str | None,
     add: bool,
@@ -114,7 +119,14 @@ def command(
             max_size=parse_size(max_size) if max_size else None,
             report=report,
         )
-        written = _run(app, words, flags, root=root, context=context, dry_run=dry_run)
+        try:
+            sources = _sources(app, context, ignore_file)
+            written = _run(app, words, flags, sources, root=root, dry_run=dry_run)
+        except CopyError as error:
+            raise explained(error) from error
+        except OSError as error:
+            raise CannotCopy(error.strerror or str(error)) from error
+
         session.output.write(
             {
                 "schema": "homeport-copy/v1",
@@ -128,8 +140,20 @@ def command(
         )
 
 
+def _sources(app: App, context: Path, ignore_file: Path | None) -> Home:
+    from homeport.copying.rooted import Rooted
+
+    home: Home = Rooted(os.fsencode(context), check=app.cancel.check)
+    if ignore_file is not None:
+        from homeport.copying.context import Context
+        from homeport.copying.ignore import Ignore, read
+
+        home = Context(home, Ignore(read(ignore_file.read_bytes(), str(ignore_file))))
+    return home
+
+
 def _run(
-    app: App, words: tuple[str, ...], flags: Flags, *, root: Path, context: Path, dry_run: bool
+    app: App, words: tuple[str, ...], flags: Flags, sources: Home, *, root: Path, dry_run: bool
 ) -> int:
     from homeport.copying.command import copy
     from homeport.copying.rehearsal import Rehearsal
@@ -139,23 +163,15 @@ def _run(
     def warn(text: str) -> None:
         app.progress.note("copy", text)
 
+    real = Rooted(os.fsencode(root), warn=warn, check=app.cancel.check)
+    target: Home = Rehearsal(real) if dry_run else real
+    app.progress.begin("copy", label="copy")
     try:
-        source = Rooted(os.fsencode(context), check=app.cancel.check)
-        real = Rooted(os.fsencode(root), warn=warn, check=app.cancel.check)
-        target: Home = Rehearsal(real) if dry_run else real
-        app.progress.begin("copy", label="copy")
-        try:
-            sources = [Word(source, os.fsencode(word)) for word in words[:-1]]
-            written = copy(sources, target, os.fsencode(words[-1]), flags)
-        finally:
-            app.progress.end("copy")
-            source.close()
-            real.close()
-    except CopyError as error:
-        raise explained(error) from error
-    except OSError as error:
-        raise CannotCopy(error.strerror or str(error)) from error
-    return written
+        found = [Word(sources, os.fsencode(word)) for word in words[:-1]]
+        return copy(found, target, os.fsencode(words[-1]), flags)
+    finally:
+        app.progress.end("copy")
+        real.close()
 
 
 def explained(error: CopyError) -> HomeportError:
