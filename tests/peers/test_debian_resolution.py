@@ -160,6 +160,7 @@ ruby rustc skopeo sqlite3 systemd texlive-latex-base tzdata umoci vim zlib1g-dev
 """
 
 
+@pytest.mark.full  # a minute and a half of apt-get
 @pytest.mark.network
 def test_closures_in_the_real_archive_are_those_of_apt(tmp_path: Path) -> None:
     """Where they differ, apt took an alternative that we found fulfilled by another package,

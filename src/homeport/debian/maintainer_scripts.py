@@ -29,7 +29,8 @@ class Known:
     instead: str
 
 
-#: Read in Debian 12 and 13; the first that fits counts.
+#: Judged from what these packages are known to do, most of them read in trixie; the first
+#: that fits counts.
 KNOWN = (
     Known(
         packages=r"libc6",

@@ -1,0 +1,21 @@
+"""Which tests run where: ``full`` ones with HOMEPORT_FULL=1, ``root`` ones as root.
+
+``.ci/run`` runs the main suite as an ordinary user, then all ``root`` tests and
+``tests/peers`` as root, so that every test runs there.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    full = pytest.mark.skip(reason="runs with HOMEPORT_FULL=1 (.ci/run --full)")
+    root = pytest.mark.skip(reason="needs root; .ci/run runs it")
+    for item in items:
+        if item.get_closest_marker("full") and os.environ.get("HOMEPORT_FULL") != "1":
+            item.add_marker(full)
+        if item.get_closest_marker("root") and os.geteuid() != 0:
+            item.add_marker(root)
