@@ -27,6 +27,10 @@ def report_document(report: Report) -> dict[str, Any]:
             {"registry": p.registry, "pulls": p.pulls, "limit": p.limit, "hours": p.hours,
              "runs": p.runs} for p in report.pulls
         ],
+        "mirrors": [
+            {"registry": m.registry, "to": m.to, "engine": m.engine, "file": m.place.file,
+             "line": m.place.line} for m in report.mirrors
+        ],
         "images": [_image(image) for image in report.images],
         "unread": [_unread(unread) for unread in report.unread],
     }  # fmt: skip

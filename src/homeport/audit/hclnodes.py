@@ -8,6 +8,7 @@ kept as text with style ``expr``. Nothing is evaluated here.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import yaml
 
@@ -44,6 +45,8 @@ def values(source: Source, node: yaml.Node, lookup: Lookup) -> tuple[Written, li
     """The values that a scalar may have; names are looked up, other code is not evaluated."""
     value = written(source, node)
     if getattr(node, "style", "") == "expr":
+        # Text cannot be put before or behind code, so this is never edited.
+        value = replace(value, exact=False)
         if _PLAIN_NAME.fullmatch(value.text):
             return value, outcomes(value, lambda w: [Variable(name=w.text)], lookup)
         return value, [Outcome(value="", problem="an expression that is not evaluated here")]

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
-from homeport.audit.model import SURE, Pin, Sure, Unread, Use
+from homeport.audit.model import SURE, Cause, Pin, Sure, Unread, Use
 from homeport.audit.rules import Rule
+from homeport.audit.source import Place
 from homeport.oci.reference import Reference, parse_reference
 
 Level = Literal["high", "medium", "low"]
@@ -100,6 +101,16 @@ class PullCount:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Mirror:
+    """A setting, found in the tree, that sends pulls of a registry elsewhere."""
+
+    registry: str
+    to: str
+    engine: str
+    place: Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """The answer of an audit."""
 
@@ -108,6 +119,7 @@ class Report:
     files: int
     read: int
     pulls: tuple[PullCount, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
     home: str = ""
     baseline: frozenset[str] = field(default_factory=frozenset)
 
@@ -120,6 +132,7 @@ class Report:
 def make_report(
     uses: Iterable[Use],
     *,
+    causes: Iterable[Cause] = (),
     unread: Iterable[Unread] = (),
     files: int = 0,
     read: int = 0,
@@ -142,7 +155,7 @@ def make_report(
     )
     return Report(
         images=images, unread=tuple(unread), files=files, read=read, home=home,
-        pulls=_pulls(images),
+        pulls=_pulls(images), mirrors=tuple(_mirrors(causes)),
     )  # fmt: skip
 
 
@@ -220,3 +233,12 @@ def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:
         for host, pulls in sorted(counts.items())
         if pulls and (facts := registry_facts(host))
     )
+
+
+def _mirrors(causes: Iterable[Cause]) -> Iterable[Mirror]:
+    for cause in causes:
+        if cause.topic == "mirror":
+            yield Mirror(
+                registry=cause.name, to=cause.attributes.get("to", ""),
+                engine=cause.attributes.get("engine", ""), place=cause.place,
+            )  # fmt: skip

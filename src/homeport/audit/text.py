@@ -22,6 +22,12 @@ def report_text(report: Report, *, everything: bool = False) -> str:
             f"{count.registry}: one run of every pipeline makes {count.pulls} anonymous pulls; "
             f"{count.limit} in {count.hours} hours are {count.runs} runs"
         )
+    if report.mirrors:
+        lines = [
+            f"  {m.place.file}:{m.place.line}  {m.engine}: {m.registry or 'short names'} -> {m.to}"
+            for m in report.mirrors
+        ]
+        blocks.append("Sent elsewhere by settings:\n" + "\n".join(lines))
     if report.unread:
         lines = [f"  {u.file}{f':{u.line}' if u.line else ''}: {u.what}" for u in report.unread]
         blocks.append("Could not read:\n" + "\n".join(lines))

@@ -85,6 +85,7 @@ def _said(use: Use) -> Cause:
     return Cause(
         topic="image", name=use.reference.name, place=use.place, kind=use.kind, key=use.key,
         version=use.reference.tag, text=use.expression if use.exact else "",
+        attributes={"image": use.image},
     )  # fmt: skip
 
 
@@ -111,7 +112,7 @@ def _apply(rule: Rule, by_topic: Mapping[str, list[Cause]], version: str) -> Ite
             if answer is False:
                 continue
             if rule.dead:
-                yield str(cause.name + (f":{cause.version}" if cause.version else ""))
+                yield cause.attributes["image"]
                 continue
             scope = {"place": f"{cause.place.file}:{cause.place.start}",
                      "file": cause.place.file, "tree": ""}[rule.once]  # fmt: skip

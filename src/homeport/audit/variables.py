@@ -153,7 +153,8 @@ def cut_by(pattern: re.Pattern[str]) -> Cut:
         for match in pattern.finditer(written.text):
             pieces.append(written.text[at : match.start()])
             name = next((group for group in match.groups() if group), "")
-            pieces.append(Variable(name=name) if name else match.group()[:1])
+            escaped = match.group() == "$$"
+            pieces.append("$" if escaped else Variable(name=name or match.group()))
             at = match.end()
         pieces.append(written.text[at:])
         return [piece for piece in pieces if piece != ""]

@@ -234,7 +234,7 @@ class _Analysis:
         elif _NUMBER.fullmatch(value) or self._is_stage(value):
             return
         elif value.lower() in self._all_names and not onbuild:
-            problem = f"the stage {value} begins later"
+            problem = f"the stage {value} does not come before this one"
         self._images.append(
             ImageUse(
                 how=how, expression=value, span=span, line=instruction.lines[0],

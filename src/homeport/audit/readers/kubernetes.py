@@ -224,9 +224,9 @@ def _anywhere(thing: _Object) -> None:
             for number, item in enumerate(items(node)):
                 _argument(thing, f"{key}[{number}]", item)
             continue
-        if _IMAGE_KEY.search(path) and ("/" in text or ":" in text or path.endswith(".image")):
-            exact = sure if path.endswith(".image") else "likely"
-            _image(thing, key, node, exact)
+        known = sure == "sure" and path.endswith(".image")
+        if _IMAGE_KEY.search(path) and ("/" in text or ":" in text or known):
+            _image(thing, key, node, "sure" if known else "likely")
         elif path.endswith(".bundle") or (
             path.endswith(".value") and _NAMES_IMAGE.match(text_of(get(owner, "name")) or "")
         ):
