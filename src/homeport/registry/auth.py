@@ -86,8 +86,10 @@ class Authenticator:
             self._learn_bearer(challenge, scopes, ticket, base)
         else:
             self._learn_basic(ticket)
-        if ticket.header is not None:  # one fresh token, or one fresh secret, and no more
-            if any(refused) or self.ticket(scopes).secret == ticket.secret:
+        if ticket.header is not None:
+            # One fresh token and no more; a password only if it is another one by now.
+            same = challenge.scheme == "basic" and self.ticket(scopes).secret == ticket.secret
+            if any(refused) or same:
                 raise self._no_entry(response, scopes)
         elif challenge.scheme == "basic" and self.login() is None:
             raise self._no_entry(response, scopes)
