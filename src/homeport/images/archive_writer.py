@@ -16,9 +16,9 @@ from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write, explained
 from homeport.images.layout import LAYOUT_FILE, LAYOUT_VERSION, blob_name
-from homeport.images.transport import Work
+from homeport.images.transport import Piece, Work
 from homeport.tree.node import Node, Source, Tree
-from homeport.tree.tar_writer import write_tar
+from homeport.tree.tar_writer import END, entries, write_tar
 
 _SOURCE = Source(kind="image", name="archive")
 
@@ -36,12 +36,20 @@ def write_layout_archive(
     for digest, blob in parts.items():
         _add(tree, blob_name(digest), blob)
     place = "-" if path is None else str(path)
-    id = f"write archive {place}"
-    total = sum(blob.size for blob in parts.values())
-    work.progress.begin(id, parent=work.parent, label=f"Writing {place}", total=total, unit="bytes")
-    with _output(path) as stream:
-        write_tar(tree, _counting(stream, path, work, id), work.cancel)
-    work.progress.end(id)
+    with (
+        work.piece(f"write archive {place}", f"Writing {place}", _size(tree)) as piece,
+        _output(path) as stream,
+    ):
+        write_tar(tree, _counting(stream, path, piece), work.cancel)
+
+
+def _size(tree: Tree) -> int:
+    """Bytes of the whole archive."""
+    sizes = (
+        len(entry.header) + (entry.content.size if entry.content else 0) + entry.padding
+        for entry in entries(tree)
+    )
+    return sum(sizes) + len(END)
 
 
 def _add(tree: Tree, name: str, blob: Blob) -> None:
@@ -64,12 +72,12 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
 
 
-def _counting(stream: BinaryIO, path: Path | None, work: Work, id: str) -> Callable[[bytes], None]:
+def _counting(stream: BinaryIO, path: Path | None, piece: Piece) -> Callable[[bytes], None]:
     place = path or Path("standard output")
 
     def write(data: bytes) -> None:
         with explained(place):
             stream.write(data)
-        work.progress.advance(id, len(data))
+        piece.advance(len(data))
 
     return write

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -48,6 +47,7 @@ from homeport.images.layout import (
     read_index,
 )
 from homeport.images.parts import all_parts
+from homeport.images.scratch import temporary_folder
 from homeport.images.transport import ImageNotFound, Work, Written
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
@@ -79,10 +79,9 @@ class DockerArchive:
     def write(self, value: Image | Index, work: Work) -> Written:
         image = one_platform(value)
         parts = all_parts(image)
-        with tempfile.TemporaryDirectory(prefix="homeport-", dir=work.spool) as folder:
+        with temporary_folder(work.spool) as folder:
             layers = [
-                self._loadable(image, layer, Path(folder), work)
-                for layer in image.document.parsed.layers
+                self._loadable(image, layer, folder, work) for layer in image.document.parsed.layers
             ]
             documents = self._documents(image, layers)
             members = {**parts, **{layer.digest: layer for layer in layers}}

@@ -21,7 +21,8 @@ from homeport.images.address import ArchiveAddress
 from homeport.images.docker_api import EngineError, request
 from homeport.images.docker_archive import DockerArchive
 from homeport.images.image import Image, Index
-from homeport.images.podman import is_installed, run_podman, temporary_folder
+from homeport.images.podman import is_installed, run_podman
+from homeport.images.scratch import temporary_folder
 from homeport.images.transport import Work
 from homeport.oci.reference import Reference
 
@@ -57,7 +58,7 @@ def load(
     """
     chosen = engine or choose_engine(environ)
     with temporary_folder(work.spool) as folder:
-        path = Path(folder, "image.tar")
+        path = folder / "image.tar"
         address = ArchiveAddress(format="docker-archive", path=path, tag=str(name))
         written = DockerArchive(address).write(value, work)
         if chosen == "docker":

@@ -38,7 +38,7 @@ from homeport.images.layout import (
 from homeport.images.parts import all_parts
 from homeport.images.placing import place_file
 from homeport.images.scratch import locked_directory, remove_abandoned, scratch_folder
-from homeport.images.transport import Work, Written
+from homeport.images.transport import Piece, Work, Written
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
@@ -70,19 +70,15 @@ class OciLayout:
 
     def _write_blobs(self, value: Image | Index, work: Work) -> Written:
         parts = all_parts(value)
-        id = f"write {self._address}"
         total = sum(blob.size for blob in parts.values())
-        work.progress.begin(
-            id, parent=work.parent, label=f"Writing {self._address}", total=total, unit="bytes"
-        )
         missing = {}
-        for digest, blob in parts.items():
-            if self._is_present(digest, blob):
-                work.progress.advance(id, blob.size)
-            else:
-                missing[digest] = blob
-        self._place(missing, work, id)
-        work.progress.end(id, "done" if missing else "cached")
+        with work.piece(f"write {self._address}", f"Writing {self._address}", total) as piece:
+            for digest, blob in parts.items():
+                if self._is_present(digest, blob):
+                    piece.skip(blob.size)
+                else:
+                    missing[digest] = blob
+            self._place(missing, piece)
         return Written(
             address=self._address,
             digest=value.digest,
@@ -101,7 +97,7 @@ class OciLayout:
             return False
         return self._trust_existing or _is_intact(path, digest, blob.size)
 
-    def _place(self, missing: dict[Digest, Blob], work: Work, id: str) -> None:
+    def _place(self, missing: dict[Digest, Blob], piece: Piece) -> None:
         if not missing:
             return
         root = self._address.path
@@ -110,7 +106,7 @@ class OciLayout:
             _require_folder(folder)
         with scratch_folder(root) as scratch:
             for digest, blob in missing.items():
-                place_file(blob, root / blob_name(digest), scratch, work, id)
+                place_file(blob, root / blob_name(digest), scratch, piece)
         for folder in folders:
             sync_directory(folder)
 

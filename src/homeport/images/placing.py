@@ -14,12 +14,12 @@ from pathlib import Path
 from homeport.content.blob import Blob, verified
 from homeport.content.files import explained
 from homeport.content.reading import CHUNK
-from homeport.images.transport import Work
+from homeport.images.transport import Piece
 
 _FICLONE = 0x40049409  # linux/fs.h; the same on the architectures we know
 
 
-def place_file(blob: Blob, target: Path, scratch: Path, work: Work, progress_id: str) -> None:
+def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
     """Make ``target`` a file with the content of ``blob``, whole and durable, or not at all.
 
     ``scratch`` is a folder on the same filesystem. Raises ``IntegrityError``, ``CannotWrite``.
@@ -31,12 +31,12 @@ def place_file(blob: Blob, target: Path, scratch: Path, work: Work, progress_id:
         with verified(blob, target.name) as stream, explained(target):
             if shared:
                 while chunk := stream.read(CHUNK):
-                    _moved(work, progress_id, chunk)
+                    piece.advance(len(chunk))
             else:
                 with unfinished.open("xb") as out:
                     while chunk := stream.read(CHUNK):
                         out.write(chunk)
-                        _moved(work, progress_id, chunk)
+                        piece.advance(len(chunk))
         with explained(target):
             if not shared:
                 unfinished.chmod(0o644)
@@ -64,11 +64,6 @@ def _clone(source: Path, target: Path) -> bool:
         fcntl.ioctl(copy.fileno(), _FICLONE, original.fileno())
     target.chmod(0o644)
     return True
-
-
-def _moved(work: Work, progress_id: str, chunk: bytes) -> None:
-    work.cancel.check()
-    work.progress.advance(progress_id, len(chunk))
 
 
 def _sync(path: Path) -> None:

@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import BinaryIO, cast
 
 from homeport.images.docker_api import EngineError
@@ -77,8 +76,3 @@ def _require_success(
 def is_installed() -> bool:
     """Whether there is a podman to run."""
     return shutil.which("podman") is not None
-
-
-def temporary_folder(spool: Path | None) -> tempfile.TemporaryDirectory[str]:
-    """A place for an archive that a program is to read."""
-    return tempfile.TemporaryDirectory(prefix="homeport-", dir=spool)

@@ -13,6 +13,7 @@ import fcntl
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,18 @@ def remove_abandoned(root: Path) -> None:
         with contextlib.suppress(OSError), _handle(root / name) as handle:
             if _try_lock(handle):
                 shutil.rmtree(root / name, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def temporary_folder(spool: Path | None) -> Iterator[Path]:
+    """A folder in ``spool`` or the system's place for such, removed when the block ends."""
+    place = spool or Path(tempfile.gettempdir())
+    with explained(place):
+        folder = Path(tempfile.mkdtemp(prefix="homeport-", dir=place))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextlib.contextmanager

@@ -7,13 +7,15 @@ Siblings: ``oci_layout``, ``oci_archive``, ``docker_archive``, ``docker_daemon``
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from homeport.content.digest import Digest
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, Interrupted
 from homeport.images.address import Address
 from homeport.images.image import Image, Index
 from homeport.progress import CancelToken, Progress, Silent
@@ -31,6 +33,37 @@ class Work:
     cancel: CancelToken = field(default_factory=CancelToken)
     parent: str | None = None
     spool: Path | None = None
+
+    @contextlib.contextmanager
+    def piece(self, id: str, label: str, total: int) -> Iterator[Piece]:
+        """A piece of work of ``total`` bytes, over when the block is, however it ends."""
+        found = Piece(self, id)
+        self.progress.begin(id, parent=self.parent, label=label, total=total, unit="bytes")
+        try:
+            yield found
+        except BaseException as error:
+            stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
+            self.progress.end(id, "cancelled" if stopped else "failed")
+            raise
+        self.progress.end(id, "done" if found.moved else "cached")
+
+
+class Piece:
+    """Bytes on their way. ``advance`` is called after each chunk: it also looks for a stop."""
+
+    def __init__(self, work: Work, id: str) -> None:
+        self._work = work
+        self._id = id
+        self.moved = False
+
+    def advance(self, n: int) -> None:
+        self.moved = True
+        self.skip(n)
+
+    def skip(self, n: int) -> None:
+        """``n`` bytes were there already. Raises ``Interrupted``."""
+        self._work.cancel.check()
+        self._work.progress.advance(self._id, n)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

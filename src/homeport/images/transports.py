@@ -1,7 +1,8 @@
 """Which transport serves an address: the one list of them.
 
 Registries need a network, credentials and trust, which ``homeport.app`` puts together; it
-hands in the function that makes their transport.
+hands in the function that makes their transport. A transport is imported when an address
+needs it: most runs write one layout.
 """
 
 from __future__ import annotations
@@ -16,12 +17,6 @@ from homeport.images.address import (
     RegistryAddress,
     StreamAddress,
 )
-from homeport.images.containers_storage import ContainersStorage
-from homeport.images.docker_archive import DockerArchive
-from homeport.images.docker_daemon import DockerDaemon
-from homeport.images.oci_archive import OciArchive
-from homeport.images.oci_layout import OciLayout
-from homeport.images.stream import Stream
 from homeport.images.transport import Destination, Source, Transport
 
 RegistryMaker = Callable[[RegistryAddress], Transport]
@@ -31,8 +26,12 @@ def source_for(address: Address, registry: RegistryMaker) -> Source:
     """What reads ``address``."""
     match address:
         case EngineAddress(engine="docker-daemon"):
+            from homeport.images.docker_daemon import DockerDaemon
+
             return DockerDaemon(address)
         case EngineAddress():
+            from homeport.images.containers_storage import ContainersStorage
+
             return ContainersStorage(address)
         case _:
             return _both_ways(address, registry)
@@ -52,10 +51,18 @@ def _both_ways(
         case RegistryAddress():
             return registry(address)
         case LayoutAddress():
+            from homeport.images.oci_layout import OciLayout
+
             return OciLayout(address)
         case ArchiveAddress(format="oci-archive"):
+            from homeport.images.oci_archive import OciArchive
+
             return OciArchive(address)
         case ArchiveAddress():
+            from homeport.images.docker_archive import DockerArchive
+
             return DockerArchive(address)
         case StreamAddress():
+            from homeport.images.stream import Stream
+
             return Stream()
