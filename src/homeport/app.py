@@ -101,7 +101,8 @@ class App:
             destination=self.destination,
         )
         result = run_build(request, services)
-        self.store.prune(self.settings.cache_bound)
+        if not all(each.cached for each in result.built.images):  # the cache has grown
+            self.store.prune(self.settings.cache_bound)
         return result
 
     @contextmanager
