@@ -82,3 +82,30 @@ def test_each_compression_loads_its_own_library(tmp_path: Path) -> None:
     for option, library in (("-z", "zlib"), ("-j", "_bz2"), ("-J", "_lzma")):
         subprocess.run(["tar", option, "-cf", "a.tar", "a"], cwd=tmp_path, check=True)
         assert loaded(tmp_path, "--unpack", "a.tar", "d/") <= UNPACK | {library}
+
+
+def test_the_documented_modules_are_those_that_are_loaded(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("x")
+    text = (Path(__file__).parents[2] / "docs" / "copy.md").read_text(encoding="utf-8")
+    block = text.split("```modules\n")[1].split("```")[0]
+    documented = {k: set(v.split()) for k, _, v in (s.partition(":") for s in block.splitlines())}
+    options = {"tar": [], "gzip": ["-z"], "bzip2": ["-j"], "xz": ["-J"], "zstd": ["--zstd"]}
+    assert documented.pop("plain") == set()
+    assert set(documented) == set(options)
+    for name, modules in documented.items():
+        subprocess.run(["tar", *options[name], "-cf", "a.tar", "a"], cwd=tmp_path, check=True)
+        found = loaded(tmp_path, "--rules=current", "--unpack", "a.tar", "d/")
+        assert found - UNPACK - FROZEN == modules
+
+
+#: Frozen into the interpreter, so no files of the image: what ctypes loads of them.
+FROZEN = {"_collections_abc", "_stat", "genericpath", "os", "os.path", "posixpath", "stat"}
+
+
+def test_the_count_of_cases_in_the_docs_is_right() -> None:
+    root = Path(__file__).parents[2]
+    table = (root / "tests" / "data" / "copy-cases.txt").read_text(encoding="utf-8")
+    cases = table.count("\n### ")
+    with_go = sum(line.startswith("proof:") and "Go tool" in line for line in table.splitlines())
+    docs = (root / "docs" / "copy.md").read_text(encoding="utf-8")
+    assert f"| {cases}, of which {with_go} were also run with the Go tool |" in docs
