@@ -52,9 +52,23 @@ class EngineTooOld(EngineRefused):
 
 
 class BuildFailed(EngineRefused):
-    """A step of the build, or the Dockerfile itself, is wrong."""
+    """A step of the build, or the Dockerfile itself, is wrong.
+
+    quotation: the Dockerfile's lines with a caret, or nothing
+    log:       the last lines that the failed step printed
+    """
 
     id = "build-failed"
+    quotation: str = ""
+    log: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        found = super().to_json()
+        if self.quotation:
+            found["quotation"] = self.quotation
+        if self.log:
+            found["log"] = list(self.log)
+        return found
 
 
 def refused(error: GRPCError, doing: str) -> EngineRefused:

@@ -147,7 +147,7 @@ def encode(value: Any) -> bytes:
                 out += _tagged(shape.number, _LENGTH, _sized(entry))
         elif shape.repeated and shape.kind == "number":
             if content:
-                packed = b"".join(_varint(item) for item in content)
+                packed = b"".join(varint(item) for item in content)
                 out += _tagged(shape.number, _LENGTH, _sized(packed))
         elif shape.repeated:
             for item in content:
@@ -208,11 +208,11 @@ def _one(number: int, shape: _Shape, content: Any) -> bytes:
         case "raw":
             return _tagged(number, _LENGTH, _sized(content))
         case "number" | "flag":
-            return _tagged(number, _VARINT, _varint(int(content)))
+            return _tagged(number, _VARINT, varint(int(content)))
         case "time":
             seconds, nanos = divmod(content, 10**9)
-            stamp = _tagged(1, _VARINT, _varint(seconds)) if seconds else b""
-            stamp += _tagged(2, _VARINT, _varint(nanos)) if nanos else b""
+            stamp = _tagged(1, _VARINT, varint(seconds)) if seconds else b""
+            stamp += _tagged(2, _VARINT, varint(nanos)) if nanos else b""
             return _tagged(number, _LENGTH, _sized(stamp))
         case "part":
             return _tagged(number, _LENGTH, _sized(encode(content)))
@@ -272,14 +272,14 @@ def _unpacked(content: memoryview) -> Iterator[int]:
 
 
 def _tagged(number: int, wire: int, content: bytes) -> bytes:
-    return _varint(number << 3 | wire) + content
+    return varint(number << 3 | wire) + content
 
 
 def _sized(content: bytes) -> bytes:
-    return _varint(len(content)) + content
+    return varint(len(content)) + content
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
     if 0 <= value < 0x80:
         return bytes((value,))
     value &= (1 << 64) - 1

@@ -1,0 +1,171 @@
+"""Sending a directory to the engine: fsutil's protocol, the sender's side.
+
+All entries go first, as STAT packets in order; the engine asks for the files that it has
+not, by their number; their contents follow. Packets are joined to pieces of about 64 KiB,
+because a frame for each small file costs more than the file. Walking and reading happen
+in a thread: a blocked event loop would miss the engine's health checks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import stat
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from homeport.buildkit.calls import stop
+from homeport.buildkit.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
+from homeport.buildkit.folder import BadContext, Filters, Folder
+from homeport.buildkit.gomode import TYPES
+from homeport.buildkit.wire import BadMessage, decode, encode, varint
+from homeport.copying.errors import shown
+from homeport.errors import HomeportError
+
+PIECE = 64 << 10  # of joined packets, and of small reads
+CHUNK = 512 << 10  # of a large file; old engines take 4 MiB
+_AHEAD = 1 << 16  # most file requests that wait
+
+
+class Wire(Protocol):
+    """A gRPC stream of length-prefixed messages."""
+
+    async def send(self, data: bytes) -> None:
+        """Whole messages, already prefixed; one caller after the other."""
+
+    async def receive(self) -> bytes | None: ...
+
+
+def framed(message: bytes) -> bytes:
+    """A gRPC message: not compressed, its length, itself."""
+    return b"\0" + len(message).to_bytes(4, "big") + message
+
+
+async def send_folder(folder: Folder, filters: Filters, wire: Wire) -> None:
+    """Serve one transfer until the engine has what it wants. Raises ``BadContext``."""
+    sending = _Sending(folder, filters, wire)
+    try:
+        await sending.run()
+    except HomeportError as error:
+        await wire.send(framed(encode(Packet(type=ERR, data=error.what.encode()))))
+        raise
+
+
+@dataclass(slots=True)
+class _Sending:
+    folder: Folder
+    filters: Filters
+    wire: Wire
+    #: By number: the path of a regular file, or nothing for what has no content.
+    paths: list[bytes | None] = field(default_factory=list)
+    requested: deque[int] = field(default_factory=deque)
+    wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def run(self) -> None:
+        stats = asyncio.ensure_future(self._send_stats())
+        files = asyncio.ensure_future(self._send_files())
+        finished = asyncio.ensure_future(self._listen())
+        tasks: set[asyncio.Task[None]] = {stats, files, finished}
+        try:
+            pending = tasks
+            while not finished.done():
+                done, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            await self.wire.send(framed(encode(Packet(type=FIN))))
+        finally:
+            for task in tasks:
+                await stop(task)
+
+    async def _send_stats(self) -> None:
+        pieces = self._stat_pieces()
+        while piece := await asyncio.to_thread(next, pieces, b""):
+            await self.wire.send(piece)
+
+    def _stat_pieces(self) -> Iterator[bytes]:
+        piece = bytearray()
+        for entry in self.folder.entries(self.filters):
+            regular = not entry.mode & TYPES and not entry.linkname
+            self.paths.append(entry.path if regular else None)
+            piece += framed(encode(Packet(type=STAT, stat=entry)))
+            if len(piece) >= PIECE:
+                yield bytes(piece)
+                piece.clear()
+        yield bytes(piece) + framed(encode(Packet(type=STAT)))
+
+    async def _listen(self) -> None:
+        """Until the engine has everything."""
+        while (data := await self.wire.receive()) is not None:
+            packet = decode(Packet, data)
+            if packet.type == REQ:
+                if packet.id >= len(self.paths) or len(self.requested) > _AHEAD * 64:
+                    raise BadMessage(f"the engine asked for file {packet.id}, which is not there")
+                self.requested.append(packet.id)
+                self.wake.set()
+            elif packet.type == FIN:
+                return
+            elif packet.type == ERR:
+                text = packet.data.decode("utf-8", "replace")
+                raise BadContext(f"the engine could not take the context: {text}")
+        raise BadMessage("the engine ended the transfer early")
+
+    async def _send_files(self) -> None:
+        pieces = self._file_pieces()
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            while self.requested:
+                piece = await asyncio.to_thread(next, pieces)
+                if piece:
+                    await self.wire.send(piece)
+
+    def _file_pieces(self) -> Iterator[bytes]:
+        """Contents of requested files; an empty piece when there are none for now."""
+        piece = bytearray()
+        while True:
+            while self.requested:
+                number = self.requested.popleft()
+                for chunk in self._chunks(number):
+                    piece += framed(_data(number, chunk))
+                    if len(piece) >= PIECE:
+                        yield bytes(piece)
+                        piece.clear()
+            yield bytes(piece)
+            piece.clear()
+
+    def _chunks(self, number: int) -> Iterator[bytes]:
+        """A file's content and the empty chunk that ends it."""
+        path = self.paths[number]
+        if path is None:
+            raise BadMessage(f"the engine asked for the content of entry {number}, which has none")
+        if path in self.folder.replaced:
+            yield self.folder.replaced[path]
+        else:
+            yield from self._read(path)
+        yield b""
+
+    def _read(self, path: bytes) -> Iterator[bytes]:
+        descriptor = self.folder.open_file(path)
+        try:
+            status = os.fstat(descriptor)
+            if not stat.S_ISREG(status.st_mode):
+                raise BadContext(f"{shown(path)} is no regular file any more")
+            while chunk := os.read(descriptor, CHUNK):
+                yield chunk
+        except OSError as error:
+            raise BadContext(f"{shown(path)} cannot be read: {error.strerror}") from error
+        finally:
+            os.close(descriptor)
+
+
+def _data(number: int, chunk: bytes) -> bytes:
+    """``encode(Packet(type=DATA, id=number, data=chunk))`` without the detour."""
+    head = b"\x08%c" % DATA
+    if number:
+        head += b"\x18" + varint(number)
+    return head + (b"\x22" + varint(len(chunk)) + chunk if chunk else b"")
+
+
+__all__ = ["Filters", "Folder", "Stat", "Wire", "framed", "send_folder"]

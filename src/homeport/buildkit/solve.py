@@ -1,0 +1,199 @@
+"""One build on one engine: a session, the Solve call, its status, and an error worth reading.
+
+    result = solve(engine, Build(frontend="dockerfile.v0", …), cancel=cancel)
+
+Cancelling resets the Solve call, which is what stops running steps (closing the session
+alone does not). What to build and where results go is told by ``Build``; Dockerfiles and
+their options are ``homeport.buildkit.dockerfile``'s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from grpclib.const import Status
+from grpclib.exceptions import GRPCError, StreamTerminatedError
+
+from homeport.buildkit import session_services as services
+from homeport.buildkit.address import Engine
+from homeport.buildkit.calls import stop
+from homeport.buildkit.control import (
+    CONTROL,
+    CacheOptions,
+    CacheOptionsEntry,
+    Exporter,
+    SolveRequest,
+    SolveResponse,
+    StatusRequest,
+    StatusResponse,
+)
+from homeport.buildkit.door import wait_for
+from homeport.buildkit.engine import Connected, connected
+from homeport.buildkit.errors import EngineLost, EngineRefused, refused
+from homeport.buildkit.failures import Sources, build_failure
+from homeport.buildkit.folder import Folder
+from homeport.buildkit.llb_ops import Definition
+from homeport.buildkit.session import Service, Session, attached
+from homeport.buildkit.session_services import Sink
+from homeport.buildkit.status import Steps, Watcher
+from homeport.buildkit.wire import decode
+from homeport.errors import HomeportError
+from homeport.progress import CancelToken
+
+_DRAIN = 5.0  # seconds for the last statuses after the answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Export:
+    """One result: the engine's exporter, its attributes, and where its bytes go.
+
+    to: an archive's sink, a directory, or nothing if the engine keeps or pushes the result
+    """
+
+    type: str
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    to: Sink | Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """What to build. Either ``definition`` (LLB) or ``frontend`` with its attributes.
+
+    folders:  local directories by the names that the build uses
+    services: more of the session: secrets, agents, credentials, content
+    sources:  what failures may quote: the Dockerfile by its name
+    """
+
+    definition: Definition | None = None
+    frontend: str = ""
+    attrs: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Definition] = field(default_factory=dict)
+    folders: Mapping[str, Path] = field(default_factory=dict)
+    replaced: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
+    services: Mapping[str, Service] = field(default_factory=dict)
+    exports: Sequence[Export] = ()
+    cache_exports: Sequence[CacheOptionsEntry] = ()
+    cache_imports: Sequence[CacheOptionsEntry] = ()
+    entitlements: Sequence[str] = ()
+    shared_key: str = ""
+    sources: Sources = field(default_factory=Sources)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Solved:
+    """A finished build: the exporters' answer, and every step."""
+
+    response: Mapping[str, str]
+    steps: Steps
+
+
+def solve(
+    engine: Engine,
+    build: Build,
+    *,
+    watcher: Watcher | None = None,
+    cancel: CancelToken | None = None,
+) -> Solved:
+    """Build and wait. Raises ``BuildFailed``, ``EngineUnreachable``, ``EngineLost``,
+    ``EngineRefused``, ``BadContext``, ``CannotReceive``, ``Interrupted``.
+    """  # fmt: skip
+
+    async def run() -> Solved:
+        async with connected(engine) as connection:
+            return await solve_on(connection, build, watcher)
+
+    return wait_for(run(), cancel)
+
+
+async def solve_on(connection: Connected, build: Build, watcher: Watcher | None = None) -> Solved:
+    """The same on a connection that is open."""
+    with contextlib.ExitStack() as stack:
+        folders = {}
+        for name, path in build.folders.items():
+            folder = Folder.open(path)
+            folder.replaced.update(build.replaced.get(name, {}))
+            stack.callback(folder.close)
+            folders[name] = folder
+        session = Session(_offered(build, folders), shared_key=build.shared_key)
+        async with attached(session, connection):
+            return await _Solving(connection, build, session, Steps(watcher)).run()
+
+
+def _offered(build: Build, folders: Mapping[str, Folder]) -> dict[str, Service]:
+    offered: dict[str, Service] = {**services.health(), **build.services}
+    if folders:
+        offered |= services.file_sync(folders)
+    sinks = [each.to for each in build.exports if each.to is not None]
+    if sinks:
+        offered |= services.file_send(sinks)
+    return offered
+
+
+@dataclass(slots=True)
+class _Solving:
+    connection: Connected
+    build: Build
+    session: Session
+    steps: Steps
+    ref: str = field(default_factory=lambda: secrets.token_hex(12))
+
+    async def run(self) -> Solved:
+        status = asyncio.ensure_future(self._status())
+        try:
+            answer = await self.connection.calls.raw_unary(CONTROL + "Solve", self._request())
+            await asyncio.wait((status,), timeout=_DRAIN)
+        except GRPCError as error:
+            await asyncio.wait((status,), timeout=_DRAIN)
+            self.steps.finish()
+            raise self._failure(error) from error
+        except (StreamTerminatedError, ConnectionError) as error:
+            raise self.session.failure or EngineLost(
+                f"the engine {self.connection.engine.name} went away in mid-build: {error}",
+                hint="look at the engine's own log; the build can be run again",
+            ) from error
+        finally:
+            await stop(status)
+        self.steps.finish()
+        if self.session.failure is not None:
+            raise self.session.failure
+        return Solved(response=decode(SolveResponse, answer).exporter_response, steps=self.steps)
+
+    def _request(self) -> SolveRequest:
+        build = self.build
+        first = build.exports[0] if build.exports else None
+        return SolveRequest(
+            ref=self.ref,
+            definition=build.definition,
+            exporter=first.type if first else "",
+            exporter_attrs=first.attrs if first else {},
+            session=self.session.id,
+            frontend=build.frontend,
+            frontend_attrs=build.attrs,
+            frontend_inputs=build.inputs,
+            cache=CacheOptions(
+                exports=tuple(build.cache_exports), imports=tuple(build.cache_imports)
+            ),
+            entitlements=tuple(build.entitlements),
+            exporters=tuple(Exporter(type=each.type, attrs=each.attrs) for each in build.exports),
+        )
+
+    async def _status(self) -> None:
+        """Follow the build until the engine ends the stream; a broken stream is no failure."""
+        listening = self.connection.calls.listen(
+            CONTROL + "Status", StatusRequest(ref=self.ref), StatusResponse, doing="tell its status"
+        )
+        with contextlib.suppress(EngineRefused, EngineLost):
+            async for response in listening:
+                self.steps.feed(response)
+
+    def _failure(self, error: GRPCError) -> HomeportError:
+        if self.session.failure is not None:
+            return self.session.failure
+        if error.status in (Status.UNIMPLEMENTED, Status.UNAVAILABLE):
+            return refused(error, "build")
+        return build_failure(error, self.steps, self.build.sources)
