@@ -67,7 +67,7 @@ def load_cargo(
     if not with_referrers or not isinstance(source, RegistryTransport):
         return Cargo(value=value, shipment=base)
     origin = source.repository
-    contents = Contents(origin, source.store, work.progress)
+    contents = Contents(source.sources, source.store, work.progress)
     found: dict[Digest, Image | Index] = {}
     for node in walk(value):
         _collect(origin, contents, node.digest, found, depth=0)

@@ -24,22 +24,30 @@ from homeport.images.address import RegistryAddress
 from homeport.images.image import Image, Index, Missing, open_contents, walk
 from homeport.images.parts import all_parts
 from homeport.images.transport import ImageNotFound, Work, Written
+from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
 from homeport.progress import Progress
 from homeport.registry.errors import NotFound
 from homeport.registry.push import Shipment, Statement, push
-from homeport.registry.registries import Registries
+from homeport.registry.registries import Registries, from_any
 from homeport.registry.repository import Repository
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteBlob:
-    """A blob in a registry: fetched into the store when it is first opened."""
+    """A blob in a registry: fetched into the store when it is first opened.
 
-    repository: Repository
+    sources: where it can be had, the registry's own repository last
+    """
+
+    sources: tuple[Repository, ...]
     descriptor: Descriptor
     store: Store = field(repr=False)
     progress: Progress = field(repr=False)
+
+    @property
+    def repository(self) -> Repository:
+        return self.sources[-1]
 
     @property
     def digest(self) -> Digest:
@@ -58,8 +66,15 @@ class RemoteBlob:
     def fetch(self) -> Blob:
         """The verified content. Raises ``Missing`` if the registry does not have it."""
         try:
-            return self.repository.fetch_blob(self.descriptor, self.store, progress=self.progress)
-        except NotFound as error:
+            return from_any(
+                self.sources,
+                lambda source: source.fetch_blob(
+                    self.descriptor, self.store, progress=self.progress
+                ),
+            )
+        except (NotFound, HttpFailure) as error:
+            if isinstance(error, HttpFailure) and error.status != 404:
+                raise
             raise _missing(self.repository, self.descriptor) from error
 
 
@@ -89,15 +104,22 @@ class RegistryTransport:
     def repository(self) -> Repository:
         return self._registries.repository(self._address.reference)
 
+    @property
+    def sources(self) -> tuple[Repository, ...]:
+        """Where the address can be read: mirrors first, the registry itself last."""
+        return self._registries.sources(self._address.reference)
+
     @contextlib.contextmanager
     def open(self, work: Work) -> Iterator[Image | Index]:
         reference = self._address.reference
-        repository = self.repository
+        sources = self._registries.sources(reference)
         try:
-            found = repository.manifest(reference.digest or reference.tag)
+            found = from_any(
+                sources, lambda source: source.manifest(reference.digest or reference.tag)
+            )
         except NotFound as error:
             raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
-        contents = Contents(repository, self.store, work.progress)
+        contents = Contents(sources, self.store, work.progress)
         with self.store.lease():
             yield open_contents(contents, found.raw, found.media_type)
 
@@ -167,18 +189,20 @@ def prefetch(
 class Contents:
     """A repository, read by descriptor."""
 
-    repository: Repository
+    sources: tuple[Repository, ...]
     store: Store
     progress: Progress
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         try:
-            return self.repository.manifest(descriptor.parsed_digest).raw
+            return from_any(
+                self.sources, lambda source: source.manifest(descriptor.parsed_digest)
+            ).raw
         except NotFound as error:
-            raise _missing(self.repository, descriptor) from error
+            raise _missing(self.sources[-1], descriptor) from error
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return RemoteBlob(self.repository, descriptor, self.store, self.progress)
+        return RemoteBlob(self.sources, descriptor, self.store, self.progress)
 
 
 def _missing(repository: Repository, descriptor: Descriptor) -> Missing:

@@ -46,7 +46,7 @@ class Settings:
 
     connect_timeout: seconds for a connection to come about
     stall:           seconds without a byte after which a connection counts as dead
-    trust:           for all hosts; ``host_trust`` replaces it for ``host`` or ``host:port``
+    trust:           for all hosts for which a request brings none of its own
     trusted_hosts:   hosts that a server may send us to although their address is private
     insecure_redirects: follow a redirect from https to http (never with credentials)
     """
@@ -56,7 +56,6 @@ class Settings:
     per_host: int = 16
     proxies: Proxies = field(default_factory=Proxies)
     trust: Trust = field(default_factory=Trust)
-    host_trust: Mapping[str, Trust] = field(default_factory=dict)
     trusted_hosts: frozenset[str] = frozenset()
     insecure_redirects: bool = False
     user_agent: str = USER_AGENT
@@ -68,6 +67,7 @@ class Request:
 
     offset, length: the part of ``body`` that is sent (all from ``offset`` by default)
     named_by:       the URL whose answer named ``url``; then ``url`` is followed like a redirect
+    trust:          for the host of ``url``, not for where it redirects to
     authorize:      the ``Authorization`` header for the URL of each hop
     on_sent:        told how many body bytes more were sent
     """
@@ -79,6 +79,7 @@ class Request:
     offset: int = 0
     length: int | None = None
     named_by: Url | None = None
+    trust: Trust | None = None
     authorize: Authorize | None = None
     rule: Rule | None = None
     follow: bool = True
@@ -206,11 +207,11 @@ class Client:
         settings = self.settings
         proxy = settings.proxies.proxy_for(url)
         target = url.wire() if proxy is not None and url.scheme == "http" else url.target
+        own_trust = request.trust if url.origin == request.url.origin else None
         pool = self._pools.pool(
             url,
             proxy=proxy,
-            trust=settings.host_trust.get(url.netloc)
-            or settings.host_trust.get(url.host, settings.trust),
+            trust=own_trust or settings.trust,
             named_by_server=url.host != home.host and url.host not in settings.trusted_hosts,
         )
         stall = settings.stall

@@ -17,6 +17,7 @@ from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.errors import ConnectionCut, NotTls, Stalled
 from homeport.net.response import Response
+from homeport.net.trust import Trust
 from homeport.net.url import Url
 from homeport.registry.auth import Authenticator, Ticket
 from homeport.registry.endpoint import Endpoint
@@ -37,8 +38,10 @@ class Registry:
         lookup: Lookup = anonymous,
         *,
         deadline: Deadline | None = None,
+        trust: Trust | None = None,
     ) -> None:
         self.client = client
+        self._trust = trust
         self.endpoint = endpoint
         self.deadline = deadline
         self.auth = Authenticator(client, lookup, deadline)
@@ -77,7 +80,10 @@ class Registry:
         Raises ``Unauthorized`` when a fresh token is refused too, and ``NetError``.
         """
         base = self.base()
-        request = replace(request, deadline=request.deadline or self.deadline)
+        request = replace(
+            request, deadline=request.deadline or self.deadline,
+            trust=self._trust if request.url.origin == base.origin else None,
+        )  # fmt: skip
         refused: set[str] = set()
         while True:
             ticket = self.auth.ticket(scopes)
@@ -113,7 +119,11 @@ class Registry:
         try:
             with self.client.send(
                 Request(
-                    method="GET", url=url, deadline=self.deadline, authorize=lambda _hop: None
+                    method="GET",
+                    url=url,
+                    deadline=self.deadline,
+                    trust=self._trust,
+                    authorize=lambda _hop: None,
                 )
             ) as response:  # fmt: skip
                 return self._understand(response, url)

@@ -21,21 +21,21 @@ class Endpoint:
 
     name:       the host as references write it, for messages and credentials
     plain_http: without TLS; ``None`` means only if this machine itself serves it so
-    prefix:     path before ``/v2/`` (some registries live below one)
+    root:       path of the API (some registries live below another)
     namespace:  the registry that this mirror stands in for, told as ``ns=``
     """
 
     name: str
     host: str
     plain_http: bool | None = None
-    prefix: str = ""
+    root: str = "/v2/"
     namespace: str = ""
 
     @property
     def candidates(self) -> tuple[Url, ...]:
         """Base URLs to try, best first."""
-        secure = Url.parse(f"https://{self.host}{self.prefix}/v2/")
-        plain = Url.parse(f"http://{self.host}{self.prefix}/v2/")
+        secure = Url.parse(f"https://{self.host}{self.root}")
+        plain = Url.parse(f"http://{self.host}{self.root}")
         if self.plain_http is not None:
             return (plain,) if self.plain_http else (secure,)
         return (secure, plain) if is_loopback(secure.host) else (secure,)

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
 
+from homeport.errors import IntegrityError, TooLarge
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
+from homeport.net.errors import DeadlinePassed, NetError
 from homeport.oci.reference import Reference
 from homeport.registry.api import Registry
 from homeport.registry.endpoint import Endpoint, endpoint_for
+from homeport.registry.errors import RegistryError
+from homeport.registry.hosts import RegistryHosts, read_hosts
 from homeport.registry.login import Login
 from homeport.registry.repository import Repository
 
@@ -17,8 +23,11 @@ from homeport.registry.repository import Repository
 FindLogin = Callable[[str, str], Login | None]
 FindEndpoint = Callable[[str], Endpoint]
 
+T = TypeVar("T")
+
 
 def nobody(registry: str, repository: str) -> Login | None:
+    """Knows no login."""
     return None
 
 
@@ -27,6 +36,9 @@ class Registries:
 
     A login may be kept per namespace (``host/team``), so each login has a connection state
     of its own.
+
+    find_endpoint: where a registry is; what differs from ``endpoint_for`` wins over files
+    folders:       ``certs.d`` folders with trust and mirrors (``hosts.default_folders``)
     """
 
     def __init__(
@@ -35,14 +47,17 @@ class Registries:
         find_login: FindLogin = nobody,
         find_endpoint: FindEndpoint = endpoint_for,
         *,
+        folders: Sequence[Path] = (),
         deadline: Deadline | None = None,
     ) -> None:
         self._client = client
         self._find_login = find_login
         self._find_endpoint = find_endpoint
+        self._folders = tuple(folders)
         self._deadline = deadline
-        self._open: dict[tuple[str, Login | None], Registry] = {}
-        self._lock = threading.Lock()
+        self._open: dict[tuple[Endpoint, Login | None], Registry] = {}
+        self._hosts: dict[str, RegistryHosts] = {}
+        self._lock = threading.RLock()
 
     def repository(self, reference: Reference) -> Repository:
         """The repository that a reference names."""
@@ -50,16 +65,53 @@ class Registries:
             self.registry(reference.registry, reference.repository), reference.repository
         )
 
+    def sources(self, reference: Reference) -> tuple[Repository, ...]:
+        """Where the repository can be read: configured mirrors first, itself last."""
+        hosts = self._configured(reference.registry)
+        mirrors = [
+            Repository(self._opened(mirror, hosts, reference.repository), reference.repository)
+            for mirror in hosts.mirrors
+        ]
+        return (*mirrors, self.repository(reference))
+
     def registry(self, name: str, repository: str = "") -> Registry:
         """The registry of that name, logged in as is right for ``repository``."""
-        login = self._find_login(name, repository)
+        hosts = self._configured(name)
+        return self._opened(hosts.server, hosts, repository)
+
+    def _configured(self, name: str) -> RegistryHosts:
         with self._lock:
-            key = (name, login)
+            if name not in self._hosts:
+                self._hosts[name] = read_hosts(
+                    name, self._folders, server=self._find_endpoint(name)
+                )
+            return self._hosts[name]
+
+    def _opened(self, endpoint: Endpoint, hosts: RegistryHosts, repository: str) -> Registry:
+        login = self._find_login(endpoint.name, repository)
+        with self._lock:
+            key = (endpoint, login)
             if key not in self._open:
                 self._open[key] = Registry(
                     self._client,
-                    self._find_endpoint(name),
-                    lambda: self._find_login(name, repository),
+                    endpoint,
+                    lambda: self._find_login(endpoint.name, repository),
                     deadline=self._deadline,
+                    trust=hosts.trust.get(endpoint.host),
                 )
             return self._open[key]
+
+
+def from_any(sources: Sequence[Repository], read: Callable[[Repository], T]) -> T:
+    """What the first source that can be read gives. The error of the last one is raised.
+
+    Whatever a mirror serves is checked by digest, so one that lies is as good as absent.
+    """
+    for source in sources[:-1]:
+        try:
+            return read(source)
+        except DeadlinePassed:
+            raise
+        except (NetError, RegistryError, IntegrityError, TooLarge):
+            continue
+    return read(sources[-1])
