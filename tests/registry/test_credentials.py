@@ -182,7 +182,7 @@ cd {folder}
 echo "$@" >> calls
 input=$(cat)
 case $1 in
-  get) cat kept 2>/dev/null || { echo 'credentials not found'; exit 1; } ;;
+  get) cat kept 2>/dev/null || (echo 'credentials not found'; exit 1) || exit 1 ;;
   store) printf '%s' "$input" > kept ;;
   erase) rm -f kept ;;
 esac
@@ -320,9 +320,7 @@ def test_what_names_no_registry_is_refused(text: str) -> None:
 def test_a_password_is_not_sent_without_tls_to_another_machine() -> None:
     login = Login(username="me", password="secret", source="the test")
     with serving() as proxy:
-        proxy.answer(
-            "http://registry.example/v2/", 401, b"", WWW_Authenticate='Basic realm="x"'
-        )
+        proxy.answer("http://registry.example/v2/", 401, b"", WWW_Authenticate='Basic realm="x"')
         proxies = Proxies(http=Url.parse(proxy.url()))
         with quick_client(proxies=proxies) as client:
             endpoint = endpoint_for("registry.example", plain_http=True)
