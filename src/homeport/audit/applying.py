@@ -201,6 +201,12 @@ def _explained(data: bytes, old: Piece, new: Piece, edits: Sequence[Edit]) -> bo
     if at >= 0 and all(at <= e.start and e.end <= at + len(text) for e in edits):
         moved = [msgspec.structs.replace(e, start=e.start - at, end=e.end - at) for e in edits]
         return apply_edits(text, moved) == new.text.encode("utf-8", "surrogateescape")
+    raw = data[old.start : old.end]
+    moved = [
+        msgspec.structs.replace(e, start=e.start - old.start, end=e.end - old.start) for e in edits
+    ]
+    if _unindented(raw) == old.text.strip("\n"):
+        return _unindented(apply_edits(raw, moved)) == new.text.strip("\n")
     # Escaped or folded: the text that was edited must be there once, and only it may differ.
     expected = old.text
     for edit in edits:
@@ -208,6 +214,14 @@ def _explained(data: bytes, old: Piece, new: Piece, edits: Sequence[Edit]) -> bo
             return False
         expected = expected.replace(edit.old, edit.new)
     return expected == new.text
+
+
+def _unindented(raw: bytes) -> str:
+    """The text of a literal block scalar: its lines after the first without what all share."""
+    lines = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")[1:]
+    indents = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
+    shared = min(indents, default=0)
+    return "\n".join(line[shared:] for line in lines).strip("\n")
 
 
 def _lies_in(piece: Piece, start: int, end: int) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from homeport.dockerfile.expand import CannotExpand, expand
+from homeport.dockerfile.expand import LONGEST, CannotExpand, expand
 
 _HEREDOC = re.compile(r"(\d*)<<(-?)([^<]*)")
 
@@ -102,7 +102,12 @@ def _word_end(text: str, at: int, escape: str) -> int:
 
 
 def heredoc_words(text: str, escape: str) -> list[HeredocWord]:
-    """The heredocs that an instruction's text announces, in order."""
+    """The heredocs that an instruction's text announces, in order.
+
+    None at all where a quote or a ``${`` has no end: BuildKit then looks no further.
+    """
+    if len(text) <= LONGEST and not _is_closed(text, escape):
+        return []
     found = []
     for word in split_words(text, 0, escape):
         match = _HEREDOC.fullmatch(word.text)
@@ -117,6 +122,14 @@ def heredoc_words(text: str, escape: str) -> list[HeredocWord]:
             quoted = any(char in rest for char in ("'", '"'))
             found.append(HeredocWord(name, bool(match.group(2)), not quoted))
     return found
+
+
+def _is_closed(text: str, escape: str) -> bool:
+    try:
+        expand(text, _Itself(), escape)
+    except CannotExpand:
+        return False
+    return True
 
 
 class _Itself(dict[str, str]):

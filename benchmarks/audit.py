@@ -1,0 +1,88 @@
+"""How long an audit of 10,000 files takes: ``python -P benchmarks/audit.py [FILES]``.
+
+The tree is what repositories look like: mostly source code, then manifests, workflows,
+Dockerfiles, Compose and Helm files, JSON that is none of these. Target: under 3 seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from homeport.audit.auditing import Request, audit
+
+_MANIFEST = "\n---\n".join(
+    f"""apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web-{number}
+  labels: {{app: web, tier: front}}
+spec:
+  replicas: 3
+  selector: {{matchLabels: {{app: web}}}}
+  template:
+    metadata: {{labels: {{app: web}}}}
+    spec:
+      containers:
+        - name: web
+          image: registry.example/team/web:1.{number}
+          ports: [{{containerPort: 8080}}]
+          env:
+            - name: A
+              value: b
+          resources: {{limits: {{cpu: 500m, memory: 128Mi}}}}
+"""
+    for number in range(2)
+)
+_WORKFLOW = """on: push
+jobs:
+  test:
+    runs-on: ubuntu-latest
+    container: python:3.13
+    steps:
+      - uses: actions/checkout@v4
+      - uses: docker/setup-buildx-action@v3
+      - run: |
+          pip install -e .
+          docker run --rm alpine:3.22 true
+"""
+_SHARES: tuple[tuple[int, str, str], ...] = (
+    (60, "src/module_{n}.py", "import os\n\n\ndef f(x):\n    return x\n" * 20),
+    (10, "k8s/app_{n}.yaml", _MANIFEST),
+    (8, "data/record_{n}.json", '{"name": "x", "values": [1, 2, 3], "text": "abc"}\n' * 1),
+    (5, "svc_{n}/Dockerfile", "ARG V=3.13\nFROM python:${V}-slim\nCOPY . /app\nRUN make\n"),
+    (5, "i18n/text_{n}.yml", "hello: Hallo\nworld: Welt\n" * 30),
+    (4, ".github/workflows/ci_{n}.yml", _WORKFLOW),
+    (3, "compose_{n}/compose.yaml", "services:\n  db: {image: postgres:16}\n"),
+    (3, "chart_{n}/values.yaml", "image: {repository: a/b, tag: '1'}\nreplicas: 2\n"),
+    (2, "scripts/run_{n}.sh", "#!/bin/sh\nset -e\ndocker pull alpine:3.22\n"),
+)
+
+
+def make_tree(root: Path, files: int) -> None:
+    """Write about ``files`` files."""
+    for share, pattern, body in _SHARES:
+        for number in range(files * share // 100):
+            path = root / f"part_{number % 50}" / pattern.format(n=number)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(body)
+
+
+def main() -> None:
+    """Measure three runs over one tree."""
+    files = int(sys.argv[1]) if len(sys.argv) > 1 else 10_000
+    with tempfile.TemporaryDirectory() as name:
+        root = Path(name)
+        make_tree(root, files)
+        for _ in range(3):
+            start = time.perf_counter()
+            report = audit(Request(paths=["."], root=root)).report
+            took = time.perf_counter() - start
+            uses = sum(len(image.uses) for image in report.images)
+            print(f"{files} files: {took:.2f} s, {report.read} read, {uses} uses")
+
+
+if __name__ == "__main__":
+    main()
