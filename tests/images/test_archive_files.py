@@ -36,6 +36,17 @@ def test_files_are_read_from_any_offset_and_side_by_side(tmp_path: Path) -> None
             ]  # fmt: skip
 
 
+def test_an_archive_may_come_through_a_pipe_with_a_name(tmp_path: Path) -> None:
+    whole = tar(tmp_path / "x", {"a": b"content"}, "w:gz").read_bytes()
+    reading, writing = os.pipe()
+    os.write(writing, whole)
+    os.close(writing)
+    try:
+        assert read(Path(f"/dev/fd/{reading}"), "a") == b"content"
+    finally:
+        os.close(reading)
+
+
 def test_links_are_followed_inside_the_archive(tmp_path: Path) -> None:
     members = {"a/layer.tar": b"content", "b/layer.tar": "../a/layer.tar", "c": "=b/layer.tar"}
     path = tar(tmp_path / "x", members)

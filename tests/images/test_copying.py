@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from builders.images import SEVEN, attestation_of, everything, image, index
-from homeport.images.copying import platforms_of, select
+from homeport.errors import HomeportError
+from homeport.images.address import LayoutAddress
+from homeport.images.copying import copy, platforms_of, select
 from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.transport import ImageNotFound
+from homeport.images.oci_layout import OciLayout
+from homeport.images.transport import ImageNotFound, Work
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import parse_platform
 
@@ -90,3 +95,15 @@ def test_an_index_that_names_no_platforms_is_answered_from_the_configs() -> None
 def test_a_chosen_index_is_whole() -> None:
     found = select(attested(), [AMD64, S390X])
     assert len(everything(found)) == 1 + 2 * 3 + 2 * 2 + 1  # the empty config is shared
+
+
+def test_an_error_of_a_copy_says_from_where_to_where(tmp_path: Path) -> None:
+    source = OciLayout(LayoutAddress(path=tmp_path / "source", tag="1.0"))
+    source.write(image(), Work())
+    blob = next((tmp_path / "source/blobs/sha256").iterdir())
+    blob.write_bytes(bytes(blob.stat().st_size))
+    target = OciLayout(LayoutAddress(path=tmp_path / "target"))
+    with pytest.raises(HomeportError) as caught:
+        copy(source, target)
+    assert caught.value.where["source"] == f"oci:{tmp_path}/source:1.0"
+    assert caught.value.where["destination"] == f"oci:{tmp_path}/target"

@@ -21,7 +21,7 @@ from homeport.images.transport import Work
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import parse_reference
-from peers.engines import Podman
+from peers.engines import Podman, Program
 
 NAME = "registry.example/copy:1.0"
 pytestmark = pytest.mark.root
@@ -85,6 +85,38 @@ def test_an_image_comes_back_out_of_podmans_storage(
     again = copy(source, OciLayout(LayoutAddress(path=tmp_path / "two")))
     assert written.digest == again.digest
     _same_content(tmp_path / "one", value)
+
+
+@pytest.mark.peer("podman", "runc")
+@pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
+def test_archives_of_podman_save_are_read(podman: Podman, kind: str, tmp_path: Path) -> None:
+    value = native_image()
+    archive(tmp_path / "a.tar").write(value, Work())
+    podman.run("load", "--input", str(tmp_path / "a.tar"))
+    podman.run("save", "--format", kind, "--output", str(tmp_path / "saved.tar"), NAME)
+    path = tmp_path / "saved.tar"
+    place = (
+        archive(path)
+        if kind == "docker-archive"
+        else OciArchive(ArchiveAddress(format="oci-archive", path=path))
+    )
+    with place.open(Work()) as found:
+        assert isinstance(found, Image)
+        assert found.document.parsed.config.digest == value.document.parsed.config.digest
+        everything(found)
+
+
+@pytest.mark.peer("podman", "runc", "buildah")
+def test_a_layout_that_buildah_writes_is_read(podman: Podman, tmp_path: Path) -> None:
+    buildah = Program(("buildah",), podman.environ)
+    container = buildah.run("from", "scratch").strip()
+    buildah.run("config", "--label", "who=buildah", container)
+    buildah.run("commit", "--rm", container, f"oci:{tmp_path}/layout:1.0")
+    with OciLayout(LayoutAddress(path=tmp_path / "layout", tag="1.0")).open(Work()) as found:
+        assert isinstance(found, Image)
+        config = found.config()
+        assert config is not None
+        assert config.parsed.config.labels["who"] == "buildah"
 
 
 @pytest.mark.peer("podman", "runc")

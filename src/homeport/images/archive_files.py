@@ -128,8 +128,16 @@ def open_archive(path: Path | None, work: Work) -> Iterator[ArchiveFiles]:
         return
     with explained(path, "read"):
         stream = path.open("rb")
-    with stream, _unfolded(stream, str(path), work) as plain:
-        yield ArchiveFiles(plain, str(path))
+    # A pipe by name, as a shell's <(docker save …) makes it, can be read once only.
+    opened = _in_place if stream.seekable() else open_stream
+    with stream, opened(stream, str(path), work) as files:
+        yield files
+
+
+@contextlib.contextmanager
+def _in_place(stream: BinaryIO, what: str, work: Work) -> Iterator[ArchiveFiles]:
+    with _unfolded(stream, what, work) as plain:
+        yield ArchiveFiles(plain, what)
 
 
 @contextlib.contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, new_index
 from homeport.images.transport import Destination, ImageNotFound, Source, Work, Written
 from homeport.oci import media_types
@@ -26,8 +27,12 @@ def copy(
     Every manifest and blob is verified on its way. Safe to run again after any failure.
     """
     work = work or Work()
-    with source.open(work) as value:
-        return destination.write(select(value, platforms), work)
+    try:
+        with source.open(work) as value:
+            return destination.write(select(value, platforms), work)
+    except HomeportError as error:
+        error.at(source=str(source.address), destination=str(destination.address))
+        raise
 
 
 def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image | Index:
