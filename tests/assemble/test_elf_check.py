@@ -16,7 +16,7 @@ from homeport.assemble.merging import Merging
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.errors import HomeportError
-from homeport.tree.node import Node
+from homeport.tree.node import Node, Source
 
 LOADER = "/lib64/ld-linux-x86-64.so.2"
 
@@ -130,6 +130,16 @@ def test_a_script_needs_its_interpreter(tmp_path: Path) -> None:
         "! /b is a script for '/bin/perl', which is not in the image"
     ]
     assert checked({**nodes, "b": file(b"#!/bin/perl\n", 0o644)}, tmp_path) == []
+
+
+def test_scripts_of_whole_packages_are_one_warning_for_each_interpreter(tmp_path: Path) -> None:
+    whole = Source(kind="package", name="tools")
+    nodes = {
+        name: file(b"#!/bin/perl\n", 0o755, source=whole) for name in ("usr/bin/a", "usr/bin/b")
+    }
+    assert checked(nodes, tmp_path) == [
+        "/usr/bin/a and 1 more are scripts for '/bin/perl', which is not in the image"
+    ]
 
 
 @given(data=st.binary(max_size=400), at=st.integers(0, 300))

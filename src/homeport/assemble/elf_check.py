@@ -80,6 +80,7 @@ class _Checker:
         self._elf: dict[bytes, ElfFacts] = {}
         self._scripts: dict[bytes, str] = {}
         self._names: dict[bytes, list[bytes]] = {}
+        self._useless: dict[str, list[bytes]] = {}
         self.findings = Findings()
 
     def run(self, entrypoint: Sequence[str]) -> None:
@@ -91,6 +92,7 @@ class _Checker:
             self._check_elf(path, facts)
         for path, interpreter in self._scripts.items():
             self._check_script(path, interpreter)
+        self._warn_of_scripts()
         if entrypoint and entrypoint[0].startswith("/"):
             program = entrypoint[0].encode("utf-8", "surrogateescape")
             if self._file_at(program) is None:
@@ -133,12 +135,21 @@ class _Checker:
     def _check_script(self, path: bytes, interpreter: str) -> None:
         if interpreter and self._file_at(interpreter.encode("utf-8", "surrogateescape")):
             return
-        what = f"{_shown(path)} is a script for {interpreter!r}, which is not in the image"
         source = self._tree[path].source
         if source.kind == "package" and not source.detail:
-            self.findings.warnings.append(what)
-        else:
-            self._fault(what, path, interpreter.rpartition("/")[2])
+            self._useless.setdefault(interpreter, []).append(path)
+            return
+        what = f"{_shown(path)} is a script for {interpreter!r}, which is not in the image"
+        self._fault(what, path, interpreter.rpartition("/")[2])
+
+    def _warn_of_scripts(self) -> None:
+        """One line for each interpreter that scripts of whole packages would need."""
+        for interpreter, paths in self._useless.items():
+            example, more = _shown(paths[0]), len(paths) - 1
+            scripts = f"{example} and {more} more are scripts" if more else f"{example} is a script"
+            self.findings.warnings.append(
+                f"{scripts} for {interpreter!r}, which is not in the image"
+            )
 
     def _has_library(self, library: str, user: bytes, facts: ElfFacts) -> bool:
         name = library.encode("utf-8", "surrogateescape")
