@@ -225,6 +225,7 @@ class Client:
                 headers={**self._headers(request, url), TARGET: target},
                 retries=False,
                 redirect=False,
+                assert_same_host=False,
                 timeout=urllib3.Timeout(connect=stall, read=stall),
                 preload_content=False,
                 decode_content=False,
