@@ -1,0 +1,82 @@
+"""Where results go: ``dir:DIR`` and ``tar:FILE`` straight from the engine's stream.
+
+Not for images (``homeport.buildkit.squash``), which become OCI images of ours first.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from homeport.buildkit.solve import Export
+from homeport.content.files import atomic_write
+from homeport.errors import UsageError
+from homeport.images.address import Address, StreamAddress, parse_destination
+
+FORMS = "dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://REF"
+
+
+@dataclass(frozen=True, slots=True)
+class FolderOutput:
+    """The result's files in a directory, merged with what is there."""
+
+    path: Path
+
+    def __str__(self) -> str:
+        return f"dir:{self.path}"
+
+
+@dataclass(frozen=True, slots=True)
+class TarOutput:
+    """The result's files as a tar archive; ``None`` is standard output."""
+
+    path: Path | None
+
+    def __str__(self) -> str:
+        return f"tar:{self.path or '-'}"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutput:
+    """The result as an image."""
+
+    address: Address
+
+    def __str__(self) -> str:
+        return str(self.address)
+
+
+Output = FolderOutput | TarOutput | ImageOutput
+
+
+def parse_output(text: str) -> Output:
+    """Read ``-o``. Raises ``UsageError``."""
+    kind, colon, place = text.partition(":")
+    if kind in ("dir", "tar"):
+        if not colon or not place or "\0" in place:
+            raise UsageError(f"-o {text}: names no place", hint=f"write {FORMS}")
+        if kind == "dir":
+            return FolderOutput(Path(place))
+        return TarOutput(None if place == "-" else Path(place))
+    if text.startswith("type="):
+        raise UsageError(f"-o {text}: is not an output here", hint=f"write {FORMS}")
+    address = parse_destination(text)
+    if isinstance(address, StreamAddress):
+        raise UsageError(f"-o {text}: say which archive", hint=f"write {FORMS}")
+    return ImageOutput(address)
+
+
+@contextmanager
+def export_to(output: FolderOutput | TarOutput) -> Iterator[Export]:
+    """The export for one output; a file appears whole when the block ends, or not at all."""
+    if isinstance(output, FolderOutput):
+        yield Export(type="local", to=output.path)
+    elif output.path is None:
+        yield Export(type="tar", to=sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    else:
+        with atomic_write(output.path) as stream:
+            yield Export(type="tar", to=stream)

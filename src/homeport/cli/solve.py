@@ -1,0 +1,205 @@
+"""``homeport solve``: build a Dockerfile or LLB on a BuildKit engine."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.engine_options import engine_option, open_engines
+from homeport.cli.options import Session, common
+from homeport.errors import UsageError
+
+if TYPE_CHECKING:
+    from homeport.buildkit.solve import Build
+    from homeport.buildkit.status import Watcher
+
+
+@click.command(
+    name="solve",
+    epilog="""\b
+Examples:
+  homeport solve . -o tar:rootfs.tar
+  homeport solve . -f images/Dockerfile --target app --build-arg VERSION=3 -o dir:out
+  homeport solve . --opt override-copy-image=registry.example/copy:1 \\
+      --opt build-arg:BUILDKIT_DISABLE_FILEOP=1 --engine unix:///run/docker.sock
+""",
+)
+@click.argument("context", metavar="CONTEXT|FILE.llb")
+@click.option(
+    "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
+    help="The Dockerfile.  [default: CONTEXT/Dockerfile]",
+)  # fmt: skip
+@click.option("--target", metavar="STAGE", help="Stop at this stage.")
+@click.option(
+    "--build-arg", "build_args", multiple=True, metavar="K[=V]",
+    help="An ARG; without =V its value is the environment's. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--build-context", "build_contexts", multiple=True, metavar="NAME=PLACE",
+    help="A directory, URL or docker-image://REF by name. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--opt", "options", multiple=True, metavar="KEY=VALUE",
+    help="Any attribute of the frontend. Repeatable.",
+)  # fmt: skip
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Repeatable.")
+@click.option(
+    "--secret", "secrets", multiple=True, metavar="id=ID,src=FILE|env=VAR",
+    help="What RUN --mount=type=secret may read. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--ssh", "agents", multiple=True, metavar="ID[=SOCKET]",
+    help="An ssh agent for RUN --mount=type=ssh. Repeatable.",
+)  # fmt: skip
+@click.option("--platform", "platforms", multiple=True, metavar="PLATFORM[,…]")
+@click.option("--no-cache", is_flag=True, help="Run every step again.")
+@click.option("--cache-from", "cache_from", multiple=True, metavar="type=…,K=V")
+@click.option("--cache-to", "cache_to", multiple=True, metavar="type=…,K=V")
+@click.option("--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]")
+@click.option(
+    "-o", "--output", "outputs", multiple=True, metavar="OUTPUT",
+    help="dir:DIR or tar:FILE. Repeatable.  [default: only build]",
+)  # fmt: skip
+@click.option(
+    "--progress", "progress_form", type=click.Choice(["auto", "plain", "rawjson", "quiet"]),
+    default="auto", show_default=True, help="How the build is shown, on standard error.",
+)  # fmt: skip
+@engine_option
+@common
+def command(session: Session, context: str, outputs: tuple[str, ...], **options: Any) -> None:
+    """Build CONTEXT (a directory or URL with a Dockerfile) or an LLB file on an engine.
+
+    Speaks BuildKit's own API: no docker, buildx or buildctl program is needed. Any dockerd
+    since 18.09 is an engine, and so is buildkitd.
+    """
+    from homeport.buildkit.errors import BuildFailed
+    from homeport.buildkit.outputs import parse_output
+    from homeport.buildkit.running import run_outputs
+
+    wanted = [parse_output(text) for text in outputs]
+    build = _build(context, options)
+    with session.app() as app:
+        engine = open_engines(options["engines"], app.cancel)[0]
+        watcher = _watcher(session, options["progress_form"], app.progress)
+        try:
+            run = run_outputs(engine, build, wanted, watcher=watcher, cancel=app.cancel)
+        except BuildFailed as error:
+            if error.quotation and session.format != "json":
+                click.echo(error.quotation, err=True)
+            raise
+        finally:
+            if hasattr(watcher, "close"):
+                watcher.close()
+    document = {
+        "schema": "homeport-solve/v1",
+        "engine": engine.name,
+        "outputs": [str(output) for output in wanted],
+        "steps": run.steps,
+        "cached": run.cached,
+        "seconds": round(run.seconds, 3),
+        "response": dict(run.response),
+    }
+    text = f"built {run.steps} steps, {run.cached} cached, {run.seconds:.1f} s"
+    lines = [*(str(output) for output in wanted), text]
+    if any(str(output) == "tar:-" for output in wanted):
+        return
+    session.output.write(document, "\n".join(lines), quiet_text="")
+
+
+def _build(context: str, options: dict[str, Any]) -> Build:
+    from dataclasses import replace
+
+    from homeport.buildkit.caching import parse_cache
+    from homeport.buildkit.offers import read_agents, read_secrets
+    from homeport.buildkit.session_services import secret_values, ssh_agents
+
+    build = _from_llb(Path(context)) if context.endswith(".llb") else _from_file(context, options)
+    services = dict(build.services)
+    secrets = read_secrets(options["secrets"], os.environ)
+    services |= secret_values(secrets.get)
+    if agents := read_agents(options["agents"], os.environ):
+        services |= ssh_agents(agents)
+    return replace(
+        build,
+        services=services,
+        cache_imports=[parse_cache(text) for text in options["cache_from"]],
+        cache_exports=[parse_cache(text) for text in options["cache_to"]],
+    )
+
+
+def _from_file(context: str, options: dict[str, Any]) -> Build:
+    from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
+    from homeport.cli.copying_options import read_platforms
+
+    return prepare(
+        DockerfileBuild(
+            context=read_context(context),
+            file=options["file"],
+            target=options["target"] or "",
+            build_args=_arguments(options["build_args"]),
+            labels=_pairs(options["labels"], "--label"),
+            build_contexts=_pairs(options["build_contexts"], "--build-context"),
+            platforms=read_platforms(options["platforms"]) or (),
+            no_cache=options["no_cache"],
+            attests=options["attests"],
+            options=_pairs(options["options"], "--opt"),
+        )
+    )
+
+
+def _from_llb(path: Path) -> Build:
+    from homeport.buildkit.llb_dump import LARGEST, read_definition
+    from homeport.buildkit.solve import Build
+    from homeport.content.reading import read_bounded
+
+    try:
+        with path.open("rb") as stream:
+            return Build(definition=read_definition(read_bounded(stream, LARGEST, str(path))))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise UsageError(f"{option} {text}: must be KEY=VALUE")
+        found[key] = value
+    return found
+
+
+def _arguments(texts: Sequence[str]) -> dict[str, str]:
+    """``K=V``; ``K`` alone takes the environment's value, and none if that has none."""
+    found = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not key:
+            raise UsageError(f"--build-arg {text}: names no argument")
+        if equals:
+            found[key] = value
+        elif key in os.environ:
+            found[key] = os.environ[key]
+    return found
+
+
+def _watcher(session: Session, form: str, progress: Any) -> Watcher:
+    from homeport.buildkit.status import Unwatched
+    from homeport.buildkit.watchers import BarWatcher, JsonWatcher, PlainWatcher
+    from homeport.cli.main import printable
+
+    def line(text: str) -> None:
+        click.echo(printable(text), err=True)
+
+    if form == "rawjson":
+        return JsonWatcher(lambda text: click.echo(text, err=True))
+    if session.quiet or form == "quiet" or (form == "auto" and session.format == "json"):
+        return Unwatched()
+    if form == "auto" and sys.stderr.isatty() and not session.no_progress:
+        return BarWatcher(progress)
+    return PlainWatcher(line)
