@@ -104,8 +104,9 @@ def command(session: Session, **options: Any) -> None:
     """
     with session.app() as app:
         result = app.build(_request(options))
-        for line in _warnings(result):
-            warn(line)
+        if not session.quiet and session.format == "text":  # in JSON they are part of it
+            for line in _warnings(result):
+                warn(line)
         session.output.write(
             _document(result), _text(result), quiet_text=str(result.built.index.digest)
         )
