@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 README = Path(__file__).parents[1] / "README.md"
+GUIDE = README.parent / "docs/guide.md"
 SEVEN = {
     "linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64",
     "linux/s390x",
@@ -81,6 +82,20 @@ def test_the_readmes_own_recipe_builds(home: Path, tmp_path: Path) -> None:
     done = homeport(home, "build", "./homeport.yaml", "-o", "oci-archive:tools.tar", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     assert (tmp_path / "tools.tar").stat().st_size > 500_000
+
+
+@pytest.mark.network
+def test_the_guides_five_lines_of_python_build_the_image(home: Path, tmp_path: Path) -> None:
+    code = re.search(r"```python\n(.*?)```", GUIDE.read_text(), re.DOTALL)
+    assert code is not None
+    env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
+    done = subprocess.run(
+        [sys.executable, "-c", code[1]],
+        cwd=tmp_path, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("sha256:")
+    assert (tmp_path / "dockerfile-copy.oci/index.json").is_file()
 
 
 def test_every_command_of_the_readme_exists() -> None:

@@ -3,10 +3,12 @@
 The only composition root. It makes the cache, the HTTP client, the pools, progress and
 the cancel token, and hands on the members that a function needs, never itself.
 
-    from homeport.app import BuildRequest, Settings, open_app
+    from homeport.app import Settings, open_app
+    from homeport.builds import BuildRequest
 
     with open_app(Settings.load()) as app:
-        built = app.build(BuildRequest(recipe="dockerfile-copy"))
+        result = app.build(BuildRequest(recipe="dockerfile-copy"))
+    print(result.built.index.digest)
 """
 
 from __future__ import annotations
