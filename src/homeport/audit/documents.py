@@ -10,8 +10,23 @@ from homeport.audit.report import Asked, Image, Report
 SCHEMA = "homeport-audit/v1"
 
 
+def clean(value: Any) -> Any:
+    """``value`` with bytes that are no UTF-8 made visible, so that it can be JSON."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return [clean(item) for item in value] if isinstance(value, list) else value
+
+
 def report_document(report: Report) -> dict[str, Any]:
     """The whole report."""
+    document = _document(report)
+    cleaned: dict[str, Any] = clean(document)
+    return cleaned
+
+
+def _document(report: Report) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "home": report.home,
@@ -94,8 +109,8 @@ def _feed(feed: Feed) -> dict[str, Any]:
 
 def _asked(asked: Asked) -> dict[str, Any]:
     return {
-        "digest": asked.digest, "created": asked.created, "pushed": asked.pushed,
-        "platforms": list(asked.platforms), "problem": asked.problem, "note": asked.note,
+        "digest": asked.digest, "created": asked.created, "platforms": list(asked.platforms),
+        "moved": asked.moved, "gone": asked.gone, "problem": asked.problem, "note": asked.note,
     }  # fmt: skip
 
 

@@ -38,12 +38,18 @@ class Risk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a registry said (``--online``)."""
+    """What a registry said (``--online``).
+
+    created:  when the image was built, ``""`` when it does not say
+    moved:    the tag beside a digest is another image now
+    gone:     there is no such image; other problems only mean that nobody could be asked
+    """
 
     digest: str = ""
     created: str = ""
-    pushed: str = ""
     platforms: tuple[str, ...] = ()
+    moved: bool = False
+    gone: bool = False
     problem: str = ""
     note: str = ""
 

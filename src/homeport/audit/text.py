@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from homeport.audit.model import Use
+from homeport.audit.policy import Violation
 from homeport.audit.report import Image, Report
 
 _PLACES = 3
@@ -69,3 +72,12 @@ def _table(images: list[Image]) -> str:
 
 def _place(use: Use) -> str:
     return f"{use.place.file}:{use.place.line} {use.key}"
+
+
+def violations_text(violations: Sequence[Violation]) -> str:
+    """What the policy does not allow, a line each."""
+    lines = [
+        f"  {_place(v.result.use)}  {v.result.image.name}: {v.why} ({v.result.id})"
+        for v in violations
+    ]
+    return "Not allowed:\n" + "\n".join(lines)

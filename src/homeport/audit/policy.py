@@ -1,0 +1,160 @@
+"""What a team allows: a policy, a baseline of what was there before, and violations of both."""
+
+from __future__ import annotations
+
+import datetime
+import fnmatch
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import yaml
+
+from homeport.audit.findings import FINDINGS
+from homeport.audit.model import SURE, Sure
+from homeport.audit.results import Result
+from homeport.audit.strictyaml import BadFile, read_yaml
+from homeport.errors import UsageError
+
+POLICY_SCHEMA = "homeport-policy/v1"
+BASELINE_SCHEMA = "homeport-baseline/v1"
+
+
+class Exemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An image that may stay: a pattern for its name, why, and until when."""
+
+    image: str
+    why: str
+    until: str = ""
+
+
+class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy file.
+
+    deny:              ids of findings that are violations
+    allow_registries:  when given, images of all other registries are violations
+    sure:              the weakest certainty that counts
+    """
+
+    schema: str = POLICY_SCHEMA
+    deny: tuple[str, ...] = ()
+    allow_registries: tuple[str, ...] = ()
+    allow: tuple[Exemption, ...] = ()
+    sure: Sure = "likely"
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """One result that was there when the baseline was written."""
+
+    fingerprint: str
+    id: str
+    file: str
+    image: str
+
+
+class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A baseline file."""
+
+    schema: str
+    known: tuple[Known, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Violation:
+    """A result that the policy does not allow, and why."""
+
+    result: Result
+    why: str
+
+
+def read_policy(data: bytes, file: str, rules: Iterable[str]) -> Policy:
+    """Read a policy file. Raises ``BadFile``."""
+    policy = read_yaml(data, file, Policy)
+    if policy.schema != POLICY_SCHEMA:
+        raise BadFile(f"the schema is {policy.schema!r}, not {POLICY_SCHEMA!r}",
+                      where={"file": file, "field": "schema"})  # fmt: skip
+    try:
+        check_ids(policy.deny, rules)
+    except UsageError as error:
+        raise BadFile(error.what, where={"file": file, "field": "deny"}) from error
+    for number, exception in enumerate(policy.allow):
+        if exception.until:
+            try:
+                datetime.date.fromisoformat(exception.until)
+            except ValueError as error:
+                where: dict[str, str | int] = {"file": file, "field": f"allow[{number}].until"}
+                raise BadFile(f"{exception.until!r} is not a day", where=where) from error
+    return policy
+
+
+def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
+    """Raise ``UsageError`` for an id that no finding has."""
+    known = {*FINDINGS, *rules}
+    for id in ids:
+        if id not in known:
+            import difflib
+
+            near = difflib.get_close_matches(id, sorted(known), n=3)
+            raise UsageError(
+                f"there is no finding {id!r}",
+                hint=f"did you mean {' or '.join(near)}?" if near else "see docs/findings",
+            )
+
+
+def violations(results: Sequence[Result], policy: Policy, today: datetime.date) -> list[Violation]:
+    """Results that break the policy and are not in the baseline."""
+    found = []
+    for result in results:
+        if result.known or SURE.index(result.use.sure) > SURE.index(policy.sure):
+            continue
+        if any(_excepts(exception, result, today) for exception in policy.allow):
+            continue
+        if why := _why(result, policy):
+            found.append(Violation(result=result, why=why))
+    return found
+
+
+def _why(result: Result, policy: Policy) -> str:
+    ids = {result.id, *(risk.id for risk in result.image.risks)}
+    if denied := [id for id in policy.deny if id in ids]:
+        return f"{denied[0]} is denied"
+    reference = result.image.reference
+    if policy.allow_registries and reference is not None:
+        name = reference.name
+        if not any(name == p or name.startswith(f"{p}/") for p in policy.allow_registries):
+            return f"{reference.registry} is not among the allowed registries"
+    return ""
+
+
+def _excepts(exception: Exemption, result: Result, today: datetime.date) -> bool:
+    if exception.until and datetime.date.fromisoformat(exception.until) < today:
+        return False
+    reference = result.image.reference
+    names = [result.image.name] + ([reference.name, reference.familiar] if reference else [])
+    return any(fnmatch.fnmatchcase(name, exception.image) for name in names)
+
+
+def read_baseline(data: bytes, file: str) -> Baseline:
+    """Read a baseline file. Raises ``BadFile``."""
+    baseline = read_yaml(data, file, Baseline)
+    if baseline.schema != BASELINE_SCHEMA:
+        raise BadFile(f"the schema is {baseline.schema!r}, not {BASELINE_SCHEMA!r}",
+                      where={"file": file, "field": "schema"})  # fmt: skip
+    return baseline
+
+
+def write_baseline(results: Iterable[Result]) -> bytes:
+    """Everything that is there now, as a baseline file; sorted, so that diffs are short."""
+    known = sorted(
+        (
+            {"fingerprint": r.fingerprint, "id": r.id, "file": r.use.place.file,
+             "image": r.image.name}
+            for r in results
+        ),
+        key=lambda entry: (entry["file"], entry["image"], entry["fingerprint"]),
+    )  # fmt: skip
+    text: str = yaml.safe_dump(
+        {"schema": BASELINE_SCHEMA, "known": known}, sort_keys=False, width=1 << 30,
+        allow_unicode=True,
+    )  # fmt: skip
+    return text.encode()
