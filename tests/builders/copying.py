@@ -67,6 +67,10 @@ class Entry:
     xattrs: dict[str, str] = field(default_factory=dict)
     members: tuple[Entry, ...] | None = None
 
+    def other(self) -> Entry:
+        """What a hard link to nothing in sight is taken for."""
+        return replace(self, kind="file", mode=0o644)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -205,11 +209,15 @@ def archive(name: bytes, members: tuple[Entry, ...]) -> bytes:
         for entry in members:
             info = tarfile.TarInfo(entry.name.decode("utf-8", "surrogateescape"))
             info.type = TYPES[entry.kind]
-            info.mode, info.uid, info.gid = entry.mode, entry.uid, entry.gid
+            # A hard link has the header of its file, as tar writes it: engines apply that.
+            facts = entry
+            while facts.kind == "hardlink":
+                facts = next((e for e in members if e.name == facts.target), Entry.other(facts))
+            info.mode, info.uid, info.gid = facts.mode, facts.uid, facts.gid
             info.uname = "daemon"  # names must not count
             info.linkname = entry.target.decode()
             info.devmajor, info.devminor = entry.device
-            info.mtime = (TIME if entry.time is None else entry.time) // 10**9
+            info.mtime = (TIME if facts.time is None else facts.time) // 10**9
             info.pax_headers = {f"SCHILY.xattr.{k}": v for k, v in entry.xattrs.items()}
             info.size = len(entry.content) if entry.kind == "file" else 0
             tar.addfile(info, io.BytesIO(entry.content))

@@ -8,12 +8,14 @@ no name yet may still be named (a destination that will be made).
 import errno
 
 from homeport.copying.errors import CopyError, shown
+from homeport.copying.filesystem import Metadata
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Info, Metadata
+    from homeport.copying.filesystem import Info
     from homeport.copying.protocol import Directory, Home
 
+SETGID = 0o2000
 MAX_LINKS = 255  # as Go's continuity, whose users have no more
 
 
@@ -148,8 +150,12 @@ def make_directories(home: "Home", place: Place, metadata: "Metadata", count: in
     """Make the first ``count`` of the missing directories and let ``place`` be in the last."""
     for _ in range(count):
         name = place.rest.pop(0)
+        own = metadata
+        if metadata.mode is not None and place.directory.info().mode & SETGID:
+            # The kernel hands this bit on, and the tools that this one replaces let it.
+            own = Metadata(metadata.mode | SETGID, metadata.uid, metadata.gid, metadata.mtime)
         try:
-            below = place.directory.create_directory(name, metadata)
+            below = place.directory.create_directory(name, own)
         except FileExistsError:
             # Somebody was quicker, or it is a file; a link is refused here.
             below = place.directory.open_directory(name)

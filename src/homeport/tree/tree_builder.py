@@ -335,6 +335,8 @@ class TreeDirectory:
         inode = _Inode(
             kind=kind, mode=mode, mtime=builder.time, source=builder.source, links=1, **fields
         )
+        if self._inode.mode & 0o2000:  # as the kernel has it
+            inode.gid = self._inode.gid
         inode.set(metadata)
         self._children[name] = inode
         return inode
