@@ -82,7 +82,13 @@ def load_cargo(
         statements |= {s.digest: s for s in one.manifests if s.digest not in known}
     return Cargo(
         value=value,
-        shipment=replace(base, blobs=blobs, origins=origins, referrers=tuple(statements.values())),
+        shipment=replace(
+            base,
+            blobs=blobs,
+            origins=origins,
+            known_good=base.known_good.union(*(one.known_good for one in extra)),
+            referrers=tuple(statements.values()),
+        ),
         signatures=list(_signatures(origin, contents, target, known | set(statements))),
     )
 

@@ -167,6 +167,9 @@ def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, .
             for node in nodes
         ],
         tags=tags,
+        known_good=frozenset(
+            digest for digest, blob in blobs.items() if isinstance(blob, RemoteBlob)
+        ),
         origins={
             digest: blob.repository.name
             for digest, blob in blobs.items()

@@ -43,6 +43,7 @@ class Shipment:
     blobs:     by digest, each once
     manifests: children before parents, the one that the tags lead to last
     referrers: signatures and the like; they come after what they refer to, before the tags
+    known_good: blobs that were verified when they came and are not hashed again
     origins:   repositories of the same registry that hold a blob already, for mounting
     """
 
@@ -50,6 +51,7 @@ class Shipment:
     manifests: Sequence[Statement]
     referrers: Sequence[Statement] = ()
     tags: Sequence[str] = ()
+    known_good: frozenset[Digest] = frozenset()
     origins: Mapping[Digest, str] = field(default_factory=dict)
 
 
@@ -177,6 +179,7 @@ class _Push:
             repository,
             blob,
             mount_from=self._mount_source(blob),
+            known_good=blob.digest in self._shipment.known_good,
             on_sent=lambda count: self._progress.advance(self._id, count),
             on_note=lambda text: self._progress.note(self._id, text),
         )

@@ -15,9 +15,11 @@ import contextlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NoReturn
+from pathlib import Path
+from typing import BinaryIO, NoReturn, cast
 
 from homeport.content.blob import Blob, verified
+from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.errors import HomeportError, IntegrityError
 from homeport.net.errors import NetError, SourceChanged
@@ -68,15 +70,41 @@ def upload_blob(
     blob: Blob,
     *,
     mount_from: str | None = None,
+    known_good: bool = False,
     on_sent: Sent = lambda _count: None,
     on_note: Callable[[str], None] = lambda _text: None,
 ) -> bool:
     """Make ``blob`` part of the repository; ``False`` if it was mounted and nothing was sent.
 
-    Raises ``RegistryError``, ``NetError``; ``SourceChanged`` when the blob is not what its
-    digest says.
+    Size and digest are checked while the blob is sent, and its last bytes stay here if they
+    are wrong; ``known_good`` leaves that out for what was verified a moment ago. Raises
+    ``IntegrityError``, ``RegistryError``, ``NetError``, ``SourceChanged``.
     """
-    return _Upload(repository, blob, mount_from, on_sent, on_note).run()
+    body = blob if known_good else CheckedBlob(blob)
+    return _Upload(repository, body, mount_from, on_sent, on_note).run()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedBlob:
+    """A Blob that is verified whenever it is read from its start to its end."""
+
+    blob: Blob
+
+    @property
+    def digest(self) -> Digest:
+        return self.blob.digest
+
+    @property
+    def size(self) -> int:
+        return self.blob.size
+
+    def open(self, offset: int = 0) -> BinaryIO:
+        if offset:
+            return self.blob.open(offset)
+        return cast("BinaryIO", verified(self.blob, f"the content {self.blob.digest}"))
+
+    def local_path(self) -> Path | None:
+        return self.blob.local_path()
 
 
 class _Upload:
