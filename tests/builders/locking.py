@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from builders.archive import DATE, NOW, Archive, archive, suite
+from builders.net import quick_client
 from builders.recipe import catalog, recipe, slices
 from homeport.content.pools import Pools
 from homeport.content.store import Store
@@ -77,6 +78,7 @@ class World:
         mirrors = Mirrors(
             by_archive={} if self.offline else {"test": opened},
             snapshots=() if self.offline else tuple(self.snapshots),
+            client=quick_client(cancel=cancel),
         )
         with Pools(cancel, network=2, processor=2) as pools:
             yield Reach(

@@ -10,12 +10,15 @@ from typing import Any
 
 from builders.archive import NOW, Archive
 from builders.net import quick_client
+from homeport.content.blob import Blob
 from homeport.content.pools import Pools
 from homeport.content.store import Store
 from homeport.debian.archive import open_archives
 from homeport.debian.keyring import Keyring, parse_keyring
 from homeport.debian.mirror import Mirror, Transfer, open_mirror
 from homeport.debian.mirrors import Mirrors
+from homeport.debian.package import PackageFile
+from homeport.debian.pool import fetch_packages
 from homeport.debian.state import ArchiveState, SuiteSpec
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
@@ -58,6 +61,11 @@ class World:
             snapshots=tuple(snapshots),
             client=self.client,
         )
+
+    def fetch(self, file: PackageFile, **more: Any) -> Blob:
+        """One package; ``mirrors`` and what else ``fetch_packages`` takes."""
+        found = fetch_packages([file], transfer=self.transfer, pools=self.pools, **more)
+        return found[file]
 
     def open(
         self,

@@ -17,14 +17,15 @@ from builders.archive import DATE, serve
 from builders.deb import deb
 from builders.locking import World, versions
 from builders.recipe import catalog
+from homeport.content.digest import Digest
 from homeport.content.files import CannotWrite
 from homeport.content.store import Store
 from homeport.debian.collect import NotCached
 from homeport.debian.mirror import open_mirror
 from homeport.debian.mirrors import Mirrors
+from homeport.debian.pool import PackageGone
 from homeport.errors import HomeportError, OutOfDate, UsageError
 from homeport.locking.agreement import disagreements
-from homeport.locking.fetching import Gone
 from homeport.locking.places import lock_places
 from homeport.locking.prepare import prepare
 from homeport.locking.reach import Reach
@@ -215,15 +216,50 @@ def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -
     assert "app 1.0-1 → 2" in said
 
 
-def test_a_snapshot_archive_that_cannot_be_reached_is_no_obstacle(tmp_path: Path) -> None:
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize(
+    "snapshot",
+    ["file:///nonexistent/{archive}/{timestamp}", "http://127.0.0.1:1/{archive}/{timestamp}"],
+)
+def test_a_snapshot_archive_that_cannot_be_reached_does_not_hide_that_a_package_is_gone(
+    tmp_path: Path, snapshot: str, frozen: bool
+) -> None:
     world = world_of(tmp_path)
     world.prepare(TEXT)
-    world.snapshots = ["file:///nonexistent/{archive}/{timestamp}"]
+    path = world.home / "test.lock"
+    old = path.read_bytes()
+    world.snapshots = [snapshot]
     world.now = LATER
     world.publish([package("app", "2")], date=LATER)
     world.archive.lose("pool/*/app_1.0*")
     forget(world)
-    assert world.prepare(TEXT).reason == "gone"
+    if frozen:
+        with pytest.raises(OutOfDate, match=r"gone from all mirrors.*app 1\.0-1") as caught:
+            world.prepare(TEXT, frozen=True)
+        assert caught.value.exit_code == 4
+        assert path.read_bytes() == old
+        return
+    prepared = world.prepare(TEXT)
+    assert (prepared.reason, versions(prepared.lockfile)) == ("gone", {"app": "2"})
+    assert len(prepared.debs) == 1
+    new = path.read_bytes()
+    assert world.notes.lines[-1] == f"wrote {path} ({Digest.of(old)} → {Digest.of(new)})"
+
+
+def test_a_state_of_old_takes_from_the_snapshot_what_its_mirror_has_deleted(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    shutil.copytree(tmp_path / "mirror", tmp_path / "snapshot/test/20260110T120000Z")
+    world.snapshots = [str(tmp_path / "snapshot")]
+    world.archive.lose("pool/*")
+    assert versions(world.lock(TEXT, as_of=DATE).lockfile) == {"app": "1.0-1"}
+
+
+def test_a_mirror_that_lacks_what_it_lists_is_not_a_reason_to_lock_again(tmp_path: Path) -> None:
+    world = world_of(tmp_path)
+    world.archive.lose("pool/*")
+    with pytest.raises(PackageGone) as caught:
+        world.lock(TEXT)
+    assert str(caught.value.hint).startswith("its archive lists it: use another --mirror")
 
 
 @pytest.mark.parametrize("others", [True, False])
@@ -248,7 +284,7 @@ def test_a_mirror_that_fails_is_not_taken_for_one_that_lacks_the_file(tmp_path: 
     forget(world)
     with pytest.raises(HomeportError) as caught:
         world.prepare(TEXT)
-    assert not isinstance(caught.value, Gone | OutOfDate)
+    assert not isinstance(caught.value, PackageGone | OutOfDate)
     assert str(caught.value.where["package"]).startswith("app ")
 
 

@@ -112,10 +112,9 @@ def hunt_state(run: Run, hunt: Hunt) -> Hunt:
     if hunt.taken is None:
         _take_newest(run, hunt)
     if hunt.taken is None and run.as_of is not None and not run.offline:
-        snapshots = tuple(run.mirrors.snapshots_of(hunt.spec.archive, run.as_of))
-        if snapshots:
+        for snapshots in run.mirrors.former_states(hunt.spec.archive, run.as_of):
             _look_everywhere(run, hunt, snapshots)
-            _take_newest(run, hunt)
+        _take_newest(run, hunt)
     return hunt
 
 

@@ -80,18 +80,20 @@ class Mirrors:
         """The mirrors of an archive; none when nobody named one (offline, for example)."""
         return self.by_archive.get(archive, ())
 
-    def snapshots_of(self, archive: str, moment: datetime) -> Iterator[Mirror]:
-        """The archive as it was at a moment, wherever that is kept.
+    def former_states(self, archive: str, *moments: datetime) -> Iterator[tuple[Mirror, ...]]:
+        """The archive as it was at these moments, from each place where that is kept.
 
         An address without ``{timestamp}`` is one like Debian's: ARCHIVE/TIMESTAMP follow.
         """
-        timestamp = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}"
         for address in self.snapshots:
             template = address
             if "{timestamp}" not in address:
                 template = f"{address.rstrip('/')}/{{archive}}/{{timestamp}}"
-            text = template.replace("{archive}", archive).replace("{timestamp}", timestamp)
-            yield open_mirror(text, self.client)
+            template = template.replace("{archive}", archive)
+            stamps = [f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}" for moment in moments]
+            yield tuple(
+                open_mirror(template.replace("{timestamp}", stamp), self.client) for stamp in stamps
+            )
 
 
 def addresses(archive: str, told: Told) -> tuple[Address, ...]:

@@ -81,13 +81,14 @@ def prepare(
         path, lockfile = found
         if (debs := _in_store(lockfile, wanted, store)) is not None:
             return Prepared(lockfile=lockfile, path=path, debs=debs)
-        from homeport.locking.fetching import Gone, fetch_locked
+        from homeport.debian.pool import PackageGone
+        from homeport.locking.fetching import fetch_locked
 
         try:
             return Prepared(
                 lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, reach())
             )
-        except Gone as gone:
+        except PackageGone as gone:
             reason, renewal = "gone", RENEW
             names = (f"{file.id.name} {file.id.version}" for file in gone.files)
             details = tuple(dict.fromkeys(names))  # once, however many platforms have it

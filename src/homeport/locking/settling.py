@@ -15,6 +15,7 @@ from homeport.debian.contents import PackageContents, read_contents
 from homeport.debian.explain import NoSolution
 from homeport.debian.package import Package, PackageFile
 from homeport.debian.path_globs import PathGlobs
+from homeport.debian.pool import PackageGone
 from homeport.debian.state import ArchiveState
 from homeport.errors import Faults, HomeportError
 from homeport.locking.choosing import Choice, Request, choose
@@ -61,7 +62,7 @@ def settle(
         reached = {platform: _with_copyrights(slices) for platform, slices in reached.items()}
     for _ in range(_MOST_ROUNDS):
         choices = _choose_all(recipe, state, reached, keep)
-        contents = _read_all(choices, reach)
+        contents = _read_all(choices, state, reach)
         findings = {
             platform: examine(choice, contents[platform], usrmerge=recipe.steps.usrmerge)
             for platform, choice in choices.items()
@@ -117,7 +118,7 @@ def _choose_all(
 
 
 def _read_all(
-    choices: Mapping[Platform, Choice], reach: Reach
+    choices: Mapping[Platform, Choice], state: ArchiveState, reach: Reach
 ) -> dict[Platform, dict[str, PackageContents]]:
     """Fetch and read every package; one that several platforms share once."""
     wanted: dict[tuple[PackageFile, PathGlobs], None] = {}
@@ -127,7 +128,11 @@ def _read_all(
             package.name: (package.file, _globs(choice, package)) for package in choice.packages
         }
         wanted |= dict.fromkeys(asked[platform].values())
-    debs = fetch_packages((file for file, _ in wanted), reach)
+    try:
+        debs = fetch_packages((file for file, _ in wanted), state.floor(), reach)
+    except PackageGone as error:
+        error.hint = "its archive lists it: use another --mirror, or wait until this one is done"
+        raise
     transfer = reach.transfer
     calls = [
         partial(

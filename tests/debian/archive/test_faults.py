@@ -24,7 +24,6 @@ from homeport.content.store import StoreWriter
 from homeport.debian.collect import MidSync
 from homeport.debian.mirror import WebPage
 from homeport.debian.package import PackageFile
-from homeport.debian.pool import fetch_package
 from homeport.debian.refusal import NoWholeState
 from homeport.debian.signature import BadSignature, NotSigned
 from homeport.debian.state import ArchiveState
@@ -318,8 +317,7 @@ def package_file(debian: Archive) -> PackageFile:
 
 
 def fetch(world: World, file: PackageFile, *places: str) -> bytes:
-    blob = fetch_package(file, mirrors=world.mirrors(*places), transfer=world.transfer)
-    with blob.open() as stream:
+    with world.fetch(file, mirrors=world.mirrors(*places)).open() as stream:
         return stream.read()
 
 
@@ -374,7 +372,6 @@ from pathlib import Path
 from builders.opening import new_world
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile, PackageId
-from homeport.debian.pool import fetch_package
 
 cache, url, path, size, digest = sys.argv[1:]
 world = new_world(Path(cache))
@@ -382,7 +379,7 @@ file = PackageFile(
     id=PackageId(name="hello", version="1.0-1", architecture="all"),
     path=path, size=int(size), sha256=Digest.parse(digest), archive="debian",
 )
-fetch_package(file, mirrors=world.mirrors(url), transfer=world.transfer)
+world.fetch(file, mirrors=world.mirrors(url))
 """
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -135,8 +135,11 @@ def test_opening_says_whose_mirror_cannot_be_understood() -> None:
 def test_snapshots_are_asked_at_the_states_moment(address: str) -> None:
     mirrors = Mirrors(by_archive={}, snapshots=(address,), client=None)
     moment = datetime(2026, 1, 10, 12, 0, 5, tzinfo=UTC)
-    assert [mirror.label for mirror in mirrors.snapshots_of("debian-security", moment)] == [
-        "/snap/debian-security/20260110T120005Z"
+    later = moment + timedelta(days=1)
+    (states,) = mirrors.former_states("debian-security", moment, later)
+    assert [mirror.label for mirror in states] == [
+        "/snap/debian-security/20260110T120005Z",
+        "/snap/debian-security/20260111T120005Z",
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,7 @@ from homeport.content.blob import Blob
 from homeport.debian.collect import NotCached
 from homeport.debian.mirrors import Mirrors
 from homeport.debian.package import PackageFile
-from homeport.debian.pool import PackageGone, fetch_package, fetch_packages
+from homeport.debian.pool import PackageGone, fetch_packages
 from homeport.net.errors import HttpFailure, Refused
 
 HELLO = deb("hello", "1:1.0-1", "amd64")
@@ -41,11 +42,11 @@ def test_a_package_comes_from_the_mirror_and_then_from_the_cache(
     with debian.serve() as server:
         mirrors = world.mirrors(server.url)
         for _ in range(2):
-            blob = fetch_package(file, mirrors=mirrors, transfer=world.transfer)
+            blob = world.fetch(file, mirrors=mirrors)
             assert content(blob) == HELLO
         assert len(server.requests) == 1
     assert content(
-        fetch_package(file, mirrors=mirrors, transfer=world.transfer, offline=True)
+        world.fetch(file, mirrors=mirrors, offline=True)
     ) == HELLO  # fmt: skip
 
 
@@ -53,9 +54,7 @@ def test_offline_a_package_that_the_cache_lacks_is_named(
     debian: Archive, world: World, file: PackageFile
 ) -> None:
     with pytest.raises(NotCached, match=r"hello 1:1\.0-1 amd64"):
-        fetch_package(
-            file, mirrors=world.mirrors(debian.url), transfer=world.transfer, offline=True
-        )
+        world.fetch(file, mirrors=world.mirrors(debian.url), offline=True)
 
 
 def test_a_package_that_one_mirror_has_deleted_is_taken_from_another(
@@ -64,7 +63,7 @@ def test_a_package_that_one_mirror_has_deleted_is_taken_from_another(
     other = archive(tmp_path / "other", [suite(packages=[HELLO])])
     debian.lose("pool/*hello*")
     mirrors = world.mirrors(debian.url, other.url)
-    assert content(fetch_package(file, mirrors=mirrors, transfer=world.transfer)) == HELLO
+    assert content(world.fetch(file, mirrors=mirrors)) == HELLO
 
 
 def test_a_package_that_every_mirror_has_deleted_is_taken_from_a_snapshot(
@@ -75,8 +74,8 @@ def test_a_package_that_every_mirror_has_deleted_is_taken_from_a_snapshot(
     template = (tmp_path / "snap").as_uri() + "/{archive}/{timestamp}"
     mirrors = world.mirrors(debian.url, snapshots=[template])
     with pytest.raises(PackageGone):
-        fetch_package(file, mirrors=mirrors, transfer=world.transfer)
-    blob = fetch_package(file, mirrors=mirrors, transfer=world.transfer, date=DATE)
+        world.fetch(file, mirrors=mirrors)
+    blob = world.fetch(file, mirrors=mirrors, dates={"debian": DATE})
     assert content(blob) == HELLO
 
 
@@ -97,7 +96,7 @@ def test_a_security_update_is_found_where_the_point_release_put_it(
             "debian": world.mirrors(main.url).of("debian"),
         }
     )
-    assert content(fetch_package(file, mirrors=mirrors, transfer=world.transfer)) == HELLO
+    assert content(world.fetch(file, mirrors=mirrors)) == HELLO
 
 
 def test_a_package_that_is_nowhere_is_gone_and_every_place_is_named(
@@ -106,11 +105,11 @@ def test_a_package_that_is_nowhere_is_gone_and_every_place_is_named(
     debian.lose("pool/*hello*")
     mirrors = world.mirrors(debian.url, snapshots=["http://127.0.0.1:1/{archive}/{timestamp}"])
     with pytest.raises(PackageGone) as caught:
-        fetch_package(file, mirrors=mirrors, transfer=world.transfer, date=DATE)
+        world.fetch(file, mirrors=mirrors, dates={"debian": DATE})
     assert str(debian.root) in caught.value.what
     assert "127.0.0.1" in caught.value.what
     assert caught.value.where["package"] == "hello 1:1.0-1 amd64"
-    assert caught.value.file == file
+    assert caught.value.files == (file,)
 
 
 def test_a_mirror_that_does_not_answer_is_not_taken_for_one_that_lacks_it(
@@ -120,10 +119,42 @@ def test_a_mirror_that_does_not_answer_is_not_taken_for_one_that_lacks_it(
         url = server.url
         server.fault("*.deb", status=500)
         with pytest.raises(HttpFailure, match="500"):
-            fetch_package(file, mirrors=world.mirrors(url), transfer=world.transfer)
+            world.fetch(file, mirrors=world.mirrors(url))
     later = make_world("later")
     with pytest.raises(Refused):
-        fetch_package(file, mirrors=later.mirrors(url), transfer=later.transfer)
+        later.fetch(file, mirrors=later.mirrors(url))
+
+
+def test_a_snapshot_that_had_not_seen_the_release_yet_is_asked_for_the_day_after(
+    tmp_path: Path, debian: Archive, world: World, file: PackageFile
+) -> None:
+    """One is made a few times a day: the last before the release's own date lacks what it added."""
+    for moment, packages in ((DATE, []), (DATE + timedelta(days=1), [HELLO])):
+        archive(tmp_path / f"debian/{moment:%Y%m%dT%H%M%SZ}", [suite(packages=packages)])
+    debian.lose("pool/*hello*")
+    mirrors = world.mirrors(debian.url, snapshots=[str(tmp_path)])
+    assert content(world.fetch(file, mirrors=mirrors, dates={"debian": DATE})) == HELLO
+
+
+def test_when_many_are_gone_former_states_are_asked_for_one_of_them(
+    tmp_path: Path, debian: Archive, world: World
+) -> None:
+    index = world.open(debian).indexes["amd64"]
+    files = [index.named(name)[0].file for name in ("hello", "other")]
+    debian.lose("pool/*")
+    empty = archive(tmp_path / "snapshots", [suite()])
+    with empty.serve() as server:
+        mirrors = world.mirrors(debian.url, snapshots=[server.url])
+        with pytest.raises(PackageGone) as caught:
+            fetch_packages(
+                files, mirrors=mirrors, transfer=world.transfer, pools=world.pools,
+                dates={"debian": DATE},
+            )  # fmt: skip
+        assert {path.rpartition("/")[2] for path, _ in server.requests} == {
+            files[0].path.rpartition("/")[2]
+        }
+    assert caught.value.files == tuple(files)
+    assert caught.value.what.startswith("hello 1:1.0-1 amd64, other 2 all are gone from ")
 
 
 def test_many_packages_are_fetched_together_each_once(debian: Archive, world: World) -> None:

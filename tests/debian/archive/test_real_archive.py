@@ -124,6 +124,6 @@ def test_packages_of_the_state_are_still_in_the_pool(machine: Machine, state: Ar
         mirrors=machine.mirrors,
         transfer=machine.transfer,
         pools=machine.pools,
-        date=state.date,
+        dates={"debian": state.date},
     )
     assert [blob.digest for blob in blobs.values()] == [file.sha256 for file in files]
