@@ -114,6 +114,25 @@ def docker_registry(
         process.wait()
 
 
+@contextlib.contextmanager
+def crane_registry(folder: Path) -> Iterator[str]:
+    """The registry inside crane, in memory; yields its host."""
+    program = need("crane")
+    folder.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [program, "registry", "serve", "--address", f"127.0.0.1:{port}"],
+            stdout=log, stderr=log,
+        )  # fmt: skip
+    try:
+        _await_port(port, process, folder / "log")
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _htpasswd(folder: Path, users: Mapping[str, str]) -> Path:
     path = folder / "htpasswd"
     lines = [
