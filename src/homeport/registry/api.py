@@ -46,6 +46,7 @@ class Registry:
         self.deadline = deadline
         self.auth = Authenticator(client, lookup, deadline)
         self.quirks = Quirks()
+        self.referrers_lock = threading.Lock()
         self._base: Url | None = None
         self._lock = threading.Lock()
 

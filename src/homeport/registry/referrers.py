@@ -29,7 +29,8 @@ from homeport.registry.listing import pages
 from homeport.registry.repository import Repository
 
 _PAGE_LIMIT = 4 << 20
-_TRIES = 5
+_TRIES = 6
+_SETTLED = 0.5  # of a retry's pause: how long after a write the list is read again
 COUNT_LIMIT = 10_000
 
 
@@ -81,6 +82,11 @@ def ensure_listed(repository: Repository, subject: Digest, referrer: Descriptor)
         listed = _from_registry(repository, subject)
         if listed is not None and any(one.digest == referrer.digest for one in listed):
             return
+    with repository.registry.referrers_lock:  # our own threads take turns
+        _add_to_tag(repository, subject, referrer)
+
+
+def _add_to_tag(repository: Repository, subject: Digest, referrer: Descriptor) -> None:
     client = repository.registry.client
     for number in range(1, _TRIES + 1):
         current = _read_tag(repository, subject)
@@ -88,12 +94,8 @@ def ensure_listed(repository: Repository, subject: Digest, referrer: Descriptor)
         if any(one.digest == referrer.digest for one in entries):
             return
         _write_tag(repository, subject, current, referrer)
-        if number < _TRIES:
-            # Another writer may have read the list before and written after us.
-            again = _read_tag(repository, subject)
-            if again and any(one.digest == referrer.digest for one in again.manifests):
-                return
-            client.clock.wait(client.retrier.pause(READ, number), client.cancel)
+        # Another process may have read the list before and write after us: look again later.
+        client.clock.wait(_SETTLED * client.retrier.pause(READ, number), client.cancel)
     raise ProtocolBroken(
         f"{repository}: the list of referrers of {subject} keeps losing entries",
         hint="run the command again when nobody else is writing to it",
