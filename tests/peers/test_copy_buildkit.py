@@ -24,6 +24,7 @@ import pytest
 
 from builders import copying as table
 from builders.copying import Entry, entries, failure_of
+from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.rooted import Rooted
 from homeport.copying.words import Word
@@ -156,6 +157,30 @@ def random_flags(chance: random.Random, current: bool) -> list[str]:
     return flags
 
 
+def random_members(chance: random.Random) -> str:
+    """An archive in any order: names twice, links, and paths that lead up and away."""
+    found = []
+    names = [n.strip() for n in ("a", "b", "p/a", "p/b", "p/q/c", "q/a", "p", "q", "p/q", "l", "m")]
+    for _ in range(chance.randint(1, 9)):
+        name = chance.choice(["", "", "", "./", "/", "../", "x/../"]) + chance.choice(names)
+        kind = chance.choice(["file", "file", "directory", "link", "hard", "fifo"])
+        owner = chance.choice(["", "5:7"])
+        time = f"@{chance.randint(1, 10**8)}000000000"
+        if kind == "directory":
+            found.append(f"{name}/ {chance.choice(['', '700', '2750'])} {owner} {time}")
+        elif kind == "link":
+            found.append(f"{name} -> {chance.choice(['a', 'p', '../q', '/q', '/', 'none'])} {time}")
+        elif kind == "hard":
+            found.append(f"{name} == {chance.choice(names)}")
+        elif kind == "fifo":
+            found.append(f"{name} fifo {owner} {time}")
+        else:
+            found.append(
+                f"{name} {chance.choice(['', '4755', '600'])} {owner} {time} = {len(found)}"
+            )
+    return ", ".join(found)
+
+
 def context(source: tuple[Entry, ...], before: tuple[Entry, ...], line: str) -> bytes:
     """A build context as tar; its Dockerfile copies between two stages."""
     stages = ["FROM scratch AS source", "ADD source.tar /", "FROM scratch"]
@@ -163,6 +188,9 @@ def context(source: tuple[Entry, ...], before: tuple[Entry, ...], line: str) -> 
     if before:
         stages.append("ADD before.tar /")
         files["before.tar"] = table.archive(b"before.tar", before)
+    for entry in source:
+        if entry.members is not None:
+            files[entry.name.decode()] = table.archive(entry.name, entry.members)
     files["Dockerfile"] = "\n".join([*stages, line, ""]).encode()
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
@@ -235,6 +263,8 @@ def run(engine: Engine, tmp_path: Path, number: int) -> str | None:
     while not source:  # an empty archive would be copied as the file it is
         source = entries(", ".join(random_tree(chance)))
     before = entries(", ".join(random_tree(chance, depth=1)))
+    if chance.random() < 0.3:
+        return run_add(engine, tmp_path, number, chance, before)
     words = [random_word(chance, source) for _ in range(chance.choice([1, 1, 2]))]
     destination = chance.choice(["/", "/p", "/p/", "/x", "/x/", "/x/y", "/a", "/q/z/", "/é/", "/s"])
     options = random_flags(chance, engine.current)
@@ -248,17 +278,44 @@ def run(engine: Engine, tmp_path: Path, number: int) -> str | None:
             flags.chown = value.encode()
         else:
             setattr(flags, key, value or True)
+    return compared(
+        engine, tmp_path, f"{number}: {line}", line, source, before, flags, words, destination
+    )
+
+
+def run_add(
+    engine: Engine, tmp_path: Path, number: int, chance: random.Random, before: tuple[Entry, ...]
+) -> str | None:
+    """ADD of an archive."""
+    suffix = chance.choice(["tar", "tgz", "tbz", "txz"])
+    members = random_members(chance)
+    source = entries(f"t.{suffix} {{{members}}}")
+    destination = chance.choice(["/", "/p", "/p/", "/x", "/a", "/q/z/"])
+    flags = Flags(unpack=OPENERS)
+    option = ""
+    if engine.current and chance.random() < 0.3:  # of old, what was unpacked kept its owner
+        option, flags.chown = "--chown=7:8 ", b"7:8"
+    line = f"ADD {option}t.{suffix} {destination}"
+    title = f"{number}: {line} with {members}"
+    words = [f"t.{suffix}"]
+    return compared(engine, tmp_path, title, line, source, before, flags, words, destination)
+
+
+def compared(
+    engine: Engine, tmp_path: Path, title: str, line: str, source: tuple[Entry, ...],
+    before: tuple[Entry, ...], flags: Flags, words: list[str], destination: str,
+) -> str | None:  # fmt: skip
     mine = ours(tmp_path, source, before, flags, words, destination)
     answer = engine.build(context(source, before, line))
     if isinstance(mine, str) or isinstance(answer, str):
         if isinstance(mine, str) and isinstance(answer, str):
             return None
-        return f"{number}: {line}\n  we: {str(mine)[:300]}\n  engine: {str(answer)[:300]}"
+        return f"{title}\n  we: {str(mine)[:300]}\n  engine: {str(answer)[:300]}"
     theirs = without_new_times(read_export(answer), engine.current)
     mine = without_new_times(mine, engine.current)
     if mine == theirs:
         return None
-    lines = [f"{number}: {line}"]
+    lines = [title]
     for name in sorted(mine.keys() | theirs.keys()):
         if mine.get(name) != theirs.get(name):
             lines.append(f"  {name.decode()}: we {mine.get(name)}, engine {theirs.get(name)}")
