@@ -23,7 +23,7 @@ from homeport.debian.index import (
     open_index,
     pack_index,
 )
-from homeport.debian.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted
+from homeport.debian.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted, is_silent
 from homeport.debian.release import FileEntry, index_files, plain_digest
 from homeport.debian.survey import Candidate, Place, file_in
 from homeport.errors import HomeportError, IntegrityError
@@ -172,6 +172,9 @@ def _find(
                 return _Offers(mirrors=tuple(offers))
         except TROUBLE as error:
             trouble.append(error)
+            if is_silent(error):  # its other names for the index would be asked in vain
+                offers = [offer for offer in offers if offer[1] is not offers[0][1]]
+                continue
         offers.pop(0)
     raise _explained(task, candidate, trouble)
 
@@ -209,11 +212,16 @@ def _fetch(
     if offers.here is not None:
         return offers.here
     trouble: list[HomeportError] = []
+    silent: list[Mirror] = []
     for form, mirror, wanted in offers.mirrors:
+        if any(mirror is known for known in silent):
+            continue
         try:
             return form, mirror.fetch(wanted, transfer)
         except TROUBLE as error:
             trouble.append(error)
+            if is_silent(error):
+                silent.append(mirror)
     raise _explained(task, candidate, trouble)
 
 

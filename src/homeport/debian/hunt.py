@@ -54,14 +54,22 @@ class Run:
 
 @dataclass(slots=True, kw_only=True)
 class Hunt:
-    """The search for one suite's state, as far as it has come."""
+    """The search for one suite's state, as far as it has come.
+
+    asked: labels of the places that were asked, whatever came of it, and whether patiently
+    """
 
     spec: SuiteSpec
     candidates: dict[Digest, Candidate] = field(default_factory=dict)
     places: dict[str, Place] = field(default_factory=dict)
+    asked: dict[str, bool] = field(default_factory=dict)
     trouble: list[HomeportError] = field(default_factory=list)
     outcomes: dict[Digest, Whole | Incomplete] = field(default_factory=dict)
     taken: Whole | None = None
+
+    def has_asked(self, place: Place, *, patient: bool) -> bool:
+        before = self.asked.get(place.label)
+        return before is not None and (before or not patient)
 
     def add(self, place: Place, found: Candidate | HomeportError) -> None:
         if isinstance(found, Candidate):
@@ -86,18 +94,21 @@ def first_look(run: Run, spec: SuiteSpec) -> Hunt:
                 NotCached(f"the cache has no state of {spec}", hint="run it once without --offline")
             )
         return hunt
-    for mirror in run.mirrors.of(spec.archive):
+    mirrors = run.mirrors.of(spec.archive)
+    for mirror in mirrors:
         place = place_of(spec, mirror, spec.suite)
-        hunt.add(place, _look(run, spec, place))
+        patient = len(mirrors) == 1
+        hunt.asked[place.label] = patient
+        hunt.add(place, _look(run, spec, place, hasty=not patient))
         if hunt.candidates:
             break
     return hunt
 
 
-def _look(run: Run, spec: SuiteSpec, place: Place) -> Candidate | HomeportError:
+def _look(run: Run, spec: SuiteSpec, place: Place, *, hasty: bool) -> Candidate | HomeportError:
     run.transfer.cancel.check()
     try:
-        return read_candidate(spec, place)
+        return read_candidate(spec, place, hasty=hasty)
     except TROUBLE as error:
         return error
 
@@ -107,8 +118,10 @@ def hunt_state(run: Run, hunt: Hunt) -> Hunt:
     if not run.offline:
         _take_newest(run, hunt)
         if hunt.taken is None:
+            known = len(hunt.places)
             _look_everywhere(run, hunt, run.mirrors.of(hunt.spec.archive))
-            hunt.outcomes.clear()  # what was missing may be had elsewhere
+            if len(hunt.places) > known:
+                hunt.outcomes.clear()  # what was missing may be had elsewhere
     if hunt.taken is None:
         _take_newest(run, hunt)
     if hunt.taken is None and run.as_of is not None and not run.offline:
@@ -119,16 +132,22 @@ def hunt_state(run: Run, hunt: Hunt) -> Hunt:
 
 
 def _look_everywhere(run: Run, hunt: Hunt, mirrors: Sequence[Mirror]) -> None:
-    """Read the suite's release files under all its names on all mirrors."""
+    """Read the suite's release files under all its names on all mirrors.
+
+    While there is no candidate at all, everybody is asked once more, now patiently.
+    """
     spec = hunt.spec
+    patient = not hunt.candidates
     others = dict.fromkeys(
         name
         for candidate in hunt.candidates.values()
         for name in other_names(spec, candidate.release)
     )
     places = [place_of(spec, mirror, name) for mirror in mirrors for name in (spec.suite, *others)]
-    unseen = [place for place in places if place.label not in hunt.places]
-    found = run_all(run.pools.network, [partial(_look, run, spec, place) for place in unseen])
+    unseen = [place for place in places if not hunt.has_asked(place, patient=patient)]
+    looks = [partial(_look, run, spec, place, hasty=not patient) for place in unseen]
+    found = run_all(run.pools.network, looks)
+    hunt.asked |= {place.label: patient for place in unseen}
     codenames = {candidate.release.codename for candidate in hunt.candidates.values()}
     for place, candidate in zip(unseen, found, strict=True):
         if isinstance(candidate, Candidate) and _is_alias_of_another(spec, candidate, codenames):

@@ -8,9 +8,9 @@ signature the caller checks. Not for choosing mirrors (``debian.mirrors``).
 from __future__ import annotations
 
 import urllib.parse
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -19,14 +19,23 @@ from homeport.content.reading import Readable, VerifiedReader, read_bounded
 from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge, UsageError
 from homeport.net.client import Client
+from homeport.net.clock import Clock
 from homeport.net.credentials import Credential, Provider, nobody
-from homeport.net.download import download, fetch_small
-from homeport.net.errors import HttpFailure, NetError
+from homeport.net.download import download, expect_ok, fetch_small
+from homeport.net.errors import HttpFailure, NameNotFound, NetError, Refused, Stalled
+from homeport.net.response import Response
+from homeport.net.retries import READ, Retrier, Rule
 from homeport.net.url import Url, redact
 from homeport.progress import CancelToken, Progress
 
 _OK = 200
 _GONE = frozenset({404, 410})
+# A mirror that is silent costs a minute for each try. Where there is another to ask, or the
+# question was only a quick one, a second try is for a connection that broke by chance.
+_HASTY = replace(READ, name="mirror-hasty", attempts=2, connect_attempts=1)
+_QUESTION = replace(READ, name="mirror-question", attempts=2)
+# ``net.download`` begins again by itself after a cut or a silence: tries do not multiply.
+_RESUMED = replace(READ, name="mirror-resumed", after_cut=False)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
 
@@ -50,6 +59,11 @@ class WebPage(IntegrityError):
 
 #: What is the fault of one mirror, so that another may do better.
 TROUBLE = (NotThere, Unreachable, IntegrityError, NetError, TooLarge)
+
+
+def is_silent(error: HomeportError) -> bool:
+    """Whether nothing came from the mirror at all, so that no other of its files will."""
+    return isinstance(error, Unreachable | Stalled | Refused | NameNotFound)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,14 +91,40 @@ class Mirror(Protocol):
     @property
     def label(self) -> str: ...
 
-    def read_small(self, path: str, limit: int) -> bytes:
-        """A whole small file, unverified. Raises ``NotThere``, ``WebPage``, ``NetError``."""
+    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
+        """A whole small file, unverified. Raises ``NotThere``, ``WebPage``, ``NetError``.
+
+        hasty: give up on a mirror that is silent or down soon: others can be asked
+        """
 
     def may_have(self, wanted: Wanted) -> bool:
         """A quick question: ``False`` if the file is surely absent or of another size."""
 
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         """The file, verified and in the store. Raises ``NotThere``, ``IntegrityError`` …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _ByRule:
+    """The client, its requests made again as ``rule`` says."""
+
+    client: Client
+    rule: Rule
+
+    @property
+    def clock(self) -> Clock:
+        return self.client.clock
+
+    @property
+    def retrier(self) -> Retrier:
+        return self.client.retrier
+
+    @property
+    def cancel(self) -> CancelToken:
+        return self.client.cancel
+
+    def request(self, method: str, url: Url | str, **more: Any) -> Response:
+        return self.client.request(method, url, rule=self.rule, **more)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,17 +139,28 @@ class HttpMirror:
     def label(self) -> str:
         return str(self.base).rstrip("/")
 
-    def read_small(self, path: str, limit: int) -> bytes:
+    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
         url = self._url(path)
         try:
-            data = fetch_small(self.client, url, limit, authorize=self._authorize, what=path)
+            if hasty:
+                data = self._read_once(url, limit, path)
+            else:
+                client = _ByRule(client=self.client, rule=_RESUMED)
+                data = fetch_small(client, url, limit, authorize=self._authorize, what=path)
         except HttpFailure as error:
             raise _not_there(error) from error
         return _not_a_page(data, self.label, path)
 
+    def _read_once(self, url: Url, limit: int, path: str) -> bytes:
+        with self.client.request("GET", url, authorize=self._authorize, rule=_HASTY) as response:
+            expect_ok(response)
+            return response.read_all(limit, path)
+
     def may_have(self, wanted: Wanted) -> bool:
         url = self._url(wanted.path)
-        with self.client.request("HEAD", url, authorize=self._authorize) as response:
+        with self.client.request(
+            "HEAD", url, authorize=self._authorize, rule=_QUESTION
+        ) as response:
             if response.status in _GONE:
                 return False
             return response.status != _OK or response.length in (None, wanted.size)
@@ -117,7 +168,7 @@ class HttpMirror:
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         try:
             return download(
-                self.client,
+                _ByRule(client=self.client, rule=_RESUMED),
                 [self._url(wanted.path)],
                 digest=wanted.digest,
                 size=wanted.size,
@@ -154,7 +205,7 @@ class DirectoryMirror:
     def label(self) -> str:
         return str(self.root)
 
-    def read_small(self, path: str, limit: int) -> bytes:
+    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
         file = self._file(path)
         with explained(file, "read"), file.open("rb") as stream:
             return read_bounded(stream, limit, str(file))

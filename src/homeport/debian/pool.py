@@ -87,6 +87,7 @@ def fetch_packages(
     ``NetError`` or ``IntegrityError``; ``NotCached`` offline.
     """
     wanted = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
+    on_mirrors: _Ask
     if offline:
         on_mirrors = partial(_from_cache, transfer=transfer)
     else:

@@ -121,10 +121,10 @@ def _latest(date: datetime, now: datetime) -> datetime:
 def _unreadable(failed: Failed) -> HomeportError:
     """No release file could be read anywhere: the first mirror's reason, all in the hint."""
     first, *others = failed.trouble
-    if others:
-        reasons = "; ".join(dict.fromkeys(error.what for error in others))
+    reasons = dict.fromkeys(error.what for error in others if error.what != first.what)
+    if reasons:
         hint = f"{first.hint}; " if first.hint else ""
-        first.hint = f"{hint}other places did not help: {reasons}"
+        first.hint = f"{hint}other places did not help: {'; '.join(reasons)}"
     return first.at(suite=failed.spec.suite, archive=failed.spec.archive)
 
 

@@ -83,8 +83,8 @@ def place_of(spec: SuiteSpec, mirror: Mirror, folder: str) -> Place:
     )
 
 
-def read_candidate(spec: SuiteSpec, place: Place) -> Candidate:
-    """Fetch and verify the release file at a place.
+def read_candidate(spec: SuiteSpec, place: Place, *, hasty: bool = False) -> Candidate:
+    """Fetch and verify the release file at a place, ``hasty`` if there are others to ask.
 
     InRelease is preferred: a mirror replaces Release and Release.gpg one after the other,
     and in between they do not fit. Raises ``NotThere``, ``BadSignature``, ``WrongSuite`` …
@@ -93,11 +93,11 @@ def read_candidate(spec: SuiteSpec, place: Place) -> Candidate:
     try:
         try:
             name = "InRelease"
-            data = place.mirror.read_small(file_in(place, name), MAX_RELEASE)
+            data = place.mirror.read_small(file_in(place, name), MAX_RELEASE, hasty=hasty)
             return verified_candidate(spec, place, Evidence(release=data))
         except NotThere:
             name = "Release"
-            return _detached(spec, place, place.mirror)
+            return _detached(spec, place, place.mirror, hasty=hasty)
     except HomeportError as error:
         error.at(suite=spec.suite, archive=spec.archive, file=f"{place.label}/{name}")
         raise
@@ -131,10 +131,10 @@ def file_in(place: Place, name: str) -> str:
     return f"{place.directory}/{name}" if place.directory else name
 
 
-def _detached(spec: SuiteSpec, place: Place, mirror: Mirror) -> Candidate:
-    release = mirror.read_small(file_in(place, "Release"), MAX_RELEASE)
+def _detached(spec: SuiteSpec, place: Place, mirror: Mirror, *, hasty: bool) -> Candidate:
+    release = mirror.read_small(file_in(place, "Release"), MAX_RELEASE, hasty=hasty)
     try:
-        signature = mirror.read_small(file_in(place, "Release.gpg"), MAX_SIGNATURE)
+        signature = mirror.read_small(file_in(place, "Release.gpg"), MAX_SIGNATURE, hasty=hasty)
     except NotThere as error:
         raise NotSigned("it is not signed") from error
     return verified_candidate(spec, place, Evidence(release=release, signature=signature))

@@ -214,7 +214,7 @@ def test_every_mirrors_reason_is_told_when_none_helps(
     assert "there is no directory" in str(caught.value.hint)
 
 
-def test_a_mirror_that_stalls_is_noticed_and_asked_again(
+def test_a_mirror_that_stalls_is_noticed_and_asked_again_a_few_times(
     debian: Archive, make_world: Callable[..., World]
 ) -> None:
     world = make_world("hurried", stall=0.05)
@@ -222,8 +222,42 @@ def test_a_mirror_that_stalls_is_noticed_and_asked_again(
         fault = server.fault("dists/*/InRelease", stall=100)
         with pytest.raises(Stalled):
             world.open(debian, server.url)
+        assert len(server.requests) == 4
         fault.times, fault.used = 1, 0
         assert works(world.open(debian, server.url))
+
+
+@pytest.mark.parametrize("fault", [{"stall": 100}, {"stall": 0}, {"cut": 100}, {"status": 503}])
+def test_a_mirror_in_trouble_is_asked_twice_at_most_while_there_is_another(
+    debian: Archive, make_world: Callable[..., World], fault: dict[str, int]
+) -> None:
+    """Each silence costs a minute of the user's life."""
+    world = make_world("hurried", stall=0.05)
+    with debian.serve() as server:
+        server.fault("dists/*/InRelease", **fault)
+        assert works(world.open(debian, server.url, debian.url))
+        assert 1 <= len(server.asked("*/InRelease")) <= 2
+
+
+def test_a_mirror_that_is_silent_about_one_index_is_not_asked_for_its_other_forms(
+    debian: Archive, make_world: Callable[..., World]
+) -> None:
+    world = make_world("hurried", stall=0.05)
+    with debian.serve() as server:
+        server.fault("*/by-hash/*", stall=0)
+        with pytest.raises(Stalled):
+            world.open(debian, server.url, architectures=["amd64"])
+        assert len(server.fetched("*/by-hash/*")) == 4
+        assert not server.asked("*/Packages.*")
+
+
+def test_when_no_mirror_answers_at_once_each_is_asked_again_with_patience(
+    debian: Archive, make_world: Callable[..., World]
+) -> None:
+    world = make_world("hurried", stall=0.05)
+    with debian.serve() as server:
+        server.fault("dists/*/InRelease", stall=100, times=4)
+        assert works(world.open(debian, server.url, "/nonexistent"))
 
 
 def test_a_release_file_that_is_cut_is_asked_for_again(debian: Archive, world: World) -> None:
