@@ -71,11 +71,11 @@ def _rule_page(tool: Tool, rule: Rule) -> str:
 
 
 def _when(when: When) -> str:
-    text = f"a {when.topic} named `{when.name}`" if when.name != ".*" else f"any {when.topic}"
+    text = f"`{when.topic}`" + (f" named `{when.name}`" if when.name != ".*" else "")
     for name, pattern in when.attributes.items():
-        text += f", whose {name} fits `{pattern}`"
+        text += f", where `{name}` matches `{pattern}`"
     for name, pattern in when.without.items():
-        text += f", whose {name} does not fit `{pattern}`"
+        text += f", where `{name}` does not match `{pattern}`"
     return text
 
 

@@ -43,7 +43,8 @@ def results(report: Report, known: Iterable[str] = ()) -> Iterator[Result]:
         risk = _first(image.risks)
         identity = "\0".join((use.place.file, use.kind, _repository(image), use.key, use.rule))
         seen[identity] += 1
-        digest = hashlib.sha256(f"{identity}\0{seen[identity]}".encode()).hexdigest()[:32]
+        counted = f"{identity}\0{seen[identity]}".encode("utf-8", "backslashreplace")
+        digest = hashlib.sha256(counted).hexdigest()[:32]
         yield Result(
             id=use.rule or risk.id, level=_softened(risk.level, use), text=_text(image, use),
             image=image, use=use, fingerprint=digest, known=digest in baseline,

@@ -1,0 +1,163 @@
+"""JSON, SARIF, Code Quality, HTML, text: what other programs and people get."""
+
+from __future__ import annotations
+
+import html.parser
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from builders.audit import TODAY, every_case, lay_out, read_case
+from homeport.audit.auditing import Audited, Request, audit
+from homeport.audit.codequality import code_quality_document
+from homeport.audit.documents import clean, report_document
+from homeport.audit.html import html_page
+from homeport.audit.pages import pages
+from homeport.audit.results import Result, results
+from homeport.audit.sarif import sarif_document, uri_of
+from homeport.audit.text import report_text
+
+DOCS = Path(__file__).parent.parent.parent / "docs" / "findings"
+
+
+def audited(root: Path, files: dict[str, str], **more: str) -> Audited:
+    lay_out(files, root)
+    return audit(Request(paths=["."], root=root, today=TODAY, **more))
+
+
+def found(root: Path, files: dict[str, str]) -> list[Result]:
+    return list(results(audited(root, files).report))
+
+
+def test_a_result_names_what_is_wrong_first_of_all(tmp_path: Path) -> None:
+    files = {
+        "Dockerfile": "# syntax=docker/dockerfile:1.0\nFROM debian:11\nCOPY a b\nFROM $X\n",
+        "k8s.yaml": "services: {}\n",
+    }
+    assert [(r.id, r.level, r.use.place.line) for r in found(tmp_path, files)] == [
+        ("floating", "medium", 1),
+        ("frontend-copy-image", "medium", 1),
+        ("end-of-life", "high", 2),
+        ("unresolved", "medium", 4),
+    ]
+
+
+def test_a_fingerprint_outlives_moved_lines_and_new_tags(tmp_path: Path) -> None:
+    before = found(tmp_path / "a", {"Dockerfile": "FROM debian:13\n"})
+    after = found(tmp_path / "b", {"Dockerfile": "# new\n\nFROM debian:14\n"})
+    assert [r.fingerprint for r in before] == [r.fingerprint for r in after]
+
+
+def test_two_uses_of_one_repository_have_two_fingerprints(tmp_path: Path) -> None:
+    twice = found(tmp_path, {"Dockerfile": "FROM debian:13\nFROM debian:13\n"})
+    assert len({r.fingerprint for r in twice}) == 2
+
+
+def test_own_and_proxied_images_give_no_result(tmp_path: Path) -> None:
+    text = "a: {image: '${CI_DEPENDENCY_PROXY_GROUP_IMAGE_PREFIX}/alpine:3'}\n"
+    assert found(tmp_path, {".gitlab-ci.yml": text}) == []
+
+
+def test_sarif_places_are_lines_and_code_points(tmp_path: Path) -> None:
+    one = audited(tmp_path, {"compose.yaml": "services: {é🎉: {image: 'a/b:1'}}\n"})
+    log = sarif_document(list(results(one.report)), one.report.unread, one.rules)
+    run = log["runs"][0]
+    assert run["columnKind"] == "unicodeCodePoints"
+    (result,) = run["results"]
+    assert result["locations"][0]["physicalLocation"]["region"] == {
+        "startLine": 1, "startColumn": 25, "endLine": 1, "endColumn": 30,
+    }  # fmt: skip
+    assert run["tool"]["driver"]["rules"][result["ruleIndex"]]["id"] == result["ruleId"]
+
+
+def test_sarif_says_what_could_not_be_read_and_what_is_known(tmp_path: Path) -> None:
+    one = audited(tmp_path, {"compose.yaml": "services: {a: {image: 'a/b:1'}}\n---\n[\n"})
+    known = [r.fingerprint for r in results(one.report)]
+    log = sarif_document(list(results(one.report, known)), one.report.unread, one.rules)
+    run = log["runs"][0]
+    assert run["invocations"][0]["executionSuccessful"] is False
+    assert len(run["invocations"][0]["toolExecutionNotifications"]) == 1
+    assert [r["suppressions"][0]["kind"] for r in run["results"]] == ["external"]
+
+
+def test_uris_are_escaped() -> None:
+    assert uri_of("a b/ü%.yml") == "a%20b/%C3%BC%25.yml"
+
+
+def test_code_quality_has_what_gitlab_asks_for(tmp_path: Path) -> None:
+    (entry,) = code_quality_document(found(tmp_path, {"Dockerfile": "FROM debian:13\n"}))
+    assert entry["check_name"] == "floating"
+    assert entry["severity"] == "minor"
+    assert entry["location"] == {"path": "Dockerfile", "lines": {"begin": 1}}
+    assert set(entry) == {"description", "check_name", "fingerprint", "severity", "location"}
+
+
+class _Tags(html.parser.HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [v or "" for k, v in attrs if k in ("src", "href")]
+
+
+def test_the_page_needs_nothing_else_and_runs_nothing_from_files(tmp_path: Path) -> None:
+    name = "</script><img src=x onerror=alert(1)>"
+    one = audited(tmp_path, {"compose.yaml": f'services: {{a: {{image: "${{A:?{name}}}"}}}}\n'})
+    page = html_page(one.report)
+    tags = _Tags()
+    tags.feed(page)
+    assert "img" not in tags.tags
+    assert tags.tags.count("script") == 1
+    assert all(link.startswith("https://github.com/") for link in tags.links)
+    assert "default-src 'none'" in page
+
+
+def test_bytes_that_are_no_utf_8_do_not_stop_any_output(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_bytes(b"FROM a\xff\xfeb\nFROM debian:13\n")
+    one = audit(Request(paths=["."], root=tmp_path, today=TODAY))
+    found_ = list(results(one.report))
+    json.loads(msgspec.json.encode(report_document(one.report)))
+    msgspec.json.encode(clean(sarif_document(found_, one.report.unread, one.rules)))
+    assert "a\\udcff\\udcfeb" in json.dumps(report_document(one.report)).replace("\\\\", "\\")
+    html_page(one.report).encode("utf-8", "replace")
+    report_text(one.report)
+
+
+def test_the_table_names_image_pin_rule_and_place(tmp_path: Path) -> None:
+    steps = "steps: [{uses: docker/setup-qemu-action@v3}]"
+    files = {".github/workflows/a.yml": f"jobs: {{a: {{container: 'debian:11', {steps}}}}}\n"}
+    text = report_text(audited(tmp_path, files).report)
+    assert text.splitlines() == [
+        "high    debian:11                 floating  said                        "
+        "end-of-life, floating, rate-limited",
+        "          .github/workflows/a.yml:1 jobs.a.container",
+        "medium  tonistiigi/binfmt:latest  floating  unsaid (setup-qemu-binfmt)  "
+        "floating, unsaid, rate-limited",
+        "          .github/workflows/a.yml:1 jobs.a.steps[0].uses",
+        "",
+        "docker.io: one run of every pipeline makes 2 anonymous pulls; 100 in 6 hours are 50 runs",
+        "",
+        "2 foreign images in 1 of 1 files, 1 of them unsaid",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", every_case()[::7], ids=lambda p: p.stem)
+def test_every_output_can_be_made_of_every_case(path: Path, tmp_path: Path) -> None:
+    one = audited(tmp_path, read_case(path).files)
+    all_results = list(results(one.report))
+    msgspec.json.encode(report_document(one.report))
+    msgspec.json.encode(sarif_document(all_results, one.report.unread, one.rules))
+    assert html_page(one.report).endswith("</html>\n")
+
+
+def test_every_finding_has_its_page_and_the_pages_are_fresh() -> None:
+    wanted = pages()
+    assert {path.name for path in DOCS.glob("*.md")} == set(wanted)
+    for name, text in wanted.items():
+        stale = "stale: run python -m homeport.audit.pages docs/findings"
+        assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is {stale}"

@@ -1,0 +1,106 @@
+"""Policies, exemptions and baselines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builders.audit import TODAY, lay_out
+from homeport.audit.auditing import Request, audit
+from homeport.audit.policy import (
+    Policy,
+    check_ids,
+    read_baseline,
+    read_policy,
+    violations,
+    write_baseline,
+)
+from homeport.audit.results import results
+from homeport.audit.strictyaml import BadFile
+from homeport.errors import UsageError
+
+FILES = {
+    "Dockerfile": "FROM debian:13\nFROM registry.example/a:1.2.3\nRUN docker pull alpine\n",
+    ".github/workflows/a.yml": "jobs: {a: {steps: [{uses: docker/setup-qemu-action@v3}]}}\n",
+}
+
+
+def broken(root: Path, policy: Policy, known: bytes = b"") -> list[tuple[str, str]]:
+    lay_out(FILES, root)
+    report = audit(Request(paths=["."], root=root, today=TODAY)).report
+    fingerprints = [k.fingerprint for k in read_baseline(known, "b").known] if known else []
+    found = violations(list(results(report, fingerprints)), policy, TODAY)
+    return [(v.result.image.name, v.why) for v in found]
+
+
+def test_a_denied_finding_is_a_violation(tmp_path: Path) -> None:
+    assert broken(tmp_path, Policy(deny=("floating",))) == [
+        ("docker.io/tonistiigi/binfmt:latest", "floating is denied"),
+        ("docker.io/library/debian:13", "floating is denied"),
+    ]
+
+
+def test_a_rule_can_be_denied_by_its_id(tmp_path: Path) -> None:
+    assert broken(tmp_path, Policy(deny=("setup-qemu-binfmt",))) == [
+        ("docker.io/tonistiigi/binfmt:latest", "setup-qemu-binfmt is denied")
+    ]
+
+
+def test_registries_that_are_not_allowed_are_violations(tmp_path: Path) -> None:
+    policy = Policy(allow_registries=("docker.io/library",))
+    assert [name for name, _ in broken(tmp_path, policy)] == [
+        "docker.io/tonistiigi/binfmt:latest",
+        "registry.example/a:1.2.3",
+    ]
+
+
+def test_weak_finds_count_only_if_the_policy_says_so(tmp_path: Path) -> None:
+    weak = broken(tmp_path, Policy(deny=("floating",), sure="weak"))
+    assert "docker.io/library/alpine:latest" in [name for name, _ in weak]
+
+
+def test_an_exemption_holds_until_its_day(tmp_path: Path) -> None:
+    text = (
+        "schema: homeport-policy/v1\ndeny: [floating]\nallow:\n"
+        "  - {image: 'docker.io/tonistiigi/*', why: x}\n"
+        "  - {image: 'debian:13', why: y, until: 2026-11-23}\n"
+    )
+    policy = read_policy(text.encode(), "policy.yaml", [])
+    assert [name for name, _ in broken(tmp_path, policy)] == ["docker.io/library/debian:13"]
+
+
+def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
+    lay_out(FILES, tmp_path)
+    report = audit(Request(paths=["."], root=tmp_path, today=TODAY)).report
+    known = write_baseline(results(report))
+    assert broken(tmp_path, Policy(deny=("floating",)), known) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("schema: homeport-policy/v2\n", "the schema is"),
+        ("deny: [flaoting]\n", "there is no finding 'flaoting'"),
+        ("deny: floating\n", "expected `array`"),
+        ("denied: []\n", "unknown field `denied`"),
+        ("allow: [{image: a}]\n", "missing required field `why`"),
+        ("allow: [{image: a, why: b, until: soon}]\n", "'soon' is not a day"),
+        ("deny: []\ndeny: []\n", "'deny' is written twice"),
+        ("deny: &a []\nallow_registries: *a\n", "aliases have no meaning"),
+        ("- a\n", "expected `object`"),
+        ("", "the file is empty"),
+        ("a: [\n", "not YAML"),
+    ],
+)
+def test_a_wrong_policy_is_named_with_its_place(text: str, what: str) -> None:
+    with pytest.raises(BadFile) as raised:
+        read_policy(text.encode(), "policy.yaml", [])
+    assert what.lower() in raised.value.what.lower()
+    assert raised.value.where["file"] == "policy.yaml"
+
+
+def test_a_finding_that_is_almost_right_is_suggested() -> None:
+    with pytest.raises(UsageError) as raised:
+        check_ids(["flaoting"], [])
+    assert raised.value.hint == "did you mean floating?"

@@ -1,0 +1,159 @@
+"""Rules as data: strict reading, versions, assumptions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from builders.audit import TODAY, lay_out
+from homeport.audit.auditing import Request, audit
+from homeport.audit.facts import end_of_life, pin_of
+from homeport.audit.rules import check_all, read_rules, shipped
+from homeport.audit.strictyaml import BadFile
+from homeport.audit.unsaid import parse_assumptions
+from homeport.audit.versions import within
+from homeport.errors import UsageError
+from homeport.oci.reference import parse_reference
+
+RULE = """tool: x
+title: X
+rules:
+  - id: x-y
+    title: t
+    why: w
+    source: s
+    image: a/b:1
+    when: [{topic: command, name: x}]
+"""
+
+
+def test_the_shipped_rules_are_read_strictly_and_have_one_id_each() -> None:
+    tools = shipped()
+    assert len(tools) > 20
+    assert sum(len(tool.rules) for tool in tools) > 40
+    for tool in tools:
+        for rule in tool.rules:
+            assert rule.source
+            assert rule.dead or rule.override, rule.id
+
+
+def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
+    lay_out({"x.sh": "kind delete\n"}, tmp_path)
+    tool = read_rules(RULE.replace("name: x", "name: kind delete").encode(), "x.yaml")
+    report = audit(Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
+    assert [image.name for image in report.images] == ["docker.io/a/b:1"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [
+        ("why: w", "wy: w", "unknown field"),
+        ("id: x-y", "id: X", "an id is words"),
+        ("image: a/b:1", "image: a//b", "is not an image reference"),
+        ("image: a/b:1", "sure: sure", "needs an image"),
+        ("name: x}", "name: '['}", "no regular expression"),
+        ("when: [{topic: command, name: x}]", "when: []", "needs something under when"),
+        ("why: w", "why: w\n    sure: perhaps", "invalid enum value"),
+    ],
+)
+def test_a_wrong_rule_is_named_with_its_file(old: str, new: str, what: str) -> None:
+    with pytest.raises(BadFile) as raised:
+        read_rules(RULE.replace(old, new).encode(), "x.yaml")
+    assert what in raised.value.what
+    assert raised.value.where["file"] == "x.yaml"
+
+
+def test_one_id_twice_is_refused() -> None:
+    tool = read_rules(RULE.encode(), "x.yaml")
+    with pytest.raises(BadFile, match="x-y"):
+        check_all([tool, tool])
+
+
+@pytest.mark.parametrize(
+    ("version", "since", "until", "answer"),
+    [
+        ("1.4", "", "1.5", True),
+        ("v1.5.0", "", "1.5", False),
+        ("1", "", "1.5", None),
+        ("1", "2", "", False),
+        ("18.09", "18.9", "19.3", True),
+        ("28-dind", "", "19.3", False),
+        ("0.11.6", "0.11", "", True),
+        ("main", "1", "", None),
+        ("2", "2.0", "", True),
+    ],
+)
+def test_versions_lie_within_bounds_or_do_not_say(
+    version: str, since: str, until: str, answer: bool | None
+) -> None:
+    assert within(version, since, until) is answer
+
+
+@given(st.text(max_size=20), st.text(max_size=10), st.text(max_size=10))
+def test_any_version_text_is_compared(version: str, since: str, until: str) -> None:
+    assert within(version, since, until) in (True, False, None)
+
+
+def images(root: Path, files: dict[str, str], **assume: str) -> list[str]:
+    lay_out(files, root)
+    request = Request(paths=["."], root=root, assumptions=assume, today=TODAY)
+    return [i.name for i in audit(request).report.images if not i.said]
+
+
+def test_an_assumed_engine_tells_whether_it_pulls(tmp_path: Path) -> None:
+    files = {"Dockerfile": "FROM scratch\nCOPY a b\n"}
+    assert images(tmp_path, files) == []
+    assert images(tmp_path, files, buildkit="0.10") == []
+    (name,) = images(tmp_path, files, buildkit="0.4.0")
+    assert name.startswith("docker.io/docker/dockerfile-copy:v0.1.9@")
+
+
+def test_an_assumed_version_makes_the_tag(tmp_path: Path) -> None:
+    files = {"x.sh": "k3d cluster create --no-lb\n"}
+    assert "docker.io/rancher/k3s:v1.33.0" in images(tmp_path, files, k3d="v1.33.0")
+
+
+def test_assumptions_are_tool_and_version() -> None:
+    assert parse_assumptions(["docker=18.09"]) == {"docker": "18.09"}
+    for wrong in ("docker", "docker=", "=1", "docker=new"):
+        with pytest.raises(UsageError):
+            parse_assumptions([wrong])
+
+
+@pytest.mark.parametrize(
+    ("reference", "pin"),
+    [
+        ("debian", "floating"),
+        ("debian:13-slim", "floating"),
+        ("debian:trixie-20261103-slim", "fixed"),
+        ("golang:1.25.1", "fixed"),
+        ("golang:v1.25.1-alpine", "fixed"),
+        ("a:2026-01-31", "fixed"),
+        ("a:sha-0123abc", "fixed"),
+        ("a@sha256:" + "a" * 64, "digest"),
+    ],
+)
+def test_how_firmly_a_tag_is_nailed_down(reference: str, pin: str) -> None:
+    assert pin_of(parse_reference(reference)) == pin
+
+
+@pytest.mark.parametrize(
+    ("reference", "release"),
+    [
+        ("debian:11", "11"),
+        ("debian:11.6-slim", "11"),
+        ("debian:bullseye-20230109-slim", "11"),
+        ("debian:1", None),
+        ("alpine:3.1", None),
+        ("alpine:3.18.4", "3.18"),
+        ("python:3.9-bookworm", "3.9"),
+        ("python:3.90", None),
+        ("quay.io/x/debian:11", None),
+    ],
+)
+def test_which_release_a_tag_names(reference: str, release: str | None) -> None:
+    found = end_of_life(parse_reference(reference))
+    assert (found.release if found else None) == release

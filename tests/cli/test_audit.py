@@ -1,0 +1,118 @@
+"""``homeport audit`` as people and pipelines run it: output, files, exit codes."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from builders.audit import lay_out
+from homeport.cli.main import run
+
+
+@pytest.fixture(autouse=True)
+def _tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / ".cache"))
+    lay_out({"Dockerfile": "FROM debian:13\n"}, tmp_path)
+
+
+def test_the_working_directory_is_audited_without_paths(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["schema"] == "homeport-audit/v1"
+    assert [image["image"] for image in document["images"]] == ["docker.io/library/debian:13"]
+
+
+def test_a_violation_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--deny", "floating"]) == 3
+    assert "Not allowed:" in capsys.readouterr().out
+    assert run(["audit", "--allow-registry", "registry.example"]) == 3
+    assert run(["audit", "--exit-code"]) == 3
+    assert run(["audit", "--deny", "end-of-life"]) == 0
+
+
+def test_a_file_that_cannot_be_read_is_exit_code_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out({"compose.yaml": "image: [\n"}, tmp_path)
+    assert run(["audit"]) == 1
+    said = capsys.readouterr()
+    assert "debian:13" in said.out
+    assert "compose.yaml" in said.err
+
+
+def test_a_baseline_lets_a_team_begin(tmp_path: Path) -> None:
+    assert run(["audit", "--write-baseline", "b.yaml"]) == 0
+    assert run(["audit", "--baseline", "b.yaml", "--deny", "floating"]) == 0
+    lay_out({"new/Dockerfile": "FROM alpine\n"}, tmp_path)
+    assert run(["audit", "--baseline", "b.yaml", "--deny", "floating"]) == 3
+
+
+def test_plan_and_apply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--home", "registry.example/m", "--plan", "plan.yaml"]) == 0
+    assert run(["audit", "--apply", "plan.yaml"]) == 0
+    assert "+FROM registry.example/m/docker.io/library/debian:13" in capsys.readouterr().out
+    assert (tmp_path / "Dockerfile").read_text() == "FROM debian:13\n"
+    assert run(["audit", "--apply", "plan.yaml", "--yes"]) == 0
+    text = (tmp_path / "Dockerfile").read_text()
+    assert text == "FROM registry.example/m/docker.io/library/debian:13\n"
+    assert run(["audit", "--apply", "plan.yaml", "--yes"]) == 3
+
+
+def test_the_other_reports_are_files(tmp_path: Path) -> None:
+    arguments = ["--sarif", "o.sarif", "--html", "o.html", "--code-quality", "q.json"]
+    assert run(["audit", *arguments]) == 0
+    assert json.loads((tmp_path / "o.sarif").read_text())["version"] == "2.1.0"
+    assert (tmp_path / "o.html").read_text().startswith("<!doctype html>")
+    assert len(json.loads((tmp_path / "q.json").read_text())) == 1
+
+
+def test_pods_come_on_standard_input(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pods = {
+        "apiVersion": "v1", "kind": "List",
+        "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+                   "spec": {"containers": [{"name": "a", "image": "quay.io/a/b:1"}]}}],
+    }  # fmt: skip
+    stdin = io.TextIOWrapper(io.BytesIO(json.dumps(pods).encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert run(["audit", "-", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert [image["image"] for image in document["images"]] == ["quay.io/a/b:1"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--assume", "docker"],
+        ["--deny", "nothing"],
+        ["--plan", "p.yaml"],
+        ["--apply", "p.yaml", "--plan", "q.yaml"],
+        ["--apply", "p.yaml"],
+        ["--apply", "Dockerfile"],
+        ["--policy", "Dockerfile"],
+        ["--baseline", "Dockerfile"],
+        ["--online", "--offline"],
+        ["--home", "x", "--plan", "p.yaml"],
+    ],
+)
+def test_wrong_requests_are_usage_errors(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["audit", *arguments]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("homeport: ")
+    assert "Traceback" not in said
+
+
+def test_nothing_that_steers_a_terminal_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out({"Dockerfile": "FROM a\x1b[2Jb\n"}, tmp_path)
+    run(["audit"])
+    assert "\x1b" not in capsys.readouterr().out
