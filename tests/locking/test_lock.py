@@ -217,15 +217,21 @@ def test_versions_and_pins_decide(tmp_path: Path, text: str, version: str) -> No
     assert versions(world.lock(text).lockfile)["lib1"] == version
 
 
+TWO_SUITES = (
+    "archives: [{{name: test, suites: [trixie, {}], mirrors: [./none], keys: [key.asc]}}]\n"
+    "packages: "
+)
+
+
 @pytest.mark.parametrize(
     ("packages", "expected"),
     [
         ("[app]", {"app": "1.0-1", "lib1": "1.0-1"}),
-        ("[app, lib1/trixie-backports]", {"app": "1.0-1", "lib1": "2~bpo13+1"}),
+        ("[app, lib1/news]", {"app": "1.0-1", "lib1": "2~bpo13+1"}),
         ("[fresh]", {"fresh": "1.0-1", "lib1": "2~bpo13+1"}),
     ],
 )
-def test_backports_give_only_what_is_asked_of_them_or_had_nowhere_else(
+def test_a_suite_that_says_not_automatic_gives_only_what_is_asked_of_them_or_had_nowhere_else(
     tmp_path: Path, packages: str, expected: dict[str, str]
 ) -> None:
     world = World(
@@ -234,10 +240,16 @@ def test_backports_give_only_what_is_asked_of_them_or_had_nowhere_else(
          package("fresh", depends="lib1 (>= 2~)")],
     )  # fmt: skip
     newer = [package("lib1", "2~bpo13+1"), package("app", "2~bpo13+1", depends="lib1")]
-    world.archive.publish(suite("trixie-backports", packages=newer))
-    text = "archives: [{name: test, suites: [trixie, trixie-backports], mirrors: [./none], " \
-        f"keys: [key.asc]}}]\npackages: {packages}"  # fmt: skip
-    assert versions(world.lock(text).lockfile) == expected
+    says = {"NotAutomatic": "yes", "ButAutomaticUpgrades": "yes"}
+    world.archive.publish(suite("news", packages=newer, fields=says))
+    assert versions(world.lock(TWO_SUITES.format("news") + packages).lockfile) == expected
+
+
+def test_a_suite_is_not_judged_by_its_name(tmp_path: Path) -> None:
+    world = World(tmp_path, [package("app")])
+    world.archive.publish(suite("trixie-backports", packages=[package("app", "2~bpo13+1")]))
+    asked = TWO_SUITES.format("trixie-backports") + "[app]"
+    assert versions(world.lock(asked).lockfile) == {"app": "2~bpo13+1"}
 
 
 def test_when_there_is_no_solution_the_chain_and_the_platforms_are_named(tmp_path: Path) -> None:

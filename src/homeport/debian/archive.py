@@ -138,5 +138,6 @@ def _suite_state(run: Run, hunt: Hunt, taken: Whole) -> SuiteState:
         valid_until=release.valid_until,
         release=candidate.digest,
         signers=candidate.signers,
+        not_automatic=release.not_automatic,
         newer=tuple(newer),
     )

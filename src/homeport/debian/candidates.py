@@ -79,7 +79,7 @@ class Finder:
         kept = self._wishes.keep.get(package.name)
         return (
             kept != package.file.id.version,
-            package.suite in self._wishes.reluctant,
+            (package.file.archive, package.suite) in self._wishes.reluctant,
             _Descending(package),
         )
 

@@ -65,7 +65,8 @@ class Release:
                  it is served
     lists_all:   packages of architecture ``all`` are in an index of their own and not
                  repeated in those of the architectures
-    not_automatic: apt would not take packages from here unless asked to (backports)
+    not_automatic: apt would not take packages from here unless asked to (backports).
+                 ``ButAutomaticUpgrades`` beside it is about what is installed already
     """
 
     digest: Digest

@@ -56,6 +56,7 @@ class SuiteState:
     read_from: address of its InRelease, without a password
     release:   digest of the signed text
     signers:   fingerprints of the keys whose signatures were good, sorted
+    not_automatic: its packages are only for those who ask for them (backports)
     newer:     what was seen and is newer, newest first
     """
 
@@ -69,6 +70,7 @@ class SuiteState:
     valid_until: datetime | None
     release: Digest
     signers: tuple[str, ...]
+    not_automatic: bool = False
     newer: tuple[NewerState, ...] = ()
 
 
@@ -87,6 +89,11 @@ class ArchiveState:
     def date(self) -> datetime:
         """The newest Date of its suites: when the archive looked like this."""
         return max(suite.date for suite in self.suites)
+
+    @property
+    def on_request(self) -> frozenset[tuple[str, str]]:
+        """(archive, suite) of those that give only what is asked of them by name."""
+        return frozenset((s.archive, s.suite) for s in self.suites if s.not_automatic)
 
     def floor(self) -> Floor:
         """What a later state must not be older than."""

@@ -63,15 +63,15 @@ class Wishes:
     pins:      package name → which versions may be taken, wherever it is chosen
     without:   packages that never enter; dependencies on them are left out and recorded
     keep:      package name → version to prefer while it is there and fits (a lockfile's)
-    reluctant: suites whose packages are taken only where nothing else fits, or when a
-               root or a pin names them (``NotAutomatic`` in their release files)
+    reluctant: (archive, suite) whose packages are taken only where nothing else fits, or
+               when a root or a pin names them (``NotAutomatic`` in their release files)
     """
 
     roots: tuple[Root, ...]
     pins: Mapping[str, Limit] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
     keep: Mapping[str, str] = field(default_factory=dict)
-    reluctant: frozenset[str] = frozenset()
+    reluctant: frozenset[tuple[str, str]] = frozenset()
 
     def limits_of(self, name: str) -> tuple[Limit, ...]:
         """Everything that bounds the choice of ``name``."""

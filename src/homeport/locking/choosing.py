@@ -19,8 +19,6 @@ from homeport.recipe.model import PackageChoice, Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices import Slice, SliceName
 
-_ON_REQUEST = ("-backports", "-backports-sloppy", "experimental", "rc-buggy")
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Choice:
@@ -49,6 +47,7 @@ class Request:
 
     reached: slices by choice or by need
     keep:    package → version to prefer while it fits
+    on_request: (archive, suite) that give only what is asked of them by name
     """
 
     recipe: Recipe
@@ -56,6 +55,7 @@ class Request:
     index: PackageIndex
     reached: Mapping[SliceName, Slice]
     keep: Mapping[str, str]
+    on_request: frozenset[tuple[str, str]]
 
     @property
     def whole(self) -> frozenset[str]:
@@ -93,7 +93,7 @@ class Request:
             },
             without=frozenset(recipe.without).difference(names),
             keep=self.keep,
-            reluctant=_reluctant(recipe),
+            reluctant=self.on_request,
         )
         return resolve(self.index, debian_architecture(platform), wishes)
 
@@ -122,19 +122,6 @@ def choose(request: Request) -> Choice | NoSolution:
         left_out=found.left_out,
         declared=_declared(request, sliced.keys(), packages),
         resolution=found,
-    )
-
-
-def _reluctant(recipe: Recipe) -> frozenset[str]:
-    """Suites that give only what is asked of them by name (``NotAutomatic`` in apt's terms).
-
-    By their names, so that a recipe means the same whatever a release file says one day.
-    """
-    return frozenset(
-        suite
-        for archive in recipe.archives
-        for suite in archive.suites
-        if suite.endswith(_ON_REQUEST)
     )
 
 

@@ -104,6 +104,7 @@ def _choose_all(
                 index=state.indexes[debian_architecture(platform)],
                 reached=reached[platform],
                 keep=keep.get(platform, {}),
+                on_request=state.on_request,
             )
         )
         for platform in recipe.platforms

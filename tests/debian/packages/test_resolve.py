@@ -224,10 +224,12 @@ class TestLimits:
 
     def test_a_reluctant_suite_is_used_only_where_it_is_named_or_nothing_else_fits(self) -> None:
         packages = [*self.PACKAGES, p("c", depends="a (>= 2)")]
-        reluctant = frozenset({"sid"})
+        reluctant = frozenset({("debian", "sid")})
         assert chosen(answer(packages, "b", reluctant=reluctant)) == ["a=1.2", "b=1.0"]
         assert chosen(answer(packages, "a/sid", reluctant=reluctant)) == ["a=2"]
         assert chosen(answer(packages, "c", reluctant=reluctant)) == ["a=2", "c=1.0"]
+        of_another = frozenset({("vendor", "sid")})
+        assert chosen(answer(packages, "b", reluctant=of_another)) == ["a=2", "b=1.0"]
 
     def test_a_version_that_is_not_there_is_told_with_those_that_are(self) -> None:
         assert lines(answer(list(self.PACKAGES), "a=3")) == [
