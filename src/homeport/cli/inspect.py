@@ -1,0 +1,175 @@
+"""``homeport inspect``: what is in an image, without running any of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from homeport.cli.options import Session, common
+
+if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.images.image import Image, Index
+    from homeport.inspection.opened import Opened, Services
+    from homeport.oci.platform import Platform
+
+one_platform_option = click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT]", envvar="HOMEPORT_PLATFORM",
+    help="The platform to look at; this machine's by default, else the first.",
+)  # fmt: skip
+
+
+@click.command(
+    name="inspect",
+    epilog="""\b
+Examples:
+  homeport inspect docker://registry.example/team/app:1.2
+  homeport inspect oci:./app --files --path '/usr/**/*.so*'
+  homeport inspect docker-daemon:app:dev --layer 3
+  homeport inspect docker-archive:app.tar --format json
+""",
+)
+@click.argument("image")
+@one_platform_option
+@click.option("--files", "files", is_flag=True, help="List the files of the final tree.")
+@click.option("--layer", type=int, metavar="N", help="List what layer N (from 0) did.")
+@click.option("--path", "pattern", metavar="GLOB", help="Only these paths, and every layer's part.")
+@click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
+@click.option("--sort", type=click.Choice(["name", "size"]), default="name", show_default=True,
+              help="Order of files.")  # fmt: skip
+@common
+def command(
+    session: Session,
+    *,
+    image: str,
+    platform: str | None,
+    files: bool,
+    layer: int | None,
+    pattern: str | None,
+    waste: bool,
+    sort: str,
+) -> None:
+    """Look into IMAGE: base, layers, files, waste, packages, and what is odd.
+
+    IMAGE may be in a registry, a layout, an archive, or a local docker or podman; nothing of
+    it is run. The JSON form is specified in docs/formats/inspect.md.
+    """
+    with session.app() as app, app.open_image(image) as value:
+        services, wanted = services_of(app), read_platform(platform)
+        if files or layer is not None or pattern is not None:
+            opened = open_one(value, wanted, services)
+            _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
+        elif waste:
+            _show_waste(session, image, open_one(value, wanted, services))
+        else:
+            _show_report(session, app, image, value, wanted=wanted)
+
+
+def services_of(app: App) -> Services:
+    """What inspection needs of the application."""
+    from homeport.inspection.opened import Services
+
+    return Services(
+        store=app.store, pool=app.pools.processor, cancel=app.cancel, progress=app.progress
+    )
+
+
+def read_platform(text: str | None) -> Platform | None:
+    from homeport.oci.platform import native_platform, parse_platform
+
+    if text is None:
+        return None
+    return native_platform() if text == "native" else parse_platform(text)
+
+
+def open_one(value: Image | Index, wanted: Platform | None, services: Services) -> Opened:
+    from homeport.inspection.choosing import choose
+    from homeport.inspection.opened import open_layers
+
+    return open_layers(choose(value, wanted), services)
+
+
+def _show_report(
+    session: Session,
+    app: App,
+    address: str,
+    value: Image | Index,
+    *,
+    wanted: Platform | None,
+) -> None:
+    import msgspec
+
+    from homeport.cli.inspect_text import report_text
+    from homeport.inspection.inspecting import inspect
+
+    report = inspect(
+        value, address, services_of(app), platform=wanted, referrers=_referrers(app, address)
+    )
+    document = msgspec.to_builtins(report) if session.format == "json" else {}
+    text = report_text(report, verbose=bool(session.verbose)) if not document else ""
+    session.output.write(document, text, quiet_text=str(report.image.digest))
+
+
+def _show_files(
+    session: Session,
+    address: str,
+    opened: Opened,
+    layer: int | None,
+    pattern: str | None,
+    *,
+    by_size: bool,
+    final: bool,
+) -> None:
+    import msgspec
+
+    from homeport.cli.inspect_text import files_text
+    from homeport.inspection import files
+    from homeport.inspection.lookup import not_found
+
+    glob = pattern.encode("utf-8", "surrogateescape") if pattern is not None else None
+    if layer is not None:
+        rows = files.layer_rows(opened.history, layer, glob)
+    elif glob is not None and not final:
+        rows = files.path_rows(opened.history, glob)
+    else:
+        rows = files.final_rows(opened.history, glob)
+    found = list(rows)
+    if not found and glob is not None and layer is None:
+        raise not_found(opened.history, glob.strip(b"/"))
+    if session.format == "json":
+        document: dict[str, Any] = {
+            "schema": files.SCHEMA, "address": address, "digest": str(opened.image.digest),
+            "layer": layer, "files": msgspec.to_builtins(found),
+        }  # fmt: skip
+        session.output.write(document, "")
+    else:
+        for line in files_text(found, by_size=by_size):
+            click.echo(line)
+
+
+def _show_waste(session: Session, address: str, opened: Opened) -> None:
+    import msgspec
+
+    from homeport.cli.inspect_text import waste_text
+    from homeport.inspection.waste import find_waste
+
+    found = find_waste(opened.history)
+    document: dict[str, Any] = {
+        "schema": "homeport-inspect-waste/v1", "address": address,
+        "digest": str(opened.image.digest), **msgspec.to_builtins(found),
+    }  # fmt: skip
+    session.output.write(document, waste_text(found, most=len(found.paths)))
+
+
+def _referrers(app: App, address: str) -> Any:
+    """A way to ask the registry what refers to a digest; ``None`` for other places."""
+    from homeport.content.digest import Digest
+    from homeport.images.address import RegistryAddress, parse_source
+    from homeport.registry.referrers import referrers
+
+    parsed = parse_source(address)
+    if not isinstance(parsed, RegistryAddress):
+        return None
+    repository = app.registries().repository(parsed.reference)
+    return lambda digest: referrers(repository, Digest.parse(digest))

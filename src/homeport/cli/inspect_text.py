@@ -1,0 +1,255 @@
+"""How a report of ``inspect`` looks on a terminal. Every name from outside is made printable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from homeport.cli.main import printable
+from homeport.cli.show import human_size, table
+from homeport.inspection.files import FileRow
+from homeport.inspection.packages import Package
+from homeport.inspection.report import ImageReport, LayerRow, Report, time_text
+from homeport.inspection.waste import Waste
+
+MOST_PACKAGES = 40
+MOST_WASTE = 15
+MOST_EXAMPLES = 5
+_COMMAND = 90
+_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
+
+
+def safe(text: str) -> str:
+    """One line without anything that could steer a terminal, hide or reorder text."""
+    shown = printable(text.replace("\n", "\\n").replace("\t", "\\t"))
+    return "".join(f"\\u{ord(char):04x}" if char in _BIDI else char for char in shown)
+
+
+def report_text(report: Report, *, verbose: bool = False) -> str:
+    """The whole report, section by section; empty sections are left out."""
+    image = report.image
+    sections = [
+        _head(report),
+        _platforms(report),
+        _config(image),
+        _layers(image),
+        _packages(image.packages, verbose),
+        _attached(image),
+        waste_text(image.waste, most=len(image.waste.paths) if verbose else MOST_WASTE),
+        _odd(image, verbose),
+        _problems(image),
+    ]
+    return "\n\n".join(section for section in sections if section)
+
+
+def waste_text(waste: Waste, *, most: int) -> str:
+    """What is shipped for nothing, and dive's figures."""
+    dive = waste.dive
+    lines = [
+        f"Waste: {human_size(waste.size)} unpacked, about {human_size(waste.compressed)} compressed"
+        f"   (dive: efficiency {dive.score:.2%}, wasted {human_size(dive.wasted_bytes)}, "
+        f"{dive.user_wasted:.1%} of what is not base)"
+    ]
+    lines += [f"  {human_size(size):>10}  {cause}" for cause, size in waste.by_cause.items()]
+    if waste.paths and most:
+        rows = [
+            (human_size(one.size), one.cause, f"{one.shipped_in}→{one.gone_in}", safe(one.path))
+            for one in waste.paths[:most]
+        ]
+        lines.append(_indent(table(("size", "cause", "layers", "path"), rows, right=(0,))))
+        if len(waste.paths) > most:
+            lines.append(f"  and {len(waste.paths) - most} more (--waste lists all)")
+    return "\n".join(lines)
+
+
+def files_text(rows: Iterable[FileRow], *, by_size: bool = False) -> Iterator[str]:
+    """One line a path, as ``ls -l`` has it, the layer before it."""
+    if by_size:
+        rows = sorted(rows, key=lambda row: (-row.size, row.path))
+    for row in rows:
+        yield file_line(row)
+        for event in row.events:
+            by = f" with {safe(event.by)}" if event.by else ""
+            yield f"      layer {event.layer}: {event.did}{by}"
+
+
+def file_line(row: FileRow) -> str:
+    arrow = {"symlink": " → ", "hardlink": " = "}.get(row.kind, "")
+    did = f"{_SIGNS[row.did]} " if row.did else ""
+    freed = f"  [{human_size(row.freed)} below for nothing]" if row.freed else ""
+    by = f"  (with {safe(row.by)})" if row.by else ""
+    return (
+        f"{did}{row.layer:>3}  {_mode(row)} {row.uid:>5}:{row.gid:<5} {row.size:>11} "
+        f"{time_text(row.mtime)} {safe(row.path)}{arrow}{safe(row.target)}{by}{freed}"
+    )
+
+
+_SIGNS = {
+    "added": "+", "changed": "~", "metadata": "m", "rewritten": "=", "removed": "-",
+    "hidden": "-", "replaced": "-",
+}  # fmt: skip
+_LETTERS = {
+    "file": "-", "directory": "d", "symlink": "l", "hardlink": "h", "char": "c", "block": "b",
+    "fifo": "p",
+}  # fmt: skip
+
+
+def _mode(row: FileRow) -> str:
+    mode = int(row.mode, 8)
+    text = "".join(
+        letter if mode & 1 << (8 - place) else "-" for place, letter in enumerate("rwxrwxrwx")
+    )
+    for bit, place, letter in ((0o4000, 2, "s"), (0o2000, 5, "s"), (0o1000, 8, "t")):
+        if mode & bit:
+            letter = letter if text[place] == "x" else letter.upper()  # noqa: PLW2901
+            text = text[:place] + letter + text[place + 1 :]
+    return _LETTERS[row.kind] + text
+
+
+def _head(report: Report) -> str:
+    image = report.image
+    base, age, sizes = image.base, image.age, image.sizes
+    system = base.pretty or " ".join(part for part in (base.distribution, base.version) if part)
+    if base.version and base.version not in system:
+        system += f" ({base.version})"
+    if base.libc:
+        system = f"{system or 'no os-release'}, {base.libc}"
+    lines = [
+        ("Image", safe(report.address)),
+        ("Digest", report.digest),
+        ("Shown", f"{image.platform}  {image.digest}"),
+        ("System", safe(system) or "none that the files name"),
+        ("Base", _base(image)),
+        (
+            "Size",
+            f"{human_size(sizes.compressed)} compressed, {human_size(sizes.files)} in "
+            f"{sizes.paths} paths, {len(image.layers)} layers",
+        ),
+        ("Created", safe(age.created) or "not given"),
+        ("Newest file", f"{age.newest_file} {safe(age.newest_file_path)}".strip()),
+        *(("", note) for note in age.notes),
+    ]
+    return "\n".join(f"{name:<12} {text}".rstrip() for name, text in lines if text)
+
+
+def _base(image: ImageReport) -> str:
+    base = image.base
+    text = " ".join(part for part in (base.image, base.image_digest) if part)
+    if base.layers is not None:
+        text += f" (the lowest {base.layers} layers)"
+    evidence = ", ".join(base.evidence)
+    return safe(f"{text or 'not named'}" + (f"; from {evidence}" if evidence else ""))
+
+
+def _platforms(report: Report) -> str:
+    if len(report.platforms) < 2:
+        return ""
+    rows = [
+        (
+            "*" if row.shown else "", row.platform, human_size(row.size), str(row.layers),
+            row.digest, safe("; ".join(row.differs)),
+        )
+        for row in report.platforms
+    ]  # fmt: skip
+    header = ("", "platform", "size", "layers", "digest", "config differs")
+    return "Platforms\n" + _indent(table(header, rows, right=(2, 3)))
+
+
+def _config(image: ImageReport) -> str:
+    lines = []
+    for key, value in image.config.items():
+        if isinstance(value, dict):
+            lines += [
+                f"{key}  {name}" + (f" = {each}" if each else "") for name, each in value.items()
+            ]
+        elif isinstance(value, (list, tuple)):
+            if key in ("Env", "env"):
+                lines += [f"{key}  {each}" for each in value]
+            else:
+                lines.append(f"{key}  {' '.join(map(repr, value))}")
+        elif value:
+            lines.append(f"{key}  {value}")
+    lines += [f"annotation  {name} = {each}" for name, each in image.annotations.items()]
+    return "Config\n" + "\n".join(f"  {safe(line)}" for line in lines) if lines else ""
+
+
+def _layers(image: ImageReport) -> str:
+    rows = [_layer(layer) for layer in image.layers]
+    header = ("", "size", "unpacked", "codec", "paths", "waste", "step")
+    lines = ["Layers", _indent(table(header, rows, right=(0, 1, 2, 4, 5)))]
+    lines += [
+        f"  layer {layer.number}: {safe(odd)}" for layer in image.layers for odd in layer.oddities
+    ]
+    empty = [step for step in image.steps if step.layer is None]
+    if empty:
+        lines.append("  steps without a layer:")
+        lines += [f"    {safe(_short(step.command))}" for step in empty]
+    return "\n".join(lines)
+
+
+def _layer(layer: LayerRow) -> tuple[str, ...]:
+    did = layer.did
+    changed = sum(did.get(word, 0) for word in ("changed", "metadata", "rewritten"))
+    gone = sum(did.get(word, 0) for word in ("removed", "hidden", "replaced"))
+    return (
+        str(layer.number), human_size(layer.size), human_size(layer.tar_size), layer.codec,
+        f"+{did.get('added', 0)} ~{changed} -{gone}",
+        human_size(layer.wasted) if layer.wasted else "",
+        safe(_short(layer.command)) or f"{layer.digest[:19]}…",
+    )  # fmt: skip
+
+
+def _packages(packages: tuple[Package, ...], verbose: bool) -> str:
+    if not packages:
+        return "Packages\n  none that a database names"
+    counts: dict[str, int] = {}
+    for package in packages:
+        counts[package.manager] = counts.get(package.manager, 0) + 1
+    said = ", ".join(f"{count} {name}" for name, count in counts.items())
+    shown = packages if verbose else packages[:MOST_PACKAGES]
+    rows = [
+        (one.manager, safe(one.name), safe(one.version), safe(one.architecture)) for one in shown
+    ]
+    lines = [f"Packages ({said})", _indent(table(("from", "name", "version", "arch"), rows))]
+    if len(packages) > len(shown):
+        lines.append(f"  and {len(packages) - len(shown)} more (-v lists all)")
+    return "\n".join(lines)
+
+
+def _attached(image: ImageReport) -> str:
+    if not image.attached:
+        return "Attached\n  no SBOM, provenance or signature that could be seen"
+    rows = [
+        (one.kind, safe(one.type), human_size(one.size), one.digest, one.found)
+        for one in image.attached
+    ]
+    return "Attached\n" + _indent(
+        table(("kind", "type", "size", "digest", "found"), rows, right=(2,))
+    )
+
+
+def _odd(image: ImageReport, verbose: bool) -> str:
+    lines = []
+    for odd in image.odd:
+        lines.append(f"  {odd.count} × {odd.kind}")
+        shown = odd.examples if verbose else odd.examples[:MOST_EXAMPLES]
+        lines += [f"      {safe(one)}" for one in shown]
+        if odd.count > len(shown):
+            lines.append(f"      and {odd.count - len(shown)} more")
+    return "\n".join(["Odd", *lines]) if lines else ""
+
+
+def _problems(image: ImageReport) -> str:
+    return (
+        "\n".join(["Problems", *(f"  {safe(one)}" for one in image.problems)])
+        if image.problems
+        else ""
+    )
+
+
+def _short(command: str) -> str:
+    command = " ".join(command.split())
+    return command if len(command) <= _COMMAND else command[: _COMMAND - 1] + "…"
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.split("\n"))

@@ -1,0 +1,39 @@
+"""What is kept of a layer's contents when it is listed: package databases and the like.
+
+Small files that every look asks for, so that no layer is unpacked twice for them. By path
+alone, since other layers are not known yet; whether a file is still there is ``history``'s
+question.
+"""
+
+from __future__ import annotations
+
+import re
+
+MAX_FILE = 128 << 20
+MAX_TOTAL = 512 << 20
+
+_EXACT = frozenset(
+    {
+        b"etc/os-release", b"usr/lib/os-release", b"etc/debian_version", b"etc/alpine-release",
+        b"etc/lsb-release", b"etc/redhat-release", b"etc/passwd", b"etc/group",
+        b"var/lib/dpkg/status", b"lib/apk/db/installed", b"usr/lib/apk/db/installed",
+        b"var/lib/dpkg/diversions", b"var/lib/rpmmanifest/container-manifest-2",
+        b"etc/ld.so.conf", b"usr/lib/opkg/status",
+    }
+)  # fmt: skip
+_PATTERN = re.compile(
+    rb"var/lib/dpkg/status\.d/[^/]+"
+    rb"|var/lib/dpkg/info/[^/]+\.(?:list|md5sums)"
+    rb"|(?:var/lib/rpm|usr/lib/sysimage/rpm|usr/share/rpm)/(?:rpmdb\.sqlite(?:-wal)?|Packages\.db|Packages)"
+    rb"|(?:.*/)?[^/]+\.(?:dist|egg)-info/(?:METADATA|PKG-INFO|direct_url\.json)"
+    rb"|(?:.*/)?[^/]+\.egg-info"
+    rb"|(?:.*/)?node_modules/(?:@[^/]+/)?[^/]+/package\.json"
+    rb"|etc/ld\.so\.conf\.d/[^/]+\.conf"
+    rb"|(?:usr/)?lib(?:/[^/]+)?/ld-musl-[^/]+\.so\.1"
+    rb"|var/lib/pacman/local/[^/]+/desc"
+)
+
+
+def is_kept(path: bytes, size: int) -> bool:
+    """Whether the content of a file of this name is kept."""
+    return size <= MAX_FILE and (path in _EXACT or _PATTERN.fullmatch(path) is not None)

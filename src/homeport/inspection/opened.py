@@ -1,0 +1,144 @@
+"""An image opened to be looked into: config, layers as lists, their history, contents.
+
+Everything later is asked of one ``Opened``. Layers are listed side by side; a second look
+takes the lists from the store. Not for what the files mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+
+from homeport.content.blob import Blob
+from homeport.content.pools import run_all
+from homeport.content.store import Store
+from homeport.errors import HomeportError
+from homeport.images.image import Image, digest_of
+from homeport.inspection.contents import read_files
+from homeport.inspection.history import History, stack
+from homeport.inspection.listing import CannotRead, Kept, Listing, list_layer, require_diff_id
+from homeport.oci.documents import Descriptor, ImageConfig
+from homeport.progress import CancelToken, Progress, Silent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What inspection needs of the application."""
+
+    store: Store | None
+    pool: Executor | None
+    cancel: CancelToken
+    progress: Progress = field(default_factory=Silent)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """One image, its layers read."""
+
+    image: Image
+    config: ImageConfig
+    descriptors: tuple[Descriptor, ...]
+    history: History
+    blobs: dict[int, Blob]
+    services: Services
+    texts: dict[bytes, bytes]
+
+    def text(self, path: bytes) -> bytes | None:
+        """What was kept of a file of the final tree, links followed; see ``keeping``."""
+        resolved = self.history.resolve(path)
+        place = self.history.file_at(resolved) if resolved is not None else None
+        if place is None or place.entry.kind != "file":
+            return None
+        return self.texts.get(place.entry.sha256) if place.entry.size else b""
+
+    def read(self, paths: Iterable[bytes], *, limit: int = 16 << 20) -> dict[bytes, bytes]:
+        """Contents of files of the final tree, links followed (``contents.read_files``)."""
+        services = self.services
+        return read_files(
+            self.history, self.blobs, paths, services.cancel, services.pool, limit=limit
+        )
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        return self.history.listings
+
+
+def open_layers(image: Image, services: Services) -> Opened:
+    """List and stack every layer of ``image``.
+
+    Raises ``CannotRead`` for artifacts, encrypted layers and foreign ones that are not here.
+    """
+    document = image.config()
+    if document is None:
+        raise CannotRead(
+            "this is an artifact, not an image: it has no layers of files",
+            where={"digest": str(image.digest)},
+            hint="its manifest: homeport manifest REFERENCE",
+        )
+    config = document.parsed
+    descriptors = image.document.parsed.layers
+    diff_ids = config.rootfs.diff_ids
+    blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
+    services.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
+    try:
+        read = _run(
+            services,
+            [
+                _lister(blobs[number], number, diff_ids[number : number + 1], services)
+                for number in range(len(descriptors))
+            ],
+        )
+    except BaseException:
+        services.progress.end("layers", "failed")
+        raise
+    services.progress.end("layers")
+    history = stack([listing for listing, _ in read])
+    texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
+    return Opened(
+        image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
+        services=services, texts=texts,
+    )  # fmt: skip
+
+
+def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
+    if "encrypted" in descriptor.media_type:
+        raise CannotRead(
+            f"layer {number} is encrypted ({descriptor.media_type})",
+            where={"digest": descriptor.digest},
+            hint="decrypt the image first, for example with skopeo copy --decryption-key",
+        )
+    blob = image.blobs.get(digest_of(descriptor))
+    if blob is None:
+        urls = ", ".join(descriptor.urls[:2])
+        raise CannotRead(
+            f"layer {number} is a foreign layer that is not kept with the image",
+            where={"digest": descriptor.digest},
+            hint=f"it is published at {urls}" if urls else None,
+        )
+    return blob
+
+
+def _lister(
+    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services
+) -> Callable[[], tuple[Listing, Kept]]:
+    def call() -> tuple[Listing, Kept]:
+        what = f"layer {number}"
+        try:
+            listing, kept = list_layer(blob, services.store, services.cancel, what=what)
+            if diff_id:
+                require_diff_id(listing, diff_id[0], what)
+        except HomeportError as error:
+            raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
+        services.progress.advance("layers", 1)
+        return listing, kept
+
+    return call
+
+
+def _run(
+    services: Services, calls: list[Callable[[], tuple[Listing, Kept]]]
+) -> list[tuple[Listing, Kept]]:
+    if services.pool is None:
+        return [call() for call in calls]
+    return run_all(services.pool, calls)

@@ -1,0 +1,177 @@
+"""Bytes that are shipped and not used, and dive's efficiency score beside them.
+
+Ours: a byte is wasted if it stands in a lower layer and the final tree does not use it,
+whoever took it away, whole directories included; the last copy of a file is not waste.
+dive's: ``score = sum of smallest copies / sum of all copies``, every copy of a path with
+two or more counted as wasted, the kept one too; a removed directory counts once, under its
+own name. Both are useful; only the second can be compared with dive's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from homeport.inspection.history import OPAQUE, History, whiteout_of
+from homeport.inspection.listing import Listing
+from homeport.inspection.oddities import shown_path
+
+
+class WastedPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A path whose bytes are shipped for nothing.
+
+    cause:      changed, metadata, rewritten, removed, removed with directory, hidden, replaced
+    compressed: the share of the layer's compressed size, by the file's share of its tar
+    shipped_in, gone_in: layers
+    """
+
+    path: str
+    cause: str
+    size: int
+    compressed: int
+    shipped_in: int
+    gone_in: int
+
+
+class Efficiency(msgspec.Struct, frozen=True, kw_only=True):
+    """dive's figures, by dive's rules.
+
+    user_wasted: wasted bytes by the size of all layers but the lowest; may pass 1
+    """
+
+    score: float
+    wasted_bytes: int
+    user_wasted: float
+
+
+class Waste(msgspec.Struct, frozen=True, kw_only=True):
+    """All waste of an image. ``paths`` are the largest first."""
+
+    size: int
+    compressed: int
+    by_cause: dict[str, int]
+    by_layer: tuple[int, ...]
+    paths: tuple[WastedPath, ...]
+    dive: Efficiency
+
+
+def find_waste(history: History, *, most: int | None = None) -> Waste:
+    """All waste; at most ``most`` paths are listed."""
+    paths: list[WastedPath] = []
+    by_cause: dict[str, int] = {}
+    by_layer = [0] * len(history.listings)
+    for number, change in history.wasted():
+        shipped = change.before.layer if change.before is not None else number
+        cause: str = (
+            "removed with directory" if change.did == "removed" and change.by else change.did
+        )
+        if change.before is None:
+            cause = "repeated in its layer"
+        listing = history.listings[shipped]
+        by_cause[cause] = by_cause.get(cause, 0) + change.freed
+        by_layer[shipped] += change.freed
+        paths.append(
+            WastedPath(
+                path=shown_path(change.path), cause=cause, size=change.freed,
+                compressed=compressed_share(listing, change.freed),
+                shipped_in=shipped, gone_in=number,
+            )
+        )  # fmt: skip
+    paths.sort(key=lambda path: (-path.size, path.path))
+    return Waste(
+        size=sum(by_layer),
+        compressed=sum(path.compressed for path in paths),
+        by_cause=dict(sorted(by_cause.items(), key=lambda item: -item[1])),
+        by_layer=tuple(by_layer),
+        paths=tuple(paths[:most]),
+        dive=efficiency(history.listings),
+    )
+
+
+def compressed_share(listing: Listing, size: int) -> int:
+    """An estimate of what ``size`` bytes of a layer take in its compressed form."""
+    return round(size * listing.size / listing.tar_size) if listing.tar_size else 0
+
+
+def efficiency(listings: Sequence[Listing]) -> Efficiency:
+    """dive's score over layers, lowest first."""
+    total: dict[bytes, int] = {}
+    smallest: dict[bytes, int] = {}
+    copies: dict[bytes, int] = {}
+    lower = _Lower()
+    sizes = []
+    for listing in listings:
+        leaves = _leaves(listing)
+        sizes.append(sum(size for size in leaves.values() if size is not None))
+        for path, size in leaves.items():
+            count = lower.below(path) if size is None else size
+            total[path] = total.get(path, 0) + count
+            smallest[path] = min(smallest.get(path, count), count)
+            copies[path] = copies.get(path, 0) + 1
+        for path, size in leaves.items():
+            if size is None:
+                lower.remove(path)
+            else:
+                lower.add(path, size)
+    every = sum(total.values())
+    wasted = sum(size for path, size in total.items() if copies[path] > 1)
+    user = sum(sizes[1:])
+    return Efficiency(
+        score=sum(smallest.values()) / every if every else 1.0,
+        wasted_bytes=wasted,
+        user_wasted=wasted / user if user else 0.0,
+    )
+
+
+class _Lower:
+    """Leaves of the layers below with their sizes, and the names in every directory."""
+
+    def __init__(self) -> None:
+        self._sizes: dict[bytes, int] = {}
+        self._names: dict[bytes, set[bytes]] = {}
+
+    def add(self, path: bytes, size: int) -> None:
+        self._sizes[path] = size
+        while path:
+            parent, _, name = path.rpartition(b"/")
+            names = self._names.setdefault(parent, set())
+            if name in names:
+                break
+            names.add(name)
+            path = parent
+
+    def below(self, path: bytes) -> int:
+        """All sizes in a directory; 0 for what is none, as dive has it."""
+        return sum(self._sizes.get(each, 0) for each in self._walk(path) if each != path)
+
+    def remove(self, path: bytes) -> None:
+        for each in list(self._walk(path)):
+            self._sizes.pop(each, None)
+            self._names.pop(each, None)
+        parent, _, name = path.rpartition(b"/")
+        self._names.get(parent, set()).discard(name)
+
+    def _walk(self, path: bytes) -> Iterator[bytes]:
+        todo = [path]
+        while todo:
+            each = todo.pop()
+            yield each
+            todo.extend(each + b"/" + name for name in self._names.get(each, ()))
+
+
+def _leaves(listing: Listing) -> dict[bytes, int | None]:
+    """Leaf → size of its tar entry; ``None`` for a whiteout, under the path that it removes."""
+    leaves: dict[bytes, int | None] = {}
+    inner: set[bytes] = set()
+    for entry in listing.entries:
+        path = entry.path
+        if path.rpartition(b"/")[2] == OPAQUE:
+            continue  # dive leaves them out
+        removed = whiteout_of(path)
+        leaves[path if removed is None else removed] = entry.size if removed is None else None
+        parent = path.rpartition(b"/")[0]
+        while parent and parent not in inner:
+            inner.add(parent)
+            parent = parent.rpartition(b"/")[0]
+    return {path: size for path, size in leaves.items() if path and path not in inner}

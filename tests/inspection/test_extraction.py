@@ -1,0 +1,109 @@
+"""Files out of an image: what is written, and what never is."""
+
+from __future__ import annotations
+
+import io
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from builders.inspection import directory, file, hardlink, layer, member, opened, symlink, whiteout
+from homeport.errors import UsageError
+from homeport.inspection.extraction import CannotExtract, chosen, extract, write_one
+from homeport.inspection.lookup import PathNotFound
+from homeport.inspection.opened import Opened
+
+
+def tree_of(folder: Path) -> dict[str, str]:
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if path.is_symlink():
+            found[name] = f"→ {os.readlink(path)}"
+        elif path.is_file():
+            found[name] = path.read_text()
+    return found
+
+
+def out(image: Opened, folder: Path, *patterns: str) -> dict[str, str]:
+    extract(image, chosen(image, patterns), folder)
+    return tree_of(folder)
+
+
+def test_a_directory_comes_with_everything_in_it_from_all_layers(tmp_path: Path) -> None:
+    image = opened(
+        layer(directory("d"), file("d/a", b"old"), file("d/b", b"two"), file("e", b"no")),
+        layer(file("d/a", b"new"), hardlink("d/same", "d/a"), symlink("d/link", "a")),
+        layer(whiteout("d/b")),
+    )
+    assert out(image, tmp_path / "out", "/d") == {
+        "d/a": "new", "d/link": "→ a", "d/same": "new",
+    }  # fmt: skip
+
+
+def test_a_glob_chooses_files(tmp_path: Path) -> None:
+    image = opened(layer(file("u/a.so", b"1"), file("u/v/b.so", b"2"), file("u/c.txt", b"3")))
+    assert out(image, tmp_path / "one", "/u/**/*.so") == {"u/a.so": "1", "u/v/b.so": "2"}
+    assert out(image, tmp_path / "two", "*.txt") == {"u/c.txt": "3"}
+
+
+def test_modes_are_kept_but_not_setuid_nor_owners(tmp_path: Path) -> None:
+    image = opened(layer(file("a", b"1", mode=0o4755, uid=12345, gid=7)))
+    out(image, tmp_path / "out", "a")
+    status = (tmp_path / "out/a").stat()
+    assert stat.S_IMODE(status.st_mode) == 0o755
+    assert status.st_uid == os.geteuid()
+
+
+def test_nothing_is_written_through_the_images_links(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    image = opened(
+        layer(symlink("up", f"{tmp_path}/outside"), symlink("rel", "../outside")),
+        layer(file("up/a", b"1"), file("rel/b", b"1")),
+    )
+    out(image, tmp_path / "out", "/")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_nothing_is_written_through_links_that_lie_in_the_directory(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/d").symlink_to(tmp_path / "outside")
+    image = opened(layer(directory("d"), file("d/a", b"1")))
+    with pytest.raises(CannotExtract, match="d cannot be made: d is there and no directory"):
+        out(image, tmp_path / "out", "/d")
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+    with pytest.raises(CannotExtract, match="already there"):
+        out(opened(layer(file("a", b"1"))), tmp_path, "a")
+    assert (tmp_path / "a").read_text() == "mine"
+
+
+def test_devices_are_left_out_and_named(tmp_path: Path) -> None:
+    image = opened(layer(directory("dev"), member("dev/sda", b"4"), file("dev/x", b"1")))
+    found = extract(image, chosen(image, ["/dev"]), tmp_path / "out")
+    assert found.left_out == ("/dev/sda: block",)
+
+
+def test_one_file_goes_to_a_stream_through_links() -> None:
+    image = opened(layer(file("usr/lib/os-release", b"ID=x\n"),
+                         symlink("etc/os-release", "../usr/lib/os-release")))  # fmt: skip
+    stream = io.BytesIO()
+    assert write_one(image, "/etc/os-release", stream) == 5
+    assert stream.getvalue() == b"ID=x\n"
+    with pytest.raises(UsageError, match="is a directory"):
+        write_one(image, "/etc", stream)
+
+
+def test_a_path_that_is_not_there_names_its_neighbours_or_who_removed_it() -> None:
+    image = opened(layer(file("usr/bin/copy"), file("d/x")), layer(whiteout("d")))
+    with pytest.raises(PathNotFound) as near:
+        chosen(image, ["/usr/bin/cppy"])
+    assert near.value.hint == "near it: /usr/bin/copy"
+    with pytest.raises(PathNotFound, match="/d/x was removed with /d by layer 1; layer 0 had it"):
+        chosen(image, ["/d/x"])

@@ -1,0 +1,224 @@
+"""What an image is said to be."""
+
+from __future__ import annotations
+
+import base64
+import json
+import sqlite3
+import struct
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from builders.images import artifact, attestation_of, index
+from builders.inspection import (
+    directory,
+    file,
+    layer,
+    made,
+    opened,
+    services,
+    symlink,
+    whiteout,
+)  # fmt: skip
+from homeport.content.store import Store
+from homeport.images.image import child_of
+from homeport.images.transport import ImageNotFound
+from homeport.inspection.inspecting import inspect
+from homeport.inspection.listing import CannotRead
+from homeport.inspection.packages import find_packages
+from homeport.inspection.report import Report, report_image
+from homeport.oci.platform import parse_platform
+
+STATUS = b"""Package: libc6
+Status: install ok installed
+Architecture: amd64
+Source: glibc (2.36-8)
+Version: 2.36-9
+
+Package: gone
+Status: deinstall ok config-files
+Version: 1
+
+"""
+APK = b"""P:musl
+V:1.2.3-r4
+A:x86_64
+L:MIT
+o:musl
+F:lib
+R:ld-musl-x86_64.so.1
+
+"""
+
+
+def packages(*members) -> list[tuple[str, str, str]]:  # type: ignore[no-untyped-def]
+    found, problems = find_packages(opened(layer(*members)))
+    assert problems == []
+    return [(one.manager, one.name, one.version) for one in found]
+
+
+def test_dpkgs_packages_are_those_that_are_installed() -> None:
+    assert packages(file("var/lib/dpkg/status", STATUS)) == [("dpkg", "libc6", "2.36-9")]
+
+
+def test_distroless_packages_are_read_from_status_d() -> None:
+    stanza = STATUS.split(b"\n\n", maxsplit=1)[0]
+    assert packages(
+        file("var/lib/dpkg/status.d/libc6", stanza),
+        file("var/lib/dpkg/status.d/libc6.md5sums", b"0" * 32 + b"  usr/x\n"),
+    ) == [("dpkg", "libc6", "2.36-9")]
+
+
+def test_apk_python_and_node_packages_are_found() -> None:
+    assert packages(
+        file("lib/apk/db/installed", APK),
+        file("usr/lib/python3/dist-packages/six-1.16.dist-info/METADATA",
+             b"Metadata-Version: 2.1\nName: six\nVersion: 1.16\n\nName: body\n"),
+        file("app/node_modules/@a/b/package.json", b'{"name":"@a/b","version":"3.0.1"}'),
+    ) == [
+        ("apk", "musl", "1.2.3-r4"), ("npm", "@a/b", "3.0.1"), ("python", "six", "1.16"),
+    ]  # fmt: skip
+
+
+def rpm_header(name: str, version: str, release: str) -> bytes:
+    data, entries = b"", b""
+    for tag, value in ((1000, name), (1001, version), (1002, release), (1022, "x86_64")):
+        entries += struct.pack(">IIII", tag, 6, len(data), 1)
+        data += value.encode() + b"\0"
+    return struct.pack(">II", 4, len(data)) + entries + data
+
+
+def test_rpms_sqlite_and_ndb_databases_are_read(tmp_path: Path) -> None:
+    database = sqlite3.connect(tmp_path / "db")
+    database.execute("CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB)")
+    database.execute("INSERT INTO Packages VALUES (1, ?)", [rpm_header("bash", "5.2", "1.fc39")])
+    database.commit()
+    database.close()
+    sqlite = (tmp_path / "db").read_bytes()
+    assert packages(file("var/lib/rpm/rpmdb.sqlite", sqlite)) == [("rpm", "bash", "5.2-1.fc39")]
+    header = rpm_header("zypper", "1.14", "lp155")
+    slots = struct.pack("<4sIII", b"Slot", 1, 256, 2).ljust(4096 - 32, b"\0")
+    ndb = struct.pack("<4sIII", b"RpmP", 0, 1, 1).ljust(32, b"\0") + slots
+    ndb += struct.pack("<4sIII", b"BlbS", 1, 1, len(header)) + header
+    assert packages(file("usr/lib/sysimage/rpm/Packages.db", ndb)) == [
+        ("rpm", "zypper", "1.14-lp155")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("var/lib/dpkg/status", b"Package: a\n\xff\0: no\nbroken"),
+        ("var/lib/rpm/rpmdb.sqlite", b"SQLite format 3\0 but no more"),
+        ("var/lib/rpm/Packages.db", b"RpmP" + b"\xff" * 100),
+        ("var/lib/rpm/Packages", b"\0" * 12 + b"\x61\x15\x06\x00" + b"\0" * 100),
+    ],
+)
+def test_a_damaged_database_is_a_problem_and_no_end(path: str, data: bytes) -> None:
+    _, problems = find_packages(opened(layer(file(path, data))))
+    assert len(problems) == 1
+    assert "cannot be read to its end" in problems[0]
+
+
+def odd(*members) -> dict[str, tuple[str, ...]]:  # type: ignore[no-untyped-def]
+    report = report_image(opened(layer(*members)))
+    return {one.kind: one.examples for one in report.odd}
+
+
+def test_odd_things_are_named() -> None:
+    assert odd(
+        file("etc/passwd", b"root:x:0:0::/root:/bin/sh\n"),
+        file("usr/bin/su", mode=0o4755),
+        file("app/open", mode=0o666),
+        directory("app/free", mode=0o777),
+        directory("tmp", mode=0o1777),
+        file("root/.ssh/id_rsa"),
+        file("home/x", uid=1000),
+        symlink("lost", "nowhere"),
+        symlink("fine", "/proc/self"),
+    ) == {
+        "world-writable directory without sticky bit": ("/app/free: 0777",),
+        "world-writable file": ("/app/open: 0666",),
+        "owner that /etc/passwd does not know": ("/home/x: 1000",),
+        "broken link": ("/lost → nowhere",),
+        "name of a secret": ("/root/.ssh/id_rsa",),
+        "setuid": ("/usr/bin/su: 4755 0:0",),
+    }
+
+
+def test_a_deleted_package_database_is_odd() -> None:
+    image = opened(
+        layer(file("lib/apk/db/installed", APK), file("lib/ld-musl-x86_64.so.1",
+              b"\0musl libc\0\x001.2.3\0")),
+        layer(whiteout("lib/apk")),
+    )  # fmt: skip
+    report = report_image(image)
+    assert {one.kind: one.examples for one in report.odd} == {
+        "package database deleted": ("/lib/apk/db/installed: by layer 1",),
+        "package database missing": (
+            "/lib/ld-musl-x86_64.so.1 is musl's loader, as on Alpine, but apk has no database",
+        ),
+    }
+    assert report.base.libc == "musl 1.2.3"
+
+
+def test_the_distribution_comes_from_os_release_through_its_link() -> None:
+    base = report_image(
+        opened(
+            layer(
+                file(
+                    "usr/lib/os-release", b'ID=debian\nVERSION_ID="13"\nPRETTY_NAME="Debian 13"\n'
+                ),
+                symlink("etc/os-release", "../usr/lib/os-release"),
+                file("etc/debian_version", b"13.1\n"),
+            )
+        )
+    ).base
+    assert (base.distribution, base.version, base.pretty) == ("debian", "13.1", "Debian 13")
+
+
+def test_stamps_that_tell_nothing_are_said_so() -> None:
+    age = report_image(opened(layer(file("a", mtime=5), file("b", mtime=5)))).age
+    assert age.notes == (
+        "created (1970-01-01T00:00:00Z) tells nothing: a fixed stamp",
+        "all files have one time: it was set by the build and tells nothing",
+    )
+
+
+def test_an_index_shows_its_platforms_and_attestations() -> None:
+    one = made(layer(file("a")), platform="linux/s390x")
+    other = made(layer(file("a")), platform="linux/riscv64")
+    value = index([child_of(one), child_of(other), attestation_of(one)])  # type: ignore[list-item]
+    report = inspect(value, "x", services(), platform=parse_platform("s390x"))
+    assert [(row.platform, row.shown) for row in report.platforms] == [
+        ("linux/s390x", True), ("linux/riscv64", False),
+    ]  # fmt: skip
+    assert [(one.kind, one.found) for one in report.image.attached] == [
+        ("other", "attestation in the index")
+    ]
+    with pytest.raises(ImageNotFound) as caught:
+        inspect(value, "x", services(), platform=parse_platform("arm64"))
+    assert caught.value.hint == "there is one for linux/riscv64, linux/s390x"
+
+
+def test_an_artifact_is_no_image() -> None:
+    with pytest.raises(CannotRead, match="an artifact, not an image"):
+        inspect(artifact(), "x", services())
+
+
+def test_a_second_look_reads_no_layer(tmp_path: Path) -> None:
+    image, store = made(layer(file("a"))), Store(tmp_path)
+    first = inspect(image, "x", services(store))
+    image.blobs.clear()  # type: ignore[attr-defined]
+    config = made(layer(file("a")))
+    image.blobs.update({d: b for d, b in config.blobs.items() if b.size < 1000})  # type: ignore[attr-defined]
+    assert inspect(image, "x", services(store)) == first
+
+
+def test_the_report_is_json_that_can_be_read_back() -> None:
+    report = inspect(made(layer(file("a", base64.b64decode("AAAA")))), "x", services())
+    raw = msgspec.json.encode(report)
+    assert json.loads(raw)["schema"] == "homeport-inspect/v1"
+    assert msgspec.json.decode(raw, type=Report) == report
