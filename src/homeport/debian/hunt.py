@@ -224,4 +224,5 @@ def failed(run: Run, hunt: Hunt) -> Failed:
         trouble=tuple(hunt.trouble),
         floor=run.floor_of(hunt.spec),
         architectures=run.architectures,
+        offline=run.offline,
     )

@@ -16,6 +16,8 @@ from homeport.debian.state import SuiteSpec, format_as_of
 from homeport.debian.survey import Candidate
 from homeport.errors import HomeportError, IntegrityError
 
+_ONLINE = "run it once without --offline, which brings the cache up to date"
+
 
 class NoWholeState(MidSync):
     """No state that may be taken is whole for all architectures.
@@ -41,14 +43,17 @@ class OnlyExpired(Expired):
 
 
 class RolledBack(IntegrityError):
-    """Everything that is offered is older than what was used before."""
+    """Everything that is offered, or that the cache has, is older than what was used before."""
 
     id = "rolled-back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failed:
-    """What the search for one suite came to; ``taken`` if it succeeded while another did not."""
+    """What the search for one suite came to; ``taken`` if it succeeded while another did not.
+
+    offline: only the cache was looked at
+    """
 
     spec: SuiteSpec
     taken: Whole | None
@@ -58,6 +63,7 @@ class Failed:
     trouble: tuple[HomeportError, ...]
     floor: datetime | None
     architectures: tuple[str, ...]
+    offline: bool = False
 
     def wholes(self) -> list[Release]:
         """The states that are whole, valid or not."""
@@ -75,12 +81,8 @@ def refusal(hunts: Sequence[Failed], *, now: datetime, command: str) -> Homeport
         return _unreadable(failed)
     newest = failed.candidates[0].release
     if failed.floor is not None and newest.date < failed.floor:
-        return RolledBack(
-            f"{failed.spec} is offered as of {_day(newest.date)}, "
-            f"older than the state of {_day(failed.floor)} that was used before",
-            where={"suite": failed.spec.suite, "mirror": failed.candidates[0].place.label},
-            hint=f"use another mirror; to take the older one on purpose: "
-            f"{command} --as-of {format_as_of(_latest(newest.date, now))}",
+        return _rolled_back(
+            failed, failed.floor, f"{command} --as-of {format_as_of(_latest(newest.date, now))}"
         )
     date = common_date(hunts, now)
     way_out = f"{command} --as-of {format_as_of(date)}" if date is not None else None
@@ -118,6 +120,18 @@ def _latest(date: datetime, now: datetime) -> datetime:
     return evening if evening <= now else date
 
 
+def _rolled_back(failed: Failed, floor: datetime, way_out: str) -> RolledBack:
+    newest = failed.candidates[0]
+    offered = "is in the cache" if failed.offline else "is offered"
+    better = _ONLINE if failed.offline else "use another mirror"
+    return RolledBack(
+        f"{failed.spec} {offered} as of {_day(newest.release.date)}, "
+        f"older than the state of {_day(floor)} that was used before",
+        where={"suite": failed.spec.suite, "mirror": newest.place.label},
+        hint=f"{better}; to take the older one on purpose: {way_out}",
+    )
+
+
 def _unreadable(failed: Failed) -> HomeportError:
     """No release file could be read anywhere: the first mirror's reason, all in the hint."""
     first, *others = failed.trouble
@@ -151,11 +165,12 @@ def _mid_sync(
             f"but it expired on {_day(older.valid_until)}"
         )
     ways = [way_out] if way_out else []
-    ways.append("another --mirror")
+    ways.append(_ONLINE if failed.offline else "another --mirror")
     good = [name for name in failed.architectures if name not in incomplete.architectures]
     if good:
         ways.append(f"fewer platforms ({', '.join(good)} can be had)")
-    ways.append("waiting until the mirror is done")
+    if not failed.offline:
+        ways.append("waiting until the mirror is done")
     return NoWholeState(
         f"{failed.spec}: {incomplete.error.what}{more}",
         as_of=date,
@@ -174,6 +189,8 @@ def _invalid(failed: Failed, date: datetime | None, way_out: str | None) -> Home
     if not isinstance(error, Expired):
         return error.at(suite=failed.spec.suite, mirror=newest.place.label)
     hint = "somebody may be holding back newer ones: try another --mirror"
+    if failed.offline:
+        hint = _ONLINE
     return OnlyExpired(
         error.what,
         as_of=date,

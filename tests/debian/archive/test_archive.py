@@ -339,6 +339,25 @@ def test_an_index_that_architectures_share_is_found_under_any_of_their_names(
     assert version(world.open(debian, now=NOW_LATER), "armhf") == "1.1-1"
 
 
+@pytest.mark.parametrize("past", ["the lockfile", "its validity"])
+def test_offline_a_cache_whose_state_is_too_old_says_to_go_online(
+    root: Path, world: World, past: str
+) -> None:
+    debian = archive(root, [suite(packages=OLD)])
+    world.open(debian)
+    lockfile = {("debian", "trixie"): LATER} if past == "the lockfile" else None
+    with pytest.raises(RolledBack if lockfile else OnlyExpired) as caught:
+        world.open(
+            debian, offline=True, floor=lockfile, now=DATE + timedelta(days=30),
+            command="homeport lock x --offline",
+        )  # fmt: skip
+    assert str(caught.value.hint).startswith("run it once without --offline")
+    assert str(caught.value.hint).endswith(": homeport lock x --offline --as-of 2026-01-10")
+    assert "mirror" not in str(caught.value.hint)
+    if lockfile:
+        assert "is in the cache as of 2026-01-10" in caught.value.what
+
+
 def test_what_the_cache_remembers_is_verified_again(root: Path, world: World) -> None:
     debian = archive(root, [suite(packages=OLD)])
     world.open(debian)
