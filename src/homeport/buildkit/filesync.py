@@ -116,10 +116,8 @@ class _Sending:
         while True:
             await self.wake.wait()
             self.wake.clear()
-            while self.requested:
-                piece = await asyncio.to_thread(next, pieces)
-                if piece:
-                    await self.wire.send(piece)
+            while piece := await asyncio.to_thread(next, pieces):
+                await self.wire.send(piece)
 
     def _file_pieces(self) -> Iterator[bytes]:
         """Contents of requested files; an empty piece when there are none for now."""

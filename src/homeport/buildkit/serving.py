@@ -1,0 +1,110 @@
+"""An image, and files, on a port of the loopback interface, for an engine on this machine.
+
+Just enough of the distribution API to pull one image by digest, plain HTTP: engines allow
+that on 127.0.0.0/8. Read-only, bound to loopback, closed when the block ends. Not a
+registry: ``homeport.registry`` talks to those.
+"""
+
+from __future__ import annotations
+
+import http.server
+import shutil
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.images.image import Image, Index, walk
+
+_NAME = "helper"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """Where things are while they are served. ``pulled``: digests that were asked for."""
+
+    host: str
+    pulled: set[str]
+
+    def reference(self, digest: Digest) -> str:
+        return f"{self.host}/{_NAME}@{digest}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}/files"
+
+
+@contextmanager
+def serving(value: Image | Index | None, files: Mapping[str, bytes]) -> Iterator[Served]:
+    """Serve an image and ``files`` for the length of the block."""
+    manifests: dict[str, tuple[str, bytes]] = {}
+    blobs: dict[str, Blob] = {}
+    for each in walk(value) if value is not None else ():
+        document = each.document
+        manifests[str(each.digest)] = (document.media_type, document.raw)
+        if isinstance(each, Image):
+            blobs |= {str(digest): blob for digest, blob in each.blobs.items()}
+    pulled: set[str] = set()
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            self._answer(with_body=True)
+
+        def do_HEAD(self) -> None:
+            self._answer(with_body=False)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def _answer(self, *, with_body: bool) -> None:
+            kind, _, name = self.path.rpartition("/")
+            if self.path == "/v2/":
+                self._send(200, "application/json", b"{}", with_body)
+            elif kind == f"/v2/{_NAME}/manifests" and name in manifests:
+                pulled.add(name)
+                media_type, raw = manifests[name]
+                self._send(200, media_type, raw, with_body, name)
+            elif kind == f"/v2/{_NAME}/blobs" and name in blobs:
+                pulled.add(name)
+                self._send_blob(blobs[name], with_body)
+            elif kind == "/files" and name in files:
+                self._send(200, "application/octet-stream", files[name], with_body)
+            else:
+                self._send(404, "application/json", b'{"errors":[]}', with_body)
+
+        def _send(
+            self, status: int, media_type: str, body: bytes, with_body: bool, digest: str = ""
+        ) -> None:
+            self.send_response(status)
+            self.send_header("Content-Type", media_type)
+            self.send_header("Content-Length", str(len(body)))
+            if digest:
+                self.send_header("Docker-Content-Digest", digest)
+            self.end_headers()
+            if with_body:
+                self.wfile.write(body)
+
+        def _send_blob(self, blob: Blob, with_body: bool) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/octet-stream")
+            self.send_header("Content-Length", str(blob.size))
+            self.send_header("Docker-Content-Digest", str(blob.digest))
+            self.end_headers()
+            if with_body:
+                with blob.open() as stream:
+                    shutil.copyfileobj(stream, self.wfile, 1 << 20)
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield Served(host=f"127.0.0.1:{server.server_address[1]}", pulled=pulled)
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

@@ -1,0 +1,96 @@
+"""Real engines for the tests of ``homeport.buildkit``, started and ended here.
+
+``dockerd_20`` is Debian bookworm's docker.io, whose BuildKit (0.8) still uses helper images.
+Data lie under a temporary folder; nothing outside is touched, and no bridge is made.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from homeport.buildkit.address import Engine, Surroundings, parse_engine
+from peers.engines import answers, free_port, running, short_folder, wait_until
+
+
+@dataclass(frozen=True)
+class RunningEngine:
+    """An engine that answers. ``pid`` for tests that end it in mid-build."""
+
+    address: str
+    version: str
+    process: subprocess.Popen[bytes]
+
+    @property
+    def engine(self) -> Engine:
+        return parse_engine(self.address, Surroundings(environment={}, home=Path("/nonexistent")))
+
+
+@contextlib.contextmanager
+def running_dockerd() -> Iterator[RunningEngine]:
+    """The dockerd of this machine over an empty storage, with the driver that it chooses."""
+    need("dockerd")
+    version = subprocess.run(
+        ["dockerd", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
+    with short_folder() as home:
+        argv = [
+            "dockerd", "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
+            "-H", f"unix://{home}/docker.sock", "--bridge=none", "--iptables=false",
+            "--pidfile", str(home / "pid"),
+        ]  # fmt: skip
+        with running(argv, home / "dockerd.log") as process:
+            wait_until(lambda: answers(home / "docker.sock"))
+            yield RunningEngine(f"unix://{home}/docker.sock", version, process)
+
+
+@pytest.fixture(scope="module")
+def dockerd_20() -> Iterator[RunningEngine]:
+    """An engine that uses helper images."""
+    with running_dockerd() as engine:
+        if not engine.version.startswith("20.10."):
+            missing(f"dockerd is {engine.version}, not 20.10 (Debian bookworm's docker.io)")
+        yield engine
+
+
+@pytest.fixture(scope="module")
+def loopback_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Debian's docker-registry; the value is ``127.0.0.1:PORT``."""
+    need("docker-registry")
+    folder = tmp_path_factory.mktemp("registry")
+    port = free_port()
+    config = folder / "config.yml"
+    config.write_text(
+        "version: 0.1\nlog: {level: warn}\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'data'}}}}}\n"
+        f'http: {{addr: "127.0.0.1:{port}"}}\n'
+    )
+    with running(["docker-registry", "serve", str(config)], folder / "log"):
+        wait_until(lambda: _listens(port))
+        yield f"127.0.0.1:{port}"
+
+
+def need(program: str) -> None:
+    """Skip without the program; fail where all peers must be there."""
+    if shutil.which(program) is None:
+        missing(f"{program} is not installed")
+
+
+def missing(why: str) -> None:
+    if os.environ.get("CI") == "true" or os.environ.get("HOMEPORT_PEERS") == "1":
+        pytest.fail(why)
+    pytest.skip(why)
+
+
+def _listens(port: int) -> bool:
+    import socket
+
+    with socket.create_connection(("127.0.0.1", port), 1):
+        return True
