@@ -120,6 +120,7 @@ def run_build(request: BuildRequest, services: Services) -> BuildResult:
         prepared, plans = _prepare(request, recipe, platforms, derived, services)
         tools = Tools(
             store=derived,
+            packages=services.store,
             pools=services.pools,
             progress=services.progress,
             open_image=services.open_image,
@@ -228,6 +229,7 @@ def _check(
         prepared, plans = _prepare(again, recipe, platforms, scratch, services)
         tools = Tools(
             store=scratch,
+            packages=services.store,
             pools=services.pools,
             progress=services.progress,
             open_image=services.open_image,

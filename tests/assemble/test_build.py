@@ -10,6 +10,7 @@ import pytest
 
 from builders.building import BARE, BuildWorld, image_of, listing, tree_of
 from builders.deb import MTIME, deb, directory, file, hardlink, link
+from builders.elf import elf
 from homeport.errors import AnswerNo, HomeportError, OutOfDate, UsageError
 from homeport.images.address import parse_destination
 from homeport.images.image import Index
@@ -60,6 +61,24 @@ def test_of_a_sliced_package_only_its_slices_and_what_they_need(tmp_path: Path) 
         "usr/bin/a": "0644 a",
         "usr/lib/n1": "0644 1",
     }
+
+
+@pytest.mark.parametrize("path", ["/bin/tool", "/usr/bin/tool", "/usr/b*/tool", "/usr/**"])
+def test_a_slice_names_a_path_as_it_is_shipped_or_as_it_lies_in_the_image(
+    path: str, tmp_path: Path
+) -> None:
+    here = world(tmp_path, deb("tool", files={"bin/tool": b"t", "opt/other": b""}))
+    here.slices("tool", f"bin: {{paths: ['{path}']}}")
+    text = BARE.replace("usrmerge: false", "usrmerge: true")
+    assert listing(here.build(text + "packages: [tool_bin]"))["usr/bin/tool"] == "0644 t"
+
+
+def test_a_hard_link_whose_file_is_left_out_gets_the_content(tmp_path: Path) -> None:
+    files = {"usr/bin/first": b"body", "usr/bin/second": hardlink("usr/bin/first")}
+    here = world(tmp_path, deb("tool", files=files))
+    here.slices("tool", "second: {paths: [/usr/bin/second]}")
+    built = here.build(BARE + "packages: [tool_second]")
+    assert listing(built) == {"usr/bin/second": "0644 body"}
 
 
 def test_what_debian_needs_beyond_files_is_made_by_steps(tmp_path: Path) -> None:
@@ -243,6 +262,11 @@ def test_one_index_lists_every_platform(tmp_path: Path) -> None:
             "/usr/bin/.wh.gone would be read as a whiteout, which removes files",
         ),
         (
+            [deb("aa", files={"bin/x": b"1", "usr/bin/x": b"2"})],
+            "packages: [aa]\nsteps: {os_release: false}",
+            "/bin/x and /usr/bin/x are one path when /usr is merged",
+        ),
+        (
             [],
             "files: [{text: x, to: /a}]\nconfig: {entrypoint: [/usr/bin/none]}",
             "the entrypoint /usr/bin/none is not in the image",
@@ -258,8 +282,32 @@ def test_what_cannot_become_an_image_is_refused(
     packages: list[bytes], recipe: str, said: str, tmp_path: Path
 ) -> None:
     here = BuildWorld(tmp_path, packages)
-    assert said in refusal(lambda: here.build(BARE + recipe))
+    text = recipe if "steps:" in recipe else BARE + recipe
+    assert said in refusal(lambda: here.build(text))
     assert not (tmp_path / "out").exists()
+
+
+def test_a_missing_library_is_named_with_the_package_that_has_it(tmp_path: Path) -> None:
+    files = {
+        "usr/bin/x": file(elf(needed=["liba.so.1"], interpreter="/usr/lib/ld.so"), mode=0o755),
+        "usr/lib/ld.so": elf(),
+        "usr/lib/liba.so.1": elf(),
+    }
+    here = world(tmp_path, deb("tool", files=files))
+    here.slices("tool", "x: {paths: [/usr/bin/x, /usr/lib/ld.so]}")
+    with pytest.raises(HomeportError) as caught:
+        here.build(BARE + "packages: [tool_x]")
+    assert caught.value.what.startswith("/usr/bin/x needs the library liba.so.1")
+    assert caught.value.where["source"] == "package tool (x)"
+    assert caught.value.hint == "the package tool has it, but no slice that was chosen takes it"
+
+
+def test_another_entrypoint_is_looked_for_although_the_layer_is_the_same(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    text = BARE + "files: [{text: x, to: /a}]\nconfig: {entrypoint: [/a]}\n"
+    here.build(text)
+    said = refusal(lambda: here.build(text.replace("[/a]", "[/b]")))
+    assert said == "the entrypoint /b is not in the image"
 
 
 def test_a_second_build_reads_no_package_and_writes_the_same(tmp_path: Path) -> None:

@@ -142,6 +142,46 @@ def test_scripts_of_whole_packages_are_one_warning_for_each_interpreter(tmp_path
     ]
 
 
+WHOLE = Source(kind="package", name="tools")
+
+
+def test_what_nothing_in_a_whole_package_loads_is_one_warning_for_the_package(
+    tmp_path: Path,
+) -> None:
+    nodes = {
+        **SYSTEM,
+        "usr/bin/x": program(needed=["libc.so.6"]),
+        "usr/lib/tools/a.so": file(elf(needed=["libgone.so.1"]), source=WHOLE),
+        "usr/lib/tools/b.so": file(elf(needed=["libaway.so.1"]), source=WHOLE),
+        "usr/share/tools/testdata": file(elf(interpreter="/libexec/ld.so"), source=WHOLE),
+    }
+    assert checked(nodes, tmp_path) == [
+        "tools: /usr/lib/tools/a.so and 2 more need what is not in the image: "
+        "ld.so, libaway.so.1, libgone.so.1"
+    ]
+
+
+def test_what_a_program_of_a_whole_package_loads_must_be_complete(tmp_path: Path) -> None:
+    nodes = {
+        **SYSTEM,
+        "usr/bin/x": file(elf(interpreter=LOADER, needed=["liba.so"]), 0o755, source=WHOLE),
+        "usr/lib/liba.so": file(elf(needed=["libgone.so.1"]), source=WHOLE),
+    }
+    assert checked(nodes, tmp_path) == [
+        "! /usr/lib/liba.so needs the library libgone.so.1, which is not in the image"
+    ]
+
+
+def test_a_private_library_that_the_program_has_loaded_is_found(tmp_path: Path) -> None:
+    nodes = {
+        **SYSTEM,
+        "usr/bin/x": program(needed=["liba.so", "libb.so"], runpath="/usr/lib/priv"),
+        "usr/lib/priv/liba.so": file(elf(needed=["libb.so"])),
+        "usr/lib/priv/libb.so": file(elf()),
+    }
+    assert checked(nodes, tmp_path) == []
+
+
 @given(data=st.binary(max_size=400), at=st.integers(0, 300))
 def test_a_broken_elf_file_is_a_warning_never_a_crash(
     data: bytes, at: int, tmp_path_factory: pytest.TempPathFactory

@@ -28,7 +28,7 @@ config: {entrypoint: [/usr/bin/tool], labels: {a: b, c: d}}
 
 #: What these inputs become, wherever and whenever they are built. A change here means that
 #: every image of every user gets another digest: say so in CHANGELOG.md.
-FIXED = "sha256:eccedf505204d00f9aaa0116a9b44c2a59915cd75f28bd58306723ec551f7cd4"
+FIXED = "sha256:f911db08d78af1256a94acbf08c655c922e69e288a62b1293db5d68f26aa4591"
 
 
 def world(root: Path) -> BuildWorld:
@@ -67,6 +67,7 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "another hash seed": {"env": {"PYTHONHASHSEED": "4242"}},
     "one processor": {"processors": 1},
     "directory order": {"backwards": True},
+    "user and home": {"env": {"HOME": "/nonexistent", "USER": "other", "LOGNAME": "other"}},
     "no bytecode, isolated mode": {"flags": ["-I", "-B"]},
 }
 
@@ -98,6 +99,18 @@ def test_an_image_does_not_depend_on_the_folder_or_on_times_in_it(
     home, url = recipe_home
     copy = tmp_path / "somewhere else"
     shutil.copytree(home, copy, copy_function=shutil.copy)
+    assert _built((copy, url), tmp_path, {}) == plain
+
+
+@pytest.mark.root
+def test_an_image_does_not_depend_on_who_owns_local_files(
+    recipe_home: tuple[Path, str], plain: list[str], tmp_path: Path
+) -> None:
+    home, url = recipe_home
+    copy = tmp_path / "copy"
+    shutil.copytree(home, copy)
+    for path in copy.rglob("*"):
+        os.chown(path, 1234, 5678)
     assert _built((copy, url), tmp_path, {}) == plain
 
 

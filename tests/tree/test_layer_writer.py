@@ -64,7 +64,7 @@ def test_digest_diff_id_and_sizes_describe_what_was_written(store: Store, name: 
 def test_the_digest_of_a_layer_is_fixed(store: Store) -> None:
     assert (
         str(write(some_tree(), store).digest)
-        == "sha256:30d78ac20483ab0fe2bd736d8c26221f8e643e2b02e82d2e7dc882a4fff0fd7d"
+        == "sha256:790ef0cb49c72706865db08619512c23b8e8138ea576b09ee549ad1299c781f0"
     )
 
 

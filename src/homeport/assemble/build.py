@@ -7,14 +7,14 @@ processor pool. What was built before is not built again.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from homeport.assemble import finished
 from homeport.assemble.image import make_image, make_index
-from homeport.assemble.plan import BuildPlan
+from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
 from homeport.content.pools import Pools, run_all
 from homeport.content.store import Store
@@ -34,10 +34,12 @@ if TYPE_CHECKING:  # a build without changes loads neither
 class Tools:
     """What building takes from its surroundings.
 
-    store:   where derived content goes; packages may come from elsewhere
+    store:    where derived content goes
+    packages: the store that packages came from: a damaged one is dropped there
     """
 
     store: Store
+    packages: Store
     pools: Pools
     progress: Progress
     open_image: OpenImage
@@ -132,33 +134,49 @@ def _read_packages(
 ) -> ContentsOf:
     """Every package that the plans need, read once for all platforms that share it."""
     from homeport.assemble.tree_assembly import globs_of
-    from homeport.debian.contents import read_contents
 
-    wanted = {}
-    for plan in plans:
-        for package in plan.packages:
-            globs = globs_of(package, plan)
-            wanted[package.file, globs.globs] = globs
-    progress = tools.progress
-    progress.begin("unpack", label="read packages", total=len(wanted), unit="items")
-
-    def read(file: PackageFile, names: tuple[str, ...]) -> PackageContents:
-        found = read_contents(
-            debs[file],
-            wanted[file, names],
-            tools.store,
-            expected=file.id,
-            cancel=tools.pools.cancel,
-        )
-        progress.advance("unpack", 1)
-        return found
-
+    wanted = {
+        (package.file, globs_of(package, plan).globs): (package, plan)
+        for plan in plans
+        for package in plan.packages
+    }
+    tools.progress.begin("unpack", label="read packages", total=len(wanted), unit="items")
     # Large packages first: the last one running is then a small one.
     keys = sorted(wanted, key=lambda key: -key[0].size)
-    calls: list[Callable[[], PackageContents]] = [partial(read, *key) for key in keys]
-    results = run_all(tools.pools.processor, calls)
-    progress.end("unpack")
+    results = run_all(
+        tools.pools.processor,
+        [partial(_read_package, *wanted[key], debs[key[0]], tools) for key in keys],
+    )
+    tools.progress.end("unpack")
     return dict(zip(keys, results, strict=True))
+
+
+def _read_package(
+    package: PlannedPackage, plan: BuildPlan, deb: Blob, tools: Tools
+) -> PackageContents:
+    from homeport.assemble.tree_assembly import globs_of, lacking
+    from homeport.debian.contents import read_contents
+    from homeport.debian.path_globs import PathGlobs
+
+    globs = globs_of(package, plan)
+
+    def read(wanted: PathGlobs) -> PackageContents:
+        return read_contents(
+            deb, wanted, tools.store, expected=package.file.id, cancel=tools.pools.cancel
+        )
+
+    try:
+        found = read(globs)
+    except IntegrityError as error:
+        # Kept, it would fail every run: its size is right, so nobody fetches it again.
+        tools.packages.drop(deb.digest)
+        error.hint = error.hint or "it was removed from the cache; run the same command again"
+        raise
+    if more := lacking(package, plan, found):
+        paths = (f"/{path.decode('utf-8', 'surrogateescape')}" for path in more)
+        found = read(PathGlobs.of((*globs.globs, *paths)))
+    tools.progress.advance("unpack", 1)
+    return found
 
 
 def _make_layer(

@@ -30,6 +30,14 @@ class CannotStart(HomeportError):
 
 
 @dataclass(slots=True)
+class _Lacking:
+    """Files of a whole package that miss something, and what they miss; each name once."""
+
+    paths: dict[bytes, None] = field(default_factory=dict)
+    missing: dict[str, None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Findings:
     """What is wrong, and what is worth a word."""
 
@@ -46,9 +54,11 @@ def check(
 ) -> tuple[str, ...]:
     """Check every file of ``tree``; return warnings.
 
-    A library that only a plug-in misses in its own search path, but that the image has
-    elsewhere, is a warning: its program may have loaded it already. So is the interpreter
-    of a script in a whole package, which may be there for those who install more.
+    What somebody chose must work: slices, files of the recipe, and every program with all
+    that it loads. The rest of a whole package is there for those who install more (a
+    plug-in, a script, test data), so what it misses is a warning, one for a package or an
+    interpreter. So is a library that the image has in another folder, and a plug-in's
+    program may have loaded already.
 
     provider: the package that a missing file (by its name without directory) could come
               from, if that is known
@@ -81,6 +91,8 @@ class _Checker:
         self._scripts: dict[bytes, str] = {}
         self._names: dict[bytes, list[bytes]] = {}
         self._useless: dict[str, list[bytes]] = {}
+        self._lacking: dict[str, _Lacking] = {}
+        self._loads: dict[bytes, tuple[bytes, ...]] = {}
         self.findings = Findings()
 
     def run(self, entrypoint: Sequence[str]) -> None:
@@ -88,8 +100,14 @@ class _Checker:
             self._names.setdefault(path.rpartition(b"/")[2], []).append(path)
             if node.type == "file" and node.content is not None:
                 self._classify(path, node)
+        self._loads = {path: tuple(self._direct(path, f)) for path, f in self._elf.items()}
+        programs = [path for path in self._elf if self._is_program(path)]
+        loaded_by = {path: self._closure(path) for path in programs}
+        started = frozenset(programs).union(*loaded_by.values())
         for path, facts in self._elf.items():
-            self._check_elf(path, facts)
+            chosen = path in started or not self._from_whole_package(path)
+            self._check_elf(path, facts, chosen, [on for on in loaded_by.values() if path in on])
+        self._warn_of_lacking()
         for path, interpreter in self._scripts.items():
             self._check_script(path, interpreter)
         self._warn_of_scripts()
@@ -108,35 +126,80 @@ class _Checker:
             words = start[2:].partition(b"\n")[0].split()
             self._scripts[path] = words[0].decode("utf-8", "surrogateescape") if words else ""
 
-    def _check_elf(self, path: bytes, facts: ElfFacts) -> None:
+    def _is_program(self, path: bytes) -> bool:
+        """Whether somebody could start the file."""
+        return bool(self._elf[path].interpreter and self._tree[path].mode & 0o111)
+
+    def _from_whole_package(self, path: bytes) -> bool:
+        source = self._tree[path].source
+        return source.kind == "package" and not source.detail
+
+    def _direct(self, path: bytes, facts: ElfFacts) -> Iterator[bytes]:
+        """The libraries that the loader finds for one file."""
+        for library in facts.needed:
+            if found := self._library(library, path, facts):
+                yield found
+
+    def _closure(self, program: bytes) -> frozenset[bytes]:
+        """All libraries that are loaded when ``program`` starts."""
+        seen: set[bytes] = set()
+        todo = [program]
+        while todo:
+            for path in self._loads.get(todo.pop(), ()):
+                if path not in seen:
+                    seen.add(path)
+                    todo.append(path)
+        return frozenset(seen)
+
+    def _check_elf(
+        self, path: bytes, facts: ElfFacts, chosen: bool, loaded_with: Sequence[frozenset[bytes]]
+    ) -> None:
+        """One file; ``loaded_with``: for each program that loads it, all that it loads."""
         if facts.problem:
             self.findings.warnings.append(f"{_shown(path)} is no readable ELF file")
             return
         if facts.interpreter and self._file_at(facts.interpreter.encode()) is None:
-            self._fault(
+            self._miss(
                 f"{_shown(path)} is started by {facts.interpreter}, which is not in the image",
-                path, facts.interpreter.rpartition("/")[2],
+                path, facts.interpreter.rpartition("/")[2], chosen,
             )  # fmt: skip
         for library in facts.needed:
-            if self._has_library(library, path, facts):
+            if self._library(library, path, facts):
                 continue
             elsewhere = list(self._elsewhere(library, facts))
             if elsewhere and not facts.interpreter:
-                self.findings.warnings.append(
-                    f"{_shown(path)} needs {library}, which lies in {_shown(elsewhere[0])}, "
-                    "where only a program that has loaded it finds it"
-                )
+                if not loaded_with or not all(elsewhere[0] in on for on in loaded_with):
+                    self.findings.warnings.append(
+                        f"{_shown(path)} needs {library}, which lies in {_shown(elsewhere[0])}, "
+                        "where only a program that has loaded it finds it"
+                    )
                 continue
-            self._fault(
+            self._miss(
                 f"{_shown(path)} needs the library {library}, which is not in the image",
-                path, library,
+                path, library, chosen,
             )  # fmt: skip
+
+    def _miss(self, what: str, path: bytes, missing: str, chosen: bool) -> None:
+        if chosen:
+            self._fault(what, path, missing)
+            return
+        lacking = self._lacking.setdefault(self._tree[path].source.name, _Lacking())
+        lacking.paths[path] = None
+        lacking.missing[missing] = None
+
+    def _warn_of_lacking(self) -> None:
+        """One line for each whole package with files that no program of the image loads."""
+        for package, lacking in self._lacking.items():
+            first, more = _shown(next(iter(lacking.paths))), len(lacking.paths) - 1
+            files = f"{first} and {more} more need" if more else f"{first} needs"
+            self.findings.warnings.append(
+                f"{package}: {files} what is not in the image: {', '.join(sorted(lacking.missing))}"
+            )
 
     def _check_script(self, path: bytes, interpreter: str) -> None:
         if interpreter and self._file_at(interpreter.encode("utf-8", "surrogateescape")):
             return
-        source = self._tree[path].source
-        if source.kind == "package" and not source.detail:
+        if self._from_whole_package(path):
             self._useless.setdefault(interpreter, []).append(path)
             return
         what = f"{_shown(path)} is a script for {interpreter!r}, which is not in the image"
@@ -151,13 +214,14 @@ class _Checker:
                 f"{scripts} for {interpreter!r}, which is not in the image"
             )
 
-    def _has_library(self, library: str, user: bytes, facts: ElfFacts) -> bool:
+    def _library(self, library: str, user: bytes, facts: ElfFacts) -> bytes | None:
+        """Where the loader finds ``library`` for the file ``user``."""
         name = library.encode("utf-8", "surrogateescape")
         if b"/" in name:
             places = [name]
         else:
             places = [folder + b"/" + name for folder in self._folders(user, facts)]
-        return any(self._fits(place, facts) for place in places)
+        return next((self._file_at(place) for place in places if self._fits(place, facts)), None)
 
     def _folders(self, user: bytes, facts: ElfFacts) -> Iterator[bytes]:
         """Where the loader looks (ld.so(8)): what the file says, then its own places."""
@@ -186,7 +250,9 @@ class _Checker:
     def _fault(self, what: str, path: bytes, missing: str = "") -> None:
         node = self._tree.get(path)
         package = self._provider(missing) if missing else None
-        hint = f"{package} has it" if package else "choose a package or slice that provides it"
+        hint = "choose a package or slice that provides it"
+        if package:
+            hint = f"the package {package} has it, but no slice that was chosen takes it"
         where = {"path": _shown(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))
 

@@ -157,6 +157,8 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
             "steps": msgspec.to_builtins(plan.steps),
+            # Of no effect on the bytes, but an image whose program is missing is refused.
+            "program": plan.config.entrypoint[:1],
             "encoder": plan.encoder.id,
         },
         order="sorted",

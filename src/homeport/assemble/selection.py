@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from homeport.assemble.merging import Clash
 from homeport.assemble.plan import PlannedPackage
 from homeport.assemble.usrmerge import MERGED, merged_path
 from homeport.content.blob import Blob
@@ -41,7 +42,7 @@ def choose(
 ) -> list[Chosen]:
     """What ``package`` gives to the image, in the order of its archive.
 
-    Raises ``EmptySlicePath``, or ``Faults`` of several.
+    Raises ``EmptySlicePath`` or ``Clash``, or ``Faults`` of several.
     """
     placed = _placed(entries, usrmerge=usrmerge)
     if package.whole:
@@ -77,8 +78,13 @@ def _placed(entries: Sequence[Entry], *, usrmerge: bool) -> dict[bytes, Entry]:
         if usrmerge and entry.path in MERGED and entry.type == "symlink":
             continue  # base-files ships the links that the step makes
         path = merged_path(entry.path) if usrmerge else entry.path
-        if path not in placed or entry.type != "directory":
-            placed[path] = entry
+        first = placed.setdefault(path, entry)
+        if first is not entry and not first.type == entry.type == "directory":
+            shown = [each.path.decode("utf-8", "backslashreplace") for each in (first, entry)]
+            raise Clash(
+                f"/{shown[0]} and /{shown[1]} are one path when /usr is merged",
+                where={"path": shown[0]},
+            )
     return placed
 
 

@@ -42,6 +42,22 @@ def globs_of(package: PlannedPackage, plan: BuildPlan) -> PathGlobs:
     return wanted
 
 
+def lacking(
+    package: PlannedPackage, plan: BuildPlan, contents: PackageContents
+) -> frozenset[bytes]:
+    """Files that the image gets and ``contents`` has no content of, by the package's paths.
+
+    A slice may name ``/usr/bin/x``, where usrmerge puts it, of a package that ships ``/bin/x``.
+    """
+    entries = tuple(contents.entries.values())
+    chosen = choose(package, entries, plan.architecture, usrmerge=plan.steps.usrmerge)
+    return frozenset(
+        each.entry.path
+        for each in chosen
+        if each.entry.type == "file" and each.entry.path not in contents.blobs
+    )
+
+
 def assemble_tree(
     plan: BuildPlan,
     contents: Mapping[str, PackageContents],
@@ -69,7 +85,9 @@ def assemble_tree(
         view = View(plan=plan, nodes=merging.nodes, packages=packages)
         merging.add_all(step.apply(view).items())
     tree = merging.finish()
-    warnings = elf_check.check(tree, plan.architecture, plan.config.entrypoint, store)
+    warnings = elf_check.check(
+        tree, plan.architecture, plan.config.entrypoint, store, _Providers(packages).of
+    )
     return AssembledTree(tree=tree, warnings=(*_script_warnings(packages), *warnings))
 
 
@@ -95,6 +113,21 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.tmp, tmp.STEP),
     )
     return (step for on, step in switches if on)
+
+
+class _Providers:
+    """Which package of the image has a file that its slices leave out."""
+
+    def __init__(self, packages: tuple[PackageInImage, ...]) -> None:
+        self._packages = packages
+
+    def of(self, name: str) -> str | None:
+        wanted = name.encode("utf-8", "surrogateescape")
+        for package in self._packages:
+            for path in package.contents.entries:
+                if path.rpartition(b"/")[2] == wanted:
+                    return package.name
+        return None
 
 
 def _script_warnings(packages: Iterable[PackageInImage]) -> Iterator[str]:

@@ -94,7 +94,7 @@ Examples:
     show_default=True,
     help="Of layers; zstd is not byte-stable between machines.",
 )
-@click.option("--compression-level", type=int, metavar="N", help="gzip: 6, 9 or 12.  [default: 9]")
+@click.option("--compression-level", type=int, metavar="N", help="gzip: 6, 7, 9 or 12.  [default: 7]")
 @common
 def command(session: Session, **options: Any) -> None:
     """Build RECIPE, a name of the catalog, a recipe file or its folder.

@@ -178,7 +178,8 @@ class _Contents:
         if self._blob is not extent.blob or extent.offset < self._position:
             self.finish()
             self._blob, self._position = extent.blob, 0
-            self._stream = verified(extent.blob, "a file of the layer")
+            what = "/" + extent.path.decode("utf-8", "backslashreplace")
+            self._stream = verified(extent.blob, what)
         self._advance(extent.offset, keep=False)
         return self._advance(extent.offset + extent.length, keep=True)
 

@@ -28,11 +28,12 @@ RUN_BOUND = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """``length`` bytes of ``blob`` from ``offset``."""
+    """``length`` bytes of ``blob`` from ``offset``; ``path`` names it in errors."""
 
     blob: Blob
     offset: int
     length: int
+    path: bytes = b""
 
 
 @dataclass(slots=True)
@@ -82,7 +83,7 @@ def units(entries: Iterable[Entry]) -> Iterator[Unit]:
             continue
         run.add(entry.header)
         if content is not None:
-            run.add(Extent(content, 0, content.size))
+            run.add(Extent(content, 0, content.size, entry.path))
             run.add(bytes(entry.padding))
     run.add(END)
     yield Unit((run,))
@@ -94,7 +95,7 @@ def _large_file(entry: Entry, content: Blob) -> Iterator[Piece]:
     offset = 0
     while offset < content.size:
         length = min(content.size - offset, PIECE_BOUND - piece.size)
-        piece.add(Extent(content, offset, length))
+        piece.add(Extent(content, offset, length, entry.path))
         offset += length
         if offset < content.size:
             yield piece
