@@ -29,15 +29,19 @@ class RegistryOptions:
     login: Login | None = None
     plain_http: bool = False
     timeout: float | None = None
+    verbose: int = 0
 
     def open(self, app: App, about: str) -> Registries:
         """The registries of this run; ``about`` is the one that the options are meant for."""
-        return app.registries(
+        opened = app.registries(
             about,
             login=self.login,
             plain_http=True if self.plain_http else None,
             timeout=self.timeout,
         )
+        if self.verbose:
+            opened.on_login = _tell_login
+        return opened
 
     def maker(
         self, app: App, about: str, *, no_clobber: bool = False
@@ -96,13 +100,21 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
         **more: Any,
     ) -> Any:
         login = _login(creds, username, password_stdin)
-        options = RegistryOptions(login=login, plain_http=plain_http, timeout=timeout)
+        options = RegistryOptions(
+            login=login, plain_http=plain_http, timeout=timeout, verbose=more.get("verbose", 0)
+        )
         return function(*args, options=options, **more)
 
     decorated: Callable[..., Any] = with_options
     for option in reversed(_OPTIONS):
         decorated = option(decorated)
     return decorated
+
+
+def _tell_login(registry: str, login: Login) -> None:
+    from homeport.cli.show import warn
+
+    warn(f"{registry}: logging in as {login.username or 'a token'} (from {login.source})")
 
 
 def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from homeport.content.blob import Blob
@@ -148,50 +149,49 @@ class _Work:
             name = label or urls[0].path.rpartition("/")[2]
             self.progress.begin(self.id, label=name, total=self.size, unit="bytes")
             try:
-                blob = self._from_any(urls, stream)
+                blob = self._from_any(urls, _Partial(stream, self.store, self.digest))
             except BaseException:
                 self.progress.end(self.id, "failed")
                 raise
             self.progress.end(self.id)
             return blob
 
-    def _from_any(self, urls: list[Url], stream: BinaryIO) -> Blob:
+    def _from_any(self, urls: list[Url], part: _Partial) -> Blob:
         for url in urls[:-1]:
             try:
-                return self._verified_from(url, stream)
+                return self._verified_from(url, part)
             except (NetError, IntegrityError) as error:
                 if self.deadline is not None:
                     self.deadline.left()
                 self.progress.note(self.id, f"{error.what}; trying the next server")
-        return self._verified_from(urls[-1], stream)
+        return self._verified_from(urls[-1], part)
 
-    def _verified_from(self, url: Url, stream: BinaryIO) -> Blob:
+    def _verified_from(self, url: Url, part: _Partial) -> Blob:
         try:
-            return self._once_from(url, stream)
+            return self._once_from(url, part)
         except IntegrityError as error:
             self.progress.note(self.id, f"{error.what}; fetching it again")
         try:
-            return self._once_from(url, stream)
+            return self._once_from(url, part)
         except IntegrityError as error:
             raise error.at(url=str(url)) from None
 
-    def _once_from(self, url: Url, stream: BinaryIO) -> Blob:
+    def _once_from(self, url: Url, part: _Partial) -> Blob:
         fruitless = 0
-        while (have := _length(stream)) < self.size:
+        while (have := part.length) < self.size:
             if have:
                 self.progress.note(self.id, f"going on at byte {have}")
             try:
-                self._append(url, stream, have)
+                self._append(url, part, have)
             except NetError as error:
-                gained = _length(stream) > have
-                fruitless = 0 if gained else fruitless + 1
+                fruitless = 0 if part.length > have else fruitless + 1
                 if not error.retryable or fruitless >= _FRUITLESS:
                     raise
                 self.progress.note(self.id, error.what)
                 self.client.clock.wait(self.client.retrier.pause(READ, fruitless + 1), self.cancel)
-        return self.store.commit_partial(stream, self.digest, self.size)
+        return part.commit(self.store, self.digest, self.size)
 
-    def _append(self, url: Url, stream: BinaryIO, have: int) -> None:
+    def _append(self, url: Url, part: _Partial, have: int) -> None:
         """Ask for what is missing and write it behind what is there."""
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self.client.request(
@@ -201,45 +201,41 @@ class _Work:
             ),
         ) as response:  # fmt: skip
             if response.status == 416 and have:
-                _restart(stream)
+                part.restart()
                 raise ConnectionCut(f"{url.host} cannot go on at byte {have}")
             expect_ok(response)
             self._expect_a_file(response)
-            self._place(response, stream, have)
+            self._place(response, part, have)
             while chunk := response.read(CHUNK):
                 self.cancel.check()
-                if _length(stream) + len(chunk) > self.size:
-                    _restart(stream)
-                    raise IntegrityError(
-                        f"{url.host} sends more than the expected {self.size} bytes",
-                        where={"url": str(url), "digest": str(self.digest)},
-                    )
-                with explained(self.store.root):
-                    stream.write(chunk)
-                    stream.flush()
+                if part.length + len(chunk) > self.size:
+                    part.restart()
+                    raise self._wrong(url, f"sends more than the expected {self.size} bytes")
+                part.append(chunk)
                 self.progress.advance(self.id, len(chunk))
-            if response.length is None and _length(stream) < self.size:
-                raise ConnectionCut(f"{url.host} closed the connection early")
-            if response.length is not None and _length(stream) < self.size:
-                _restart(stream)
-                raise IntegrityError(
-                    f"{url.host} has only {response.received} of {self.size} bytes",
-                    where={"url": str(url), "digest": str(self.digest)},
-                )
+            if part.length < self.size:
+                if response.length is None:
+                    raise ConnectionCut(f"{url.host} closed the connection early")
+                part.restart()
+                raise self._wrong(url, f"has only {response.received} of {self.size} bytes")
 
-    def _place(self, response: Response, stream: BinaryIO, have: int) -> None:
+    def _wrong(self, url: Url, what: str) -> IntegrityError:
+        return IntegrityError(
+            f"{url.host} {what}", where={"url": str(url), "digest": str(self.digest)}
+        )
+
+    def _place(self, response: Response, part: _Partial, have: int) -> None:
         """Stand where the answer's first byte belongs."""
         if response.status == 200:
             if have:  # the server ignored Range: it starts again, and so do we
                 self.progress.advance(self.id, -have)
-                _restart(stream)
+                part.restart()
             return
         said = response.headers.get("content-range", "")
         if said.startswith(f"bytes {have}-") and said.rpartition("/")[2] in (str(self.size), "*"):
             return
-        if _length(stream):
-            self.progress.advance(self.id, -have)
-            _restart(stream)
+        self.progress.advance(self.id, -have)
+        part.restart()
         raise BadResponse(
             f"{response.url.host} sent another part than was asked for ({said[:80]!r})",
             where={"url": str(response.url)},
@@ -259,10 +255,47 @@ class _Work:
             )
 
 
-def _length(stream: BinaryIO) -> int:
-    return os.fstat(stream.fileno()).st_size
+class _Partial:
+    """The file that a download is collected in, hashed on the way if we saw its start."""
 
+    def __init__(self, stream: BinaryIO, store: Store, digest: Digest) -> None:
+        self._stream = stream
+        self._store = store
+        self._digest = digest
+        self.length = os.fstat(stream.fileno()).st_size
+        self._hasher: Any = digest.hasher() if self.length == 0 else None
 
-def _restart(stream: BinaryIO) -> None:
-    stream.truncate(0)
-    stream.seek(0)
+    def append(self, chunk: bytes) -> None:
+        with explained(self._store.root):
+            self._stream.write(chunk)
+        self.length += len(chunk)
+        if self._hasher is not None:
+            self._hasher.update(chunk)
+
+    def restart(self) -> None:
+        with explained(self._store.root):
+            self._stream.seek(0)
+            self._stream.truncate(0)
+        self.length = 0
+        self._hasher = self._digest.hasher()
+
+    def commit(self, store: Store, digest: Digest, size: int) -> Blob:
+        """Make it content of the store; ``IntegrityError`` and an empty file if it is not right."""
+        if self._hasher is None:  # an earlier run wrote its beginning: all of it is read again
+            try:
+                return store.commit_partial(self._stream, digest, size)
+            except IntegrityError:
+                self.restart()
+                raise
+        found = Digest.finished(self._hasher, digest.algorithm)
+        if found != digest or self.length != size:
+            seen = self.length
+            self.restart()
+            raise IntegrityError(
+                f"downloaded {seen} bytes with digest {found}, expected {size} bytes with {digest}",
+                where={"digest": str(digest)},
+            )
+        with explained(self._store.root):
+            self._stream.flush()
+            os.fsync(self._stream.fileno())
+        return store.adopt(Path(self._stream.name), digest, size)

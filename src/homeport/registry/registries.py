@@ -55,6 +55,8 @@ class Registries:
         self._find_endpoint = find_endpoint
         self._folders = tuple(folders)
         self._deadline = deadline
+        #: Told once per registry which login is used, when it is first needed.
+        self.on_login: Callable[[str, Login], None] = lambda _registry, _login: None
         self._open: dict[tuple[Endpoint, Login | None], Registry] = {}
         self._hosts: dict[str, RegistryHosts] = {}
         self._lock = threading.RLock()
@@ -87,6 +89,12 @@ class Registries:
                 )
             return self._hosts[name]
 
+    def _look_up(self, name: str, repository: str) -> Login | None:
+        login = self._find_login(name, repository)
+        if login is not None:
+            self.on_login(name, login)
+        return login
+
     def _opened(self, endpoint: Endpoint, hosts: RegistryHosts, repository: str) -> Registry:
         login = self._find_login(endpoint.name, repository)
         with self._lock:
@@ -95,7 +103,7 @@ class Registries:
                 self._open[key] = Registry(
                     self._client,
                     endpoint,
-                    lambda: self._find_login(endpoint.name, repository),
+                    lambda: self._look_up(endpoint.name, repository),
                     deadline=self._deadline,
                     trust=hosts.trust.get(endpoint.host),
                 )
