@@ -47,7 +47,15 @@ COMMANDS: dict[str, CommandEntry] = {
     "ping": CommandEntry("ping", "Ask a registry whether it lets you in", "Registry"),
     "login": CommandEntry("login", "Keep a registry's credentials", "Registry"),
     "logout": CommandEntry("logout", "Forget a registry's credentials", "Registry"),
-    "audit": CommandEntry("audit", "Find every public image that files lean on", "Find"),
+    "inspect": CommandEntry("inspect", "Look into an image without running it", "Look"),
+    "extract": CommandEntry("extract", "Take files out of an image", "Look"),
+    "diff": CommandEntry("diff", "Compare two images, tags or platforms", "Look"),
+    "audit": CommandEntry("audit", "Find every public image that files lean on", "Look"),
+    "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
+    "llb": CommandEntry("llb", "Print LLB readably", "Engine"),
+    "verify-helper": CommandEntry(
+        "verify_helper", "Prove a helper image inside a BuildKit engine", "Engine"
+    ),
     "cache": CommandEntry("cache", "Show, bound and check the cache", "Housekeeping"),
     "completion": CommandEntry("completion", "Print the shell's completion script", "Housekeeping"),
 }
