@@ -93,19 +93,26 @@ def _whole_feed(use: Use) -> Feed | None:
 
 
 def _around(use: Use, home: Reference, prefix: str, siblings: Sequence[Use]) -> WayHome:
-    """Keep the expression: put what is missing of the new name before it, a digest behind."""
+    """Keep the expression: put what is missing of the new name before it, a digest behind.
+
+    A host that is written out is replaced, since its port may be spelled differently at home.
+    """
     setting = f"{use.key}: {home}"
     written = use.value.partition("@")[0]
     slash = written.rfind("/")
     colon = written.find(":", slash + 1)
     written = written[:colon] if colon >= 0 else written
-    if not use.exact or use.reference is None or not home.name.endswith(f"/{written}"):
+    if not use.exact or use.reference is None or any(_differs(use, o) for o in siblings):
         return WayHome(setting=setting)
-    before = home.name[: -len(written)]
-    if not before.startswith(prefix) or any(_differs(use, other) for other in siblings):
+    host, slash, path = written.partition("/")
+    literal = f"{host}/" if slash and use.expression.startswith(f"{host}/") else ""
+    rest = path if literal and home.name.endswith(f"/{path}") else written
+    before = home.name[: -len(rest)]
+    if not home.name.endswith(f"/{rest}") or not before.startswith(prefix):
         return WayHome(setting=setting)
+    old = literal if rest != written else ""
     start, end = use.place.start, use.place.end
-    edits = [Edit(start=start, end=start, old="", new=before)]
+    edits = [Edit(start=start, end=start + len(old.encode()), old=old, new=before)]
     if home.digest is not None and use.reference.digest is None and not siblings:
         edits.append(Edit(start=end, end=end, old="", new=f"@{home.digest}"))
     names = ", ".join(dict.fromkeys(feed.name for feed in use.feeds))

@@ -193,7 +193,7 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
         value = written(source, base)
         expression = value.text
         fields = {"repository": field(value)}
-        if "newTag" in parts and "digest" not in parts:
+        if "newTag" in parts:
             fields["tag"] = field(written(source, parts["newTag"]))
             expression += f":{fields['tag'].value}"
         if "digest" in parts:

@@ -1,0 +1,90 @@
+"""What the audit writes and what the repository ships, checked by other people's validators.
+
+SARIF against the published schema (as @microsoft/jest-sarif carries it), the GitHub action and
+the GitLab component with check-jsonschema's schemas, the hook definition with pre-commit.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import msgspec
+import pytest
+import yaml
+
+from builders.audit import TODAY, every_case, lay_out, read_case
+from homeport.audit.auditing import Request, audit
+from homeport.audit.documents import clean
+from homeport.audit.results import results
+from homeport.audit.sarif import sarif_document
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+def need(program: str) -> str:
+    """A program on PATH or beside this Python; missing fails in CI, skips elsewhere."""
+    beside = str(Path(sys.executable).parent)
+    found = shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", ""), beside]))
+    if found is None:
+        if os.environ.get("CI") == "true" or os.environ.get("HOMEPORT_PEERS") == "1":
+            pytest.fail(f"{program} is not installed; .ci/run installs all peers")
+        pytest.skip(f"{program} is not installed")
+    return found
+
+
+def check(schema: list[str], *files: Path) -> None:
+    program = need("check-jsonschema")
+    done = subprocess.run([program, *schema, *files], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_action_is_a_github_action() -> None:
+    check(["--builtin-schema", "vendor.github-actions"], ROOT / "action.yml")
+
+
+def test_the_component_is_a_gitlab_ci_file(tmp_path: Path) -> None:
+    header, job = (ROOT / "templates/audit/template.yml").read_text().split("\n---\n")
+    inputs = yaml.safe_load(header)["spec"]["inputs"]
+    for name in ("stage", "image", "home", "arguments", "package"):
+        assert name in inputs
+        job = job.replace(f"$[[ inputs.{name} ]]", str(inputs[name].get("default") or "x"))
+    assert "$[[" not in job
+    path = tmp_path / "job.yml"
+    path.write_text(job)
+    check(["--builtin-schema", "vendor.gitlab-ci"], path)
+
+
+def test_the_hooks_are_a_pre_commit_manifest() -> None:
+    program = need("pre-commit")
+    manifest = ROOT / ".pre-commit-hooks.yaml"
+    done = subprocess.run(
+        [program, "validate-manifest", manifest], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_sarif_logs_follow_the_published_schema(tmp_path: Path) -> None:
+    npm = need("npm")
+    package = "@microsoft/jest-sarif@1.0.0-beta.0"
+    subprocess.run([npm, "pack", "--silent", package], cwd=tmp_path, check=True)
+    with tarfile.open(next(tmp_path.glob("*.tgz"))) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (schema,) = tmp_path.glob("package/lib/schemas/sarif-2.1.0*.json")
+    logs = []
+    for number, path in enumerate(every_case()[::5]):
+        root = tmp_path / f"case{number}"
+        lay_out(read_case(path).files, root)
+        found = audit(Request(paths=["."], root=root, today=TODAY))
+        some = list(results(found.report))
+        known = list(results(found.report, [r.fingerprint for r in some[:1]]))
+        log = tmp_path / f"{number}.sarif"
+        document = clean(sarif_document(known, found.report.unread, found.rules))
+        log.write_bytes(msgspec.json.encode(document))
+        logs.append(log)
+    # The schema has a pattern that is no regular expression of ECMAScript.
+    check(["--regex-variant", "python", "--schemafile", str(schema)], *logs)

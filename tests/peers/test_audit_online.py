@@ -1,0 +1,127 @@
+"""Against real registries on loopback: ``--online``, and the whole way home.
+
+Plan, then ``homeport mirror --file``, then apply, then an audit that finds nothing foreign.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from builders.audit import TODAY, lay_out
+from builders.registry import descriptor, docker_registry, index, statement
+from homeport.app import App, Settings, open_app
+from homeport.audit.auditing import Request, audit
+from homeport.audit.online import asker, to_ask, with_answers
+from homeport.audit.report import Image
+from homeport.cli.main import run
+from homeport.content.blob import BytesBlob
+from homeport.oci import media_types
+from homeport.oci.reference import parse_reference
+from homeport.registry.push import Shipment, Statement, push
+
+pytestmark = pytest.mark.peer("docker-registry")
+
+
+def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -> str:
+    """Push an image that says when it was built; its digest."""
+    layer = BytesBlob(created.encode() or b"x")
+    statements: list[Statement] = []
+    blobs = {layer.digest: layer}
+    for architecture in platforms or ("amd64",):
+        config = BytesBlob(
+            json.dumps({
+                "architecture": architecture, "os": "linux", "created": created, "config": {},
+                "rootfs": {"type": "layers", "diff_ids": [str(layer.digest)]},
+            }).encode()
+        )  # fmt: skip
+        blobs[config.digest] = config
+        document = {
+            "schemaVersion": 2, "mediaType": media_types.OCI_MANIFEST,
+            "config": descriptor(config, media_types.OCI_CONFIG),
+            "layers": [descriptor(layer, media_types.OCI_LAYER)],
+        }  # fmt: skip
+        statements.append(statement(document))
+    if platforms:
+        statements.append(index(*statements, architectures=platforms))
+    reference = parse_reference(name)
+    shipment = Shipment(blobs=blobs, manifests=statements, tags=[reference.tag])
+    repository = app.registries().repository(reference)
+    return str(push(repository, shipment, app.pools.network).digest)
+
+
+def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
+    lay_out(files, root)
+    report = audit(Request(paths=["."], root=root, today=TODAY)).report
+    ask = asker(app.registries(), app.store)
+    answers = {str(reference): ask(reference) for reference in to_ask(report)}
+    return {i.name: i for i in with_answers(report, answers, TODAY).images}
+
+
+def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -> None:
+    with (
+        docker_registry(tmp_path / "registry") as there,
+        open_app(Settings(cache_dir=tmp_path / "cache")) as app,
+    ):
+        new = put(
+            app, f"{there.host}/a/new:1", "2026-10-01T00:00:00Z", platforms=("amd64", "arm64")
+        )
+        put(app, f"{there.host}/a/old:1", "2020-01-01T00:00:00Z")
+        put(app, f"{there.host}/a/zero:1", "1970-01-01T00:00:00Z")
+        before = put(app, f"{there.host}/a/moved:1", "2026-09-01T00:00:00Z")
+        put(app, f"{there.host}/a/moved:1", "2026-10-02T00:00:00Z")
+        lines = [f"FROM {there.host}/a/{name}:1" for name in ("new", "old", "zero", "gone")]
+        lines += [f"FROM {there.host}/a/moved:1@{before}", "FROM 127.0.0.1:1/a/b:1"]
+        found = asked(app, tmp_path / "tree", {"Dockerfile": "\n".join(lines) + "\n"})
+
+    def of(name: str) -> Image:
+        return next(image for key, image in found.items() if f"/a/{name}" in key)
+
+    assert of("new").asked is not None
+    assert (of("new").asked.digest, of("new").asked.platforms) == (  # type: ignore[union-attr]
+        new, ("linux/amd64", "linux/arm64"),
+    )  # fmt: skip
+    assert of("new").asked.created == "2026-10-01T00:00:00Z"  # type: ignore[union-attr]
+    assert "old" in [risk.id for risk in of("old").risks]
+    assert of("zero").asked.created == ""  # type: ignore[union-attr]
+    assert of("gone").level == "high"
+    assert "moved-tag" in [risk.id for risk in of("moved").risks]
+    assert "could not be asked" in of("b").asked.problem  # type: ignore[union-attr]
+
+
+def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with (
+        docker_registry(tmp_path / "there") as there,
+        docker_registry(tmp_path / "home") as at_home,
+        open_app(Settings(cache_dir=tmp_path / "cache")) as app,
+    ):
+        put(app, f"{there.host}/team/base:1", "2026-10-01T00:00:00Z", platforms=("amd64", "arm64"))
+        digest = put(app, f"{there.host}/team/tool:2", "2026-10-01T00:00:00Z")
+        root = tmp_path / "tree"
+        lay_out(
+            {
+                "Dockerfile": f"ARG T=1\nFROM {there.host}/team/base:${{T}}\n"
+                f"COPY --from={there.host}/team/tool:2@{digest} /a /b\n",
+                "compose.yaml": f"services:\n  a: {{image: '{there.host}/team/base:1'}}\n",
+            },
+            root,
+        )
+        monkeypatch.chdir(root)
+        home = f"{at_home.host}/mirror"
+        plan = tmp_path / "plan.yaml"
+        assert run(["audit", "--home", home, "--exit-code", "."]) == 3
+        assert run(["audit", "--home", home, "--online", "--plan", str(plan), "."]) == 0
+        assert run(["mirror", "--file", str(plan)]) == 0
+        assert run(["audit", "--apply", str(plan), "--yes"]) == 0
+        capsys.readouterr()
+        assert run(["audit", "--home", home, "--exit-code", "--online", "--format", "json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["summary"]["foreign"] == 0
+    assert len(document["images"]) == 2
+    assert all(image["asked"]["digest"] for image in document["images"])
