@@ -61,13 +61,15 @@ def follow(root: int, paths: Iterable[bytes]) -> Wanted | None:
             continue
         seen.add(tuple(parts))
         wanted.add(parts)
-        pending += _links(root, parts)
+        for link, leads_to in _links(root, parts):
+            wanted.add(link)
+            pending.append(leads_to)
     return wanted
 
 
-def _links(root: int, parts: list[bytes]) -> list[list[bytes]]:
-    """Where the links on the way lead, as paths from the root."""
-    found: list[list[bytes]] = []
+def _links(root: int, parts: list[bytes]) -> list[tuple[list[bytes], list[bytes]]]:
+    """The links on the way, each with the path from the root that it makes of the whole."""
+    found: list[tuple[list[bytes], list[bytes]]] = []
     places: list[list[bytes]] = [[]]
     for number, part in enumerate(parts):
         following = []
@@ -77,10 +79,10 @@ def _links(root: int, parts: list[bytes]) -> list[list[bytes]]:
                 if target is None:
                     following.append([*place, name])
                 elif len(found) < _MOST_LINKS * len(parts):
-                    found.append([*place, name])
-                    found.append(_joined(place, target, parts[number + 1 :]))
+                    whole = _joined(place, target, parts[number + 1 :])
+                    found.append(([*place, name], whole))
         places = following
-    return [path for path in found if path]
+    return found
 
 
 def _matching(root: int, place: list[bytes], part: bytes) -> list[bytes]:
