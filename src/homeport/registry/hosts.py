@@ -173,15 +173,12 @@ def _client(value: Any, file: Path, where: Mapping[str, str | int]) -> tuple[Pat
     """``client``: a file with both, a pair, or a list of pairs of which the first is taken."""
     if value is None:
         return None
-    first = value[0] if isinstance(value, list) and value else value
-    if isinstance(first, list):
-        pair = [str(part) for part in first]
-    elif isinstance(value, list) and len(value) == 2:
-        pair = [str(part) for part in value]
-    else:
-        pair = [str(first)]
-    if len(pair) == 1:
-        return file.parent / pair[0], file.parent / pair[0]
-    if len(pair) != 2:
+    parts = value if isinstance(value, list) else [value]
+    if parts and isinstance(parts[0], list):
+        parts = parts[0]
+    files = [file.parent / str(part) for part in parts]
+    if len(files) == 1:
+        return files[0], files[0]
+    if len(files) != 2:
         raise UsageError("client must be a file or a pair of files", where=where)
-    return file.parent / pair[0], file.parent / pair[1]
+    return files[0], files[1]
