@@ -7,53 +7,60 @@ in the engine's cache, even with ``--no-cache``, which only the first one hears.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.outputs import ImageOutput, Output, export_to
-from homeport.buildkit.solve import Build, solve
-from homeport.buildkit.status import Steps, Watcher
-from homeport.errors import UsageError
-from homeport.progress import CancelToken
+from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.outputs import FolderOutput, ImageOutput, Output, TarOutput, export_to
+from homeport.buildkit.solve import Build, Solved, solve
+from homeport.buildkit.status import Steps
+from homeport.content.digest import Digest
+from homeport.images.address import Address
+from homeport.images.transport import Destination
+from homeport.oci.platform import Platform
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """What happened: steps of the first call, and the engine's answers."""
+    """What happened: steps of the first call, the engine's answers, images by output."""
 
     steps: int
     cached: int
     seconds: float
     response: Mapping[str, str]
+    images: Mapping[str, Digest]
 
 
 def run_outputs(
     engine: Engine,
     build: Build,
     outputs: Sequence[Output],
+    how: ImageWork,
     *,
-    watcher: Watcher | None = None,
-    cancel: CancelToken | None = None,
+    platforms: Sequence[Platform] = (),
+    destination: Callable[[Address], Destination],
 ) -> Run:
-    """Build, and write every output. Raises what ``solve`` does."""
+    """Build, and write every output. Raises what ``solve`` and transports do."""
     began = time.monotonic()
     steps: Steps | None = None
     response: dict[str, str] = {}
-    for output in outputs or (None,):
-        if isinstance(output, ImageOutput):
-            raise UsageError(f"{output}: images are not written yet")
-        if output is None:
-            solved = solve(engine, build, watcher=watcher, cancel=cancel)
-        else:
-            with export_to(output) as export:
-                solved = solve(
-                    engine, replace(build, exports=(export,)), watcher=watcher, cancel=cancel
-                )
+    images: dict[str, Digest] = {}
+    files: list[FolderOutput | TarOutput | None] = [
+        output for output in outputs if not isinstance(output, ImageOutput)
+    ]
+    for output in files if outputs else [None]:
+        solved = _to_files(engine, build, output, how)
         steps = steps or solved.steps
         response |= solved.response
-        attrs = {key: value for key, value in build.attrs.items() if key != "no-cache"}
-        build = replace(build, attrs=attrs, cache_exports=())
+        build = _without_repeats(build)
+    wanted = [output for output in outputs if isinstance(output, ImageOutput)]
+    if wanted:
+        with built_image(engine, build, platforms, how) as (value, solved):
+            steps = steps or solved.steps
+            response |= solved.response
+            for image in wanted:
+                images[str(image)] = destination(image.address).write(value, how.work).digest
     assert steps is not None
     vertices = [step.vertex for step in steps.by_digest.values()]
     return Run(
@@ -61,4 +68,22 @@ def run_outputs(
         cached=sum(vertex.cached for vertex in vertices),
         seconds=time.monotonic() - began,
         response=response,
+        images=images,
     )
+
+
+def _to_files(
+    engine: Engine, build: Build, output: FolderOutput | TarOutput | None, how: ImageWork
+) -> Solved:
+    if output is None:
+        return solve(engine, build, watcher=how.watcher, cancel=how.cancel)
+    with export_to(output) as export:
+        return solve(
+            engine, replace(build, exports=(export,)), watcher=how.watcher, cancel=how.cancel
+        )
+
+
+def _without_repeats(build: Build) -> Build:
+    """For the next call: what ran must not run again, nor its cache be sent again."""
+    attrs = {key: value for key, value in build.attrs.items() if key != "no-cache"}
+    return replace(build, attrs=attrs, cache_exports=())

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from grpclib.const import Status
@@ -37,6 +37,7 @@ from homeport.buildkit.engine import Connected, connected
 from homeport.buildkit.errors import EngineLost, EngineRefused, refused
 from homeport.buildkit.failures import Sources, build_failure
 from homeport.buildkit.folder import Folder
+from homeport.buildkit.gateway import Bridged, bridged_solve
 from homeport.buildkit.llb_ops import Definition
 from homeport.buildkit.session import Service, Session, attached
 from homeport.buildkit.session_services import Sink
@@ -67,6 +68,7 @@ class Build:
     folders:  local directories by the names that the build uses
     services: more of the session: secrets, agents, credentials, content
     sources:  what failures may quote: the Dockerfile by its name
+    wants_metadata: whether ``Solved`` shall tell the image's config, which takes a detour
     """
 
     definition: Definition | None = None
@@ -82,14 +84,16 @@ class Build:
     entitlements: Sequence[str] = ()
     shared_key: str = ""
     sources: Sources = field(default_factory=Sources)
+    wants_metadata: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Solved:
-    """A finished build: the exporters' answer, and every step."""
+    """A finished build: the exporters' answer, every step, and metadata if it was wanted."""
 
     response: Mapping[str, str]
     steps: Steps
+    metadata: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def solve(
@@ -145,7 +149,7 @@ class _Solving:
     async def run(self) -> Solved:
         status = asyncio.ensure_future(self._status())
         try:
-            answer = await self.connection.calls.raw_unary(CONTROL + "Solve", self._request())
+            bridged = await self._call()
             await asyncio.wait((status,), timeout=_DRAIN)
         except GRPCError as error:
             await asyncio.wait((status,), timeout=_DRAIN)
@@ -161,7 +165,18 @@ class _Solving:
         self.steps.finish()
         if self.session.failure is not None:
             raise self.session.failure
-        return Solved(response=decode(SolveResponse, answer).exporter_response, steps=self.steps)
+        return Solved(
+            response=decode(SolveResponse, bridged.answer).exporter_response,
+            steps=self.steps,
+            metadata=bridged.metadata,
+        )
+
+    async def _call(self) -> Bridged:
+        request, calls = self._request(), self.connection.calls
+        if not (self.build.wants_metadata and self.build.frontend):
+            return Bridged(await calls.raw_unary(CONTROL + "Solve", request), {})
+        bare = replace(request, frontend="", frontend_attrs={}, frontend_inputs={})
+        return await bridged_solve(calls, bare, request)
 
     def _request(self) -> SolveRequest:
         build = self.build

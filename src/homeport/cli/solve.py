@@ -12,11 +12,13 @@ import click
 
 from homeport.cli.engine_options import engine_option, open_engines
 from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
     from homeport.buildkit.solve import Build
     from homeport.buildkit.status import Watcher
+    from homeport.cli.registry_options import RegistryOptions
 
 
 @click.command(
@@ -44,7 +46,7 @@ Examples:
     help="A directory, URL or docker-image://REF by name. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--opt", "options", multiple=True, metavar="KEY=VALUE",
+    "--opt", "frontend_options", multiple=True, metavar="KEY=VALUE",
     help="Any attribute of the frontend. Repeatable.",
 )  # fmt: skip
 @click.option("--label", "labels", multiple=True, metavar="K=V", help="Repeatable.")
@@ -63,31 +65,57 @@ Examples:
 @click.option("--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="OUTPUT",
-    help="dir:DIR or tar:FILE. Repeatable.  [default: only build]",
+    help="dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
+    " Repeatable.  [default: only build]",
 )  # fmt: skip
 @click.option(
     "--progress", "progress_form", type=click.Choice(["auto", "plain", "rawjson", "quiet"]),
     default="auto", show_default=True, help="How the build is shown, on standard error.",
 )  # fmt: skip
+@click.option(
+    "--no-squash", is_flag=True, help="Refuse an engine that cannot export an image's layers."
+)
 @engine_option
+@registry_options
 @common
-def command(session: Session, context: str, outputs: tuple[str, ...], **options: Any) -> None:
+def command(
+    session: Session,
+    context: str,
+    outputs: tuple[str, ...],
+    options: RegistryOptions,
+    **asked: Any,
+) -> None:
     """Build CONTEXT (a directory or URL with a Dockerfile) or an LLB file on an engine.
 
     Speaks BuildKit's own API: no docker, buildx or buildctl program is needed. Any dockerd
     since 18.09 is an engine, and so is buildkitd.
     """
     from homeport.buildkit.errors import BuildFailed
+    from homeport.buildkit.images import ImageWork
     from homeport.buildkit.outputs import parse_output
     from homeport.buildkit.running import run_outputs
+    from homeport.cli.copying_options import read_platforms, registry_of
+    from homeport.images.transport import Work
+    from homeport.images.transports import destination_for
 
     wanted = [parse_output(text) for text in outputs]
-    build = _build(context, options)
+    build = _build(context, asked)
     with session.app() as app:
-        engine = open_engines(options["engines"], app.cancel)[0]
-        watcher = _watcher(session, options["progress_form"], app.progress)
+        engine = open_engines(asked["engines"], app.cancel)[0]
+        watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
-            run = run_outputs(engine, build, wanted, watcher=watcher, cancel=app.cancel)
+            how = ImageWork(
+                store=app.store,
+                work=Work(progress=app.progress, cancel=app.cancel),
+                squash=not asked["no_squash"],
+                watcher=watcher,
+            )
+            maker = options.maker(app, registry_of(*_addresses(wanted)))
+            run = run_outputs(
+                engine, build, wanted, how,
+                platforms=read_platforms(asked["platforms"]) or (),
+                destination=lambda address: destination_for(address, maker),
+            )  # fmt: skip
         except BuildFailed as error:
             if error.quotation and session.format != "json":
                 click.echo(error.quotation, err=True)
@@ -102,54 +130,62 @@ def command(session: Session, context: str, outputs: tuple[str, ...], **options:
         "steps": run.steps,
         "cached": run.cached,
         "seconds": round(run.seconds, 3),
+        "images": {output: str(digest) for output, digest in run.images.items()},
         "response": dict(run.response),
     }
     text = f"built {run.steps} steps, {run.cached} cached, {run.seconds:.1f} s"
-    lines = [*(str(output) for output in wanted), text]
+    lines = [f"{output}  {run.images.get(str(output), '')}".rstrip() for output in wanted]
+    lines.append(text)
     if any(str(output) == "tar:-" for output in wanted):
         return
     session.output.write(document, "\n".join(lines), quiet_text="")
 
 
-def _build(context: str, options: dict[str, Any]) -> Build:
+def _build(context: str, asked: dict[str, Any]) -> Build:
     from dataclasses import replace
 
     from homeport.buildkit.caching import parse_cache
     from homeport.buildkit.offers import read_agents, read_secrets
     from homeport.buildkit.session_services import secret_values, ssh_agents
 
-    build = _from_llb(Path(context)) if context.endswith(".llb") else _from_file(context, options)
+    build = _from_llb(Path(context)) if context.endswith(".llb") else _from_file(context, asked)
     services = dict(build.services)
-    secrets = read_secrets(options["secrets"], os.environ)
+    secrets = read_secrets(asked["secrets"], os.environ)
     services |= secret_values(secrets.get)
-    if agents := read_agents(options["agents"], os.environ):
+    if agents := read_agents(asked["agents"], os.environ):
         services |= ssh_agents(agents)
     return replace(
         build,
         services=services,
-        cache_imports=[parse_cache(text) for text in options["cache_from"]],
-        cache_exports=[parse_cache(text) for text in options["cache_to"]],
+        cache_imports=[parse_cache(text) for text in asked["cache_from"]],
+        cache_exports=[parse_cache(text) for text in asked["cache_to"]],
     )
 
 
-def _from_file(context: str, options: dict[str, Any]) -> Build:
+def _from_file(context: str, asked: dict[str, Any]) -> Build:
     from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
     from homeport.cli.copying_options import read_platforms
 
     return prepare(
         DockerfileBuild(
             context=read_context(context),
-            file=options["file"],
-            target=options["target"] or "",
-            build_args=_arguments(options["build_args"]),
-            labels=_pairs(options["labels"], "--label"),
-            build_contexts=_pairs(options["build_contexts"], "--build-context"),
-            platforms=read_platforms(options["platforms"]) or (),
-            no_cache=options["no_cache"],
-            attests=options["attests"],
-            options=_pairs(options["options"], "--opt"),
+            file=asked["file"],
+            target=asked["target"] or "",
+            build_args=_arguments(asked["build_args"]),
+            labels=_pairs(asked["labels"], "--label"),
+            build_contexts=_pairs(asked["build_contexts"], "--build-context"),
+            platforms=read_platforms(asked["platforms"]) or (),
+            no_cache=asked["no_cache"],
+            attests=asked["attests"],
+            options=_pairs(asked["frontend_options"], "--opt"),
         )
     )
+
+
+def _addresses(outputs: Sequence[Any]) -> list[Any]:
+    from homeport.buildkit.outputs import ImageOutput
+
+    return [output.address for output in outputs if isinstance(output, ImageOutput)]
 
 
 def _from_llb(path: Path) -> Build:

@@ -1,0 +1,115 @@
+"""Results as images: by the engine's OCI exporter, or squashed where it has none.
+
+Either way the image becomes a value of ``homeport.images`` and is written, or pushed, by
+our own transports; several platforms are put together by us.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from homeport.buildkit.address import Engine
+from homeport.buildkit.engine import Description, describe
+from homeport.buildkit.errors import EngineTooOld
+from homeport.buildkit.gateway import CONFIG
+from homeport.buildkit.solve import Build, Export, Solved, solve
+from homeport.buildkit.squash import squashed_image
+from homeport.buildkit.status import Watcher
+from homeport.content.store import Store
+from homeport.images.address import ArchiveAddress
+from homeport.images.image import Image, Index, child_of, new_index
+from homeport.images.oci_archive import OciArchive
+from homeport.images.transport import Work
+from homeport.oci.platform import Platform, native_platform
+from homeport.progress import CancelToken
+from homeport.tree.node import Source
+from homeport.tree.tar_reader import read_tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageWork:
+    """What making images needs. ``squash``: whether one layer may stand for all."""
+
+    store: Store
+    work: Work
+    squash: bool = True
+    watcher: Watcher | None = None
+
+    @property
+    def cancel(self) -> CancelToken:
+        return self.work.cancel
+
+
+@contextmanager
+def built_image(
+    engine: Engine, build: Build, platforms: Sequence[Platform], how: ImageWork
+) -> Iterator[tuple[Image | Index, Solved]]:
+    """The image or index that ``build`` makes, usable inside the ``with`` block."""
+    description = describe(engine, how.cancel)
+    with tempfile.TemporaryDirectory(prefix="homeport-", dir=how.work.spool) as place:
+        if description.has_oci_exporter:
+            file = Path(place, "image.tar")
+            with file.open("wb") as stream:
+                solved = _solve(engine, build, Export(type="oci", to=stream), how)
+            with OciArchive(ArchiveAddress(format="oci-archive", path=file)).open(
+                how.work
+            ) as value:
+                yield value, solved
+            return
+        _refuse_or_say(description, how)
+        make = _Squashing(engine, build, how, Path(place))
+        images = [make.one(platform) for platform in platforms or (_native(description),)]
+        value = (
+            images[0][0]
+            if len(images) == 1
+            else new_index([child_of(image) for image, _ in images])
+        )
+        yield value, images[0][1]
+
+
+@dataclass(frozen=True, slots=True)
+class _Squashing:
+    engine: Engine
+    build: Build
+    how: ImageWork
+    place: Path
+
+    def one(self, platform: Platform) -> tuple[Image, Solved]:
+        build = self.build
+        if build.frontend:
+            attrs = {**build.attrs, "platform": str(platform)}
+            build = replace(build, attrs=attrs, wants_metadata=True)
+        with tempfile.TemporaryFile(dir=self.place) as spool:
+            solved = _solve(self.engine, build, Export(type="tar", to=spool), self.how)
+            spool.seek(0)
+            source = Source(kind="step", name="result", detail=self.engine.name)
+            tree = read_tree(spool, self.how.store, source, self.how.cancel)
+        config = solved.metadata.get(CONFIG) or solved.metadata.get(f"{CONFIG}/{platform}", b"")
+        return squashed_image(tree, config, platform, self.how.store, self.how.cancel), solved
+
+
+def _solve(engine: Engine, build: Build, export: Export, how: ImageWork) -> Solved:
+    return solve(engine, replace(build, exports=(export,)), watcher=how.watcher, cancel=how.cancel)
+
+
+def _refuse_or_say(description: Description, how: ImageWork) -> None:
+    if not how.squash:
+        raise EngineTooOld(
+            f"{description.engine} cannot export layers",
+            hint='turn the containerd store on ({"features": {"containerd-snapshotter": true}}'
+            " in dockerd's daemon.json, since 24.0), or leave --no-squash out",
+        )
+    how.work.progress.note(
+        "squash", f"{description.engine} exports no layers: the image gets one, squashed"
+    )
+
+
+def _native(description: Description) -> Platform:
+    for worker in description.workers:
+        if worker.platforms:
+            return worker.platforms[0]
+    return native_platform()
