@@ -117,7 +117,7 @@ def test_the_python_api_takes_five_lines(registry: Running, tmp_path: Path) -> N
 
 def homeport(tmp_path: Path, *arguments: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        [sys.executable, "-m", "homeport", *arguments, "-q", "--cache-dir", str(tmp_path / "cache")],
+        [sys.executable, "-m", "homeport", *arguments, "-q", "--cache-dir", f"{tmp_path}/cache"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         env={**os.environ, "HOME": str(tmp_path)},
     )  # fmt: skip

@@ -35,7 +35,7 @@ class Pools:
     def __init__(self, *, connect_timeout: float, per_host: int) -> None:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
-        self._managers: dict[tuple[Url | None, Trust, bool], urllib3.PoolManager] = {}
+        self._managers: dict[tuple[Url | None, Trust, bool, str], urllib3.PoolManager] = {}
         self._lock = threading.Lock()
         self._live: Live = weakref.WeakSet()
 
@@ -45,13 +45,16 @@ class Pools:
         """The pool that reaches ``url``; refuses spelled-out private addresses at once."""
         if named_by_server:
             check_literal(url.host, public_only)
-        key = (proxy, trust, named_by_server)
+        key = (proxy, trust, named_by_server, url.scheme)
         with self._lock:
             manager = self._managers.get(key)
             if manager is None:
                 # Through a proxy the proxy's address is ours to reach and the target's is not.
                 guarded = named_by_server and proxy is None
-                manager = self._manager(proxy, trust, public_only if guarded else anywhere)
+                permitted = public_only if guarded else anywhere
+                # Reading the system's authorities takes a while: only where TLS is spoken.
+                secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+                manager = self._manager(proxy, trust if secure else None, permitted)
                 self._managers[key] = manager
         return manager.connection_from_host(url.host, url.port, url.scheme)
 
@@ -70,14 +73,15 @@ class Pools:
             self._managers.clear()
 
     def _manager(
-        self, proxy: Url | None, trust: Trust, permitted: Permitted
+        self, proxy: Url | None, trust: Trust | None, permitted: Permitted
     ) -> urllib3.PoolManager:
         options: dict[str, Any] = {
             "num_pools": 64, "maxsize": self._per_host, "blocksize": _BLOCK,
-            "ssl_context": tls_context(trust),
         }  # fmt: skip
-        if not trust.verify:
-            options["assert_hostname"] = False
+        if trust is not None:
+            options["ssl_context"] = tls_context(trust)
+            if not trust.verify:
+                options["assert_hostname"] = False
         manager: urllib3.PoolManager
         if proxy is None:
             manager = urllib3.PoolManager(**options)
@@ -89,7 +93,7 @@ class Pools:
             manager = urllib3.ProxyManager(
                 f"{proxy.scheme}://{proxy.netloc}",
                 proxy_headers=headers,
-                proxy_ssl_context=tls_context(trust) if proxy.scheme == "https" else None,
+                proxy_ssl_context=tls_context(trust) if trust and proxy.scheme == "https" else None,
                 **options,
             )
         manager.pool_classes_by_scheme = _classes(self._connect_timeout, permitted, self._live)

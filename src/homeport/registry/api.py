@@ -15,8 +15,9 @@ from typing import Any
 from homeport.errors import HomeportError
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
-from homeport.net.errors import ConnectionCut, NotTls, Stalled
+from homeport.net.errors import NetError
 from homeport.net.response import Response
+from homeport.net.retries import READ, Rule
 from homeport.net.trust import Trust
 from homeport.net.url import Url
 from homeport.registry.auth import Authenticator, Ticket
@@ -111,18 +112,19 @@ class Registry:
         candidates = self.endpoint.candidates
         for url in candidates[:-1]:
             try:
-                return self._probe(url)
-            except (NotTls, ConnectionCut, Stalled):
-                continue  # this machine serves it without TLS
+                return self._probe(url, replace(READ, connect_attempts=1))
+            except (SpeaksTls, NetError):
+                continue  # this machine serves it with TLS, if at all
         return self._probe(candidates[-1])
 
-    def _probe(self, url: Url) -> Url:
+    def _probe(self, url: Url, rule: Rule = READ) -> Url:
         try:
             with self.client.send(
                 Request(
                     method="GET",
                     url=url,
                     deadline=self.deadline,
+                    rule=rule,
                     trust=self._trust,
                     authorize=lambda _hop: None,
                 )
@@ -132,6 +134,8 @@ class Registry:
             raise error.at(registry=self.name)  # noqa: B904  the same error, with its place
 
     def _understand(self, response: Response, url: Url) -> Url:
+        if url.scheme == "http" and response.status == 400:
+            raise SpeaksTls(f"{url.netloc} does not answer plain HTTP")
         if response.status == 401 and response.url.origin == url.origin:
             self.auth.challenged(response, NO_SCOPE, Ticket(), url, set())
         elif response.media_type in ("text/html", "application/xhtml+xml"):
@@ -142,6 +146,10 @@ class Registry:
                 hint="check the name; a login page or a proxy of this network would look so too",
             )
         return url
+
+
+class SpeaksTls(ProtocolBroken):
+    """A TLS server's answer to plain HTTP is 400."""
 
 
 class LoggedIn:

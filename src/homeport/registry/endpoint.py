@@ -1,7 +1,8 @@
 """Where a registry is: from the host in a reference to the URL that is asked.
 
 TLS always, except where the user said otherwise and on this machine itself: loopback is
-tried with TLS first and then without. Trust and mirrors by host: ``registry.hosts``.
+tried without TLS first (it costs less, and nobody listens in between), then with it. Trust
+and mirrors by host: ``registry.hosts``.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class Endpoint:
         plain = Url.parse(f"http://{self.host}{self.root}")
         if self.plain_http is not None:
             return (plain,) if self.plain_http else (secure,)
-        return (secure, plain) if is_loopback(secure.host) else (secure,)
+        return (plain, secure) if is_loopback(secure.host) else (secure,)
 
 
 def endpoint_for(registry: str, *, plain_http: bool | None = None) -> Endpoint:
