@@ -7,6 +7,7 @@ put in order. Nothing is fetched, and no package read, while the cache has the a
 
 from __future__ import annotations
 
+import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
@@ -45,6 +46,9 @@ from homeport.recipe.model import Recipe
 if TYPE_CHECKING:
     from homeport.images.load import Loaded
     from homeport.locking.reach import Reach
+
+#: A tag as the distribution specification has it.
+_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
@@ -271,7 +275,13 @@ def _tagged(output: Address, recipe: Recipe, tags: tuple[str, ...]) -> Sequence[
 
 def _short(tag: str) -> str:
     """The part of ``NAME:TAG`` that is a tag."""
-    return tag.rpartition(":")[2]
+    short = tag.rpartition(":")[2]
+    if not _TAG.fullmatch(short):
+        raise UsageError(
+            f"{tag!r} is no tag",
+            hint="a tag is up to 128 letters, digits, _ . and -, and begins with none of . -",
+        )
+    return short
 
 
 def _full(recipe: Recipe, tag: str) -> str:
@@ -297,7 +307,13 @@ def _platforms(
             wanted += recipe.platforms
         else:
             wanted.append(native if text == "native" else parse_platform(text))
-    return _known(recipe, wanted)
+    found = _known(recipe, wanted)
+    if len(found) > 1 and outputs and all(map(_is_docker_archive, outputs)):
+        raise UsageError(
+            f"a docker archive holds one platform, but --platform names {len(found)}",
+            hint="write one archive for each, or oci-archive:FILE",
+        )
+    return found
 
 
 def _known(recipe: Recipe, wanted: Sequence[Platform]) -> tuple[Platform, ...]:

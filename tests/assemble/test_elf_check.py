@@ -106,8 +106,25 @@ def test_a_private_library_is_an_error_for_a_program_and_a_warning_for_a_plug_in
         "where only a program that has loaded it finds it"
     ]
     assert checked({**SYSTEM, **private, "usr/bin/x": program(needed=["liba.so"])}, tmp_path) == [
-        "! /usr/bin/x needs the library liba.so, which is not in the image"
+        "! /usr/bin/x needs the library liba.so, which is not in the image "
+        "where the loader looks, but in /usr/lib/priv/liba.so"
     ]
+
+
+def test_a_library_of_a_program_must_find_its_own_libraries(tmp_path: Path) -> None:
+    """As libblas.so.3 of Debian: only an alternative puts it where the loader looks."""
+    nodes = {
+        **SYSTEM,
+        "usr/bin/x": program(needed=["liba.so"]),
+        "usr/lib/liba.so": file(elf(needed=["libblas.so.3"])),
+        "usr/lib/blas/libblas.so.3": file(elf()),
+    }
+    assert checked(nodes, tmp_path) == [
+        "! /usr/lib/liba.so needs the library libblas.so.3, which is not in the image "
+        "where the loader looks, but in /usr/lib/blas/libblas.so.3"
+    ]
+    linked = {**nodes, "usr/lib/libblas.so.3": symlink(b"blas/libblas.so.3")}
+    assert checked(linked, tmp_path) == []
 
 
 def test_links_are_followed_inside_the_tree_and_loops_end(tmp_path: Path) -> None:

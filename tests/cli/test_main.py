@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -138,3 +139,70 @@ def test_completion_prints_a_script_for_the_shell(shell: str) -> None:
     done = homeport("completion", shell)
     assert done.returncode == 0
     assert "_HOMEPORT_COMPLETE" in done.stdout
+
+
+def shell(command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """A command line with ``homeport`` in it, as a shell runs it."""
+    program = f'homeport() {{ "{sys.executable}" -m homeport "$@"; }}\n'
+    return subprocess.run(
+        ["bash", "-c", program + command],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **environment},
+    )
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments", ["--version", "--help", "catalog list", "catalog list --format json"]
+)
+def test_a_full_disk_behind_standard_output_is_one_message(arguments: str, buffered: str) -> None:
+    done = shell(f"homeport {arguments} > /dev/full", PYTHONUNBUFFERED=buffered)
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "homeport: cannot write standard output: No space left on device"
+    ]
+
+
+def test_a_closed_standard_output_is_one_message() -> None:
+    done = shell("homeport catalog list >&-")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == "homeport: standard output is closed"
+
+
+def test_an_error_in_json_that_cannot_be_written_is_told_as_text() -> None:
+    done = shell("homeport cache prune --bound much --format json > /dev/full")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[0] == "homeport: 'much' is not a size"
+
+
+def test_without_a_standard_error_the_exit_code_still_tells() -> None:
+    assert shell("homeport cache prune --bound much 2>&-").returncode == 2
+    assert shell("homeport cache prune --bound much 2> /dev/full").returncode == 2
+
+
+def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    done = shell("homeport recipe schema | head -1; echo ${PIPESTATUS[0]}")
+    assert done.stdout == "{\n0\n"
+    assert done.stderr == ""
+
+
+def test_every_option_can_be_set_by_a_variable_named_as_it_is_written() -> None:
+    done = shell("homeport cache prune", HOMEPORT_CACHE_PRUNE_BOUND="much")
+    assert done.stderr.splitlines()[0] == "homeport: 'much' is not a size"
+
+
+def test_a_shell_completes_commands_and_options() -> None:
+    words = {"COMP_WORDS": "homeport build --comp", "COMP_CWORD": "2"}
+    done = shell("homeport", _HOMEPORT_COMPLETE="bash_complete", **words)
+    assert done.stdout.splitlines() == ["plain,--compression", "plain,--compression-level"]
+
+
+def test_a_shell_completes_recipes_of_the_catalog_and_files() -> None:
+    def completed(word: str) -> str:
+        words = {"COMP_WORDS": f"homeport build {word}", "COMP_CWORD": "2"}
+        return shell("homeport", _HOMEPORT_COMPLETE="bash_complete", **words).stdout.strip()
+
+    assert completed("dockerf") == "plain,dockerfile-copy"
+    assert completed("./my") == "file,./my"

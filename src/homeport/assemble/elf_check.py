@@ -84,7 +84,7 @@ class _Checker:
         triplet = TRIPLET_OF.get(architecture, "").encode()
         # The loader's own places, without ld.so.cache (ld.so(8)); Debian's has the triplets.
         self._system = (
-            *(() if not triplet else (b"lib/" + triplet, b"usr/lib/" + triplet)),
+            *(() if not triplet else (b"usr/lib/" + triplet, b"lib/" + triplet)),
             b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib",
         )  # fmt: skip
         self._elf: dict[bytes, ElfFacts] = {}
@@ -92,6 +92,7 @@ class _Checker:
         self._names: dict[bytes, list[bytes]] = {}
         self._useless: dict[str, list[bytes]] = {}
         self._lacking: dict[str, _Lacking] = {}
+        self._private: dict[tuple[str, bytes], list[bytes]] = {}
         self._loads: dict[bytes, tuple[bytes, ...]] = {}
         self.findings = Findings()
 
@@ -107,6 +108,7 @@ class _Checker:
         for path, facts in self._elf.items():
             chosen = path in started or not self._from_whole_package(path)
             self._check_elf(path, facts, chosen, [on for on in loaded_by.values() if path in on])
+        self._warn_of_private()
         self._warn_of_lacking()
         for path, interpreter in self._scripts.items():
             self._check_script(path, interpreter)
@@ -166,26 +168,37 @@ class _Checker:
         for library in facts.needed:
             if self._library(library, path, facts):
                 continue
-            elsewhere = list(self._elsewhere(library, facts))
-            if elsewhere and not facts.interpreter:
-                if not loaded_with or not all(elsewhere[0] in on for on in loaded_with):
-                    self.findings.warnings.append(
-                        f"{_shown(path)} needs {library}, which lies in {_shown(elsewhere[0])}, "
-                        "where only a program that has loaded it finds it"
-                    )
+            elsewhere = next(self._elsewhere(library, facts), None)
+            if elsewhere and loaded_with and all(elsewhere in on for on in loaded_with):
+                continue  # every program that loads this file has loaded the library too
+            if elsewhere and not loaded_with and not facts.interpreter:
+                self._private.setdefault((library, elsewhere), []).append(path)
                 continue
             self._miss(
-                f"{_shown(path)} needs the library {library}, which is not in the image",
-                path, library, chosen,
+                f"{_shown(path)} needs the library {library}, which is not in the image"
+                + (f" where the loader looks, but in {_shown(elsewhere)}" if elsewhere else ""),
+                path, library, chosen, elsewhere,
             )  # fmt: skip
 
-    def _miss(self, what: str, path: bytes, missing: str, chosen: bool) -> None:
+    def _miss(
+        self, what: str, path: bytes, missing: str, chosen: bool, elsewhere: bytes | None = None
+    ) -> None:
         if chosen:
-            self._fault(what, path, missing)
+            self._fault(what, path, missing, elsewhere)
             return
         lacking = self._lacking.setdefault(self._tree[path].source.name, _Lacking())
         lacking.paths[path] = None
         lacking.missing[missing] = None
+
+    def _warn_of_private(self) -> None:
+        """One line for each library that plug-ins would not find by themselves."""
+        for (library, place), paths in self._private.items():
+            first, more = _shown(paths[0]), len(paths) - 1
+            files = f"{first} and {more} more need" if more else f"{first} needs"
+            self.findings.warnings.append(
+                f"{files} {library}, which lies in {_shown(place)}, "
+                "where only a program that has loaded it finds it"
+            )
 
     def _warn_of_lacking(self) -> None:
         """One line for each whole package with files that no program of the image loads."""
@@ -247,12 +260,19 @@ class _Checker:
         found = resolve(self._tree, path)
         return found[0] if found and found[1].type == "file" else None
 
-    def _fault(self, what: str, path: bytes, missing: str = "") -> None:
+    def _fault(
+        self, what: str, path: bytes, missing: str = "", elsewhere: bytes | None = None
+    ) -> None:
         node = self._tree.get(path)
         package = self._provider(missing) if missing else None
         hint = "choose a package or slice that provides it"
         if package:
             hint = f"the package {package} has it, but no slice that was chosen takes it"
+        if elsewhere:
+            hint = (
+                f"in the recipe, links: [{{path: {_shown(self._system[0])}/{missing}, "
+                f"target: {_shown(elsewhere)}}}]; a script of its package would have made it"
+            )
         where = {"path": _shown(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))
 

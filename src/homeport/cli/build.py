@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.cli.options import Session, common
+from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
     from homeport.builds import BuildRequest, BuildResult
+    from homeport.images.address import Address
 
 
 @click.command(
@@ -27,7 +28,7 @@ Examples:
   homeport build dockerfile-copy --locked --check
 """,
 )
-@click.argument("recipe")
+@click.argument("recipe", shell_complete=complete_recipe)
 @click.option(
     "-o",
     "--output",
@@ -94,7 +95,9 @@ Examples:
     show_default=True,
     help="Of layers; zstd is not byte-stable between machines.",
 )
-@click.option("--compression-level", type=int, metavar="N", help="gzip: 6, 7, 9 or 12.  [default: 7]")
+@click.option(
+    "--compression-level", type=int, metavar="N", help="gzip: 6, 7, 9 or 12.  [default: 7]"
+)
 @common
 def command(session: Session, **options: Any) -> None:
     """Build RECIPE, a name of the catalog, a recipe file or its folder.
@@ -102,14 +105,16 @@ def command(session: Session, **options: Any) -> None:
     Packages come from the lockfile. Where recipe and lockfile disagree, or a package is
     gone from every mirror, the recipe is locked again and the new lockfile written.
     """
+    request = _request(options)
     with session.app() as app:
-        result = app.build(_request(options))
+        result = app.build(request)
         if not session.quiet and session.format == "text":  # in JSON they are part of it
             for line in _warnings(result):
                 warn(line)
-        session.output.write(
-            _document(result), _text(result), quiet_text=str(result.built.index.digest)
-        )
+        if not any(map(_is_standard_output, request.outputs)):
+            session.output.write(
+                _document(result), _text(result), quiet_text=str(result.built.index.digest)
+            )
 
 
 def _request(options: dict[str, Any]) -> BuildRequest:
@@ -127,9 +132,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
     return BuildRequest(
         recipe=options["recipe"],
         outputs=tuple(map(parse_destination, outputs)),
-        platforms=tuple(
-            part for text in options["platforms"] for part in text.split(",") if part.strip()
-        ),
+        platforms=_platforms(options["platforms"]),
         tags=options["tags"],
         options=BuildOptions(
             labels=key_values(options["labels"], "label"),
@@ -149,6 +152,26 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         check=options["check"],
         load=options["load"],
         command=" ".join(["homeport", *_without_as_of(sys.argv[1:])]),
+    )
+
+
+def _platforms(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The platforms of ``A,B``; an empty list is a mistake, for example of a script."""
+    found = [part.strip() for text in texts for part in text.split(",")]
+    if "" in found:
+        raise UsageError(
+            f"--platform {','.join(texts)!r} holds no platform where one is expected",
+            hint="write it like linux/arm64,linux/amd64, all or native",
+        )
+    return tuple(found)
+
+
+def _is_standard_output(output: Address) -> bool:
+    """Whether the image itself goes to standard output, so that nothing else may."""
+    from homeport.images.address import ArchiveAddress, StreamAddress
+
+    return isinstance(output, StreamAddress) or (
+        isinstance(output, ArchiveAddress) and output.path is None
     )
 
 

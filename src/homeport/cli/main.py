@@ -7,6 +7,7 @@ A command's module is imported when that command runs, so that ``--version`` and
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import sys
@@ -72,6 +73,7 @@ class Commands(click.Group):
         if entry is None:
             return None
         command: click.Command = importlib.import_module(f"homeport.cli.{entry.module}").command
+        _name_variables(command, f"HOMEPORT_{cmd_name}")
         return command
 
     def resolve_command(
@@ -93,9 +95,24 @@ class Commands(click.Group):
                 )
 
 
+def _name_variables(command: click.Command, prefix: str) -> None:
+    """Every option can be set by ``HOMEPORT_COMMAND_OPTION``, as it is written on the line.
+
+    Not left to click: it would take the names of our functions' parameters.
+    """
+    for option in command.params:
+        if isinstance(option, click.Option) and option.envvar is None and not option.is_eager:
+            long = next((name for name in option.opts if name.startswith("--")), "")
+            if long:
+                option.envvar = f"{prefix}_{long[2:]}".upper().replace("-", "_")
+    if isinstance(command, click.Group):
+        for name, child in command.commands.items():
+            _name_variables(child, f"{prefix}_{name}")
+
+
 @click.command(
     cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "auto_envvar_prefix": "HOMEPORT"},
+    context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with:  homeport build dockerfile-copy",
 )
 @click.version_option(__version__, "-V", "--version", message="homeport %(version)s")
@@ -115,23 +132,58 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: list[str]) -> int:
     """Run the program; return its exit code. All errors are printed here."""
-    as_json = _wants_json(arguments)
+    found: HomeportError
     try:
+        _fill_closed_streams()
         homeport.main(arguments, prog_name="homeport", standalone_mode=False)
         sys.stdout.flush()
+        return 0
     except click.exceptions.Exit as done:
         return done.exit_code
-    except click.ClickException as error:
-        return _report(_usage_error(error), as_json)
-    except (KeyboardInterrupt, click.Abort):
-        return _report(Interrupted(), as_json)
-    except HomeportError as error:
-        return _report(error, as_json)
     except BrokenPipeError:
-        # The reader of our output has seen enough; what Python still holds goes nowhere.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _abandon_output()  # its reader has seen enough
         return 0
-    return 0
+    except click.ClickException as error:
+        found = _usage_error(error)
+    except (KeyboardInterrupt, click.Abort):
+        found = Interrupted()
+    except HomeportError as error:
+        found = error
+    except OSError as error:
+        found = _output_error(error)
+    return _report(found, as_json=_wants_json(arguments))
+
+
+class OutputFailed(HomeportError):
+    """The result was there, but standard output did not take it."""
+
+    id = "output"
+
+
+def _fill_closed_streams() -> None:
+    """Standard input and error that are closed become ``/dev/null``.
+
+    Otherwise the next file that is opened takes their number, and messages go into it.
+    """
+    if sys.stdin is None:
+        sys.stdin = open(os.devnull)  # noqa: SIM115  open as long as we run
+    if sys.stdout is None:
+        raise OutputFailed("standard output is closed", hint="write > /dev/null to ignore it")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
+
+
+def _output_error(error: OSError) -> HomeportError:
+    """What commands do to files has been explained where it failed; our output is left."""
+    if error.filename is not None:
+        return HomeportError(f"{error.filename}: {error.strerror}")
+    return OutputFailed(f"cannot write standard output: {error.strerror}")
+
+
+def _abandon_output() -> None:
+    """What Python still holds goes nowhere; it would complain once more when it ends."""
+    if sys.stdout is not None:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _usage_error(error: click.ClickException) -> UsageError:
@@ -151,14 +203,23 @@ def _wants_json(arguments: list[str]) -> bool:
 
 
 def _report(error: HomeportError, as_json: bool) -> int:
-    if as_json:
+    if isinstance(error, OutputFailed):
+        _abandon_output()
+        as_json = False
+    if as_json and sys.stdout is not None:
         import msgspec
 
         document: dict[str, Any] = {"schema": "homeport-error/v1", "error": error.to_json()}
-        sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
-        sys.stdout.flush()
-    else:
-        sys.stderr.write(describe(error) + "\n")
+        try:
+            sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+            sys.stdout.flush()
+        except OSError:
+            _abandon_output()
+            as_json = False
+    if not as_json:
+        with contextlib.suppress(OSError):  # nobody is there to be told
+            sys.stderr.write(describe(error) + "\n")
+            sys.stderr.flush()
     return error.exit_code
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
+from click.shell_completion import CompletionItem
 
 from homeport.app import App, Settings, open_app
 from homeport.cli.interrupt import stop_on_signals
@@ -48,6 +49,16 @@ class Session:
         app = open_app(self.settings, progress)
         stop_on_signals(app.cancel)
         return app
+
+
+def complete_recipe(
+    context: click.Context, parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Names of the catalog, and files."""
+    from homeport.recipe.catalog import shipped_catalog
+
+    names = [name for name in shipped_catalog().names() if name.startswith(incomplete)]
+    return [*map(CompletionItem, names)] or [CompletionItem(incomplete, type="file")]
 
 
 _COMMON: tuple[Decorator, ...] = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -124,8 +125,9 @@ class PlainProgress:
     def _line(self, text: str) -> None:
         from homeport.cli.main import printable
 
-        self._stream.write(printable(text) + "\n")
-        self._stream.flush()
+        with contextlib.suppress(OSError):  # whether anybody listens decides nothing
+            self._stream.write(printable(text) + "\n")
+            self._stream.flush()
 
 
 class LiveProgress:
@@ -218,4 +220,5 @@ def warn(text: str) -> None:
     """One line for a person, on standard error."""
     from homeport.cli.main import printable
 
-    sys.stderr.write(f"homeport: {printable(text)}\n")
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"homeport: {printable(text)}\n")
