@@ -27,6 +27,7 @@ Examples:
   homeport inspect docker://registry.example/team/app:1.2
   homeport inspect oci:./app --files --path '/usr/**/*.so*'
   homeport inspect docker-daemon:app:dev --layer 3
+  homeport inspect docker://docker/dockerfile-copy --binary /copy
   homeport inspect docker-archive:app.tar --format json
 """,
 )
@@ -35,6 +36,8 @@ Examples:
 @click.option("--files", "files", is_flag=True, help="List the files of the final tree.")
 @click.option("--layer", type=int, metavar="N", help="List what layer N (from 0) did.")
 @click.option("--path", "pattern", metavar="GLOB", help="Only these paths, and every layer's part.")
+@click.option("--binary", metavar="PATH", help="Where this program or library came from.")
+@click.option("--binaries", is_flag=True, help="Where every program and library came from.")
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
 @click.option("--sort", type=click.Choice(["name", "size"]), default="name", show_default=True,
               help="Order of files.")  # fmt: skip
@@ -47,6 +50,8 @@ def command(
     files: bool,
     layer: int | None,
     pattern: str | None,
+    binary: str | None,
+    binaries: bool,
     waste: bool,
     sort: str,
 ) -> None:
@@ -60,6 +65,8 @@ def command(
         if files or layer is not None or pattern is not None:
             opened = open_one(value, wanted, services)
             _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
+        elif binary is not None or binaries:
+            _show_binaries(session, image, open_one(value, wanted, services), binary)
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
         else:
@@ -146,6 +153,25 @@ def _show_files(
     else:
         for line in files_text(found, by_size=by_size):
             click.echo(line)
+
+
+def _show_binaries(session: Session, address: str, opened: Opened, path: str | None) -> None:
+    import msgspec
+
+    from homeport.cli.binary_text import binaries_text, binary_text
+    from homeport.inspection import provenance
+
+    if path is not None:
+        found = [provenance.inspect_binary(opened, path)]
+    else:
+        found = list(provenance.inspect_binaries(opened))
+    document: dict[str, Any] = {
+        "schema": provenance.SCHEMA, "address": address, "digest": str(opened.image.digest),
+        "binaries": msgspec.to_builtins(found),
+    }  # fmt: skip
+    verbose = bool(session.verbose)
+    text = binary_text(found[0], verbose=verbose) if path else binaries_text(found, verbose=verbose)
+    session.output.write(document, text)
 
 
 def _show_waste(session: Session, address: str, opened: Opened) -> None:
