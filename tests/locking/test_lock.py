@@ -13,7 +13,7 @@ from builders.archive import DATE, SEVEN, suite
 from builders.deb import deb, directory, file, link
 from builders.locking import World, faults, versions
 from homeport.debian.explain import Unresolvable
-from homeport.errors import HomeportError
+from homeport.errors import Faults, HomeportError
 from homeport.locking.renewal import RENEW, Renewal
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lockfile import Lockfile
@@ -262,6 +262,20 @@ def test_when_there_is_no_solution_the_chain_and_the_platforms_are_named(tmp_pat
     (problem,) = caught.value.answer.problems
     assert [why.text for why in problem.chain] == ["app", "mid", "lib1 (>= 2)"]
     assert caught.value.where["platform"] == "linux/amd64, linux/arm64"
+
+
+def test_a_suite_that_no_archive_of_the_recipe_names_is_told_before_anything_is_fetched(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path, [package("app")])
+    world.archive.lose("dists/*")
+    with pytest.raises(Faults) as caught:
+        world.lock("packages: [app/trixy]\npins: [{name: lib1, suite: sid}]")
+    first, second = caught.value.faults
+    assert first.what == "app is wanted from trixy, which no archive here names"
+    assert first.where["field"] == "packages[0]"
+    assert first.hint == "did you mean trixie? the recipe has the suites trixie"
+    assert second.what.startswith("lib1 is wanted from sid")
 
 
 def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

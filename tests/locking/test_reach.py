@@ -47,6 +47,8 @@ def test_keys_that_cannot_be_used_are_told_at_the_recipes_line(tmp_path: Path, k
     assert caught.value.where["file"] == str(tmp_path / "homeport.yaml")
     assert caught.value.where["line"] == 4
     assert "the keys of the archive vendor cannot be used" in caught.value.what
+    assert caught.value.what.count(keys) == 1
+    assert caught.value.hint
 
 
 def never() -> NoReturn:

@@ -50,6 +50,11 @@ class Problem:
     unknown: tuple[str, ...] = ()
     near_names: tuple[str, ...] = ()
 
+    @property
+    def asked(self) -> bool:
+        """Whether the recipe itself asks for what is not there."""
+        return len(self.chain) == 1
+
     def lines(self) -> Iterator[str]:
         """The problem for people, one thought a line."""
         yield from map(str, self.chain)
@@ -61,8 +66,6 @@ class Problem:
                 f"there is {package.name} {package.version} "
                 f"({package.architecture}, {found.suite}), but {found.why_not}"
             )
-        if self.near_names:
-            yield f"did you mean {' or '.join(self.near_names)}?"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,13 +105,20 @@ class Unresolvable(HomeportError):
         return {**super().to_json(), "problems": problems, "gave_up": self.answer.gave_up}
 
 
-def _hint(answer: NoSolution, problem: Problem) -> str | None:
+def _hint(answer: NoSolution, problem: Problem) -> str:
     if answer.gave_up:
         return "the search was stopped at its bound: pin a version to make it easier"
     if any("name one" in found.why_not for found in problem.available):
         names = sorted({found.package.name for found in problem.available})
         return f"add one of {', '.join(names)} to the recipe's packages"
-    return None
+    near = dict.fromkeys(name for each in answer.problems for name in each.near_names)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    if problem.unknown:
+        return "the recipe may lack the archive, suite or component that has it"
+    if problem.asked:
+        return "ask for what is there, or name a date that had it: --as-of DATE"
+    return "add a suite that has what is wanted, or leave it out: 'without' in the recipe"
 
 
 def _problem_json(problem: Problem) -> dict[str, Any]:

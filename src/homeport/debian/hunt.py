@@ -224,5 +224,6 @@ def failed(run: Run, hunt: Hunt) -> Failed:
         trouble=tuple(hunt.trouble),
         floor=run.floor_of(hunt.spec),
         architectures=run.architectures,
+        as_of=run.as_of,
         offline=run.offline,
     )

@@ -232,7 +232,11 @@ class DirectoryMirror:
 
     def _file(self, path: str) -> Path:
         if not self.root.is_dir():
-            raise Unreachable(f"there is no directory {self.root}", where={"mirror": self.label})
+            raise Unreachable(
+                f"there is no directory {self.root}",
+                where={"mirror": self.label},
+                hint="check the path; an archive over HTTP starts with http:// or https://",
+            )
         file = self.root / _inside(path)
         if not file.is_file():
             raise NotThere(f"{self.root} does not have {path}", where={"mirror": self.label})
@@ -272,7 +276,7 @@ def _not_a_page(data: bytes, label: str, path: str) -> bytes:
     if data[:256].lstrip().lower().startswith(_WEB_PAGE):
         raise WebPage(
             f"{label} answered with a web page instead of {path}",
-            hint="a login page or a proxy of this network stands in between",
+            hint="that is no mirror's address, or a login page or a proxy stands in between",
         )
     return data
 

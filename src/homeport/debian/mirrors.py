@@ -139,8 +139,8 @@ def open_mirrors(
             try:
                 mirrors.append(open_mirror(address.text, client, credentials))
             except HomeportError as error:
-                error.at(said_by=address.said_by)
-                raise
+                error.hint = error.hint or "give an http, https or file URL, or a directory"
+                raise error.at(said_by=address.said_by) from None
         opened[archive] = tuple(mirrors)
     return Mirrors(by_archive=opened, snapshots=tuple(snapshots), client=client)
 

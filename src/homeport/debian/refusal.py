@@ -52,6 +52,7 @@ class RolledBack(IntegrityError):
 class Failed:
     """What the search for one suite came to; ``taken`` if it succeeded while another did not.
 
+    as_of:   the moment of judging, if one was given
     offline: only the cache was looked at
     """
 
@@ -63,6 +64,7 @@ class Failed:
     trouble: tuple[HomeportError, ...]
     floor: datetime | None
     architectures: tuple[str, ...]
+    as_of: datetime | None = None
     offline: bool = False
 
     def wholes(self) -> list[Release]:
@@ -139,6 +141,8 @@ def _unreadable(failed: Failed) -> HomeportError:
     if reasons:
         hint = f"{first.hint}; " if first.hint else ""
         first.hint = f"{hint}other places did not help: {'; '.join(reasons)}"
+    elif first.hint is None:
+        first.hint = "use another mirror: --mirror URL"
     return first.at(suite=failed.spec.suite, archive=failed.spec.archive)
 
 
@@ -187,6 +191,10 @@ def _invalid(failed: Failed, date: datetime | None, way_out: str | None) -> Home
     newest = failed.candidates[0]
     error = failed.invalid[newest.digest]
     if not isinstance(error, Expired):
+        if failed.as_of is not None:
+            reasons = dict.fromkeys(trouble.what for trouble in failed.trouble)
+            told = f"; of those asked: {'; '.join(reasons)}" if reasons else ""
+            error.hint = f"give a later --as-of, or a snapshot archive that has that day{told}"
         return error.at(suite=failed.spec.suite, mirror=newest.place.label)
     hint = "somebody may be holding back newer ones: try another --mirror"
     if failed.offline:

@@ -98,6 +98,14 @@ def read_candidate(spec: SuiteSpec, place: Place, *, hasty: bool = False) -> Can
         except NotThere:
             name = "Release"
             return _detached(spec, place, place.mirror, hasty=hasty)
+    except NotThere as error:
+        raise NotThere(
+            f"{place.mirror.label} has no suite {place.folder}: there is neither InRelease nor "
+            f"Release in {place.directory or 'it'}",
+            where={"suite": spec.suite, "archive": spec.archive},
+            hint="check the suite's name, and that the address is that of the folder which has "
+            + ("it" if spec.flat else "dists/"),
+        ) from error
     except HomeportError as error:
         error.at(suite=spec.suite, archive=spec.archive, file=f"{place.label}/{name}")
         raise

@@ -7,6 +7,7 @@ depends on it; one that only another slice needs becomes whole then.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -14,10 +15,12 @@ from homeport.debian.explain import NoSolution
 from homeport.debian.package import Package, PackageIndex
 from homeport.debian.resolve import LeftOut, Resolution, resolve
 from homeport.debian.wishes import Limit, Root, Wishes
+from homeport.errors import Faults
 from homeport.oci.platform import Platform
-from homeport.recipe.model import PackageChoice, Recipe
+from homeport.recipe.model import PackageChoice, Pin, Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices import Slice, SliceName
+from homeport.recipe.yamltext import BadText
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +99,27 @@ class Request:
             reluctant=self.on_request,
         )
         return resolve(self.index, debian_architecture(platform), wishes)
+
+
+def check_suites(recipe: Recipe) -> None:
+    """Raise ``Faults`` for packages and pins of suites that no archive of the recipe has."""
+    known = [suite for archive in recipe.archives for suite in archive.suites]
+    faults = []
+    wishes: tuple[PackageChoice | Pin, ...] = (*recipe.packages, *recipe.pins)
+    for asking in wishes:
+        if asking.suite is None or asking.suite in known:
+            continue
+        near = difflib.get_close_matches(asking.suite, known, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        faults.append(
+            BadText(
+                f"{asking.name} is wanted from {asking.suite}, which no archive here names",
+                where=asking.place.where(),
+                hint=f"{meant}the recipe has the suites {', '.join(known)}",
+            )
+        )
+    if faults:
+        raise Faults(faults, what=f"{recipe.name} asks for suites that it does not have")
 
 
 def choose(request: Request) -> Choice | NoSolution:

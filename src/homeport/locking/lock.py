@@ -18,7 +18,7 @@ from homeport.debian.resolve import LeftOut
 from homeport.debian.state import ArchiveState, Floor, SuiteState
 from homeport.errors import Faults
 from homeport.locking.changes import PackageChange, package_changes, same_content
-from homeport.locking.choosing import Choice
+from homeport.locking.choosing import Choice, check_suites
 from homeport.locking.reach import Reach, suite_specs
 from homeport.locking.renewal import KEEP, Renewal
 from homeport.locking.settling import Settled, settle
@@ -79,6 +79,7 @@ def lock(
     reached = reached_slices(recipe, folders)
     if folders.faults:
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")
+    check_suites(recipe)
     floor = previous.floor() if previous else None
     state = _open(recipe, reach, as_of=as_of, floor=floor, command=command)
     settled = settle(recipe, reach, state, reached, _kept_versions(previous, renewal))

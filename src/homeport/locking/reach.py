@@ -81,10 +81,12 @@ def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
                 keyring = _keyring(archive, suite)
             except HomeportError as error:
                 # The recipe's line, not the key file's: that one is named in the text.
+                name = str(error.where.get("file", ""))
+                file = f"{name}: " if name not in error.what else ""
                 raise BadText(
-                    f"the keys of the archive {archive.name} cannot be used: {error.what}",
+                    f"the keys of the archive {archive.name} cannot be used: {file}{error.what}",
                     where=archive.place.where(),
-                    hint=error.hint,
+                    hint=error.hint or "name the files that the archive publishes to be trusted",
                 ) from error
             specs.append(
                 SuiteSpec(

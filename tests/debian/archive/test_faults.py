@@ -22,9 +22,10 @@ from builders.opening import World, new_world
 from homeport.content.files import CannotWrite, explained
 from homeport.content.store import StoreWriter
 from homeport.debian.collect import MidSync
-from homeport.debian.mirror import WebPage
+from homeport.debian.mirror import NotThere, WebPage
 from homeport.debian.package import PackageFile
 from homeport.debian.refusal import NoWholeState
+from homeport.debian.release import FromTheFuture
 from homeport.debian.signature import BadSignature, NotSigned
 from homeport.debian.state import ArchiveState
 from homeport.errors import HomeportError, IntegrityError, Interrupted
@@ -187,6 +188,37 @@ def test_an_index_that_is_no_package_index_inside_is_refused(root: Path, world: 
     with pytest.raises(IntegrityError, match="names no package"):
         world.open(debian, architectures=["amd64"])
     assert left_over(world) == []
+
+
+@pytest.mark.parametrize("over_http", [True, False])
+def test_an_address_that_is_no_archive_is_told_as_such(
+    debian: Archive, world: World, over_http: bool
+) -> None:
+    below = debian.root / "pool"
+    with debian.serve() as server, pytest.raises(NotThere) as caught:
+        world.open(debian, f"{server.url}/pool" if over_http else str(below))
+    assert "pool has no suite trixie: there is neither InRelease nor Release" in caught.value.what
+    assert "the folder which has dists/" in str(caught.value.hint)
+
+
+@pytest.mark.parametrize("place", ["/nonexistent", "http://127.0.0.1:1/debian"])
+def test_a_mirror_that_is_not_there_says_what_to_do_next(
+    debian: Archive, world: World, place: str
+) -> None:
+    with pytest.raises(HomeportError) as caught:
+        world.open(debian, place)
+    assert caught.value.hint
+
+
+def test_a_date_that_no_mirror_goes_back_to_tells_why_snapshots_did_not_help(
+    debian: Archive, world: World
+) -> None:
+    with pytest.raises(FromTheFuture) as caught:
+        world.open(
+            debian, as_of=DATE - timedelta(days=9), snapshots=["http://127.0.0.1:1/snapshots"]
+        )
+    assert "give a later --as-of, or a snapshot archive" in str(caught.value.hint)
+    assert "127.0.0.1 port 1" in str(caught.value.hint)
 
 
 def test_a_mirror_that_is_down_is_named(debian: Archive, world: World) -> None:

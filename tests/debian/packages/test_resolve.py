@@ -312,8 +312,22 @@ class TestExplanations:
             "app 1.0 depends on lib",
             "lib 1.0 depends on libzstd (>= 1)",
             "no package is called libzstd",
-            "did you mean libzstd1 or lib?",
         ]
+        assert isinstance(found, NoSolution)
+        assert found.error().hint == "did you mean libzstd1 or lib?"
+
+    @pytest.mark.parametrize(
+        ("asked", "hint"),
+        [
+            ("a=3", "ask for what is there, or name a date that had it"),
+            ("zzzzzz", "the recipe may lack the archive, suite or component"),
+            ("b", "add a suite that has what is wanted, or leave it out"),
+        ],
+    )
+    def test_the_error_says_what_to_do_next(self, asked: str, hint: str) -> None:
+        found = answer([p("a"), p("b", depends="a (>= 9)")], asked)
+        assert isinstance(found, NoSolution)
+        assert found.error().hint.startswith(hint)
 
     def test_all_roots_that_are_not_there_are_told_at_once(self) -> None:
         found = answer([p("a")], "nothing", "a", "nowhere")
@@ -335,6 +349,7 @@ class TestExplanations:
             "a 1.0 depends on b (>= 2); "
             "there is b 1.0 (amd64, trixie), but b (>= 2) is wanted",
             "where": {"architecture": "amd64"},
+            "hint": "add a suite that has what is wanted, or leave it out: 'without' in the recipe",
             "gave_up": False,
             "problems": [
                 {
