@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
@@ -48,6 +49,8 @@ class Registry:
         self.auth = Authenticator(client, lookup, deadline)
         self.quirks = Quirks()
         self.referrers_lock = threading.Lock()
+        #: Blobs that this run saw in a repository of the registry: where to mount them from.
+        self.seen_blobs: dict[Digest, str] = {}
         self._base: Url | None = None
         self._lock = threading.Lock()
 
@@ -165,9 +168,6 @@ class LoggedIn:
     def request(self, method: str, url: Url | str, **more: Any) -> Response:
         where = url if isinstance(url, Url) else Url.parse(url)
         registry = self._registry
-        if where.origin != registry.base().origin:  # a foreign layer's own place
-            more["authorize"] = lambda _hop: None
-            return registry.client.request(method, where, named_by=registry.base(), **more)
         more.pop("authorize", None)
         return registry.send(Request(method=method, url=where, **more), self._scopes)
 

@@ -172,6 +172,13 @@ def _wait_hint(response: Response) -> str:
         return f"the registry asks to wait {wait} s before the next try"
     if wait:
         return f"the registry asks to wait until {_printable(wait)[:60]}"
+    limit = response.headers.get("ratelimit-limit", "")  # Docker Hub: "100;w=21600"
+    count, _, window = limit.partition(";w=")
+    if count.isdigit() and window.isdigit():
+        return (
+            f"the registry allows {count} pulls in {int(window) // 3600} hours; "
+            "logging in often raises that"
+        )
     return "the registry does not say how long to wait; logging in often raises the limit"
 
 

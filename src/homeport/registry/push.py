@@ -174,6 +174,7 @@ class _Push:
         repository = self._repository
         if repository.has_blob(blob.digest, blob.size, repository.push_scope):
             self._progress.advance(self._id, blob.size)
+            repository.registry.seen_blobs.setdefault(blob.digest, repository.name)
             return
         was_sent = upload_blob(
             repository,
@@ -183,6 +184,7 @@ class _Push:
             on_sent=lambda count: self._progress.advance(self._id, count),
             on_note=lambda text: self._progress.note(self._id, text),
         )
+        repository.registry.seen_blobs[blob.digest] = repository.name
         with self._lock:
             if was_sent:
                 self._sent.add(blob.digest)
@@ -192,7 +194,8 @@ class _Push:
                 self._progress.advance(self._id, blob.size)
 
     def _mount_source(self, blob: Blob) -> str | None:
-        origin = self._shipment.origins.get(blob.digest)
+        seen = self._repository.registry.seen_blobs.get(blob.digest)
+        origin = self._shipment.origins.get(blob.digest, seen)
         if blob.digest in self._mounted:
             return None  # the registry said so and did not have it after all
         return origin if origin != self._repository.name else None

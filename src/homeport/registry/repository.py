@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from homeport.content.blob import Blob
@@ -18,7 +18,6 @@ from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.net.download import download
 from homeport.net.response import Response
 from homeport.net.retries import DELETE, PUT_MANIFEST
-from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import MANIFEST_LIMIT, Descriptor
 from homeport.progress import Progress
@@ -153,7 +152,7 @@ class Repository:
 
     def fetch_blob(
         self, descriptor: Descriptor, store: Store, *, progress: Progress | None = None,
-        label: str = "", urls: Iterable[str] = (),
+        label: str = "",
     ) -> Blob:  # fmt: skip
         """The blob, verified, in ``store``; resumed if an earlier run was cut."""
         digest = descriptor.parsed_digest
@@ -163,7 +162,7 @@ class Repository:
         with self._placed(digest=str(digest)):
             return download(
                 LoggedIn(self.registry, self.pull_scope),
-                [self.registry.url(f"{self.name}/blobs/{digest}"), *map(Url.parse, urls)],
+                [self.registry.url(f"{self.name}/blobs/{digest}")],
                 digest=digest,
                 size=descriptor.size,
                 store=store,
