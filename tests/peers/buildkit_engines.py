@@ -7,10 +7,12 @@ Data lie under a temporary folder; nothing outside is touched, and no bridge is 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,6 +51,61 @@ def running_dockerd() -> Iterator[RunningEngine]:
         with running(argv, home / "dockerd.log") as process:
             wait_until(lambda: answers(home / "docker.sock"))
             yield RunningEngine(f"unix://{home}/docker.sock", version, process)
+
+
+CHROOTS = "HOMEPORT_ENGINE_CHROOTS"
+
+
+@contextlib.contextmanager
+def running_in_chroot(suite: str, *, containerd_store: bool = False) -> Iterator[RunningEngine]:
+    """The dockerd of another Debian release, from a folder that mmdebstrap made.
+
+    ``HOMEPORT_ENGINE_CHROOTS`` names the folder that holds ``trixie`` and ``sid``; the
+    recipe is in docs/buildkit.md.
+    """
+    root = Path(os.environ.get(CHROOTS, "/nonexistent"), suite)
+    if not (root / "usr/sbin/dockerd").exists():
+        missing(f"{CHROOTS} names no folder with a {suite} chroot that has docker.io")
+    home = Path(tempfile.mkdtemp(prefix="e-", dir=root / "tmp"))
+    inside = f"/tmp/{home.name}"
+    (home / "daemon.json").write_text(
+        json.dumps({"features": {"containerd-snapshotter": containerd_store}})
+    )
+    argv = [
+        "unshare", "--mount", "--propagation", "private", "sh", "-c",
+        'mount --bind "$0" "$0" && mount --make-private "$0" && for d in proc sys dev; do'
+        ' mount --rbind "/$d" "$0/$d" && mount --make-rslave "$0/$d"; done &&'
+        ' exec chroot "$0" dockerd "$@"',
+        str(root), "--config-file", f"{inside}/daemon.json", "--data-root", f"{inside}/data",
+        "--exec-root", f"{inside}/exec", "-H", f"unix://{inside}/docker.sock", "--bridge=none",
+        "--iptables=false", "--ip6tables=false", "--pidfile", f"{inside}/pid",
+    ]  # fmt: skip
+    version = subprocess.run(
+        ["chroot", str(root), "dockerd", "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()[2]
+    try:
+        with running(argv, home / "dockerd.log") as process:
+            wait_until(lambda: answers(home / "docker.sock"))
+            yield RunningEngine(f"unix://{home}/docker.sock", version, process)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+#: Name, and how to start it.
+ENGINES: dict[str, Callable[[], contextlib.AbstractContextManager[RunningEngine]]] = {
+    "bookworm": running_dockerd,
+    "trixie": lambda: running_in_chroot("trixie"),
+    "trixie-containerd": lambda: running_in_chroot("trixie", containerd_store=True),
+    "sid": lambda: running_in_chroot("sid"),
+    "sid-containerd": lambda: running_in_chroot("sid", containerd_store=True),
+}
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def any_engine(request: pytest.FixtureRequest) -> Iterator[RunningEngine]:
+    """Each engine in turn."""
+    with ENGINES[request.param]() as engine:
+        yield engine
 
 
 @pytest.fixture(scope="module")

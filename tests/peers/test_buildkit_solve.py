@@ -1,0 +1,294 @@
+"""Builds on real engines: dockerd of three Debian releases, with and without containerd's store."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import tarfile
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from homeport.app import App, Settings, open_app
+from homeport.buildkit import folder as folders
+from homeport.buildkit.control import Vertex
+from homeport.buildkit.dockerfile import DockerfileBuild, prepare
+from homeport.buildkit.door import wait_for
+from homeport.buildkit.engine import Connected, connected, describe
+from homeport.buildkit.errors import BuildFailed, EngineLost, EngineUnreachable
+from homeport.buildkit.folder import BadContext
+from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.llb import local, marshal, scratch
+from homeport.buildkit.llb_files import copy, mkdir, mkfile
+from homeport.buildkit.session_services import secret_values
+from homeport.buildkit.solve import Build, Export, solve, solve_on
+from homeport.buildkit.status import Unwatched
+from homeport.errors import Interrupted
+from homeport.images.image import Image
+from homeport.images.transport import Work
+from homeport.progress import CancelToken
+from peers import buildkit_engines
+from peers.buildkit_engines import RunningEngine, running_dockerd
+
+pytestmark = [pytest.mark.peer("dockerd", "busybox"), pytest.mark.root]
+any_engine = buildkit_engines.any_engine
+NO_NETWORK = {"force-network-mode": "none"}  # the engines run without a bridge
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Path:
+    """f1, dir/y, a link, and what .dockerignore leaves out."""
+    place = tmp_path / "context"
+    (place / "dir").mkdir(parents=True)
+    (place / "f1").write_text("one\n")
+    (place / "dir/y").write_text("y\n")
+    (place / "link").symlink_to("f1")
+    (place / "left-out").write_text("never sent\n")
+    (place / ".dockerignore").write_text("left-out\n.dockerignore\nDockerfile\n")
+    return place
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[App]:
+    with open_app(Settings.load(None, cache_dir=tmp_path_factory.mktemp("cache"))) as opened:
+        yield opened
+
+
+def dockerfile(context: Path, *lines: str) -> Build:
+    (context / "Dockerfile").write_text("\n".join(lines) + "\n")
+    return prepare(DockerfileBuild(context=context))
+
+
+def names(engine: RunningEngine, build: Build) -> list[str]:
+    """Build, and list the tar that comes back."""
+    received = io.BytesIO()
+    solve(engine.engine, replace(build, exports=(Export(type="tar", to=received),)))
+    received.seek(0)
+    with tarfile.open(fileobj=received) as archive:
+        return sorted(member.name for member in archive)
+
+
+def with_busybox(context: Path) -> Path:
+    found = shutil.which("busybox")
+    assert found is not None
+    shutil.copy(found, context / "busybox")
+    return context
+
+
+def test_a_dockerfile_becomes_a_tar_and_ignored_files_stay_here(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    build = dockerfile(context, "FROM scratch", "COPY . /", "ADD link /linked")
+    assert names(any_engine, build) == ["dir", "dir/y", "f1", "link", "linked"]
+
+
+def test_a_result_is_written_into_a_directory(
+    any_engine: RunningEngine, context: Path, tmp_path: Path
+) -> None:
+    (context / "f1").chmod(0o755)
+    os.utime(context / "f1", (1_500_000_000, 1_500_000_000))
+    build = dockerfile(context, "FROM scratch", "COPY . /")
+    out = tmp_path / "out"
+    solve(any_engine.engine, replace(build, exports=(Export(type="local", to=out),)))
+    assert (out / "dir/y").read_text() == "y\n"
+    assert (out / "f1").stat().st_mode & 0o777 == 0o755
+    assert (out / "f1").stat().st_mtime == 1_500_000_000
+    assert os.readlink(out / "link") == "f1"
+
+
+def test_what_has_not_changed_is_not_sent_again(
+    any_engine: RunningEngine, context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[bytes] = []
+    real = folders.Folder.open_file
+    monkeypatch.setattr(
+        folders.Folder, "open_file", lambda self, path: opened.append(path) or real(self, path)
+    )
+    (context / "large").write_bytes(bytes(3 << 20))
+    build = dockerfile(context, "FROM scratch", "COPY . /")
+    solve(any_engine.engine, build)
+    assert b"large" in opened
+    opened.clear()
+    (context / "f1").write_text("changed\n")
+    solve(any_engine.engine, build)
+    assert [path for path in opened if path not in (b"Dockerfile", b".dockerignore")] == [b"f1"]
+
+
+def test_an_image_has_the_dockerfiles_config_and_files(
+    any_engine: RunningEngine, context: Path, app: App
+) -> None:
+    build = dockerfile(context, "FROM scratch", "COPY f1 /a/b", 'ENTRYPOINT ["/a/b"]', "ENV X=y")
+    how = ImageWork(store=app.store, work=Work())
+    with built_image(any_engine.engine, build, (), how) as (value, _):
+        image = value if isinstance(value, Image) else value.children[0].open()
+        assert isinstance(image, Image)
+        config = image.config()
+        assert config is not None
+        assert config.parsed.config.entrypoint == ("/a/b",)
+        assert "X=y" in config.parsed.config.env
+        assert len(config.parsed.rootfs.diff_ids) == 1
+        squashed = "dev.homeport.squashed" in image.document.parsed.annotations
+    assert squashed == (not describe(any_engine.engine).has_oci_exporter)
+
+
+def test_llb_is_solved_without_any_frontend(any_engine: RunningEngine, context: Path) -> None:
+    state = scratch().file(
+        mkdir("/d"), mkfile("/d/made", b"made"), copy(local("src", follow=["dir"]), "/dir", "/dir")
+    )
+    build = Build(definition=marshal(state), folders={"src": context})
+    assert names(any_engine, build) == ["d", "d/made", "dir", "dir/y"]
+
+
+def test_a_missing_source_is_an_error_with_the_dockerfiles_line(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    build = dockerfile(context, "FROM scratch", "COPY f1 /", "", "COPY \\", "  nope /x")
+    with pytest.raises(BuildFailed, match="nope") as error:
+        solve(any_engine.engine, build)
+    assert error.value.where["line"] == 4
+    assert ">   4 | COPY \\" in error.value.quotation
+
+
+def test_a_syntax_error_is_shown_in_its_line(any_engine: RunningEngine, context: Path) -> None:
+    build = dockerfile(context, "FROM scratch", "COPY f1 /", "FOO bar")
+    with pytest.raises(BuildFailed, match=r"(?i)unknown instruction: FOO") as error:
+        solve(any_engine.engine, build)
+    assert error.value.where["line"] == 3
+    assert error.value.quotation.endswith(">   3 | FOO bar\n      | ^^^^^^^")
+
+
+def test_a_failed_step_brings_its_log(any_engine: RunningEngine, context: Path) -> None:
+    build = dockerfile(
+        with_busybox(context), "FROM scratch", "COPY busybox /",
+        'RUN ["/busybox", "sh", "-c", "echo so it is; exit 3"]',
+    )  # fmt: skip
+    with pytest.raises(BuildFailed, match="exit code: 3") as error:
+        solve(any_engine.engine, replace(build, attrs={**build.attrs, **NO_NETWORK}))
+    assert error.value.log == ("so it is",)
+    assert error.value.where["line"] == 3
+
+
+def test_a_secret_is_there_while_a_step_runs_and_in_no_layer(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    build = dockerfile(
+        with_busybox(context), "FROM scratch", "COPY busybox /",
+        'RUN --mount=type=secret,id=word,target=/word ["/busybox", "wc", "-c", "/word"]',
+    )  # fmt: skip
+    heard = Heard()
+    services = secret_values({"word": b"open sesame"}.get)
+    build = replace(build, attrs={**build.attrs, **NO_NETWORK}, services=services)
+    solve(any_engine.engine, build, watcher=heard)
+    assert heard.lines == ["11 /word"]
+    assert "word" not in [name for name in names(any_engine, build) if name == "word"]
+
+
+def test_cancelling_ends_the_step_that_runs(any_engine: RunningEngine, context: Path) -> None:
+    mark = f"54321.{os.getpid()}"
+    build = dockerfile(
+        with_busybox(context), "FROM scratch", "COPY busybox /",
+        f'RUN ["/busybox", "sleep", "{mark}"]',
+    )  # fmt: skip
+    cancel = CancelToken()
+    thread = threading.Thread(target=lambda: (until(lambda: runs(mark)), cancel.cancel()))
+    thread.start()
+    with pytest.raises(Interrupted):
+        solve(any_engine.engine, replace(build, attrs={**build.attrs, **NO_NETWORK}), cancel=cancel)
+    thread.join()
+    until(lambda: not runs(mark))
+
+
+def test_the_session_also_goes_through_the_control_api_as_buildkitd_needs(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    received = io.BytesIO()
+    build = dockerfile(context, "FROM scratch", "COPY . /")
+    build = replace(build, exports=(Export(type="tar", to=received),))
+
+    async def tunnelled() -> None:
+        async with connected(any_engine.engine) as connection:
+            await solve_on(Connected(connection.engine, "buildkit", connection.calls), build)
+
+    wait_for(tunnelled())
+    assert b"dir/y" in received.getvalue()
+
+
+def test_a_name_that_is_not_utf_8_is_our_error_not_the_engines(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    (context / os.fsdecode(b"bad\xff")).write_text("")
+    with pytest.raises(BadContext, match="not UTF-8"):
+        solve(any_engine.engine, dockerfile(context, "FROM scratch", "COPY . /"))
+
+
+def test_names_beyond_ascii_and_thousands_of_sources_travel(
+    any_engine: RunningEngine, context: Path
+) -> None:
+    # Over the 64 KiB of headers that HTTP/2 libraries take unasked.
+    many = [f"grüße-{number:04}-{'long' * 48}" for number in range(300)]
+    for name in many:
+        (context / name).write_text(name)
+    build = dockerfile(context, "FROM scratch", f"COPY {' '.join(many)} /")
+    assert names(any_engine, build) == sorted(many)
+
+
+def test_an_engine_that_dies_in_mid_build_is_named(context: Path) -> None:
+    mark = f"65432.{os.getpid()}"
+    build = dockerfile(
+        with_busybox(context), "FROM scratch", "COPY busybox /",
+        f'RUN ["/busybox", "sleep", "{mark}"]',
+    )  # fmt: skip
+    with running_dockerd() as engine:
+        thread = threading.Thread(target=lambda: (until(lambda: runs(mark)), engine.process.kill()))
+        thread.start()
+        with pytest.raises(EngineLost, match="went away") as error:
+            solve(engine.engine, replace(build, attrs={**build.attrs, **NO_NETWORK}))
+        thread.join()
+        assert error.value.where["engine"] == engine.address
+        with pytest.raises(EngineUnreachable):
+            describe(engine.engine)
+    end(mark)
+
+
+class Heard(Unwatched):
+    """Keeps what steps printed."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def step(self, number: int, vertex: Vertex) -> None:
+        pass
+
+    def log(self, number: int, vertex: str, line: str, stream: int) -> None:
+        self.lines.append(line)
+
+
+def runs(mark: str) -> list[int]:
+    """Processes (of containers too) that sleep for ``mark``."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue
+        if words[1:3] == [b"sleep", mark.encode()]:
+            found.append(int(path.parent.name))
+    return found
+
+
+def end(mark: str) -> None:
+    """A killed engine cannot end its containers."""
+    for pid in runs(mark):
+        os.kill(pid, 9)
+
+
+def until(holds) -> None:  # type: ignore[no-untyped-def]
+    deadline = time.monotonic() + 20
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
