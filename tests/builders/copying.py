@@ -398,3 +398,30 @@ def line(entry: Entry) -> str:
     if entry.xattrs:
         text += f" {sorted(entry.xattrs.items())}"
     return f"{text} @{entry.time}"
+
+
+# -- as a helper
+
+
+def helper_arguments(case: Case) -> list[str] | None:
+    """The words of the program ``copy`` for a case, as BuildKit makes them.
+
+    Sources are below ``/src-0``, it runs in the destination. ``None`` for what no helper does.
+    """
+    workdir, verb, flags, sources, destination = command(case.run)
+    if any(not flag.startswith(("--chown", "--unpack")) for flag in flags) or case.before is None:
+        return None
+    words = [flag for flag in flags if flag.startswith("--chown")]
+    if verb == "ADD" and "--unpack=false" not in flags:
+        words.append("--unpack")
+    for source in sources:
+        name = os.fsdecode(source)
+        path = os.path.normpath("/" + name).lstrip("/")
+        slash = "/" if name.endswith("/") and path else ""
+        words.append("/src-0" + (f"/{path}" if path else "") + slash)
+    name = os.fsdecode(destination)
+    path = os.path.normpath("/" + (name if name.startswith("/") else f"{workdir.decode()}/{name}"))
+    path = path.lstrip("/")
+    slash = "/" if name in ("", ".") or name.endswith(("/", "/.")) or not path else ""
+    words.append((path or ".") + slash)
+    return words
