@@ -71,19 +71,37 @@ def test_the_other_reports_are_files(tmp_path: Path) -> None:
     assert len(json.loads((tmp_path / "q.json").read_text())) == 1
 
 
+def give(monkeypatch: pytest.MonkeyPatch, document: object) -> None:
+    stdin = io.TextIOWrapper(io.BytesIO(json.dumps(document).encode()))
+    monkeypatch.setattr(sys, "stdin", stdin)
+
+
 def test_pods_come_on_standard_input(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    pods = {
-        "apiVersion": "v1", "kind": "List",
-        "items": [{"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
-                   "spec": {"containers": [{"name": "a", "image": "quay.io/a/b:1"}]}}],
+    digest = "sha256:" + "a" * 64
+    pod = {
+        "metadata": {"name": "p", "namespace": "n"},
+        "spec": {"initContainers": [{"name": "i", "image": "busybox"}],
+                 "containers": [{"name": "c", "image": "quay.io/a/b:1"}]},
+        "status": {"containerStatuses": [{"name": "c", "imageID": f"quay.io/a/b@{digest}"}]},
     }  # fmt: skip
-    stdin = io.TextIOWrapper(io.BytesIO(json.dumps(pods).encode()))
-    monkeypatch.setattr(sys, "stdin", stdin)
+    give(monkeypatch, {"kind": "List", "items": [pod]})
     assert run(["audit", "-", "--format", "json"]) == 0
-    document = json.loads(capsys.readouterr().out)
-    assert [image["image"] for image in document["images"]] == ["quay.io/a/b:1"]
+    images = json.loads(capsys.readouterr().out)["images"]
+    assert [(i["image"], i["uses"][0]["key"], i["uses"][0].get("note")) for i in images] == [
+        ("docker.io/library/busybox:latest", "n/p: i", None),
+        ("quay.io/a/b:1", "n/p: c", f"runs {digest}"),
+    ]
+
+
+@pytest.mark.parametrize("document", [{}, [], "x", {"items": 1}, {"items": [{"spec": 1}]}])
+def test_what_is_no_list_of_pods_is_a_usage_error(
+    document: object, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    give(monkeypatch, document)
+    assert run(["audit", "-"]) == 2
+    assert "kubectl get pods" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

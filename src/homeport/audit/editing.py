@@ -104,8 +104,8 @@ def _around(use: Use, home: Reference, prefix: str, siblings: Sequence[Use]) -> 
     written = written[:colon] if colon >= 0 else written
     if not use.exact or use.reference is None or any(_differs(use, o) for o in siblings):
         return WayHome(setting=setting)
-    host, slash, path = written.partition("/")
-    literal = f"{host}/" if slash and use.expression.startswith(f"{host}/") else ""
+    host, _, path = written.partition("/")
+    literal = f"{host}/" if path and use.expression.startswith(f"{host}/") else ""
     rest = path if literal and home.name.endswith(f"/{path}") else written
     before = home.name[: -len(rest)]
     if not home.name.endswith(f"/{rest}") or not before.startswith(prefix):

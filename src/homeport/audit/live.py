@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from pathlib import Path
 from typing import Protocol, TypeVar
 
 import msgspec
 
-from homeport.audit.collecting import Collector, read
-from homeport.audit.context import Context
+from homeport.audit.collecting import read
 from homeport.audit.model import Sure, Use
-from homeport.audit.readers import kubernetes
-from homeport.audit.source import Place, Source
+from homeport.audit.source import Place
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
@@ -27,6 +24,7 @@ LARGEST_ANSWER = 32 << 20
 LARGEST_LIST = 256 << 20
 
 STDIN = "-"
+_HINT = "kubectl get pods -A -o json | homeport audit -"
 
 
 class _Response(Protocol):
@@ -49,6 +47,50 @@ class _Container(msgspec.Struct, rename="pascal"):
 class _Image(msgspec.Struct, rename="pascal"):
     repo_tags: list[str] | None = None
     repo_digests: list[str] | None = None
+
+
+class _Meta(msgspec.Struct):
+    name: str = ""
+    namespace: str = ""
+
+
+class _PodContainer(msgspec.Struct):
+    image: str
+    name: str = ""
+
+
+class _Spec(msgspec.Struct, rename="camel"):
+    containers: list[_PodContainer] = []
+    init_containers: list[_PodContainer] = []
+    ephemeral_containers: list[_PodContainer] = []
+
+    @property
+    def every(self) -> list[_PodContainer]:
+        return [*self.init_containers, *self.containers, *self.ephemeral_containers]
+
+
+class _State(msgspec.Struct, rename={"image_id": "imageID"}):
+    name: str = ""
+    image_id: str = ""
+
+
+class _Status(msgspec.Struct, rename="camel"):
+    container_statuses: list[_State] = []
+    init_container_statuses: list[_State] = []
+
+    @property
+    def every(self) -> list[_State]:
+        return [*self.container_statuses, *self.init_container_statuses]
+
+
+class _Pod(msgspec.Struct):
+    spec: _Spec = msgspec.field(default_factory=_Spec)
+    metadata: _Meta = msgspec.field(default_factory=_Meta)
+    status: _Status = msgspec.field(default_factory=_Status)
+
+
+class _Pods(msgspec.Struct):
+    items: list[_Pod] | None = None
 
 
 class _Engine(msgspec.Struct, rename="pascal"):
@@ -80,25 +122,27 @@ def docker_version(get: Get) -> str:
 
 def pod_uses(data: bytes) -> list[Use]:
     """The images of a list of pods, as kubectl prints it. Raises ``UsageError``."""
-    source = Source(STDIN, data)
-    found = Collector(source, "cluster")
-    kubernetes.read(source, found, Context(Path("/")))
-    if found.unread:
-        fault = found.unread[0]
-        raise UsageError(
-            f"standard input: {fault.what}", where={"line": fault.line},
-            hint="kubectl get pods -A -o json | homeport audit -",
-        )  # fmt: skip
-    return [_not_editable(use) for use in found.uses]
+    try:
+        listed = msgspec.json.decode(data, type=_Pods).items
+        pods = [msgspec.json.decode(data, type=_Pod)] if listed is None else listed
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"standard input is no list of pods: {error}", hint=_HINT) from error
+    if listed is None and not pods[0].spec.every:
+        raise UsageError("standard input is no list of pods", hint=_HINT)
+    found = []
+    for pod in pods:
+        running = {s.name: s.image_id for s in pod.status.every}
+        name = f"{pod.metadata.namespace}/{pod.metadata.name}".lstrip("/")
+        for container in pod.spec.every:
+            use = _use("cluster", f"{name}: {container.name}", container.image, file=STDIN)
+            digest = running.get(container.name, "").rpartition("@")[2]
+            found.append(replace(use, note=f"runs {digest}" if ":" in digest else ""))
+    return found
 
 
 def read_stdin(stream: _Response) -> bytes:
     """All of standard input, bounded."""
     return read_bounded(stream, LARGEST_LIST, "standard input")
-
-
-def _not_editable(use: Use) -> Use:
-    return replace(use, exact=False, fields={})
 
 
 def _answer(get: Get, path: str, type: type[T]) -> T:
@@ -110,9 +154,11 @@ def _answer(get: Get, path: str, type: type[T]) -> T:
         raise UsageError(f"the engine's answer to {path} is not understood: {error}") from error
 
 
-def _use(kind: str, key: str, name: str, *, sure: Sure = "sure") -> Use:
+def _use(kind: str, key: str, name: str, *, sure: Sure = "sure", file: str = "") -> Use:
     reference, problem = read(name)
-    place = Place(file=f"{kind}:", start=0, end=0, line=0, column=0, end_line=0, end_column=0)
+    place = Place(
+        file=file or f"{kind}:", start=0, end=0, line=0, column=0, end_line=0, end_column=0
+    )
     return Use(
         kind=kind, key=key, place=place, expression=name, value=name, reference=reference,
         sure=sure, problem="an image without a name" if reference is None else problem,

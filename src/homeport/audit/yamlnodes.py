@@ -41,29 +41,97 @@ def documents(source: Source, found: Collector) -> Iterator[Node]:
 def compose(written: Written, found: Collector) -> Iterator[Node]:
     """The documents in a piece of text. Places count from its start."""
     text = written.text
-    loader = None
+    # The reader drops a byte order mark without counting it.
+    text = text[1:] if text.startswith("\ufeff") else text
     try:
-        # The reader drops a byte order mark without counting it.
-        loader = _LOADER(text[1:] if text.startswith("\ufeff") else text)
-        for _ in range(MOST_DOCUMENTS):
-            if not loader.check_node():
-                return
-            node = loader.get_node()
-            if node is not None:
-                yield node
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        what = " ".join(str(part) for part in (error.problem, error.context) if part)
-        line = written.source.line_of(written.start) - 1
-        found.fault(f"not YAML: {what}", line + mark.line + 1 if mark else 0,
-                    mark.column + 1 if mark else 0)  # fmt: skip
+        yield from _composed(text)
+    except _AnchorAgain:
+        # YAML 1.2 allows what PyYAML refuses, and CI files do it.
+        try:
+            yield from _Composer(text).documents()
+        except yaml.YAMLError as error:
+            _fault(written, found, error)
     except (yaml.YAMLError, UnicodeError) as error:
-        found.fault(f"not YAML: {' '.join(str(error).split())[:200]}")
+        _fault(written, found, error)
     except RecursionError:
         found.fault("nested too deep")
+
+
+class _AnchorAgain(Exception):
+    """An anchor has a second meaning further down; nothing was yielded yet."""
+
+
+def _composed(text: str) -> Iterator[Node]:
+    loader = None
+    yielded: list[Node] = []
+    try:
+        loader = _LOADER(text)
+        while len(yielded) < MOST_DOCUMENTS and loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                yielded.append(node)
+    except yaml.MarkedYAMLError as error:
+        if "duplicate anchor" in str(error):
+            raise _AnchorAgain from error
+        yield from yielded
+        raise
     finally:
         if loader is not None:
             loader.dispose()
+    yield from yielded
+
+
+def _fault(written: Written, found: Collector, error: Exception) -> None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        found.fault(f"not YAML: {' '.join(str(error).split())[:200]}")
+        return
+    said = (getattr(error, "problem", ""), getattr(error, "context", ""))
+    line = written.source.line_of(written.start) + mark.line
+    found.fault(f"not YAML: {' '.join(part for part in said if part)}", line, mark.column + 1)
+
+
+class _Composer:
+    """Nodes from events, where an anchor may be set again and then means the newer value."""
+
+    def __init__(self, text: str) -> None:
+        self._events: Any = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, Node] = {}
+
+    def documents(self) -> Iterator[Node]:
+        for count, event in enumerate(self._events):
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._anchors = {}
+                yield self._node(next(self._events), 0)
+            if count > MOST_DOCUMENTS * 2:
+                return
+
+    def _node(self, event: Any, depth: int) -> Node:
+        if depth > 500:
+            raise RecursionError
+        marks: tuple[Any, Any] = event.start_mark, event.end_mark
+        if isinstance(event, yaml.AliasEvent):
+            return self._anchors.get(str(event.anchor)) or yaml.ScalarNode("", "", *marks)
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = yaml.ScalarNode(event.tag or "", event.value, *marks, style=event.style)
+            self._name(event, node)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = yaml.SequenceNode(event.tag or "", [], *marks, flow_style=event.flow_style)
+            self._name(event, node)
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                node.value.append(self._node(inner, depth + 1))
+        else:
+            node = yaml.MappingNode(event.tag or "", [], *marks, flow_style=event.flow_style)
+            self._name(event, node)
+            while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
+                key = self._node(inner, depth + 1)
+                node.value.append((key, self._node(next(self._events), depth + 1)))
+        return node
+
+    def _name(self, event: Any, node: Node) -> None:
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
 
 
 def is_map(node: Node | None) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from homeport.audit import jsonnodes
 from homeport.audit.collecting import Collector
 from homeport.audit.context import Context
 from homeport.audit.model import Field, Sure
@@ -48,6 +49,11 @@ _PARAMETER = re.compile(r"\$\((?:inputs\.)?(?:params\.)?")
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of the objects in a file."""
+    if source.name.endswith(".json"):
+        node = jsonnodes.document(source, found)
+        if node is not None:
+            read_object(source, found, context, node)
+        return
     for document in documents(source, found):
         read_object(source, found, context, document)
 
