@@ -89,7 +89,7 @@ class Registry:
             request, deadline=request.deadline or self.deadline,
             trust=self._trust if request.url.origin == base.origin else None,
         )  # fmt: skip
-        refused: set[str] = set()
+        refused: list[str] = []
         while True:
             ticket = self.auth.ticket(scopes)
             response = self.client.send(
@@ -140,7 +140,7 @@ class Registry:
         if url.scheme == "http" and response.status == 400:
             raise SpeaksTls(f"{url.netloc} does not answer plain HTTP")
         if response.status == 401 and response.url.origin == url.origin:
-            self.auth.challenged(response, NO_SCOPE, Ticket(), url, set())
+            self.auth.challenged(response, NO_SCOPE, Ticket(), url, [])
         elif response.media_type in ("text/html", "application/xhtml+xml"):
             raise ProtocolBroken(
                 f"{url.netloc} answered with a web page: it is no registry, or something stands "

@@ -21,6 +21,10 @@ from homeport.registry.login import Login, Lookup
 from homeport.registry.tokens import Realm, Scopes, TokenCache
 
 
+#: Fresh tokens that one request may use up: a busy service may revoke one that was just given.
+_RENEWALS = 3
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ticket:
     """The ``Authorization`` header of one attempt; ``secret`` identifies what it was made of."""
@@ -69,7 +73,7 @@ class Authenticator:
         return Ticket()
 
     def challenged(
-        self, response: Response, scopes: Scopes, ticket: Ticket, base: Url, refused: set[str]
+        self, response: Response, scopes: Scopes, ticket: Ticket, base: Url, refused: list[str]
     ) -> None:
         """Learn from a 401; return if another attempt makes sense, else raise ``Unauthorized``.
 
@@ -87,13 +91,15 @@ class Authenticator:
         else:
             self._learn_basic(ticket)
         if ticket.header is not None:
-            # One fresh token and no more; a password only if it is another one by now.
+            # Some fresh tokens; a password only if it is another one by now.
             same = challenge.scheme == "basic" and self.ticket(scopes).secret == ticket.secret
-            if any(refused) or same:
+            renewed = len([secret for secret in refused if secret])
+            useless = challenge.parameters.get("error") == "insufficient_scope" and renewed
+            if renewed >= _RENEWALS or same or useless:
                 raise self._no_entry(response, scopes)
         elif challenge.scheme == "basic" and self.login() is None:
             raise self._no_entry(response, scopes)
-        refused.add(ticket.secret)
+        refused.append(ticket.secret)
         response.close()
 
     def _learn_bearer(
