@@ -64,7 +64,8 @@ def clients(folder: Path, peers: dict[str, str]) -> list[Client]:
             name="homeport",
             push=[*homeport, "push", "oci:{layout}:1", "{ref}", *quiet],
             pull=[*homeport, "pull", "{ref}", "oci:{out}:1", *quiet],
-            environ={},
+            # Installed programs have their bytecode; a checkout under test may not write any.
+            environ={"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(folder / "pyc")},
         )
     ]
     if skopeo := shutil.which("skopeo"):

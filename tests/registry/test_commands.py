@@ -1,0 +1,113 @@
+"""What the options of registry commands mean, without a registry of Debian's."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from builders.http_server import Received, Server, serving
+from homeport.cli.main import homeport
+from homeport.errors import HomeportError
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "CI_REGISTRY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A registry that wants me:secret and has two tags."""
+
+    def guarded(body: bytes):
+        def answer(request: Received) -> tuple[int, dict[str, str], bytes]:
+            wanted = "Basic " + base64.b64encode(b"me:secret").decode()
+            if request.headers.get("authorization") == wanted:
+                return 200, {}, body
+            return 401, {"WWW-Authenticate": 'Basic realm="x"'}, b"{}"
+
+        return answer
+
+    with serving() as server:
+        server.answers["/v2/"] = guarded(b"{}")
+        server.answers["/v2/a/tags/list"] = guarded(b'{"tags":["1","2"]}')
+        yield server
+
+
+def run(*arguments: str, stdin: str | None = None) -> Result:
+    return CliRunner().invoke(homeport, list(arguments), input=stdin)
+
+
+def test_credentials_come_as_option_variable_and_on_standard_input(server: Server) -> None:
+    host = f"127.0.0.1:{server.port}"
+    for result in (
+        run("tags", f"{host}/a", "--creds", "me:secret"),
+        run("tags", f"{host}/a", "-u", "me", "--password-stdin", stdin="secret\n"),
+    ):
+        assert result.stdout.split() == ["1", "2"]
+
+
+def test_verbose_says_which_credentials_are_used_and_never_the_secret(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = f"127.0.0.1:{server.port}"
+    monkeypatch.setenv("HOMEPORT_REGISTRY_HOST", host)
+    monkeypatch.setenv("HOMEPORT_REGISTRY_USER", "me")
+    monkeypatch.setenv("HOMEPORT_REGISTRY_PASSWORD", "secret")
+    result = run("tags", f"{host}/a", "-v")
+    assert f"{host}: logging in as me (from HOMEPORT_REGISTRY_PASSWORD)" in result.stderr
+    assert "secret" not in result.output
+
+
+def test_login_is_remembered_and_logout_forgets_it(server: Server, tmp_path: Path) -> None:
+    host = f"127.0.0.1:{server.port}"
+    wrong = run("login", host, "-u", "me", "--password-stdin", stdin="wrong")
+    assert isinstance(wrong.exception, HomeportError)
+    assert not (tmp_path / ".docker").exists()
+    assert run("login", host, "-u", "me", "--password-stdin", stdin="secret\n").exit_code == 0
+    assert host in json.loads((tmp_path / ".docker/config.json").read_text())["auths"]
+    assert run("tags", f"{host}/a").stdout.split() == ["1", "2"]
+    assert "as me (from" in run("ping", host).stdout
+    assert "logged out" in run("logout", host).stdout
+    assert isinstance(run("tags", f"{host}/a").exception, HomeportError)
+    assert "nothing was kept" in run("logout", host).stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["tags", "r.example/a", "--creds", "x"], "USER:PASSWORD"),
+        (["tags", "r.example/a", "-u", "me"], "needs --password-stdin"),
+        (["tags", "r.example/a", "--password-stdin"], "needs --username"),
+        (["tags", "r.example/a", "--creds", "a:b", "-u", "x"], "goes with neither"),
+        (["tags", "r.example/a", "--offline"], "--offline"),
+        (["blob", "r.example/a:1"], "by its digest"),
+        (["delete", "r.example/a"], "neither a tag nor a digest"),
+        (["mirror", "r.example/a"], "SOURCE and DESTINATION"),
+        (["mirror", "r.example/a:1", "r.example/b", "--all-tags"], "is a repository"),
+        (["mirror", "oci:x", "oci:y"], "writes to a registry"),
+        (["import", "oci:x", "r.example/y"], "one registry to another"),
+        (["retag", "r.example/a:1", "no/tag"], "does not fit in a tag"),
+        (["login", "not a host"], "not the name of a registry"),
+    ],
+)
+def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert isinstance(result.exception, HomeportError), result
+    assert says in f"{result.exception.what} {result.exception.hint}"
+    assert result.exception.exit_code == 2
+
+
+def test_a_timeout_ends_everything(server: Server) -> None:
+    server.answer("/v2/", 503, b"")
+    result = run("ping", f"127.0.0.1:{server.port}", "--timeout", "0.4")
+    assert isinstance(result.exception, HomeportError)
+    assert result.exception.exit_code == 1
