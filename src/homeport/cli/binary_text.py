@@ -9,6 +9,7 @@ from homeport.cli.show import human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
 from homeport.inspection.provenance import Binary
+from homeport.inspection.verifying import Verification
 
 MOST_LINES = 12
 
@@ -49,6 +50,24 @@ def binaries_text(binaries: Iterable[Binary], *, verbose: bool = False) -> str:
     if verified:
         lines.append(f"{verified} binaries are what their packages shipped (-v lists them)")
     return "\n".join(lines) or "no program or library"
+
+
+def verification_text(found: Verification, *, verbose: bool = False) -> str:
+    """Changed and missing files; those that nobody owns are counted unless asked for."""
+    lines = []
+    unowned = 0
+    for one in found.findings:
+        if one.did == "unowned" and not verbose:
+            unowned += 1
+            continue
+        layer = f" (layer {one.layer})" if one.layer is not None else ""
+        kind = f" [{one.kind}]" if one.kind != "file" else ""
+        lines.append(f"{one.did:<8} {safe(one.path)}{kind}  {safe(one.package)}{layer}".rstrip())
+    if unowned:
+        lines.append(f"{unowned} files belong to no package (-v lists them)")
+    changed = sum(one.did == "changed" for one in found.findings)
+    lines.append(f"{found.checked} files compared, {changed} changed")
+    return "\n".join(lines)
 
 
 def _format(facts: BinaryFacts) -> Iterator[tuple[str, str]]:

@@ -38,6 +38,7 @@ Examples:
 @click.option("--path", "pattern", metavar="GLOB", help="Only these paths, and every layer's part.")
 @click.option("--binary", metavar="PATH", help="Where this program or library came from.")
 @click.option("--binaries", is_flag=True, help="Where every program and library came from.")
+@click.option("--verify", is_flag=True, help="Compare files with their packages' checksums.")
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
 @click.option("--sort", type=click.Choice(["name", "size"]), default="name", show_default=True,
               help="Order of files.")  # fmt: skip
@@ -52,6 +53,7 @@ def command(
     pattern: str | None,
     binary: str | None,
     binaries: bool,
+    verify: bool,
     waste: bool,
     sort: str,
 ) -> None:
@@ -67,6 +69,8 @@ def command(
             _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
         elif binary is not None or binaries:
             _show_binaries(session, image, open_one(value, wanted, services), binary)
+        elif verify:
+            _show_verification(session, image, open_one(value, wanted, services))
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
         else:
@@ -172,6 +176,20 @@ def _show_binaries(session: Session, address: str, opened: Opened, path: str | N
     verbose = bool(session.verbose)
     text = binary_text(found[0], verbose=verbose) if path else binaries_text(found, verbose=verbose)
     session.output.write(document, text)
+
+
+def _show_verification(session: Session, address: str, opened: Opened) -> None:
+    import msgspec
+
+    from homeport.cli.binary_text import verification_text
+    from homeport.inspection.verifying import SCHEMA, verify_files
+
+    found = verify_files(opened)
+    document: dict[str, Any] = {
+        "schema": SCHEMA, "address": address, "digest": str(opened.image.digest),
+        **msgspec.to_builtins(found),
+    }  # fmt: skip
+    session.output.write(document, verification_text(found, verbose=bool(session.verbose)))
 
 
 def _show_waste(session: Session, address: str, opened: Opened) -> None:

@@ -16,10 +16,10 @@ import msgspec
 from homeport.debian.version import BadVersion, parse_version
 from homeport.inspection.history import Place
 from homeport.inspection.keeping import is_kept
-from homeport.inspection.oddities import shown_path
 from homeport.inspection.opened import Opened
 from homeport.inspection.ownership import Owners, find_owners
 from homeport.inspection.packages import Package, find_packages
+from homeport.inspection.paths import shown_path
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10

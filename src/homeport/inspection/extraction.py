@@ -24,8 +24,8 @@ from homeport.inspection.contents import Sink, deliver
 from homeport.inspection.history import Place
 from homeport.inspection.listing import Entry
 from homeport.inspection.lookup import find_path, matcher
-from homeport.inspection.oddities import shown_path
 from homeport.inspection.opened import Opened
+from homeport.inspection.paths import shown_path
 
 _STEP = 1 << 18
 

@@ -10,7 +10,7 @@ from homeport.errors import UsageError
 from homeport.inspection.history import GONE, Change, History
 from homeport.inspection.listing import Entry
 from homeport.inspection.lookup import matcher
-from homeport.inspection.oddities import shown_path
+from homeport.inspection.paths import shown_path
 
 SCHEMA = "homeport-inspect-files/v1"
 

@@ -6,16 +6,14 @@ no layer.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable
-from functools import cache
-from pathlib import Path
 
 import msgspec
 
 from homeport.images.image import Image, Index
 from homeport.inspection.attached import find_attached
 from homeport.inspection.choosing import choose, platform_rows
+from homeport.inspection.code import code_hash
 from homeport.inspection.opened import Services, open_layers
 from homeport.inspection.report import SCHEMA, ImageReport, Report, report_image
 from homeport.oci.documents import Descriptor
@@ -64,12 +62,3 @@ def _image_report(image: Image, services: Services) -> ImageReport:
     if store:
         store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))
     return report
-
-
-@cache
-def code_hash() -> str:
-    """A hash of this package: what it finds may change with any line of it."""
-    hasher = hashlib.sha256()
-    for path in sorted(Path(__file__).parent.rglob("*.py")):
-        hasher.update(path.read_bytes())
-    return hasher.hexdigest()[:16]

@@ -9,6 +9,7 @@ layers mean together (``history``).
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -19,6 +20,9 @@ from homeport.content.store import Store
 from homeport.copying.errors import CopyError, shown
 from homeport.copying.tarstream import Member, TarReader
 from homeport.errors import HomeportError, IntegrityError, TooLarge
+from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
+from homeport.inspection.binaries.facts import BinaryFacts, examine
+from homeport.inspection.code import code_hash
 from homeport.inspection.keeping import MAX_TOTAL, is_kept
 from homeport.progress import CancelToken
 from homeport.tree.decompression import decompressed
@@ -30,8 +34,8 @@ MAX_RATIO = 1_100  # deflate's own bound is 1032; zstd's bombs go far beyond
 _RATIO_MATTERS = 1 << 30  # below this a layer may unfold to whatever it likes
 _NAMESPACE = "layer-listing"
 _KEPT = "layer-kept"
-_FORMAT = "2"
 _STEP = 1 << 18
+_MAX_BINARY = 256 << 20
 
 Kind = Literal["file", "directory", "symlink", "hardlink", "char", "block", "fifo"]
 
@@ -83,10 +87,12 @@ class Listing(msgspec.Struct, frozen=True, kw_only=True):
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Of a layer's contents what every look asks for, by the content's sha256.
 
+    binaries: what ELF files say about themselves
     skipped: how many files were left out because all together were too large
     """
 
     texts: dict[bytes, bytes] = {}
+    binaries: dict[bytes, BinaryFacts] = {}
     skipped: int = 0
 
 
@@ -117,7 +123,7 @@ def list_layer(
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``Interrupted``.
     """
-    key = f"{_FORMAT} {blob.digest} {blob.size}"
+    key = f"{code_hash()} {blob.digest} {blob.size}"
     if store and (known := _recall(store, key)):
         return known
     try:
@@ -160,7 +166,7 @@ def _read(
         tar_stream = _Counted(stream, blob.size, what, max_bytes)
         tar = TarReader(tar_stream, global_pax=False)  # as BuildKit and containerd
         entries: list[Entry] = []
-        odd, keep = _Oddities(), _Keeper()
+        odd, keep = _Oddities(), _Keeper(cancel.check)
         while member := tar.next():
             cancel.check()
             if len(entries) >= max_entries:
@@ -179,7 +185,7 @@ def _read(
         entries=tuple(entries),
         oddities=odd.said(entries),
     )
-    return listing, Kept(texts=keep.texts, skipped=keep.skipped)
+    return listing, Kept(texts=keep.texts, binaries=keep.binaries, skipped=keep.skipped)
 
 
 def _entry(member: Member, path: bytes, tar: TarReader, odd: _Oddities, keep: _Keeper) -> Entry:
@@ -188,7 +194,7 @@ def _entry(member: Member, path: bytes, tar: TarReader, odd: _Oddities, keep: _K
     if kind == "file":
         if member.size:
             kept = keep.wants(path, member.size)
-            sha256, start = _keep(tar, keep) if kept else _digest(tar)
+            sha256, start = _keep(tar, keep) if kept else _digest(tar, member.size, keep)
     elif kind == "symlink":
         target = member.link
     elif kind == "hardlink":
@@ -202,8 +208,10 @@ def _entry(member: Member, path: bytes, tar: TarReader, odd: _Oddities, keep: _K
 class _Keeper:
     """Contents that are kept, up to a total."""
 
-    def __init__(self) -> None:
+    def __init__(self, check: Callable[[], None]) -> None:
+        self.check = check
         self.texts: dict[bytes, bytes] = {}
+        self.binaries: dict[bytes, BinaryFacts] = {}
         self.skipped = 0
         self._left = MAX_TOTAL
 
@@ -224,13 +232,20 @@ def _keep(tar: TarReader, keep: _Keeper) -> tuple[bytes, bytes]:
     return digest, data[:4]
 
 
-def _digest(tar: TarReader) -> tuple[bytes, bytes]:
+def _digest(tar: TarReader, size: int, keep: _Keeper) -> tuple[bytes, bytes]:
+    """A file's digest and first bytes; of a program also what it says about itself."""
     data = tar.read(_STEP)
+    while len(data) < 4 and (more := tar.read(_STEP)):
+        data += more
     start = data[:4]
+    if start == ELF_MAGIC and size <= _MAX_BINARY:
+        data = b"".join([data, *iter(lambda: tar.read(_STEP), b"")])
+        digest = hashlib.sha256(data).digest()
+        if digest not in keep.binaries:
+            keep.binaries[digest] = examine(data, keep.check)
+        return digest, start
     hasher = hashlib.sha256(data)
     while data := tar.read(_STEP):
-        if len(start) < 4:
-            start += data[: 4 - len(start)]
         hasher.update(data)
     return hasher.digest(), start
 

@@ -11,8 +11,12 @@ from collections.abc import Iterator
 
 import msgspec
 
+from homeport.inspection.built_from import final_binaries
 from homeport.inspection.history import History
+from homeport.inspection.libraries import Libraries
+from homeport.inspection.listing import Entry
 from homeport.inspection.opened import Opened
+from homeport.inspection.paths import shown_path
 
 MOST = 100
 _SECRET = re.compile(
@@ -53,23 +57,8 @@ def _all(opened: Opened) -> Iterator[tuple[str, str]]:
     for path in sorted(history.final):
         entry = history.final[path].entry
         text = shown_path(path)
-        if entry.kind == "file" and entry.mode & 0o6000:
-            word = "setuid" if entry.mode & 0o4000 else "setgid"
-            yield word, f"{text}: {entry.mode:04o} {entry.uid}:{entry.gid}"
-        if entry.kind == "file" and entry.mode & 0o002:
-            yield "world-writable file", f"{text}: {entry.mode:04o}"
-        if entry.kind == "directory" and entry.mode & 0o1002 == 0o002:
-            yield "world-writable directory without sticky bit", f"{text}: {entry.mode:04o}"
-        if entry.kind in ("char", "block"):
-            yield "device", f"{text}: {entry.device[0]}:{entry.device[1]}"
-        if entry.xattrs and b"security.capability" in entry.xattrs:
-            yield "file capabilities", text
-        if (
-            entry.kind == "file"
-            and entry.size
-            and _SECRET.search(path)
-            and not _PUBLIC.search(path)
-        ):
+        yield from _rights(entry, text)
+        if entry.kind == "file" and entry.size and _is_secret(path):
             yield "name of a secret", text
         if users and entry.uid not in users:
             yield "owner that /etc/passwd does not know", f"{text}: {entry.uid}"
@@ -79,7 +68,36 @@ def _all(opened: Opened) -> Iterator[tuple[str, str]]:
             yield "broken link", f"{text} → {entry.target.decode('utf-8', 'backslashreplace')}"
         if not text.isprintable():
             yield "name with control or invisible characters", text
+    yield from _programs(opened)
     yield from _databases(history)
+
+
+def _rights(entry: Entry, text: str) -> Iterator[tuple[str, str]]:
+    """What a mode or an attribute allows that is seldom wanted."""
+    if entry.kind == "file" and entry.mode & 0o6000:
+        word = "setuid" if entry.mode & 0o4000 else "setgid"
+        yield word, f"{text}: {entry.mode:04o} {entry.uid}:{entry.gid}"
+    if entry.kind == "file" and entry.mode & 0o002:
+        yield "world-writable file", f"{text}: {entry.mode:04o}"
+    if entry.kind == "directory" and entry.mode & 0o1002 == 0o002:
+        yield "world-writable directory without sticky bit", f"{text}: {entry.mode:04o}"
+    if entry.kind in ("char", "block"):
+        yield "device", f"{text}: {entry.device[0]}:{entry.device[1]}"
+    if entry.xattrs and b"security.capability" in entry.xattrs:
+        yield "file capabilities", text
+
+
+def _is_secret(path: bytes) -> bool:
+    return _SECRET.search(path) is not None and _PUBLIC.search(path) is None
+
+
+def _programs(opened: Opened) -> Iterator[tuple[str, str]]:
+    libraries = Libraries(opened)
+    for path, facts in final_binaries(opened):
+        for name in libraries.missing(path, facts):
+            yield "library or interpreter missing", f"{shown_path(path)}: {name}"
+        if facts.packer is not None:
+            yield "packed program", f"{shown_path(path)}: {facts.packer.name}"
 
 
 def _databases(history: History) -> Iterator[tuple[str, str]]:
@@ -111,8 +129,3 @@ def _ids(text: bytes | None) -> frozenset[int]:
         if len(fields) > 2 and fields[2].isdigit():
             found.add(int(fields[2]))
     return frozenset(found)
-
-
-def shown_path(path: bytes) -> str:
-    """A path as reports have it: absolute, bytes that are not UTF-8 as ``\\xNN``."""
-    return "/" + path.decode("utf-8", "backslashreplace")

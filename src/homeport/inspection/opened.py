@@ -15,6 +15,7 @@ from homeport.content.pools import run_all
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
+from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.contents import read_files
 from homeport.inspection.history import History, stack
 from homeport.inspection.listing import CannotRead, Kept, Listing, list_layer, require_diff_id
@@ -43,6 +44,7 @@ class Opened:
     blobs: dict[int, Blob]
     services: Services
     texts: dict[bytes, bytes]
+    binaries: dict[bytes, BinaryFacts]
 
     def text(self, path: bytes) -> bytes | None:
         """What was kept of a file of the final tree, links followed; see ``keeping``."""
@@ -94,10 +96,11 @@ def open_layers(image: Image, services: Services) -> Opened:
         raise
     services.progress.end("layers")
     history = stack([listing for listing, _ in read])
+    binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
     texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
     return Opened(
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
-        services=services, texts=texts,
+        services=services, texts=texts, binaries=binaries,
     )  # fmt: skip
 
 

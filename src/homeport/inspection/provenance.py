@@ -17,17 +17,17 @@ from homeport.errors import UsageError
 from homeport.inspection.binaries.facts import MAX_FILE, BinaryFacts, examine
 from homeport.inspection.contents import Sink, deliver
 from homeport.inspection.history import Place
+from homeport.inspection.libraries import Libraries
 from homeport.inspection.listing import Entry
 from homeport.inspection.lookup import find_path
-from homeport.inspection.oddities import shown_path
 from homeport.inspection.opened import Opened
 from homeport.inspection.ownership import Owner, find_owners
 from homeport.inspection.packages import Package, find_packages
+from homeport.inspection.paths import shown_path
 
 SCHEMA = "homeport-inspect-binary/v1"
 _STEP = 1 << 18
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
-_DEFAULT_LIBRARIES = (b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib")
 _PROGRAM_STARTS = (b"\x7fELF", b"MZ", b"\0asm", b"#!")
 
 
@@ -86,6 +86,7 @@ def _inspect(opened: Opened, wanted: dict[bytes, Place]) -> list[Binary]:
         owner.algorithm for path in wanted if (owner := owners.of(path)) and owner.algorithm
     }
     read = _read_all(opened, wanted.values(), algorithms & set(_ALGORITHMS))
+    libraries = Libraries(opened)
     found = []
     for path, place in wanted.items():
         facts, sums = read[id(place.entry)]
@@ -96,7 +97,7 @@ def _inspect(opened: Opened, wanted: dict[bytes, Place]) -> list[Binary]:
             Binary(
                 path=shown_path(path), size=place.entry.size, layer=place.layer,
                 sha256=place.entry.sha256.hex(), facts=facts, package=package, matches=matches,
-                missing=tuple(_missing(opened, path, facts)),
+                missing=tuple(libraries.missing(path, facts)),
                 verdict=verdict(facts, package, matches),
             )
         )  # fmt: skip
@@ -113,13 +114,14 @@ def _read_all(
     def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
         hashers = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
         parts: list[bytes] = []
+        known = opened.binaries.get(entry.sha256)
         while data := read(_STEP):
             check()
             for hasher in hashers:
                 hasher.update(data)
-            if entry.size <= MAX_FILE:
+            if known is None and entry.size <= MAX_FILE:
                 parts.append(data)
-        facts = (
+        facts = known or (
             examine(b"".join(parts), check)
             if entry.size <= MAX_FILE
             else BinaryFacts(format="data", problem=f"larger than {MAX_FILE} bytes")
@@ -169,64 +171,6 @@ def _built(facts: BinaryFacts) -> str:
     if facts.repositories and facts.format == "ELF":
         return f"unknown; its strings name {facts.repositories[0]}"
     return ""
-
-
-def _missing(opened: Opened, path: bytes, facts: BinaryFacts) -> Iterator[str]:
-    """The interpreter and the libraries that the image does not have."""
-    history = opened.history
-    if facts.interpreter and history.resolve(facts.interpreter.encode().lstrip(b"/")) is None:
-        yield facts.interpreter
-    if facts.script is not None and facts.script.interpreter.startswith("/"):
-        interpreter = facts.script.interpreter.encode("utf-8", "surrogateescape").lstrip(b"/")
-        if history.resolve(interpreter) is None:
-            yield facts.script.interpreter
-    if not facts.needed:
-        return
-    places = _library_places(opened, path, facts)
-    for name in facts.needed:
-        wanted = name.encode("utf-8", "surrogateescape")
-        if b"/" in wanted:
-            if history.resolve(wanted.lstrip(b"/")) is None:
-                yield name
-        elif not any(history.resolve(place + b"/" + wanted) is not None for place in places):
-            yield name
-
-
-def _library_places(opened: Opened, path: bytes, facts: BinaryFacts) -> list[bytes]:
-    """Directories that the loader looks into: RUNPATH, ld.so.conf, those built in."""
-    origin = path.rpartition(b"/")[0]
-    places = [
-        each.encode("utf-8", "surrogateescape")
-        .replace(b"${ORIGIN}", b"/" + origin)
-        .replace(b"$ORIGIN", b"/" + origin)
-        .strip(b"/")
-        for each in facts.search
-    ]
-    for conf in sorted(opened.history.final):
-        if conf == b"etc/ld.so.conf" or (
-            conf.startswith(b"etc/ld.so.conf.d/") and conf.endswith(b".conf")
-        ):
-            for line in (opened.text(conf) or b"").splitlines():
-                if line.startswith(b"/"):
-                    places.append(line.strip().strip(b"/"))
-    places += _DEFAULT_LIBRARIES
-    places += [folder for folder in _multiarch(opened) if folder not in places]
-    return places
-
-
-def _multiarch(opened: Opened) -> list[bytes]:
-    """``usr/lib/x86_64-linux-gnu`` and its like: built into Debian's loader."""
-    found = []
-    for parent in (b"lib/", b"usr/lib/"):
-        found += [
-            path
-            for path, place in opened.history.final.items()
-            if path.startswith(parent)
-            and place.entry.kind == "directory"
-            and b"-linux-" in path
-            and path.count(b"/") == parent.count(b"/")
-        ]
-    return found
 
 
 def _package(owner: Owner | None, packages: dict[tuple[str, str], Package]) -> str:

@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.inspection.attached import Attached
 from homeport.inspection.base import Base, find_base
+from homeport.inspection.built_from import compiled_packages
 from homeport.inspection.listing import Listing
 from homeport.inspection.oddities import Oddity, find_oddities
 from homeport.inspection.opened import Opened
@@ -133,7 +134,7 @@ def report_image(opened: Opened, attached: tuple[Attached, ...] = ()) -> ImageRe
         age=find_age(opened),
         steps=steps_of(opened.config.history, opened.history.listings),
         layers=layers_of(opened, waste),
-        packages=tuple(packages),
+        packages=tuple(sorted({*packages, *compiled_packages(opened)})),
         waste=waste,
         odd=tuple(find_oddities(opened)),
         problems=(*problems, *opened.history.problems),

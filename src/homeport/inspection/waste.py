@@ -15,7 +15,7 @@ import msgspec
 
 from homeport.inspection.history import OPAQUE, History, whiteout_of
 from homeport.inspection.listing import Listing
-from homeport.inspection.oddities import shown_path
+from homeport.inspection.paths import shown_path
 
 
 class WastedPath(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,10 +25,9 @@ from homeport.inspection.binaries.scripts import ScriptFacts, bundled, read_scri
 
 MAX_FILE = 512 << 20
 _MOST_STRINGS = 20
-_REPOSITORY = re.compile(
-    rb"(?:https?://|git@|/src/|pkg/mod/)?((?:github\.com|gitlab\.com|codeberg\.org|bitbucket\.org"
-    rb"|salsa\.debian\.org|git\.[a-z0-9-]+\.[a-z]{2,6})[/:][A-Za-z0-9_.-]{1,64}/[A-Za-z0-9_.-]{1,64})"
-)
+_HOSTS = (b"github.com", b"gitlab.com", b"codeberg.org", b"bitbucket.org", b"salsa.debian.org")
+_REPOSITORY = re.compile(rb"[/:][A-Za-z0-9_.-]{1,64}/[A-Za-z0-9_.-]{1,64}")
+_MOST_HITS = 10_000
 _OTHERS = {
     b"MZ": "PE",
     b"\0asm": "wasm",
@@ -234,8 +233,15 @@ def _package_note(elf: Elf) -> dict[str, str]:
 
 
 def _repositories(data: bytes) -> tuple[str, ...]:
-    counts = Counter(
-        found[1].decode("ascii", "replace").rstrip(".").replace(":", "/").removesuffix(".git")
-        for found in _REPOSITORY.finditer(data)
-    )
+    """Source repositories that strings name. By host, since a search for a text is quick."""
+    counts: Counter[str] = Counter()
+    for host in _HOSTS:
+        at = data.find(host)
+        for _ in range(_MOST_HITS):
+            if at < 0:
+                break
+            if found := _REPOSITORY.match(data, at + len(host)):
+                text = (host + found[0]).decode("ascii").rstrip(".")
+                counts[text.replace(":", "/").removesuffix(".git")] += 1
+            at = data.find(host, at + 1)
     return tuple(name for name, _ in counts.most_common(_MOST_STRINGS))
