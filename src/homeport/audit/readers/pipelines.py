@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from homeport.audit.collecting import Collector
 from homeport.audit.commands import read_commands
 from homeport.audit.context import Context
+from homeport.audit.model import Feed
 from homeport.audit.source import Source, Written
-from homeport.audit.variables import cut_by, outcomes
+from homeport.audit.variables import Lookup, among, cut_by, feed, outcomes
 from homeport.audit.yamlnodes import (
     Node,
     documents,
@@ -29,10 +30,21 @@ _SCRIPTS = re.compile(
 )
 
 
-def _image(found: Collector, value: Written, key: str) -> None:
+def _image(found: Collector, value: Written, key: str, lookup: Lookup = lambda name: ()) -> None:
     if not value.text.startswith("@"):
-        for outcome in outcomes(value, cut_by(_DOLLAR), lambda name: ()):
+        for outcome in outcomes(value, cut_by(_DOLLAR), lookup):
             found.image(value, key, outcome=outcome)
+
+
+def _matrix(source: Source, node: Node | None) -> Lookup:
+    """Woodpecker's matrix: lists of values, or rows under ``include``."""
+    values: dict[str, list[Feed]] = {}
+    rows = [row for item in items(get(node, "include")) for row in entries(item)]
+    lists = [(name, item) for name, listed in entries(node) for item in items(listed)]
+    for name, item in [*rows, *lists]:
+        if text_of(item):
+            values.setdefault(name, []).append(feed(name, written(source, item), shared=True))
+    return among(values)
 
 
 def _scripts(source: Source, found: Collector, document: Node) -> None:
@@ -56,12 +68,13 @@ def read_drone(source: Source, found: Collector, context: Context) -> None:
     name = source.path.lower()
     system = "drone" if "drone" in name else "vela" if "vela" in name else "woodpecker"
     for document in documents(source, found):
+        lookup = _matrix(source, get(document, "matrix"))
         for what in ("steps", "pipeline", "services", "clone"):
             for step, node in _named(get(document, what)):
                 image = get(node, "image")
                 if image is not None and text_of(image):
                     dot = "" if step.startswith("[") else "."
-                    _image(found, written(source, image), f"{what}{dot}{step}.image")
+                    _image(found, written(source, image), f"{what}{dot}{step}.image", lookup)
         _scripts(source, found, document)
         first = next((n for key, n in entries(document) if key in ("steps", "pipeline")), None)
         if first is not None:
