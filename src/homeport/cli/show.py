@@ -159,7 +159,7 @@ class LiveProgress:
             if work := self._work.get(id):
                 work.done += n
                 if self._bars is not None:
-                    self._bars.update(self._tasks[id], completed=work.done)
+                    self._bars.update(self._tasks[id], completed=work.done, amount=_amount(work))
 
     def note(self, id: str, text: str) -> None:
         from homeport.cli.main import printable
@@ -209,11 +209,19 @@ class LiveProgress:
     def _add(self, id: str) -> None:
         assert self._bars is not None
         work = self._work[id]
-        amount = human_size(work.total) if work.unit == "bytes" and work.total else ""
         indent = "  " if work.parent else ""
         self._tasks[id] = self._bars.add_task(
-            indent + work.label, total=work.total, completed=work.done, amount=amount
+            indent + work.label, total=work.total, completed=work.done, amount=_amount(work)
         )
+
+
+def _amount(work: _Work) -> str:
+    """How far a piece of work is: ``1.20 MB of 5.09 MB``, ``3 of 7``, or bytes alone."""
+    if work.unit == "bytes":
+        done, total = human_size(work.done), work.total and human_size(work.total)
+    else:
+        done, total = str(work.done), work.total and str(work.total)
+    return f"{done} of {total}" if total else done if work.unit == "bytes" else ""
 
 
 def warn(text: str) -> None:
