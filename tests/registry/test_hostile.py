@@ -16,6 +16,7 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import open_contents, walk
 from homeport.images.registry_transport import Contents
+from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.progress import Silent
@@ -25,6 +26,7 @@ from homeport.registry.endpoint import endpoint_for
 from homeport.registry.listing import tags
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
+from homeport.registry.session import upgraded
 
 SUBJECT = Digest.of(b"subject")
 
@@ -233,3 +235,15 @@ def test_a_secret_in_an_error_body_is_not_repeated(server: Server, repository: R
     with pytest.raises(errors.RegistryError) as caught:
         repository.manifest("x")
     assert "geheim" not in repr(caught.value.to_json())
+
+
+def test_http_behind_a_proxy_that_ends_tls_means_https() -> None:
+    """Docker's registry names http in Location and Link when it does not know better."""
+    seen = Url.parse("https://r.example:8443/v2/a/blobs/uploads/")
+    for said, meant in (
+        ("http://r.example/v2/a/1", "https://r.example:8443/v2/a/1"),
+        ("http://r.example:5000/v2/a/1", "https://r.example:5000/v2/a/1"),
+        ("http://other.example/v2/a/1", "http://other.example/v2/a/1"),
+        ("https://r.example/v2/a/1", "https://r.example/v2/a/1"),
+    ):
+        assert upgraded(seen.join(said), seen).wire() == meant

@@ -20,7 +20,6 @@ from homeport.registry.errors import ProtocolBroken, Unauthorized, failure
 from homeport.registry.login import Login, Lookup
 from homeport.registry.tokens import Realm, Scopes, TokenCache
 
-
 #: Fresh tokens that one request may use up: a busy service may revoke one that was just given.
 _RENEWALS = 3
 

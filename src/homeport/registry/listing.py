@@ -11,6 +11,7 @@ from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
 from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.repository import Repository
+from homeport.registry.session import upgraded
 
 PAGE = 1000  # as many as distribution hands out at most
 _PAGES = 5000
@@ -78,5 +79,5 @@ def _next_page(response: Response) -> Url | None:
             raise ProtocolBroken(
                 f"{response.url.netloc} links to a next page on {found.host}: not followed"
             )
-        return found
+        return upgraded(found, response.url)
     return None

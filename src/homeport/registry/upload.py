@@ -14,25 +14,22 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO, NoReturn, cast
+from typing import NoReturn
 
 from homeport.content.blob import Blob, verified
-from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.errors import HomeportError, IntegrityError
 from homeport.net.errors import NetError, SourceChanged
 from homeport.net.response import Response
 from homeport.net.retries import LONGEST_WAIT, ONCE, READ, SEND_PIECE, START_UPLOAD, retry_after
-from homeport.net.url import BadUrl, Url
+from homeport.net.url import Url
 from homeport.registry.api import scope
+from homeport.registry.checked import CheckedBlob
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
 from homeport.registry.repository import Repository
+from homeport.registry.session import PIECE, UploadSession, newest_location, open_session
 from homeport.registry.tokens import Scopes
 
-PIECE = 32 << 20  # bytes of a piece where the registry does not ask for more
-LARGEST_MINIMUM = 1 << 30  # a registry that asks for larger pieces gets the blob whole
 SMALLEST_PIECE = 1 << 20
 #: Failures in a row without a byte of progress after which an upload is given up.
 FRUITLESS = 6
@@ -42,15 +39,6 @@ Sent = Callable[[int], None]
 _NOT_SO = frozenset({400, 404, 405, 411, 415, 501})
 _OCTETS = "application/octet-stream"
 _RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Session:
-    """An open upload: where the next request goes, and how much the registry has."""
-
-    location: Url
-    offset: int = 0
-    piece: int | None = None
 
 
 class _Lost(Exception):
@@ -84,29 +72,6 @@ def upload_blob(
     return _Upload(repository, body, mount_from, on_sent, on_note).run()
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedBlob:
-    """A Blob that is verified whenever it is read from its start to its end."""
-
-    blob: Blob
-
-    @property
-    def digest(self) -> Digest:
-        return self.blob.digest
-
-    @property
-    def size(self) -> int:
-        return self.blob.size
-
-    def open(self, offset: int = 0) -> BinaryIO:
-        if offset:
-            return self.blob.open(offset)
-        return cast("BinaryIO", verified(self.blob, f"the content {self.blob.digest}"))
-
-    def local_path(self) -> Path | None:
-        return self.blob.local_path()
-
-
 class _Upload:
     def __init__(
         self,
@@ -122,7 +87,7 @@ class _Upload:
         self._mount_from = mount_from
         self._on_sent = on_sent
         self._on_note = on_note
-        self._session: _Session | None = None
+        self._session: UploadSession | None = None
         self._counted = 0  # bytes reported to on_sent for the session as it stands
         self._source_checked = False
 
@@ -157,19 +122,19 @@ class _Upload:
             self._forget_session()
             raise error.at(digest=str(self._blob.digest), step="upload")  # noqa: B904
 
-    def _start(self) -> _Session | None:
+    def _start(self) -> UploadSession | None:
         """Open a session, or ``None`` when the registry mounted the blob from elsewhere."""
         path = f"{self._repository.name}/blobs/uploads/"
         if self._mount_from is not None:
             opened = self._mount(path)
-            if opened is None or isinstance(opened, _Session):
+            if opened is None or isinstance(opened, UploadSession):
                 return opened
         response = self._post(path, self._scopes)
         if response.status not in (200, 201, 202):
             raise failure(response, "start an upload", scopes=", ".join(self._scopes))
-        return self._opened(response)
+        return self._begin(response)
 
-    def _mount(self, path: str) -> _Session | bool | None:
+    def _mount(self, path: str) -> UploadSession | bool | None:
         """Ask for a blob that another repository has. Any failure means: upload it."""
         source, self._mount_from = self._mount_from, None  # tried once
         scopes = self._scopes
@@ -187,7 +152,7 @@ class _Upload:
             response.close()
             return None
         if response.status == 202:
-            return self._opened(response)
+            return self._begin(response)
         response.close()
         if not source:
             self._registry.quirks.no_anonymous_mount = True
@@ -196,16 +161,11 @@ class _Upload:
     def _post(self, path: str, scopes: Scopes) -> Response:
         return self._registry.request("POST", path, scopes, body=b"", rule=START_UPLOAD)
 
-    def _opened(self, response: Response) -> _Session:
-        with response:
-            session = _Session(location=_location(response, None))
-            asked = response.headers.get("oci-chunk-min-length", "")
-            if asked.isascii() and asked.isdigit() and 0 < int(asked[:18]) <= LARGEST_MINIMUM:
-                session.piece = max(PIECE, int(asked))
+    def _begin(self, response: Response) -> UploadSession:
         self._counted = 0
-        return session
+        return open_session(response)
 
-    def _advance(self, session: _Session) -> bool:
+    def _advance(self, session: UploadSession) -> bool:
         """Send what comes next; whether the blob is complete. Raises ``_Lost``."""
         quirks = self._registry.quirks
         size = self._blob.size
@@ -219,7 +179,7 @@ class _Upload:
             return False
         return self._finish(session)
 
-    def _send_piece(self, session: _Session) -> None:
+    def _send_piece(self, session: UploadSession) -> None:
         quirks = self._registry.quirks
         piece = session.piece or PIECE
         if quirks.largest_piece is not None:
@@ -232,7 +192,7 @@ class _Upload:
         )  # fmt: skip
         if response.status in (200, 201, 202, 204):  # 201: ECR
             with response:
-                session.location = _location(response, session.location)
+                session.location = newest_location(response, session.location)
                 session.offset = self._accepted(response, first, last + 1)
             return
         if response.status == 413 and piece > SMALLEST_PIECE:
@@ -243,7 +203,7 @@ class _Upload:
             quirks.no_pieces = True  # GCR and its kin take blobs whole only
         self._fail(error, told)
 
-    def _finish(self, session: _Session) -> bool:
+    def _finish(self, session: UploadSession) -> bool:
         """The closing PUT, with the whole blob in it unless pieces have brought all."""
         quirks = self._registry.quirks
         left = self._blob.size - session.offset
@@ -323,7 +283,7 @@ class _Upload:
         self._on_sent(known - self._counted)
         self._counted = known
 
-    def _ask_offset(self, session: _Session) -> int | None:
+    def _ask_offset(self, session: UploadSession) -> int | None:
         """How many bytes the session holds, or ``None``. Public ECR denies that it exists."""
         try:
             response = self._registry.request("GET", session.location, self._scopes, rule=READ)
@@ -334,7 +294,7 @@ class _Upload:
             if response.status not in (200, 202, 204) or found is None:
                 return None
             with contextlib.suppress(ProtocolBroken):
-                session.location = _location(response, session.location)
+                session.location = newest_location(response, session.location)
             last = int(found[1])
             # distribution says 0-0 for nothing and for one byte alike
             return last + 1 if last else 0
@@ -405,22 +365,3 @@ class _Upload:
             return
         with contextlib.suppress(HomeportError):
             self._registry.request("DELETE", session.location, self._scopes, rule=ONCE).close()
-
-
-def _location(response: Response, current: Url | None) -> Url:
-    """Where the upload goes on: the newest ``Location``, read where it was seen."""
-    said = response.headers.get("location", "")
-    if not said and current is not None:
-        return current
-    try:
-        found = response.url.join(said)
-    except BadUrl as error:
-        raise ProtocolBroken(
-            f"{response.url.netloc} does not say where the upload goes ({said[:80]!r})"
-        ) from error
-    same_host = found.host == response.url.host
-    if response.url.scheme == "https" and found.scheme == "http" and same_host:
-        # behind a proxy that ends TLS the registry does not know better
-        port = response.url.port if found.port == 80 else found.port
-        return Url(scheme="https", host=found.host, port=port, target=found.target)
-    return found

@@ -1,0 +1,57 @@
+"""An open upload: where its next request goes, and how much the registry has.
+
+``Location`` may be absolute or relative, on another host, with a signed query; the newest one
+counts. Registries behind a proxy that ends TLS name ``http`` for what is reached by ``https``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from homeport.net.response import Response
+from homeport.net.url import BadUrl, Url
+from homeport.registry.errors import ProtocolBroken
+
+PIECE = 32 << 20  # bytes of a piece where the registry does not ask for more
+LARGEST_MINIMUM = 1 << 30  # a registry that asks for larger pieces gets the blob whole
+
+
+@dataclass(slots=True, kw_only=True)
+class UploadSession:
+    """An open upload: where the next request goes, and how much the registry has."""
+
+    location: Url
+    offset: int = 0
+    piece: int | None = None
+
+
+def open_session(response: Response) -> UploadSession:
+    """The session that the answer to a POST opened; closes the answer."""
+    with response:
+        session = UploadSession(location=newest_location(response, None))
+        asked = response.headers.get("oci-chunk-min-length", "")
+        if asked.isascii() and asked.isdigit() and 0 < int(asked[:18]) <= LARGEST_MINIMUM:
+            session.piece = max(PIECE, int(asked))
+    return session
+
+
+def newest_location(response: Response, current: Url | None) -> Url:
+    """Where the upload goes on: the newest ``Location``, read where it was seen."""
+    said = response.headers.get("location", "")
+    if not said and current is not None:
+        return current
+    try:
+        found = response.url.join(said)
+    except BadUrl as error:
+        raise ProtocolBroken(
+            f"{response.url.netloc} does not say where the upload goes ({said[:80]!r})"
+        ) from error
+    return upgraded(found, response.url)
+
+
+def upgraded(found: Url, seen_at: Url) -> Url:
+    """``found`` over https if it is the same host: behind a proxy it does not know better."""
+    if seen_at.scheme == "https" and found.scheme == "http" and found.host == seen_at.host:
+        port = seen_at.port if found.port == 80 else found.port
+        return Url(scheme="https", host=found.host, port=port, target=found.target)
+    return found
