@@ -47,7 +47,7 @@ def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Coll
         written = replace(written, exact=written.exact and written.text == use.value)
         feeds = tuple(feed(name, call.args[name]) for name in names)
         collectors[caller].image(
-            written, f"{call.key}.args.{names[0]}",
+            written, f"{call.key}.{'with.build-' if call.kind == 'github' else ''}args.{names[0]}",
             outcome=Outcome(value=use.value or "", problem=use.problem, feeds=feeds),
             note=f"for {_KINDS.get(use.how, use.how)} in {call.dockerfile}, line {use.line}",
         )  # fmt: skip

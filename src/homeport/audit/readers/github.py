@@ -10,7 +10,7 @@ import yaml
 
 from homeport.audit.collecting import Collector
 from homeport.audit.commands import read_commands
-from homeport.audit.context import Context, resolve
+from homeport.audit.context import BuildCall, Context, resolve
 from homeport.audit.model import Feed, Insertion
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
 from homeport.audit.source import Source, Written
@@ -28,6 +28,7 @@ Values = dict[str, list[Feed]]
 class _File:
     source: Source
     found: Collector
+    context: Context
     env: Values = field(default_factory=dict)
 
     def values(self, value: Written, *tables: Mapping[str, Sequence[Feed]]) -> list[Outcome]:
@@ -46,7 +47,7 @@ class _File:
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a workflow or an action."""
     for document in documents(source, found):
-        file = _File(source, found, _env(source, document, "env"))
+        file = _File(source, found, context, _env(source, document, "env"))
         for name, node in entries(get(document, "inputs")):
             default = get(node, "default")
             if default is not None and text_of(default):
@@ -96,12 +97,18 @@ def _job(file: _File, key: str, job: Node) -> None:
 def _matrix(file: _File, matrix: Node | None) -> Values:
     found: Values = {}
 
+    def add_value(name: str, node: Node) -> None:
+        # A value that is used in more than one place means more than an image.
+        shared = len(re.findall(rf"\b{re.escape(name)}\b", file.source.text)) > 1
+        value = feed(name, written(file.source, node), shared=shared)
+        found.setdefault(name, []).append(value)
+
     def add(name: str, node: Node) -> None:
         if text_of(node) is not None:
-            found.setdefault(name, []).append(feed(name, written(file.source, node)))
+            add_value(name, node)
         for key, value in entries(node):
             if text_of(value) is not None:
-                found.setdefault(f"{name}.{key}", []).append(feed(key, written(file.source, value)))
+                add_value(f"{name}.{key}", value)
 
     for name, node in entries(matrix):
         if name == "include":
@@ -134,12 +141,39 @@ def _uses(file: _File, path: str, step: Node, matrix: Values) -> None:
     value = written(file.source, uses)
     name, _, version = value.text.partition("@")
     inputs = {key: node for key, node in entries(get(step, "with")) if text_of(node) is not None}
+    if name.lower() == "docker/build-push-action":
+        _build_call(file, path, inputs)
     for key, node in inputs.items():
         _input(file, name.lower(), written(file.source, node), f"{path}.with.{key}", matrix)
     file.found.cause(
         "action", name.lower(), value, key=f"{path}.uses", version=version,
         attributes={key: text_of(node) or "" for key, node in inputs.items()},
         insertion=_insertion(file.source, step, uses, inputs),
+    )  # fmt: skip
+
+
+def _build_call(file: _File, path: str, inputs: Mapping[str, Node]) -> None:
+    """The Dockerfile that build-push-action builds, with its arguments and named contexts."""
+    where = (text_of(inputs.get("context")) or ".").rstrip("/")
+    name = text_of(inputs.get("file")) or f"{where}/Dockerfile"
+    # Paths begin at the root of the repository that the workflow belongs to.
+    root = file.source.path.partition(".github/")[0]
+    named = resolve(Source(root, b""), name)
+    if named is None or "${{" in name or "://" in name:
+        return
+    lines: dict[str, dict[str, Written]] = {"build-args": {}, "build-contexts": {}}
+    for key, found in lines.items():
+        if key in inputs:
+            for line in (part.stripped() for part in written(file.source, inputs[key]).lines()):
+                left, equals, _ = line.text.partition("=")
+                if equals and "${{" not in line.text:
+                    found[left] = line.part(len(left) + 1)
+    file.found.dockerfiles.append(named)
+    file.context.calls.append(
+        BuildCall(
+            dockerfile=named, args=lines["build-args"], contexts=tuple(lines["build-contexts"]),
+            kind="github", key=path,
+        )
     )  # fmt: skip
 
 

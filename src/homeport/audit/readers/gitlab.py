@@ -125,7 +125,9 @@ def _job(file: _File, name: str, node: Node) -> None:
         for key, values in entries(row):
             for value in items(values) or [values]:
                 if text_of(value) is not None:
-                    matrix.setdefault(key, []).append(feed(key, written(file.source, value)))
+                    shared = len(re.findall(rf"[${{%]{re.escape(key)}\b", file.source.text)) > 1
+                    one = feed(key, written(file.source, value), shared=shared)
+                    matrix.setdefault(key, []).append(one)
     tables = file.tables(matrix, variables)
     for what in ("image", "services"):
         owner = next(((n, p) for n, p in chain if get(p, what) is not None), None)

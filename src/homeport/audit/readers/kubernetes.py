@@ -116,6 +116,12 @@ def _image(thing: _Object, key: str, node: Node | None, sure: Sure) -> None:
 def _special(thing: _Object, context: Context) -> None:
     source, found, node = thing.source, thing.found, thing.node
     match thing.kind:
+        case "Cluster" if thing.group.startswith("kind.x-k8s.io"):
+            roles = [get(item, "role") for item in items(get(node, "nodes"))]
+            planes = [role for role in roles if role and text_of(role) == "control-plane"]
+            if len(planes) > 1:
+                place = written(source, planes[1])
+                found.cause("kind-config", "several-control-planes", place, key="nodes")
         case "Application" | "ApplicationSet" if thing.group.startswith("argoproj.io"):
             _argocd(thing)
         case "HelmRelease":
