@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
     from homeport.inspection.opened import Opened, Services
+    from homeport.inspection.report import Report
+    from homeport.inspection.rules import Rule
     from homeport.oci.platform import Platform
 
 one_platform_option = click.option(
@@ -40,6 +43,20 @@ Examples:
 @click.option("--binaries", is_flag=True, help="Where every program and library came from.")
 @click.option("--verify", is_flag=True, help="Compare files with their packages' checksums.")
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
+@click.option("--ci", "ci", is_flag=True, help="Check rules; exit 3 if one is broken.")
+@click.option(
+    "--ci-config",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Rules to check; .dive-ci is read by default, if it is there.",
+)
+@click.option(
+    "--rule",
+    "rules",
+    multiple=True,
+    metavar="NAME[=LIMIT]",
+    help="A rule to check, such as max-size=50MB or no-setuid; repeatable.",
+)
 @click.option("--sort", type=click.Choice(["name", "size"]), default="name", show_default=True,
               help="Order of files.")  # fmt: skip
 @common
@@ -55,6 +72,9 @@ def command(
     binaries: bool,
     verify: bool,
     waste: bool,
+    ci: bool,
+    ci_config: Path | None,
+    rules: tuple[str, ...],
     sort: str,
 ) -> None:
     """Look into IMAGE: base, layers, files, waste, packages, and what is odd.
@@ -74,7 +94,8 @@ def command(
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
         else:
-            _show_report(session, app, image, value, wanted=wanted)
+            checks = _read_rules(ci_config, rules) if ci or ci_config or rules else None
+            _show_report(session, app, image, value, wanted=wanted, checks=checks)
 
 
 def services_of(app: App) -> Services:
@@ -108,6 +129,7 @@ def _show_report(
     value: Image | Index,
     *,
     wanted: Platform | None,
+    checks: list[Rule] | None,
 ) -> None:
     import msgspec
 
@@ -117,9 +139,45 @@ def _show_report(
     report = inspect(
         value, address, services_of(app), platform=wanted, referrers=_referrers(app, address)
     )
+    if checks is not None:
+        _check(session, report, checks)
+        return
     document = msgspec.to_builtins(report) if session.format == "json" else {}
     text = report_text(report, verbose=bool(session.verbose)) if not document else ""
     session.output.write(document, text, quiet_text=str(report.image.digest))
+
+
+def _read_rules(config: Path | None, words: tuple[str, ...]) -> list[Rule]:
+    """Rules of the file, then those of the command line, which win; dive's defaults for none."""
+    from homeport.inspection.rules import DEFAULTS, parse_rule, read_rules
+
+    there = config or (Path(".dive-ci") if Path(".dive-ci").is_file() else None)
+    found = read_rules(there) if there is not None else []
+    pairs = [(name, limit) for name, _, limit in (word.partition("=") for word in words)]
+    if there is None and not pairs:
+        pairs = list(DEFAULTS)
+    found += [rule for name, limit in pairs if (rule := parse_rule(name, limit))]
+    return found
+
+
+def _check(session: Session, report: Report, rules: list[Rule]) -> None:
+    from datetime import UTC, datetime
+
+    import msgspec
+
+    from homeport.cli.inspect_text import rules_text
+    from homeport.errors import AnswerNo
+    from homeport.inspection.rules import SCHEMA, check_rules
+
+    checked = check_rules(report.image, rules, datetime.now(UTC))
+    broken = [one.rule for one in checked if not one.kept]
+    document: dict[str, Any] = {
+        "schema": SCHEMA, "address": report.address, "digest": report.image.digest,
+        "kept": not broken, "rules": msgspec.to_builtins(checked),
+    }  # fmt: skip
+    session.output.write(document, rules_text(checked))
+    if broken:
+        raise AnswerNo(f"the image breaks {len(broken)} rules: {', '.join(broken)}")
 
 
 def _show_files(

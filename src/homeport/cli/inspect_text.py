@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from homeport.cli.main import printable
 from homeport.cli.show import human_size, table
 from homeport.inspection.files import FileRow
 from homeport.inspection.packages import Package
 from homeport.inspection.report import ImageReport, LayerRow, Report, time_text
+from homeport.inspection.rules import Checked
 from homeport.inspection.waste import Waste
 
 MOST_PACKAGES = 40
@@ -59,6 +60,13 @@ def waste_text(waste: Waste, *, most: int) -> str:
         if len(waste.paths) > most:
             lines.append(f"  and {len(waste.paths) - most} more (--waste lists all)")
     return "\n".join(lines)
+
+
+def rules_text(checked: Sequence[Checked]) -> str:
+    """One row a rule."""
+    rows = [("ok" if one.kept else "BROKEN", one.rule, safe(one.limit), safe(one.found))
+            for one in checked]  # fmt: skip
+    return table(("", "rule", "limit", "found"), rows)
 
 
 def files_text(rows: Iterable[FileRow], *, by_size: bool = False) -> Iterator[str]:

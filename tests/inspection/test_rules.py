@@ -1,0 +1,97 @@
+"""Rules for CI: what each allows, and dive's own file."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from builders.inspection import file, layer, opened, whiteout
+from homeport.errors import Faults
+from homeport.inspection.attached import Attached
+from homeport.inspection.report import Age, ImageReport, report_image
+from homeport.inspection.rules import BadRule, check_rules, parse_rule, read_rules
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def report(**changes: object) -> ImageReport:
+    image = report_image(
+        opened(
+            layer(
+                file("etc/os-release", b"ID=debian\nVERSION_ID=13\nVERSION_CODENAME=trixie\n"),
+                file("bin/su", b"x" * 100, mode=0o4755),
+            ),
+            layer(file("big", b"y" * 1000)),
+            layer(whiteout("big"), file("c", b"z" * 1000)),
+        )
+    )
+    return msgspec.structs.replace(image, **changes)
+
+
+def kept(rule: str, limit: str = "", **changes: object) -> bool:
+    parsed = parse_rule(rule, limit)
+    assert parsed is not None
+    return check_rules(report(**changes), [parsed], NOW)[0].kept
+
+
+def test_every_rule_has_a_limit_that_is_kept_and_one_that_is_not() -> None:
+    sbom = (Attached(kind="SBOM", type="spdx", digest="sha256:0", size=1, found="referrer"),)
+    made = Age(created="2026-02-01T00:00:00.123456789Z")
+    for rule, good, bad in (
+        ("min-efficiency", "0.5", "0.9"),
+        ("max-wasted-bytes", "1000", "999"),
+        ("max-dive-wasted-bytes", "1000", "999"),
+        ("max-user-wasted", "50%", "0.4"),
+        ("max-size", "1MB", "10"),
+        ("base-in", "alpine,debian:13", "debian:12"),
+        ("base-in", "debian:trixie", "ubuntu"),
+    ):
+        assert kept(rule, good), rule
+        assert not kept(rule, bad), rule
+    assert kept("max-age", "30d", age=made)
+    assert not kept("max-age", "2w", age=made)
+    assert not kept("max-age", "1y"), "an image whose stamps tell nothing has no age"
+    assert not kept("no-setuid")
+    assert kept("no-setuid", odd=())
+    assert not kept("must-have-sbom")
+    assert kept("must-have-sbom", attached=sbom)
+
+
+def test_dives_file_is_understood(tmp_path: Path) -> None:
+    path = tmp_path / ".dive-ci"
+    path.write_text(
+        "rules:\n  lowestEfficiency: 0.95\n  highestWastedBytes: 20MB\n"
+        "  highestUserWastedPercent: disabled\n"
+    )
+    assert [(rule.name, rule.value) for rule in read_rules(path)] == [
+        ("min-efficiency", 0.95), ("max-dive-wasted-bytes", 20_000_000),
+    ]  # fmt: skip
+    path.write_text("rules:\n  lowest-efficiency: '0.9'\n  no-setuid: true\n  base-in: [a, b]\n")
+    assert [(rule.name, rule.value) for rule in read_rules(path)] == [
+        ("min-efficiency", 0.9), ("no-setuid", True), ("base-in", ("a", "b")),
+    ]  # fmt: skip
+
+
+def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules:\n  max-size: lots\n  none-such: 1\n")
+    with pytest.raises(Faults) as caught:
+        read_rules(path)
+    assert [fault.what for fault in caught.value.faults] == [
+        "'lots' is no limit for max-size", "there is no rule 'none-such'",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "limit"),
+    [
+        ("min-efficiency", "2"), ("max-size", "-1"), ("max-age", "soon"), ("no-setuid", "maybe"),
+        ("min-efficiency", "high"), ("base-in", ","),
+    ],
+)  # fmt: skip
+def test_a_limit_that_is_none_is_refused(name: str, limit: str) -> None:
+    with pytest.raises(BadRule, match="is no limit for"):
+        parse_rule(name, limit)
