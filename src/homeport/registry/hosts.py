@@ -13,7 +13,6 @@ never the registry's. Whatever it serves is checked by digest.
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,6 +108,8 @@ def _certificates(folder: Path) -> Trust | None:
 
 
 def _read_toml(file: Path, registry: str) -> tuple[Endpoint | None, list[HostSettings]]:
+    import tomllib  # few have such a file
+
     with explained(file, "read"), file.open("rb") as stream:
         raw = stream.read(_LIMIT + 1)
     try:

@@ -7,7 +7,6 @@ Uploads of blobs are in ``registry.upload``, the order of a push in ``registry.p
 from __future__ import annotations
 
 import contextlib
-import difflib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -230,6 +229,8 @@ class Repository:
     def _not_found(self, error: RegistryError, reference: str | Digest) -> RegistryError:
         if not isinstance(error, NotFound) or isinstance(reference, Digest):
             return error
+        import difflib
+
         from homeport.registry.listing import tags  # it lists by means of this class
 
         try:
