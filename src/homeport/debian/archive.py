@@ -24,7 +24,16 @@ from homeport.debian.mirror import Transfer
 from homeport.debian.mirrors import Mirrors
 from homeport.debian.refusal import refusal
 from homeport.debian.remembered import remember
-from homeport.debian.state import ArchiveState, Floor, NewerState, SuiteSpec, SuiteState, age
+from homeport.debian.state import (
+    ArchiveState,
+    Floor,
+    NewerState,
+    SuiteSpec,
+    SuiteState,
+    age,
+    format_as_of,
+)
+from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress
 
 _ID = "archives"  # of the progress
@@ -67,6 +76,7 @@ def open_archives(
         floor=floor or {},
     )
     try:
+        _check_moment(run)
         state = _open(run, command)
     except BaseException:
         progress.end(_ID, "failed")
@@ -84,6 +94,15 @@ def describe(suite: SuiteState, now: datetime) -> list[str]:
             f"  not the one of {newer.date:%Y-%m-%d} in {newer.read_from}: {newer.why_not}"
         )
     return lines
+
+
+def _check_moment(run: Run) -> None:
+    """Today's end is meant where today is given; anything later was hardly meant."""
+    if run.as_of is not None and run.as_of.date() > run.now.astimezone(UTC).date():
+        raise UsageError(
+            f"--as-of {format_as_of(run.as_of)} has not come yet",
+            hint=f"today is {run.now.astimezone(UTC):%Y-%m-%d}, by this machine's clock",
+        )
 
 
 def _open(run: Run, command: str) -> ArchiveState:

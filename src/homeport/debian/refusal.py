@@ -158,7 +158,9 @@ def _mid_sync(
     failed: Failed, incomplete: Incomplete, date: datetime | None, way_out: str | None
 ) -> HomeportError:
     if not isinstance(incomplete.error, MidSync):
-        return incomplete.error.at(suite=failed.spec.suite, archive=failed.spec.archive)
+        error = incomplete.error
+        error.hint = " | ".join(filter(None, (error.hint, way_out)))
+        return error.at(suite=failed.spec.suite, archive=failed.spec.archive)
     expired = [release for release in failed.wholes() if release.valid_until is not None]
     more = ""
     if expired:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.archive import DATE, archive, new_key, suite
+from builders.archive import DATE, NOW, archive, new_key, suite
 from builders.deb import deb
 from builders.opening import World
 from homeport.debian.archive import describe
@@ -337,6 +337,13 @@ def test_an_index_that_architectures_share_is_found_under_any_of_their_names(
     debian = archive(root, [suite(packages=[deb("hello", "1.0-1", "all")])])
     debian.publish(suite(packages=[deb("hello", "1.1-1", "all")], date=LATER), only={"arm64"})
     assert version(world.open(debian, now=NOW_LATER), "armhf") == "1.1-1"
+
+
+def test_a_date_that_has_not_come_yet_is_refused(root: Path, world: World) -> None:
+    debian = archive(root, [suite(packages=OLD)])
+    with pytest.raises(UsageError, match="has not come yet"):
+        world.open(debian, as_of=NOW + timedelta(days=1))
+    assert version(world.open(debian, as_of=NOW + timedelta(hours=2))) == "1.0-1"
 
 
 @pytest.mark.parametrize("past", ["the lockfile", "its validity"])
