@@ -122,11 +122,11 @@ def test_an_expired_state_is_refused_with_the_very_command_that_takes_it(
     world = World(tmp_path, [deb("app", files={"usr/bin/app": b"x"})])
     (home / "key.asc").write_bytes(world.archive.certificate)
     recipe_file(home, TEXT.format(url=world.archive.url))
-    assert run(["lock", "./homeport.yaml"]) == 1
+    assert run(["lock", "./homeport.yaml", "--lockfile", "other.lock"]) == 1
     said = capsys.readouterr().err
     command = said[said.index("homeport lock ") :].split(" |")[0].splitlines()[0]
     assert run(command.split()[1:]) == 0
-    assert '"as_of": ' in (home / "test.lock").read_text()
+    assert '"as_of": ' in (home / "other.lock").read_text()
 
 
 def test_options_that_do_not_go_together_are_a_usage_error(home: Path) -> None:

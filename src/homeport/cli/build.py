@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +10,7 @@ import click
 
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
+from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         fresh=options["no_cache"],
         check=options["check"],
         load=options["load"],
-        command=" ".join(["homeport", *_without_as_of(sys.argv[1:])]),
+        command=typed_without("--as-of"),
     )
 
 
@@ -177,20 +177,6 @@ def _is_standard_output(output: Address) -> bool:
 
 def _bare(reference: str) -> str:
     return reference.removeprefix("docker://")
-
-
-def _without_as_of(words: list[str]) -> list[str]:
-    """The command line as it was, but for ``--as-of``, which a refusal adds itself."""
-    from homeport.net.url import redact
-
-    kept: list[str] = []
-    skip = False
-    for word in words:
-        if skip or word == "--as-of":
-            skip = word == "--as-of" and not skip
-        elif not word.startswith("--as-of="):
-            kept.append(redact(word))
-    return kept
 
 
 def _source_date_epoch() -> int | None:

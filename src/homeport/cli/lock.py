@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.options import Session, common
+from homeport.cli.typed import typed_without
 from homeport.errors import OutOfDate, UsageError
 
 if TYPE_CHECKING:
@@ -87,14 +88,6 @@ class _Wish:
     as_of: str | None
     mirrors: tuple[str, ...]
 
-    @property
-    def command(self) -> str:
-        """What refusals repeat, without ``--as-of``, which they add."""
-        from homeport.net.url import redact
-
-        words = [*(f"--update {name}" for name in self.updates)]
-        return " ".join(words + [f"--mirror {redact(text)}" for text in self.mirrors])
-
 
 def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared:
     from homeport.debian.state import parse_as_of
@@ -113,7 +106,7 @@ def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared
         lambda: app.reach(recipe, wish.mirrors),
         renewal=Renewal(everything="all" in wish.updates, names=frozenset(wish.updates) - {"all"}),
         as_of=parse_as_of(wish.as_of) if wish.as_of else None,
-        command=f"homeport lock {wanted} {wish.command}".rstrip(),
+        command=typed_without("--as-of"),
     )
 
 

@@ -135,7 +135,7 @@ def run(arguments: list[str]) -> int:
     found: HomeportError
     try:
         _fill_closed_streams()
-        homeport.main(arguments, prog_name="homeport", standalone_mode=False)
+        homeport.main(arguments, prog_name="homeport", standalone_mode=False, obj=tuple(arguments))
         sys.stdout.flush()
         return 0
     except click.exceptions.Exit as done:
