@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from builders.http_server import Fault, Server, free_port, serving
 from builders.net import FakeClock, quick_client
 from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
+from homeport.content.files import CannotWrite
 from homeport.content.store import Store
 from homeport.errors import IntegrityError, Interrupted, TooLarge
 from homeport.net import errors
@@ -173,3 +175,16 @@ def test_a_small_file_that_was_cut_is_asked_for_again(server: Server) -> None:
     with quick_client(clock=clock) as client:
         assert fetch_small(client, url, 1 << 20) == DATA
     assert len(clock.waits) == 2
+
+
+def test_a_full_disk_is_named_and_the_next_run_goes_on(server: Server, store: Store) -> None:
+    url = server.file("/a", DATA)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (70_000, hard))  # as good as a full disk
+    try:
+        with pytest.raises(CannotWrite, match="cannot write"):
+            fetch(store, url)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert store.get(DIGEST) is None
+    check(fetch(store, url))
