@@ -9,7 +9,7 @@ Not for what an answer means: ``net.download``, ``registry`` and ``debian`` know
 
 from __future__ import annotations
 
-import platform
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -31,7 +31,7 @@ from homeport.net.trust import Trust
 from homeport.net.url import BadUrl, Url
 from homeport.progress import CancelToken
 
-USER_AGENT = f"homeport/{__version__} (Python {platform.python_version()})"
+USER_AGENT = f"homeport/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 HOPS = 10  # redirects in a row
 _BLOCK = 256 << 10  # bytes sent at once
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
