@@ -330,7 +330,7 @@ def main() -> None:
     for one in counted:
         print(f"{one['client']}: {one['row']}: {one['requests']} requests, {one['bytes']} bytes")
     document = {
-        "machine": platform.platform(), "processors": os.cpu_count(), "python": sys.version,
+        "machine": f"{platform.system()} {platform.machine()}", "processors": os.cpu_count(), "python": sys.version,
         "runs": [asdict(one) for one in found], "counted": counted,
     }  # fmt: skip
     options.output.write_text(json.dumps(document, indent=1))
