@@ -33,7 +33,7 @@ from builders.inspection import (
     tar,
     whiteout,
 )  # fmt: skip
-from homeport.cli.inspect_text import files_text, report_text, safe
+from homeport.cli.inspect_text import files_text, report_text
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
@@ -44,6 +44,7 @@ from homeport.inspection.history import stack
 from homeport.inspection.inspecting import inspect
 from homeport.inspection.listing import list_layer
 from homeport.inspection.opened import open_layers
+from homeport.inspection.paths import visible as safe
 from homeport.oci import media_types
 from homeport.progress import CancelToken
 

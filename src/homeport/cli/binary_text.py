@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from homeport.cli.inspect_text import safe
 from homeport.cli.show import human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
+from homeport.inspection.paths import visible as safe
 from homeport.inspection.provenance import Binary
 from homeport.inspection.verifying import Verification
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from homeport.cli.inspect_text import safe
 from homeport.cli.show import human_size, table
 from homeport.inspection.comparing import Comparison
 from homeport.inspection.diffing import FileDiff, ImageDiff, PackageDiff
+from homeport.inspection.paths import visible as safe
 
 MOST_FILES = 60
 _SIGNS = {

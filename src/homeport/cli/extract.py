@@ -58,6 +58,6 @@ def command(
             f"{found.directories} directories, {found.links} links",
             *(f"left out: {each}" for each in found.left_out),
         ]
-        from homeport.cli.inspect_text import safe
+        from homeport.inspection.paths import visible as safe
 
         session.output.write(document, "\n".join(safe(line) for line in lines), quiet_text=output)

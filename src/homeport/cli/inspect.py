@@ -43,6 +43,13 @@ Examples:
 @click.option("--binaries", is_flag=True, help="Where every program and library came from.")
 @click.option("--verify", is_flag=True, help="Compare files with their packages' checksums.")
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
+@click.option(
+    "--html",
+    "html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the report as a page for browsers, files included.",
+)
 @click.option("--ci", "ci", is_flag=True, help="Check rules; exit 3 if one is broken.")
 @click.option(
     "--ci-config",
@@ -72,6 +79,7 @@ def command(
     binaries: bool,
     verify: bool,
     waste: bool,
+    html: Path | None,
     ci: bool,
     ci_config: Path | None,
     rules: tuple[str, ...],
@@ -93,6 +101,8 @@ def command(
             _show_verification(session, image, open_one(value, wanted, services))
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
+        elif html is not None:
+            _write_page(session, app, image, value, wanted=wanted, path=html)
         else:
             checks = _read_rules(ci_config, rules) if ci or ci_config or rules else None
             _show_report(session, app, image, value, wanted=wanted, checks=checks)
@@ -145,6 +155,31 @@ def _show_report(
     document = msgspec.to_builtins(report) if session.format == "json" else {}
     text = report_text(report, verbose=bool(session.verbose)) if not document else ""
     session.output.write(document, text, quiet_text=str(report.image.digest))
+
+
+def _write_page(
+    session: Session,
+    app: App,
+    address: str,
+    value: Image | Index,
+    *,
+    wanted: Platform | None,
+    path: Path,
+) -> None:
+    from homeport.content.files import atomic_write
+    from homeport.inspection.inspecting import inspect
+    from homeport.inspection.page import html_page
+
+    services = services_of(app)
+    report = inspect(value, address, services, platform=wanted, referrers=_referrers(app, address))
+    page = html_page(report, open_one(value, wanted, services)).encode()
+    with atomic_write(path) as stream:
+        stream.write(page)
+    document: dict[str, Any] = {
+        "schema": "homeport-inspect-html/v1", "file": str(path), "size": len(page),
+        "digest": report.image.digest,
+    }  # fmt: skip
+    session.output.write(document, f"{path}  {len(page)} bytes", quiet_text=str(path))
 
 
 def _read_rules(config: Path | None, words: tuple[str, ...]) -> list[Rule]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from homeport.cli.main import printable
 from homeport.cli.show import human_size, table
 from homeport.inspection.files import FileRow
 from homeport.inspection.packages import Package
+from homeport.inspection.paths import visible as safe
 from homeport.inspection.report import ImageReport, LayerRow, Report, time_text
 from homeport.inspection.rules import Checked
 from homeport.inspection.waste import Waste
@@ -16,13 +16,6 @@ MOST_PACKAGES = 40
 MOST_WASTE = 15
 MOST_EXAMPLES = 5
 _COMMAND = 90
-_BIDI = "\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069"
-
-
-def safe(text: str) -> str:
-    """One line without anything that could steer a terminal, hide or reorder text."""
-    shown = printable(text.replace("\n", "\\n").replace("\t", "\\t"))
-    return "".join(f"\\u{ord(char):04x}" if char in _BIDI else char for char in shown)
 
 
 def report_text(report: Report, *, verbose: bool = False) -> str:
