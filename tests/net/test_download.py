@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -124,6 +125,21 @@ def test_a_web_page_instead_of_the_file_has_its_own_message(server: Server, stor
     with pytest.raises(errors.BadResponse, match="a web page instead of the file") as caught:
         fetch(store, url)
     assert "login page" in str(caught.value.hint)
+
+
+def test_a_file_that_a_proxy_compressed_is_noticed(server: Server, store: Store) -> None:
+    squeezed = gzip.compress(DATA)
+    url = server.answer("/a", 200, squeezed, Content_Encoding="gzip")
+    with pytest.raises(errors.BadResponse, match=r"compressed \(gzip\)"):
+        fetch(store, url)
+
+
+def test_a_file_that_is_compressed_by_itself_stays_as_it_is(server: Server, store: Store) -> None:
+    """Web servers mark .gz files so; the digest is over what they hold."""
+    squeezed = gzip.compress(DATA)
+    url = server.answer("/a.gz", 200, squeezed, Content_Encoding="x-gzip")
+    blob = fetch(store, url, digest=Digest.of(squeezed), size=len(squeezed))
+    assert verified(blob).readall() == squeezed
 
 
 def test_a_missing_file_names_the_url(server: Server, store: Store) -> None:

@@ -249,6 +249,14 @@ class _Work:
                 hint="a login page or a proxy of this network stands in between",
             )
         if response.status == 200 and response.length not in (None, self.size):
+            encoding = response.headers.get("content-encoding", "identity")
+            if encoding != "identity":
+                raise BadResponse(
+                    f"{response.url.host} sends it compressed ({encoding[:40]}) although it was "
+                    "asked for as it is",
+                    where={"url": str(response.url)},
+                    hint="a cache or proxy in between does that; go round it",
+                )
             raise IntegrityError(
                 f"{response.url.host} offers {response.length} bytes, expected {self.size}",
                 where={"url": str(response.url), "digest": str(self.digest)},
