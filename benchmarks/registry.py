@@ -328,9 +328,10 @@ def main() -> None:
     print(table(found, names))
     print()
     for one in counted:
-        print(f"{one['client']}: {one['row']}: {one['requests']} requests, {one['bytes']} bytes")
+        print("{client}: {row}: {requests} requests, {bytes} bytes".format(**one))
     document = {
-        "machine": f"{platform.system()} {platform.machine()}", "processors": os.cpu_count(), "python": sys.version,
+        "machine": f"{platform.system()} {platform.machine()}", "processors": os.cpu_count(),
+        "python": platform.python_version(),
         "runs": [asdict(one) for one in found], "counted": counted,
     }  # fmt: skip
     options.output.write_text(json.dumps(document, indent=1))

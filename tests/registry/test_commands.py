@@ -106,6 +106,20 @@ def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> No
     assert result.exception.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("status", "kind", "says"),
+    [(404, "text/plain", "no registry"), (403, "text/plain", "refused to let us in"),
+     (200, "text/html", "web page")],
+)  # fmt: skip
+def test_what_lets_nobody_in_is_no_success(
+    server: Server, status: int, kind: str, says: str
+) -> None:
+    server.answer("/v2/", status, b"", Content_Type=kind)
+    result = run("ping", f"127.0.0.1:{server.port}")
+    assert isinstance(result.exception, HomeportError)
+    assert says in result.exception.what
+
+
 def test_a_timeout_ends_everything(server: Server) -> None:
     server.answer("/v2/", 503, b"")
     result = run("ping", f"127.0.0.1:{server.port}", "--timeout", "0.4")

@@ -108,7 +108,12 @@ class Registry:
     def ping(self) -> None:
         """Find out whether the registry is there and lets us in. Raises what is in the way."""
         with self.request("GET", "", NO_SCOPE) as response:
-            if response.status not in (200, 403, 404):
+            if response.status == 404:
+                raise ProtocolBroken(
+                    f"{self.name} is a web server, but no registry: it has no /v2/",
+                    where={"registry": self.name},
+                )
+            if response.status != 200:
                 raise failure(response, "let us in")
 
     def _find_base(self) -> Url:
