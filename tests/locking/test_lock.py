@@ -284,7 +284,7 @@ def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: P
     world.archive.lose("dists/*")
     assert faults(lambda: world.lock("packages: [app_bin]")) == [
         "a slice has no field 'pats' (None)",
-        "there is no slice app_bin (app_bin is wanted here) (None)",
+        "there is no slice app_bin (None)",
     ]
 
 

@@ -209,4 +209,4 @@ def test_a_plain_name_is_looked_up_in_the_catalog_alone(tmp_path: Path) -> None:
     assert find_recipe(f"{tmp_path}/tool", folder) == tmp_path / "tool" / "homeport.yaml"
     with pytest.raises(UsageError) as caught:
         find_recipe("tol", folder)
-    assert caught.value.hint == "did you mean tool? A file is written with a slash: ./tol"
+    assert caught.value.hint == "did you mean tool? A file or folder is written with a slash: ./tol"

@@ -67,14 +67,18 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
     if path.is_dir():
         path = path / FILE_NAME
     if not path.is_file():
-        raise UnknownRecipe(f"there is no file {path}", hint=f"the catalog has {_names(catalog)}")
+        raise UnknownRecipe(
+            f"there is no file {path}",
+            hint=f"write one (docs/formats/recipe.md), or name one of the catalog: "
+            f"{_names(catalog)}",
+        )
     return path
 
 
 def _near(wanted: str, catalog: Catalog) -> str:
     near = difflib.get_close_matches(wanted, catalog.names(), n=1)
-    meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}"
-    return f"{meant} A file is written with a slash: ./{wanted}"
+    meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}."
+    return f"{meant} A file or folder is written with a slash: ./{wanted}"
 
 
 def _names(catalog: Catalog) -> str:

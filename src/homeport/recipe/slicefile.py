@@ -127,7 +127,7 @@ class SliceFolders:
         Slices that are not defined go on the list of faults, with who wants them.
         """
         found: dict[SliceName, Slice] = {}
-        waiting = [(name, place, f"{name} is wanted here") for name, place in wanted]
+        waiting = [(name, place, "") for name, place in wanted]
         while waiting:
             name, place, why = waiting.pop()
             if name in found:
@@ -138,7 +138,7 @@ class SliceFolders:
                 continue
             found[name] = definition
             waiting += [
-                (need.name, place, f"{name} needs it")
+                (need.name, place, f" ({name} needs it)")
                 for need in definition.needs
                 if need.applies_to(architecture)
             ]
@@ -153,7 +153,7 @@ class SliceFolders:
             hint = f"{name.package} has the slices {', '.join(known)}"
         else:
             hint = f"write {self._folders[0] / name.package}.yaml, or take the whole package"
-        fault = BadText(f"there is no slice {name} ({why})", where=place.where(), hint=hint)
+        fault = BadText(f"there is no slice {name}{why}", where=place.where(), hint=hint)
         if all(fault.where != old.where or fault.what != old.what for old in self.faults):
             self.faults.append(fault)
 

@@ -96,7 +96,9 @@ class _Composer:
     def document(self) -> YamlNode:
         next(self._events)  # start of the stream
         if not isinstance(next(self._events), yaml.DocumentStartEvent):
-            raise BadText("the file is empty", where={"line": 1})
+            raise BadText(
+                "the file is empty", where={"line": 1}, hint="begin it with 'homeport: 1'"
+            )
         root = self._node(next(self._events), 0)
         next(self._events)
         after = next(self._events)
