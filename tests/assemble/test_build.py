@@ -420,6 +420,15 @@ def test_outputs_repeat_and_take_the_tags(
     ]
 
 
+def test_a_docker_archive_is_not_asked_to_hold_several_platforms(tmp_path: Path) -> None:
+    output = parse_destination(f"docker-archive:{tmp_path}/f")
+    here = world(tmp_path)
+    text = BARE + "name: test\nplatforms: [linux/amd64, linux/s390x]\nfiles: [{text: x, to: /x}]"
+    with pytest.raises(UsageError, match="one platform, but --platform names 2"):
+        here.build(text, outputs=(output,), platforms=("all",))
+    assert not (tmp_path / "f").exists()
+
+
 def test_an_archive_cannot_hold_two_tags(tmp_path: Path) -> None:
     output = parse_destination(f"oci-archive:{tmp_path}/f")
     here = world(tmp_path)

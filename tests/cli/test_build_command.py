@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
@@ -9,6 +10,7 @@ import resource
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -47,8 +49,7 @@ class Setting:
             cwd=self.work,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
-            **more,
+            **{"text": True, **more},
         )
         self.running.append(child)
         return child
@@ -245,6 +246,9 @@ def test_a_read_only_folder_is_named_with_its_reason(setting: Setting) -> None:
     [
         (["--platform", "linux/none/x/y"], "'linux/none/x/y' is not a platform"),
         (["--platform", "arm64"], "test is not made for linux/arm64"),
+        (["--platform", "amd64,"], "--platform 'amd64,' holds no platform where one is expected"),
+        (["--platform", ""], "--platform '' holds no platform where one is expected"),
+        (["--tag", "a b"], "'a b' is no tag"),
         (["--label", "nothing"], "label 'nothing' is not of the form KEY=VALUE"),
         (["-o", "team/copy"], "names no registry"),
         (["-o", "./out"], "is not the address of an image: it names no transport"),
@@ -258,6 +262,16 @@ def test_wrong_options_are_usage_errors(options: list[str], said: str, setting: 
     assert out == ""
     assert said in err
     assert "Traceback" not in err
+
+
+def test_an_image_on_standard_output_has_it_for_itself(setting: Setting) -> None:
+    """Neither the table nor warnings get between the bytes of the archive."""
+    code, out, err = setting.run("-o", "oci-archive:-", "-o", "oci:out", text=False)
+    assert code == 0, err
+    assert isinstance(out, bytes)
+    with tarfile.open(fileobj=io.BytesIO(out)) as archive:
+        assert "index.json" in archive.getnames()
+    assert out.endswith(b"\0" * 1024)
 
 
 def test_a_wrong_source_date_epoch_is_a_usage_error(setting: Setting) -> None:

@@ -1,0 +1,81 @@
+"""How work in progress looks: bars on a terminal, a line for each piece of work elsewhere."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+
+import pytest
+
+from homeport.cli import show
+from homeport.cli.show import LiveProgress, PlainProgress, progress_for
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_bars_are_for_terminals_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    assert isinstance(progress_for(Terminal(), quiet=False, live=True, verbose=0), LiveProgress)
+    assert isinstance(progress_for(Terminal(), quiet=False, live=False, verbose=0), PlainProgress)
+    assert isinstance(progress_for(io.StringIO(), quiet=False, live=True, verbose=0), PlainProgress)
+    monkeypatch.setenv("TERM", "dumb")
+    assert isinstance(progress_for(Terminal(), quiet=False, live=True, verbose=0), PlainProgress)
+
+
+def test_bars_show_label_and_amount_and_leave_only_notes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    master, slave = pty.openpty()
+    with open(slave, "w") as stream:
+        progress = LiveProgress(stream)
+        progress.begin("a", label="read packages", total=7, unit="items")
+        progress._start()
+        progress.advance("a", 3)
+        progress.note("a", "old.deb is gone \x1b[2J")
+        assert progress._bars is not None
+        progress._bars.refresh()
+        progress.end("a")
+    shown = os.read(master, 1 << 16).decode()
+    os.close(master)
+
+    assert "read packages" in shown
+    assert "3 of 7" in shown
+    assert "read packages: old.deb is gone \\x1b[2J" in shown  # what could steer is spelt out
+    assert "\x1b[2K" in shown.rpartition("3 of 7")[2]  # the bar's line is wiped at the end
+
+
+def test_plain_lines_tell_of_work_that_took_a_while() -> None:
+    moment = iter([0.0, 2.0, 2.0, 2.1])
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock=lambda: next(moment))
+    progress.begin("long", label="layer", unit="bytes")
+    progress.advance("long", 1_500_000)
+    progress.note("long", "halfway")
+    progress.end("long")
+    progress.begin("short", label="nothing")
+    progress.end("short")
+    assert stream.getvalue().splitlines() == ["layer: halfway", "layer (1.50 MB, 2.0 s)"]
+
+
+def test_a_listener_that_is_gone_does_not_stop_the_work() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError
+
+    progress = PlainProgress(Gone())
+    progress.note("x", "nobody reads this")
+    progress.begin("x")
+    progress.end("x", "failed")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (5_090_000, "5.09 MB")]
+)
+def test_sizes_are_for_people(size: int, text: str) -> None:
+    assert show.human_size(size) == text
