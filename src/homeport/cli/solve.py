@@ -16,6 +16,8 @@ from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
+    from homeport.app import App
+    from homeport.buildkit.address import Engine
     from homeport.buildkit.solve import Build
     from homeport.buildkit.status import Watcher
     from homeport.cli.registry_options import RegistryOptions
@@ -75,6 +77,10 @@ Examples:
 @click.option(
     "--no-squash", is_flag=True, help="Refuse an engine that cannot export an image's layers."
 )
+@click.option(
+    "--engine-credentials", is_flag=True,
+    help="Let the engine have registries' passwords, where these take no tokens.",
+)  # fmt: skip
 @engine_option
 @registry_options
 @common
@@ -102,6 +108,7 @@ def command(
     build = _build(context, asked)
     with session.app() as app:
         engine = open_engines(asked["engines"], app.cancel)[0]
+        build = _with_registries(build, app, engine, asked["engine_credentials"])
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
             how = ImageWork(
@@ -180,6 +187,23 @@ def _from_file(context: str, asked: dict[str, Any]) -> Build:
             options=_pairs(asked["frontend_options"], "--opt"),
         )
     )
+
+
+def _with_registries(build: Build, app: App, engine: Engine, passwords: bool) -> Build:
+    """Let the engine pull and push as we may."""
+    from dataclasses import replace
+
+    from homeport.buildkit.registry_auth import RegistryAuth
+    from homeport.registry.credentials import Credentials
+
+    if passwords and not engine.private:
+        raise UsageError(
+            f"--engine-credentials: {engine.name} is reached without TLS",
+            hint="tcp://HOST:PORT?certs=DIR",
+        )
+    credentials = Credentials(environment=os.environ, home=Path.home(), given={})
+    auth = RegistryAuth(find=credentials.find, client=lambda: app.client, passwords=passwords)
+    return replace(build, services={**build.services, **auth.services()})
 
 
 def _addresses(outputs: Sequence[Any]) -> list[Any]:
