@@ -213,6 +213,7 @@ def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -
     assert prepared.locked.previous == old
     said = "\n".join(world.notes.lines)
     assert "packages of test are gone from all mirrors" in said
+    assert "locking test again as a whole" in said
     assert "app 1.0-1 → 2" in said
 
 
@@ -237,6 +238,7 @@ def test_a_snapshot_archive_that_cannot_be_reached_does_not_hide_that_a_package_
         with pytest.raises(OutOfDate, match=r"gone from all mirrors.*app 1\.0-1") as caught:
             world.prepare(TEXT, frozen=True)
         assert caught.value.exit_code == 4
+        assert "locking" not in caught.value.what
         assert path.read_bytes() == old
         return
     prepared = world.prepare(TEXT)

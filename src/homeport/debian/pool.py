@@ -148,6 +148,7 @@ def _from_mirrors(package: _Missing, *, mirrors: Mirrors, transfer: Transfer) ->
         except NotThere:
             pass
         except TROUBLE as error:
+            error.hint = error.hint or "run it again, or use another mirror: --mirror URL"
             trouble = trouble or error.at(package=str(file.id), mirror=mirror.label)
         tried.append(mirror.label)
     return _Missing(file=file, tried=tuple(tried), trouble=trouble)

@@ -129,6 +129,8 @@ def _lock_again(
 
     note = reach.transfer.progress.note
     note("lock", _says(again.recipe, again.reason, again.details))
+    if again.reason == "gone":
+        note("lock", f"locking {again.recipe.name} again as a whole")
     locked = lock(
         again.recipe,
         reach,
@@ -180,7 +182,7 @@ def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> st
     what = {
         "missing": f"{recipe.name} has no lockfile yet",
         "disagrees": f"{recipe.name} and its lockfile disagree",
-        "gone": f"packages of {recipe.name} are gone from all mirrors; locking it again as a whole",
+        "gone": f"packages of {recipe.name} are gone from all mirrors",
         "update": f"{recipe.name}: looking for newer packages",
     }[reason or "missing"]
     more = [f"and {len(details) - _SHOWN} more"] if len(details) > _SHOWN else []

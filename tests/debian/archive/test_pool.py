@@ -118,8 +118,9 @@ def test_a_mirror_that_does_not_answer_is_not_taken_for_one_that_lacks_it(
     with debian.serve() as server:
         url = server.url
         server.fault("*.deb", status=500)
-        with pytest.raises(HttpFailure, match="500"):
+        with pytest.raises(HttpFailure, match="500") as caught:
             world.fetch(file, mirrors=world.mirrors(url))
+    assert "use another mirror" in str(caught.value.hint)
     later = make_world("later")
     with pytest.raises(Refused):
         later.fetch(file, mirrors=later.mirrors(url))
