@@ -112,6 +112,7 @@ ANSWERS: dict[str, tuple[list[Layer], set[str]]] = {
     "an empty layer of nothing but zeros": ([raw(bytes(1024))], set()),
     "an archive without an end": ([raw(tar(file("a"))[:1024])], {"a"}),
     "no bytes at all": ([raw(b"")], set()),
+    "an archive that ends behind its last byte of content": ([raw(tar(file("a"))[:513])], {"a"}),
     "a negative time": ([plain(file("a", mtime=-5))], {"a"}),
     "a time beyond all calendars": ([plain(file("a", mtime=1 << 40))], {"a"}),
     "an owner beyond sixteen bits": ([plain(file("a", uid=4_000_000_000))], {"a"}),

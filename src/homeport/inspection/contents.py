@@ -45,7 +45,7 @@ def read_layer(
         tar = TarReader(stream, global_pax=False)
         for number, entry in enumerate(listing.entries):
             cancel.check()
-            if tar.next() is None or number > last:
+            if number > last or tar.next() is None:
                 break
             if (sink := wanted.get(number)) is not None:
                 sink(entry, tar.read)

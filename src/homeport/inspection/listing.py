@@ -18,7 +18,7 @@ from homeport.content.blob import Blob, verified
 from homeport.content.reading import CHUNK, Readable
 from homeport.content.store import Store
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.tarstream import Member, TarReader
+from homeport.copying.tarstream import BLOCK, Member, TarReader
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
 from homeport.inspection.binaries.facts import BinaryFacts, examine
@@ -172,6 +172,7 @@ def _read(
             if len(entries) >= max_entries:
                 raise TooLarge(f"{what} has more than {max_entries} entries")
             entries.append(_entry(member, _cleaned(member.name, odd), tar, odd, keep))
+            tar_stream.padding = -entries[-1].size % BLOCK
         while tar_stream.read(CHUNK):  # what follows the end of the archive is part of both digests
             cancel.check()
     finally:
@@ -298,9 +299,15 @@ class _Counted:
         self._limit = min(max_bytes, max(_RATIO_MATTERS, packed * MAX_RATIO))
         self.hasher = hashlib.sha256()
         self.size = 0
+        self.padding = 0  # that must follow the last file
 
     def read(self, size: int, /) -> bytes:
         data = self._stream.read(size)
+        if not data and self.padding and -self.size % BLOCK == self.padding:
+            # umoci's insert ends its archives right behind the last file's bytes; engines
+            # (Go's reader) take that for the end.
+            missing, self.padding = self.padding, 0
+            return bytes(missing)
         self.hasher.update(data)
         self.size += len(data)
         if self.size > self._limit:
