@@ -5,7 +5,7 @@ the loader would find them, and of the same machine; so must the interpreter tha
 script's first line names, and the program that the entrypoint names. What is loaded by
 name at run time (dlopen) cannot be seen.
 
-Not for reading ELF files (``elf_facts``).
+Not for reading ELF files (``elf_facts``), nor for where a loader looks (``elf_loading``).
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from homeport.assemble.elf_facts import ElfFacts, facts_of, looks_like_elf
-from homeport.assemble.tree_paths import resolve
+from homeport.assemble.elf_loading import Loader
 from homeport.content.store import Store
-from homeport.debian.architecture import TRIPLET_OF
 from homeport.errors import Faults, HomeportError
 from homeport.tree.node import Node, Tree
 
@@ -81,33 +80,22 @@ class _Checker:
         self._tree = tree
         self._store = store
         self._provider = provider
-        triplet = TRIPLET_OF.get(architecture, "").encode()
-        # The loader's own places, without ld.so.cache (ld.so(8)); Debian's has the triplets.
-        self._system = (
-            *(() if not triplet else (b"usr/lib/" + triplet, b"lib/" + triplet)),
-            b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib",
-        )  # fmt: skip
         self._elf: dict[bytes, ElfFacts] = {}
         self._scripts: dict[bytes, str] = {}
         self._names: dict[bytes, list[bytes]] = {}
         self._useless: dict[str, list[bytes]] = {}
         self._lacking: dict[str, _Lacking] = {}
         self._private: dict[tuple[str, bytes], list[bytes]] = {}
-        self._loads: dict[bytes, tuple[bytes, ...]] = {}
         self.findings = Findings()
-
-    def run(self, entrypoint: Sequence[str]) -> None:
-        for path, node in self._tree.items():
+        for path, node in tree.items():
             self._names.setdefault(path.rpartition(b"/")[2], []).append(path)
             if node.type == "file" and node.content is not None:
                 self._classify(path, node)
-        self._loads = {path: tuple(self._direct(path, f)) for path, f in self._elf.items()}
-        programs = [path for path in self._elf if self._is_program(path)]
-        loaded_by = {path: self._closure(path) for path in programs}
-        started = frozenset(programs).union(*loaded_by.values())
+        self._loader = Loader(tree, self._elf, architecture)
+
+    def run(self, entrypoint: Sequence[str]) -> None:
         for path, facts in self._elf.items():
-            chosen = path in started or not self._from_whole_package(path)
-            self._check_elf(path, facts, chosen, [on for on in loaded_by.values() if path in on])
+            self._check_elf(path, facts)
         self._warn_of_private()
         self._warn_of_lacking()
         for path, interpreter in self._scripts.items():
@@ -115,7 +103,7 @@ class _Checker:
         self._warn_of_scripts()
         if entrypoint and entrypoint[0].startswith("/"):
             program = entrypoint[0].encode("utf-8", "surrogateescape")
-            if self._file_at(program) is None:
+            if self._loader.file_at(program) is None:
                 self._fault(f"the entrypoint {entrypoint[0]} is not in the image", program)
 
     def _classify(self, path: bytes, node: Node) -> None:
@@ -128,62 +116,36 @@ class _Checker:
             words = start[2:].partition(b"\n")[0].split()
             self._scripts[path] = words[0].decode("utf-8", "surrogateescape") if words else ""
 
-    def _is_program(self, path: bytes) -> bool:
-        """Whether somebody could start the file."""
-        return bool(self._elf[path].interpreter and self._tree[path].mode & 0o111)
-
     def _from_whole_package(self, path: bytes) -> bool:
         source = self._tree[path].source
         return source.kind == "package" and not source.detail
 
-    def _direct(self, path: bytes, facts: ElfFacts) -> Iterator[bytes]:
-        """The libraries that the loader finds for one file."""
-        for library in facts.needed:
-            if found := self._library(library, path, facts):
-                yield found
-
-    def _closure(self, program: bytes) -> frozenset[bytes]:
-        """All libraries that are loaded when ``program`` starts."""
-        seen: set[bytes] = set()
-        todo = [program]
-        while todo:
-            for path in self._loads.get(todo.pop(), ()):
-                if path not in seen:
-                    seen.add(path)
-                    todo.append(path)
-        return frozenset(seen)
-
-    def _check_elf(
-        self, path: bytes, facts: ElfFacts, chosen: bool, loaded_with: Sequence[frozenset[bytes]]
-    ) -> None:
-        """One file; ``loaded_with``: for each program that loads it, all that it loads."""
+    def _check_elf(self, path: bytes, facts: ElfFacts) -> None:
         if facts.problem:
             self.findings.warnings.append(f"{_shown(path)} is no readable ELF file")
             return
-        if facts.interpreter and self._file_at(facts.interpreter.encode()) is None:
+        if facts.interpreter and self._loader.file_at(facts.interpreter.encode()) is None:
             self._miss(
                 f"{_shown(path)} is started by {facts.interpreter}, which is not in the image",
-                path, facts.interpreter.rpartition("/")[2], chosen,
+                path, facts.interpreter.rpartition("/")[2],
             )  # fmt: skip
         for library in facts.needed:
-            if self._library(library, path, facts):
+            if self._loader.library(library, path, facts):
                 continue
             elsewhere = next(self._elsewhere(library, facts), None)
-            if elsewhere and loaded_with and all(elsewhere in on for on in loaded_with):
-                continue  # every program that loads this file has loaded the library too
-            if elsewhere and not loaded_with and not facts.interpreter:
+            if elsewhere and self._loader.always_loaded_before(elsewhere, path):
+                continue
+            if elsewhere and path not in self._loader.started and not facts.interpreter:
                 self._private.setdefault((library, elsewhere), []).append(path)
                 continue
             self._miss(
                 f"{_shown(path)} needs the library {library}, which is not in the image"
                 + (f" where the loader looks, but in {_shown(elsewhere)}" if elsewhere else ""),
-                path, library, chosen, elsewhere,
+                path, library, elsewhere,
             )  # fmt: skip
 
-    def _miss(
-        self, what: str, path: bytes, missing: str, chosen: bool, elsewhere: bytes | None = None
-    ) -> None:
-        if chosen:
+    def _miss(self, what: str, path: bytes, missing: str, elsewhere: bytes | None = None) -> None:
+        if path in self._loader.started or not self._from_whole_package(path):
             self._fault(what, path, missing, elsewhere)
             return
         lacking = self._lacking.setdefault(self._tree[path].source.name, _Lacking())
@@ -210,7 +172,7 @@ class _Checker:
             )
 
     def _check_script(self, path: bytes, interpreter: str) -> None:
-        if interpreter and self._file_at(interpreter.encode("utf-8", "surrogateescape")):
+        if interpreter and self._loader.file_at(interpreter.encode("utf-8", "surrogateescape")):
             return
         if self._from_whole_package(path):
             self._useless.setdefault(interpreter, []).append(path)
@@ -227,38 +189,9 @@ class _Checker:
                 f"{scripts} for {interpreter!r}, which is not in the image"
             )
 
-    def _library(self, library: str, user: bytes, facts: ElfFacts) -> bytes | None:
-        """Where the loader finds ``library`` for the file ``user``."""
-        name = library.encode("utf-8", "surrogateescape")
-        if b"/" in name:
-            places = [name]
-        else:
-            places = [folder + b"/" + name for folder in self._folders(user, facts)]
-        return next((self._file_at(place) for place in places if self._fits(place, facts)), None)
-
-    def _folders(self, user: bytes, facts: ElfFacts) -> Iterator[bytes]:
-        """Where the loader looks (ld.so(8)): what the file says, then its own places."""
-        found = resolve(self._tree, user)
-        origin = (found[0] if found else user).rpartition(b"/")[0]
-        for text in facts.search:
-            folder = text.encode("utf-8", "surrogateescape")
-            for name, meaning in ((b"ORIGIN", b"/" + origin), (b"LIB", self._system[0])):
-                folder = folder.replace(b"${%s}" % name, meaning).replace(b"$" + name, meaning)
-            yield folder
-        yield from self._system
-
     def _elsewhere(self, library: str, facts: ElfFacts) -> Iterator[bytes]:
         name = library.encode("utf-8", "surrogateescape")
-        return (path for path in self._names.get(name, ()) if self._fits(path, facts))
-
-    def _fits(self, path: bytes, facts: ElfFacts) -> bool:
-        """Whether an ELF file of the same machine is at ``path``."""
-        found = self._file_at(path)
-        return found is not None and self._elf.get(found, ElfFacts()).machine == facts.machine
-
-    def _file_at(self, path: bytes) -> bytes | None:
-        found = resolve(self._tree, path)
-        return found[0] if found and found[1].type == "file" else None
+        return (path for path in self._names.get(name, ()) if self._loader.fits(path, facts))
 
     def _fault(
         self, what: str, path: bytes, missing: str = "", elsewhere: bytes | None = None
@@ -270,8 +203,8 @@ class _Checker:
             hint = f"the package {package} has it, but no slice that was chosen takes it"
         if elsewhere:
             hint = (
-                f"in the recipe, links: [{{path: {_shown(self._system[0])}/{missing}, "
-                f"target: {_shown(elsewhere)}}}]; a script of its package would have made it"
+                f"in the recipe, links: [{{path: {_shown(self._loader.own)}/{missing}, "
+                f"target: {_shown(elsewhere)}}}]; on a machine a script of its package may do that"
             )
         where = {"path": _shown(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))
