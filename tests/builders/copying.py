@@ -67,10 +67,6 @@ class Entry:
     xattrs: dict[str, str] = field(default_factory=dict)
     members: tuple[Entry, ...] | None = None
 
-    def other(self) -> Entry:
-        """What a hard link to nothing in sight is taken for."""
-        return replace(self, kind="file", mode=0o644)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
@@ -211,8 +207,9 @@ def archive(name: bytes, members: tuple[Entry, ...]) -> bytes:
             info.type = TYPES[entry.kind]
             # A hard link has the header of its file, as tar writes it: engines apply that.
             facts = entry
-            while facts.kind == "hardlink":
-                facts = next((e for e in members if e.name == facts.target), Entry.other(facts))
+            if entry.kind == "hardlink":
+                same = (e for e in members if e.name == entry.target and e.kind != "hardlink")
+                facts = next(same, replace(entry, kind="file", mode=0o644))
             info.mode, info.uid, info.gid = facts.mode, facts.uid, facts.gid
             info.uname = "daemon"  # names must not count
             info.linkname = entry.target.decode()
@@ -313,7 +310,7 @@ def described(root: Path) -> dict[bytes, str]:
                 uid=status.st_uid,
                 gid=status.st_gid,
                 content=content,
-                target=os.readlink(path) if kind == "symlink" else before,
+                target=os.readlink(path) if kind == "symlink" and before == name else before,
                 device=(os.major(status.st_rdev), os.minor(status.st_rdev)),
                 time=status.st_mtime_ns,
                 xattrs=xattrs,

@@ -50,6 +50,7 @@ class Engine:
         done = subprocess.run(
             [*self.client, "-o", "type=tar,dest=-", "-"],
             input=context, env={**os.environ, **self.environ}, capture_output=True, check=False,
+            timeout=120,
         )  # fmt: skip
         if done.returncode == 0:
             return done.stdout
@@ -93,7 +94,8 @@ def engine_in(root: Path, log: Path) -> Iterator[str]:
         argv = [
             "chroot", str(root), "dockerd", "--data-root", "/run/hp/data", "--exec-root",
             "/run/hp/exec", "-H", "unix:///run/hp/d.sock", "--bridge=none", "--iptables=false",
-            "--ip6tables=false", "--pidfile", "/run/hp/pid", "--storage-driver", "vfs",
+            "--ip6tables=false", "--pidfile", "/run/hp/pid", "--feature",
+            "containerd-snapshotter=true",  # without it --link is an ordinary copy
         ]  # fmt: skip
         with engines.running(argv, log / "engine.log"):
             engines.wait_until(lambda: engines.answers(root / "run" / "hp" / "d.sock"))
@@ -152,26 +154,36 @@ def random_flags(chance: random.Random, current: bool) -> list[str]:
     if current and chance.random() < 0.15 and not any("chmod" in f for f in flags):
         flags.append("--chmod=" + chance.choice(["u=rwX,go=rX", "go-w", "g=u", "a+X", "u+s"]))
     if current and chance.random() < 0.3:
-        pattern = chance.choice(["*.t", "**/*.md", "p", "p/*", "**/a", "q/**", "!p/a"])
+        pattern = chance.choice(["*.t", "**/*.md", "s", "s/*", "**/c.t", "r.t/**", "!s/a"])
         flags.append(f"--exclude={pattern}")
     return flags
 
 
-def random_members(chance: random.Random) -> str:
-    """An archive in any order: names twice, links, and paths that lead up and away."""
-    found = []
-    names = [n.strip() for n in ("a", "b", "p/a", "p/b", "p/q/c", "q/a", "p", "q", "p/q", "l", "m")]
+def random_members(chance: random.Random, current: bool) -> str:
+    """An archive in any order: names twice, links, and paths that lead away.
+
+    Left out is what is known to differ: engines of today refuse a leading ``..``, give
+    implied directories to root, and a directory's time to what replaces it later.
+    """
+    found: list[str] = []
+    if current:
+        found += ["p/", "p/q/", "q/", "x/"]
+    directories = ("p", "q", "p/q", "x")
+    names = ("a", "b", "p/a", "p/b", "p/q/c", "q/a", "l", "m")
     for _ in range(chance.randint(1, 9)):
-        name = chance.choice(["", "", "", "./", "/", "../", "x/../"]) + chance.choice(names)
+        lead = ["", "", "", "./", "/", "x/../"] + ([] if current else ["../"])
         kind = chance.choice(["file", "file", "directory", "link", "hard", "fifo"])
+        name = chance.choice(lead) + chance.choice(directories if kind == "directory" else names)
         owner = chance.choice(["", "5:7"])
         time = f"@{chance.randint(1, 10**8)}000000000"
         if kind == "directory":
             found.append(f"{name}/ {chance.choice(['', '700', '2750'])} {owner} {time}")
         elif kind == "link":
             found.append(f"{name} -> {chance.choice(['a', 'p', '../q', '/q', '/', 'none'])} {time}")
-        elif kind == "hard":
-            found.append(f"{name} == {chance.choice(names)}")
+        elif kind == "hard" and found[4 * current :]:
+            target = chance.choice(found[4 * current :]).split(" ")[0]
+            if " == " not in target and not target.endswith("/"):
+                found.append(f"{name} == {target}")
         elif kind == "fifo":
             found.append(f"{name} fifo {owner} {time}")
         else:
@@ -269,6 +281,10 @@ def run(engine: Engine, tmp_path: Path, number: int) -> str | None:
     destination = chance.choice(["/", "/p", "/p/", "/x", "/x/", "/x/y", "/a", "/q/z/", "/é/", "/s"])
     options = random_flags(chance, engine.current)
     line = f"COPY --from=source {' '.join(options)} {json.dumps([*words, destination])}"
+    if any("exclude" in option for option in options):
+        # BuildKit never excludes a source itself, which is a difference on purpose.
+        words = ["/"]
+        line = f"COPY --from=source {' '.join(options)} {json.dumps([*words, destination])}"
     flags = Flags()
     for option in options:
         key, _, value = option[2:].partition("=")
@@ -288,7 +304,7 @@ def run_add(
 ) -> str | None:
     """ADD of an archive."""
     suffix = chance.choice(["tar", "tgz", "tbz", "txz"])
-    members = random_members(chance)
+    members = random_members(chance, engine.current)
     source = entries(f"t.{suffix} {{{members}}}")
     destination = chance.choice(["/", "/p", "/p/", "/x", "/a", "/q/z/"])
     flags = Flags(unpack=OPENERS)
@@ -307,6 +323,8 @@ def compared(
 ) -> str | None:  # fmt: skip
     mine = ours(tmp_path, source, before, flags, words, destination)
     answer = engine.build(context(source, before, line))
+    if flags.exclude and isinstance(answer, str) and "failed to calculate checksum" in answer:
+        return None  # it stumbles over links to nothing as soon as there is an exclusion
     if isinstance(mine, str) or isinstance(answer, str):
         if isinstance(mine, str) and isinstance(answer, str):
             return None

@@ -96,7 +96,7 @@ class ContextDirectory:
         raise OSError(errno.EROFS, "a build context is only read")
 
     create_file = create_directory = create_symlink = _refuse
-    create_special = create_hardlink = set = remove = _refuse
+    create_special = create_hardlink = set = set_of = remove = _refuse
 
     # -- ignoring
 

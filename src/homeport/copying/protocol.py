@@ -82,6 +82,9 @@ class Directory(Protocol):
     def set(self, metadata: Metadata) -> None:
         """Of this directory itself."""
 
+    def set_of(self, name: bytes, metadata: Metadata) -> None:
+        """Of what is no directory; the mode of a file only."""
+
     def remove(self, name: bytes) -> None:
         """With all below it, if it is a directory."""
 

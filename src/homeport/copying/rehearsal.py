@@ -166,6 +166,9 @@ class RehearsalDirectory:
     def set(self, metadata: Metadata) -> None:
         apply(self._node.info, metadata)
 
+    def set_of(self, name: bytes, metadata: Metadata) -> None:
+        apply(self._child(name).info, metadata)
+
     def remove(self, name: bytes) -> None:
         self._child(name)
         self._node.children[name] = None

@@ -212,20 +212,39 @@ class RootedDirectory:
 
     def create_symlink(self, name: bytes, target: bytes, metadata: Metadata) -> None:
         posix.symlink(target, name, dir_fd=self.fd)
-        self._apply_by_name(name, metadata, False)
+        self._apply_by_name(name, metadata)
 
     def create_special(
         self, name: bytes, kind: str, device: "tuple[int, int]", metadata: Metadata
     ) -> None:
         number = posix.makedev(*device) if kind in ("char", "block") else 0
-        posix.mknod(name, TYPE_OF[kind] | 0o600, number, dir_fd=self.fd)
-        self._apply_by_name(name, metadata, True)
+        mode = 0o644 if metadata.mode is None else metadata.mode
+        # With its mode at once: a chmod by name would follow a link that took its place.
+        umask = posix.umask(0)
+        try:
+            posix.mknod(name, TYPE_OF[kind] | mode, number, dir_fd=self.fd)
+        finally:
+            posix.umask(umask)
+        self._apply_by_name(name, metadata)
 
     def create_hardlink(self, name: bytes, directory: "RootedDirectory", target: bytes) -> None:
         posix.link(target, name, src_dir_fd=directory.fd, dst_dir_fd=self.fd, follow_symlinks=False)
 
     def set(self, metadata: Metadata) -> None:
         self._apply(self.fd, metadata)
+
+    def set_of(self, name: bytes, metadata: Metadata) -> None:
+        try:
+            file = self.open_file(name)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
+                raise
+            self._apply_by_name(name, metadata)
+            return
+        try:
+            self._apply(file.fd, metadata)
+        finally:
+            file.close()
 
     def remove(self, name: bytes) -> None:
         try:
@@ -288,15 +307,11 @@ class RootedDirectory:
             atime = metadata.atime
             posix.utime(fd, ns=(mtime if atime is None else atime, mtime))
 
-    def _apply_by_name(self, name: bytes, metadata: Metadata, with_mode: bool) -> None:
+    def _apply_by_name(self, name: bytes, metadata: Metadata) -> None:
+        """Of what cannot be opened; its mode it has from the start."""
         uid, gid = metadata.uid, metadata.gid
         if uid is not None and gid is not None and self.home.owners:
             posix.chown(name, uid, gid, dir_fd=self.fd, follow_symlinks=False)
-        if with_mode and metadata.mode is not None:
-            # There is no fchmodat without following in every kernel: look, and look again.
-            before = posix.stat(name, dir_fd=self.fd, follow_symlinks=False)
-            if before.st_mode & S_IFMT != 0o120000:
-                posix.chmod(name, metadata.mode, dir_fd=self.fd)
         mtime = metadata.mtime
         if mtime is not None:
             atime = metadata.atime

@@ -23,6 +23,7 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from homeport.copying.filesystem import Info
     from homeport.copying.protocol import Directory
     from homeport.copying.tarstream import Stream
 
@@ -223,8 +224,21 @@ class Unpacking:
                     return
                 self._remove(parent, name)
             parent.directory.create_hardlink(name, place.directory, target[-1])
+            if not self._options.rules.strict_archives:
+                self._describe_again(parent, name, info, member)
         finally:
             place.close()
+
+    def _describe_again(self, parent: Place, name: bytes, info: "Info", member: Member) -> None:
+        """BuildKit lets the header of a hard link hold for its file; GNU tar does not.
+
+        Of a symbolic link only the owner.
+        """
+        metadata = self._metadata(member)
+        if info.kind == "symlink":
+            metadata = Metadata(None, metadata.uid, metadata.gid)
+        metadata.xattrs = None
+        parent.directory.set_of(name, metadata)
 
     def _other(self, parent: Place, name: bytes, member: Member) -> None:
         metadata = self._metadata(member)

@@ -295,6 +295,13 @@ class TreeDirectory:
     def set(self, metadata: Metadata) -> None:
         self._inode.set(metadata)
 
+    def set_of(self, name: bytes, metadata: Metadata) -> None:
+        inode = self._child(name)
+        if inode.kind == "file":
+            inode.set(metadata)
+        else:
+            inode.set(Metadata(None, metadata.uid, metadata.gid, metadata.mtime))
+
     def remove(self, name: bytes) -> None:
         self._child(name).links -= 1
         del self._children[name]
