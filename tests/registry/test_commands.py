@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from builders.http_server import Received, Server, serving
+from builders.certificates import authority, issue
+from builders.http_server import Received, Server, server_tls, serving
 from homeport.cli.main import homeport
 from homeport.errors import HomeportError
 
@@ -104,6 +105,19 @@ def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> No
     assert isinstance(result.exception, HomeportError), result
     assert says in f"{result.exception.what} {result.exception.hint}"
     assert result.exception.exit_code == 2
+
+
+def test_certificates_of_certs_d_are_used(tmp_path: Path) -> None:
+    ca = authority(tmp_path)
+    pair = issue(ca, tmp_path, "server")
+    with serving(server_tls(pair.certificate, pair.key)) as secure:
+        secure.answer("/v2/", 200, b"{}")
+        host = f"127.0.0.1:{secure.port}"
+        assert isinstance(run("ping", host).exception, HomeportError)
+        folder = tmp_path / ".docker/certs.d" / host
+        folder.mkdir(parents=True)
+        (folder / "ca.crt").write_bytes(ca.certificate.read_bytes())
+        assert run("ping", host).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -207,11 +207,14 @@ class Client:
         settings = self.settings
         proxy = settings.proxies.proxy_for(url)
         target = url.wire() if proxy is not None and url.scheme == "http" else url.target
-        own_trust = request.trust if url.origin == request.url.origin else None
+        trust = settings.trust
+        if request.trust is not None and url.origin == request.url.origin:
+            authorities = request.trust.ca_files + trust.ca_files
+            trust = replace(request.trust, ca_files=authorities)
         pool = self._pools.pool(
             url,
             proxy=proxy,
-            trust=own_trust or settings.trust,
+            trust=trust,
             named_by_server=url.host != home.host and url.host not in settings.trusted_hosts,
         )
         stall = settings.stall

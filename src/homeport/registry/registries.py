@@ -53,7 +53,7 @@ class Registries:
         self._client = client
         self._find_login = find_login
         self._find_endpoint = find_endpoint
-        self._folders = tuple(folders)
+        self.folders = tuple(folders)
         self._deadline = deadline
         #: Told once per registry which login is used, when it is first needed.
         self.on_login: Callable[[str, Login], None] = lambda _registry, _login: None
@@ -84,9 +84,7 @@ class Registries:
     def _configured(self, name: str) -> RegistryHosts:
         with self._lock:
             if name not in self._hosts:
-                self._hosts[name] = read_hosts(
-                    name, self._folders, server=self._find_endpoint(name)
-                )
+                self._hosts[name] = read_hosts(name, self.folders, server=self._find_endpoint(name))
             return self._hosts[name]
 
     def _look_up(self, name: str, repository: str) -> Login | None:
