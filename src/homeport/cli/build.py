@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.cli.locking_options import locking_options, renewal_of
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
 from homeport.cli.typed import typed_without
@@ -60,32 +60,7 @@ Examples:
 @click.option(
     "--locked", is_flag=True, help="Use the lockfile as it is; exit with 4 where it does not fit."
 )
-@click.option(
-    "--update",
-    "updates",
-    multiple=True,
-    metavar="PACKAGE",
-    help="Lock newer versions of this package first; 'all' for every one. Repeatable.",
-)
-@click.option(
-    "--as-of",
-    metavar="DATE",
-    envvar="HOMEPORT_AS_OF",
-    help="When locking, judge how old archive states are at this date, and take nothing newer.",
-)
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Only this mirror: http, https, file URL or directory. Repeatable.",
-)
-@click.option(
-    "--lockfile",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Another place for the lockfile.",
-)
+@locking_options
 @click.option("--check", is_flag=True, help="Build twice, compare; exit with 3 if they differ.")
 @click.option("--no-cache", is_flag=True, help="Use downloads, but nothing computed before.")
 @click.option(
@@ -121,7 +96,6 @@ def _request(options: dict[str, Any]) -> BuildRequest:
     from homeport.assemble.plan import BuildOptions
     from homeport.builds import BuildRequest, key_values
     from homeport.images.address import parse_destination
-    from homeport.locking.renewal import Renewal
 
     outputs = [*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"])]
     as_of = options["as_of"]
@@ -144,9 +118,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         mirrors=options["mirrors"],
         lockfile=options["lockfile"],
         locked=options["locked"],
-        renewal=Renewal(
-            everything="all" in options["updates"], names=frozenset(options["updates"]) - {"all"}
-        ),
+        renewal=renewal_of(options["updates"]),
         as_of=as_of,
         fresh=options["no_cache"],
         check=options["check"],

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.cli.locking_options import locking_options, renewal_of
 from homeport.cli.options import Session, common
 from homeport.cli.typed import typed_without
 from homeport.errors import OutOfDate, UsageError
@@ -28,33 +29,8 @@ Examples:
 """,
 )
 @click.argument("recipe")
-@click.option(
-    "--update",
-    "updates",
-    multiple=True,
-    metavar="PACKAGE",
-    help="Take newer versions of this package; 'all' for every one. Repeatable.",
-)
+@locking_options
 @click.option("--check", is_flag=True, help="Write nothing; exit with 4 if something would change.")
-@click.option(
-    "--as-of",
-    metavar="DATE",
-    envvar="HOMEPORT_AS_OF",
-    help="Judge how old archive states are at this date, and take nothing newer.",
-)
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Only this mirror: http, https, file URL or directory. Repeatable.",
-)
-@click.option(
-    "--lockfile",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    help="Another place for the lockfile.",
-)
 @common
 def command(
     session: Session,
@@ -93,7 +69,6 @@ def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared
     from homeport.debian.state import parse_as_of
     from homeport.locking.places import lock_places
     from homeport.locking.prepare import prepare
-    from homeport.locking.renewal import Renewal
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
 
@@ -104,7 +79,7 @@ def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared
         lock_places(recipe, catalog, Path.cwd(), file=lockfile),
         app.store,
         lambda: app.reach(recipe, wish.mirrors),
-        renewal=Renewal(everything="all" in wish.updates, names=frozenset(wish.updates) - {"all"}),
+        renewal=renewal_of(wish.updates),
         as_of=parse_as_of(wish.as_of) if wish.as_of else None,
         command=typed_without("--as-of"),
     )

@@ -1,0 +1,55 @@
+"""The options of every command that may write a lockfile: which versions, from where, to where."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from homeport.locking.renewal import Renewal
+
+_OPTIONS = (
+    click.option(
+        "--update",
+        "updates",
+        multiple=True,
+        metavar="PACKAGE",
+        help="Lock newer versions of this package; 'all' for every one. Repeatable.",
+    ),
+    click.option(
+        "--as-of",
+        metavar="DATE",
+        envvar="HOMEPORT_AS_OF",
+        help="When locking, judge how old archive states are at this date, and take nothing newer.",
+    ),
+    click.option(
+        "--mirror",
+        "mirrors",
+        multiple=True,
+        metavar="[ARCHIVE=]URL",
+        help="Only this mirror: http, https, file URL or directory. Repeatable.",
+    ),
+    click.option(
+        "--lockfile",
+        type=click.Path(dir_okay=False, path_type=Path),
+        metavar="FILE",
+        help="Another place for the lockfile.",
+    ),
+)
+
+
+def locking_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give ``command`` the options ``updates``, ``as_of``, ``mirrors`` and ``lockfile``."""
+    for option in reversed(_OPTIONS):  # as stacked decorators: the last is applied first
+        command = option(command)
+    return command
+
+
+def renewal_of(updates: Sequence[str]) -> Renewal:
+    """What the words of ``--update`` allow to change."""
+    from homeport.locking.renewal import Renewal
+
+    return Renewal(everything="all" in updates, names=frozenset(updates) - {"all"})
