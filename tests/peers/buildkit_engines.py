@@ -36,7 +36,7 @@ class RunningEngine:
 
 
 @contextlib.contextmanager
-def running_dockerd() -> Iterator[RunningEngine]:
+def running_dockerd(*options: str) -> Iterator[RunningEngine]:
     """The dockerd of this machine over an empty storage, with the driver that it chooses."""
     need("dockerd")
     version = subprocess.run(
@@ -46,7 +46,7 @@ def running_dockerd() -> Iterator[RunningEngine]:
         argv = [
             "dockerd", "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
             "-H", f"unix://{home}/docker.sock", "--bridge=none", "--iptables=false",
-            "--pidfile", str(home / "pid"),
+            "--pidfile", str(home / "pid"), *options,
         ]  # fmt: skip
         with running(argv, home / "dockerd.log") as process:
             wait_until(lambda: answers(home / "docker.sock"))

@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.images import ImageWork
 from homeport.buildkit.outputs import FolderOutput, ImageOutput, Output, TarOutput, export_to
+from homeport.buildkit.placing import WatcherFor, built_on
 from homeport.buildkit.solve import Build, Solved, solve
 from homeport.buildkit.status import Steps
 from homeport.content.digest import Digest
@@ -33,15 +34,20 @@ class Run:
 
 
 def run_outputs(
-    engine: Engine,
+    engines: Sequence[Engine],
     build: Build,
     outputs: Sequence[Output],
     how: ImageWork,
     *,
     platforms: Sequence[Platform] = (),
+    watcher_for: WatcherFor = lambda _engine: None,
     destination: Callable[[Address], Destination],
 ) -> Run:
-    """Build, and write every output. Raises what ``solve`` and transports do."""
+    """Build, and write every output. Raises what ``solve`` and transports do.
+
+    Directories and archives of files come from the first engine; of several engines each
+    builds the platforms that suit it.
+    """
     began = time.monotonic()
     steps: Steps | None = None
     response: dict[str, str] = {}
@@ -50,13 +56,13 @@ def run_outputs(
         output for output in outputs if not isinstance(output, ImageOutput)
     ]
     for output in files if outputs else [None]:
-        solved = _to_files(engine, build, output, how)
+        solved = _to_files(engines[0], build, output, how)
         steps = steps or solved.steps
         response |= solved.response
         build = _without_repeats(build)
     wanted = [output for output in outputs if isinstance(output, ImageOutput)]
     if wanted:
-        with built_image(engine, build, platforms, how) as (value, solved):
+        with built_on(engines, build, platforms, how, watcher_for) as (value, solved):
             steps = steps or solved.steps
             response |= solved.response
             for image in wanted:

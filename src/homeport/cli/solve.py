@@ -18,6 +18,7 @@ from homeport.errors import UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.buildkit.address import Engine
+    from homeport.buildkit.errors import BuildFailed
     from homeport.buildkit.solve import Build
     from homeport.buildkit.status import Watcher
     from homeport.cli.registry_options import RegistryOptions
@@ -107,8 +108,8 @@ def command(
     wanted = [parse_output(text) for text in outputs]
     build = _build(context, asked)
     with session.app() as app:
-        engine = open_engines(asked["engines"], app.cancel)[0]
-        build = _with_registries(build, app, engine, asked["engine_credentials"])
+        engines = open_engines(asked["engines"], app.cancel)
+        build = _with_registries(build, app, engines, asked["engine_credentials"])
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
             how = ImageWork(
@@ -118,21 +119,23 @@ def command(
                 watcher=watcher,
             )
             maker = options.maker(app, registry_of(*_addresses(wanted)))
+            form = asked["progress_form"]
             run = run_outputs(
-                engine, build, wanted, how,
+                engines, build, wanted, how,
                 platforms=read_platforms(asked["platforms"]) or (),
+                watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
                 destination=lambda address: destination_for(address, maker),
             )  # fmt: skip
         except BuildFailed as error:
-            if error.quotation and session.format != "json":
-                click.echo(error.quotation, err=True)
+            if session.format != "json":
+                _show(error, with_log=session.quiet or asked["progress_form"] == "quiet")
             raise
         finally:
             if hasattr(watcher, "close"):
                 watcher.close()
     document = {
         "schema": "homeport-solve/v1",
-        "engine": engine.name,
+        "engines": [engine.name for engine in engines],
         "outputs": [str(output) for output in wanted],
         "steps": run.steps,
         "cached": run.cached,
@@ -189,16 +192,17 @@ def _from_file(context: str, asked: dict[str, Any]) -> Build:
     )
 
 
-def _with_registries(build: Build, app: App, engine: Engine, passwords: bool) -> Build:
+def _with_registries(build: Build, app: App, engines: Sequence[Engine], passwords: bool) -> Build:
     """Let the engine pull and push as we may."""
     from dataclasses import replace
 
     from homeport.buildkit.registry_auth import RegistryAuth
     from homeport.registry.credentials import Credentials
 
-    if passwords and not engine.private:
+    public = [engine.name for engine in engines if not engine.private]
+    if passwords and public:
         raise UsageError(
-            f"--engine-credentials: {engine.name} is reached without TLS",
+            f"--engine-credentials: {public[0]} is reached without TLS",
             hint="tcp://HOST:PORT?certs=DIR",
         )
     credentials = Credentials(environment=os.environ, home=Path.home(), given={})
@@ -248,18 +252,30 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def _watcher(session: Session, form: str, progress: Any) -> Watcher:
+def _show(error: BuildFailed, *, with_log: bool) -> None:
+    """What the failed step printed, if nobody saw it yet, and the Dockerfile's lines."""
+    from homeport.cli.main import printable
+
+    for line in error.log if with_log else ():
+        click.echo(printable(line), err=True)
+    if error.quotation:
+        click.echo(printable(error.quotation), err=True)
+
+
+def _watcher(session: Session, form: str, progress: Any, prefix: str = "") -> Watcher:
+    """How the build is shown; without ``progress``, several builds at once, in lines."""
     from homeport.buildkit.status import Unwatched
     from homeport.buildkit.watchers import BarWatcher, JsonWatcher, PlainWatcher
     from homeport.cli.main import printable
 
     def line(text: str) -> None:
-        click.echo(printable(text), err=True)
+        click.echo(printable(prefix + text), err=True)
 
     if form == "rawjson":
         return JsonWatcher(lambda text: click.echo(text, err=True))
     if session.quiet or form == "quiet" or (form == "auto" and session.format == "json"):
         return Unwatched()
-    if form == "auto" and sys.stderr.isatty() and not session.no_progress:
+    live = progress is not None and sys.stderr.isatty() and not session.no_progress
+    if form == "auto" and live:
         return BarWatcher(progress)
     return PlainWatcher(line)
