@@ -1,0 +1,139 @@
+"""``homeport inspect``, ``diff`` and ``extract`` as a user runs them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.images import index
+from builders.inspection import file, layer, made, whiteout
+from homeport.cli.main import run
+from homeport.images.address import LayoutAddress
+from homeport.images.image import Image, Index
+from homeport.images.oci_layout import OciLayout
+from homeport.images.transport import Work
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOMEPORT_NO_PROGRESS", "1")
+    monkeypatch.chdir(tmp_path)
+
+
+def write(value: Image | Index, name: str = "one") -> str:
+    OciLayout(LayoutAddress(path=Path(name), tag="1")).write(value, Work())
+    return f"oci:{name}:1"
+
+
+def two_layers() -> Image:
+    return made(
+        layer(file("a", b"1" * 100), file("b", b"hello\n")), layer(whiteout("a"), file("c", b"2"))
+    )
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    assert run(list(arguments)) == code, capsys.readouterr().err
+    return capsys.readouterr().out
+
+
+def document(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(asked(capsys, *arguments, "--format", "json", code=code))
+    return found
+
+
+def test_every_form_of_the_answer_names_its_schema(capsys: pytest.CaptureFixture[str]) -> None:
+    address = write(two_layers())
+    for options, schema in (
+        ((), "homeport-inspect/v1"),
+        (("--files",), "homeport-inspect-files/v1"),
+        (("--layer", "1"), "homeport-inspect-files/v1"),
+        (("--waste",), "homeport-inspect-waste/v1"),
+        (("--binaries",), "homeport-inspect-binary/v1"),
+        (("--verify",), "homeport-inspect-verify/v1"),
+        (("--rule", "max-size=1MB"), "homeport-inspect-rules/v1"),
+        (("--html", "page.html"), "homeport-inspect-html/v1"),
+    ):
+        assert document(capsys, "inspect", address, *options)["schema"] == schema
+    assert document(capsys, "diff", address, address)["schema"] == "homeport-diff/v1"
+    assert document(capsys, "extract", address, "b", "-o", "out")["schema"] == "homeport-extract/v1"
+
+
+def test_a_layer_is_shown_with_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
+    address = write(two_layers())
+    rows = document(capsys, "inspect", address, "--layer", "1")["files"]
+    assert [(row["path"], row["did"]) for row in rows] == [("/a", "removed"), ("/c", "added")]
+    assert rows[0]["freed"] == 100
+    text = asked(capsys, "inspect", address, "--path", "/a")
+    assert "layer 0: added\n      layer 1: removed" in text
+
+
+def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    found = document(capsys, "inspect", write(two_layers()), "--waste")
+    assert found["by_cause"] == {"removed": 100}
+    assert found["paths"][0]["path"] == "/a"
+    assert found["dive"]["wasted_bytes"] == 100
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "what"),
+    [
+        (("--layer", "9"), 2, "there is no layer 9"),
+        (("--path", "/nothing"), 1, "there is no /nothing in the image"),
+        (("--binary", "/a"), 1, "/a was removed by layer 1; layer 0 had it"),
+        (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),
+        (("--rule", "max-size=1"), 3, "the image breaks 1 rules: max-size"),
+        (("--rule", "no-such=1"), 2, "there is no rule 'no-such'"),
+    ],
+)
+def test_one_clear_error_each(
+    capsys: pytest.CaptureFixture[str], options: tuple[str, ...], code: int, what: str
+) -> None:
+    address = write(two_layers())
+    assert run(["inspect", address, *options]) == code
+    assert what in capsys.readouterr().err
+
+
+def test_what_is_no_image_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("junk.tar").write_bytes(b"junk" * 1000)
+    assert run(["inspect", "docker-archive:junk.tar"]) == 1
+    assert run(["inspect", "oci:nowhere"]) == 1
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_a_missing_blob_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    image = two_layers()
+    address = write(image)
+    digest = image.document.parsed.layers[1].digest
+    (Path("one/blobs/sha256") / digest.partition(":")[2]).unlink()
+    assert run(["inspect", address]) == 1
+    assert digest in capsys.readouterr().err
+
+
+def test_dives_rules_are_checked_from_its_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path(".dive-ci").write_text("rules:\n  lowestEfficiency: 0.95\n")
+    assert run(["inspect", write(two_layers()), "--ci"]) == 3
+    assert "BROKEN  min-efficiency  0.95" in capsys.readouterr().out
+
+
+def test_one_file_goes_to_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
+    assert run(["extract", write(two_layers()), "/b", "-o", "-"]) == 0
+    assert capfdbinary.readouterr().out == b"hello\n"
+
+
+def test_images_that_differ_exit_with_three_when_asked(capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = write(two_layers()), write(made(layer(file("b", b"hullo\n"))), "two")
+    assert run(["diff", one, other]) == 0
+    assert run(["diff", one, other, "--exit-code"]) == 3
+    assert run(["diff", one, one, "--exit-code"]) == 0
+    assert "-hello" in capsys.readouterr().out
+
+
+def test_two_platforms_of_one_index_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
+    address = write(index())
+    found = document(capsys, "diff", address, "--platform", "amd64,arm64")
+    assert [row["path"] for row in found["images"][0]["files"]] == ["/own"]
+    assert run(["diff", address]) == 2
