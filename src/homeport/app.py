@@ -57,12 +57,11 @@ class App:
     def client(self) -> Client:
         """The one HTTP client, made when first needed."""
         from homeport.net.client import Client
-        from homeport.net.client import Settings as NetSettings
-        from homeport.net.proxies import from_environment
+        from homeport.net.environment import client_settings
         from homeport.net.trust import Trust
 
         trust = Trust(ca_files=(self.settings.ca,) if self.settings.ca else ())
-        settings = NetSettings(proxies=from_environment(os.environ), trust=trust)
+        settings = client_settings(os.environ, trust)
         self._client = Client(settings, cancel=self.cancel)
         return self._client
 
@@ -147,6 +146,7 @@ class App:
         from homeport.net.clock import Deadline
         from homeport.registry.credentials import Credentials
         from homeport.registry.endpoint import Endpoint, endpoint_for
+        from homeport.registry.hosts import default_folders
         from homeport.registry.registries import Registries
 
         if self.settings.offline:
@@ -158,7 +158,10 @@ class App:
             return endpoint_for(name, plain_http=plain_http if name == about else None)
 
         deadline = Deadline.after(timeout) if timeout is not None else None
-        return Registries(self.client, credentials.find, find_endpoint, deadline=deadline)
+        folders = default_folders(Path.home())
+        return Registries(
+            self.client, credentials.find, find_endpoint, folders=folders, deadline=deadline
+        )
 
     @cached_property
     def _registries(self) -> Registries:

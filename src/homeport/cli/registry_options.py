@@ -6,7 +6,6 @@ import functools
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -34,15 +33,12 @@ class RegistryOptions:
 
     def open(self, app: App, about: str) -> Registries:
         """The registries of this run; ``about`` is the one that the options are meant for."""
-        from homeport.registry.hosts import default_folders
-
         opened = app.registries(
             about,
             login=self.login,
             plain_http=True if self.plain_http else None,
             timeout=self.timeout,
         )
-        opened.folders = opened.folders or default_folders(Path.home())
         if self.verbose:
             opened.on_login = _tell_login
         return opened
