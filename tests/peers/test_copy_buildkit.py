@@ -182,7 +182,11 @@ def random_members(chance: random.Random, current: bool) -> str:
             found.append(f"{name} -> {chance.choice(['a', 'p', '../q', '/q', '/', 'none'])} {time}")
         elif kind == "hard" and found[4 * current :]:
             target = chance.choice(found[4 * current :]).split(" ")[0]
-            if " == " not in target and not target.endswith("/"):
+            of_links = any(e.startswith(target + " ->") for e in found)  # exported as two links
+            to_itself = target.removeprefix("x/../").strip("./") == name.removeprefix(
+                "x/../"
+            ).strip("./")
+            if not (target.endswith("/") or of_links or to_itself):
                 found.append(f"{name} == {target}")
         elif kind == "fifo":
             found.append(f"{name} fifo {owner} {time}")

@@ -101,6 +101,9 @@ class Copier:
         self.target = target
         self.options = options
         self.written = 0
+        self._layer: set[bytes] = set()  # paths that were made, if it is a layer of its own
+        self._report = options.report
+        self.telling = options.replace or options.report is not None
         self.base: list[bytes] = []  # of the walk that goes on: real names of its target
         self.stack: list[Frame] = []
         self._links: dict[Hashable, tuple[list[bytes], bytes, Hashable]] = {}
@@ -191,7 +194,7 @@ class Copier:
             if not destination.is_directory:
                 self.make_parents(place, len(place.rest) - 1)
                 return place, place.rest[0]
-            if place.info is not None and self.options.replace:
+            if place.info is not None and self.gives_way(place.names, place.rest[0]):
                 place.directory.remove(place.rest[0])
                 place.info = None
             if place.info is not None:
@@ -288,7 +291,7 @@ class Copier:
             raise CopyError(message(error), {"name": shown(name)}) from error
         if source is None:
             self.spend(size)
-        if self.options.report is not None:
+        if self.telling:
             self.tell(names, name, "file")
 
     def _special(
@@ -324,7 +327,7 @@ class Copier:
                 raise CopyError(
                     f"cannot make a {kind}: {message(error)}", {"name": shown(as_name)}
                 ) from error
-        if self.options.report is not None:
+        if self.telling:
             self.tell(names, as_name, kind)
 
     def _clear(
@@ -338,12 +341,12 @@ class Copier:
         info = target.stat(name)
         if info is None:
             return
-        if info.kind == "directory" and not self.options.replace:
+        if info.kind == "directory" and not self.gives_way(names, name):
             raise CopyError("cannot replace a directory by a file", {"name": shown(name)})
         if source is not None and info.identity == source.identity and info.links == 1:
             raise CopyError("source and destination are the same file", {"name": shown(name)})
         target.remove(name)
-        if self.options.report is not None:
+        if self.telling:
             self.tell(names, name, "replaced")
 
     def _link(
@@ -379,7 +382,7 @@ class Copier:
         if made is None or made.identity != identity:
             target.remove(name)
             return False
-        if self.options.report is not None:
+        if self.telling:
             self.tell(names, name, "hardlink")
         return True
 
@@ -409,6 +412,16 @@ class Copier:
             return names
         return self.base + [frame.name for frame in self.stack[1:]]
 
+    def gives_way(self, names: "list[bytes] | None", name: bytes) -> bool:
+        """Whether a node of the wrong kind is replaced: in a layer of its own, what was below.
+
+        What the same copy made before is in that layer too, and no layer has a name twice.
+        """
+        return self.options.replace and b"/".join([*self.where(names), name]) not in self._layer
+
     def tell(self, names: "list[bytes] | None", name: bytes, kind: str) -> None:
-        if self.options.report is not None:
-            self.options.report(b"/".join([*self.where(names), name]), kind)
+        path = b"/".join([*self.where(names), name])
+        if self.options.replace and kind != "replaced":
+            self._layer.add(path)
+        if self._report is not None:
+            self._report(path, kind)

@@ -46,7 +46,7 @@ class TreeCopy:
                 self._under_its_name(source, names[-1], place)
                 return
             if place.info is not None:
-                if not self.copier.options.replace:
+                if not self.copier.gives_way(place.names, place.rest[0]):
                     raise CopyError(
                         "cannot copy a directory over what is none",
                         {"destination": shown(place.path)},
@@ -224,14 +224,14 @@ class TreeCopy:
         except FileExistsError:
             info = directory.stat(name)
             if info is not None and info.kind != "directory":
-                if not self.copier.options.replace:
+                if not self.copier.gives_way(names, name):
                     raise CopyError(
                         "cannot copy a directory over what is none", {"name": shown(name)}
                     ) from None
                 directory.remove(name)
                 return directory.create_directory(name, NO_METADATA), True
             return directory.open_directory(name), False
-        if self.copier.options.report is not None:
+        if self.copier.telling:
             self.copier.tell(names, name, "directory")
         return below, True
 

@@ -219,11 +219,11 @@ class Unpacking:
             if info.kind == "directory":
                 raise CopyError("a hard link leads to a directory", {"link": shown(member.link)})
             there = parent.directory.stat(name)
-            if there is not None:
-                if there.identity == info.identity:
-                    return
+            if there is not None and there.identity != info.identity:
                 self._remove(parent, name)
-            parent.directory.create_hardlink(name, place.directory, target[-1])
+                there = None
+            if there is None:
+                parent.directory.create_hardlink(name, place.directory, target[-1])
             if not self._options.rules.strict_archives:
                 self._describe_again(parent, name, info, member)
         finally:
