@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from homeport.cli.options import Session, common
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
+    from homeport.inspection.inspecting import Referrers
     from homeport.inspection.opened import Opened, Services
     from homeport.inspection.report import Report
     from homeport.inspection.rules import Rule
@@ -299,14 +301,26 @@ def _show_waste(session: Session, address: str, opened: Opened) -> None:
     session.output.write(document, waste_text(found, most=len(found.paths)))
 
 
-def _referrers(app: App, address: str) -> Any:
+def _referrers(app: App, address: str) -> Referrers | None:
     """A way to ask the registry what refers to a digest; ``None`` for other places."""
     from homeport.content.digest import Digest
     from homeport.images.address import RegistryAddress, parse_source
+    from homeport.oci.documents import Descriptor
     from homeport.registry.referrers import referrers
 
     parsed = parse_source(address)
     if not isinstance(parsed, RegistryAddress):
         return None
     repository = app.registries().repository(parsed.reference)
-    return lambda digest: referrers(repository, Digest.parse(digest))
+
+    def ask(text: str) -> Iterator[Descriptor]:
+        subject = Digest.parse(text)
+        yield from referrers(repository, subject)
+        # cosign keeps what it attaches under tags made of the digest.
+        for suffix, type in (("sig", "cosign signature"), ("att", "cosign attestation"),
+                             ("sbom", "cosign SBOM (cyclonedx or spdx)")):  # fmt: skip
+            found = repository.manifest_digest(f"{subject.algorithm}-{subject.hex}.{suffix}")
+            if found is not None:
+                yield Descriptor(media_type="", digest=str(found), size=0, artifact_type=type)
+
+    return ask

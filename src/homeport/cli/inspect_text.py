@@ -127,9 +127,10 @@ def _head(report: Report) -> str:
         ),
         ("Created", safe(age.created) or "not given"),
         ("Newest file", f"{age.newest_file} {safe(age.newest_file_path)}".strip()),
+        ("Newest package", safe(age.newest_package)),
         *(("", note) for note in age.notes),
     ]
-    return "\n".join(f"{name:<12} {text}".rstrip() for name, text in lines if text)
+    return "\n".join(f"{name:<14} {text}".rstrip() for name, text in lines if text)
 
 
 def _base(image: ImageReport) -> str:

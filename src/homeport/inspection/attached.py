@@ -18,8 +18,9 @@ from homeport.oci.documents import Descriptor
 
 _PREDICATE = "in-toto.io/predicate-type"
 _KINDS = (
+    ("cosign signature", "signature"),
     ("spdx", "SBOM"), ("cyclonedx", "SBOM"), ("syft", "SBOM"), ("slsa", "provenance"),
-    ("provenance", "provenance"), ("cosign", "signature"), ("sigstore", "signature"),
+    ("provenance", "provenance"), ("cosign attestation", "provenance"), ("sigstore", "signature"),
     ("notary", "signature"), ("signature", "signature"),
 )  # fmt: skip
 

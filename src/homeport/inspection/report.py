@@ -75,6 +75,7 @@ class Age(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     newest_file: str = ""
     newest_file_path: str = ""
     newest_step: str = ""
+    newest_package: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -218,6 +219,7 @@ def find_age(opened: Opened) -> Age:
         newest_file=time_text(newest) if newest else "",
         newest_file_path="/" + path.decode("utf-8", "backslashreplace") if newest else "",
         newest_step=steps[-1] if steps else "",
+        newest_package=_newest_package(opened),
         notes=tuple(notes),
     )
 
@@ -229,6 +231,20 @@ def time_text(nanoseconds: int) -> str:
     except (ValueError, OverflowError, OSError):
         return f"{nanoseconds // 10**9} s"
     return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _newest_package(opened: Opened) -> str:
+    """When dpkg last wrote a package's list of files, and whose."""
+    folder, suffix = b"var/lib/dpkg/info/", b".list"
+    found = [
+        (place.entry.mtime, path[len(folder) : -len(suffix)])
+        for path, place in opened.history.final.items()
+        if path.startswith(folder) and path.endswith(suffix)
+    ]
+    if not found:
+        return ""
+    moment, name = max(found)
+    return f"{time_text(moment)} {name.decode('utf-8', 'replace')}"
 
 
 def _is_epoch(created: str) -> bool:
