@@ -12,6 +12,7 @@ from typing import cast
 import pytest
 
 from homeport.app import App, Settings, open_app
+from homeport.buildkit.errors import EngineTooOld
 from homeport.buildkit.helper_cases import CASES, REMOTE
 from homeport.buildkit.helper_proof import Helper, Row, prove
 from homeport.buildkit.serving import serving
@@ -21,7 +22,7 @@ from homeport.content.digest import Digest
 from homeport.images.image import Image, Index
 from homeport.oci import documents, media_types
 from peers import buildkit_engines
-from peers.buildkit_engines import RunningEngine
+from peers.buildkit_engines import RunningEngine, running_in_chroot
 
 pytestmark = [
     pytest.mark.peer("dockerd", "docker-registry"),
@@ -116,6 +117,13 @@ def test_the_command_says_yes_to_an_image_of_this_machine(
     )  # fmt: skip
     document = json.loads(capsys.readouterr().out)
     assert (document["passed"], document["failed"], document["not_tried"]) == (3, 0, 0)
+
+
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
+def test_an_engine_that_uses_no_helpers_any_more_says_so(suite: str, app: App) -> None:
+    helper = Helper(reference="registry.example/copy@sha256:" + "0" * 64)
+    with running_in_chroot(suite) as engine, pytest.raises(EngineTooOld, match="no helper images"):
+        list(prove(engine.engine, helper, app.store, cases=CASES[:1]))
 
 
 def _emptied(value: Image | Index) -> Image:
