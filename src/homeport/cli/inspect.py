@@ -45,6 +45,7 @@ Examples:
 @click.option("--binaries", is_flag=True, help="Where every program and library came from.")
 @click.option("--verify", is_flag=True, help="Compare files with their packages' checksums.")
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
+@click.option("-i", "--interactive", is_flag=True, help="Look around in the terminal.")
 @click.option(
     "--html",
     "html",
@@ -81,6 +82,7 @@ def command(
     binaries: bool,
     verify: bool,
     waste: bool,
+    interactive: bool,
     html: Path | None,
     ci: bool,
     ci_config: Path | None,
@@ -94,7 +96,9 @@ def command(
     """
     with session.app() as app, app.open_image(image) as value:
         services, wanted = services_of(app), read_platform(platform)
-        if files or layer is not None or pattern is not None:
+        if interactive:
+            _explore(open_one(value, wanted, services))
+        elif files or layer is not None or pattern is not None:
             opened = open_one(value, wanted, services)
             _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
         elif binary is not None or binaries:
@@ -132,6 +136,21 @@ def open_one(value: Image | Index, wanted: Platform | None, services: Services) 
     from homeport.inspection.opened import open_layers
 
     return open_layers(choose(value, wanted), services)
+
+
+def _explore(opened: Opened) -> None:
+    """The explorer is on the same level as the commands, and its library is optional."""
+    import importlib
+
+    from homeport.errors import UsageError
+
+    try:
+        screen = importlib.import_module("homeport.explorer.screen")
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"the explorer needs {error.name}", hint="pip install 'homeport[explorer]'"
+        ) from error
+    screen.explore(opened)
 
 
 def _show_report(

@@ -1,0 +1,156 @@
+"""What the explorer shows, as data: the tree as of a layer, filtered and sorted.
+
+Knows no widget. The tree of a layer is replayed from the history when it is first asked
+for; directories are listed when they are opened, so that a hundred thousand files cost
+nothing until somebody looks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from homeport.errors import UsageError
+from homeport.inspection.history import GONE, Change
+from homeport.inspection.listing import Entry
+from homeport.inspection.opened import Opened
+from homeport.inspection.paths import visible
+
+#: dive's four words for what a layer did.
+KINDS = ("added", "removed", "modified", "unmodified")
+
+
+@dataclass(slots=True)
+class Item:
+    """A path as of a layer. ``size`` of a directory is that of all below it that is shown."""
+
+    path: bytes
+    entry: Entry
+    did: str
+    size: int
+    children: list[Item] = field(default_factory=list)
+
+    @property
+    def name(self) -> str:
+        return visible(self.path.rpartition(b"/")[2].decode("utf-8", "backslashreplace"))
+
+    @property
+    def is_directory(self) -> bool:
+        return self.entry.kind == "directory"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """What to show of a layer.
+
+    aggregated: what all layers up to this one did, instead of this one alone
+    kinds:      of dive's four words
+    """
+
+    layer: int
+    aggregated: bool = False
+    pattern: str = ""
+    by_size: bool = False
+    kinds: frozenset[str] = frozenset(KINDS)
+
+
+class Model:
+    """Trees of one image."""
+
+    def __init__(self, opened: Opened) -> None:
+        self.opened = opened
+        self._last: tuple[tuple[int, bool], dict[bytes, tuple[Entry, str]]] | None = None
+
+    @property
+    def layers(self) -> int:
+        return len(self.opened.history.changes)
+
+    def tree(self, view: View) -> Item:
+        """The root of what a view shows. Raises ``UsageError`` for a bad pattern."""
+        paths = self._paths(view.layer, aggregated=view.aggregated)
+        wanted = _matcher(view.pattern)
+        entry = Entry(b"", "directory", 0o755, 0, 0, 0, 0, b"", b"", b"")
+        root = Item(b"", entry, "unmodified", 0)
+        items: dict[bytes, Item] = {b"": root}
+        for path in sorted(paths, key=lambda path: path.split(b"/")):
+            if not path:
+                continue
+            entry, did = paths[path]
+            if entry.kind != "directory" and (did not in view.kinds or not wanted(path)):
+                continue
+            items[path] = Item(path, entry, did, entry.size)
+        _hang(items, view)
+        _sort(root, by_size=view.by_size)
+        return root
+
+    def wasted(self) -> Iterator[tuple[int, Change]]:
+        """Every change that made bytes below useless, the largest first."""
+        return iter(sorted(self.opened.history.wasted(), key=lambda one: -one[1].freed))
+
+    def _paths(self, layer: int, *, aggregated: bool) -> dict[bytes, tuple[Entry, str]]:
+        key = (layer, aggregated)
+        if self._last is None or self._last[0] != key:
+            self._last = (key, self._replay(layer, aggregated=aggregated))
+        return self._last[1]
+
+    def _replay(self, layer: int, *, aggregated: bool) -> dict[bytes, tuple[Entry, str]]:
+        found: dict[bytes, tuple[Entry, str]] = {}
+        for number, changes in enumerate(self.opened.history.changes[: layer + 1]):
+            now = aggregated or number == layer
+            for change in changes:
+                if change.now is None:
+                    if now and change.before is not None:
+                        found[change.path] = (change.before.entry, "removed")
+                    else:
+                        found.pop(change.path, None)
+                else:
+                    found[change.path] = (change.now, _word(change) if now else "unmodified")
+        return found
+
+
+def _word(change: Change) -> str:
+    if change.did in GONE:
+        return "removed"
+    if change.did == "added":
+        return "added"
+    same = change.did == "rewritten" and change.now is not None and change.now.kind == "directory"
+    return "unmodified" if same else "modified"
+
+
+def _hang(items: dict[bytes, Item], view: View) -> None:
+    """Put items into their directories, deepest first; directories without anything go."""
+    filtered = view.pattern or view.kinds != frozenset(KINDS)
+    for path in sorted(items, key=lambda path: path.split(b"/"), reverse=True):
+        if not path:
+            continue
+        item = items[path]
+        if item.is_directory and filtered and not item.children:
+            continue
+        parent = items.get(path.rpartition(b"/")[0])
+        if parent is None:
+            continue
+        parent.children.append(item)
+        if item.did != "removed":
+            parent.size += item.size
+
+
+def _sort(root: Item, *, by_size: bool) -> None:
+    todo = [root]
+    while todo:
+        item = todo.pop()
+        if by_size:
+            item.children.sort(key=lambda one: (-one.size, one.path))
+        else:
+            item.children.sort(key=lambda one: one.path)
+        todo.extend(item.children)
+
+
+def _matcher(pattern: str) -> Callable[[bytes], bool]:
+    if not pattern:
+        return lambda _path: True
+    try:
+        compiled = re.compile(pattern.encode("utf-8", "surrogateescape"))
+    except re.error as error:
+        raise UsageError(f"{pattern!r} is no regular expression: {error}") from error
+    return lambda path: compiled.search(b"/" + path) is not None

@@ -1,0 +1,353 @@
+"""The interactive inspector: layers on the left, the tree on the right, keys as in dive.
+
+Attributes go down, messages up; what is shown is the ``model``'s. Started by
+``homeport inspect -i``.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from typing import ClassVar
+
+import msgspec
+from rich.text import Text
+from textual import on
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Footer, Input, OptionList, Static, Tree
+from textual.widgets.option_list import Option
+from textual.widgets.tree import TreeNode
+
+from homeport.errors import HomeportError, UsageError
+from homeport.explorer.model import KINDS, Item, Model, View
+from homeport.inspection.oddities import MOST
+from homeport.inspection.opened import Opened
+from homeport.inspection.paths import visible
+from homeport.inspection.provenance import inspect_binary
+from homeport.inspection.report import steps_of
+from homeport.inspection.waste import find_waste
+
+_COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
+_MIN_WIDTH, _MIN_HEIGHT = 60, 15
+_PREVIEW = 64 << 10
+
+
+def explore(opened: Opened) -> None:
+    """Show an image until the user leaves. Raises ``UsageError`` without a fitting terminal."""
+    import shutil
+
+    if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
+        raise UsageError("the explorer needs a terminal", hint="leave out -i")
+    size = shutil.get_terminal_size()
+    if size.columns < _MIN_WIDTH or size.lines < _MIN_HEIGHT:
+        raise UsageError(
+            f"the terminal has {size.columns} x {size.lines} characters; the explorer needs "
+            f"{_MIN_WIDTH} x {_MIN_HEIGHT}"
+        )
+    Explorer(opened).run()
+
+
+class Page(ModalScreen[None]):
+    """A text over the explorer: a file's content, a binary's origin, the waste."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,q,enter", "dismiss", "Close", show=True)
+    ]
+    CSS = """
+    Page { align: center middle; }
+    Page VerticalScroll {
+        width: 90%; height: 90%; border: round $accent; background: $surface; padding: 0 1;
+    }
+    """
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = Text(self._title)
+            yield Static(Text(self._text), id="page")
+
+
+class Explorer(App[None]):
+    """The application."""
+
+    CSS = """
+    #left { width: 40%; } #layers { height: 1fr; border: round $primary; }
+    #details { height: auto; max-height: 12; border: round $primary; padding: 0 1; }
+    #tree { border: round $primary; } #filter { display: none; } #filter.shown { display: block; }
+    #layers:focus, #tree:focus { border: round $accent; }
+    """
+    TITLE = "homeport inspect"
+    ENABLE_COMMAND_PALETTE = False
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("q,ctrl+c", "quit", "Quit"),
+        Binding("tab", "switch", "Switch pane", priority=True),
+        Binding("ctrl+f,slash", "filter", "Filter"),
+        Binding("escape", "close_filter", "Close filter", show=False),
+        Binding("ctrl+l", "only", "This layer"),
+        Binding("ctrl+g", "aggregated", "All up to it"),
+        Binding("ctrl+o,s", "sort", "Name or size"),
+        Binding("ctrl+b", "attributes", "Attributes"),
+        Binding("1", "kind('added')", "added", show=False),
+        Binding("2", "kind('removed')", "removed", show=False),
+        Binding("3", "kind('modified')", "modified", show=False),
+        Binding("4", "kind('unmodified')", "unmodified", show=False),
+        Binding("ctrl+a", "kind_or_aggregated", "Added / all", show=False),
+        Binding("ctrl+r", "kind('removed')", "removed", show=False),
+        Binding("ctrl+u", "kind('unmodified')", "unmodified", show=False),
+        Binding("w", "waste", "Waste"),
+        Binding("p", "preview", "Preview"),
+        Binding("b", "binary", "Binary"),
+        Binding("j", "move('down')", show=False),
+        Binding("k", "move('up')", show=False),
+    ]
+
+    def __init__(self, opened: Opened) -> None:
+        super().__init__()
+        self.model = Model(opened)
+        self.opened = opened
+        self.view = View(layer=max(0, self.model.layers - 1))
+        self.attributes = False
+        self.waste = find_waste(opened.history, most=0)
+
+    def compose(self) -> ComposeResult:
+        with Horizontal():
+            with Vertical(id="left"):
+                yield OptionList(*self._layers(), id="layers")
+                yield Static(id="details")
+            with Vertical():
+                yield Input(placeholder="regular expression over the whole path", id="filter")
+                yield Tree("/", id="tree")
+        yield Footer()
+
+    def on_mount(self) -> None:
+        layers = self.query_one("#layers", OptionList)
+        layers.border_title = "Layers"
+        self.query_one("#details").border_title = "Details"
+        if self.model.layers:
+            layers.highlighted = self.view.layer
+        self.refresh_tree()
+        layers.focus()
+
+    # -- what happens
+
+    @on(OptionList.OptionHighlighted, "#layers")
+    def _layer(self, event: OptionList.OptionHighlighted) -> None:
+        self.change(layer=event.option_index)
+
+    @on(Tree.NodeExpanded)
+    def _opened(self, event: Tree.NodeExpanded[Item]) -> None:
+        self.fill(event.node)
+
+    @on(Input.Changed, "#filter")
+    def _filtered(self, event: Input.Changed) -> None:
+        try:
+            self.change(pattern=event.value)
+        except UsageError as error:
+            self.query_one("#details", Static).update(Text(error.what))
+
+    @on(Input.Submitted, "#filter")
+    def _filter_done(self) -> None:
+        self.query_one("#tree").focus()
+
+    def change(self, **fields: object) -> None:
+        """Show something else; nothing is done if it is shown already."""
+        from dataclasses import replace
+
+        view = replace(self.view, **fields)  # type: ignore[arg-type]  # fields of View
+        if view != self.view:
+            self.model.tree(view)  # a bad pattern is found before anything changes
+            self.view = view
+            self.refresh_tree()
+
+    def refresh_tree(self) -> None:
+        tree: Tree[Item] = self.query_one("#tree", Tree)
+        root = self.model.tree(self.view) if self.model.layers else None
+        tree.clear()
+        if root is not None:
+            tree.root.data = root
+            tree.root.set_label(self.label(root))
+            self.fill(tree.root)
+            tree.root.expand()
+        tree.border_title = self._title()
+        self._details()
+
+    def fill(self, node: TreeNode[Item]) -> None:
+        """The children of a directory, when it is first opened; filtered trees open whole."""
+        if node.data is None or node.children:
+            return
+        few = bool(self.view.pattern) and sum(1 for _ in _walk(node.data)) < 500
+        for item in node.data.children:
+            below = node.add(
+                self.label(item), data=item, allow_expand=item.is_directory and bool(item.children)
+            )
+            if few and item.children:
+                below.expand()
+
+    def label(self, item: Item) -> Text:
+        name = item.name or "/"
+        if item.entry.kind == "symlink":
+            name += " → " + visible(item.entry.target.decode("utf-8", "backslashreplace"))
+        style = _COLOURS[item.did]
+        if self.attributes:
+            entry = item.entry
+            name = f"{entry.mode:04o} {entry.uid}:{entry.gid}  {name}"
+        return Text(f"{_size(item.size):>9}  {name}", style=style)
+
+    # -- keys
+
+    def action_switch(self) -> None:
+        tree, layers = self.query_one("#tree"), self.query_one("#layers")
+        (layers if tree.has_focus else tree).focus()
+
+    def action_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.add_class("shown")
+        box.focus()
+
+    def action_close_filter(self) -> None:
+        box = self.query_one("#filter", Input)
+        box.value = ""
+        box.remove_class("shown")
+        self.query_one("#tree").focus()
+
+    def action_only(self) -> None:
+        self.change(aggregated=False)
+
+    def action_aggregated(self) -> None:
+        self.change(aggregated=True)
+
+    def action_kind_or_aggregated(self) -> None:
+        """ctrl+a means another thing in each pane, as in dive."""
+        if self.query_one("#layers").has_focus:
+            self.change(aggregated=True)
+        else:
+            self.action_kind("added")
+
+    def action_sort(self) -> None:
+        self.change(by_size=not self.view.by_size)
+
+    def action_attributes(self) -> None:
+        self.attributes = not self.attributes
+        self.refresh_tree()
+
+    def action_kind(self, kind: str) -> None:
+        self.change(kinds=self.view.kinds ^ {kind})
+
+    def action_move(self, way: str) -> None:
+        focused = self.focused
+        if isinstance(focused, (Tree, OptionList)):
+            getattr(focused, f"action_cursor_{way}")()
+
+    def action_waste(self) -> None:
+        lines = [
+            f"{_size(change.freed):>9}  {change.did:<10} shipped in "
+            f"{change.before.layer if change.before else number}, gone in {number}  "
+            f"/{visible(change.path.decode('utf-8', 'backslashreplace'))}"
+            for number, change in self.model.wasted()
+        ]
+        self.push_screen(Page("Waste", "\n".join(lines[: MOST * 50]) or "no byte is wasted"))
+
+    def action_preview(self) -> None:
+        item = self._chosen()
+        if item is None or item.entry.kind != "file" or item.did == "removed":
+            return
+        try:
+            data = self.opened.read([item.path], limit=_PREVIEW).get(item.path, b"")
+        except HomeportError as error:
+            self.push_screen(Page("Error", error.what))
+            return
+        self.push_screen(Page("/" + item.name, _shown(data)))
+
+    def action_binary(self) -> None:
+        item = self._chosen()
+        if item is None or item.entry.kind != "file" or item.path not in self.opened.history.final:
+            return
+        try:
+            found = inspect_binary(self.opened, item.path.decode("utf-8", "surrogateescape"))
+        except HomeportError as error:
+            self.push_screen(Page("Error", error.what))
+            return
+        text = msgspec.json.format(msgspec.json.encode(found.facts)).decode()
+        self.push_screen(Page("/" + item.name, "\n\n".join((visible(found.verdict), text))))
+
+    # -- texts
+
+    def _chosen(self) -> Item | None:
+        node = self.query_one("#tree", Tree).cursor_node
+        return node.data if node is not None else None
+
+    def _layers(self) -> list[Option]:
+        listings = self.opened.history.listings
+        commands = {
+            step.layer: step.command for step in steps_of(self.opened.config.history, listings)
+        }
+        return [
+            Option(
+                Text(
+                    f"{number:>3} {_size(listing.size):>9}  "
+                    + visible(" ".join(commands.get(number, listing.digest).split()))
+                )
+            )
+            for number, listing in enumerate(listings)
+        ]
+
+    def _title(self) -> str:
+        hidden = [kind for kind in KINDS if kind not in self.view.kinds]
+        parts = [
+            f"up to layer {self.view.layer}"
+            if self.view.aggregated
+            else f"layer {self.view.layer}",
+            "by size" if self.view.by_size else "by name",
+            *(f"without {kind}" for kind in hidden),
+        ]
+        return ", ".join(parts)
+
+    def _details(self) -> None:
+        waste = self.waste
+        lines = [
+            f"waste {_size(waste.size)}   dive's efficiency {waste.dive.score:.2%}",
+            *(f"{_size(size):>9}  {cause}" for cause, size in waste.by_cause.items()),
+        ]
+        if self.model.layers:
+            listing = self.opened.history.listings[self.view.layer]
+            lines = [
+                f"{listing.digest}",
+                f"{len(listing.entries)} entries, {listing.codec}",
+                *lines,
+            ]
+        self.query_one("#details", Static).update(Text("\n".join(lines)))
+
+
+def _walk(item: Item) -> Iterator[Item]:
+    todo = [item]
+    while todo:
+        one = todo.pop()
+        yield one
+        todo.extend(one.children)
+
+
+def _shown(data: bytes) -> str:
+    """Text as it is, anything else as bytes in rows."""
+    if b"\0" not in data[:4096]:
+        return "\n".join(visible(line) for line in data.decode("utf-8", "replace").split("\n"))
+    return "\n".join(
+        f"{at:08x}  {data[at : at + 16].hex(' '):<47}  "
+        + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])
+        for at in range(0, min(len(data), 4096), 16)
+    )
+
+
+def _size(size: int) -> str:
+    number = float(size)
+    for unit in ("B", "kB", "MB"):
+        if number < 1000:
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1000
+    return f"{number:.1f} GB"

@@ -1,0 +1,125 @@
+"""The explorer, driven by textual's own pilot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList, Static, Tree
+
+from builders.inspection import directory, file, layer, opened, whiteout
+from homeport.errors import UsageError
+from homeport.explorer.model import Model, View
+from homeport.explorer.screen import Explorer, Page, explore
+from homeport.inspection.opened import Opened
+
+
+def image() -> Opened:
+    return opened(
+        layer(directory("d"), file("d/big", b"B" * 3000), file("d/small", b"s"), file("a", b"1")),
+        layer(file("a", b"changed"), file("new", b"n" * 50), whiteout("d/big")),
+    )
+
+
+def drive(script: Callable[[Pilot[None], Explorer], Awaitable[None]]) -> None:
+    async def run() -> None:
+        app = Explorer(image())
+        async with app.run_test(size=(120, 40)) as pilot:
+            await pilot.pause()
+            await script(pilot, app)
+
+    asyncio.run(run())
+
+
+def names(app: Explorer) -> list[str]:
+    return [str(node.label).split("  ")[-1].strip() for node in app.query_one(Tree).root.children]
+
+
+def test_layers_are_left_and_the_tree_of_the_newest_right() -> None:
+    async def script(_pilot: Pilot[None], app: Explorer) -> None:
+        assert app.query_one("#layers", OptionList).option_count == 2
+        assert names(app) == ["a", "d", "new"]
+
+    drive(script)
+
+
+def test_moving_to_another_layer_shows_its_tree() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("up")
+        await pilot.pause()
+        assert app.view.layer == 0
+        assert names(app) == ["a", "d"]
+
+    drive(script)
+
+
+def test_a_directory_is_filled_when_it_is_opened() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        folder = app.query_one(Tree).root.children[1]
+        assert not folder.children
+        await pilot.press("tab", "down", "down", "space")
+        await pilot.pause()
+        assert [node.data.did for node in folder.children] == ["removed", "unmodified"]
+
+    drive(script)
+
+
+def test_sorting_by_size_and_hiding_kinds() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("tab", "ctrl+o")
+        await pilot.pause()
+        assert names(app) == ["new", "a", "d"]
+        await pilot.press("ctrl+u")
+        await pilot.pause()
+        assert names(app) == ["new", "a", "d"]
+        await pilot.press("ctrl+a")
+        await pilot.pause()
+        assert "new" not in names(app)
+
+    drive(script)
+
+
+def test_the_filter_is_a_regular_expression_over_the_path() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("ctrl+f", *"small$")
+        await pilot.pause()
+        assert names(app) == ["d"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert names(app) == ["a", "d", "new"]
+
+    drive(script)
+
+
+def test_a_file_is_previewed_its_origin_shown_and_the_waste_listed() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        for key, expected in (("p", "changed"), ("b", "unknown"), ("w", "/d/big")):
+            if key == "p":
+                await pilot.press("tab", "down")
+            await pilot.press(key)
+            await pilot.pause()
+            assert isinstance(app.screen, Page)
+            assert expected in str(app.screen.query_one("#page", Static).render())
+            await pilot.press("escape")
+            await pilot.pause()
+
+    drive(script)
+
+
+def test_without_a_terminal_there_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="the explorer needs a terminal"):
+        explore(image())
+
+
+def test_a_bad_pattern_is_one_clear_error() -> None:
+    with pytest.raises(UsageError, match="no regular expression"):
+        Model(image()).tree(View(layer=0, pattern="("))
+
+
+def test_the_aggregated_view_shows_what_all_layers_did() -> None:
+    root = Model(image()).tree(View(layer=1, aggregated=True))
+    assert {item.name: item.did for item in root.children} == {
+        "a": "modified", "d": "added", "new": "added",
+    }  # fmt: skip
