@@ -61,7 +61,9 @@ class Engine:
 def old_engine(dockerd: str) -> Engine:
     client = next(p for p in ("/usr/bin/docker", "docker") if p == "docker" or Path(p).exists())
     return Engine(
-        (client, "build", "-q"), {"DOCKER_HOST": dockerd, "DOCKER_BUILDKIT": "1"}, current=False
+        (client, "build", "-q", "--no-cache"),
+        {"DOCKER_HOST": dockerd, "DOCKER_BUILDKIT": "1"},
+        current=False,
     )
 
 
@@ -74,7 +76,9 @@ def new_engine(tmp_path: Path) -> Iterator[Engine]:
         pytest.skip("HOMEPORT_ENGINE_ROOT names no root with a newer engine")
     with engine_in(Path(root), tmp_path) as host:
         yield Engine(
-            ("chroot", root, "docker", "buildx", "build", "-q"), {"DOCKER_HOST": host}, current=True
+            ("chroot", root, "docker", "buildx", "build", "-q", "--no-cache"),
+            {"DOCKER_HOST": host},
+            current=True,
         )
 
 

@@ -219,13 +219,19 @@ class RootedDirectory:
     ) -> None:
         number = posix.makedev(*device) if kind in ("char", "block") else 0
         mode = 0o644 if metadata.mode is None else metadata.mode
-        # With its mode at once: a chmod by name would follow a link that took its place.
+        # With its mode at once: not every kernel has a chmod by name that follows no link.
         umask = posix.umask(0)
         try:
             posix.mknod(name, TYPE_OF[kind] | mode, number, dir_fd=self.fd)
         finally:
             posix.umask(umask)
         self._apply_by_name(name, metadata)
+        if mode & 0o7000:  # which a new owner has taken away
+            try:
+                posix.chmod(name, mode, dir_fd=self.fd, follow_symlinks=False)
+            except (NotImplementedError, ValueError, OSError) as error:
+                if self.home.warn is not None:
+                    self.home.warn(f"special bits of a {kind} were not kept: {error}")
 
     def create_hardlink(self, name: bytes, directory: "RootedDirectory", target: bytes) -> None:
         posix.link(target, name, src_dir_fd=directory.fd, dst_dir_fd=self.fd, follow_symlinks=False)

@@ -7,7 +7,7 @@ cannot be read to its end leaves no file.
 
 from homeport.copying.engine import Copier, Destination
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import NO_METADATA, Metadata
+from homeport.copying.filesystem import Metadata
 from homeport.copying.resolve import (
     Place,
     clean,
@@ -150,7 +150,7 @@ class Unpacking:
         self._reader = reader
         self._base = place.names
         self._top = place.directory
-        owner = self._options.owner or (None, None)
+        owner = self._options.owner or (0, 0)
         self._parent = Metadata(0o755, owner[0], owner[1], self._options.time)
         self._open: dict[bytes, Place] = {}  # parents of the last members, by name as written
         self._later: dict[bytes, Metadata] = {}  # of directories: what is below changes times
@@ -204,7 +204,9 @@ class Unpacking:
             self._remove(parent, name)
             info = None
         if info is None:
-            parent.directory.create_directory(name, NO_METADATA).close()
+            # Directories that are implied below it shall find its setgid bit.
+            mode = 0o700 | member.mode & 0o2000
+            parent.directory.create_directory(name, Metadata(mode)).close()
         self._later[b"/".join([*parent.names, name])] = self._metadata(member)
 
     def _hardlink(self, parent: Place, name: bytes, member: Member) -> None:
