@@ -28,12 +28,13 @@ from homeport.buildkit.llb_files import copy, mkdir, mkfile
 from homeport.buildkit.session_services import secret_values
 from homeport.buildkit.solve import Build, Export, solve, solve_on
 from homeport.buildkit.status import Unwatched
+from homeport.cli.solve import command as solve_command
 from homeport.errors import Interrupted
 from homeport.images.image import Image
 from homeport.images.transport import Work
 from homeport.progress import CancelToken
 from peers import buildkit_engines
-from peers.buildkit_engines import RunningEngine, running_dockerd
+from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
 
 pytestmark = [pytest.mark.peer("dockerd", "busybox"), pytest.mark.root]
 any_engine = buildkit_engines.any_engine
@@ -235,6 +236,28 @@ def test_names_beyond_ascii_and_thousands_of_sources_travel(
         (context / name).write_text(name)
     build = dockerfile(context, "FROM scratch", f"COPY {' '.join(many)} /")
     assert names(any_engine, build) == sorted(many)
+
+
+@pytest.mark.parametrize("suite", ["trixie", "sid"])
+def test_an_image_of_this_machine_is_a_build_context(
+    suite: str, context: Path, tmp_path: Path
+) -> None:
+    """By the content store of the session, which engines with the containerd store read."""
+    with running_in_chroot(suite, containerd_store=True) as engine:
+        (context / "Dockerfile").write_text("FROM scratch\nCOPY f1 /from-base\n")
+        command(str(context), engine, "-o", f"oci:{tmp_path}/base:1")
+        (context / "Dockerfile").write_text("FROM base\nCOPY f1 /on-top\n")
+        command(
+            str(context), engine, "--build-context", f"base=oci:{tmp_path}/base:1",
+            "-o", f"dir:{tmp_path}/out",
+        )  # fmt: skip
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["from-base", "on-top"]
+
+
+def command(context: str, engine: RunningEngine, *more: str) -> None:
+    solve_command.main(
+        [context, "--engine", engine.address, "--progress", "quiet", *more], standalone_mode=False
+    )
 
 
 def test_an_engine_that_dies_in_mid_build_is_named(context: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +47,7 @@ Examples:
 )  # fmt: skip
 @click.option(
     "--build-context", "build_contexts", multiple=True, metavar="NAME=PLACE",
-    help="A directory, URL or docker-image://REF by name. Repeatable.",
+    help="A directory, URL, docker-image://REF or oci:DIR by name. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--opt", "frontend_options", multiple=True, metavar="KEY=VALUE",
@@ -107,9 +108,10 @@ def command(
 
     wanted = [parse_output(text) for text in outputs]
     build = _build(context, asked)
-    with session.app() as app:
+    with session.app() as app, ExitStack() as stack:
         engines = open_engines(asked["engines"], app.cancel)
         build = _with_registries(build, app, engines, asked["engine_credentials"])
+        build = _with_images(build, app, _contexts(asked, images=True), stack)
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
             how = ImageWork(
@@ -183,7 +185,7 @@ def _from_file(context: str, asked: dict[str, Any]) -> Build:
             target=asked["target"] or "",
             build_args=_arguments(asked["build_args"]),
             labels=_pairs(asked["labels"], "--label"),
-            build_contexts=_pairs(asked["build_contexts"], "--build-context"),
+            build_contexts=_contexts(asked, images=False),
             platforms=read_platforms(asked["platforms"]) or (),
             no_cache=asked["no_cache"],
             attests=asked["attests"],
@@ -214,6 +216,34 @@ def _addresses(outputs: Sequence[Any]) -> list[Any]:
     from homeport.buildkit.outputs import ImageOutput
 
     return [output.address for output in outputs if isinstance(output, ImageOutput)]
+
+
+_IMAGES = ("oci:", "oci-archive:", "docker-archive:")
+
+
+def _contexts(asked: dict[str, Any], *, images: bool) -> dict[str, str]:
+    """Named contexts: those that are images of this machine, or all others."""
+    every = _pairs(asked["build_contexts"], "--build-context")
+    return {name: value for name, value in every.items() if value.startswith(_IMAGES) == images}
+
+
+def _with_images(build: Build, app: App, contexts: dict[str, str], stack: ExitStack) -> Build:
+    """Offer images of this machine as contexts, as long as ``stack`` is open."""
+    from dataclasses import replace
+
+    from homeport.buildkit.content_store import content_services
+
+    if not contexts:
+        return build
+    opened = {name: stack.enter_context(app.open_image(at)) for name, at in contexts.items()}
+    attrs = {
+        f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in opened.items()
+    }
+    return replace(
+        build,
+        attrs={**build.attrs, **attrs},
+        services={**build.services, **content_services(opened)},
+    )
 
 
 def _from_llb(path: Path) -> Build:
