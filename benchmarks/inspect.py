@@ -123,9 +123,7 @@ def main() -> None:
             layer([f"l{part}/d{n % 500}/f{n}" for n in range(half)], 4096, part) for part in (0, 1)
         ]
         archive = folder / "small.tar"
-        measure(
-            "many small", archive, docker_archive(archive, small, folder), options.peer, folder
-        )
+        measure("many small", archive, docker_archive(archive, small, folder), options.peer, folder)
         large = [
             layer([f"l{part}/f{n}" for n in range(4)], options.size << 17, part) for part in (0, 1)
         ]

@@ -6,6 +6,7 @@ import base64
 import json
 import sqlite3
 import struct
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -29,6 +30,8 @@ from homeport.inspection.inspecting import inspect
 from homeport.inspection.listing import CannotRead
 from homeport.inspection.packages import find_packages
 from homeport.inspection.report import Report, report_image
+from homeport.oci import media_types
+from homeport.oci.documents import written
 from homeport.oci.platform import parse_platform
 
 STATUS = b"""Package: libc6
@@ -206,6 +209,27 @@ def test_an_index_shows_its_platforms_and_attestations() -> None:
 def test_an_artifact_is_no_image() -> None:
     with pytest.raises(CannotRead, match="an artifact, not an image"):
         inspect(artifact(), "x", services())
+
+
+@pytest.mark.parametrize(
+    ("media_type", "urls", "what"),
+    [
+        ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", (), "layer 0 is encrypted"),
+        (media_types.OCI_FOREIGN_LAYER_GZIP, ("https://registry.example/x",), "a foreign layer"),
+    ],
+)
+def test_layers_that_cannot_be_read_are_named(
+    media_type: str, urls: tuple[str, ...], what: str
+) -> None:
+    image = made(layer(file("a")))
+    manifest = image.document.parsed
+    changed = msgspec.structs.replace(manifest.layers[0], media_type=media_type, urls=urls)
+    manifest = msgspec.structs.replace(manifest, layers=(changed,))
+    blobs = {digest: blob for digest, blob in image.blobs.items() if str(digest) != changed.digest}
+    other = replace(image, document=written(manifest, media_types.OCI_MANIFEST), blobs=blobs)
+    with pytest.raises(CannotRead, match=what) as caught:
+        inspect(other, "x", services())
+    assert caught.value.hint
 
 
 def test_a_second_look_reads_no_layer(tmp_path: Path) -> None:
