@@ -15,6 +15,7 @@ from builders.archives import before_1_10, config_of, containerd, docker_1_10, d
 from builders.images import artifact, everything, image, index, layer
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError
+from homeport.images import unfolding
 from homeport.images.address import ArchiveAddress
 from homeport.images.docker_archive import DockerArchive, NotForDocker
 from homeport.images.files import BadLayout
@@ -269,6 +270,15 @@ def test_a_zstd_layer_stands_there_unpacked_too(tmp_path: Path) -> None:
     found, content = read(archive(tmp_path / "x"))
     assert found.digest == value.digest
     assert content == everything(value)
+
+
+def test_what_a_zstd_layer_may_unfold_to_is_bounded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unfolding, "SPOOL_LIMIT", 1 << 20)
+    with pytest.raises(TooLarge, match="unfolds to more than 1048576 bytes"):
+        archive(tmp_path / "x").write(image(layers=[layer({"a": bytes(3 << 20)}, "zstd")]), Work())
+    assert not (tmp_path / "x").exists()
 
 
 def test_of_an_index_the_native_platform_is_written(tmp_path: Path) -> None:

@@ -20,7 +20,6 @@ from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.progress import CancelToken
-from homeport.tree.decompression import decompressed
 from homeport.tree.node import Node, Tree
 from homeport.tree.tar_reader import BadArchive, clean, read_tree
 
@@ -85,7 +84,7 @@ def test_a_tree_written_and_read_back_is_the_same(store: Store, compression: str
     assert found == wanted
 
 
-@pytest.mark.parametrize("compression", ["gzip", "members", "xz", "bzip2"])
+@pytest.mark.parametrize("compression", ["gzip", "members", "zstd", "frames", "xz", "bzip2"])
 def test_truncated_or_damaged_archives_are_refused(store: Store, compression: str) -> None:
     whole = COMPRESSIONS[compression](tar_bytes(SAMPLE))
     for data in (whole[: len(whole) // 2], whole[:40] + b"\xaa\xaa\xaa" + whole[43:]):
@@ -93,14 +92,6 @@ def test_truncated_or_damaged_archives_are_refused(store: Store, compression: st
             read(data, store)
         assert isinstance(caught.value, IntegrityError | BadArchive)
     assert not list((store.root / "partial").iterdir())
-
-
-def test_a_thousand_members_are_read_without_recursion(store: Store) -> None:
-    data = tar_bytes(SAMPLE) + bytes(1 << 20)
-    pieces = [data[n : n + 600] for n in range(0, len(data), 600)]
-    assert len(pieces) > 1000
-    found = decompressed(io.BytesIO(b"".join(map(gzip.compress, pieces))), "x").read()
-    assert found == data
 
 
 @pytest.mark.parametrize(

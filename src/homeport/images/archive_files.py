@@ -20,9 +20,9 @@ from homeport.content.reading import CHUNK, Readable
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
-from homeport.images.decompress import decompressed
 from homeport.images.files import BadLayout, Slice, missing
 from homeport.images.transport import Work
+from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
 #: Members of one archive; an image of the largest size seen has some hundreds.
 MEMBER_LIMIT = 100_000
@@ -149,11 +149,12 @@ def open_stream(stream: Readable, what: str, work: Work) -> Iterator[ArchiveFile
 
 @contextlib.contextmanager
 def _unfolded(stream: BinaryIO, what: str, work: Work) -> Iterator[BinaryIO]:
-    plain = decompressed(stream, what)
-    if plain is stream:
+    start = stream.read(MAGIC_LENGTH)
+    stream.seek(0)
+    if codec_of(start) == "none":
         yield stream
         return
-    with spooled(plain, what, work) as spool:
+    with spooled(decompressed(stream, what), what, work) as spool:
         yield spool
 
 

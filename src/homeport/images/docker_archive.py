@@ -24,7 +24,6 @@ from homeport.images.address import ArchiveAddress
 from homeport.images.archive_files import ArchiveFiles, open_archive
 from homeport.images.archive_writer import write_layout_archive
 from homeport.images.copying import platforms_of, select
-from homeport.images.decompress import unfolded_zstd
 from homeport.images.docker_legacy import legacy_images
 from homeport.images.docker_manifest import (
     MANIFEST_FILE,
@@ -49,6 +48,7 @@ from homeport.images.layout import (
 from homeport.images.parts import all_parts
 from homeport.images.scratch import temporary_folder
 from homeport.images.transport import ImageNotFound, Work, Written
+from homeport.images.unfolding import unfolded_layer
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import native_platform
@@ -98,7 +98,7 @@ class DockerArchive:
         blob = image.blobs[digest_of(layer)]
         if layer.media_type not in (media_types.OCI_LAYER_ZSTD, media_types.DOCKER_LAYER_ZSTD):
             return blob
-        return unfolded_zstd(blob, folder, work)
+        return unfolded_layer(blob, folder, work)
 
     def _documents(self, image: Image, layers: Sequence[Blob]) -> dict[str, bytes]:
         names = [parse_reference(self._address.tag)] if self._address.tag else []

@@ -1,23 +1,42 @@
 """Reading streams that others compressed: gzip, zstd, xz, bzip2, or not at all.
 
-Forward only, several members one after the other, told apart by their first bytes. Not
-for what decides a digest (``compression``), and no bound on what comes out: readers count.
+Forward only, several members one after the other, told apart by their first bytes. Memory
+is bounded, whatever the data say; what comes out is not: readers count. Not for what
+decides a digest (``compression``).
 """
 
 from __future__ import annotations
 
 import bz2
-import io
 import lzma
 import zlib
-from typing import Any, BinaryIO, cast
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 
 from homeport.content.reading import CHUNK, Readable
 from homeport.errors import IntegrityError
 
+Codec = Literal["gzip", "zstd", "xz", "bzip2", "none"]
+#: Bytes from the start of a stream that tell its codec.
+MAGIC_LENGTH = 6
+
 _INPUT = 1 << 16  # bytes read at once
-_ZSTD_WINDOW = 128 << 20
-_MAGIC_LENGTH = 6
+# One block of zstd is at most 128 KiB and may take 4 bytes of input, so a small step
+# bounds the output at 128 MiB: its decoder knows no bound of its own.
+_ZSTD_INPUT = 1 << 12
+_ZSTD_WINDOW = 128 << 20  # bytes; zstd --ultra -22
+_XZ_MEMORY = 256 << 20  # bytes; xz -9 needs 65 MiB
+_MAGIC: dict[bytes, Codec] = {
+    b"\x1f\x8b": "gzip",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\0": "xz",
+    b"BZh": "bzip2",
+}
+
+
+def codec_of(start: bytes) -> Codec:
+    """The codec of a stream that begins with these ``MAGIC_LENGTH`` bytes."""
+    return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), "none")
 
 
 def decompressed(stream: Readable, what: str) -> Readable:
@@ -26,101 +45,178 @@ def decompressed(stream: Readable, what: str) -> Readable:
     Reading damaged or truncated data raises ``IntegrityError`` naming ``what``.
     """
     start = b""
-    while len(start) < _MAGIC_LENGTH and (more := stream.read(_MAGIC_LENGTH - len(start))):
+    while len(start) < MAGIC_LENGTH and (more := stream.read(MAGIC_LENGTH - len(start))):
         start += more
     source = _Replayed(start, stream)
-    errors: tuple[type[Exception], ...] = (EOFError, OSError, zlib.error, lzma.LZMAError)
-    inner: Any = source
-    if start.startswith(b"\x1f\x8b"):
-        inner = _Gunzip(source)
-    elif start.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        decompressor = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
-        inner = decompressor.stream_reader(cast("BinaryIO", source), read_across_frames=True)
-        errors = (zstandard.ZstdError,)
-    elif start.startswith(b"\xfd7zXZ\0"):
-        inner = lzma.LZMAFile(io.BufferedReader(source))  # noqa: SIM115  closed by its owner
-    elif start.startswith(b"BZh"):
-        inner = bz2.BZ2File(io.BufferedReader(source))
-    return _Explained(inner, stream, what, errors)
+    codec = codec_of(start)
+    if codec == "none":
+        return _Explained(source, stream, what, ())
+    new, error = _decoders(codec)
+    # zstd has padding of its own, and nothing else may stand between its frames.
+    padding = b"" if codec == "zstd" else b"\0"
+    return _Explained(_Members(source, new, padding), stream, what, (error,))
 
 
-class _Replayed(io.RawIOBase):
-    """The bytes that were read to look at them, then the rest of the stream."""
+class _Source(Protocol):
+    """What gives at most so many bytes."""
 
-    def __init__(self, start: bytes, stream: Readable) -> None:
-        super().__init__()
-        self._start = start
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1, /) -> bytes:
-        if self._start:
-            size = len(self._start) if size < 0 else size
-            piece, self._start = self._start[:size], self._start[size:]
-            return piece
-        return self._stream.read(size)
-
-    def readinto(self, buffer: Any) -> int:
-        piece = self.read(len(buffer))
-        buffer[: len(piece)] = piece
-        return len(piece)
+    def read(self, size: int, /) -> bytes: ...
 
 
-class _Gunzip:
-    """gzip members in large steps; zeros after the last one are padding (as gzip(1) has it)."""
+class _Decoder(Protocol):
+    """One member, in the manner of ``lzma.LZMADecompressor``."""
 
-    def __init__(self, source: Readable) -> None:
+    @property
+    def eof(self) -> bool: ...
+    @property
+    def needs_input(self) -> bool: ...
+    @property
+    def unused_data(self) -> bytes: ...
+    def decompress(self, data: bytes, max_length: int) -> bytes: ...
+
+
+def _decoders(codec: Codec) -> tuple[Callable[[], _Decoder], type[Exception]]:
+    """What makes a decoder for a member, and the error that it raises."""
+    if codec == "gzip":
+        return _Gzip, zlib.error
+    if codec == "xz":
+        return _xz, lzma.LZMAError
+    if codec == "bzip2":
+        return bz2.BZ2Decompressor, OSError
+    import zstandard
+
+    shared = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
+    return lambda: _Zstd(shared.decompressobj()), zstandard.ZstdError
+
+
+def _xz() -> _Decoder:
+    return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+
+class _Gzip:
+    """zlib's decoder, which hands back input that it did not get to."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(wbits=31)
+        self._full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        # Without input it may still hold output that did not fit before.
+        return not self._zlib.unconsumed_tail and not self._full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        found = self._zlib.decompress(self._zlib.unconsumed_tail + data, max_length)
+        self._full = len(found) == max_length
+        return found
+
+
+class _Zstd:
+    """zstd's decoder, fed in small steps; unlike its stream reader it knows a truncated frame."""
+
+    def __init__(self, decoder: Any) -> None:
+        self._zstd = decoder
+        self._input = memoryview(b"")
+        self._output = memoryview(b"")
+
+    @property
+    def eof(self) -> bool:
+        return bool(self._zstd.eof) and not self._output
+
+    @property
+    def needs_input(self) -> bool:
+        return not self._input and not self._output
+
+    @property
+    def unused_data(self) -> bytes:
+        return bytes(self._zstd.unused_data) + self._input
+
+    def decompress(self, data: bytes, max_length: int) -> bytes:
+        if data:  # only ever when there was no input left
+            self._input = memoryview(data)
+        while not self._output and self._input and not self._zstd.eof:
+            step, self._input = self._input[:_ZSTD_INPUT], self._input[_ZSTD_INPUT:]
+            self._output = memoryview(self._zstd.decompress(step))
+        found, self._output = self._output[:max_length], self._output[max_length:]
+        return bytes(found)
+
+
+class _Members:
+    """The members of a stream, one after the other; zeros between and after are padding."""
+
+    def __init__(self, source: _Source, new: Callable[[], _Decoder], padding: bytes) -> None:
         self._source = source
-        self._decoder = zlib.decompressobj(wbits=31)
+        self._new = new
+        self._padding = padding
+        self._decoder = new()
         self._input = b""
         self._ended = False
 
     def read(self, size: int, /) -> bytes:
         while not self._ended:
-            if self._decoder.eof:
-                self._next_member()
+            decoder = self._decoder
+            if decoder.eof:
+                self._next(decoder.unused_data)
                 continue
-            data = self._decoder.unconsumed_tail or self._input or self._source.read(_INPUT)
-            self._input = b""
-            # Without input the decoder may still hold output that did not fit before.
-            found = self._decoder.decompress(data, size)
-            if found:
+            data, self._input = self._input, b""
+            if not data and decoder.needs_input:
+                data = self._source.read(_INPUT)
+                if not data:
+                    raise EOFError("it is truncated")
+            if found := decoder.decompress(data, size):
                 return found
-            if not data and not self._decoder.eof:
-                raise EOFError("it is truncated")
         return b""
 
-    def _next_member(self) -> None:
-        rest = self._decoder.unused_data
-        while not (rest := rest.lstrip(b"\0")):
+    def _next(self, rest: bytes) -> None:
+        while not (rest := rest.lstrip(self._padding) if self._padding else rest):
             rest = self._source.read(_INPUT)
             if not rest:
                 self._ended = True
                 return
         self._input = rest
-        self._decoder = zlib.decompressobj(wbits=31)
+        self._decoder = self._new()
+
+
+class _Replayed:
+    """The bytes that were read to look at them, then the rest of the stream."""
+
+    def __init__(self, start: bytes, stream: Readable) -> None:
+        self._start = start
+        self._stream = stream
+
+    def read(self, size: int, /) -> bytes:
+        if self._start:
+            piece, self._start = self._start[:size], self._start[size:]
+            return piece
+        return self._stream.read(size)
 
 
 class _Explained:
     """A decompressing reader whose library's errors are ours."""
 
     def __init__(
-        self, inner: Any, stream: Readable, what: str, errors: tuple[type[Exception], ...]
+        self, inner: _Source, stream: Readable, what: str, errors: tuple[type[Exception], ...]
     ) -> None:
         self._inner = inner
         self._stream = stream
         self._what = what
-        self._errors = errors
+        self._errors: tuple[type[Exception], ...] = (EOFError, OSError, *errors)
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0:
             return b"".join(iter(lambda: self.read(CHUNK), b""))
+        if size == 0:
+            return b""
         try:
-            return bytes(self._inner.read(size))
+            return self._inner.read(size)
         except self._errors as error:
             raise IntegrityError(f"{self._what} is damaged: {error}") from error
 
