@@ -127,6 +127,16 @@ def test_a_destination_that_cannot_be_written_is_named(world: Path) -> None:
     assert done.stderr.startswith("copy: permission denied (destination d/x")
 
 
+@pytest.mark.root
+def test_an_owner_that_may_not_be_set_is_an_error(world: Path) -> None:
+    (world / "src-0" / "a").write_text("x")
+    without_chown = ("setpriv", "--bounding-set=-chown")
+    done = run(world, "--chown=7:8", "../src-0/a", "x", before=without_chown)
+    assert done.returncode == 2
+    assert done.stderr.startswith("copy: operation not permitted (name x")
+    assert os.listdir(world / "dest") == []
+
+
 def test_a_name_that_is_too_long_is_an_error(world: Path) -> None:
     (world / "src-0" / "a").write_text("x")
     with pytest.raises(CopyError, match="name too long"):

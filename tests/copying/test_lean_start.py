@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -61,7 +62,7 @@ def test_a_tree_and_an_owner_by_number_load_a_module_each(tmp_path: Path) -> Non
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("x")
     expected = PLAIN | {"homeport.copying.accounts", "homeport.copying.trees"}
-    assert loaded(tmp_path, "--chown=0:0", "d", "e") <= expected
+    assert loaded(tmp_path, f"--chown={os.getuid()}:{os.getgid()}", "d", "e") <= expected
 
 
 def test_wildcards_load_the_patterns(tmp_path: Path) -> None:

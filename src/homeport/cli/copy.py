@@ -163,7 +163,9 @@ def _run(
     def warn(text: str) -> None:
         app.progress.note("copy", text)
 
-    real = Rooted(os.fsencode(root), warn=warn, check=app.cancel.check)
+    # Owners that were asked for are set or an error; those of sources only if we may.
+    owners = True if flags.chown else None
+    real = Rooted(os.fsencode(root), owners, warn, app.cancel.check)
     target: Home = Rehearsal(real) if dry_run else real
     app.progress.begin("copy", label="copy")
     try:

@@ -139,6 +139,7 @@ def run(arguments: Arguments, rules: str) -> None:
     target, destination = destination_root(encoded(arguments.words[-1]))
     words = [source_word(encoded(word)) for word in arguments.words[:-1]]
     target.warn = _warn
+    target.owners = target.owners or options.owner is not None  # asked for: else an error
     copy_words(Copier(target, options), words, destination)
 
 
