@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
 import time
@@ -29,7 +33,7 @@ from homeport.buildkit.session_services import secret_values
 from homeport.buildkit.solve import Build, Export, solve, solve_on
 from homeport.buildkit.status import Unwatched
 from homeport.cli.solve import command as solve_command
-from homeport.errors import Interrupted
+from homeport.errors import HomeportError, Interrupted
 from homeport.images.image import Image
 from homeport.images.transport import Work
 from homeport.progress import CancelToken
@@ -202,6 +206,35 @@ def test_cancelling_ends_the_step_that_runs(any_engine: RunningEngine, context: 
         solve(any_engine.engine, replace(build, attrs={**build.attrs, **NO_NETWORK}), cancel=cancel)
     thread.join()
     until(lambda: not runs(mark))
+
+
+def test_ctrl_c_ends_command_and_step(any_engine: RunningEngine, context: Path) -> None:
+    mark = f"76543.{os.getpid()}"
+    dockerfile(
+        with_busybox(context), "FROM scratch", "COPY busybox /",
+        f'RUN ["/busybox", "sleep", "{mark}"]',
+    )  # fmt: skip
+    argv = [
+        sys.executable, "-m", "homeport", "solve", str(context), "--engine", any_engine.address,
+        "--opt", "force-network-mode=none",
+    ]  # fmt: skip
+    process = subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    until(lambda: runs(mark))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert said.rstrip().endswith(b"homeport: interrupted")
+    until(lambda: not runs(mark))
+
+
+def test_a_full_disk_of_ours_is_our_error(any_engine: RunningEngine, context: Path) -> None:
+    class Full(io.BytesIO):
+        def write(self, data: object, /) -> int:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    build = dockerfile(context, "FROM scratch", "COPY . /")
+    with pytest.raises(HomeportError, match="No space left on device"):
+        solve(any_engine.engine, replace(build, exports=(Export(type="tar", to=Full()),)))
 
 
 def test_the_session_also_goes_through_the_control_api_as_buildkitd_needs(

@@ -9,7 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+import signal
+import threading
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Any, TypeVar
 
 from homeport.errors import Interrupted
@@ -23,8 +27,38 @@ def wait_for(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) ->
     """The coroutine's result. Raises what it raises, and ``Interrupted``."""
     # grpclib logs handlers' errors with tracebacks; users get ours instead.
     logging.getLogger("grpclib").setLevel(logging.CRITICAL)
-    with asyncio.Runner() as runner:
-        return runner.run(_watched(work, cancel or CancelToken()))
+    cancel = cancel or CancelToken()
+    with _signals_cancel(cancel), asyncio.Runner() as runner:
+        return runner.run(_watched(work, cancel))
+
+
+@contextmanager
+def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
+    """The first signal sets the token, and does not raise in the middle of the event loop.
+
+    An exception there ends whichever task has its turn, which need not be one that is waited
+    for. A second signal means what it meant before.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        handler = before[signal.Signals(number)]
+        if cancel.cancelled and callable(handler):
+            handler(number, frame)
+        cancel.cancel()
+
+    for number, handler in before.items():
+        if callable(handler):
+            signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            if callable(handler):
+                signal.signal(number, handler)
 
 
 async def _watched(work: Coroutine[Any, Any, T], cancel: CancelToken) -> T:
