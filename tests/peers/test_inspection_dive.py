@@ -15,6 +15,7 @@ from homeport.images.transport import Work
 from homeport.inspection.waste import efficiency
 
 
+@pytest.mark.full
 @pytest.mark.peer("dive")
 def test_dive_and_we_give_the_same_figures(tmp_path: Path) -> None:
     layers = [
