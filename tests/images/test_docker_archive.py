@@ -14,7 +14,7 @@ import zstandard
 from builders.archives import before_1_10, config_of, containerd, docker_1_10, docker_25, tar
 from builders.images import artifact, everything, image, index, layer
 from homeport.content.digest import Digest
-from homeport.errors import HomeportError, IntegrityError
+from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images import unfolding
 from homeport.images.address import ArchiveAddress
 from homeport.images.docker_archive import DockerArchive, NotForDocker
