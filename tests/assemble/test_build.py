@@ -81,6 +81,22 @@ def test_a_hard_link_whose_file_is_left_out_gets_the_content(tmp_path: Path) -> 
     assert listing(built) == {"usr/bin/second": "0644 body"}
 
 
+def test_the_report_says_what_declared_dependencies_would_have_added(tmp_path: Path) -> None:
+    here = world(
+        tmp_path,
+        deb("big", depends="declared | other, lib, virtual", files={"usr/bin/a": b"a"}),
+        deb("lib", files={"usr/lib/l": b"l"}, provides="virtual"),
+    )
+    here.slices("big", "a: {paths: [/usr/bin/a]}")
+    here.slices("lib", "l: {paths: [/usr/lib/l]}")
+    recipe = here.write_recipe(BARE + "packages: [big_a, lib_l]")
+
+    for cached in (False, True):
+        (image,) = here.build(recipe).built.images
+        assert image.cached is cached
+        assert image.declared == ("big: declared | other",)
+
+
 def test_what_debian_needs_beyond_files_is_made_by_steps(tmp_path: Path) -> None:
     stanza_files = {
         "bin/tool": file(b"t", mode=0o755),

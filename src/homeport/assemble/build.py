@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from homeport.assemble import finished
+from homeport.assemble.finished import FinishedLayer
 from homeport.assemble.image import make_image, make_index
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
@@ -49,7 +50,8 @@ class Tools:
 class BuiltImage:
     """One finished image and its row in the table.
 
-    seconds: of making the layer; 0 if it was there
+    declared: dependencies that packages declare and the image does not have
+    seconds:  of making the layer; 0 if it was there
     """
 
     platform: Platform
@@ -57,6 +59,7 @@ class BuiltImage:
     layer: WrittenLayer
     packages: tuple[PackageFile, ...]
     warnings: tuple[str, ...]
+    declared: tuple[str, ...]
     seconds: float
     cached: bool
 
@@ -92,14 +95,15 @@ def build(
     images = []
     for plan in plans:
         old = known[plan.platform]
-        layer, warnings, seconds = new[plan.platform] if old is None else (*old, 0.0)
+        made_of, seconds = new[plan.platform] if old is None else (old, 0.0)
         images.append(
             BuiltImage(
                 platform=plan.platform,
-                image=make_image(plan, layer),
-                layer=layer,
+                image=make_image(plan, made_of.layer),
+                layer=made_of.layer,
                 packages=tuple(package.file for package in plan.packages),
-                warnings=warnings,
+                warnings=made_of.warnings,
+                declared=made_of.declared,
                 seconds=seconds,
                 cached=old is not None,
             )
@@ -114,7 +118,7 @@ def _recall_sound(plan: BuildPlan, store: Store) -> WrittenLayer | None:
     found = finished.recall(plan, store)
     if found is None:
         return None
-    layer = found[0]
+    layer = found.layer
     try:
         with verified(layer.blob, "a finished layer") as stream:
             while stream.read(1 << 20):
@@ -179,9 +183,7 @@ def _read_package(
     return found
 
 
-def _make_layer(
-    plan: BuildPlan, contents: ContentsOf, tools: Tools
-) -> tuple[WrittenLayer, tuple[str, ...], float]:
+def _make_layer(plan: BuildPlan, contents: ContentsOf, tools: Tools) -> tuple[FinishedLayer, float]:
     from homeport.assemble.image_parts import nodes_of_parts
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
@@ -203,6 +205,7 @@ def _make_layer(
         cancel,
         partial(tools.progress.advance, name),
     )
-    finished.remember(plan, layer, assembled.warnings, tools.store)
+    found = FinishedLayer(layer=layer, warnings=assembled.warnings, declared=assembled.declared)
+    finished.remember(plan, found, tools.store)
     tools.progress.end(name)
-    return layer, assembled.warnings, time.monotonic() - began
+    return found, time.monotonic() - began

@@ -8,6 +8,7 @@ build neither reads a package nor writes a layer.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -25,6 +26,19 @@ _NAMESPACE = "layers"
 _DECIDES = ("assemble", "copying", "debian", "recipe", "tree")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishedLayer:
+    """A layer and what is to be said about its making.
+
+    warnings: a line each
+    declared: dependencies that packages declare and the image does not have
+    """
+
+    layer: WrittenLayer
+    warnings: tuple[str, ...]
+    declared: tuple[str, ...]
+
+
 class _Known(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     size: int
@@ -32,10 +46,11 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
     raw_size: int
     compression: str
     warnings: tuple[str, ...]
+    declared: tuple[str, ...]
 
 
-def recall(plan: BuildPlan, store: Store) -> tuple[WrittenLayer, tuple[str, ...]] | None:
-    """The layer of ``plan`` and the warnings of its making, if the store still has it."""
+def recall(plan: BuildPlan, store: Store) -> FinishedLayer | None:
+    """The layer of ``plan``, if the store still has it."""
     answer = store.recall(_NAMESPACE, _key(plan))
     if answer is None:
         return None
@@ -54,18 +69,20 @@ def recall(plan: BuildPlan, store: Store) -> tuple[WrittenLayer, tuple[str, ...]
         )
     except (msgspec.DecodeError, UsageError):
         return None
-    return layer, known.warnings
+    return FinishedLayer(layer=layer, warnings=known.warnings, declared=known.declared)
 
 
-def remember(plan: BuildPlan, layer: WrittenLayer, warnings: tuple[str, ...], store: Store) -> None:
+def remember(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
     """Keep where the layer of ``plan`` is."""
+    layer = finished.layer
     known = _Known(
         digest=str(layer.digest),
         size=layer.size,
         diff_id=str(layer.diff_id),
         raw_size=layer.raw_size,
         compression=layer.compression,
-        warnings=warnings,
+        warnings=finished.warnings,
+        declared=finished.declared,
     )
     store.remember(_NAMESPACE, _key(plan), msgspec.json.encode(known))
 

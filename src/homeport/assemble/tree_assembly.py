@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from homeport.assemble import elf_check
+from homeport.assemble.declared import declared_and_absent
 from homeport.assemble.merging import Merging
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.selection import choose, nodes_of
@@ -28,10 +29,14 @@ PathNode = tuple[bytes, Node]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AssembledTree:
-    """The tree of one image, and what a person should know about how it came about."""
+    """The tree of one image, and what a person should know about how it came about.
+
+    declared: dependencies that packages declare and the image does not have
+    """
 
     tree: Tree
     warnings: tuple[str, ...]
+    declared: tuple[str, ...]
 
 
 def globs_of(package: PlannedPackage, plan: BuildPlan) -> PathGlobs:
@@ -88,7 +93,11 @@ def assemble_tree(
     warnings = elf_check.check(
         tree, plan.architecture, plan.config.entrypoint, store, _Providers(packages).of
     )
-    return AssembledTree(tree=tree, warnings=(*_script_warnings(packages), *warnings))
+    return AssembledTree(
+        tree=tree,
+        warnings=(*_script_warnings(packages), *warnings),
+        declared=declared_and_absent(package.contents for package in packages),
+    )
 
 
 def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Iterator[PackageInImage]:
