@@ -11,7 +11,8 @@ import pytest
 
 from builders.registry import Running, docker_registry
 from builders.token_server import token_server
-from homeport.buildkit.errors import BuildFailed
+from homeport.buildkit.engine import describe
+from homeport.buildkit.errors import BuildFailed, EngineTooOld
 from homeport.cli.solve import command as solve
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine
@@ -63,6 +64,19 @@ def test_a_result_is_pushed_by_us_and_pulled_by_the_engine_with_our_login(
         "-o", f"dir:{out}",
     )  # fmt: skip
     assert sorted(path.name for path in out.iterdir()) == ["f", "g"]
+
+
+def test_an_engine_that_can_may_push_itself(
+    any_engine: RunningEngine, known: Running, tmp_path: Path
+) -> None:
+    out = ("-o", f"docker://{known.host}/by-engine:1", "--push-by", "engine")
+    more = (*out, "--engine-credentials")
+    if not describe(any_engine.engine).has_oci_exporter:
+        with pytest.raises(EngineTooOld, match="cannot push"):
+            build(any_engine, tmp_path / "context", "FROM scratch\nCOPY f /f\n", *more)
+        return
+    build(any_engine, tmp_path / "context", "FROM scratch\nCOPY f /f\n", *more)
+    assert (known.root / "docker/registry/v2/repositories/by-engine/_manifests/tags/1").is_dir()
 
 
 def test_an_engine_does_not_get_the_password_unasked(

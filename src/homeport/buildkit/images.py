@@ -19,8 +19,9 @@ from homeport.buildkit.gateway import CONFIG
 from homeport.buildkit.solve import Build, Export, Solved, solve
 from homeport.buildkit.squash import squashed_image
 from homeport.buildkit.status import Watcher
+from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.images.address import ArchiveAddress
+from homeport.images.address import ArchiveAddress, RegistryAddress
 from homeport.images.image import Image, Index, child_of, new_index
 from homeport.images.oci_archive import OciArchive
 from homeport.images.transport import Work
@@ -69,6 +70,20 @@ def built_image(
             else new_index([child_of(image) for image, _ in images])
         )
         yield value, images[0][1]
+
+
+def pushed_by_engine(
+    engine: Engine, build: Build, address: RegistryAddress, how: ImageWork
+) -> tuple[Solved, Digest]:
+    """Let the engine push, with the logins of the session; the digest that it names."""
+    if not describe(engine, how.cancel).has_oci_exporter:
+        raise EngineTooOld(
+            f"{engine.name} cannot push images", hint="leave --push-by out: then we push"
+        )
+    attrs = {"name": str(address.reference), "push": "true"}
+    export = Export(type="image", attrs=attrs)
+    solved = _solve(engine, build, export, how)
+    return solved, Digest.parse(solved.response.get("containerimage.digest", ""))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.images import ImageWork
+from homeport.buildkit.images import ImageWork, pushed_by_engine
 from homeport.buildkit.outputs import FolderOutput, ImageOutput, Output, TarOutput, export_to
 from homeport.buildkit.placing import WatcherFor, built_on
 from homeport.buildkit.solve import Build, Solved, solve
 from homeport.buildkit.status import Steps
 from homeport.content.digest import Digest
-from homeport.images.address import Address
+from homeport.images.address import Address, RegistryAddress
 from homeport.images.transport import Destination
 from homeport.oci.platform import Platform
 
@@ -41,6 +41,7 @@ def run_outputs(
     *,
     platforms: Sequence[Platform] = (),
     watcher_for: WatcherFor = lambda _engine: None,
+    push_by_engine: bool = False,
     destination: Callable[[Address], Destination],
 ) -> Run:
     """Build, and write every output. Raises what ``solve`` and transports do.
@@ -61,6 +62,12 @@ def run_outputs(
         response |= solved.response
         build = _without_repeats(build)
     wanted = [output for output in outputs if isinstance(output, ImageOutput)]
+    for image in list(wanted):
+        if push_by_engine and isinstance(image.address, RegistryAddress):
+            solved, images[str(image)] = pushed_by_engine(engines[0], build, image.address, how)
+            steps = steps or solved.steps
+            build = _without_repeats(build)
+            wanted.remove(image)
     if wanted:
         with built_on(engines, build, platforms, how, watcher_for) as (value, solved):
             steps = steps or solved.steps

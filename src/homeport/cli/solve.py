@@ -77,6 +77,10 @@ Examples:
     default="auto", show_default=True, help="How the build is shown, on standard error.",
 )  # fmt: skip
 @click.option(
+    "--push-by", type=click.Choice(["homeport", "engine"]), default="homeport", show_default=True,
+    help="Who pushes docker:// outputs.",
+)  # fmt: skip
+@click.option(
     "--no-squash", is_flag=True, help="Refuse an engine that cannot export an image's layers."
 )
 @click.option(
@@ -126,6 +130,7 @@ def command(
                 engines, build, wanted, how,
                 platforms=read_platforms(asked["platforms"]) or (),
                 watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
+                push_by_engine=asked["push_by"] == "engine",
                 destination=lambda address: destination_for(address, maker),
             )  # fmt: skip
         except BuildFailed as error:
