@@ -119,6 +119,16 @@ def test_dives_rules_are_checked_from_its_file(capsys: pytest.CaptureFixture[str
     assert "BROKEN  min-efficiency  0.95" in capsys.readouterr().out
 
 
+def test_a_base_image_is_recognised_by_its_layers(capsys: pytest.CaptureFixture[str]) -> None:
+    lowest, top = layer(file("a", b"1")), layer(file("b"))
+    base, other = write(made(lowest), "base"), write(made(layer(file("x"))), "other")
+    address = write(made(lowest, top))
+    found = document(capsys, "inspect", address, "--base", other, "--base", base)["image"]["base"]
+    assert (found["image"], found["layers"]) == (base, 1)
+    assert asked(capsys, "inspect", address, "--base", base, "--rule", f"base-in={base}")
+    assert "image" not in document(capsys, "inspect", address, "--base", other)["image"]["base"]
+
+
 def test_one_file_goes_to_standard_output(capfdbinary: pytest.CaptureFixture[bytes]) -> None:
     assert run(["extract", write(two_layers()), "/b", "-o", "-"]) == 0
     assert capfdbinary.readouterr().out == b"hello\n"

@@ -47,6 +47,13 @@ Examples:
 @click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
 @click.option("-i", "--interactive", is_flag=True, help="Look around in the terminal.")
 @click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="IMAGE",
+    help="An image that this may be built on, recognised by its layers; repeatable.",
+)
+@click.option(
     "--html",
     "html",
     type=click.Path(dir_okay=False, path_type=Path),
@@ -83,6 +90,7 @@ def command(
     verify: bool,
     waste: bool,
     interactive: bool,
+    bases: tuple[str, ...],
     html: Path | None,
     ci: bool,
     ci_config: Path | None,
@@ -108,10 +116,12 @@ def command(
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
         elif html is not None:
-            _write_page(session, app, image, value, wanted=wanted, path=html)
+            report = _report(app, image, value, wanted=wanted, bases=bases)
+            _write_page(session, report, open_one(value, wanted, services), html)
         else:
             checks = _read_rules(ci_config, rules) if ci or ci_config or rules else None
-            _show_report(session, app, image, value, wanted=wanted, checks=checks)
+            report = _report(app, image, value, wanted=wanted, bases=bases)
+            _show_report(session, report, checks)
 
 
 def services_of(app: App) -> Services:
@@ -153,23 +163,31 @@ def _explore(opened: Opened) -> None:
     screen.explore(opened)
 
 
-def _show_report(
-    session: Session,
+def _report(
     app: App,
     address: str,
     value: Image | Index,
     *,
     wanted: Platform | None,
-    checks: list[Rule] | None,
-) -> None:
+    bases: tuple[str, ...],
+) -> Report:
+    from contextlib import ExitStack
+
+    from homeport.inspection.inspecting import inspect
+
+    with ExitStack() as open_bases:
+        known = {each: open_bases.enter_context(app.open_image(each)) for each in bases}
+        return inspect(
+            value, address, services_of(app), platform=wanted,
+            referrers=_referrers(app, address), bases=known,
+        )  # fmt: skip
+
+
+def _show_report(session: Session, report: Report, checks: list[Rule] | None) -> None:
     import msgspec
 
     from homeport.cli.inspect_text import report_text
-    from homeport.inspection.inspecting import inspect
 
-    report = inspect(
-        value, address, services_of(app), platform=wanted, referrers=_referrers(app, address)
-    )
     if checks is not None:
         _check(session, report, checks)
         return
@@ -178,22 +196,11 @@ def _show_report(
     session.output.write(document, text, quiet_text=str(report.image.digest))
 
 
-def _write_page(
-    session: Session,
-    app: App,
-    address: str,
-    value: Image | Index,
-    *,
-    wanted: Platform | None,
-    path: Path,
-) -> None:
+def _write_page(session: Session, report: Report, opened: Opened, path: Path) -> None:
     from homeport.content.files import atomic_write
-    from homeport.inspection.inspecting import inspect
     from homeport.inspection.page import html_page
 
-    services = services_of(app)
-    report = inspect(value, address, services, platform=wanted, referrers=_referrers(app, address))
-    page = html_page(report, open_one(value, wanted, services)).encode()
+    page = html_page(report, opened).encode()
     with atomic_write(path) as stream:
         stream.write(page)
     document: dict[str, Any] = {

@@ -6,7 +6,7 @@ no layer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -30,8 +30,12 @@ def inspect(
     *,
     platform: Platform | None = None,
     referrers: Referrers | None = None,
+    bases: Mapping[str, Image | Index] | None = None,
 ) -> Report:
-    """All about the image at an address, of one platform in full."""
+    """All about the image at an address, of one platform in full.
+
+    bases: images that it may be built on, by address
+    """
     image = choose(value, platform)
     attached, problems = find_attached(value, image, referrers)
     report = _image_report(image, services)
@@ -39,6 +43,7 @@ def inspect(
         report = msgspec.structs.replace(
             report, attached=attached, problems=(*report.problems, *problems)
         )
+    report = _with_base(report, image, bases or {})
     return Report(
         schema=SCHEMA,
         address=address,
@@ -47,6 +52,27 @@ def inspect(
         platforms=platform_rows(value, image),
         image=report,
     )
+
+
+def _with_base(
+    report: ImageReport, image: Image, bases: Mapping[str, Image | Index]
+) -> ImageReport:
+    """The base image with the most layers that are the lowest of this one."""
+    mine = [layer.diff_id for layer in report.layers]
+    best, name, digest = 0, "", ""
+    for address, value in bases.items():
+        other = choose(value, image.platform)
+        document = other.config()
+        theirs = list(document.parsed.rootfs.diff_ids) if document else []
+        if best < len(theirs) <= len(mine) and mine[: len(theirs)] == theirs:
+            best, name, digest = len(theirs), address, str(value.digest)
+    if not best:
+        return report
+    base = msgspec.structs.replace(
+        report.base, image=name, image_digest=digest, layers=best,
+        evidence=(*report.base.evidence, f"its {best} layers are the lowest here"),
+    )  # fmt: skip
+    return msgspec.structs.replace(report, base=base)
 
 
 def _image_report(image: Image, services: Services) -> ImageReport:
