@@ -104,6 +104,10 @@ def test_text_names_every_operation_and_its_inputs() -> None:
     assert text.splitlines()[-2].split() == ["2", "result", "result", "←", "1.0"]
 
 
+def test_an_owner_that_is_root_is_shown() -> None:
+    assert "by_id: 0" in as_text(marshal(scratch().file(mkdir("/d", owner=Owner(0, 0)))))
+
+
 def test_json_and_dot_hold_every_operation() -> None:
     definition = marshal(graph())
     digests = [step.digest for step in steps(definition)]

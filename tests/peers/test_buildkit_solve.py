@@ -237,6 +237,23 @@ def test_a_full_disk_of_ours_is_our_error(any_engine: RunningEngine, context: Pa
         solve(any_engine.engine, replace(build, exports=(Export(type="tar", to=Full()),)))
 
 
+def test_a_tar_on_standard_input_is_a_context(
+    any_engine: RunningEngine, context: Path, tmp_path: Path
+) -> None:
+    (context / "Dockerfile").write_text("FROM scratch\nCOPY dir /d\n")
+    archive = subprocess.run(
+        ["tar", "-C", str(context), "-c", "."], capture_output=True, check=True
+    ).stdout
+    out = tmp_path / "out"
+    argv = [
+        sys.executable, "-m", "homeport", "solve", "-", "--engine", any_engine.address,
+        "-o", f"dir:{out}",
+    ]  # fmt: skip
+    done = subprocess.run(argv, input=archive, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
+    assert (out / "d/y").read_text() == "y\n"
+
+
 def test_the_session_also_goes_through_the_control_api_as_buildkitd_needs(
     any_engine: RunningEngine, context: Path
 ) -> None:

@@ -140,8 +140,13 @@ def title(step: Step) -> str:
 def _plain(value: Any) -> Any:
     """A message as JSON, without what is not set; bytes as text where they are text."""
     if dataclasses.is_dataclass(value):
-        named = ((each.name, getattr(value, each.name)) for each in dataclasses.fields(value))
-        return {key: _plain(content) for key, content in named if content}
+        # A field that may be None was chosen where it is not: its zero means something.
+        return {
+            each.name: _plain(content)
+            for each in dataclasses.fields(value)
+            if (content := getattr(value, each.name))
+            or (each.default is None and content is not None)
+        }
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if isinstance(value, bytes):

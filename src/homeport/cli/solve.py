@@ -35,7 +35,7 @@ Examples:
       --opt build-arg:BUILDKIT_DISABLE_FILEOP=1 --engine unix:///run/docker.sock
 """,
 )
-@click.argument("context", metavar="CONTEXT|FILE.llb")
+@click.argument("context", metavar="CONTEXT|FILE.llb|-")
 @click.option(
     "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
     help="The Dockerfile.  [default: CONTEXT/Dockerfile]",
@@ -99,6 +99,8 @@ def command(
 ) -> None:
     """Build CONTEXT (a directory or URL with a Dockerfile) or an LLB file on an engine.
 
+    "-" is a tar of a context on standard input.
+
     Speaks BuildKit's own API: no docker, buildx or buildctl program is needed. Any dockerd
     since 18.09 is an engine, and so is buildkitd.
     """
@@ -115,6 +117,8 @@ def command(
     with session.app() as app, ExitStack() as stack:
         engines = open_engines(asked["engines"], app.cancel)
         build = _with_registries(build, app, engines, asked["engine_credentials"])
+        if context == "-":
+            build = _with_upload(build, stack)
         build = _with_images(build, app, _contexts(asked, images=True), stack)
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
@@ -165,6 +169,8 @@ def _build(context: str, asked: dict[str, Any]) -> Build:
     from homeport.buildkit.offers import read_agents, read_secrets
     from homeport.buildkit.session_services import secret_values, ssh_agents
 
+    if context == "-":
+        context = f"http://buildkit-session/{_UPLOAD}"  # BuildKit's name for what we send
     build = _from_llb(Path(context)) if context.endswith(".llb") else _from_file(context, asked)
     services = dict(build.services)
     secrets = read_secrets(asked["secrets"], os.environ)
@@ -223,6 +229,7 @@ def _addresses(outputs: Sequence[Any]) -> list[Any]:
     return [output.address for output in outputs if isinstance(output, ImageOutput)]
 
 
+_UPLOAD = "context"
 _IMAGES = ("oci:", "oci-archive:", "docker-archive:")
 
 
@@ -230,6 +237,23 @@ def _contexts(asked: dict[str, Any], *, images: bool) -> dict[str, str]:
     """Named contexts: those that are images of this machine, or all others."""
     every = _pairs(asked["build_contexts"], "--build-context")
     return {name: value for name, value in every.items() if value.startswith(_IMAGES) == images}
+
+
+def _with_upload(build: Build, stack: ExitStack) -> Build:
+    """Offer the tar on standard input as the context, as long as ``stack`` is open."""
+    import shutil
+    import tempfile
+    from dataclasses import replace
+    from functools import partial
+
+    from homeport.buildkit.session_services import uploads
+
+    place = stack.enter_context(tempfile.TemporaryDirectory(prefix="homeport-"))
+    spool = Path(place, "context.tar")
+    with spool.open("wb") as stream:
+        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
+    sent = uploads({_UPLOAD: partial(spool.open, "rb")})
+    return replace(build, services={**build.services, **sent})
 
 
 def _with_images(build: Build, app: App, contexts: dict[str, str], stack: ExitStack) -> Build:
