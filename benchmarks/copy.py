@@ -30,7 +30,9 @@ SCRIPT = """\
 import sys
 sys.path.insert(0, {source!r})
 from homeport.copying.helper import main
+import gc
 import posix
+gc.disable()
 posix._exit(main(sys.argv[1:]))
 """
 
