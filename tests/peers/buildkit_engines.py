@@ -44,6 +44,8 @@ def running_dockerd(*options: str) -> Iterator[RunningEngine]:
     ).stdout.split()[2]
     with short_folder() as home:
         argv = [
+            # In a mount namespace of its own: one that is killed leaves no mounts behind.
+            "unshare", "--mount", "--propagation", "private",
             "dockerd", "--data-root", str(home / "data"), "--exec-root", str(home / "exec"),
             "-H", f"unix://{home}/docker.sock", "--bridge=none", "--iptables=false",
             "--pidfile", str(home / "pid"), *options,
