@@ -173,3 +173,30 @@ def test_a_difference_stacked_on_the_lower_tree_is_the_upper_tree(lower: Tree, u
         p: (n.type, n.mode, n.target, n.size) for p, n in upper.items()
     }
     assert shape(found) == shape(upper)
+
+
+def test_a_hard_link_may_sort_before_its_file_and_before_other_links_to_it() -> None:
+    layer = tree({"a": hardlink(b"b"), "b": hardlink(b"c"), "c": hardlink(b"d"), "d": file(b"x")})
+    found = stack([layer])
+    assert {path: (node.type, node.target) for path, node in found.items()} == {
+        b"a": ("hardlink", b"d"),
+        b"b": ("hardlink", b"d"),
+        b"c": ("hardlink", b"d"),
+        b"d": ("file", b""),
+    }
+
+
+def test_hard_links_in_a_circle_are_refused() -> None:
+    with pytest.raises(BadLayer):
+        stack([tree({"a": hardlink(b"b"), "b": hardlink(b"a")})])
+
+
+def test_a_hard_link_of_a_layer_is_to_the_file_that_this_layer_brings() -> None:
+    lower = tree({"b": file(b"old")})
+    upper = tree({"a": hardlink(b"b"), "b": file(b"new")})
+    found = stack([lower, upper])
+    assert found[b"a"].target == b"b"
+    assert found[b"b"].size == 3
+    assert found[b"b"].content is not None
+    with found[b"b"].content.open() as stream:
+        assert stream.read() == b"new"

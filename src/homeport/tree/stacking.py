@@ -85,9 +85,18 @@ class _Whole:
         for path in layer:
             if is_whiteout(path):
                 self._white_out(path)
-        for path in layer:
-            if not is_whiteout(path):
-                self._put(path, layer[path])
+        # A hard link may sort before its file, and before another link to it.
+        links: dict[bytes, Node] = {}
+        for path, node in layer.items():
+            if node.type == "hardlink" and not is_whiteout(path):
+                links[path] = node
+            elif not is_whiteout(path):
+                self._put(path, node)
+        for path, node in links.items():
+            target = node.target
+            for _ in links:  # a circle ends too, and is refused then
+                target = links[target].target if target in links else target
+            self._put(path, replace(node, target=target))
 
     def _white_out(self, path: bytes) -> None:
         directory, _, name = path.rpartition(b"/")
