@@ -101,5 +101,5 @@ def test_the_guides_five_lines_of_python_build_the_image(home: Path, tmp_path: P
 def test_every_command_of_the_readme_exists() -> None:
     from homeport.cli.main import COMMANDS
 
-    used = set(re.findall(r"homeport (\w+)", README.read_text()))
+    used = set(re.findall(r"homeport ([\w-]+)", README.read_text()))
     assert {word for word in used if word.islower()} <= set(COMMANDS)
