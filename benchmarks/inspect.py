@@ -1,6 +1,6 @@
 """How long looking into an image takes, against unpacking it and against a peer.
 
-    .venv/bin/python -P benchmarks/inspect.py [--small-files 60000] [--size 256] [--peer PATH-OF-DIVE]
+    .venv/bin/python -P benchmarks/inspect.py [--small-files N] [--size MB] [--peer DIVE]
 
 Makes a docker archive of many small files and one of few large ones, two gzip layers each,
 and measures the best of three: the floor (``tar -tvzf`` of every layer), a first look with
