@@ -30,6 +30,4 @@ def test_bytecode_is_of_the_source_as_it_is(source: Path) -> None:
     header = (BYTECODE / f"{source.stem}.cpython-313.pyc").read_bytes()[:16]
     digest = _imp.source_hash(int.from_bytes(MAGIC, "little"), source.read_bytes())
 
-    assert header == MAGIC + UNCHECKED.to_bytes(4, "little") + digest, (
-        "run tools/make_bytecode.py"
-    )
+    assert header == MAGIC + UNCHECKED.to_bytes(4, "little") + digest, "run tools/make_bytecode.py"
