@@ -18,7 +18,6 @@ from __future__ import annotations
 import platform
 import subprocess
 import sys
-import tarfile
 import tempfile
 from pathlib import Path
 
@@ -70,8 +69,8 @@ def unpacked_image(work: Path) -> Path:
         )
         layer = app.build(request).built.images[0].layer
         root = work / "root"
-        with layer.blob.open() as stream, tarfile.open(fileobj=stream, mode="r:gz") as tar:
-            tar.extractall(root, filter="tar")
+        root.mkdir()
+        subprocess.run(["tar", "-xzf", layer.blob.path, "-C", root], check=True)
     return root
 
 

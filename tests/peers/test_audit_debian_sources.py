@@ -7,7 +7,6 @@ other people's, so the test asks for what any such tree must show, not for exact
 from __future__ import annotations
 
 import subprocess
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -39,8 +38,10 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
     for archive in (folder / "out").glob("*.tar.*"):
         if not archive.name.endswith(".asc"):
-            with tarfile.open(archive) as opened:
-                opened.extractall(folder / "tree" / archive.name, filter="data")
+            (folder / "tree" / archive.name).mkdir(parents=True)
+            subprocess.run(
+                ["tar", "-xf", archive, "-C", folder / "tree" / archive.name], check=True
+            )
     return folder / "tree"
 
 

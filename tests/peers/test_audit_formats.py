@@ -10,7 +10,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 
 import msgspec
@@ -72,8 +71,8 @@ def test_sarif_logs_follow_the_published_schema(tmp_path: Path) -> None:
     npm = need("npm")
     package = "@microsoft/jest-sarif@1.0.0-beta.0"
     subprocess.run([npm, "pack", "--silent", package], cwd=tmp_path, check=True)
-    with tarfile.open(next(tmp_path.glob("*.tgz"))) as archive:
-        archive.extractall(tmp_path, filter="data")
+    archive = next(tmp_path.glob("*.tgz"))
+    subprocess.run(["tar", "-xzf", archive, "-C", tmp_path], check=True)
     (schema,) = tmp_path.glob("package/lib/schemas/sarif-2.1.0*.json")
     logs = []
     for number, path in enumerate(every_case()[::5]):

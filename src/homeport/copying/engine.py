@@ -187,7 +187,18 @@ class Copier:
 
     def place_for_file(self, destination: Destination, name: bytes) -> "tuple[Place, bytes]":
         """Where a file goes: into a directory by its own name, else to the destination's."""
-        place = self.find_destination(destination.names)
+        names = destination.names
+        if names and not destination.is_directory and self.gives_way(names[:-1], names[-1]):
+            # In a layer of its own nothing is there yet: what is below, even a directory,
+            # is replaced by the file.
+            place = self.find_destination(names[:-1])
+            try:
+                self.make_parents(place, len(place.rest))
+            except BaseException:
+                place.close()
+                raise
+            return place, names[-1]
+        place = self.find_destination(names)
         try:
             if not place.rest:
                 return place, name
