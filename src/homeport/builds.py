@@ -120,16 +120,8 @@ def run_build(request: BuildRequest, services: Services) -> BuildResult:
     platforms = _platforms(request, recipe, outputs)
     with ExitStack() as stack:
         stack.enter_context(services.store.lease())
-        derived = _derived_store(request, services, stack)
-        prepared, plans = _prepare(request, recipe, platforms, derived, services)
-        tools = Tools(
-            store=derived,
-            packages=services.store,
-            pools=services.pools,
-            progress=services.progress,
-            open_image=services.open_image,
-        )
-        built = build(plans, prepared.debs, tools)
+        derived = _scratch_store(services.store, stack) if request.fresh else services.store
+        prepared, built = _built_in(derived, request, recipe, platforms, services)
         if request.check:
             _check(request, recipe, platforms, built, services)
         value = built.images[0].image if len(built.images) == 1 else built.index
@@ -205,11 +197,23 @@ def _plans(
     return make_plans(asked, platforms, request.options, services.pools.cancel)
 
 
-def _derived_store(request: BuildRequest, services: Services, stack: ExitStack) -> Store:
-    """Where computed content goes: an empty store of its own for ``fresh``."""
-    if not request.fresh:
-        return services.store
-    return _scratch_store(services.store, stack)
+def _built_in(
+    derived: Store,
+    request: BuildRequest,
+    recipe: Recipe,
+    platforms: tuple[Platform, ...],
+    services: Services,
+) -> tuple[Prepared, BuiltIndex]:
+    """All images; what is computed on the way goes to ``derived``, downloads to the cache."""
+    prepared, plans = _prepare(request, recipe, platforms, derived, services)
+    tools = Tools(
+        store=derived,
+        packages=services.store,
+        pools=services.pools,
+        progress=services.progress,
+        open_image=services.open_image,
+    )
+    return prepared, build(plans, prepared.debs, tools)
 
 
 def _scratch_store(store: Store, stack: ExitStack) -> Store:
@@ -230,15 +234,7 @@ def _check(
     with ExitStack() as stack:
         scratch = _scratch_store(services.store, stack)
         again = replace(request, renewal=KEEP, as_of=None)
-        prepared, plans = _prepare(again, recipe, platforms, scratch, services)
-        tools = Tools(
-            store=scratch,
-            packages=services.store,
-            pools=services.pools,
-            progress=services.progress,
-            open_image=services.open_image,
-        )
-        second = build(plans, prepared.debs, tools)
+        _, second = _built_in(scratch, again, recipe, platforms, services)
     different = [
         f"{one.platform}: {one.image.digest} and {other.image.digest}"
         for one, other in zip(built.images, second.images, strict=True)

@@ -43,7 +43,6 @@ Cut = Callable[[Written], "list[str | Variable]"]
 
 _SHELL_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _COMPOSE = re.compile(rf"\$(?:(\$)|({_SHELL_NAME})|\{{({_SHELL_NAME})(:?[-?+])?|(.?))")
-_GITLAB = re.compile(rf"\$\$|\$\{{({_SHELL_NAME})\}}|\$({_SHELL_NAME})|%({_SHELL_NAME})%")
 
 
 def feed(name: str, written: Written, *, shared: bool = False, note: str = "") -> Feed:
@@ -137,11 +136,6 @@ def _closing(text: str, at: int) -> int:
             depth -= 1
         at += 1
     return len(text)
-
-
-def cut_gitlab(written: Written) -> list[str | Variable]:
-    """``$X ${X} %X%`` and ``$$`` as GitLab's runner expands them."""
-    return cut_by(_GITLAB)(written)
 
 
 def cut_by(pattern: re.Pattern[str]) -> Cut:

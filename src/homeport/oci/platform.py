@@ -40,11 +40,6 @@ class Platform(
     def __str__(self) -> str:
         return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
 
-    @property
-    def slug(self) -> str:
-        """A form that may stand in a file name: ``linux-arm-v7``."""
-        return str(self).replace("/", "-")
-
     def normalized(self) -> Platform:
         """Aliases resolved, a default variant added or dropped: one spelling per platform."""
         architecture, variant = self.architecture.lower(), self.variant.lower()
