@@ -57,7 +57,8 @@ WRITTEN = {
     "documents": "---\n" + POD + "  containers: [{name: c, image: a:1}]\n--- # next\n"
     + POD + "  containers: [{name: d, image: b:2}]\n...\n---\n",
     "a list": "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, "
-    "metadata: {name: p}, spec: {containers: [{name: c, image: a:1}], ephemeralContainers: [{name: e, image: b:2}]}}\n",
+    "metadata: {name: p}, spec: {containers: [{name: c, image: a:1}], "
+    "ephemeralContainers: [{name: e, image: b:2}]}}\n",
     "a list of pods": "apiVersion: v1\nkind: PodList\nitems:\n- {apiVersion: v1, kind: Pod, "
     "metadata: {name: p}, spec: {containers: [{name: c, image: a:1}]}}\n",
     "words that are no image": POD + "  hostname: image\n  containers:\n  - name: image\n"
