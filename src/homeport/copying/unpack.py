@@ -9,6 +9,7 @@ from homeport.copying.engine import Copier, Destination
 from homeport.copying.errors import CopyError, shown
 from homeport.copying.filesystem import Metadata
 from homeport.copying.resolve import (
+    SETGID,
     Place,
     clean,
     components,
@@ -203,11 +204,23 @@ class Unpacking:
         if info is not None and info.kind != "directory":
             self._remove(parent, name)
             info = None
+        setgid = self._setgid_until_the_end(parent, info, member)
         if info is None:
-            # Directories that are implied below it shall find its setgid bit.
-            mode = 0o700 | member.mode & 0o2000
-            parent.directory.create_directory(name, Metadata(mode)).close()
+            parent.directory.create_directory(name, Metadata(0o700 | setgid)).close()
+        elif info.mode & SETGID != setgid:
+            directory = parent.directory.open_directory(name)
+            try:
+                directory.set(Metadata(info.mode ^ SETGID))
+            finally:
+                directory.close()
         self._later[b"/".join([*parent.names, name])] = self._metadata(member)
+
+    def _setgid_until_the_end(self, parent: Place, info: "Info | None", member: Member) -> int:
+        """What directories implied below find: GNU tar sets the member's bit after them all."""
+        if not self._options.rules.strict_archives:
+            return member.mode & SETGID
+        above = info if info is not None else parent.directory.info()
+        return above.mode & SETGID
 
     def _hardlink(self, parent: Place, name: bytes, member: Member) -> None:
         target = self._names(member.link)
