@@ -20,7 +20,7 @@ from typing import Literal
 from homeport.buildkit import llb_ops as ops
 from homeport.buildkit.llb_files import Action, compile_actions
 from homeport.buildkit.llb_mounts import MountSpec
-from homeport.buildkit.wire import encode
+from homeport.buildkit.wire import changed, encode
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 
@@ -103,7 +103,7 @@ class State:
         """The same, shown under this name while it is built."""
         if self.node is None:
             return self
-        metadata = replace(self.node.metadata, description={_NAME: name})
+        metadata = changed(self.node.metadata, description={_NAME: name})
         return State(replace(self.node, metadata=metadata), self.index)
 
 
@@ -229,7 +229,7 @@ def marshal(state: State) -> ops.Definition:
         inputs = tuple(
             ops.Input(digest=digests[id(each.node)], index=each.index) for each in node.inputs
         )
-        data = encode(replace(node.op, inputs=inputs))
+        data = encode(changed(node.op, inputs=inputs))
         digest = digests[id(node)] = digest_of(data)
         defs.setdefault(digest, data)
         metadata.setdefault(digest, node.metadata)

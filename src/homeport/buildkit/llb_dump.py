@@ -6,14 +6,13 @@ checks that it is one, and keeps the order of its operations.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from homeport.buildkit.llb import digest_of
 from homeport.buildkit.llb_ops import Definition, Op, OpMetadata
-from homeport.buildkit.wire import BadMessage, decode
+from homeport.buildkit.wire import BadMessage, contents, decode
 from homeport.errors import UsageError
 
 LARGEST = 64 << 20
@@ -139,14 +138,9 @@ def title(step: Step) -> str:
 
 def _plain(value: Any) -> Any:
     """A message as JSON, without what is not set; bytes as text where they are text."""
-    if dataclasses.is_dataclass(value):
-        # A field that may be None was chosen where it is not: its zero means something.
-        return {
-            each.name: _plain(content)
-            for each in dataclasses.fields(value)
-            if (content := getattr(value, each.name))
-            or (each.default is None and content is not None)
-        }
+    fields = contents(value)
+    if fields is not None:
+        return {name: _plain(content) for name, content in fields.items()}
     if isinstance(value, tuple):
         return [_plain(each) for each in value]
     if isinstance(value, bytes):

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from homeport.buildkit import llb_ops as ops
+from homeport.buildkit.wire import changed
 
 if TYPE_CHECKING:
     from homeport.buildkit.llb import State
@@ -109,7 +110,7 @@ def compile_actions(
         before = _number(base, inputs) if number == 0 else len(inputs) + number - 1
         second = _number(action.source, inputs)
         output = 0 if number == len(actions) - 1 else -1
-        what = replace(action.what, input=before, secondary_input=second, output=output)
+        what = changed(action.what, input=before, secondary_input=second, output=output)
         compiled.append(what)
     return tuple(compiled), tuple(inputs)
 

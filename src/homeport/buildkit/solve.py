@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from grpclib.const import Status
@@ -42,7 +42,7 @@ from homeport.buildkit.llb_ops import Definition
 from homeport.buildkit.session import Service, Session, attached
 from homeport.buildkit.session_services import Sink
 from homeport.buildkit.status import Steps, Watcher
-from homeport.buildkit.wire import decode
+from homeport.buildkit.wire import changed, decode
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
@@ -175,7 +175,7 @@ class _Solving:
         request, calls = self._request(), self.connection.calls
         if not (self.build.wants_metadata and self.build.frontend):
             return Bridged(await calls.raw_unary(CONTROL + "Solve", request), {})
-        bare = replace(request, frontend="", frontend_attrs={}, frontend_inputs={})
+        bare = changed(request, frontend="", frontend_attrs={}, frontend_inputs={})
         return await bridged_solve(calls, bare, request)
 
     def _request(self) -> SolveRequest:
