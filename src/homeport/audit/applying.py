@@ -21,7 +21,7 @@ from homeport.audit.context import LARGEST, Context
 from homeport.audit.planfile import Edit, Plan
 from homeport.audit.planning import edits_of
 from homeport.audit.scanning import read_source
-from homeport.audit.skeleton import Piece, skeleton
+from homeport.audit.skeleton import Piece, lines_of, skeleton
 from homeport.audit.source import Source
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write
@@ -149,7 +149,7 @@ def _prove(before: Source, after: Source, edits: Sequence[Edit], context: Contex
     old, new = skeleton(before, kind), skeleton(after, kind)
     if old is None:
         # A template that is no YAML by itself: its lines are compared.
-        return
+        old, new = lines_of(before), lines_of(after)
     if new is None:
         raise EditWouldChangeMore("the file would no longer parse")
     if old_read and new_read and len(new_read.unread) > len(old_read.unread):

@@ -19,9 +19,10 @@ from homeport.oci.reference import Reference
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEdit:
-    """An edit and the file that it belongs to."""
+    """An edit, and the file and line that it belongs to."""
 
     file: str
+    line: int
     edit: Edit
 
 
@@ -67,21 +68,25 @@ def way_of_rule(use: Use, rule: Rule, home: str) -> WayHome:
                 continue
             text = cause.insertion.text.replace("{name}", override.input).replace("{value}", value)
             edit = Edit(start=cause.insertion.at, end=cause.insertion.at, old="", new=text)
-            return WayHome(edits=(FileEdit(file=cause.place.file, edit=edit),))
+            return WayHome(
+                edits=(FileEdit(file=cause.place.file, line=cause.place.line, edit=edit),)
+            )
         if override.find and cause.text and (match := re.search(override.find, cause.text)):
             start = cause.place.start + len(cause.text[: match.start()].encode())
             new = override.put.replace("{home}", home)
             edit = Edit(
                 start=start, end=start + len(match.group().encode()), old=match.group(), new=new
             )
-            return WayHome(edits=(FileEdit(file=cause.place.file, edit=edit),))
+            return WayHome(
+                edits=(FileEdit(file=cause.place.file, line=cause.place.line, edit=edit),)
+            )
     return WayHome(setting=setting)
 
 
 def replace_at(place: Place, old: str, new: str) -> FileEdit:
     """Replace the text at a place."""
     edit = Edit(start=place.start, end=place.end, old=old, new=new)
-    return FileEdit(file=place.file, edit=edit)
+    return FileEdit(file=place.file, line=place.line, edit=edit)
 
 
 def _whole_feed(use: Use) -> Feed | None:
@@ -117,8 +122,8 @@ def _around(use: Use, home: Reference, prefix: str, siblings: Sequence[Use]) -> 
         edits.append(Edit(start=end, end=end, old="", new=f"@{home.digest}"))
     names = ", ".join(dict.fromkeys(feed.name for feed in use.feeds))
     note = f"{names} keeps its value; another one gets the same prefix" if names else ""
-    file = use.place.file
-    return WayHome(edits=tuple(FileEdit(file=file, edit=e) for e in edits), note=note)
+    file, line = use.place.file, use.place.line
+    return WayHome(edits=tuple(FileEdit(file=file, line=line, edit=e) for e in edits), note=note)
 
 
 def _differs(use: Use, other: Use) -> bool:
@@ -129,22 +134,42 @@ def _differs(use: Use, other: Use) -> bool:
     return mine != other.reference.name.removesuffix(other.value.partition(":")[0])
 
 
-def _by_fields(use: Use, home: Reference) -> WayHome:
+def parts_at_home(use: Use, home: Reference) -> list[tuple[Field, str]]:
+    """What the parts of a reference become; nothing where that cannot be said."""
     fields: Mapping[str, Field] = use.fields
+    if "reference" in fields:
+        return [(fields["reference"], str(home))]
     repository = fields.get("repository")
-    if repository is None or not all(field.exact for field in fields.values()):
-        return WayHome(setting=f"{use.key}: {home}")
+    if repository is None:
+        return []
     host, _, path = home.name.partition("/")
-    edits = []
     if "registry" in fields:
-        edits.append(replace_at(fields["registry"].place, fields["registry"].value, host))
-        edits.append(replace_at(repository.place, repository.value, path))
+        found = [(fields["registry"], host), (repository, path)]
     elif use.value.startswith(repository.value):
-        edits.append(replace_at(repository.place, repository.value, home.name))
+        found = [(repository, home.name)]
     else:
-        return WayHome(setting=f"{use.key}: {home}", note="a registry set elsewhere comes first")
+        return []
     kustomize = use.kind == "kubernetes" and use.key.startswith("images[")
     if home.digest is not None and "digest" not in fields and "tag" in fields and not kustomize:
-        tag = fields["tag"]
-        edits.append(replace_at(tag.place, tag.value, f"{tag.value}@{home.digest}"))
-    return WayHome(edits=tuple(sorted(edits, key=lambda e: e.edit.start)))
+        found.append((fields["tag"], f"{fields['tag'].value}@{home.digest}"))
+    return found
+
+
+def values_at_home(use: Use, home: Reference) -> dict[str, str]:
+    """What values of a chart make it use ``home``: paths of keys and texts."""
+    if use.kind != "helm" or use.rule or "artifacthub" in use.key:
+        return {}
+    if use.fields:
+        return {field.key: text for field, text in parts_at_home(use, home) if field.key}
+    in_values = "values" in use.place.file.rpartition("/")[2].lower()
+    return {use.key: str(home)} if in_values and not use.feeds else {}
+
+
+def _by_fields(use: Use, home: Reference) -> WayHome:
+    parts = parts_at_home(use, home)
+    if not parts or not all(field.exact for field, _ in parts):
+        values = ",".join(f"{key}={text}" for key, text in values_at_home(use, home).items())
+        setting = f"helm upgrade --set {values}" if values else f"{use.key}: {home}"
+        return WayHome(setting=setting)
+    edits = [replace_at(field.place, field.value, text) for field, text in parts]
+    return WayHome(edits=tuple(sorted(edits, key=lambda e: (e.file, e.edit.start))))

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable
+from typing import Any
 
+import yaml
+
+from homeport.audit.editing import values_at_home
+from homeport.audit.model import Use
 from homeport.audit.planfile import Instead
 from homeport.oci.reference import DEFAULT_REGISTRY, Reference
 
@@ -43,6 +51,35 @@ def instead_of(reference: Reference, home: str) -> tuple[Instead, ...]:
             text=json.dumps(policy, indent=2) + "\n",
         ),
     )  # fmt: skip
+
+
+def helm_values(uses: Iterable[Use], home: Reference) -> tuple[Instead, ...]:
+    """Values of one's own that make charts use ``home``, a file for each chart."""
+    charts: dict[str, dict[str, Any]] = defaultdict(dict)
+    for use in uses:
+        folder = posixpath.dirname(use.place.file.partition("/templates/")[0] + "/values.yaml")
+        if "/templates/" not in use.place.file:
+            folder = posixpath.dirname(use.place.file)
+        for key, text in values_at_home(use, home).items():
+            _put(charts[folder], key, text)
+    return tuple(
+        Instead(
+            engine="helm", file=f"a values file for {folder or 'the chart'} (helm -f)",
+            text=yaml.safe_dump(values, sort_keys=False, width=1 << 30),
+        ) for folder, values in sorted(charts.items()) if values
+    )  # fmt: skip
+
+
+def _put(values: dict[str, Any], key: str, text: str) -> None:
+    if "[" in key:  # a list is replaced as a whole; that is for a person
+        return
+    name, dot, rest = key.partition(".")
+    if not dot:
+        values[name] = text
+        return
+    inner = values.setdefault(name, {})
+    if isinstance(inner, dict):
+        _put(inner, rest, text)
 
 
 def _rest(reference: Reference) -> str:

@@ -52,7 +52,7 @@ KINDS: tuple[Kind, ...] = (
          rb"jobs:|runs:|docker", "github:read"),
     Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", rb"images|helmCharts", "kubernetes:read"),
     Kind("helm", r"/Chart\.ya?ml$", rb"images", "helm:read_chart"),
-    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "helm:read_template"),
+    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "charttemplate:read"),
     Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", rb"(?i)image|repository", "helm:read"),
     Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", rb"target", "bake:read"),
     Kind("circleci", r"/\.circleci/.*\.ya?ml$", rb"image|run", "circleci:read"),

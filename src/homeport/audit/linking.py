@@ -27,6 +27,7 @@ def link(collectors: Mapping[str, Collector], context: Context) -> None:
         calls = [call for call in context.calls if call.dockerfile == path]
         if calls and all(call.contexts for call in calls):
             _contexts(calls, collector)
+    _charts(collectors)
     _own(collectors)
 
 
@@ -68,6 +69,21 @@ def _contexts(calls: list[BuildCall], collector: Collector) -> None:
 
 def _familiar(reference: Reference) -> str:
     return reference.familiar.removesuffix(":latest")
+
+
+def _charts(collectors: Mapping[str, Collector]) -> None:
+    """Values of a chart that a template puts behind text of its own: the template tells more."""
+    behind = {
+        feed.place for collector in collectors.values() if collector.kind == "helm"
+        for use in collector.uses for feed in use.feeds if feed.place
+    }  # fmt: skip
+    for collector in collectors.values() if behind else ():
+        if collector.kind == "helm":
+            collector.uses = [
+                use for use in collector.uses
+                if "repository" not in use.fields or "/templates/" in use.place.file
+                or use.fields["repository"].place not in behind
+            ]  # fmt: skip
 
 
 def _own(collectors: Mapping[str, Collector]) -> None:

@@ -36,12 +36,17 @@ class Feed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
-    """One part of a reference that is written as several (registry, repository, tag, digest)."""
+    """One part of a reference that is written as several (registry, repository, tag, digest).
+
+    A ``reference`` alone is the whole of one, written elsewhere. ``key``: its path in the
+    values of a chart.
+    """
 
     value: str
     place: Place
     quoting: Quoting
     exact: bool
+    key: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from homeport.audit.editing import WayHome, way_home, way_of_rule
-from homeport.audit.engines import instead_of
+from homeport.audit.engines import helm_values, instead_of
 from homeport.audit.model import Use
 from homeport.audit.planfile import (
     SCHEMA,
@@ -131,7 +131,8 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
         return PlanImage(
             image=image.name, action=action, why=why, home=str(home),
             recipe=RECIPES.get(reference.name, "") if action == "build" else "",
-            instead=instead_of(reference, planner.home), places=_merged(places),
+            instead=(*helm_values(image.uses, home), *instead_of(reference, planner.home)),
+            places=_merged(places),
         )  # fmt: skip
     return PlanImage(image=image.name, action=action, why=why, places=_merged(places))
 
@@ -211,22 +212,32 @@ def _merged(places: Iterable[tuple[Use, WayHome]]) -> tuple[PlanPlace, ...]:
     found: list[PlanPlace] = []
     for use, way in places:
         by_file: dict[str, list[Edit]] = defaultdict(list)
+        lines: dict[str, int] = {}
         for file_edit in way.edits:
             edit = file_edit.edit
             identity = (file_edit.file, edit.start, edit.end, edit.new)
             if identity not in made:
                 made.add(identity)
                 by_file[file_edit.file].append(edit)
+                # The line of the use, or of the value elsewhere that it comes from.
+                at = file_edit.line if file_edit.file != use.place.file else use.place.line
+                lines.setdefault(file_edit.file, at)
         for file, edits in by_file.items() or [(use.place.file, [])]:
             found.append(
                 PlanPlace(
-                    file=file, line=use.place.line, key=use.key, rule=use.rule,
+                    file=file, line=lines.get(file, use.place.line), key=use.key, rule=use.rule,
                     edit=edits[0] if len(edits) == 1 else None,
                     edits=tuple(edits) if len(edits) > 1 else (),
-                    setting=way.setting, note=way.note,
+                    setting=way.setting, note=way.note or _elsewhere(use, file),
                 )
             )  # fmt: skip
     return tuple(found)
+
+
+def _elsewhere(use: Use, file: str) -> str:
+    if file == use.place.file:
+        return ""
+    return f"for {use.key} in {use.place.file}, line {use.place.line}"
 
 
 def _bare(uses: Iterable[Use]) -> tuple[PlanPlace, ...]:

@@ -31,6 +31,8 @@ class Piece:
 def skeleton(source: Source, kind: str) -> list[Piece] | None:
     """The pieces of a file, or ``None`` if it does not parse."""
     name = source.name.lower()
+    if kind == "helm" and "{{" in source.text and "templates/" in source.path:
+        return lines_of(source)
     if kind == "dockerfile":
         return _dockerfile(source)
     if name.endswith((".yaml", ".yml")):
@@ -39,9 +41,9 @@ def skeleton(source: Source, kind: str) -> list[Piece] | None:
         try:
             json.loads(source.text.removeprefix("\ufeff"))
         except (ValueError, RecursionError):
-            return _lines(source)
-        return _yaml(source) or _lines(source)
-    return _lines(source)
+            return lines_of(source)
+        return _yaml(source) or lines_of(source)
+    return lines_of(source)
 
 
 def _yaml(source: Source) -> list[Piece] | None:
@@ -83,7 +85,8 @@ def _dockerfile(source: Source) -> list[Piece]:
     return pieces
 
 
-def _lines(source: Source) -> list[Piece]:
+def lines_of(source: Source) -> list[Piece]:
+    """The lines of a file, for what has no parser here."""
     pieces = []
     at = 0
     for line in source.data.splitlines(keepends=True):

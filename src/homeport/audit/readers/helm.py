@@ -1,13 +1,14 @@
 """Helm: values files, and the images that a chart's metadata names.
 
-An image in values is a string, or a map of parts that a template puts together. Templates
-themselves are not YAML: only lines that name an image literally are read.
+An image in values is a string, or a map of parts that a template puts together; templates
+are read by ``charttemplate``.
 """
 
 from __future__ import annotations
 
 import posixpath
 import re
+from dataclasses import replace
 
 from homeport.audit.collecting import Collector
 from homeport.audit.context import Context
@@ -26,9 +27,6 @@ from homeport.audit.yamlnodes import (
 )
 
 _IMAGE_KEY = re.compile(r"(?:^|[.\]])[A-Za-z0-9_-]*image$", re.IGNORECASE)
-_LINE = re.compile(
-    r"^\s*(?:-\s+)?image:\s*[\"']?(?P<ref>[^\s\"'{}#]+:[^\s\"'{}#]+)[\"']?\s*$", re.M
-)
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
@@ -59,13 +57,6 @@ def read_chart(source: Source, found: Collector, context: Context) -> None:
                     found.image(value, key, sure="likely", note="declared, not used by itself")
 
 
-def read_template(source: Source, found: Collector, context: Context) -> None:
-    """Report lines of a chart's template that name an image without any template tag."""
-    whole = source.whole()
-    for match in _LINE.finditer(source.text):
-        found.image(whole.part(*match.span("ref")), "image", sure="likely")
-
-
 def read_values(
     source: Source,
     found: Collector,
@@ -78,7 +69,7 @@ def read_values(
     """Report every image in a map of values. ``inside``: the string that holds them."""
     if node is None:
         return
-    default = text_of(get(node, "global", "imageRegistry")) or text_of(get(node, "imageRegistry"))
+    registry = _registry(source, node, inside)
     for path, value, owner in walk(node):
         if not _IMAGE_KEY.search(path):
             continue
@@ -86,14 +77,16 @@ def read_values(
         if is_map(value):
             read_map(
                 source, found, value, where,
-                app_version=app_version, inside=inside, registry=default or "",
+                app_version=app_version, inside=inside, registry=registry,
             )  # fmt: skip
         elif text := text_of(value):
             literal = _inside(written(source, value), inside)
             tag = get(owner, "tag") if path.rpartition(".")[2] == "image" else None
             if tag is not None and text_of(tag) and ":" not in text.rpartition("/")[2]:
-                _parts(found, where, {"repository": literal,
-                                      "tag": _inside(written(source, tag), inside)})  # fmt: skip
+                beside = f"{where.rpartition('.')[0]}.tag".lstrip(".")
+                parts = {"repository": _part(literal, where),
+                         "tag": _part(_value(source, tag, inside), beside)}  # fmt: skip
+                _parts(found, where, literal, parts)
             elif ":" in text or "/" in text:
                 found.image(literal, where, sure="likely")
 
@@ -106,10 +99,14 @@ def read_map(
     *,
     app_version: str = "",
     inside: Written | None = None,
-    registry: str = "",
+    registry: Field | None = None,
 ) -> None:
-    """Report an image that is written as registry, repository, tag and digest."""
-    parts: dict[str, Written] = {}
+    """Report an image that is written as registry, repository, tag and digest.
+
+    ``registry``: the one of all images, where the map names none.
+    """
+    parts: dict[str, Field] = {}
+    place: Written | None = None
     for name, keys in (
         ("registry", ("registry", "hub")), ("repository", ("repository", "repo", "name")),
         ("tag", ("tag", "version")), ("digest", ("digest", "sha")),
@@ -117,39 +114,64 @@ def read_map(
         for candidate in keys:
             value = get(node, candidate)
             if value is not None and text_of(value):
-                parts[name] = _inside(written(source, value), inside)
+                part = _value(source, value, inside)
+                parts[name] = _part(part, f"{key}.{candidate}")
+                place = part if name == "repository" else place
                 break
-    if "repository" not in parts:
+    if place is None:
         return
-    _parts(found, key, parts, app_version=app_version, registry=registry)
+    if registry is not None and ("registry" not in parts or registry.key.startswith("global.")):
+        # Where it is set for all, changing it here would be changing it for all.
+        parts["registry"] = replace(registry, exact=False)
+    _parts(found, key, place, parts, app_version=app_version)
+
+
+def printed(node: Node) -> str:
+    """A scalar as a template prints it: numbers have lost what does not count."""
+    text = text_of(node) or ""
+    if node.tag.endswith(":float") and re.fullmatch(r"[0-9]+\.[0-9]+", text):
+        return text.rstrip("0").rstrip(".")
+    return text
+
+
+def _registry(source: Source, node: Node, inside: Written | None) -> Field | None:
+    """The registry that a chart sets for all its images."""
+    for path in (("global", "imageRegistry"), ("imageRegistry",)):
+        value = get(node, *path)
+        if value is not None and text_of(value):
+            return _part(_value(source, value, inside), ".".join(path))
+    return None
 
 
 def _parts(
-    found: Collector,
-    key: str,
-    parts: dict[str, Written],
-    *,
-    app_version: str = "",
-    registry: str = "",
+    found: Collector, key: str, place: Written, parts: dict[str, Field], *, app_version: str = ""
 ) -> None:
-    host = parts["registry"].text if "registry" in parts else registry
-    expression = parts["repository"].text
+    expression = parts["repository"].value
+    host = parts["registry"].value if "registry" in parts else ""
     if host and not expression.startswith(f"{host}/"):
         expression = f"{host}/{expression}"
     note = ""
     if "tag" in parts:
-        expression += f":{parts['tag'].text}"
+        expression += f":{parts['tag'].value}"
     elif app_version and "digest" not in parts and "@" not in expression:
         expression += f":{app_version}"
         note = "the tag is the chart's appVersion"
     if "digest" in parts:
-        digest = parts["digest"].text
+        digest = parts["digest"].value
         expression += f"@{digest if ':' in digest else 'sha256:' + digest}"
-    fields = {
-        name: Field(value=p.text, place=p.place, quoting=p.quoting, exact=p.exact)
-        for name, p in parts.items()
-    }
-    found.image(parts["repository"], key, sure="likely", value=expression, fields=fields, note=note)
+    found.image(place, key, sure="likely", value=expression, fields=parts, note=note)
+
+
+def _part(value: Written, key: str) -> Field:
+    return Field(
+        value=value.text, place=value.place, quoting=value.quoting, exact=value.exact, key=key
+    )  # fmt: skip
+
+
+def _value(source: Source, node: Node, inside: Written | None) -> Written:
+    value = _inside(written(source, node), inside)
+    text = printed(node)
+    return value if text == text_of(node) else replace(value, text=text, exact=False)
 
 
 def _inside(value: Written, outer: Written | None) -> Written:

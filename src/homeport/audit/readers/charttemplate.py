@@ -1,0 +1,194 @@
+"""Templates of Helm charts: images that are literal, and those put together from values.
+
+The place of a value is in ``values.yaml``, so that is where an edit goes. What needs more
+than ``audit.gotemplate`` is listed as not resolved; charts are not rendered.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from homeport.audit.collecting import Collector
+from homeport.audit.context import Context
+from homeport.audit.gotemplate import (
+    NotSimple,
+    Piece,
+    Value,
+    actions,
+    assignments,
+    evaluate,
+    missing,
+)
+from homeport.audit.model import Feed, Field, Use
+from homeport.audit.readers import helm
+from homeport.audit.source import Source, Written
+from homeport.audit.variables import Outcome
+from homeport.audit.yamlnodes import Node, documents, get, text_of, written
+
+_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:[ \t]*(?P<value>\S.*?)[ \t]*\r?$", re.MULTILINE)
+_LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")
+_DEFINE = re.compile(
+    r"\{\{-?\s*define\s+\"(?P<name>[^\"]+)\"\s*-?\}\}(?P<body>.*?)(?=\{\{-?\s*define\s|\Z)",
+    re.DOTALL,
+)
+_NAMED = re.compile(r"\b(?:include|template)\s+\"([^\"]+)\"")
+_VALUES = re.compile(r"\.Values\.([\w.]+)")
+_ELSEWHERE = "a template makes it; helm template shows what"
+_DEEPEST = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """The neighbours of a template: values, metadata and named templates."""
+
+    values: Source | None
+    documents: tuple[Node, ...]
+    metadata: tuple[Node, ...]
+    named: dict[str, str]
+    images: tuple[Use, ...]
+
+    def lookup(self, path: str) -> Value | None:
+        first, _, rest = path.removeprefix(".").partition(".")
+        if first == "Chart":
+            names = {"AppVersion": "appVersion", "Version": "version", "Name": "name"}
+            for node in self.metadata:
+                if text := text_of(get(node, names.get(rest, rest))):
+                    return (Piece(text, path),)
+            return None
+        if first != "Values" or not rest:
+            raise NotSimple(_ELSEWHERE)
+        for node in self.documents:
+            value = get(node, *rest.split("."))
+            if value is not None and self.values is not None and text_of(value):
+                return (Piece(helm.printed(value), rest, written(self.values, value)),)
+        return None
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every ``image:`` line of a template."""
+    lines = list(_LINE.finditer(source.text))
+    chart = _chart(source, context) if any("{{" in m.group("value") for m in lines) else None
+    variables = assignments(source.text)
+    whole = source.whole()
+    for match in lines:
+        value = _unquoted(whole.part(*match.span("value")))
+        if chart is not None and "{{" in value.text:
+            _expression(found, chart, value, variables)
+        elif _LITERAL.match(value.text):
+            found.image(value, "image", sure="likely")
+
+
+def _unquoted(value: Written) -> Written:
+    quote = value.text[:1]
+    if quote in ("'", '"') and value.text.endswith(quote) and len(value.text) > 1:
+        return value.part(1, len(value.text) - 1)
+    return value
+
+
+def _chart(source: Source, context: Context) -> _Chart:
+    # Subfolders of templates/ belong to the chart too.
+    folder, _, below = source.path.rpartition("/templates/")
+    up = "../" * (below.count("/") + 1)
+    if not folder and source.path.startswith("templates/"):
+        up = "../" * source.path.count("/")
+    values, metadata = (
+        context.neighbour(source, f"{up}{n}") for n in ("values.yaml", "Chart.yaml")
+    )
+    helpers = context.neighbour(source, f"{up}templates/_helpers.tpl")
+    named = {
+        match.group("name"): match.group("body")
+        for text in (source.text, helpers.text if helpers else "")
+        for match in _DEFINE.finditer(text)
+    }
+    images: tuple[Use, ...] = ()
+    if values is not None:
+        inner = Collector(values, "helm")
+        helm.read(values, inner, context)
+        images = tuple(inner.uses)
+    return _Chart(values, _nodes(values), _nodes(metadata), named, images)
+
+
+def _nodes(source: Source | None) -> tuple[Node, ...]:
+    return tuple(documents(source, Collector(source, "helm"))) if source else ()
+
+
+def _expression(found: Collector, chart: _Chart, value: Written, variables: dict[str, str]) -> None:
+    try:
+        pieces = evaluate(value, chart.lookup, variables)
+    except NotSimple as error:
+        uses = _mentioned(chart, value, variables)
+        for use in uses:
+            note = f"through {use.key} of {use.place.file}"
+            found.image(
+                value, "image", sure="likely", fields=use.fields or _whole(use), note=note,
+                value=use.value,
+            )  # fmt: skip
+        if not uses:
+            found.image(value, "image", sure="likely", problem=str(error))
+        return
+    text = "".join(piece.text for piece in pieces)
+    if absent := missing(pieces):
+        name = absent.removeprefix(".")
+        found.image(value, "image", sure="likely", problem=f"{name} has no value in the chart")
+        return
+    fields = _fields(pieces)
+    if fields is not None:
+        found.image(value, "image", sure="likely", value=text, fields=fields)
+        return
+    feeds = tuple(
+        Feed(
+            name=piece.name, value=piece.text, place=piece.written.place if piece.written else None,
+            quoting=piece.written.quoting if piece.written else "text", shared=True,
+        ) for piece in pieces if piece.name
+    )  # fmt: skip
+    found.image(value, "image", sure="likely", outcome=Outcome(value=text, feeds=feeds))
+
+
+def _whole(use: Use) -> dict[str, Field]:
+    """A value that is the whole reference, as a part of one."""
+    return {
+        "reference": Field(
+            value=use.expression, place=use.place, quoting=use.quoting, exact=use.exact, key=use.key
+        )
+    }
+
+
+def _mentioned(chart: _Chart, value: Written, variables: dict[str, str]) -> list[Use]:
+    """Images of the values file that the expression, or a template it names, speaks of."""
+    texts, seen = actions(value.text), set[str]()
+    for _ in range(_DEEPEST):
+        texts += [body for name, body in variables.items() if any(name in t for t in texts)]
+        more = {n for t in texts for n in _NAMED.findall(t)} - seen
+        seen |= more
+        texts += [chart.named[name] for name in more if name in chart.named]
+    paths = {path for text in texts for path in _VALUES.findall(text)}
+    return [
+        use for use in chart.images
+        if any(path == use.key or path.startswith(f"{use.key}.") for path in paths)
+    ]  # fmt: skip
+
+
+def _fields(pieces: Value) -> dict[str, Field] | None:
+    """The parts of a reference, if each stands in a value of its own in values.yaml."""
+    names = {
+        "v": ("reference",), "v:v": ("repository", "tag"), "v/v": ("registry", "repository"),
+        "v/v:v": ("registry", "repository", "tag"), "v@v": ("repository", "digest"),
+        "v/v@v": ("registry", "repository", "digest"),
+        "v:v@v": ("repository", "tag", "digest"),
+        "v/v:v@v": ("registry", "repository", "tag", "digest"),
+    }  # fmt: skip
+    # A default of the template is a value too, but has no place where it could be changed.
+    valued = [piece for piece in pieces if piece.name or piece.whole]
+    parts = names.get("".join("v" if piece in valued else piece.text for piece in pieces))
+    if parts is None:
+        return None
+    if any(p.written is None and n != "tag" for n, p in zip(parts, valued, strict=True)):
+        return None
+    return {
+        name: Field(
+            value=piece.text, place=piece.written.place, quoting=piece.written.quoting,
+            exact=piece.written.exact and piece.written.text == piece.text, key=piece.name,
+        )
+        for name, piece in zip(parts, valued, strict=True) if piece.written is not None
+    }  # fmt: skip
