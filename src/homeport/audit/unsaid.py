@@ -23,6 +23,10 @@ _EVIDENCE = {
     "docker.io/moby/buildkit": "buildkit",
     "docker.io/earthly/earthly": "earthly",
 }
+#: Docker's version from which on its BuildKit is at least this one (vendored in moby/moby).
+_BUILDKIT_OF_DOCKER = (
+    ("24", "0.11"), ("23", "0.10"), ("20.10", "0.8"), ("19.3", "0.6"), ("18.9", "0.3")
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,7 +65,7 @@ def apply_rules(
     assumptions: Mapping[str, str] | None = None,
 ) -> Unsaid:
     """Find what is pulled unasked. ``assumptions``: tool → version."""
-    given = dict(assumptions or {})
+    given = _with_buildkit(assumptions or {})
     every = [*causes, *(_said(use) for use in uses if use.reference and not use.own)]
     by_topic: dict[str, list[Cause]] = {}
     for cause in every:
@@ -78,6 +82,15 @@ def apply_rules(
                 else:
                     verdicts.setdefault(use_or_image, Verdict(image=use_or_image, rule=rule))
     return Unsaid(uses=tuple(found), verdicts=tuple(verdicts.values()))
+
+
+def _with_buildkit(assumptions: Mapping[str, str]) -> dict[str, str]:
+    """A known Docker is a known BuildKit."""
+    given = dict(assumptions)
+    for docker, buildkit in _BUILDKIT_OF_DOCKER if "docker" in given else ():
+        if within(given["docker"], docker, ""):
+            given.setdefault("buildkit", buildkit)
+    return given
 
 
 def _said(use: Use) -> Cause:

@@ -101,13 +101,12 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
         live += docker_uses(lambda path: ask("GET", path))
         assumed.setdefault("docker", docker_version(lambda path: ask("GET", path)))
     if options["engine"]:
-        from homeport.buildkit.engine import describe
+        from homeport.audit.engineversion import engine_versions
         from homeport.cli.engine_options import open_engines
 
         for engine in open_engines(options["engine"], app.cancel):
-            found = describe(engine, app.cancel)
-            if found.version:
-                assumed.setdefault(found.kind, found.version.removeprefix("v"))
+            for tool, version in engine_versions(engine, app.cancel).items():
+                assumed.setdefault(tool, version)
     files = [path for path in paths if path != Path(STDIN)]
     if not files and not live:
         files = [Path()]
