@@ -122,6 +122,8 @@ def crane_registry(folder: Path) -> Iterator[str]:
     """
     program = os.environ.get("HOMEPORT_CRANE") or shutil.which("crane")
     if program is None:
+        if os.environ.get("HOMEPORT_PEERS") == "1":
+            pytest.fail("there is no crane; HOMEPORT_CRANE names it, .ci/run brings it")
         pytest.skip("crane is not installed; HOMEPORT_CRANE may name it")
     folder.mkdir(parents=True, exist_ok=True)
     port = free_port()

@@ -53,6 +53,21 @@ def test_content_with_another_digest_is_refused_and_leaves_nothing(store: Store)
     assert leftovers(store) == []
 
 
+def test_only_what_this_process_has_hashed_itself_counts_as_verified(store: Store) -> None:
+    blob = store.put(io.BytesIO(b"hello"))
+    here, later = store.get(blob.digest), Store(store.root).get(blob.digest)
+    assert here is not None
+    assert later is not None
+    assert here.verified_file() == blob.path
+    assert later.verified_file() is None
+
+    blob.path.write_bytes(b"jello")
+    os.utime(blob.path, ns=(0, 0))
+    damaged = store.get(blob.digest)
+    assert damaged is not None
+    assert damaged.verified_file() is None
+
+
 def test_a_file_of_the_wrong_size_is_dropped_not_used(store: Store) -> None:
     blob = store.put(io.BytesIO(b"hello"))
     blob.path.write_bytes(b"hel")

@@ -6,18 +6,21 @@ import json
 import multiprocessing
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from builders.images import artifact, everything, image, index, layer
+from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.files import BadLayout
 from homeport.images.image import Image, Index
-from homeport.images.layout import REF_NAME
+from homeport.images.layout import REF_NAME, blob_name
 from homeport.images.oci_layout import OciLayout
 from homeport.images.transport import ImageNotFound, Work
 
@@ -147,6 +150,22 @@ def test_a_damaged_file_of_the_store_does_not_get_into_a_layout(tmp_path: Path) 
             Image(document=value.document, blobs=blobs, platform=value.platform), Work()
         )
     assert not (tmp_path / "layout" / "blobs" / "sha256" / victim.digest.hex).exists()
+
+
+def test_what_was_verified_while_it_came_in_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = Store(tmp_path / "cache")
+    value = image()
+    kept = {digest: store.put(blob.open()) for digest, blob in value.blobs.items()}
+
+    def nobody_reads(_self: FileBlob, _offset: int = 0) -> NoReturn:
+        raise AssertionError("read again")
+
+    monkeypatch.setattr(FileBlob, "open", nobody_reads)
+    layout(tmp_path / "out").write(replace(value, blobs=kept), Work())
+
+    assert all((tmp_path / "out" / blob_name(d)).stat().st_size == b.size for d, b in kept.items())
 
 
 def read_all(blob) -> bytes:

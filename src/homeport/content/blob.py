@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
 
 from homeport.content.digest import Digest
 from homeport.content.reading import Readable, VerifiedReader
@@ -31,6 +31,14 @@ class Blob(Protocol):
 
     def local_path(self) -> Path | None:
         """A file that holds exactly these bytes, if there is one and it may be read directly."""
+
+
+@runtime_checkable
+class KnownGood(Protocol):
+    """A Blob that may have been verified in this very run, so that it need not be again."""
+
+    def verified_file(self) -> Path | None:
+        """The durable file that this process has itself hashed, or ``None``."""
 
 
 def verified(blob: Blob, what: str = "blob") -> VerifiedReader:
@@ -108,11 +116,15 @@ class BytesBlob:
 
 @dataclass(frozen=True, slots=True)
 class FileBlob:
-    """A Blob that is a whole file, whose digest somebody has vouched for."""
+    """A Blob that is a whole file, whose digest somebody has vouched for.
+
+    verified_now: this process has itself hashed and synced it, a moment ago
+    """
 
     path: Path
     digest: Digest
     size: int
+    verified_now: bool = field(default=False, compare=False)
 
     def open(self, offset: int = 0) -> BinaryIO:
         stream = self.path.open("rb")
@@ -121,3 +133,6 @@ class FileBlob:
 
     def local_path(self) -> Path | None:
         return self.path
+
+    def verified_file(self) -> Path | None:
+        return self.path if self.verified_now else None

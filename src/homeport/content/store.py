@@ -115,6 +115,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        #: What this process has hashed and synced itself, as it was then.
+        self._verified: dict[Digest, tuple[int, int]] = {}
 
     def get(self, digest: Digest, size: int | None = None) -> FileBlob | None:
         """The content with this digest, or ``None``; marks it as used just now.
@@ -123,15 +125,18 @@ class Store:
         """
         path = self._blob_path(digest)
         try:
-            found = path.stat().st_size
+            status = path.stat()
         except OSError:
             return None
-        if size is not None and found != size:
+        if size is not None and status.st_size != size:
             self.drop(digest)
             return None
+        verified_now = self._verified.get(digest) == _state(status)
         with contextlib.suppress(OSError):
             os.utime(path)
-        return FileBlob(path, digest, found)
+            if verified_now:
+                self._verified[digest] = _state(path.stat())
+        return FileBlob(path, digest, status.st_size, verified_now)
 
     def put(self, stream: Readable, digest: Digest | None = None, *, sync: bool = True) -> FileBlob:
         """Store a whole stream; ``IntegrityError`` if it does not have ``digest``."""
@@ -159,17 +164,22 @@ class Store:
             writer.abandon()
 
     def adopt(self, path: Path, digest: Digest, size: int, *, sync: bool = True) -> FileBlob:
-        """Move a finished file whose digest the caller has computed into the store."""
+        """Move a finished file whose digest the caller has computed into the store.
+
+        ``sync`` says that its content is on the disk, and makes the move durable too.
+        """
         target = self._blob_path(digest)
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
             if sync:
                 sync_directory(target.parent)
-        return FileBlob(target, digest, size)
+                self._verified[digest] = _state(target.stat())
+        return FileBlob(target, digest, size, verified_now=sync)
 
     def drop(self, digest: Digest) -> None:
         """Forget content, for example because it was found damaged."""
+        self._verified.pop(digest, None)
         with contextlib.suppress(OSError):
             self._blob_path(digest).unlink()
 
@@ -323,6 +333,11 @@ class Store:
                 with contextlib.suppress(OSError):
                     path.unlink()
         return oldest
+
+
+def _state(status: os.stat_result) -> tuple[int, int]:
+    """Another file, and the same one written to, have another state."""
+    return status.st_ino, status.st_mtime_ns
 
 
 def _open_locked(path: Path, cancel: CancelToken) -> BinaryIO:

@@ -1,6 +1,7 @@
 """Putting verified blobs into files: by clone or hard link where content is shared, else by copy.
 
-Every blob is read through once for its size and digest, whichever way it is put there.
+Every blob is read through for its size and digest, whichever way it is put there; only what
+this very process has verified and synced a moment ago, while it came in, is not read again.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import secrets
 from pathlib import Path
 
-from homeport.content.blob import Blob, verified
+from homeport.content.blob import Blob, KnownGood, verified
 from homeport.content.files import explained
 from homeport.content.reading import CHUNK
 from homeport.images.transport import Piece
@@ -25,6 +26,11 @@ def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
     ``scratch`` is a folder on the same filesystem. Raises ``IntegrityError``, ``CannotWrite``.
     """
     unfinished = scratch / secrets.token_hex(8)
+    known_good = blob.verified_file() if isinstance(blob, KnownGood) else None
+    if known_good is not None and _share(known_good, unfinished):
+        piece.advance(blob.size)
+        _finish(unfinished, target)
+        return
     source = blob.local_path()
     shared = source is not None and _share(source, unfinished)
     try:
@@ -37,15 +43,19 @@ def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
                     while chunk := stream.read(CHUNK):
                         out.write(chunk)
                         piece.advance(len(chunk))
-        with explained(target):
             if not shared:
                 unfinished.chmod(0o644)
-            _sync(unfinished)
-            unfinished.replace(target)
-            _unlink(unfinished)  # renaming a link over its twin leaves both
+        _finish(unfinished, target)
     except BaseException:
         _unlink(unfinished)
         raise
+
+
+def _finish(unfinished: Path, target: Path) -> None:
+    with explained(target):
+        _sync(unfinished)
+        unfinished.replace(target)
+        _unlink(unfinished)  # renaming a link over its twin leaves both
 
 
 def _share(source: Path, target: Path) -> bool:

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from homeport.content.blob import Blob
+from homeport.content.blob import Blob, KnownGood
 from homeport.content.digest import Digest
 from homeport.content.pools import run_all
 from homeport.content.store import Store
@@ -62,6 +62,10 @@ class RemoteBlob:
 
     def local_path(self) -> Path | None:
         return self.fetch().local_path()
+
+    def verified_file(self) -> Path | None:
+        found = self.fetch()
+        return found.verified_file() if isinstance(found, KnownGood) else None
 
     def fetch(self) -> Blob:
         """The verified content. Raises ``Missing`` if the registry does not have it."""

@@ -55,7 +55,9 @@ def check_literal(host: str, permitted: Permitted) -> None:
 def open_socket(host: str, port: int, timeout: float, permitted: Permitted) -> socket.socket:
     """A connected socket. Raises ``NameNotFound``, ``Refused``, ``ForbiddenAddress``."""
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        # As bytes where that is all the same: text makes Python load its tables for IDNA.
+        name = host.encode() if host.isascii() else host
+        found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:
         raise name_failure(error, host) from error
     except UnicodeError as error:

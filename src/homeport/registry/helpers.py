@@ -7,7 +7,6 @@ standard output. Secrets travel through pipes only, never as arguments.
 from __future__ import annotations
 
 import re
-import subprocess
 
 import msgspec
 
@@ -66,6 +65,8 @@ def erase(helper: str, server: str) -> bool:
 def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
     if not _NAME.fullmatch(helper):
         raise UsageError(f"{helper!r} is not the name of a credential helper")
+    import subprocess  # few have a helper
+
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(

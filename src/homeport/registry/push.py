@@ -8,7 +8,7 @@ that nobody who watches them sees an image that is not whole.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
@@ -16,6 +16,7 @@ from functools import partial
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.pools import run_all
+from homeport.oci import media_types
 from homeport.progress import Progress, Silent
 from homeport.registry.errors import PartsMissing, TagTaken
 from homeport.registry.referrers import describe, ensure_listed
@@ -85,6 +86,15 @@ def push(
     return _Push(repository, shipment, pool, progress or Silent(), parent).run(no_clobber)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _There:
+    """What the registry lacks, and what each tag leads to."""
+
+    missing: Sequence[Statement]
+    missing_blobs: Sequence[Blob]
+    tags: Mapping[str, object]
+
+
 class _Push:
     def __init__(
         self,
@@ -109,22 +119,22 @@ class _Push:
     def run(self, no_clobber: bool) -> Pushed:
         shipment = self._shipment
         self._repository.registry.base()  # logged in, or told how, before any body is sent
-        if no_clobber:
-            self._refuse_to_move_tags()
         self._progress.begin(
             self._id, parent=self._parent, label=f"Pushing to {self._repository}",
             total=sum(blob.size for blob in shipment.blobs.values()), unit="bytes",
         )  # fmt: skip
         try:
-            missing = self._missing_manifests()
-            self._bring(shipment.blobs)
-            self._write(missing)
+            there = self._look(self._statements(), shipment.blobs.values(), shipment.tags)
+            if no_clobber:
+                self._refuse_to_move_tags(there.tags)
+            self._bring(there.missing_blobs)
+            self._write(there.missing)
             self._list_referrers()
-            self._tag()
+            self._tag(there.tags)
         except BaseException:
             self._progress.end(self._id, "failed")
             raise
-        self._progress.end(self._id, "done" if self._sent or missing else "cached")
+        self._progress.end(self._id, "done" if self._sent or there.missing else "cached")
         return Pushed(
             digest=shipment.manifests[-1].digest,
             sent=len(self._sent),
@@ -135,10 +145,47 @@ class _Push:
             accepted=self._accepted,
         )
 
-    def _refuse_to_move_tags(self) -> None:
+    def _statements(self) -> list[Statement]:
+        """All manifests, in the order in which they are written."""
+        return [*self._shipment.manifests, *self._shipment.referrers]
+
+    def _look(
+        self, statements: Sequence[Statement], blobs: Iterable[Blob], tags: Sequence[str]
+    ) -> _There:
+        """Ask for everything at once: one wave of requests tells what there is to do."""
+        blobs = list(blobs)
+        references: list[Digest | str] = [*(one.digest for one in statements), *tags]
+        scopes = self._repository.push_scope
+        ask = partial(self._repository.manifest_digest, scopes=scopes)
+        asked: list[Callable[[], Digest | bool | None]] = [
+            *(partial(ask, reference) for reference in references),
+            *(partial(self._has, blob) for blob in blobs),
+        ]
+        answers = run_all(self._pool, asked)
+        digests = answers[: len(statements)]
+        return _There(
+            missing=[
+                one for one, digest in zip(statements, digests, strict=True) if digest != one.digest
+            ],
+            missing_blobs=[
+                blob
+                for blob, found in zip(blobs, answers[len(references) :], strict=True)
+                if not found
+            ],
+            tags=dict(zip(tags, answers[len(statements) : len(references)], strict=True)),
+        )
+
+    def _has(self, blob: Blob) -> bool:
+        repository = self._repository
+        found = repository.has_blob(blob.digest, blob.size, repository.push_scope)
+        if found:
+            self._progress.advance(self._id, blob.size)
+            repository.registry.seen_blobs.setdefault(blob.digest, repository.name)
+        return found
+
+    def _refuse_to_move_tags(self, tags: Mapping[str, object]) -> None:
         wanted = self._shipment.manifests[-1].digest
-        for tag in self._shipment.tags:
-            found = self._repository.manifest_digest(tag, scopes=self._repository.push_scope)
+        for tag, found in tags.items():
             if found is not None and found != wanted:
                 raise TagTaken(
                     f"{self._repository}:{tag} leads to {found} already",
@@ -146,36 +193,13 @@ class _Push:
                     hint="leave out --no-clobber to move the tag",
                 )
 
-    def _statements(self) -> list[Statement]:
-        """All manifests, in the order in which they are written."""
-        return [*self._shipment.manifests, *self._shipment.referrers]
-
-    def _missing_manifests(self) -> list[Statement]:
-        """Those that are not there yet, in order."""
-        asked = [
-            partial(
-                self._repository.manifest_digest, one.digest, scopes=self._repository.push_scope
-            )
-            for one in self._statements()
-        ]
-        found = run_all(self._pool, asked)
-        return [
-            one
-            for one, digest in zip(self._statements(), found, strict=True)
-            if digest != one.digest
-        ]
-
-    def _bring(self, blobs: Mapping[Digest, Blob]) -> None:
+    def _bring(self, blobs: Iterable[Blob]) -> None:
         """Large ones first, so that no worker is left with a large one at the end."""
-        order = sorted(blobs.values(), key=lambda blob: blob.size, reverse=True)
+        order = sorted(blobs, key=lambda blob: blob.size, reverse=True)
         run_all(self._pool, [partial(self._bring_one, blob) for blob in order])
 
     def _bring_one(self, blob: Blob) -> None:
         repository = self._repository
-        if repository.has_blob(blob.digest, blob.size, repository.push_scope):
-            self._progress.advance(self._id, blob.size)
-            repository.registry.seen_blobs.setdefault(blob.digest, repository.name)
-            return
         was_sent = upload_blob(
             repository,
             blob,
@@ -200,9 +224,21 @@ class _Push:
             return None  # the registry said so and did not have it after all
         return origin if origin != self._repository.name else None
 
-    def _write(self, statements: Iterable[Statement]) -> None:
+    def _write(self, statements: Sequence[Statement]) -> None:
+        """Images at once, for they need none of each other; then the rest, in order."""
+        images = [
+            one
+            for one in statements
+            if one.media_type not in media_types.INDEXES and not one.refers
+        ]
+        refused = run_all(self._pool, [partial(self._try_put, one) for one in images])
+        for image, parts_missing in zip(images, refused, strict=True):
+            if parts_missing:
+                self._put(image, image.digest)
+        written = {image.digest for image in images}
         for statement in statements:
-            self._put(statement, statement.digest)
+            if statement.digest not in written:
+                self._put(statement, statement.digest)
 
     def _list_referrers(self) -> None:
         """What has a subject must be found by it; where the registry does not see to it, we do."""
@@ -214,12 +250,21 @@ class _Push:
             if described is not None:
                 ensure_listed(self._repository, *described)
 
-    def _tag(self) -> None:
+    def _tag(self, tags: Mapping[str, object]) -> None:
         top = self._shipment.manifests[-1]
-        for tag in self._shipment.tags:
-            found = self._repository.manifest_digest(tag, scopes=self._repository.push_scope)
+        for tag, found in tags.items():
             if found != top.digest:
                 self._put(top, tag)
+
+    def _try_put(self, statement: Statement) -> bool:
+        """Write one manifest by its digest; whether parts of it are said to be missing."""
+        try:
+            self._accepted[statement.digest] = self._repository.put_manifest(
+                statement.raw, statement.media_type, statement.digest, statement.digest
+            )
+        except PartsMissing:
+            return True
+        return False
 
     def _put(self, statement: Statement, reference: Digest | str) -> None:
         """Write one manifest; when parts are said to be missing, look after every one of them."""
@@ -239,12 +284,8 @@ class _Push:
                 return
 
     def _look_after_parts(self, statement: Statement) -> None:
-        self._bring(self._shipment.blobs)
-        for other in self._statements():
-            if other is statement:
-                return
-            scopes = self._repository.push_scope
-            if self._repository.manifest_digest(other.digest, scopes=scopes) != other.digest:
-                self._repository.put_manifest(
-                    other.raw, other.media_type, other.digest, other.digest
-                )
+        before = self._statements()[: self._statements().index(statement)]
+        there = self._look(before, self._shipment.blobs.values(), ())
+        self._bring(there.missing_blobs)
+        for other in there.missing:
+            self._repository.put_manifest(other.raw, other.media_type, other.digest, other.digest)
