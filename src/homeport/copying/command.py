@@ -120,8 +120,8 @@ def _with_parents(copier: Copier, word: Word, to: Destination, exclude: "Ignore 
     tops = _tops(word.home, clean(left))
     if not has_wildcard(word.path) and not any(_is_there(word.home, t, pattern) for t in tops):
         raise CopyError("no such file or directory", {"source": shown(word.path)})
-    to.is_directory = True
     for top in tops:
+        copier.begin_word(again=True)
         copier.options.selection = Included(pattern, exclude)
         copier.copy(word.home, top, to)
 

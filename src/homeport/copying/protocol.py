@@ -83,7 +83,7 @@ class Directory(Protocol):
         """Of this directory itself."""
 
     def set_of(self, name: bytes, metadata: Metadata) -> None:
-        """Of what is no directory; the mode of a file only."""
+        """Of what is no directory; a symbolic link has no mode."""
 
     def remove(self, name: bytes) -> None:
         """With all below it, if it is a directory."""

@@ -11,6 +11,7 @@ import errno
 import posix
 import sys
 
+from homeport.copying.errors import shown
 from homeport.copying.filesystem import Info, Metadata
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
@@ -227,11 +228,7 @@ class RootedDirectory:
             posix.umask(umask)
         self._apply_by_name(name, metadata)
         if mode & 0o7000:  # which a new owner has taken away
-            try:
-                posix.chmod(name, mode, dir_fd=self.fd, follow_symlinks=False)
-            except (NotImplementedError, ValueError, OSError) as error:
-                if self.home.warn is not None:
-                    self.home.warn(f"special bits of a {kind} were not kept: {error}")
+            self._chmod_by_name(name, mode)
 
     def create_hardlink(self, name: bytes, directory: "RootedDirectory", target: bytes) -> None:
         posix.link(target, name, src_dir_fd=directory.fd, dst_dir_fd=self.fd, follow_symlinks=False)
@@ -246,6 +243,8 @@ class RootedDirectory:
             if error.errno not in (errno.EINVAL, errno.ELOOP, errno.ENXIO):
                 raise
             self._apply_by_name(name, metadata)
+            if metadata.mode is not None and error.errno != errno.ELOOP:
+                self._chmod_by_name(name, metadata.mode)
             return
         try:
             self._apply(file.fd, metadata)
@@ -327,6 +326,13 @@ class RootedDirectory:
                 dir_fd=self.fd,
                 follow_symlinks=False,
             )
+
+    def _chmod_by_name(self, name: bytes, mode: int) -> None:
+        try:
+            posix.chmod(name, mode, dir_fd=self.fd, follow_symlinks=False)
+        except (NotImplementedError, ValueError, OSError) as error:
+            if self.home.warn is not None:
+                self.home.warn(f"mode {mode:o} of {shown(name)} was not set: {error}")
 
     def _set_xattrs(self, fd: int, xattrs: "dict[bytes, bytes]") -> None:
         for key, value in xattrs.items():

@@ -181,7 +181,7 @@ class TreeCopy:
             if wanted:
                 above = frame.target if frame.target is not None else self._materialise(stack)
                 target, _ = self._enter(above, name, None)
-            return Frame(name, source, target, finish, state, wanted)
+            return Frame(name, source, target, finish, state, wanted, info.mode)
         except BaseException:
             source.close()
             if target is not None:
@@ -207,7 +207,7 @@ class TreeCopy:
             if finish is not None and made:
                 finish.mtime = finish.atime = None
             elif finish is not None:
-                frame.finish = Metadata(finish.mode)
+                frame.finish = Metadata(frame.mode)  # not what --chmod says: as BuildKit
             above = frame.target
             if frame.parked is not None:
                 frame.parked = (frame.parked[0], above.info().identity)
@@ -243,7 +243,17 @@ class TreeCopy:
 class Frame:
     """One directory of a walk: both sides open, or parked while the walk is far below."""
 
-    __slots__ = ("entries", "finish", "name", "parked", "source", "state", "target", "wanted")
+    __slots__ = (
+        "entries",
+        "finish",
+        "mode",
+        "name",
+        "parked",
+        "source",
+        "state",
+        "target",
+        "wanted",
+    )
 
     def __init__(
         self,
@@ -253,8 +263,10 @@ class Frame:
         finish: "Metadata | None",
         state: "State | None",
         wanted: bool,
+        mode: "int | None" = None,
     ) -> None:
         self.name = name
+        self.mode = mode  # of the source
         self.source = source
         self.target = target
         self.finish = finish

@@ -297,7 +297,7 @@ class TreeDirectory:
 
     def set_of(self, name: bytes, metadata: Metadata) -> None:
         inode = self._child(name)
-        if inode.kind == "file":
+        if inode.kind != "symlink":
             inode.set(metadata)
         else:
             inode.set(Metadata(None, metadata.uid, metadata.gid, metadata.mtime))
