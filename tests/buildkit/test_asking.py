@@ -103,7 +103,7 @@ def test_what_is_no_output_is_refused(text: str) -> None:
 
 def test_an_archive_appears_whole_or_not_at_all(tmp_path: Path) -> None:
     file = tmp_path / "x.tar"
-    with pytest.raises(HomeportError), export_to(TarOutput(file)) as export:
+    with pytest.raises(HomeportError), export_to(TarOutput(file)) as (export,):
         assert export.to is not None
         export.to.write(b"half")  # type: ignore[union-attr]  # it is a stream here
         raise HomeportError("the engine went away")

@@ -24,11 +24,11 @@ from peers.engines import answers, free_port, running, short_folder, wait_until
 
 @dataclass(frozen=True)
 class RunningEngine:
-    """An engine that answers. ``pid`` for tests that end it in mid-build."""
+    """An engine that answers. ``process`` for tests that end it in mid-build."""
 
     address: str
     version: str
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | None
 
     @property
     def engine(self) -> Engine:
@@ -93,6 +93,12 @@ def running_in_chroot(suite: str, *, containerd_store: bool = False) -> Iterator
         shutil.rmtree(home, ignore_errors=True)
 
 
+@contextlib.contextmanager
+def the_buildkitd() -> Iterator[RunningEngine]:
+    """The stand-alone buildkitd that ``BUILDKIT_HOST`` names; it is neither started nor ended."""
+    yield RunningEngine(os.environ["BUILDKIT_HOST"], "buildkitd", None)
+
+
 #: Name, and how to start it.
 ENGINES: dict[str, Callable[[], contextlib.AbstractContextManager[RunningEngine]]] = {
     "bookworm": running_dockerd,
@@ -101,6 +107,9 @@ ENGINES: dict[str, Callable[[], contextlib.AbstractContextManager[RunningEngine]
     "sid": lambda: running_in_chroot("sid"),
     "sid-containerd": lambda: running_in_chroot("sid", containerd_store=True),
 }
+# Debian has no buildkitd, so there is one only where somebody runs it.
+if os.environ.get("BUILDKIT_HOST"):
+    ENGINES["buildkitd"] = the_buildkitd
 
 
 @pytest.fixture(scope="module", params=ENGINES)

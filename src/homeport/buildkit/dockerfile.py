@@ -7,7 +7,7 @@ and the directories that the session offers. The frontend itself asks for the Do
 
 from __future__ import annotations
 
-import platform as machine
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +76,7 @@ def prepare(asked: DockerfileBuild) -> Build:
         sources = Sources({str(file): _read(file)})
         folders = {"context": asked.context, "dockerfile": file.parent}
         attrs["filename"] = file.name
-        key = shared_key(machine.node(), str(asked.context.resolve()), str(file.resolve()))
+        key = shared_key(os.uname().nodename, str(asked.context.resolve()), str(file.resolve()))
     attrs |= _attributes(asked)
     for name, value in asked.build_contexts.items():
         attrs[f"context:{name}"] = _named_context(name, value, folders)

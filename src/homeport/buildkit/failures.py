@@ -16,7 +16,6 @@ from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.errors import BuildFailed, details
 from homeport.buildkit.status import Step, Steps
-from homeport.dockerfile.lines import parse_dockerfile
 from homeport.errors import HomeportError
 
 _WRAPPINGS = (
@@ -121,6 +120,8 @@ def _from_step(step: Step | None, sources: Sources) -> tuple[str, int, int] | No
     """The instruction whose text is the step's name, variables aside."""
     if step is None:
         return None
+    from homeport.dockerfile.lines import parse_dockerfile  # most builds do not fail
+
     name = " ".join(_STAGE.sub("", step.vertex.name).split())
     for file, text in sources.texts.items():
         best: tuple[int, tuple[int, int]] | None = None

@@ -11,24 +11,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
 from homeport.buildkit.errors import EngineTooOld
 from homeport.buildkit.gateway import CONFIG
 from homeport.buildkit.solve import Build, Export, Solved, solve
-from homeport.buildkit.squash import squashed_image
 from homeport.buildkit.status import Watcher
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.images.address import ArchiveAddress, RegistryAddress
-from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.oci_archive import OciArchive
-from homeport.images.transport import Work
 from homeport.oci.platform import Platform, native_platform
 from homeport.progress import CancelToken
-from homeport.tree.node import Source
-from homeport.tree.tar_reader import read_tree
+
+# What reads and writes images is imported when one is made: many builds have other outputs.
+if TYPE_CHECKING:
+    from homeport.images.address import RegistryAddress
+    from homeport.images.image import Image, Index
+    from homeport.images.transport import Work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +50,10 @@ def built_image(
     engine: Engine, build: Build, platforms: Sequence[Platform], how: ImageWork
 ) -> Iterator[tuple[Image | Index, Solved]]:
     """The image or index that ``build`` makes, usable inside the ``with`` block."""
+    from homeport.images.address import ArchiveAddress
+    from homeport.images.image import child_of, new_index
+    from homeport.images.oci_archive import OciArchive
+
     description = describe(engine, how.cancel)
     with tempfile.TemporaryDirectory(prefix="homeport-", dir=how.work.spool) as place:
         if description.has_oci_exporter:
@@ -94,6 +98,10 @@ class _Squashing:
     place: Path
 
     def one(self, platform: Platform) -> tuple[Image, Solved]:
+        from homeport.buildkit.squash import squashed_image
+        from homeport.tree.node import Source
+        from homeport.tree.tar_reader import read_tree
+
         build = self.build
         if build.frontend:
             attrs = {**build.attrs, "platform": str(platform)}

@@ -10,11 +10,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from homeport.buildkit.solve import Export
 from homeport.content.files import atomic_write
 from homeport.errors import UsageError
-from homeport.images.address import Address, StreamAddress, parse_destination
+
+if TYPE_CHECKING:
+    from homeport.images.address import Address
 
 FORMS = "dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://REF"
 
@@ -63,6 +66,8 @@ def parse_output(text: str) -> Output:
         return TarOutput(None if place == "-" else Path(place))
     if text.startswith("type="):
         raise UsageError(f"-o {text}: is not an output here", hint=f"write {FORMS}")
+    from homeport.images.address import StreamAddress, parse_destination
+
     address = parse_destination(text)
     if isinstance(address, StreamAddress):
         raise UsageError(f"-o {text}: say which archive", hint=f"write {FORMS}")
@@ -70,13 +75,15 @@ def parse_output(text: str) -> Output:
 
 
 @contextmanager
-def export_to(output: FolderOutput | TarOutput) -> Iterator[Export]:
-    """The export for one output; a file appears whole when the block ends, or not at all."""
-    if isinstance(output, FolderOutput):
-        yield Export(type="local", to=output.path)
+def export_to(output: FolderOutput | TarOutput | None) -> Iterator[tuple[Export, ...]]:
+    """The exports for one output; a file appears whole when the block ends, or not at all."""
+    if output is None:
+        yield ()
+    elif isinstance(output, FolderOutput):
+        yield (Export(type="local", to=output.path),)
     elif output.path is None:
-        yield Export(type="tar", to=sys.stdout.buffer)
+        yield (Export(type="tar", to=sys.stdout.buffer),)
         sys.stdout.buffer.flush()
     else:
         with atomic_write(output.path) as stream:
-            yield Export(type="tar", to=stream)
+            yield (Export(type="tar", to=stream),)

@@ -23,15 +23,14 @@ from homeport.buildkit import control
 from homeport.buildkit.session import Service
 from homeport.buildkit.wire import decode, encode
 from homeport.errors import HomeportError
-from homeport.net.client import Client, Request
-from homeport.net.url import Url
-from homeport.registry.challenge import parse_challenges
-from homeport.registry.endpoint import endpoint_for
-from homeport.registry.login import Login
-from homeport.registry.tokens import Realm, fetch_token
 
+# The rest is imported when an engine asks: most builds talk to no registry.
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    from homeport.net.client import Client
+    from homeport.net.url import Url
+    from homeport.registry.login import Login
 
 _AUTH = "/moby.filesync.v1.Auth/"
 _TOKEN_LIFE = 60  # seconds that an engine may keep a token; it asks again
@@ -96,6 +95,9 @@ class RegistryAuth:
         await stream.send_message(encode(answer))
 
     def _token(self, request: control.FetchTokenRequest) -> str:
+        from homeport.net.url import Url
+        from homeport.registry.tokens import Realm, fetch_token
+
         realm = Url.parse(request.realm)
         base = self._names(request.host, realm)
         named = Realm(url=realm, service=request.service, named_by=base)
@@ -106,6 +108,10 @@ class RegistryAuth:
 
     def _names(self, host: str, realm: Url) -> Url:
         """The registry's URL, if it names that token service itself; else an error."""
+        from homeport.net.client import Request
+        from homeport.registry.challenge import parse_challenges
+        from homeport.registry.endpoint import endpoint_for
+
         for base in endpoint_for(host).candidates:
             try:
                 response = self.client().send(Request(method="GET", url=base))

@@ -8,18 +8,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.images import ImageWork, pushed_by_engine
-from homeport.buildkit.outputs import FolderOutput, ImageOutput, Output, TarOutput, export_to
-from homeport.buildkit.placing import WatcherFor, built_on
+from homeport.buildkit.outputs import ImageOutput, Output, export_to
 from homeport.buildkit.solve import Build, Solved, solve
-from homeport.buildkit.status import Steps
-from homeport.content.digest import Digest
-from homeport.images.address import Address, RegistryAddress
-from homeport.images.transport import Destination
+from homeport.buildkit.status import Steps, Watcher
 from homeport.oci.platform import Platform
+from homeport.progress import CancelToken
+
+# What images need is imported when one is wanted.
+if TYPE_CHECKING:
+    from homeport.buildkit.images import ImageWork
+    from homeport.buildkit.placing import WatcherFor
+    from homeport.content.digest import Digest
+    from homeport.images.address import Address
+    from homeport.images.transport import Destination
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +42,10 @@ def run_outputs(
     engines: Sequence[Engine],
     build: Build,
     outputs: Sequence[Output],
-    how: ImageWork,
     *,
+    watcher: Watcher | None = None,
+    cancel: CancelToken,
+    for_images: Callable[[], ImageWork],
     platforms: Sequence[Platform] = (),
     watcher_for: WatcherFor = lambda _engine: None,
     push_by_engine: bool = False,
@@ -47,52 +54,60 @@ def run_outputs(
     """Build, and write every output. Raises what ``solve`` and transports do.
 
     Directories and archives of files come from the first engine; of several engines each
-    builds the platforms that suit it.
+    builds the platforms that suit it. ``for_images`` is asked if an image is wanted.
     """
     began = time.monotonic()
-    steps: Steps | None = None
-    response: dict[str, str] = {}
-    images: dict[str, Digest] = {}
-    files: list[FolderOutput | TarOutput | None] = [
-        output for output in outputs if not isinstance(output, ImageOutput)
-    ]
+    found = _Found()
+    files = [output for output in outputs if not isinstance(output, ImageOutput)]
     for output in files if outputs else [None]:
-        solved = _to_files(engines[0], build, output, how)
-        steps = steps or solved.steps
-        response |= solved.response
+        with export_to(output) as exports:
+            asked = replace(build, exports=exports)
+            found.add(solve(engines[0], asked, watcher=watcher, cancel=cancel))
         build = _without_repeats(build)
     wanted = [output for output in outputs if isinstance(output, ImageOutput)]
-    for image in list(wanted):
-        if push_by_engine and isinstance(image.address, RegistryAddress):
-            solved, images[str(image)] = pushed_by_engine(engines[0], build, image.address, how)
-            steps = steps or solved.steps
-            build = _without_repeats(build)
-            wanted.remove(image)
+    if wanted:
+        from homeport.buildkit.images import pushed_by_engine
+        from homeport.buildkit.placing import built_on
+        from homeport.images.address import RegistryAddress
+
+        how = for_images()
+        for image in list(wanted):
+            if push_by_engine and isinstance(image.address, RegistryAddress):
+                solved, digest = pushed_by_engine(engines[0], build, image.address, how)
+                found.add(solved)
+                found.images[str(image)] = digest
+                build = _without_repeats(build)
+                wanted.remove(image)
     if wanted:
         with built_on(engines, build, platforms, how, watcher_for) as (value, solved):
-            steps = steps or solved.steps
-            response |= solved.response
+            found.add(solved)
             for image in wanted:
-                images[str(image)] = destination(image.address).write(value, how.work).digest
-    assert steps is not None
-    vertices = [step.vertex for step in steps.by_digest.values()]
-    return Run(
-        steps=len(vertices),
-        cached=sum(vertex.cached for vertex in vertices),
-        seconds=time.monotonic() - began,
-        response=response,
-        images=images,
-    )
+                written = destination(image.address).write(value, how.work)
+                found.images[str(image)] = written.digest
+    return found.run(time.monotonic() - began)
 
 
-def _to_files(
-    engine: Engine, build: Build, output: FolderOutput | TarOutput | None, how: ImageWork
-) -> Solved:
-    if output is None:
-        return solve(engine, build, watcher=how.watcher, cancel=how.cancel)
-    with export_to(output) as export:
-        return solve(
-            engine, replace(build, exports=(export,)), watcher=how.watcher, cancel=how.cancel
+@dataclass(slots=True)
+class _Found:
+    """What the calls told, put together."""
+
+    steps: Steps | None = None
+    response: dict[str, str] = field(default_factory=dict)
+    images: dict[str, Digest] = field(default_factory=dict)
+
+    def add(self, solved: Solved) -> None:
+        self.steps = self.steps or solved.steps
+        self.response |= solved.response
+
+    def run(self, seconds: float) -> Run:
+        assert self.steps is not None
+        vertices = [step.vertex for step in self.steps.by_digest.values()]
+        return Run(
+            steps=len(vertices),
+            cached=sum(vertex.cached for vertex in vertices),
+            seconds=seconds,
+            response=self.response,
+            images=self.images,
         )
 
 

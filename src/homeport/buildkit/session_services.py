@@ -21,7 +21,6 @@ from grpclib.exceptions import GRPCError
 from homeport.buildkit import control
 from homeport.buildkit.calls import stop
 from homeport.buildkit.control import BytesMessage
-from homeport.buildkit.filereceive import receive_folder
 from homeport.buildkit.filesync import framed, send_folder
 from homeport.buildkit.folder import Filters, Folder
 from homeport.buildkit.session import Service
@@ -30,6 +29,7 @@ from homeport.buildkit.wire import decode, encode
 _SERVING = 1
 _SECRET_LIMIT = 500 << 10
 _AGENT_PIECE = 32 << 10
+_FILE_PIECE = 1 << 20
 
 
 class Sink(Protocol):
@@ -97,13 +97,25 @@ def file_send(sinks: Sequence[Sink | Path]) -> dict[str, Service]:
             raise GRPCError(Status.NOT_FOUND, f"there is no exporter {number}")
         sink = sinks[number]
         if isinstance(sink, Path):
+            from homeport.buildkit.filereceive import receive_folder
+
             await receive_folder(sink, GrpcWire(stream))
-            return
-        while (data := await stream.recv_message()) is not None:
-            await asyncio.to_thread(sink.write, decode(BytesMessage, data).data)
-        await stream.send_initial_metadata()
+        else:
+            await _receive_file(sink, stream)
 
     return {"/moby.filesync.v1.FileSend/DiffCopy": diff_copy}
+
+
+async def _receive_file(sink: Sink, stream: Any) -> None:
+    """Engines send 4 KiB at a time; a thread is asked for each ``_FILE_PIECE`` only."""
+    piece = bytearray()
+    while (data := await stream.recv_message()) is not None:
+        piece += decode(BytesMessage, data).data
+        if len(piece) >= _FILE_PIECE:
+            await asyncio.to_thread(sink.write, bytes(piece))
+            piece.clear()
+    await asyncio.to_thread(sink.write, bytes(piece))
+    await stream.send_initial_metadata()
 
 
 def secret_values(find: Callable[[str], bytes | None]) -> dict[str, Service]:

@@ -37,7 +37,6 @@ from homeport.buildkit.engine import Connected, connected
 from homeport.buildkit.errors import EngineLost, EngineRefused, refused
 from homeport.buildkit.failures import Sources, build_failure
 from homeport.buildkit.folder import Folder
-from homeport.buildkit.gateway import Bridged, bridged_solve
 from homeport.buildkit.llb_ops import Definition
 from homeport.buildkit.session import Service, Session, attached
 from homeport.buildkit.session_services import Sink
@@ -149,7 +148,7 @@ class _Solving:
     async def run(self) -> Solved:
         status = asyncio.ensure_future(self._status())
         try:
-            bridged = await self._call()
+            answer, metadata = await self._call()
             await asyncio.wait((status,), timeout=_DRAIN)
         except GRPCError as error:
             await asyncio.wait((status,), timeout=_DRAIN)
@@ -166,17 +165,21 @@ class _Solving:
         if self.session.failure is not None:
             raise self.session.failure
         return Solved(
-            response=decode(SolveResponse, bridged.answer).exporter_response,
+            response=decode(SolveResponse, answer).exporter_response,
             steps=self.steps,
-            metadata=bridged.metadata,
+            metadata=metadata,
         )
 
-    async def _call(self) -> Bridged:
+    async def _call(self) -> tuple[bytes, Mapping[str, bytes]]:
+        """The exporters' answer, and the frontend's metadata if it was wanted."""
         request, calls = self._request(), self.connection.calls
         if not (self.build.wants_metadata and self.build.frontend):
-            return Bridged(await calls.raw_unary(CONTROL + "Solve", request), {})
+            return await calls.raw_unary(CONTROL + "Solve", request), {}
         bare = changed(request, frontend="", frontend_attrs={}, frontend_inputs={})
-        return await bridged_solve(calls, bare, request)
+        from homeport.buildkit.gateway import bridged_solve
+
+        bridged = await bridged_solve(calls, bare, request)
+        return bridged.answer, bridged.metadata
 
     def _request(self) -> SolveRequest:
         build = self.build

@@ -118,6 +118,8 @@ def _tell_login(registry: str, login: Login) -> None:
 
 
 def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:
+    if creds is None and username is None and not password_stdin:
+        return None
     from homeport.registry.credentials import parse_creds
     from homeport.registry.login import Login
 

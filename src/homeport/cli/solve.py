@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,13 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.buildkit.address import Engine
     from homeport.buildkit.errors import BuildFailed
+    from homeport.buildkit.images import ImageWork
     from homeport.buildkit.solve import Build
     from homeport.buildkit.status import Watcher
     from homeport.cli.registry_options import RegistryOptions
+    from homeport.images.address import Address
+    from homeport.images.transport import Destination
+    from homeport.registry.credentials import Credentials
 
 
 @click.command(
@@ -105,12 +110,9 @@ def command(
     since 18.09 is an engine, and so is buildkitd.
     """
     from homeport.buildkit.errors import BuildFailed
-    from homeport.buildkit.images import ImageWork
     from homeport.buildkit.outputs import parse_output
     from homeport.buildkit.running import run_outputs
-    from homeport.cli.copying_options import read_platforms, registry_of
-    from homeport.images.transport import Work
-    from homeport.images.transports import destination_for
+    from homeport.cli.copying_options import read_platforms
 
     wanted = [parse_output(text) for text in outputs]
     build = _build(context, asked)
@@ -122,20 +124,14 @@ def command(
         build = _with_images(build, app, _contexts(asked, images=True), stack)
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
-            how = ImageWork(
-                store=app.store,
-                work=Work(progress=app.progress, cancel=app.cancel),
-                squash=not asked["no_squash"],
-                watcher=watcher,
-            )
-            maker = options.maker(app, registry_of(*_addresses(wanted)))
             form = asked["progress_form"]
             run = run_outputs(
-                engines, build, wanted, how,
+                engines, build, wanted, watcher=watcher, cancel=app.cancel,
+                for_images=lambda: _image_work(app, watcher, squash=not asked["no_squash"]),
                 platforms=read_platforms(asked["platforms"]) or (),
                 watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
                 push_by_engine=asked["push_by"] == "engine",
-                destination=lambda address: destination_for(address, maker),
+                destination=_destinations(app, options, wanted),
             )  # fmt: skip
         except BuildFailed as error:
             if session.format != "json":
@@ -210,7 +206,6 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
     from dataclasses import replace
 
     from homeport.buildkit.registry_auth import RegistryAuth
-    from homeport.registry.credentials import Credentials
 
     public = [engine.name for engine in engines if not engine.private]
     if passwords and public:
@@ -218,15 +213,41 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
             f"--engine-credentials: {public[0]} is reached without TLS",
             hint="tcp://HOST:PORT?certs=DIR",
         )
-    credentials = Credentials(environment=os.environ, home=Path.home(), given={})
-    auth = RegistryAuth(find=credentials.find, client=lambda: app.client, passwords=passwords)
+
+    @functools.cache
+    def credentials() -> Credentials:
+        from homeport.registry.credentials import Credentials
+
+        return Credentials(environment=os.environ, home=Path.home(), given={})
+
+    auth = RegistryAuth(
+        find=lambda host: credentials().find(host), client=lambda: app.client, passwords=passwords
+    )
     return replace(build, services={**build.services, **auth.services()})
 
 
-def _addresses(outputs: Sequence[Any]) -> list[Any]:
-    from homeport.buildkit.outputs import ImageOutput
+def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
+    from homeport.buildkit.images import ImageWork
+    from homeport.images.transport import Work
 
-    return [output.address for output in outputs if isinstance(output, ImageOutput)]
+    work = Work(progress=app.progress, cancel=app.cancel)
+    return ImageWork(store=app.store, work=work, squash=squash, watcher=watcher)
+
+
+def _destinations(
+    app: App, options: RegistryOptions, outputs: Sequence[Any]
+) -> Callable[[Address], Destination]:
+    """How images are written; what registries need is imported when one is."""
+
+    def open_it(address: Address) -> Destination:
+        from homeport.buildkit.outputs import ImageOutput
+        from homeport.cli.copying_options import registry_of
+        from homeport.images.transports import destination_for
+
+        images = [output.address for output in outputs if isinstance(output, ImageOutput)]
+        return destination_for(address, options.maker(app, registry_of(*images)))
+
+    return open_it
 
 
 _UPLOAD = "context"
@@ -260,10 +281,10 @@ def _with_images(build: Build, app: App, contexts: dict[str, str], stack: ExitSt
     """Offer images of this machine as contexts, as long as ``stack`` is open."""
     from dataclasses import replace
 
-    from homeport.buildkit.content_store import content_services
-
     if not contexts:
         return build
+    from homeport.buildkit.content_store import content_services
+
     opened = {name: stack.enter_context(app.open_image(at)) for name, at in contexts.items()}
     attrs = {
         f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in opened.items()
@@ -324,16 +345,18 @@ def _show(error: BuildFailed, *, with_log: bool) -> None:
 def _watcher(session: Session, form: str, progress: Any, prefix: str = "") -> Watcher:
     """How the build is shown; without ``progress``, several builds at once, in lines."""
     from homeport.buildkit.status import Unwatched
-    from homeport.buildkit.watchers import BarWatcher, JsonWatcher, PlainWatcher
     from homeport.cli.main import printable
 
     def line(text: str) -> None:
         click.echo(printable(prefix + text), err=True)
 
+    by_itself = session.quiet or (form == "auto" and session.format == "json")
+    if form == "quiet" or (by_itself and form != "rawjson"):
+        return Unwatched()
+    from homeport.buildkit.watchers import BarWatcher, JsonWatcher, PlainWatcher
+
     if form == "rawjson":
         return JsonWatcher(lambda text: click.echo(text, err=True))
-    if session.quiet or form == "quiet" or (form == "auto" and session.format == "json"):
-        return Unwatched()
     live = progress is not None and sys.stderr.isatty() and not session.no_progress
     if form == "auto" and live:
         return BarWatcher(progress)
