@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
+from homeport.cli import options
 from homeport.cli.main import run
+from homeport.progress import Silent, State
 
 
 @pytest.fixture
@@ -37,7 +39,7 @@ def test_a_copy_with_an_owner_of_the_root_and_a_mode(
         ["copy", "--root", "../root", "--chown=app", "--chmod=u=rwX,go=rX", "a.txt", "d", "/opt/"]
     )
     assert code == 0
-    assert capsys.readouterr().out == "wrote 1 directory, 2 file (2 B)\n"
+    assert capsys.readouterr().out == "wrote 1 directory, 2 files (2 B)\n"
     status = (world / "root" / "opt" / "f").stat()
     assert (status.st_uid, status.st_gid, status.st_mode & 0o777) == (1000, 1000, 0o644)
 
@@ -52,7 +54,7 @@ def test_a_dry_run_lists_what_would_happen_and_changes_nothing(
         "file       a.txt",
         "replaced   f",
         "file       f",
-        "would write 2 file, 1 replaced (2 B)",
+        "would write 2 files, 1 replaced (2 B)",
     ]
     assert listed(world / "root") == before
     assert (world / "root" / "f").read_text() == "old"
@@ -100,6 +102,43 @@ def test_archives_are_unpacked_when_asked(world: Path) -> None:
         assert (world / "root" / f"plain-{suffix}").is_file()
 
 
+def test_what_zstd_cannot_unfold_leaves_no_part_of_a_file(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (world / "work" / "d" / "f").write_bytes(os.urandom(300_000))
+    os.system("tar --zstd -cf whole.tar.zst d; head -c 200000 whole.tar.zst > cut.tar.zst")
+    assert run(["copy", "--root", "../root", "--add", "cut.tar.zst", "/x"]) == 1
+    assert "is truncated (member d/f, position 512, archive cut.tar.zst" in capsys.readouterr().err
+    assert listed(world / "root" / "x") == ["d"]
+
+
+def test_a_directory_is_not_copied_into_itself(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for extra in ([], ["--dry-run"]):
+        assert run(["copy", *extra, "--root", ".", ".", "/d/sub/"]) == 1
+        assert "a directory cannot be copied into itself" in capsys.readouterr().err
+    assert listed(world / "work" / "d") == ["f"]
+
+
+def test_each_name_is_progress(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[object] = []
+
+    class Recorded(Silent):
+        def advance(self, id: str, n: int) -> None:
+            seen.append((id, n))
+
+        def end(self, id: str, state: State = "done") -> None:
+            seen.append((id, state))
+
+    monkeypatch.setattr(options, "progress_for", lambda *_, **__: Recorded())
+    assert run(["copy", "--root", "../root", "d", "/x"]) == 0
+    assert seen == [("copy", 1), ("copy", 1), ("copy", "done")]
+    seen.clear()
+    assert run(["copy", "--root", "../root", "d", "none", "/x"]) == 1
+    assert seen[-1] == ("copy", "failed")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
@@ -111,6 +150,14 @@ def test_archives_are_unpacked_when_asked(world: Path) -> None:
             1,
             "homeport: /etc/passwd: unknown user nobody-known",
         ),
+        (
+            ["--exclude=[", "d", "/x"],
+            2,
+            "homeport: syntax error in pattern (pattern [, option --exc",
+        ),
+        (["--exclude=!", "d", "/x"], 2, 'homeport: illegal exclusion pattern: "!"'),
+        (["loop", "/x"], 1, "homeport: too many links (path loop)"),
+        (["[", "/x"], 1, "homeport: syntax error in pattern (pattern [)"),
         (["--max-size=1000", "big", "/x"], 1, "homeport: more than 1000 bytes would be written"),
     ],
 )
@@ -118,6 +165,7 @@ def test_faults_have_one_line_and_the_documented_code(
     world: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, line: str
 ) -> None:
     (world / "work" / "big").write_bytes(bytes(5000))
+    (world / "work" / "loop").symlink_to("loop")
     assert run(["copy", "--root", "../root", *arguments]) == code
     captured = capsys.readouterr()
     assert captured.out == ""

@@ -15,15 +15,17 @@ import click
 from homeport.cli.options import Session, common
 from homeport.cli.show import human_size
 from homeport.copying.errors import CopyError, shown
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import HomeportError, IntegrityError, UsageError
 
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.copying.command import Flags
     from homeport.copying.protocol import Home
+    from homeport.progress import State
 
 #: Options whose mistakes are mistakes of the command line.
-_OPTIONS = ("--chmod", "--chown", "--rules")
+_OPTIONS = ("--chmod", "--chown", "--exclude", "--rules")
+_PLURALS = {"directory": "directories", "fifo": "FIFOs", "replaced": "replaced"}
 
 
 class CannotCopy(HomeportError):
@@ -36,13 +38,13 @@ class CannotCopy(HomeportError):
 class Report:
     """What was made, as the engine tells it."""
 
-    cancel: Callable[[], None]
+    step: Callable[[], None]
     keep: bool
     kinds: Counter[str] = field(default_factory=Counter)
     entries: list[dict[str, str]] = field(default_factory=list)
 
     def __call__(self, path: bytes, kind: str) -> None:
-        self.cancel()
+        self.step()
         self.kinds[kind] += 1
         if self.keep:
             self.entries.append({"path": shown(path, 4096), "kind": kind})
@@ -107,7 +109,7 @@ def command(
     if len(words) < 2:
         raise UsageError("copy needs at least one source and a destination")
     with session.app() as app:
-        report = Report(app.cancel.check, keep=dry_run or session.verbose > 0)
+        report = Report(_stepper(app), keep=dry_run or session.verbose > 0)
         flags = Flags(
             chown=os.fsencode(chown or ""),
             chmod=chmod or "",
@@ -140,6 +142,14 @@ def command(
         )
 
 
+def _stepper(app: App) -> Callable[[], None]:
+    def step() -> None:
+        app.cancel.check()
+        app.progress.advance("copy", 1)
+
+    return step
+
+
 def _sources(app: App, context: Path, ignore_file: Path | None) -> Home:
     from homeport.copying.rooted import Rooted
 
@@ -167,12 +177,15 @@ def _run(
     owners = True if flags.chown else None
     real = Rooted(os.fsencode(root), owners, warn, app.cancel.check)
     target: Home = Rehearsal(real) if dry_run else real
-    app.progress.begin("copy", label="copy")
+    app.progress.begin("copy", label="copy", unit="items")
+    state: State = "failed"
     try:
         found = [Word(sources, os.fsencode(word)) for word in words[:-1]]
-        return copy(found, target, os.fsencode(words[-1]), flags)
+        written = copy(found, target, os.fsencode(words[-1]), flags)
+        state = "done"
+        return written
     finally:
-        app.progress.end("copy")
+        app.progress.end("copy", state)
         real.close()
 
 
@@ -186,33 +199,34 @@ def explained(error: CopyError) -> HomeportError:
     return kind(error.what, where=error.where, hint=hint)
 
 
-def _openers() -> Any:
-    """The engine's own decompressors, and zstandard for a machine without libzstd."""
+def _openers() -> dict[str, Any]:
+    """The engine's own decompressors, but of zstd ours: not every machine has its library."""
     from homeport.copying.codecs import OPENERS
 
-    return {**OPENERS, "zstd": _zstd}
+    return {**OPENERS, "zstd": _Zstd}
 
 
-class _zstd:  # noqa: N801  stands where the engine's own opener would
-    """Zstandard frames by the library that Homeport depends on anyway."""
+class _Zstd:
+    """Frames of zstd as the engine reads them: its stream is not ours to close."""
 
     def __init__(self, stream: Any) -> None:
-        import zstandard
+        from homeport.tree.decompression import decompressed
 
-        decompressor = zstandard.ZstdDecompressor(max_window_size=128 << 20)
-        self._reader = decompressor.stream_reader(stream, read_across_frames=True)
-        self._error = zstandard.ZstdError
+        self._reader = decompressed(stream, "zstd data")
 
     def read(self, size: int, /) -> bytes:
         try:
             return self._reader.read(size)
-        except self._error as error:
-            raise CopyError(f"zstd data are corrupt: {error}") from error
+        except IntegrityError as error:
+            raise CopyError(str(error)) from error
 
 
 def _text(report: Report, written: int, dry_run: bool) -> str:
     lines = [f"{entry['kind']:<10} {entry['path']}" for entry in report.entries]
-    made = ", ".join(f"{count} {kind}" for kind, count in sorted(report.kinds.items()))
+    made = ", ".join(
+        f"{count} {kind if count == 1 else _PLURALS.get(kind, kind + 's')}"
+        for kind, count in sorted(report.kinds.items())
+    )
     verb = "would write" if dry_run else "wrote"
     lines.append(f"{verb} {made or 'nothing'} ({human_size(written)})")
     return "\n".join(lines)

@@ -78,7 +78,7 @@ def copy(words: "list[Word]", target: "Home", destination: bytes, flags: Flags) 
     """
     copier = Copier(target, options_of(flags, target))
     if flags.parents:
-        exclude = Ignore(list(flags.exclude)) if flags.exclude else None
+        exclude = _excluded(flags) if flags.exclude else None
         to = Destination(destination)
         for word in words:
             copier.begin_word()
@@ -99,7 +99,7 @@ def options_of(flags: Flags, target: "Home") -> Options:
         mode = numeric(flags.chmod)
         options.parent_mode = options.parent_mode if mode is None else mode
     if flags.exclude and not flags.parents:
-        options.selection = Excluded(Ignore(list(flags.exclude)))
+        options.selection = Excluded(_excluded(flags))
     if flags.unpack is not None:
         from homeport.copying.unpack import Archives
 
@@ -107,6 +107,13 @@ def options_of(flags: Flags, target: "Home") -> Options:
     # With --chmod BuildKit makes an ordinary copy of --link and says nothing.
     options.replace = flags.link and not flags.chmod
     return options
+
+
+def _excluded(flags: Flags) -> Ignore:
+    try:
+        return Ignore(list(flags.exclude))
+    except CopyError as error:
+        raise error.at(option="--exclude") from error.__cause__
 
 
 def _with_parents(copier: Copier, word: Word, to: Destination, exclude: "Ignore | None") -> None:
