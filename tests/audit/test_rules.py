@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from builders.audit import TODAY, lay_out
+from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Request, audit
 from homeport.audit.facts import end_of_life, pin_of
-from homeport.audit.rules import check_all, read_rules, shipped
+from homeport.audit.rules import Rule, check_all, read_rules, shipped
 from homeport.audit.strictyaml import BadFile
 from homeport.audit.unsaid import parse_assumptions
 from homeport.audit.versions import within
@@ -36,8 +37,15 @@ def test_the_shipped_rules_are_read_strictly_and_have_one_id_each() -> None:
     assert sum(len(tool.rules) for tool in tools) > 40
     for tool in tools:
         for rule in tool.rules:
-            assert rule.source
             assert rule.dead or rule.override, rule.id
+
+
+@pytest.mark.parametrize("rule", [r for tool in shipped() for r in tool.rules], ids=lambda r: r.id)
+def test_every_rule_says_where_it_was_read_and_has_a_case_in_the_corpus(rule: Rule) -> None:
+    # A file of a repository, or a page of documentation by its title.
+    assert re.match(r"[\w.-]+/[\w.-]+, |[\w-]+(\.[\w-]+)+(/\S+)?, \"", rule.source), rule.source
+    ending = f"({rule.id})" if rule.dead else f" unsaid {rule.id} -> "
+    assert any(ending in line for case in every_case() for line in read_case(case).expected)
 
 
 def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
@@ -113,7 +121,20 @@ def test_an_assumed_engine_tells_whether_it_pulls(tmp_path: Path) -> None:
 
 def test_an_assumed_version_makes_the_tag(tmp_path: Path) -> None:
     files = {"x.sh": "k3d cluster create --no-lb\n"}
-    assert "docker.io/rancher/k3s:v1.33.0" in images(tmp_path, files, k3d="v1.33.0")
+    assert images(tmp_path, files, k3d="v5.8.3", k3s="v1.33.1-k3s1") == [
+        "docker.io/rancher/k3s:v1.33.1-k3s1", "ghcr.io/k3d-io/k3d-tools:5.8.3"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("version", "tag"),
+    [("1.5.13", "3.5"), ("1.6", "3.6"), ("1.7.28", "3.8"), ("2.1.4", "3.10"), ("2.2.0", "3.10.1"),
+     ("2.3", "3.10.2"), ("3.0", "3.10.2")],
+)  # fmt: skip
+def test_an_older_version_has_its_own_image(version: str, tag: str, tmp_path: Path) -> None:
+    files = {"p.yaml": "apiVersion: v1\nkind: Pod\nspec: {containers: [{image: a:1}]}\n"}
+    (image,) = images(tmp_path, files, containerd=version)
+    assert image.endswith(f"/pause:{tag}")
 
 
 def test_assumptions_are_tool_and_version() -> None:

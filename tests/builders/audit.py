@@ -7,7 +7,8 @@
     Dockerfile:1:6 FROM "debian" = docker.io/library/debian:latest
 
 A finding is place, key, the expression as written, and the reference it means; certainty
-only when it is not sure, then what is wrong, who builds it, the rule for an unsaid one.
+only when it is not sure, then what is wrong, who builds it, the rule for an unsaid one. A
+part ``assume`` holds versions as ``--assume`` takes them, a line each.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from homeport.audit.auditing import Request, audit
 from homeport.audit.model import Use
+from homeport.audit.unsaid import parse_assumptions
 
 CORPUS = Path(__file__).parent.parent / "data" / "audit-corpus"
 TODAY = datetime.date(2026, 11, 24)
@@ -34,6 +36,7 @@ class Case:
     sentence: str
     files: dict[str, str]
     expected: list[str]
+    assume: tuple[str, ...] = ()
 
 
 def every_case() -> list[Path]:
@@ -46,13 +49,15 @@ def read_case(path: Path) -> Case:
     parts = _HEADER.split(path.read_text())
     files = dict(zip(parts[1::2], (body[1:] for body in parts[2::2]), strict=True))
     expected = files.pop("expected").splitlines()
-    return Case(parts[0].strip(), files, expected)
+    assume = tuple(files.pop("assume", "").split())
+    return Case(parts[0].strip(), files, expected, assume)
 
 
 def write_case(path: Path, case: Case, found: list[str]) -> None:
     """Write a case with what was found; for use by hand, then to be read and judged."""
     blocks = [case.sentence + "\n"]
     blocks += [f"-- {name} --\n{body}" for name, body in case.files.items()]
+    blocks += ["-- assume --\n" + "".join(f"{line}\n" for line in case.assume)] * bool(case.assume)
     blocks.append("-- expected --\n" + "".join(f"{line}\n" for line in found))
     path.write_text("".join(blocks))
 
@@ -69,7 +74,10 @@ def findings_of(case: Case) -> list[str]:
     """What an audit finds in a case, a line each."""
     with tempfile.TemporaryDirectory() as name:
         lay_out(case.files, Path(name))
-        audited = audit(Request(paths=["."], root=Path(name), today=TODAY))
+        request = Request(
+            paths=["."], root=Path(name), assumptions=parse_assumptions(case.assume), today=TODAY
+        )
+        audited = audit(request)
         report = audited.report
         uses = [use for image in report.images for use in image.uses]
         lines = [describe(use) for use in sorted(uses, key=lambda u: (u.place, u.rule, u.value))]

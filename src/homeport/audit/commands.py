@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from homeport.audit.collecting import Collector
 from homeport.audit.source import Written
 
-_TOOLS = (
+#: Programs whose commands are read.
+TOOLS = (
     "docker", "podman", "nerdctl", "buildah", "crane", "skopeo", "regctl", "oras", "buildctl",
     "kind", "k3d", "minikube", "pack", "earthly", "skaffold", "istioctl", "telepresence", "act",
     "sam", "kubectl", "docker-compose", "docker-buildx", "cdk", "helm", "argo", "tkn", "buildkitd",
@@ -22,7 +23,7 @@ _TOOLS = (
 )  # fmt: skip
 _COMMAND = re.compile(
     r"(?:^|[\s;&|(`\"'{!:@-])(?:sudo\s+(?:-\S+\s+)*)?(?:/usr/(?:local/)?bin/)?"
-    rf"(?P<tool>{'|'.join(_TOOLS)})(?=[ \t]+[a-z-])",
+    rf"(?P<tool>{'|'.join(TOOLS)})(?=[ \t]+[a-z-])",
     re.MULTILINE,
 )
 _END = re.compile(r"[;&|)`\n]")

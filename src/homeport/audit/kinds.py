@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from homeport.audit.collecting import Collector
+from homeport.audit.commands import TOOLS
 from homeport.audit.context import Context
 from homeport.audit.source import Source
 
@@ -35,6 +36,8 @@ class Kind:
 
 
 _IMAGE = rb"(?i)image|docker|container"
+#: Packages that rules know to pull images.
+_PACKAGES = rb"testcontainers|aws-lambda-python"
 _YAML = r"\.ya?ml$"
 
 #: In order: the first row whose name and bytes fit reads the file.
@@ -78,7 +81,7 @@ KINDS: tuple[Kind, ...] = (
          "ansible:read"),
     Kind("kubernetes", r"\.(?:ya?ml|json)$", rb"apiVersion[\"']?\s*:", "kubernetes:read"),
     Kind("packer", r"\.json$", rb"\"builders\"(?s:.*)docker", "hashicorp:read_packer_json"),
-    Kind("packages", r"/package\.json$", rb"testcontainers", "packages:read"),
+    Kind("packages", r"/package\.json$", _PACKAGES, "packages:read"),
     Kind("concourse", r"\.ya?ml$", rb"image_resource|registry-image", "pipelines:read_concourse"),
     Kind("docker-pkg", r"\.ya?ml$", rb"(?m)^base_images\s*:", "builders:read_docker_pkg"),
     Kind("compose", r"/[^/]*(?:stack|docker|swarm)[^/]*\.ya?ml$", rb"(?m)^services\s*:",
@@ -95,20 +98,21 @@ KINDS: tuple[Kind, ...] = (
     Kind("quadlet", r"\.(?:container|image|volume|build)$", rb"Image(?:Tag)?\s*=|File\s*=",
          "quadlet:read"),
     Kind("buildpacks", r"/project\.toml$", rb"builder", "builders:read_project"),
-    Kind("packages", r"/(?:pyproject|Cargo|libs\.versions)\.toml$", rb"testcontainers",
+    Kind("packages", r"/(?:pyproject|Cargo|libs\.versions)\.toml$", _PACKAGES,
          "packages:read"),
-    Kind("settings", r"\.toml$|/(?:registries|containers)\.conf$|/registries\.conf\.d/.*\.conf$",
-         rb"mirror|sandbox|infra_image|\[\[runners|allowedRepositories|\[aliases\]"
+    Kind("settings", r"\.toml$|/(?:registries|containers|crio)\.conf$"
+         r"|/(?:registries|crio)\.conf\.d/.*\.conf$",
+         rb"mirror|sandbox|pause_image|infra_image|\[\[runners|allowedRepositories|\[aliases\]"
          rb"|unqualified-search|\[host", "settings:read_toml"),
     Kind("bazel", r"/(?:MODULE|WORKSPACE)(?:\.bazel)?$|\.(?:bzl|bazel)$", rb"pull",
          "code:read_bazel"),
     Kind("nix", r"\.nix$", rb"pullImage", "code:read_nix"),
     Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$", rb"testcontainers|jib|<from>", "code:read_jvm"),
-    Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", rb"testcontainers",
+    Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", _PACKAGES,
          "packages:read"),
     Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
          r"|vagrantfile)$",
-         rb"docker|podman|crane|skopeo|nerdctl|kind |k3d|minikube|earthly|buildctl|pack |sam |act ",
+         rb"(?:" + "|".join(TOOLS).encode() + rb")[ \t]",
          "scripts:read"),
 )  # fmt: skip
 

@@ -51,6 +51,7 @@ def _rule_page(tool: Tool, rule: Rule) -> str:
     facts = [f"- Tool: {tool.title}"]
     if rule.image:
         facts.append(f"- Image: `{rule.image}`" + (" (the tool's version)" * ("{" in rule.image)))
+    facts += [f"- Before {older.until}: `{older.image}`" for older in rule.older]
     if rule.since or rule.until:
         bounds = [f"from {rule.since} on" if rule.since else "", f"before {rule.until}"]
         facts.append(f"- Versions of {rule.tool or tool.tool}: "

@@ -54,6 +54,13 @@ class Override(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     put: str = ""
 
 
+class Older(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The image of versions before ``until``."""
+
+    until: str
+    image: str
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One image that something pulls unasked.
 
@@ -63,6 +70,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dead:     the image is named in files, and nothing needs it any more
     raise_to: the image that replaces the one that the cause names, and pulls nothing unsaid
     unless:   settings that, found anywhere in the audit, tell that the pull goes elsewhere
+    image:    ``{version}`` is that of ``tool``, ``{number}`` the same without v; ``{tag}`` is the
+              tool's choice
+    other_tools: tools that, when their version is known, do this instead
+    older:    images of older versions, the newest first
     """
 
     id: str
@@ -81,6 +92,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dead: bool = False
     raise_to: str = ""
     unless: tuple[When, ...] = ()
+    other_tools: tuple[str, ...] = ()
+    older: tuple[Older, ...] = ()
     override: tuple[Override, ...] = ()
 
 
@@ -139,8 +152,9 @@ def _check(rule: Rule) -> None:
         raise BadFile("a rule needs something under when")
     if not rule.dead and not rule.image:
         raise BadFile("a rule needs an image, unless it is about a dead one")
-    if rule.image and "{" not in rule.image:
-        parse_reference(rule.image)
+    for image in (rule.image, *(older.image for older in rule.older)):
+        if image and "{" not in image:
+            parse_reference(image)
     patterns = [w.name for w in rule.when]
     for when in rule.when:
         patterns += [*when.attributes.values(), *when.without.values()]

@@ -75,8 +75,11 @@ def apply_rules(
     verdicts: dict[str, Verdict] = {}
     for tool in tools:
         for rule in tool.rules:
-            version = given.get(rule.tool or tool.tool, evidence.get(rule.tool or tool.tool, ""))
-            for use_or_image in _apply(rule, by_topic, version):
+            if any(name in given for name in rule.other_tools):
+                continue
+            name = rule.tool or tool.tool
+            version = given.get(name, evidence.get(name, ""))
+            for use_or_image in _apply(rule, by_topic, name, version):
                 if isinstance(use_or_image, Use):
                     found.append(use_or_image)
                 else:
@@ -111,7 +114,9 @@ def _evidence(uses: Sequence[Use]) -> dict[str, str]:
     return found
 
 
-def _apply(rule: Rule, by_topic: Mapping[str, list[Cause]], version: str) -> Iterable[Use | str]:
+def _apply(
+    rule: Rule, by_topic: Mapping[str, list[Cause]], tool: str, version: str
+) -> Iterable[Use | str]:
     seen: set[str] = set()
     bounded = bool(rule.since or rule.until)
     fits = within(version, rule.since, rule.until) if bounded and version else None
@@ -133,7 +138,7 @@ def _apply(rule: Rule, by_topic: Mapping[str, list[Cause]], version: str) -> Ite
                 continue
             seen.add(scope)
             conditional = (bounded and fits is None) or answer is None
-            yield _use(rule, when, cause, version, conditional=conditional)
+            yield _use(rule, when, cause, (tool, version), conditional=conditional)
 
 
 def _matches(when: When, cause: Cause) -> bool | None:
@@ -149,9 +154,29 @@ def _matches(when: When, cause: Cause) -> bool | None:
     return True
 
 
-def _use(rule: Rule, when: When, cause: Cause, version: str, *, conditional: bool) -> Use:
-    image = rule.image.replace("{version}", cause.version or version or "VERSION")
-    reference, problem = read(image)
+def _filled_in(rule: Rule, tool: str, version: str) -> tuple[str, str]:
+    """The image with its tag, or a stand-in and why the tag is not known."""
+    image = _image(rule, version)
+    if "{tag}" in image:
+        return image.replace("{tag}", "TAG"), "the tool chooses the tag"
+    if "{" in image and not version:
+        image = image.replace("{version}", "VERSION").replace("{number}", "VERSION")
+        return image, f"the tag is the version of {tool}; tell it with --assume {tool}=VERSION"
+    return image.replace("{version}", version).replace("{number}", version.removeprefix("v")), ""
+
+
+def _image(rule: Rule, version: str) -> str:
+    """The image of a version; that of the newest when none is known."""
+    found = rule.image
+    for older in rule.older:
+        if version and within(version, "", older.until):
+            found = older.image
+    return found
+
+
+def _use(rule: Rule, when: When, cause: Cause, known: tuple[str, str], *, conditional: bool) -> Use:
+    image, problem = _filled_in(rule, *known)
+    reference, problem = (None, problem) if problem else read(image)
     note = rule.title
     sure: Sure = rule.sure
     if conditional:
@@ -159,8 +184,6 @@ def _use(rule: Rule, when: When, cause: Cause, version: str, *, conditional: boo
         bounds = [f"{since} or later" if since else "", f"older than {until}" if until else ""]
         note += f", if {rule.tool or 'its version'} is {' and '.join(b for b in bounds if b)}"
         sure = "weak" if sure == "weak" else "likely"
-    if image.endswith("VERSION"):
-        reference, problem = None, "the tag is the tool's own version; tell it with --assume"
     return Use(
         kind=cause.kind, key=cause.key or cause.name, place=cause.place,
         expression=cause.text or cause.name, value=image, reference=reference, sure=sure,

@@ -18,10 +18,12 @@ _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("go", r"go\.mod$", re.compile(
         r"(github\.com/testcontainers/testcontainers-go\S*)()\s+v(\S+)")),
     ("npm", r"package\.json$", re.compile(
-        r"\"((?:@testcontainers/)?[\w-]*testcontainers[\w-]*|@testcontainers/[\w-]+)\"()\s*:"
+        r"\"((?:@testcontainers/)?[\w-]*testcontainers[\w-]*|@testcontainers/[\w-]+"
+        r"|@aws-cdk/aws-lambda-python-alpha)\"()\s*:"
         r"\s*\"[\^~]?([^\"]*)\"")),
     ("pypi", r"(?:requirements[^/]*\.txt|pyproject\.toml|setup\.cfg)$", re.compile(
-        r"(?:^|[\"'\s])(testcontainers)()(?:\[[^\]]*\])?\s*(?:[=~><!]=?=?\s*([\d.]+))?", re.M)),
+        r"(?:^|[\"'\s])(testcontainers|aws-cdk[.-]aws-lambda-python-alpha)()"
+        r"(?:\[[^\]]*\])?\s*(?:[=~><!]=?=?\s*([\d.]+))?", re.M)),
     ("cargo", r"Cargo\.toml$", re.compile(
         r"^(testcontainers[\w-]*)()\s*=\s*(?:\{[^}]*version\s*=\s*)?\"([^\"]*)\"", re.M)),
 )  # fmt: skip

@@ -21,6 +21,10 @@ def read_toml(source: Source, found: Collector, context: Context) -> None:
     infra = get(root, "engine", "infra_image") or get(root, "containers", "infra_image")
     if infra is not None and text_of(infra):
         found.image(written(source, infra), "engine.infra_image")
+    pause = get(root, "crio", "image", "pause_image")
+    if pause is not None and text_of(pause):
+        found.image(written(source, pause), "crio.image.pause_image")
+        found.cause("setting", "crio-pause", written(source, pause), key="crio.image.pause_image")
     for path, node, _ in walk(root):
         if path.endswith((".sandbox_image", ".pinned_images.sandbox")) and text_of(node):
             value = written(source, node)
