@@ -155,3 +155,8 @@ def test_damage_anywhere_is_an_error_of_ours_or_a_tree(store: Store, data: st.Da
         archive[data.draw(st.integers(0, len(archive) - 1))] = data.draw(st.integers(0, 255))
     with contextlib.suppress(HomeportError):
         read(bytes(archive), store)
+
+
+def test_an_archive_may_end_right_behind_its_last_file(store: Store) -> None:
+    whole = tar_bytes(tree({"a": file(b"12345")}))
+    assert contents(read(whole[: 512 + 5], store)[b"a"]) == b"12345"

@@ -14,10 +14,10 @@ from typing import Protocol
 from homeport.content.blob import Blob
 from homeport.content.pools import run_all
 from homeport.copying.errors import CopyError
-from homeport.copying.tarstream import TarReader
 from homeport.inspection.history import History, Place
 from homeport.inspection.listing import Entry, Listing, open_tar
 from homeport.progress import CancelToken
+from homeport.tree.layer_reader import LayerReader
 from homeport.tree.tar_reader import BadArchive
 
 _STEP = 1 << 18
@@ -42,7 +42,7 @@ def read_layer(
         return
     stream, _ = open_tar(blob, "the layer")
     try:
-        tar = TarReader(stream, global_pax=False)
+        tar = LayerReader(stream)
         for number, entry in enumerate(listing.entries):
             cancel.check()
             if number > last or tar.next() is None:

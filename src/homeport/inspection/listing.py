@@ -9,23 +9,27 @@ layers mean together (``history``).
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable
+from contextlib import closing
 from typing import Literal
 
 import msgspec
 
 from homeport.content.blob import Blob, verified
-from homeport.content.reading import CHUNK, Readable
+from homeport.content.reading import Readable
 from homeport.content.store import Store
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.tarstream import BLOCK, Member, TarReader
+from homeport.copying.tarstream import Member
 from homeport.errors import HomeportError, IntegrityError, TooLarge
+from homeport.inspection.ahead import CHUNK, ReadAhead
 from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
 from homeport.inspection.binaries.facts import BinaryFacts, examine
 from homeport.inspection.code import code_hash
 from homeport.inspection.keeping import MAX_TOTAL, is_kept
 from homeport.progress import CancelToken
-from homeport.tree.decompression import decompressed
+from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
+from homeport.tree.layer_reader import LayerReader
 from homeport.tree.tar_reader import BadArchive, clean
 
 MAX_ENTRIES = 5_000_000
@@ -35,6 +39,10 @@ _RATIO_MATTERS = 1 << 30  # below this a layer may unfold to whatever it likes
 _NAMESPACE = "layer-listing"
 _KEPT = "layer-kept"
 _STEP = 1 << 18
+_UNCLEAN = (b".", b"/", b"")
+_SUSPECT = re.compile(rb"/[./]|\0|.{4097}", re.DOTALL)  # names that may not be clean
+_SMALL = 1 << 15
+_QUIET = 1984  # a multiple of SHA-256's blocks
 _MAX_BINARY = 256 << 20
 
 Kind = Literal["file", "directory", "symlink", "hardlink", "char", "block", "fifo"]
@@ -102,14 +110,6 @@ class CannotRead(HomeportError):
     id = "cannot-read-layer"
 
 
-_CODECS = {
-    b"\x1f\x8b": "gzip",
-    b"\x28\xb5\x2f\xfd": "zstd",
-    b"\xfd7zXZ": "xz",
-    b"BZh": "bzip2",
-}
-
-
 def list_layer(
     blob: Blob,
     store: Store | None,
@@ -139,9 +139,8 @@ def list_layer(
 def open_tar(blob: Blob, what: str) -> tuple[Readable, str]:
     """The verified tar in a layer's blob, and the codec that it was compressed with."""
     with blob.open() as stream:
-        start = stream.read(6)
-    codec = next((name for magic, name in _CODECS.items() if start.startswith(magic)), "none")
-    return decompressed(verified(blob, what), what), codec
+        start = stream.read(MAGIC_LENGTH)
+    return decompressed(verified(blob, what), what), codec_of(start)
 
 
 def _recall(store: Store, key: str) -> tuple[Listing, Kept] | None:
@@ -162,26 +161,22 @@ def _read(
     blob: Blob, cancel: CancelToken, what: str, max_entries: int, max_bytes: int
 ) -> tuple[Listing, Kept]:
     stream, codec = open_tar(blob, what)
-    try:
-        tar_stream = _Counted(stream, blob.size, what, max_bytes)
-        tar = TarReader(tar_stream, global_pax=False)  # as BuildKit and containerd
+    limit = min(max_bytes, max(_RATIO_MATTERS, blob.size * MAX_RATIO))
+    with closing(ReadAhead(stream, limit, what, cancel)) as ahead:
+        tar = LayerReader(ahead)
         entries: list[Entry] = []
         odd, keep = _Oddities(), _Keeper(cancel.check)
         while member := tar.next():
-            cancel.check()
             if len(entries) >= max_entries:
                 raise TooLarge(f"{what} has more than {max_entries} entries")
             entries.append(_entry(member, _cleaned(member.name, odd), tar, odd, keep))
-            tar_stream.padding = -entries[-1].size % BLOCK
-        while tar_stream.read(CHUNK):  # what follows the end of the archive is part of both digests
-            cancel.check()
-    finally:
-        stream.close()
+        while ahead.read(CHUNK):  # what follows the end of the archive is part of both digests
+            pass
     listing = Listing(
         digest=str(blob.digest),
         size=blob.size,
-        diff_id="sha256:" + tar_stream.hasher.hexdigest(),
-        tar_size=tar_stream.size,
+        diff_id="sha256:" + ahead.hasher.hexdigest(),
+        tar_size=ahead.size,
         codec=codec,
         entries=tuple(entries),
         oddities=odd.said(entries),
@@ -189,7 +184,7 @@ def _read(
     return listing, Kept(texts=keep.texts, binaries=keep.binaries, skipped=keep.skipped)
 
 
-def _entry(member: Member, path: bytes, tar: TarReader, odd: _Oddities, keep: _Keeper) -> Entry:
+def _entry(member: Member, path: bytes, tar: LayerReader, odd: _Oddities, keep: _Keeper) -> Entry:
     kind = member.kind
     target, sha256, start = b"", b"", b""
     if kind == "file":
@@ -226,14 +221,14 @@ class _Keeper:
         return True
 
 
-def _keep(tar: TarReader, keep: _Keeper) -> tuple[bytes, bytes]:
+def _keep(tar: LayerReader, keep: _Keeper) -> tuple[bytes, bytes]:
     data = b"".join(iter(lambda: tar.read(_STEP), b""))
     digest = hashlib.sha256(data).digest()
     keep.texts[digest] = data
     return digest, data[:4]
 
 
-def _digest(tar: TarReader, size: int, keep: _Keeper) -> tuple[bytes, bytes]:
+def _digest(tar: LayerReader, size: int, keep: _Keeper) -> tuple[bytes, bytes]:
     """A file's digest and first bytes; of a program also what it says about itself."""
     data = tar.read(_STEP)
     while len(data) < 4 and (more := tar.read(_STEP)):
@@ -245,14 +240,32 @@ def _digest(tar: TarReader, size: int, keep: _Keeper) -> tuple[bytes, bytes]:
         if digest not in keep.binaries:
             keep.binaries[digest] = examine(data, keep.check)
         return digest, start
+    if len(data) == size <= _SMALL:
+        return _small_digest(data), start
     hasher = hashlib.sha256(data)
     while data := tar.read(_STEP):
         hasher.update(data)
     return hasher.digest(), start
 
 
+def _small_digest(data: bytes) -> bytes:
+    """A digest computed without letting other threads run.
+
+    hashlib lets them from 2048 bytes on; to get the interpreter back then takes many times
+    as long as the hashing of a small file does.
+    """
+    if len(data) < _QUIET:
+        return hashlib.sha256(data).digest()
+    hasher = hashlib.sha256(data[:_QUIET])
+    for at in range(_QUIET, len(data), _QUIET):
+        hasher.update(data[at : at + _QUIET])
+    return hasher.digest()
+
+
 def _cleaned(name: bytes, odd: _Oddities) -> bytes:
     """The path as engines make it: an entry that would leave the root stays in it."""
+    if name[:1] not in _UNCLEAN and name[-1:] != b"/" and not _SUSPECT.search(name):
+        return name
     try:
         return clean(name)
     except BadArchive:
@@ -288,31 +301,6 @@ class _Oddities:
         if repeated:
             lines.append(f"{repeated} entries have the name of an earlier one")
         return tuple(lines)
-
-
-class _Counted:
-    """Counts and hashes the tar while it is read; stops at a bound."""
-
-    def __init__(self, stream: Readable, packed: int, what: str, max_bytes: int) -> None:
-        self._stream = stream
-        self._what = what
-        self._limit = min(max_bytes, max(_RATIO_MATTERS, packed * MAX_RATIO))
-        self.hasher = hashlib.sha256()
-        self.size = 0
-        self.padding = 0  # that must follow the last file
-
-    def read(self, size: int, /) -> bytes:
-        data = self._stream.read(size)
-        if not data and self.padding and -self.size % BLOCK == self.padding:
-            # umoci's insert ends its archives right behind the last file's bytes; engines
-            # (Go's reader) take that for the end.
-            missing, self.padding = self.padding, 0
-            return bytes(missing)
-        self.hasher.update(data)
-        self.size += len(data)
-        if self.size > self._limit:
-            raise TooLarge(f"{self._what} unfolds to more than {self._limit} bytes")
-        return data
 
 
 def require_diff_id(listing: Listing, expected: str, what: str) -> None:

@@ -11,7 +11,7 @@ import bz2
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, cast
 
 from homeport.content.reading import CHUNK, Readable
 from homeport.errors import IntegrityError
@@ -78,7 +78,7 @@ class _Decoder(Protocol):
 def _decoders(codec: Codec) -> tuple[Callable[[], _Decoder], type[Exception]]:
     """What makes a decoder for a member, and the error that it raises."""
     if codec == "gzip":
-        return _Gzip, zlib.error
+        return _gzip()
     if codec == "xz":
         return _xz, lzma.LZMAError
     if codec == "bzip2":
@@ -87,6 +87,17 @@ def _decoders(codec: Codec) -> tuple[Callable[[], _Decoder], type[Exception]]:
 
     shared = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     return lambda: _Zstd(shared.decompressobj()), zstandard.ZstdError
+
+
+def _gzip() -> tuple[Callable[[], _Decoder], type[Exception]]:
+    """Intel's decoder, twice as fast, where there is one; both check what members end with."""
+    try:
+        from isal import igzip_lib
+    except ImportError:
+        return _Gzip, zlib.error
+    flag = igzip_lib.DECOMP_GZIP
+    error = cast("type[Exception]", igzip_lib.IsalError)  # its stubs take it for an instance
+    return lambda: cast("_Decoder", igzip_lib.IgzipDecompressor(flag=flag)), error
 
 
 def _xz() -> _Decoder:

@@ -19,10 +19,11 @@ from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK, Readable
 from homeport.content.store import Store, StoreWriter
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.tarstream import Member, TarReader
+from homeport.copying.tarstream import Member
 from homeport.errors import HomeportError, TooLarge
 from homeport.progress import CancelToken
 from homeport.tree.decompression import decompressed
+from homeport.tree.layer_reader import LayerReader
 from homeport.tree.node import Node, Source, Tree
 
 MAX_ENTRIES = 2_000_000
@@ -68,7 +69,7 @@ def read_tree(
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``CannotWrite``, ``Interrupted``.
     """
     unpacked = decompressed(stream, str(source))
-    tar = TarReader(unpacked, global_pax=False)  # as BuildKit and containerd
+    tar = LayerReader(unpacked)
     found: dict[bytes, tuple[Member, _Content | None]] = {}
     with store.writer() as writer:
         spool = _Spool(writer, max_bytes, cancel)
@@ -121,7 +122,7 @@ class _Spool:
         self._max_bytes = max_bytes
         self._cancel = cancel
 
-    def add(self, tar: TarReader) -> _Content | None:
+    def add(self, tar: LayerReader) -> _Content | None:
         """Append the current member's content."""
         start = self._writer.size
         hasher = hashlib.sha256()
