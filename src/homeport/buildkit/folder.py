@@ -102,6 +102,7 @@ class _Walk:
         self._wanted = follow(folder.root, filters.follow)
         self._include = Ignore(list(filters.include)) if filters.include else None
         self._excluded = Excluded(Ignore(list(filters.exclude)))
+        self._unfiltered = not filters.exclude and self._include is None and self._wanted is None
         self._links: dict[tuple[int, int], bytes] = {}
         #: Directories that are sent as soon as something in them is.
         self._held: list[Stat] = []
@@ -133,6 +134,8 @@ class _Walk:
 
     def _judge(self, level: _Level, name: bytes, path: bytes) -> tuple[_Level, bool, bool]:
         """What goes for the entry's inside, whether it is sent, and whether to look inside."""
+        if self._unfiltered:
+            return level, True, True
         below = [node for each in level.wanted for node in each.below(name)]
         hit = level.everything or any(node.all for node in below)
         hits = level.included
@@ -209,9 +212,7 @@ def _xattrs(fd: int, name: bytes, status: os.stat_result) -> dict[str, bytes]:
         return {}
     path = b"/proc/self/fd/%d/%s" % (fd, name)
     try:
-        return {
-            key: os.getxattr(path, key, follow_symlinks=False)
-            for key in os.listxattr(path, follow_symlinks=False)
-        }
+        found = os.listxattr(path, follow_symlinks=False)
+        return {key: os.getxattr(path, key, follow_symlinks=False) for key in found}
     except OSError:
         return {}

@@ -334,9 +334,12 @@ def _sized(content: bytes) -> bytes:
     return varint(len(content)) + content
 
 
+_ONE_BYTE = tuple(bytes((value,)) for value in range(0x80))
+
+
 def varint(value: int) -> bytes:
     if 0 <= value < 0x80:
-        return bytes((value,))
+        return _ONE_BYTE[value]
     value &= (1 << 64) - 1
     out = bytearray()
     while value >= 0x80:
