@@ -8,6 +8,7 @@ import tarfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
 import zstandard
 
 from homeport.content.blob import Blob, BytesBlob
@@ -110,6 +111,19 @@ def image(
         ),
     )  # fmt: skip
     return Image(document=written(manifest, kind), blobs=blobs, platform=wanted)
+
+
+def windows_image(data: bytes, urls: tuple[str, ...]) -> Image:
+    """An image whose first layer ``data`` is foreign: its owner hands it out at ``urls``."""
+    plain = image(layers=[layer({"program": b"ours"})])
+    foreign = Descriptor(
+        media_type=media_types.DOCKER_FOREIGN_LAYER, digest=str(Digest.of(data)), size=len(data),
+        urls=urls,
+    )  # fmt: skip
+    parsed = plain.document.parsed
+    manifest = msgspec.structs.replace(parsed, layers=(foreign, *parsed.layers))
+    document = written(manifest, media_types.OCI_MANIFEST)
+    return Image(document=document, blobs=plain.blobs, platform=plain.platform)
 
 
 def artifact(subject: Image | None = None, data: bytes = b'{"predicate":{}}') -> Image:

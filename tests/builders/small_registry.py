@@ -293,7 +293,9 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer(201, Docker_Content_Digest=digest, **more)
 
     def _has_parts(self, registry: SmallRegistry, name: str, document: dict[str, Any]) -> bool:
-        blobs = [document["config"], *document.get("layers", [])] if "config" in document else []
+        # Whose descriptor has urls stays with its owner (image spec, "Non-Distributable Layers").
+        layers = [one for one in document.get("layers", []) if not one.get("urls")]
+        blobs = [document["config"], *layers] if "config" in document else []
         children = [one["digest"] for one in document.get("manifests", [])]
         if registry.require_subject and document.get("subject"):
             children.append(document["subject"]["digest"])

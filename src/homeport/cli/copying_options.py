@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.show import human_size
+from homeport.errors import UsageError
 
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.cli.registry_options import RegistryOptions
     from homeport.content.blob import Blob
     from homeport.images.address import Address
+    from homeport.images.image import Image, Index
     from homeport.images.transport import Destination, Source, Written
     from homeport.oci.platform import Platform
 
@@ -26,6 +28,39 @@ platform_option = click.option(
     help="Only this platform; repeatable, or separated by commas; 'native' for this machine's. "
     "All, byte for byte, by default.",
 )
+
+
+foreign_option = click.option(
+    "--allow-nondistributable-artifacts",
+    "take_foreign",
+    is_flag=True,
+    help="Take foreign layers along, which their owner hands out himself; see to it that you may.",
+)
+
+
+def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image | Index]:
+    """What becomes of foreign layers: taken along, or left where they are and told so."""
+    if take:
+        from homeport.images.foreign import ForeignLayers
+
+        if app.settings.offline:
+            raise UsageError("foreign layers cannot be fetched with --offline")
+        return ForeignLayers(client=app.client, store=app.store, progress=app.progress).take
+
+    def leave(value: Image | Index) -> Image | Index:
+        from homeport.images.parts import foreign_parts
+
+        left = foreign_parts(value)
+        if left:
+            many = f"{len(left)} foreign layers stay" if len(left) > 1 else "1 foreign layer stays"
+            app.progress.note(
+                "foreign layers",
+                f"{many} with the owner, and whoever pulls the image fetches from there: "
+                f"{left[0].urls[0]}; --allow-nondistributable-artifacts takes them along",
+            )
+        return value
+
+    return leave
 
 
 def read_platforms(texts: Sequence[str]) -> list[Platform] | None:
@@ -58,9 +93,10 @@ def copy_image(
     *,
     about: str,
     no_clobber: bool = False,
+    take_foreign: bool = False,
 ) -> Written:
     """Copy one image; what comes from a registry is fetched in parallel."""
-    from homeport.images.registry_transport import RegistryTransport, prefetch
+    from homeport.images.registry_transport import RegistryTransport, open_manifests, prefetch
     from homeport.images.transports import destination_for, source_for
 
     maker = options.maker(app, about, no_clobber=no_clobber)
@@ -72,7 +108,10 @@ def copy_image(
     work = Work(progress=app.progress, cancel=app.cancel)
     with reader.open(work) as value:
         chosen = select(value, platforms)
-        if isinstance(reader, RegistryTransport) and not isinstance(writer, RegistryTransport):
+        if isinstance(reader, RegistryTransport):
+            open_manifests(chosen, app.pools.network)
+        chosen = foreign_layers(app, take=take_foreign)(chosen)
+        if not isinstance(writer, RegistryTransport):
             prefetch(chosen, app.pools.network, wanted=_not_in(destination))
         return writer.write(chosen, work)
 

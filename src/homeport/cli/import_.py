@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from homeport.cli.copying_options import platform_option, read_platforms
+from homeport.cli.copying_options import (
+    foreign_layers,
+    foreign_option,
+    platform_option,
+    read_platforms,
+)
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
@@ -28,6 +33,7 @@ Example:
 @click.option(
     "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
 )
+@foreign_option
 @registry_options
 @common
 def command(
@@ -37,6 +43,7 @@ def command(
     destination: str,
     platforms: tuple[str, ...],
     no_clobber: bool,
+    take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
     """Vendor the image at SOURCE, another registry, as DESTINATION in yours.
@@ -60,6 +67,7 @@ def command(
         imported = vendor(
             make(origin), make(target), app.pools.network, platforms=read_platforms(platforms),
             work=Work(progress=app.progress, cancel=app.cancel),
+            prepare=foreign_layers(app, take=take_foreign),
         )  # fmt: skip
         pinned = str(target.reference.at_digest(imported.pushed.digest))
         document = {

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.cli.copying_options import platform_option, read_platforms, registry_of
+from homeport.cli.copying_options import (
+    foreign_layers,
+    foreign_option,
+    platform_option,
+    read_platforms,
+    registry_of,
+)
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import human_size, table, warn
@@ -20,6 +26,7 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.cli.registry_options import RegistryOptions
     from homeport.images.address import Address, RegistryAddress
+    from homeport.images.image import Image, Index
     from homeport.oci.platform import Platform
 
 _PLAN_LIMIT = 16 << 20
@@ -69,6 +76,7 @@ Examples:
 @click.option(
     "--no-clobber", is_flag=True, help="Leave tags alone that lead to another image already."
 )
+@foreign_option
 @registry_options
 @common
 def command(session: Session, *, options: RegistryOptions, **given: Any) -> None:
@@ -80,7 +88,14 @@ def command(session: Session, *, options: RegistryOptions, **given: Any) -> None
     with session.app() as app:
         pairs = list(_pairs(app, options, **given))
         outcomes = [
-            _run(app, options, pair, dry_run=given["dry_run"], no_clobber=given["no_clobber"])
+            _run(
+                app,
+                options,
+                pair,
+                foreign_layers(app, take=given["take_foreign"]),
+                dry_run=given["dry_run"],
+                no_clobber=given["no_clobber"],
+            )
             for pair in pairs
         ]
         _show(session, outcomes, dry_run=given["dry_run"])
@@ -162,8 +177,9 @@ def _matching_tags(
 
 
 def _run(
-    app: App, options: RegistryOptions, pair: Pair, *, dry_run: bool, no_clobber: bool
-) -> Outcome:
+    app: App, options: RegistryOptions, pair: Pair,
+    prepare: Callable[[Image | Index], Image | Index], *, dry_run: bool, no_clobber: bool,
+) -> Outcome:  # fmt: skip
     """Copy one pair, or only look; an error becomes part of the outcome."""
     from homeport.images.mirroring import estimate, load_cargo, ship
     from homeport.images.transport import Work
@@ -173,12 +189,15 @@ def _run(
     row: dict[str, Any] = {"source": str(pair.source), "destination": str(pair.destination)}
     try:
         from homeport.images.copying import select
+        from homeport.images.registry_transport import open_manifests
 
         make = options.maker(app, about, no_clobber=no_clobber)
         source, destination = source_for(pair.source, make), make(pair.destination)
         work = Work(progress=app.progress, cancel=app.cancel)
         with source.open(work) as value:
             chosen = select(value, pair.platforms)
+            open_manifests(chosen, app.pools.network)
+            chosen = prepare(chosen)
             cargo = load_cargo(chosen, source, destination, work, with_referrers=pair.referrers)
             if dry_run:
                 found = estimate(cargo, destination, app.pools.network)

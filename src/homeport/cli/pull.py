@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.copying_options import (
     copy_image,
+    foreign_option,
     platform_option,
     read_platforms,
     registry_of,
@@ -32,6 +33,7 @@ Examples:
 @click.argument("source")
 @click.argument("destination")
 @platform_option
+@foreign_option
 @registry_options
 @common
 def command(
@@ -40,6 +42,7 @@ def command(
     source: str,
     destination: str,
     platforms: tuple[str, ...],
+    take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
     """Pull the image at SOURCE to DESTINATION, a layout or an archive.
@@ -53,7 +56,7 @@ def command(
     with session.app() as app:
         written = copy_image(
             app, options, origin, target, read_platforms(platforms),
-            about=registry_of(origin, target),
+            about=registry_of(origin, target), take_foreign=take_foreign,
         )  # fmt: skip
         if not isinstance(target, StreamAddress):  # standard output is the image itself
             document, text = report(origin, written)

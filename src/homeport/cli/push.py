@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.copying_options import (
     copy_image,
+    foreign_option,
     platform_option,
     read_platforms,
     registry_of,
@@ -36,6 +37,7 @@ Examples:
 @click.option(
     "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
 )
+@foreign_option
 @registry_options
 @common
 def command(
@@ -45,6 +47,7 @@ def command(
     destination: str,
     platforms: tuple[str, ...],
     no_clobber: bool,
+    take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
     """Push the image at SOURCE to DESTINATION, a registry.
@@ -63,7 +66,7 @@ def command(
     with session.app() as app:
         written = copy_image(
             app, options, origin, target, read_platforms(platforms),
-            about=registry_of(target), no_clobber=no_clobber,
+            about=registry_of(target), no_clobber=no_clobber, take_foreign=take_foreign,
         )  # fmt: skip
         document, text = report(origin, written)
         session.output.write(document, text, quiet_text=str(written.digest))

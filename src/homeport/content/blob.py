@@ -41,6 +41,17 @@ class KnownGood(Protocol):
         """The durable file that this process has itself hashed, or ``None``."""
 
 
+@runtime_checkable
+class Remote(Protocol):
+    """A Blob that is somewhere else until it is first opened."""
+
+    @property
+    def size(self) -> int: ...
+
+    def fetch(self) -> Blob:
+        """The verified content, here from now on."""
+
+
 def verified(blob: Blob, what: str = "blob") -> VerifiedReader:
     """Read ``blob`` from its start; size and digest are checked at the end."""
     return VerifiedReader(cast("Readable", blob.open()), blob.digest, blob.size, what)

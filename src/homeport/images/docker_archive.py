@@ -131,7 +131,11 @@ def one_platform(value: Image | Index) -> Image:
         raise NotForDocker("a docker archive holds images, and this is an artifact")
     missing = [part.digest for part in value.parts() if digest_of(part) not in value.blobs]
     if missing:
-        raise NotForDocker(f"the layer {missing[0]} is not here, only links to it")
+        raise NotForDocker(
+            f"the layer {missing[0]} is foreign: its owner hands it out, and a docker archive "
+            "has to hold it",
+            hint="--allow-nondistributable-artifacts fetches it, if you may",
+        )
     return value
 
 

@@ -13,7 +13,8 @@ how a place stores things: that is its transport's affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Protocol, TypeGuard, cast
 
 from homeport.content.blob import Blob, verified
@@ -68,11 +69,14 @@ class Image:
 
     blobs:    config and layers by digest; foreign layers may be absent
     platform: what the index says that listed it, or its config; ``None`` for an artifact
+    foreign:  layers that are left where their ``urls`` point (``images.foreign``), and how
+              to ask the image's own place for them, which may hold them all the same
     """
 
     document: Document[Manifest]
     blobs: Mapping[Digest, Blob]
     platform: Platform | None = None
+    foreign: Mapping[Digest, Callable[[], Blob]] = field(default_factory=dict)
 
     @property
     def digest(self) -> Digest:
@@ -254,12 +258,13 @@ def _open(
             ),
         )
     manifest = cast("Document[Manifest]", document)
-    image = Image(document=manifest, blobs=_blobs(contents, manifest))
+    blobs, foreign = _blobs(contents, manifest)
+    image = Image(document=manifest, blobs=blobs, foreign=foreign)
     platform = expected.platform if expected else None
     if platform is None and depth == 0 and not image.is_artifact:
         config = image.config()
         platform = config.parsed.platform if config else None
-    return Image(document=manifest, blobs=image.blobs, platform=platform)
+    return replace(image, platform=platform)
 
 
 def _opener(contents: Contents, descriptor: Descriptor, depth: int) -> Callable[[], Image | Index]:
@@ -282,8 +287,12 @@ def _read(
         raise error.at(digest=expected.digest)  # noqa: B904  the same error, with its place
 
 
-def _blobs(contents: Contents, manifest: Document[Manifest]) -> dict[Digest, Blob]:
+def _blobs(
+    contents: Contents, manifest: Document[Manifest]
+) -> tuple[dict[Digest, Blob], dict[Digest, Callable[[], Blob]]]:
+    """What belongs to the image, and the foreign layers that it only points at."""
     found: dict[Digest, Blob] = {}
+    foreign: dict[Digest, Callable[[], Blob]] = {}
     sizes: dict[Digest, int] = {}
     for descriptor in (manifest.parsed.config, *manifest.parsed.layers):
         digest = digest_of(descriptor)
@@ -292,6 +301,8 @@ def _blobs(contents: Contents, manifest: Document[Manifest]) -> dict[Digest, Blo
                 f"the manifest gives {digest} two sizes, {sizes[digest]} and {descriptor.size}",
                 where={"digest": str(manifest.digest)},
             )
-        if descriptor.media_type not in media_types.FOREIGN_LAYERS or not descriptor.urls:
+        if descriptor.media_type in media_types.FOREIGN_LAYERS and descriptor.urls:
+            foreign[digest] = partial(contents.blob, descriptor)
+        else:
             found.setdefault(digest, contents.blob(descriptor))
-    return found
+    return found, foreign

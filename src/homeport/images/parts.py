@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -10,6 +11,7 @@ from typing import BinaryIO
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.images.image import Image, Index, digest_of, walk
+from homeport.oci.documents import Descriptor
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +39,32 @@ def all_parts(value: Image | Index) -> dict[Digest, Blob]:
     """
     found: dict[Digest, Blob] = {}
     for node in walk(value):
-        if isinstance(node, Image):
-            for descriptor in node.parts():
-                digest = digest_of(descriptor)
-                if digest in node.blobs:
-                    found.setdefault(digest, node.blobs[digest])
+        for digest, blob in blobs_of([node]).items():
+            found.setdefault(digest, blob)
         found[node.digest] = DocumentBlob(node.document.raw, node.digest)
     return found
+
+
+def blobs_of(nodes: Iterable[Image | Index]) -> dict[Digest, Blob]:
+    """Configs and layers of the images among ``nodes``, by digest, each once."""
+    found: dict[Digest, Blob] = {}
+    for node in nodes:
+        if not isinstance(node, Image):
+            continue
+        for descriptor in node.parts():
+            digest = digest_of(descriptor)
+            if digest in node.blobs:
+                found.setdefault(digest, node.blobs[digest])
+    return found
+
+
+def foreign_parts(value: Image | Index) -> list[Descriptor]:
+    """The foreign layers that ``value`` only points at (``images.foreign``). Opens manifests."""
+    found: dict[str, Descriptor] = {}
+    for image in walk(value):
+        if isinstance(image, Image) and image.foreign:
+            for descriptor in image.parts():
+                digest = digest_of(descriptor)
+                if digest in image.foreign and digest not in image.blobs:
+                    found[descriptor.digest] = descriptor
+    return list(found.values())

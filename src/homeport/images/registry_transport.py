@@ -11,18 +11,26 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from homeport.content.blob import Blob, KnownGood
+from homeport.content.blob import Blob, KnownGood, Remote
 from homeport.content.digest import Digest
 from homeport.content.pools import run_all
 from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import RegistryAddress
-from homeport.images.image import Image, Index, Missing, open_contents, walk
-from homeport.images.parts import all_parts
+from homeport.images.image import (
+    COUNT_LIMIT,
+    Child,
+    Image,
+    Index,
+    Missing,
+    digest_of,
+    open_contents,
+    walk,
+)
+from homeport.images.parts import all_parts, blobs_of
 from homeport.images.transport import ImageNotFound, Work, Written
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
@@ -31,6 +39,10 @@ from homeport.registry.errors import NotFound
 from homeport.registry.push import Shipment, Statement, push
 from homeport.registry.registries import Registries, from_any
 from homeport.registry.repository import Repository
+
+#: Manifests up to this size, and up to so many, are not asked for twice in a run.
+_KEPT_SIZE = 64 << 10
+_KEPT_COUNT = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +169,7 @@ class RegistryTransport:
 def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, ...]) -> Shipment:
     """What a push of ``value`` to ``repository`` brings there. Opens every manifest."""
     nodes = list(walk(value))
-    documents = {node.digest for node in nodes}
-    blobs = {digest: blob for digest, blob in all_parts(value).items() if digest not in documents}
+    blobs = blobs_of(nodes)
     return Shipment(
         blobs=blobs,
         manifests=[
@@ -187,20 +198,44 @@ def prefetch(
     value: Image | Index, pool: Executor, *, wanted: Callable[[Blob], bool] = lambda _blob: True
 ) -> None:
     """Download what of ``value`` is remote and ``wanted``, in parallel, largest first."""
-    remote = [blob for blob in all_parts(value).values() if isinstance(blob, RemoteBlob)]
-    remote.sort(key=lambda blob: blob.size, reverse=True)
-    run_all(pool, [partial(RemoteBlob.fetch, blob) for blob in remote if wanted(blob)])
+    open_manifests(value, pool)
+    blobs = sorted(all_parts(value).values(), key=lambda blob: blob.size, reverse=True)
+    run_all(pool, [blob.fetch for blob in blobs if isinstance(blob, Remote) and wanted(blob)])
+
+
+def open_manifests(value: Image | Index, pool: Executor) -> None:
+    """Read every manifest below ``value``, level by level in parallel; ``Contents`` keeps them."""
+    level, seen = [value], {value.digest}
+    while level:
+        children: dict[Digest, Child] = {}
+        for one in level:
+            for child in one.children if isinstance(one, Index) else ():
+                children.setdefault(digest_of(child.descriptor), child)
+        new = [child for digest, child in children.items() if digest not in seen]
+        seen.update(children)
+        if len(seen) > COUNT_LIMIT:
+            return  # whoever walks over it says so
+        level = run_all(pool, [child.open for child in new])
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """A repository, read by descriptor."""
+    """A repository, read by descriptor. ``kept``: manifests that were read, within bounds."""
 
     sources: tuple[Repository, ...]
     store: Store
     progress: Progress
+    kept: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def manifest(self, descriptor: Descriptor) -> bytes:
+        raw = self.kept.get(descriptor.digest)
+        if raw is None:
+            raw = self._received(descriptor)
+            if len(raw) <= _KEPT_SIZE and len(self.kept) < _KEPT_COUNT:
+                self.kept[descriptor.digest] = raw
+        return raw
+
+    def _received(self, descriptor: Descriptor) -> bytes:
         try:
             return from_any(
                 self.sources, lambda source: source.manifest(descriptor.parsed_digest)

@@ -6,15 +6,16 @@ name had. It holds no time, so that importing again is the same artifact and not
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.images.copying import select
+from homeport.images.image import Image, Index
 from homeport.images.mirroring import load_cargo, ship
-from homeport.images.registry_transport import RegistryTransport
+from homeport.images.registry_transport import RegistryTransport, open_manifests
 from homeport.images.transport import Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, encode
@@ -40,10 +41,16 @@ class Imported:
 def vendor(
     source: RegistryTransport, destination: RegistryTransport, pool: Executor, *,
     platforms: Sequence[Platform] | None = None, work: Work,
+    prepare: Callable[[Image | Index], Image | Index] = lambda value: value,
 ) -> Imported:  # fmt: skip
-    """Copy the image with signatures, SBOMs and provenance, and record where it came from."""
+    """Copy the image with signatures, SBOMs and provenance, and record where it came from.
+
+    ``prepare`` is given what was chosen, before anything of it travels.
+    """
     with source.open(work) as value:
         chosen = select(value, platforms)
+        open_manifests(chosen, pool)
+        chosen = prepare(chosen)
         cargo = load_cargo(chosen, source, destination, work, with_referrers=True)
         origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
         shipment = replace(
