@@ -14,7 +14,7 @@ the cancel token, and hands on the members that a function needs, never itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,10 +29,13 @@ from homeport.progress import CancelToken, Progress, Silent
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
-    from homeport.builds import BuildRequest, BuildResult
+    from homeport.buildkit.address import Engine
+    from homeport.buildkit.session import Service
+    from homeport.builds import BuildRequest, BuildResult, Services
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.transport import Destination, Transport
+    from homeport.locking.prepare import Prepared
     from homeport.locking.reach import Reach
     from homeport.net.client import Client
     from homeport.recipe.model import Recipe
@@ -91,20 +94,48 @@ class App:
 
     def build(self, request: BuildRequest) -> BuildResult:
         """Build a recipe for its platforms and write it where ``request`` says."""
-        from homeport.builds import Services, run_build
+        from homeport.builds import run_build
 
-        services = Services(
+        result = run_build(request, self._services())
+        if not all(each.cached for each in result.built.images):  # the cache has grown
+            self.store.prune(self.settings.cache_bound)
+        return result
+
+    def lock(self, request: BuildRequest) -> tuple[Recipe, Prepared]:
+        """Lock the packages and parts of a recipe for all its platforms."""
+        from homeport.builds import lock_recipe
+
+        return lock_recipe(request, self._services())
+
+    def engines(self, addresses: Sequence[str] = ()) -> list[Engine]:
+        """The engines at these addresses, or the first of the usual ones that answers."""
+        from homeport.parts.engines import open_engines
+
+        return open_engines(addresses, self.cancel)
+
+    def _services(self) -> Services:
+        from homeport.builds import Services
+
+        return Services(
             store=self.store,
             pools=self.pools,
             progress=self.progress,
             reach=self.reach,
             open_image=self.open_image,
             destination=self.destination,
+            client=lambda: self.client,
+            engines=self.engines,
+            session=self._engine_session,
+            offline=self.settings.offline,
         )
-        result = run_build(request, services)
-        if not all(each.cached for each in result.built.images):  # the cache has grown
-            self.store.prune(self.settings.cache_bound)
-        return result
+
+    def _engine_session(self) -> Mapping[str, Service]:
+        """What engines may ask while they build: tokens for registries, never passwords."""
+        from homeport.buildkit.registry_auth import RegistryAuth
+        from homeport.registry.credentials import Credentials
+
+        credentials = Credentials(environment=os.environ, home=Path.home(), given={})
+        return RegistryAuth(find=credentials.find, client=lambda: self.client).services()
 
     @contextmanager
     def open_image(self, address: str) -> Iterator[Image | Index]:

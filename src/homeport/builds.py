@@ -40,12 +40,17 @@ from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import Progress
 from homeport.recipe.catalog import find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe
-from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.lockwriting import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
 
 if TYPE_CHECKING:
+    from homeport.buildkit.address import Engine
+    from homeport.buildkit.session import Service
     from homeport.images.load import Loaded
+    from homeport.locking.places import LockPlaces
     from homeport.locking.reach import Reach
+    from homeport.net.client import Client
+    from homeport.tree.node import Tree
 
 #: A tag as the distribution specification has it.
 _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
@@ -65,6 +70,7 @@ class BuildRequest:
     fresh:     use nothing that was computed before, only downloads (``--no-cache``)
     check:     build a second time from downloads alone and compare
     load:      hand the native image to a running docker or podman
+    engines:   for parts that must run; empty: what the surroundings name
     command:   what the user typed, for refusals that print the command to use instead
     """
 
@@ -81,6 +87,7 @@ class BuildRequest:
     fresh: bool = False
     check: bool = False
     load: bool = False
+    engines: tuple[str, ...] = ()
     directory: Path = field(default_factory=Path.cwd)
     command: str = "homeport build"
 
@@ -98,7 +105,11 @@ class BuildResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """What a build takes from its surroundings; ``homeport.app`` makes it."""
+    """What a build takes from its surroundings; ``homeport.app`` makes it.
+
+    engines: those named, or those that the surroundings name
+    session: what engines may ask of us while they build: logins of registries
+    """
 
     store: Store
     pools: Pools
@@ -106,6 +117,10 @@ class Services:
     reach: Callable[[Recipe, Sequence[str]], Reach]
     open_image: OpenImage
     destination: Callable[[Address], Destination]
+    client: Callable[[], Client]
+    engines: Callable[[Sequence[str]], Sequence[Engine]]
+    session: Callable[[], Mapping[str, Service]]
+    offline: bool = False
 
 
 def run_build(request: BuildRequest, services: Services) -> BuildResult:
@@ -164,19 +179,98 @@ def _prepare(
             command=request.command,
         )
 
-    first = prepared((), request.renewal)
-    plans = _plans(recipe, first, platforms, request, services)
+    first, trees = pin_parts(
+        recipe, prepared((), request.renewal), places, platforms,
+        request=request, services=services,
+    )  # fmt: skip
+    plans = _plans(recipe, first, platforms, request, services, trees=trees)
     missing = [plan.platform for plan in unbuilt(plans, derived)]
     if not missing:
         return first, plans
     second = prepared(missing, KEEP)
     if second.lockfile != first.lockfile:
         # Packages were gone and the recipe was locked again: all plans are new.
-        plans = _plans(recipe, second, platforms, request, services)
+        plans = _plans(recipe, second, platforms, request, services, trees=trees)
         missing = [plan.platform for plan in unbuilt(plans, derived)]
         third = prepared(missing, KEEP)
         return replace(second, debs={**second.debs, **third.debs}), plans
     return replace(first, debs=second.debs), plans
+
+
+Trees = Mapping[tuple[str, Platform], "Tree"]
+
+
+def pin_parts(
+    recipe: Recipe,
+    prepared: Prepared,
+    places: LockPlaces,
+    platforms: tuple[Platform, ...],
+    *,
+    request: BuildRequest,
+    services: Services,
+) -> tuple[Prepared, Trees]:
+    """What the recipe's parts give, built on an engine where lockfile and cache lack it.
+
+    A recipe without parts never gets here further than the first line. Raises what
+    ``parts.resolve.resolve_parts`` does; the lockfile is written again where it changed.
+    """
+    if not recipe.parts:
+        return prepared, {}
+    from homeport.parts.building import PartTools
+    from homeport.parts.resolve import Asked, resolve_parts
+
+    tools = Tools(
+        store=services.store,
+        packages=services.store,
+        pools=services.pools,
+        progress=services.progress,
+        open_image=services.open_image,
+    )
+    asked = Asked(
+        platforms=platforms,
+        frozen=request.locked,
+        fresh=request.fresh,
+        offline=services.offline,
+        renewal=request.renewal,
+        as_of=request.as_of,
+        command=request.command,
+    )
+    resolved = resolve_parts(
+        recipe,
+        prepared.lockfile,
+        asked,
+        PartTools(
+            tools=tools,
+            reach=lambda: services.reach(recipe, request.mirrors),
+            client=services.client,
+            engines=lambda: services.engines(request.engines),
+            services=services.session,
+            save=lambda lockfile: write_lockfile(lockfile, places.write),
+        ),
+    )
+    path = prepared.path if resolved.lockfile == prepared.lockfile else places.write
+    return replace(prepared, lockfile=resolved.lockfile, path=path), resolved.trees
+
+
+def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, Prepared]:
+    """What ``homeport lock`` does: packages and parts, for all platforms of the recipe."""
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
+    places = lock_places(recipe, catalog, request.directory, file=request.lockfile)
+    with services.store.lease():
+        prepared = prepare(
+            recipe,
+            places,
+            services.store,
+            lambda: services.reach(recipe, request.mirrors),
+            renewal=request.renewal,
+            as_of=request.as_of,
+            command=request.command,
+        )
+        prepared, _ = pin_parts(
+            recipe, prepared, places, recipe.platforms, request=request, services=services
+        )
+    return recipe, prepared
 
 
 def _plans(
@@ -185,6 +279,8 @@ def _plans(
     platforms: tuple[Platform, ...],
     request: BuildRequest,
     services: Services,
+    *,
+    trees: Trees,
 ) -> tuple[BuildPlan, ...]:
     with explained(recipe.path, "read"):
         recipe_digest = Digest.of(recipe.path.read_bytes())
@@ -193,6 +289,7 @@ def _plans(
         recipe_digest=recipe_digest,
         lockfile=prepared.lockfile,
         lockfile_digest=Digest.of(format_lockfile(prepared.lockfile)),
+        trees=trees,
     )
     return make_plans(asked, platforms, request.options, services.pools.cancel)
 
@@ -233,7 +330,7 @@ def _check(
     """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
     with ExitStack() as stack:
         scratch = _scratch_store(services.store, stack)
-        again = replace(request, renewal=KEEP, as_of=None)
+        again = replace(request, renewal=KEEP, as_of=None, fresh=False)
         _, second = _built_in(scratch, again, recipe, platforms, services)
     different = [
         f"{one.platform}: {one.image.digest} and {other.image.digest}"

@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from builders.locking import World
+from builders.net import quick_client
+from homeport.buildkit.address import Engine
 from homeport.builds import BuildRequest, BuildResult, Services, run_build
 from homeport.content.blob import verified
 from homeport.content.pools import Pools
@@ -34,7 +36,12 @@ BARE = (
 
 
 class BuildWorld(World):
-    """A World that can build too; its recipes are for linux/amd64 unless they say otherwise."""
+    """A World that can build too; its recipes are for linux/amd64 unless they say otherwise.
+
+    engines: for parts of recipes that run; asking for one where there is none fails the test
+    """
+
+    engines: Sequence[Engine] = ()
 
     def write_recipe(self, text: str) -> Path:
         recipe = self.recipe(text)
@@ -50,6 +57,10 @@ class BuildWorld(World):
             def reached(recipe: Recipe, mirrors: Sequence[str]) -> Any:
                 return reach
 
+            def engines(addresses: Sequence[str]) -> Sequence[Engine]:
+                assert self.engines, "an engine was asked for"
+                return self.engines
+
             return run_build(
                 request,
                 Services(
@@ -59,6 +70,10 @@ class BuildWorld(World):
                     reach=reached,
                     open_image=_open,
                     destination=_destination,
+                    client=lambda: quick_client(cancel=pools.cancel),
+                    engines=engines,
+                    session=dict,
+                    offline=self.offline,
                 ),
             )
 

@@ -104,9 +104,9 @@ def test_all_faults_of_a_file_come_in_one_pass(tmp_path: Path) -> None:
         "5:14 packages[1].version: '1 2' is no version: "
         "upstream part '1 2' is empty or has odd characters",
         "6:5 packages[1].colour: a package has no field 'colour'",
-        "8:5 files[0]: an entry of files needs exactly one of from, text, image; "
+        "8:5 files[0]: an entry of files needs exactly one of from, text, part, image; "
         "it has from and text",
-        "9:5 files[1]: an entry of files needs exactly one of from, text, image; it has none",
+        "9:5 files[1]: an entry of files needs exactly one of from, text, part, image; it has none",
         "10:19 files[2].to: 'c' is not an absolute path",
         "12:15 config.entrypoint: expected a list of words, found the text '/bin/sh -c x'",
         "13:9 config.user: the recipe has no user 'app'",

@@ -27,6 +27,8 @@ CREATED = "org.opencontainers.image.created"
 RECIPE = "dev.homeport.recipe"
 LOCKFILE = "dev.homeport.lockfile"
 WITHOUT = "dev.homeport.without"
+PARTS = "dev.homeport.parts"
+MATERIALS = "dev.homeport.materials"
 EPOCH = "dev.homeport.source-date-epoch"
 
 _LAYER_TYPES = {
@@ -102,6 +104,10 @@ def _labels(plan: BuildPlan) -> dict[str, str]:
     own = {RECIPE: str(plan.recipe_digest), LOCKFILE: str(plan.lockfile_digest)}
     if plan.without:
         own[WITHOUT] = " ".join(plan.without)
+    if plan.results:
+        own[PARTS] = " ".join(plan.results)
+    if plan.materials:
+        own[MATERIALS] = " ".join(plan.materials)
     if plan.epoch_override:
         own[EPOCH] = str(plan.epoch)
     return dict(sorted({**plan.config.labels, **own}.items()))

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from homeport.assemble.local_files import local_nodes
+from homeport.assemble.part_files import part_nodes
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile
@@ -30,6 +31,7 @@ from homeport.recipe.model import (
     ImageFiles,
     InlineFile,
     LocalFiles,
+    PartFiles,
     Recipe,
     Steps,
     User,
@@ -37,7 +39,7 @@ from homeport.recipe.model import (
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices import Slice
 from homeport.tree.compression import Encoder, make_encoder
-from homeport.tree.node import Node, Source
+from homeport.tree.node import Node, Source, Tree
 
 _SECOND = 1_000_000_000
 
@@ -98,6 +100,7 @@ class BuildPlan:
     epoch_override: whether it came from SOURCE_DATE_EPOCH
     own:            the recipe's directories, links, local and inline files, by path
     recipe_digest, lockfile_digest: of their bytes, recorded in the image
+    results, materials: of parts that were built on an engine, recorded in the image
     """
 
     name: str
@@ -115,6 +118,8 @@ class BuildPlan:
     without: tuple[str, ...]
     recipe_digest: Digest
     lockfile_digest: Digest
+    results: tuple[str, ...]
+    materials: tuple[str, ...]
     encoder: Encoder
 
     @property
@@ -125,12 +130,16 @@ class BuildPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Recipe and lockfile, with the digests of their bytes."""
+    """Recipe and lockfile, with the digests of their bytes.
+
+    trees: what the recipe's parts gave, by their name and the platform
+    """
 
     recipe: Recipe
     recipe_digest: Digest
     lockfile: Lockfile
     lockfile_digest: Digest
+    trees: Mapping[tuple[str, Platform], Tree] = field(default_factory=dict)
 
 
 def make_plans(
@@ -141,7 +150,7 @@ def make_plans(
     Raises ``UsageError`` and its kin: a local file that is missing or of no use, a platform
     that is not locked.
     """
-    own = _OwnFiles(request.recipe, _epoch(request, options) * _SECOND, cancel)
+    own = _OwnFiles(request, _epoch(request, options) * _SECOND, cancel)
     return tuple(_plan(request, platform.normalized(), options, own) for platform in platforms)
 
 
@@ -181,6 +190,7 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
             hint=f"it has {known}" if known else None,
         )
     config = recipe.config_for(platform)
+    parts = [(name, lockfile.parts[name]) for name, of in request.trees if of == platform]
     return BuildPlan(
         name=recipe.name,
         platform=platform,
@@ -201,6 +211,8 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
         without=lockfile.without,
         recipe_digest=request.recipe_digest,
         lockfile_digest=request.lockfile_digest,
+        results=tuple(f"{name}@{part.outputs[platform].digest}" for name, part in parts),
+        materials=tuple(sorted({each for _, part in parts for each in part.materials})),
         encoder=make_encoder(options.compression, options.level),
     )
 
@@ -217,8 +229,9 @@ def _planned(package: LockedPackage, lockfile: Lockfile) -> PlannedPackage:
 class _OwnFiles:
     """What the recipe itself brings; local files are read once for all platforms."""
 
-    def __init__(self, recipe: Recipe, mtime: int, cancel: CancelToken) -> None:
-        self._recipe = recipe
+    def __init__(self, request: Request, mtime: int, cancel: CancelToken) -> None:
+        self._recipe = request.recipe
+        self._trees = request.trees
         self._mtime = mtime
         self._cancel = cancel
         self._read: dict[int, tuple[tuple[bytes, Node], ...]] = {}
@@ -243,7 +256,9 @@ class _OwnFiles:
                 )  # fmt: skip
                 found.append((image_path(link.path), node))
         for number, files in enumerate(self._recipe.files):
-            if files.applies_to(platform) and not isinstance(files, ImageFiles):
+            if isinstance(files, PartFiles) and files.applies_to(platform):
+                found += part_nodes(files, self._trees[files.part, platform], self._mtime)
+            elif files.applies_to(platform) and not isinstance(files, ImageFiles | PartFiles):
                 if number not in self._read:
                     self._read[number] = tuple(self._nodes(files))
                 found += self._read[number]

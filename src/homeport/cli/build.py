@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, renewal_of
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
@@ -61,6 +62,7 @@ Examples:
     "--locked", is_flag=True, help="Use the lockfile as it is; exit with 4 where it does not fit."
 )
 @locking_options
+@engine_option
 @click.option("--check", is_flag=True, help="Build twice, compare; exit with 3 if they differ.")
 @click.option("--no-cache", is_flag=True, help="Use downloads, but nothing computed before.")
 @click.option(
@@ -81,7 +83,7 @@ def command(session: Session, **options: Any) -> None:
     gone from every mirror, the recipe is locked again and the new lockfile written.
     """
     request = _request(options)
-    with session.app() as app:
+    with session.app() as app, showing_logs(session):
         result = app.build(request)
         if not session.quiet and session.format == "text":  # in JSON they are part of it
             for line in _warnings(result):
@@ -123,6 +125,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         fresh=options["no_cache"],
         check=options["check"],
         load=options["load"],
+        engines=options["engines"],
         command=typed_without("--as-of"),
     )
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
 
+from homeport.errors import HomeportError
+
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
+    from homeport.cli.options import Session
     from homeport.progress import CancelToken
 
 engine_option = click.option(
@@ -27,11 +29,24 @@ engine_option = click.option(
 
 def open_engines(texts: Sequence[str], cancel: CancelToken) -> list[Engine]:
     """The engines named, or the first default that answers. Raises ``EngineUnreachable``."""
-    from homeport.buildkit.address import Surroundings, default_engines, parse_engine
-    from homeport.buildkit.engine import first_reachable
+    from homeport.parts.engines import open_engines
 
-    around = Surroundings(environment=os.environ, home=Path.home())
-    words = [word for text in texts for word in text.split()]
-    if words:
-        return [parse_engine(word, around) for word in words]
-    return [first_reachable(default_engines(around), cancel)]
+    return open_engines(texts, cancel)
+
+
+@contextmanager
+def showing_logs(session: Session) -> Iterator[None]:
+    """If a step on an engine fails in the block: what it printed, and the Dockerfile's lines."""
+    try:
+        yield
+    except HomeportError as error:
+        if session.format != "json":
+            for line in (*getattr(error, "log", ()), *_lines(getattr(error, "quotation", ""))):
+                from homeport.cli.main import printable
+
+                click.echo(printable(line), err=True)
+        raise
+
+
+def _lines(text: str) -> list[str]:
+    return text.splitlines()

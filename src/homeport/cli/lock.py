@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, renewal_of
 from homeport.cli.options import Session, common
 from homeport.cli.typed import typed_without
@@ -30,6 +30,7 @@ Examples:
 )
 @click.argument("recipe")
 @locking_options
+@engine_option
 @click.option("--check", is_flag=True, help="Write nothing; exit with 4 if something would change.")
 @common
 def command(
@@ -41,6 +42,7 @@ def command(
     as_of: str | None,
     mirrors: tuple[str, ...],
     lockfile: Path | None,
+    engines: tuple[str, ...],
 ) -> None:
     """Choose the exact packages of RECIPE and write them to its lockfile.
 
@@ -50,42 +52,28 @@ def command(
     """
     if check and (updates or as_of):
         raise UsageError("--check looks at what is there; it takes neither --update nor --as-of")
-    with session.app() as app:
+    from homeport.builds import BuildRequest
+    from homeport.debian.state import parse_as_of
+
+    with session.app() as app, showing_logs(session):
         if check:
-            _check(session, recipe, lockfile)
+            _check(app, session, recipe, lockfile)
             return
-        prepared = _lock(app, recipe, lockfile, _Wish(updates, as_of, mirrors))
+        _, prepared = app.lock(
+            BuildRequest(
+                recipe=recipe,
+                lockfile=lockfile,
+                mirrors=mirrors,
+                renewal=renewal_of(updates),
+                as_of=parse_as_of(as_of) if as_of else None,
+                engines=engines,
+                command=typed_without("--as-of"),
+            )
+        )
         session.output.write(_document(prepared), _text(prepared), quiet_text=str(prepared.path))
 
 
-@dataclass(frozen=True, slots=True)
-class _Wish:
-    updates: tuple[str, ...]
-    as_of: str | None
-    mirrors: tuple[str, ...]
-
-
-def _lock(app: App, wanted: str, lockfile: Path | None, wish: _Wish) -> Prepared:
-    from homeport.debian.state import parse_as_of
-    from homeport.locking.places import lock_places
-    from homeport.locking.prepare import prepare
-    from homeport.recipe.catalog import find_recipe, shipped_catalog
-    from homeport.recipe.loading import load_recipe
-
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(wanted, catalog), catalog)
-    return prepare(
-        recipe,
-        lock_places(recipe, catalog, Path.cwd(), file=lockfile),
-        app.store,
-        lambda: app.reach(recipe, wish.mirrors),
-        renewal=renewal_of(wish.updates),
-        as_of=parse_as_of(wish.as_of) if wish.as_of else None,
-        command=typed_without("--as-of"),
-    )
-
-
-def _check(session: Session, wanted: str, lockfile: Path | None) -> None:
+def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> None:
     from homeport.locking.agreement import disagreements
     from homeport.locking.places import lock_places
     from homeport.recipe.catalog import find_recipe, shipped_catalog
@@ -95,6 +83,10 @@ def _check(session: Session, wanted: str, lockfile: Path | None) -> None:
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)
     found = lock_places(recipe, catalog, Path.cwd(), file=lockfile).find()
     differences = disagreements(recipe, found[1]) if found else ("there is no lockfile yet",)
+    if found and recipe.parts:
+        from homeport.parts.resolve import part_disagreements
+
+        differences += part_disagreements(recipe, found[1], app.cancel)
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile answers the recipe")
     if differences:
@@ -106,6 +98,10 @@ def _document(prepared: Prepared) -> dict[str, Any]:
     lockfile, locked = prepared.lockfile, prepared.locked
     return {
         "schema": "homeport-lock/v1",
+        "parts": {
+            name: {str(platform): str(tree.digest) for platform, tree in part.outputs.items()}
+            for name, part in lockfile.parts.items()
+        },
         "lockfile": str(prepared.path),
         "reason": prepared.reason,
         "details": list(prepared.details),
@@ -139,6 +135,11 @@ def _document(prepared: Prepared) -> dict[str, Any]:
 
 
 def _text(prepared: Prepared) -> str:
+    parts = [
+        f"{name}: {len(part.outputs)} results" for name, part in prepared.lockfile.parts.items()
+    ]
+    if prepared.locked is None and parts:
+        return "\n".join([f"{prepared.path} answers the recipe", *parts])
     if prepared.locked is None:
         return f"{prepared.path} answers the recipe; nothing to do"
     lines = [str(change) for change in prepared.locked.changes] if prepared.locked.previous else []
@@ -148,4 +149,4 @@ def _text(prepared: Prepared) -> str:
     lines.append(
         f"{prepared.path}: {count} packages for {len(prepared.lockfile.platforms)} platforms"
     )
-    return "\n".join(lines)
+    return "\n".join([*lines, *parts])

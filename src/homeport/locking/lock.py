@@ -84,6 +84,8 @@ def lock(
     state = _open(recipe, reach, as_of=as_of, floor=floor, command=command)
     settled = settle(recipe, reach, state, reached, _kept_versions(previous, renewal))
     lockfile = _lockfile(recipe, state, settled, used_definitions(reached))
+    if previous is not None:
+        lockfile = replace(lockfile, parts=previous.parts)
     if previous is not None and same_content(previous, lockfile):
         # Without news, no image changes: local files keep their time.
         lockfile = replace(lockfile, epoch=previous.epoch)

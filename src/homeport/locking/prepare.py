@@ -76,6 +76,7 @@ def prepare(
     wanted = tuple(recipe.platforms if platforms is None else platforms)
     previous = found[1] if found else None
     renewal.check(previous)
+    renewal = renewal.of_packages(previous)
     reason, details = _stale(recipe, previous, renewal, as_of)
     if found and reason is None:
         path, lockfile = found

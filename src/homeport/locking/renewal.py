@@ -25,12 +25,29 @@ class Renewal:
 
     def check(self, lockfile: Lockfile | None) -> None:
         """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
-        locked = {p.name for packages in (lockfile.platforms if lockfile else {}).values()
-                  for p in packages}  # fmt: skip
+        locked = _names(lockfile) if lockfile else set()
         for name in sorted(self.names - locked):
             near = difflib.get_close_matches(name, locked, n=1)
             hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
-            raise UsageError(f"no package {name!r} is locked, so it cannot be updated", hint=hint)
+            raise UsageError(
+                f"no package or part {name!r} is locked, so it cannot be updated", hint=hint
+            )
+
+    def of_packages(self, lockfile: Lockfile | None) -> Renewal:
+        """Without the names of parts and of packages that only their build roots have."""
+        if self.everything or not self.names:
+            return self
+        locked = {p.name for packages in (lockfile.platforms if lockfile else {}).values()
+                  for p in packages}  # fmt: skip
+        return Renewal(names=self.names & locked)
+
+
+def _names(lockfile: Lockfile) -> set[str]:
+    """Everything that an update may name: packages, parts, packages of their build roots."""
+    names = {package.name for packages in lockfile.platforms.values() for package in packages}
+    for part, locked in lockfile.parts.items():
+        names |= {part} | (_names(locked.root) if locked.root else set())
+    return names
 
 
 #: Keep every version that is still there and still fits.

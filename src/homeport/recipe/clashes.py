@@ -19,12 +19,13 @@ from homeport.recipe.model import (
     Link,
     LocalFiles,
     PackageChoice,
+    PartFiles,
     Pin,
     Recipe,
 )
 
 Fault = Callable[..., None]
-_Placed = LocalFiles | InlineFile | ImageFiles | Link | Directory
+_Placed = LocalFiles | InlineFile | ImageFiles | PartFiles | Link | Directory
 _Any = TypeVar("_Any", bound=PackageChoice | Pin | _Placed)
 
 
@@ -89,7 +90,9 @@ def _paths(recipe: Recipe, fault: Fault) -> None:
     for path, parts in by_path.items():
         for one, other in _overlapping_pairs([parts]):
             directories = sum(isinstance(part, Directory) for part in (one, other))
-            copies = sum(isinstance(part, LocalFiles | ImageFiles) for part in (one, other))
+            copies = sum(
+                isinstance(part, LocalFiles | ImageFiles | PartFiles) for part in (one, other)
+            )
             if directories == 1 and copies == 1:
                 continue  # the directory's mode and owner, and what is put into it
             fault(other.place, f"{path} is described twice, first at {one.place}")

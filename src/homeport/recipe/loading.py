@@ -14,6 +14,8 @@ from homeport.recipe.catalog import Catalog, find_recipe
 from homeport.recipe.meaning import recipe_of
 from homeport.recipe.merging import Written, join, written
 from homeport.recipe.model import LocalFiles, Place, Recipe
+from homeport.recipe.parts import DockerfilePart, RunPart
+from homeport.recipe.pinning import unpinned
 from homeport.recipe.wire import read_recipe_text
 from homeport.recipe.yamltext import LARGEST, BadText
 
@@ -36,12 +38,20 @@ def load_recipe(path: Path, catalog: Catalog) -> Recipe:
 
 
 def missing_files(recipe: Recipe) -> list[HomeportError]:
-    """Local files of the recipe that are not there."""
-    return [
+    """Local files of the recipe that are not there, and Dockerfiles of no use."""
+    inputs = [each for part in recipe.parts if isinstance(part, RunPart) for each in part.inputs]
+    missing: list[HomeportError] = [
         BadText(f"there is no file {files.source}", where=files.place.where())
-        for files in recipe.files
+        for files in (*recipe.files, *inputs)
         if isinstance(files, LocalFiles) and not files.source.exists()
     ]
+    for part in recipe.parts:
+        if isinstance(part, DockerfilePart):
+            if not part.context.is_dir():
+                what = f"there is no directory {part.context}"
+                missing.append(BadText(what, where=part.place.where()))
+            missing += unpinned(part)
+    return missing
 
 
 def read_text_file(path: Path) -> bytes:

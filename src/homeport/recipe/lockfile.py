@@ -65,6 +65,51 @@ class LockedPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LockedTree:
+    """What a part gave for one platform: the document that lists it, by digest and size."""
+
+    digest: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedFile:
+    """A file of a source package. ``path``: below the archive's root."""
+
+    path: str
+    sha256: Digest
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedSource:
+    """A Debian source package that a part takes: the .dsc first, then what it lists."""
+
+    name: str
+    version: str
+    archive: str
+    suite: str
+    files: tuple[LockedFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockedPart:
+    """A part that was built on an engine.
+
+    inputs:    digest of all that decides it (docs/formats/lockfile.md, "Parts")
+    root:      packages of its build root; ``None`` for a Dockerfile
+    materials: what it is made of besides packages, each with its digest or commit
+    outputs:   per platform
+    """
+
+    inputs: Digest
+    root: Lockfile | None = None
+    sources: tuple[LockedSource, ...] = ()
+    materials: tuple[str, ...] = ()
+    outputs: Mapping[Platform, LockedTree] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lockfile:
     """Everything that a build takes from the archives.
 
@@ -72,6 +117,7 @@ class Lockfile:
     epoch:     seconds since 1970
     platforms: sorted by name; packages sorted by name
     slices:    every definition used, without the ``copyright`` that each package has
+    parts:     what was built on an engine, sorted by name
     """
 
     recipe: str
@@ -83,6 +129,7 @@ class Lockfile:
     archives: tuple[LockedSuite, ...]
     platforms: Mapping[Platform, tuple[LockedPackage, ...]]
     slices: Mapping[SliceName, Slice] = field(default_factory=dict)
+    parts: Mapping[str, LockedPart] = field(default_factory=dict)
 
     @property
     def date(self) -> datetime:

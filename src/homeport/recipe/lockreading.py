@@ -15,7 +15,16 @@ from homeport.debian.package import PackageFile, PackageId
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platform
-from homeport.recipe.lockfile import FORMAT, LockedPackage, LockedSuite, Lockfile
+from homeport.recipe.lockfile import (
+    FORMAT,
+    LockedFile,
+    LockedPackage,
+    LockedPart,
+    LockedSource,
+    LockedSuite,
+    LockedTree,
+    Lockfile,
+)
 from homeport.recipe.slices import COPYRIGHT, Slice, SliceName, SliceNeed, SlicePath
 
 #: Bound on a lockfile: some 100,000 packages.
@@ -116,6 +125,33 @@ class _Slice(_Strict, frozen=True, kw_only=True):
     paths: tuple[_Path, ...]
 
 
+class _Tree(_Strict, frozen=True, kw_only=True):
+    digest: str
+    size: int
+
+
+class _File(_Strict, frozen=True, kw_only=True):
+    path: str
+    sha256: str
+    size: int
+
+
+class _Source(_Strict, frozen=True, kw_only=True):
+    name: str
+    version: str
+    archive: str
+    suite: str
+    files: tuple[_File, ...]
+
+
+class _Part(_Strict, frozen=True, kw_only=True):
+    inputs: str
+    materials: tuple[str, ...]
+    sources: tuple[_Source, ...] = ()
+    outputs: dict[str, _Tree]
+    root: _Wire | None = None
+
+
 class _Wire(_Strict, frozen=True, kw_only=True):
     format: int
     recipe: str
@@ -127,6 +163,7 @@ class _Wire(_Strict, frozen=True, kw_only=True):
     archives: tuple[_State, ...]
     platforms: dict[str, tuple[_Package, ...]]
     slices: dict[str, _Slice]
+    parts: dict[str, _Part] = {}
 
 
 def _from_wire(wire: _Wire) -> Lockfile:
@@ -156,7 +193,57 @@ def _from_wire(wire: _Wire) -> Lockfile:
         archives=tuple(_state(state) for state in wire.archives),
         platforms=dict(sorted(platforms.items(), key=lambda item: str(item[0]))),
         slices=dict(sorted(slices.items())),
+        parts={name: _part(part, f"parts.{name}") for name, part in sorted(wire.parts.items())},
     )
+
+
+def _part(wire: _Part, field: str) -> LockedPart:
+    try:
+        return LockedPart(
+            inputs=Digest.parse(wire.inputs),
+            root=_from_wire(wire.root) if wire.root is not None else None,
+            sources=tuple(_source(source, field) for source in wire.sources),
+            materials=wire.materials,
+            outputs={
+                parse_platform(name): LockedTree(
+                    digest=Digest.parse(tree.digest), size=_size(tree.size, {"field": field})
+                )
+                for name, tree in sorted(wire.outputs.items())
+            },
+        )
+    except HomeportError as error:
+        raise BadLockfile(error.what, where={"field": field, **error.where}) from error
+
+
+def _source(wire: _Source, field: str) -> LockedSource:
+    where: dict[str, str | int] = {"field": field, "package": wire.name}
+    return LockedSource(
+        name=wire.name,
+        version=wire.version,
+        archive=wire.archive,
+        suite=wire.suite,
+        files=tuple(
+            LockedFile(
+                path=_below(each.path, where),
+                sha256=Digest.parse(f"sha256:{each.sha256}"),
+                size=_size(each.size, where),
+            )
+            for each in wire.files
+        ),
+    )
+
+
+def _below(path: str, where: dict[str, str | int]) -> str:
+    """What is joined to a mirror's address must stay below it, whoever edited the file."""
+    if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
+        raise BadLockfile(f"{path!r} leaves the archive", where=where)
+    return path
+
+
+def _size(size: int, where: dict[str, str | int]) -> int:
+    if size < 0:
+        raise BadLockfile(f"{size} is no size", where=where)
+    return size
 
 
 def _state(wire: _State) -> LockedSuite:
@@ -179,14 +266,9 @@ def _moment(value: datetime, field: str) -> datetime:
 
 
 def _package(wire: _Package, slices: Mapping[SliceName, Slice], field: str) -> LockedPackage:
-    where = {"field": field, "package": wire.name}
-    # What is joined to a mirror's address must stay below it, whoever edited the file.
+    where: dict[str, str | int] = {"field": field, "package": wire.name}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*", wire.name):
         raise BadLockfile(f"{wire.name!r} is no package name", where=where)
-    if wire.path.startswith("/") or ".." in wire.path.split("/") or not wire.path.isprintable():
-        raise BadLockfile(f"{wire.path!r} leaves the archive", where=where)
-    if wire.size < 0:
-        raise BadLockfile(f"{wire.size} is no size", where=where)
     for slice in wire.slices:
         if slice != COPYRIGHT and SliceName(package=wire.name, slice=slice) not in slices:
             raise BadLockfile(f"the slice {wire.name}_{slice} is not defined", where=where)
@@ -198,8 +280,8 @@ def _package(wire: _Package, slices: Mapping[SliceName, Slice], field: str) -> L
     return LockedPackage(
         file=PackageFile(
             id=PackageId(name=wire.name, version=wire.version, architecture=wire.architecture),
-            path=wire.path,
-            size=wire.size,
+            path=_below(wire.path, where),
+            size=_size(wire.size, where),
             sha256=digest,
             archive=wire.archive,
         ),

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.content.files import write_file
-from homeport.recipe.lockfile import FORMAT, LockedPackage, LockedSuite, Lockfile
+from homeport.recipe.lockfile import FORMAT, LockedPackage, LockedPart, LockedSuite, Lockfile
 from homeport.recipe.slices import Slice, SliceName
 
 
@@ -52,8 +52,47 @@ def _lines(lockfile: Lockfile) -> Iterator[str]:
     slices = sorted(lockfile.slices.items())
     for at, (name, slice) in enumerate(slices, 1):
         yield from _slice_lines(name, slice, _comma(at, slices))
+    if lockfile.parts:
+        yield "  },"
+        yield '  "parts": {'
+        parts = sorted(lockfile.parts.items())
+        for at, (part_name, part) in enumerate(parts, 1):
+            yield from _part_lines(part_name, part, _comma(at, parts))
     yield "  }"
     yield "}"
+
+
+def _part_lines(name: str, part: LockedPart, comma: str) -> Iterator[str]:
+    yield f"    {_text(name)}: {{"
+    yield f'      "inputs": {_text(str(part.inputs))},'
+    yield '      "materials": ['
+    yield from _separated(f"        {_text(material)}" for material in part.materials)
+    yield "      ],"
+    if part.sources:
+        yield '      "sources": ['
+        for at, source in enumerate(part.sources, 1):
+            fields = {"name": source.name, "version": source.version, "archive": source.archive}
+            said = _text({**fields, "suite": source.suite})[:-1]
+            yield f'        {said}, "files": ['
+            yield from _separated(
+                "          "
+                + _text({"path": each.path, "sha256": each.sha256.hex, "size": each.size})
+                for each in source.files
+            )
+            yield "        ]}" + _comma(at, part.sources)
+        yield "      ],"
+    yield '      "outputs": {'
+    outputs = sorted(part.outputs.items(), key=lambda item: str(item[0]))
+    yield from _separated(
+        f"        {_text(str(platform))}: " + _text({"digest": str(tree.digest), "size": tree.size})
+        for platform, tree in outputs
+    )
+    yield "      }" + ("," if part.root is not None else "")
+    if part.root is not None:
+        lines = list(_lines(part.root))
+        yield f'      "root": {lines[0]}'
+        yield from (f"      {line}" for line in lines[1:])
+    yield "    }" + comma
 
 
 def _slice_lines(name: SliceName, slice: Slice, comma: str) -> Iterator[str]:

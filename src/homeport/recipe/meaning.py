@@ -12,7 +12,7 @@ from typing import Any
 
 from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
-from homeport.recipe import clashes, defaults
+from homeport.recipe import clashes, defaults, part_meaning
 from homeport.recipe.accounts import Accounts
 from homeport.recipe.merging import Written
 from homeport.recipe.model import (
@@ -26,6 +26,7 @@ from homeport.recipe.model import (
     Link,
     LocalFiles,
     PackageChoice,
+    PartFiles,
     Pin,
     Place,
     Recipe,
@@ -66,6 +67,7 @@ def recipe_of(
         packages=tuple(_packages(source.lists["packages"], fault)),
         without=source.without,
         pins=tuple(_pins(source.lists["pins"], fault)),
+        parts=tuple(part_meaning.parts_of(source.lists["parts"], _packages, beside, fault)),
         files=tuple(_file(part, accounts, fault) for part in source.lists["files"]),
         links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
@@ -77,6 +79,7 @@ def recipe_of(
         place=source.place,
     )
     clashes.find(recipe, fault)
+    part_meaning.check(recipe, fault)
     _check_platforms(source, recipe, fault)
     return None if faults else recipe
 
@@ -195,6 +198,11 @@ def _file(part: Part, accounts: Accounts, fault: Faulty) -> Files:
             fault(part.at("to"), "an inline file needs a name: its path ends in /")
         text, mode = part.get("text"), part.get("mode", 0o644)
         return InlineFile(text=text, mode=mode, uid=uid, gid=gid, **common)
+    if "part" in part.values:
+        return PartFiles(
+            part=part.get("part"), path=part.get("path"), mode=part.get("mode"), uid=uid, gid=gid,
+            **common,
+        )  # fmt: skip
     return LocalFiles(
         source=beside(place, part.get("from")),
         written=part.get("from"),

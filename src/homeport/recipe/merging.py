@@ -19,6 +19,7 @@ _KEYS = {
     "archives": "name",
     "packages": "name",
     "pins": "name",
+    "parts": "name",
     "files": "to",
     "links": "path",
     "directories": "path",

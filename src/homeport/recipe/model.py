@@ -11,10 +11,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
+
+if TYPE_CHECKING:
+    from homeport.recipe.parts import EnginePart
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,7 +169,24 @@ class ImageFiles(_ForPlatforms):
     place: Place
 
 
-Files = LocalFiles | InlineFile | ImageFiles
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartFiles(_ForPlatforms):
+    """A file or a tree out of the result of one of the recipe's ``parts``.
+
+    path: absolute path in the result; what lies there has modes and owners as local files have
+    """
+
+    part: str
+    path: str
+    to: str
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    platforms: tuple[Platform, ...] = ()
+    place: Place
+
+
+Files = LocalFiles | InlineFile | ImageFiles | PartFiles
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +288,7 @@ class Recipe:
     extends:   the files of the recipes that it builds on, nearest first
     slices:    directories with slice files, searched in this order (``recipe.slices``)
     without:   dependencies of whole packages that are left out on purpose
+    parts:     what is built on an engine first, for ``files`` to take from
     config:    of all platforms; ``config_for`` adds a platform's own part
     """
 
@@ -281,6 +302,7 @@ class Recipe:
     packages: tuple[PackageChoice, ...] = ()
     without: tuple[str, ...] = ()
     pins: tuple[Pin, ...] = ()
+    parts: tuple[EnginePart, ...] = ()
     files: tuple[Files, ...] = ()
     links: tuple[Link, ...] = ()
     directories: tuple[Directory, ...] = ()

@@ -32,6 +32,22 @@ ARCHIVE_NAME = Text(what="an archive name", pattern=r"[a-z0-9][a-z0-9.-]*", exam
 SUITE = Text(what="a suite", pattern=r"[A-Za-z0-9][A-Za-z0-9._+/-]*", example="trixie-backports")
 COMPONENT = Text(what="a component", pattern=r"[a-z0-9][a-z0-9./-]*", example="main")
 LINE = Text(what="one line of text", pattern=r"[^\r\n]*", empty=True)
+PART_NAME = Text(what="a part's name", pattern=r"[a-z0-9][a-z0-9_-]{0,63}", example="helper")
+WEB_URL = Text(
+    what="an address of a file",
+    pattern=r"https?://[^\s#]+",
+    example="https://host.example/x.tar.gz",
+)
+GIT_URL = Text(
+    what="an address of a repository",
+    pattern=r"(?:https?|git|ssh)://[^\s#]+",
+    example="https://host.example/tool.git",
+)
+COMMIT = Text(
+    what="the whole hash of a commit",
+    pattern=r"[0-9a-f]{40}|[0-9a-f]{64}",
+    example="1f0c6a… (40 digits)",
+)
 ACCOUNT = Text(what="an account name", pattern=_ACCOUNT, example="app")
 MODE = Text(
     what="four octal digits",
@@ -150,6 +166,11 @@ def _image_reference(text: str) -> tuple[str, Digest]:
     return text, Digest.parse(digest)
 
 
+SHA256 = Text(
+    what="a SHA-256 in hex",
+    pattern=r"[0-9a-f]{64}",
+    convert=lambda text: Digest.parse(f"sha256:{text}"),
+)
 IMAGE = Text(
     what="an image with its digest",
     convert=_image_reference,

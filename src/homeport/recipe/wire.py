@@ -114,6 +114,16 @@ _FILES = Kinds(
                 **_ONLY,
             },
         ),
+        "part": Fields(
+            what="a file of a part",
+            fields={
+                "part": _needed(terms.PART_NAME, "one of the recipe's parts"),
+                "path": _needed(terms.PATH, "a file or directory in its result"),
+                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                **_OWNED,
+                **_ONLY,
+            },
+        ),
         "image": Fields(
             what="a file of an image",
             fields={
@@ -122,6 +132,105 @@ _FILES = Kinds(
                 "to": _needed(terms.PATH, "where it goes"),
                 **_OWNED,
                 **_ONLY,
+            },
+        ),
+    },
+)
+
+_INPUTS = Kinds(
+    what="an entry of inputs",
+    kinds={
+        "from": Fields(
+            what="local files",
+            fields={
+                "from": _needed(terms.LINE, "a file or directory, relative to this recipe"),
+                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                "exclude": _optional(
+                    ListOf(item=terms.LINE), "patterns as in .dockerignore, relative to from"
+                ),
+            },
+        ),
+        "url": Fields(
+            what="a file of a web server",
+            fields={
+                "url": _needed(terms.WEB_URL, "its address"),
+                "sha256": _needed(terms.SHA256, "the digest that it must have"),
+                "to": _needed(terms.PATH, "its path"),
+            },
+        ),
+        "git": Fields(
+            what="a git repository",
+            fields={
+                "git": _needed(terms.GIT_URL, "its address"),
+                "commit": _needed(terms.COMMIT, "the whole hash of a commit"),
+                "to": _needed(terms.PATH, "the directory for its files"),
+            },
+        ),
+        "source": Fields(
+            what="a Debian source package",
+            fields={
+                "source": _needed(terms.PACKAGE, "the source package's name"),
+                "version": _optional(terms.VERSION, "exactly this version"),
+                "to": _needed(terms.PATH, "the directory for the .dsc and the files it lists"),
+            },
+        ),
+        "image": Fields(
+            what="a path of an image",
+            fields={
+                "image": _needed(terms.IMAGE, "an image named by its digest"),
+                "path": _needed(terms.PATH, "a file or directory in it"),
+                "to": _needed(terms.PATH, "where it goes"),
+            },
+        ),
+    },
+)
+_NETWORK = {
+    "network": _optional(Flag(), "let commands reach the network; false if absent"),
+}
+
+_PART = Kinds(
+    what="a part",
+    kinds={
+        "run": Fields(
+            what="a part that runs commands",
+            fields={
+                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "run": _needed(
+                    _FILE_TEXT, "commands for /bin/sh; what they leave in /out is the result"
+                ),
+                "on": _optional(
+                    terms.PLATFORMS, "platforms of the build root; [linux/amd64] if absent"
+                ),
+                "packages": _needed(ListOf(item=_PACKAGE), "packages of the build root"),
+                "inputs": _optional(ListOf(item=_INPUTS), "what the commands find, all pinned"),
+                "env": _optional(
+                    MapOf(
+                        key=terms.ENV_NAME, value=Text(empty=True), what="a mapping of variables"
+                    ),
+                    "environment variables",
+                ),
+                **_NETWORK,
+            },
+        ),
+        "from": Fields(
+            what="a part from a Dockerfile",
+            fields={
+                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "from": _needed(
+                    Fields(
+                        what="from",
+                        fields={
+                            "dockerfile": _needed(terms.LINE, "a file, relative to this recipe"),
+                            "context": _optional(
+                                terms.LINE, "a directory; the Dockerfile's if absent"
+                            ),
+                            "target": _optional(terms.WORD, "the stage that is the result"),
+                            "args": _optional(_TEXTS, "build arguments"),
+                        },
+                    ),
+                    "a Dockerfile and its context",
+                ),
+                **_NETWORK,
             },
         ),
     },
@@ -224,7 +333,7 @@ assert set(_STEPS.fields) == set(Steps.__slots__)
 _PARTS: dict[str, Field] = {
     "packages": _optional(ListOf(item=_PACKAGE), "packages, whole or sliced"),
     "pins": _optional(ListOf(item=_PIN), "rules for packages wherever they are needed"),
-    "files": _optional(ListOf(item=_FILES), "local files, inline files, files of other images"),
+    "files": _optional(ListOf(item=_FILES), "local files, inline files, files of parts and images"),
     "links": _optional(ListOf(item=_LINK), "symbolic links"),
     "directories": _optional(ListOf(item=_DIRECTORY), "directories"),
     "config": _optional(_CONFIG, "how a container starts"),
@@ -277,6 +386,9 @@ RECIPE = Fields(
             ListOf(item=terms.PACKAGE), "dependencies of whole packages that are left out"
         ),
         "accounts": _optional(_ACCOUNTS, "users and groups with fixed numbers"),
+        "parts": _optional(
+            ListOf(item=_PART), "what is built on a BuildKit engine first; files take from it"
+        ),
         "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
         **_PARTS,
         "per_platform": _optional(

@@ -1,0 +1,3 @@
+module static-helper.example/wait-for
+
+go 1.24

@@ -1,0 +1,175 @@
+"""Building a part on whichever engine suits: what it needs is made first, on this machine.
+
+An engine that is lost in mid-build is named, and the next that suits is asked. Results
+come back as trees, whole; what the image takes of them is ``homeport.parts.resolve``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import BinaryIO
+
+from homeport.assemble.build import Tools
+from homeport.buildkit.address import Engine
+from homeport.buildkit.errors import EngineLost, EngineUnreachable
+from homeport.buildkit.session import Service
+from homeport.content.blob import Blob
+from homeport.debian.package import PackageFile
+from homeport.errors import HomeportError
+from homeport.locking.reach import Reach
+from homeport.net.client import Client
+from homeport.oci.platform import Platform
+from homeport.parts.engines import suited
+from homeport.parts.inputs import Inputs, PathNode, source_of
+from homeport.parts.root import fetch_url, make_root, write_context
+from homeport.parts.running import Prepared, Running, folder_of, run_commands, run_dockerfile
+from homeport.parts.sources import fetch_sources, files_of_source
+from homeport.progress import CancelToken
+from homeport.recipe.lockfile import LockedSource, Lockfile
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput, root_recipe
+from homeport.tree.node import Node, Source, Tree
+from homeport.tree.tar_reader import read_tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartTools:
+    """What parts take from their surroundings; the callables are asked only if needed.
+
+    save: writes a lockfile that has changed
+    """
+
+    tools: Tools
+    reach: Callable[[], Reach]
+    client: Callable[[], Client]
+    engines: Callable[[], Sequence[Engine]]
+    services: Callable[[], Mapping[str, Service]]
+    save: Callable[[Lockfile], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Building:
+    """``fresh``: nothing that an engine remembers counts."""
+
+    recipe: Recipe
+    tools: PartTools
+    fresh: bool = False
+
+    def dockerfile(
+        self, part: DockerfilePart, platforms: Sequence[Platform]
+    ) -> dict[Platform, Tree]:
+        """The filesystem of the target, for each platform."""
+        engines = list(self.tools.engines())
+        found = {}
+        for platform in platforms:
+            fitting = engines
+            if len(engines) > 1:
+                progress = self.tools.tools.progress
+                suitable = suited(engines, [platform], self._cancel, progress)
+                fitting = [engine for engine, _, _ in suitable]
+            attempts = [
+                (engine, run_dockerfile(engine, part, platform, self._how)) for engine in fitting
+            ]
+            found[platform] = self._first(attempts, part.name)
+        return found
+
+    def commands(
+        self,
+        part: RunPart,
+        root: Lockfile,
+        sources: Sequence[LockedSource],
+        inputs: Inputs,
+        platforms: Sequence[Platform],
+    ) -> dict[Platform, Tree]:
+        """What the commands leave in ``/out``, for each platform."""
+        fetched = fetch_sources(sources, root, self.tools.reach)
+        nodes = self._context(part, inputs, sources, fetched)
+        tools = self.tools.tools
+        context = write_context(nodes, root.epoch, tools.packages, self._cancel)
+        suitable = suited(self.tools.engines(), part.on, self._cancel, tools.progress)
+        recipe = root_recipe(self.recipe, part)
+
+        def attempts() -> Iterator[tuple[Engine, AbstractContextManager[BinaryIO]]]:
+            for engine, description, on in suitable:
+                made = make_root(recipe, root, on, tools, self.tools.reach)
+                prepared = Prepared(
+                    part=part, on=on, layout=description.has_oci_exporter, root=made.image,
+                    layer=made.layer, context=context, epoch=root.epoch,
+                )  # fmt: skip
+                yield engine, run_commands(engine, prepared, platforms, self._how)
+
+        everything = self._first(attempts(), part.name)
+        return {platform: _below(everything, folder_of(platform)) for platform in platforms}
+
+    def _first(
+        self, attempts: Iterable[tuple[Engine, AbstractContextManager[BinaryIO]]], name: str
+    ) -> Tree:
+        """What the first engine that stays gives. Raises what the last one did."""
+        tools = self.tools.tools
+        lost: HomeportError | None = None
+        for engine, attempt in attempts:
+            try:
+                with attempt as stream:
+                    return read_tree(
+                        stream, tools.packages, Source(kind="part", name=name), self._cancel
+                    )
+            except (EngineLost, EngineUnreachable) as error:
+                lost = error
+                tools.progress.note("engines", f"{engine.name} was lost ({error.what})")
+        assert lost is not None
+        raise lost
+
+    def _context(
+        self, part: RunPart, inputs: Inputs, sources: Sequence[LockedSource],
+        fetched: Mapping[PackageFile, Blob],
+    ) -> Iterator[PathNode]:  # fmt: skip
+        """Local files, and files that were fetched, at their places in the build root."""
+        for _, nodes in inputs.local:
+            yield from nodes
+        store = self.tools.tools.packages
+        for each in part.inputs:
+            source = Source(kind="part", name=part.name, detail=str(each.place))
+            if isinstance(each, UrlInput):
+                blob = fetch_url(each, self.tools.client, store)
+                name = each.url.split("?")[0].rpartition("/")[2] or "file"
+                to = each.to + name if each.to.endswith("/") else each.to
+                yield _file(to, blob, source)
+            elif isinstance(each, SourceInput):
+                for file in files_of_source(source_of(each, sources)):
+                    name = file.path.rpartition("/")[2]
+                    yield _file(f"{each.to}/{name}", fetched[file], source)
+
+    @property
+    def _how(self) -> Running:
+        return Running(
+            folder=self.tools.tools.packages.root,
+            progress=self.tools.tools.progress,
+            cancel=self._cancel,
+            services=self.tools.services,
+            fresh=self.fresh,
+        )
+
+    @property
+    def _cancel(self) -> CancelToken:
+        return self.tools.tools.pools.cancel
+
+
+def _file(to: str, blob: Blob, source: Source) -> PathNode:
+    path = to.replace("//", "/").strip("/").encode("utf-8", "surrogateescape")
+    content = blob if blob.size else None
+    return path, Node(type="file", mode=0o644, content=content, source=source)
+
+
+def _below(tree: Tree, folder: str) -> Tree:
+    """A folder as a tree of its own, hard links following."""
+    prefix = folder.encode() + b"/"
+    found = {}
+    for path, node in tree.items():
+        if path.startswith(prefix):
+            inside = node
+            if node.type == "hardlink" and node.target.startswith(prefix):
+                inside = replace(node, target=node.target[len(prefix) :])
+            found[path[len(prefix) :]] = inside
+    return Tree(found)

@@ -1,0 +1,183 @@
+"""What decides the result of a part, as one digest, and what it is made of, for the record.
+
+The digest stands in the lockfile: when it differs, the part is built again. It holds the
+commands, the packages of the build root, everything that the part takes, by content, and
+the paths that the image takes from its result. Local files are read and hashed here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from homeport.assemble.local_files import local_nodes
+from homeport.content.digest import Digest
+from homeport.copying import ignore
+from homeport.progress import CancelToken
+from homeport.recipe.loading import read_text_file
+from homeport.recipe.lockfile import LockedSource, Lockfile
+from homeport.recipe.model import LocalFiles, Recipe
+from homeport.recipe.parts import (
+    DockerfilePart,
+    EnginePart,
+    GitInput,
+    ImageInput,
+    Input,
+    SourceInput,
+    UrlInput,
+    taken,
+)
+from homeport.recipe.pinning import materials_of
+from homeport.tree.node import Node
+
+PathNode = tuple[bytes, Node]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """Everything that goes into a part.
+
+    local:     of each local input, what it puts into the build root
+    materials: for people and provenance, sorted; packages of the root are not among them
+    """
+
+    digest: Digest
+    local: tuple[tuple[LocalFiles, tuple[PathNode, ...]], ...]
+    materials: tuple[str, ...]
+
+
+def read_inputs(
+    recipe: Recipe,
+    part: EnginePart,
+    root: Lockfile | None,
+    sources: Sequence[LockedSource],
+    cancel: CancelToken,
+) -> Inputs:
+    """Read what the part takes. Raises ``Unpinned``, ``BadText``, ``BadLocalFile``.
+
+    root, sources: of a part that runs commands, as they are locked
+    """
+    paths = {
+        str(platform): sorted({files.path for files in taken(recipe, part, platform)})
+        for platform in recipe.platforms
+    }
+    if isinstance(part, DockerfilePart):
+        return _of_dockerfile(part, paths, cancel)
+    assert root is not None
+    local = tuple(
+        (each, tuple(local_nodes(each, 0, cancel)))
+        for each in part.inputs
+        if isinstance(each, LocalFiles)
+    )
+    asked = {
+        "taken": paths,
+        "run": part.script,
+        "env": dict(part.env),
+        "network": part.network,
+        "root": _root(root),
+        "inputs": [_asked(each, sources) for each in part.inputs],
+        "local": [_nodes(nodes) for _, nodes in local],
+    }
+    materials = [*(_material(each, sources) for each in part.inputs)]
+    materials += [_local_material(each.written, nodes) for each, nodes in local]
+    return Inputs(
+        digest=_digest(asked),
+        local=local,
+        materials=tuple(sorted({material for material in materials if material})),
+    )
+
+
+def _of_dockerfile(
+    part: DockerfilePart, paths: dict[str, list[str]], cancel: CancelToken
+) -> Inputs:
+    context = LocalFiles(
+        source=part.context, written=part.written, to="/", exclude=_ignored(part), place=part.place
+    )
+    nodes = tuple(local_nodes(context, 0, cancel))
+    asked = {
+        "taken": paths,
+        "dockerfile": str(Digest.of(read_text_file(part.file))),
+        "target": part.target,
+        "args": dict(part.args),
+        "network": part.network,
+        "context": _nodes(nodes),
+    }
+    materials = {*materials_of(part), _local_material(part.written, nodes)}
+    return Inputs(digest=_digest(asked), local=(), materials=tuple(sorted(materials)))
+
+
+def _ignored(part: DockerfilePart) -> tuple[str, ...]:
+    """What the context leaves out; the Dockerfile's own list wins, as for the engine."""
+    for file in (Path(f"{part.file}.dockerignore"), part.context / ".dockerignore"):
+        if file.is_file():
+            patterns = ignore.read(read_text_file(file), file.name)
+            return tuple(pattern.decode("utf-8", "replace") for pattern in patterns)
+    return ()
+
+
+def _root(root: Lockfile) -> dict[str, Any]:
+    return {
+        str(platform): [
+            [package.name, str(package.file.sha256), package.slices] for package in packages
+        ]
+        for platform, packages in root.platforms.items()
+    } | {"epoch": root.epoch}
+
+
+def _asked(each: Input, sources: Sequence[LockedSource]) -> list[Any]:
+    match each:
+        case UrlInput():
+            return ["url", str(each.sha256), each.to]
+        case GitInput():
+            return ["git", each.url, each.commit, each.to]
+        case ImageInput():
+            return ["image", str(each.digest), each.path, each.to]
+        case SourceInput():
+            files = source_of(each, sources).files
+            return ["source", [str(file.sha256) for file in files], each.to]
+        case LocalFiles():
+            return ["local", each.to]
+
+
+def _material(each: Input, sources: Sequence[LockedSource]) -> str:
+    match each:
+        case UrlInput():
+            return f"{each.url}@{each.sha256}"
+        case GitInput():
+            return f"git+{each.url}@{each.commit}"
+        case ImageInput():
+            return each.image
+        case SourceInput():
+            source = source_of(each, sources)
+            return f"pkg:deb/debian/{source.name}@{source.version}?arch=source"
+        case LocalFiles():
+            return ""
+
+
+def source_of(each: SourceInput, sources: Sequence[LockedSource]) -> LockedSource:
+    """The locked source package that an input names."""
+    return next(source for source in sources if source.name == each.package)
+
+
+def _local_material(written: str, nodes: Iterable[PathNode]) -> str:
+    return f"{written}@{_digest(_nodes(nodes))}"
+
+
+def _nodes(nodes: Iterable[PathNode]) -> list[Any]:
+    return [
+        [
+            path.decode("utf-8", "surrogateescape"),
+            node.type,
+            node.mode,
+            node.target.decode("utf-8", "surrogateescape"),
+            str(node.content.digest) if node.content is not None else "",
+        ]
+        for path, node in nodes
+    ]
+
+
+def _digest(value: Any) -> Digest:
+    return Digest.of(json.dumps(value, sort_keys=True, separators=(",", ":")).encode())

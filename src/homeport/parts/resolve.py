@@ -1,0 +1,326 @@
+"""Parts of a recipe become trees, pinned by digest in the lockfile: what a build does first.
+
+    resolved = resolve_parts(recipe, lockfile, asked, tools)
+    resolved.trees["helper", platform]      what files take from
+
+A result that the lockfile pins and the cache holds is used as it is: no engine is asked.
+What is missing is built; what was pinned must come out the same. Where a part's inputs
+changed, or ``--update`` names it, it is built and pinned anew (docs/formats/lockfile.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from homeport.assemble.part_files import decode, encode, select
+from homeport.content.blob import verified
+from homeport.debian.collect import NotCached
+from homeport.debian.pool import PackageGone
+from homeport.errors import HomeportError, IntegrityError, OutOfDate
+from homeport.locking.agreement import disagreements
+from homeport.locking.lock import lock
+from homeport.locking.renewal import KEEP, RENEW, Renewal
+from homeport.oci.platform import Platform
+from homeport.parts.building import Building, PartTools
+from homeport.parts.inputs import Inputs, read_inputs
+from homeport.parts.sources import lock_sources
+from homeport.progress import CancelToken
+from homeport.recipe.lockfile import LockedPart, LockedSource, LockedTree, Lockfile
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import (
+    DockerfilePart,
+    EnginePart,
+    RunPart,
+    SourceInput,
+    root_recipe,
+    taken,
+)
+from homeport.tree.node import Source, Tree
+
+
+class OutputChanged(IntegrityError):
+    """A part was built again from the same inputs and came out otherwise."""
+
+    id = "output-changed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What is wanted of the parts.
+
+    platforms: of the image
+    frozen:    refuse what the lockfile does not pin (``--locked``)
+    fresh:     build although the cache has the result, and compare (``--no-cache``)
+    offline:   refuse what the cache does not have
+    """
+
+    platforms: tuple[Platform, ...]
+    frozen: bool = False
+    fresh: bool = False
+    offline: bool = False
+    renewal: Renewal = KEEP
+    as_of: datetime | None = None
+    command: str = "homeport lock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resolved:
+    """The lockfile that pins every part, the trees by part and platform, and what was built."""
+
+    lockfile: Lockfile
+    trees: Mapping[tuple[str, Platform], Tree]
+    built: tuple[str, ...] = ()
+
+
+def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartTools) -> Resolved:
+    """Every part that the images of ``asked.platforms`` take from.
+
+    Raises ``OutOfDate`` for ``frozen``, ``OutputChanged``, ``NotInResult``, ``Unpinned``,
+    ``BuildFailed`` and its kin, ``EngineUnreachable``, and what locking and fetching raise.
+    """
+    trees: dict[tuple[str, Platform], Tree] = {}
+    built: list[str] = []
+    known = {part.name for part in recipe.parts}
+    kept = {name: part for name, part in lockfile.parts.items() if name in known}
+    if kept != lockfile.parts and not asked.frozen:
+        lockfile = replace(lockfile, parts=kept)
+        tools.save(lockfile)
+    for part in recipe.parts:
+        resolving = _Resolving(recipe, part, lockfile.parts.get(part.name), asked, tools)
+        try:
+            locked, found = resolving.run()
+        except HomeportError as error:
+            error.at(part=part.name, **part.place.where())
+            raise
+        trees |= {(part.name, platform): tree for platform, tree in found.items()}
+        built += [part.name] if resolving.was_built else []
+        if locked is not None and locked != lockfile.parts.get(part.name):
+            parts = {**lockfile.parts, part.name: locked}
+            lockfile = replace(lockfile, parts=dict(sorted(parts.items())))
+            tools.save(lockfile)
+    return Resolved(lockfile=lockfile, trees=trees, built=tuple(built))
+
+
+def part_disagreements(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) -> tuple[str, ...]:
+    """What differs between the recipe's parts and what is locked, found without an engine."""
+    found = []
+    for part in recipe.parts:
+        locked = lockfile.parts.get(part.name)
+        if locked is None:
+            found.append(f"the part {part.name} is not locked")
+            continue
+        if isinstance(part, RunPart):
+            root = root_recipe(recipe, part)
+            details = disagreements(root, locked.root) if locked.root else ("it is not locked",)
+            details = details or _unlocked(part, locked.sources)
+            if details:
+                found.append(f"the build root of {part.name}: {'; '.join(details)}")
+                continue
+        inputs = read_inputs(recipe, part, locked.root, locked.sources, cancel)
+        if inputs.digest != locked.inputs:
+            found.append(f"the inputs of the part {part.name} are not those that were locked")
+        wanted = [each for each in recipe.platforms if taken(recipe, part, each)]
+        if missing := [str(each) for each in wanted if each not in locked.outputs]:
+            found.append(f"the part {part.name} is not locked for {', '.join(missing)}")
+    return tuple(found)
+
+
+@dataclass(slots=True)
+class _Resolving:
+    """One part. ``locked``: as the lockfile has it."""
+
+    recipe: Recipe
+    part: EnginePart
+    locked: LockedPart | None
+    asked: Asked
+    tools: PartTools
+    was_built: bool = False
+
+    def run(self) -> tuple[LockedPart | None, dict[Platform, Tree]]:
+        platforms = [p for p in self.asked.platforms if taken(self.recipe, self.part, p)]
+        if not platforms:
+            return self.locked, {}
+        root, sources = self._locked_root(self._renewal())
+        try:
+            return self._with(root, sources, platforms)
+        except PackageGone as gone:
+            if self.asked.frozen:
+                raise self._refused(f"{gone.what}") from gone
+            self._note(f"{gone.what}; locking its build root again")
+            root, sources = self._locked_root(RENEW)
+            return self._with(root, sources, platforms)
+
+    def _with(
+        self,
+        root: Lockfile | None,
+        sources: tuple[LockedSource, ...],
+        platforms: Sequence[Platform],
+    ) -> tuple[LockedPart, dict[Platform, Tree]]:
+        inputs = read_inputs(self.recipe, self.part, root, sources, self._cancel)
+        same = self.locked is not None and self.locked.inputs == inputs.digest
+        pinned = dict(self.locked.outputs) if self.locked is not None and same else {}
+        again = self.asked.fresh or self._is_renewed
+        trees = {} if again else self._recalled(pinned, platforms)
+        missing = [platform for platform in platforms if platform not in trees]
+        if missing:
+            self._may_build(same, [p for p in missing if p not in pinned])
+            for platform, (tree, output) in self._build(root, sources, inputs, missing).items():
+                self._compare(platform, output, same=same)
+                trees[platform], pinned[platform] = tree, output
+        outputs = dict(sorted(pinned.items(), key=lambda item: str(item[0])))
+        return LockedPart(
+            inputs=inputs.digest, root=root, sources=sources, materials=inputs.materials,
+            outputs=outputs,
+        ), trees  # fmt: skip
+
+    def _locked_root(self, renewal: Renewal) -> tuple[Lockfile | None, tuple[LockedSource, ...]]:
+        """The packages of the build root, and source packages, locked again where needed."""
+        if isinstance(self.part, DockerfilePart):
+            return None, ()
+        recipe = root_recipe(self.recipe, self.part)
+        old = self.locked.root if self.locked is not None else None
+        details = disagreements(recipe, old) if old is not None else ("it is not locked yet",)
+        sources = self.locked.sources if self.locked is not None else ()
+        details = details or _unlocked(self.part, sources)
+        if old is not None and not details and renewal == KEEP:
+            return old, sources
+        if self.asked.frozen:
+            raise self._refused("; ".join(details))
+        self._note(f"locking its build root ({'; '.join(details) or 'update'})")
+        found = lock(
+            recipe, self.tools.reach(), previous=old, renewal=renewal, as_of=self.asked.as_of,
+            command=self.asked.command,
+        )  # fmt: skip
+        asked = [each for each in self.part.inputs if isinstance(each, SourceInput)]
+        if asked:
+            sources = lock_sources(asked, self.recipe, found.lockfile, self.tools.reach())
+        return found.lockfile, sources if asked else ()
+
+    def _renewal(self) -> Renewal:
+        """Which packages of the build root may change."""
+        if self._is_renewed:
+            return RENEW
+        root = self.locked.root if self.locked is not None else None
+        names = {p.name for packages in root.platforms.values() for p in packages} if root else ()
+        return Renewal(names=self.asked.renewal.names & frozenset(names))
+
+    @property
+    def _is_renewed(self) -> bool:
+        return not self.asked.renewal.keeps(self.part.name)
+
+    def _may_build(self, same: bool, unpinned: Sequence[Platform]) -> None:
+        if self.asked.frozen and not same:
+            raise self._refused("its inputs are not those that were locked")
+        if self.asked.frozen and unpinned:
+            raise self._refused(f"nothing is locked for {', '.join(map(str, unpinned))}")
+        if self.asked.offline:
+            raise NotCached(
+                f"the cache has no result of the part {self.part.name}",
+                hint="building it needs an engine; run it once without --offline",
+            )
+
+    def _refused(self, why: str) -> OutOfDate:
+        return OutOfDate(
+            f"the part {self.part.name} is not as it was locked: {why}",
+            hint="run homeport lock, look at what changed, and commit it",
+        )
+
+    def _recalled(
+        self, pinned: Mapping[Platform, LockedTree], platforms: Iterable[Platform]
+    ) -> dict[Platform, Tree]:
+        """Results that the cache holds whole."""
+        found = {}
+        for platform in platforms:
+            output = pinned.get(platform)
+            tree = self._recall(output) if output is not None else None
+            if tree is not None:
+                found[platform] = tree
+        return found
+
+    def _recall(self, output: LockedTree) -> Tree | None:
+        store = self.tools.tools.packages
+        blob = store.get(output.digest, output.size)
+        if blob is None:
+            return None
+        try:
+            with verified(blob, "the result of a part") as stream:
+                data = stream.read(-1)
+        except (IntegrityError, OSError):
+            store.drop(output.digest)
+            return None
+        return decode(data, store, self._source)
+
+    def _compare(self, platform: Platform, output: LockedTree, *, same: bool) -> None:
+        old = self.locked.outputs.get(platform) if self.locked is not None else None
+        if old is None:
+            self._note(f"{platform}: {output.digest}")
+        elif old != output and same and not self._is_renewed:
+            raise OutputChanged(
+                f"the part {self.part.name} came out otherwise for {platform}: "
+                f"{output.digest}, locked is {old.digest}",
+                where={"platform": str(platform)},
+                hint=f"its inputs are the same, so it is not reproducible; accept the new one "
+                f"with --update {self.part.name}",
+            )
+        elif old != output:
+            self._note(f"{platform}: {old.digest} → {output.digest}")
+
+    def _build(
+        self,
+        root: Lockfile | None,
+        sources: tuple[LockedSource, ...],
+        inputs: Inputs,
+        platforms: Sequence[Platform],
+    ) -> dict[Platform, tuple[Tree, LockedTree]]:
+        self.was_built = True
+        fresh = self.asked.fresh or self._is_renewed
+        building = Building(recipe=self.recipe, tools=self.tools, fresh=fresh)
+        if isinstance(self.part, DockerfilePart):
+            results = building.dockerfile(self.part, platforms)
+        else:
+            assert root is not None
+            results = building.commands(self.part, root, sources, inputs, platforms)
+        return {platform: self._taken(tree, platform) for platform, tree in results.items()}
+
+    def _taken(self, result: Tree, platform: Platform) -> tuple[Tree, LockedTree]:
+        """What the image takes of a result, kept in the cache: contents, then the list."""
+        store = self.tools.tools.packages
+        wanted = taken(self.recipe, self.part, platform)
+        tree = select(result, wanted, self._source)
+        for node in tree.values():
+            if node.content is not None and store.get(node.content.digest) is None:
+                with verified(node.content, "a file of a part") as stream:
+                    store.put(stream, node.content.digest, sync=False)
+        blob = store.put_bytes(encode(tree))
+        output = LockedTree(digest=blob.digest, size=blob.size)
+        again = self._recall(output)
+        assert again is not None
+        return again, output
+
+    @property
+    def _source(self) -> Source:
+        return Source(kind="part", name=self.part.name, detail=str(self.part.place))
+
+    @property
+    def _cancel(self) -> CancelToken:
+        return self.tools.tools.pools.cancel
+
+    def _note(self, text: str) -> None:
+        self.tools.tools.progress.note("parts", f"part {self.part.name}: {text}")
+
+
+def _unlocked(part: RunPart, sources: Sequence[LockedSource]) -> tuple[str, ...]:
+    """Source packages that the recipe names and the lockfile does not have."""
+    known = {(source.name, source.version) for source in sources}
+    names = {name for name, _ in known}
+    return tuple(
+        f"the source package {each.package} is not locked"
+        for each in part.inputs
+        if isinstance(each, SourceInput)
+        and (
+            each.package not in names
+            or each.version not in (None, *(v for n, v in known if n == each.package))
+        )
+    )

@@ -1,0 +1,107 @@
+"""The build root of a part, as an image of ours, and its inputs as a layer on top of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from homeport.assemble.build import Tools, build
+from homeport.assemble.merging import Merging
+from homeport.assemble.plan import BuildOptions, Request, make_plans
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.store import Store
+from homeport.debian.package import PackageFile
+from homeport.errors import HomeportError, IntegrityError
+from homeport.images.image import Image
+from homeport.locking.fetching import fetch_locked
+from homeport.locking.reach import Reach
+from homeport.net.client import Client
+from homeport.net.download import expect_ok
+from homeport.oci.platform import Platform
+from homeport.parts.inputs import PathNode
+from homeport.progress import CancelToken
+from homeport.recipe.lockfile import Lockfile, files_of
+from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import UrlInput
+from homeport.tree.compression import make_encoder
+from homeport.tree.layer_writer import write_layer
+
+_SECOND = 1_000_000_000
+_LARGEST = 4 << 30  # bytes of a file from a web server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Root:
+    """A build root: the image, and its one layer."""
+
+    image: Image
+    layer: Blob
+
+
+def make_root(
+    recipe: Recipe, lockfile: Lockfile, on: Platform, tools: Tools, reach: Callable[[], Reach]
+) -> Root:
+    """Build the root for one platform; its packages are fetched where the cache lacks them.
+
+    Raises ``PackageGone``, and what building an image raises.
+    """
+    asked = Request(
+        recipe=recipe,
+        recipe_digest=Digest.of(b""),
+        lockfile=lockfile,
+        lockfile_digest=Digest.of(format_lockfile(lockfile)),
+    )
+    plans = make_plans(asked, [on], BuildOptions(), tools.pools.cancel)
+    debs = _cached(lockfile, on, tools.packages)
+    if debs is None:
+        debs = fetch_locked(lockfile, [on], reach())
+    built = build(plans, debs, tools).images[0]
+    return Root(image=built.image, layer=built.layer.blob)
+
+
+def _cached(lockfile: Lockfile, on: Platform, store: Store) -> dict[PackageFile, Blob] | None:
+    found: dict[PackageFile, Blob] = {}
+    for file in files_of(lockfile, [on]):
+        blob = store.get(file.sha256, file.size)
+        if blob is None:
+            return None
+        found[file] = blob
+    return found
+
+
+def write_context(
+    nodes: Iterable[PathNode], epoch: int, store: Store, cancel: CancelToken
+) -> Blob | None:
+    """The inputs as a layer: modes, owners and times are the same on every machine."""
+    merging = Merging(epoch * _SECOND)
+    merging.add_all(nodes)
+    tree = merging.finish()
+    if not tree:
+        return None
+    return write_layer(tree, make_encoder("gzip", None), store, cancel).blob
+
+
+def fetch_url(asked: UrlInput, client: Callable[[], Client], store: Store) -> Blob:
+    """The file, from the cache or from its server, with the digest that the recipe says."""
+    found = store.get(asked.sha256)
+    if found is not None:
+        return found
+    opened = client()
+
+    def once() -> Blob:
+        with opened.request("GET", asked.url) as response:
+            expect_ok(response)
+            with store.writer() as writer, explained(store.root):
+                while data := response.read(1 << 20):
+                    writer.write(data)
+                    if writer.size > _LARGEST:
+                        raise IntegrityError(f"{asked.url} is larger than {_LARGEST} bytes")
+                return writer.commit(asked.sha256)
+
+    try:
+        return opened.retrier.reread(once, opened.cancel)
+    except HomeportError as error:
+        raise error.at(url=asked.url, **asked.place.where()) from error.__cause__

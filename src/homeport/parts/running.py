@@ -1,0 +1,218 @@
+"""Building one part on an engine: its result comes back as a tar, one folder per platform.
+
+Commands run in LLB of our own making, all platforms in one call: the build root, which
+Homeport assembled, with the inputs on top, and an empty ``/out`` for each platform. A
+Dockerfile is the frontend's affair, one call for each platform. Not for deciding whether
+a part must be built, or for reading what came back (``homeport.parts.resolve``).
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from homeport.buildkit import llb
+from homeport.buildkit.address import Engine
+from homeport.buildkit.content_store import content_services
+from homeport.buildkit.dockerfile import DockerfileBuild, prepare
+from homeport.buildkit.llb_files import copy
+from homeport.buildkit.llb_mounts import bind
+from homeport.buildkit.session import Service
+from homeport.buildkit.solve import Build, Export, solve
+from homeport.buildkit.watchers import BarWatcher
+from homeport.content.blob import Blob
+from homeport.content.files import explained
+from homeport.debian.architecture import TRIPLET_OF
+from homeport.images.image import Image
+from homeport.oci.platform import Platform
+from homeport.progress import CancelToken, Progress
+from homeport.recipe.parts import DockerfilePart, GitInput, ImageInput, RunPart
+from homeport.recipe.platforms import debian_architecture
+
+OUT = "/out"
+_FOLDER, _ROOT, _CONTEXT = "parts", "root.tar.gz", "context.tar.gz"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """What building on an engine takes besides the part.
+
+    folder:   where large things may lie for a while
+    services: of the session: logins of registries
+    fresh:    nothing that the engine remembers counts
+    """
+
+    folder: Path
+    progress: Progress
+    cancel: CancelToken
+    services: Callable[[], Mapping[str, Service]]
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A part that runs commands, made ready: its build root, and its inputs as a layer.
+
+    on:     the platform of the build root
+    layout: whether the engine takes the root as an image of ours; else it gets a tar
+    epoch:  SOURCE_DATE_EPOCH for the commands
+    """
+
+    part: RunPart
+    on: Platform
+    layout: bool
+    root: Image
+    layer: Blob
+    context: Blob | None
+    epoch: int
+
+
+@contextmanager
+def run_commands(
+    engine: Engine,
+    prepared: Prepared,
+    platforms: Sequence[Platform],
+    how: Running,
+) -> Iterator[BinaryIO]:
+    """The results for all ``platforms`` as a tar of folders (``folder_of``).
+
+    Raises what ``solve`` does.
+    """
+    layout = prepared.layout
+    with tempfile.TemporaryDirectory(prefix="engine-", dir=how.folder) as name:
+        folder = Path(name)
+        if not layout:
+            _place(prepared.layer, folder / _ROOT)
+        if prepared.context is not None:
+            _place(prepared.context, folder / _CONTEXT)
+        services = dict(how.services())
+        if layout:
+            services |= content_services({"root": prepared.root})
+        build = Build(
+            definition=llb.marshal(_graph(prepared, platforms, how)),
+            folders={_FOLDER: folder} if os.listdir(folder) else {},
+            services=services,
+        )
+        with _solved(engine, build, how) as stream:
+            yield stream
+
+
+@contextmanager
+def run_dockerfile(
+    engine: Engine, part: DockerfilePart, platform: Platform, how: Running
+) -> Iterator[BinaryIO]:
+    """The filesystem of the Dockerfile's target for one platform, as a tar."""
+    build = prepare(
+        DockerfileBuild(
+            context=part.context,
+            file=part.file,
+            target=part.target,
+            build_args=part.args,
+            platforms=(platform,),
+            no_cache=how.fresh,
+            options={} if part.network else {"force-network-mode": "none"},
+        )
+    )
+    build = replace(build, services={**build.services, **how.services()})
+    with _solved(engine, build, how) as stream:
+        yield stream
+
+
+def folder_of(platform: Platform) -> str:
+    """The folder of a platform in the tar of ``run_commands``."""
+    return str(platform).replace("/", "-")
+
+
+def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> llb.State:
+    part, on = prepared.part, prepared.on
+    if prepared.layout:
+        reference = f"root@{prepared.root.digest}"
+        root = llb.oci_layout(reference, store="root", platform=on)
+    else:
+        sent = llb.local(_FOLDER, include=[_ROOT], name=f"{part.name}: send the build root")
+        unpacked = copy(sent, f"/{_ROOT}", "/", unpack=True)
+        root = llb.scratch().file(unpacked, name=f"{part.name}: unpack the build root")
+    actions = []
+    for each in part.inputs:
+        if isinstance(each, GitInput):
+            state = llb.git(each.url, ref=each.commit, name=f"{part.name}: {each.url}")
+            actions.append(copy(state, "/", each.to, contents_only=True))
+        elif isinstance(each, ImageInput):
+            state = llb.image(each.image, platform=on, name=f"{part.name}: {each.image}")
+            actions.append(copy(state, each.path, each.to, contents_only=True))
+    if prepared.context is not None:
+        sent = llb.local(_FOLDER, include=[_CONTEXT], name=f"{part.name}: send the inputs")
+        actions.append(copy(sent, f"/{_CONTEXT}", "/", unpack=True))
+    if actions:
+        root = root.file(*actions, name=f"{part.name}: place the inputs")
+    results = []
+    for platform in platforms:
+        ran = root.run(
+            ["/bin/sh", "-euc", part.script],
+            env=_environment(prepared, platform),
+            mounts=[bind(llb.scratch(), OUT, readonly=False)],
+            network="sandbox" if part.network else "none",
+            platform=on,
+            name=f"{part.name} for {platform}",
+            ignore_cache=how.fresh,
+        )
+        where = f"/{folder_of(platform)}/"
+        results.append(copy(ran.mount(OUT), "/", where, contents_only=True))
+    return llb.scratch().file(*results, name=f"{part.name}: collect {OUT}")
+
+
+def _environment(prepared: Prepared, platform: Platform) -> dict[str, str]:
+    """BuildKit's names for the platform, and those of dpkg-architecture."""
+    architecture = debian_architecture(platform)
+    triplet = TRIPLET_OF[architecture]
+    return {
+        "PATH": _PATH,
+        "HOME": "/tmp",  # noqa: S108  of the build root, where it is empty
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "SOURCE_DATE_EPOCH": str(prepared.epoch),
+        "TARGETPLATFORM": str(platform),
+        "TARGETOS": platform.os,
+        "TARGETARCH": platform.architecture,
+        "TARGETVARIANT": platform.variant,
+        "DEB_HOST_ARCH": architecture,
+        "DEB_HOST_MULTIARCH": triplet,
+        # The one architecture whose compiler has another name than its libraries' folder.
+        "DEB_HOST_GNU_TYPE": triplet.replace("i386", "i686"),
+        **prepared.part.env,
+    }
+
+
+@contextmanager
+def _solved(engine: Engine, build: Build, how: Running) -> Iterator[BinaryIO]:
+    """Build, and the tar that came back."""
+    watcher = BarWatcher(how.progress)
+    with explained(how.folder), tempfile.TemporaryFile(dir=how.folder) as spool:
+        stream = cast("BinaryIO", spool)
+        try:
+            exported = replace(build, exports=(Export(type="tar", to=stream),))
+            solve(engine, exported, watcher=watcher, cancel=how.cancel)
+        finally:
+            watcher.close()
+        stream.seek(0)
+        yield stream
+
+
+def _place(blob: Blob, path: Path) -> None:
+    """The blob as a file of a folder that is sent: linked where it can be."""
+    there = blob.local_path()
+    try:
+        if there is not None:
+            os.link(there, path)
+            return
+    except OSError:
+        pass  # another file system, or one without links
+    with blob.open() as source, path.open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)

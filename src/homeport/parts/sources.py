@@ -1,0 +1,216 @@
+"""Debian source packages as inputs of parts: found through signed Sources, pinned, fetched.
+
+The release file that the build root's lock names is verified again from the cache; it
+vouches for Sources by hash, and Sources for the .dsc and for what the .dsc lists. The
+.dsc's own list must say the same. Unpacking is the part's business (``dpkg-source -x``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+from homeport.content.blob import Blob, verified
+from homeport.content.digest import Digest
+from homeport.content.reading import read_bounded
+from homeport.debian import pool
+from homeport.debian.control import Paragraph, parse_paragraph
+from homeport.debian.mirror import TROUBLE, Wanted
+from homeport.debian.package import PackageFile, PackageId
+from homeport.debian.release import FileEntry
+from homeport.debian.remembered import remembered
+from homeport.debian.state import SuiteSpec
+from homeport.debian.survey import Candidate
+from homeport.debian.version import parse_version
+from homeport.errors import HomeportError, IntegrityError
+from homeport.locking.reach import Reach, suite_specs
+from homeport.recipe.lockfile import LockedFile, LockedSource, Lockfile
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import SourceInput
+from homeport.tree.decompression import decompressed
+
+_LARGEST = 512 << 20  # bytes of a Sources index, unpacked
+_LARGEST_DSC = 1 << 20
+_CHECKSUM = re.compile(r"([0-9a-f]{64}) +([0-9]{1,15}) +([A-Za-z0-9][A-Za-z0-9.+~_-]*)")
+
+
+class NoSource(HomeportError):
+    """No suite of the recipe has the source package."""
+
+    id = "no-source"
+
+
+def lock_sources(
+    inputs: Sequence[SourceInput], recipe: Recipe, root: Lockfile, reach: Reach
+) -> tuple[LockedSource, ...]:
+    """The source packages, from the archive states that the build root is locked to.
+
+    Raises ``NoSource``, ``IntegrityError``, and what mirrors raise.
+    """
+    found = []
+    for each in inputs:
+        stanzas = [
+            (spec, stanza)
+            for spec in suite_specs(recipe)
+            for stanza in _stanzas(each.package, spec, root, reach)
+            if each.version in (None, stanza.get("Version"))
+        ]
+        if not stanzas:
+            wanted = f"{each.package} {each.version or ''}".strip()
+            raise NoSource(
+                f"no suite of the recipe has the source package {wanted}",
+                where=each.place.where(),
+                hint="source packages may be called otherwise than what is built of them",
+            )
+        spec, newest = max(stanzas, key=lambda pair: parse_version(pair[1].get("Version")))
+        locked = _locked(newest, spec)
+        _check_dsc(locked, reach, root)
+        found.append(locked)
+    return tuple(dict.fromkeys(found))
+
+
+def fetch_sources(
+    sources: Sequence[LockedSource], root: Lockfile, reach: Callable[[], Reach]
+) -> Mapping[PackageFile, Blob]:
+    """Every file of the source packages, verified. Raises ``PackageGone`` and its kin."""
+    files = [file for source in sources for file in files_of_source(source)]
+    if not files:
+        return {}
+    opened = reach()
+    return pool.fetch_packages(
+        files,
+        mirrors=opened.mirrors,
+        transfer=opened.transfer,
+        pools=opened.pools,
+        dates={archive: date for (archive, _), date in root.floor().items()},
+        offline=opened.offline,
+    )
+
+
+def files_of_source(source: LockedSource) -> tuple[PackageFile, ...]:
+    """The files as the pool knows files: looked for wherever packages are."""
+    id = PackageId(name=source.name, version=source.version, architecture="source")
+    return tuple(
+        PackageFile(
+            id=id, path=file.path, size=file.size, sha256=file.sha256, archive=source.archive
+        )
+        for file in source.files
+    )
+
+
+def _stanzas(name: str, spec: SuiteSpec, root: Lockfile, reach: Reach) -> Iterator[Paragraph]:
+    """What one suite says of a source package, one for each version that it has."""
+    candidate = _candidate(spec, root, reach)
+    start = re.compile(rb"^Package: " + re.escape(name.encode()) + rb"$", re.MULTILINE)
+    for component in spec.components:
+        data = _index(f"{component}/source/Sources", candidate, reach)
+        for match in start.finditer(data):
+            begin = data.rfind(b"\n\n", 0, match.start()) + 2 if match.start() else 0
+            end = data.find(b"\n\n", match.end())
+            yield parse_paragraph(data[max(begin, 0) : end if end >= 0 else len(data)])
+
+
+def _candidate(spec: SuiteSpec, root: Lockfile, reach: Reach) -> Candidate:
+    """The verified release file of the state that the build root is locked to."""
+    wanted = {(suite.archive, suite.suite): suite.release for suite in root.archives}
+    for candidate in remembered(reach.transfer.store, spec):
+        if candidate.digest == wanted[spec.archive, spec.suite]:
+            return candidate
+    raise NoSource(
+        f"the cache has no release file of {spec} any more",
+        hint="lock the part again: homeport lock --update NAME",
+    )
+
+
+def _index(name: str, candidate: Candidate, reach: Reach) -> bytes:
+    """The text of an index, by any form and from any mirror that has it."""
+    forms = [
+        entry
+        for suffix in (".xz", ".gz")
+        if (entry := candidate.release.files.get(name + suffix)) is not None
+    ]
+    trouble: HomeportError | None = None
+    for form in forms:
+        blob: Blob | None = reach.transfer.store.get(form.digest, form.size)
+        offers = [] if blob is not None else list(_offers(form, candidate))
+        for mirror in reach.mirrors.of(candidate.spec.archive):
+            for wanted in offers if blob is None else ():
+                try:
+                    blob = mirror.fetch(wanted, reach.transfer)
+                    break
+                except TROUBLE as error:
+                    trouble = trouble or error.at(mirror=mirror.label)
+        if blob is not None:
+            with verified(blob, form.path) as stream:
+                return read_bounded(decompressed(stream, form.path), _LARGEST, form.path)
+    raise trouble or NoSource(f"{candidate.release.title} lists no {name}")
+
+
+def _offers(form: FileEntry, candidate: Candidate) -> Iterator[Wanted]:
+    folder = f"{candidate.place.directory}/{form.path.rpartition('/')[0]}"
+    for path in (f"{folder}/by-hash/SHA256/{form.digest.hex}",
+                 f"{candidate.place.directory}/{form.path}"):  # fmt: skip
+        yield Wanted(path=path, digest=form.digest, size=form.size, label=form.path)
+
+
+def _locked(stanza: Paragraph, spec: SuiteSpec) -> LockedSource:
+    directory = stanza.get("Directory")
+    if directory.startswith("/") or ".." in directory.split("/"):
+        raise IntegrityError(f"{directory!r} leaves the archive")
+    files = [
+        LockedFile(path=f"{directory}/{name}", sha256=Digest("sha256", hex), size=size)
+        for name, (hex, size) in _checksums(stanza).items()
+    ]
+    if not any(file.path.endswith(".dsc") for file in files):
+        raise IntegrityError(f"the source package {stanza.get('Package')} has no .dsc")
+    return LockedSource(
+        name=stanza.get("Package"),
+        version=stanza.get("Version"),
+        archive=spec.archive,
+        suite=spec.suite,
+        files=tuple(sorted(files, key=lambda file: (not file.path.endswith(".dsc"), file.path))),
+    )
+
+
+def _checksums(paragraph: Paragraph) -> dict[str, tuple[str, int]]:
+    found = {}
+    for line in paragraph.get("Checksums-Sha256").split("\n"):
+        if not line.strip():
+            continue
+        match = _CHECKSUM.fullmatch(line.strip())
+        if match is None:
+            raise IntegrityError(f"not a line of Checksums-Sha256: {line.strip()[:80]!r}")
+        found[match[3]] = (match[1], int(match[2]))
+    return found
+
+
+def _check_dsc(source: LockedSource, reach: Reach, root: Lockfile) -> None:
+    """The .dsc must list the files that Sources lists: else one of the two was tampered with."""
+    dsc = source.files[0]
+    alone = LockedSource(
+        name=source.name, version=source.version, archive=source.archive, suite=source.suite,
+        files=(dsc,),
+    )  # fmt: skip
+    (blob,) = fetch_sources([alone], root, lambda: reach).values()
+    with verified(blob, dsc.path) as stream:
+        text = read_bounded(stream, _LARGEST_DSC, dsc.path)
+    said = _checksums(parse_paragraph(_inside_signature(text)))
+    listed = {
+        file.path.rpartition("/")[2]: (file.sha256.hex, file.size) for file in source.files[1:]
+    }
+    if said != listed:
+        raise IntegrityError(
+            f"{dsc.path} lists other files than Sources does", where={"package": source.name}
+        )
+
+
+def _inside_signature(text: bytes) -> bytes:
+    """The paragraph of a clear-signed file. Who signed does not matter: Sources names its hash."""
+    begin, end = (
+        text.find(b"-----BEGIN PGP SIGNED MESSAGE-----"),
+        text.find(b"\n-----BEGIN PGP SIG"),
+    )
+    if begin < 0:
+        return text
+    start = text.find(b"\n\n", begin)
+    return text[start + 2 : end if end >= 0 else len(text)]
