@@ -128,6 +128,45 @@ def test_a_destination_that_cannot_be_written_is_named(world: Path) -> None:
 
 
 @pytest.mark.root
+def test_a_read_only_destination_is_named(world: Path) -> None:
+    (world / "src-0" / "a").write_text("x")
+    target = str(world / "dest")
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "ro", "tmpfs", target], check=True)
+    try:
+        done = run(world, "../src-0/a", "x")
+    finally:
+        subprocess.run(["umount", target], check=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("copy: read-only file system (name x, source ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_an_unknown_user_or_group_says_which_file_was_read(world: Path) -> None:
+    (world / "src-0" / "a").write_text("x")
+    for owner, file, what in (
+        ("nobody-knows", "/etc/passwd", "user nobody-knows"),
+        ("0:nobody-knows", "/etc/group", "group nobody-knows"),
+    ):
+        done = run(world, f"--chown={owner}", "../src-0/a", "x")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"copy: unknown {what} (file {file}")
+        assert done.stderr.count("\n") == 1
+        assert os.listdir(world / "dest") == []
+
+
+def test_a_loop_of_links_ends_on_either_side(world: Path) -> None:
+    (world / "src-0" / "a").write_text("x")
+    for place in ("src-0", "dest"):
+        (world / place / "one").symlink_to("two")
+        (world / place / "two").symlink_to("one")
+    for words in (["../src-0/one", "x"], ["../src-0/a", "one/"], ["../src-0/a", "one/x"]):
+        done = run(world, *words)
+        assert done.returncode == 2
+        assert done.stderr.startswith("copy: too many links (path ")
+        assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.root
 def test_an_owner_that_may_not_be_set_is_an_error(world: Path) -> None:
     (world / "src-0" / "a").write_text("x")
     without_chown = ("setpriv", "--bounding-set=-chown")
@@ -337,6 +376,32 @@ def test_a_signal_in_the_middle_of_a_file_removes_it_and_ends_with_2(
     assert helper.main([str(large), "d/x"]) == 2
     assert capsys.readouterr().err == "copy: interrupted\n"
     assert os.listdir(world / "dest" / "d") == []
+
+
+@pytest.mark.parametrize("suffix", ["tar", "tar.gz"])
+def test_a_signal_in_the_middle_of_a_member_removes_it(
+    world: Path,
+    large: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    handlers: None,
+    suffix: str,
+) -> None:
+    subprocess.run(["tar", "-caf", f"t.{suffix}", "large"], cwd=world / "src-0", check=True)
+    real, written = posix.write, []
+
+    def write(target: int, data: bytes) -> int:
+        if not written:
+            written.append(target)
+            os.kill(os.getpid(), signal.SIGTERM)
+        return real(target, data[:1000])
+
+    monkeypatch.setattr(rooted.posix, "write", write)
+    monkeypatch.chdir(world / "dest")
+    assert helper.main(["--unpack", str(world / "src-0" / f"t.{suffix}"), "o/"]) == 2
+    assert written
+    assert capsys.readouterr().err == "copy: interrupted\n"
+    assert os.listdir(world / "dest" / "o") == []
 
 
 # -- large

@@ -26,6 +26,7 @@ from builders import copying as table
 from builders.copying import Entry, entries, failure_of
 from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
+from homeport.copying.resolve import clean
 from homeport.copying.rooted import Rooted
 from homeport.copying.words import Word
 from peers import engines
@@ -186,10 +187,11 @@ def random_members(chance: random.Random, current: bool) -> str:
             found.append(f"{name} -> {chance.choice(['a', 'p', '../q', '/q', '/', 'none'])} {time}")
         elif kind == "hard" and found[4 * current :]:
             target = chance.choice(found[4 * current :]).split(" ")[0]
-            of_links = any(e.startswith(target + " ->") for e in found)  # exported as two links
-            to_itself = target.removeprefix("x/../").strip("./") == name.removeprefix(
-                "x/../"
-            ).strip("./")
+            of_links = any(  # exported as two links
+                " -> " in e and clean(e.split(" ")[0].encode()) == clean(target.encode())
+                for e in found
+            )
+            to_itself = clean(target.encode()) == clean(name.encode())
             astray = not current and target.startswith("x/../")  # there is no x: it loses bits
             if not (target.endswith("/") or of_links or to_itself or astray):
                 found.append(f"{name} == {target}")
