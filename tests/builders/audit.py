@@ -83,6 +83,10 @@ def findings_of(case: Case) -> list[str]:
         lines = [describe(use) for use in sorted(uses, key=lambda u: (u.place, u.rule, u.value))]
         lines += [f"dead {image} ({rule.id})" for image, rule in sorted(audited.dead.items())]
         lines += [f"mirror {m.registry} -> {m.to} ({m.engine})" for m in report.mirrors]
+        lines += [
+            f"{e.place.file}:{e.place.line}:{e.place.column} {e.key} elsewhere: {e.what} ({e.hint})"
+            for e in report.elsewhere
+        ]
         return lines + [f"{u.file}:{u.line} unread: {u.what}" for u in report.unread]
 
 

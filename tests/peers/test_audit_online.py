@@ -91,6 +91,37 @@ def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -
     assert "could not be asked" in of("b").asked.problem  # type: ignore[union-attr]
 
 
+def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path) -> None:
+    with (
+        docker_registry(tmp_path / "registry") as there,
+        open_app(Settings(cache_dir=tmp_path / "cache")) as app,
+    ):
+        whole = put(
+            app, f"{there.host}/a/b:1", "2026-10-01T00:00:00Z", platforms=("amd64", "arm64")
+        )
+        repository = app.registries().repository(parse_reference(f"{there.host}/a/b:1"))
+        parts = json.loads(repository.manifest("1").raw)["manifests"]
+        (arm,) = [m["digest"] for m in parts if m["platform"]["architecture"] == "arm64"]
+        alone = put(app, f"{there.host}/a/alone:1", "2026-10-02T00:00:00Z")
+        names = [f"b:1@{whole}", f"b:1@{arm}", f"b@{arm}", f"alone:1@{alone}"]
+        lines = [f"FROM {there.host}/a/{name}" for name in names]
+        found = asked(app, tmp_path / "tree", {"Dockerfile": "\n".join(lines) + "\n"})
+
+    def of(name: str) -> tuple[tuple[str, ...], str, list[str]]:
+        image = next(image for key, image in found.items() if key.endswith(f"/a/{name}"))
+        assert image.asked is not None
+        ids = [risk.id for risk in image.risks if risk.id in ("one-platform", "moved-tag")]
+        return image.asked.platforms, image.asked.note, ids
+
+    assert of(names[0]) == (("linux/amd64", "linux/arm64"), "", [])
+    assert of(names[1]) == (
+        ("linux/arm64",), "the part for linux/arm64 of the tag's index", ["one-platform"]
+    )  # fmt: skip
+    # Without a tag nothing tells whether there is more; the builder's config says amd64.
+    assert of(names[2])[1:] == (f"one platform's manifest, {of(names[2])[0][0]}", [])
+    assert of(names[3]) == (("linux/amd64",), "one platform's manifest, linux/amd64", [])
+
+
 def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -54,8 +54,8 @@ def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audi
     unsaid = apply_rules(found.causes, said, tools, request.assumptions)
     dead = {verdict.image: verdict.rule for verdict in unsaid.verdicts}
     report = make_report(
-        (*said, *unsaid.uses), causes=found.causes, unread=found.unread, files=found.files,
-        read=found.read, home=request.home, dead=dead, today=request.today,
+        (*said, *unsaid.uses), causes=found.causes, unread=found.unread, elsewhere=found.elsewhere,
+        files=found.files, read=found.read, home=request.home, dead=dead, today=request.today,
     )  # fmt: skip
     return Audited(report=report, rules=by_id(tools), dead=dead)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from homeport.audit.model import Cause, Feed, Field, Insertion, Sure, Unread, Use
+from homeport.audit.model import Cause, Elsewhere, Feed, Field, Insertion, Sure, Unread, Use
 from homeport.audit.source import Source, Written
 from homeport.oci.reference import BadReference, Reference, parse_reference
 
@@ -34,8 +34,9 @@ class Collector:
         self.unread: list[Unread] = []
         #: Names of images that are built here, and the key that says so.
         self.produced: dict[str, str] = {}
-        #: Other files that this one names as Dockerfiles.
-        self.dockerfiles: list[str] = []
+        #: Other files that this one names, whatever they are called, and their kinds.
+        self.named: list[tuple[str, str]] = []
+        self.elsewhere: list[Elsewhere] = []
         self._seen: set[tuple[int, int, str, str]] = set()
 
     def image(
@@ -99,6 +100,15 @@ class Collector:
                 text=written.text if written.exact else "", insertion=insertion,
             )
         )  # fmt: skip
+
+    def names_dockerfile(self, path: str) -> None:
+        """The file at ``path`` is a Dockerfile."""
+        self.named.append((path, "dockerfile"))
+
+    def not_followed(self, written: Written, key: str, what: str, hint: str) -> None:
+        """What is named here lies outside the tree."""
+        if len(self.elsewhere) < MOST_USES:
+            self.elsewhere.append(Elsewhere(place=written.place, key=key, what=what, hint=hint))
 
     def produces(self, name: str, key: str) -> None:
         """``name`` is built by this file: it is no dependency."""

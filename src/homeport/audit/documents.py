@@ -37,6 +37,7 @@ def _document(report: Report) -> dict[str, Any]:
             "unsaid": sum(1 for image in report.images if not image.said),
             "uses": sum(len(image.uses) for image in report.images),
             "unread": len(report.unread),
+            "elsewhere": len(report.elsewhere),
         },
         "pulls": [
             {"registry": p.registry, "pulls": p.pulls, "limit": p.limit, "hours": p.hours,
@@ -47,6 +48,10 @@ def _document(report: Report) -> dict[str, Any]:
              "line": m.place.line} for m in report.mirrors
         ],
         "images": [_image(image) for image in report.images],
+        "elsewhere": [
+            {"file": e.place.file, "line": e.place.line, "column": e.place.column, "key": e.key,
+             "what": e.what, "hint": e.hint} for e in report.elsewhere
+        ],
         "unread": [_unread(unread) for unread in report.unread],
     }  # fmt: skip
 
@@ -110,7 +115,8 @@ def _feed(feed: Feed) -> dict[str, Any]:
 def _asked(asked: Asked) -> dict[str, Any]:
     return {
         "digest": asked.digest, "created": asked.created, "platforms": list(asked.platforms),
-        "moved": asked.moved, "gone": asked.gone, "problem": asked.problem, "note": asked.note,
+        "moved": asked.moved, "part": asked.part, "gone": asked.gone, "problem": asked.problem,
+        "note": asked.note,
     }  # fmt: skip
 
 

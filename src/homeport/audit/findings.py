@@ -84,6 +84,13 @@ FINDINGS: dict[str, Finding] = {
             fix="Raise the digest, or drop the tag.",
         ),
         Finding(
+            id="one-platform", level="low", title="A digest that is one platform's alone",
+            why="The file names a tag and a digest; the tag is an index of several platforms, the "
+            "digest the manifest of one of them (`--online`). Machines of another kind cannot "
+            "pull it, or run it by emulation.",
+            fix="Name the digest of the index, which `homeport manifest --digest` prints.",
+        ),
+        Finding(
             id="gone", level="high", title="The registry does not have the image",
             why="It was asked (`--online`) and answered that there is no such image: the next "
             "pull fails.",

@@ -67,7 +67,7 @@ def html_page(report: Report) -> str:
         f"<h1>Images this infrastructure leans on</h1>\n{_summary(report)}\n"
         '<p><label>Filter <input id="filter" type="search"></label></p>\n'
         f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n"
-        f"{_unread(report)}<script>{_SCRIPT}</script>\n</body></html>\n"
+        f"{_elsewhere(report)}{_unread(report)}<script>{_SCRIPT}</script>\n</body></html>\n"
     )
 
 
@@ -118,6 +118,17 @@ def _place(use: Use) -> str:
     notes = [use.rule, use.note, use.problem, use.own, use.via]
     extra = "; ".join(escape(note) for note in notes if note)
     return f"{text}<br><small>{extra}</small>" if extra else text
+
+
+def _elsewhere(report: Report) -> str:
+    if not report.elsewhere:
+        return ""
+    items = "".join(
+        f"<li><code>{escape(e.place.file)}:{e.place.line}</code> {escape(e.what)}: "
+        f"{escape(e.hint)}</li>"
+        for e in report.elsewhere
+    )
+    return f"<h2>Lies elsewhere and was not read</h2><ul>{items}</ul>\n"
 
 
 def _unread(report: Report) -> str:

@@ -127,6 +127,20 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elsewhere:
+    """A part of the configuration that lies outside the tree and was not fetched.
+
+    what:  what is named: a project, an address, a workflow of another repository
+    hint:  what to do to have its images found too
+    """
+
+    place: Place
+    key: str
+    what: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Unread:
     """A file that could not be read, wholly or from a line on."""
 

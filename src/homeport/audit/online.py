@@ -40,6 +40,9 @@ class _Config(msgspec.Struct):
     created: str | None = None
     history: list[_History] | None = None
     config: dict[str, object] | None = None
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
 
 
 def to_ask(report: Report) -> list[Reference]:
@@ -85,10 +88,29 @@ def _ask(repository: Repository, reference: Reference, store: Store) -> Asked:
     wanted: str | Digest = reference.digest or current or reference.tag
     received = repository.manifest(wanted, suggest=False)
     platforms, manifest = _platforms(repository, received.raw)
-    created = _created(repository, manifest, store) if manifest else ""
+    part = ""
+    if moved and current and reference.digest and not platforms:
+        part = _part(repository.manifest(current, suggest=False).raw, str(reference.digest))
+    created, platform = _created(repository, manifest, store) if manifest else ("", "")
+    if not platforms and platform:
+        platforms = (platform,)
+        if reference.digest:
+            note = note or f"one platform's manifest, {platform}"
+    if part:
+        platforms, note = (part,), f"the part for {part} of the tag's index"
     return Asked(
-        digest=str(received.digest), created=created, platforms=platforms, moved=moved, note=note
-    )
+        digest=str(received.digest), created=created, platforms=platforms,
+        moved=moved and not part, part=bool(part), note=note,
+    )  # fmt: skip
+
+
+def _part(raw: bytes, digest: str) -> str:
+    """The platform that ``digest`` is in an index, ``""`` if it is not in it."""
+    try:
+        index = msgspec.json.decode(raw, type=Index)
+    except msgspec.DecodeError:
+        return ""
+    return next((str(m.platform) for m in index.manifests if str(m.parsed_digest) == digest), "")
 
 
 def _platforms(repository: Repository, raw: bytes) -> tuple[tuple[str, ...], Manifest | None]:
@@ -108,9 +130,10 @@ def _platforms(repository: Repository, raw: bytes) -> tuple[tuple[str, ...], Man
         return (), None
 
 
-def _created(repository: Repository, manifest: Manifest, store: Store) -> str:
-    """When it was built, as far as it says: config, its history, an annotation."""
+def _created(repository: Repository, manifest: Manifest, store: Store) -> tuple[str, str]:
+    """When it was built and for which platform, as far as config, history, annotation say."""
     candidates = [manifest.annotations.get("org.opencontainers.image.created", "")]
+    platform = ""
     descriptor: Descriptor = manifest.config
     if descriptor.size <= 1 << 20 and "config" in descriptor.media_type + "config":
         blob = repository.fetch_blob(descriptor, store)
@@ -122,7 +145,10 @@ def _created(repository: Repository, manifest: Manifest, store: Store) -> str:
             config = _Config()
         history = sorted((h.created for h in config.history or []), reverse=True)
         candidates = [config.created or "", *history[:1], *candidates]
-    return next((c for c in candidates if c[:10] >= _PLAUSIBLE and c[:2] in ("19", "20")), "")
+        parts = (config.os, config.architecture, config.variant)
+        platform = "/".join(part for part in parts if part) if config.os else ""
+    plausible = (c for c in candidates if c[:10] >= _PLAUSIBLE and c[:2] in ("19", "20"))
+    return next(plausible, ""), platform
 
 
 def _with_answer(image: Image, asked: Asked | None, today: datetime.date) -> Image:
@@ -134,6 +160,9 @@ def _with_answer(image: Image, asked: Asked | None, today: datetime.date) -> Ima
     if asked.moved:
         text = "the tag is another image now; the digest gets no updates"
         risks.append(Risk(id="moved-tag", level="medium", text=text))
+    if asked.part:
+        text = f"the digest is {asked.note}; other platforms cannot pull it"
+        risks.append(Risk(id="one-platform", level="low", text=text))
     if (age := _age(asked.created, today)) and age > _OLD:
         risks.append(Risk(id="old", level="low", text=f"built {asked.created[:10]}"))
     return replace(image, asked=asked, risks=tuple(risks))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
-from homeport.audit.model import SURE, Cause, Pin, Sure, Unread, Use
+from homeport.audit.model import SURE, Cause, Elsewhere, Pin, Sure, Unread, Use
 from homeport.audit.rules import Rule
 from homeport.audit.source import Place
 from homeport.oci.reference import Reference, parse_reference
@@ -42,6 +42,7 @@ class Asked:
 
     created:  when the image was built, ``""`` when it does not say
     moved:    the tag beside a digest is another image now
+    part:     the digest is one platform's part of what the tag names
     gone:     there is no such image; other problems only mean that nobody could be asked
     """
 
@@ -49,6 +50,7 @@ class Asked:
     created: str = ""
     platforms: tuple[str, ...] = ()
     moved: bool = False
+    part: bool = False
     gone: bool = False
     problem: str = ""
     note: str = ""
@@ -126,6 +128,7 @@ class Report:
     read: int
     pulls: tuple[PullCount, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
     home: str = ""
     baseline: frozenset[str] = field(default_factory=frozenset)
 
@@ -140,6 +143,7 @@ def make_report(
     *,
     causes: Iterable[Cause] = (),
     unread: Iterable[Unread] = (),
+    elsewhere: Iterable[Elsewhere] = (),
     files: int = 0,
     read: int = 0,
     home: str = "",
@@ -162,6 +166,7 @@ def make_report(
     return Report(
         images=images, unread=tuple(unread), files=files, read=read, home=home,
         pulls=_pulls(images), mirrors=tuple(_mirrors(causes)),
+        elsewhere=tuple(elsewhere),
     )  # fmt: skip
 
 

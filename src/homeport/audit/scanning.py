@@ -17,7 +17,7 @@ from homeport.audit import linking
 from homeport.audit.collecting import Collector
 from homeport.audit.context import LARGEST, Context
 from homeport.audit.kinds import Kind, kinds_of, reader_of
-from homeport.audit.model import Cause, Unread, Use
+from homeport.audit.model import Cause, Elsewhere, Unread, Use
 from homeport.audit.source import Source
 from homeport.audit.walking import Found, walk
 
@@ -31,6 +31,7 @@ class Scan:
     uses: tuple[Use, ...]
     causes: tuple[Cause, ...]
     unread: tuple[Unread, ...]
+    elsewhere: tuple[Elsewhere, ...]
     files: int
     read: int
 
@@ -66,17 +67,26 @@ def scan(
         collector = _read(found, context, complain)
         if collector is not None:
             collectors[found.path] = collector
-    for path in [name for c in collectors.values() for name in c.dockerfiles]:
-        if path not in collectors and (source := context.neighbour(Source("", b""), path)):
-            collectors[path] = read_as(source, context, "dockerfile")
+    _read_named(collectors, context)
     linking.link(collectors, context)
     done = [collectors[path] for path in sorted(collectors)]
     return Scan(
         uses=tuple(u for c in done for u in sorted(c.uses, key=lambda u: u.place)),
         causes=tuple(cause for c in done for cause in c.causes),
         unread=tuple(unread) + tuple(u for c in done for u in c.unread),
+        elsewhere=tuple(e for c in done for e in sorted(c.elsewhere, key=lambda e: e.place)),
         files=count, read=len(collectors),
     )  # fmt: skip
+
+
+def _read_named(collectors: dict[str, Collector], context: Context) -> None:
+    """Read files that others name as theirs, and those that these name."""
+    waiting = [named for collector in collectors.values() for named in collector.named]
+    while waiting:
+        path, kind = waiting.pop()
+        if path not in collectors and (source := context.neighbour(Source("", b""), path)):
+            collectors[path] = read_as(source, context, kind)
+            waiting += collectors[path].named
 
 
 def read_source(source: Source, context: Context) -> Collector | None:

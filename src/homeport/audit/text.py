@@ -20,6 +20,11 @@ def report_text(report: Report, *, everything: bool = False) -> str:
     if unresolved := [use for image in shown for use in image.uses if use.problem and not use.own]:
         lines = [f"  {_place(use)}  {use.expression}: {use.problem}" for use in unresolved]
         blocks.append("Not resolved:\n" + "\n".join(lines))
+    if report.elsewhere:
+        lines = [
+            f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.elsewhere
+        ]
+        blocks.append("Lies elsewhere and was not read:\n" + "\n".join(lines))
     for count in report.pulls:
         blocks.append(
             f"{count.registry}: one run of every pipeline makes {count.pulls} anonymous pulls; "

@@ -136,7 +136,7 @@ def _call(file: _File, key: str, target: Node, matrix: dict[str, list[Feed]]) ->
         return
     named = resolve(file.source, posixpath.join(where, name or "Dockerfile"))
     if named is not None:
-        file.found.dockerfiles.append(named)
+        file.found.names_dockerfile(named)
         file.context.calls.append(
             BuildCall(dockerfile=named, args=args, contexts=tuple(contexts), kind="bake", key=key)
         )

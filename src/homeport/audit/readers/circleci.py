@@ -21,6 +21,9 @@ def read(source: Source, found: Collector, context: Context) -> None:
         _part(source, found, document, "", _defaults(source, document))
         for name, orb in entries(get(document, "orbs")):
             _part(source, found, orb, f"orbs.{name}.", {})
+            if text := text_of(orb):
+                hint = f"circleci orb source {text} shows it; audit what it prints"
+                found.not_followed(written(source, orb), f"orbs.{name}", f"the orb {text}", hint)
         for path, node, _ in walk(document):
             if path.endswith((".run", ".run.command", ".command")) and text_of(node):
                 read_commands(written(source, node), found, path)

@@ -105,7 +105,7 @@ def _build(file: _File, key: str, build: Node) -> None:
         path = posixpath.join(where, text_of(get(build, "dockerfile")) or "Dockerfile")
         named = resolve(source, path)
         if named is not None:
-            found.dockerfiles.append(named)
+            found.names_dockerfile(named)
             file.context.calls.append(
                 BuildCall(
                     dockerfile=named, args=args, contexts=tuple(contexts), kind="compose", key=key

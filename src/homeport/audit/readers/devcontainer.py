@@ -26,7 +26,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     name = text_of(get(build, "dockerfile")) or text_of(get(root, "dockerFile"))
     named = resolve(source, posixpath.join(name)) if name else None
     if named is not None:
-        found.dockerfiles.append(named)
+        found.names_dockerfile(named)
         args = {
             key: written(source, node) for key, node in entries(get(build, "args")) if text_of(node)
         }

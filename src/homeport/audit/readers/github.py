@@ -71,7 +71,7 @@ def _action(file: _File, runs: Node | None) -> None:
         if text.startswith(_DOCKER):
             file.image(image, "runs.image")
         elif (named := resolve(file.source, text)) is not None:
-            file.found.dockerfiles.append(named)
+            file.found.names_dockerfile(named)
     _steps(file, "runs", runs, {})
 
 
@@ -92,6 +92,18 @@ def _job(file: _File, key: str, job: Node) -> None:
         assert node is not None
         file.found.cause("runner", runner, written(file.source, node), key=f"{key}.runs-on")
     _steps(file, key, job, matrix)
+    _called(file, key, get(job, "uses"))
+
+
+def _called(file: _File, key: str, uses: Node | None) -> None:
+    """A workflow that is called; one of this repository is read by itself."""
+    text = text_of(uses) or ""
+    if uses is None or not text or text.startswith("./"):
+        return
+    repository = "/".join(text.partition("@")[0].split("/")[:2])
+    ref = text.partition("@")[2]
+    hint = f"audit a checkout of {repository}" + (f" at {ref}" if ref else "") + " too"
+    file.found.not_followed(written(file.source, uses), f"{key}.uses", text, hint)
 
 
 def _matrix(file: _File, matrix: Node | None) -> Values:
@@ -168,7 +180,7 @@ def _build_call(file: _File, path: str, inputs: Mapping[str, Node]) -> None:
                 left, equals, _ = line.text.partition("=")
                 if equals and "${{" not in line.text:
                     found[left] = line.part(len(left) + 1)
-    file.found.dockerfiles.append(named)
+    file.found.names_dockerfile(named)
     file.context.calls.append(
         BuildCall(
             dockerfile=named, args=lines["build-args"], contexts=tuple(lines["build-contexts"]),

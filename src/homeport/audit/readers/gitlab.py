@@ -49,6 +49,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
             if name not in _GLOBAL and is_map(node):
                 file.jobs[name] = node
         _included(file, document, context)
+    _root_variables(file, context)
     for document in every:
         for key, part in (("", document), ("default", get(document, "default"))):
             _images(file, f"{key}." if key else "", part, file.tables())
@@ -80,16 +81,51 @@ def _inputs(file: _File, document: Node) -> None:
             file.variables[f"inputs.{name}"] = [value]
 
 
+def _root_variables(file: _File, context: Context) -> None:
+    """What the pipeline sets before it includes this file."""
+    root = context.neighbour(Source("", b""), ".gitlab-ci.yml")
+    if root is None or root.path == file.source.path:
+        return
+    for document in documents(root, Collector(root, "gitlab")):
+        for name, value in _variables_of(_File(root, file.found), document):
+            file.variables.setdefault(name, [value])
+
+
+def _elsewhere(file: _File, key: str, node: Node) -> None:
+    """What another project, a server or GitLab itself gives to the pipeline."""
+
+    def say(what: str, hint: str) -> None:
+        file.found.not_followed(written(file.source, node), key, what, hint)
+
+    text = text_of(node) or ""
+    if "://" in text and not is_map(node):
+        say(text, "download it and audit the file")
+    if remote := text_of(get(node, "remote")):
+        say(remote, "download it and audit the file")
+    if project := text_of(get(node, "project")):
+        named = [text_of(item) for item in items(get(node, "file"))] or [text_of(get(node, "file"))]
+        ref = text_of(get(node, "ref"))
+        at = f" at {ref}" if ref else ""
+        files = ", ".join(name for name in named if name)
+        say(f"{project}{at}: {files}", "audit a checkout of that project too")
+    if component := text_of(get(node, "component")):
+        say(component, "audit a checkout of the component's project too")
+    if template := text_of(get(node, "template")):
+        say(f"GitLab's template {template}", "its images come with GitLab's version")
+
+
 def _included(file: _File, document: Node, context: Context) -> None:
-    """Templates and variables of local includes; images there are reported with that file."""
+    """Templates and local includes; images there are reported with that file."""
     include = get(document, "include")
     for node in items(include) or ([include] if include is not None else []):
         if template := text_of(get(node, "template")):
             value = written(file.source, get(node, "template") or node)
             file.found.cause("gitlab-template", template, value, key="include.template")
+        _elsewhere(file, "include", node)
         path = text_of(get(node, "local")) or text_of(node)
         if not path or "://" in path or "*" in path:
             continue
+        file.found.named.append((path.lstrip("/"), "gitlab"))
         # Paths of includes begin at the root of the repository.
         other = context.neighbour(Source("", b""), path.lstrip("/"))
         if other is None or other.path == file.source.path:
@@ -116,6 +152,12 @@ def _chain(file: _File, name: str, node: Node, depth: int = 0) -> Iterator[tuple
 
 
 def _job(file: _File, name: str, node: Node) -> None:
+    child = get(node, "trigger", "include")
+    for part in items(child) or ([child] if child is not None else []):
+        _elsewhere(file, f"{name}.trigger.include", part)
+        path = text_of(get(part, "local")) or text_of(part) or ""
+        if path and "://" not in path and "$" not in path:
+            file.found.named.append((path.lstrip("/"), "gitlab"))
     chain = list(_chain(file, name, node))[:50]
     variables: dict[str, list[Feed]] = {}
     for _, part in reversed(chain):

@@ -33,6 +33,9 @@ _GROOVY = re.compile(r"\$\{\s*(?:env\.|params\.)?([A-Za-z_]\w*)\s*\}|\$([A-Za-z_
 _BUILDS = re.compile(r"docker\.build\s*\(\s*$")
 
 
+_LIBRARY = re.compile(r"""^\s*@Library\(\s*['"]([^'"\n]+)['"]""", re.MULTILINE)
+
+
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a Jenkinsfile."""
     text = source.text
@@ -53,6 +56,10 @@ def read(source: Source, found: Collector, context: Context) -> None:
             _image(found, written, kind, variables)
         elif _SHELL.search(before):
             read_commands(written, found, "sh")
+    for library in _LIBRARY.finditer(source.text):
+        hint = "audit a checkout of that library too"
+        what = f"the shared library {library.group(1)}"
+        found.not_followed(source.whole().part(*library.span(1)), "@Library", what, hint)
     if match := re.search(r"\bkubernetes\s*\{|podTemplate\s*\(", code):
         names = " ".join(containers) + " " + " ".join(re.findall(r"name\s*:\s*'(\w+)'", text))
         found.cause("jenkins", "kubernetes", source.whole().part(match.start(), match.end()),

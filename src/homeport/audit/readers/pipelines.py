@@ -104,6 +104,9 @@ def read_azure(source: Source, found: Collector, context: Context) -> None:
             if path.startswith("resources."):
                 continue
             last = path.rpartition(".")[2]
+            if last == "template" and "@" in (text_of(node) or "").removesuffix("@self"):
+                hint = "audit a checkout of the repository that resources names too"
+                found.not_followed(written(source, node), path, f"{text_of(node)}", hint)
             if last == "container" and text_of(node) and text_of(node) not in aliases:
                 value = written(source, node)
                 if ":" in value.text or "/" in value.text:

@@ -44,4 +44,5 @@ def read(source: Source, found: Collector, context: Context) -> None:
             found.produces(value.text, f"{source.path}: [Build] ImageTag")
         elif entry.group(1) == "File" and section == "Build":
             named = None if "://" in value.text else resolve(source, value.text)
-            found.dockerfiles.extend([named] if named else [])
+            if named:
+                found.names_dockerfile(named)
