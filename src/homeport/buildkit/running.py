@@ -112,6 +112,10 @@ class _Found:
 
 
 def _without_repeats(build: Build) -> Build:
-    """For the next call: what ran must not run again, nor its cache be sent again."""
+    """For the next call: what ran must not run again, nor its cache be sent again.
+
+    An inline cache is part of an image and goes wherever one does.
+    """
     attrs = {key: value for key, value in build.attrs.items() if key != "no-cache"}
-    return replace(build, attrs=attrs, cache_exports=())
+    inline = [entry for entry in build.cache_exports if entry.type == "inline"]
+    return replace(build, attrs=attrs, cache_exports=inline)

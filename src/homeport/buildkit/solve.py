@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -183,6 +184,11 @@ class _Solving:
 
     def _request(self) -> SolveRequest:
         build = self.build
+        attrs = dict(build.attrs)
+        if build.frontend and build.cache_imports:
+            # Frontends look for caches themselves, step by step.
+            entries = [{"Type": each.type, "Attrs": each.attrs} for each in build.cache_imports]
+            attrs["cache-imports"] = json.dumps(entries, sort_keys=True)
         first = build.exports[0] if build.exports else None
         return SolveRequest(
             ref=self.ref,
@@ -191,7 +197,7 @@ class _Solving:
             exporter_attrs=first.attrs if first else {},
             session=self.session.id,
             frontend=build.frontend,
-            frontend_attrs=build.attrs,
+            frontend_attrs=attrs,
             frontend_inputs=build.inputs,
             cache=CacheOptions(
                 exports=tuple(build.cache_exports), imports=tuple(build.cache_imports)

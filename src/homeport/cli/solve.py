@@ -20,6 +20,7 @@ from homeport.errors import UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.buildkit.address import Engine
+    from homeport.buildkit.cache_folder import LocalCaches
     from homeport.buildkit.errors import BuildFailed
     from homeport.buildkit.images import ImageWork
     from homeport.buildkit.solve import Build
@@ -121,7 +122,8 @@ def command(
         build = _with_registries(build, app, engines, asked["engine_credentials"])
         if context == "-":
             build = _with_upload(build, stack)
-        build = _with_images(build, app, _contexts(asked, images=True), stack)
+        caches = _local_caches(build)
+        build = _with_contents(build, app, _contexts(asked, images=True), caches, stack)
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
             form = asked["progress_form"]
@@ -140,6 +142,8 @@ def command(
         finally:
             if hasattr(watcher, "close"):
                 watcher.close()
+        if caches is not None:
+            caches.finish(run.response, app.cancel)
     document = {
         "schema": "homeport-solve/v1",
         "engines": [engine.name for engine in engines],
@@ -277,11 +281,26 @@ def _with_upload(build: Build, stack: ExitStack) -> Build:
     return replace(build, services={**build.services, **sent})
 
 
-def _with_images(build: Build, app: App, contexts: dict[str, str], stack: ExitStack) -> Build:
-    """Offer images of this machine as contexts, as long as ``stack`` is open."""
+def _local_caches(build: Build) -> LocalCaches | None:
+    """Build caches in folders of this machine, if there are any."""
+    if all(entry.type != "local" for entry in (*build.cache_imports, *build.cache_exports)):
+        return None
+    from homeport.buildkit.cache_folder import local_caches
+    from homeport.cli.show import warn
+
+    caches = local_caches(build.cache_imports, build.cache_exports)
+    for place in caches.missing:
+        warn(f"--cache-from: there is no such cache in {place} yet")
+    return caches
+
+
+def _with_contents(
+    build: Build, app: App, contexts: dict[str, str], caches: LocalCaches | None, stack: ExitStack
+) -> Build:
+    """Offer images of this machine as contexts, and caches, as long as ``stack`` is open."""
     from dataclasses import replace
 
-    if not contexts:
+    if not contexts and caches is None:
         return build
     from homeport.buildkit.content_store import content_services
 
@@ -289,10 +308,12 @@ def _with_images(build: Build, app: App, contexts: dict[str, str], stack: ExitSt
     attrs = {
         f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in opened.items()
     }
+    offered = content_services(opened, caches.stores if caches else None)
     return replace(
         build,
         attrs={**build.attrs, **attrs},
-        services={**build.services, **content_services(opened)},
+        services={**build.services, **offered},
+        cache_imports=caches.imports if caches else build.cache_imports,
     )
 
 

@@ -62,10 +62,10 @@ class OciLayout:
 
     def write(self, value: Image | Index, work: Work) -> Written:
         root = self._address.path
-        _prepare(root)
+        prepare_layout(root)
         written = self._write_blobs(value, work)
         with locked_directory(root, work.cancel):
-            _point(root, self._address.tag or DEFAULT_TAG, value.descriptor())
+            point_tag(root, self._address.tag or DEFAULT_TAG, value.descriptor())
         return written
 
     def _write_blobs(self, value: Image | Index, work: Work) -> Written:
@@ -111,7 +111,7 @@ class OciLayout:
             sync_directory(folder)
 
 
-def _prepare(root: Path) -> None:
+def prepare_layout(root: Path) -> None:
     """Make ``root`` a layout, or find that it is one. Raises ``BadLayout``, ``CannotWrite``."""
     with explained(root):
         root.mkdir(parents=True, exist_ok=True)
@@ -139,7 +139,7 @@ def _require_folder(folder: Path) -> None:
         raise BadLayout(f"{folder} is a link: nothing was written there")
 
 
-def _point(root: Path, tag: str, descriptor: Descriptor) -> None:
+def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
     """Make ``tag`` lead to ``descriptor``; every other line of ``index.json`` stays as it is."""
     annotations = {**descriptor.annotations, REF_NAME: tag}
     entry = msgspec.to_builtins(msgspec.structs.replace(descriptor, annotations=annotations))
