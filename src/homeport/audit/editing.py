@@ -155,20 +155,21 @@ def parts_at_home(use: Use, home: Reference) -> list[tuple[Field, str]]:
     return found
 
 
-def values_at_home(use: Use, home: Reference) -> dict[str, str]:
-    """What values of a chart make it use ``home``: paths of keys and texts."""
-    if use.kind != "helm" or use.rule or "artifacthub" in use.key:
-        return {}
+def values_at_home(use: Use, home: Reference) -> list[tuple[str, str, str]]:
+    """What values make a chart use ``home``: file of values, path of keys, text."""
+    if use.kind != "helm" or use.rule or use.sure == "weak" or "artifacthub" in use.key:
+        return []
     if use.fields:
-        return {field.key: text for field, text in parts_at_home(use, home) if field.key}
+        parts = parts_at_home(use, home)
+        return [(field.place.file, field.key, text) for field, text in parts if field.key]
     in_values = "values" in use.place.file.rpartition("/")[2].lower()
-    return {use.key: str(home)} if in_values and not use.feeds else {}
+    return [(use.place.file, use.key, str(home))] if in_values and not use.feeds else []
 
 
 def _by_fields(use: Use, home: Reference) -> WayHome:
     parts = parts_at_home(use, home)
     if not parts or not all(field.exact for field, _ in parts):
-        values = ",".join(f"{key}={text}" for key, text in values_at_home(use, home).items())
+        values = ",".join(f"{key}={text}" for _, key, text in values_at_home(use, home))
         setting = f"helm upgrade --set {values}" if values else f"{use.key}: {home}"
         return WayHome(setting=setting)
     edits = [replace_at(field.place, field.value, text) for field, text in parts]

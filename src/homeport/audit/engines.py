@@ -57,11 +57,8 @@ def helm_values(uses: Iterable[Use], home: Reference) -> tuple[Instead, ...]:
     """Values of one's own that make charts use ``home``, a file for each chart."""
     charts: dict[str, dict[str, Any]] = defaultdict(dict)
     for use in uses:
-        folder = posixpath.dirname(use.place.file.partition("/templates/")[0] + "/values.yaml")
-        if "/templates/" not in use.place.file:
-            folder = posixpath.dirname(use.place.file)
-        for key, text in values_at_home(use, home).items():
-            _put(charts[folder], key, text)
+        for file, key, text in values_at_home(use, home):
+            _put(charts[posixpath.dirname(file)], key, text)
     return tuple(
         Instead(
             engine="helm", file=f"a values file for {folder or 'the chart'} (helm -f)",

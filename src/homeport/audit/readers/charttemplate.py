@@ -20,7 +20,7 @@ from homeport.audit.gotemplate import (
     evaluate,
     missing,
 )
-from homeport.audit.model import Feed, Field, Use
+from homeport.audit.model import Feed, Field, Sure, Use
 from homeport.audit.readers import helm
 from homeport.audit.source import Source, Written
 from homeport.audit.variables import Outcome
@@ -39,11 +39,19 @@ _DEEPEST = 4
 
 
 @dataclass(frozen=True, slots=True)
-class _Chart:
-    """The neighbours of a template: values, metadata and named templates."""
+class _Values:
+    """A file of values. ``prefix``: where those of the chart stand in it."""
 
-    values: Source | None
+    source: Source
     documents: tuple[Node, ...]
+    prefix: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Chart:
+    """The neighbours of a template: values, the strongest first, metadata, named templates."""
+
+    values: tuple[_Values, ...]
     metadata: tuple[Node, ...]
     named: dict[str, str]
     images: tuple[Use, ...]
@@ -58,10 +66,14 @@ class _Chart:
             return None
         if first != "Values" or not rest:
             raise NotSimple(_ELSEWHERE)
-        for node in self.documents:
-            value = get(node, *rest.split("."))
-            if value is not None and self.values is not None and text_of(value):
-                return (Piece(helm.printed(value), rest, written(self.values, value)),)
+        keys = rest.split(".")
+        for values in self.values:
+            path = keys if keys[0] == "global" else [*values.prefix, *keys]
+            for node in values.documents:
+                value = get(node, *path)
+                if value is not None and text_of(value):
+                    place = written(values.source, value)
+                    return (Piece(helm.printed(value), ".".join(path), place),)
         return None
 
 
@@ -71,12 +83,19 @@ def read(source: Source, found: Collector, context: Context) -> None:
     chart = _chart(source, context) if any("{{" in m.group("value") for m in lines) else None
     variables = assignments(source.text)
     whole = source.whole()
+    read_lines: list[_Line] = []
     for match in lines:
         value = _unquoted(whole.part(*match.span("value")))
         if chart is not None and "{{" in value.text:
-            _expression(found, chart, value, variables)
+            read_lines.append(_evaluated(chart, value, variables))
         elif _LITERAL.match(value.text):
             found.image(value, "image", sure="likely")
+    whole_ones = {line.repository for line in read_lines if line.is_whole}
+    for line in read_lines:
+        # A line for a digest that nobody has set stands beside the one that is used.
+        sure: Sure = "likely" if line.is_whole or line.repository not in whole_ones else "weak"
+        if chart is not None:
+            _report(found, chart, line, variables, sure)
 
 
 def _unquoted(value: Written) -> Written:
@@ -92,9 +111,11 @@ def _chart(source: Source, context: Context) -> _Chart:
     up = "../" * (below.count("/") + 1)
     if not folder and source.path.startswith("templates/"):
         up = "../" * source.path.count("/")
-    values, metadata = (
-        context.neighbour(source, f"{up}{n}") for n in ("values.yaml", "Chart.yaml")
-    )
+    own, metadata = (context.neighbour(source, f"{up}{n}") for n in ("values.yaml", "Chart.yaml"))
+    values = (_Values(own, _nodes(own)),) if own else ()
+    parent, _, name = folder.rpartition("/charts/")
+    if name and (above := context.neighbour(Source("", b""), f"{parent}/values.yaml")):
+        values = (_Values(above, _nodes(above), (name,)), *values)
     helpers = context.neighbour(source, f"{up}templates/_helpers.tpl")
     named = {
         match.group("name"): match.group("body")
@@ -102,47 +123,78 @@ def _chart(source: Source, context: Context) -> _Chart:
         for match in _DEFINE.finditer(text)
     }
     images: tuple[Use, ...] = ()
-    if values is not None:
-        inner = Collector(values, "helm")
-        helm.read(values, inner, context)
+    if own is not None:
+        inner = Collector(own, "helm")
+        helm.read(own, inner, context)
         images = tuple(inner.uses)
-    return _Chart(values, _nodes(values), _nodes(metadata), named, images)
+    return _Chart(values, _nodes(metadata), named, images)
 
 
 def _nodes(source: Source | None) -> tuple[Node, ...]:
     return tuple(documents(source, Collector(source, "helm"))) if source else ()
 
 
-def _expression(found: Collector, chart: _Chart, value: Written, variables: dict[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """An image of a template: its pieces, or why it cannot be evaluated."""
+
+    written: Written
+    pieces: Value = ()
+    problem: str = ""
+
+    @property
+    def repository(self) -> str:
+        """The value that its repository is, ``""`` where it is text of the template."""
+        names = [""]
+        for piece in self.pieces:
+            if not piece.name and (":" in piece.text or "@" in piece.text):
+                break
+            names.append(piece.name)
+        return names[-1]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing is missing, a tag or digest included."""
+        text = "".join(piece.text for piece in self.pieces)
+        return bool(self.pieces) and not self.problem and ":" in text.rpartition("/")[2]
+
+
+def _evaluated(chart: _Chart, value: Written, variables: dict[str, str]) -> _Line:
     try:
         pieces = evaluate(value, chart.lookup, variables)
     except NotSimple as error:
-        uses = _mentioned(chart, value, variables)
+        return _Line(value, problem=str(error))
+    absent = missing(pieces).removeprefix(".")
+    return _Line(value, pieces, f"{absent} has no value in the chart" if absent else "")
+
+
+def _report(
+    found: Collector, chart: _Chart, line: _Line, variables: dict[str, str], sure: Sure
+) -> None:
+    value = line.written
+    if line.problem:
+        uses = [] if line.pieces else _mentioned(chart, value, variables)
         for use in uses:
             note = f"through {use.key} of {use.place.file}"
             found.image(
-                value, "image", sure="likely", fields=use.fields or _whole(use), note=note,
+                value, "image", sure=sure, fields=use.fields or _whole(use), note=note,
                 value=use.value,
             )  # fmt: skip
         if not uses:
-            found.image(value, "image", sure="likely", problem=str(error))
+            found.image(value, "image", sure=sure, problem=line.problem)
         return
-    text = "".join(piece.text for piece in pieces)
-    if absent := missing(pieces):
-        name = absent.removeprefix(".")
-        found.image(value, "image", sure="likely", problem=f"{name} has no value in the chart")
-        return
-    fields = _fields(pieces)
+    text = "".join(piece.text for piece in line.pieces)
+    fields = _fields(line.pieces)
     if fields is not None:
-        found.image(value, "image", sure="likely", value=text, fields=fields)
+        found.image(value, "image", sure=sure, value=text, fields=fields)
         return
     feeds = tuple(
         Feed(
             name=piece.name, value=piece.text, place=piece.written.place if piece.written else None,
             quoting=piece.written.quoting if piece.written else "text", shared=True,
-        ) for piece in pieces if piece.name
+        ) for piece in line.pieces if piece.name
     )  # fmt: skip
-    found.image(value, "image", sure="likely", outcome=Outcome(value=text, feeds=feeds))
+    found.image(value, "image", sure=sure, outcome=Outcome(value=text, feeds=feeds))
 
 
 def _whole(use: Use) -> dict[str, Field]:

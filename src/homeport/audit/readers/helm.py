@@ -18,6 +18,7 @@ from homeport.audit.yamlnodes import (
     Node,
     compose,
     documents,
+    entries,
     get,
     is_map,
     items,
@@ -75,10 +76,14 @@ def read_values(
             continue
         where = f"{key}.{path}" if key else path
         if is_map(value):
-            read_map(
-                source, found, value, where,
-                app_version=app_version, inside=inside, registry=registry,
-            )  # fmt: skip
+            # Some charts keep several images below one such key.
+            inner = [] if get(value, "repository") else list(entries(value))
+            below = [(f"{where}.{name}", node) for name, node in inner if get(node, "repository")]
+            for at, part in [(where, value), *below]:
+                read_map(
+                    source, found, part, at,
+                    app_version=app_version, inside=inside, registry=registry,
+                )  # fmt: skip
         elif text := text_of(value):
             literal = _inside(written(source, value), inside)
             tag = get(owner, "tag") if path.rpartition(".")[2] == "image" else None
