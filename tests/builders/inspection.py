@@ -15,7 +15,8 @@ from homeport.content.store import Store
 from homeport.images.image import Image
 from homeport.inspection.history import History, stack
 from homeport.inspection.listing import Listing, list_layer
-from homeport.inspection.opened import Opened, Services, open_layers
+from homeport.inspection.opened import Opened, open_layers
+from homeport.inspection.services import Services
 from homeport.oci.documents import RunConfig
 from homeport.progress import CancelToken
 

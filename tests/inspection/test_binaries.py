@@ -22,7 +22,7 @@ from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.gobuildinfo import MAGIC, read_buildinfo
 from homeport.inspection.provenance import inspect_binaries, inspect_binary
-from homeport.inspection.report import report_image
+from homeport.inspection.reporting import report_image
 from homeport.inspection.verifying import verify_files
 
 DATA = Path(__file__).parent.parent / "data/inspection"

@@ -29,7 +29,8 @@ from homeport.images.transport import ImageNotFound
 from homeport.inspection.inspecting import inspect
 from homeport.inspection.listing import CannotRead
 from homeport.inspection.packages import find_packages
-from homeport.inspection.report import Report, report_image
+from homeport.inspection.report import Report
+from homeport.inspection.reporting import report_image
 from homeport.oci import media_types
 from homeport.oci.documents import written
 from homeport.oci.platform import parse_platform

@@ -10,8 +10,8 @@ import pytest
 
 from builders.inspection import file, layer, opened, whiteout
 from homeport.errors import Faults
-from homeport.inspection.attached import Attached
-from homeport.inspection.report import Age, ImageReport, report_image
+from homeport.inspection.report import Age, Attached, ImageReport
+from homeport.inspection.reporting import report_image
 from homeport.inspection.rules import BadRule, check_rules, parse_rule, read_rules
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

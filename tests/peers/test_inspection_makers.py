@@ -15,7 +15,7 @@ from homeport.images.image import Image
 from homeport.images.transport import Work
 from homeport.images.transports import source_for
 from homeport.inspection.opened import Opened, open_layers
-from homeport.inspection.report import report_image, steps_of
+from homeport.inspection.reporting import report_image, steps_of
 from homeport.inspection.waste import find_waste
 from peers.engines import Podman, Program, short_folder
 

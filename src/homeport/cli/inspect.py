@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
     from homeport.inspection.inspecting import Referrers
-    from homeport.inspection.opened import Opened, Services
+    from homeport.inspection.opened import Opened
     from homeport.inspection.report import Report
     from homeport.inspection.rules import Rule
+    from homeport.inspection.services import Services
     from homeport.oci.platform import Platform
 
 one_platform_option = click.option(
@@ -126,7 +127,7 @@ def command(
 
 def services_of(app: App) -> Services:
     """What inspection needs of the application."""
-    from homeport.inspection.opened import Services
+    from homeport.inspection.services import Services
 
     return Services(
         store=app.store, pool=app.pools.processor, cancel=app.cancel, progress=app.progress
@@ -329,14 +330,15 @@ def _show_waste(session: Session, address: str, opened: Opened) -> None:
 
 def _referrers(app: App, address: str) -> Referrers | None:
     """A way to ask the registry what refers to a digest; ``None`` for other places."""
-    from homeport.content.digest import Digest
     from homeport.images.address import RegistryAddress, parse_source
-    from homeport.oci.documents import Descriptor
-    from homeport.registry.referrers import referrers
 
     parsed = parse_source(address)
     if not isinstance(parsed, RegistryAddress):
         return None
+    from homeport.content.digest import Digest
+    from homeport.oci.documents import Descriptor
+    from homeport.registry.referrers import referrers
+
     repository = app.registries().repository(parsed.reference)
 
     def ask(text: str) -> Iterator[Descriptor]:

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from homeport.cli.show import human_size, table
-from homeport.inspection.files import FileRow
-from homeport.inspection.packages import Package
 from homeport.inspection.paths import visible as safe
-from homeport.inspection.report import ImageReport, LayerRow, Report, time_text
-from homeport.inspection.rules import Checked
-from homeport.inspection.waste import Waste
+from homeport.inspection.report import (
+    ImageReport,
+    LayerRow,
+    Package,
+    Report,
+    Waste,
+    time_text,
+)
+
+if TYPE_CHECKING:
+    from homeport.inspection.files import FileRow
+    from homeport.inspection.rules import Checked
 
 MOST_PACKAGES = 40
 MOST_WASTE = 15

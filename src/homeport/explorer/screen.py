@@ -27,7 +27,7 @@ from homeport.inspection.oddities import MOST
 from homeport.inspection.opened import Opened
 from homeport.inspection.paths import visible
 from homeport.inspection.provenance import inspect_binary
-from homeport.inspection.report import steps_of
+from homeport.inspection.reporting import steps_of
 from homeport.inspection.waste import find_waste
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}

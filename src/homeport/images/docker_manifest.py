@@ -34,6 +34,7 @@ MANIFEST_FILE = "manifest.json"
 _LIMIT = 64 << 20
 _LAYER_LIMIT = 1000  # docker allows 127
 _HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
+_BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _COMPRESSED = {
     b"\x1f\x8b": media_types.OCI_LAYER_GZIP,
     b"\x28\xb5\x2f\xfd": media_types.OCI_LAYER_ZSTD,
@@ -130,9 +131,13 @@ def _layer(files: Files, name: str, diff_id: str) -> _Layer:
     for magic, codec in _UNKNOWN.items():
         if start.startswith(magic):
             raise BadLayout(f"{files.place}/{name} is a {codec} layer, which images cannot have")
-    # The diff id of an uncompressed layer is its digest: checked when the layer is read.
-    plain = media_type == media_types.OCI_LAYER
-    digest = _digest(files, diff_id) if plain else _hash(files, name)
+    # The diff id of an uncompressed layer is its digest, and so is the name that docker gives a
+    # blob since 25: checked when the layer is read.
+    named = _BLOB_NAME.fullmatch(name)
+    if media_type == media_types.OCI_LAYER:
+        digest = _digest(files, diff_id)
+    else:
+        digest = Digest("sha256", named[1]) if named else _hash(files, name)
     descriptor = Descriptor(media_type=media_type, digest=str(digest), size=size)
     return _Layer(descriptor, FilesBlob(files, name, digest, size))
 

@@ -14,6 +14,7 @@ from homeport.content.blob import verified
 from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
+from homeport.inspection.report import Attached
 from homeport.oci.documents import Descriptor
 
 _PREDICATE = "in-toto.io/predicate-type"
@@ -23,16 +24,6 @@ _KINDS = (
     ("provenance", "provenance"), ("cosign attestation", "provenance"), ("sigstore", "signature"),
     ("notary", "signature"), ("signature", "signature"),
 )  # fmt: skip
-
-
-class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something about an image. kind: SBOM, provenance, signature or other."""
-
-    kind: str
-    type: str
-    digest: str
-    size: int
-    found: str
 
 
 def find_attached(

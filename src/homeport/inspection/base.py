@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 
-import msgspec
-
 from homeport.inspection.opened import Opened
+from homeport.inspection.report import Base
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -21,26 +20,6 @@ _HINTS = (
     (re.compile(r"alpine-minirootfs-(?P<version>[0-9.]+[0-9])"), "alpine"),
 )
 _MUSL = re.compile(rb"(?:\A|\0)(\d+\.\d+\.\d+)\0")
-
-
-class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Where an image comes from.
-
-    distribution, version, codename, pretty: as os-release has them
-    image, image_digest: the base image by name
-    evidence: what each of these was read from
-    layers:   how many of the lowest layers are the base image's, if known
-    """
-
-    distribution: str = ""
-    version: str = ""
-    codename: str = ""
-    pretty: str = ""
-    libc: str = ""
-    image: str = ""
-    image_digest: str = ""
-    layers: int | None = None
-    evidence: tuple[str, ...] = ()
 
 
 def find_base(opened: Opened) -> Base:
@@ -83,6 +62,8 @@ def _distribution(opened: Opened) -> tuple[dict[str, str], list[str]]:
 def _libc(opened: Opened) -> tuple[str, list[str]]:
     """musl by its loader, which holds its version; glibc by the loader's name."""
     for path in opened.history.final:
+        if b"ld-musl-" not in path and not path.endswith(b"libc.so.6"):
+            continue
         name = path.rpartition(b"/")[2]
         if name.startswith(b"ld-musl-"):
             text = opened.text(path) or b""

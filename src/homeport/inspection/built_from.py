@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
 from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.opened import Opened
-from homeport.inspection.packages import Package
 from homeport.inspection.paths import shown_path
+from homeport.inspection.report import Package
 
 
 def compiled_packages(opened: Opened) -> Iterator[Package]:
@@ -31,7 +32,7 @@ def compiled_packages(opened: Opened) -> Iterator[Package]:
 
 def final_binaries(opened: Opened) -> Iterator[tuple[bytes, BinaryFacts]]:
     """The ELF files of the final tree and what they say, in the order of paths."""
-    for path in sorted(opened.history.final):
-        entry = opened.history.final[path].entry
-        if entry.start == b"\x7fELF" and (facts := opened.binaries.get(entry.sha256)):
+    final = opened.history.final
+    for path in sorted(path for path in final if final[path].entry.start == ELF_MAGIC):
+        if facts := opened.binaries.get(final[path].entry.sha256):
             yield path, facts

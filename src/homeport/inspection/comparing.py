@@ -10,7 +10,8 @@ import msgspec
 from homeport.images.copying import platforms_of, select
 from homeport.images.image import Image, Index
 from homeport.inspection.diffing import SCHEMA, ImageDiff, diff_images
-from homeport.inspection.opened import Services, open_layers
+from homeport.inspection.opened import open_layers
+from homeport.inspection.services import Services
 from homeport.oci.platform import Platform
 
 

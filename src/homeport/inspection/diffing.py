@@ -18,8 +18,9 @@ from homeport.inspection.history import Place
 from homeport.inspection.keeping import is_kept
 from homeport.inspection.opened import Opened
 from homeport.inspection.ownership import Owners, find_owners
-from homeport.inspection.packages import Package, find_packages
+from homeport.inspection.packages import find_packages
 from homeport.inspection.paths import shown_path
+from homeport.inspection.report import Package
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10

@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+import msgspec
+
 from homeport.copying.errors import shown
 from homeport.inspection.listing import Entry, Listing
 
@@ -40,16 +42,14 @@ replaced   it lay in a directory that became something else
 GONE = frozenset({"removed", "hidden", "replaced"})
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, gc=False):
     """An entry and the layer it stands in."""
 
     entry: Entry
     layer: int
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, gc=False):
     """What one layer did to one path.
 
     now:    the entry of this layer; ``None`` if the path is gone
@@ -124,6 +124,11 @@ def whiteout_of(path: bytes) -> bytes | None:
     return directory if name == OPAQUE else _join(directory, name[len(WHITEOUT) :])
 
 
+def is_whiteout(path: bytes) -> bool:
+    """Whether an entry removes something instead of being something."""
+    return WHITEOUT in path and path.rpartition(b"/")[2].startswith(WHITEOUT)
+
+
 class _Stack:
     """The tree so far, the names in every directory, and how many names a content has."""
 
@@ -143,13 +148,16 @@ class _Stack:
         changes: list[Change] = []
         self.history.changes.append(changes)
         self._own = {}
+        whiteouts = dict.fromkeys(
+            entry.path
+            for entry in listing.entries
+            if WHITEOUT in entry.path and is_whiteout(entry.path)
+        )
+        for path in whiteouts:
+            self._white_out(path, changes)
         for entry in listing.entries:
-            if entry.path.rpartition(b"/")[2].startswith(WHITEOUT):
-                self._white_out(entry.path, changes)
-        for entry in listing.entries:
-            if entry.path.rpartition(b"/")[2].startswith(WHITEOUT):
-                continue
-            self._put(entry, layer, changes)
+            if entry.path not in whiteouts:
+                self._put(entry, layer, changes)
 
     # -- removing
 
@@ -202,12 +210,22 @@ class _Stack:
     # -- adding
 
     def _put(self, entry: Entry, layer: int, changes: list[Change]) -> None:
-        directory, _, name = entry.path.rpartition(b"/")
-        directory = self._directory(directory)
-        path = _join(directory, name)
-        if path and not self._make_directories(directory, entry, layer, changes):
+        path = entry.path
+        written, _, name = path.rpartition(b"/")
+        directory = self._directory(written)
+        if directory != written:
+            path = _join(directory, name)
+        above = self._final.get(directory)
+        stands = above is not None and above.entry.kind == "directory"
+        if path and not stands and not self._make_directories(directory, entry, layer, changes):
             return
         before = self._final.get(path)
+        if before is None and path and entry.kind in ("file", "directory"):  # as most
+            self._final[path] = Place(entry, layer)
+            self._names.setdefault(directory, set()).add(name)
+            self._own[path] = len(changes)
+            changes.append(Change(path, "added", entry, None))
+            return
         repeated = self._own.get(path)
         freed = 0
         if before is not None:

@@ -14,8 +14,8 @@ from homeport.images.image import Image, Index
 from homeport.inspection.attached import find_attached
 from homeport.inspection.choosing import choose, platform_rows
 from homeport.inspection.code import code_hash
-from homeport.inspection.opened import Services, open_layers
-from homeport.inspection.report import SCHEMA, ImageReport, Report, report_image
+from homeport.inspection.report import SCHEMA, ImageReport, Report
+from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 
@@ -84,6 +84,10 @@ def _image_report(image: Image, services: Services) -> ImageReport:
             return msgspec.msgpack.decode(known, type=ImageReport)
         except msgspec.DecodeError:
             pass  # damaged: made again and replaced
+    # Only a first look needs what reads layers.
+    from homeport.inspection.opened import open_layers
+    from homeport.inspection.reporting import report_image
+
     report = report_image(open_layers(image, services))
     if store:
         store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))

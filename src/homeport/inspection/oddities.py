@@ -9,14 +9,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-import msgspec
-
 from homeport.inspection.built_from import final_binaries
 from homeport.inspection.history import History
 from homeport.inspection.libraries import Libraries
 from homeport.inspection.listing import Entry
 from homeport.inspection.opened import Opened
 from homeport.inspection.paths import shown_path
+from homeport.inspection.report import Oddity
 
 MOST = 100
 _SECRET = re.compile(
@@ -26,18 +25,16 @@ _SECRET = re.compile(
     rb"|.*\.tfstate|secrets?\.(?:ya?ml|json|txt|env)|vault[-_]pass.*)$",
     re.IGNORECASE,
 )
+_SECRET_ENDS = tuple(
+    b"id_rsa id_dsa id_ecdsa id_ed25519 .netrc .npmrc .pypirc credentials .pgpass .json config .env"
+    b" .htpasswd .bash_history .pem .key .p12 .pfx .jks .keystore .kdbx .tfstate .yaml .yml .txt"
+    .split()
+)  # fmt: skip
+_PRINTABLE = re.compile(rb"[ -~]*")
 _PUBLIC = re.compile(
     rb"(?:^|/)(?:ssl/certs|ca-certificates|cacert\.pem|certifi|trusted-key|share/doc)"
 )
 _ELSEWHERE = re.compile(rb"/?(?:proc|sys|dev|run|tmp|var/run)(?:/|$)")
-
-
-class Oddity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One kind of oddity: how many there are, and examples as ``path`` or ``path: detail``."""
-
-    kind: str
-    count: int
-    examples: tuple[str, ...]
 
 
 def find_oddities(opened: Opened) -> list[Oddity]:
@@ -56,17 +53,18 @@ def _all(opened: Opened) -> Iterator[tuple[str, str]]:
     users, groups = _ids(opened.text(b"etc/passwd")), _ids(opened.text(b"etc/group"))
     for path in sorted(history.final):
         entry = history.final[path].entry
-        text = shown_path(path)
-        yield from _rights(entry, text)
+        if entry.xattrs or entry.mode & 0o6002 or entry.kind in ("char", "block"):
+            yield from _rights(entry, shown_path(path))
         if entry.kind == "file" and entry.size and _is_secret(path):
-            yield "name of a secret", text
+            yield "name of a secret", shown_path(path)
         if users and entry.uid not in users:
-            yield "owner that /etc/passwd does not know", f"{text}: {entry.uid}"
+            yield "owner that /etc/passwd does not know", f"{shown_path(path)}: {entry.uid}"
         if groups and entry.gid not in groups:
-            yield "group that /etc/group does not know", f"{text}: {entry.gid}"
+            yield "group that /etc/group does not know", f"{shown_path(path)}: {entry.gid}"
         if entry.kind == "symlink" and not _leads_somewhere(history, path, entry.target):
-            yield "broken link", f"{text} → {entry.target.decode('utf-8', 'backslashreplace')}"
-        if not text.isprintable():
+            target = entry.target.decode("utf-8", "backslashreplace")
+            yield "broken link", f"{shown_path(path)} → {target}"
+        if not _PRINTABLE.fullmatch(path) and not (text := shown_path(path)).isprintable():
             yield "name with control or invisible characters", text
     yield from _programs(opened)
     yield from _databases(history)
@@ -88,6 +86,9 @@ def _rights(entry: Entry, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_secret(path: bytes) -> bool:
+    lowered = path.lower()
+    if not lowered.endswith(_SECRET_ENDS) and b"vault" not in lowered:
+        return False  # nearly all, found out quickly
     return _SECRET.search(path) is not None and _PUBLIC.search(path) is None
 
 

@@ -7,30 +7,18 @@ takes the lists from the store. Not for what the files mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from homeport.content.blob import Blob
 from homeport.content.pools import run_all
-from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
 from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.contents import read_files
 from homeport.inspection.history import History, stack
 from homeport.inspection.listing import CannotRead, Kept, Listing, list_layer, require_diff_id
+from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor, ImageConfig
-from homeport.progress import CancelToken, Progress, Silent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What inspection needs of the application."""
-
-    store: Store | None
-    pool: Executor | None
-    cancel: CancelToken
-    progress: Progress = field(default_factory=Silent)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

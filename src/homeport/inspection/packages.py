@@ -11,33 +11,11 @@ import json
 import re
 from collections.abc import Callable, Iterator
 
-import msgspec
-
 from homeport.debian.control import Malformed, parse_paragraphs
 from homeport.errors import TooLarge
 from homeport.inspection.opened import Opened
+from homeport.inspection.report import Package
 from homeport.inspection.rpmdb import BadRpmDatabase, read_rpm_database
-
-
-class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
-    """An installed package.
-
-    manager: dpkg, apk, rpm, opkg, pacman, python, npm; go and rust for what is in binaries
-    source:  the source package, where it has another name
-    where:   the file that says so
-    """
-
-    manager: str
-    name: str
-    version: str
-    architecture: str = ""
-    source: str = ""
-    source_version: str = ""
-    license: str = ""
-    origin: str = ""
-    size: int = 0
-    where: str = ""
-
 
 _STATUS_D = b"var/lib/dpkg/status.d/"
 _RPM_PLACES = (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm")

@@ -22,8 +22,9 @@ from homeport.inspection.listing import Entry
 from homeport.inspection.lookup import find_path
 from homeport.inspection.opened import Opened
 from homeport.inspection.ownership import Owner, find_owners
-from homeport.inspection.packages import Package, find_packages
+from homeport.inspection.packages import find_packages
 from homeport.inspection.paths import shown_path
+from homeport.inspection.report import Package
 
 SCHEMA = "homeport-inspect-binary/v1"
 _STEP = 1 << 18

@@ -11,49 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-import msgspec
-
-from homeport.inspection.history import OPAQUE, History, whiteout_of
+from homeport.inspection.history import OPAQUE, History, is_whiteout, whiteout_of
 from homeport.inspection.listing import Listing
 from homeport.inspection.paths import shown_path
-
-
-class WastedPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A path whose bytes are shipped for nothing.
-
-    cause:      changed, metadata, rewritten, removed, removed with directory, hidden, replaced
-    compressed: the share of the layer's compressed size, by the file's share of its tar
-    shipped_in, gone_in: layers
-    """
-
-    path: str
-    cause: str
-    size: int
-    compressed: int
-    shipped_in: int
-    gone_in: int
-
-
-class Efficiency(msgspec.Struct, frozen=True, kw_only=True):
-    """dive's figures, by dive's rules.
-
-    user_wasted: wasted bytes by the size of all layers but the lowest; may pass 1
-    """
-
-    score: float
-    wasted_bytes: int
-    user_wasted: float
-
-
-class Waste(msgspec.Struct, frozen=True, kw_only=True):
-    """All waste of an image. ``paths`` are the largest first."""
-
-    size: int
-    compressed: int
-    by_cause: dict[str, int]
-    by_layer: tuple[int, ...]
-    paths: tuple[WastedPath, ...]
-    dive: Efficiency
+from homeport.inspection.report import Efficiency, Waste, WastedPath
 
 
 def find_waste(history: History, *, most: int | None = None) -> Waste:
@@ -96,29 +57,31 @@ def compressed_share(listing: Listing, size: int) -> int:
 
 def efficiency(listings: Sequence[Listing]) -> Efficiency:
     """dive's score over layers, lowest first."""
-    total: dict[bytes, int] = {}
-    smallest: dict[bytes, int] = {}
-    copies: dict[bytes, int] = {}
+    first: dict[bytes, int] = {}
+    again: dict[bytes, tuple[int, int]] = {}  # of paths with several copies: sum and smallest
     lower = _Lower()
     sizes = []
-    for listing in listings:
+    removes = [any(is_whiteout(entry.path) for entry in one.entries) for one in listings]
+    for number, listing in enumerate(listings):
         leaves = _leaves(listing)
         sizes.append(sum(size for size in leaves.values() if size is not None))
         for path, size in leaves.items():
             count = lower.below(path) if size is None else size
-            total[path] = total.get(path, 0) + count
-            smallest[path] = min(smallest.get(path, count), count)
-            copies[path] = copies.get(path, 0) + 1
-        for path, size in leaves.items():
-            if size is None:
-                lower.remove(path)
+            if path in again:
+                total, smallest = again[path]
+                again[path] = (total + count, min(smallest, count))
+            elif path in first:
+                again[path] = (first[path] + count, min(first[path], count))
             else:
-                lower.add(path, size)
-    every = sum(total.values())
-    wasted = sum(size for path, size in total.items() if copies[path] > 1)
+                first[path] = count
+        if any(removes[number:]):  # else nobody asks what is below
+            lower.stack(leaves)
+    wasted = sum(total for total, _ in again.values())
+    once = sum(first.values()) - sum(first[path] for path in again)
+    every = once + wasted
     user = sum(sizes[1:])
     return Efficiency(
-        score=sum(smallest.values()) / every if every else 1.0,
+        score=(once + sum(smallest for _, smallest in again.values())) / every if every else 1.0,
         wasted_bytes=wasted,
         user_wasted=wasted / user if user else 0.0,
     )
@@ -130,6 +93,13 @@ class _Lower:
     def __init__(self) -> None:
         self._sizes: dict[bytes, int] = {}
         self._names: dict[bytes, set[bytes]] = {}
+
+    def stack(self, leaves: dict[bytes, int | None]) -> None:
+        for path, size in leaves.items():
+            if size is None:
+                self.remove(path)
+            else:
+                self.add(path, size)
 
     def add(self, path: bytes, size: int) -> None:
         self._sizes[path] = size
@@ -164,14 +134,19 @@ def _leaves(listing: Listing) -> dict[bytes, int | None]:
     """Leaf → size of its tar entry; ``None`` for a whiteout, under the path that it removes."""
     leaves: dict[bytes, int | None] = {}
     inner: set[bytes] = set()
+    last = b""
     for entry in listing.entries:
         path = entry.path
-        if path.rpartition(b"/")[2] == OPAQUE:
-            continue  # dive leaves them out
-        removed = whiteout_of(path)
-        leaves[path if removed is None else removed] = entry.size if removed is None else None
+        if not is_whiteout(path):
+            leaves[path] = entry.size
+        elif path.rpartition(b"/")[2] != OPAQUE:  # dive leaves those out
+            leaves[whiteout_of(path) or b""] = None
+        else:
+            continue
         parent = path.rpartition(b"/")[0]
-        while parent and parent not in inner:
-            inner.add(parent)
-            parent = parent.rpartition(b"/")[0]
+        if parent != last:  # most stand behind others of their directory
+            last = parent
+            while parent and parent not in inner:
+                inner.add(parent)
+                parent = parent.rpartition(b"/")[0]
     return {path: size for path, size in leaves.items() if path and path not in inner}
