@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from homeport.buildkit.llb_ops import Definition, Platform, Range, SourceInfo
+from homeport.buildkit.source_policy import Policy
 from homeport.buildkit.wire import (
     flag,
     message,
@@ -90,6 +91,7 @@ class SolveRequest:
     cache: CacheOptions | None = part(8, lambda: CacheOptions)
     entitlements: tuple[str, ...] = texts(9)
     frontend_inputs: Mapping[str, Definition] = part_map(10, lambda: Definition)
+    source_policy: Policy | None = part(12, lambda: Policy)
     exporters: tuple[Exporter, ...] = parts(13, lambda: Exporter)
 
 

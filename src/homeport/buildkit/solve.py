@@ -35,12 +35,13 @@ from homeport.buildkit.control import (
 )
 from homeport.buildkit.door import wait_for
 from homeport.buildkit.engine import Connected, connected
-from homeport.buildkit.errors import EngineLost, EngineRefused, refused
+from homeport.buildkit.errors import EngineLost, EngineRefused, EngineTooOld, refused
 from homeport.buildkit.failures import Sources, build_failure
 from homeport.buildkit.folder import Folder
 from homeport.buildkit.llb_ops import Definition
 from homeport.buildkit.session import Service, Session, attached
 from homeport.buildkit.session_services import Sink
+from homeport.buildkit.source_policy import Policy
 from homeport.buildkit.status import Steps, Watcher
 from homeport.buildkit.wire import changed, decode
 from homeport.errors import HomeportError
@@ -82,6 +83,7 @@ class Build:
     cache_exports: Sequence[CacheOptionsEntry] = ()
     cache_imports: Sequence[CacheOptionsEntry] = ()
     entitlements: Sequence[str] = ()
+    source_policy: Policy | None = None
     shared_key: str = ""
     sources: Sources = field(default_factory=Sources)
     wants_metadata: bool = False
@@ -116,6 +118,10 @@ def solve(
 
 async def solve_on(connection: Connected, build: Build, watcher: Watcher | None = None) -> Solved:
     """The same on a connection that is open."""
+    if build.source_policy is not None and not (await connection.describe()).version:
+        raise EngineTooOld(
+            "this engine heeds no source policies", hint="BuildKit 0.11 and later do (Docker 24.0)"
+        )
     with contextlib.ExitStack() as stack:
         folders = {}
         for name, path in build.folders.items():
@@ -203,6 +209,7 @@ class _Solving:
                 exports=tuple(build.cache_exports), imports=tuple(build.cache_imports)
             ),
             entitlements=tuple(build.entitlements),
+            source_policy=build.source_policy,
             exporters=tuple(Exporter(type=each.type, attrs=each.attrs) for each in build.exports),
         )
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from homeport.buildkit.errors import BuildFailed
     from homeport.buildkit.images import ImageWork
     from homeport.buildkit.solve import Build
+    from homeport.buildkit.source_policy import Policy
     from homeport.buildkit.status import Watcher
     from homeport.cli.registry_options import RegistryOptions
     from homeport.images.address import Address
@@ -72,6 +73,10 @@ Examples:
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
 @click.option("--cache-from", "cache_from", multiple=True, metavar="type=…,K=V")
 @click.option("--cache-to", "cache_to", multiple=True, metavar="type=…,K=V")
+@click.option(
+    "--source-policy", type=click.Path(path_type=Path), metavar="FILE",
+    help="Rules that deny sources or take others in their place, as buildctl reads them.",
+)  # fmt: skip
 @click.option("--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]")
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="OUTPUT",
@@ -177,12 +182,20 @@ def _build(context: str, asked: dict[str, Any]) -> Build:
     services |= secret_values(secrets.get)
     if agents := read_agents(asked["agents"], os.environ):
         services |= ssh_agents(agents)
+    policy = asked["source_policy"]
     return replace(
         build,
         services=services,
+        source_policy=_read_policy(policy) if policy is not None else None,
         cache_imports=[parse_cache(text) for text in asked["cache_from"]],
         cache_exports=[parse_cache(text) for text in asked["cache_to"]],
     )
+
+
+def _read_policy(path: Path) -> Policy:
+    from homeport.buildkit.source_policy import read_policy
+
+    return read_policy(path)
 
 
 def _from_file(context: str, asked: dict[str, Any]) -> Build:
