@@ -1,10 +1,12 @@
 """COPY and ADD side by side with cp -a, GNU tar, rsync and, if given, the Go tool.
 
-    python benchmarks/copy.py [--peer PATH] [--copy COMMAND] [--rounds N] [--small]
+    python benchmarks/copy.py [--peer PATH] [--copy COMMAND] [--rounds N] [--only WORD] [--small]
 
 All in one run on tmpfs, the programs in turn within each round; printed are the median of
-each and its ratio to the first. ``--peer`` is a built ``copy`` of tonistiigi/copy, ``--copy``
-the command to measure as ours (default: the helper by this interpreter, ``-ISB``).
+each and the median of its ratios to the first in the same round, by the clock and of processor
+time (all threads and children), which tells more on a busy machine. ``--peer`` is a built
+``copy`` of tonistiigi/copy, ``--copy`` the command to measure as ours (default: the helper by
+this interpreter, ``-ISB``).
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ sys.path.pop(0)  # this directory: a module called copy there would hide Python'
 
 import argparse
 import os
+import resource
 import shlex
 import shutil
 import statistics
@@ -55,7 +58,8 @@ def main() -> None:
     try:
         ours = shlex.split(options.copy) if options.copy else our_command(root)
         for contest in contests(root, ours, options.peer, small=options.small):
-            show(contest, {name: [] for name in contest.programs}, options.rounds)
+            if options.only in contest.title:
+                show(contest, options.rounds)
     finally:
         shutil.rmtree(root)
 
@@ -67,6 +71,7 @@ def arguments() -> argparse.Namespace:
         "--copy", metavar="COMMAND", help="ours, if not the helper of this checkout"
     )
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--only", metavar="WORD", default="", help="of the title, as in tree")
     parser.add_argument("--small", action="store_true", help="a tenth of all sizes")
     parser.add_argument("--directory", default="/dev/shm", help="a tmpfs with 6 GB free")
     return parser.parse_args()
@@ -142,19 +147,41 @@ def contest_of_starts(root: Path, ours: list[str], go: dict[str, list[str]]) -> 
     )  # fmt: skip
 
 
-def show(contest: Contest, taken: dict[str, list[float]], rounds: int) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Took:
+    """One run, in seconds: by the clock, and of processors."""
+
+    wall: float
+    processor: float
+
+
+def show(contest: Contest, rounds: int) -> None:
+    taken: dict[str, list[Took]] = {name: [] for name in contest.programs}
     for _ in range(rounds):
         for name, program in contest.programs.items():
             contest.prepare()
-            start = time.perf_counter()
-            for _ in range(contest.runs):
-                subprocess.run(program, cwd=contest.cwd, check=True, capture_output=True)
-            taken[name].append((time.perf_counter() - start) / contest.runs)
+            taken[name].append(measured(program, contest.cwd, contest.runs))
     print(f"{contest.title} (target {contest.target})")
-    first = statistics.median(next(iter(taken.values())))
-    for name, times in taken.items():
-        median = statistics.median(times)
-        print(f"  {name:<9} {median * 1000:9.1f} ms   {median / first:5.2f} x")
+    first = next(iter(taken.values()))
+    for name, runs in taken.items():
+        wall = statistics.median(run.wall for run in runs)
+        processor = statistics.median(run.processor for run in runs)
+        beside = list(zip(runs, first, strict=True))
+        by_clock = statistics.median(run.wall / other.wall for run, other in beside)
+        of_processor = statistics.median(run.processor / other.processor for run, other in beside)
+        print(
+            f"  {name:<9} {wall * 1000:9.1f} ms {by_clock:5.2f} x"
+            f"   processor {processor * 1000:9.1f} ms {of_processor:5.2f} x"
+        )
+
+
+def measured(program: list[str], cwd: Path, runs: int) -> Took:
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    for _ in range(runs):
+        subprocess.run(program, cwd=cwd, check=True, capture_output=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    processor = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return Took(wall=wall / runs, processor=processor / runs)
 
 
 def clear(path: Path) -> None:

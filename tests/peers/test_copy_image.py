@@ -83,11 +83,7 @@ def run_case(root: Path, case: table.Case, before: tuple[str, ...] = ()) -> None
             (root / "etc" / name).write_bytes(given.content)
     arguments = table.helper_arguments(case)
     assert arguments is not None
-    done = subprocess.run(
-        [*before, *arguments] if before else ["copy", *arguments],
-        preexec_fn=lambda: (os.chroot(root), os.chdir("/dest")),  # type: ignore[func-returns-value]
-        env={"PATH": PATH, "HOME": "/"}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    done = started(root, [*before, *arguments] if before else ["copy", *arguments], "/dest")
     if case.gives is None:
         assert done.returncode == 2, case.title
         assert done.stderr.startswith("copy: "), case.title
@@ -98,6 +94,14 @@ def run_case(root: Path, case: table.Case, before: tuple[str, ...] = ()) -> None
     expected = table.wanted(case.gives, found)
     expected.update({n: t for n, t in found.items() if n.endswith(b".tar") and n in expected})
     assert found == expected, case.title
+
+
+def started(root: Path, argv: list[str], cwd: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        argv,
+        preexec_fn=lambda: (os.chroot(root), os.chdir(cwd)),  # type: ignore[func-returns-value]
+        env={"PATH": PATH, "HOME": "/"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
 
 
 def of_the_host(case: table.Case) -> bool:
@@ -111,6 +115,40 @@ def test_the_table_holds_in_the_image_of_this_machine(images: dict[str, Path]) -
     assert len(tried) >= 120
     for case in tried:
         run_case(images[NATIVE], case)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "source", "destination", "gives"),
+    [
+        # A remote context that is an archive, and one of which a sub-directory is wanted.
+        (["--unpack", "/src/context", "/out/"], "src", "out", "d/, d/a, d/b == d/a, l -> /d"),
+        (["/src/SUB/./.", "/out/"], "src", "out", "a, d/, d/b"),
+        (["/src/SUB/.", "/out/"], "src", "out", "a, d/, d/b"),
+        # Earthly's CACHE --persist: the cache's mount to the same place of the target's root.
+        (["/cache/c", "/dest//cache/c"], "cache", "dest", "cache/, cache/c/, cache/c/a 600 7:8"),
+    ],
+    ids=["context", "sub-directory as Go cleans it", "sub-directory", "Earthly"],
+)
+def test_contexts_and_caches_are_copied_as_buildkit_and_earthly_ask(
+    images: dict[str, Path], arguments: list[str], source: str, destination: str, gives: str
+) -> None:
+    root = images[NATIVE]
+    given = {
+        "context": 'context = "", other',
+        "SUB": "SUB/, SUB/a, SUB/d/, SUB/d/b, other",
+        "c": "c/ 700 7:8, c/a 600 7:8",
+    }["c" if source == "cache" else "SUB" if "SUB" in arguments[0] else "context"]
+    for name in dict.fromkeys((source, destination)):
+        shutil.rmtree(root / name, ignore_errors=True)
+    table.make_directory(root / source, table.entries(given))
+    if "context" in given:
+        members = table.entries("d/, d/a, d/b == d/a, l -> /d")
+        (root / source / "context").write_bytes(table.archive(b"context.tgz", members))
+    (root / destination).mkdir(exist_ok=True)
+    done = started(root, ["copy", *arguments], "/")
+    assert (done.returncode, done.stderr) == (0, "")
+    found = table.described(root / destination)
+    assert found == table.wanted(table.entries(gives), found)
 
 
 @pytest.mark.parametrize("architecture", [name for name in FOREIGN if name != NATIVE])
