@@ -86,7 +86,8 @@ def use_document(use: Use) -> dict[str, Any]:
         "file": use.place.file, "line": use.place.line, "column": use.place.column,
         "end_line": use.place.end_line, "end_column": use.place.end_column,
         "start": use.place.start, "end": use.place.end, "kind": use.kind, "key": use.key,
-        "expression": use.expression, "value": use.value, "sure": use.sure,
+        "expression": use.expression, "value": use.value if use.reference or use.rule else "",
+        "sure": use.sure,
     }  # fmt: skip
     for name in ("problem", "rule", "note", "own", "via"):
         if text := getattr(use, name):

@@ -85,7 +85,10 @@ class Use:
     @property
     def image(self) -> str:
         """The normalised reference, or the expression when there is none."""
-        return str(self.reference) if self.reference else self.value or self.expression
+        if self.reference is not None:
+            return str(self.reference)
+        # A part of a value says less than the expression that it comes from.
+        return self.value if self.rule or not self.problem else self.expression
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -42,12 +42,18 @@ def read(source: Source, found: Collector, context: Context) -> None:
     file = _File(source, found, context)
     for name, variable in _blocks(root, "variable"):
         default = get(variable, "default")
-        if default is not None and text_of(default):
+        if default is not None and text_of(default) and not _is_null(file, default):
             note = f"the environment variable {name} wins"
             file.variables[name] = [feed(name, written(source, default), note=note, shared=True)]
     file.targets.update(_blocks(root, "target"))
     for name, target in file.targets.items():
         _target(file, f"target.{name}", target)
+
+
+def _is_null(file: _File, node: Node) -> bool:
+    """Whether it is the word ``null``: then the Dockerfile's own default holds."""
+    value = written(file.source, node)
+    return value.text == "null" and file.source.text[value.start - 1 : value.start] != '"'
 
 
 def _blocks(root: Node | None, kind: str) -> Iterator[tuple[str, Node]]:

@@ -28,6 +28,7 @@ from homeport.audit.yamlnodes import Node, documents, get, text_of, written
 
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:[ \t]*(?P<value>\S.*?)[ \t]*\r?$", re.MULTILINE)
 _LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")
+_NAME = re.compile(r"(?!(?:true|false|null)$)[a-z0-9][a-z0-9._/-]*$")
 _DEFINE = re.compile(
     r"\{\{-?\s*define\s+\"(?P<name>[^\"]+)\"\s*-?\}\}(?P<body>.*?)(?=\{\{-?\s*define\s|\Z)",
     re.DOTALL,
@@ -68,12 +69,12 @@ class _Chart:
             raise NotSimple(_ELSEWHERE)
         keys = rest.split(".")
         for values in self.values:
-            path = keys if keys[0] == "global" else [*values.prefix, *keys]
+            at = keys if keys[0] == "global" else [*values.prefix, *keys]
             for node in values.documents:
-                value = get(node, *path)
+                value = get(node, *at)
                 if value is not None and text_of(value):
                     place = written(values.source, value)
-                    return (Piece(helm.printed(value), ".".join(path), place),)
+                    return (Piece(helm.printed(value), ".".join(at), place),)
         return None
 
 
@@ -88,7 +89,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
         value = _unquoted(whole.part(*match.span("value")))
         if chart is not None and "{{" in value.text:
             read_lines.append(_evaluated(chart, value, variables))
-        elif _LITERAL.match(value.text):
+        elif _LITERAL.match(value.text) or (_NAME.match(value.text) and _is_chart(source, context)):
             found.image(value, "image", sure="likely")
     whole_ones = {line.repository for line in read_lines if line.is_whole}
     for line in read_lines:
@@ -96,6 +97,12 @@ def read(source: Source, found: Collector, context: Context) -> None:
         sure: Sure = "likely" if line.is_whole or line.repository not in whole_ones else "weak"
         if chart is not None:
             _report(found, chart, line, variables, sure)
+
+
+def _is_chart(source: Source, context: Context) -> bool:
+    """Whether the template belongs to a chart, and not to some other tool."""
+    up = "../" * (source.path.rpartition("templates/")[2].count("/") + 1)
+    return context.neighbour(source, f"{up}Chart.yaml") is not None
 
 
 def _unquoted(value: Written) -> Written:
