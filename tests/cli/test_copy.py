@@ -102,6 +102,14 @@ def test_archives_are_unpacked_when_asked(world: Path) -> None:
         assert (world / "root" / f"plain-{suffix}").is_file()
 
 
+def test_an_archive_of_zstd_may_begin_with_a_frame_to_be_skipped(world: Path) -> None:
+    os.system("tar --zstd -cf plain.tar.zst d")
+    frame = b"\x50\x2a\x4d\x18\x04\0\0\0none"
+    (world / "work" / "t").write_bytes(frame + (world / "work" / "plain.tar.zst").read_bytes())
+    assert run(["copy", "--root", "../root", "--add", "t", "/x"]) == 0
+    assert listed(world / "root" / "x") == ["d", "d/f"]
+
+
 def test_what_zstd_cannot_unfold_leaves_no_part_of_a_file(
     world: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

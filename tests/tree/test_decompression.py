@@ -86,6 +86,14 @@ def test_garbage_after_the_last_member_is_damage(codec: str) -> None:
         unfolded(CODECS[codec](b"one") + b"garbage that is no member at all")
 
 
+def test_zstd_may_begin_with_a_frame_that_holds_no_data() -> None:
+    """As what pzstd writes does."""
+    skipped = b"\x5a\x2a\x4d\x18\x04\0\0\0none"
+    assert codec_of(skipped[:MAGIC_LENGTH]) == "zstd"
+    source = io.BytesIO(skipped + CODECS["zstd"](b"one"))
+    assert decompressed(source, "x").read() == b"one"
+
+
 def test_frames_of_zstd_that_hold_no_data_are_skipped() -> None:
     """Podman's zstd:chunked layers end with such frames."""
     one = CODECS["zstd"](b"one")

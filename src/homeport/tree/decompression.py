@@ -32,10 +32,13 @@ _MAGIC: dict[bytes, Codec] = {
     b"\xfd7zXZ\0": "xz",
     b"BZh": "bzip2",
 }
+_SKIPPED = b"\x2a\x4d\x18"  # of a frame that zstd skips: pzstd begins with one
 
 
 def codec_of(start: bytes) -> Codec:
     """The codec of a stream that begins with these ``MAGIC_LENGTH`` bytes."""
+    if start[1:4] == _SKIPPED and start[0] & 0xF0 == 0x50:
+        return "zstd"
     return next((codec for magic, codec in _MAGIC.items() if start.startswith(magic)), "none")
 
 
