@@ -141,7 +141,7 @@ def loopback_registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
         f'http: {{addr: "127.0.0.1:{port}"}}\n'
     )
     with running(["docker-registry", "serve", str(config)], folder / "log"):
-        wait_until(lambda: _listens(port))
+        wait_until(lambda: listens(port))
         yield f"127.0.0.1:{port}"
 
 
@@ -157,7 +157,8 @@ def missing(why: str) -> None:
     pytest.skip(why)
 
 
-def _listens(port: int) -> bool:
+def listens(port: int) -> bool:
+    """Whether something takes connections there; ``OSError`` if not."""
     import socket
 
     with socket.create_connection(("127.0.0.1", port), 1):

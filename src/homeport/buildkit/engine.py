@@ -16,7 +16,7 @@ from homeport.buildkit.address import Engine, Kind
 from homeport.buildkit.calls import Calls
 from homeport.buildkit.control import CONTROL, Empty, InfoResponse, ListWorkersResponse
 from homeport.buildkit.door import wait_for
-from homeport.buildkit.errors import EngineTooOld, EngineUnreachable
+from homeport.buildkit.errors import EngineLost, EngineRefused, EngineTooOld, EngineUnreachable
 from homeport.buildkit.streams import NotHttp, upgrade
 from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
@@ -94,20 +94,26 @@ class Connected:
 async def connected(engine: Engine) -> AsyncIterator[Connected]:
     """Connect for the length of the block. Raises ``EngineUnreachable``."""
     try:
-        connection = await _connect(engine)
+        connection = await _reached(engine)
+        try:
+            yield connection
+        except HomeportError as error:
+            raise error.at(engine=engine.name)  # noqa: B904  the same error, with its place
+        finally:
+            connection.calls.close()
+    finally:
+        await asyncio.sleep(0)  # lets the transport close
+        engine.opener.close()
+
+
+async def _reached(engine: Engine) -> Connected:
+    try:
+        return await _connect(engine)
     except (OSError, TimeoutError) as error:
         raise EngineUnreachable(
             f"no engine answers at {engine.name}: {_reason(error)}", where={"engine": engine.name},
             hint=_START,
         ) from error  # fmt: skip
-    try:
-        yield connection
-    except HomeportError as error:
-        raise error.at(engine=engine.name)  # noqa: B904  the same error, with its place
-    finally:
-        connection.calls.close()
-        await asyncio.sleep(0)  # lets the transport close
-        engine.opener.close()
 
 
 async def _connect(engine: Engine) -> Connected:
@@ -117,12 +123,23 @@ async def _connect(engine: Engine) -> Connected:
             await calls.connect()
         except NotHttp:
             if engine.kind == "docker":
-                raise EngineUnreachable(f"what answers at {engine.name} is no dockerd") from None
+                said = engine.opener.said() or "what answers is no dockerd"
+                raise EngineUnreachable(
+                    f"no engine answers at {engine.name}: {said}", hint=_START
+                ) from None
         else:
             return Connected(engine, "docker", calls)
     calls = Calls(engine.opener.open)
     async with asyncio.timeout(_ANSWER):
         await calls.connect()
+        try:  # that a program's stream is open does not say that an engine is behind it
+            await calls.unary(CONTROL + "ListWorkers", Empty(), ListWorkersResponse, doing="answer")
+        except (EngineLost, EngineRefused) as error:
+            calls.close()
+            raise EngineUnreachable(
+                f"no engine answers at {engine.name}: {engine.opener.said() or error.what}",
+                where={"engine": engine.name}, hint=_START,
+            ) from error  # fmt: skip
     return Connected(engine, "buildkit", calls)
 
 

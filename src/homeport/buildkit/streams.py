@@ -8,13 +8,15 @@ gRPC (``homeport.buildkit.calls``) or for finding engines (``homeport.buildkit.a
 from __future__ import annotations
 
 import asyncio
+import errno
 import socket
 import ssl
 import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol, TypeVar, cast
+from typing import IO, Protocol, TypeVar, cast
 
 from homeport.buildkit.errors import EngineRefused, EngineUnreachable
 
@@ -31,6 +33,9 @@ class Opener(Protocol):
     async def open(self, factory: Factory[P]) -> P:
         """Connect. Raises ``OSError``."""
 
+    def said(self) -> str:
+        """What a program between us and the engine said of its failure; mostly nothing."""
+
     def close(self) -> None:
         """After the last stream was closed: leave nothing running."""
 
@@ -45,6 +50,9 @@ class UnixStream:
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_unix_connection(factory, self.path)
         return protocol
+
+    def said(self) -> str:
+        return ""
 
     def close(self) -> None:
         pass
@@ -66,6 +74,9 @@ class TcpStream:
         _, protocol = await loop.create_connection(factory, self.host, self.port, ssl=self.tls)
         return protocol
 
+    def said(self) -> str:
+        return ""
+
     def close(self) -> None:
         pass
 
@@ -76,9 +87,12 @@ class ProgramStream:
 
     argv: tuple[str, ...]
     _running: list[subprocess.Popen[bytes]] = field(default_factory=list, compare=False)
+    #: What they print on standard error, the newest last.
+    _errors: list[IO[bytes]] = field(default_factory=list, compare=False)
 
     async def open(self, factory: Factory[P]) -> P:
         ours, theirs = socket.socketpair()
+        self._errors.append(tempfile.TemporaryFile())  # noqa: SIM115  ``close`` closes it
         try:
             with theirs:
                 self._running.append(
@@ -86,15 +100,27 @@ class ProgramStream:
                         self.argv,
                         stdin=theirs.fileno(),
                         stdout=theirs.fileno(),
-                        stderr=subprocess.DEVNULL,
+                        stderr=self._errors[-1],
                     )
                 )
+        except FileNotFoundError:
+            ours.close()
+            what = f"the program {self.argv[0]} is not installed"
+            raise FileNotFoundError(errno.ENOENT, what) from None
         except OSError:
             ours.close()
             raise
         loop = asyncio.get_running_loop()
         _, protocol = await loop.create_connection(factory, sock=ours)
         return protocol
+
+    def said(self) -> str:
+        for stream in reversed(self._errors):
+            stream.seek(0)
+            text = stream.read(_HEAD_LIMIT).decode("utf-8", "replace").strip()
+            if text:
+                return text.splitlines()[-1]
+        return ""
 
     def close(self) -> None:
         """Wait for the programs, which end when their streams do."""
@@ -105,6 +131,8 @@ class ProgramStream:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+        while self._errors:
+            self._errors.pop().close()
 
 
 def tls_context(folder: Path, *, verify: bool = True) -> ssl.SSLContext:
