@@ -17,7 +17,15 @@ from hypothesis import strategies as st
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile, PackageId
 from homeport.oci.platform import parse_platform
-from homeport.recipe.lockfile import LockedPackage, LockedSuite, Lockfile
+from homeport.recipe.lockfile import (
+    LockedFile,
+    LockedPackage,
+    LockedPart,
+    LockedSource,
+    LockedSuite,
+    LockedTree,
+    Lockfile,
+)
 from homeport.recipe.lockreading import BadLockfile, parse_lockfile, read_lockfile
 from homeport.recipe.lockwriting import format_lockfile, write_lockfile
 from homeport.recipe.slices import Slice, SliceName, SliceNeed, SlicePath
@@ -73,6 +81,37 @@ def test_what_is_written_is_read_again_and_written_the_same() -> None:
     assert parse_lockfile(text) == LOCK
     assert format_lockfile(parse_lockfile(text)) == text
     json.loads(text)
+
+
+def test_parts_are_read_again_and_written_the_same() -> None:
+    part = LockedPart(
+        inputs=Digest.of(b"inputs"),
+        root=LOCK,
+        sources=(
+            LockedSource(
+                name="hello", version="2.10-3", archive="debian", suite="trixie",
+                files=(
+                    LockedFile(path="pool/hello.dsc", sha256=Digest.of(b"dsc"), size=3),
+                    LockedFile(path="pool/hello.tar.xz", sha256=Digest.of(b"tar"), size=4),
+                ),
+            ),
+        ),
+        materials=("./src@sha256:0", "git+https://host.example/x@0"),
+        outputs={parse_platform("amd64"): LockedTree(digest=Digest.of(b"tree"), size=17)},
+    )  # fmt: skip
+    lock = replace(LOCK, parts={"a": replace(part, root=None, sources=()), "b": part})
+    text = format_lockfile(lock)
+    assert parse_lockfile(text) == lock
+    assert format_lockfile(parse_lockfile(text)) == text
+    json.loads(text)
+
+
+def test_a_source_outside_of_its_archive_is_refused() -> None:
+    files = (LockedFile(path="../x.dsc", sha256=Digest.of(b""), size=0),)
+    source = LockedSource(name="x", version="1", archive="debian", suite="trixie", files=files)
+    part = LockedPart(inputs=Digest.of(b""), sources=(source,))
+    with pytest.raises(BadLockfile, match="leaves the archive"):
+        parse_lockfile(format_lockfile(replace(LOCK, parts={"a": part})))
 
 
 _NAMES = st.from_regex(r"[a-z0-9][a-z0-9+.-]{1,8}", fullmatch=True)

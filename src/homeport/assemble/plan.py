@@ -100,6 +100,7 @@ class BuildPlan:
     epoch_override: whether it came from SOURCE_DATE_EPOCH
     own:            the recipe's directories, links, local and inline files, by path
     recipe_digest, lockfile_digest: of their bytes, recorded in the image
+    checked:        whether programs must be able to start
     results, materials: of parts that were built on an engine, recorded in the image
     """
 
@@ -120,6 +121,7 @@ class BuildPlan:
     lockfile_digest: Digest
     results: tuple[str, ...]
     materials: tuple[str, ...]
+    checked: bool
     encoder: Encoder
 
     @property
@@ -132,7 +134,9 @@ class BuildPlan:
 class Request:
     """Recipe and lockfile, with the digests of their bytes.
 
-    trees: what the recipe's parts gave, by their name and the platform
+    trees:   what the recipe's parts gave, by their name and the platform
+    checked: whether every program must be able to start; not in a build root, which holds
+             the libraries of other machines
     """
 
     recipe: Recipe
@@ -140,6 +144,7 @@ class Request:
     lockfile: Lockfile
     lockfile_digest: Digest
     trees: Mapping[tuple[str, Platform], Tree] = field(default_factory=dict)
+    checked: bool = True
 
 
 def make_plans(
@@ -168,6 +173,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "steps": msgspec.to_builtins(plan.steps),
             # Of no effect on the bytes, but an image whose program is missing is refused.
             "program": plan.config.entrypoint[:1],
+            "checked": plan.checked,
             "encoder": plan.encoder.id,
         },
         order="sorted",
@@ -213,6 +219,7 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
         lockfile_digest=request.lockfile_digest,
         results=tuple(f"{name}@{part.outputs[platform].digest}" for name, part in parts),
         materials=tuple(sorted({each for _, part in parts for each in part.materials})),
+        checked=request.checked,
         encoder=make_encoder(options.compression, options.level),
     )
 

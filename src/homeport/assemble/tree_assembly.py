@@ -90,9 +90,11 @@ def assemble_tree(
         view = View(plan=plan, nodes=merging.nodes, packages=packages)
         merging.add_all(step.apply(view).items())
     tree = merging.finish()
-    warnings = elf_check.check(
-        tree, plan.architecture, plan.config.entrypoint, store, _Providers(packages).of
-    )
+    warnings: tuple[str, ...] = ()
+    if plan.checked:
+        warnings = elf_check.check(
+            tree, plan.architecture, plan.config.entrypoint, store, _Providers(packages).of
+        )
     return AssembledTree(
         tree=tree,
         warnings=(*_script_warnings(packages), *warnings),

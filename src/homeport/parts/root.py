@@ -53,6 +53,7 @@ def make_root(
         recipe_digest=Digest.of(b""),
         lockfile=lockfile,
         lockfile_digest=Digest.of(format_lockfile(lockfile)),
+        checked=False,
     )
     plans = make_plans(asked, [on], BuildOptions(), tools.pools.cancel)
     debs = _cached(lockfile, on, tools.packages)

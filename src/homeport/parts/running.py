@@ -36,7 +36,8 @@ from homeport.recipe.parts import DockerfilePart, GitInput, ImageInput, RunPart
 from homeport.recipe.platforms import debian_architecture
 
 OUT = "/out"
-_FOLDER, _ROOT, _CONTEXT = "parts", "root.tar.gz", "context.tar.gz"
+#: Folders that are sent, each with one archive: engines mix up two sources of one folder.
+_ROOT, _INPUTS, _ARCHIVE = "homeport-root", "homeport-inputs", "layer.tar.gz"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -87,17 +88,19 @@ def run_commands(
     """
     layout = prepared.layout
     with tempfile.TemporaryDirectory(prefix="engine-", dir=how.folder) as name:
-        folder = Path(name)
-        if not layout:
-            _place(prepared.layer, folder / _ROOT)
-        if prepared.context is not None:
-            _place(prepared.context, folder / _CONTEXT)
+        folders: dict[str, Path] = {}
+        for folder, blob in (
+            (_ROOT, None if layout else prepared.layer), (_INPUTS, prepared.context),
+        ):  # fmt: skip
+            if blob is not None:
+                folders[folder] = Path(name, folder)
+                _place(blob, folders[folder])
         services = dict(how.services())
         if layout:
             services |= content_services({"root": prepared.root})
         build = Build(
             definition=llb.marshal(_graph(prepared, platforms, how)),
-            folders={_FOLDER: folder} if os.listdir(folder) else {},
+            folders=folders,
             services=services,
         )
         with _solved(engine, build, how) as stream:
@@ -133,11 +136,12 @@ def folder_of(platform: Platform) -> str:
 def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> llb.State:
     part, on = prepared.part, prepared.on
     if prepared.layout:
-        reference = f"root@{prepared.root.digest}"
+        # The name is never asked for, but it must look like a registry's.
+        reference = f"build.invalid/root@{prepared.root.digest}"
         root = llb.oci_layout(reference, store="root", platform=on)
     else:
-        sent = llb.local(_FOLDER, include=[_ROOT], name=f"{part.name}: send the build root")
-        unpacked = copy(sent, f"/{_ROOT}", "/", unpack=True)
+        sent = llb.local(_ROOT, name=f"{part.name}: send the build root")
+        unpacked = copy(sent, f"/{_ARCHIVE}", "/", unpack=True)
         root = llb.scratch().file(unpacked, name=f"{part.name}: unpack the build root")
     actions = []
     for each in part.inputs:
@@ -148,8 +152,8 @@ def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> l
             state = llb.image(each.image, platform=on, name=f"{part.name}: {each.image}")
             actions.append(copy(state, each.path, each.to, contents_only=True))
     if prepared.context is not None:
-        sent = llb.local(_FOLDER, include=[_CONTEXT], name=f"{part.name}: send the inputs")
-        actions.append(copy(sent, f"/{_CONTEXT}", "/", unpack=True))
+        sent = llb.local(_INPUTS, name=f"{part.name}: send the inputs")
+        actions.append(copy(sent, f"/{_ARCHIVE}", "/", unpack=True))
     if actions:
         root = root.file(*actions, name=f"{part.name}: place the inputs")
     results = []
@@ -205,9 +209,10 @@ def _solved(engine: Engine, build: Build, how: Running) -> Iterator[BinaryIO]:
         yield stream
 
 
-def _place(blob: Blob, path: Path) -> None:
-    """The blob as a file of a folder that is sent: linked where it can be."""
-    there = blob.local_path()
+def _place(blob: Blob, folder: Path) -> None:
+    """The blob as the file of a folder that is sent: linked where it can be."""
+    folder.mkdir()
+    there, path = blob.local_path(), folder / _ARCHIVE
     try:
         if there is not None:
             os.link(there, path)
