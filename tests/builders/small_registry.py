@@ -59,6 +59,7 @@ class SmallRegistry:
     manifests: dict[tuple[str, str], Manifest] = field(default_factory=dict)
     tags: dict[tuple[str, str], str] = field(default_factory=dict)
     sessions: dict[str, bytearray] = field(default_factory=dict)
+    opened: int = 0
     requests: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     host: str = ""
@@ -186,8 +187,10 @@ class _Handler(BaseHTTPRequestHandler):
         if mount and self._mount(registry, name, mount):
             self._answer(201, Location=f"/v2/{name}/blobs/{mount}")
             return
-        session = str(len(registry.sessions) + 1)
-        registry.sessions[session] = bytearray()
+        with registry.lock:
+            registry.opened += 1
+            session = str(registry.opened)
+            registry.sessions[session] = bytearray()
         more = {}
         if registry.chunk_minimum:
             more["OCI_Chunk_Min_Length"] = str(registry.chunk_minimum)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.content.files import CannotWrite, atomic_write, write_file
+from homeport.content.files import CannotRead, CannotWrite, atomic_write, explained, write_file
 
 
 def test_the_old_file_stays_when_writing_fails(tmp_path: Path) -> None:
@@ -49,3 +49,10 @@ def test_a_full_disk_is_named_and_leaves_nothing(tmp_path: Path) -> None:
         os.close(full)
         stream.write(b"x" * 100_000)
     assert os.listdir(tmp_path) == []
+
+
+def test_what_cannot_be_read_is_not_called_a_failed_write(tmp_path: Path) -> None:
+    missing = tmp_path / "missing"
+    with pytest.raises(CannotRead, match="missing: No such") as caught, explained(missing, "read"):
+        missing.read_bytes()
+    assert caught.value.id == "cannot-read"

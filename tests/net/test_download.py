@@ -204,3 +204,15 @@ def test_a_full_disk_is_named_and_the_next_run_goes_on(server: Server, store: St
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert store.get(DIGEST) is None
     check(fetch(store, url))
+
+
+@pytest.mark.parametrize(("size_known", "tries"), [(True, 4), (False, 5)])
+def test_tries_do_not_multiply(server: Server, store: Store, size_known: bool, tries: int) -> None:
+    """A download counts cuts itself, so the request below it must not be made again as well."""
+    server.faults += [Fault(raw=b"")] * 40
+    with pytest.raises(errors.NetError), quick_client() as client:
+        if size_known:
+            download(client, [server.url("/a")], digest=DIGEST, size=len(DATA), store=store)
+        else:
+            fetch_small(client, server.url("/a"), 100)
+    assert len(server.requests) == tries

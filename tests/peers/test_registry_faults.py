@@ -34,6 +34,7 @@ pytestmark = pytest.mark.peer("docker-registry")
 LAYER = bytes(range(256)) * 1200  # 300 kB
 WHOLE = r"/blobs/uploads/.*digest="  # the PUT that carries a blob or closes an upload
 START = r"/blobs/uploads/$"
+MOUNT = r"/blobs/uploads/\?mount=[^&]*$"  # from wherever the registry has it
 MANIFEST = r"/manifests/"
 BLOB = r"/blobs/sha256:"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
@@ -55,6 +56,7 @@ class Case:
     pieces: int | None = None
     tokens: bool = False
     uses_all: bool = True
+    mounts: bool = False
     deadline: float | None = None
 
 
@@ -246,6 +248,20 @@ PUSH: dict[str, Case] = {
     ),
     "no digest in the answer": Case(
         faults=[Fault(method="PUT", path=WHOLE, drop_headers=("Docker-Content-Digest",))]
+    ),
+    # a mount without from: whatever becomes of it, the blob is uploaded
+    **{
+        f"{status} for a mount without from": Case(
+            faults=[Fault(method="POST", path=MOUNT, status=status)], mounts=True
+        )
+        for status in (400, 401, 403, 404, 405, 429, 500, 503)
+    },
+    "a redirect of a mount": Case(
+        faults=[Fault(method="POST", path=MOUNT, status=301, headers={"Location": "/x"})],
+        mounts=True,
+    ),
+    "the answer to a mount is lost": Case(
+        faults=[Fault(method="POST", path=MOUNT, lose_answer=True)], mounts=True
     ),
     # where an upload goes
     "no Location": Case(
@@ -548,6 +564,7 @@ def test_a_push_ends_with_every_byte_in_place_or_with_a_clear_error(
         deadline = Deadline.after(case.deadline, clock) if case.deadline else None
         repo = repository(client, proxy.host, repo_name, deadline)
         repo.registry.quirks.largest_piece = case.pieces
+        repo.registry.quirks.no_anonymous_mount = not case.mounts
         if case.expect is None:
             shipment, _ = send(repo, layer)
             check_arrived(registry, repo_name, shipment)

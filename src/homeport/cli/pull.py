@@ -50,7 +50,12 @@ def command(
     Every platform comes as it is, digests included, and is verified on the way. A pull that
     was interrupted goes on where it stopped when the command is run again.
     """
-    from homeport.images.address import StreamAddress, parse_destination, parse_source
+    from homeport.images.address import (
+        ArchiveAddress,
+        StreamAddress,
+        parse_destination,
+        parse_source,
+    )
 
     origin, target = parse_source(source), parse_destination(destination)
     with session.app() as app:
@@ -58,6 +63,8 @@ def command(
             app, options, origin, target, read_platforms(platforms),
             about=registry_of(origin, target), take_foreign=take_foreign,
         )  # fmt: skip
-        if not isinstance(target, StreamAddress):  # standard output is the image itself
-            document, text = report(origin, written)
-            session.output.write(document, text, quiet_text=str(written.digest))
+        to_output = isinstance(target, StreamAddress) or (
+            isinstance(target, ArchiveAddress) and target.path is None
+        )
+        document, text = report(origin, written)
+        session.output.write(document, text, quiet_text=str(written.digest), beside=to_output)

@@ -41,6 +41,7 @@ class RegistryOptions:
         )
         if self.verbose:
             opened.on_login = _tell_login
+            opened.on_limit = _tell_limit
         return opened
 
     def maker(
@@ -115,6 +116,12 @@ def _tell_login(registry: str, login: Login) -> None:
     from homeport.cli.show import warn
 
     warn(f"{registry}: logging in as {login.username or 'a token'} (from {login.source})")
+
+
+def _tell_limit(registry: str, text: str) -> None:
+    from homeport.cli.show import warn
+
+    warn(f"{registry}: {text}")
 
 
 def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:

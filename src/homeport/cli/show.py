@@ -29,14 +29,20 @@ class Output:
         self.format = format
         self.quiet = quiet
 
-    def write(self, document: dict[str, Any], text: str, *, quiet_text: str | None = None) -> None:
-        """Print ``document`` with ``--format json``, else ``text`` (``quiet_text`` with -q)."""
+    def write(
+        self, document: dict[str, Any], text: str, *, quiet_text: str | None = None,
+        beside: bool = False,
+    ) -> None:  # fmt: skip
+        """Print ``document`` with ``--format json``, else ``text`` (``quiet_text`` with -q).
+
+        beside: standard output is taken by the result itself, so this goes to standard error
+        """
         if self.format == "json":
             import msgspec
 
-            click.echo(msgspec.json.format(msgspec.json.encode(document)).decode())
+            click.echo(msgspec.json.format(msgspec.json.encode(document)).decode(), err=beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
-            click.echo(shown)
+            click.echo(shown, err=beside)
 
 
 def human_size(size: int) -> str:

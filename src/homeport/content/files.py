@@ -22,20 +22,32 @@ class CannotWrite(HomeportError):
     id = "cannot-write"
 
 
+class CannotRead(HomeportError):
+    """The operating system refused a read; the path and its reason are named."""
+
+    id = "cannot-read"
+
+
 @contextlib.contextmanager
 def explained(path: Path, doing: str = "write") -> Iterator[None]:
-    """Turn an ``OSError`` inside the block into ``CannotWrite`` that names ``path``."""
+    """Turn an ``OSError`` inside the block into ``CannotWrite`` that names ``path``.
+
+    ``CannotRead`` if what is being done is to ``read``.
+    """
     try:
         yield
     except OSError as error:
         reason = os.strerror(error.errno) if error.errno else str(error)
+        kind = CannotRead if doing == "read" else CannotWrite
         hint = {
             errno.ENOSPC: "free some space there, then run the same command again",
             errno.EDQUOT: "your disk quota there is used up; free some space and run it again",
             errno.EROFS: "choose a place that is writable",
             errno.EACCES: "choose a place that you may write to",
         }.get(error.errno or 0)
-        raise CannotWrite(
+        if kind is CannotRead and error.errno == errno.EACCES:
+            hint = "its owner has to let you read it"
+        raise kind(
             f"cannot {doing} {path}: {reason}", where={"file": str(path)}, hint=hint
         ) from error
 

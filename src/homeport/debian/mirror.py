@@ -10,7 +10,7 @@ from __future__ import annotations
 import urllib.parse
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -19,12 +19,10 @@ from homeport.content.reading import Readable, VerifiedReader, read_bounded
 from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge, UsageError
 from homeport.net.client import Client
-from homeport.net.clock import Clock
 from homeport.net.credentials import Credential, Provider, nobody
 from homeport.net.download import download, expect_ok, fetch_small
 from homeport.net.errors import HttpFailure, NameNotFound, NetError, Refused, Stalled
-from homeport.net.response import Response
-from homeport.net.retries import READ, Retrier, Rule
+from homeport.net.retries import READ
 from homeport.net.url import Url, redact
 from homeport.progress import CancelToken, Progress
 
@@ -34,8 +32,6 @@ _GONE = frozenset({404, 410})
 # question was only a quick one, a second try is for a connection that broke by chance.
 _HASTY = replace(READ, name="mirror-hasty", attempts=2, connect_attempts=1)
 _QUESTION = replace(READ, name="mirror-question", attempts=2)
-# ``net.download`` begins again by itself after a cut or a silence: tries do not multiply.
-_RESUMED = replace(READ, name="mirror-resumed", after_cut=False)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
 
@@ -105,29 +101,6 @@ class Mirror(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _ByRule:
-    """The client, its requests made again as ``rule`` says."""
-
-    client: Client
-    rule: Rule
-
-    @property
-    def clock(self) -> Clock:
-        return self.client.clock
-
-    @property
-    def retrier(self) -> Retrier:
-        return self.client.retrier
-
-    @property
-    def cancel(self) -> CancelToken:
-        return self.client.cancel
-
-    def request(self, method: str, url: Url | str, **more: Any) -> Response:
-        return self.client.request(method, url, rule=self.rule, **more)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpMirror:
     """A mirror over http or https; user and password from its URL or from ``credentials``."""
 
@@ -145,8 +118,7 @@ class HttpMirror:
             if hasty:
                 data = self._read_once(url, limit, path)
             else:
-                client = _ByRule(client=self.client, rule=_RESUMED)
-                data = fetch_small(client, url, limit, authorize=self._authorize, what=path)
+                data = fetch_small(self.client, url, limit, authorize=self._authorize, what=path)
         except HttpFailure as error:
             raise _not_there(error) from error
         return _not_a_page(data, self.label, path)
@@ -168,7 +140,7 @@ class HttpMirror:
     def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
         try:
             return download(
-                _ByRule(client=self.client, rule=_RESUMED),
+                self.client,
                 [self._url(wanted.path)],
                 digest=wanted.digest,
                 size=wanted.size,

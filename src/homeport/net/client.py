@@ -22,6 +22,7 @@ from homeport import __version__
 from homeport.content.blob import Blob
 from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.credentials import Provider, authorization, nobody
+from homeport.net.crowd import Crowd
 from homeport.net.errors import RedirectRefused, SourceChanged, mapped
 from homeport.net.pools import TARGET, Pools
 from homeport.net.proxies import Proxies
@@ -114,6 +115,7 @@ class Client:
         self.clock = clock or SystemClock()
         self.retrier = retrier or Retrier(self.clock)
         self._credentials = credentials
+        self._crowd = Crowd()
         self._pools = Pools(
             connect_timeout=self.settings.connect_timeout, per_host=self.settings.per_host
         )
@@ -220,8 +222,24 @@ class Client:
         stall = settings.stall
         if request.deadline is not None:
             stall = min(stall, request.deadline.left())
+        with self._crowd.place(url.netloc, lambda: self._check(request)) as answered:
+            raw = self._exchange(pool, request, url, target, stall)
+            answered(raw.status)
+        return Response(
+            raw, url, head=request.method == "HEAD", clock=self.clock, cancel=self.cancel,
+            deadline=request.deadline, stall=settings.stall,
+        )  # fmt: skip
+
+    def _exchange(
+        self,
+        pool: urllib3.HTTPConnectionPool,
+        request: Request,
+        url: Url,
+        target: str,
+        stall: float,
+    ) -> urllib3.BaseHTTPResponse:
         try:
-            raw = pool.urlopen(
+            return pool.urlopen(
                 request.method,
                 target,
                 body=self._blocks(request),
@@ -234,14 +252,14 @@ class Client:
                 decode_content=False,
             )
         except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
-            self.cancel.check()
-            if request.deadline is not None:
-                request.deadline.left()
+            self._check(request)
             raise mapped(error, url) from error
-        return Response(
-            raw, url, head=request.method == "HEAD", clock=self.clock, cancel=self.cancel,
-            deadline=request.deadline, stall=settings.stall,
-        )  # fmt: skip
+
+    def _check(self, request: Request) -> None:
+        """Whether the work is called off, or its time is over."""
+        self.cancel.check()
+        if request.deadline is not None:
+            request.deadline.left()
 
     def _headers(self, request: Request, url: Url) -> dict[str, str]:
         headers = {
@@ -276,9 +294,7 @@ class Client:
         left = length
         with body.open(request.offset) as stream:
             while left:
-                self.cancel.check()
-                if request.deadline is not None:
-                    request.deadline.left()
+                self._check(request)
                 block = stream.read(min(left, _BLOCK))
                 if not block:
                     raise SourceChanged(

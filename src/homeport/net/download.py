@@ -24,7 +24,7 @@ from homeport.net.client import Authorize
 from homeport.net.clock import Clock, Deadline
 from homeport.net.errors import BadResponse, ConnectionCut, HttpFailure, NetError
 from homeport.net.response import Response
-from homeport.net.retries import READ, Retrier
+from homeport.net.retries import READ, RESUME, Retrier
 from homeport.net.url import Url
 from homeport.progress import CancelToken, Progress, Silent
 
@@ -198,6 +198,7 @@ class _Work:
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self.client.request(
             "GET", url, headers=headers, authorize=self.authorize, deadline=self.deadline,
+            rule=RESUME,
             on_retry=lambda why, wait: self.progress.note(
                 self.id, f"{why}; again in {wait:.0f} s"
             ),

@@ -26,6 +26,8 @@ class NetError(HomeportError):
     id = "net"
     #: The failure came before the server can have seen the request.
     unsent: ClassVar[bool] = False
+    #: An answer had begun: it was its body that could not be read to the end.
+    answered: bool = False
 
 
 class NameNotFound(NetError):

@@ -15,7 +15,7 @@ import urllib3.exceptions
 
 from homeport.content.reading import CHUNK, read_bounded
 from homeport.net.clock import Clock, Deadline
-from homeport.net.errors import ConnectionCut, Stalled, mapped
+from homeport.net.errors import ConnectionCut, NetError, Stalled, mapped
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
@@ -91,7 +91,7 @@ class Response:
         except _READ_ERRORS as error:
             self._discard()
             self._cancel.check()
-            raise mapped(error, self.url) from error
+            raise _answered(mapped(error, self.url)) from error
         self.received += len(data)
         if not data:
             self._end()
@@ -146,10 +146,12 @@ class Response:
         self._raw.release_conn()
         bodyless = self._head or self.status in (204, 304)
         if not bodyless and self.length is not None and self.received < self.length:
-            raise ConnectionCut(
-                f"{self.url.host} closed the connection after {self.received} of "
-                f"{self.length} bytes",
-                where={"url": str(self.url)},
+            raise _answered(
+                ConnectionCut(
+                    f"{self.url.host} closed the connection after {self.received} of "
+                    f"{self.length} bytes",
+                    where={"url": str(self.url)},
+                )
             )
 
     def _watch(self, count: int) -> None:
@@ -160,9 +162,16 @@ class Response:
             return
         if self._window_bytes < _TRICKLE and not self._ended:
             self._discard()
-            raise Stalled(
-                f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "
-                f"{now - self._window_start:.0f} s)",
-                where={"url": str(self.url)},
+            raise _answered(
+                Stalled(
+                    f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "
+                    f"{now - self._window_start:.0f} s)",
+                    where={"url": str(self.url)},
+                )
             )
         self._window_start, self._window_bytes = now, 0
+
+
+def _answered(error: NetError) -> NetError:
+    error.answered = True
+    return error

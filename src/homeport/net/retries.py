@@ -50,6 +50,10 @@ class Rule:
 READ = Rule(name="read")
 """GET and HEAD: nothing changes at the server, so everything may be made again."""
 
+RESUME = Rule(name="resume", after_cut=False)
+"""GET of a blob: after a cut the download itself goes on where it stopped
+(``net.download`` counts those tries)."""
+
 START_UPLOAD = Rule(name="start-upload")
 """POST that opens an upload session: an orphan session is harmless."""
 
@@ -69,7 +73,7 @@ TOKEN = Rule(name="token", attempts=4)
 ONCE = Rule(name="once", attempts=1, connect_attempts=1, after_cut=False)
 """A request that is not made again: nothing is known about it."""
 
-TABLE = (READ, START_UPLOAD, SEND_PIECE, PUT_MANIFEST, DELETE, TOKEN, ONCE)
+TABLE = (READ, RESUME, START_UPLOAD, SEND_PIECE, PUT_MANIFEST, DELETE, TOKEN, ONCE)
 """All rows, in the order in which they are documented."""
 
 
@@ -130,13 +134,13 @@ class Retrier:
     def reread(self, call: Callable[[], T], cancel: CancelToken) -> T:
         """``call`` asks and reads a short body; it is made again when the body is cut.
 
-        What fails before the body was made again by ``run`` already.
+        What fails before the answer was made again by ``run`` already.
         """
         for number in range(1, _REREADS):
             try:
                 return call()
             except NetError as error:
-                if not error.retryable or error.unsent:
+                if not error.retryable or not error.answered:
                     raise
             self.clock.wait(self.pause(READ, number), cancel)
         return call()

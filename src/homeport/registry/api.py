@@ -8,7 +8,7 @@ sent, is answered with a fresh token and the same request. Not for what a reques
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
@@ -18,16 +18,18 @@ from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.errors import NetError
 from homeport.net.response import Response
-from homeport.net.retries import READ, Rule
+from homeport.net.retries import ONCE, READ, Rule
 from homeport.net.trust import Trust
 from homeport.net.url import Url
 from homeport.registry.auth import Authenticator, Ticket
 from homeport.registry.endpoint import Endpoint
 from homeport.registry.errors import ProtocolBroken, failure
+from homeport.registry.limits import pulls_left
 from homeport.registry.login import Lookup, anonymous
 from homeport.registry.tokens import Scopes
 
 NO_SCOPE: Scopes = frozenset()
+_FAREWELL = 1.0  # seconds that whoever interrupts waits for the registry at most
 
 
 class Registry:
@@ -49,6 +51,9 @@ class Registry:
         self.auth = Authenticator(client, lookup, deadline)
         self.quirks = Quirks()
         self.referrers_lock = threading.Lock()
+        #: Told once how many pulls are left, where the registry says so.
+        self.on_limit: Callable[[str], None] = lambda _text: None
+        self._limit_told = False
         #: Blobs that this run saw in a repository of the registry: where to mount them from.
         self.seen_blobs: dict[Digest, str] = {}
         self._base: Url | None = None
@@ -100,10 +105,33 @@ class Registry:
                     ),
                 )
             )
+            self._tell_limit(response)
             # A 401 of another host (storage behind a redirect) is no reason to log in.
             if response.status != 401 or response.url.origin != base.origin:
                 return response
             self.auth.challenged(response, scopes, ticket, base, refused)
+
+    def _tell_limit(self, response: Response) -> None:
+        if not self._limit_told and (text := pulls_left(response.headers)):
+            self._limit_told = True
+            self.on_limit(text)
+
+    def farewell(self, method: str, url: Url, scopes: Scopes) -> None:
+        """One last request of work that was called off: nothing is waited for, or made again."""
+        base = self.base()
+        ticket = self.auth.ticket(scopes)
+        quick = replace(self.client.settings, connect_timeout=_FAREWELL, stall=_FAREWELL)
+        with (
+            Client(quick) as client,
+            client.send(
+                Request(
+                    method=method, url=url, named_by=base, rule=ONCE,
+                    trust=self._trust if url.origin == base.origin else None,
+                    authorize=lambda hop: ticket.header if hop.origin == base.origin else None,
+                )
+            ),
+        ):  # fmt: skip
+            pass
 
     def ping(self) -> None:
         """Find out whether the registry is there and lets us in. Raises what is in the way."""

@@ -15,6 +15,7 @@ from homeport.errors import HomeportError
 from homeport.net.errors import NetError
 from homeport.net.response import Response
 from homeport.net.url import redact
+from homeport.registry.limits import pulls_allowed
 
 _BODY_LIMIT = 64 << 10
 _SHOWN = 300
@@ -172,13 +173,8 @@ def _wait_hint(response: Response) -> str:
         return f"the registry asks to wait {wait} s before the next try"
     if wait:
         return f"the registry asks to wait until {_printable(wait)[:60]}"
-    limit = response.headers.get("ratelimit-limit", "")  # Docker Hub: "100;w=21600"
-    count, _, window = limit.partition(";w=")
-    if count.isdigit() and window.isdigit():
-        return (
-            f"the registry allows {count} pulls in {int(window) // 3600} hours; "
-            "logging in often raises that"
-        )
+    if allowed := pulls_allowed(response.headers):
+        return f"the registry allows {allowed}; logging in often raises that"
     return "the registry does not say how long to wait; logging in often raises the limit"
 
 

@@ -222,7 +222,9 @@ class _Push:
         origin = self._shipment.origins.get(blob.digest, seen)
         if blob.digest in self._mounted:
             return None  # the registry said so and did not have it after all
-        return origin if origin != self._repository.name else None
+        # Nothing known: the registry may still find it somewhere ("" is a mount without from),
+        # and if not, the answer is the open upload that would have been asked for anyway.
+        return origin if origin and origin != self._repository.name else ""
 
     def _write(self, statements: Sequence[Statement]) -> None:
         """Images at once, for they need none of each other; then the rest, in order."""

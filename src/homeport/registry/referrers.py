@@ -1,8 +1,9 @@
 """What refers to an image: signatures, SBOMs, provenance (distribution spec, "Listing Referrers").
 
 A registry that keeps the list itself says so (``OCI-Subject``); for others the client keeps
-it in an index under a tag made of the subject's digest. That tag has no lock: after a
-write it is read again, and written again if somebody else's write was lost.
+it in an index under a tag made of the subject's digest. Processes of one user take turns at
+it; against all others there is no lock: after a write the tag is read again, and written
+again if somebody else's write was lost.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from homeport.oci.documents import (
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
 from homeport.registry.listing import pages
 from homeport.registry.repository import Repository
+from homeport.registry.turns import turn
 
 _PAGE_LIMIT = 4 << 20
 _TRIES = 6
@@ -82,7 +84,11 @@ def ensure_listed(repository: Repository, subject: Digest, referrer: Descriptor)
         listed = _from_registry(repository, subject)
         if listed is not None and any(one.digest == referrer.digest for one in listed):
             return
-    with repository.registry.referrers_lock:  # our own threads take turns
+    client = repository.registry.client
+    with (  # our own threads and processes take turns
+        repository.registry.referrers_lock,
+        turn(f"{repository}:{fallback_tag(subject)}", client.clock, client.cancel),
+    ):
         _add_to_tag(repository, subject, referrer)
 
 

@@ -57,6 +57,8 @@ class Registries:
         self._deadline = deadline
         #: Told once per registry which login is used, when it is first needed.
         self.on_login: Callable[[str, Login], None] = lambda _registry, _login: None
+        #: Told once per registry how many pulls it still allows, if it says so.
+        self.on_limit: Callable[[str, str], None] = lambda _registry, _text: None
         self._open: dict[tuple[Endpoint, Login | None], Registry] = {}
         self._hosts: dict[str, RegistryHosts] = {}
         self._lock = threading.RLock()
@@ -98,13 +100,14 @@ class Registries:
         with self._lock:
             key = (endpoint, login)
             if key not in self._open:
-                self._open[key] = Registry(
+                opened = self._open[key] = Registry(
                     self._client,
                     endpoint,
                     lambda: self._look_up(endpoint.name, repository),
                     deadline=self._deadline,
                     trust=hosts.trust.get(endpoint.host),
                 )
+                opened.on_limit = lambda text: self.on_limit(endpoint.name, text)
             return self._open[key]
 
 

@@ -21,7 +21,16 @@ from homeport.content.reading import CHUNK
 from homeport.errors import HomeportError, IntegrityError
 from homeport.net.errors import NetError, SourceChanged
 from homeport.net.response import Response
-from homeport.net.retries import LONGEST_WAIT, ONCE, READ, SEND_PIECE, START_UPLOAD, retry_after
+from homeport.net.retries import (
+    LONGEST_WAIT,
+    NOT_NOW,
+    ONCE,
+    READ,
+    SEND_PIECE,
+    START_UPLOAD,
+    Rule,
+    retry_after,
+)
 from homeport.net.url import Url
 from homeport.registry.api import scope
 from homeport.registry.checked import CheckedBlob
@@ -137,15 +146,16 @@ class _Upload:
     def _mount(self, path: str) -> UploadSession | bool | None:
         """Ask for a blob that another repository has. Any failure means: upload it."""
         source, self._mount_from = self._mount_from, None  # tried once
-        scopes = self._scopes
+        scopes, rule = self._scopes, ONCE  # the upload that follows is made again if need be
         query = f"?mount={self._blob.digest}"
         if source:
+            rule = START_UPLOAD
             scopes = scope(self._repository.name, "pull", "push", mount_from=[source])
             query += f"&from={source}"
         elif self._registry.quirks.no_anonymous_mount:
             return False
         try:
-            response = self._post(path + query, scopes)
+            response = self._post(path + query, scopes, rule)
         except (RegistryError, NetError):
             return False
         if response.status == 201:
@@ -154,12 +164,12 @@ class _Upload:
         if response.status == 202:
             return self._begin(response)
         response.close()
-        if not source:
+        if not source and response.status not in NOT_NOW:
             self._registry.quirks.no_anonymous_mount = True
         return False
 
-    def _post(self, path: str, scopes: Scopes) -> Response:
-        return self._registry.request("POST", path, scopes, body=b"", rule=START_UPLOAD)
+    def _post(self, path: str, scopes: Scopes, rule: Rule = START_UPLOAD) -> Response:
+        return self._registry.request("POST", path, scopes, body=b"", rule=rule)
 
     def _begin(self, response: Response) -> UploadSession:
         self._counted = 0
@@ -361,7 +371,10 @@ class _Upload:
     def _forget_session(self) -> None:
         """Tell the registry that nothing more will come; it does not matter if that fails."""
         session, self._session = self._session, None
-        if session is None or self._registry.client.cancel.cancelled:
+        if session is None:
             return
         with contextlib.suppress(HomeportError):
-            self._registry.request("DELETE", session.location, self._scopes, rule=ONCE).close()
+            if self._registry.client.cancel.cancelled:
+                self._registry.farewell("DELETE", session.location, self._scopes)
+            else:
+                self._registry.request("DELETE", session.location, self._scopes, rule=ONCE).close()

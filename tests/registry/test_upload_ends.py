@@ -1,0 +1,74 @@
+"""How uploads begin and end: mounted if the registry can, and never left open."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from builders.net import quick_client
+from builders.registry import seven_platforms
+from builders.small_registry import SmallRegistry, small_registry
+from homeport.content.blob import BytesBlob
+from homeport.content.digest import Digest
+from homeport.errors import IntegrityError, Interrupted
+from homeport.net.client import Client
+from homeport.progress import CancelToken
+from homeport.registry.api import Registry
+from homeport.registry.endpoint import endpoint_for
+from homeport.registry.push import push
+from homeport.registry.repository import Repository
+from homeport.registry.upload import upload_blob
+
+LARGE = BytesBlob(bytes(1 << 20))
+
+
+@pytest.fixture
+def registry() -> Iterator[SmallRegistry]:
+    with small_registry() as found:
+        yield found
+
+
+def repository(registry: SmallRegistry, client: Client, name: str = "team/a") -> Repository:
+    return Repository(Registry(client, endpoint_for(registry.host, plain_http=True)), name)
+
+
+def test_an_interrupted_upload_is_closed_at_the_registry(registry: SmallRegistry) -> None:
+    cancel = CancelToken()
+    with quick_client(cancel=cancel, stall=5) as client, pytest.raises(Interrupted):
+        upload_blob(repository(registry, client), LARGE, on_sent=lambda _count: cancel.cancel())
+    assert registry.sessions == {}
+    assert registry.blobs == {}
+    assert [line.partition(" ")[0] for line in registry.requests].count("DELETE") == 1
+
+
+def test_an_upload_of_damaged_content_is_closed_at_the_registry(registry: SmallRegistry) -> None:
+    damaged = BytesBlob(LARGE.data)
+    object.__setattr__(damaged, "digest", Digest.of(b"something else"))
+    with quick_client(stall=5) as client, pytest.raises(IntegrityError):
+        upload_blob(repository(registry, client), damaged)
+    assert registry.sessions == {}
+    assert registry.blobs == {}
+
+
+def test_what_another_repository_has_is_mounted_though_nobody_named_it(
+    registry: SmallRegistry,
+) -> None:
+    shipment = seven_platforms()
+    with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
+        push(repository(registry, client), shipment, pool)
+    with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:  # which knows nothing
+        pushed = push(repository(registry, client, "team/b"), shipment, pool)
+    assert pushed.sent == 0
+    assert pushed.mounted == len(shipment.blobs)
+    assert registry.sessions == {}
+
+
+def test_where_nothing_can_be_mounted_no_request_is_lost() -> None:
+    shipment = seven_platforms()
+    with small_registry(automatic_mount=False) as registry:
+        with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
+            pushed = push(repository(registry, client), shipment, pool)
+        posts = [line for line in registry.requests if line.startswith("POST")]
+    assert pushed.sent == len(posts) == len(shipment.blobs)
