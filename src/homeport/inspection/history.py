@@ -22,10 +22,10 @@ import msgspec
 
 from homeport.copying.errors import shown
 from homeport.inspection.listing import Entry, Listing
+from homeport.tree.links import MOST, followed
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
-_MAX_HOPS = 255  # links followed for one path, as containerd
 _MOST_PROBLEMS = 100
 
 Did = Literal["added", "changed", "metadata", "rewritten", "removed", "hidden", "replaced"]
@@ -101,8 +101,16 @@ class History:
 
     def resolve(self, path: bytes) -> bytes | None:
         """``path`` with every link followed inside the root; ``None`` if it leads nowhere."""
-        found, hops = _resolved(self.final, path, last=True)
-        return found if hops <= _MAX_HOPS and (not found or found in self.final) else None
+        found, hops = self.followed(path)
+        return found if hops <= MOST and (not found or found in self.final) else None
+
+    def followed(self, path: bytes) -> tuple[bytes, int]:
+        """``path`` with every link followed, and how many there were."""
+        return followed(path, self._target)
+
+    def _target(self, path: bytes) -> bytes | None:
+        place = self.final.get(path)
+        return place.entry.target if place is not None and place.entry.kind == "symlink" else None
 
 
 def stack(listings: Sequence[Listing]) -> History:
@@ -193,7 +201,7 @@ class _Stack:
         """A directory with links followed; remembered until a link comes or goes."""
         found = self._directories.get(path)
         if found is None:
-            found = self._directories[path] = _resolved(self._final, path, last=True)[0]
+            found = self._directories[path] = self.history.followed(path)[0]
         return found
 
     def _release(self, path: bytes, place: Place) -> int:
@@ -315,34 +323,6 @@ def _did(before: Place | None, now: Entry) -> Did:
     return (
         "rewritten" if facts == (now.mode, now.uid, now.gid, now.mtime, now.xattrs) else "metadata"
     )
-
-
-def _resolved(final: dict[bytes, Place], path: bytes, *, last: bool) -> tuple[bytes, int]:
-    """``path`` with links followed, never out of the root, and how many there were.
-
-    last: whether a link at the very end is followed too
-    """
-    todo = path.split(b"/")[::-1] if path else []
-    done: list[bytes] = []
-    hops = 0
-    while todo:
-        part = todo.pop()
-        if part in (b"", b"."):
-            continue
-        if part == b"..":
-            del done[-1:]
-            continue
-        place = final.get(b"/".join([*done, part]))
-        if place is None or place.entry.kind != "symlink" or (not todo and not last):
-            done.append(part)
-            continue
-        hops += 1
-        if hops > _MAX_HOPS:
-            return path, hops
-        if place.entry.target.startswith(b"/"):
-            done = []
-        todo.extend(place.entry.target.split(b"/")[::-1])
-    return b"/".join(done), hops
 
 
 def _join(directory: bytes, name: bytes) -> bytes:

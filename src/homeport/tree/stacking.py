@@ -11,11 +11,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from homeport.errors import HomeportError
+from homeport.tree.links import MOST, followed
 from homeport.tree.node import Node, Source, Tree
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
-_MAX_HOPS = 255  # links followed for one path, as containerd
 
 
 class BadLayer(HomeportError):
@@ -155,29 +155,14 @@ class _Whole:
 
     def _resolve(self, path: bytes) -> bytes:
         """``path`` with links followed in every component, never out of the root."""
-        todo = path.split(b"/")[::-1] if path else []
-        done: list[bytes] = []
-        hops = 0
-        while todo:
-            part = todo.pop()
-            if part in (b"", b"."):
-                continue
-            if part == b"..":
-                del done[-1:]
-                continue
-            node = self.nodes.get(b"/".join([*done, part]))
-            if node is None or node.type != "symlink":
-                done.append(part)
-                continue
-            hops += 1
-            if hops > _MAX_HOPS:
-                raise BadLayer(
-                    "links form a circle", where={"path": path.decode("utf-8", "replace")}
-                )
-            if node.target.startswith(b"/"):
-                done = []
-            todo.extend(node.target.split(b"/")[::-1])
-        return b"/".join(done)
+        found, hops = followed(path, self._target)
+        if hops > MOST:
+            raise BadLayer("links form a circle", where={"path": path.decode("utf-8", "replace")})
+        return found
+
+    def _target(self, path: bytes) -> bytes | None:
+        node = self.nodes.get(path)
+        return node.target if node is not None and node.type == "symlink" else None
 
     def _remove(self, path: bytes) -> None:
         """Remove a name with everything below it; other names of a file keep its content."""
