@@ -107,6 +107,13 @@ def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> No
     assert result.exception.exit_code == 2
 
 
+def test_an_empty_password_is_none(server: Server, tmp_path: Path) -> None:
+    result = run("login", f"127.0.0.1:{server.port}", "-u", "me", "--password-stdin", stdin="\n")
+    assert isinstance(result.exception, HomeportError)
+    assert result.exception.what == "standard input holds no password"
+    assert not (tmp_path / ".docker").exists()
+
+
 def test_certificates_of_certs_d_are_used(tmp_path: Path) -> None:
     ca = authority(tmp_path)
     pair = issue(ca, tmp_path, "server")

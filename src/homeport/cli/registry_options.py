@@ -148,4 +148,7 @@ def read_password() -> str:
     text = sys.stdin.read(_PASSWORD_LIMIT + 1)
     if len(text) > _PASSWORD_LIMIT:
         raise UsageError(f"the password is longer than {_PASSWORD_LIMIT} characters")
-    return text.rstrip("\r\n")
+    password = text.rstrip("\r\n")
+    if not password:
+        raise UsageError("standard input holds no password")
+    return password

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,8 +58,13 @@ def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterato
     """A stream whose content becomes ``path`` when the block ends without an error.
 
     Otherwise the old file, or its absence, stays and nothing is left beside it. The
-    mode is exact, whatever the umask. Raises ``CannotWrite``.
+    mode is exact, whatever the umask. A device or a named pipe is written to as it is, never
+    replaced by a file. Raises ``CannotWrite``.
     """
+    if _is_special(path):
+        with explained(path), path.open("wb") as stream:
+            yield cast("BinaryIO", stream)
+        return
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(prefix=f".{path.name[:100]}.", dir=path.parent)
@@ -77,6 +83,15 @@ def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterato
             raise
         if sync:
             sync_directory(path.parent)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether there is something that takes bytes and is no file: ``/dev/full``, a pipe."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return False
+    return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISBLK(mode)
 
 
 def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:

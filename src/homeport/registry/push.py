@@ -119,14 +119,16 @@ class _Push:
     def run(self, no_clobber: bool) -> Pushed:
         shipment = self._shipment
         self._repository.registry.base()  # logged in, or told how, before any body is sent
+        there = self._look(self._statements(), shipment.blobs.values(), shipment.tags)
+        if no_clobber:
+            self._refuse_to_move_tags(there.tags)
+        total = sum(blob.size for blob in shipment.blobs.values())
         self._progress.begin(
             self._id, parent=self._parent, label=f"Pushing to {self._repository}",
-            total=sum(blob.size for blob in shipment.blobs.values()), unit="bytes",
+            total=total, unit="bytes",
         )  # fmt: skip
+        self._progress.advance(self._id, total - sum(blob.size for blob in there.missing_blobs))
         try:
-            there = self._look(self._statements(), shipment.blobs.values(), shipment.tags)
-            if no_clobber:
-                self._refuse_to_move_tags(there.tags)
             self._bring(there.missing_blobs)
             self._write(there.missing)
             self._list_referrers()
@@ -179,7 +181,6 @@ class _Push:
         repository = self._repository
         found = repository.has_blob(blob.digest, blob.size, repository.push_scope)
         if found:
-            self._progress.advance(self._id, blob.size)
             repository.registry.seen_blobs.setdefault(blob.digest, repository.name)
         return found
 
