@@ -430,6 +430,13 @@ class Copier:
         """
         return self.options.replace and b"/".join([*self.where(names), name]) not in self._layer
 
+    def is_new_in_layer(self, names: "list[bytes] | None", name: bytes) -> bool:
+        """Whether a directory that exists comes into a layer of its own only now."""
+        if not self.gives_way(names, name):
+            return False
+        self._layer.add(b"/".join([*self.where(names), name]))
+        return True
+
     def tell(self, names: "list[bytes] | None", name: bytes, kind: str) -> None:
         path = b"/".join([*self.where(names), name])
         if self.options.replace and kind != "replaced":

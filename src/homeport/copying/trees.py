@@ -218,7 +218,10 @@ class TreeCopy:
     def _enter(
         self, directory: "Directory", name: bytes, names: "list[bytes] | None"
     ) -> "tuple[Directory, bool]":
-        """A directory for a directory: made, or the one that is there."""
+        """A directory for a directory: made, or the one that is there.
+
+        With whether it is made, which in a layer of its own is also what only was below.
+        """
         try:
             below = directory.create_directory(name, NO_METADATA)
         except FileExistsError:
@@ -230,7 +233,7 @@ class TreeCopy:
                     ) from None
                 directory.remove(name)
                 return directory.create_directory(name, NO_METADATA), True
-            return directory.open_directory(name), False
+            return directory.open_directory(name), self.copier.is_new_in_layer(names, name)
         if self.copier.telling:
             self.copier.tell(names, name, "directory")
         return below, True
