@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import stat
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -314,3 +316,25 @@ def test_an_edit_is_made_exactly_or_refused(data: bytes, start: int, end: int, n
             apply_edits(data, [edit])
         return
     assert apply_edits(data, [edit]) == data[:start] + new.encode() + data[end:]
+
+
+def test_ways_without_an_edit_are_whole_files_for_each_engine(tmp_path: Path) -> None:
+    lay_out({"Dockerfile": "FROM debian:13\nCOPY --from=quay.io/a/b:1 /x /\n"}, tmp_path)
+    request = Request(paths=["."], root=tmp_path, home="r.example:5000/m", today=TODAY)
+    ways = {way.file: way.text for way in plan(audit(request), request).instead}
+    buildkit = tomllib.loads(ways["buildkitd.toml"])["registry"]
+    assert {host: table["mirrors"] for host, table in buildkit.items()} == {
+        "docker.io": ["r.example:5000/m/docker.io"], "quay.io": ["r.example:5000/m/quay.io"]
+    }  # fmt: skip
+    podman = tomllib.loads(ways["/etc/containers/registries.conf"])["registry"]
+    assert [(r["prefix"], r["mirror"][0]["location"]) for r in podman] == [
+        ("docker.io", "r.example:5000/m/docker.io"), ("quay.io", "r.example:5000/m/quay.io")
+    ]  # fmt: skip
+    for host in ("docker.io", "quay.io"):
+        (to,) = tomllib.loads(ways[f"/etc/containerd/certs.d/{host}/hosts.toml"])["host"]
+        assert to == f"https://r.example:5000/v2/m/{host}"
+    policy = json.loads(ways["EXPERIMENTAL_BUILDKIT_SOURCE_POLICY"])["rules"]
+    assert [rule["updates"]["identifier"] for rule in policy] == [
+        "docker-image://r.example:5000/m/docker.io/library/debian:13",
+        "docker-image://r.example:5000/m/quay.io/a/b:1",
+    ]

@@ -15,6 +15,7 @@ from builders.registry import descriptor, docker_registry, index, statement
 from homeport.app import App, Settings, open_app
 from homeport.audit.auditing import Request, audit
 from homeport.audit.online import asker, to_ask, with_answers
+from homeport.audit.planfile import read_plan
 from homeport.audit.report import Image
 from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
@@ -120,6 +121,22 @@ def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path)
     # Without a tag nothing tells whether there is more; the builder's config says amd64.
     assert of(names[2])[1:] == (f"one platform's manifest, {of(names[2])[0][0]}", [])
     assert of(names[3]) == (("linux/amd64",), "one platform's manifest, linux/amd64", [])
+
+
+def test_an_image_that_is_gone_is_not_planned_to_be_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    with docker_registry(tmp_path / "there") as there:
+        lay_out({"Dockerfile": f"FROM {there.host}/a/gone:1\n"}, tmp_path)
+        assert run(["audit", "--online", "--home", "r.example/m", "--plan", "p.yaml",
+                    "Dockerfile"]) == 0  # fmt: skip
+    assert "Plan p.yaml: leave 1; 0 edits in 0 files" in capsys.readouterr().out
+    (image,) = read_plan((tmp_path / "p.yaml").read_bytes(), "p.yaml").images
+    assert "has no such image" in image.why
+    assert "name another one" in image.why
 
 
 def test_plan_mirror_apply_audit_ends_with_nothing_foreign(

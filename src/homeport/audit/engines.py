@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import yaml
@@ -16,41 +16,53 @@ from homeport.audit.planfile import Instead
 from homeport.oci.reference import DEFAULT_REGISTRY, Reference
 
 
-def instead_of(reference: Reference, home: str) -> tuple[Instead, ...]:
-    """Ways to pull ``reference`` from below ``home`` without editing what names it."""
-    host = reference.registry
-    mirror = f"{home}/{host.replace(':', '_').lower()}"
-    registry, _, path = mirror.partition("/")
-    server = "https://registry-1.docker.io" if host == DEFAULT_REGISTRY else f"https://{host}"
-    policy = {
-        "rules": [
-            {
-                "action": "CONVERT",
-                "selector": {"identifier": f"docker-image://{reference}"},
-                "updates": {"identifier": f"docker-image://{mirror}/{_rest(reference)}"},
-            }
-        ]
-    }
+def instead_of(references: Iterable[Reference], home: str) -> tuple[Instead, ...]:
+    """Ways to pull all of them from below ``home`` without editing what names them."""
+    every = sorted(set(references), key=str)
+    mirrors = {r.registry: f"{home}/{r.registry.replace(':', '_').lower()}" for r in every}
+    if not mirrors:
+        return ()
     return (
         Instead(
             engine="buildkit", file="buildkitd.toml",
-            text=f'[registry."{host}"]\n  mirrors = ["{mirror}"]\n',
+            text="".join(
+                f'[registry."{host}"]\n  mirrors = ["{to}"]\n' for host, to in mirrors.items()
+            ),
         ),
         Instead(
             engine="podman", file="/etc/containers/registries.conf",
-            text=f'[[registry]]\nprefix = "{host}"\nlocation = "{host}"\n'
-            f'[[registry.mirror]]\nlocation = "{mirror}"\n',
+            text="".join(
+                f'[[registry]]\nprefix = "{host}"\nlocation = "{host}"\n'
+                f'[[registry.mirror]]\nlocation = "{to}"\n' for host, to in mirrors.items()
+            ),
         ),
-        Instead(
-            engine="containerd", file=f"/etc/containerd/certs.d/{host}/hosts.toml",
-            text=f'server = "{server}"\n[host."https://{registry}/v2/{path}"]\n'
-            '  capabilities = ["pull", "resolve"]\n  override_path = true\n',
-        ),
+        *(_containerd(host, to) for host, to in mirrors.items()),
         Instead(
             engine="buildx", file="EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
-            text=json.dumps(policy, indent=2) + "\n",
+            text=json.dumps({"rules": [_rule(r, mirrors) for r in every]}, indent=1) + "\n",
         ),
     )  # fmt: skip
+
+
+def _containerd(host: str, mirror: str) -> Instead:
+    registry, _, path = mirror.partition("/")
+    server = "https://registry-1.docker.io" if host == DEFAULT_REGISTRY else f"https://{host}"
+    return Instead(
+        engine="containerd", file=f"/etc/containerd/certs.d/{host}/hosts.toml",
+        text=f'server = "{server}"\n[host."https://{registry}/v2/{path}"]\n'
+        '  capabilities = ["pull", "resolve"]\n  override_path = true\n',
+    )  # fmt: skip
+
+
+def _rule(reference: Reference, mirrors: Mapping[str, str]) -> dict[str, Any]:
+    """One rule of a BuildKit source policy."""
+    rest = str(reference).removeprefix(f"{reference.registry}/")
+    to = f"docker-image://{mirrors[reference.registry]}/{rest}"
+    return {
+        "action": "CONVERT",
+        "selector": {"identifier": f"docker-image://{reference}"},
+        "updates": {"identifier": to},
+    }
 
 
 def helm_values(uses: Iterable[Use], home: Reference) -> tuple[Instead, ...]:
@@ -77,7 +89,3 @@ def _put(values: dict[str, Any], key: str, text: str) -> None:
     inner = values.setdefault(name, {})
     if isinstance(inner, dict):
         _put(inner, rest, text)
-
-
-def _rest(reference: Reference) -> str:
-    return str(reference).removeprefix(f"{reference.registry}/")

@@ -99,6 +99,7 @@ class Plan(
     schema: str
     home: str = ""
     mirror: tuple[Pair, ...] = ()
+    instead: tuple[Instead, ...] = ()
     images: tuple[PlanImage, ...] = ()
     files: tuple[PlanFile, ...] = ()
 

@@ -44,6 +44,7 @@ class _Planner:
     siblings: Mapping[Spot, list[Use]]
     raised: Mapping[Spot, Reference]
     pairs: dict[str, Pair] = field(default_factory=dict)
+    imported: list[Reference] = field(default_factory=list)
     taken: dict[str, list[tuple[int, int, str]]] = field(default_factory=lambda: defaultdict(list))
 
 
@@ -73,7 +74,8 @@ def make_plan(
     return Plan(
         schema=SCHEMA, home=home,
         mirror=tuple(sorted(planner.pairs.values(), key=lambda p: p.destination)),
-        images=images, files=tuple(PlanFile(path=f, sha256=digest_of(f)) for f in edited),
+        instead=instead_of(planner.imported, home), images=images,
+        files=tuple(PlanFile(path=f, sha256=digest_of(f)) for f in edited),
     )  # fmt: skip
 
 
@@ -126,12 +128,13 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
         return PlanImage(image=image.name, action="leave", why=f"no name at home: {error.what}")
     places = [_place(planner, image, use, home, action) for use in image.uses]
     if action in ("import", "build"):
+        planner.imported.append(image.reference)
         if action == "import":
             _pair(planner, reference, home)
         return PlanImage(
             image=image.name, action=action, why=why, home=str(home),
             recipe=RECIPES.get(reference.name, "") if action == "build" else "",
-            instead=(*helm_values(image.uses, home), *instead_of(reference, planner.home)),
+            instead=helm_values(image.uses, home),
             places=_merged(places),
         )  # fmt: skip
     return PlanImage(image=image.name, action=action, why=why, places=_merged(places))
@@ -161,6 +164,8 @@ def _reason_to_leave(image: Image) -> str:
     if image.reference is None:
         problems = sorted({use.problem for use in image.uses if use.problem})
         return f"not resolved: {'; '.join(problems)}"
+    if image.asked and image.asked.gone:
+        return f"{image.asked.problem}: name another one, or push the copy that you have"
     if image.sure == "weak":
         return "only mentioned in commands or optional; look at the places"
     if all(use.note == "a build cache" for use in image.uses):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from homeport.audit.model import Use
+from homeport.audit.planfile import Plan
 from homeport.audit.policy import Violation
 from homeport.audit.report import Image, Report
 
@@ -49,7 +51,8 @@ def _is_shown(image: Image) -> bool:
 
 def _closing(report: Report, hidden: int) -> str:
     foreign = [image for image in report.foreign if _is_shown(image)]
-    text = f"{len(foreign)} foreign images in {report.read} of {report.files} files"
+    plural = "" if len(foreign) == 1 else "s"
+    text = f"{len(foreign)} foreign image{plural} in {report.read} of {report.files} files"
     if unsaid := sum(1 for image in foreign if not image.said):
         text += f", {unsaid} of them unsaid"
     return text + (f"; {hidden} weak or own ones left out (--all)" if hidden else "")
@@ -77,6 +80,19 @@ def _table(images: list[Image]) -> str:
 
 def _place(use: Use) -> str:
     return f"{use.place.file}:{use.place.line} {use.key}"
+
+
+def plan_text(plan: Plan, path: str) -> str:
+    """What a plan holds, and what comes next."""
+    actions = Counter(image.action for image in plan.images)
+    said = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
+    edits = sum(len(place.every_edit) for image in plan.images for place in image.places)
+    lines = [f"Plan {path}: {said or 'nothing to do'}; {edits} edits in {len(plan.files)} files"]
+    if plan.mirror:
+        lines.append(f"  homeport mirror --file {path}")
+    if edits:
+        lines.append(f"  homeport audit --apply {path}")
+    return "\n".join(lines)
 
 
 def violations_text(violations: Sequence[Violation]) -> str:

@@ -36,9 +36,12 @@ class PartlyRead(HomeportError):
     epilog="""\b
 Examples:
   homeport audit
-  homeport audit --home registry.example/mirror --plan plan.yaml .
-  homeport mirror --file plan.yaml && homeport audit --apply plan.yaml --yes
+  homeport audit --online --home registry.example/mirror --plan plan.yaml .
+  homeport mirror --file plan.yaml          # copies, digests kept
+  homeport audit --apply plan.yaml          # shows the edits; --yes makes them
+  homeport audit --home registry.example/mirror --exit-code .
   homeport audit --deny floating --baseline .homeport-baseline.yaml --sarif out.sarif .
+  homeport audit --engine unix:///var/run/docker.sock --assume k3s=1.33 .
   kubectl get pods -A -o json | homeport audit -
 """,
 )
@@ -78,8 +81,8 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
         request = _request(app, paths, options)
         audited = _audited(app, request, online=options["online"])
         results, violations = _judged(audited, options)
-        _write_files(audited, request, results, options)
-        _show(session, audited, violations, everything=options["everything"])
+        written = _write_files(audited, request, results, options)
+        _show(session, audited, violations, written, everything=options["everything"])
     _finish(audited, violations)
 
 
@@ -160,14 +163,19 @@ def _policy(audited: Audited, options: dict[str, Any]) -> Policy:
 
 def _write_files(
     audited: Audited, request: Request, results: list[Result], options: dict[str, Any]
-) -> None:
+) -> str:
+    """Write what was asked for; what a person does next with it."""
     from homeport.content.files import write_file
 
+    said = ""
     if path := options["plan_file"]:
         from homeport.audit.auditing import plan
         from homeport.audit.planfile import write_plan
+        from homeport.audit.text import plan_text
 
-        write_file(path, write_plan(plan(audited, request)))
+        made = plan(audited, request)
+        write_file(path, write_plan(made))
+        said = plan_text(made, str(path))
     if path := options["write_baseline"]:
         from homeport.audit.policy import write_baseline
 
@@ -175,6 +183,7 @@ def _write_files(
     for name in _REPORTS:
         if path := options[name]:
             write_file(path, _rendered(name, audited, results))
+    return said
 
 
 def _rendered(name: str, audited: Audited, results: list[Result]) -> bytes:
@@ -198,7 +207,12 @@ def _rendered(name: str, audited: Audited, results: list[Result]) -> bytes:
 
 
 def _show(
-    session: Session, audited: Audited, violations: list[Violation], *, everything: bool
+    session: Session,
+    audited: Audited,
+    violations: list[Violation],
+    written: str,
+    *,
+    everything: bool,
 ) -> None:
     from homeport.audit.documents import report_document
     from homeport.audit.text import report_text, violations_text
@@ -214,6 +228,8 @@ def _show(
     text = report_text(report, everything=everything)
     if violations:
         text += "\n\n" + violations_text(violations)
+    if written:
+        text += f"\n\n{written}"
     session.output.write(document, printable(text))
 
 
