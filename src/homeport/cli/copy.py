@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.copying.command import Flags
     from homeport.copying.protocol import Home
-    from homeport.progress import State
 
 #: Options whose mistakes are mistakes of the command line.
 _OPTIONS = ("--chmod", "--chown", "--exclude", "--rules")
@@ -178,14 +177,11 @@ def _run(
     real = Rooted(os.fsencode(root), owners, warn, app.cancel.check)
     target: Home = Rehearsal(real) if dry_run else real
     app.progress.begin("copy", label="copy", unit="items")
-    state: State = "failed"
     try:
         found = [Word(sources, os.fsencode(word)) for word in words[:-1]]
-        written = copy(found, target, os.fsencode(words[-1]), flags)
-        state = "done"
-        return written
+        return copy(found, target, os.fsencode(words[-1]), flags)
     finally:
-        app.progress.end("copy", state)
+        app.progress.end("copy")  # why it failed is the one line that the error takes
         real.close()
 
 
