@@ -306,10 +306,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=2000, help="megabytes of the large image")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PROGRAM")
+    parser.add_argument(
+        "--work", type=Path, help="a folder for everything; /dev/shm leaves the disk out of it"
+    )
     parser.add_argument("--output", type=Path, default=Path("registry-benchmark.json"))
     options = parser.parse_args()
     peers = dict(one.split("=", 1) for one in options.peer)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory(dir=options.work) as name:
         folder = Path(name)
         layouts = {
             "seven platforms": seven_platforms(folder / "seven"),
@@ -320,9 +323,12 @@ def main() -> None:
         counted: list[dict[str, Any]] = []
         for number in range(options.rounds):
             for client in everyone:  # rounds interleave, so that a busy moment hits all alike
-                with tempfile.TemporaryDirectory() as store, registry(Path(store)) as host:
+                with (
+                    tempfile.TemporaryDirectory(dir=options.work) as store,
+                    registry(Path(store)) as host,
+                ):
                     found += measure(client, host, layouts, folder, number)
-                    if number == 0:
+                    if number == 0:  # the clients' own figures are taken; this is not timed
                         counted += count(client, host, layouts)
     names = [client.name for client in everyone]
     print(table(found, names))
@@ -331,7 +337,7 @@ def main() -> None:
         print("{client}: {row}: {requests} requests, {bytes} bytes".format(**one))
     document = {
         "machine": f"{platform.system()} {platform.machine()}", "processors": os.cpu_count(),
-        "python": platform.python_version(),
+        "python": platform.python_version(), "work": str(options.work or "disk"),
         "runs": [asdict(one) for one in found], "counted": counted,
     }  # fmt: skip
     options.output.write_text(json.dumps(document, indent=1))

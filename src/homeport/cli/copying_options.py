@@ -38,6 +38,11 @@ foreign_option = click.option(
 )
 
 
+no_clobber_option = click.option(
+    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
+)
+
+
 def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image | Index]:
     """What becomes of foreign layers: taken along, or left where they are and told so."""
     if take:

@@ -9,6 +9,7 @@ import click
 from homeport.cli.copying_options import (
     foreign_layers,
     foreign_option,
+    no_clobber_option,
     platform_option,
     read_platforms,
 )
@@ -30,9 +31,7 @@ Example:
 @click.argument("source")
 @click.argument("destination")
 @platform_option
-@click.option(
-    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
-)
+@no_clobber_option
 @foreign_option
 @registry_options
 @common

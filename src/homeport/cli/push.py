@@ -9,6 +9,7 @@ import click
 from homeport.cli.copying_options import (
     copy_image,
     foreign_option,
+    no_clobber_option,
     platform_option,
     read_platforms,
     registry_of,
@@ -34,9 +35,7 @@ Examples:
 @click.argument("source")
 @click.argument("destination")
 @platform_option
-@click.option(
-    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
-)
+@no_clobber_option
 @foreign_option
 @registry_options
 @common

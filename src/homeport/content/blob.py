@@ -109,10 +109,11 @@ class BytesBlob:
     """A small Blob in memory: a manifest, a config, a test's content."""
 
     data: bytes
+    algorithm: str = "sha256"
     digest: Digest = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", Digest.of(self.data))
+        object.__setattr__(self, "digest", Digest.of(self.data, self.algorithm))
 
     @property
     def size(self) -> int:

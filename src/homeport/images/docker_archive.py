@@ -85,12 +85,7 @@ class DockerArchive:
             documents = self._documents(image, layers)
             members = {**parts, **{layer.digest: layer for layer in layers}}
             write_layout_archive(self._address.path, members, documents, work)
-        return Written(
-            address=self._address,
-            digest=image.digest,
-            copied=len(parts),
-            copied_bytes=sum(blob.size for blob in parts.values()),
-        )
+        return Written.whole(self._address, image.digest, parts)
 
     def _loadable(self, image: Image, layer: Descriptor, folder: Path, work: Work) -> Blob:
         """The layer in a form that every docker loads: 20.10 cannot unpack zstd (tried)."""

@@ -51,9 +51,4 @@ class OciArchive:
         tag = self._address.tag or DEFAULT_TAG
         documents = {INDEX_FILE: index_of_one(value.descriptor(), {REF_NAME: tag})}
         write_layout_archive(self._address.path, parts, documents, work)
-        return Written(
-            address=self._address,
-            digest=value.digest,
-            copied=len(parts),
-            copied_bytes=sum(blob.size for blob in parts.values()),
-        )
+        return Written.whole(self._address, value.digest, parts)

@@ -2,34 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
-from homeport.content.blob import Blob
+from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.images.image import Image, Index, digest_of, walk
 from homeport.oci.documents import Descriptor
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentBlob:
-    """The received bytes of a manifest or index."""
-
-    data: bytes
-    digest: Digest
-
-    @property
-    def size(self) -> int:
-        return len(self.data)
-
-    def open(self, offset: int = 0) -> BinaryIO:
-        return io.BytesIO(self.data[offset:])
-
-    def local_path(self) -> Path | None:
-        return None
 
 
 def all_parts(value: Image | Index) -> dict[Digest, Blob]:
@@ -41,7 +19,7 @@ def all_parts(value: Image | Index) -> dict[Digest, Blob]:
     for node in walk(value):
         for digest, blob in blobs_of([node]).items():
             found.setdefault(digest, blob)
-        found[node.digest] = DocumentBlob(node.document.raw, node.digest)
+        found[node.digest] = BytesBlob(node.document.raw, node.digest.algorithm)
     return found
 
 

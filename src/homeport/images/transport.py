@@ -8,12 +8,13 @@ Siblings: ``oci_layout``, ``oci_archive``, ``docker_archive``, ``docker_daemon``
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, Self
 
+from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, Interrupted
 from homeport.images.address import Address
@@ -80,6 +81,12 @@ class Written:
     copied: int = 0
     copied_bytes: int = 0
     present: int = 0
+
+    @classmethod
+    def whole(cls, address: Address, digest: Digest, parts: Mapping[Digest, Blob]) -> Self:
+        """What was written anew, with everything in it."""
+        size = sum(blob.size for blob in parts.values())
+        return cls(address=address, digest=digest, copied=len(parts), copied_bytes=size)
 
 
 class ImageNotFound(HomeportError):
