@@ -211,10 +211,10 @@ def pin_parts(
 ) -> tuple[Prepared, Trees]:
     """What the recipe's parts give, built on an engine where lockfile and cache lack it.
 
-    A recipe without parts never gets here further than the first line. Raises what
+    A recipe without parts never gets further than the first line. Raises what
     ``parts.resolve.resolve_parts`` does; the lockfile is written again where it changed.
     """
-    if not recipe.parts:
+    if not recipe.parts and not prepared.lockfile.parts:
         return prepared, {}
     from homeport.parts.building import PartTools
     from homeport.parts.resolve import Asked, resolve_parts

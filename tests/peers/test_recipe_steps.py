@@ -24,7 +24,7 @@ from homeport.errors import HomeportError, OutOfDate
 from homeport.locking.renewal import Renewal
 from homeport.recipe.lockreading import read_lockfile
 from peers import buildkit_engines
-from peers.buildkit_engines import RunningEngine, running_in_chroot
+from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
 from peers.engines import free_port, running, wait_until
 
 pytestmark = [pytest.mark.peer("dockerd", "busybox"), pytest.mark.root]
@@ -207,6 +207,34 @@ def test_no_engine_that_answers_is_an_error_that_says_how_to_start_one(world: St
         world.make()
     assert nowhere in caught.value.what
     assert "start one" in str(caught.value.hint)
+
+
+def test_an_engine_that_does_not_answer_is_named_and_the_next_is_asked(world: Steps) -> None:
+    nowhere = parse_engine(
+        "unix:///nonexistent/docker.sock", Surroundings(environment={}, home=world.root)
+    )
+    world.engines = (nowhere, *world.engines)
+    world.make()
+    assert any("/nonexistent/docker.sock" in line for line in world.notes.lines)
+
+
+def test_an_engine_lost_in_mid_build_is_named_and_the_next_is_asked(world: Steps) -> None:
+    waiting = RUN.replace("    run: |\n", "    run: |\n      echo began; busybox sleep 1\n")
+    with running_dockerd() as doomed:
+
+        class Killer(type(world.notes)):  # type: ignore[misc]  # whatever the world notes with
+            def note(self, id: str, text: str) -> None:
+                super().note(id, text)
+                if text == "began" and doomed.process.poll() is None:
+                    # Results are received on this very thread: none can have come yet.
+                    doomed.process.kill()
+                    doomed.process.wait()
+
+        world.notes = Killer()
+        world.engines = (doomed.engine, *world.engines)
+        result = world.make(waiting)
+    assert any(f"{doomed.address} was lost" in line for line in world.notes.lines)
+    assert "usr/bin/tool" in listing(result)
 
 
 def test_offline_a_part_that_was_never_built_is_refused(world: Steps) -> None:

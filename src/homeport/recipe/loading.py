@@ -15,7 +15,6 @@ from homeport.recipe.meaning import recipe_of
 from homeport.recipe.merging import Written, join, written
 from homeport.recipe.model import LocalFiles, Place, Recipe
 from homeport.recipe.parts import DockerfilePart, RunPart
-from homeport.recipe.pinning import unpinned
 from homeport.recipe.wire import read_recipe_text
 from homeport.recipe.yamltext import LARGEST, BadText
 
@@ -47,6 +46,8 @@ def missing_files(recipe: Recipe) -> list[HomeportError]:
     ]
     for part in recipe.parts:
         if isinstance(part, DockerfilePart):
+            from homeport.recipe.pinning import unpinned
+
             if not part.context.is_dir():
                 what = f"there is no directory {part.context}"
                 missing.append(BadText(what, where=part.place.where()))

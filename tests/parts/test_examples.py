@@ -1,0 +1,26 @@
+"""The examples with parts stand as they were locked: seen without an engine or a network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from homeport.locking.agreement import disagreements
+from homeport.parts.resolve import part_disagreements
+from homeport.progress import CancelToken
+from homeport.recipe.checking import check_recipe
+from homeport.recipe.lockreading import read_lockfile
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+def test_an_example_is_good_and_its_lockfile_answers_it(name: str) -> None:
+    recipe = check_recipe(str(EXAMPLES / name))
+    lockfile = read_lockfile(EXAMPLES / name / recipe.lock_name)
+    assert lockfile is not None
+    assert disagreements(recipe, lockfile) == ()
+    assert part_disagreements(recipe, lockfile, CancelToken()) == ()
+    for part in lockfile.parts.values():
+        assert set(part.outputs) == set(recipe.platforms)

@@ -1,0 +1,63 @@
+"""What is decided about parts before any engine is asked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from builders.building import BARE, BuildWorld, listing
+from builders.deb import deb
+from homeport.content.digest import Digest
+from homeport.errors import OutOfDate
+from homeport.oci.platform import parse_platform
+from homeport.parts.resolve import part_disagreements
+from homeport.progress import CancelToken
+from homeport.recipe.lockfile import LockedPart, LockedTree
+from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.lockwriting import write_lockfile
+
+PART = """\
+parts: [{name: tool, packages: [hello], run: "true"}]
+files: [{part: tool, path: /tool, to: /tool}]
+"""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> BuildWorld:
+    return BuildWorld(tmp_path, [deb("hello", files={"usr/bin/hello": b"x"})])
+
+
+def test_a_recipe_without_parts_never_asks_for_an_engine(world: BuildWorld) -> None:
+    assert listing(world.build(f"{BARE}packages: [hello]\n")) == {"usr/bin/hello": "0644 x"}
+
+
+def test_locked_refuses_a_part_that_is_not_locked(world: BuildWorld) -> None:
+    world.build(f"{BARE}packages: [hello]\n")
+    with pytest.raises(OutOfDate, match="the part tool is not as it was locked") as caught:
+        world.build(f"{BARE}packages: [hello]\n{PART}", locked=True)
+    assert caught.value.where["field"] == "parts[0]"
+
+
+def test_a_part_that_the_recipe_no_longer_has_leaves_the_lockfile(world: BuildWorld) -> None:
+    path = world.build(f"{BARE}packages: [hello]\n").prepared.path
+    lockfile = read_lockfile(path)
+    assert lockfile is not None
+    output = LockedTree(digest=Digest.of(b"x"), size=1)
+    gone = LockedPart(inputs=Digest.of(b""), outputs={parse_platform("linux/amd64"): output})
+    write_lockfile(replace(lockfile, parts={"gone": gone}), path)
+    world.build(f"{BARE}packages: [hello]\n")
+    again = read_lockfile(path)
+    assert again is not None
+    assert again.parts == {}
+
+
+def test_what_disagrees_is_said_without_an_engine(world: BuildWorld) -> None:
+    lockfile = world.build(f"{BARE}packages: [hello]\n").prepared.lockfile
+    recipe = world.recipe(f"{BARE}packages: [hello]\n{PART}")
+    cancel = CancelToken()
+    assert part_disagreements(recipe, lockfile, cancel) == ("the part tool is not locked",)
+    part = LockedPart(inputs=Digest.of(b""), root=world.lock("packages: [hello]").lockfile)
+    (found,) = part_disagreements(recipe, replace(lockfile, parts={"tool": part}), cancel)
+    assert found.startswith("the build root of tool: ")
