@@ -21,6 +21,7 @@ from homeport.progress import CancelToken
 
 T = TypeVar("T")
 _LOOK = 0.05  # seconds between looks at the token
+_GRACE = 10.0  # seconds from a signal to the end of the build on our side
 
 
 def wait_for(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) -> T:
@@ -37,18 +38,27 @@ def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
     """The first signal sets the token, and does not raise in the middle of the event loop.
 
     An exception there ends whichever task has its turn, which need not be one that is waited
-    for. A second signal means what it meant before.
+    for. A second signal means what it meant before, and one comes by itself when the end
+    takes longer than ``_GRACE``: a thread may hang in a pipe that nobody reads.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
+    bounds: list[threading.Timer] = []
+
     def stop(number: int, frame: FrameType | None) -> None:
         handler = before[signal.Signals(number)]
         if cancel.cancelled and callable(handler):
             handler(number, frame)
         cancel.cancel()
+        main = threading.main_thread().ident
+        assert main is not None
+        bound = threading.Timer(_GRACE, signal.pthread_kill, (main, number))
+        bound.daemon = True
+        bounds.append(bound)
+        bound.start()
 
     for number, handler in before.items():
         if callable(handler):
@@ -56,6 +66,8 @@ def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
     try:
         yield
     finally:
+        for bound in bounds:
+            bound.cancel()
         for number, handler in before.items():
             if callable(handler):
                 signal.signal(number, handler)
