@@ -8,17 +8,16 @@ and templates of one's own are not: those answer with a reason.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from homeport.audit.source import Written
 
-_ACTION = re.compile(r"\{\{(-?)\s*(.*?)\s*(-?)\}\}", re.DOTALL)
 _TOKEN = re.compile(
     r"\s*(?:(?P<string>\"(?:[^\"\\]|\\.)*\"|`[^`]*`)|(?P<path>\$?\.[\w.]*|\$\w+(?:\.[\w.]+)?)"
     r"|(?P<word>[\w-]+)|(?P<mark>[()|,]))"
 )
-_SET = re.compile(r"\{\{-?\s*\$(\w+)\s*:?=\s*(.*?)\s*-?\}\}", re.DOTALL)
+_SET = re.compile(r"\$(\w+)\s*:?=\s*(.*)", re.DOTALL)
 #: Functions that leave a reference what it is.
 _SAME = frozenset(("quote", "squote", "toString", "trim", "tpl", "print", "trimAll"))
 _DEEPEST = 10
@@ -50,26 +49,35 @@ class NotSimple(Exception):
 def assignments(text: str) -> dict[str, str]:
     """Variables of a template that have one meaning, and the expressions of them."""
     found: dict[str, list[str]] = {}
-    for match in _SET.finditer(text):
-        found.setdefault(f"${match.group(1)}", []).append(match.group(2))
+    for action in actions(text):
+        if match := _SET.match(action):
+            found.setdefault(f"${match.group(1)}", []).append(match.group(2))
     return {name: every[0] for name, every in found.items() if len(set(every)) == 1}
 
 
 def actions(text: str) -> list[str]:
     """The expressions between braces."""
-    return [match.group(2) for match in _ACTION.finditer(text)]
+    return [inner for _, _, inner in _actions(text)]
+
+
+def _actions(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and expression of every action, in time that grows with the text."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (close := text.find("}}", start)) >= 0:
+        at = close + 2
+        yield start, at, text[start + 2 : close].removeprefix("-").removesuffix("-").strip()
 
 
 def evaluate(written: Written, lookup: Lookup, variables: Mapping[str, str]) -> Value:
     """The pieces of a text with template tags. Raises ``NotSimple``."""
     pieces: list[Piece] = []
     at = 0
-    for match in _ACTION.finditer(written.text):
-        if match.start() > at:
-            literal = written.part(at, match.start())
+    for start, end, inner in _actions(written.text):
+        if start > at:
+            literal = written.part(at, start)
             pieces.append(Piece(literal.text, "", literal))
-        pieces.extend(_Expression(match.group(2), lookup, variables, 0).value())
-        at = match.end()
+        pieces.extend(_Expression(inner, lookup, variables, 0).value())
+        at = end
     if at < len(written.text):
         literal = written.part(at)
         pieces.append(Piece(literal.text, "", literal))
@@ -89,7 +97,7 @@ class _Expression:
             raise NotSimple("it nests too deep")
         found = self._pipeline()
         if self.text[self.at :].strip():
-            raise NotSimple(f"{self.text.split()[0]!r} is not evaluated here")
+            raise NotSimple(f"{self.text[:40]!r} is not evaluated here")
         return found
 
     def _peek(self) -> re.Match[str] | None:

@@ -28,8 +28,9 @@ def report_text(report: Report, *, everything: bool = False) -> str:
         ]
         blocks.append("Lies elsewhere and was not read:\n" + "\n".join(lines))
     for count in report.pulls:
+        pulls = _count(count.pulls, "anonymous pull")
         blocks.append(
-            f"{count.registry}: one run of every pipeline makes {count.pulls} anonymous pulls; "
+            f"{count.registry}: one run of every pipeline makes {pulls}; "
             f"{count.limit} in {count.hours} hours are {count.runs} runs"
         )
     if report.mirrors:
@@ -51,8 +52,7 @@ def _is_shown(image: Image) -> bool:
 
 def _closing(report: Report, hidden: int) -> str:
     foreign = [image for image in report.foreign if _is_shown(image)]
-    plural = "" if len(foreign) == 1 else "s"
-    text = f"{len(foreign)} foreign image{plural} in {report.read} of {report.files} files"
+    text = f"{_count(len(foreign), 'foreign image')} in {report.read} of {report.files} files"
     if unsaid := sum(1 for image in foreign if not image.said):
         text += f", {unsaid} of them unsaid"
     return text + (f"; {hidden} weak or own ones left out (--all)" if hidden else "")
@@ -87,12 +87,17 @@ def plan_text(plan: Plan, path: str) -> str:
     actions = Counter(image.action for image in plan.images)
     said = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
     edits = sum(len(place.every_edit) for image in plan.images for place in image.places)
-    lines = [f"Plan {path}: {said or 'nothing to do'}; {edits} edits in {len(plan.files)} files"]
+    where = f"{_count(edits, 'edit')} in {_count(len(plan.files), 'file')}"
+    lines = [f"Plan {path}: {said or 'nothing to do'}; {where}"]
     if plan.mirror:
         lines.append(f"  homeport mirror --file {path}")
     if edits:
         lines.append(f"  homeport audit --apply {path}")
     return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def violations_text(violations: Sequence[Violation]) -> str:

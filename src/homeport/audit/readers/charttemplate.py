@@ -26,11 +26,12 @@ from homeport.audit.source import Source, Written
 from homeport.audit.variables import Outcome
 from homeport.audit.yamlnodes import Node, documents, get, text_of, written
 
-_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:[ \t]*(?P<value>\S.*?)[ \t]*\r?$", re.MULTILINE)
+_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:(?P<value>[ \t]*[^\s#][^\r\n]*)", re.MULTILINE)
 _LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")
 _NAME = re.compile(r"(?!(?:true|false|null)$)[a-z0-9][a-z0-9._/-]*$")
 _DEFINE = re.compile(
-    r"\{\{-?\s*define\s+\"(?P<name>[^\"]+)\"\s*-?\}\}(?P<body>.*?)(?=\{\{-?\s*define\s|\Z)",
+    r"\{\{-?[ \t]{0,9}define[ \t]+\"(?P<name>[^\"]+)\"\s*-?\}\}"
+    r"(?P<body>.*?)(?=\{\{-?\s*define\s|\Z)",
     re.DOTALL,
 )
 _NAMED = re.compile(r"\b(?:include|template)\s+\"([^\"]+)\"")
@@ -86,7 +87,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     whole = source.whole()
     read_lines: list[_Line] = []
     for match in lines:
-        value = _unquoted(whole.part(*match.span("value")))
+        value = _unquoted(whole.part(*match.span("value")).stripped())
         if chart is not None and "{{" in value.text:
             read_lines.append(_evaluated(chart, value, variables))
         elif _LITERAL.match(value.text) or (_NAME.match(value.text) and _is_chart(source, context)):
