@@ -294,3 +294,10 @@ def test_verifying_lists_changed_missing_and_unowned_files() -> None:
 def test_what_is_no_file_has_no_origin() -> None:
     with pytest.raises(UsageError, match="/usr is a directory, no file"):
         inspect_binary(debian(PROGRAM), "/usr")
+
+
+def test_powerpc_branches_are_restored_with_a_link_and_without() -> None:
+    """Words of a program that UPX 4.2.4 packed, at the places where they stood."""
+    packed = struct.pack(">III", 0x48083551, 0x60000000, 0x48000E70)
+    plain = struct.pack(">III", 0x480826CD, 0x60000000, 0x4BFFFFE4)
+    assert upx.unfilter(bytes(3716) + packed, 0xD0, 0)[3716:] == plain

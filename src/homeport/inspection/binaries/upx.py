@@ -401,11 +401,11 @@ def _words(data: bytes, order: str, mask: int, wanted: int, field: int) -> bytes
 
 
 def _branches(data: bytes, parameter: int) -> bytes:
-    """ppc: branch-and-link words, marked by four bits."""
+    """ppc: relative branches, with a link or without, marked by four bits."""
     count = len(data) // 4
     words = list(struct.unpack_from(f">{count}I", data))
     for number, word in enumerate(words):
-        if word & 0xFC000003 == 0x48000001 and word >> 22 & 0xF == parameter:
+        if word & 0xFC000002 == 0x48000000 and word >> 22 & 0xF == parameter:
             place = (word & 0x003FFFFC) - number * 4
             words[number] = word & 0xFC000003 | place & 0x03FFFFFC
     return struct.pack(f">{count}I", *words) + data[count * 4 :]
