@@ -25,7 +25,7 @@ from homeport.locking.renewal import Renewal
 from homeport.recipe.lockreading import read_lockfile
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
-from peers.engines import free_port, running, wait_until
+from peers.engines import Program, RegistryServer, free_port, running, wait_until
 
 pytestmark = [pytest.mark.peer("dockerd", "busybox"), pytest.mark.root]
 dockerd_20 = buildkit_engines.dockerd_20
@@ -351,6 +351,22 @@ def test_a_commit_of_a_repository_is_an_input(world: Steps) -> None:
         )
     assert listing(result)["taken/file"] == "0644 committed"
     assert result.prepared.lockfile.parts["tool"].materials == (f"git+{url}@{commit}",)
+
+
+@pytest.mark.peer("skopeo", "docker-registry")
+def test_a_path_of_an_image_by_digest_is_an_input(
+    world: Steps, registry: RegistryServer, skopeo: Program
+) -> None:
+    image = world.build(f"{BARE}packages: [hello]\n").built.images[0].image
+    name = registry.repository("hello")
+    layout = f"oci:{world.root / 'out'}:latest"
+    skopeo.run("copy", "--dest-tls-verify=false", layout, f"docker://{name}:1")
+    reference = f"{name}@{image.digest}"
+    result = world.make(
+        INPUT.replace("INPUT", f'{{image: "{reference}", path: /usr/bin, to: /in}}'), ""
+    )
+    assert listing(result)["taken/hello"] == "0644 x"
+    assert result.prepared.lockfile.parts["tool"].materials == (reference,)
 
 
 @pytest.fixture(scope="module")
