@@ -141,3 +141,10 @@ def test_caches_are_a_type_and_its_attributes() -> None:
     for text in ("ref=x", "type=registry,ref"):
         with pytest.raises(UsageError):
             parse_cache(text)
+
+
+def test_a_platform_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "Dockerfile").write_text("FROM scratch\n")
+    wrong = parse_platform("linux/nonsense")
+    with pytest.raises(UsageError, match="no such platform"):
+        prepare(DockerfileBuild(context=tmp_path, platforms=(wrong,)))

@@ -70,6 +70,19 @@ def test_layers_are_kept_or_no_squash_refuses_and_names_the_setting(
     assert len(manifest["layers"]) == 2
 
 
+def test_an_engine_that_cannot_read_our_images_says_so(
+    any_engine: RunningEngine, context: Path, tmp_path: Path
+) -> None:
+    layout = tmp_path / "image"
+    build(any_engine, context, "-o", f"oci:{layout}:1")
+    more = ("--build-context", f"base=oci:{layout}:1")
+    if describe(any_engine.engine).has_oci_exporter:
+        build(any_engine, context, *more)
+        return
+    with pytest.raises(EngineTooOld, match="cannot read images"):
+        build(any_engine, context, *more)
+
+
 def test_a_password_is_not_sent_to_a_port_without_tls(context: Path) -> None:
     address = "tcp://127.0.0.1:1"
     with pytest.raises(UsageError, match="without TLS") as error:

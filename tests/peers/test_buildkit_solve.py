@@ -278,7 +278,7 @@ def test_a_name_that_is_not_utf_8_is_our_error_not_the_engines(
         solve(any_engine.engine, dockerfile(context, "FROM scratch", "COPY . /"))
 
 
-def test_names_beyond_ascii_and_thousands_of_sources_travel(
+def test_names_beyond_ascii_and_more_than_64_kib_of_them_travel(
     any_engine: RunningEngine, context: Path
 ) -> None:
     # Over the 64 KiB of headers that HTTP/2 libraries take unasked. BuildKit 0.8 gives up on

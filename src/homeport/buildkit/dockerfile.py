@@ -21,6 +21,12 @@ from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 
 _FILE_LIMIT = 4 << 20
+#: By Go's names, as platforms of images are.
+_SYSTEMS = ("linux", "windows", "darwin", "freebsd", "netbsd", "openbsd", "wasi", "wasip1")
+_ARCHITECTURES = (
+    "amd64", "386", "arm64", "arm", "ppc64le", "ppc64", "s390x", "riscv64", "loong64",
+    "mips64le", "mips64", "mipsle", "mips", "wasm",
+)  # fmt: skip
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 
@@ -93,6 +99,8 @@ def _attributes(asked: DockerfileBuild) -> dict[str, str]:
     if asked.no_cache:
         attrs["no-cache"] = ""
     if asked.platforms:
+        for platform in asked.platforms:
+            _check(platform)
         attrs["platform"] = ",".join(str(platform) for platform in asked.platforms)
     attrs |= {f"build-arg:{name}": value for name, value in asked.build_args.items()}
     attrs |= {f"label:{name}": value for name, value in asked.labels.items()}
@@ -105,6 +113,15 @@ def _attributes(asked: DockerfileBuild) -> dict[str, str]:
             )
         attrs[f"attest:{kind}"] = rest
     return attrs
+
+
+def _check(platform: Platform) -> None:
+    """Engines believe any name, as long as nothing runs."""
+    if platform.os not in _SYSTEMS or platform.architecture not in _ARCHITECTURES:
+        raise UsageError(
+            f"--platform {platform}: there is no such platform",
+            hint=f"architectures are {', '.join(_ARCHITECTURES)}",
+        )
 
 
 def _named_context(name: str, value: str, folders: dict[str, Path]) -> str:

@@ -249,9 +249,9 @@ def split(data: bytes | memoryview) -> Iterator[tuple[int, int, Any]]:
         elif wire in (_FIXED64, _FIXED32):
             size = 8 if wire == _FIXED64 else 4
         else:
-            raise BadMessage(f"the engine sent a field of unknown wire type {wire}")
+            raise BadMessage(f"a field has the unknown wire type {wire}")
         if size > end - at:
-            raise BadMessage("the engine sent a message that is cut short")
+            raise BadMessage("a message is cut short")
         yield tag, wire, view[at : at + size]
         at += size
 
@@ -275,7 +275,7 @@ def _one(number: int, shape: _Shape, content: Any) -> bytes:
 
 def _value(shape: _Shape, content: Any) -> Any:
     if isinstance(content, int) != (shape.kind in ("number", "flag")):
-        raise BadMessage("the engine sent a field of another type than agreed")
+        raise BadMessage("a field has another type than agreed")
     match shape.kind:
         case "text":
             return str(content, "utf-8", "replace")
@@ -295,7 +295,7 @@ def _value(shape: _Shape, content: Any) -> Any:
 
 def _entry(shape: _Shape, content: Any) -> tuple[str, Any]:
     if isinstance(content, int):
-        raise BadMessage("the engine sent a map entry that is a number")
+        raise BadMessage("a map entry is a number")
     key = ""
     value: Any = None
     for tag, _, inner in split(content):
@@ -315,7 +315,7 @@ def _empty(shape: _Shape) -> Any:
 
 def _signed(value: Any) -> int:
     if not isinstance(value, int):
-        raise BadMessage("the engine sent a time that is none")
+        raise BadMessage("a time is none")
     return value - (1 << 64) if value >> 63 else value
 
 
@@ -353,7 +353,7 @@ def _read_varint(view: memoryview, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(view) or shift > 63:
-            raise BadMessage("the engine sent a number that does not end")
+            raise BadMessage("a number does not end")
         byte = view[at]
         at += 1
         value |= (byte & 0x7F) << shift

@@ -128,7 +128,9 @@ def command(
         if context == "-":
             build = _with_upload(build, stack)
         caches = _local_caches(build)
-        build = _with_contents(build, app, _contexts(asked, images=True), caches, stack)
+        if contexts := _contexts(asked, images=True):
+            _require_layouts(engines, app)
+        build = _with_contents(build, app, contexts, caches, stack)
         watcher = _watcher(session, asked["progress_form"], app.progress)
         try:
             form = asked["progress_form"]
@@ -305,6 +307,20 @@ def _local_caches(build: Build) -> LocalCaches | None:
     for place in caches.missing:
         warn(f"--cache-from: there is no such cache in {place} yet")
     return caches
+
+
+def _require_layouts(engines: Sequence[Engine], app: App) -> None:
+    """Engines that cannot read images of ours would look for them on Docker Hub."""
+    from homeport.buildkit.engine import describe
+    from homeport.buildkit.errors import EngineTooOld
+
+    for engine in engines:
+        found = describe(engine, app.cancel)
+        if not (found.has_oci_exporter and found.version):
+            raise EngineTooOld(
+                f"{engine.name} cannot read images of this machine",
+                hint="BuildKit 0.11 can, in dockerd with the containerd store; or push the image",
+            )
 
 
 def _with_contents(
