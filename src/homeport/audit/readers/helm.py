@@ -27,6 +27,8 @@ from homeport.audit.yamlnodes import (
     written,
 )
 
+#: How charts make a tag of a version that is written without v.
+_WITH_V = re.compile(r'printf "v%s" \$?\.Chart\.AppVersion|v\{\{-? ?\.Chart\.AppVersion')
 _IMAGE_KEY = re.compile(r"(?:^|[.\]])[A-Za-z0-9_-]*image$", re.IGNORECASE)
 
 
@@ -37,6 +39,9 @@ def read(source: Source, found: Collector, context: Context) -> None:
     if chart is not None:
         for document in documents(chart, Collector(chart, "helm")):
             version = text_of(get(document, "appVersion")) or version
+    helpers = context.neighbour(source, posixpath.join("templates", "_helpers.tpl"))
+    if version and helpers is not None and _WITH_V.search(helpers.text):
+        version = f"v{version}"
     for document in documents(source, found):
         read_values(source, found, document, "", app_version=version)
 
