@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList, Static, Tree
+from textual.widgets import Input, OptionList, Static, Tree
 
 from builders.inspection import directory, file, layer, opened, whiteout
 from homeport.errors import UsageError
 from homeport.explorer.model import Model, View
-from homeport.explorer.screen import Explorer, Page, explore
+from homeport.explorer.screen import Explorer, Page, Save, explore
 from homeport.inspection.opened import Opened
 
 
@@ -106,6 +107,41 @@ def test_a_file_is_previewed_its_origin_shown_and_the_waste_listed() -> None:
             await pilot.pause()
 
     drive(script)
+
+
+def test_the_chosen_file_is_saved_where_the_user_says(tmp_path: Path) -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("tab", "down", "ctrl+e")
+        await pilot.pause()
+        assert isinstance(app.screen, Save)
+        app.screen.query_one(Input).value = str(tmp_path / "out")
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(app.screen, Page)
+        assert "1 files" in str(app.screen.query_one("#page", Static).render())
+
+    drive(script)
+    assert (tmp_path / "out/a").read_bytes() == b"changed"
+
+
+def test_what_is_there_is_not_overwritten_and_escape_saves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("mine")
+
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("tab", "down", "x")
+        await pilot.pause()
+        app.screen.query_one(Input).value = str(tmp_path)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert "already there" in str(app.screen.query_one("#page", Static).render())
+        await pilot.press("escape", "x")
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+        assert not isinstance(app.screen, Save)
+
+    drive(script)
+    assert (tmp_path / "a").read_text() == "mine"
 
 
 def test_without_a_terminal_there_is_one_clear_error() -> None:

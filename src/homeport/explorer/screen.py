@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import ClassVar
 
 import msgspec
@@ -23,9 +24,10 @@ from textual.widgets.tree import TreeNode
 
 from homeport.errors import HomeportError, UsageError
 from homeport.explorer.model import KINDS, Item, Model, View
+from homeport.inspection.extraction import chosen, extract
 from homeport.inspection.oddities import MOST
 from homeport.inspection.opened import Opened
-from homeport.inspection.paths import visible
+from homeport.inspection.paths import shown_path, visible
 from homeport.inspection.provenance import inspect_binary
 from homeport.inspection.reporting import steps_of
 from homeport.inspection.waste import find_waste
@@ -74,6 +76,29 @@ class Page(ModalScreen[None]):
             yield Static(Text(self._text), id="page")
 
 
+class Save(ModalScreen[str]):
+    """Asks where the chosen file or directory is written to; the answer is empty for nowhere."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
+    CSS = """
+    Save { align: center middle; } Save Input { width: 80%; border: round $accent; }
+    """
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def compose(self) -> ComposeResult:
+        box = Input(value=".", placeholder="directory", id="folder")
+        box.border_title = Text(f"Save {self._path} below this directory")
+        yield box
+
+    @on(Input.Submitted, "#folder")
+    def _answered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.dismiss(event.value)
+
+
 class Explorer(App[None]):
     """The application."""
 
@@ -104,6 +129,7 @@ class Explorer(App[None]):
         Binding("w", "waste", "Waste"),
         Binding("p", "preview", "Preview"),
         Binding("b", "binary", "Binary"),
+        Binding("ctrl+e,x", "save", "Save"),
         Binding("j", "move('down')", show=False),
         Binding("k", "move('up')", show=False),
     ]
@@ -276,6 +302,28 @@ class Explorer(App[None]):
             return
         text = msgspec.json.format(msgspec.json.encode(found.facts)).decode()
         self.push_screen(Page("/" + item.name, "\n\n".join((visible(found.verdict), text))))
+
+    def action_save(self) -> None:
+        """What ``homeport extract`` does, with what the final tree has at this path."""
+        item = self._chosen()
+        if item is None or not item.path or item.path not in self.opened.history.final:
+            return
+        path = shown_path(item.path)
+
+        def write(folder: str | None) -> None:
+            if not folder:
+                return
+            try:
+                paths = chosen(self.opened, [item.path.decode("utf-8", "surrogateescape")])
+                done = extract(self.opened, paths, Path(folder))
+            except HomeportError as error:
+                self.push_screen(Page("Error", "\n".join((error.what, error.hint or ""))))
+                return
+            left = [f"left out: {visible(each)}" for each in done.left_out]
+            said = f"{done.files} files, {done.links} links, {_size(done.size)} in {folder}"
+            self.push_screen(Page("Saved", "\n".join((said, *left))))
+
+        self.push_screen(Save(visible(path)), write)
 
     # -- texts
 
