@@ -149,13 +149,14 @@ class _Stack:
         self._sizes: dict[tuple[int, bytes], int] = {}
         self._directories: dict[bytes, bytes] = {}
         self._own: dict[bytes, int] = {}  # paths this layer put there → index of the change
+        self._indexed = 0  # how many changes of this layer are in it
 
     def apply(self, layer: int) -> None:
         """Put one more layer on top."""
         listing = self.history.listings[layer]
         changes: list[Change] = []
         self.history.changes.append(changes)
-        self._own = {}
+        self._own, self._indexed = {}, 0
         whiteouts = dict.fromkeys(
             entry.path
             for entry in listing.entries
@@ -231,10 +232,8 @@ class _Stack:
         if before is None and path and entry.kind in ("file", "directory"):  # as most
             self._final[path] = Place(entry, layer)
             self._names.setdefault(directory, set()).add(name)
-            self._own[path] = len(changes)
             changes.append(Change(path, "added", entry, None))
             return
-        repeated = self._own.get(path)
         freed = 0
         if before is not None:
             if before.entry.kind == "directory" and entry.kind != "directory":
@@ -249,11 +248,20 @@ class _Stack:
             self._names.setdefault(directory, set()).add(name)
         if entry.kind == "hardlink":
             before = self._hard_link(path, entry, layer, before)
-        if repeated is not None and before is not None and before.layer == layer:
-            self._repeat(changes, repeated, path, entry, freed)
-            return
-        self._own[path] = len(changes)
+        if before is not None and before.layer == layer:
+            repeated = self._put_at(path, changes)
+            if repeated is not None:
+                self._repeat(changes, repeated, path, entry, freed)
+                return
         changes.append(Change(path, _did(before, entry), entry, before, b"", freed))
+
+    def _put_at(self, path: bytes, changes: list[Change]) -> int | None:
+        """Where this layer's last entry for a path is; few layers ever ask."""
+        for at in range(self._indexed, len(changes)):
+            if changes[at].now is not None:
+                self._own[changes[at].path] = at
+        self._indexed = len(changes)
+        return self._own.get(path)
 
     def _repeat(
         self, changes: list[Change], at: int, path: bytes, entry: Entry, freed: int
@@ -301,7 +309,6 @@ class _Stack:
             self._final[each] = Place(entry, layer)
             parent, _, name = each.rpartition(b"/")
             self._names.setdefault(parent, set()).add(name)
-            self._own[each] = len(changes)
             changes.append(Change(each, "added", entry, None))
         return True
 
