@@ -1,6 +1,27 @@
-"""``python -m homeport``: the same program as ``homeport``."""
+"""The program ``homeport``, also as ``python -m homeport``: begins before anything is loaded.
 
-from homeport.cli.main import main
+Not the command line itself: that is ``homeport.cli.main``.
+"""
+
+import signal
+from typing import NoReturn
+
+
+def main() -> NoReturn:
+    """Load the command line and run it.
+
+    Ctrl-C while it is loaded ends the process as it ends any program that has nothing to
+    finish yet; afterwards the command line answers for it.
+    """
+    as_python_does = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    if as_python_does:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from homeport.cli.main import main as command_line
+
+    if as_python_does:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    command_line()
+
 
 if __name__ == "__main__":
     main()

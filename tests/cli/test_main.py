@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,6 +44,16 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
         "homeport.errors",
     }
     assert modules.isdisjoint(HEAVY)
+
+
+def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(tmp_path: Path) -> None:
+    loads_slowly = "import os, signal, time; os.kill(os.getpid(), signal.SIGINT); time.sleep(1)"
+    (tmp_path / "click.py").write_text(loads_slowly)
+    done = subprocess.run(
+        [sys.executable, "-m", "homeport", "--version"],
+        env=os.environ | {"PYTHONPATH": str(tmp_path)}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
 
 
 @pytest.mark.parametrize("name", program.COMMANDS)
