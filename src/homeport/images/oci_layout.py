@@ -19,7 +19,7 @@ import msgspec
 
 from homeport.content.blob import Blob, FileBlob, verified
 from homeport.content.digest import Digest
-from homeport.content.files import explained, sync_directory, write_file
+from homeport.content.files import explained, sync_directory
 from homeport.content.reading import CHUNK
 from homeport.errors import IntegrityError
 from homeport.images.address import LayoutAddress
@@ -37,7 +37,12 @@ from homeport.images.layout import (
 )
 from homeport.images.parts import all_parts
 from homeport.images.placing import place_file
-from homeport.images.scratch import locked_directory, remove_abandoned, scratch_folder
+from homeport.images.scratch import (
+    locked_directory,
+    remove_abandoned,
+    scratch_folder,
+    write_through_scratch,
+)
 from homeport.images.transport import Piece, Work, Written
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
@@ -124,7 +129,7 @@ def prepare_layout(root: Path) -> None:
                 where={"file": str(root)},
                 hint="choose a new directory",
             )
-        write_file(root / LAYOUT_FILE, LAYOUT_VERSION)
+        write_through_scratch(root / LAYOUT_FILE, LAYOUT_VERSION)
     check_version(DirectoryFiles(root))
     _require_folder(root / "blobs")
     remove_abandoned(root)
@@ -151,7 +156,7 @@ def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
     if lines == index["manifests"]:
         return
     index["manifests"] = lines
-    write_file(root / INDEX_FILE, msgspec.json.encode(index))
+    write_through_scratch(root / INDEX_FILE, msgspec.json.encode(index))
 
 
 def _load(root: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from homeport.content.files import explained
+from homeport.content.files import explained, sync_directory, write_file
 from homeport.progress import CancelToken
 
 _PREFIX = ".homeport-"
@@ -35,6 +35,15 @@ def scratch_folder(root: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(handle)
+
+
+def write_through_scratch(path: Path, data: bytes) -> None:
+    """``write_file`` inside a directory whose next writer removes what a crash leaves."""
+    with scratch_folder(path.parent) as scratch, explained(path):
+        unfinished = scratch / path.name
+        write_file(unfinished, data)
+        unfinished.replace(path)
+        sync_directory(path.parent)
 
 
 def remove_abandoned(root: Path) -> None:
