@@ -219,13 +219,6 @@ def pin_parts(
     from homeport.parts.building import PartTools
     from homeport.parts.resolve import Asked, resolve_parts
 
-    tools = Tools(
-        store=services.store,
-        packages=services.store,
-        pools=services.pools,
-        progress=services.progress,
-        open_image=services.open_image,
-    )
     asked = Asked(
         platforms=platforms,
         frozen=request.locked,
@@ -240,7 +233,7 @@ def pin_parts(
         prepared.lockfile,
         asked,
         PartTools(
-            tools=tools,
+            tools=_tools(services.store, services),
             reach=lambda: services.reach(recipe, request.mirrors),
             client=services.client,
             engines=lambda: services.engines(request.engines),
@@ -294,6 +287,16 @@ def _plans(
     return make_plans(asked, platforms, request.options, services.pools.cancel)
 
 
+def _tools(derived: Store, services: Services) -> Tools:
+    return Tools(
+        store=derived,
+        packages=services.store,
+        pools=services.pools,
+        progress=services.progress,
+        open_image=services.open_image,
+    )
+
+
 def _built_in(
     derived: Store,
     request: BuildRequest,
@@ -303,14 +306,7 @@ def _built_in(
 ) -> tuple[Prepared, BuiltIndex]:
     """All images; what is computed on the way goes to ``derived``, downloads to the cache."""
     prepared, plans = _prepare(request, recipe, platforms, derived, services)
-    tools = Tools(
-        store=derived,
-        packages=services.store,
-        pools=services.pools,
-        progress=services.progress,
-        open_image=services.open_image,
-    )
-    return prepared, build(plans, prepared.debs, tools)
+    return prepared, build(plans, prepared.debs, _tools(derived, services))
 
 
 def _scratch_store(store: Store, stack: ExitStack) -> Store:

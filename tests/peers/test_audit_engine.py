@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,7 +31,7 @@ def unsaid(*options: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
 
 
 @pytest.fixture(params=["bookworm", "trixie", "sid"])
-def engine(request: pytest.FixtureRequest):  # type: ignore[no-untyped-def]
+def engine(request: pytest.FixtureRequest) -> Iterator[RunningEngine]:
     with ENGINES[request.param]() as running:
         yield running
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -188,8 +189,6 @@ def dockerfile(tmp_path: Path, text: str, **more: object) -> DockerfilePart:
     )
     (part,) = found.parts
     assert isinstance(part, DockerfilePart)
-    from dataclasses import replace
-
     return replace(part, **more)  # type: ignore[arg-type]  # fields of the part
 
 

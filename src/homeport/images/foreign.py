@@ -2,7 +2,7 @@
 
 Such layers ("non-distributable", Windows' base layers above all) stay where they are: a copy
 keeps manifest and digest, and whoever pulls fetches them from their owner. Only who says so
-takes them along: ``with_foreign_layers``. They come from the place that the image is in, if
+takes them along: ``ForeignLayers.take``. They come from the place that the image is in, if
 it holds them, else from their ``urls``: over https, without credentials, never from an
 address inside a private network; size and digest are checked as everywhere.
 """
@@ -11,20 +11,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from homeport.content.blob import Blob, KnownGood
-from homeport.content.digest import Digest
+from homeport.content.blob import Blob
 from homeport.content.store import Store
 from homeport.errors import HomeportError
+from homeport.images.fetched import FetchedBlob
 from homeport.images.image import Child, Image, Index, Missing, digest_of
 from homeport.net.client import Client
 from homeport.net.download import download
 from homeport.net.errors import NetError
 from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
-from homeport.oci.documents import Descriptor
 from homeport.progress import Progress
 
 #: More of a descriptor's URLs are not tried.
@@ -67,32 +65,11 @@ class ForeignLayers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignBlob:
+class ForeignBlob(FetchedBlob):
     """A foreign layer, fetched when it is first opened. ``here`` asks the image's own place."""
 
     here: Callable[[], Blob]
-    descriptor: Descriptor
     client: Client = field(repr=False)
-    store: Store = field(repr=False)
-    progress: Progress = field(repr=False)
-
-    @property
-    def digest(self) -> Digest:
-        return self.descriptor.parsed_digest
-
-    @property
-    def size(self) -> int:
-        return self.descriptor.size
-
-    def open(self, offset: int = 0) -> BinaryIO:
-        return self.fetch().open(offset)
-
-    def local_path(self) -> Path | None:
-        return self.fetch().local_path()
-
-    def verified_file(self) -> Path | None:
-        found = self.fetch()
-        return found.verified_file() if isinstance(found, KnownGood) else None
 
     def fetch(self) -> Blob:
         """The content. Raises ``Missing``, which names the first URL, when nobody gives it."""

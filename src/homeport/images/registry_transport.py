@@ -11,15 +11,14 @@ import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import BinaryIO
 
-from homeport.content.blob import Blob, KnownGood, Remote
+from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
 from homeport.content.pools import run_all
 from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import RegistryAddress
+from homeport.images.fetched import FetchedBlob
 from homeport.images.image import (
     COUNT_LIMIT,
     Child,
@@ -45,39 +44,18 @@ _KEPT_SIZE = 64 << 10
 _KEPT_COUNT = 256
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteBlob:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteBlob(FetchedBlob):
     """A blob in a registry: fetched into the store when it is first opened.
 
     sources: where it can be had, the registry's own repository last
     """
 
     sources: tuple[Repository, ...]
-    descriptor: Descriptor
-    store: Store = field(repr=False)
-    progress: Progress = field(repr=False)
 
     @property
     def repository(self) -> Repository:
         return self.sources[-1]
-
-    @property
-    def digest(self) -> Digest:
-        return self.descriptor.parsed_digest
-
-    @property
-    def size(self) -> int:
-        return self.descriptor.size
-
-    def open(self, offset: int = 0) -> BinaryIO:
-        return self.fetch().open(offset)
-
-    def local_path(self) -> Path | None:
-        return self.fetch().local_path()
-
-    def verified_file(self) -> Path | None:
-        found = self.fetch()
-        return found.verified_file() if isinstance(found, KnownGood) else None
 
     def fetch(self) -> Blob:
         """The verified content. Raises ``Missing`` if the registry does not have it."""
@@ -244,7 +222,9 @@ class Contents:
             raise _missing(self.sources[-1], descriptor) from error
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return RemoteBlob(self.sources, descriptor, self.store, self.progress)
+        return RemoteBlob(
+            sources=self.sources, descriptor=descriptor, store=self.store, progress=self.progress
+        )
 
 
 def _missing(repository: Repository, descriptor: Descriptor) -> Missing:

@@ -1,0 +1,48 @@
+"""A blob that is somewhere else until it is first opened, and a file in the store from then on.
+
+Not for fetching: what a kind of place does for that is its own ``fetch``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+from homeport.content.blob import Blob, KnownGood
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.oci.documents import Descriptor
+from homeport.progress import Progress
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FetchedBlob(ABC):
+    """A Blob by its descriptor; size and digest are known before anything is fetched."""
+
+    descriptor: Descriptor
+    store: Store = field(repr=False)
+    progress: Progress = field(repr=False)
+
+    @abstractmethod
+    def fetch(self) -> Blob:
+        """The verified content, here from now on. Raises ``Missing`` where nobody has it."""
+
+    @property
+    def digest(self) -> Digest:
+        return self.descriptor.parsed_digest
+
+    @property
+    def size(self) -> int:
+        return self.descriptor.size
+
+    def open(self, offset: int = 0) -> BinaryIO:
+        return self.fetch().open(offset)
+
+    def local_path(self) -> Path | None:
+        return self.fetch().local_path()
+
+    def verified_file(self) -> Path | None:
+        found = self.fetch()
+        return found.verified_file() if isinstance(found, KnownGood) else None
