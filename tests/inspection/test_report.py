@@ -152,6 +152,20 @@ def test_odd_things_are_named() -> None:
     }
 
 
+SECRETS = """
+id_rsa id_dsa id_ecdsa id_ed25519 .netrc .npmrc .pypirc .git-credentials .pgpass .docker/config.json
+.aws/credentials .kube/config .env .htpasswd .bash_history a.pem a.KEY a.p12 a.pfx a.jks a.keystore
+a.kdbx credentials.json service-account-1.json a.tfstate secrets.yaml secret.yml secrets.json
+secret.txt secrets.env vault-pass vault_password.sh
+"""
+
+
+@pytest.mark.parametrize("name", SECRETS.split())
+def test_names_of_secrets_are_odd(name: str) -> None:
+    assert odd(directory("srv"), file(f"srv/{name}")) == {"name of a secret": (f"/srv/{name}",)}
+    assert odd(file(f"srv/{name}.html", b"1")) == {} or name.startswith("vault")
+
+
 def test_a_deleted_package_database_is_odd() -> None:
     image = opened(
         layer(file("lib/apk/db/installed", APK), file("lib/ld-musl-x86_64.so.1",

@@ -33,6 +33,6 @@ def test_dive_and_we_give_the_same_figures(tmp_path: Path) -> None:
         check=True, capture_output=True, timeout=120,
     )  # fmt: skip
     said = json.loads(answer.read_text())["image"]
-    ours = efficiency(opened(*layers).listings)
+    ours = efficiency(opened(*layers).history)
     assert ours.score == pytest.approx(said["efficiencyScore"], abs=1e-9)
     assert ours.wasted_bytes == said["inefficientBytes"]

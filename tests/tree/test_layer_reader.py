@@ -32,6 +32,27 @@ def everything(reader: TarReader) -> list[object]:
     return found
 
 
+def in_pieces(reader: LayerReader) -> list[object]:
+    """The same, small members with their whole content at once."""
+    found: list[object] = []
+    try:
+        while True:
+            for (name, kind, link, owner, size, mtime), content in reader.small():
+                found.append(((name, link, kind, *owner, size, mtime * 10**9), content))
+            if (member := reader.next()) is None:
+                break
+            content = b"".join(iter(lambda: reader.read(700), b""))
+            found.append((facts(member)[:8], content))
+    except CopyError as error:
+        found.append(error.what)
+    return found
+
+
+def shortened(found: list[object]) -> list[object]:
+    """What ``everything`` found, as ``in_pieces`` says it."""
+    return [one if isinstance(one, str) else (one[0][:8], one[1]) for one in found]  # type: ignore[index]  # pairs
+
+
 def facts(member: Member) -> tuple[object, ...]:
     return tuple(getattr(member, name) for name in FACTS)
 
@@ -75,6 +96,52 @@ def test_members_are_those_of_the_long_way(
     assert everything(LayerReader(io.BytesIO(data))) == everything(
         TarReader(io.BytesIO(data), global_pax=False)
     )
+
+
+class InSteps(io.BytesIO):
+    """Hands out at most so many bytes at once."""
+
+    def __init__(self, data: bytes, step: int) -> None:
+        super().__init__(data)
+        self.step = step
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        return super().read(min(size, self.step) if size and size > 0 else size)
+
+
+@given(st.lists(members(), max_size=6), st.sampled_from(FORMATS), st.integers(1, 3000))
+def test_small_members_come_with_their_content(
+    given: list[tuple[tarfile.TarInfo, bytes]], format: int, step: int
+) -> None:
+    try:
+        data = archive(*given, format=format)
+    except ValueError:  # what this format cannot say
+        return
+    found = in_pieces(LayerReader(InSteps(data, step)))
+    assert found == shortened(everything(TarReader(io.BytesIO(data), global_pax=False)))
+
+
+@given(st.integers(0, 3583), st.integers(0, 255), st.integers(0, 4000))
+def test_damage_ends_small_members_where_it_ends_others(at: int, byte: int, cut: int) -> None:
+    data = bytearray(archive(member("a", b"x" * 600), member("b"), member("c", b"y")))
+    data[at] = byte
+    del data[max(cut, 512) :]
+    found = in_pieces(LayerReader(io.BytesIO(data)))
+    assert found == shortened(everything(LayerReader(io.BytesIO(data))))
+
+
+def test_a_large_file_between_small_ones_is_not_held_in_memory() -> None:
+    data = archive(member("a", b"1"), member("b", b"x" * 3_000_000), member("c", b"3"))
+    reader = LayerReader(io.BytesIO(data))
+    assert [plain[0] for plain, _ in reader.small()] == [b"a"]
+    assert list(reader.small()) == []
+    large = reader.next()
+    assert large is not None
+    assert large.size == 3_000_000
+    assert list(reader.small()) == [], "not before it is read or skipped"
+    while reader.read(1 << 16):
+        pass
+    assert [plain[0] for plain, _ in reader.small()] == [b"c"]
 
 
 @given(st.integers(0, 2559), st.integers(0, 255))

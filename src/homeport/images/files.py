@@ -175,6 +175,13 @@ class Slice(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def tell(self) -> int:
+        """The position in the file that this is a part of."""
+        return self._at
+
     def readinto(self, buffer: Any) -> int:
         chunk = self.read(len(buffer))
         buffer[: len(chunk)] = chunk

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from homeport.inspection.opened import Opened
+from homeport.inspection.paths import shown_path
 from homeport.inspection.report import Base
 
 _BASE_NAME = "org.opencontainers.image.base.name"
@@ -61,17 +62,15 @@ def _distribution(opened: Opened) -> tuple[dict[str, str], list[str]]:
 
 def _libc(opened: Opened) -> tuple[str, list[str]]:
     """musl by its loader, which holds its version; glibc by the loader's name."""
-    for path in opened.history.final:
-        if b"ld-musl-" not in path and not path.endswith(b"libc.so.6"):
-            continue
-        name = path.rpartition(b"/")[2]
-        if name.startswith(b"ld-musl-"):
+    for path in opened.kept:
+        if b"/ld-musl-" in path:
             text = opened.text(path) or b""
             found = _MUSL.search(text) if b"musl libc" in text else None
             version = f" {found[1].decode()}" if found else ""
-            return f"musl{version}", [f"/{path.decode('utf-8', 'backslashreplace')}"]
-        if name == b"libc.so.6":
-            return "glibc", [f"/{path.decode('utf-8', 'backslashreplace')}"]
+            return f"musl{version}", [shown_path(path)]
+    for path in opened.history.final:
+        if path.endswith(b"/libc.so.6"):
+            return "glibc", [shown_path(path)]
     return "", []
 
 

@@ -26,6 +26,7 @@ from homeport.tree.links import MOST, followed
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
+_PLAIN = ("file", "directory")
 _MOST_PROBLEMS = 100
 
 Did = Literal["added", "changed", "metadata", "rewritten", "removed", "hidden", "replaced"]
@@ -68,13 +69,18 @@ class Change(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(slots=True)
 class History:
-    """All layers of an image, stacked. ``links`` has the file behind every hard link."""
+    """All layers of an image, stacked.
+
+    links:     the file behind every hard link
+    whiteouts: of every layer its entries that remove something, in order
+    """
 
     listings: tuple[Listing, ...]
     final: dict[bytes, Place] = field(default_factory=dict)
     changes: list[list[Change]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     links: dict[bytes, Place] = field(default_factory=dict)
+    whiteouts: list[dict[bytes, None]] = field(default_factory=list)
 
     def of(self, path: bytes) -> Iterator[tuple[int, Change]]:
         """Everything that happened to a path, lowest layer first."""
@@ -148,6 +154,7 @@ class _Stack:
         self._alive: dict[tuple[int, bytes], int] = {}
         self._sizes: dict[tuple[int, bytes], int] = {}
         self._directories: dict[bytes, bytes] = {}
+        self._open: dict[bytes, set[bytes]] = {}  # directories that stand, with their names
         self._own: dict[bytes, int] = {}  # paths this layer put there → index of the change
         self._indexed = 0  # how many changes of this layer are in it
 
@@ -162,11 +169,21 @@ class _Stack:
             for entry in listing.entries
             if WHITEOUT in entry.path and is_whiteout(entry.path)
         )
+        self.history.whiteouts.append(whiteouts)
         for path in whiteouts:
             self._white_out(path, changes)
+        final, open_, added = self._final, self._open, changes.append
         for entry in listing.entries:
-            if entry.path not in whiteouts:
-                self._put(entry, layer, changes)
+            path = entry.path
+            directory, _, name = path.rpartition(b"/")
+            names = open_.get(directory) if path else None
+            if names is None or path in final or entry.kind not in _PLAIN or path in whiteouts:
+                if path not in whiteouts:
+                    self._put(entry, layer, changes)
+                continue
+            final[path] = Place(entry, layer)  # nearly all are new, in a directory that stands
+            names.add(name)
+            added(Change(path, "added", entry, None))
 
     # -- removing
 
@@ -185,6 +202,7 @@ class _Stack:
 
     def _remove(self, path: bytes, did: Did, by: bytes, changes: list[Change]) -> None:
         """Remove a path with everything below it."""
+        self._open.clear()
         todo = [path]
         while todo:
             each = todo.pop()
@@ -205,10 +223,14 @@ class _Stack:
             found = self._directories[path] = self.history.followed(path)[0]
         return found
 
+    def _forget_directories(self) -> None:
+        self._directories.clear()
+        self._open.clear()
+
     def _release(self, path: bytes, place: Place) -> int:
         """Bytes that nothing uses once ``path`` is gone."""
         if place.entry.kind == "symlink":
-            self._directories.clear()
+            self._forget_directories()
         self.history.links.pop(path, None)
         inode = self._inode.pop(path, None)
         if inode is None:
@@ -229,23 +251,24 @@ class _Stack:
         if path and not stands and not self._make_directories(directory, entry, layer, changes):
             return
         before = self._final.get(path)
-        if before is None and path and entry.kind in ("file", "directory"):  # as most
-            self._final[path] = Place(entry, layer)
-            self._names.setdefault(directory, set()).add(name)
-            changes.append(Change(path, "added", entry, None))
-            return
         freed = 0
         if before is not None:
             if before.entry.kind == "directory" and entry.kind != "directory":
                 for child in sorted(self._names.get(path, ())):
                     self._remove(_join(path, child), "replaced", path, changes)
                 self._names.pop(path, None)
+                self._open.clear()
             freed = self._release(path, before)
         self._final[path] = Place(entry, layer)
         if entry.kind == "symlink":
-            self._directories.clear()
+            self._forget_directories()
         if path:
-            self._names.setdefault(directory, set()).add(name)
+            names = self._names.setdefault(directory, set())
+            names.add(name)
+            if directory == written:
+                self._open[directory] = names
+        else:
+            self._open.clear()
         if entry.kind == "hardlink":
             before = self._hard_link(path, entry, layer, before)
         if before is not None and before.layer == layer:

@@ -32,8 +32,16 @@ _PATTERN = re.compile(
     rb"|(?:usr/)?lib(?:/[^/]+)?/ld-musl-[^/]+\.so\.1"
     rb"|var/lib/pacman/local/[^/]+/desc"
 )
+#: How all those names end, so that nearly every other is told apart by four bytes.
+_LAST = frozenset(
+    b"ease sion sswd roup atus lled ions st-2 conf list sums lite -wal s.db ages DATA INFO json"
+    b" info so.1 desc".split()
+)  # fmt: skip
+_STATUS_D = b"var/lib/dpkg/status.d/"
 
 
 def is_kept(path: bytes, size: int) -> bool:
     """Whether the content of a file of this name is kept."""
+    if path[-4:] not in _LAST and not path.startswith(_STATUS_D):
+        return False
     return size <= MAX_FILE and (path in _EXACT or _PATTERN.fullmatch(path) is not None)

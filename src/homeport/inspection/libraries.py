@@ -54,7 +54,7 @@ def _search(path: bytes, facts: BinaryFacts) -> Iterator[bytes]:
 
 
 def _configured(opened: Opened) -> Iterator[bytes]:
-    for conf in sorted(opened.history.final):
+    for conf in opened.kept:
         inside = conf.startswith(b"etc/ld.so.conf.d/") and conf.endswith(b".conf")
         if inside or conf == b"etc/ld.so.conf":
             for line in (opened.text(conf) or b"").splitlines():

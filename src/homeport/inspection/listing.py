@@ -9,7 +9,6 @@ layers mean together (``history``).
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable
 from contextlib import closing
 from typing import Literal
@@ -40,9 +39,7 @@ _NAMESPACE = "layer-listing"
 _KEPT = "layer-kept"
 _STEP = 1 << 18
 _UNCLEAN = (b".", b"/", b"")
-_SUSPECT = re.compile(rb"/[./]|\0|.{4097}", re.DOTALL)  # names that may not be clean
-_SMALL = 1 << 15
-_QUIET = 1984  # a multiple of SHA-256's blocks
+_LONGEST = 4096  # bytes of a path
 _MAX_BINARY = 256 << 20
 
 Kind = Literal["file", "directory", "symlink", "hardlink", "char", "block", "fifo"]
@@ -104,6 +101,9 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     skipped: int = 0
 
 
+Apart = Callable[[Blob, CancelToken], tuple[Listing, Kept] | None]
+
+
 class CannotRead(HomeportError):
     """A layer that cannot be looked into: encrypted, foreign and absent, or of no known form."""
 
@@ -116,18 +116,22 @@ def list_layer(
     cancel: CancelToken,
     *,
     what: str = "the layer",
+    apart: Apart | None = None,
     max_entries: int = MAX_ENTRIES,
     max_bytes: int = MAX_BYTES,
 ) -> tuple[Listing, Kept]:
     """The list of a layer and what is kept of it, from the store if it is known there.
+
+    apart: tried first to list a layer that is not; ``None`` from it says nothing
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``Interrupted``.
     """
     key = f"{code_hash()} {blob.digest} {blob.size}"
     if store and (known := _recall(store, key)):
         return known
+    found = apart(blob, cancel) if apart is not None else None
     try:
-        listing, kept = _read(blob, cancel, what, max_entries, max_bytes)
+        listing, kept = found or _read(blob, cancel, what, max_entries, max_bytes)
     except CopyError as error:
         raise BadArchive(f"{what}: {error.what}", where=error.where) from error
     if store:
@@ -166,7 +170,10 @@ def _read(
         tar = LayerReader(ahead)
         entries: list[Entry] = []
         odd, keep = _Oddities(), _Keeper(cancel.check)
-        while member := tar.next():
+        while True:
+            _add_small(tar, entries, max_entries, odd, keep)
+            if (member := tar.next()) is None:
+                break
             if len(entries) >= max_entries:
                 raise TooLarge(f"{what} has more than {max_entries} entries")
             entries.append(_entry(member, _cleaned(member.name, odd), tar, odd, keep))
@@ -182,6 +189,31 @@ def _read(
         oddities=odd.said(entries),
     )
     return listing, Kept(texts=keep.texts, binaries=keep.binaries, skipped=keep.skipped)
+
+
+def _add_small(
+    tar: LayerReader, entries: list[Entry], most: int, odd: _Oddities, keep: _Keeper
+) -> None:
+    """The small members that come next: nearly all of most layers, so every step counts."""
+    for (name, kind, text, (mode, uid, gid), size, mtime), data in tar.small():
+        path = _cleaned(name, odd)
+        digest = b""
+        if data:
+            digest = hashlib.sha256(data).digest()
+            if keep.wants(path, size):
+                keep.texts[digest] = data
+            elif data.startswith(ELF_MAGIC):
+                keep.examine(digest, data)
+        target = b""
+        if text and kind != "file":
+            target = _cleaned(text, odd) if kind == "hardlink" else text
+        entries.append(
+            Entry(
+                path, kind, mode, uid, gid, size, mtime * 1_000_000_000, target, digest, data[:4],  # type: ignore[arg-type]  # KINDS has these words
+            )
+        )  # fmt: skip
+        if len(entries) == most:
+            break
 
 
 def _entry(member: Member, path: bytes, tar: LayerReader, odd: _Oddities, keep: _Keeper) -> Entry:
@@ -220,6 +252,11 @@ class _Keeper:
         self._left -= size
         return True
 
+    def examine(self, digest: bytes, data: bytes) -> None:
+        """Keep what an ELF file says about itself."""
+        if digest not in self.binaries:
+            self.binaries[digest] = examine(data, self.check)
+
 
 def _keep(tar: LayerReader, keep: _Keeper) -> tuple[bytes, bytes]:
     data = b"".join(iter(lambda: tar.read(_STEP), b""))
@@ -237,35 +274,21 @@ def _digest(tar: LayerReader, size: int, keep: _Keeper) -> tuple[bytes, bytes]:
     if start == ELF_MAGIC and size <= _MAX_BINARY:
         data = b"".join([data, *iter(lambda: tar.read(_STEP), b"")])
         digest = hashlib.sha256(data).digest()
-        if digest not in keep.binaries:
-            keep.binaries[digest] = examine(data, keep.check)
+        keep.examine(digest, data)
         return digest, start
-    if len(data) == size <= _SMALL:
-        return _small_digest(data), start
     hasher = hashlib.sha256(data)
     while data := tar.read(_STEP):
         hasher.update(data)
     return hasher.digest(), start
 
 
-def _small_digest(data: bytes) -> bytes:
-    """A digest computed without letting other threads run.
-
-    hashlib lets them from 2048 bytes on; to get the interpreter back then takes many times
-    as long as the hashing of a small file does.
-    """
-    if len(data) < _QUIET:
-        return hashlib.sha256(data).digest()
-    hasher = hashlib.sha256(data[:_QUIET])
-    for at in range(_QUIET, len(data), _QUIET):
-        hasher.update(data[at : at + _QUIET])
-    return hasher.digest()
-
-
 def _cleaned(name: bytes, odd: _Oddities) -> bytes:
     """The path as engines make it: an entry that would leave the root stays in it."""
-    if name[:1] not in _UNCLEAN and name[-1:] != b"/" and not _SUSPECT.search(name):
-        return name
+    if (
+        b"/." not in name and b"//" not in name and name[:1] not in _UNCLEAN
+        and name[-1:] != b"/" and len(name) <= _LONGEST and b"\0" not in name
+    ):  # fmt: skip
+        return name  # as nearly all
     try:
         return clean(name)
     except BadArchive:
@@ -276,7 +299,7 @@ def _cleaned(name: bytes, odd: _Oddities) -> bytes:
                 del parts[-1:]
             elif part not in (b"", b"."):
                 parts.append(part)
-        return b"/".join(parts)[:4096]
+        return b"/".join(parts)[:_LONGEST]
 
 
 class _Oddities:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 
-from homeport.inspection.built_from import final_binaries
 from homeport.inspection.history import History
 from homeport.inspection.libraries import Libraries
 from homeport.inspection.listing import Entry
@@ -25,12 +25,12 @@ _SECRET = re.compile(
     rb"|.*\.tfstate|secrets?\.(?:ya?ml|json|txt|env)|vault[-_]pass.*)$",
     re.IGNORECASE,
 )
-_SECRET_ENDS = tuple(
-    b"id_rsa id_dsa id_ecdsa id_ed25519 .netrc .npmrc .pypirc credentials .pgpass .json config .env"
-    b" .htpasswd .bash_history .pem .key .p12 .pfx .jks .keystore .kdbx .tfstate .yaml .yml .txt"
-    .split()
+#: The last three bytes of all those names but the last, which may end in anything.
+_SECRET_ENDS = frozenset(
+    b"rsa dsa 519 trc mrc irc als ass son fig env swd ory pem key p12 pfx jks ore dbx ate aml yml"
+    b" txt".split()
 )  # fmt: skip
-_PRINTABLE = re.compile(rb"[ -~]*")
+_PRINTABLE = bytes(range(32, 127))
 _PUBLIC = re.compile(
     rb"(?:^|/)(?:ssl/certs|ca-certificates|cacert\.pem|certifi|trusted-key|share/doc)"
 )
@@ -41,33 +41,44 @@ def find_oddities(opened: Opened) -> list[Oddity]:
     """All that is odd, by kind, in a fixed order."""
     found: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
-    for kind, example in _all(opened):
+    of_paths = sorted(_of_paths(opened), key=itemgetter(0))
+    for kind, example in (
+        *(words for _, words in of_paths), *_programs(opened), *_databases(opened)
+    ):  # fmt: skip
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] <= MOST:
             found.setdefault(kind, []).append(example)
     return [Oddity(kind=kind, count=counts[kind], examples=tuple(found[kind])) for kind in found]
 
 
-def _all(opened: Opened) -> Iterator[tuple[str, str]]:
+def _of_paths(opened: Opened) -> Iterator[tuple[bytes, tuple[str, str]]]:
+    """What is odd about single paths, each with its path."""
     history = opened.history
     users, groups = _ids(opened.text(b"etc/passwd")), _ids(opened.text(b"etc/group"))
-    for path in sorted(history.final):
-        entry = history.final[path].entry
+    names = b"".join(history.final)
+    printable = not names.translate(None, _PRINTABLE)  # as nearly always
+    vaults = b"vault" in names.lower()
+    for path, place in history.final.items():
+        entry = place.entry
         if entry.xattrs or entry.mode & 0o6002 or entry.kind in ("char", "block"):
-            yield from _rights(entry, shown_path(path))
-        if entry.kind == "file" and entry.size and _is_secret(path):
-            yield "name of a secret", shown_path(path)
+            for words in _rights(entry, shown_path(path)):
+                yield path, words
+        if (
+            entry.kind == "file" and entry.size
+            and (vaults or path[-3:].lower() in _SECRET_ENDS) and _is_secret(path)
+        ):  # fmt: skip
+            yield path, ("name of a secret", shown_path(path))
         if users and entry.uid not in users:
-            yield "owner that /etc/passwd does not know", f"{shown_path(path)}: {entry.uid}"
+            example = f"{shown_path(path)}: {entry.uid}"
+            yield path, ("owner that /etc/passwd does not know", example)
         if groups and entry.gid not in groups:
-            yield "group that /etc/group does not know", f"{shown_path(path)}: {entry.gid}"
+            example = f"{shown_path(path)}: {entry.gid}"
+            yield path, ("group that /etc/group does not know", example)
         if entry.kind == "symlink" and not _leads_somewhere(history, path, entry.target):
             target = entry.target.decode("utf-8", "backslashreplace")
-            yield "broken link", f"{shown_path(path)} → {target}"
-        if not _PRINTABLE.fullmatch(path) and not (text := shown_path(path)).isprintable():
-            yield "name with control or invisible characters", text
-    yield from _programs(opened)
-    yield from _databases(history)
+            yield path, ("broken link", f"{shown_path(path)} → {target}")
+        if not printable and not (text := shown_path(path)).isprintable():
+            yield path, ("name with control or invisible characters", text)
 
 
 def _rights(entry: Entry, text: str) -> Iterator[tuple[str, str]]:
@@ -86,23 +97,23 @@ def _rights(entry: Entry, text: str) -> Iterator[tuple[str, str]]:
 
 
 def _is_secret(path: bytes) -> bool:
-    lowered = path.lower()
-    if not lowered.endswith(_SECRET_ENDS) and b"vault" not in lowered:
-        return False  # nearly all, found out quickly
     return _SECRET.search(path) is not None and _PUBLIC.search(path) is None
 
 
 def _programs(opened: Opened) -> Iterator[tuple[str, str]]:
+    if not opened.programs:
+        return
     libraries = Libraries(opened)
-    for path, facts in final_binaries(opened):
+    for path, facts in opened.programs:
         for name in libraries.missing(path, facts):
             yield "library or interpreter missing", f"{shown_path(path)}: {name}"
         if facts.packer is not None:
             yield "packed program", f"{shown_path(path)}: {facts.packer.name}"
 
 
-def _databases(history: History) -> Iterator[tuple[str, str]]:
+def _databases(opened: Opened) -> Iterator[tuple[str, str]]:
     """Package databases that were there in a lower layer, or must have been."""
+    history = opened.history
     for number, changes in enumerate(history.changes):
         for change in changes:
             if change.now is None and change.path in (
@@ -110,7 +121,7 @@ def _databases(history: History) -> Iterator[tuple[str, str]]:
                 b"usr/lib/sysimage/rpm/rpmdb.sqlite", b"var/lib/rpm/Packages",
             ) and change.path not in history.final:  # fmt: skip
                 yield "package database deleted", f"{shown_path(change.path)}: by layer {number}"
-    names = {path for path in history.final if path.rpartition(b"/")[2].startswith(b"ld-musl-")}
+    names = [path for path in opened.kept if b"/ld-musl-" in path]
     databases = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
     if names and not any(path in history.final for path in databases):
         yield (

@@ -13,17 +13,28 @@ from homeport.content.blob import Blob
 from homeport.content.pools import run_all
 from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
+from homeport.inspection.apart import WORTH_IT, list_apart
 from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.contents import read_files
 from homeport.inspection.history import History, stack
-from homeport.inspection.listing import CannotRead, Kept, Listing, list_layer, require_diff_id
+from homeport.inspection.listing import (
+    CannotRead,
+    Kept,
+    Listing,
+    list_layer,
+    require_diff_id,
+)
 from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor, ImageConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """One image, its layers read."""
+    """One image, its layers read.
+
+    kept:     the paths of the final tree whose content was kept (``keeping``), sorted
+    programs: the ELF files of the final tree and what they say, sorted by path
+    """
 
     image: Image
     config: ImageConfig
@@ -33,6 +44,8 @@ class Opened:
     services: Services
     texts: dict[bytes, bytes]
     binaries: dict[bytes, BinaryFacts]
+    kept: tuple[bytes, ...]
+    programs: tuple[tuple[bytes, BinaryFacts], ...]
 
     def text(self, path: bytes) -> bytes | None:
         """What was kept of a file of the final tree, links followed; see ``keeping``."""
@@ -70,25 +83,31 @@ def open_layers(image: Image, services: Services) -> Opened:
     descriptors = image.document.parsed.layers
     diff_ids = config.rootfs.diff_ids
     blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
+    large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
+    pool = services.pool
+    apart = large if len(large) > 1 and pool is not None else []
     services.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
     try:
-        read = _run(
-            services,
-            [
-                _lister(blobs[number], number, diff_ids[number : number + 1], services)
-                for number in range(len(descriptors))
-            ],
-        )
+        calls = [
+            _lister(blob, number, diff_ids[number : number + 1], services, number in apart)
+            for number, blob in blobs.items()
+        ]
+        read = [call() for call in calls] if pool is None else run_all(pool, calls)
     except BaseException:
         services.progress.end("layers", "failed")
         raise
     services.progress.end("layers")
     history = stack([listing for listing, _ in read])
+    contents = [(path, place.entry.sha256) for path, place in history.final.items()]
     binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
     texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
     return Opened(
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
         services=services, texts=texts, binaries=binaries,
+        kept=tuple(sorted(path for path, digest in contents if digest in texts)),
+        programs=tuple(
+            sorted((path, binaries[digest]) for path, digest in contents if digest in binaries)
+        ),
     )  # fmt: skip
 
 
@@ -111,12 +130,15 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
 
 
 def _lister(
-    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services
+    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services, apart: bool
 ) -> Callable[[], tuple[Listing, Kept]]:
     def call() -> tuple[Listing, Kept]:
         what = f"layer {number}"
         try:
-            listing, kept = list_layer(blob, services.store, services.cancel, what=what)
+            listing, kept = list_layer(
+                blob, services.store, services.cancel, what=what,
+                apart=list_apart if apart else None,
+            )  # fmt: skip
             if diff_id:
                 require_diff_id(listing, diff_id[0], what)
         except HomeportError as error:
@@ -125,11 +147,3 @@ def _lister(
         return listing, kept
 
     return call
-
-
-def _run(
-    services: Services, calls: list[Callable[[], tuple[Listing, Kept]]]
-) -> list[tuple[Listing, Kept]]:
-    if services.pool is None:
-        return [call() for call in calls]
-    return run_all(services.pool, calls)

@@ -47,9 +47,9 @@ def find_packages(opened: Opened) -> tuple[list[Package], list[str]]:
 
 def _dpkg(opened: Opened) -> Iterator[Package]:
     places = [b"var/lib/dpkg/status"]
-    places += sorted(
+    places += (
         path
-        for path in opened.history.final
+        for path in opened.kept
         if path.startswith(_STATUS_D) and not path.endswith(b".md5sums")
     )
     for place in places:
@@ -145,7 +145,7 @@ def _rpm(opened: Opened) -> Iterator[Package]:
 
 
 def _pacman(opened: Opened) -> Iterator[Package]:
-    for path in opened.history.final:
+    for path in opened.kept:
         if not path.startswith(b"var/lib/pacman/local/"):
             continue
         text = opened.text(path)
@@ -166,7 +166,7 @@ def _pacman(opened: Opened) -> Iterator[Package]:
 
 
 def _python(opened: Opened) -> Iterator[Package]:
-    for path in opened.history.final:
+    for path in opened.kept:
         if b"-info" not in path[-24:]:
             continue
         text = _text(path)
@@ -212,7 +212,7 @@ def _git_origin(opened: Opened, metadata: bytes) -> str:
 
 
 def _node(opened: Opened) -> Iterator[Package]:
-    for path in opened.history.final:
+    for path in opened.kept:
         if not path.endswith(b"/package.json") or not _NODE.fullmatch(path):
             continue
         try:

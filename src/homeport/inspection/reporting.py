@@ -113,14 +113,14 @@ def find_age(opened: Opened) -> Age:
     times = set()
     for name, place in opened.history.final.items():
         entry = place.entry
-        if entry.kind == "file":
-            times.add(entry.mtime // 10**9)
+        if entry.kind == "file" and entry.mtime not in times:
+            times.add(entry.mtime)
             if entry.mtime > newest:
                 newest, path = entry.mtime, name
     created = opened.config.created
     if _is_epoch(created):
         notes.append(f"created ({created or 'not given'}) tells nothing: a fixed stamp")
-    if len(times) == 1 and len(opened.history.final) > 1:
+    if len({moment // 10**9 for moment in times}) == 1 and len(opened.history.final) > 1:
         notes.append("all files have one time: it was set by the build and tells nothing")
     elif newest and newest // 10**9 < 86400:
         notes.append("the files' times tell nothing: all are at 1970")
@@ -139,8 +139,8 @@ def _newest_package(opened: Opened) -> str:
     """When dpkg last wrote a package's list of files, and whose."""
     folder, suffix = b"var/lib/dpkg/info/", b".list"
     found = [
-        (place.entry.mtime, path[len(folder) : -len(suffix)])
-        for path, place in opened.history.final.items()
+        (opened.history.final[path].entry.mtime, path[len(folder) : -len(suffix)])
+        for path in opened.kept
         if path.startswith(folder) and path.endswith(suffix)
     ]
     if not found:

@@ -9,9 +9,10 @@ own name. Both are useful; only the second can be compared with dive's output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from typing import cast
 
-from homeport.inspection.history import OPAQUE, History, is_whiteout, whiteout_of
+from homeport.inspection.history import OPAQUE, History, whiteout_of
 from homeport.inspection.listing import Listing
 from homeport.inspection.paths import shown_path
 from homeport.inspection.report import Efficiency, Waste, WastedPath
@@ -46,7 +47,7 @@ def find_waste(history: History, *, most: int | None = None) -> Waste:
         by_cause=dict(sorted(by_cause.items(), key=lambda item: -item[1])),
         by_layer=tuple(by_layer),
         paths=tuple(paths[:most]),
-        dive=efficiency(history.listings),
+        dive=efficiency(history),
     )
 
 
@@ -55,31 +56,27 @@ def compressed_share(listing: Listing, size: int) -> int:
     return round(size * listing.size / listing.tar_size) if listing.tar_size else 0
 
 
-def efficiency(listings: Sequence[Listing]) -> Efficiency:
-    """dive's score over layers, lowest first."""
-    first: dict[bytes, int] = {}
+def efficiency(history: History) -> Efficiency:
+    """dive's score."""
+    sizes: dict[bytes, int] = {}  # of every path, in the last layer that has it
     again: dict[bytes, tuple[int, int]] = {}  # of paths with several copies: sum and smallest
     lower = _Lower()
-    sizes = []
-    removes = [any(is_whiteout(entry.path) for entry in one.entries) for one in listings]
-    for number, listing in enumerate(listings):
-        leaves = _leaves(listing)
-        sizes.append(sum(size for size in leaves.values() if size is not None))
-        for path, size in leaves.items():
-            count = lower.below(path) if size is None else size
-            if path in again:
-                total, smallest = again[path]
-                again[path] = (total + count, min(smallest, count))
-            elif path in first:
-                again[path] = (first[path] + count, min(first[path], count))
-            else:
-                first[path] = count
-        if any(removes[number:]):  # else nobody asks what is below
+    shipped = []
+    for number, listing in enumerate(history.listings):
+        leaves = _leaves(listing, history.whiteouts[number])
+        removed = {path: lower.below(path) for path, size in leaves.items() if size is None}
+        counts = cast("dict[bytes, int]", {**leaves, **removed} if removed else leaves)
+        for path in counts.keys() & sizes.keys():
+            total, smallest = again.get(path, (sizes[path], sizes[path]))
+            again[path] = (total + counts[path], min(smallest, counts[path]))
+        sizes.update(counts)
+        shipped.append(sum(counts.values()) - sum(removed.values()))
+        if any(history.whiteouts[number:]):  # else nobody asks what is below
             lower.stack(leaves)
     wasted = sum(total for total, _ in again.values())
-    once = sum(first.values()) - sum(first[path] for path in again)
+    once = sum(sizes.values()) - sum(sizes[path] for path in again)
     every = once + wasted
-    user = sum(sizes[1:])
+    user = sum(shipped[1:])
     return Efficiency(
         score=(once + sum(smallest for _, smallest in again.values())) / every if every else 1.0,
         wasted_bytes=wasted,
@@ -130,23 +127,22 @@ class _Lower:
             todo.extend(each + b"/" + name for name in self._names.get(each, ()))
 
 
-def _leaves(listing: Listing) -> dict[bytes, int | None]:
+def _leaves(listing: Listing, whiteouts: dict[bytes, None]) -> dict[bytes, int | None]:
     """Leaf → size of its tar entry; ``None`` for a whiteout, under the path that it removes."""
     leaves: dict[bytes, int | None] = {}
+    if not whiteouts:
+        leaves = {entry.path: entry.size for entry in listing.entries}
+    for entry in listing.entries if whiteouts else ():
+        if entry.path not in whiteouts:
+            leaves[entry.path] = entry.size
+        elif entry.path.rpartition(b"/")[2] != OPAQUE:  # dive leaves those out
+            leaves[whiteout_of(entry.path) or b""] = None
     inner: set[bytes] = set()
-    last = b""
-    for entry in listing.entries:
-        path = entry.path
-        if not is_whiteout(path):
-            leaves[path] = entry.size
-        elif path.rpartition(b"/")[2] != OPAQUE:  # dive leaves those out
-            leaves[whiteout_of(path) or b""] = None
-        else:
-            continue
-        parent = path.rpartition(b"/")[0]
-        if parent != last:  # most stand behind others of their directory
-            last = parent
-            while parent and parent not in inner:
-                inner.add(parent)
-                parent = parent.rpartition(b"/")[0]
-    return {path: size for path, size in leaves.items() if path and path not in inner}
+    for parent in {path.rpartition(b"/")[0] for path in leaves}:
+        above = parent
+        while above and above not in inner:
+            inner.add(above)
+            above = above.rpartition(b"/")[0]
+    for path in (b"", *inner):
+        leaves.pop(path, None)
+    return leaves

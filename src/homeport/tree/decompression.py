@@ -20,7 +20,7 @@ Codec = Literal["gzip", "zstd", "xz", "bzip2", "none"]
 #: Bytes from the start of a stream that tell its codec.
 MAGIC_LENGTH = 6
 
-_INPUT = 1 << 16  # bytes read at once
+_INPUT = 1 << 16  # bytes read at once, at least
 # One block of zstd is at most 128 KiB and may take 4 bytes of input, so a small step
 # bounds the output at 128 MiB: its decoder knows no bound of its own.
 _ZSTD_INPUT = 1 << 12
@@ -182,7 +182,8 @@ class _Members:
                 continue
             data, self._input = self._input, b""
             if not data and decoder.needs_input:
-                data = self._source.read(_INPUT)
+                # Large steps for who reads large ones: threads wait for each other between steps.
+                data = self._source.read(max(_INPUT, size))
                 if not data:
                     raise EOFError("it is truncated")
             if found := decoder.decompress(data, size):

@@ -16,6 +16,8 @@ from zlib import adler32
 from homeport.copying.tarstream import BLOCK, Member, TarReader
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from homeport.copying.tarstream import Stream
 
 _PLAIN = {48: "file", 49: "hardlink", 50: "symlink", 53: "directory"}
@@ -23,7 +25,10 @@ _FILE = 48
 _ADLER = 65521
 _MOST_REMEMBERED = 1 << 14
 _CHUNK = 1 << 20  # asked of the stream at once
+_SMALL = 1 << 16  # a header and a content that are worth having in one piece
 V = TypeVar("V")
+#: An ordinary header: name, kind, link, (mode, uid, gid), size of the content, mtime in seconds.
+Plain = tuple[bytes, str, bytes, tuple[int, int, int], int, int]
 
 
 class LayerReader(TarReader):
@@ -44,13 +49,66 @@ class LayerReader(TarReader):
             self._skip_padding()
         at = self._at
         block = self._buffer[at : at + BLOCK]
-        if len(block) == BLOCK and not self.ended and (member := self._plain(block)):
-            self._at = at + BLOCK
-            return member
-        return super().next()
+        if len(block) < BLOCK or self.ended or (plain := self._plain(block)) is None:
+            return super().next()
+        name, kind, link, owner, size, mtime = plain
+        self._left, self._padding = size, -size % BLOCK
+        self._segments, self._hole = None, 0
+        member = self._member = Member(
+            name,
+            kind,
+            link,
+            *owner,
+            size,
+            mtime * 1_000_000_000,
+            offset=self._base + at,
+        )
+        self._at = at + BLOCK
+        return member
 
-    def _plain(self, block: bytes) -> Member | None:
-        """The member of an ordinary header; ``None`` for all that needs a closer look."""
+    def small(self) -> Iterator[tuple[Plain, bytes]]:
+        """The ordinary small members that come next, each with its whole content.
+
+        Ends before the first one that is large, unusual or damaged, which ``next`` then gives.
+        A ``Member`` for each would take longer than all the rest.
+        """
+        if self.ended or self._left:
+            return
+        self._skip_padding()
+        self._member = None
+        while True:
+            begin = self._at + BLOCK
+            block = self._buffer[self._at : begin]
+            if len(block) < BLOCK:
+                if not self._extend(BLOCK):
+                    return
+                continue
+            plain = self._plain(block)
+            if plain is None:
+                return
+            end = begin + plain[4]
+            following = end + -plain[4] % BLOCK
+            if following > len(self._buffer):
+                if plain[4] > _SMALL or not self._extend(following - self._at):
+                    return
+                continue
+            self._at = following
+            yield plain, self._buffer[begin:end]
+
+    def _extend(self, wanted: int) -> bool:
+        """Read on until the buffer has ``wanted`` bytes behind the present place."""
+        parts = [self._buffer[self._at :]]
+        have = len(parts[0])
+        while have < wanted and (more := self._stream.read(_CHUNK)):
+            parts.append(more)
+            have += len(more)
+        self._base += self._at
+        self._at = 0
+        self._buffer = b"".join(parts)
+        return have >= wanted
+
+    def _plain(self, block: bytes) -> Plain | None:
+        """What an ordinary header says; ``None`` for all that needs a closer look."""
         kind = block[156]
         word = _PLAIN.get(kind)
         expected = self._sums.get(block[148:156]) or self._sum(block[148:156])
@@ -67,20 +125,8 @@ class LayerReader(TarReader):
         name = block[:100].partition(b"\0")[0]
         if owner is None or mtime < 0 or size < 0 or (kind == _FILE and name[-1:] == b"/"):
             return None
-        self._left, self._padding = size, -size % BLOCK
-        self._segments, self._hole = None, 0
-        member = self._member = Member(
-            name,
-            word,
-            block[157:257].partition(b"\0")[0] if block[157] else b"",
-            owner[0] & 0o7777,
-            owner[1],
-            owner[2],
-            size,
-            mtime * 1_000_000_000,
-            offset=self._base + self._at,
-        )
-        return member
+        link = block[157:257].partition(b"\0")[0] if block[157] else b""
+        return name, word, link, owner, size, mtime
 
     def _sum(self, field: bytes) -> int:
         """What Adler's checksum of a block with this checksum must be; -1 is never right."""
@@ -95,7 +141,7 @@ class LayerReader(TarReader):
         mode, uid, gid = _octal(fields[:8]), _octal(fields[8:16]), _octal(fields[16:])
         if min(mode, uid, gid) < 0:
             return None
-        return _remember(self._owners, fields, (mode, uid, gid))
+        return _remember(self._owners, fields, (mode & 0o7777, uid, gid))
 
     def _number_of(self, field: bytes) -> int:
         return _remember(self._numbers, field, _octal(field))
