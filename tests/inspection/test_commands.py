@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,9 @@ def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -
         (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),
         (("--rule", "max-size=1"), 3, "the image breaks 1 rules: max-size"),
         (("--rule", "no-such=1"), 2, "there is no rule 'no-such'"),
+        (("--files", "--waste"), 2, "these are answers of their own: --files, --layer, --path; --"),
+        (("--ci", "--verify"), 2, "these are answers of their own: --verify; --html, --ci"),
+        (("-i",), 2, "the explorer needs a terminal"),
     ],
 )
 def test_one_clear_error_each(
@@ -117,6 +122,85 @@ def test_dives_rules_are_checked_from_its_file(capsys: pytest.CaptureFixture[str
     Path(".dive-ci").write_text("rules:\n  lowestEfficiency: 0.95\n")
     assert run(["inspect", write(two_layers()), "--ci"]) == 3
     assert "BROKEN  min-efficiency  0.95" in capsys.readouterr().out
+
+
+def test_a_page_is_written_beside_the_verdict_on_rules(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--html", "page.html", "--rule", "max-size=1")
+    assert "BROKEN  max-size" in asked(capsys, "inspect", write(two_layers()), *options, code=3)
+    assert Path("page.html").stat().st_size > 1000
+
+
+def _rewritten(change: Callable[[dict[str, Any], Path], None]) -> str:
+    """The two layers, their manifest changed after they were written."""
+    write(two_layers())
+    listed = Path("one/index.json")
+    found = json.loads(listed.read_bytes())
+    blobs = Path("one/blobs/sha256")
+    manifest = json.loads((blobs / found["manifests"][0]["digest"].partition(":")[2]).read_bytes())
+    change(manifest, blobs)
+    data = json.dumps(manifest).encode()
+    digest = hashlib.sha256(data).hexdigest()
+    (blobs / digest).write_bytes(data)
+    found["manifests"][0] |= {"digest": f"sha256:{digest}", "size": len(data)}
+    listed.write_text(json.dumps(found))
+    return "oci:one:1"
+
+
+def _encrypted(manifest: dict[str, Any], _blobs: Path) -> None:
+    manifest["layers"][1]["mediaType"] += "+encrypted"
+
+
+def _foreign(manifest: dict[str, Any], blobs: Path) -> None:
+    layer = manifest["layers"][0]
+    layer["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+    layer["urls"] = ["https://registry.example/layer"]
+    (blobs / layer["digest"].partition(":")[2]).unlink()
+
+
+def _artifact(manifest: dict[str, Any], _blobs: Path) -> None:
+    manifest["config"]["mediaType"] = "application/vnd.cncf.helm.config.v1+json"
+    manifest["layers"] = manifest["layers"][:1]
+    manifest["layers"][0]["mediaType"] = "application/vnd.cncf.helm.chart.content.v1.tar+gzip"
+
+
+@pytest.mark.parametrize(
+    ("change", "what", "hint"),
+    [
+        (_encrypted, "layer 1 is encrypted", "decrypt the image first"),
+        (_foreign, "layer 0 is a foreign layer", "https://registry.example/layer"),
+        (_artifact, "this is an artifact, not an image", "homeport manifest"),
+    ],
+)
+@pytest.mark.parametrize("command", ["inspect", "files", "extract", "diff"])
+def test_layers_that_cannot_be_looked_into_are_one_clear_error_of_every_command(
+    capsys: pytest.CaptureFixture[str],
+    change: Callable[[dict[str, Any], Path], None],
+    what: str,
+    hint: str,
+    command: str,
+) -> None:
+    address = _rewritten(change)
+    arguments = {
+        "inspect": ("inspect", address),
+        "files": ("inspect", address, "--files"),
+        "extract": ("extract", address, "/c", "-o", "-"),
+        "diff": ("diff", address, write(made(layer(file("b"))), "two")),
+    }
+    assert run(list(arguments[command])) == 1
+    said = capsys.readouterr().err
+    assert what in said
+    assert hint in said
+    assert said.count("homeport: ") == 1
+
+
+def test_the_platforms_of_an_index_are_named_when_none_is_the_wanted_one(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["inspect", write(index()), "--platform", "linux/mips"]) == 1
+    said = capsys.readouterr().err
+    assert "linux/mips" in said
+    assert "linux/arm/v7" in said
+    assert "linux/riscv64" in said
 
 
 def test_a_base_image_is_recognised_by_its_layers(capsys: pytest.CaptureFixture[str]) -> None:

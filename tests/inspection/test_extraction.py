@@ -100,6 +100,25 @@ def test_one_file_goes_to_a_stream_through_links() -> None:
         write_one(image, "/etc", stream)
 
 
+@pytest.mark.parametrize(
+    ("asked", "near"),
+    [
+        ("/l0/f9", "/l0/f1"),
+        ("/l0/elsewhere", "/l0/f1, /l0/long"),
+        ("/l0/lang/deep/x", "/l0/long"),
+        ("/l1/f", "/l0"),
+        ("/other/long", "/l0/long"),
+    ],
+)
+def test_names_near_a_missing_path_come_for_short_names_and_missing_directories_too(
+    asked: str, near: str
+) -> None:
+    image = opened(layer(directory("./"), file("l0/f1"), file("l0/long")))
+    with pytest.raises(PathNotFound) as found:
+        chosen(image, [asked])
+    assert found.value.hint == f"near it: {near}"
+
+
 def test_a_path_that_is_not_there_names_its_neighbours_or_who_removed_it() -> None:
     image = opened(layer(file("usr/bin/copy"), file("d/x")), layer(whiteout("d")))
     with pytest.raises(PathNotFound) as near:

@@ -103,11 +103,22 @@ def command(
     IMAGE may be in a registry, a layout, an archive, or a local docker or podman; nothing of
     it is run. The JSON form is specified in docs/formats/inspect.md.
     """
+    listed = files or layer is not None or pattern is not None
+    checked = bool(ci or ci_config or rules)
+    _one_view(
+        {
+            "--files, --layer, --path": listed,
+            "--binary, --binaries": binary is not None or binaries,
+            "--verify": verify, "--waste": waste, "--interactive": interactive,
+            "--html, --ci": html is not None or checked,
+        }
+    )  # fmt: skip
+    checks = _read_rules(ci_config, rules) if checked else None
     with session.app() as app, app.open_image(image) as value:
         services, wanted = services_of(app), read_platform(platform)
         if interactive:
             _explore(open_one(value, wanted, services))
-        elif files or layer is not None or pattern is not None:
+        elif listed:
             opened = open_one(value, wanted, services)
             _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
         elif binary is not None or binaries:
@@ -116,13 +127,24 @@ def command(
             _show_verification(session, image, open_one(value, wanted, services))
         elif waste:
             _show_waste(session, image, open_one(value, wanted, services))
-        elif html is not None:
-            report = _report(app, image, value, wanted=wanted, bases=bases)
-            _write_page(session, report, open_one(value, wanted, services), html)
         else:
-            checks = _read_rules(ci_config, rules) if ci or ci_config or rules else None
             report = _report(app, image, value, wanted=wanted, bases=bases)
-            _show_report(session, report, checks)
+            if html is not None:
+                page = (report, open_one(value, wanted, services), html)
+                _write_page(session, *page, quiet=checks is not None)
+            if html is None or checks is not None:
+                _show_report(session, report, checks)
+
+
+def _one_view(views: dict[str, bool]) -> None:
+    """Each of ``views`` is an answer of its own: two at once would leave one unsaid."""
+    from homeport.errors import UsageError
+
+    wanted = [name for name, given in views.items() if given]
+    if len(wanted) > 1:
+        raise UsageError(
+            f"these are answers of their own: {'; '.join(wanted)}", hint="ask for one at a time"
+        )
 
 
 def services_of(app: App) -> Services:
@@ -197,13 +219,18 @@ def _show_report(session: Session, report: Report, checks: list[Rule] | None) ->
     session.output.write(document, text, quiet_text=str(report.image.digest))
 
 
-def _write_page(session: Session, report: Report, opened: Opened, path: Path) -> None:
+def _write_page(
+    session: Session, report: Report, opened: Opened, path: Path, *, quiet: bool
+) -> None:
+    """The page; ``quiet`` where the verdict on rules is the answer."""
     from homeport.content.files import atomic_write
     from homeport.inspection.page import html_page
 
     page = html_page(report, opened).encode()
     with atomic_write(path) as stream:
         stream.write(page)
+    if quiet:
+        return
     document: dict[str, Any] = {
         "schema": "homeport-inspect-html/v1", "file": str(path), "size": len(page),
         "digest": report.image.digest,

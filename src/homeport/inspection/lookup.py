@@ -15,6 +15,7 @@ from homeport.errors import HomeportError
 from homeport.inspection.history import GONE, History
 
 _MOST_NEAR = 3
+_SHORT_NAME = 3
 _MAX_PATTERN = 4096
 
 
@@ -77,19 +78,30 @@ def not_found(history: History, path: bytes) -> PathNotFound:
 
 
 def _near(history: History, path: bytes) -> list[bytes]:
-    """Same name elsewhere, then names that look alike in the same directory."""
-    parent, _, name = path.rpartition(b"/")
+    """Same name elsewhere, then names that look alike, then what else is where it should be."""
+    name = path.rpartition(b"/")[2]
     same = [each for each in history.final if each.rpartition(b"/")[2] == name]
     if same:
         return sorted(same, key=len)[:_MOST_NEAR]
-    prefix = parent + b"/" if parent else b""
+    prefix, wanted = _first_missing(history, path)
     siblings = {
         each[len(prefix) :].decode("utf-8", "surrogateescape"): each
         for each in history.final
-        if each.startswith(prefix) and b"/" not in each[len(prefix) :]
+        if each and each.startswith(prefix) and b"/" not in each[len(prefix) :]
     }
-    wanted = name.decode("utf-8", "surrogateescape")
-    return [siblings[one] for one in difflib.get_close_matches(wanted, siblings, _MOST_NEAR, 0.6)]
+    text = wanted.decode("utf-8", "surrogateescape")
+    # In names of two letters one other letter is half of the name.
+    alike = 0.6 if len(text) > _SHORT_NAME else 0.5
+    near = difflib.get_close_matches(text, siblings, _MOST_NEAR, alike)
+    return [siblings[one] for one in near or sorted(siblings)[:_MOST_NEAR]]
+
+
+def _first_missing(history: History, path: bytes) -> tuple[bytes, bytes]:
+    """The deepest directory of ``path`` that there is, with its slash, and the name after it."""
+    parent, _, name = path.rpartition(b"/")
+    while parent and parent not in history.final:
+        parent, _, name = parent.rpartition(b"/")
+    return (parent + b"/" if parent else b""), name
 
 
 def _plain(path: bytes) -> bytes:
