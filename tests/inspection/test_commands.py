@@ -84,6 +84,7 @@ def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -
     ("options", "code", "what"),
     [
         (("--layer", "9"), 2, "there is no layer 9"),
+        (("--layer", "0", "--path", "/nothing"), 2, "layer 0 has nothing that /nothing matches"),
         (("--path", "/nothing"), 1, "there is no /nothing in the image"),
         (("--binary", "/a"), 1, "/a was removed by layer 1; layer 0 had it"),
         (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),

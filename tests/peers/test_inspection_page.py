@@ -66,6 +66,27 @@ def test_a_hundred_thousand_files_are_drawn(tmp_path: Path) -> None:
     assert int(re.search(r'data-ready="(\d+)"', shown)[1]) >= 100_000  # type: ignore[index]
 
 
+def test_what_is_folded_is_printed_too(tmp_path: Path) -> None:
+    stanzas = "".join(
+        f"Package: p{n}\nStatus: install ok installed\nVersion: 1\n\n" for n in range(61)
+    )
+    text = page(file("var/lib/dpkg/status", stanzas.encode()))
+    assert "<details><summary>61 rows" in text
+
+    def after(*events: str) -> str:
+        """The document once these happened; its policy would forbid to make them happen."""
+        made_so = "".join(f"dispatchEvent(new Event('{event}'));" for event in events)
+        return dom(
+            tmp_path,
+            re.sub(r"<meta http-equiv=[^>]+>", "", text).replace(
+                "</body>", f"<script>{made_so}</script></body>"
+            ),
+        )
+
+    assert '<details open=""><summary>61 rows' in after("beforeprint")
+    assert "<details><summary>61 rows" in after("beforeprint", "afterprint")
+
+
 def test_the_page_reaches_for_no_network_and_has_a_policy() -> None:
     text = page(file("a"))
     assert "default-src 'none'" in text

@@ -284,6 +284,7 @@ def _show_files(
     import msgspec
 
     from homeport.cli.inspect_text import files_text
+    from homeport.errors import UsageError
     from homeport.inspection import files
     from homeport.inspection.lookup import not_found
 
@@ -295,7 +296,11 @@ def _show_files(
     else:
         rows = files.final_rows(opened.history, glob)
     found = list(rows)
-    if not found and glob is not None and layer is None:
+    if not found and glob is not None and layer is not None:
+        raise UsageError(
+            f"layer {layer} has nothing that {pattern} matches", hint="leave out --path or --layer"
+        )
+    if not found and glob is not None:
         raise not_found(opened.history, glob.strip(b"/"))
     if session.format == "json":
         document: dict[str, Any] = {

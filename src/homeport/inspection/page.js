@@ -1,4 +1,8 @@
 "use strict";
+// What is folded is on paper too.
+let folded = [];
+addEventListener("beforeprint", () => { folded = [...document.querySelectorAll("details:not([open])")]; for (const each of folded) each.open = true; });
+addEventListener("afterprint", () => { for (const each of folded) each.open = false; folded = []; });
 (async () => {
   // A file is [name, size, layer, kind, package]; a directory [name, layer, [children]].
   const raw = Uint8Array.from(atob(document.getElementById("data").textContent), c => c.charCodeAt(0));
