@@ -76,6 +76,7 @@ class Server:
     def __init__(self, tls: ssl.SSLContext | None = None) -> None:
         self.faults: list[Fault] = []
         self.requests: list[Received] = []
+        self.connections = 0
         self.answers: dict[str, Callable[[Received], Answer]] = {}
         self.stopping = threading.Event()
         self.lock = threading.Lock()
@@ -152,6 +153,8 @@ class _Listener(ThreadingHTTPServer):
         super().__init__(address, _Handler)
 
     def finish_request(self, request: Any, client_address: Any) -> None:
+        with self.owner.lock:
+            self.owner.connections += 1
         if self.tls is None:
             super().finish_request(request, client_address)
             return

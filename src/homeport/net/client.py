@@ -10,21 +10,20 @@ Not for what an answer means: ``net.download``, ``registry`` and ``debian`` know
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
-import urllib3
-import urllib3.exceptions
-
 from homeport import __version__
 from homeport.content.blob import Blob
 from homeport.net.clock import Clock, Deadline, SystemClock
+from homeport.net.connection import Answer
 from homeport.net.credentials import Provider, authorization, nobody
 from homeport.net.crowd import Crowd
 from homeport.net.errors import RedirectRefused, SourceChanged, mapped
-from homeport.net.pools import TARGET, Pools
+from homeport.net.http1 import request_head
+from homeport.net.pools import Pools, Route, proxy_authorization, route_to
 from homeport.net.proxies import Proxies
 from homeport.net.response import Response
 from homeport.net.retries import Retrier, Rule, default_rule
@@ -208,12 +207,11 @@ class Client:
         self.cancel.check()
         settings = self.settings
         proxy = settings.proxies.proxy_for(url)
-        target = url.wire() if proxy is not None and url.scheme == "http" else url.target
         trust = settings.trust
         if request.trust is not None and url.origin == request.url.origin:
             authorities = request.trust.ca_files + trust.ca_files
             trust = replace(request.trust, ca_files=authorities)
-        pool = self._pools.pool(
+        route = route_to(
             url,
             proxy=proxy,
             trust=trust,
@@ -223,35 +221,27 @@ class Client:
         if request.deadline is not None:
             stall = min(stall, request.deadline.left())
         with self._crowd.place(url.netloc, lambda: self._check(request)) as answered:
-            raw = self._exchange(pool, request, url, target, stall)
-            answered(raw.status)
+            answer = self._exchange(route, request, url, stall)
+            answered(answer.head.status)
         return Response(
-            raw, url, head=request.method == "HEAD", clock=self.clock, cancel=self.cancel,
-            deadline=request.deadline, stall=settings.stall,
+            answer, url, clock=self.clock, cancel=self.cancel, deadline=request.deadline,
+            stall=settings.stall,
+            release=lambda reusable: self._pools.give_back(
+                route, answer.connection, reusable=reusable
+            ),
         )  # fmt: skip
 
-    def _exchange(
-        self,
-        pool: urllib3.HTTPConnectionPool,
-        request: Request,
-        url: Url,
-        target: str,
-        stall: float,
-    ) -> urllib3.BaseHTTPResponse:
+    def _exchange(self, route: Route, request: Request, url: Url, stall: float) -> Answer:
+        connection = None
         try:
-            return pool.urlopen(
-                request.method,
-                target,
-                body=self._blocks(request),
-                headers={**self._headers(request, url), TARGET: target},
-                retries=False,
-                redirect=False,
-                assert_same_host=False,
-                timeout=urllib3.Timeout(connect=stall, read=stall),
-                preload_content=False,
-                decode_content=False,
-            )
-        except (urllib3.exceptions.HTTPError, OSError, ValueError) as error:
+            head = self._head(route, request, url)
+            connection = self._pools.take(route, stall)
+            return connection.ask(request.method, head, self._blocks(request))
+        except BaseException as error:
+            if connection is not None:
+                self._pools.give_back(route, connection, reusable=False)
+            if not isinstance(error, OSError | EOFError | ValueError):
+                raise
             self._check(request)
             raise mapped(error, url) from error
 
@@ -261,29 +251,30 @@ class Client:
         if request.deadline is not None:
             request.deadline.left()
 
-    def _headers(self, request: Request, url: Url) -> dict[str, str]:
-        headers = {
-            "Host": url.netloc,
-            "User-Agent": self.settings.user_agent,
-            "Accept-Encoding": "identity",
-            **request.headers,
-        }
+    def _head(self, route: Route, request: Request, url: Url) -> bytes:
+        """The request's own head: where to, and all of its fields."""
+        target, fields = url.target, [("Host", url.netloc)]
+        if route.proxy is not None and url.scheme == "http":
+            target = url.wire()  # a proxy wants to know the host
+            fields += proxy_authorization(route.proxy)
+        fields += [("User-Agent", self.settings.user_agent), ("Accept-Encoding", "identity")]
+        fields += request.headers.items()
         if request.body_length is not None:
             # Always said, never chunked: storage in front of registries refuses the latter.
-            headers["Content-Length"] = str(request.body_length)
+            fields.append(("Content-Length", str(request.body_length)))
         if request.authorize is not None:
             granted = request.authorize(url)
         else:
             granted = authorization(url, self._credentials)
         if granted is not None:
-            headers["Authorization"] = granted
-        return headers
+            fields.append(("Authorization", granted))
+        return request_head(request.method, target, fields)
 
-    def _blocks(self, request: Request) -> Iterator[bytes] | None:
+    def _blocks(self, request: Request) -> Iterable[bytes]:
         """The body, opened afresh for this attempt."""
         length = request.body_length
         if not length or request.body is None:
-            return None
+            return ()
         return self._read_body(request, request.body, length)
 
     def _read_body(self, request: Request, body: Blob | bytes, length: int) -> Iterator[bytes]:

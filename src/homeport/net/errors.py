@@ -8,15 +8,13 @@ password.
 from __future__ import annotations
 
 import errno
-import http.client
 import os
 import socket
-import ssl
+import sys
 from typing import ClassVar
 
-import urllib3.exceptions
-
 from homeport.errors import HomeportError
+from homeport.net.http1 import Malformed, NoAnswer
 from homeport.net.url import Url
 
 
@@ -120,8 +118,9 @@ class HttpFailure(NetError):
     id = "http-status"
 
     def __init__(self, url: Url, status: int, *, hint: str | None = None, more: str = "") -> None:
-        reason = http.client.responses.get(status, "")
-        said = f"{status} {reason}".strip()
+        from http.client import responses  # 10 ms, for the words of a refusal
+
+        said = f"{status} {responses.get(status, '')}".strip()
         super().__init__(
             f"{url.host} answered {said} for {url}{more}",
             where={"url": str(url), "status": status},
@@ -131,39 +130,20 @@ class HttpFailure(NetError):
 
 
 def mapped(error: BaseException, url: Url) -> NetError:
-    """The error of ours that says what ``error`` (of urllib3, ssl, http.client) means."""
-    cause = _root(error)
+    """The error of ours that says what ``error`` (of a socket, ssl, ``net.connection``) means."""
     place = {"url": str(url)}
-    if isinstance(error, urllib3.exceptions.ProxyError):
-        return ProxyFailed(
-            f"the proxy on the way to {url.host} refused or failed: {_reason(cause)}",
-            where=place,
-            hint="check http_proxy, https_proxy and no_proxy",
-        )
-    if isinstance(cause, ssl.SSLError):
-        return _tls(cause, url)
-    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
+    ssl = sys.modules.get("ssl")  # not loaded where nobody speaks TLS
+    if ssl is not None and isinstance(error, ssl.SSLError):
+        from homeport.net.tls import tls_error
+
+        return tls_error(error, url)
+    if isinstance(error, TimeoutError):
         return Stalled(f"{url.host} sent nothing for too long", where=place)
-    if isinstance(cause, socket.gaierror):
-        return name_failure(cause, url.host).at(**place)
-    return _broken(cause, url)
-
-
-def _broken(cause: BaseException, url: Url) -> NetError:
-    """The connection came about; what came over it was not whole, or no HTTP."""
-    place = {"url": str(url)}
-    if isinstance(cause, _PROTOCOL) and not isinstance(cause, _CUTS):
-        return BadResponse(f"{url.host} sent a broken answer: {_reason(cause)}", where=place)
-    if isinstance(cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead):
-        return ConnectionCut(f"{url.host} closed the connection in mid-answer", where=place)
-    return ConnectionCut(f"the connection to {url.host} failed: {_reason(cause)}", where=place)
-
-
-#: The connection ended; RemoteDisconnected and BadStatusLine are what an early end looks like.
-_CUTS = (
-    http.client.BadStatusLine, http.client.IncompleteRead, urllib3.exceptions.IncompleteRead,
-)  # fmt: skip
-_PROTOCOL = (http.client.HTTPException, urllib3.exceptions.HTTPError, ValueError)
+    if isinstance(error, Malformed) and not isinstance(error, NoAnswer):
+        return BadResponse(f"{url.host} sent a broken answer: {_reason(error)}", where=place)
+    if isinstance(error, EOFError):
+        return ConnectionCut(f"{url.host} closed the connection {error}", where=place)
+    return ConnectionCut(f"the connection to {url.host} failed: {_reason(error)}", where=place)
 
 
 def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
@@ -185,42 +165,6 @@ def connect_failure(error: OSError | None, host: str, port: int) -> NetError:
         f"cannot connect to {host} port {port}: {os.strerror(error.errno or 0).lower()}",
         where=place,
     )
-
-
-def _tls(error: ssl.SSLError, url: Url) -> NetError:
-    place = {"url": str(url)}
-    if isinstance(error, ssl.SSLCertVerificationError):
-        why = error.verify_message or str(error)
-        hint = "add the authority that signed it with --ca FILE"
-        if "mismatch" in why.lower() or "not valid for" in why.lower():
-            hint = "use the name that the certificate is made out to"
-        elif "expired" in why.lower():
-            hint = "the certificate must be renewed by whoever runs the host"
-        return TlsError(
-            f"the certificate of {url.netloc} cannot be trusted: {why}", where=place, hint=hint
-        )
-    reason = (error.reason or str(error)).replace("_", " ").lower()
-    if "wrong version number" in reason or "http request" in reason:
-        return NotTls(
-            f"{url.netloc} does not speak TLS there",
-            where=place,
-            hint="if it is a plain HTTP server, say so: --plain-http, or an http:// URL",
-        )
-    if "eof occurred" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
-        return ConnectionCut(f"{url.host} closed the connection", where=place)
-    if "certificate required" in reason:
-        return TlsError(
-            f"{url.netloc} asks for a client certificate", where=place, hint="give one in certs.d"
-        )
-    return TlsError(f"no secure connection to {url.netloc}: {reason}", where=place)
-
-
-def _root(error: BaseException) -> BaseException:
-    """The innermost error that urllib3 wrapped."""
-    for inner in (getattr(error, "reason", None), *getattr(error, "args", ())):
-        if isinstance(inner, BaseException):
-            return _root(inner)
-    return error
 
 
 def _reason(error: BaseException) -> str:

@@ -1,152 +1,190 @@
-"""Kept-alive connections: one set of urllib3 pools per proxy, trust and reach.
+"""Kept-alive connections, by where they lead, how, and whom they believe.
 
-urllib3 does pooling, proxies and TLS; opening the socket is ours (``net.connect``), so
-that forbidden addresses and slow ones are handled. urllib3 retries and follows nothing.
+Opening the socket is ``net.connect``'s, where forbidden addresses and slow ones are handled.
 """
 
 from __future__ import annotations
 
-import contextlib
-import socket
 import threading
 import weakref
-from typing import Any
+from typing import TYPE_CHECKING
 
-import urllib3
-import urllib3.connection
-import urllib3.util
+import msgspec
 
-from homeport.net.connect import Permitted, anywhere, check_literal, open_socket, public_only
+from homeport.net.connect import anywhere, check_literal, open_socket, public_only
+from homeport.net.connection import Connection
 from homeport.net.credentials import Credential
+from homeport.net.errors import ProxyFailed, mapped
+from homeport.net.http1 import Malformed, request_head
 from homeport.net.trust import Trust, tls_context
 from homeport.net.url import Url
 
-_BLOCK = 256 << 10  # bytes read from a file and sent at once
+if TYPE_CHECKING:
+    import ssl
 
-#: A header that never leaves: the exact request target, for ``_ExactTarget``.
-TARGET = ":target"
+_MOST_PLACES = 64  # places for which idle connections are kept
 
-Live = weakref.WeakSet[urllib3.connection.HTTPConnection]
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a connection leads and how; requests that share it share connections.
+
+    trust:   ``None`` where no TLS is spoken
+    guarded: a server named the host: no address inside a private network will do
+    """
+
+    scheme: str
+    host: str
+    port: int
+    proxy: Url | None
+    trust: Trust | None
+    guarded: bool
+
+
+def route_to(url: Url, *, proxy: Url | None, trust: Trust, named_by_server: bool) -> Route:
+    """The route to ``url``; refuses spelled-out private addresses at once."""
+    if named_by_server:
+        check_literal(url.host, public_only)
+    secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
+    return Route(
+        scheme=url.scheme, host=url.host, port=url.port, proxy=proxy,
+        trust=trust if secure else None,
+        # Through a proxy the proxy's address is ours to reach and the target's is not.
+        guarded=named_by_server and proxy is None,
+    )  # fmt: skip
+
+
+def proxy_authorization(proxy: Url) -> list[tuple[str, str]]:
+    """The header with the proxy's own user and password, if its URL has them."""
+    if not proxy.username and not proxy.password:
+        return []
+    pair = Credential(username=proxy.username, password=proxy.password)
+    return [("Proxy-Authorization", pair.basic())]
 
 
 class Pools:
-    """Finds or makes the pool for a URL. Safe to use from threads."""
+    """Hands out connections and takes them back. Safe to use from threads."""
 
     def __init__(self, *, connect_timeout: float, per_host: int) -> None:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
-        self._managers: dict[tuple[Url | None, Trust, bool, str], urllib3.PoolManager] = {}
+        self._idle: dict[Route, list[Connection]] = {}
+        self._busy: set[Connection] = set()
+        self._contexts: dict[Trust, ssl.SSLContext] = {}
         self._lock = threading.Lock()
-        self._live: Live = weakref.WeakSet()
+        # A client that was forgotten and not closed takes its idle connections along.
+        weakref.finalize(self, _close_all, self._idle)
 
-    def pool(
-        self, url: Url, *, proxy: Url | None, trust: Trust, named_by_server: bool
-    ) -> urllib3.HTTPConnectionPool:
-        """The pool that reaches ``url``; refuses spelled-out private addresses at once."""
-        if named_by_server:
-            check_literal(url.host, public_only)
-        key = (proxy, trust, named_by_server, url.scheme)
+    def take(self, route: Route, stall: float) -> Connection:
+        """A connection to use alone and to give back.
+
+        stall: seconds that a byte may be waited for. Raises ``NetError``, ``OSError``,
+        ``EOFError``, ``Malformed``.
+        """
+        connection = self._idle_one(route)
+        if connection is None:
+            return self._open(route, stall)
+        connection.settimeout(stall)
         with self._lock:
-            manager = self._managers.get(key)
-            if manager is None:
-                # Through a proxy the proxy's address is ours to reach and the target's is not.
-                guarded = named_by_server and proxy is None
-                permitted = public_only if guarded else anywhere
-                # Reading the system's authorities takes a while: only where TLS is spoken.
-                secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
-                manager = self._manager(proxy, trust if secure else None, permitted)
-                self._managers[key] = manager
-        return manager.connection_from_host(url.host, url.port, url.scheme)
+            self._busy.add(connection)
+        return connection
+
+    def give_back(self, route: Route, connection: Connection, *, reusable: bool) -> None:
+        """The request is over; ``reusable`` if another may follow on the connection."""
+        with self._lock:
+            self._busy.discard(connection)
+            idle = self._idle.setdefault(route, [])
+            if reusable and len(idle) < self._per_host:
+                idle.append(connection)
+                surplus = self._idle.pop(next(iter(self._idle))) if self._too_many() else []
+            else:
+                surplus = [connection]
+        for one in surplus:
+            one.close()
 
     def abort(self) -> None:
         """Shut every connection down under whoever waits on it (an interrupt)."""
-        for connection in list(self._live):
-            sock = connection.sock
-            if sock is not None:
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+        with self._lock:  # so that none is closed meanwhile and its number another's
+            for connection in self._busy:
+                connection.abort()
 
     def close(self) -> None:
+        """Close all connections that nobody uses."""
         with self._lock:
-            for manager in self._managers.values():
-                manager.clear()
-            self._managers.clear()
+            _close_all(self._idle)
 
-    def _manager(
-        self, proxy: Url | None, trust: Trust | None, permitted: Permitted
-    ) -> urllib3.PoolManager:
-        options: dict[str, Any] = {
-            "num_pools": 64, "maxsize": self._per_host, "blocksize": _BLOCK,
-        }  # fmt: skip
-        if trust is not None:
-            options["ssl_context"] = tls_context(trust)
-            if not trust.verify:
-                options["assert_hostname"] = False
-        manager: urllib3.PoolManager
-        if proxy is None:
-            manager = urllib3.PoolManager(**options)
-        else:
-            headers = None
-            if proxy.username or proxy.password:
-                pair = Credential(username=proxy.username, password=proxy.password)
-                headers = {"Proxy-Authorization": pair.basic()}
-            manager = urllib3.ProxyManager(
-                f"{proxy.scheme}://{proxy.netloc}",
-                proxy_headers=headers,
-                proxy_ssl_context=tls_context(trust) if trust and proxy.scheme == "https" else None,
-                **options,
-            )
-        manager.pool_classes_by_scheme = _classes(self._connect_timeout, permitted, self._live)
-        return manager
+    def _too_many(self) -> bool:
+        return len(self._idle) > _MOST_PLACES
 
+    def _idle_one(self, route: Route) -> Connection | None:
+        while True:
+            with self._lock:
+                idle = self._idle.get(route)
+                if not idle:
+                    return None
+                connection = idle.pop()
+            if not connection.stale:
+                return connection
+            connection.close()
 
-class _ExactTarget:
-    """Sends the request target byte for byte as it was given.
+    def _open(self, route: Route, stall: float) -> Connection:
+        first = route.proxy or route
+        sock = open_socket(
+            first.host, first.port, min(self._connect_timeout, stall),
+            public_only if route.guarded else anywhere,
+        )  # fmt: skip
+        sock.settimeout(stall)
+        connection = Connection(sock)
+        with self._lock:
+            self._busy.add(connection)
+        try:
+            if route.proxy is not None:
+                self._go_through(route.proxy, route, connection)
+            if route.scheme == "https":
+                self._secure(connection, route, route.host)
+        except BaseException:
+            self.give_back(route, connection, reusable=False)
+            raise
+        return connection
 
-    urllib3 normalises percent-encoding in between, which breaks signed URLs.
-    """
+    def _go_through(self, proxy: Url, route: Route, connection: Connection) -> None:
+        """Speak to ``proxy``, or for TLS through it (RFC 9110, 9.3.6)."""
+        try:
+            if proxy.scheme == "https":
+                self._secure(connection, route, proxy.host)
+            if route.scheme != "https":
+                return
+            host = f"[{route.host}]" if ":" in route.host else route.host
+            place = f"{host}:{route.port}"
+            fields = [("Host", place), *proxy_authorization(proxy)]
+            answer = connection.ask("CONNECT", request_head("CONNECT", place, fields))
+        except (OSError, EOFError, Malformed) as error:
+            raise _proxy_failed(route.host, mapped(error, proxy).what) from error
+        if not 200 <= answer.head.status < 300:
+            raise _proxy_failed(route.host, f"it answered {answer.head.status}")
 
-    def request(
-        self, method: str, url: str, body: Any = None, headers: Any = None, **more: Any
-    ) -> None:
-        headers = dict(headers or {})
-        target = headers.pop(TARGET, url)
-        super().request(method, target, body, headers, **more)  # type: ignore[misc]  # a mix-in
+    def _secure(self, connection: Connection, route: Route, host: str) -> None:
+        from homeport.net.tls import secured  # takes 3 ms, for who speaks TLS
 
-
-def _classes(timeout: float, permitted: Permitted, live: Live) -> dict[str, Any]:
-    """urllib3's connections and pools, with our way of opening a socket."""
-
-    class Plain(_ExactTarget, urllib3.connection.HTTPConnection):
-        def _new_conn(self) -> socket.socket:
-            return _open(self, timeout, permitted, live)
-
-    class Secure(_ExactTarget, urllib3.connection.HTTPSConnection):
-        def connect(self) -> None:
-            super().connect()
-            self.is_verified = True  # or the user asked for no verification by name
-
-        def _new_conn(self) -> socket.socket:
-            return _open(self, timeout, permitted, live)
-
-    class PlainPool(urllib3.HTTPConnectionPool):
-        ConnectionCls = Plain
-
-    class SecurePool(urllib3.HTTPSConnectionPool):
-        ConnectionCls = Secure
-
-    return {"http": PlainPool, "https": SecurePool}
+        assert route.trust is not None
+        with self._lock:
+            context = self._contexts.get(route.trust)
+        if context is None:
+            # Reading the system's authorities takes a while: once, and only for TLS.
+            context = tls_context(route.trust)
+            with self._lock:
+                context = self._contexts.setdefault(route.trust, context)
+        connection.change(lambda channel: secured(channel, context, host))
 
 
-def _open(
-    connection: urllib3.connection.HTTPConnection,
-    connect_timeout: float,
-    permitted: Permitted,
-    live: Live,
-) -> socket.socket:
-    limit = connection.timeout
-    stall = limit if isinstance(limit, int | float) else connect_timeout
-    sock = open_socket(connection.host, connection.port, min(connect_timeout, stall), permitted)
-    sock.settimeout(stall)
-    live.add(connection)
-    return sock
+def _close_all(idle: dict[Route, list[Connection]]) -> None:
+    for connections in idle.values():
+        for connection in connections:
+            connection.close()
+    idle.clear()
+
+
+def _proxy_failed(host: str, why: str) -> ProxyFailed:
+    return ProxyFailed(
+        f"the proxy on the way to {host} refused or failed: {why}",
+        hint="check http_proxy, https_proxy and no_proxy",
+    )

@@ -6,16 +6,15 @@ cancel token and the deadline, and notices a connection that was cut or went sil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-import urllib3
-import urllib3.exceptions
-
 from homeport.content.reading import CHUNK, read_bounded
 from homeport.net.clock import Clock, Deadline
+from homeport.net.connection import Answer
 from homeport.net.errors import ConnectionCut, NetError, Stalled, mapped
+from homeport.net.http1 import Malformed
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
@@ -23,9 +22,8 @@ _DRAINED = 64 << 10  # bytes read to the end so that a connection can be used ag
 _DRAIN_READS = 4  # reads that this may take: a slow rest is not worth a connection
 _TRICKLE = 64  # bytes per stall limit below which a connection counts as silent
 
-# RFC 9112 allows no answer without headers to be told apart from a broken one; these are
-# what urllib3, http.client and ssl raise while a body is read.
-_READ_ERRORS = (urllib3.exceptions.HTTPError, OSError, ValueError)
+#: What ``net.connection`` raises while a body is read.
+_READ_ERRORS = (OSError, EOFError, Malformed)
 
 
 class Response:
@@ -33,30 +31,33 @@ class Response:
 
     def __init__(
         self,
-        raw: urllib3.BaseHTTPResponse,
+        answer: Answer,
         url: Url,
         *,
-        head: bool,
         clock: Clock,
         cancel: CancelToken,
         deadline: Deadline | None,
         stall: float,
+        release: Callable[[bool], None],
     ) -> None:
-        self.status = raw.status
-        self.headers: Mapping[str, str] = {
-            name.lower(): ", ".join(raw.headers.getlist(name)) for name in raw.headers
-        }
+        self.status = answer.head.status
+        headers: dict[str, str] = {}
+        for name, value in answer.head.fields:
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+        self.headers: Mapping[str, str] = headers
         self.url = url
         self.received = 0
-        self._raw = raw
-        self._head = head
+        self._answer = answer
         self._clock = clock
         self._cancel = cancel
         self._deadline = deadline
         self._stall = stall
+        self._release = release
         self._window_start = clock.monotonic()
         self._window_bytes = 0
         self._ended = False
+        if answer.ended:
+            self._give_back()
 
     @property
     def length(self) -> int | None:
@@ -71,7 +72,7 @@ class Response:
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every header of that name by itself (a challenge may come in several)."""
-        return tuple(self._raw.headers.getlist(name))
+        return tuple(self._answer.head.values(name.lower()))
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes as soon as some are there; empty at the end.
@@ -87,14 +88,14 @@ class Response:
         if self._deadline is not None:
             self._deadline.left()
         try:
-            data = self._raw.read1(size, decode_content=False)
+            data = self._answer.read(size)
         except _READ_ERRORS as error:
-            self._discard()
+            self._give_back()
             self._cancel.check()
-            raise _answered(mapped(error, self.url)) from error
+            raise _answered(self._cut(error)) from error
         self.received += len(data)
-        if not data:
-            self._end()
+        if self._answer.ended:
+            self._give_back()
         self._watch(len(data))
         return data
 
@@ -108,10 +109,8 @@ class Response:
     def close(self) -> None:
         """Give the connection back; a short rest is read so that it can be used again."""
         if not self._ended:
-            self._ended = True
             self._drain()
-        self._raw.close()
-        self._raw.release_conn()
+            self._give_back()
 
     def __enter__(self) -> Self:
         return self
@@ -124,11 +123,11 @@ class Response:
     ) -> None:
         self.close()
 
-    def _discard(self) -> None:
-        """Give the connection up."""
-        self._ended = True
-        self._raw.close()
-        self._raw.release_conn()
+    def _give_back(self) -> None:
+        """No more is read; the connection is kept if another request may go there."""
+        if not self._ended:
+            self._ended = True
+            self._release(self._answer.reusable)
 
     def _drain(self) -> None:
         length = self.length
@@ -136,23 +135,19 @@ class Response:
             return
         try:
             for _ in range(_DRAIN_READS):
-                if not self._raw.read1(_DRAINED, decode_content=False):
+                if self._answer.ended or not self._answer.read(_DRAINED):
                     return
         except _READ_ERRORS:
             return
 
-    def _end(self) -> None:
-        self._ended = True
-        self._raw.release_conn()
-        bodyless = self._head or self.status in (204, 304)
-        if not bodyless and self.length is not None and self.received < self.length:
-            raise _answered(
-                ConnectionCut(
-                    f"{self.url.host} closed the connection after {self.received} of "
-                    f"{self.length} bytes",
-                    where={"url": str(self.url)},
-                )
+    def _cut(self, error: Exception) -> NetError:
+        if isinstance(error, EOFError) and self.length is not None:
+            return ConnectionCut(
+                f"{self.url.host} closed the connection after {self.received} of "
+                f"{self.length} bytes",
+                where={"url": str(self.url)},
             )
+        return mapped(error, self.url)
 
     def _watch(self, count: int) -> None:
         """A byte now and then keeps a socket from timing out; it is silence all the same."""
@@ -161,7 +156,7 @@ class Response:
         if now - self._window_start < self._stall:
             return
         if self._window_bytes < _TRICKLE and not self._ended:
-            self._discard()
+            self._give_back()
             raise _answered(
                 Stalled(
                     f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "
