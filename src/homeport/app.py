@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
@@ -45,16 +44,24 @@ if TYPE_CHECKING:
 __all__ = ["App", "Settings", "open_app"]
 
 
-@dataclass
 class App:
     """What is open while a command runs; closed by leaving the ``with`` block."""
 
-    settings: Settings
-    progress: Progress
-    cancel: CancelToken
-    store: Store
-    pools: Pools
-    _client: Client | None = None
+    def __init__(
+        self,
+        *,
+        settings: Settings,
+        progress: Progress,
+        cancel: CancelToken,
+        store: Store,
+        pools: Pools,
+    ) -> None:
+        self.settings = settings
+        self.progress = progress
+        self.cancel = cancel
+        self.store = store
+        self.pools = pools
+        self._client: Client | None = None
 
     @cached_property
     def client(self) -> Client:

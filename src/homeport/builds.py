@@ -11,10 +11,11 @@ import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.assemble.build import BuiltIndex, Tools, build, unbuilt
 from homeport.assemble.plan import BuildOptions, BuildPlan, Request, make_plans
@@ -58,8 +59,7 @@ _TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildRequest:
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What somebody wants built.
 
     recipe:    a name of the catalog, a recipe file or its folder
@@ -78,7 +78,7 @@ class BuildRequest:
     outputs: tuple[Address, ...] = ()
     platforms: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
-    options: BuildOptions = field(default_factory=BuildOptions)
+    options: BuildOptions = msgspec.field(default_factory=BuildOptions)
     mirrors: tuple[str, ...] = ()
     lockfile: Path | None = None
     locked: bool = False
@@ -88,12 +88,11 @@ class BuildRequest:
     check: bool = False
     load: bool = False
     engines: tuple[str, ...] = ()
-    directory: Path = field(default_factory=Path.cwd)
+    directory: Path = msgspec.field(default_factory=Path.cwd)
     command: str = "homeport build"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildResult:
+class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was built and where it went."""
 
     recipe: Recipe
@@ -103,8 +102,7 @@ class BuildResult:
     loaded: Loaded | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What a build takes from its surroundings; ``homeport.app`` makes it.
 
     engines: those named, or those that the surroundings name
@@ -193,8 +191,8 @@ def _prepare(
         plans = _plans(recipe, second, platforms, request, services, trees=trees)
         missing = [plan.platform for plan in unbuilt(plans, derived)]
         third = prepared(missing, KEEP)
-        return replace(second, debs={**second.debs, **third.debs}), plans
-    return replace(first, debs=second.debs), plans
+        return msgspec.structs.replace(second, debs={**second.debs, **third.debs}), plans
+    return msgspec.structs.replace(first, debs=second.debs), plans
 
 
 Trees = Mapping[tuple[str, Platform], "Tree"]
@@ -242,7 +240,7 @@ def pin_parts(
         ),
     )
     path = prepared.path if resolved.lockfile == prepared.lockfile else places.write
-    return replace(prepared, lockfile=resolved.lockfile, path=path), resolved.trees
+    return msgspec.structs.replace(prepared, lockfile=resolved.lockfile, path=path), resolved.trees
 
 
 def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, Prepared]:
@@ -326,7 +324,7 @@ def _check(
     """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
     with ExitStack() as stack:
         scratch = _scratch_store(services.store, stack)
-        again = replace(request, renewal=KEEP, as_of=None, fresh=False)
+        again = msgspec.structs.replace(request, renewal=KEEP, as_of=None, fresh=False)
         _, second = _built_in(scratch, again, recipe, platforms, services)
     different = [
         f"{one.platform}: {one.image.digest} and {other.image.digest}"
@@ -349,7 +347,7 @@ def _outputs(request: BuildRequest, recipe: Recipe) -> tuple[Address, ...]:
 def _tagged(output: Address, recipe: Recipe, tags: tuple[str, ...]) -> Sequence[Address]:
     match output:
         case LayoutAddress(tag=""):
-            return [replace(output, tag=_short(tag)) for tag in tags]
+            return [msgspec.structs.replace(output, tag=_short(tag)) for tag in tags]
         case ArchiveAddress(tag=""):
             if len(tags) > 1:
                 raise UsageError(
@@ -357,7 +355,11 @@ def _tagged(output: Address, recipe: Recipe, tags: tuple[str, ...]) -> Sequence[
                     hint=f"write {output}:TAG, or use oci:DIR",
                 )
             docker = output.format == "docker-archive"
-            return [replace(output, tag=_full(recipe, tags[0]) if docker else _short(tags[0]))]
+            return [
+                msgspec.structs.replace(
+                    output, tag=_full(recipe, tags[0]) if docker else _short(tags[0])
+                )
+            ]
         case _:
             return [output]
 

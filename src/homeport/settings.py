@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from homeport.content.files import explained
 from homeport.content.store import DEFAULT_BOUND
@@ -20,8 +21,7 @@ from homeport.errors import Faults, HomeportError, UsageError
 _LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is configured outside recipes and commands.
 
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
@@ -32,7 +32,7 @@ class Settings:
     cache_bound: int = DEFAULT_BOUND
     offline: bool = False
     ca: Path | None = None
-    mirrors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     snapshots: tuple[str, ...] = ()
 
     @classmethod

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import stat
@@ -174,7 +173,7 @@ def test_a_home_must_be_a_registry_and_a_path(tmp_path: Path, home: str) -> None
     request = Request(paths=["."], root=tmp_path, home="")
     found = audit(request)
     with pytest.raises(UsageError):
-        plan(found, dataclasses.replace(request, home=home))
+        plan(found, msgspec.structs.replace(request, home=home))
 
 
 def test_files_that_changed_since_are_refused_and_none_is_written(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ import json
 import multiprocessing
 import os
 import signal
-from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from msgspec.structs import replace
 
 from builders.images import artifact, everything, image, index, layer
 from homeport.content.blob import FileBlob

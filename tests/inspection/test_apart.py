@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
+from msgspec.structs import replace
 
 from builders.inspection import directory, file, hardlink, layer, made, services, symlink
 from homeport.content.blob import Blob, BytesBlob, FileBlob

@@ -6,11 +6,11 @@ import base64
 import json
 import sqlite3
 import struct
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from builders.images import artifact, attestation_of, index
 from builders.inspection import (

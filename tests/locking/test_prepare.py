@@ -7,11 +7,11 @@ import errno
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from builders.archive import DATE, serve
 from builders.deb import deb

@@ -123,3 +123,8 @@ def test_a_password_goes_over_tls_or_within_this_machine() -> None:
     assert authorization(Url.parse("http://127.0.0.1/"), provide)
     assert authorization(Url.parse("http://a.example/"), provide) is None
     assert authorization(Url.parse("http://u:p@a.example/"), provide), "the user wrote it so"
+
+
+def test_a_credential_prints_no_password() -> None:
+    credential = Credential(username="u", password="geheim", source="netrc")
+    assert "geheim" not in f"{credential} {credential!r} {[credential]}"

@@ -13,10 +13,10 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from homeport.app import App, Settings, open_app
 from homeport.buildkit import folder as folders

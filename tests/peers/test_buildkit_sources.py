@@ -8,10 +8,10 @@ import json
 import subprocess
 import tarfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from builders.http_server import serving
 from homeport.buildkit import llb

@@ -17,12 +17,14 @@ from homeport.net.proxies import Proxies
 from homeport.net.url import Url
 from homeport.registry import errors
 from homeport.registry.api import NO_SCOPE, Registry
+from homeport.registry.auth import Ticket
 from homeport.registry.credentials import Credentials, parse_creds
 from homeport.registry.docker_config import AuthFile, read_auth_file
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.helpers import HelperFailed
 from homeport.registry.logging_in import log_in, log_out, registry_name
 from homeport.registry.login import Login
+from homeport.registry.tokens import Token
 
 R = "registry.example:5000"
 
@@ -343,6 +345,15 @@ def test_another_host_that_asks_gets_nothing() -> None:
         assert [one.headers.get("authorization") for one in other.requests] == [None]
 
 
-def test_a_login_prints_no_secret() -> None:
-    login = Login(username="u", password="geheim", identity_token="geheim", registry_token="geheim")
-    assert "geheim" not in f"{login} {login!r}"
+@pytest.mark.parametrize(
+    "value",
+    [
+        Login(username="u", password="geheim", identity_token="geheim", registry_token="geheim"),
+        Token(value="geheim", renew_at=1.0),
+        Ticket(header="Bearer geheim", secret="geheim"),
+        AuthFile(path=Path("config.json"), document={"auths": {"r.example": {"auth": "geheim"}}}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_holds_a_secret_does_not_print_it(value: object) -> None:
+    assert "geheim" not in f"{value} {value!r} {[value]}"

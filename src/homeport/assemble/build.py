@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.assemble import finished
 from homeport.assemble.finished import FinishedLayer
@@ -31,8 +32,7 @@ if TYPE_CHECKING:  # a build without changes loads neither
     from homeport.debian.contents import PackageContents
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class Tools(msgspec.Struct, frozen=True, kw_only=True):
     """What building takes from its surroundings.
 
     store:    where derived content goes
@@ -46,8 +46,7 @@ class Tools:
     open_image: OpenImage
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltImage:
+class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     """One finished image and its row in the table.
 
     declared: dependencies that packages declare and the image does not have
@@ -64,8 +63,7 @@ class BuiltImage:
     cached: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuiltIndex:
+class BuiltIndex(msgspec.Struct, frozen=True, kw_only=True):
     """All images of a build, and the index over them."""
 
     index: Index

@@ -11,7 +11,8 @@ Not for reading ELF files (``elf_facts``), nor for where a loader looks (``elf_l
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.assemble.elf_facts import ElfFacts, facts_of, looks_like_elf
 from homeport.assemble.elf_loading import Loader
@@ -28,20 +29,18 @@ class CannotStart(HomeportError):
     id = "cannot-start"
 
 
-@dataclass(slots=True)
-class _Lacking:
+class _Lacking(msgspec.Struct):
     """Files of a whole package that miss something, and what they miss; each name once."""
 
-    paths: dict[bytes, None] = field(default_factory=dict)
-    missing: dict[str, None] = field(default_factory=dict)
+    paths: dict[bytes, None] = msgspec.field(default_factory=dict)
+    missing: dict[str, None] = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class Findings:
+class Findings(msgspec.Struct):
     """What is wrong, and what is worth a word."""
 
-    faults: list[CannotStart] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
+    faults: list[CannotStart] = msgspec.field(default_factory=list)
+    warnings: list[str] = msgspec.field(default_factory=list)
 
 
 def check(

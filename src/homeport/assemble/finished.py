@@ -8,7 +8,6 @@ build neither reads a package nor writes a layer.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -26,8 +25,7 @@ _NAMESPACE = "layers"
 _DECIDES = ("assemble", "copying", "debian", "recipe", "tree")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedLayer:
+class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
     """A layer and what is to be said about its making.
 
     warnings: a line each

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import replace
+
+import msgspec
 
 from homeport.assemble.plan import BuildPlan, ImagePart
 from homeport.assemble.tree_paths import resolve
@@ -93,11 +94,11 @@ def _moved(part: ImagePart, node: Node, below: bytes) -> Node:
             "lies outside of what is taken"
         )
     target = b"/".join(step for step in (part.to, node.target[len(below) :]) if step)
-    return _with_metadata(part, replace(node, target=target))
+    return _with_metadata(part, msgspec.structs.replace(node, target=target))
 
 
 def _with_metadata(part: ImagePart, node: Node) -> Node:
-    return replace(
+    return msgspec.structs.replace(
         node,
         mode=node.mode if part.mode is None or node.type != "file" else part.mode,
         uid=node.uid if part.uid is None else part.uid,

@@ -13,8 +13,9 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from homeport.assemble.tree_paths import resolve
 from homeport.content.blob import Blob
@@ -116,7 +117,9 @@ def part_nodes(files: PartFiles, tree: Tree, mtime: int) -> Iterator[tuple[bytes
 
 def _placed(node: Node, files: PartFiles, mtime: int, source: Source) -> Node:
     mode = node.mode if files.mode is None or node.type != "file" else files.mode
-    return replace(node, mode=mode, uid=files.uid, gid=files.gid, mtime=mtime, source=source)
+    return msgspec.structs.replace(
+        node, mode=mode, uid=files.uid, gid=files.gid, mtime=mtime, source=source
+    )
 
 
 def _plain(

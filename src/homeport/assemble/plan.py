@@ -11,7 +11,6 @@ image is really built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Any
 
 import msgspec
@@ -44,23 +43,21 @@ from homeport.tree.node import Node, Source, Tree
 _SECOND = 1_000_000_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildOptions:
+class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line adds to recipe and lockfile.
 
     labels, annotations: on top of the recipe's
     source_date_epoch: overrides the lockfile's epoch, in seconds
     """
 
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     source_date_epoch: int | None = None
     compression: str = "gzip"
     level: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedPackage:
+class PlannedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """A locked package with the definitions of its slices; none: the whole package."""
 
     file: PackageFile
@@ -77,8 +74,7 @@ class PlannedPackage:
         return not self.slices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImagePart:
+class ImagePart(msgspec.Struct, frozen=True, kw_only=True):
     """A file or tree to be taken out of another image; ``None`` keeps what is there."""
 
     address: str
@@ -92,8 +88,7 @@ class ImagePart:
     source: Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildPlan:
+class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One image of one platform, decided.
 
     epoch:          seconds since 1970
@@ -130,8 +125,7 @@ class BuildPlan:
         return self.epoch * _SECOND
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Recipe and lockfile, with the digests of their bytes.
 
     trees:   what the recipe's parts gave, by their name and the platform
@@ -143,7 +137,7 @@ class Request:
     recipe_digest: Digest
     lockfile: Lockfile
     lockfile_digest: Digest
-    trees: Mapping[tuple[str, Platform], Tree] = field(default_factory=dict)
+    trees: Mapping[tuple[str, Platform], Tree] = msgspec.field(default_factory=dict)
     checked: bool = True
 
 
@@ -209,7 +203,7 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
         users=recipe.users,
         groups=recipe.groups,
         steps=recipe.steps,
-        config=replace(
+        config=msgspec.structs.replace(
             config,
             labels={**config.labels, **options.labels},
             annotations={**config.annotations, **options.annotations},

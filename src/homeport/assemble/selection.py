@@ -6,7 +6,8 @@ Works on headers alone: nothing is unpacked before it is known what is wanted.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.assemble.merging import Clash
 from homeport.assemble.plan import PlannedPackage
@@ -25,8 +26,7 @@ class EmptySlicePath(HomeportError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """A path of a package that the image gets.
 
     slice: the first slice that took it, or "" for a whole package or a parent directory

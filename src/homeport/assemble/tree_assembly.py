@@ -7,7 +7,8 @@ where, that no two sources give one path, and that the image's programs can star
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.assemble import elf_check
 from homeport.assemble.declared import declared_and_absent
@@ -27,8 +28,7 @@ from homeport.tree.node import Node, Tree
 PathNode = tuple[bytes, Node]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AssembledTree:
+class AssembledTree(msgspec.Struct, frozen=True, kw_only=True):
     """The tree of one image, and what a person should know about how it came about.
 
     declared: dependencies that packages declare and the image does not have

@@ -12,7 +12,6 @@ import difflib
 import os
 import stat
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -40,8 +39,7 @@ class EditWouldChangeMore(AnswerNo):
     id = "edit-changes-more"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class Change(msgspec.Struct, frozen=True, kw_only=True):
     """One file, before and after."""
 
     path: str

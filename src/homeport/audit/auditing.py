@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from homeport.audit.context import LARGEST
 from homeport.audit.model import Use
@@ -18,8 +19,7 @@ from homeport.audit.unsaid import apply_rules
 from homeport.content.digest import Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What to audit and what is known beforehand.
 
     home:         registry and path of one's own images
@@ -28,17 +28,16 @@ class Request:
     """
 
     paths: Sequence[str | Path] = ()
-    root: Path = field(default_factory=Path.cwd)
+    root: Path = msgspec.field(default_factory=Path.cwd)
     home: str = ""
-    assumptions: Mapping[str, str] = field(default_factory=dict)
+    assumptions: Mapping[str, str] = msgspec.field(default_factory=dict)
     exclude: Sequence[str] = ()
     live: Sequence[Use] = ()
     tools: Sequence[Tool] = ()
     today: datetime.date | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Audited:
+class Audited(msgspec.Struct, frozen=True, kw_only=True):
     """The report, and the rules that spoke."""
 
     report: Report

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.source import Written
@@ -43,8 +44,7 @@ _GROUPS = frozenset({"container", "image", "buildx", "manifest", "compose", "cre
 MOST_COMMANDS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A tool and its words, and the stretch of text that they stand in."""
 
     tool: str

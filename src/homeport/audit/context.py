@@ -7,9 +7,10 @@ everything is bounded and read once.
 from __future__ import annotations
 
 import posixpath
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.audit.source import Source
 
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
 LARGEST = 8 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BuildCall:
+class BuildCall(msgspec.Struct, frozen=True, kw_only=True):
     """Something that builds a Dockerfile with values of its own."""
 
     dockerfile: str
@@ -31,13 +31,12 @@ class BuildCall:
     key: str
 
 
-@dataclass
-class Context:
+class Context(msgspec.Struct):
     """The tree that is audited. ``root``: what relative paths begin at, if any."""
 
     root: Path
-    calls: list[BuildCall] = field(default_factory=list)
-    _opened: dict[str, Source | None] = field(default_factory=dict)
+    calls: list[BuildCall] = msgspec.field(default_factory=list)
+    _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
 
     def neighbour(self, source: Source, path: str) -> Source | None:
         """The file ``path`` as seen from ``source``, or ``None`` if it cannot be read."""

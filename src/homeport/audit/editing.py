@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.model import Feed, Field, Use
 from homeport.audit.planfile import Edit
@@ -17,8 +18,7 @@ from homeport.audit.source import Place
 from homeport.oci.reference import Reference
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEdit:
+class FileEdit(msgspec.Struct, frozen=True, kw_only=True):
     """An edit, and the file and line that it belongs to."""
 
     file: str
@@ -26,8 +26,7 @@ class FileEdit:
     edit: Edit
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WayHome:
+class WayHome(msgspec.Struct, frozen=True, kw_only=True):
     """Edits that make the reference point home, or the setting that would."""
 
     edits: tuple[FileEdit, ...] = ()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import re
-from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
@@ -50,8 +49,7 @@ class _Table(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     products: tuple[_Product, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndOfLife:
+class EndOfLife(msgspec.Struct, frozen=True, kw_only=True):
     """A release whose security support ends or ended on a day."""
 
     title: str

@@ -6,15 +6,14 @@ docs/findings are made from both; ``python -m homeport.audit.pages`` writes them
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.audit.report import Level
 
 _DOCS = "https://github.com/homeport-project/homeport/blob/main/docs"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One kind of finding. ``fix``: what helps, a sentence or two."""
 
     id: str

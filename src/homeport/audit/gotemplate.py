@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.source import Written
 
@@ -23,8 +24,7 @@ _SAME = frozenset(("quote", "squote", "toString", "trim", "tpl", "print", "trimA
 _DEEPEST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A part of a value.
 
     name:   the value of the chart that it is, ``""`` for text of the template
@@ -84,8 +84,7 @@ def evaluate(written: Written, lookup: Lookup, variables: Mapping[str, str]) -> 
     return tuple(pieces)
 
 
-@dataclass
-class _Expression:
+class _Expression(msgspec.Struct):
     text: str
     lookup: Lookup
     variables: Mapping[str, str]

@@ -8,8 +8,8 @@ kept as text with style ``expr``. Nothing is evaluated here.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
+import msgspec
 import yaml
 
 from homeport.audit.collecting import Collector
@@ -46,7 +46,7 @@ def values(source: Source, node: yaml.Node, lookup: Lookup) -> tuple[Written, li
     value = written(source, node)
     if getattr(node, "style", "") == "expr":
         # Text cannot be put before or behind code, so this is never edited.
-        value = replace(value, exact=False)
+        value = msgspec.structs.replace(value, exact=False)
         if _PLAIN_NAME.fullmatch(value.text):
             return value, outcomes(value, lambda w: [Variable(name=w.text)], lookup)
         return value, [Outcome(value="", problem="an expression that is not evaluated here")]

@@ -9,8 +9,9 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.commands import TOOLS
@@ -20,8 +21,7 @@ from homeport.audit.source import Source
 Reader = Callable[[Source, Collector, Context], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Kind:
+class Kind(msgspec.Struct, frozen=True):
     """A kind of file.
 
     path:    regular expression over the path as shown (``/`` before the first part)

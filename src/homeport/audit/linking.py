@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import replace
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.context import BuildCall, Context
@@ -45,7 +46,9 @@ def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Coll
             continue
         written = call.args[names[0]]
         # Only an argument that is the whole reference may be replaced by another one.
-        written = replace(written, exact=written.exact and written.text == use.value)
+        written = msgspec.structs.replace(
+            written, exact=written.exact and written.text == use.value
+        )
         feeds = tuple(feed(name, call.args[name]) for name in names)
         collectors[caller].image(
             written, f"{call.key}.{'with.build-' if call.kind == 'github' else ''}args.{names[0]}",
@@ -60,7 +63,7 @@ def _contexts(calls: list[BuildCall], collector: Collector) -> None:
         *({name.partition("::")[0].removesuffix(":latest") for name in c.contexts} for c in calls)
     )
     collector.uses = [
-        replace(use, own="a build context of this name replaces it")
+        msgspec.structs.replace(use, own="a build context of this name replaces it")
         if use.reference and _familiar(use.reference) in shared
         else use
         for use in collector.uses
@@ -100,4 +103,4 @@ def _own(collectors: Mapping[str, Collector]) -> None:
 def _settled(use: Use, produced: Mapping[str, str]) -> Use:
     if use.reference is None or use.own or use.reference.name not in produced:
         return use
-    return replace(use, own=f"built by {produced[use.reference.name]}")
+    return msgspec.structs.replace(use, own=f"built by {produced[use.reference.name]}")

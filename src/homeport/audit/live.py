@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 import msgspec
@@ -136,7 +135,9 @@ def pod_uses(data: bytes) -> list[Use]:
         for container in pod.spec.every:
             use = _use("cluster", f"{name}: {container.name}", container.image, file=STDIN)
             digest = running.get(container.name, "").rpartition("@")[2]
-            found.append(replace(use, note=f"runs {digest}" if ":" in digest else ""))
+            found.append(
+                msgspec.structs.replace(use, note=f"runs {digest}" if ":" in digest else "")
+            )
     return found
 
 

@@ -6,8 +6,9 @@ Readers make these; reports, policies and plans only look at them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from homeport.audit.source import Place, Quoting
 from homeport.oci.reference import Reference
@@ -19,8 +20,7 @@ Pin = Literal["digest", "fixed", "floating", "unknown"]
 SURE: tuple[Sure, ...] = ("sure", "likely", "weak")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Feed:
+class Feed(msgspec.Struct, frozen=True, kw_only=True):
     """A value from elsewhere that flowed into a reference: an ARG, a variable, a parameter."""
 
     name: str
@@ -34,8 +34,7 @@ class Feed:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a reference that is written as several (registry, repository, tag, digest).
 
     A ``reference`` alone is the whole of one, written elsewhere. ``key``: its path in the
@@ -49,8 +48,7 @@ class Field:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Use:
+class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One image at one place.
 
     kind:        the kind of file (``dockerfile``, ``compose`` …)
@@ -76,7 +74,7 @@ class Use:
     exact: bool = True
     quoting: Quoting = "text"
     feeds: tuple[Feed, ...] = ()
-    fields: Mapping[str, Field] = field(default_factory=dict)
+    fields: Mapping[str, Field] = msgspec.field(default_factory=dict)
     note: str = ""
     own: str = ""
     via: str = ""
@@ -91,8 +89,7 @@ class Use:
         return self.value if self.rule or not self.problem else self.expression
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Insertion:
+class Insertion(msgspec.Struct, frozen=True, kw_only=True):
     """Where a setting can be added below a cause: an input of a CI action.
 
     at:        byte offset for a new line
@@ -103,12 +100,11 @@ class Insertion:
 
     at: int
     text: str
-    existing: Mapping[str, str] = field(default_factory=dict)
-    places: Mapping[str, Place] = field(default_factory=dict)
+    existing: Mapping[str, str] = msgspec.field(default_factory=dict)
+    places: Mapping[str, Place] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cause:
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
     """Something that may make a tool pull an image without being asked.
 
     topic:       what kind of thing: ``action``, ``command``, ``syntax``, ``file``, ``object`` …
@@ -124,13 +120,12 @@ class Cause:
     kind: str
     key: str = ""
     version: str = ""
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    attributes: Mapping[str, str] = msgspec.field(default_factory=dict)
     text: str = ""
     insertion: Insertion | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Elsewhere:
+class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
     """A part of the configuration that lies outside the tree and was not fetched.
 
     what:  what is named: a project, an address, a workflow of another repository
@@ -143,8 +138,7 @@ class Elsewhere:
     hint: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unread:
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
     """A file that could not be read, wholly or from a line on."""
 
     file: str

@@ -6,8 +6,7 @@ places. Parsers here stay lenient where the tools' own are; a fault names line a
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import yaml
 
 from homeport.audit.collecting import Collector
@@ -26,8 +25,7 @@ class Unparsable(Exception):
         self.at = at
 
 
-@dataclass(frozen=True, slots=True)
-class _Mark:
+class _Mark(msgspec.Struct, frozen=True):
     """What readers need of PyYAML's marks."""
 
     index: int

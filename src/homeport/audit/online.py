@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 import msgspec
 
@@ -74,7 +73,7 @@ def with_answers(
     """The report with what registries said, and the risks that follow from it."""
     today = today or datetime.datetime.now(datetime.UTC).date()
     images = tuple(_with_answer(image, answers.get(image.name), today) for image in report.images)
-    return replace(report, images=images)
+    return msgspec.structs.replace(report, images=images)
 
 
 def _ask(repository: Repository, reference: Reference, store: Store) -> Asked:
@@ -165,7 +164,7 @@ def _with_answer(image: Image, asked: Asked | None, today: datetime.date) -> Ima
         risks.append(Risk(id="one-platform", level="low", text=text))
     if (age := _age(asked.created, today)) and age > _OLD:
         risks.append(Risk(id="old", level="low", text=f"built {asked.created[:10]}"))
-    return replace(image, asked=asked, risks=tuple(risks))
+    return msgspec.structs.replace(image, asked=asked, risks=tuple(risks))
 
 
 def _age(created: str, today: datetime.date) -> datetime.timedelta | None:

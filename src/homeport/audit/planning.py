@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from homeport.audit.editing import WayHome, way_home, way_of_rule
 from homeport.audit.engines import helm_values, instead_of
@@ -35,17 +36,18 @@ RECIPES: Mapping[str, str] = {
 Spot = tuple[str, int, int]
 
 
-@dataclass
-class _Planner:
+class _Planner(msgspec.Struct):
     home: str
     rules: Mapping[str, Rule]
     dead: Mapping[str, Rule]
     recipes: frozenset[str]
     siblings: Mapping[Spot, list[Use]]
     raised: Mapping[Spot, Reference]
-    pairs: dict[str, Pair] = field(default_factory=dict)
-    imported: list[Reference] = field(default_factory=list)
-    taken: dict[str, list[tuple[int, int, str]]] = field(default_factory=lambda: defaultdict(list))
+    pairs: dict[str, Pair] = msgspec.field(default_factory=dict)
+    imported: list[Reference] = msgspec.field(default_factory=list)
+    taken: dict[str, list[tuple[int, int, str]]] = msgspec.field(
+        default_factory=lambda: defaultdict(list)
+    )
 
 
 def make_plan(
@@ -121,7 +123,7 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
         return PlanImage(image=image.name, action="leave", why=why, places=_bare(image.uses))
     reference = image.reference
     if image.asked and image.asked.digest and reference.digest is None:
-        reference = replace(reference, digest=Digest.parse(image.asked.digest))
+        reference = msgspec.structs.replace(reference, digest=Digest.parse(image.asked.digest))
     try:
         home = home_of(reference, planner.home)
     except BadReference as error:

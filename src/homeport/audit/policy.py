@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import fnmatch
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 import yaml
@@ -59,8 +58,7 @@ class Baseline(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     known: tuple[Known, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Violation:
+class Violation(msgspec.Struct, frozen=True, kw_only=True):
     """A result that the policy does not allow, and why."""
 
     result: Result

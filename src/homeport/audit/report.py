@@ -8,8 +8,9 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
 from homeport.audit.model import SURE, Cause, Elsewhere, Pin, Sure, Unread, Use
@@ -27,8 +28,7 @@ PIPELINES = frozenset(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Risk:
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
     """One reason to act; ``id`` has a page in docs/findings."""
 
     id: str
@@ -36,8 +36,7 @@ class Risk:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry said (``--online``).
 
     created:  when the image was built, ``""`` when it does not say
@@ -56,8 +55,7 @@ class Asked:
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One image and everything that uses it."""
 
     name: str
@@ -93,8 +91,7 @@ class Image:
         return min((risk.level for risk in self.risks), key=LEVELS.index, default="low")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PullCount:
+class PullCount(msgspec.Struct, frozen=True, kw_only=True):
     """Anonymous pulls that one run of every pipeline makes of a limited registry."""
 
     registry: str
@@ -108,8 +105,7 @@ class PullCount:
         return self.limit // self.pulls if self.pulls else 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirror:
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
     """A setting, found in the tree, that sends pulls of a registry elsewhere."""
 
     registry: str
@@ -118,8 +114,7 @@ class Mirror:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of an audit."""
 
     images: tuple[Image, ...]
@@ -130,7 +125,7 @@ class Report:
     mirrors: tuple[Mirror, ...] = ()
     elsewhere: tuple[Elsewhere, ...] = ()
     home: str = ""
-    baseline: frozenset[str] = field(default_factory=frozenset)
+    baseline: frozenset[str] = msgspec.field(default_factory=frozenset)
 
     @property
     def foreign(self) -> tuple[Image, ...]:
@@ -181,7 +176,7 @@ def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) ->
         name=name, reference=reference, pin=pin, sure=sure, uses=uses, home=at_home,
         registry=facts, end_of_life=ends, risks=(),
     )  # fmt: skip
-    return replace(bare, risks=tuple(_risks(bare, today)))
+    return msgspec.structs.replace(bare, risks=tuple(_risks(bare, today)))
 
 
 def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
@@ -189,7 +184,7 @@ def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
     if rule is None or image.own:
         return image
     risk = Risk(id=rule.id, level="medium", text=f"{rule.title}: {rule.why}")
-    return replace(image, risks=(risk, *image.risks))
+    return msgspec.structs.replace(image, risks=(risk, *image.risks))
 
 
 def is_home(reference: Reference | None, home: str) -> bool:

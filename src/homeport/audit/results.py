@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.model import Use
 from homeport.audit.report import LEVELS, Image, Level, Report, Risk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class Result(msgspec.Struct, frozen=True, kw_only=True):
     """One use of a foreign or risky image.
 
     id:           what is wrong first of all; each has a page in docs/findings

@@ -10,8 +10,9 @@ from __future__ import annotations
 import fnmatch
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.audit import linking
 from homeport.audit.collecting import Collector
@@ -24,8 +25,7 @@ from homeport.audit.walking import Found, walk
 _BINARY = b"\0"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
     """What a tree says, in order of files and places."""
 
     uses: tuple[Use, ...]

@@ -7,9 +7,9 @@ Two versions of a file are compared piece by piece, each at its place; see
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 
 from homeport.audit.source import Source
@@ -18,8 +18,7 @@ from homeport.dockerfile.lines import parse_dockerfile
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(msgspec.Struct, frozen=True):
     """A value of the file: its text, how it is written, and its bytes' place."""
 
     text: str

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
+
+import msgspec
 
 #: How a value is written, which decides what may be written in its place.
 Quoting = Literal["text", "plain", "single", "double", "block"]
@@ -19,8 +20,7 @@ Quoting = Literal["text", "plain", "single", "double", "block"]
 _STEP = 512
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """A range of a file: bytes from ``start`` up to ``end``, lines and columns from 1.
 
     Columns count Unicode code points, as SARIF's ``unicodeCodePoints``.
@@ -35,13 +35,15 @@ class Place:
     end_column: int
 
 
-@dataclass(eq=False)
 class Source:
     """One file: its path as shown (relative, with ``/``) and its bytes."""
 
-    path: str
-    data: bytes
-    _marks: list[int] | None = field(default=None, repr=False)
+    def __init__(self, path: str, data: bytes) -> None:
+        self.path = path
+        self.data = data
+
+    def __repr__(self) -> str:
+        return f"Source(path={self.path!r})"
 
     @cached_property
     def text(self) -> str:
@@ -108,8 +110,7 @@ class Source:
         return Written(text=self.text, source=self, start=0, end=len(self.text))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """Text and where it is written, in characters of its source.
 
     exact:  the file's characters there are ``text`` itself (no escapes, no folding), so a
@@ -136,9 +137,13 @@ class Written:
         end = len(self.text) if end is None else end
         text = self.text[start:end]
         if not self.exact:
-            part = replace(self, text=text, block=self.block or self, offset=self.offset + start)
+            part = msgspec.structs.replace(
+                self, text=text, block=self.block or self, offset=self.offset + start
+            )
             return part._in_block() if self.quoting == "block" else part
-        return replace(self, text=text, start=self.start + start, end=self.start + end)
+        return msgspec.structs.replace(
+            self, text=text, start=self.start + start, end=self.start + end
+        )
 
     def _in_block(self) -> Written:
         """The same with its exact place, if it lies in one line of a literal block scalar."""
@@ -153,7 +158,7 @@ class Written:
         if not raw.endswith(line) or raw[: -len(line)].strip(" "):
             return self
         start = raw_start + len(raw) - len(line) + self.offset - line_start
-        return replace(
+        return msgspec.structs.replace(
             self, start=start, end=start + len(self.text), exact=True, block=None, offset=0
         )
 

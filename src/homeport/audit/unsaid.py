@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.collecting import read
 from homeport.audit.model import Cause, Sure, Use
@@ -29,16 +30,14 @@ _BUILDKIT_OF_DOCKER = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     """A rule about an image that files do name."""
 
     image: str
     rule: Rule
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unsaid:
+class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules made of the causes."""
 
     uses: tuple[Use, ...]

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from homeport.audit.model import Feed
 from homeport.audit.source import Written
@@ -21,8 +22,7 @@ DEEPEST = 10
 Lookup = Callable[[str], Sequence[Feed]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
     """A piece of an expression: a variable, with a default if the syntax has one."""
 
     name: str
@@ -30,8 +30,7 @@ class Variable:
     word: Written | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """One value of an expression; a ``problem`` says why there is none."""
 
     value: str
@@ -95,7 +94,10 @@ def _word(piece: Variable, cut: Cut, lookup: Lookup, depth: int) -> list[Outcome
         return [Outcome(value="")]
     found = _outcomes(piece.word, cut, lookup, depth + 1)
     own = feed(piece.name, piece.word, note=f"the variable {piece.name} wins where it is set")
-    return [replace(o, feeds=(own, *o.feeds)) if o.value == piece.word.text else o for o in found]
+    return [
+        msgspec.structs.replace(o, feeds=(own, *o.feeds)) if o.value == piece.word.text else o
+        for o in found
+    ]
 
 
 def cut_compose(written: Written) -> list[str | Variable]:

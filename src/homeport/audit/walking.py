@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.audit.kinds import may_be_read
 
@@ -23,8 +24,7 @@ MOST_FILES = 1_000_000
 DEEPEST = 100
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """A file: its path below the root (with ``/``) and its size."""
 
     path: str

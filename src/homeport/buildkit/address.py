@@ -17,7 +17,6 @@ import hashlib
 import ssl
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -33,8 +32,7 @@ _META_LIMIT = 1 << 20
 _SYSTEM_SOCKETS = ("/run/buildkit/buildkitd.sock", "/var/run/docker.sock")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class Engine(msgspec.Struct, frozen=True, kw_only=True):
     """An engine that may be there. ``name`` is for people; ``private``: no one can listen."""
 
     name: str
@@ -43,8 +41,7 @@ class Engine:
     private: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     """The environment and home directory that defaults come from."""
 
     environment: Mapping[str, str]

@@ -12,7 +12,6 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -35,8 +34,7 @@ from homeport.progress import CancelToken
 _MANIFEST = "cache.manifest"  # in the engine's answer: the descriptor of what it wrote
 
 
-@dataclass(frozen=True, slots=True)
-class CacheFolder:
+class CacheFolder(msgspec.Struct, frozen=True):
     """The blobs of one folder, read and written."""
 
     root: Path
@@ -63,12 +61,11 @@ class CacheFolder:
             temporary.unlink(missing_ok=True)
 
 
-@dataclass(slots=True)
-class _Ingest:
+class _Ingest(msgspec.Struct):
     stream: BinaryIO
     temporary: Path
     folder: Path
-    hasher: hashlib._Hash = field(default_factory=hashlib.sha256)
+    hasher: hashlib._Hash = msgspec.field(default_factory=hashlib.sha256)
     size: int = 0
 
     def write(self, data: bytes) -> None:
@@ -97,8 +94,7 @@ class _Ingest:
         return str(found)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalCaches:
+class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
     """What a build's caches mean here.
 
     imports, exports: as the engine gets them, imports with the digest that their tag has

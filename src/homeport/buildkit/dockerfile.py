@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from homeport.buildkit.failures import Sources
 from homeport.buildkit.folder import BadContext
@@ -30,8 +31,7 @@ _ARCHITECTURES = (
 _REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DockerfileBuild:
+class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
     """What a user asks for.
 
     context:        a directory, or a URL that the engine fetches
@@ -43,13 +43,13 @@ class DockerfileBuild:
     context: Path | str
     file: Path | str | None = None
     target: str = ""
-    build_args: Mapping[str, str] = field(default_factory=dict)
-    labels: Mapping[str, str] = field(default_factory=dict)
-    build_contexts: Mapping[str, str] = field(default_factory=dict)
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    build_contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
     platforms: Sequence[Platform] = ()
     no_cache: bool = False
     attests: Sequence[str] = ()
-    options: Mapping[str, str] = field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def read_context(text: str) -> Path | str:

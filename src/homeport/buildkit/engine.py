@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.buildkit.address import Engine, Kind
 from homeport.buildkit.calls import Calls
@@ -28,8 +29,7 @@ _ANSWER = 20.0  # seconds for a question about the engine itself
 _START = "start one, for example: dockerd, or docker run -d --privileged moby/buildkit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class Worker(msgspec.Struct, frozen=True, kw_only=True):
     """One worker of an engine. ``platforms``: what it runs, its own first."""
 
     id: str
@@ -37,8 +37,7 @@ class Worker:
     labels: tuple[tuple[str, str], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Description:
+class Description(msgspec.Struct, frozen=True, kw_only=True):
     """What an engine says of itself. ``version`` is empty where it does not say."""
 
     engine: str
@@ -53,8 +52,7 @@ class Description:
         return self.kind == "buildkit" or _SNAPSHOTTER in labels
 
 
-@dataclass(frozen=True, slots=True)
-class Connected:
+class Connected(msgspec.Struct, frozen=True):
     """An open connection. ``kind`` is never "unknown"."""
 
     engine: Engine

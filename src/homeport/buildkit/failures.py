@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.errors import BuildFailed, details
@@ -28,11 +28,10 @@ _STAGE = re.compile(r"^\[[^\]]*\]\s+")
 _AROUND = 2  # lines quoted before and after
 
 
-@dataclass(frozen=True, slots=True)
-class Sources:
+class Sources(msgspec.Struct, frozen=True):
     """Texts that failures may quote, by the name that users know them by."""
 
-    texts: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 def build_failure(error: GRPCError, steps: Steps, sources: Sources) -> HomeportError:

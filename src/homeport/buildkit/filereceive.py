@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import os
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from homeport.buildkit.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
 from homeport.buildkit.filesync import Wire, framed
@@ -44,12 +45,11 @@ async def receive_folder(path: Path, wire: Wire) -> int:
     return len(receiving.entries)
 
 
-@dataclass(slots=True)
-class _Receiving:
+class _Receiving(msgspec.Struct):
     path: Path
     root: int
-    entries: list[Stat] = field(default_factory=list)
-    waiting: set[int] = field(default_factory=set)
+    entries: list[Stat] = msgspec.field(default_factory=list)
+    waiting: set[int] = msgspec.field(default_factory=set)
     ended: bool = False
 
     async def run(self, wire: Wire) -> None:

@@ -13,8 +13,9 @@ import os
 import stat
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from homeport.buildkit.calls import stop
 from homeport.buildkit.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
@@ -53,15 +54,14 @@ async def send_folder(folder: Folder, filters: Filters, wire: Wire) -> None:
         raise
 
 
-@dataclass(slots=True)
-class _Sending:
+class _Sending(msgspec.Struct):
     folder: Folder
     filters: Filters
     wire: Wire
     #: By number: the path of a regular file, or nothing for what has no content.
-    paths: list[bytes | None] = field(default_factory=list)
-    requested: deque[int] = field(default_factory=deque)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
+    paths: list[bytes | None] = msgspec.field(default_factory=list)
+    requested: deque[int] = msgspec.field(default_factory=deque)
+    wake: asyncio.Event = msgspec.field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
         stats = asyncio.ensure_future(self._send_stats())

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from homeport.buildkit.control import Stat
 from homeport.buildkit.follow import Wanted, follow, open_directory
@@ -28,8 +29,7 @@ class BadContext(UsageError):
     id = "build-context"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Filters:
+class Filters(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine asked for, as bytes of path patterns."""
 
     follow: Sequence[bytes] = ()
@@ -37,13 +37,12 @@ class Filters:
     exclude: Sequence[bytes] = ()
 
 
-@dataclass(slots=True)
-class Folder:
+class Folder(msgspec.Struct):
     """An open directory; to be closed. ``replaced``: files with another content than on disk."""
 
     path: Path
     root: int
-    replaced: dict[bytes, bytes] = field(default_factory=dict)
+    replaced: dict[bytes, bytes] = msgspec.field(default_factory=dict)
 
     @classmethod
     def open(cls, path: Path) -> Folder:
@@ -86,8 +85,7 @@ class Folder:
                 os.close(directory)
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(msgspec.Struct, frozen=True):
     """What the filters say of a directory: ``everything`` in it, or what of it."""
 
     wanted: list[Wanted]

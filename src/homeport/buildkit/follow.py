@@ -10,20 +10,20 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.copying.patterns import Pattern, has_wildcard
 
 _MOST_LINKS = 255
 
 
-@dataclass(slots=True)
-class Wanted:
+class Wanted(msgspec.Struct):
     """A tree of names. ``all``: everything below is wanted too."""
 
     all: bool = False
-    names: dict[bytes, Wanted] = field(default_factory=dict)
-    patterns: list[tuple[Pattern, Wanted]] = field(default_factory=list)
+    names: dict[bytes, Wanted] = msgspec.field(default_factory=dict)
+    patterns: list[tuple[Pattern, Wanted]] = msgspec.field(default_factory=list)
 
     def add(self, parts: list[bytes]) -> None:
         """Want a path, of which components may be patterns."""

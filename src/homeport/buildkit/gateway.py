@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+import msgspec
 from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.calls import Calls, stop
@@ -71,8 +71,7 @@ class ReturnRequest:
     error: bytes = raw(2)
 
 
-@dataclass(frozen=True, slots=True)
-class Bridged:
+class Bridged(msgspec.Struct, frozen=True):
     """The waiting Solve's answer, and the frontend's metadata."""
 
     answer: bytes

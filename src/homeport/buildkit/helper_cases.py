@@ -13,16 +13,16 @@ import io
 import lzma
 import os
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 Refused = Literal["", "both", "helper"]
 _THEN = 1_500_000_000  # seconds; an age that no copy has by chance
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """A kind of COPY or ADD.
 
     refused: "both" must refuse, or the "helper" alone may: the public helper images do so,

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
@@ -37,8 +38,7 @@ _MOST_DIFFERENCES = 5
 _AS_PUBLIC = "as public helpers do: matched directories keep their names"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One case's outcome. ``seconds`` with the helper and without, of COPY and ADD alone."""
 
     name: str
@@ -48,16 +48,14 @@ class Row:
     plain_seconds: float = 0.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Helper:
+class Helper(msgspec.Struct, frozen=True, kw_only=True):
     """The image to prove: how the engine reaches it, by digest; ``url`` is for ADD."""
 
     reference: str
     url: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Built:
+class _Built(msgspec.Struct, frozen=True, kw_only=True):
     tree: Tree | None
     error: str
     steps: Steps | None
@@ -121,8 +119,7 @@ def expected_sources(reference: str, description: Description) -> frozenset[str]
     return frozenset(found)
 
 
-@dataclass(frozen=True, slots=True)
-class _Proving:
+class _Proving(msgspec.Struct, frozen=True):
     engine: Engine
     helper: Helper
     store: Store

@@ -9,9 +9,10 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
     from homeport.images.transport import Work
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageWork:
+class ImageWork(msgspec.Struct, frozen=True, kw_only=True):
     """What making images needs. ``squash``: whether one layer may stand for all."""
 
     store: Store
@@ -90,8 +90,7 @@ def pushed_by_engine(
     return solved, Digest.parse(solved.response.get("containerimage.digest", ""))
 
 
-@dataclass(frozen=True, slots=True)
-class _Squashing:
+class _Squashing(msgspec.Struct, frozen=True):
     engine: Engine
     build: Build
     how: ImageWork
@@ -105,7 +104,7 @@ class _Squashing:
         build = self.build
         if build.frontend:
             attrs = {**build.attrs, "platform": str(platform)}
-            build = replace(build, attrs=attrs, wants_metadata=True)
+            build = msgspec.structs.replace(build, attrs=attrs, wants_metadata=True)
         with tempfile.TemporaryFile(dir=self.place) as spool:
             solved = _solve(self.engine, build, Export(type="tar", to=spool), self.how)
             spool.seek(0)
@@ -116,7 +115,12 @@ class _Squashing:
 
 
 def _solve(engine: Engine, build: Build, export: Export, how: ImageWork) -> Solved:
-    return solve(engine, replace(build, exports=(export,)), watcher=how.watcher, cancel=how.cancel)
+    return solve(
+        engine,
+        msgspec.structs.replace(build, exports=(export,)),
+        watcher=how.watcher,
+        cancel=how.cancel,
+    )
 
 
 def _refuse_or_say(description: Description, how: ImageWork) -> None:

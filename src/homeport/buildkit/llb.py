@@ -14,8 +14,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
 
 from homeport.buildkit import llb_ops as ops
 from homeport.buildkit.llb_files import Action, compile_actions
@@ -29,8 +30,7 @@ _NETWORK: dict[Network, int] = {"sandbox": 0, "host": 1, "none": 2}
 _NAME = "llb.customname"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """An operation before its inputs have digests. ``op`` lacks inputs alone.
 
     Two nodes are equal if they are the same object: comparing graphs takes forever.
@@ -38,11 +38,10 @@ class Node:
 
     op: ops.Op
     inputs: tuple[State, ...] = ()
-    metadata: ops.OpMetadata = field(default_factory=ops.OpMetadata)
+    metadata: ops.OpMetadata = msgspec.field(default_factory=ops.OpMetadata)
 
 
-@dataclass(frozen=True, slots=True)
-class State:
+class State(msgspec.Struct, frozen=True):
     """A filesystem: output ``index`` of an operation, or nothing at all (``scratch``)."""
 
     node: Node | None
@@ -104,11 +103,10 @@ class State:
         if self.node is None:
             return self
         metadata = changed(self.node.metadata, description={_NAME: name})
-        return State(replace(self.node, metadata=metadata), self.index)
+        return State(msgspec.structs.replace(self.node, metadata=metadata), self.index)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ran:
+class Ran(msgspec.Struct, frozen=True, kw_only=True):
     """What a command left behind: ``root``, and each writable mount by its place."""
 
     root: State

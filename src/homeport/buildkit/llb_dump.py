@@ -7,8 +7,9 @@ checks that it is one, and keeps the order of its operations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from homeport.buildkit.llb import digest_of
 from homeport.buildkit.llb_ops import Definition, Op, OpMetadata
@@ -25,8 +26,7 @@ class BadLlb(UsageError):
     id = "llb"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One operation with its name, and what people know of it."""
 
     digest: str

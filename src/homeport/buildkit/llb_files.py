@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.buildkit import llb_ops as ops
 from homeport.buildkit.wire import changed
@@ -13,8 +14,7 @@ if TYPE_CHECKING:
     from homeport.buildkit.llb import State
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True):
     """Numeric owner and group of what is made."""
 
     uid: int
@@ -24,8 +24,7 @@ class Owner:
         return ops.ChownOpt(user=ops.UserOpt(by_id=self.uid), group=ops.UserOpt(by_id=self.gid))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Action:
+class Action(msgspec.Struct, frozen=True, kw_only=True):
     """One action, without its inputs; ``source`` is where a copy comes from."""
 
     what: ops.FileAction

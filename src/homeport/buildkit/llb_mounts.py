@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from homeport.buildkit import llb_ops as ops
 
@@ -15,8 +16,7 @@ _SHARING: dict[Sharing, int] = {"shared": 0, "private": 1, "locked": 2}
 _BIND, _SECRET, _SSH, _CACHE, _TMPFS = range(5)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MountSpec:
+class MountSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One mount; made by the functions below. ``source`` ``None``: of no filesystem."""
 
     dest: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.buildkit.solve import Export
 from homeport.content.files import atomic_write
@@ -22,8 +23,7 @@ if TYPE_CHECKING:
 FORMS = "dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE or docker://REF"
 
 
-@dataclass(frozen=True, slots=True)
-class FolderOutput:
+class FolderOutput(msgspec.Struct, frozen=True):
     """The result's files in a directory, merged with what is there."""
 
     path: Path
@@ -32,8 +32,7 @@ class FolderOutput:
         return f"dir:{self.path}"
 
 
-@dataclass(frozen=True, slots=True)
-class TarOutput:
+class TarOutput(msgspec.Struct, frozen=True):
     """The result's files as a tar archive; ``None`` is standard output."""
 
     path: Path | None
@@ -42,8 +41,7 @@ class TarOutput:
         return f"tar:{self.path or '-'}"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageOutput:
+class ImageOutput(msgspec.Struct, frozen=True):
     """The result as an image."""
 
     address: Address

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
@@ -98,8 +99,7 @@ _Done = dict[Platform, tuple[Image | Index, Solved]]
 _Lost = dict[str, tuple[list[Platform], HomeportError]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Rounds:
+class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
     """What stays the same from one round to the next."""
 
     engines: Mapping[str, Engine]
@@ -128,8 +128,8 @@ class _Rounds:
         attrs = self.build.attrs
         if self.build.frontend:
             attrs = {**attrs, "platform": ",".join(map(str, platforms))}
-        alone = replace(self.build, attrs=attrs)
-        how = replace(self.how, watcher=self.watcher_for(engine))
+        alone = msgspec.structs.replace(self.build, attrs=attrs)
+        how = msgspec.structs.replace(self.how, watcher=self.watcher_for(engine))
         return self.stack.enter_context(built_image(engine, alone, platforms, how))
 
 

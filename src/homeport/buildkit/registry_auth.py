@@ -13,9 +13,9 @@ import asyncio
 import hashlib
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -37,14 +37,16 @@ _TOKEN_LIFE = 60  # seconds that an engine may keep a token; it asks again
 _HUB_HOSTS = ("registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryAuth:
+class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
     """Where logins come from, and whether an engine may have them as they are."""
 
     find: Callable[[str], Login | None]
     client: Callable[[], Client]
     passwords: bool = False
-    _seed: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    _seed: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
+
+    def __repr__(self) -> str:
+        return f"RegistryAuth(passwords={self.passwords})"
 
     def services(self) -> dict[str, Service]:
         """For a session."""

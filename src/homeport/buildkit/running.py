@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.outputs import ImageOutput, Output, export_to
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
     from homeport.images.transport import Destination
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What happened: steps of the first call, the engine's answers, images by output."""
 
     steps: int
@@ -61,7 +61,7 @@ def run_outputs(
     files = [output for output in outputs if not isinstance(output, ImageOutput)]
     for output in files if outputs else [None]:
         with export_to(output) as exports:
-            asked = replace(build, exports=exports)
+            asked = msgspec.structs.replace(build, exports=exports)
             found.add(solve(engines[0], asked, watcher=watcher, cancel=cancel))
         build = _without_repeats(build)
     wanted = [output for output in outputs if isinstance(output, ImageOutput)]
@@ -87,13 +87,12 @@ def run_outputs(
     return found.run(time.monotonic() - began)
 
 
-@dataclass(slots=True)
-class _Found:
+class _Found(msgspec.Struct):
     """What the calls told, put together."""
 
     steps: Steps | None = None
-    response: dict[str, str] = field(default_factory=dict)
-    images: dict[str, Digest] = field(default_factory=dict)
+    response: dict[str, str] = msgspec.field(default_factory=dict)
+    images: dict[str, Digest] = msgspec.field(default_factory=dict)
 
     def add(self, solved: Solved) -> None:
         self.steps = self.steps or solved.steps
@@ -118,4 +117,4 @@ def _without_repeats(build: Build) -> Build:
     """
     attrs = {key: value for key, value in build.attrs.items() if key != "no-cache"}
     inline = [entry for entry in build.cache_exports if entry.type == "inline"]
-    return replace(build, attrs=attrs, cache_exports=inline)
+    return msgspec.structs.replace(build, attrs=attrs, cache_exports=inline)

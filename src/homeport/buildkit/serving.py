@@ -12,7 +12,8 @@ import shutil
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -21,8 +22,7 @@ from homeport.images.image import Image, Index, walk
 _NAME = "helper"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class Served(msgspec.Struct, frozen=True, kw_only=True):
     """Where things are while they are served. ``pulled``: digests that were asked for."""
 
     host: str

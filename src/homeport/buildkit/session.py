@@ -15,11 +15,11 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import Any
 
 import grpclib.const
 import grpclib.server
+import msgspec
 from grpclib.const import Cardinality, Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
@@ -37,12 +37,11 @@ Service = Callable[[Any], Awaitable[None]]
 _TUNNEL_PIECE = 64 << 10
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct):
     """What one build offers. ``failure``: our own error, better than what the engine heard."""
 
     services: dict[str, Service]
-    id: str = field(default_factory=lambda: secrets.token_hex(16))
+    id: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
     shared_key: str = ""
     failure: HomeportError | None = None
 

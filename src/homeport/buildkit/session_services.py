@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
@@ -38,15 +38,14 @@ class Sink(Protocol):
     def write(self, data: bytes, /) -> Any: ...
 
 
-@dataclass(slots=True)
-class GrpcWire:
+class GrpcWire(msgspec.Struct):
     """``filesync.Wire`` over a server's stream: whole messages under one lock.
 
     grpclib's own sending is not atomic: two tasks on one stream would mix their frames.
     """
 
     stream: Any
-    _lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _lock: asyncio.Lock = msgspec.field(default_factory=asyncio.Lock)
 
     async def send(self, data: bytes) -> None:
         async with self._lock:

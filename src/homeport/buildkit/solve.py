@@ -14,9 +14,9 @@ import contextlib
 import json
 import secrets
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
@@ -50,20 +50,18 @@ from homeport.progress import CancelToken
 _DRAIN = 5.0  # seconds for the last statuses after the answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Export:
+class Export(msgspec.Struct, frozen=True, kw_only=True):
     """One result: the engine's exporter, its attributes, and where its bytes go.
 
     to: an archive's sink, a directory, or nothing if the engine keeps or pushes the result
     """
 
     type: str
-    attrs: Mapping[str, str] = field(default_factory=dict)
+    attrs: Mapping[str, str] = msgspec.field(default_factory=dict)
     to: Sink | Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, kw_only=True):
     """What to build. Either ``definition`` (LLB) or ``frontend`` with its attributes.
 
     folders:  local directories by the names that the build uses
@@ -74,28 +72,27 @@ class Build:
 
     definition: Definition | None = None
     frontend: str = ""
-    attrs: Mapping[str, str] = field(default_factory=dict)
-    inputs: Mapping[str, Definition] = field(default_factory=dict)
-    folders: Mapping[str, Path] = field(default_factory=dict)
-    replaced: Mapping[str, Mapping[bytes, bytes]] = field(default_factory=dict)
-    services: Mapping[str, Service] = field(default_factory=dict)
+    attrs: Mapping[str, str] = msgspec.field(default_factory=dict)
+    inputs: Mapping[str, Definition] = msgspec.field(default_factory=dict)
+    folders: Mapping[str, Path] = msgspec.field(default_factory=dict)
+    replaced: Mapping[str, Mapping[bytes, bytes]] = msgspec.field(default_factory=dict)
+    services: Mapping[str, Service] = msgspec.field(default_factory=dict)
     exports: Sequence[Export] = ()
     cache_exports: Sequence[CacheOptionsEntry] = ()
     cache_imports: Sequence[CacheOptionsEntry] = ()
     entitlements: Sequence[str] = ()
     source_policy: Policy | None = None
     shared_key: str = ""
-    sources: Sources = field(default_factory=Sources)
+    sources: Sources = msgspec.field(default_factory=Sources)
     wants_metadata: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Solved:
+class Solved(msgspec.Struct, frozen=True, kw_only=True):
     """A finished build: the exporters' answer, every step, and metadata if it was wanted."""
 
     response: Mapping[str, str]
     steps: Steps
-    metadata: Mapping[str, bytes] = field(default_factory=dict)
+    metadata: Mapping[str, bytes] = msgspec.field(default_factory=dict)
 
 
 def solve(
@@ -144,13 +141,12 @@ def _offered(build: Build, folders: Mapping[str, Folder]) -> dict[str, Service]:
     return offered
 
 
-@dataclass(slots=True)
-class _Solving:
+class _Solving(msgspec.Struct):
     connection: Connected
     build: Build
     session: Session
     steps: Steps
-    ref: str = field(default_factory=lambda: secrets.token_hex(12))
+    ref: str = msgspec.field(default_factory=lambda: secrets.token_hex(12))
 
     async def run(self) -> Solved:
         status = asyncio.ensure_future(self._status())

@@ -7,8 +7,9 @@ last one wins. Logs are cut anywhere, so lines are put together per step. Events
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from homeport.buildkit.control import StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning
 
@@ -53,13 +54,12 @@ class Unwatched:
         pass
 
 
-@dataclass(slots=True)
-class Step:
+class Step(msgspec.Struct):
     """A step as far as it is known. ``seconds`` from its last start to its end."""
 
     number: int
     vertex: Vertex
-    lines: list[str] = field(default_factory=list)
+    lines: list[str] = msgspec.field(default_factory=list)
     partial: bytes = b""
 
     @property

@@ -14,9 +14,10 @@ import ssl
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Protocol, TypeVar, cast
+
+import msgspec
 
 from homeport.buildkit.errors import EngineRefused, EngineUnreachable
 
@@ -40,8 +41,7 @@ class Opener(Protocol):
         """After the last stream was closed: leave nothing running."""
 
 
-@dataclass(frozen=True, slots=True)
-class UnixStream:
+class UnixStream(msgspec.Struct, frozen=True):
     """A socket of this machine."""
 
     path: str
@@ -58,8 +58,7 @@ class UnixStream:
         pass
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TcpStream:
+class TcpStream(msgspec.Struct, frozen=True, kw_only=True):
     """A TCP port, with TLS where ``tls`` is given.
 
     No ALPN is offered: dockerd upgrades from HTTP/1.1 and refuses "h2".
@@ -81,14 +80,13 @@ class TcpStream:
         pass
 
 
-@dataclass(frozen=True, slots=True)
-class ProgramStream:
+class ProgramStream(msgspec.Struct, frozen=True):
     """Standard input and output of a program: ``docker exec -i … buildctl dial-stdio``."""
 
     argv: tuple[str, ...]
-    _running: list[subprocess.Popen[bytes]] = field(default_factory=list, compare=False)
+    _running: list[subprocess.Popen[bytes]] = msgspec.field(default_factory=list)
     #: What they print on standard error, the newest last.
-    _errors: list[IO[bytes]] = field(default_factory=list, compare=False)
+    _errors: list[IO[bytes]] = msgspec.field(default_factory=list)
 
     async def open(self, factory: Factory[P]) -> P:
         ours, theirs = socket.socketpair()

@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import datetime
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -20,14 +19,13 @@ from homeport.progress import Progress
 Print = Callable[[str], None]
 
 
-@dataclass(slots=True)
-class PlainWatcher:
+class PlainWatcher(msgspec.Struct):
     """``#4 [2/3] COPY a b``, then its log lines, then ``#4 DONE 0.1s``."""
 
     print: Print
-    _begun: dict[int, int] = field(default_factory=dict)
-    _told: set[tuple[int, str]] = field(default_factory=set)
-    _ended: dict[int, str] = field(default_factory=dict)
+    _begun: dict[int, int] = msgspec.field(default_factory=dict)
+    _told: set[tuple[int, str]] = msgspec.field(default_factory=set)
+    _ended: dict[int, str] = msgspec.field(default_factory=dict)
 
     def step(self, number: int, vertex: Vertex) -> None:
         if number not in self._begun:
@@ -64,8 +62,7 @@ class PlainWatcher:
         pass
 
 
-@dataclass(slots=True)
-class JsonWatcher:
+class JsonWatcher(msgspec.Struct):
     """One line of JSON for each response, in the form of buildx's rawjson."""
 
     print: Print
@@ -110,12 +107,11 @@ class JsonWatcher:
         pass
 
 
-@dataclass(slots=True)
-class BarWatcher:
+class BarWatcher(msgspec.Struct):
     """Steps as pieces of work of ``Progress``: bars on a terminal."""
 
     progress: Progress
-    _begun: set[int] = field(default_factory=set)
+    _begun: set[int] = msgspec.field(default_factory=set)
 
     def step(self, number: int, vertex: Vertex) -> None:
         id = f"build {number}"

@@ -16,7 +16,6 @@ Not for services or transport (``homeport.buildkit.calls``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, cast, dataclass_transform
 
 import msgspec
@@ -34,8 +33,7 @@ class BadMessage(HomeportError):
     id = "bad-message"
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
+class _Shape(msgspec.Struct, frozen=True):
     """How one field travels. ``model`` is the message of a part."""
 
     number: int
@@ -46,8 +44,7 @@ class _Shape:
     model: Callable[[], type[Any]] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Declared:
+class _Declared(msgspec.Struct, frozen=True):
     """What stands behind a field's name until ``message`` has read it."""
 
     shape: _Shape

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.errors import AnswerNo, HomeportError, UsageError
@@ -130,7 +130,7 @@ def _audited(app: App, request: Request, *, online: bool) -> Audited:
     ask = asker(app.registries(), app.store)
     wanted = to_ask(audited.report)
     answers = dict(zip(map(str, wanted), app.pools.network.map(ask, wanted), strict=True))
-    return replace(audited, report=with_answers(audited.report, answers))
+    return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 
 
 def _judged(audited: Audited, options: dict[str, Any]) -> tuple[list[Result], list[Violation]]:

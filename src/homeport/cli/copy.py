@@ -6,11 +6,11 @@ import errno
 import os
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.show import human_size
@@ -33,14 +33,13 @@ class CannotCopy(HomeportError):
     id = "copy"
 
 
-@dataclass(slots=True)
-class Report:
+class Report(msgspec.Struct):
     """What was made, as the engine tells it."""
 
     step: Callable[[], None]
     keep: bool
-    kinds: Counter[str] = field(default_factory=Counter)
-    entries: list[dict[str, str]] = field(default_factory=list)
+    kinds: Counter[str] = msgspec.field(default_factory=Counter)
+    entries: list[dict[str, str]] = msgspec.field(default_factory=list)
 
     def __call__(self, path: bytes, kind: str) -> None:
         self.step()

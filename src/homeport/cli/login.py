@@ -27,7 +27,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
     docker and Homeport share them. User and password are asked for unless --username and
     --password-stdin (or --creds) give them.
     """
-    from dataclasses import replace
+    import msgspec
 
     from homeport.registry.credentials import docker_config_path
     from homeport.registry.docker_config import AuthFile, read_auth_file
@@ -38,7 +38,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
     path = docker_config_path(os.environ, Path.home())
     file = read_auth_file(path) or AuthFile(path=path, document={})
     with session.app() as app:
-        opened = replace(options, login=login).open(app, name).registry(name)
+        opened = msgspec.structs.replace(options, login=login).open(app, name).registry(name)
         kept = log_in(opened, login, file)
         document = {
             "schema": "homeport-login/v1", "registry": name, "user": login.username, "kept": kept,

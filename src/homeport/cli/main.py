@@ -13,7 +13,6 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import click
@@ -22,13 +21,15 @@ from homeport import __version__
 from homeport.errors import Faults, HomeportError, Interrupted, UsageError
 
 
-@dataclass(frozen=True, slots=True)
 class CommandEntry:
     """Where a command is and what it does, in a line; ``module`` has it as ``command``."""
 
-    module: str
-    summary: str
-    group: str
+    __slots__ = ("group", "module", "summary")
+
+    def __init__(self, module: str, summary: str, group: str) -> None:
+        self.module = module
+        self.summary = summary
+        self.group = group
 
 
 COMMANDS: dict[str, CommandEntry] = {

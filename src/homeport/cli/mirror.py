@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.cli.copying_options import (
     foreign_layers,
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 _PLAN_LIMIT = 16 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
     """One image to copy."""
 
     source: Address
@@ -42,8 +41,7 @@ class Pair:
     referrers: bool
 
 
-@dataclass(slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, kw_only=True):
     """What became of one pair."""
 
     pair: Pair

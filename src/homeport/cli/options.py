@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,19 +23,23 @@ from homeport.cli.show import Output, progress_for
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
-@dataclass(slots=True)
 class Session:
     """What the common options said; ``app`` and ``output`` are made from it."""
 
-    format: Literal["text", "json"]
-    quiet: bool
-    verbose: int
-    no_progress: bool
-    settings: Settings
-    output: Output = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.output = Output(self.format, quiet=self.quiet)
+    def __init__(
+        self,
+        format: Literal["text", "json"],
+        quiet: bool,
+        verbose: int,
+        no_progress: bool,
+        settings: Settings,
+    ) -> None:
+        self.format = format
+        self.quiet = quiet
+        self.verbose = verbose
+        self.no_progress = no_progress
+        self.settings = settings
+        self.output = Output(format, quiet=quiet)
 
     def app(self) -> App:
         """The application; to be used in a ``with`` block."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.errors import UsageError
 
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 _PASSWORD_LIMIT = 64 << 10
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryOptions:
+class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What the options said; ``login`` is meant for the registry that the command is about."""
 
     login: Login | None = None

@@ -8,10 +8,10 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
+import msgspec
 
 from homeport.progress import Progress, Silent, State, Unit
 
@@ -77,8 +77,7 @@ def progress_for(stream: TextIO, *, quiet: bool, live: bool, verbose: int) -> Pr
     return PlainProgress(stream, verbose=verbose)
 
 
-@dataclass(slots=True)
-class _Work:
+class _Work(msgspec.Struct):
     label: str
     parent: str | None
     total: int | None

@@ -170,7 +170,7 @@ def command(
 
 
 def _build(context: str, asked: dict[str, Any]) -> Build:
-    from dataclasses import replace
+    import msgspec
 
     from homeport.buildkit.caching import parse_cache
     from homeport.buildkit.offers import read_agents, read_secrets
@@ -185,7 +185,7 @@ def _build(context: str, asked: dict[str, Any]) -> Build:
     if agents := read_agents(asked["agents"], os.environ):
         services |= ssh_agents(agents)
     policy = asked["source_policy"]
-    return replace(
+    return msgspec.structs.replace(
         build,
         services=services,
         source_policy=_read_policy(policy) if policy is not None else None,
@@ -222,7 +222,7 @@ def _from_file(context: str, asked: dict[str, Any]) -> Build:
 
 def _with_registries(build: Build, app: App, engines: Sequence[Engine], passwords: bool) -> Build:
     """Let the engine pull and push as we may."""
-    from dataclasses import replace
+    import msgspec
 
     from homeport.buildkit.registry_auth import RegistryAuth
 
@@ -242,7 +242,7 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
     auth = RegistryAuth(
         find=lambda host: credentials().find(host), client=lambda: app.client, passwords=passwords
     )
-    return replace(build, services={**build.services, **auth.services()})
+    return msgspec.structs.replace(build, services={**build.services, **auth.services()})
 
 
 def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
@@ -283,8 +283,9 @@ def _with_upload(build: Build, stack: ExitStack) -> Build:
     """Offer the tar on standard input as the context, as long as ``stack`` is open."""
     import shutil
     import tempfile
-    from dataclasses import replace
     from functools import partial
+
+    import msgspec
 
     from homeport.buildkit.session_services import uploads
 
@@ -293,7 +294,7 @@ def _with_upload(build: Build, stack: ExitStack) -> Build:
     with spool.open("wb") as stream:
         shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
     sent = uploads({_UPLOAD: partial(spool.open, "rb")})
-    return replace(build, services={**build.services, **sent})
+    return msgspec.structs.replace(build, services={**build.services, **sent})
 
 
 def _local_caches(build: Build) -> LocalCaches | None:
@@ -327,7 +328,7 @@ def _with_contents(
     build: Build, app: App, contexts: dict[str, str], caches: LocalCaches | None, stack: ExitStack
 ) -> Build:
     """Offer images of this machine as contexts, and caches, as long as ``stack`` is open."""
-    from dataclasses import replace
+    import msgspec
 
     if not contexts and caches is None:
         return build
@@ -338,7 +339,7 @@ def _with_contents(
         f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in opened.items()
     }
     offered = content_services(opened, caches.stores if caches else None)
-    return replace(
+    return msgspec.structs.replace(
         build,
         attrs={**build.attrs, **attrs},
         services={**build.services, **offered},

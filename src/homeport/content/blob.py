@@ -8,9 +8,10 @@ spooled into the store first.
 from __future__ import annotations
 
 import io
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast, runtime_checkable
+from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.reading import Readable, VerifiedReader
@@ -104,16 +105,23 @@ class _Seekable(io.RawIOBase):
             self._stream = None
 
 
-@dataclass(frozen=True, slots=True)
 class BytesBlob:
     """A small Blob in memory: a manifest, a config, a test's content."""
 
-    data: bytes
-    algorithm: str = "sha256"
-    digest: Digest = field(init=False)
+    __slots__ = ("data", "digest")
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "digest", Digest.of(self.data, self.algorithm))
+    def __init__(self, data: bytes, algorithm: str = "sha256") -> None:
+        self.data: Final = data
+        self.digest: Final = Digest.of(data, algorithm)
+
+    def __eq__(self, other: object) -> bool:
+        return self.digest == other.digest if isinstance(other, BytesBlob) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"BytesBlob({self.data[:64]!r}, {self.digest})"
 
     @property
     def size(self) -> int:
@@ -126,8 +134,7 @@ class BytesBlob:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class FileBlob:
+class FileBlob(msgspec.Struct, frozen=True):
     """A Blob that is a whole file, whose digest somebody has vouched for.
 
     verified_now: this process has itself hashed and synced it, a moment ago
@@ -136,7 +143,17 @@ class FileBlob:
     path: Path
     digest: Digest
     size: int
-    verified_now: bool = field(default=False, compare=False)
+    verified_now: bool = False
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same file; when it was verified is no part of that."""
+        return self._file() == other._file() if isinstance(other, FileBlob) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._file())
+
+    def _file(self) -> tuple[Path, Digest, int]:
+        return (self.path, self.digest, self.size)
 
     def open(self, offset: int = 0) -> BinaryIO:
         stream = self.path.open("rb")

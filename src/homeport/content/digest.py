@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from homeport.errors import UsageError
 
@@ -16,8 +17,7 @@ _LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[0-9a-f]+")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Digest:
+class Digest(msgspec.Struct, frozen=True, order=True):
     """A registered digest: ``sha256`` or ``sha512`` and lower-case hexadecimal digits."""
 
     algorithm: str

@@ -24,9 +24,10 @@ import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
+
+import msgspec
 
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
@@ -39,8 +40,7 @@ DEFAULT_BOUND = 5 << 30  # bytes
 _LOCK_POLL = 0.05  # seconds between tries for a file that another process holds
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """What a store holds: number of files and bytes, per kind."""
 
     blobs: int
@@ -54,8 +54,7 @@ class Usage:
         return self.blob_bytes + self.answer_bytes + self.partial_bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pruned:
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     """What ``prune`` removed and what is left, in bytes."""
 
     removed: int

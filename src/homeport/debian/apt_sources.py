@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
@@ -34,8 +35,7 @@ class BadSources(HomeportError):
     id = "bad-apt-sources"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AptSource:
+class AptSource(msgspec.Struct, frozen=True, kw_only=True):
     """One enabled source of binary packages. Lists are empty where apt has a default.
 
     signed_by: the option as written: paths, fingerprints, or a key itself
@@ -50,8 +50,7 @@ class AptSource:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AptSources:
+class AptSources(msgspec.Struct, frozen=True, kw_only=True):
     """All sources in apt's order, and what could not be read."""
 
     sources: tuple[AptSource, ...] = ()

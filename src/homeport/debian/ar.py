@@ -5,7 +5,7 @@ Not for archives with long names (BSD and GNU extensions): packages have none.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.content.reading import Readable
 from homeport.errors import HomeportError
@@ -20,8 +20,7 @@ class BadDeb(HomeportError):
     id = "bad-deb"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArMember:
+class ArMember(msgspec.Struct, frozen=True, kw_only=True):
     """name: without padding and without the slash that GNU ar writes after it."""
 
     name: str

@@ -7,15 +7,15 @@ Looks at the index and the request alone, never at what has been chosen so far; 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.wishes import Wishes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Available:
+class Available(msgspec.Struct, frozen=True, kw_only=True):
     """A package that was there but did not do."""
 
     package: PackageId
@@ -23,8 +23,7 @@ class Available:
     why_not: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidates:
+class Candidates(msgspec.Struct, frozen=True, kw_only=True):
     """What could fulfil one group of alternatives.
 
     options:   to be tried in this order

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, as_completed
-from dataclasses import dataclass, field
 from typing import TypeVar
+
+import msgspec
 
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
@@ -43,8 +44,7 @@ class NotCached(HomeportError):
     id = "not-cached"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexTask:
+class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
     """One index that is wanted, in the forms in which it may be had."""
 
     architectures: tuple[str, ...]
@@ -56,12 +56,11 @@ class IndexTask:
         return index_digest(self.forms[0], self.plain)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Whole:
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate all of whose wanted indexes are there."""
 
     candidate: Candidate
-    packed: Mapping[Digest, PackedIndex] = field(repr=False)
+    packed: Mapping[Digest, PackedIndex]
     by_architecture: Mapping[str, tuple[Digest, ...]]
 
     def parts(self, architecture: str) -> tuple[IndexPart, ...]:
@@ -73,8 +72,7 @@ class Whole:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Incomplete:
+class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
     """A candidate some of whose indexes could not be had, and why."""
 
     candidate: Candidate
@@ -142,8 +140,7 @@ def collect(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Offers:
+class _Offers(msgspec.Struct, frozen=True, kw_only=True):
     """Where an index may be had: here already, or from mirrors, likeliest first."""
 
     here: tuple[FileEntry, Blob] | None = None

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -38,8 +37,7 @@ _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 _MD5 = 32  # digits
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageContents:
+class PackageContents(msgspec.Struct, frozen=True, kw_only=True):
     """A package, read.
 
     control:   the control file as it is
@@ -59,8 +57,7 @@ class PackageContents:
     blobs: Mapping[bytes, Blob]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PathSelection:
+class PathSelection(msgspec.Struct, frozen=True, kw_only=True):
     """What globs take of a package.
 
     paths:     in the package's order
@@ -138,8 +135,7 @@ def code_hash() -> str:
     return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listing:
+class _Listing(msgspec.Struct, frozen=True, kw_only=True):
     """What is remembered of a package."""
 
     control: dict[str, bytes]

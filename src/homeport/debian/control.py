@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.errors import HomeportError, TooLarge
 
@@ -24,8 +25,7 @@ class Malformed(HomeportError):
     id = "malformed-control"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """A field as written. Continuation lines follow the first, each without its first blank."""
 
     name: str
@@ -33,8 +33,7 @@ class Field:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Paragraph:
+class Paragraph(msgspec.Struct, frozen=True, kw_only=True):
     """Fields by lower-case name, in the order in which they stand."""
 
     fields: Mapping[str, Field]

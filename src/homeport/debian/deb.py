@@ -8,8 +8,9 @@ here: content is handed out in pieces. Not for verifying: see ``debian.contents`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from homeport.content.reading import CHUNK, Readable
 from homeport.copying.errors import CopyError, shown
@@ -27,8 +28,7 @@ _MAX_PATH = 4096
 _CONTROL_NAMES = ("control.tar", "data.tar")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One path of a package.
 
     path:   bytes without a slash at either end
@@ -46,7 +46,7 @@ class Entry:
     mtime: int
     size: int = 0
     target: bytes = b""
-    xattrs: dict[bytes, bytes] = field(default_factory=dict)
+    xattrs: dict[bytes, bytes] = msgspec.field(default_factory=dict)
 
 
 class DebReader:

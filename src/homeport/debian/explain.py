@@ -6,16 +6,16 @@ A problem is one demand that nothing fulfils and the chain of packages that lead
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from homeport.debian.candidates import Available
 from homeport.debian.package import PackageId
 from homeport.errors import HomeportError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Why:
+class Why(msgspec.Struct, frozen=True, kw_only=True):
     """Why a package is wanted.
 
     by:    the package that wants it; ``None`` when the recipe asks for it
@@ -36,8 +36,7 @@ class Why:
         return f"{self.by.name} {self.by.version} {verb} {self.text}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """A demand that nothing fulfils.
 
     chain:      from the recipe's own demand to the one that failed
@@ -68,8 +67,7 @@ class Problem:
             )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NoSolution:
+class NoSolution(msgspec.Struct, frozen=True, kw_only=True):
     """The answer when the request cannot be fulfilled.
 
     problems: those of the preferred choices; other choices failed too

@@ -9,9 +9,10 @@ a refusal (``debian.refusal``).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.pools import Pools, run_all
@@ -26,8 +27,7 @@ from homeport.debian.survey import Candidate, Place, other_names, place_of, read
 from homeport.errors import HomeportError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
+class Run(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for the whole search."""
 
     specs: tuple[SuiteSpec, ...]
@@ -52,19 +52,18 @@ class Run:
         return known or remembered_date(self.transfer.store, spec)
 
 
-@dataclass(slots=True, kw_only=True)
-class Hunt:
+class Hunt(msgspec.Struct, kw_only=True):
     """The search for one suite's state, as far as it has come.
 
     asked: labels of the places that were asked, whatever came of it, and whether patiently
     """
 
     spec: SuiteSpec
-    candidates: dict[Digest, Candidate] = field(default_factory=dict)
-    places: dict[str, Place] = field(default_factory=dict)
-    asked: dict[str, bool] = field(default_factory=dict)
-    trouble: list[HomeportError] = field(default_factory=list)
-    outcomes: dict[Digest, Whole | Incomplete] = field(default_factory=dict)
+    candidates: dict[Digest, Candidate] = msgspec.field(default_factory=dict)
+    places: dict[str, Place] = msgspec.field(default_factory=dict)
+    asked: dict[str, bool] = msgspec.field(default_factory=dict)
+    trouble: list[HomeportError] = msgspec.field(default_factory=list)
+    outcomes: dict[Digest, Whole | Incomplete] = msgspec.field(default_factory=dict)
     taken: Whole | None = None
 
     def has_asked(self, place: Place, *, patient: bool) -> bool:

@@ -16,8 +16,8 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 
+import msgspec
 import zstandard
 
 from homeport.content.blob import Blob, FileBlob, verified
@@ -37,12 +37,14 @@ _LEVEL = 3
 _NEAR = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackedIndex:
+class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
     """One unpacked index in the store."""
 
     frames: FileBlob
-    table: bytes = field(repr=False)
+    table: bytes
+
+    def __repr__(self) -> str:
+        return f"PackedIndex(frames={self.frames})"
 
     def stanzas(self, name: str) -> list[bytes]:
         """Every stanza of the package ``name``."""
@@ -90,8 +92,7 @@ class PackedIndex:
         return text[start : start + size]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexPart:
+class IndexPart(msgspec.Struct, frozen=True, kw_only=True):
     """An index and where it came from, for the packages made of its stanzas."""
 
     packed: PackedIndex

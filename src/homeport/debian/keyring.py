@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
 
+import msgspec
 import pysequoia
 from pysequoia.packet import PacketPile, Tag
 
@@ -55,8 +55,7 @@ class BadKey(HomeportError):
     id = "bad-key"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keyring:
+class Keyring(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates that may sign one suite.
 
     name:         where they come from, for messages
@@ -66,12 +65,18 @@ class Keyring:
     """
 
     name: str
-    certificates: tuple[bytes, ...] = field(repr=False)
+    certificates: tuple[bytes, ...]
     only: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        count = len(self.certificates)
+        return f"Keyring(name={self.name!r}, {count} certificates, only={sorted(self.only)})"
 
     def limited_to(self, fingerprints: Iterable[str]) -> Keyring:
         """The same ring, believing none but these (apt's Signed-By with fingerprints)."""
-        return replace(self, only=frozenset(parse_fingerprint(text) for text in fingerprints))
+        return msgspec.structs.replace(
+            self, only=frozenset(parse_fingerprint(text) for text in fingerprints)
+        )
 
     def accepts(self, certificate: str, signing_key: str) -> bool:
         """Whether a good signature by these upper-case fingerprints counts."""

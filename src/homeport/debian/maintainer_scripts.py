@@ -9,7 +9,8 @@ commands and becomes a warning that a person can judge.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.debian.contents import PackageContents
 from homeport.debian.package import PackageId
@@ -18,8 +19,7 @@ from homeport.debian.package import PackageId
 _RUN_AT_INSTALLATION = ("preinst", "postinst")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Known:
+class Known(msgspec.Struct, frozen=True, kw_only=True):
     """Scripts that were read, and why an image does without them.
 
     packages: a regular expression for whole names
@@ -97,8 +97,7 @@ KNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replaced:
+class Replaced(msgspec.Struct, frozen=True, kw_only=True):
     """A script that is known, and what stands for it."""
 
     package: PackageId
@@ -106,8 +105,7 @@ class Replaced:
     instead: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScriptWarning:
+class ScriptWarning(msgspec.Struct, frozen=True, kw_only=True):
     """A script that nobody has read, and what it seems to do."""
 
     package: PackageId
@@ -118,8 +116,7 @@ class ScriptWarning:
         return f"{self.package.name}: {self.script} is not run; it {self.would}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scripts:
+class Scripts(msgspec.Struct, frozen=True, kw_only=True):
     """What to say about the scripts of one package."""
 
     replaced: tuple[Replaced, ...]

@@ -8,9 +8,10 @@ signature the caller checks. Not for choosing mirrors (``debian.mirrors``).
 from __future__ import annotations
 
 import urllib.parse
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol, cast
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -30,8 +31,8 @@ _OK = 200
 _GONE = frozenset({404, 410})
 # A mirror that is silent costs a minute for each try. Where there is another to ask, or the
 # question was only a quick one, a second try is for a connection that broke by chance.
-_HASTY = replace(READ, name="mirror-hasty", attempts=2, connect_attempts=1)
-_QUESTION = replace(READ, name="mirror-question", attempts=2)
+_HASTY = msgspec.structs.replace(READ, name="mirror-hasty", attempts=2, connect_attempts=1)
+_QUESTION = msgspec.structs.replace(READ, name="mirror-question", attempts=2)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
 
@@ -62,8 +63,7 @@ def is_silent(error: HomeportError) -> bool:
     return isinstance(error, Unreachable | Stalled | Refused | NameNotFound)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class Wanted(msgspec.Struct, frozen=True, kw_only=True):
     """A file whose bytes are known beforehand. ``path`` is below the mirror's root."""
 
     path: str
@@ -72,8 +72,7 @@ class Wanted:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Transfer:
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
     """Where fetched files go, and who watches."""
 
     store: Store
@@ -100,13 +99,12 @@ class Mirror(Protocol):
         """The file, verified and in the store. Raises ``NotThere``, ``IntegrityError`` …"""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HttpMirror:
+class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
     """A mirror over http or https; user and password from its URL or from ``credentials``."""
 
     base: Url
-    client: Client = field(repr=False)
-    credentials: Provider = field(default=nobody, repr=False)
+    client: Client
+    credentials: Provider = nobody
 
     @property
     def label(self) -> str:
@@ -167,8 +165,7 @@ class HttpMirror:
         return found.basic() if found else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DirectoryMirror:
+class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
     """A mirror in a directory of this machine. Links in it are followed: it is the user's."""
 
     root: Path

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
+
+import msgspec
 
 from homeport.debian.apt_sources import AptSources
 from homeport.debian.keyring import DEBIAN, DEBIAN_SECURITY
@@ -42,16 +43,17 @@ class NoMirror(UsageError):
     id = "no-mirror"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class Address(msgspec.Struct, frozen=True, kw_only=True):
     """A mirror's address as written, and who said so."""
 
-    text: str = field(repr=False)  # may hold a password
+    text: str  # may hold a password
     said_by: str
 
+    def __repr__(self) -> str:
+        return f"Address(said_by={self.said_by!r})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said about mirrors, by whom.
 
     option:      ``--mirror [ARCHIVE=]URL``, repeated; without a name it is for ``debian``
@@ -62,14 +64,13 @@ class Told:
     """
 
     option: Sequence[str] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
-    configured: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    recipe: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    apt: AptSources = field(default_factory=AptSources)
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    configured: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    recipe: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    apt: AptSources = msgspec.field(default_factory=AptSources)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Mirrors:
+class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
     """Opened mirrors by archive, in order, and where former states are kept."""
 
     by_archive: Mapping[str, tuple[Mirror, ...]]

@@ -7,8 +7,9 @@ Not for opening packages (``debian.deb``) nor for reading whole indexes
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.control import Paragraph, parse_paragraph
@@ -33,8 +34,7 @@ class BadPackage(HomeportError):
     id = "bad-package"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class PackageId:
+class PackageId(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """Which package: two with the same id and different bytes do not exist in one archive."""
 
     name: str
@@ -45,8 +45,7 @@ class PackageId:
         return f"{self.name} {self.version} {self.architecture}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageFile:
+class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
     """A package's file in an archive.
 
     path:    below the archive's root, for example ``pool/main/z/zlib/zlib1g_1.3_amd64.deb``
@@ -60,8 +59,7 @@ class PackageFile:
     archive: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Package:
+class Package(msgspec.Struct, frozen=True, kw_only=True):
     """One stanza of a Packages index, with the fields that decide something.
 
     source_name, source_version: what security trackers go by (``Source: NAME (VERSION)``)

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -22,8 +23,7 @@ from homeport.progress import CancelToken
 _BUFFER = 1 << 16
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a file's content lies in the pack."""
 
     path: bytes
@@ -50,15 +50,14 @@ class Pack:
         self.places.append(Place(entry.path, digest, offset, self._writer.size - offset))
 
 
-@dataclass(frozen=True, slots=True)
-class PackedBlob:
+class PackedBlob(msgspec.Struct, frozen=True):
     """A Blob that is a part of a pack in the store."""
 
     pack: Blob
     start: int
     size: int
     digest: Digest
-    store: Store = field(compare=False, repr=False)
+    store: Store
 
     def open(self, offset: int = 0) -> BinaryIO:
         """A reader; read as a whole it checks itself, and drops a pack that is damaged."""

@@ -11,7 +11,8 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.errors import UsageError
 
@@ -26,8 +27,7 @@ class BadGlob(UsageError):
     id = "bad-glob"
 
 
-@dataclass(frozen=True, slots=True)
-class PathGlobs:
+class PathGlobs(msgspec.Struct, frozen=True):
     """A set of globs; a path matches if any of them does."""
 
     globs: tuple[str, ...]

@@ -10,9 +10,10 @@ nor for opening packages (``debian.deb``).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.pools import Pools, run_all
@@ -51,8 +52,7 @@ class PackageGone(HomeportError):
         self.files = tuple(files)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Missing:
+class _Missing(msgspec.Struct, frozen=True, kw_only=True):
     """A package that could not be had so far.
 
     tried:    labels of the mirrors that were asked
@@ -172,7 +172,7 @@ def _from_former_states(
                 except TROUBLE as error:
                     unasked.append(error.what)
                     break  # at another moment it would be no better
-    return replace(package, tried=tuple(tried), unasked=tuple(unasked))
+    return msgspec.structs.replace(package, tried=tuple(tried), unasked=tuple(unasked))
 
 
 def _places(file: PackageFile, mirrors: Mirrors) -> Iterator[tuple[Mirror, Wanted]]:

@@ -6,8 +6,9 @@ Pure: looks at what the search found, asks nobody.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.collect import Incomplete, MidSync, Whole
@@ -48,8 +49,7 @@ class RolledBack(IntegrityError):
     id = "rolled-back"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """What the search for one suite came to; ``taken`` if it succeeded while another did not.
 
     as_of:   the moment of judging, if one was given

@@ -10,8 +10,9 @@ an archive (``debian.resolve``).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal, cast
+
+import msgspec
 
 from homeport.debian.version import Version, parse_version
 from homeport.errors import HomeportError
@@ -36,8 +37,7 @@ class BadRelation(HomeportError):
     exit_code = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Relation:
+class Relation(msgspec.Struct, frozen=True, kw_only=True):
     """One name with its conditions.
 
     qualifier:     what follows the colon: ``any``, ``native`` or an architecture

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.control import Field, Malformed, Paragraph, parse_paragraph
@@ -48,8 +49,7 @@ class FromTheFuture(HomeportError):
     id = "release-from-the-future"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FileEntry:
+class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
     """What a release file says of one file below its directory."""
 
     path: str
@@ -57,8 +57,7 @@ class FileEntry:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Release:
+class Release(msgspec.Struct, frozen=True, kw_only=True):
     """The signed text of a suite.
 
     digest:      of the signed text; one state has one, wherever and under whatever name
@@ -82,7 +81,10 @@ class Release:
     acquire_by_hash: bool
     lists_all: bool
     not_automatic: bool
-    files: Mapping[str, FileEntry] = field(repr=False)
+    files: Mapping[str, FileEntry]
+
+    def __repr__(self) -> str:
+        return f"Release({self.title}, {self.date}, {self.digest}, {len(self.files)} files)"
 
     @property
     def title(self) -> str:

@@ -11,7 +11,7 @@ which nothing depends on by name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.debian.candidates import Available, Candidates, Finder
 from homeport.debian.explain import NoSolution, Problem, Why
@@ -33,16 +33,14 @@ _MOST_FAILURES = 1_000  # after which the search gives up; real requests need a 
 _SHOWN_PROBLEMS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
+class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     """A package of the answer; ``why`` says what wanted it first."""
 
     package: Package
     why: Why
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolution:
+class Resolution(msgspec.Struct, frozen=True, kw_only=True):
     """The answer: packages and omissions, both in order of their names."""
 
     architecture: str

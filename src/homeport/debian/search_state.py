@@ -6,7 +6,8 @@ State and its bookkeeping only; what to do next is ``debian.resolve``.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.debian.explain import Why
 from homeport.debian.package import Package, PackageId
@@ -17,8 +18,7 @@ Reasons = frozenset[int]
 NO_REASONS: Reasons = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LeftOut:
+class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     """A dependency that was not followed because the recipe leaves ``name`` out."""
 
     name: str
@@ -27,8 +27,7 @@ class LeftOut:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """Something that has to be fulfilled; ``by`` is ``None`` for a root."""
 
     group: Alternatives
@@ -36,15 +35,13 @@ class Demand:
     reasons: Reasons
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(msgspec.Struct, frozen=True):
     package: Package
     why: Why
     reasons: Reasons
 
 
-@dataclass(slots=True)
-class State:
+class State(msgspec.Struct):
     """What is chosen so far, and what is still to be fulfilled.
 
     carriers:  name → chosen packages that have or provide it
@@ -53,12 +50,12 @@ class State:
     settled:   how many packages were taken when those were last looked at
     """
 
-    taken: dict[str, Taken] = field(default_factory=dict)
-    carriers: dict[str, tuple[Package, ...]] = field(default_factory=dict)
-    enemies: dict[str, tuple[tuple[Package, Relation], ...]] = field(default_factory=dict)
-    left_out: set[LeftOut] = field(default_factory=set)
-    queue: deque[Demand] = field(default_factory=deque)
-    waiting: list[Demand] = field(default_factory=list)
+    taken: dict[str, Taken] = msgspec.field(default_factory=dict)
+    carriers: dict[str, tuple[Package, ...]] = msgspec.field(default_factory=dict)
+    enemies: dict[str, tuple[tuple[Package, Relation], ...]] = msgspec.field(default_factory=dict)
+    left_out: set[LeftOut] = msgspec.field(default_factory=set)
+    queue: deque[Demand] = msgspec.field(default_factory=deque)
+    waiting: list[Demand] = msgspec.field(default_factory=list)
     settled: int = -1
 
     def copy(self) -> State:
@@ -96,8 +93,7 @@ class State:
         return None
 
 
-@dataclass(slots=True)
-class Choice:
+class Choice(msgspec.Struct):
     """A point to come back to: the demand, what has not been tried, what stood in the way.
 
     fallback: whether what is tried now is a lower version of what was tried before

@@ -8,9 +8,9 @@ archives sign with old and new keys at once. Not for deciding whom to trust
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import pysequoia
 from pysequoia.packet import PacketPile, Tag
 
@@ -34,16 +34,14 @@ class NotSigned(BadSignature):
     id = "not-signed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
     """Text that a trusted key has signed, and the primary fingerprints of those keys."""
 
     text: bytes
     signers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Claim:
+class _Claim(msgspec.Struct, frozen=True, kw_only=True):
     """What a signature says of itself; nothing of it is proved."""
 
     packet: bytes

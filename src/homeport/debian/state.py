@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.index import MergedIndex
@@ -21,8 +22,7 @@ Floor = Mapping[tuple[str, str], datetime]
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteSpec:
+class SuiteSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A suite that is wanted. One that ends in ``/`` is a flat archive without components."""
 
     archive: str
@@ -38,8 +38,7 @@ class SuiteSpec:
         return self.suite if self.suite.startswith(self.archive) else f"{self.archive} {self.suite}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewerState:
+class NewerState(msgspec.Struct, frozen=True, kw_only=True):
     """A newer state of a suite that was seen and not taken."""
 
     date: datetime
@@ -47,8 +46,7 @@ class NewerState:
     why_not: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SuiteState:
+class SuiteState(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a suite that was taken.
 
     suite:     as it was asked for
@@ -74,8 +72,7 @@ class SuiteState:
     newer: tuple[NewerState, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveState:
+class ArchiveState(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that was opened: one whole state for all architectures.
 
     as_of: the date at which validity was judged, if one was given

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.content.blob import Blob, verified
 from homeport.debian.contents import PackageContents
@@ -63,8 +64,7 @@ def _md5(blob: Blob) -> str:
     return hasher.hexdigest()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Copyright:
+class Copyright(msgspec.Struct, frozen=True, kw_only=True):
     """Where the copyright file of a package is.
 
     links:   links on the way, each with the package that ships it; they belong to the image

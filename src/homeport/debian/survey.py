@@ -8,8 +8,9 @@ Each verified one is a ``Candidate``. Not for choosing among them (``debian.choi
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.keyring import DEBIAN, DEBIAN_SECURITY
@@ -29,8 +30,7 @@ class WrongSuite(IntegrityError):
     id = "wrong-suite"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes that prove a release: InRelease, or Release and its signature."""
 
     release: bytes
@@ -43,8 +43,7 @@ class Evidence:
         return verify_detached(self.release, self.signature, spec.keyring)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """A suite's directory on a mirror, or what the cache remembers of it (without ``mirror``).
 
     folder: the name under which the suite is served; label: the address, for messages
@@ -56,8 +55,7 @@ class Place:
     label: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A verified release file and where it was found.
 
     trusted_until: when the last of the certificates that signed it expires

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.errors import HomeportError
 
@@ -29,16 +30,14 @@ class BadVersion(HomeportError):
     exit_code = 2
 
 
-@functools.total_ordering
-@dataclass(frozen=True, slots=True, eq=False)
-class Version:
+class Version(msgspec.Struct, frozen=True, eq=False):
     """A version; ``==`` and ``<`` mean what ``dpkg --compare-versions`` says."""
 
     text: str
-    epoch: int = field(repr=False)
-    upstream: str = field(repr=False)
-    revision: str = field(repr=False)
-    key: _Key = field(repr=False)
+    epoch: int
+    upstream: str
+    revision: str
+    key: _Key
 
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Version) else NotImplemented
@@ -46,11 +45,23 @@ class Version:
     def __lt__(self, other: Version) -> bool:
         return self.key < other.key
 
+    def __le__(self, other: Version) -> bool:
+        return self.key <= other.key
+
+    def __gt__(self, other: Version) -> bool:
+        return self.key > other.key
+
+    def __ge__(self, other: Version) -> bool:
+        return self.key >= other.key
+
     def __hash__(self) -> int:
         return hash(self.key)
 
     def __str__(self) -> str:
         return self.text
+
+    def __repr__(self) -> str:
+        return f"Version(text={self.text!r})"
 
 
 @functools.lru_cache(maxsize=65536)

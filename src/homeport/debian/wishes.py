@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.debian.package import Package
 from homeport.debian.version import parse_version
@@ -13,8 +14,7 @@ from homeport.errors import UsageError
 _ROOT = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.\-]*)(?:=([^/=\s]+))?(?:/([^/=\s]+))?")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """Which of a package's versions may be taken.
 
     version: an exact version, or a pattern that ends in ``*``
@@ -40,8 +40,7 @@ class Limit:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
+class Root(msgspec.Struct, frozen=True, kw_only=True):
     """A package that is asked for by name.
 
     follow: whether its Depends and Pre-Depends are followed; not for a sliced package,
@@ -56,8 +55,7 @@ class Root:
         return f"{self.name}{self.limit}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
+class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     """A whole request.
 
     pins:      package name → which versions may be taken, wherever it is chosen
@@ -68,9 +66,9 @@ class Wishes:
     """
 
     roots: tuple[Root, ...]
-    pins: Mapping[str, Limit] = field(default_factory=dict)
+    pins: Mapping[str, Limit] = msgspec.field(default_factory=dict)
     without: frozenset[str] = frozenset()
-    keep: Mapping[str, str] = field(default_factory=dict)
+    keep: Mapping[str, str] = msgspec.field(default_factory=dict)
     reluctant: frozenset[tuple[str, str]] = frozenset()
 
     def limits_of(self, name: str) -> tuple[Limit, ...]:

@@ -8,7 +8,8 @@ character makes the next one literal. Not for shell scripts inside RUN.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.dockerfile.patterns import BadPattern, WordPattern
 from homeport.errors import UsageError
@@ -26,8 +27,7 @@ class CannotExpand(UsageError):
     id = "dockerfile-expansion"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Expansion:
+class Expansion(msgspec.Struct, frozen=True, kw_only=True):
     """What a word became. ``used``: variables that had a value, ``missing``: that had none."""
 
     value: str

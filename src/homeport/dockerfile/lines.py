@@ -11,8 +11,9 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
 
 from homeport.dockerfile.words import Word, extract_flags, heredoc_words, split_words
 from homeport.errors import TooLarge, UsageError
@@ -31,16 +32,14 @@ class BadDockerfile(UsageError):
     id = "dockerfile"
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """Characters of the file: from ``start`` up to ``end``."""
 
     start: int
     end: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heredoc:
+class Heredoc(msgspec.Struct, frozen=True, kw_only=True):
     """A body after an instruction. ``expand``: its delimiter was not quoted."""
 
     name: str
@@ -50,8 +49,7 @@ class Heredoc:
     chomp: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Instruction:
+class Instruction(msgspec.Struct, frozen=True, kw_only=True):
     """One instruction with its flags and the rest, continuation lines joined.
 
     text:      the joined line, from the keyword on
@@ -98,7 +96,7 @@ class Instruction:
             return None
         keyword, at = _keyword(self.text, self.rest)
         flags, at, _ = extract_flags(self.text, at)
-        return replace(self, keyword=keyword, flags=tuple(flags), rest=at)
+        return msgspec.structs.replace(self, keyword=keyword, flags=tuple(flags), rest=at)
 
     def _at(self, position: int) -> int:
         index = bisect.bisect_right(self.places, (position, 1 << 62)) - 1
@@ -106,8 +104,7 @@ class Instruction:
         return source + position - start
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directive:
+class Directive(msgspec.Struct, frozen=True, kw_only=True):
     """``# name=value`` before everything else."""
 
     name: str
@@ -116,8 +113,7 @@ class Directive:
     line: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
     """Why a builder would refuse; reading went on."""
 
     what: str
@@ -125,8 +121,7 @@ class Fault:
     weight: Literal["error", "warning"] = "error"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dockerfile:
+class Dockerfile(msgspec.Struct, frozen=True, kw_only=True):
     """A whole file as it was read."""
 
     text: str
@@ -149,19 +144,17 @@ def parse_dockerfile(text: str) -> Dockerfile:
     return _Parser(text).parse()
 
 
-@dataclass(slots=True)
-class _Line:
+class _Line(msgspec.Struct):
     text: str
     start: int
     number: int
 
 
-@dataclass(slots=True)
-class _Joined:
+class _Joined(msgspec.Struct):
     """An instruction being put together."""
 
     text: str = ""
-    places: list[tuple[int, int]] = field(default_factory=list)
+    places: list[tuple[int, int]] = msgspec.field(default_factory=list)
 
     def add(self, text: str, source: int) -> None:
         self.places.append((len(self.text), source))

@@ -7,7 +7,8 @@ for every pattern, and no text can make it explode.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 #: Bound on value length times pattern length.
 MOST_STEPS = 1 << 20
@@ -20,8 +21,7 @@ class BadPattern(Exception):
     """The pattern, or its size, cannot be used; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class WordPattern:
+class WordPattern(msgspec.Struct, frozen=True):
     """Characters, ``_ONE`` and ``_ANY`` in order."""
 
     tokens: tuple[object, ...]

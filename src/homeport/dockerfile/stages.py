@@ -10,8 +10,9 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from typing import Literal
+
+import msgspec
 
 from homeport.dockerfile.expand import CannotExpand, Expansion, expand
 from homeport.dockerfile.lines import Dockerfile, Instruction, Span
@@ -32,8 +33,7 @@ PLATFORM_ARGS: dict[str, str] = {
 } | {"TARGETSTAGE": "default"}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArgDefault:
+class ArgDefault(msgspec.Struct, frozen=True, kw_only=True):
     """The default of an ARG before the first FROM. ``span``: its value, quotes included."""
 
     name: str
@@ -43,8 +43,7 @@ class ArgDefault:
     feeds: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageUse:
+class ImageUse(msgspec.Struct, frozen=True, kw_only=True):
     """An image, at the place that names it.
 
     value:    after expansion; ``None`` when that was not possible, and ``problem`` says why
@@ -66,8 +65,7 @@ class ImageUse:
     stage: int = -1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class Stage(msgspec.Struct, frozen=True, kw_only=True):
     """One FROM. ``base`` is the index of the stage it builds on, else ``None``."""
 
     index: int
@@ -78,13 +76,12 @@ class Stage:
     instructions: tuple[Instruction, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
+class Build(msgspec.Struct, frozen=True, kw_only=True):
     """A whole Dockerfile, understood."""
 
     stages: tuple[Stage, ...]
     images: tuple[ImageUse, ...]
-    args: Mapping[str, ArgDefault] = field(default_factory=dict)
+    args: Mapping[str, ArgDefault] = msgspec.field(default_factory=dict)
 
 
 def analyse(dockerfile: Dockerfile, build_args: Mapping[str, str] | None = None) -> Build:
@@ -248,7 +245,9 @@ class _Analysis:
 
     def _close_stage(self) -> None:
         if self._stages:
-            self._stages[-1] = replace(self._stages[-1], instructions=tuple(self._body))
+            self._stages[-1] = msgspec.structs.replace(
+                self._stages[-1], instructions=tuple(self._body)
+            )
         self._body = []
 
 

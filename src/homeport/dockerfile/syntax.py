@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 _DIRECTIVE = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
 _KNOWN = ("syntax", "escape", "check")
@@ -16,8 +17,7 @@ _KNOWN = ("syntax", "escape", "check")
 BUILT_IN = "dockerfile.v0"
 
 
-@dataclass(frozen=True, slots=True)
-class Syntax:
+class Syntax(msgspec.Struct, frozen=True):
     """The frontend's reference and where it stands (characters of the file)."""
 
     value: str

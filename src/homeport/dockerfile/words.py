@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.dockerfile.expand import LONGEST, CannotExpand, expand
 
 _HEREDOC = re.compile(r"(\d*)<<(-?)([^<]*)")
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(msgspec.Struct, frozen=True):
     """A piece of an instruction's text; ``text`` may differ from it where quotes were read."""
 
     text: str
@@ -19,8 +19,7 @@ class Word:
     end: int
 
 
-@dataclass(frozen=True, slots=True)
-class HeredocWord:
+class HeredocWord(msgspec.Struct, frozen=True):
     """``[fd]<<[-]NAME``. ``expand``: the name was not quoted."""
 
     name: str

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.errors import UsageError
 from homeport.inspection.history import GONE, Change
@@ -21,15 +22,14 @@ from homeport.inspection.paths import visible
 KINDS = ("added", "removed", "modified", "unmodified")
 
 
-@dataclass(slots=True)
-class Item:
+class Item(msgspec.Struct):
     """A path as of a layer. ``size`` of a directory is that of all below it that is shown."""
 
     path: bytes
     entry: Entry
     did: str
     size: int
-    children: list[Item] = field(default_factory=list)
+    children: list[Item] = msgspec.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -40,8 +40,7 @@ class Item:
         return self.entry.kind == "directory"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """What to show of a layer.
 
     aggregated: what all layers up to this one did, instead of this one alone

@@ -184,9 +184,9 @@ class Explorer(App[None]):
 
     def change(self, **fields: object) -> None:
         """Show something else; nothing is done if it is shown already."""
-        from dataclasses import replace
+        import msgspec
 
-        view = replace(self.view, **fields)  # type: ignore[arg-type]  # fields of View
+        view = msgspec.structs.replace(self.view, **fields)
         if view != self.view:
             self.model.tree(view)  # a bad pattern is found before anything changes
             self.view = view

@@ -7,9 +7,10 @@ Parsing only; who serves an address is decided where the transports are put toge
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.errors import UsageError
@@ -41,8 +42,7 @@ class BadAddress(UsageError):
     id = "bad-address"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryAddress:
+class RegistryAddress(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a registry."""
 
     reference: Reference
@@ -51,8 +51,7 @@ class RegistryAddress:
         return f"docker://{self.reference}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LayoutAddress:
+class LayoutAddress(msgspec.Struct, frozen=True, kw_only=True):
     """An image in an OCI image layout, a directory. Empty ``tag`` and no ``digest``: see below.
 
     For reading the only image or ``latest``, for writing ``latest``.
@@ -66,8 +65,7 @@ class LayoutAddress:
         return f"oci:{self.path}{_selector(self.tag, self.digest)}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArchiveAddress:
+class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a tar archive; ``path`` is ``None`` for standard input or output.
 
     tag:       of an OCI archive as in a layout; of a docker archive a whole reference
@@ -87,8 +85,7 @@ class ArchiveAddress:
         return f"{self.format}:{self.path or '-'}{selector}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EngineAddress:
+class EngineAddress(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a local engine, by name or by image id."""
 
     engine: Engine
@@ -98,8 +95,7 @@ class EngineAddress:
         return f"{self.engine}:{self.name}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamAddress:
+class StreamAddress(msgspec.Struct, frozen=True, kw_only=True):
     """``-``: an archive on standard input, whichever its kind; an OCI archive on output."""
 
     def __str__(self) -> str:

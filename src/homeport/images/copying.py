@@ -6,7 +6,8 @@ What is not changed is sent as it was received. Not for building or changing ima
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+
+import msgspec
 
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, new_index
@@ -78,7 +79,7 @@ def _image(chosen: tuple[Child, Platform], wanted: Platform) -> Image:
         found = select(value, [wanted])
         assert isinstance(found, Image)
         return found
-    return replace(value, platform=chosen[1])
+    return msgspec.structs.replace(value, platform=chosen[1])
 
 
 def _candidates(index: Index) -> Iterator[tuple[Child, Platform]]:

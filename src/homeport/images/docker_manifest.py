@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from dataclasses import dataclass
 
 import msgspec
 
@@ -50,8 +49,7 @@ class SavedImage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     layers: tuple[str, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Layer:
+class _Layer(msgspec.Struct, frozen=True):
     descriptor: Descriptor
     blob: Blob
 

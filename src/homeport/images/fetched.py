@@ -5,10 +5,10 @@ Not for fetching: what a kind of place does for that is its own ``fetch``.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
+
+import msgspec
 
 from homeport.content.blob import Blob, KnownGood
 from homeport.content.digest import Digest
@@ -17,17 +17,19 @@ from homeport.oci.documents import Descriptor
 from homeport.progress import Progress
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FetchedBlob(ABC):
-    """A Blob by its descriptor; size and digest are known before anything is fetched."""
+class FetchedBlob(msgspec.Struct, frozen=True, kw_only=True):
+    """A Blob by its descriptor; size and digest are known before anything is fetched.
+
+    Each kind of place has its own ``fetch``.
+    """
 
     descriptor: Descriptor
-    store: Store = field(repr=False)
-    progress: Progress = field(repr=False)
+    store: Store
+    progress: Progress
 
-    @abstractmethod
     def fetch(self) -> Blob:
         """The verified content, here from now on. Raises ``Missing`` where nobody has it."""
+        raise NotImplementedError
 
     @property
     def digest(self) -> Digest:

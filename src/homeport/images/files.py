@@ -13,9 +13,10 @@ import io
 import os
 import stat
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.files import explained
@@ -44,8 +45,7 @@ class Files(Protocol):
         """A reader from ``offset``. Raises ``Missing`` or ``BadLayout``."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilesBlob:
+class FilesBlob(msgspec.Struct, frozen=True):
     """A Blob that is a file of a layout; its digest is a claim until it is read verified."""
 
     files: Files

@@ -10,8 +10,9 @@ address inside a private network; size and digest are checked as everywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from typing import Any
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.store import Store
@@ -31,8 +32,7 @@ URLS_LIMIT = 16
 _MANIFEST = Url.parse("https://manifest.invalid/")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignLayers:
+class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
     """Brings foreign layers along. ``take(value)`` is ``value`` with all of them as blobs."""
 
     client: Client
@@ -43,10 +43,10 @@ class ForeignLayers:
         """The same image, nothing fetched yet; its manifests and digests stay as they are."""
         if isinstance(value, Image):
             return self._image(value)
-        return replace(value, children=tuple(map(self._child, value.children)))
+        return msgspec.structs.replace(value, children=tuple(map(self._child, value.children)))
 
     def _child(self, child: Child) -> Child:
-        return replace(child, opener=lambda: self.take(child.open()))
+        return msgspec.structs.replace(child, opener=lambda: self.take(child.open()))
 
     def _image(self, image: Image) -> Image:
         blobs = dict(image.blobs)
@@ -61,15 +61,14 @@ class ForeignLayers:
                         store=self.store, progress=self.progress,
                     ),
                 )  # fmt: skip
-        return replace(image, blobs=blobs)
+        return msgspec.structs.replace(image, blobs=blobs)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForeignBlob(FetchedBlob):
+class ForeignBlob(FetchedBlob, frozen=True, kw_only=True):
     """A foreign layer, fetched when it is first opened. ``here`` asks the image's own place."""
 
     here: Callable[[], Blob]
-    client: Client = field(repr=False)
+    client: Client
 
     def fetch(self) -> Blob:
         """The content. Raises ``Missing``, which names the first URL, when nobody gives it."""

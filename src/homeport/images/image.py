@@ -13,9 +13,10 @@ how a place stores things: that is its transport's affair.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeGuard, cast
+
+import msgspec
 
 from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
@@ -63,8 +64,7 @@ class Contents(Protocol):
         """
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Image:
+class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One image of one platform, or an artifact.
 
     blobs:    config and layers by digest; foreign layers may be absent
@@ -76,7 +76,7 @@ class Image:
     document: Document[Manifest]
     blobs: Mapping[Digest, Blob]
     platform: Platform | None = None
-    foreign: Mapping[Digest, Callable[[], Blob]] = field(default_factory=dict)
+    foreign: Mapping[Digest, Callable[[], Blob]] = msgspec.field(default_factory=dict)
 
     @property
     def digest(self) -> Digest:
@@ -115,12 +115,21 @@ class Image:
         return self.document.descriptor(**more)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Child:
+class Child(msgspec.Struct, frozen=True, kw_only=True):
     """An entry of an index: the descriptor as it stands there, and the way to its content."""
 
     descriptor: Descriptor
-    opener: Callable[[], Image | Index] = field(repr=False, compare=False)
+    opener: Callable[[], Image | Index]
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same entry; how it is opened is no part of that."""
+        return self.descriptor == other.descriptor if isinstance(other, Child) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self.descriptor)
+
+    def __repr__(self) -> str:
+        return f"Child(descriptor={self.descriptor!r})"
 
     @property
     def platform(self) -> Platform | None:
@@ -138,8 +147,7 @@ class Child:
         return self.opener()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Index:
+class Index(msgspec.Struct, frozen=True, kw_only=True):
     """Several images under one digest. ``children`` are in the document's order."""
 
     document: Document[documents.Index]
@@ -264,7 +272,7 @@ def _open(
     if platform is None and depth == 0 and not image.is_artifact:
         config = image.config()
         platform = config.parsed.platform if config else None
-    return replace(image, platform=platform)
+    return msgspec.structs.replace(image, platform=platform)
 
 
 def _opener(contents: Contents, descriptor: Descriptor, depth: int) -> Callable[[], Image | Index]:

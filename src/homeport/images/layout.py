@@ -9,7 +9,6 @@ and one document, blobs are what their digests say. For a directory (``oci_layou
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import msgspec
 
@@ -37,8 +36,7 @@ class _LayoutFile(msgspec.Struct, rename="camel"):
     image_layout_version: str
 
 
-@dataclass(frozen=True, slots=True)
-class LayoutContents:
+class LayoutContents(msgspec.Struct, frozen=True):
     """The blobs of a layout, by descriptor (``image.Contents``)."""
 
     files: Files

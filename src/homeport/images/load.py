@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -30,8 +29,7 @@ LocalEngine = Literal["docker", "podman"]
 _ANSWER_LIMIT = 4 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """What was loaded: into which engine, under which name, the digest of the manifest."""
 
     engine: LocalEngine

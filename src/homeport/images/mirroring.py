@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
 from functools import partial
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -35,8 +36,7 @@ COUNT_LIMIT = 2000
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cargo:
+class Cargo(msgspec.Struct, frozen=True, kw_only=True):
     """One image on its way: what will be pushed, and under which extra tags its signatures go."""
 
     value: Image | Index
@@ -44,8 +44,7 @@ class Cargo:
     signatures: Sequence[tuple[str, Shipment]] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy would do. ``requests``: manifests read, which rate limits count as pulls."""
 
     digest: Digest
@@ -82,7 +81,7 @@ def load_cargo(
         statements |= {s.digest: s for s in one.manifests if s.digest not in known}
     return Cargo(
         value=value,
-        shipment=replace(
+        shipment=msgspec.structs.replace(
             base,
             blobs=blobs,
             origins=origins,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 
 from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
@@ -44,8 +43,7 @@ _KEPT_SIZE = 64 << 10
 _KEPT_COUNT = 256
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoteBlob(FetchedBlob):
+class RemoteBlob(FetchedBlob, frozen=True, kw_only=True):
     """A blob in a registry: fetched into the store when it is first opened.
 
     sources: where it can be had, the registry's own repository last
@@ -196,21 +194,21 @@ def open_manifests(value: Image | Index, pool: Executor) -> None:
         level = run_all(pool, [child.open for child in new])
 
 
-@dataclass(frozen=True, slots=True)
 class Contents:
-    """A repository, read by descriptor. ``kept``: manifests that were read, within bounds."""
+    """A repository, read by descriptor. Keeps manifests that were read, within bounds."""
 
-    sources: tuple[Repository, ...]
-    store: Store
-    progress: Progress
-    kept: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
+    def __init__(self, sources: tuple[Repository, ...], store: Store, progress: Progress) -> None:
+        self.sources = sources
+        self.store = store
+        self.progress = progress
+        self._kept: dict[str, bytes] = {}
 
     def manifest(self, descriptor: Descriptor) -> bytes:
-        raw = self.kept.get(descriptor.digest)
+        raw = self._kept.get(descriptor.digest)
         if raw is None:
             raw = self._received(descriptor)
-            if len(raw) <= _KEPT_SIZE and len(self.kept) < _KEPT_COUNT:
-                self.kept[descriptor.digest] = raw
+            if len(raw) <= _KEPT_SIZE and len(self._kept) < _KEPT_COUNT:
+                self._kept[descriptor.digest] = raw
         return raw
 
     def _received(self, descriptor: Descriptor) -> bytes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, Self
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -22,16 +23,15 @@ from homeport.images.image import Image, Index
 from homeport.progress import CancelToken, Progress, Silent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
+class Work(msgspec.Struct, frozen=True, kw_only=True):
     """What long work needs from its caller.
 
     parent: the id of the piece of work that new ones belong to
     spool:  where unfinished temporary files may lie; ``None`` is the system's place
     """
 
-    progress: Progress = field(default_factory=Silent)
-    cancel: CancelToken = field(default_factory=CancelToken)
+    progress: Progress = msgspec.field(default_factory=Silent)
+    cancel: CancelToken = msgspec.field(default_factory=CancelToken)
     parent: str | None = None
     spool: Path | None = None
 
@@ -67,8 +67,7 @@ class Piece:
         self._work.progress.advance(self._id, n)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What a ``write`` left at the destination.
 
     digest:  of the manifest or index that the address now leads to

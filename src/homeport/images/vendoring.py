@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
@@ -29,8 +30,7 @@ ORIGIN_DIGEST = "org.opencontainers.image.base.digest"
 _EMPTY = BytesBlob(b"{}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
     """An image that has come home. ``upstream``: the digest that its name had there."""
 
     pushed: Pushed
@@ -53,12 +53,12 @@ def vendor(
         chosen = prepare(chosen)
         cargo = load_cargo(chosen, source, destination, work, with_referrers=True)
         origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
-        shipment = replace(
+        shipment = msgspec.structs.replace(
             cargo.shipment,
             blobs={**cargo.shipment.blobs, _EMPTY.digest: _EMPTY},
             referrers=(*cargo.shipment.referrers, origin),
         )
-        pushed = ship(replace(cargo, shipment=shipment), destination, pool, work)
+        pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, pool, work)
         return Imported(pushed=pushed, upstream=value.digest, origin=origin.digest)
 
 

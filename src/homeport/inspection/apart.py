@@ -14,7 +14,6 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -88,8 +87,7 @@ def _answer(place: int, task: Task, cancel: CancelToken) -> bytes | None:
     return answer if process.returncode == 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class _GivenBlob:
+class _GivenBlob(msgspec.Struct, frozen=True):
     """The layer in the file that is this process's standard input."""
 
     digest: Digest

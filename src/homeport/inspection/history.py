@@ -15,7 +15,6 @@ Never refuses a layer: what engines would is in ``history.problems``.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
 
 import msgspec
@@ -67,8 +66,7 @@ class Change(msgspec.Struct, frozen=True, gc=False):
     freed: int = 0
 
 
-@dataclass(slots=True)
-class History:
+class History(msgspec.Struct):
     """All layers of an image, stacked.
 
     links:     the file behind every hard link
@@ -76,11 +74,11 @@ class History:
     """
 
     listings: tuple[Listing, ...]
-    final: dict[bytes, Place] = field(default_factory=dict)
-    changes: list[list[Change]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    links: dict[bytes, Place] = field(default_factory=dict)
-    whiteouts: list[dict[bytes, None]] = field(default_factory=list)
+    final: dict[bytes, Place] = msgspec.field(default_factory=dict)
+    changes: list[list[Change]] = msgspec.field(default_factory=list)
+    problems: list[str] = msgspec.field(default_factory=list)
+    links: dict[bytes, Place] = msgspec.field(default_factory=dict)
+    whiteouts: list[dict[bytes, None]] = msgspec.field(default_factory=list)
 
     def of(self, path: bytes) -> Iterator[tuple[int, Change]]:
         """Everything that happened to a path, lowest layer first."""

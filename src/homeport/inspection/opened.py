@@ -7,7 +7,8 @@ takes the lists from the store. Not for what the files mean.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.pools import run_all
@@ -28,8 +29,7 @@ from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor, ImageConfig
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
     kept:     the paths of the final tree whose content was kept (``keeping``), sorted

@@ -10,7 +10,8 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.inspection.opened import Opened
 from homeport.inspection.packages import apk_records
@@ -21,8 +22,7 @@ _STATUS_D = b"var/lib/dpkg/status.d/"
 _CONFIG, _GHOST = 1, 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
+class Owner(msgspec.Struct, frozen=True, kw_only=True):
     """A package's claim on a path.
 
     manager, package: dpkg, "bash" or "libc6:amd64" as the database has it
@@ -37,12 +37,11 @@ class Owner:
     kind: str = "file"
 
 
-@dataclass(slots=True)
-class Owners:
+class Owners(msgspec.Struct):
     """Paths of the final tree → owner; and claimed paths that are not there."""
 
-    by_path: dict[bytes, Owner] = field(default_factory=dict)
-    missing: dict[bytes, Owner] = field(default_factory=dict)
+    by_path: dict[bytes, Owner] = msgspec.field(default_factory=dict)
+    missing: dict[bytes, Owner] = msgspec.field(default_factory=dict)
 
     def of(self, path: bytes) -> Owner | None:
         return self.by_path.get(path)

@@ -9,8 +9,9 @@ import sqlite3
 import struct
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.errors import HomeportError
 
@@ -28,8 +29,7 @@ class BadRpmDatabase(HomeportError):
     id = "bad-rpm-database"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RpmFile:
+class RpmFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file as the header lists it. ``digest`` is hexadecimal or empty."""
 
     path: bytes
@@ -38,8 +38,7 @@ class RpmFile:
     mode: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RpmHeader:
+class RpmHeader(msgspec.Struct, frozen=True, kw_only=True):
     """One installed package. ``algorithm`` of its files' digests: md5, sha256…"""
 
     name: str

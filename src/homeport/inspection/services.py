@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.content.store import Store
 from homeport.progress import CancelToken, Progress, Silent
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
+class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What inspection needs of the application."""
 
     store: Store | None
     pool: Executor | None
     cancel: CancelToken
-    progress: Progress = field(default_factory=Silent)
+    progress: Progress = msgspec.field(default_factory=Silent)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.oci.platform import Platform
 from homeport.recipe.lockfile import LockedPackage, Lockfile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageChange:
+class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
     """A package that came, went or is another one now, on some platforms.
 
     old, new: versions; ``None`` where it is not there

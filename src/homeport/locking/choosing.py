@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.debian.explain import NoSolution
 from homeport.debian.package import Package, PackageIndex
@@ -23,8 +24,7 @@ from homeport.recipe.slices import Slice, SliceName
 from homeport.recipe.yamltext import BadText
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform.
 
     packages: sorted by name
@@ -44,8 +44,7 @@ class Choice:
         return self.resolution.architecture
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for one platform.
 
     reached: slices by choice or by need

@@ -8,8 +8,9 @@ package, and packages that put nothing in the tree.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
 from posixpath import basename, normpath
+
+import msgspec
 
 from homeport.debian.contents import PackageContents
 from homeport.debian.deb import Entry
@@ -33,8 +34,7 @@ class SamePath(HomeportError):
     id = "same-path"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Examination:
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for one platform.
 
     kept:      packages that put at least one file in the tree, sorted
@@ -43,7 +43,7 @@ class Examination:
     """
 
     kept: tuple[str, ...]
-    elsewhere: Mapping[str, str] = field(default_factory=dict)
+    elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
     silent: tuple[str, ...] = ()
     faults: tuple[HomeportError, ...] = ()
 

@@ -8,8 +8,9 @@ packages provide one. What was kept back, left out or found missing is in the re
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import msgspec
 
 import homeport
 from homeport.debian.archive import open_archives
@@ -31,8 +32,7 @@ from homeport.recipe.slicefile import SliceFolders
 from homeport.recipe.slices import Slice, SliceName
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlatformReport:
+class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a build report should say about one platform's packages.
 
     left_out: dependencies that the recipe leaves out
@@ -47,15 +47,14 @@ class PlatformReport:
     silent: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Locked:
+class Locked(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of ``lock``."""
 
     lockfile: Lockfile
     previous: Lockfile | None
     state: ArchiveState
     changes: tuple[PackageChange, ...]
-    platforms: Mapping[Platform, PlatformReport] = field(default_factory=dict)
+    platforms: Mapping[Platform, PlatformReport] = msgspec.field(default_factory=dict)
 
 
 def lock(
@@ -85,10 +84,10 @@ def lock(
     settled = settle(recipe, reach, state, reached, _kept_versions(previous, renewal))
     lockfile = _lockfile(recipe, state, settled, used_definitions(reached))
     if previous is not None:
-        lockfile = replace(lockfile, parts=previous.parts)
+        lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
     if previous is not None and same_content(previous, lockfile):
         # Without news, no image changes: local files keep their time.
-        lockfile = replace(lockfile, epoch=previous.epoch)
+        lockfile = msgspec.structs.replace(lockfile, epoch=previous.epoch)
     return Locked(
         lockfile=lockfile,
         previous=previous,

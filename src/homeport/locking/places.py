@@ -6,8 +6,9 @@ and are never written to: ``./NAME.lock`` in the working directory is, and wins 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.lockfile import Lockfile
@@ -15,8 +16,7 @@ from homeport.recipe.lockreading import read_lockfile
 from homeport.recipe.model import Recipe
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockPlaces:
+class LockPlaces(msgspec.Struct, frozen=True, kw_only=True):
     """read: in this order, the first that exists; write: where a new one goes."""
 
     read: tuple[Path, ...]

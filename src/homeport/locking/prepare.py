@@ -8,10 +8,11 @@ recipe locked again, as a whole and from one state (docs/formats/lockfile.md).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -34,8 +35,7 @@ _SHOWN = 5
 Reason = Literal["missing", "disagrees", "gone", "update"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """A lockfile and the packages that it names.
 
     path:    where the lockfile is
@@ -105,8 +105,7 @@ def prepare(
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Again:
+class _Again(msgspec.Struct, frozen=True, kw_only=True):
     """Why and how a recipe is locked again."""
 
     recipe: Recipe

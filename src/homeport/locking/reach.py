@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+import msgspec
 
 from homeport.content.pools import Pools
 from homeport.debian.keyring import (
@@ -28,8 +29,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that fetching from archives takes.
 
     offline: the cache alone is asked
@@ -64,7 +64,7 @@ def open_reach(
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
-        replace(told, recipe=own),
+        msgspec.structs.replace(told, recipe=own),
         client(),
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.errors import UsageError
 from homeport.recipe.lockfile import Lockfile
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Renewal:
+class Renewal(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--update`` names.
 
     everything: all of them

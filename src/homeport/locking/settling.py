@@ -7,8 +7,9 @@ it; then that one is chosen too, for this file alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+
+import msgspec
 
 from homeport.content.pools import run_all
 from homeport.debian.contents import PackageContents, read_contents
@@ -33,8 +34,7 @@ _MOST_ROUNDS = 5
 Reached = Mapping[Platform, Mapping[SliceName, Slice]]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform, and what reading them showed."""
 
     choice: Choice

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from homeport.net.errors import DeadlinePassed
 from homeport.progress import CancelToken
@@ -34,8 +35,7 @@ class SystemClock:
         cancel.wait(seconds)
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True):
     """The moment at which the whole work must be over."""
 
     clock: Clock

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.errors import UsageError
 from homeport.net.url import Url
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True, kw_only=True):
     """A user name and a password that is not printed. ``source`` says where it was found."""
 
     username: str
-    password: str = field(repr=False)
+    password: str
     source: str = ""
+
+    def __repr__(self) -> str:
+        return f"Credential(username={self.username!r}, source={self.source!r})"
 
     def basic(self) -> str:
         """The value of an ``Authorization`` header (RFC 7617)."""
@@ -51,8 +54,7 @@ def authorization(url: Url, provider: Provider) -> str | None:
     return found.basic() if found else None
 
 
-@dataclass(frozen=True, slots=True)
-class _Machine:
+class _Machine(msgspec.Struct, frozen=True):
     host: str
     port: int | None
     path: str

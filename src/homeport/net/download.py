@@ -10,9 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -124,8 +125,7 @@ def expect_ok(response: Response) -> None:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Work:
+class _Work(msgspec.Struct, frozen=True, kw_only=True):
     """One download on its way."""
 
     client: Requester

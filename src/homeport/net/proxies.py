@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.net.url import BadUrl, Url
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Proxies:
+class Proxies(msgspec.Struct, frozen=True, kw_only=True):
     """The proxy of each scheme, and the hosts that are reached directly."""
 
     http: Url | None = None

@@ -10,8 +10,9 @@ from __future__ import annotations
 import email.utils
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
+
+import msgspec
 
 from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.errors import NetError
@@ -27,8 +28,7 @@ LONGEST_WAIT = 900.0  # seconds that a server may make us wait for one retry
 NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
     attempts:         how often the request is made at most when answers or connections fail

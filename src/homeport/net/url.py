@@ -13,7 +13,8 @@ from __future__ import annotations
 import ipaddress
 import re
 import urllib.parse
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.errors import UsageError
 
@@ -35,8 +36,7 @@ class BadUrl(UsageError):
     id = "bad-url"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Url:
+class Url(msgspec.Struct, frozen=True, kw_only=True):
     """An absolute URL. Equal when everything, the password included, is equal."""
 
     scheme: str
@@ -44,7 +44,7 @@ class Url:
     port: int
     target: str
     username: str = ""
-    password: str = field(default="", repr=False)
+    password: str = ""
 
     @classmethod
     def parse(cls, text: str) -> Url:

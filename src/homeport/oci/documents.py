@@ -11,7 +11,6 @@ No disk, no network, no tar.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -138,8 +137,7 @@ class ImageConfig(
 T = TypeVar("T", Manifest, Index, ImageConfig)
 
 
-@dataclass(frozen=True, slots=True)
-class Document(Generic[T]):
+class Document(msgspec.Struct, Generic[T], frozen=True):
     """A document as it was received or written: its bytes, and what they say."""
 
     raw: bytes

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.errors import UsageError
@@ -30,8 +31,7 @@ class BadReference(UsageError):
     id = "bad-reference"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
     """A repository of a registry, and which of its images."""
 
     registry: str
@@ -56,11 +56,11 @@ class Reference:
 
     def at_digest(self, digest: Digest) -> Reference:
         """The image with this digest in the same repository."""
-        return replace(self, digest=digest, tag="")
+        return msgspec.structs.replace(self, digest=digest, tag="")
 
     def with_tag(self, tag: str) -> Reference:
         """The image with this tag in the same repository."""
-        return replace(self, digest=None, tag=tag)
+        return msgspec.structs.replace(self, digest=None, tag=tag)
 
     def __str__(self) -> str:
         return self.name + self._suffix()

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
 from typing import BinaryIO
+
+import msgspec
 
 from homeport.assemble.build import Tools
 from homeport.buildkit.address import Engine
@@ -34,8 +35,7 @@ from homeport.tree.node import Node, Source, Tree
 from homeport.tree.tar_reader import read_tree
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartTools:
+class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     """What parts take from their surroundings; the callables are asked only if needed.
 
     save: writes a lockfile that has changed
@@ -49,8 +49,7 @@ class PartTools:
     save: Callable[[Lockfile], None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Building:
+class Building(msgspec.Struct, frozen=True, kw_only=True):
     """``fresh``: nothing that an engine remembers counts."""
 
     recipe: Recipe
@@ -170,6 +169,6 @@ def _below(tree: Tree, folder: str) -> Tree:
         if path.startswith(prefix):
             inside = node
             if node.type == "hardlink" and node.target.startswith(prefix):
-                inside = replace(node, target=node.target[len(prefix) :])
+                inside = msgspec.structs.replace(node, target=node.target[len(prefix) :])
             found[path[len(prefix) :]] = inside
     return Tree(found)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from homeport.assemble.local_files import local_nodes
 from homeport.content.digest import Digest
@@ -36,8 +37,7 @@ from homeport.tree.node import Node
 PathNode = tuple[bytes, Node]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
+class Inputs(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that goes into a part.
 
     local:     of each local input, what it puts into the build root

@@ -11,8 +11,9 @@ changed, or ``--update`` names it, it is built and pinned anew (docs/formats/loc
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
 
 from homeport.assemble.part_files import decode, encode, select
 from homeport.content.blob import verified
@@ -46,8 +47,7 @@ class OutputChanged(IntegrityError):
     id = "output-changed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """What is wanted of the parts.
 
     platforms: of the image
@@ -65,8 +65,7 @@ class Asked:
     command: str = "homeport lock"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resolved:
+class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     """The lockfile that pins every part, the trees by part and platform, and what was built."""
 
     lockfile: Lockfile
@@ -85,7 +84,7 @@ def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartT
     known = {part.name for part in recipe.parts}
     kept = {name: part for name, part in lockfile.parts.items() if name in known}
     if kept != lockfile.parts and not asked.frozen:
-        lockfile = replace(lockfile, parts=kept)
+        lockfile = msgspec.structs.replace(lockfile, parts=kept)
         tools.save(lockfile)
     for part in recipe.parts:
         resolving = _Resolving(recipe, part, lockfile.parts.get(part.name), asked, tools)
@@ -98,7 +97,7 @@ def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartT
         built += [part.name] if resolving.was_built else []
         if locked is not None and locked != lockfile.parts.get(part.name):
             parts = {**lockfile.parts, part.name: locked}
-            lockfile = replace(lockfile, parts=dict(sorted(parts.items())))
+            lockfile = msgspec.structs.replace(lockfile, parts=dict(sorted(parts.items())))
             tools.save(lockfile)
     return Resolved(lockfile=lockfile, trees=trees, built=tuple(built))
 
@@ -127,8 +126,7 @@ def part_disagreements(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) 
     return tuple(found)
 
 
-@dataclass(slots=True)
-class _Resolving:
+class _Resolving(msgspec.Struct):
     """One part. ``locked``: as the lockfile has it."""
 
     recipe: Recipe

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.assemble.build import Tools, build
 from homeport.assemble.merging import Merging
@@ -33,8 +34,7 @@ _SECOND = 1_000_000_000
 _LARGEST = 4 << 30  # bytes of a file from a web server
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Root:
+class Root(msgspec.Struct, frozen=True, kw_only=True):
     """A build root: the image, and its one layer."""
 
     image: Image

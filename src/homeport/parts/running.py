@@ -13,9 +13,10 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, cast
+
+import msgspec
 
 from homeport.buildkit import llb
 from homeport.buildkit.address import Engine
@@ -41,8 +42,7 @@ _ROOT, _INPUTS, _ARCHIVE = "homeport-root", "homeport-inputs", "layer.tar.gz"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
+class Running(msgspec.Struct, frozen=True, kw_only=True):
     """What building on an engine takes besides the part.
 
     folder:   where large things may lie for a while
@@ -57,8 +57,7 @@ class Running:
     fresh: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """A part that runs commands, made ready: its build root, and its inputs as a layer.
 
     on:     the platform of the build root
@@ -123,7 +122,7 @@ def run_dockerfile(
             options={} if part.network else {"force-network-mode": "none"},
         )
     )
-    build = replace(build, services={**build.services, **how.services()})
+    build = msgspec.structs.replace(build, services={**build.services, **how.services()})
     with _solved(engine, build, how) as stream:
         yield stream
 
@@ -201,7 +200,7 @@ def _solved(engine: Engine, build: Build, how: Running) -> Iterator[BinaryIO]:
     with explained(how.folder), tempfile.TemporaryFile(dir=how.folder) as spool:
         stream = cast("BinaryIO", spool)
         try:
-            exported = replace(build, exports=(Export(type="tar", to=stream),))
+            exported = msgspec.structs.replace(build, exports=(Export(type="tar", to=stream),))
             solve(engine, exported, watcher=watcher, cancel=how.cancel)
         finally:
             watcher.close()

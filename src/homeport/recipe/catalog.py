@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 import homeport
 from homeport.errors import UsageError
@@ -20,8 +21,7 @@ class UnknownRecipe(UsageError):
     id = "unknown-recipe"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Catalog:
+class Catalog(msgspec.Struct, frozen=True, kw_only=True):
     """A directory of recipes and slices."""
 
     directory: Path

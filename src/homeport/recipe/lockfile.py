@@ -7,8 +7,9 @@ Its text is read by ``recipe.lockreading`` and written by ``recipe.lockwriting``
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile
@@ -18,8 +19,7 @@ from homeport.recipe.slices import Slice, SliceName, copyright_slice
 FORMAT = 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedSuite:
+class LockedSuite(msgspec.Struct, frozen=True, kw_only=True):
     """A suite as it was: what its signed release file said.
 
     read_as: the name under which it was found, its own or an alias (``stable``)
@@ -37,8 +37,7 @@ class LockedSuite:
     signers: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedPackage:
+class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """A package that puts at least one file in the image of one platform.
 
     suite:  as the recipe names it
@@ -64,16 +63,14 @@ class LockedPackage:
         return not self.slices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedTree:
+class LockedTree(msgspec.Struct, frozen=True, kw_only=True):
     """What a part gave for one platform: the document that lists it, by digest and size."""
 
     digest: Digest
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedFile:
+class LockedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file of a source package. ``path``: below the archive's root."""
 
     path: str
@@ -81,8 +78,7 @@ class LockedFile:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedSource:
+class LockedSource(msgspec.Struct, frozen=True, kw_only=True):
     """A Debian source package that a part takes: the .dsc first, then what it lists."""
 
     name: str
@@ -92,8 +88,7 @@ class LockedSource:
     files: tuple[LockedFile, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LockedPart:
+class LockedPart(msgspec.Struct, frozen=True, kw_only=True):
     """A part that was built on an engine.
 
     inputs:    digest of all that decides it (docs/formats/lockfile.md, "Parts")
@@ -106,11 +101,10 @@ class LockedPart:
     root: Lockfile | None = None
     sources: tuple[LockedSource, ...] = ()
     materials: tuple[str, ...] = ()
-    outputs: Mapping[Platform, LockedTree] = field(default_factory=dict)
+    outputs: Mapping[Platform, LockedTree] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Lockfile:
+class Lockfile(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that a build takes from the archives.
 
     request:   digest of what the recipe asked (docs/formats/lockfile.md, "The request")
@@ -128,8 +122,8 @@ class Lockfile:
     without: tuple[str, ...] = ()
     archives: tuple[LockedSuite, ...]
     platforms: Mapping[Platform, tuple[LockedPackage, ...]]
-    slices: Mapping[SliceName, Slice] = field(default_factory=dict)
-    parts: Mapping[str, LockedPart] = field(default_factory=dict)
+    slices: Mapping[SliceName, Slice] = msgspec.field(default_factory=dict)
+    parts: Mapping[str, LockedPart] = msgspec.field(default_factory=dict)
 
     @property
     def date(self) -> datetime:

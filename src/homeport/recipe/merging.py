@@ -7,8 +7,9 @@ listed in ``_KEYS``. Slices of a package add up. (docs/formats/recipe.md, "exten
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from pathlib import Path
+
+import msgspec
 
 from homeport.oci.platform import Platform
 from homeport.recipe.model import Place
@@ -31,8 +32,7 @@ _INHERITED = ("platforms",)
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Written:
+class Written(msgspec.Struct, frozen=True, kw_only=True):
     """What one file says, or several joined.
 
     top:     fields that stand alone: name, summary, platforms…
@@ -86,7 +86,7 @@ def join(base: Written, top: Written) -> Written:
         path=top.path,
         extends=(base.path, *base.extends),
         place=top.place,
-        top=replace(
+        top=msgspec.structs.replace(
             top.top,
             values={**inherited, **top.top.values},
             places={**base.top.places, **top.top.places},
@@ -101,7 +101,7 @@ def join(base: Written, top: Written) -> Written:
 
 def _only(entry: Part, platform: Platform) -> Part:
     """An entry of ``per_platform``."""
-    return replace(entry, values={**entry.values, "platforms": (platform,)})
+    return msgspec.structs.replace(entry, values={**entry.values, "platforms": (platform,)})
 
 
 def _joined(kind: str, base: tuple[Part, ...], top: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -9,9 +9,10 @@ messages. Not what it resolves to: that is the lockfile (``recipe.lockfile``).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
@@ -20,8 +21,7 @@ if TYPE_CHECKING:
     from homeport.recipe.parts import EnginePart
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where something was written: ``field`` is like ``packages[2].version``."""
 
     file: str
@@ -38,18 +38,16 @@ class Place:
         return f"{Path(self.file).name}:{self.line}"
 
 
-class _ForPlatforms:
+class _ForPlatforms(msgspec.Struct, frozen=True, kw_only=True):
     """A part that belongs to some platforms only; ``platforms`` empty means to all."""
 
-    __slots__ = ()
-    platforms: tuple[Platform, ...]
+    platforms: tuple[Platform, ...] = ()
 
     def applies_to(self, platform: Platform) -> bool:
         return not self.platforms or platform.normalized() in self.platforms
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Keyring:
+class Keyring(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates trusted for an archive: one that ships with Homeport, or a file.
 
     name: as written: ``debian-archive-trixie-automatic``, ``./vendor.asc``
@@ -60,8 +58,7 @@ class Keyring:
     path: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Archive:
+class Archive(msgspec.Struct, frozen=True, kw_only=True):
     """A Debian-style archive and the suites wanted from it, in order of preference.
 
     mirrors: base URLs or directories; empty: Homeport's order of sources decides
@@ -77,8 +74,7 @@ class Archive:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageChoice(_ForPlatforms):
+class PackageChoice(_ForPlatforms, frozen=True, kw_only=True):
     """A package of the image: whole, or some of its slices.
 
     slices:  empty: the whole package with what it depends on
@@ -90,7 +86,6 @@ class PackageChoice(_ForPlatforms):
     slices: tuple[str, ...] = ()
     version: str | None = None
     suite: str | None = None
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
     @property
@@ -98,8 +93,7 @@ class PackageChoice(_ForPlatforms):
         return not self.slices
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pin(_ForPlatforms):
+class Pin(_ForPlatforms, frozen=True, kw_only=True):
     """A rule for a package wherever it is chosen, as a dependency too.
 
     version: an exact version, or a pattern that ends in ``*``
@@ -108,12 +102,10 @@ class Pin(_ForPlatforms):
     name: str
     version: str | None = None
     suite: str | None = None
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFiles(_ForPlatforms):
+class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
     """A file or a directory of this machine.
 
     written: as the recipe says it, for reports (a path of this machine must not get into
@@ -131,12 +123,10 @@ class LocalFiles(_ForPlatforms):
     uid: int = 0
     gid: int = 0
     exclude: tuple[str, ...] = ()
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InlineFile(_ForPlatforms):
+class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
     """A file whose text stands in the recipe."""
 
     text: str
@@ -144,12 +134,10 @@ class InlineFile(_ForPlatforms):
     mode: int = 0o644
     uid: int = 0
     gid: int = 0
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFiles(_ForPlatforms):
+class ImageFiles(_ForPlatforms, frozen=True, kw_only=True):
     """A file or a tree taken out of another image, named by digest, with its own metadata.
 
     image: an address with a digest (docs/formats/addresses.md); of an index, the manifest
@@ -165,12 +153,10 @@ class ImageFiles(_ForPlatforms):
     mode: int | None = None
     uid: int | None = None
     gid: int | None = None
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PartFiles(_ForPlatforms):
+class PartFiles(_ForPlatforms, frozen=True, kw_only=True):
     """A file or a tree out of the result of one of the recipe's ``parts``.
 
     path: absolute path in the result; what lies there has modes and owners as local files have
@@ -182,37 +168,31 @@ class PartFiles(_ForPlatforms):
     mode: int | None = None
     uid: int = 0
     gid: int = 0
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
 Files = LocalFiles | InlineFile | ImageFiles | PartFiles
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Link(_ForPlatforms):
+class Link(_ForPlatforms, frozen=True, kw_only=True):
     """A symbolic link: ``path`` in the image says ``target``."""
 
     path: str
     target: str
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Directory(_ForPlatforms):
+class Directory(_ForPlatforms, frozen=True, kw_only=True):
     """A directory that exists in the image, empty unless something else fills it."""
 
     path: str
     mode: int = 0o755
     uid: int = 0
     gid: int = 0
-    platforms: tuple[Platform, ...] = ()
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class User:
+class User(msgspec.Struct, frozen=True, kw_only=True):
     """A line of ``/etc/passwd``."""
 
     name: str
@@ -224,8 +204,7 @@ class User:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Group:
+class Group(msgspec.Struct, frozen=True, kw_only=True):
     """A line of ``/etc/group``."""
 
     name: str
@@ -234,14 +213,13 @@ class Group:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
+class Config(msgspec.Struct, frozen=True, kw_only=True):
     """How a container of the image starts, and what the image says about itself.
 
     user: ``name``, ``uid`` or either with ``:group``, as the image specification has it
     """
 
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     entrypoint: tuple[str, ...] = ()
     cmd: tuple[str, ...] = ()
     workdir: str = ""
@@ -249,8 +227,8 @@ class Config:
     stop_signal: str = ""
     volumes: tuple[str, ...] = ()
     exposed_ports: tuple[str, ...] = ()
-    labels: Mapping[str, str] = field(default_factory=dict)
-    annotations: Mapping[str, str] = field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
 StepName = Literal[
@@ -258,8 +236,7 @@ StepName = Literal[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Steps:
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files; all on unless switched off.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
@@ -280,8 +257,7 @@ class Steps:
     tmp: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recipe:
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """One image.
 
     path:      the file that it was read from
@@ -308,9 +284,9 @@ class Recipe:
     directories: tuple[Directory, ...] = ()
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
-    config: Config = field(default_factory=Config)
-    platform_config: Mapping[Platform, Config] = field(default_factory=dict)
-    steps: Steps = field(default_factory=Steps)
+    config: Config = msgspec.field(default_factory=Config)
+    platform_config: Mapping[Platform, Config] = msgspec.field(default_factory=dict)
+    steps: Steps = msgspec.field(default_factory=Steps)
     place: Place
 
     def config_for(self, platform: Platform) -> Config:

@@ -8,16 +8,16 @@ what the recipe says about them; files take from their results by ``model.PartFi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
 from homeport.recipe.model import LocalFiles, PackageChoice, PartFiles, Place, Recipe, Steps
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UrlInput:
+class UrlInput(msgspec.Struct, frozen=True, kw_only=True):
     """A file of a web server, fetched by Homeport and checked against ``sha256``."""
 
     url: str
@@ -26,8 +26,7 @@ class UrlInput:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GitInput:
+class GitInput(msgspec.Struct, frozen=True, kw_only=True):
     """The files of one commit, fetched by the engine. ``commit``: 40 or 64 hex digits."""
 
     url: str
@@ -36,8 +35,7 @@ class GitInput:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceInput:
+class SourceInput(msgspec.Struct, frozen=True, kw_only=True):
     """The files of a Debian source package: the .dsc and what it lists, in directory ``to``.
 
     version: exactly this one; ``None``: the newest, which the lockfile then keeps
@@ -49,8 +47,7 @@ class SourceInput:
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageInput:
+class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
     """A path of an image named by digest, pulled by the engine."""
 
     image: str
@@ -63,8 +60,7 @@ class ImageInput:
 Input = LocalFiles | UrlInput | GitInput | SourceInput | ImageInput
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunPart:
+class RunPart(msgspec.Struct, frozen=True, kw_only=True):
     """Commands that run in a build root of Debian packages, once for each platform wanted.
 
     script:   for ``/bin/sh -eu``; what it leaves in ``/out`` is the result
@@ -78,13 +74,12 @@ class RunPart:
     on: tuple[Platform, ...]
     packages: tuple[PackageChoice, ...]
     inputs: tuple[Input, ...] = ()
-    env: Mapping[str, str] = field(default_factory=dict)
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
     network: bool = False
     place: Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DockerfilePart:
+class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     """A Dockerfile; the filesystem of its target is the result.
 
     written: the Dockerfile as the recipe names it, for messages
@@ -96,7 +91,7 @@ class DockerfilePart:
     written: str
     context: Path
     target: str = ""
-    args: Mapping[str, str] = field(default_factory=dict)
+    args: Mapping[str, str] = msgspec.field(default_factory=dict)
     network: bool = False
     place: Place
 

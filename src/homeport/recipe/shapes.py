@@ -10,16 +10,16 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from homeport.recipe.model import Place
 from homeport.recipe.values import BAD, Reader, Shape, Text, kind
 from homeport.recipe.yamltext import Entries, Items, Scalar, YamlNode
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Part:
+class Part(msgspec.Struct, frozen=True, kw_only=True):
     """A set of fields as read, with the places of each."""
 
     values: Mapping[str, Any]
@@ -34,8 +34,7 @@ class Part:
         return self.places.get(name, self.place)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListOf:
+class ListOf(msgspec.Struct, frozen=True, kw_only=True):
     """A list; items with faults are left out of the value."""
 
     item: Shape
@@ -56,8 +55,7 @@ class ListOf:
         return {"type": "array", "items": self.item.schema()}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MapOf:
+class MapOf(msgspec.Struct, frozen=True, kw_only=True):
     """A mapping with free keys; entries with faults are left out of the value."""
 
     key: Text
@@ -89,8 +87,7 @@ class MapOf:
         return schema
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One field of ``Fields``."""
 
     shape: Shape
@@ -98,8 +95,7 @@ class Field:
     required: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fields:
+class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """A mapping with known keys, read to a ``Part``.
 
     tolerant: with faults inside it is still a ``Part`` of what was good (of a whole file)
@@ -158,8 +154,7 @@ class Fields:
         return f"did you mean {near[0]}?" if near else "known are " + ", ".join(self.fields)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Short:
+class Short(msgspec.Struct, frozen=True, kw_only=True):
     """Fields with a short form: a text that is read as the value of one field."""
 
     fields: Fields
@@ -180,8 +175,7 @@ class Short:
         return {"anyOf": [self.text.schema(), self.fields.schema()]}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kinds:
+class Kinds(msgspec.Struct, frozen=True, kw_only=True):
     """One of several sets of fields, told apart by the one key that only it has."""
 
     kinds: Mapping[str, Fields]

@@ -7,7 +7,8 @@ Reading slice files is ``recipe.slicefile``; which paths a glob means, ``debian.
 from __future__ import annotations
 
 from collections.abc import Container, Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.debian.path_globs import EVERYTHING, PathGlobs, matches
 
@@ -15,8 +16,7 @@ from homeport.debian.path_globs import EVERYTHING, PathGlobs, matches
 COPYRIGHT = "copyright"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class SliceName:
+class SliceName(msgspec.Struct, frozen=True, kw_only=True, order=True):
     """``package_slice``."""
 
     package: str
@@ -26,8 +26,7 @@ class SliceName:
         return f"{self.package}_{self.slice}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlicePath:
+class SlicePath(msgspec.Struct, frozen=True, kw_only=True):
     """A glob for a package's absolute paths (``debian.path_globs``); ends in ``/`` for directories.
 
     architectures: Debian's names; empty means all
@@ -40,8 +39,7 @@ class SlicePath:
         return not self.architectures or architecture in self.architectures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SliceNeed:
+class SliceNeed(msgspec.Struct, frozen=True, kw_only=True):
     """Another slice that this one is of no use without, on some architectures or all."""
 
     name: SliceName
@@ -51,8 +49,7 @@ class SliceNeed:
         return not self.architectures or architecture in self.architectures
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Slice:
+class Slice(msgspec.Struct, frozen=True, kw_only=True):
     """A slice's definition."""
 
     name: SliceName
@@ -74,8 +71,7 @@ def copyright_slice(package: str) -> Slice:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """What a slice takes of a package: ``paths`` as given, and globs that matched nothing."""
 
     paths: frozenset[bytes]

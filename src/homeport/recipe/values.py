@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final, Protocol
+
+import msgspec
 
 from homeport.errors import HomeportError
 from homeport.recipe.model import Place
@@ -61,8 +62,7 @@ class Shape(Protocol):
         """The JSON Schema of the value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(msgspec.Struct, frozen=True, kw_only=True):
     """Text, taken as written: ``yes``, ``1.10`` and ``0644`` are what they look like.
 
     convert: makes the value of the text; a ``HomeportError`` that it raises is a fault
@@ -115,8 +115,7 @@ class Text:
         return f"write it like {self.example}" if self.example else None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Number:
+class Number(msgspec.Struct, frozen=True, kw_only=True):
     """A decimal number without sign."""
 
     what: str = "a number"
@@ -136,8 +135,7 @@ class Number:
         return {"type": "integer", "minimum": 0, "maximum": self.most}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constant:
+class Constant(msgspec.Struct, frozen=True, kw_only=True):
     """One number and no other: the version of a format."""
 
     value: int
@@ -159,8 +157,7 @@ class Constant:
         return {"const": self.value}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Flag:
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
     """``true`` or ``false``, and none of YAML's other words for them."""
 
     def read(self, node: YamlNode, field: str, reader: Reader) -> Any:

@@ -7,8 +7,9 @@ extends is ``recipe.loading``.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
+
+import msgspec
 
 from homeport.recipe import terms
 from homeport.recipe.model import Steps
@@ -327,7 +328,7 @@ _STEPS = Fields(
         "tmp": _optional(Flag(), "make /tmp with mode 1777"),
     },
 )
-assert set(_STEPS.fields) == set(Steps.__slots__)
+assert set(_STEPS.fields) == set(Steps.__struct_fields__)
 
 #: What may be given for all platforms, or below ``per_platform`` for one.
 _PARTS: dict[str, Field] = {
@@ -348,21 +349,21 @@ def _of_one_platform(fields: Fields) -> Fields:
             case Fields():
                 return _of_one_platform(shape)
             case Short():
-                return replace(shape, fields=_of_one_platform(shape.fields))
+                return msgspec.structs.replace(shape, fields=_of_one_platform(shape.fields))
             case Kinds():
                 kinds = {key: _of_one_platform(kind) for key, kind in shape.kinds.items()}
-                return replace(shape, kinds=kinds)
+                return msgspec.structs.replace(shape, kinds=kinds)
             case ListOf():
-                return replace(shape, item=inside(shape.item))
+                return msgspec.structs.replace(shape, item=inside(shape.item))
             case _:
                 return shape
 
     kept = {
-        name: replace(field, shape=inside(field.shape))
+        name: msgspec.structs.replace(field, shape=inside(field.shape))
         for name, field in fields.fields.items()
         if name != "platforms"
     }
-    return replace(fields, fields=kept)
+    return msgspec.structs.replace(fields, fields=kept)
 
 
 RECIPE = Fields(

@@ -9,9 +9,9 @@ bounded by the reader.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import yaml
 
 from homeport.errors import UsageError
@@ -31,8 +31,7 @@ class BadText(UsageError):
     id = "recipe"
 
 
-@dataclass(frozen=True, slots=True)
-class Scalar:
+class Scalar(msgspec.Struct, frozen=True):
     """One value. ``plain``: written without quotes and not as a block."""
 
     text: str
@@ -41,8 +40,7 @@ class Scalar:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Items:
+class Items(msgspec.Struct, frozen=True):
     """A list."""
 
     items: list[YamlNode]
@@ -50,8 +48,7 @@ class Items:
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Entries:
+class Entries(msgspec.Struct, frozen=True):
     """A mapping in its written order; a key that was written twice is here twice."""
 
     entries: list[tuple[Scalar, YamlNode]]

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.net.client import Client, Request
@@ -148,7 +150,7 @@ class Registry:
         candidates = self.endpoint.candidates
         for url in candidates[:-1]:
             try:
-                return self._probe(url, replace(READ, connect_attempts=1))
+                return self._probe(url, msgspec.structs.replace(READ, connect_attempts=1))
             except (SpeaksTls, NetError):
                 continue  # this machine serves it with TLS, if at all
         return self._probe(candidates[-1])

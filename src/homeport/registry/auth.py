@@ -8,7 +8,8 @@ named, over TLS or within this machine, and nowhere else.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
@@ -24,12 +25,14 @@ from homeport.registry.tokens import Realm, Scopes, TokenCache
 _RENEWALS = 3
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ticket:
+class Ticket(msgspec.Struct, frozen=True, kw_only=True):
     """The ``Authorization`` header of one attempt; ``secret`` identifies what it was made of."""
 
-    header: str | None = field(default=None, repr=False)
-    secret: str = field(default="", repr=False)
+    header: str | None = None
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        return f"Ticket({'none' if self.header is None else 'hidden'})"
 
 
 class Authenticator:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
+
+import msgspec
 
 from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
 
 
-@dataclass(frozen=True, slots=True)
-class CheckedBlob:
+class CheckedBlob(msgspec.Struct, frozen=True):
     """A Blob that is verified whenever it is read from its start to its end."""
 
     blob: Blob

@@ -14,8 +14,9 @@ The first that has an entry wins; nothing is tried with the next after a refusal
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from homeport.errors import UsageError
 from homeport.registry.docker_config import AuthFile, parse_auth_file, read_auth_file
@@ -24,8 +25,7 @@ from homeport.registry.login import Login
 Environment = Mapping[str, str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Credentials:
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     """Looks logins up. ``given``: by registry, from the command line."""
 
     environment: Environment

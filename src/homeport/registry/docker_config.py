@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +24,14 @@ _LIMIT = 4 << 20
 _HUB = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthFile:
+class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
     """One such file. ``document`` has every field, so that writing loses none."""
 
     path: Path
-    document: Mapping[str, Any] = field(repr=False)
+    document: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        return f"AuthFile(path={self.path!r})"
 
     def find(self, registry: str, repository: str = "") -> Login | None:
         """The login for a registry, the most specific first (``host/team`` before ``host``).

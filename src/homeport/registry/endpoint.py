@@ -7,7 +7,7 @@ and mirrors by host: ``registry.hosts``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.net.url import Url, is_loopback
 from homeport.oci.reference import DEFAULT_REGISTRY
@@ -16,8 +16,7 @@ from homeport.oci.reference import DEFAULT_REGISTRY
 _API_HOSTS = {DEFAULT_REGISTRY: "registry-1.docker.io"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     """One way to a registry.
 
     name:       the host as references write it, for messages and credentials

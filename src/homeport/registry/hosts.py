@@ -14,9 +14,10 @@ never the registry's. Whatever it serves is checked by digest.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from homeport.content.files import explained
 from homeport.errors import UsageError
@@ -27,8 +28,7 @@ from homeport.registry.endpoint import Endpoint, endpoint_for
 _LIMIT = 1 << 20
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostSettings:
+class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One host of ``hosts.toml``: where, what for, whom to trust."""
 
     endpoint: Endpoint
@@ -36,8 +36,7 @@ class HostSettings:
     trust: Trust | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryHosts:
+class RegistryHosts(msgspec.Struct, frozen=True, kw_only=True):
     """All ways to one registry. ``mirrors`` are tried first, for reading only."""
 
     server: Endpoint

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class Login(msgspec.Struct, frozen=True, kw_only=True):
     """A user name and password, an identity token, or a ready registry token.
 
     identity_token: exchanged for tokens at the realm (OAuth2 refresh token)
@@ -16,10 +16,13 @@ class Login:
     """
 
     username: str = ""
-    password: str = field(default="", repr=False)
-    identity_token: str = field(default="", repr=False)
-    registry_token: str = field(default="", repr=False)
+    password: str = ""
+    identity_token: str = ""
+    registry_token: str = ""
     source: str = ""
+
+    def __repr__(self) -> str:
+        return f"Login(username={self.username!r}, source={self.source!r})"
 
 
 #: Looks the login up, afresh each time: helpers hand out secrets that change.

@@ -10,8 +10,9 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
 from functools import partial
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -27,18 +28,19 @@ from homeport.registry.upload import upload_blob
 _LOOKS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest or index to push. ``refers``: it has a subject, so it must be listed there."""
 
-    raw: bytes = field(repr=False)
+    raw: bytes
     media_type: str
     digest: Digest
     refers: bool = False
 
+    def __repr__(self) -> str:
+        return f"Statement({self.media_type}, {self.digest}, refers={self.refers})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shipment:
+
+class Shipment(msgspec.Struct, frozen=True, kw_only=True):
     """All that one push brings.
 
     blobs:     by digest, each once
@@ -53,11 +55,10 @@ class Shipment:
     referrers: Sequence[Statement] = ()
     tags: Sequence[str] = ()
     known_good: frozenset[Digest] = frozenset()
-    origins: Mapping[Digest, str] = field(default_factory=dict)
+    origins: Mapping[Digest, str] = msgspec.field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pushed:
+class Pushed(msgspec.Struct, frozen=True, kw_only=True):
     """What a push did: blobs sent, mounted and found, bytes sent, manifests written."""
 
     digest: Digest
@@ -66,7 +67,7 @@ class Pushed:
     mounted: int
     present: int
     manifests: int
-    accepted: Mapping[Digest, Accepted] = field(default_factory=dict)
+    accepted: Mapping[Digest, Accepted] = msgspec.field(default_factory=dict)
 
 
 def push(
@@ -86,8 +87,7 @@ def push(
     return _Push(repository, shipment, pool, progress or Silent(), parent).run(no_clobber)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _There:
+class _There(msgspec.Struct, frozen=True, kw_only=True):
     """What the registry lacks, and what each tag leads to."""
 
     missing: Sequence[Statement]

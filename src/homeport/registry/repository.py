@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
@@ -30,8 +31,7 @@ ACCEPT = ", ".join(
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Received:
+class Received(msgspec.Struct, frozen=True, kw_only=True):
     """A manifest as the registry sent it: checked against the digest that was asked for."""
 
     raw: bytes
@@ -39,16 +39,14 @@ class Received:
     digest: Digest
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
+class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """What the registry said to a manifest. ``subject_indexed``: it keeps its referrers itself."""
 
     digest: Digest
     subject_indexed: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Repository:
+class Repository(msgspec.Struct, frozen=True):
     """``name`` is the path within the registry, without host."""
 
     registry: Registry

@@ -6,7 +6,7 @@ counts. Registries behind a proxy that ends TLS name ``http`` for what is reache
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
@@ -16,8 +16,7 @@ PIECE = 32 << 20  # bytes of a piece where the registry does not ask for more
 LARGEST_MINIMUM = 1 << 30  # a registry that asks for larger pieces gets the blob whole
 
 
-@dataclass(slots=True, kw_only=True)
-class UploadSession:
+class UploadSession(msgspec.Struct, kw_only=True):
     """An open upload: where the next request goes, and how much the registry has."""
 
     location: Url

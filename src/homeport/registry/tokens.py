@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 import urllib.parse
 from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import msgspec
 
@@ -40,16 +39,17 @@ _CLIENT_ID = "homeport"
 Scopes = frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Token:
+class Token(msgspec.Struct, frozen=True, kw_only=True):
     """A bearer token and the moment (monotonic) after which it is renewed."""
 
-    value: str = field(repr=False)
+    value: str
     renew_at: float
 
+    def __repr__(self) -> str:
+        return f"Token(renew_at={self.renew_at})"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Realm:
+
+class Realm(msgspec.Struct, frozen=True, kw_only=True):
     """Where tokens come from, as a registry's challenge said. ``named_by`` is that registry."""
 
     url: Url

@@ -17,8 +17,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from homeport.errors import HomeportError, IntegrityError, UsageError
 
@@ -87,8 +88,7 @@ def make_encoder(name: str, level: int | None = None) -> Encoder:
     raise UsageError(f"compression {name!r} is not known", hint="choose gzip, zstd or none")
 
 
-@dataclass(frozen=True, slots=True)
-class Gzip:
+class Gzip(msgspec.Struct, frozen=True):
     """gzip members by the pinned libdeflate."""
 
     level: int = DEFAULT_LEVEL
@@ -112,8 +112,7 @@ class Gzip:
             raise IntegrityError(f"the gzip member is damaged: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Zstd:
+class Zstd(msgspec.Struct, frozen=True):
     """zstd frames by whatever libzstd is installed; its version is in the id."""
 
     level: int = _DEFAULT_ZSTD_LEVEL
@@ -141,8 +140,7 @@ class Zstd:
             raise IntegrityError(f"the zstd frame is damaged: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(msgspec.Struct, frozen=True):
     """No compression at all."""
 
     name = "none"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -32,8 +31,7 @@ from homeport.tree.tar_writer import entries
 _NAMESPACE = "pieces"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WrittenLayer:
+class WrittenLayer(msgspec.Struct, frozen=True, kw_only=True):
     """A layer in the store.
 
     digest, size: of the compressed bytes, which ``blob`` holds

@@ -7,16 +7,16 @@ root is ``b""``. Every node says where it came from. No disk, no root, no mount.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, MutableMapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from homeport.content.blob import Blob
 
 NodeType = Literal["file", "directory", "symlink", "hardlink", "char", "block", "fifo"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """Where a node came from: what a report, an SBOM and an error message need to name.
 
     kind:   ``package``, ``local``, ``inline``, ``image``, ``step``, ``recipe``, ``layer``
@@ -32,8 +32,7 @@ class Source:
         return f"{self.kind} {self.name}" + (f" ({self.detail})" if self.detail else "")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Node:
+class Node(msgspec.Struct, frozen=True, kw_only=True):
     """One name in a filesystem.
 
     mode:   permission bits with setuid, setgid and sticky (07777), no type bits
@@ -47,7 +46,7 @@ class Node:
     uid: int = 0
     gid: int = 0
     mtime: int = 0
-    xattrs: Mapping[bytes, bytes] = field(default_factory=dict)
+    xattrs: Mapping[bytes, bytes] = msgspec.field(default_factory=dict)
     target: bytes = b""
     content: Blob | None = None
     device: tuple[int, int] = (0, 0)

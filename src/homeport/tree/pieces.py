@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.content.blob import Blob
 from homeport.tree.tar_writer import END, Entry
@@ -26,8 +27,7 @@ LARGE = 128 << 10
 RUN_BOUND = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Extent:
+class Extent(msgspec.Struct, frozen=True):
     """``length`` bytes of ``blob`` from ``offset``; ``path`` names it in errors."""
 
     blob: Blob
@@ -36,11 +36,10 @@ class Extent:
     path: bytes = b""
 
 
-@dataclass(slots=True)
-class Piece:
+class Piece(msgspec.Struct):
     """Consecutive bytes of the stream: given as they are, or as part of a content."""
 
-    parts: list[bytes | Extent] = field(default_factory=list)
+    parts: list[bytes | Extent] = msgspec.field(default_factory=list)
     size: int = 0
 
     def add(self, part: bytes | Extent) -> None:
@@ -61,8 +60,7 @@ class Piece:
         return hasher.hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """Pieces whose contents are verified together: a large file's, or one run's."""
 
     pieces: tuple[Piece, ...]

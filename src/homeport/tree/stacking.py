@@ -8,7 +8,8 @@ in the way of a path are followed within the root, as engines do when they unpac
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+
+import msgspec
 
 from homeport.errors import HomeportError
 from homeport.tree.links import MOST, followed
@@ -68,8 +69,8 @@ def _same(one: Node | None, other: Node) -> bool:
     if one.content is not None and other.content is not None:
         if one.content.digest != other.content.digest:
             return False
-        one = replace(one, content=other.content)
-    return replace(one, source=other.source) == other
+        one = msgspec.structs.replace(one, content=other.content)
+    return msgspec.structs.replace(one, source=other.source) == other
 
 
 class _Whole:
@@ -96,7 +97,7 @@ class _Whole:
             target = node.target
             for _ in links:  # a circle ends too, and is refused then
                 target = links[target].target if target in links else target
-            self._put(path, replace(node, target=target))
+            self._put(path, msgspec.structs.replace(node, target=target))
 
     def _white_out(self, path: bytes) -> None:
         directory, _, name = path.rpartition(b"/")
@@ -135,7 +136,7 @@ class _Whole:
             raise BadLayer(
                 "a hard link points to no file", where={"path": path.decode("utf-8", "replace")}
             )
-        return replace(node, target=target)
+        return msgspec.structs.replace(node, target=target)
 
     def _make_directories(self, path: bytes, below: Node) -> None:
         """Make what is missing above a node, with the rights that engines give it."""
@@ -179,9 +180,9 @@ class _Whole:
             self._linked.get(node.target, set()).discard(path)
         elif others := self._linked.pop(path, None):
             heir, *rest = sorted(others)
-            self.nodes[heir] = replace(node, source=self.nodes[heir].source)
+            self.nodes[heir] = msgspec.structs.replace(node, source=self.nodes[heir].source)
             for other in rest:
-                self.nodes[other] = replace(self.nodes[other], target=heir)
+                self.nodes[other] = msgspec.structs.replace(self.nodes[other], target=heir)
             self._linked[heir] = set(rest)
 
 

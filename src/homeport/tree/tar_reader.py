@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import io
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
+
+import msgspec
 
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
@@ -37,8 +38,7 @@ class BadArchive(HomeportError):
     id = "bad-archive"
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledBlob:
+class SpooledBlob(msgspec.Struct, frozen=True):
     """A part of a spool file; ``digest`` was computed when it was written."""
 
     spool: FileBlob
@@ -107,8 +107,7 @@ def clean(name: bytes) -> bytes:
     return path
 
 
-@dataclass(frozen=True, slots=True)
-class _Content:
+class _Content(msgspec.Struct, frozen=True):
     start: int
     size: int
     digest: Digest

@@ -11,7 +11,8 @@ may be in an image: only what tar cannot say is refused.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+
+import msgspec
 
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import CHUNK
@@ -40,8 +41,7 @@ class NotInTar(HomeportError):
     id = "not-in-tar"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One node as tar writes it: ``header``, then ``content``, then zeros to a full block."""
 
     path: bytes
@@ -101,7 +101,10 @@ def _links_after_content(tree: Tree) -> Iterator[tuple[bytes, Node]]:
         elif (first := first_name.setdefault(end, path)) == path:
             yield path, tree[end]
         else:
-            yield path, replace(tree[end], type="hardlink", target=first, content=None)
+            yield (
+                path,
+                msgspec.structs.replace(tree[end], type="hardlink", target=first, content=None),
+            )
 
 
 def _final_target(tree: Tree, path: bytes) -> bytes:

@@ -12,8 +12,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, BinaryIO, cast
+
+import msgspec
 
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.reading import CHUNK, Readable
@@ -114,8 +115,7 @@ class TreeBuilder:
         made[path] = inode
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class _Inode:
+class _Inode(msgspec.Struct, kw_only=True, eq=False):
     """A node while it is built; several names may share one."""
 
     kind: str
@@ -123,7 +123,7 @@ class _Inode:
     uid: int = 0
     gid: int = 0
     mtime: int = 0
-    xattrs: dict[bytes, bytes] = field(default_factory=dict)
+    xattrs: dict[bytes, bytes] = msgspec.field(default_factory=dict)
     target: bytes = b""
     content: Blob | None = None
     device: tuple[int, int] = (0, 0)

@@ -20,7 +20,15 @@ from homeport.debian.mirror import (
     Wanted,
     open_mirror,
 )
-from homeport.debian.mirrors import PUBLIC, Mirrors, NoMirror, Told, addresses, open_mirrors
+from homeport.debian.mirrors import (
+    PUBLIC,
+    Address,
+    Mirrors,
+    NoMirror,
+    Told,
+    addresses,
+    open_mirrors,
+)
 from homeport.errors import IntegrityError, TooLarge, UsageError
 from homeport.net.credentials import netrc_provider
 
@@ -157,6 +165,7 @@ def test_a_mirror_is_a_url_or_a_directory_and_prints_no_password(text: str, labe
     mirror = open_mirror(text, quick_client())
     assert mirror.label == label
     assert "geheim" not in repr(mirror)
+    assert "geheim" not in repr(Address(text=text, said_by="--mirror"))
 
 
 @pytest.mark.parametrize(

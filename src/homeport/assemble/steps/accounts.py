@@ -7,7 +7,8 @@ there, and engines the user that a container starts as.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.steps.step import Step, View, text_file
@@ -15,8 +16,7 @@ from homeport.recipe.model import Group, User
 from homeport.tree.node import Node
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(msgspec.Struct, frozen=True):
     number: int
     text: str
 
@@ -60,8 +60,7 @@ def _groups(plan: BuildPlan) -> dict[str, _Line]:
     return found
 
 
-@dataclass(frozen=True, slots=True)
-class _Account:
+class _Account(msgspec.Struct, frozen=True):
     name: str
     number: int
     text: str

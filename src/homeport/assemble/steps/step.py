@@ -8,7 +8,8 @@ clash with what is there.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.selection import Chosen
@@ -18,8 +19,7 @@ from homeport.debian.path_globs import matches
 from homeport.tree.node import Node, Source
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PackageInImage:
+class PackageInImage(msgspec.Struct, frozen=True, kw_only=True):
     """A package as a step sees it: all that it holds, and what the image has of it."""
 
     name: str
@@ -27,8 +27,7 @@ class PackageInImage:
     chosen: tuple[Chosen, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class View:
+class View(msgspec.Struct, frozen=True, kw_only=True):
     """What a step may look at."""
 
     plan: BuildPlan
@@ -36,8 +35,7 @@ class View:
     packages: tuple[PackageInImage, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
+class Step(msgspec.Struct, frozen=True, kw_only=True):
     """One step.
 
     reads, writes: globs of absolute paths; ``/**`` of a package is written ``PACKAGE:/**``

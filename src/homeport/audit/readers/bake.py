@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from homeport.audit import hclnodes, jsonnodes
 from homeport.audit.collecting import Collector
@@ -23,13 +24,12 @@ from homeport.audit.yamlnodes import Node, entries, get, items, text_of, written
 _DEEPEST = 20
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     source: Source
     found: Collector
     context: Context
-    targets: dict[str, Node] = field(default_factory=dict)
-    variables: dict[str, list[Feed]] = field(default_factory=dict)
+    targets: dict[str, Node] = msgspec.field(default_factory=dict)
+    variables: dict[str, list[Feed]] = msgspec.field(default_factory=dict)
 
     def values(self, node: Node, more: dict[str, list[Feed]]) -> tuple[Written, list[Outcome]]:
         return hclnodes.values(self.source, node, among(more, self.variables))
@@ -127,7 +127,9 @@ def _call(file: _File, key: str, target: Node, matrix: dict[str, list[Feed]]) ->
             known = [outcome for outcome in outcomes if not outcome.problem]
             if known:
                 same = value.text == known[0].value
-                args[arg] = replace(value, text=known[0].value, exact=value.exact and same)
+                args[arg] = msgspec.structs.replace(
+                    value, text=known[0].value, exact=value.exact and same
+                )
         contexts.update(context for context, _ in entries(get(node, "contexts")))
         where = where or text_of(get(node, "context")) or ""
         name = name or text_of(get(node, "dockerfile")) or ""

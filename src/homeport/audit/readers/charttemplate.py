@@ -7,7 +7,8 @@ than ``audit.gotemplate`` is listed as not resolved; charts are not rendered.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.context import Context
@@ -40,8 +41,7 @@ _ELSEWHERE = "a template makes it; helm template shows what"
 _DEEPEST = 4
 
 
-@dataclass(frozen=True, slots=True)
-class _Values:
+class _Values(msgspec.Struct, frozen=True):
     """A file of values. ``prefix``: where those of the chart stand in it."""
 
     source: Source
@@ -49,8 +49,7 @@ class _Values:
     prefix: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Chart:
+class _Chart(msgspec.Struct, frozen=True):
     """The neighbours of a template: values, the strongest first, metadata, named templates."""
 
     values: tuple[_Values, ...]
@@ -142,8 +141,7 @@ def _nodes(source: Source | None) -> tuple[Node, ...]:
     return tuple(documents(source, Collector(source, "helm"))) if source else ()
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
+class _Line(msgspec.Struct, frozen=True):
     """An image of a template: its pieces, or why it cannot be evaluated."""
 
     written: Written

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.context import BuildCall, Context, resolve
@@ -19,8 +20,7 @@ from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, item
 _PULLS = ("always", "missing", "if_not_present", "daily", "weekly")
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     """What stays the same while one file is read."""
 
     source: Source

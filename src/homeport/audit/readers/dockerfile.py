@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.collecting import read as parse
@@ -46,8 +47,7 @@ def read_text(written: Written, found: Collector, key: str = "") -> None:
             found.fault(fault.what, line + fault.line)
 
 
-@dataclass(frozen=True, slots=True)
-class _Text:
+class _Text(msgspec.Struct, frozen=True):
     """A Dockerfile, where it is written, and the keys that lead to it."""
 
     dockerfile: Dockerfile

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
+import msgspec
 import yaml
 
 from homeport.audit.collecting import Collector
@@ -24,12 +24,11 @@ _IMAGE_OPTION = re.compile(r"(?:^|,)\s*\"?(?:env\.)?image=((?:\$\{\{.*?\}\}|[^,\
 Values = dict[str, list[Feed]]
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     source: Source
     found: Collector
     context: Context
-    env: Values = field(default_factory=dict)
+    env: Values = msgspec.field(default_factory=dict)
 
     def values(self, value: Written, *tables: Mapping[str, Sequence[Feed]]) -> list[Outcome]:
         return outcomes(value, cut_by(_EXPRESSION), among(*tables, self.env))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.commands import read_commands
@@ -27,12 +28,11 @@ _OWN = re.compile(r"\$\{?CI_(?:TEMPLATE_)?REGISTRY(?:_IMAGE)?\}?(?:[/:]|$)")
 _DEEPEST = 10
 
 
-@dataclass(frozen=True, slots=True)
-class _File:
+class _File(msgspec.Struct, frozen=True):
     source: Source
     found: Collector
-    jobs: dict[str, Node] = field(default_factory=dict)
-    variables: dict[str, list[Feed]] = field(default_factory=dict)
+    jobs: dict[str, Node] = msgspec.field(default_factory=dict)
+    variables: dict[str, list[Feed]] = msgspec.field(default_factory=dict)
 
     def tables(self, *more: Mapping[str, Sequence[Feed]]) -> Sequence[Mapping[str, Sequence[Feed]]]:
         return (*more, self.variables)

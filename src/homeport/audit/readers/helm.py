@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import replace
+
+import msgspec
 
 from homeport.audit.collecting import Collector
 from homeport.audit.context import Context
@@ -132,7 +133,7 @@ def read_map(
         return
     if registry is not None and ("registry" not in parts or registry.key.startswith("global.")):
         # Where it is set for all, changing it here would be changing it for all.
-        parts["registry"] = replace(registry, exact=False)
+        parts["registry"] = msgspec.structs.replace(registry, exact=False)
     _parts(found, key, place, parts, app_version=app_version)
 
 
@@ -181,7 +182,9 @@ def _part(value: Written, key: str) -> Field:
 def _value(source: Source, node: Node, inside: Written | None) -> Written:
     value = _inside(written(source, node), inside)
     text = printed(node)
-    return value if text == text_of(node) else replace(value, text=text, exact=False)
+    return (
+        value if text == text_of(node) else msgspec.structs.replace(value, text=text, exact=False)
+    )
 
 
 def _inside(value: Written, outer: Written | None) -> Written:

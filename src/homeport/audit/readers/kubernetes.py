@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.audit import jsonnodes
 from homeport.audit.collecting import Collector
@@ -58,8 +59,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
         read_object(source, found, context, document)
 
 
-@dataclass(frozen=True, slots=True)
-class _Object:
+class _Object(msgspec.Struct, frozen=True):
     source: Source
     found: Collector
     node: Node

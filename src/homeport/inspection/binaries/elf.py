@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 MAGIC = b"\x7fELF"
 _MAX_HEADERS = 4096
@@ -34,8 +35,7 @@ class BadElf(ValueError):
     """Bytes that begin like an ELF file and are none that can be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     type: int
     flags: int
     offset: int
@@ -43,8 +43,7 @@ class Segment:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
+class Section(msgspec.Struct, frozen=True):
     name: str
     type: int
     flags: int
@@ -53,8 +52,7 @@ class Section:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dynamic:
+class Dynamic(msgspec.Struct, frozen=True, kw_only=True):
     """The dynamic section as far as it matters here."""
 
     needed: tuple[str, ...] = ()
@@ -63,8 +61,7 @@ class Dynamic:
     pie: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Elf:
+class Elf(msgspec.Struct, frozen=True):
     """An ELF file: its header, segments and sections."""
 
     data: bytes

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.inspection.binaries.elf import Elf
 
@@ -23,8 +24,7 @@ _MAX_FILES = 500_000
 _MAX_NAME = 4096
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GoTable:
+class GoTable(msgspec.Struct, frozen=True, kw_only=True):
     """era: 1.2, 1.16, 1.18 or 1.20. main: the source file of ``main.main``, or empty."""
 
     era: str

@@ -14,7 +14,8 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from homeport.errors import TooLarge
 from homeport.inspection.binaries.elf import LOAD, BadElf, Segment, read_elf
@@ -35,8 +36,7 @@ class CannotUnpack(ValueError):
     """A packed file of a kind that is not handled, or a damaged one; says which."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Packed:
+class Packed(msgspec.Struct, frozen=True, kw_only=True):
     """What the packer's header says."""
 
     version: str
@@ -48,8 +48,7 @@ class Packed:
     output_sum: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Block:
+class _Block(msgspec.Struct, frozen=True):
     size: int
     packed: int
     method: int
