@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.http_server import Fault, Server, free_port, serving
+from builders.certificates import authority, issue
+from builders.http_server import Fault, Server, free_port, server_tls, serving
 from builders.net import FakeClock, quick_client
 from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
@@ -17,6 +18,7 @@ from homeport.net import errors, retries
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
+from homeport.net.trust import Trust
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
@@ -161,6 +163,30 @@ def test_a_body_is_sent_again_from_the_start_after_a_cut(server: Server, tmp_pat
     assert server.requests[-1].headers["content-length"] == str(len(DATA))
     assert "transfer-encoding" not in server.requests[-1].headers
     assert not server.faults
+
+
+@pytest.mark.parametrize("secure", [False, True])
+def test_a_file_is_sent_as_it_is(tmp_path: Path, secure: bool) -> None:
+    ca = authority(tmp_path)
+    pair = issue(ca, tmp_path, "server")
+    data = bytes(range(256)) * 40_000
+    path = tmp_path / "blob"
+    path.write_bytes(data)
+    blob = FileBlob(path, Digest.of(data), len(data))
+    sent: list[int] = []
+    with (
+        serving(server_tls(pair.certificate, pair.key) if secure else None) as server,
+        quick_client(trust=Trust(ca_files=(ca.certificate,)), stall=5) as client,
+    ):
+        server.answer("/up", 201)
+        for offset, length in ((0, len(data)), (5, 1000), (7, len(data) - 7)):
+            with client.request(
+                "PUT", server.url("/up"), body=blob, offset=offset, length=length,
+                on_sent=sent.append,
+            ):  # fmt: skip
+                pass
+            assert server.requests[-1].body == data[offset : offset + length]
+    assert sum(sent) == len(data) + 1000 + len(data) - 7
 
 
 def test_a_part_of_a_body_can_be_sent(server: Server) -> None:

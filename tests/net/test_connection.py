@@ -159,7 +159,13 @@ def test_chunks_that_do_not_add_up_are_refused(body: bytes) -> None:
 def test_a_small_body_travels_with_its_head_and_a_large_one_after_it() -> None:
     for block in (b"small", b"l" * 100_000):
         channel = Pieces(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        Connection(channel).ask("PUT", HEAD, [block, b"more"])
+        connection = Connection(channel)
+
+        def send(connection: Connection = connection, block: bytes = block) -> None:
+            connection.send(block)
+            connection.send(b"more")
+
+        connection.ask("PUT", HEAD, send)
         assert channel.sent == HEAD + block + b"more"
         channel.close()
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import os
+import stat
 from typing import Any, Protocol
 
 from homeport.content.digest import Digest
@@ -100,3 +102,48 @@ class VerifiedReader(io.RawIOBase):
         if not self.closed:
             self._stream.close()
         super().close()
+
+
+class Slice(io.RawIOBase):
+    """Bytes ``start`` to ``start + size`` of an open file; moves nobody else's position."""
+
+    def __init__(self, descriptor: int, start: int, size: int) -> None:
+        super().__init__()
+        self._descriptor = descriptor
+        self._at = start
+        self._end = start + size
+
+    def readable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def tell(self) -> int:
+        """The position in the file that this is a part of."""
+        return self._at
+
+    def readinto(self, buffer: Any) -> int:
+        chunk = self.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def read(self, size: int = -1, /) -> bytes:
+        left = self._end - self._at
+        wanted = left if size is None or size < 0 else min(size, left)
+        chunk = os.pread(self._descriptor, wanted, self._at) if wanted else b""
+        self._at += len(chunk)
+        return chunk
+
+
+def file_place(stream: Any) -> tuple[int, int] | None:
+    """The regular file that ``stream`` hands out unchanged, and where it is in it.
+
+    As (descriptor, offset), or ``None`` if it may do more than read a file: only what is
+    known to be plain is taken for plain, since a decompressor has a descriptor too.
+    """
+    plain = isinstance(stream, io.BufferedReader) and type(stream.raw) is io.FileIO
+    if not plain and not isinstance(stream, Slice):
+        return None
+    place = stream.fileno(), stream.tell()
+    return place if stat.S_ISREG(os.fstat(place[0]).st_mode) else None

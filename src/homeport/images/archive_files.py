@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from homeport.content.files import explained
-from homeport.content.reading import CHUNK, Readable
+from homeport.content.reading import CHUNK, Readable, Slice
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
-from homeport.images.files import BadLayout, Slice, missing
+from homeport.images.files import BadLayout, missing
 from homeport.images.transport import Work
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 

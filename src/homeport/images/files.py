@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import io
 import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, Protocol, cast
 
 import msgspec
 
@@ -161,35 +160,3 @@ class DirectoryFiles:
                 f"{self.place}/{name} is not a regular file",
                 where={"file": f"{self.place}/{name}"},
             )
-
-
-class Slice(io.RawIOBase):
-    """Bytes ``start`` to ``start + size`` of an open file; moves nobody else's position."""
-
-    def __init__(self, descriptor: int, start: int, size: int) -> None:
-        super().__init__()
-        self._descriptor = descriptor
-        self._at = start
-        self._end = start + size
-
-    def readable(self) -> bool:
-        return True
-
-    def fileno(self) -> int:
-        return self._descriptor
-
-    def tell(self) -> int:
-        """The position in the file that this is a part of."""
-        return self._at
-
-    def readinto(self, buffer: Any) -> int:
-        chunk = self.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
-
-    def read(self, size: int = -1, /) -> bytes:
-        left = self._end - self._at
-        wanted = left if size is None or size < 0 else min(size, left)
-        chunk = os.pread(self._descriptor, wanted, self._at) if wanted else b""
-        self._at += len(chunk)
-        return chunk

@@ -21,7 +21,7 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.images.files import Slice
+from homeport.content.reading import Slice
 from homeport.inspection.listing import Kept, Listing, list_layer
 from homeport.progress import CancelToken
 

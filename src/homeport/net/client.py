@@ -10,15 +10,16 @@ Not for what an answer means: ``net.download``, ``registry`` and ``debian`` know
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
 
 from homeport import __version__
 from homeport.content.blob import Blob
+from homeport.content.reading import file_place
 from homeport.net.clock import Clock, Deadline, SystemClock
-from homeport.net.connection import Answer
+from homeport.net.connection import Answer, Connection
 from homeport.net.credentials import Provider, authorization, nobody
 from homeport.net.crowd import Crowd
 from homeport.net.errors import RedirectRefused, SourceChanged, mapped
@@ -33,7 +34,8 @@ from homeport.progress import CancelToken
 
 USER_AGENT = f"homeport/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 HOPS = 10  # redirects in a row
-_BLOCK = 256 << 10  # bytes sent at once
+_BLOCK = 256 << 10  # bytes that are read and sent at once
+_FILE_BLOCK = 4 << 20  # bytes of a file that are sent before somebody is told
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Body = Blob | bytes | None
@@ -232,11 +234,11 @@ class Client:
         )  # fmt: skip
 
     def _exchange(self, route: Route, request: Request, url: Url, stall: float) -> Answer:
-        connection = None
+        connection: Connection | None = None
         try:
             head = self._head(route, request, url)
-            connection = self._pools.take(route, stall)
-            return connection.ask(request.method, head, self._blocks(request))
+            connection = opened = self._pools.take(route, stall)
+            return opened.ask(request.method, head, lambda: self._send_body(request, opened))
         except BaseException as error:
             if connection is not None:
                 self._pools.give_back(route, connection, reusable=False)
@@ -270,29 +272,32 @@ class Client:
             fields.append(("Authorization", granted))
         return request_head(request.method, target, fields)
 
-    def _blocks(self, request: Request) -> Iterable[bytes]:
-        """The body, opened afresh for this attempt."""
-        length = request.body_length
-        if not length or request.body is None:
-            return ()
-        return self._read_body(request, request.body, length)
-
-    def _read_body(self, request: Request, body: Blob | bytes, length: int) -> Iterator[bytes]:
-        if isinstance(body, bytes):
-            yield body[request.offset : request.offset + length]
-            request.on_sent(length)
+    def _send_body(self, request: Request, connection: Connection) -> None:
+        """The body, opened afresh for this attempt; files without a detour through Python."""
+        body, left = request.body, request.body_length
+        if not left or body is None:
             return
-        left = length
+        if isinstance(body, bytes):
+            connection.send(body[request.offset : request.offset + left])
+            request.on_sent(left)
+            return
         with body.open(request.offset) as stream:
+            place = file_place(stream)
             while left:
                 self._check(request)
-                block = stream.read(min(left, _BLOCK))
-                if not block:
+                if place is not None:
+                    descriptor, start = place
+                    sent = connection.send_file(descriptor, start, min(left, _FILE_BLOCK))
+                    place = (descriptor, start + sent)
+                else:
+                    block = stream.read(min(left, _BLOCK))
+                    sent = len(block)
+                    connection.send(block)
+                if not sent:
                     raise SourceChanged(
                         f"the content ends {left} bytes early while it is being sent",
                         where={"digest": str(body.digest)},
                         hint="a file was changed meanwhile; run the command again",
                     )
-                yield block
-                left -= len(block)
-                request.on_sent(len(block))
+                left -= sent
+                request.on_sent(sent)

@@ -12,7 +12,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Protocol
 
 from homeport.net.http1 import (
@@ -30,6 +30,7 @@ from homeport.net.http1 import (
 _READ = 64 << 10  # bytes asked for while a head is read
 _LONGEST_LINE = 4 << 10  # bytes of a chunk's first line or of a trailer
 _INTERIM = 16  # answers of the kind "100 Continue" before the real one
+_COPIED = 256 << 10  # bytes of a file that are read at once where they have to be
 _JOINED = 64 << 10  # a body up to here travels together with its head
 
 
@@ -50,6 +51,7 @@ class Connection:
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._descriptor = channel.fileno()  # TLS goes on with the same
+        self._unsent = b""
         self._held = b""
         self._broken = False
 
@@ -61,19 +63,12 @@ class Connection:
         """Go on with what ``wrap`` makes of the channel: TLS."""
         self._channel = wrap(self._channel)
 
-    def ask(self, method: str, head: bytes, blocks: Iterable[bytes] = ()) -> Answer:
-        """Send a request and read the head of its answer."""
+    def ask(self, method: str, head: bytes, send_body: Callable[[], None] = lambda: None) -> Answer:
+        """Send a request and read the head of its answer; ``send_body`` calls ``send``."""
+        self._unsent = head
         try:
-            for block in blocks:
-                if len(block) <= _JOINED:
-                    self._channel.sendall(head + block)
-                else:
-                    if head:
-                        self._channel.sendall(head)
-                    self._channel.sendall(block)
-                head = b""
-            if head:
-                self._channel.sendall(head)
+            send_body()
+            self._send_head()
         except (BrokenPipeError, ConnectionResetError):
             # It has hung up on us; often it has said why before (413, 401).
             self._broken = True
@@ -84,6 +79,31 @@ class Connection:
             if found.status == 101:
                 raise Malformed("it wants to speak another protocol")
         raise Malformed("it answers 1xx without end")
+
+    def send(self, data: bytes) -> None:
+        """Send bytes of the body, the first of them together with the head if they are few."""
+        if len(data) <= _JOINED:
+            data, self._unsent = self._unsent + data, b""
+        else:
+            self._send_head()
+        self._channel.sendall(data)
+
+    def send_file(self, descriptor: int, offset: int, length: int) -> int:
+        """Send some bytes of an open file; how many they were, 0 at its end."""
+        self._send_head()
+        if type(self._channel) is not socket.socket:  # TLS has to see the bytes
+            data = os.pread(descriptor, min(length, _COPIED), offset)
+            self._channel.sendall(data)
+            return len(data)
+        while True:
+            try:
+                return os.sendfile(self._descriptor, descriptor, offset, length)
+            except BlockingIOError:  # a socket with a time limit is one that does not block
+                poll = select.poll()
+                poll.register(self._descriptor, select.POLLOUT)
+                seconds = self._channel.gettimeout()
+                if not poll.poll(None if seconds is None else seconds * 1000):
+                    raise TimeoutError from None
 
     def receive(self, size: int) -> bytes:
         """Up to ``size`` bytes as soon as some are there; empty when the other side ended."""
@@ -127,6 +147,11 @@ class Connection:
         self._broken = True
         with contextlib.suppress(OSError):
             self._channel.close()
+
+    def _send_head(self) -> None:
+        if self._unsent:
+            self._channel.sendall(self._unsent)
+            self._unsent = b""
 
     def _read_head(self) -> Head:
         searched, ends = 0, None
