@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
 from builders.net import quick_client
-from builders.registry import seven_platforms
+from builders.registry import image, seven_platforms
 from builders.small_registry import SmallRegistry, small_registry
-from homeport.content.blob import BytesBlob
+from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
+from homeport.content.known_good import KnownGoodFiles
+from homeport.content.store import Store
 from homeport.errors import IntegrityError, Interrupted
 from homeport.net.client import Client
+from homeport.net.errors import SourceChanged
 from homeport.progress import CancelToken
 from homeport.registry.api import Registry
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.push import push
+from homeport.registry.push import Shipment, push
 from homeport.registry.repository import Repository
 from homeport.registry.upload import upload_blob
 
@@ -72,3 +77,60 @@ def test_where_nothing_can_be_mounted_no_request_is_lost() -> None:
             pushed = push(repository(registry, client), shipment, pool)
         posts = [line for line in registry.requests if line.startswith("POST")]
     assert pushed.sent == len(posts) == len(shipment.blobs)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute has passed since any file was written."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 60)
+
+
+def _layer_in(path: Path, content: bytes) -> tuple[FileBlob, Shipment]:
+    """An image whose layer should be ``LARGE`` and lies in a file with that content."""
+    path.write_bytes(content)
+    blob = FileBlob(path, LARGE.digest, LARGE.size)
+    manifest, blobs = image(LARGE.data)
+    return blob, Shipment(blobs={**blobs, LARGE.digest: blob}, manifests=(manifest,))
+
+
+@pytest.mark.usefixtures("later")
+def test_a_file_that_an_earlier_push_has_verified_is_hashed_again_once_it_is_touched(
+    tmp_path: Path,
+) -> None:
+    blob, shipment = _layer_in(tmp_path / "blob", LARGE.data)
+    files = KnownGoodFiles(Store(tmp_path / "store"))
+
+    def send() -> None:
+        with (
+            small_registry() as registry,
+            quick_client(stall=5) as client,
+            ThreadPoolExecutor(4) as pool,
+        ):
+            push(repository(registry, client), shipment, pool, files=files)
+            assert registry.blobs["team/a", str(LARGE.digest)] == LARGE.data
+
+    send()
+    assert files.has(files.state(blob))
+    send()
+    time.sleep(0.02)  # longer than the steps of a filesystem's clock
+    with blob.path.open("r+b") as stream:
+        stream.write(b"\xff")
+    with pytest.raises(IntegrityError):
+        send()
+
+
+@pytest.mark.usefixtures("later")
+def test_a_wrong_memory_of_a_file_does_no_harm(registry: SmallRegistry, tmp_path: Path) -> None:
+    blob, shipment = _layer_in(tmp_path / "blob", b"\xff" + LARGE.data[1:])
+    files = KnownGoodFiles(Store(tmp_path / "store"))
+    files.add(files.state(blob), blob)
+    for error in (SourceChanged, IntegrityError):  # it is believed once, then looked at
+        with (
+            quick_client(stall=5) as client,
+            ThreadPoolExecutor(4) as pool,
+            pytest.raises(error),
+        ):
+            push(repository(registry, client), shipment, pool, files=files)
+    assert ("team/a", str(LARGE.digest)) not in registry.blobs
+    assert registry.manifests == {}

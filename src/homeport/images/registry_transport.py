@@ -13,6 +13,7 @@ from concurrent.futures import Executor
 
 from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
+from homeport.content.known_good import KnownGoodFiles
 from homeport.content.pools import run_all
 from homeport.content.store import Store
 from homeport.errors import UsageError
@@ -132,6 +133,7 @@ class RegistryTransport:
                 no_clobber=self.no_clobber,
                 progress=work.progress,
                 parent=work.parent,
+                files=KnownGoodFiles(self.store),
             )
         return Written(
             address=self._address,

@@ -16,7 +16,9 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
+from homeport.content.known_good import KnownGoodFiles
 from homeport.content.pools import run_all
+from homeport.net.errors import SourceChanged
 from homeport.oci import media_types
 from homeport.progress import Progress, Silent
 from homeport.registry.errors import PartsMissing, TagTaken
@@ -78,13 +80,19 @@ def push(
     no_clobber: bool = False,
     progress: Progress | None = None,
     parent: str | None = None,
+    files: KnownGoodFiles | None = None,
 ) -> Pushed:
     """Bring ``shipment`` to ``repository``. Safe to run again after any failure.
+
+    files: what earlier runs have verified, which is not hashed again
 
     Raises ``TagTaken`` if a tag leads elsewhere and ``no_clobber`` is set, and everything
     that ``upload_blob`` and ``put_manifest`` raise.
     """
-    return _Push(repository, shipment, pool, progress or Silent(), parent).run(no_clobber)
+    work = _Push(
+        repository, shipment, pool, progress=progress or Silent(), parent=parent, files=files
+    )
+    return work.run(no_clobber)
 
 
 class _There(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,14 +109,17 @@ class _Push:
         repository: Repository,
         shipment: Shipment,
         pool: Executor,
+        *,
         progress: Progress,
         parent: str | None,
+        files: KnownGoodFiles | None,
     ) -> None:
         self._repository = repository
         self._shipment = shipment
         self._pool = pool
         self._progress = progress
         self._parent = parent
+        self._files = files
         self._id = f"push {repository} {shipment.manifests[-1].digest}"
         self._lock = threading.Lock()
         self._sent: set[Digest] = set()
@@ -201,14 +212,25 @@ class _Push:
 
     def _bring_one(self, blob: Blob) -> None:
         repository = self._repository
-        was_sent = upload_blob(
-            repository,
-            blob,
-            mount_from=self._mount_source(blob),
-            known_good=blob.digest in self._shipment.known_good,
-            on_sent=lambda count: self._progress.advance(self._id, count),
-            on_note=lambda text: self._progress.note(self._id, text),
-        )
+        known_good, state = blob.digest in self._shipment.known_good, None
+        if self._files is not None and not known_good:
+            state = self._files.state(blob)
+            known_good = self._files.has(state)
+        try:
+            was_sent = upload_blob(
+                repository,
+                blob,
+                mount_from=self._mount_source(blob),
+                known_good=known_good,
+                on_sent=lambda count: self._progress.advance(self._id, count),
+                on_note=lambda text: self._progress.note(self._id, text),
+            )
+        except SourceChanged:
+            if self._files is not None:  # the disk has changed what nobody has touched
+                self._files.forget(state)
+            raise
+        if self._files is not None and was_sent and not known_good:
+            self._files.add(state, blob)
         repository.registry.seen_blobs[blob.digest] = repository.name
         with self._lock:
             if was_sent:
