@@ -12,7 +12,8 @@ from builders.net import quick_client
 from homeport.errors import UsageError
 from homeport.net.credentials import Credential, authorization, netrc_provider
 from homeport.net.errors import TlsError
-from homeport.net.trust import Trust, tls_context
+from homeport.net.tls import tls_context
+from homeport.net.trust import Trust
 from homeport.net.url import Url
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
 from types import TracebackType
 from typing import Any, Self
+
+import msgspec
 
 from homeport import __version__
 from homeport.content.blob import Blob
@@ -42,8 +43,7 @@ Body = Blob | bytes | None
 Authorize = Callable[[Url], str | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every request of a client.
 
     connect_timeout: seconds for a connection to come about
@@ -56,15 +56,14 @@ class Settings:
     connect_timeout: float = 15.0
     stall: float = 60.0
     per_host: int = 16
-    proxies: Proxies = field(default_factory=Proxies)
-    trust: Trust = field(default_factory=Trust)
+    proxies: Proxies = msgspec.field(default_factory=Proxies)
+    trust: Trust = msgspec.field(default_factory=Trust)
     trusted_hosts: frozenset[str] = frozenset()
     insecure_redirects: bool = False
     user_agent: str = USER_AGENT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request, which can be made as often as it takes.
 
     offset, length: the part of ``body`` that is sent (all from ``offset`` by default)
@@ -76,7 +75,7 @@ class Request:
 
     method: str
     url: Url
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: Body = None
     offset: int = 0
     length: int | None = None
@@ -212,7 +211,7 @@ class Client:
         trust = settings.trust
         if request.trust is not None and url.origin == request.url.origin:
             authorities = request.trust.ca_files + trust.ca_files
-            trust = replace(request.trust, ca_files=authorities)
+            trust = msgspec.structs.replace(request.trust, ca_files=authorities)
         route = route_to(
             url,
             proxy=proxy,

@@ -11,9 +11,8 @@ import contextlib
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from http import HTTPStatus
 
-TOO_MANY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+TOO_MANY = frozenset({429, 503})
 _POLL = 0.1  # seconds between looks at whether the wait was called off
 
 

@@ -16,7 +16,7 @@ from homeport.net.connection import Connection
 from homeport.net.credentials import Credential
 from homeport.net.errors import ProxyFailed, mapped
 from homeport.net.http1 import Malformed, request_head
-from homeport.net.trust import Trust, tls_context
+from homeport.net.trust import Trust
 from homeport.net.url import Url
 
 if TYPE_CHECKING:
@@ -163,7 +163,7 @@ class Pools:
             raise _proxy_failed(route.host, f"it answered {answer.head.status}")
 
     def _secure(self, connection: Connection, route: Route, host: str) -> None:
-        from homeport.net.tls import secured  # takes 3 ms, for who speaks TLS
+        from homeport.net.tls import secured, tls_context  # for who speaks TLS
 
         assert route.trust is not None
         with self._lock:
