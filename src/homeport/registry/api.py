@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
@@ -102,7 +102,7 @@ class Registry:
             response = self.client.send(
                 replace(
                     request,
-                    authorize=lambda hop, header=ticket.header: (  # type: ignore[misc]  # bound now
+                    authorize=lambda hop, header=ticket.header: (
                         header if hop.origin == base.origin else None
                     ),
                 )
