@@ -17,7 +17,7 @@ import pytest
 from homeport import errors
 from homeport.cli import main as program
 
-HEAVY = ("rich", "yaml", "urllib3", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
+HEAVY = ("rich", "yaml", "ssl", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
 
 
 def homeport(*arguments: str) -> subprocess.CompletedProcess[str]:

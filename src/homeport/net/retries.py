@@ -1,7 +1,7 @@
 """The retry table: which request, which failure, how often, how long to wait.
 
 This is the only place that decides it; docs/registry.md shows the same table and a test
-compares the two. The library below (urllib3) retries nothing. Waits grow exponentially
+compares the two. Nothing below retries. Waits grow exponentially
 with full jitter; a server's ``Retry-After`` is obeyed, within ``LONGEST_WAIT``.
 """
 
