@@ -35,6 +35,8 @@ class HomeportError(Exception):
         self.what = what
         self.where: dict[str, str | int] = dict(where or {})
         self.hint = hint
+        #: Standard output has its document already, which says what this error says.
+        self.after_result = False
 
     def at(self, **place: str | int) -> Self:
         """Add to the place what is not known yet and return the error, to be raised again.

@@ -88,6 +88,16 @@ def test_with_format_json_an_error_is_json_on_standard_output() -> None:
     }
 
 
+def test_a_result_that_says_no_is_the_only_document(tmp_path: Path) -> None:
+    blob = tmp_path / "blobs/sha256" / ("0" * 64)
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(b"damaged")
+    done = homeport("cache", "verify", "--cache-dir", str(tmp_path), "--format", "json")
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["damaged"] == [f"sha256:{'0' * 64}"]
+    assert done.stderr == "homeport: 1 damaged files were dropped; they will be made again\n"
+
+
 @pytest.mark.parametrize(
     ("raised", "code"),
     [

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from builders.inspection import directory, file, hardlink, layer, made, services, symlink
 from homeport.content.blob import Blob, BytesBlob, FileBlob
 from homeport.content.digest import Digest
+from homeport.content.reading import Slice
 from homeport.errors import IntegrityError, Interrupted
-from homeport.images.files import Slice
 from homeport.inspection import apart, opened
 from homeport.inspection.apart import list_apart
 from homeport.inspection.listing import list_layer

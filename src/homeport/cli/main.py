@@ -210,6 +210,7 @@ def _report(error: HomeportError, as_json: bool) -> int:
     if isinstance(error, OutputFailed):
         _abandon_output()
         as_json = False
+    as_json = as_json and not error.after_result
     if as_json and sys.stdout is not None:
         import msgspec
 

@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from homeport.app import App, Settings, open_app
 from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.show import Output, progress_for
+from homeport.errors import HomeportError
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -113,7 +114,11 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca)
         session = Session(format, quiet, verbose, no_progress, settings)
-        return function(session, *args, **more)
+        try:
+            return function(session, *args, **more)
+        except HomeportError as error:
+            error.after_result = session.output.written
+            raise
 
     decorated: Callable[..., Any] = with_session
     for decorate in reversed(_COMMON):

@@ -28,6 +28,8 @@ class Output:
     def __init__(self, format: str, *, quiet: bool) -> None:
         self.format = format
         self.quiet = quiet
+        #: Whether standard output has its one document.
+        self.written = False
 
     def write(
         self, document: dict[str, Any], text: str, *, quiet_text: str | None = None,
@@ -37,6 +39,7 @@ class Output:
 
         beside: standard output is taken by the result itself, so this goes to standard error
         """
+        self.written = not beside
         if self.format == "json":
             import msgspec
 
