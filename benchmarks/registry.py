@@ -57,7 +57,7 @@ class Client:
 
 def clients(folder: Path, peers: dict[str, str]) -> list[Client]:
     """Homeport, skopeo and the peers that were named."""
-    homeport = [sys.executable, "-m", "homeport"]
+    homeport = [str(Path(sys.executable).with_name("homeport"))]  # the installed command
     quiet = ["-q", "--no-progress", "--cache-dir", str(folder / "cache")]
     found = [
         Client(
@@ -258,12 +258,18 @@ class Relay:
 
 
 def measure(
-    client: Client, host: str, layouts: dict[str, Path], folder: Path, round_number: int
+    client: Client, hosts: list[str], layouts: dict[str, Path], folder: Path, round_number: int
 ) -> Iterator[Measured]:
     for name, layout in layouts.items():
-        ref = f"{host}/{client.name}/{name.replace(' ', '-').lower()}-{round_number}:1"
+        ref, second = (
+            f"{host}/{client.name}/{name.replace(' ', '-').lower()}-{round_number}:1"
+            for host in hosts
+        )
         yield run(client, f"push {name}", client.push, layout=str(layout), ref=ref)
         yield run(client, f"push {name} again", client.push, layout=str(layout), ref=ref)
+        yield run(
+            client, f"push {name} to a second registry", client.push, layout=str(layout), ref=second
+        )
         out = folder / "out"
         yield run(client, f"pull {name}", client.pull, ref=ref, out=str(out))
         shutil.rmtree(out, ignore_errors=True)
@@ -325,9 +331,11 @@ def main() -> None:
             for client in everyone:  # rounds interleave, so that a busy moment hits all alike
                 with (
                     tempfile.TemporaryDirectory(dir=options.work) as store,
+                    tempfile.TemporaryDirectory(dir=options.work) as other,
                     registry(Path(store)) as host,
+                    registry(Path(other)) as second,
                 ):
-                    found += measure(client, host, layouts, folder, number)
+                    found += measure(client, [host, second], layouts, folder, number)
                     if number == 0:  # the clients' own figures are taken; this is not timed
                         counted += count(client, host, layouts)
     names = [client.name for client in everyone]
