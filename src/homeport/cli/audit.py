@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -126,10 +127,12 @@ def _audited(app: App, request: Request, *, online: bool) -> Audited:
     if not online:
         return audited
     from homeport.audit.online import asker, to_ask, with_answers
+    from homeport.content.pools import run_all
 
     ask = asker(app.registries(), app.store)
     wanted = to_ask(audited.report)
-    answers = dict(zip(map(str, wanted), app.pools.network.map(ask, wanted), strict=True))
+    found = run_all(app.pools.network, [partial(ask, one) for one in wanted])
+    answers = dict(zip(map(str, wanted), found, strict=True))
     return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 
 

@@ -8,15 +8,15 @@ on the network pool, unpacking on the processor pool.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, as_completed
-from typing import TypeVar
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar, cast
 
 import msgspec
 
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
-from homeport.content.pools import Pools
+from homeport.content.pools import Batch, Pools, run_all
 from homeport.debian.index import (
     IndexPart,
     PackedIndex,
@@ -30,6 +30,7 @@ from homeport.debian.survey import Candidate, Place, file_in
 from homeport.errors import HomeportError, IntegrityError
 
 T = TypeVar("T")
+_Outcome = tuple["IndexTask", T | None, HomeportError | None]
 
 
 class MidSync(IntegrityError):
@@ -117,12 +118,12 @@ def collect(
     cached = {digest: open_index(digest, transfer.store) for digest in tasks}
     packed = {digest: index for digest, index in cached.items() if index is not None}
     places = tuple(place for place in (candidate.place, *elsewhere) if place.mirror is not None)
-    asked: dict[Future[_Offers], IndexTask] = {
-        pools.network.submit(_find, task, candidate, places, transfer): task
+    asked = [
+        partial(_tried, task, partial(_find, task, candidate, places, transfer))
         for digest, task in tasks.items()
         if digest not in packed
-    }
-    offers, missing = _results(asked)
+    ]
+    offers, missing = _sorted_out(run_all(pools.network, asked))
     if not missing:
         fetched, missing = _fetch_and_pack(offers, candidate, transfer, pools)
         packed |= {task.digest: index for task, index in fetched.items()}
@@ -226,47 +227,43 @@ def _fetch_and_pack(
     offers: Mapping[IndexTask, _Offers], candidate: Candidate, transfer: Transfer, pools: Pools
 ) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
     """Fetch all, unpacking each as soon as it is there."""
-    fetching = {
-        pools.network.submit(_fetch, task, offer, candidate, transfer): task
-        for task, offer in offers.items()
-    }
-    packing: dict[Future[PackedIndex], IndexTask] = {}
-    missing: dict[IndexTask, HomeportError] = {}
+    packing: Batch[_Outcome[PackedIndex]] = Batch(pools.processor)
+
+    def fetch(task: IndexTask, offer: _Offers) -> None:
+        form, blob = _fetch(task, offer, candidate, transfer)
+        pack = partial(pack_index, blob, form, task.plain, transfer.store, transfer.cancel)
+        packing.start(partial(_tried, task, pack))
+
+    fetching = [
+        partial(_tried, task, partial(fetch, task, offer)) for task, offer in offers.items()
+    ]
     try:
-        for future in as_completed(fetching):
-            task = fetching[future]
-            try:
-                form, blob = future.result()
-            except TROUBLE as error:
-                missing[task] = error
-                continue
-            packing[
-                pools.processor.submit(
-                    pack_index, blob, form, task.plain, transfer.store, transfer.cancel
-                )
-            ] = task
-    finally:
-        for future in fetching:
-            future.cancel()
-    packed, broken = _results(packing)
+        _, missing = _sorted_out(run_all(pools.network, fetching))
+        packed, broken = _sorted_out(packing.results())
+    except BaseException:
+        packing.drop()
+        raise
     return packed, {**missing, **broken}
 
 
-def _results(
-    futures: Mapping[Future[T], IndexTask],
+def _tried(task: IndexTask, call: Callable[[], T]) -> _Outcome[T]:
+    """What came of a task, or the error; whatever is no fault of a mirror is raised."""
+    try:
+        return task, call(), None
+    except (*TROUBLE, NotCached) as error:
+        return task, None, error
+
+
+def _sorted_out(
+    outcomes: Iterable[_Outcome[T]],
 ) -> tuple[dict[IndexTask, T], dict[IndexTask, HomeportError]]:
-    """What came of each task; whatever is no fault of a mirror is raised."""
     good: dict[IndexTask, T] = {}
     bad: dict[IndexTask, HomeportError] = {}
-    try:
-        for future, task in futures.items():
-            try:
-                good[task] = future.result()
-            except (*TROUBLE, NotCached) as error:
-                bad[task] = error
-    finally:
-        for future in futures:
-            future.cancel()
+    for task, result, error in outcomes:
+        if error is None:
+            good[task] = cast("T", result)
+        else:
+            bad[task] = error
     return good, bad
 
 

@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor
 from functools import partial
 
 import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.content.pools import run_all
+from homeport.content.pools import Threads, run_all
 from homeport.errors import HomeportError, TooLarge
 from homeport.images.copying import select
 from homeport.images.image import Image, Index, open_descriptor, walk
@@ -92,7 +91,7 @@ def load_cargo(
     )
 
 
-def ship(cargo: Cargo, destination: RegistryTransport, pool: Executor, work: Work) -> Pushed:
+def ship(cargo: Cargo, destination: RegistryTransport, pool: Threads, work: Work) -> Pushed:
     """Push it: signatures under their own tags first, the image's tag last."""
     for _tag, extra in cargo.signatures:
         push(destination.repository, extra, pool, progress=work.progress, parent=work.parent)
@@ -102,7 +101,7 @@ def ship(cargo: Cargo, destination: RegistryTransport, pool: Executor, work: Wor
     )  # fmt: skip
 
 
-def estimate(cargo: Cargo, destination: RegistryTransport, pool: Executor) -> Estimate:
+def estimate(cargo: Cargo, destination: RegistryTransport, pool: Threads) -> Estimate:
     """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
     shipments = [cargo.shipment, *(extra for _tag, extra in cargo.signatures)]
     blobs: dict[Digest, Blob] = {}
@@ -123,7 +122,7 @@ def estimate(cargo: Cargo, destination: RegistryTransport, pool: Executor) -> Es
 
 
 def mirror(
-    source: Source, destination: RegistryTransport, pool: Executor, *,
+    source: Source, destination: RegistryTransport, pool: Threads, *,
     platforms: Sequence[Platform] | None = None, with_referrers: bool = False, work: Work,
 ) -> Pushed:  # fmt: skip
     """Copy one image, with what refers to it if so wished. A second time copies nothing."""

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor
 
 from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
 from homeport.content.known_good import KnownGoodFiles
-from homeport.content.pools import run_all
+from homeport.content.pools import Threads, run_all
 from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import RegistryAddress
@@ -79,7 +78,7 @@ class RegistryTransport:
         address: RegistryAddress,
         registries: Registries,
         store: Store,
-        pool: Executor,
+        pool: Threads,
         *,
         no_clobber: bool = False,
     ) -> None:
@@ -173,7 +172,7 @@ def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, .
 
 
 def prefetch(
-    value: Image | Index, pool: Executor, *, wanted: Callable[[Blob], bool] = lambda _blob: True
+    value: Image | Index, pool: Threads, *, wanted: Callable[[Blob], bool] = lambda _blob: True
 ) -> None:
     """Download what of ``value`` is remote and ``wanted``, in parallel, largest first."""
     open_manifests(value, pool)
@@ -181,7 +180,7 @@ def prefetch(
     run_all(pool, [blob.fetch for blob in blobs if isinstance(blob, Remote) and wanted(blob)])
 
 
-def open_manifests(value: Image | Index, pool: Executor) -> None:
+def open_manifests(value: Image | Index, pool: Threads) -> None:
     """Read every manifest below ``value``, level by level in parallel; ``Contents`` keeps them."""
     level, seen = [value], {value.digest}
     while level:

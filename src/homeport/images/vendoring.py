@@ -7,12 +7,12 @@ name had. It holds no time, so that importing again is the same artifact and not
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
 
 import msgspec
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
+from homeport.content.pools import Threads
 from homeport.images.copying import select
 from homeport.images.image import Image, Index
 from homeport.images.mirroring import load_cargo, ship
@@ -39,7 +39,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def vendor(
-    source: RegistryTransport, destination: RegistryTransport, pool: Executor, *,
+    source: RegistryTransport, destination: RegistryTransport, pool: Threads, *,
     platforms: Sequence[Platform] | None = None, work: Work,
     prepare: Callable[[Image | Index], Image | Index] = lambda value: value,
 ) -> Imported:  # fmt: skip

@@ -7,9 +7,9 @@ beside the reading of headers, which does not. What waits to be read is bounded.
 from __future__ import annotations
 
 import hashlib
-from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from queue import SimpleQueue
 
+from homeport.content.pools import Pool
 from homeport.content.reading import Readable
 from homeport.errors import TooLarge
 from homeport.progress import CancelToken
@@ -32,10 +32,11 @@ class ReadAhead:
         self.size = 0
         self.hasher = hashlib.sha256()
         self._rest = b""
-        self._thread = ThreadPoolExecutor(1, "decode")
-        self._coming: deque[Future[bytes]] = deque()
+        self._thread = Pool(1, "decode")
+        self._coming: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        self._last: bytes | BaseException | None = None  # the end, or why there is none
         for _ in range(_AHEAD):
-            self._ask()
+            self._thread.submit(self._decode)
 
     def read(self, size: int, /) -> bytes:
         """At most ``size`` bytes; ``b""`` at the end."""
@@ -45,24 +46,28 @@ class ReadAhead:
 
     def close(self) -> None:
         """Stop decoding and close the stream."""
-        self._thread.shutdown(wait=True, cancel_futures=True)
+        self._thread.close(drop=True)
         self._stream.close()
 
     def _next(self) -> bytes:
-        if not self._coming:
-            return b""
-        data = self._coming.popleft().result()
-        if data:
-            self._ask()
-        else:
-            self._coming.clear()
-        return data
+        if self._last is None:
+            found = self._coming.get()
+            if found and not isinstance(found, BaseException):
+                self._thread.submit(self._decode)
+                return found
+            self._last = found
+        if isinstance(self._last, BaseException):
+            raise self._last
+        return b""
 
-    def _ask(self) -> None:
-        self._coming.append(self._thread.submit(self._decode))
+    def _decode(self) -> None:
+        """One chunk, or why there is none; runs on the thread."""
+        try:
+            self._coming.put(self._chunk())
+        except BaseException as error:  # it is raised again where it is read
+            self._coming.put(error)
 
-    def _decode(self) -> bytes:
-        """One chunk; runs on the thread."""
+    def _chunk(self) -> bytes:
         parts = []
         left = CHUNK
         while left and (data := self._stream.read(left)):

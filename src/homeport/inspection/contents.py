@@ -8,11 +8,10 @@ to a sink piece by piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor
 from typing import Protocol
 
 from homeport.content.blob import Blob
-from homeport.content.pools import run_all
+from homeport.content.pools import Threads, run_all
 from homeport.copying.errors import CopyError
 from homeport.inspection.history import History, Place
 from homeport.inspection.listing import Entry, Listing, open_tar
@@ -60,7 +59,7 @@ def read_files(
     blobs: Mapping[int, Blob],
     paths: Iterable[bytes],
     cancel: CancelToken,
-    pool: Executor | None = None,
+    pool: Threads | None = None,
     *,
     limit: int = 16 << 20,
 ) -> dict[bytes, bytes]:
@@ -86,7 +85,7 @@ def read_places(
     blobs: Mapping[int, Blob],
     places: Iterable[Place],
     cancel: CancelToken,
-    pool: Executor | None = None,
+    pool: Threads | None = None,
     *,
     limit: int = 16 << 20,
 ) -> dict[int, bytes]:
@@ -109,7 +108,7 @@ def deliver(
     sinks: Mapping[int, Sink],
     *,
     cancel: CancelToken,
-    pool: Executor | None = None,
+    pool: Threads | None = None,
 ) -> None:
     """Hand the contents of ``places`` to the sinks, by ``id`` of the entry."""
     layers = sorted({place.layer for place in places if id(place.entry) in sinks})

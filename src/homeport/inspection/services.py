@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
-
 import msgspec
 
+from homeport.content.pools import Threads
 from homeport.content.store import Store
 from homeport.progress import CancelToken, Progress, Silent
 
@@ -14,6 +13,6 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     """What inspection needs of the application."""
 
     store: Store | None
-    pool: Executor | None
+    pool: Threads | None
     cancel: CancelToken
     progress: Progress = msgspec.field(default_factory=Silent)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from functools import partial
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.known_good import KnownGoodFiles
-from homeport.content.pools import run_all
+from homeport.content.pools import Threads, run_all
 from homeport.net.errors import SourceChanged
 from homeport.oci import media_types
 from homeport.progress import Progress, Silent
@@ -75,7 +74,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 def push(
     repository: Repository,
     shipment: Shipment,
-    pool: Executor,
+    pool: Threads,
     *,
     no_clobber: bool = False,
     progress: Progress | None = None,
@@ -108,7 +107,7 @@ class _Push:
         self,
         repository: Repository,
         shipment: Shipment,
-        pool: Executor,
+        pool: Threads,
         *,
         progress: Progress,
         parent: str | None,
