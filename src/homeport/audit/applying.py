@@ -8,7 +8,6 @@ docs/formats/plan.md.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import stat
 from collections.abc import Sequence
@@ -50,6 +49,8 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def diff(self) -> str:
         """The change as a unified diff."""
+        import difflib  # for messages only
+
         old, new = (
             data.decode("utf-8", "replace").splitlines(keepends=True)
             for data in (self.before, self.after)

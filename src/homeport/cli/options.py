@@ -11,15 +11,17 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
-from click.shell_completion import CompletionItem
 
 from homeport.app import App, Settings, open_app
 from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.show import Output, progress_for
 from homeport.errors import HomeportError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -59,6 +61,8 @@ def complete_recipe(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of the catalog, and files."""
+    from click.shell_completion import CompletionItem
+
     from homeport.recipe.catalog import shipped_catalog
 
     names = [name for name in shipped_catalog().names() if name.startswith(incomplete)]

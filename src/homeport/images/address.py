@@ -27,9 +27,8 @@ ArchiveFormat = Literal["oci-archive", "docker-archive"]
 Engine = Literal["docker-daemon", "containers-storage"]
 
 _WORD_CHAR = "A-Za-z0-9"
-_LAYOUT_NAME = re.compile(rf"[{_WORD_CHAR}]+(?:(?:[-._:@/+]|--)[{_WORD_CHAR}]+)*")
-_IMAGE_ID = re.compile(r"sha256:[0-9a-f]{64}|[0-9a-f]{12,64}")
-_SCHEME = re.compile(r"([a-z][a-z0-9-]*):(.*)", re.DOTALL)
+_LAYOUT_NAME = rf"[{_WORD_CHAR}]+(?:(?:[-._:@/+]|--)[{_WORD_CHAR}]+)*"
+_IMAGE_ID = r"sha256:[0-9a-f]{64}|[0-9a-f]{12,64}"
 _SCHEMES = (
     "docker://", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:",
     "containers-storage:",
@@ -107,8 +106,8 @@ Address = RegistryAddress | LayoutAddress | ArchiveAddress | EngineAddress | Str
 
 def parse_source(text: str) -> Address:
     """Read the address of an image that is to be read. Raises ``UsageError``."""
-    scheme = _SCHEME.fullmatch(text)
-    match scheme.groups() if scheme else ("", text):
+    scheme, colon, place = text.partition(":")
+    match (scheme if colon else "", place):
         case ("docker", place) if place.startswith("//"):
             return RegistryAddress(reference=_reference_inside(text, place[2:]))
         case (("oci" | "oci-archive") as kind, place):
@@ -197,7 +196,7 @@ def _docker_archive(text: str, place: str) -> ArchiveAddress:
 
 
 def _engine_name(text: str, name: str) -> str:
-    return name if _IMAGE_ID.fullmatch(name) else str(_reference_inside(text, name))
+    return name if re.fullmatch(_IMAGE_ID, name) else str(_reference_inside(text, name))
 
 
 def _reference_inside(text: str, part: str) -> Reference:
@@ -223,7 +222,7 @@ def _file(path: str) -> Path | None:
 
 
 def _check_layout_name(text: str, tag: str) -> None:
-    found = _LAYOUT_NAME.match(tag)
+    found = re.match(_LAYOUT_NAME, tag)
     good = found.end() if found else 0
     if good < len(tag):
         column = len(text) - len(tag) + good + 1

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import secrets
 from pathlib import Path
 
 from homeport.content.blob import Blob, KnownGood, verified
@@ -25,7 +24,7 @@ def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
 
     ``scratch`` is a folder on the same filesystem. Raises ``IntegrityError``, ``CannotWrite``.
     """
-    unfinished = scratch / secrets.token_hex(8)
+    unfinished = scratch / os.urandom(8).hex()
     known_good = blob.verified_file() if isinstance(blob, KnownGood) else None
     if known_good is not None and _share(known_good, unfinished):
         piece.advance(blob.size)

@@ -6,7 +6,6 @@ the machine (``x86_64-linux-gnu``) count as one, and compiled files are expected
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -332,6 +331,8 @@ def _with_text(one: Opened, other: Opened, rows: list[FileDiff], across: bool) -
 
 def text_diff(before: bytes, after: bytes) -> tuple[str, ...]:
     """A unified diff without its header; nothing if either is no text."""
+    import difflib  # for messages only
+
     try:
         old, new = before.decode("utf-8"), after.decode("utf-8")
     except UnicodeDecodeError:

@@ -7,7 +7,6 @@ depends on it; one that only another slice needs becomes whole then.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 
 import msgspec
@@ -108,6 +107,8 @@ def check_suites(recipe: Recipe) -> None:
     for asking in wishes:
         if asking.suite is None or asking.suite in known:
             continue
+        import difflib  # for messages only
+
         near = difflib.get_close_matches(asking.suite, known, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         faults.append(

@@ -7,7 +7,7 @@ host it was made for and no other. ``netrc_provider`` reads apt's ``auth.conf`` 
 
 from __future__ import annotations
 
-import base64
+import binascii
 from collections.abc import Callable
 
 import msgspec
@@ -29,7 +29,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     def basic(self) -> str:
         """The value of an ``Authorization`` header (RFC 7617)."""
         pair = f"{self.username}:{self.password}".encode()
-        return "Basic " + base64.b64encode(pair).decode()
+        return "Basic " + binascii.b2a_base64(pair, newline=False).decode()
 
 
 Provider = Callable[[Url], Credential | None]

@@ -7,8 +7,7 @@ with full jitter; a server's ``Retry-After`` is obeyed, within ``LONGEST_WAIT``.
 
 from __future__ import annotations
 
-import email.utils
-import random
+import os
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -82,6 +81,11 @@ def default_rule(method: str) -> Rule:
     return READ if method in ("GET", "HEAD") else ONCE
 
 
+def _chance() -> float:
+    """A number from 0 up to 1. Not from ``random``, whose import takes longer than a request."""
+    return int.from_bytes(os.urandom(4), "big") / 2**32
+
+
 class Retrier:
     """Makes one request as often as its rule allows.
 
@@ -89,9 +93,7 @@ class Retrier:
     one that was told.
     """
 
-    def __init__(
-        self, clock: Clock | None = None, jitter: Callable[[], float] = random.random
-    ) -> None:
+    def __init__(self, clock: Clock | None = None, jitter: Callable[[], float] = _chance) -> None:
         self.clock = clock or SystemClock()
         self._jitter = jitter
         self._closed_until: dict[str, float] = {}
@@ -181,6 +183,8 @@ def retry_after(value: str, clock: Clock) -> float | None:
         if seconds > 1_000_000_000:  # some servers send the moment, not the distance
             seconds -= clock.time()
         return seconds if seconds >= 0 else None
+    import email.utils  # few servers ask to wait, and those give seconds
+
     try:
         when = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):

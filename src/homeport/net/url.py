@@ -19,14 +19,13 @@ import msgspec
 from homeport.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
-_UNSAFE = re.compile(r"[\x00-\x20\x7f<>\"\\^`{|}]")
-_HOST = re.compile(r"[A-Za-z0-9._-]+")
+_UNSAFE = r"[\x00-\x20\x7f<>\"\\^`{|}]"
+_HOST = r"[A-Za-z0-9._-]+"
 _HIDDEN = "***"
 #: Query parameters whose value is as good as a password while it lives.
-_SECRET_QUERY = re.compile(
-    r"((?:^|[?&])(?:[^=&]*(?:signature|token|secret|password|credential|key-pair-id|policy)[^=&]*"
-    r"|sig|se|_state|code)=)[^&]+",
-    re.IGNORECASE,
+_GRANTING = (
+    r"(?i)((?:^|[?&])(?:[^=&]*(?:signature|token|secret|password|credential|key-pair-id|policy)[^=&]*"
+    r"|sig|se|_state|code)=)[^&]+"
 )
 
 
@@ -49,7 +48,7 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
     @classmethod
     def parse(cls, text: str) -> Url:
         """Read an absolute URL; raises ``BadUrl`` (without repeating a password)."""
-        if _UNSAFE.search(text) or len(text) > 16384:
+        if re.search(_UNSAFE, text) or len(text) > 16384:
             raise BadUrl(f"{redact(text)!r} is not a URL: it holds blanks or control characters")
         try:
             parts = urllib.parse.urlsplit(text)
@@ -123,7 +122,7 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         user = f"{self.username}:{_HIDDEN}@" if self.username or self.password else ""
-        target = _SECRET_QUERY.sub(rf"\g<1>{_HIDDEN}", self.target)
+        target = re.sub(_GRANTING, rf"\g<1>{_HIDDEN}", self.target)
         return f"{self.scheme}://{user}{self.netloc}{target}"
 
     __repr__ = __str__
@@ -159,6 +158,6 @@ def _host(host: str, text: str) -> str:
             host = host.encode("idna").decode()
         except UnicodeError as error:
             raise BadUrl(f"{redact(text)!r} has no valid host") from error
-    if not _HOST.fullmatch(host) or len(host) > 253:
+    if not re.fullmatch(_HOST, host) or len(host) > 253:
         raise BadUrl(f"{redact(text)!r} has no valid host")
     return host.lower()

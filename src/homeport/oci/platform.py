@@ -6,7 +6,7 @@ containerd's platforms package. Not for Debian's names (``homeport.recipe`` maps
 
 from __future__ import annotations
 
-import platform as machine
+import os
 import re
 from typing import Any
 
@@ -21,7 +21,7 @@ _ALIASES = {
 }  # fmt: skip
 _DEFAULT_VARIANT = {"arm": "v7"}
 _DROPPED_VARIANT = {("arm64", "v8"), ("amd64", "v1"), ("arm64", "8")}
-_PART = re.compile(r"[A-Za-z0-9_.-]+")
+_PART = r"[A-Za-z0-9_.-]+"
 
 
 class Platform(
@@ -73,7 +73,7 @@ def parse_platform(text: str) -> Platform:
     Raises ``UsageError``.
     """
     parts = text.strip().split("/")
-    if not 1 <= len(parts) <= 3 or not all(_PART.fullmatch(part) for part in parts):
+    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(_PART, part) for part in parts):
         raise UsageError(
             f"{text!r} is not a platform", hint="write it like linux/amd64 or linux/arm/v7"
         )
@@ -85,4 +85,4 @@ def parse_platform(text: str) -> Platform:
 
 def native_platform() -> Platform:
     """The linux platform of this machine's processor: what a local engine would run."""
-    return Platform(os="linux", architecture=machine.machine() or "amd64").normalized()
+    return Platform(os="linux", architecture=os.uname().machine or "amd64").normalized()

@@ -18,11 +18,12 @@ DEFAULT_REGISTRY = "docker.io"
 DEFAULT_TAG = "latest"
 NAME_LIMIT = 255
 
-_PART = re.compile(r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*")
-_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
-_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?")
-_PORT = re.compile(r"[0-9]{1,5}")
-_IMAGE_ID = re.compile(r"[0-9a-f]{64}")
+# As text, compiled when used (``re`` keeps them): most runs use few.
+_PART = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_TAG = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+_HOST_NAME = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
+_PORT = r"[0-9]{1,5}"
+_IMAGE_ID = r"[0-9a-f]{64}"
 
 
 class BadReference(UsageError):
@@ -135,7 +136,7 @@ def _check_host(text: str, host: str) -> None:
 
 
 def _check_repository(text: str, repository: str, start: int) -> None:
-    if _IMAGE_ID.fullmatch(repository):
+    if re.fullmatch(_IMAGE_ID, repository):
         raise _bad(text, start, "64 hexadecimal digits are an image id, not a repository")
     position = start
     for part in repository.split("/"):
@@ -156,9 +157,9 @@ def _parse_digest(text: str, digest: str, start: int) -> Digest:
         raise _bad(text, start, error.what) from error
 
 
-def _match(text: str, pattern: re.Pattern[str], part: str, start: int, what: str) -> None:
+def _match(text: str, pattern: str, part: str, start: int, what: str) -> None:
     """Require the whole of ``part``, which begins at ``start`` in ``text``, to match."""
-    found = pattern.match(part)
+    found = re.match(pattern, part)
     good = found.end() if found else 0
     if found and good == len(part):
         return

@@ -7,7 +7,6 @@ slices are.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -145,6 +144,8 @@ class SliceFolders:
         return dict(sorted(found.items()))
 
     def _undefined(self, name: SliceName, place: Place, why: str) -> None:
+        import difflib  # for messages only
+
         known = self.of_package(name.package)
         near = difflib.get_close_matches(name.slice, known, n=1)
         if near:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping
 
 import msgspec
 
-_TOKEN = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
-_QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"')
-_BARE = re.compile(r"[^\s,\"]+")
+_WORD = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"
+_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_BARE = r"[^\s,\"]+"
 _LIMIT = 64 << 10
 
 
@@ -44,7 +44,7 @@ def _parse(header: str) -> Iterator[Challenge]:
         if header[position] in " \t,":
             position += 1
             continue
-        token = _TOKEN.match(header, position)
+        token = re.compile(_WORD).match(header, position)
         if token is None:
             position += 1
             continue
@@ -63,8 +63,8 @@ def _parse(header: str) -> Iterator[Challenge]:
 
 
 def _value(header: str, position: int) -> tuple[str, int]:
-    quoted = _QUOTED.match(header, position)
+    quoted = re.compile(_QUOTED).match(header, position)
     if quoted:
         return re.sub(r"\\(.)", r"\1", quoted[1]), quoted.end()
-    bare = _BARE.match(header, position)
+    bare = re.compile(_BARE).match(header, position)
     return (bare[0], bare.end()) if bare else ("", position + 1)

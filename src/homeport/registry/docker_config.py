@@ -6,7 +6,6 @@ Both have ``auths`` (base64 of user:password, or tokens), ``credHelpers`` and
 
 from __future__ import annotations
 
-import base64
 import binascii
 from collections.abc import Mapping
 from pathlib import Path
@@ -63,7 +62,9 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def with_login(self, registry: str, login: Login) -> AuthFile:
         """The file with this login in it, as docker writes it."""
-        pair = base64.b64encode(f"{login.username}:{login.password}".encode()).decode()
+        pair = binascii.b2a_base64(
+            f"{login.username}:{login.password}".encode(), newline=False
+        ).decode()
         return self._with_auths(
             {**_table(self.document.get("auths")), _key(registry): {"auth": pair}}
         )
@@ -104,7 +105,7 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
 
     def _decoded(self, auth: object, name: str) -> tuple[str, str]:
         try:
-            text = base64.b64decode(str(auth) + "===", validate=False).decode().rstrip("\0")
+            text = binascii.a2b_base64(str(auth) + "===").decode().rstrip("\0")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise UsageError(
                 f"the entry of {name} holds no usable credentials", where={"file": str(self.path)}

@@ -13,7 +13,7 @@ import msgspec
 from homeport.errors import HomeportError, UsageError
 from homeport.registry.login import Login
 
-_NAME = re.compile(r"[A-Za-z0-9_.-]+")
+_NAME = r"[A-Za-z0-9_.-]+"
 _PATIENCE = 30.0  # seconds; some helpers ask the user
 _LIMIT = 1 << 20
 
@@ -63,7 +63,7 @@ def erase(helper: str, server: str) -> bool:
 
 
 def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
-    if not _NAME.fullmatch(helper):
+    if not re.fullmatch(_NAME, helper):
         raise UsageError(f"{helper!r} is not the name of a credential helper")
     import subprocess  # few have a helper
 

@@ -16,8 +16,8 @@ from homeport.registry.session import upgraded
 PAGE = 1000  # as many as distribution hands out at most
 _PAGES = 5000
 _PAGE_LIMIT = 16 << 20
-_NEXT = re.compile(r"<([^<>]*)>((?:\s*;[^,<]*)*)")
-_REL = re.compile(r";\s*rel\s*=\s*\"?next\"?\s*(?:;|$)", re.IGNORECASE)
+_NEXT = r"<([^<>]*)>((?:\s*;[^,<]*)*)"
+_REL = r"(?i);\s*rel\s*=\s*\"?next\"?\s*(?:;|$)"
 
 
 class _Tags(msgspec.Struct):
@@ -66,8 +66,8 @@ def pages(repository: Repository, path: str, doing: str) -> Iterator[Response]:
 
 
 def _next_page(response: Response) -> Url | None:
-    for link in _NEXT.finditer(response.headers.get("link", "")):
-        if not _REL.search(link[2]):
+    for link in re.finditer(_NEXT, response.headers.get("link", "")):
+        if not re.search(_REL, link[2]):
             continue
         try:
             found = response.url.join(link[1])

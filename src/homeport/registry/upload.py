@@ -47,7 +47,7 @@ Sent = Callable[[int], None]
 #: Answers that may mean "not in this way": pieces, or the whole at once.
 _NOT_SO = frozenset({400, 404, 405, 411, 415, 501})
 _OCTETS = "application/octet-stream"
-_RANGE = re.compile(r"(?:bytes=)?0-([0-9]{1,18})")
+_RANGE = r"(?:bytes=)?0-([0-9]{1,18})"
 
 
 class _Lost(Exception):
@@ -300,7 +300,7 @@ class _Upload:
         except (NetError, RegistryError):
             return None
         with response:
-            found = _RANGE.fullmatch(response.headers.get("range", ""))
+            found = re.fullmatch(_RANGE, response.headers.get("range", ""))
             if response.status not in (200, 202, 204) or found is None:
                 return None
             with contextlib.suppress(ProtocolBroken):
@@ -311,7 +311,7 @@ class _Upload:
 
     def _accepted(self, response: Response, first: int, end: int) -> int:
         """The offset after a piece: what the registry says it has, if it makes sense."""
-        found = _RANGE.fullmatch(response.headers.get("range", ""))
+        found = re.fullmatch(_RANGE, response.headers.get("range", ""))
         if found is None:
             return end
         said = int(found[1]) + 1
