@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -208,6 +210,76 @@ def test_a_reader_that_has_seen_enough_is_no_error() -> None:
     done = shell("homeport recipe schema | head -1; echo ${PIPESTATUS[0]}")
     assert done.stdout == "{\n0\n"
     assert done.stderr == ""
+
+
+def ending(work: str, more: str = "") -> str:
+    """The command line of a program that does ``work`` (its code in ``code``) and then ends."""
+    return shlex.join(
+        [sys.executable, "-c", f"""
+import atexit, sys, threading, time
+from homeport.cli import main
+def run(arguments):
+    {work}
+    return code
+main.run = run
+{more}
+main.main()
+"""]
+    )  # fmt: skip
+
+
+def test_at_the_end_all_output_is_in_the_pipe_and_the_code_is_right() -> None:
+    much = ending("sys.stdout.write('x' * 1_000_000); sys.stderr.write('why'); code = 3")
+    done = shell(f"{much} | (sleep 0.2; wc -c); echo ${{PIPESTATUS[0]}}")
+    assert done.stdout.split() == ["1000000", "3"]
+    assert done.stderr == "why"
+
+
+def test_output_that_is_written_at_the_very_end_may_fail_too() -> None:
+    late = ending("sys.stdout.write('the result'); code = 0")
+    done = shell(f"{late} > /dev/full", PYTHONUNBUFFERED="")
+    assert done.returncode == 1
+    assert done.stderr == "homeport: cannot write standard output: No space left on device\n"
+    done = shell(f"(sleep 0.3; {late}) | true; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED="")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert shell(f"{ending('code = 3')} >&-").returncode == 3
+
+
+def test_an_answer_of_no_stands_although_its_output_failed() -> None:
+    done = shell(
+        f"{ending('sys.stdout.write(chr(120)); code = 3')} > /dev/full", PYTHONUNBUFFERED=""
+    )
+    assert done.returncode == 3
+    assert "cannot write standard output" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        "atexit.register(print, 'at the end')",
+        "threading.Thread(target=lambda: (time.sleep(0.1), print('at the end'))).start()",
+        "sys.setprofile(lambda *_: None); atexit.register(print, 'at the end')",
+    ],
+)
+def test_what_python_does_at_its_end_is_done(more: str) -> None:
+    done = shell(ending("print('result'); code = 4", more))
+    assert (done.returncode, done.stderr) == (4, "")
+    assert sorted(done.stdout.splitlines()) == ["at the end", "result"]
+
+
+def test_an_interrupted_command_ends_with_its_code() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = f"127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "homeport", "ping", "--plain-http", address]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
+            server.settimeout(60)
+            connection, _ = server.accept()
+            connection.recv(1)  # the request has begun, and gets no answer
+            child.send_signal(signal.SIGINT)
+            _, said = child.communicate(timeout=60)
+        connection.close()
+    assert child.returncode == 130
+    assert said.strip() == "homeport: interrupted"
 
 
 def test_every_option_can_be_set_by_a_variable_named_as_it_is_written() -> None:
