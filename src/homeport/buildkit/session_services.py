@@ -9,6 +9,7 @@ is not one that grpc-go understands.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -160,8 +161,10 @@ def ssh_agents(sockets: Mapping[str, Path]) -> dict[str, Service]:
                 writer.write(decode(BytesMessage, data).data)
                 await writer.drain()
         finally:
+            writer.close()  # first: we may be called off while we wait
             await stop(answering)
-            writer.close()
+            with contextlib.suppress(OSError):
+                await writer.wait_closed()
 
     return {
         "/moby.sshforward.v1.SSH/CheckAgent": check,
