@@ -8,7 +8,6 @@ put in order. Nothing is fetched, and no package read, while the cache has the a
 from __future__ import annotations
 
 import re
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from datetime import datetime
@@ -308,6 +307,8 @@ def _built_in(
 
 
 def _scratch_store(store: Store, stack: ExitStack) -> Store:
+    import tempfile  # only where something is built twice
+
     with explained(store.root):
         store.root.mkdir(parents=True, exist_ok=True)
         folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=store.root)

@@ -7,8 +7,6 @@ decides a digest (``compression``).
 
 from __future__ import annotations
 
-import bz2
-import lzma
 import zlib
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
@@ -83,8 +81,12 @@ def _decoders(codec: Codec) -> tuple[Callable[[], _Decoder], type[Exception]]:
     if codec == "gzip":
         return _gzip()
     if codec == "xz":
+        import lzma
+
         return _xz, lzma.LZMAError
     if codec == "bzip2":
+        import bz2
+
         return bz2.BZ2Decompressor, OSError
     import zstandard
 
@@ -104,6 +106,8 @@ def _gzip() -> tuple[Callable[[], _Decoder], type[Exception]]:
 
 
 def _xz() -> _Decoder:
+    import lzma
+
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
-import zipfile
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import msgspec
+
+if TYPE_CHECKING:
+    import zipfile
 
 _SHEBANG = re.compile(rb"#![ \t]*(\S+)[ \t]*([^\r\n]*)")
 _BUNDLES = (
@@ -87,6 +90,8 @@ def _language(name: str) -> str:
 
 
 def _zip(data: bytes) -> ScriptFacts | None:
+    import zipfile  # few files are archives of programs
+
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()[:100_000]

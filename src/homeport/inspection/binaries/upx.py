@@ -9,7 +9,6 @@ another: those are reported as packed only.
 
 from __future__ import annotations
 
-import lzma
 import re
 import struct
 import zlib
@@ -230,6 +229,8 @@ def inflate(raw: bytes, method: int, size: int, check: Callable[[], None]) -> by
 
 
 def _lzma(raw: bytes, size: int) -> bytes:
+    import lzma  # few programs are packed
+
     if len(raw) < 3:
         raise CannotUnpack("a block is too short")
     pb, lp, lc = raw[0] & 7, raw[1] >> 4, raw[1] & 15
