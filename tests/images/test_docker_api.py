@@ -1,0 +1,92 @@
+"""What the docker daemon's socket may answer, and what becomes of it."""
+
+from __future__ import annotations
+
+import io
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from homeport.errors import UsageError
+from homeport.images.docker_api import EngineError, request
+
+
+@contextmanager
+def _daemon(path: Path, answer: bytes) -> Iterator[tuple[dict[str, str], list[bytes]]]:
+    """A socket that takes one request and answers it so; the environment, and what came."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(path))
+    listener.listen()
+    seen: list[bytes] = []
+
+    def serve() -> None:
+        client, _ = listener.accept()
+        with client:
+            received = b""
+            while b"\r\n\r\n" not in received:
+                received += client.recv(65536)
+            head, _, body = received.partition(b"\r\n\r\n")
+            length = int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
+            while len(body) < length:
+                body += client.recv(65536)
+            seen.extend((head, body))
+            client.sendall(answer)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    yield {"DOCKER_HOST": f"unix://{path}"}, seen
+    thread.join()
+    listener.close()
+
+
+def test_a_request_and_its_body_reach_the_daemon(tmp_path: Path) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n"
+    tar = bytes(3 << 20)
+    with (
+        _daemon(tmp_path / "s", answer) as (environ, seen),
+        request(
+            "POST", "/images/load", io.BytesIO(tar), len(tar), environ=environ
+        ) as response,
+    ):  # fmt: skip
+        assert response.read() == b"ok"
+    assert seen[0].startswith(b"POST /images/load HTTP/1.1\r\n")
+    assert seen[1] == tar
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b'HTTP/1.1 404 No\r\nContent-Length: 23\r\n\r\n{"message":"no such x"}', "404: no such x"),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\n<x>", "500: '<x>'"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "cannot talk to the docker daemon"),
+        (b"garbage\r\n\r\n", "cannot talk to the docker daemon"),
+        (b"", "cannot talk to the docker daemon"),
+    ],
+)
+def test_a_daemon_that_refuses_or_breaks_off_is_named(
+    tmp_path: Path, answer: bytes, said: str
+) -> None:
+    with (
+        _daemon(tmp_path / "s", answer) as (environ, _),
+        pytest.raises(EngineError, match=said) as caught,
+        request("GET", "/x", environ=environ) as response,
+    ):
+        response.read()
+    assert caught.value.where["engine"] == environ["DOCKER_HOST"]
+
+
+def test_no_daemon_and_no_address_are_told_apart(tmp_path: Path) -> None:
+    with (
+        pytest.raises(EngineError, match="cannot talk"),
+        request("GET", "/", environ={"DOCKER_HOST": f"unix://{tmp_path}/absent"}),
+    ):
+        pass
+    with (
+        pytest.raises(UsageError, match="is not understood"),
+        request("GET", "/", environ={"DOCKER_HOST": "npipe:////./pipe/docker"}),
+    ):
+        pass
