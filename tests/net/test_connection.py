@@ -170,6 +170,26 @@ def test_a_small_body_travels_with_its_head_and_a_large_one_after_it() -> None:
         channel.close()
 
 
+def test_whoever_stops_reading_a_file_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as stream:
+        stream.truncate(64 << 20)
+    ours, theirs = socket.socketpair()
+    ours.settimeout(0.05)
+    connection = Connection(ours)
+    with ours, theirs, path.open("rb") as stream:
+        descriptor, sent = stream.fileno(), 0
+
+        def send_body() -> None:
+            nonlocal sent
+            while part := connection.send_file(descriptor, sent, 1 << 20):
+                sent += part
+
+        with pytest.raises(TimeoutError):
+            connection.ask("PUT", HEAD, send_body)
+        assert 0 < sent < 64 << 20
+
+
 @pytest.fixture
 def secure_proxy(tmp_path: Path) -> Iterator[tuple[int, Path, list[str]]]:
     """A proxy that speaks TLS itself and takes CONNECT for any name to a port of this machine."""
