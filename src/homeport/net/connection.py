@@ -30,6 +30,7 @@ from homeport.net.http1 import (
 _READ = 64 << 10  # bytes asked for while a head is read
 _LONGEST_LINE = 4 << 10  # bytes of a chunk's first line or of a trailer
 _INTERIM = 16  # answers of the kind "100 Continue" before the real one
+_TRAILERS = 256  # lines after the last chunk
 _COPIED = 256 << 10  # bytes of a file that are read at once where they have to be
 _JOINED = 64 << 10  # a body up to here travels together with its head
 
@@ -221,7 +222,7 @@ class Answer:
         self._in_chunk = True
         self._left = chunk_size(self.connection.read_line())
         if self._left == 0:
-            for _ in range(_INTERIM * _INTERIM):
+            for _ in range(_TRAILERS):
                 if not self.connection.read_line():
                     self.ended = True
                     return
