@@ -21,6 +21,11 @@ from homeport.cli import main as program
 
 HEAVY = ("rich", "yaml", "ssl", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
 
+RARE = {
+    "asyncio", "concurrent.futures", "dataclasses", "email.utils", "logging", "rich", "shutil",
+    "ssl", "tempfile",
+}  # fmt: skip
+
 
 def homeport(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -46,6 +51,31 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
         "homeport.errors",
     }
     assert modules.isdisjoint(HEAVY)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "more"),
+    [
+        (["push", "oci:/nonexistent:1", "127.0.0.1:1/a:1"], {"yaml", "subprocess"}),
+        (["inspect", "oci:/nonexistent:1"], {"yaml", "socket", "sqlite3", "homeport.net"}),
+        (["build", "./nonexistent"], {"socket", "subprocess"}),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else None,
+)
+def test_a_command_imports_nothing_that_only_rare_cases_need(
+    arguments: list[str], more: set[str]
+) -> None:
+    """docs/decisions/start.md: each of these takes 1 to 10 ms of every start."""
+    code = (
+        "import sys; from homeport.cli.main import run; run(sys.argv[1:])\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True
+    )
+    loaded = set(done.stdout.splitlines())
+    assert "homeport.cli.options" in loaded
+    assert loaded & (RARE | more) == set()
 
 
 def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(tmp_path: Path) -> None:
