@@ -3,18 +3,20 @@
 Coordinators run on the caller's thread and hand leaves to a pool; no task on a pool
 waits for another, so neither can starve itself. A leaf may start another one.
 
-Not ``concurrent.futures``: it brings the logging package, 4 ms of every start.
+Not ``concurrent.futures``: it brings the logging package, 4 ms of every start. Plain locks and
+queues, no conditions: an interrupt inside ``Condition.__enter__`` leaves it locked for ever.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import partial
+from queue import Empty, SimpleQueue
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Generic, Protocol, Self, TypeVar, cast
 
 from homeport.progress import CancelToken
 
@@ -62,7 +64,7 @@ class Pools:
 
 
 class Pool:
-    """At most so many threads, each begun when there is work that no idle one could take.
+    """At most so many threads, each begun when there is more work than threads.
 
     They are daemons: a pool that nobody closes does not keep the process from ending.
     """
@@ -71,20 +73,19 @@ class Pool:
         self._workers = workers
         self._name = name
         self._threads: list[threading.Thread] = []
-        self._changed = threading.Condition()
-        self._waiting: deque[Callable[[], object]] = deque()
-        self._idle = 0
+        self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._lock = threading.Lock()
+        self._unfinished = 0
         self._closed = False
 
     def submit(self, call: Callable[[], object], /) -> None:
         """Have ``call`` run; it must not raise (``Batch`` sees to that)."""
-        with self._changed:
+        with self._lock:
             if self._closed:
                 raise RuntimeError(f"the {self._name} pool is closed")
-            self._waiting.append(call)
-            if len(self._waiting) <= self._idle:
-                self._changed.notify()
-            elif len(self._threads) < self._workers:
+            self._waiting.put(call)
+            self._unfinished += 1
+            if self._unfinished > len(self._threads) < self._workers:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._work, name=name, daemon=True)
                 thread.start()
@@ -92,28 +93,23 @@ class Pool:
 
     def close(self, *, drop: bool = False) -> None:
         """Wait until everything is done; ``drop`` what has not begun."""
-        with self._changed:
+        with self._lock:
             self._closed = True
-            if drop:
-                self._waiting.clear()
-            self._changed.notify_all()
+        if drop:
+            with contextlib.suppress(Empty):
+                while True:
+                    self._waiting.get_nowait()
+        for _ in self._threads:
+            self._waiting.put(None)
         for thread in self._threads:
             thread.join()
 
     def _work(self) -> None:
-        while (call := self._next()) is not None:
+        while (call := self._waiting.get()) is not None:
             call()
             del call  # what it holds on to must not live until the next one comes
-
-    def _next(self) -> Callable[[], object] | None:
-        with self._changed:
-            while not self._waiting:
-                if self._closed:
-                    return None
-                self._idle += 1
-                self._changed.wait()
-                self._idle -= 1
-            return self._waiting.popleft()
+            with self._lock:
+                self._unfinished -= 1
 
 
 class Batch(Generic[T]):
@@ -121,22 +117,21 @@ class Batch(Generic[T]):
 
     def __init__(self, pool: Threads) -> None:
         self._pool = pool
-        self._changed = threading.Condition()
-        self._started = self._begun = self._ended = 0
-        self._results: dict[int, T] = {}
-        self._errors: dict[int, BaseException] = {}
+        self._lock = threading.Lock()
+        self._started = self._begun = 0
         self._dropped = False
+        self._ended: SimpleQueue[tuple[int, T | None, BaseException | None]] = SimpleQueue()
 
     def start(self, call: Callable[[], T]) -> None:
         """One more call. From any thread, until ``results`` is asked for."""
-        with self._changed:
+        with self._lock:
             number = self._started
             self._started += 1
         self._pool.submit(partial(self._run, number, call))
 
     def drop(self) -> None:
         """What has not begun is not to begin any more."""
-        with self._changed:
+        with self._lock:
             self._dropped = True
 
     def results(self) -> list[T]:
@@ -145,32 +140,28 @@ class Batch(Generic[T]):
         After the first failure those that have not begun are dropped, those that run are
         waited for, and the failure of the earliest call in order is raised.
         """
-        with self._changed:
-            while self._ended < self._started and not self._errors:
-                self._changed.wait()
-            if self._errors:
-                self._dropped = True
-            while self._ended < self._begun:
-                self._changed.wait()
-            if self._errors:
-                raise self._errors.pop(min(self._errors))
-        return [self._results[number] for number in range(self._started)]
+        results: dict[int, T] = {}
+        errors: dict[int, BaseException] = {}
+        while len(results) + len(errors) < (self._begun if errors else self._started):
+            number, result, error = self._ended.get()
+            if error is None:
+                results[number] = cast("T", result)
+            else:
+                errors[number] = error
+                self.drop()
+        if errors:
+            raise errors.pop(min(errors))
+        return [results[number] for number in range(self._started)]
 
     def _run(self, number: int, call: Callable[[], T]) -> None:
-        with self._changed:
+        with self._lock:
             if self._dropped:
                 return
             self._begun += 1
         try:
-            result = call()
+            self._ended.put((number, call(), None))
         except BaseException as error:  # it is raised again where the results are
-            with self._changed:
-                self._errors[number] = error
-        else:
-            self._results[number] = result
-        with self._changed:
-            self._ended += 1
-            self._changed.notify_all()
+            self._ended.put((number, None, error))
 
 
 def run_all(pool: Threads, calls: Iterable[Callable[[], T]]) -> list[T]:
