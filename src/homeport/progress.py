@@ -7,6 +7,7 @@ every read and write of long work.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import Literal, Protocol
 
@@ -65,24 +66,35 @@ class Silent:
 
 
 class CancelToken:
-    """Set once, by a signal or a failing sibling; seen by every loop that moves bytes."""
+    """Set once, by a signal or a failing sibling; seen by every loop that moves bytes.
+
+    No ``threading.Event``: a signal may come while this very thread holds its lock, and
+    then setting it there never returns. Here each waiter has a lock of its own.
+    """
 
     def __init__(self) -> None:
-        self._event = threading.Event()
+        self.cancelled = False
+        self._waiters: list[threading.Lock] = []
 
     def cancel(self) -> None:
-        self._event.set()
-
-    @property
-    def cancelled(self) -> bool:
-        return self._event.is_set()
+        self.cancelled = True
+        for waiter in list(self._waiters):
+            with contextlib.suppress(RuntimeError):  # somebody else woke it
+                waiter.release()
 
     def check(self) -> None:
         """Raise ``Interrupted`` if cancelled."""
-        if self._event.is_set():
+        if self.cancelled:
             raise Interrupted
 
     def wait(self, seconds: float) -> None:
         """Sleep at most ``seconds``; raise ``Interrupted`` at once when cancelled."""
-        if self._event.wait(seconds):
-            raise Interrupted
+        waiter = threading.Lock()
+        waiter.acquire()
+        self._waiters.append(waiter)
+        try:
+            if not self.cancelled:
+                waiter.acquire(timeout=max(0.0, seconds))
+        finally:
+            self._waiters.remove(waiter)
+        self.check()
