@@ -142,7 +142,7 @@ def main() -> NoReturn:
 
 
 def _may_end_at_once() -> bool:
-    """Whether nobody minds that Python does not take everything apart, which takes 3 to 20 ms.
+    """Whether nobody minds that Python does not take everything apart, which takes 2 to 20 ms.
 
     Minding are threads that Python waits for, profilers, debuggers and ``python -i``.
     """
