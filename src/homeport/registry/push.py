@@ -8,7 +8,7 @@ that nobody who watches them sees an image that is not whole.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import msgspec
@@ -95,11 +95,10 @@ def push(
 
 
 class _There(msgspec.Struct, frozen=True, kw_only=True):
-    """What the registry lacks, and what each tag leads to."""
+    """Which manifests the registry lacks, and what each tag leads to."""
 
     missing: Sequence[Statement]
-    missing_blobs: Sequence[Blob]
-    tags: Mapping[str, object]
+    tags: Mapping[str, Digest | None]
 
 
 class _Push:
@@ -123,23 +122,21 @@ class _Push:
         self._lock = threading.Lock()
         self._sent: set[Digest] = set()
         self._mounted: set[Digest] = set()
+        self._settled: set[Digest] = set()  # blobs that progress has counted
         self._sent_bytes = 0
         self._accepted: dict[Digest, Accepted] = {}
 
     def run(self, no_clobber: bool) -> Pushed:
         shipment = self._shipment
         self._repository.registry.base()  # logged in, or told how, before any body is sent
-        there = self._look(self._statements(), shipment.blobs.values(), shipment.tags)
         if no_clobber:
-            self._refuse_to_move_tags(there.tags)
-        total = sum(blob.size for blob in shipment.blobs.values())
+            self._refuse_to_move_tags()
         self._progress.begin(
             self._id, parent=self._parent, label=f"Pushing to {self._repository}",
-            total=total, unit="bytes",
+            total=sum(blob.size for blob in shipment.blobs.values()), unit="bytes",
         )  # fmt: skip
-        self._progress.advance(self._id, total - sum(blob.size for blob in there.missing_blobs))
         try:
-            self._bring(there.missing_blobs)
+            there = self._bring_parts(self._statements(), shipment.tags)
             self._write(there.missing)
             self._list_referrers()
             self._tag(there.tags)
@@ -161,31 +158,27 @@ class _Push:
         """All manifests, in the order in which they are written."""
         return [*self._shipment.manifests, *self._shipment.referrers]
 
-    def _look(
-        self, statements: Sequence[Statement], blobs: Iterable[Blob], tags: Sequence[str]
-    ) -> _There:
-        """Ask for everything at once: one wave of requests tells what there is to do."""
-        blobs = list(blobs)
+    def _bring_parts(self, statements: Sequence[Statement], tags: Sequence[str]) -> _There:
+        """Ask for everything at once; a blob that is missing follows its question right away.
+
+        Large ones first, so that no worker is left with a large one at the end.
+        """
         references: list[Digest | str] = [*(one.digest for one in statements), *tags]
-        scopes = self._repository.push_scope
-        ask = partial(self._repository.manifest_digest, scopes=scopes)
-        asked: list[Callable[[], Digest | bool | None]] = [
-            *(partial(ask, reference) for reference in references),
-            *(partial(self._has, blob) for blob in blobs),
+        blobs = sorted(self._shipment.blobs.values(), key=lambda blob: blob.size, reverse=True)
+        calls: list[Callable[[], Digest | None]] = [
+            *(partial(self._found, reference) for reference in references),
+            *(partial(self._bring, blob) for blob in blobs),
         ]
-        answers = run_all(self._pool, asked)
-        digests = answers[: len(statements)]
+        found = run_all(self._pool, calls)
         return _There(
             missing=[
-                one for one, digest in zip(statements, digests, strict=True) if digest != one.digest
+                one for one, digest in zip(statements, found, strict=False) if digest != one.digest
             ],
-            missing_blobs=[
-                blob
-                for blob, found in zip(blobs, answers[len(references) :], strict=True)
-                if not found
-            ],
-            tags=dict(zip(tags, answers[len(statements) : len(references)], strict=True)),
+            tags=dict(zip(tags, found[len(statements) :], strict=False)),
         )
+
+    def _found(self, reference: Digest | str) -> Digest | None:
+        return self._repository.manifest_digest(reference, scopes=self._repository.push_scope)
 
     def _has(self, blob: Blob) -> bool:
         repository = self._repository
@@ -194,9 +187,10 @@ class _Push:
             repository.registry.seen_blobs.setdefault(blob.digest, repository.name)
         return found
 
-    def _refuse_to_move_tags(self, tags: Mapping[str, object]) -> None:
+    def _refuse_to_move_tags(self) -> None:
         wanted = self._shipment.manifests[-1].digest
-        for tag, found in tags.items():
+        for tag in self._shipment.tags:
+            found = self._found(tag)
             if found is not None and found != wanted:
                 raise TagTaken(
                     f"{self._repository}:{tag} leads to {found} already",
@@ -204,13 +198,15 @@ class _Push:
                     hint="leave out --no-clobber to move the tag",
                 )
 
-    def _bring(self, blobs: Iterable[Blob]) -> None:
-        """Large ones first, so that no worker is left with a large one at the end."""
-        order = sorted(blobs, key=lambda blob: blob.size, reverse=True)
-        run_all(self._pool, [partial(self._bring_one, blob) for blob in order])
-
-    def _bring_one(self, blob: Blob) -> None:
+    def _bring(self, blob: Blob) -> None:
+        """Have the registry have ``blob``: it has it, mounts it, or gets it."""
         repository = self._repository
+        if self._has(blob):
+            with self._lock:
+                new = blob.digest not in self._settled
+                self._settled.add(blob.digest)
+            self._progress.advance(self._id, blob.size if new else 0)
+            return
         known_good, state = blob.digest in self._shipment.known_good, None
         if self._files is not None and not known_good:
             state = self._files.state(blob)
@@ -232,6 +228,7 @@ class _Push:
             self._files.add(state, blob)
         repository.registry.seen_blobs[blob.digest] = repository.name
         with self._lock:
+            self._settled.add(blob.digest)
             if was_sent:
                 self._sent.add(blob.digest)
                 self._sent_bytes += blob.size
@@ -274,7 +271,7 @@ class _Push:
             if described is not None:
                 ensure_listed(self._repository, *described)
 
-    def _tag(self, tags: Mapping[str, object]) -> None:
+    def _tag(self, tags: Mapping[str, Digest | None]) -> None:
         top = self._shipment.manifests[-1]
         for tag, found in tags.items():
             if found != top.digest:
@@ -309,7 +306,6 @@ class _Push:
 
     def _look_after_parts(self, statement: Statement) -> None:
         before = self._statements()[: self._statements().index(statement)]
-        there = self._look(before, self._shipment.blobs.values(), ())
-        self._bring(there.missing_blobs)
+        there = self._bring_parts(before, ())
         for other in there.missing:
             self._repository.put_manifest(other.raw, other.media_type, other.digest, other.digest)
