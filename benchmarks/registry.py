@@ -11,7 +11,10 @@ extra run through a relay, which is not timed. Raw figures go to a JSON file.
 from __future__ import annotations
 
 import argparse
+import asyncio
+import contextlib
 import json
+import multiprocessing
 import os
 import platform
 import secrets
@@ -189,32 +192,39 @@ def large(folder: Path, megabytes: int) -> Path:
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
+def registry(work: Path | None) -> Iterator[str]:
+    """An empty registry whose storage is below ``work``."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-    config = {
-        "version": 0.1,
-        "log": {"level": "error", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": str(folder / "storage")}},
-        "http": {"addr": f"127.0.0.1:{port}"},
-    }
-    (folder / "config.yml").write_text(json.dumps(config))
-    process = subprocess.Popen(
-        ["docker-registry", "serve", str(folder / "config.yml")],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    try:
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                time.sleep(0.02)
-        yield f"127.0.0.1:{port}"
-    finally:
-        process.kill()
-        process.wait()
+    with tempfile.TemporaryDirectory(dir=work) as name:
+        config = {
+            "version": 0.1,
+            "log": {"level": "error", "accesslog": {"disabled": True}},
+            "storage": {"filesystem": {"rootdirectory": f"{name}/storage"}},
+            "http": {"addr": f"127.0.0.1:{port}"},
+        }
+        path = Path(name, "config.yml")
+        path.write_text(json.dumps(config))
+        process = subprocess.Popen(
+            ["docker-registry", "serve", str(path)],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _await_port(port)
+            yield f"127.0.0.1:{port}"
+        finally:
+            process.kill()
+            process.wait()
+
+
+def _await_port(port: int) -> None:
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            time.sleep(0.02)
 
 
 class Relay:
@@ -255,6 +265,63 @@ class Relay:
 
     def close(self) -> None:
         self._listener.close()
+
+
+async def _slow_line(upstream: str, port: int, one_way: float) -> None:
+    """Pass connections on, every byte ``one_way`` seconds later."""
+
+    async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+        loop = asyncio.get_running_loop()
+
+        def deliver(data: bytes) -> None:
+            if not target.is_closing():
+                target.write(data)
+
+        with contextlib.suppress(OSError):
+            while data := await source.read(1 << 20):
+                loop.call_later(one_way, deliver, data)
+        loop.call_later(one_way, target.close)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, number = upstream.rpartition(":")
+        theirs, ours = await asyncio.open_connection(host, int(number), limit=4 << 20)
+        await asyncio.gather(pump(reader, ours), pump(theirs, writer))
+
+    server = await asyncio.start_server(serve, "127.0.0.1", port, limit=4 << 20)
+    await server.serve_forever()
+
+
+@contextmanager
+def slow_line(upstream: str, round_trip: float) -> Iterator[str]:
+    """The registry as seen over a line with that round trip (seconds); a process of its own."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+    process = multiprocessing.get_context("fork").Process(
+        target=lambda: asyncio.run(_slow_line(upstream, port, round_trip / 2)), daemon=True
+    )
+    process.start()
+    try:
+        _await_port(port)
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.kill()
+        process.join()
+
+
+def measure_far(
+    client: Client, host: str, layout: Path, folder: Path, round_trip: float, round_number: int
+) -> Iterator[Measured]:
+    """The seven platforms over a slow line."""
+    away = f"seven platforms, {round_trip * 1000:.0f} ms away"
+    with slow_line(host, round_trip) as far:
+        ref = f"{far}/{client.name}/far-{round_number}:1"
+        yield run(client, f"push {away}", client.push, layout=str(layout), ref=ref)
+        yield run(client, f"push {away}, again", client.push, layout=str(layout), ref=ref)
+        out = folder / "out"
+        yield run(client, f"pull {away}", client.pull, ref=ref, out=str(out))
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.rmtree(folder / "cache", ignore_errors=True)
 
 
 def measure(
@@ -311,6 +378,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--size", type=int, default=2000, help="megabytes of the large image")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument(
+        "--round-trip", type=float, default=40, help="milliseconds of the slow line; 0 is none"
+    )
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PROGRAM")
     parser.add_argument(
         "--work", type=Path, help="a folder for everything; /dev/shm leaves the disk out of it"
@@ -329,15 +399,17 @@ def main() -> None:
         counted: list[dict[str, Any]] = []
         for number in range(options.rounds):
             for client in everyone:  # rounds interleave, so that a busy moment hits all alike
-                with (
-                    tempfile.TemporaryDirectory(dir=options.work) as store,
-                    tempfile.TemporaryDirectory(dir=options.work) as other,
-                    registry(Path(store)) as host,
-                    registry(Path(other)) as second,
-                ):
-                    found += measure(client, [host, second], layouts, folder, number)
-                    if number == 0:  # the clients' own figures are taken; this is not timed
+                if number == 0:  # not timed; Python writes its bytecode here
+                    with registry(options.work) as host:
                         counted += count(client, host, layouts)
+                with registry(options.work) as host, registry(options.work) as second:
+                    found += measure(client, [host, second], layouts, folder, number)
+                if options.round_trip:
+                    with registry(options.work) as host:
+                        found += measure_far(
+                            client, host, layouts["seven platforms"], folder,
+                            options.round_trip / 1000, number,
+                        )  # fmt: skip
     names = [client.name for client in everyone]
     print(table(found, names))
     print()
