@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from builders.certificates import authority, issue
-from builders.http_server import server_tls, serving
+from builders.http_server import free_port, server_tls, serving
 from builders.net import quick_client
 from homeport.net.credentials import Credential
-from homeport.net.errors import ForbiddenAddress, ProxyFailed
+from homeport.net.errors import ForbiddenAddress, ProxyFailed, Refused
 from homeport.net.proxies import Proxies, from_environment
 from homeport.net.trust import Trust
 from homeport.net.url import BadUrl, Url
@@ -140,6 +140,18 @@ def test_a_proxy_that_wants_a_password_is_not_taken_for_the_server(tunnels: list
         pytest.raises(ProxyFailed, match="proxy"),
     ):
         client.request("GET", "https://a.example:1/x")
+
+
+@pytest.mark.parametrize("url", ["http://a.example/x", "https://a.example/x"])
+def test_a_proxy_that_is_not_there_is_named_as_the_proxy(url: str) -> None:
+    proxy = Url.parse(f"http://127.0.0.1:{free_port()}")
+    with (
+        quick_client(proxies=Proxies(http=proxy, https=proxy)) as client,
+        pytest.raises(Refused) as caught,
+    ):
+        client.request("GET", url)
+    assert caught.value.where["proxy"] == proxy.netloc
+    assert "no_proxy" in str(caught.value.hint)
 
 
 def test_a_redirect_through_a_proxy_cannot_name_a_private_address() -> None:

@@ -14,7 +14,7 @@ import msgspec
 from homeport.net.connect import anywhere, check_literal, open_socket, public_only
 from homeport.net.connection import Connection
 from homeport.net.credentials import Credential
-from homeport.net.errors import ProxyFailed, mapped
+from homeport.net.errors import NetError, ProxyFailed, mapped
 from homeport.net.http1 import Malformed, request_head
 from homeport.net.trust import Trust
 from homeport.net.url import Url
@@ -22,6 +22,7 @@ from homeport.net.url import Url
 if TYPE_CHECKING:
     import ssl
 
+_CHECK_PROXIES = "check http_proxy, https_proxy and no_proxy"
 _MOST_PLACES = 64  # places for which idle connections are kept
 
 
@@ -128,10 +129,16 @@ class Pools:
 
     def _open(self, route: Route, stall: float) -> Connection:
         first = route.proxy or route
-        sock = open_socket(
-            first.host, first.port, min(self._connect_timeout, stall),
-            public_only if route.guarded else anywhere,
-        )  # fmt: skip
+        try:
+            sock = open_socket(
+                first.host, first.port, min(self._connect_timeout, stall),
+                public_only if route.guarded else anywhere,
+            )  # fmt: skip
+        except NetError as error:
+            if route.proxy is None:
+                raise
+            error.hint = _CHECK_PROXIES
+            raise error.at(proxy=route.proxy.netloc)  # noqa: B904  the same, with its place
         sock.settimeout(stall)
         connection = Connection(sock)
         with self._lock:
@@ -186,5 +193,5 @@ def _close_all(idle: dict[Route, list[Connection]]) -> None:
 def _proxy_failed(host: str, why: str) -> ProxyFailed:
     return ProxyFailed(
         f"the proxy on the way to {host} refused or failed: {why}",
-        hint="check http_proxy, https_proxy and no_proxy",
+        hint=_CHECK_PROXIES,
     )

@@ -1,8 +1,9 @@
 """The order of a push: blobs, manifests by digest, index, tags last.
 
 Each digest travels once however many platforms share it. A manifest that exists does not
-prove that its parts do: parts are asked for one by one, in parallel. Tags come last, so
-that nobody who watches them sees an image that is not whole.
+prove that its parts do: parts are asked for one by one, in parallel, and what is missing
+follows right away. Tags come last, so that nobody who watches them sees an image that is
+not whole.
 """
 
 from __future__ import annotations
