@@ -50,7 +50,7 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Client:
-    """How a client is called. ``{layout}``, ``{ref}``, ``{out}`` are filled in."""
+    """How a client is called. ``{layout}``, ``{ref}``, ``{host}``, ``{out}`` are filled in."""
 
     name: str
     push: list[str]
@@ -86,8 +86,9 @@ def clients(folder: Path, peers: dict[str, str]) -> list[Client]:
             push = [program, "push", "--insecure", "--index", "{layout}", "{ref}"]
             pull = [program, "pull", "--insecure", "--format=oci", "{ref}", "{out}"]
         elif name == "regctl":
-            push = [program, "image", "copy", "ocidir://{layout}:1", "{ref}"]
-            pull = [program, "image", "copy", "{ref}", "ocidir://{out}:1"]
+            copy = [program, "--host", "reg={host},tls=disabled", "image", "copy"]
+            push = [*copy, "ocidir://{layout}:1", "{ref}"]
+            pull = [*copy, "{ref}", "ocidir://{out}:1"]
         else:
             sys.exit(f"unknown peer {name}; known are crane and regctl")
         found.append(Client(name=name, push=push, pull=pull, environ={}))
@@ -96,7 +97,8 @@ def clients(folder: Path, peers: dict[str, str]) -> list[Client]:
 
 def run(client: Client, row: str, command: list[str], **places: str) -> Measured:
     """Run a client to its end and measure it."""
-    argv = [part.format(**places) for part in command]
+    host = places["ref"].partition("/")[0]
+    argv = [part.format(**places, host=host) for part in command]
     started = time.perf_counter()
     process = subprocess.Popen(
         argv,

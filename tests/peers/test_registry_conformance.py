@@ -1,14 +1,21 @@
 """The cases of the OCI distribution specification's conformance suite, from the client's side.
 
 They run over Debian's docker-registry, over crane's and over the small one of these tests,
-each on what it defines; so the small one is itself checked by the other two.
+each on what it defines; so the small one is itself checked by the other two. A zot, a GitLab
+or any other is one more when it is named:
+
+    HOMEPORT_TEST_REGISTRY=HOST[/PREFIX]        repositories are made below PREFIX
+    HOMEPORT_TEST_REGISTRY_CREDS=USER:PASSWORD
+    HOMEPORT_TEST_REGISTRY_HAS=lists_referrers,deletes_tags    what it does of ``Home``
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+import os
+import secrets
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +43,7 @@ from homeport.registry.api import Registry, scope
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.listing import tags
+from homeport.registry.login import Login
 from homeport.registry.push import Pushed, Shipment, Statement, push
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
@@ -51,6 +59,8 @@ class Home:
 
     name: str
     host: str
+    prefix: str = "conformance"
+    login: Login | None = None
     deletes_tags: bool = False
     lists_referrers: bool = False
     mounts_without_from: bool = False
@@ -59,7 +69,28 @@ class Home:
     looks_for_parts: bool = True
 
 
-@pytest.fixture(scope="module", params=["docker-registry", "crane", "small"])
+def named_home(environ: Mapping[str, str]) -> Home | None:
+    """The registry that the environment names; nothing in it is in the way of a second run."""
+    host, _, prefix = environ.get("HOMEPORT_TEST_REGISTRY", "").partition("/")
+    if not host:
+        return None
+    user, _, password = environ.get("HOMEPORT_TEST_REGISTRY_CREDS", "").partition(":")
+    has = set(filter(None, environ.get("HOMEPORT_TEST_REGISTRY_HAS", "").split(",")))
+    doubtful = {"deletes_tags", "lists_referrers", "mounts_without_from", "pages"}
+    doubtful |= {"looks_at_ranges", "looks_for_parts"}
+    assert has <= doubtful, f"unknown: {has - doubtful}"
+    return Home(
+        name="named", host=host,
+        prefix=f"{prefix}/run-{secrets.token_hex(4)}".lstrip("/"),
+        login=Login(username=user, password=password) if user else None,
+        **{name: name in has for name in doubtful},
+    )  # fmt: skip
+
+
+REGISTRIES = ["docker-registry", "crane", "small", *(["named"] if named_home(os.environ) else [])]
+
+
+@pytest.fixture(scope="module", params=REGISTRIES)
 def home(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Home]:
@@ -75,6 +106,10 @@ def home(
                     name=request.param, host=host, deletes_tags=True, pages=False,
                     looks_for_parts=False,
                 )  # fmt: skip
+            case "named":
+                found = named_home(os.environ)
+                assert found is not None
+                yield found
             case _:
                 small = stack.enter_context(small_registry())
                 yield Home(
@@ -85,9 +120,9 @@ def home(
 
 @pytest.fixture
 def repository(home: Home, request: pytest.FixtureRequest) -> Iterator[Repository]:
-    name = "conformance/" + request.node.originalname.removeprefix("test_")[:60]
+    name = f"{home.prefix}/{request.node.originalname.removeprefix('test_')[:60]}"
     with quick_client(stall=5) as client:
-        yield Repository(Registry(client, endpoint_for(home.host)), name)
+        yield Repository(Registry(client, endpoint_for(home.host), lambda: home.login), name)
 
 
 def send(repository: Repository, shipment: Shipment) -> Pushed:
@@ -114,6 +149,22 @@ def signature(of: Statement, config: dict[str, object], number: int = 0) -> Stat
             "annotations": {"number": str(number)},
         }
     )  # fmt: skip
+
+
+def test_a_registry_is_named_by_the_environment() -> None:
+    assert named_home({}) is None
+    found = named_home(
+        {
+            "HOMEPORT_TEST_REGISTRY": "registry.example/team/x",
+            "HOMEPORT_TEST_REGISTRY_CREDS": "me:secret",
+            "HOMEPORT_TEST_REGISTRY_HAS": "pages,deletes_tags",
+        }
+    )
+    assert found is not None
+    assert found.host == "registry.example"
+    assert found.prefix.startswith("team/x/run-")
+    assert found.login == Login(username="me", password="secret")
+    assert (found.pages, found.deletes_tags, found.lists_referrers) == (True, True, False)
 
 
 # pull
@@ -203,8 +254,10 @@ def test_a_wrong_digest_is_refused(repository: Repository) -> None:
     assert not repository.has_blob(NOWHERE, None)
 
 
-def test_a_blob_is_mounted_from_a_repository_that_has_it(repository: Repository) -> None:
-    other = Repository(repository.registry, "conformance/mounting/from")
+def test_a_blob_is_mounted_from_a_repository_that_has_it(
+    repository: Repository, home: Home
+) -> None:
+    other = Repository(repository.registry, f"{home.prefix}/mounting/from")
     blob = BytesBlob(b"mount me")
     upload_blob(other, blob)
     upload_blob(repository, blob, mount_from=other.name)
@@ -213,7 +266,7 @@ def test_a_blob_is_mounted_from_a_repository_that_has_it(repository: Repository)
 
 def test_a_blob_is_mounted_from_wherever_it_is(repository: Repository, home: Home) -> None:
     blob = BytesBlob(b"mount me from anywhere")
-    upload_blob(Repository(repository.registry, "conformance/any"), blob)
+    upload_blob(Repository(repository.registry, f"{home.prefix}/any"), blob)
     was_sent = upload_blob(repository, blob, mount_from="")
     assert was_sent != home.mounts_without_from or home.name == "crane"
     assert repository.has_blob(blob.digest, blob.size)
