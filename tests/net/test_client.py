@@ -223,6 +223,17 @@ def test_content_that_shrinks_while_it_is_sent_is_noticed(server: Server, tmp_pa
         client.request("PUT", server.url("/up"), body=blob)
 
 
+def test_a_header_that_would_be_two_is_not_sent(server: Server) -> None:
+    clock = FakeClock()
+    with (
+        quick_client(clock=clock) as client,
+        pytest.raises(errors.NetError, match="the value of X-Note holds a line break"),
+    ):
+        client.request("GET", server.url("/a"), headers={"X-Note": "a\r\nX-Other: b"})
+    assert not server.requests
+    assert not clock.waits
+
+
 def test_an_answer_that_is_cut_is_an_error(server: Server) -> None:
     url = server.file("/a", DATA)
     for fault in (Fault(cut_at=100), Fault(close_at=100)):

@@ -34,8 +34,14 @@ def test_a_request_is_a_line_its_fields_and_an_empty_line() -> None:
 
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb", "a\0b", "\u2603"])
 def test_a_field_cannot_become_two(value: str) -> None:
-    with pytest.raises(ValueError, match=r"line break|latin-1"):
+    with pytest.raises(ValueError, match=r"line break|ASCII"):
         request_head("GET", "/", [("Authorization", value)])
+
+
+@pytest.mark.parametrize("target", ["/a b", "/a\r\nX: y", "/\x7f", "/\u2603"])
+def test_a_target_cannot_become_a_field(target: str) -> None:
+    with pytest.raises(ValueError, match="its path holds"):
+        request_head("GET", target, [])
 
 
 @pytest.mark.parametrize("end", ["\r\n", "\n"])

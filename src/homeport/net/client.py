@@ -23,8 +23,8 @@ from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.connection import Answer, Connection
 from homeport.net.credentials import Provider, authorization, nobody
 from homeport.net.crowd import Crowd
-from homeport.net.errors import RedirectRefused, SourceChanged, mapped
-from homeport.net.http1 import request_head
+from homeport.net.errors import NetError, RedirectRefused, SourceChanged, mapped
+from homeport.net.http1 import Malformed, request_head
 from homeport.net.pools import Pools, Route, proxy_authorization, route_to
 from homeport.net.proxies import Proxies
 from homeport.net.response import Response
@@ -233,15 +233,15 @@ class Client:
         )  # fmt: skip
 
     def _exchange(self, route: Route, request: Request, url: Url, stall: float) -> Answer:
+        head = self._head(route, request, url)
         connection: Connection | None = None
         try:
-            head = self._head(route, request, url)
             connection = opened = self._pools.take(route, stall)
             return opened.ask(request.method, head, lambda: self._send_body(request, opened))
         except BaseException as error:
             if connection is not None:
                 self._pools.give_back(route, connection, reusable=False)
-            if not isinstance(error, OSError | EOFError | ValueError):
+            if not isinstance(error, OSError | EOFError | Malformed):
                 raise
             self._check(request)
             raise mapped(error, url) from error
@@ -269,7 +269,12 @@ class Client:
             granted = authorization(url, self._credentials)
         if granted is not None:
             fields.append(("Authorization", granted))
-        return request_head(request.method, target, fields)
+        try:
+            return request_head(request.method, target, fields)
+        except ValueError as error:  # a user name, a token
+            raise NetError(
+                f"this cannot be sent to {url.host}: {error}", where={"url": str(url)}
+            ) from error
 
     def _send_body(self, request: Request, connection: Connection) -> None:
         """The body, opened afresh for this attempt; files without a detour through Python."""

@@ -49,14 +49,18 @@ class Framing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request_head(method: str, target: str, fields: Iterable[tuple[str, str]]) -> bytes:
-    """The head of a request. Raises ``ValueError`` for a field that would become two."""
+    """The head of a request. Raises ``ValueError`` for what would become another line."""
+    if " " in target or not (target.isascii() and target.isprintable()):
+        raise ValueError("its path holds blanks, control characters or other letters than ASCII")
     lines = [f"{method} {target} HTTP/1.1"]
     for name, value in fields:
         if "\r" in value or "\n" in value or "\0" in value:
             raise ValueError(f"the value of {name} holds a line break")
+        if not value.isascii():
+            raise ValueError(f"the value of {name} is not ASCII")
         lines.append(f"{name}: {value}")
     lines.append("\r\n")
-    return "\r\n".join(lines).encode("latin-1")
+    return "\r\n".join(lines).encode("ascii")
 
 
 def end_of_head(data: bytes, start: int = 0) -> int:
