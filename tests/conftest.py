@@ -7,6 +7,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
@@ -28,3 +31,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(full)
         if item.get_closest_marker("root") and os.geteuid() != 0:
             item.add_marker(root)
+
+
+@pytest.fixture(autouse=True)
+def own_signals() -> Iterator[None]:
+    """A command that a test runs in this process answers for signals; the next test does not."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in handlers.items():
+        if signal.getsignal(number) is not handler:
+            signal.signal(number, handler)
+
+
+@pytest.fixture
+def later(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute has passed since any file was written."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 60)
