@@ -196,9 +196,7 @@ def large(folder: Path, megabytes: int) -> Path:
 @contextmanager
 def registry(work: Path | None) -> Iterator[str]:
     """An empty registry whose storage is below ``work``."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = _free_port()
     with tempfile.TemporaryDirectory(dir=work) as name:
         config = {
             "version": 0.1,
@@ -218,6 +216,12 @@ def registry(work: Path | None) -> Iterator[str]:
         finally:
             process.kill()
             process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def _await_port(port: int) -> None:
@@ -296,9 +300,7 @@ async def _slow_line(upstream: str, port: int, one_way: float) -> None:
 @contextmanager
 def slow_line(upstream: str, round_trip: float) -> Iterator[str]:
     """The registry as seen over a line with that round trip (seconds); a process of its own."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port = sock.getsockname()[1]
+    port = _free_port()
     process = multiprocessing.get_context("fork").Process(
         target=lambda: asyncio.run(_slow_line(upstream, port, round_trip / 2)), daemon=True
     )

@@ -18,13 +18,6 @@ DATA = bytes(range(256)) * (4 << 10)
 
 
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute has passed since any file was written."""
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 60)
-
-
-@pytest.fixture
 def blob(tmp_path: Path) -> FileBlob:
     path = tmp_path / "blob"
     path.write_bytes(DATA)

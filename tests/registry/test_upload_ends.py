@@ -79,13 +79,6 @@ def test_where_nothing_can_be_mounted_no_request_is_lost() -> None:
     assert pushed.sent == len(posts) == len(shipment.blobs)
 
 
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A minute has passed since any file was written."""
-    now = time.time
-    monkeypatch.setattr(time, "time", lambda: now() + 60)
-
-
 def _layer_in(path: Path, content: bytes) -> tuple[FileBlob, Shipment]:
     """An image whose layer should be ``LARGE`` and lies in a file with that content."""
     path.write_bytes(content)

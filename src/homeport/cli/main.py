@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import gc
 import importlib
 import os
 import sys
@@ -137,7 +136,6 @@ def main() -> NoReturn:
             with contextlib.suppress(OSError, AttributeError):
                 stream.flush()
         os._exit(code)
-    gc.freeze()  # what is left dies with the process
     sys.exit(code)
 
 

@@ -100,10 +100,7 @@ class Connection:
             try:
                 return os.sendfile(self._descriptor, descriptor, offset, length)
             except BlockingIOError:  # a socket with a time limit is one that does not block
-                poll = select.poll()
-                poll.register(self._descriptor, select.POLLOUT)
-                seconds = self._channel.gettimeout()
-                if not poll.poll(None if seconds is None else seconds * 1000):
+                if not self._ready(select.POLLOUT, self._channel.gettimeout()):
                     raise TimeoutError from None
 
     def receive(self, size: int) -> bytes:
@@ -131,9 +128,7 @@ class Connection:
     @property
     def stale(self) -> bool:
         """Whether the other side has hung up, or speaks unasked, since the last answer."""
-        poll = select.poll()
-        poll.register(self._descriptor, select.POLLIN)
-        return bool(poll.poll(0))
+        return self._ready(select.POLLIN, 0)
 
     def abort(self) -> None:
         """Wake whoever waits here; for another thread, as long as nobody closes it meanwhile."""
@@ -148,6 +143,12 @@ class Connection:
         self._broken = True
         with contextlib.suppress(OSError):
             self._channel.close()
+
+    def _ready(self, event: int, seconds: float | None) -> bool:
+        """Whether ``event`` comes within so many seconds."""
+        poll = select.poll()
+        poll.register(self._descriptor, event)
+        return bool(poll.poll(None if seconds is None else seconds * 1000))
 
     def _send_head(self) -> None:
         if self._unsent:

@@ -118,9 +118,10 @@ class HttpFailure(NetError):
     id = "http-status"
 
     def __init__(self, url: Url, status: int, *, hint: str | None = None, more: str = "") -> None:
-        from http.client import responses  # 10 ms, for the words of a refusal
+        from http import HTTPStatus  # for the words of a refusal
 
-        said = f"{status} {responses.get(status, '')}".strip()
+        phrase = next((known.phrase for known in HTTPStatus if known == status), "")
+        said = f"{status} {phrase}".strip()
         super().__init__(
             f"{url.host} answered {said} for {url}{more}",
             where={"url": str(url), "status": status},

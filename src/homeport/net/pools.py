@@ -17,7 +17,7 @@ from homeport.net.credentials import Credential
 from homeport.net.errors import NetError, ProxyFailed, mapped
 from homeport.net.http1 import Malformed, request_head
 from homeport.net.trust import Trust
-from homeport.net.url import Url
+from homeport.net.url import Url, bracketed
 
 if TYPE_CHECKING:
     import ssl
@@ -93,12 +93,7 @@ class Pools:
         """The request is over; ``reusable`` if another may follow on the connection."""
         with self._lock:
             self._busy.discard(connection)
-            idle = self._idle.setdefault(route, [])
-            if reusable and len(idle) < self._per_host:
-                idle.append(connection)
-                surplus = self._idle.pop(next(iter(self._idle))) if self._too_many() else []
-            else:
-                surplus = [connection]
+            surplus = self._keep(route, connection) if reusable else [connection]
         for one in surplus:
             one.close()
 
@@ -113,8 +108,15 @@ class Pools:
         with self._lock:
             _close_all(self._idle)
 
-    def _too_many(self) -> bool:
-        return len(self._idle) > _MOST_PLACES
+    def _keep(self, route: Route, connection: Connection) -> list[Connection]:
+        """Have an idle connection more; what is too many then is returned. Under the lock."""
+        idle = self._idle.setdefault(route, [])
+        if len(idle) >= self._per_host:
+            return [connection]
+        idle.append(connection)
+        if len(self._idle) <= _MOST_PLACES:
+            return []
+        return self._idle.pop(next(iter(self._idle)))
 
     def _idle_one(self, route: Route) -> Connection | None:
         while True:
@@ -160,8 +162,7 @@ class Pools:
                 self._secure(connection, route, proxy.host)
             if route.scheme != "https":
                 return
-            host = f"[{route.host}]" if ":" in route.host else route.host
-            place = f"{host}:{route.port}"
+            place = f"{bracketed(route.host)}:{route.port}"
             fields = [("Host", place), *proxy_authorization(proxy)]
             answer = connection.ask("CONNECT", request_head("CONNECT", place, fields))
         except (OSError, EOFError, Malformed) as error:

@@ -108,7 +108,7 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def netloc(self) -> str:
         """Host and port as the Host header wants them."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
+        host = bracketed(self.host)
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
@@ -126,6 +126,11 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.scheme}://{user}{self.netloc}{target}"
 
     __repr__ = __str__
+
+
+def bracketed(host: str) -> str:
+    """``host`` as it stands before a port: IPv6 in brackets (RFC 3986, 3.2.2)."""
+    return f"[{host}]" if ":" in host else host
 
 
 def redact(text: str) -> str:
