@@ -21,8 +21,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from homeport.buildkit.address import Surroundings, parse_engine
-from homeport.buildkit.control import Vertex
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
+from homeport.buildkit.protocol.control import Vertex
 from homeport.buildkit.solve import Build, Solved, solve
 from homeport.buildkit.status import Unwatched
 

@@ -23,14 +23,14 @@ from pathlib import Path
 
 from homeport.content.blob import Blob
 from homeport.content.store import Store
-from homeport.debian.apt_sources import read_apt_sources
-from homeport.debian.index import IndexPart, MergedIndex, open_index, pack_index
-from homeport.debian.keyring import debian_keyring
-from homeport.debian.mirror import Transfer, Wanted
-from homeport.debian.mirrors import Told, open_mirrors
-from homeport.debian.release import FileEntry, index_files, plain_digest
-from homeport.debian.state import SuiteSpec
-from homeport.debian.survey import place_of, read_candidate
+from homeport.debian.archive.apt_sources import read_apt_sources
+from homeport.debian.archive.keyring import debian_keyring
+from homeport.debian.archive.mirror import Transfer, Wanted
+from homeport.debian.archive.mirror_list import Told, open_mirrors
+from homeport.debian.archive.release import FileEntry, index_files, plain_digest
+from homeport.debian.archive.release_candidates import place_of, read_candidate
+from homeport.debian.archive.state import SuiteSpec
+from homeport.debian.index.index import IndexPart, MergedIndex, open_index, pack_index
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
 

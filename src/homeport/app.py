@@ -21,21 +21,21 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from homeport.content.pools import Pools
 from homeport.content.store import Store
+from homeport.content.thread_pools import Pools
 from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress, Silent
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
-    from homeport.buildkit.session import Service
+    from homeport.buildkit.session.session import Service
     from homeport.builds import BuildRequest, BuildResult, Services
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
-    from homeport.images.transport import Destination, Transport
-    from homeport.locking.prepare import Prepared
-    from homeport.locking.reach import Reach
+    from homeport.images.transports.base import Destination, Transport
+    from homeport.locking.archive_access import Reach
+    from homeport.locking.ensure_lock import Prepared
     from homeport.net.client import Client
     from homeport.recipe.model import Recipe
     from homeport.registry.login import Login
@@ -68,7 +68,7 @@ class App:
         """The one HTTP client, made when first needed."""
         from homeport.net.client import Client
         from homeport.net.environment import client_settings
-        from homeport.net.trust import Trust
+        from homeport.net.tls_settings import Trust
 
         trust = Trust(ca_files=(self.settings.ca,) if self.settings.ca else ())
         settings = client_settings(os.environ, trust)
@@ -77,10 +77,10 @@ class App:
 
     def reach(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> Reach:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
-        from homeport.debian.apt_sources import read_apt_credentials, read_apt_sources
-        from homeport.debian.mirror import Transfer
-        from homeport.debian.mirrors import Told
-        from homeport.locking.reach import open_reach
+        from homeport.debian.archive.apt_sources import read_apt_credentials, read_apt_sources
+        from homeport.debian.archive.mirror import Transfer
+        from homeport.debian.archive.mirror_list import Told
+        from homeport.locking.archive_access import open_reach
 
         told = Told(
             option=tuple(mirrors),
@@ -138,7 +138,7 @@ class App:
 
     def _engine_session(self) -> Mapping[str, Service]:
         """What engines may ask while they build: tokens for registries, never passwords."""
-        from homeport.buildkit.registry_auth import RegistryAuth
+        from homeport.buildkit.session.registry_auth import RegistryAuth
         from homeport.registry.credentials import Credentials
 
         credentials = Credentials(environment=os.environ, home=Path.home(), given={})
@@ -148,8 +148,8 @@ class App:
     def open_image(self, address: str) -> Iterator[Image | Index]:
         """The image or index at an address (docs/formats/addresses.md)."""
         from homeport.images.address import parse_source
-        from homeport.images.transport import Work
-        from homeport.images.transports import source_for
+        from homeport.images.transports.base import Work
+        from homeport.images.transports.select import source_for
 
         source = source_for(parse_source(address), self.registry_transport)
         with source.open(Work(progress=self.progress, cancel=self.cancel)) as value:
@@ -157,13 +157,13 @@ class App:
 
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""
-        from homeport.images.transports import destination_for
+        from homeport.images.transports.select import destination_for
 
         return destination_for(address, self.registry_transport)
 
     def registry_transport(self, address: RegistryAddress) -> Transport:
         """An image in a registry, reached with the credentials that the user's tools keep."""
-        from homeport.images.registry_transport import RegistryTransport
+        from homeport.images.transports.registry import RegistryTransport
 
         return RegistryTransport(address, self._registries, self.store, self.pools.network)
 

@@ -20,8 +20,8 @@ from homeport.assemble.build import BuiltIndex, Tools, build, unbuilt
 from homeport.assemble.plan import BuildOptions, BuildPlan, Request, make_plans
 from homeport.content.digest import Digest
 from homeport.content.files import explained
-from homeport.content.pools import Pools
 from homeport.content.store import Store
+from homeport.content.thread_pools import Pools
 from homeport.errors import AnswerNo, UsageError
 from homeport.images.address import (
     Address,
@@ -31,24 +31,24 @@ from homeport.images.address import (
     StreamAddress,
 )
 from homeport.images.image import Image, Index
-from homeport.images.transport import Destination, Work, Written
-from homeport.locking.places import lock_places
-from homeport.locking.prepare import Prepared, prepare
-from homeport.locking.renewal import KEEP, Renewal
+from homeport.images.transports.base import Destination, Work, Written
+from homeport.locking.ensure_lock import Prepared, prepare
+from homeport.locking.lock_paths import lock_places
+from homeport.locking.update_policy import KEEP, Renewal
 from homeport.oci.platform import Platform, native_platform, parse_platform
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import Progress
 from homeport.recipe.catalog import find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe
-from homeport.recipe.lockwriting import format_lockfile, write_lockfile
+from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
-    from homeport.buildkit.session import Service
+    from homeport.buildkit.session.session import Service
     from homeport.images.load import Loaded
-    from homeport.locking.places import LockPlaces
-    from homeport.locking.reach import Reach
+    from homeport.locking.archive_access import Reach
+    from homeport.locking.lock_paths import LockPlaces
     from homeport.net.client import Client
     from homeport.tree.node import Tree
 
@@ -436,7 +436,7 @@ def _fitting(value: Image | Index, output: Address, built: BuiltIndex) -> Image 
 
 
 def _native_image(value: Image | Index) -> Image:
-    from homeport.images.docker_archive import one_platform
+    from homeport.images.transports.docker_archive import one_platform
 
     return one_platform(value)
 

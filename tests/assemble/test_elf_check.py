@@ -12,7 +12,7 @@ from builders.elf import MACHINES, elf
 from builders.tree import file, symlink, tree
 from homeport.assemble.elf_check import check
 from homeport.assemble.elf_facts import facts_of
-from homeport.assemble.merging import Merging
+from homeport.assemble.tree_merge import Merging
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.errors import HomeportError

@@ -9,7 +9,7 @@ import pytest
 from builders.audit import TODAY, lay_out
 from homeport.audit.auditing import Request, audit
 from homeport.audit.engineversion import read_version
-from homeport.buildkit.errors import EngineRefused
+from homeport.buildkit.protocol.errors import EngineRefused
 
 OK = b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n"
 

@@ -11,13 +11,13 @@ import pytest
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Audited, Request, audit
-from homeport.audit.codequality import code_quality_document
-from homeport.audit.documents import clean, report_document
-from homeport.audit.html import html_page
+from homeport.audit.formats.documents import clean, report_document
 from homeport.audit.pages import pages
-from homeport.audit.results import Result, results
-from homeport.audit.sarif import sarif_document, uri_of
-from homeport.audit.text import report_text
+from homeport.audit.report.codequality import code_quality_document
+from homeport.audit.report.html import html_page
+from homeport.audit.report.results import Result, results
+from homeport.audit.report.sarif import sarif_document, uri_of
+from homeport.audit.report.text import report_text
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "findings"
 

@@ -15,17 +15,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.applying import (
+from homeport.audit.auditing import Audited, Request, audit, plan
+from homeport.audit.formats.strictyaml import BadFile
+from homeport.audit.plan.applying import (
     EditWouldChangeMore,
     PlanIsForOtherFiles,
     apply_edits,
     prepare,
     write,
 )
-from homeport.audit.auditing import Audited, Request, audit, plan
-from homeport.audit.planfile import Edit, Plan, read_plan, write_plan
-from homeport.audit.planning import home_of
-from homeport.audit.strictyaml import BadFile
+from homeport.audit.plan.planfile import Edit, Plan, read_plan, write_plan
+from homeport.audit.plan.planning import home_of
 from homeport.errors import Faults, UsageError
 from homeport.oci.reference import parse_reference
 

@@ -8,6 +8,7 @@ import pytest
 
 from builders.audit import TODAY, lay_out
 from homeport.audit.auditing import Request, audit
+from homeport.audit.formats.strictyaml import BadFile
 from homeport.audit.policy import (
     Policy,
     check_ids,
@@ -16,8 +17,7 @@ from homeport.audit.policy import (
     violations,
     write_baseline,
 )
-from homeport.audit.results import results
-from homeport.audit.strictyaml import BadFile
+from homeport.audit.report.results import results
 from homeport.errors import UsageError
 
 FILES = {

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Request, audit
 from homeport.audit.facts import end_of_life, pin_of
+from homeport.audit.formats.strictyaml import BadFile
+from homeport.audit.implicit import parse_assumptions
 from homeport.audit.rules import Rule, check_all, read_rules, shipped
-from homeport.audit.strictyaml import BadFile
-from homeport.audit.unsaid import parse_assumptions
 from homeport.audit.versions import within
 from homeport.errors import UsageError
 from homeport.oci.reference import parse_reference

@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.audit.auditing import Request, audit
+from homeport.audit.implicit import parse_assumptions
 from homeport.audit.model import Use
-from homeport.audit.unsaid import parse_assumptions
 
 CORPUS = Path(__file__).parent.parent / "data" / "audit-corpus"
 TODAY = datetime.date(2026, 11, 24)

@@ -16,12 +16,12 @@ from builders.net import quick_client
 from homeport.buildkit.address import Engine
 from homeport.builds import BuildRequest, BuildResult, Services, run_build
 from homeport.content.blob import verified
-from homeport.content.pools import Pools
 from homeport.content.store import Store
+from homeport.content.thread_pools import Pools
 from homeport.images.address import Address, LayoutAddress, parse_source
 from homeport.images.image import Image, Index, digest_of
-from homeport.images.transport import Destination, Work
-from homeport.images.transports import destination_for, source_for
+from homeport.images.transports.base import Destination, Work
+from homeport.images.transports.select import destination_for, source_for
 from homeport.oci.platform import Platform, parse_platform
 from homeport.progress import CancelToken
 from homeport.recipe.model import Recipe

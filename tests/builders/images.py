@@ -22,7 +22,7 @@ from homeport.images.image import (
     Missing,
     new_index,
 )
-from homeport.images.parts import all_parts
+from homeport.images.image_blobs import all_parts
 from homeport.oci import media_types
 from homeport.oci.documents import (
     Descriptor,

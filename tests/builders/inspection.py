@@ -13,9 +13,9 @@ from builders.images import Layer, image
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.images.image import Image
-from homeport.inspection.history import History, stack
-from homeport.inspection.listing import Listing, list_layer
-from homeport.inspection.opened import Opened, open_layers
+from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.layers.history import History, stack
+from homeport.inspection.layers.listing import Listing, list_layer
 from homeport.inspection.services import Services
 from homeport.oci.documents import RunConfig
 from homeport.progress import CancelToken

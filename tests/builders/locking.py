@@ -16,17 +16,17 @@ from typing import Any
 from builders.archive import DATE, NOW, Archive, archive, suite
 from builders.net import quick_client
 from builders.recipe import catalog, recipe, slices
-from homeport.content.pools import Pools
 from homeport.content.store import Store
-from homeport.debian.mirror import Transfer, open_mirror
-from homeport.debian.mirrors import Mirrors
+from homeport.content.thread_pools import Pools
+from homeport.debian.archive.mirror import Transfer, open_mirror
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.locking.archive_access import Reach
+from homeport.locking.ensure_lock import Prepared, prepare
 from homeport.locking.lock import Locked, lock
-from homeport.locking.places import LockPlaces, lock_places
-from homeport.locking.prepare import Prepared, prepare
-from homeport.locking.reach import Reach
+from homeport.locking.lock_paths import LockPlaces, lock_places
 from homeport.oci.platform import parse_platform
 from homeport.progress import CancelToken, Silent
-from homeport.recipe.lockfile import Lockfile
+from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.model import Recipe
 
 

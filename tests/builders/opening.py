@@ -11,15 +11,15 @@ from typing import Any
 from builders.archive import NOW, Archive
 from builders.net import quick_client
 from homeport.content.blob import Blob
-from homeport.content.pools import Pools
 from homeport.content.store import Store
-from homeport.debian.archive import open_archives
-from homeport.debian.keyring import Keyring, parse_keyring
-from homeport.debian.mirror import Mirror, Transfer, open_mirror
-from homeport.debian.mirrors import Mirrors
+from homeport.content.thread_pools import Pools
+from homeport.debian.archive.archive import open_archives
+from homeport.debian.archive.keyring import Keyring, parse_keyring
+from homeport.debian.archive.mirror import Mirror, Transfer, open_mirror
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.archive.state import ArchiveState, SuiteSpec
+from homeport.debian.deb.fetch import fetch_packages
 from homeport.debian.package import PackageFile
-from homeport.debian.pool import fetch_packages
-from homeport.debian.state import ArchiveState, SuiteSpec
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from homeport.buildkit.caching import parse_cache
-from homeport.buildkit.control import CacheOptionsEntry
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
-from homeport.buildkit.folder import BadContext
-from homeport.buildkit.offers import SecretNotFound, read_agents, read_secrets
 from homeport.buildkit.outputs import FolderOutput, ImageOutput, TarOutput, export_to, parse_output
+from homeport.buildkit.protocol.control import CacheOptionsEntry
+from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.secrets import SecretNotFound, read_agents, read_secrets
 from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import parse_platform
 

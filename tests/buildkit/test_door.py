@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from homeport.buildkit.door import wait_for
+from homeport.buildkit.async_bridge import wait_for
 from homeport.errors import Interrupted
 from homeport.progress import CancelToken
 
@@ -43,7 +43,7 @@ def test_cancelling_runs_what_must_run_at_the_end() -> None:
 
 STUCK = """
 import asyncio, os, signal
-from homeport.buildkit import door
+from homeport.buildkit import async_bridge as door
 from homeport.cli.interrupt import stop_on_signals
 from homeport.progress import CancelToken
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.buildkit.folder import BadContext, Filters, Folder
-from homeport.buildkit.gomode import DIRECTORY, SETUID, SYMLINK
+from homeport.buildkit.protocol.go_filemode import DIRECTORY, SETUID, SYMLINK
+from homeport.buildkit.session.context_folder import BadContext, Filters, Folder
 
 
 def sent(

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from homeport.buildkit.llb import (
+from homeport.buildkit.llb.dump import BadLlb, as_dot, as_json, as_text, read_definition, steps
+from homeport.buildkit.llb.files import Owner, copy, mkdir, mkfile, rm, symlink
+from homeport.buildkit.llb.mounts import bind, cache, secret, ssh_agent, tmpfs
+from homeport.buildkit.llb.ops import Definition, Op
+from homeport.buildkit.llb.state import (
     State,
     diff,
     digest_of,
@@ -17,11 +21,7 @@ from homeport.buildkit.llb import (
     oci_layout,
     scratch,
 )
-from homeport.buildkit.llb_dump import BadLlb, as_dot, as_json, as_text, read_definition, steps
-from homeport.buildkit.llb_files import Owner, copy, mkdir, mkfile, rm, symlink
-from homeport.buildkit.llb_mounts import bind, cache, secret, ssh_agent, tmpfs
-from homeport.buildkit.llb_ops import Definition, Op
-from homeport.buildkit.wire import decode, encode
+from homeport.buildkit.protocol.messages import decode, encode
 from homeport.oci.platform import parse_platform
 
 

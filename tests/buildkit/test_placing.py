@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from homeport.buildkit.engine import Description, Worker
-from homeport.buildkit.placing import NoEngineFor, place
+from homeport.buildkit.scheduling import NoEngineFor, place
 from homeport.oci.platform import parse_platform
 
 

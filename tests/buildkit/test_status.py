@@ -5,11 +5,11 @@ from __future__ import annotations
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from homeport.buildkit.control import StatusResponse, Vertex, VertexLog
-from homeport.buildkit.errors import BuildFailed
 from homeport.buildkit.failures import Sources, build_failure, quote
+from homeport.buildkit.progress_display import JsonWatcher, PlainWatcher
+from homeport.buildkit.protocol.control import StatusResponse, Vertex, VertexLog
+from homeport.buildkit.protocol.errors import BuildFailed
 from homeport.buildkit.status import Steps
-from homeport.buildkit.watchers import JsonWatcher, PlainWatcher
 
 SECOND = 10**9
 

@@ -11,7 +11,7 @@ import pytest
 
 from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
-from homeport.content.known_good import KnownGoodFiles
+from homeport.content.hash_cache import KnownGoodFiles
 from homeport.content.store import Store
 
 DATA = bytes(range(256)) * (4 << 10)

@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from homeport.content.pools import Batch, Pool, Pools, run_all
+from homeport.content.thread_pools import Batch, Pool, Pools, run_all
 from homeport.errors import Interrupted
 from homeport.progress import CancelToken
 
@@ -134,7 +134,10 @@ def test_no_calls_no_results() -> None:
 
 
 def test_a_pool_that_nobody_closed_does_not_keep_the_process() -> None:
-    code = "from homeport.content.pools import *; run_all(Pool(2, 'x'), [int] * 3); print('end')"
+    code = (
+        "from homeport.content.thread_pools import *;"
+        " run_all(Pool(2, 'x'), [int] * 3); print('end')"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True
     )

@@ -14,7 +14,7 @@ from builders.inspection import directory, file, layer, opened, whiteout
 from homeport.errors import UsageError
 from homeport.explorer.model import Model, View
 from homeport.explorer.screen import Explorer, Page, Save, explore
-from homeport.inspection.opened import Opened
+from homeport.inspection.image.opened_image import Opened
 
 
 def image() -> Opened:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from homeport.images.address import ArchiveAddress, LayoutAddress
-from homeport.images.docker_archive import DockerArchive
-from homeport.images.oci_archive import OciArchive
-from homeport.images.oci_layout import OciLayout
-from homeport.images.transport import Transport
+from homeport.images.transports.base import Transport
+from homeport.images.transports.docker_archive import DockerArchive
+from homeport.images.transports.oci_archive import OciArchive
+from homeport.images.transports.oci_layout import OciLayout
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from homeport.images import archive_files
 from homeport.images.archive_files import open_archive
 from homeport.images.files import BadLayout
 from homeport.images.image import Missing
-from homeport.images.transport import Work
+from homeport.images.transports.base import Work
 
 
 def read(path: Path, name: str, offset: int = 0) -> bytes:

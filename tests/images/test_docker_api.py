@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import UsageError
-from homeport.images.docker_api import EngineError, request
+from homeport.images.transports.docker_api import EngineError, request
 
 
 @contextmanager

@@ -21,8 +21,8 @@ from homeport.images.address import LayoutAddress
 from homeport.images.files import BadLayout
 from homeport.images.image import Image, Index
 from homeport.images.layout import REF_NAME, blob_name
-from homeport.images.oci_layout import OciLayout
-from homeport.images.transport import ImageNotFound, Work
+from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.transports.oci_layout import OciLayout
 
 
 def layout(folder: Path, tag: str = "", digest: Digest | None = None) -> OciLayout:

@@ -15,10 +15,11 @@ from homeport.content.blob import Blob, BytesBlob, FileBlob
 from homeport.content.digest import Digest
 from homeport.content.reading import Slice
 from homeport.errors import IntegrityError, Interrupted
-from homeport.inspection import apart, opened
-from homeport.inspection.apart import list_apart
-from homeport.inspection.listing import list_layer
-from homeport.inspection.opened import open_layers
+from homeport.inspection.image import opened_image as opened
+from homeport.inspection.image.opened_image import open_layers
+from homeport.inspection.layers import worker_process as apart
+from homeport.inspection.layers.listing import list_layer
+from homeport.inspection.layers.worker_process import list_apart
 from homeport.progress import CancelToken
 
 LAYER = layer(

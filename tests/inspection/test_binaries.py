@@ -21,9 +21,9 @@ from homeport.inspection.binaries import upx
 from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.gobuildinfo import MAGIC, read_buildinfo
-from homeport.inspection.provenance import inspect_binaries, inspect_binary
-from homeport.inspection.reporting import report_image
-from homeport.inspection.verifying import verify_files
+from homeport.inspection.packages.provenance import inspect_binaries, inspect_binary
+from homeport.inspection.packages.verifying import verify_files
+from homeport.inspection.report.builder import report_image
 
 DATA = Path(__file__).parent.parent / "data/inspection"
 GO = (DATA / "go1.15-gopath.upx").read_bytes()

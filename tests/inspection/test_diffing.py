@@ -6,9 +6,9 @@ import pytest
 
 from builders.images import Layer, index
 from builders.inspection import directory, file, layer, made, opened, services, symlink
-from homeport.inspection.comparing import compare, compare_platforms
-from homeport.inspection.diffing import FileDiff, ImageDiff, diff_images
-from homeport.inspection.opened import Opened
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.report.compare_images import compare, compare_platforms
+from homeport.inspection.report.diffing import FileDiff, ImageDiff, diff_images
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import parse_platform
 

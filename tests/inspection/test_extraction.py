@@ -11,9 +11,9 @@ import pytest
 
 from builders.inspection import directory, file, hardlink, layer, member, opened, symlink, whiteout
 from homeport.errors import UsageError
-from homeport.inspection.extraction import CannotExtract, chosen, extract, write_one
-from homeport.inspection.lookup import PathNotFound
-from homeport.inspection.opened import Opened
+from homeport.inspection.image.extraction import CannotExtract, chosen, extract, write_one
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.path_search import PathNotFound
 
 
 def tree_of(folder: Path) -> dict[str, str]:

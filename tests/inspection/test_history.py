@@ -23,7 +23,7 @@ from builders.inspection import (
 )  # fmt: skip
 from homeport.content.store import Store
 from homeport.errors import HomeportError
-from homeport.inspection.waste import find_waste
+from homeport.inspection.report.waste import find_waste
 from homeport.progress import CancelToken
 from homeport.tree.node import Source
 from homeport.tree.stacking import stack as stack_trees

@@ -38,13 +38,13 @@ from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.image import Image
-from homeport.inspection import listing as listing_module
-from homeport.inspection.files import final_rows
-from homeport.inspection.history import stack
-from homeport.inspection.inspecting import inspect
-from homeport.inspection.listing import list_layer
-from homeport.inspection.opened import open_layers
-from homeport.inspection.paths import visible as safe
+from homeport.inspection.image.files import final_rows
+from homeport.inspection.image.opened_image import open_layers
+from homeport.inspection.layers import listing as listing_module
+from homeport.inspection.layers.history import stack
+from homeport.inspection.layers.listing import list_layer
+from homeport.inspection.layers.paths import visible as safe
+from homeport.inspection.report.inspect_image import inspect
 from homeport.oci import media_types
 from homeport.progress import CancelToken
 

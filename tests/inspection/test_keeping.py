@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.inspection import keeping
-from homeport.inspection.keeping import MAX_FILE, is_kept
+from homeport.inspection.layers import retained_files as keeping
+from homeport.inspection.layers.retained_files import MAX_FILE, is_kept
 
 
 @given(st.from_regex(keeping._PATTERN, fullmatch=True) | st.sampled_from(sorted(keeping._EXACT)))

@@ -10,9 +10,9 @@ import pytest
 
 from builders.inspection import file, layer, opened, whiteout
 from homeport.errors import Faults
-from homeport.inspection.report import Age, Attached, ImageReport
-from homeport.inspection.reporting import report_image
-from homeport.inspection.rules import BadRule, check_rules, parse_rule, read_rules
+from homeport.inspection.report.builder import report_image
+from homeport.inspection.report.policy import BadRule, check_rules, parse_rule, read_rules
+from homeport.inspection.report.report import Age, Attached, ImageReport
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

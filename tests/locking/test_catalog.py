@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from homeport.locking.agreement import disagreements
+from homeport.locking.staleness import disagreements
 from homeport.oci.platform import parse_platform
 from homeport.recipe.catalog import find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe
-from homeport.recipe.lockfile import Lockfile
-from homeport.recipe.lockreading import read_lockfile
-from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.lock.writing import format_lockfile
 from homeport.recipe.model import Recipe
 
 _CATALOG = shipped_catalog()

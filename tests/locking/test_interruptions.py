@@ -18,7 +18,7 @@ from builders.locking import World, versions
 from builders.recipe import recipe_file
 from homeport.errors import Interrupted
 from homeport.locking.lock import lock
-from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.lock.reading import read_lockfile
 
 RECIPE = """
 archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [key.asc]}}]

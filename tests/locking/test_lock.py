@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from builders.archive import DATE, SEVEN, suite
 from builders.deb import deb, directory, file, link
 from builders.locking import World, faults, versions
-from homeport.debian.explain import Unresolvable
+from homeport.debian.resolution.explain import Unresolvable
 from homeport.errors import Faults, HomeportError
-from homeport.locking.renewal import RENEW, Renewal
+from homeport.locking.update_policy import RENEW, Renewal
 from homeport.oci.platform import parse_platform
-from homeport.recipe.lockfile import Lockfile
-from homeport.recipe.lockreading import parse_lockfile
-from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.lock.reading import parse_lockfile
+from homeport.recipe.lock.writing import format_lockfile
 
 LATER = DATE + timedelta(days=1)
 

@@ -20,20 +20,20 @@ from builders.recipe import catalog
 from homeport.content.digest import Digest
 from homeport.content.files import CannotWrite
 from homeport.content.store import Store
-from homeport.debian.collect import NotCached
-from homeport.debian.mirror import open_mirror
-from homeport.debian.mirrors import Mirrors
-from homeport.debian.pool import PackageGone
+from homeport.debian.archive.mirror import open_mirror
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.deb.fetch import PackageGone
+from homeport.debian.index.fetch import NotCached
 from homeport.errors import HomeportError, OutOfDate, UsageError
-from homeport.locking.agreement import disagreements
-from homeport.locking.places import lock_places
-from homeport.locking.prepare import prepare
-from homeport.locking.reach import Reach
-from homeport.locking.renewal import RENEW, Renewal
+from homeport.locking.archive_access import Reach
+from homeport.locking.ensure_lock import prepare
+from homeport.locking.lock_paths import lock_places
+from homeport.locking.staleness import disagreements
+from homeport.locking.update_policy import RENEW, Renewal
 from homeport.net.client import Client, Settings
 from homeport.progress import CancelToken
-from homeport.recipe.lockreading import read_lockfile
-from homeport.recipe.lockwriting import write_lockfile
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.lock.writing import write_lockfile
 
 LATER = DATE + timedelta(days=1)
 TEXT = "packages: [app]"
@@ -376,11 +376,11 @@ def test_while_the_cache_has_everything_no_archive_is_opened(tmp_path: Path) -> 
 
 
 def test_preparing_loads_no_network_code_before_it_is_needed() -> None:
-    code = "import sys, homeport.locking.prepare; print(sorted(sys.modules))"
+    code = "import sys, homeport.locking.ensure_lock; print(sorted(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = set(ast.literal_eval(done.stdout))
     assert loaded.isdisjoint(
-        {"homeport.net.client", "pysequoia", "zstandard", "homeport.debian.archive"}
+        {"homeport.net.client", "pysequoia", "zstandard", "homeport.debian.archive.archive"}
     )
 
 

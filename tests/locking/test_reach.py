@@ -9,12 +9,12 @@ import pytest
 
 from builders.archive import certificate_of, new_key
 from builders.recipe import recipe
-from homeport.content.pools import Pools
 from homeport.content.store import Store
-from homeport.debian.mirror import Transfer
-from homeport.debian.mirrors import Told
+from homeport.content.thread_pools import Pools
+from homeport.debian.archive.mirror import Transfer
+from homeport.debian.archive.mirror_list import Told
 from homeport.errors import HomeportError
-from homeport.locking.reach import open_reach, suite_specs
+from homeport.locking.archive_access import open_reach, suite_specs
 from homeport.progress import CancelToken, Silent
 
 VENDOR = "archives: [{name: vendor, suites: [a, b], mirrors: [./mirror], keys: [KEYS]}]"

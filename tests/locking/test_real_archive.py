@@ -13,8 +13,8 @@ import pytest
 from builders.recipe import recipe_file
 from homeport.cli.main import run
 from homeport.recipe.catalog import shipped_catalog
-from homeport.recipe.lockreading import read_lockfile
-from homeport.recipe.slicefile import SliceFolders
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.slices.reading import SliceFolders
 
 pytestmark = pytest.mark.network
 SEVEN = (

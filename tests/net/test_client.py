@@ -18,7 +18,7 @@ from homeport.net import errors, retries
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 

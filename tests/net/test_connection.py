@@ -20,7 +20,7 @@ from homeport.net.connection import Answer, Connection
 from homeport.net.errors import ProxyFailed
 from homeport.net.http1 import Malformed
 from homeport.net.proxies import Proxies
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 
 HEAD = b"GET / HTTP/1.1\r\n\r\n"

@@ -10,7 +10,7 @@ import pytest
 
 from builders.http_server import Fault, Server, serving
 from builders.net import quick_client
-from homeport.net.crowd import Crowd
+from homeport.net.rate_limiter import Crowd
 
 HOST = "registry.example"
 

@@ -15,7 +15,7 @@ from builders.net import quick_client
 from homeport.net.credentials import Credential
 from homeport.net.errors import ForbiddenAddress, ProxyFailed, Refused
 from homeport.net.proxies import Proxies, from_environment
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import BadUrl, Url
 
 PROXY = "http://proxy.example:3128"

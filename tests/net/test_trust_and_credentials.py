@@ -13,7 +13,7 @@ from homeport.errors import UsageError
 from homeport.net.credentials import Credential, authorization, netrc_provider
 from homeport.net.errors import TlsError
 from homeport.net.tls import tls_context
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from homeport.locking.agreement import disagreements
+from homeport.locking.staleness import disagreements
 from homeport.parts.resolve import part_disagreements
 from homeport.progress import CancelToken
 from homeport.recipe.checking import check_recipe
-from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.lock.reading import read_lockfile
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 

@@ -14,9 +14,9 @@ from homeport.errors import OutOfDate
 from homeport.oci.platform import parse_platform
 from homeport.parts.resolve import part_disagreements
 from homeport.progress import CancelToken
-from homeport.recipe.lockfile import LockedPart, LockedTree
-from homeport.recipe.lockreading import read_lockfile
-from homeport.recipe.lockwriting import write_lockfile
+from homeport.recipe.lock.model import LockedPart, LockedTree
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.lock.writing import write_lockfile
 
 PART = """\
 parts: [{name: tool, packages: [hello], run: "true"}]

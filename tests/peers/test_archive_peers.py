@@ -11,10 +11,10 @@ import pytest
 from builders.archive import archive, suite
 from builders.deb import deb
 from builders.opening import World, new_world
-from homeport.debian.apt_sources import read_apt_sources
-from homeport.debian.keyring import SHIPPED, Keyring, parse_keyring, shipped_keyring
-from homeport.debian.release import KeyExpired
-from homeport.debian.signature import BadSignature, verify_clearsigned, verify_detached
+from homeport.debian.archive.apt_sources import read_apt_sources
+from homeport.debian.archive.keyring import SHIPPED, Keyring, parse_keyring, shipped_keyring
+from homeport.debian.archive.release import KeyExpired
+from homeport.debian.archive.signature import BadSignature, verify_clearsigned, verify_detached
 
 TEXT = b"Origin: Debian\nSuite: trixie\n- a line with a dash\n"
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from builders.audit import lay_out
-from homeport.audit.scanning import scan
+from homeport.audit.scan.scanning import scan
 
 pytestmark = [pytest.mark.peer("go"), pytest.mark.full]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from homeport.audit.auditing import Request, audit, plan
-from homeport.audit.planfile import read_plan, write_plan
+from homeport.audit.plan.planfile import read_plan, write_plan
 
 pytestmark = [pytest.mark.peer("apt-get"), pytest.mark.network]
 

@@ -18,9 +18,9 @@ import yaml
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Request, audit
-from homeport.audit.documents import clean
-from homeport.audit.results import results
-from homeport.audit.sarif import sarif_document
+from homeport.audit.formats.documents import clean
+from homeport.audit.report.results import results
+from homeport.audit.report.sarif import sarif_document
 
 ROOT = Path(__file__).parent.parent.parent
 

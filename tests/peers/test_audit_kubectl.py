@@ -19,10 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, lay_out
-from homeport.audit.applying import prepare, write
 from homeport.audit.auditing import Request, audit, plan
-from homeport.audit.planning import home_of
-from homeport.audit.scanning import scan
+from homeport.audit.plan.applying import prepare, write
+from homeport.audit.plan.planning import home_of
+from homeport.audit.scan.scanning import scan
 from homeport.oci.reference import parse_reference
 
 pytestmark = pytest.mark.peer("kubectl")

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from builders.audit import lay_out
-from homeport.audit.scanning import scan
+from homeport.audit.scan.scanning import scan
 
 pytestmark = pytest.mark.peer("kubectl")
 

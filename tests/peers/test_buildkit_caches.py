@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from homeport.buildkit.cache_folder import CacheFolder
-from homeport.buildkit.control import CONTROL, Empty
-from homeport.buildkit.door import wait_for
+from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.engine import connected
-from homeport.buildkit.errors import BuildFailed
-from homeport.buildkit.wire import flag, message
+from homeport.buildkit.protocol.control import CONTROL, Empty
+from homeport.buildkit.protocol.errors import BuildFailed
+from homeport.buildkit.protocol.messages import flag, message
+from homeport.buildkit.session.cache_folder import CacheFolder
 from homeport.cli.solve import command as solve
 from homeport.errors import IntegrityError
 from peers import buildkit_engines

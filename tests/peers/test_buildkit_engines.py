@@ -14,12 +14,12 @@ from homeport.app import App, Settings, open_app
 from homeport.buildkit.address import Surroundings, parse_engine
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.images import ImageWork
-from homeport.buildkit.placing import built_on
+from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
+from homeport.buildkit.scheduling import built_on
 from homeport.buildkit.solve import Build, Export, solve
-from homeport.images.copying import platforms_of
-from homeport.images.transport import Work
+from homeport.images.copy import platforms_of
+from homeport.images.transports.base import Work
 from homeport.oci.platform import parse_platform
 from homeport.progress import Silent
 from peers.buildkit_engines import running_dockerd

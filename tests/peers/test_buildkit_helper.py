@@ -12,10 +12,10 @@ from typing import cast
 import pytest
 
 from homeport.app import App, Settings, open_app
-from homeport.buildkit.errors import EngineTooOld
-from homeport.buildkit.helper_cases import CASES, REMOTE
-from homeport.buildkit.helper_proof import Helper, Row, prove
-from homeport.buildkit.serving import serving
+from homeport.buildkit.helper.cases import CASES, REMOTE
+from homeport.buildkit.helper.proof import Helper, Row, prove
+from homeport.buildkit.local_registry import serving
+from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.cli.verify_helper import command as verify_helper
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest

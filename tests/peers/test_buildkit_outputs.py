@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import EngineTooOld
+from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.cli.solve import command as solve
 from homeport.errors import UsageError
 from peers import buildkit_engines

@@ -12,7 +12,7 @@ import pytest
 from builders.registry import Running, docker_registry
 from builders.token_server import token_server
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import BuildFailed, EngineTooOld
+from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.cli.solve import command as solve
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine

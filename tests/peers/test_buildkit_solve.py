@@ -19,23 +19,23 @@ import pytest
 from msgspec.structs import replace
 
 from homeport.app import App, Settings, open_app
-from homeport.buildkit import folder as folders
-from homeport.buildkit.control import Vertex
+from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
-from homeport.buildkit.door import wait_for
 from homeport.buildkit.engine import Connected, connected, describe
-from homeport.buildkit.errors import BuildFailed, EngineLost, EngineUnreachable
-from homeport.buildkit.folder import BadContext
 from homeport.buildkit.images import ImageWork, built_image
-from homeport.buildkit.llb import local, marshal, scratch
-from homeport.buildkit.llb_files import copy, mkdir, mkfile
-from homeport.buildkit.session_services import secret_values
+from homeport.buildkit.llb.files import copy, mkdir, mkfile
+from homeport.buildkit.llb.state import local, marshal, scratch
+from homeport.buildkit.protocol.control import Vertex
+from homeport.buildkit.protocol.errors import BuildFailed, EngineLost, EngineUnreachable
+from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.services import secret_values
+from homeport.buildkit.session.session import context_folder as folders
 from homeport.buildkit.solve import Build, Export, solve, solve_on
 from homeport.buildkit.status import Unwatched
 from homeport.cli.solve import command as solve_command
 from homeport.errors import HomeportError, Interrupted
 from homeport.images.image import Image
-from homeport.images.transport import Work
+from homeport.images.transports.base import Work
 from homeport.progress import CancelToken
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot

@@ -14,12 +14,12 @@ import pytest
 from msgspec.structs import replace
 
 from builders.http_server import serving
-from homeport.buildkit import llb
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import BuildFailed, EngineTooOld
-from homeport.buildkit.llb_files import copy, mkfile
+from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb.files import copy, mkfile
+from homeport.buildkit.llb.source_policy import Policy, read_policy
+from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.solve import Build, Export, solve
-from homeport.buildkit.source_policy import Policy, read_policy
 from homeport.cli.solve import command as solve_command
 from homeport.errors import UsageError
 from peers import buildkit_engines

@@ -14,7 +14,7 @@ import pytest
 
 from homeport.buildkit.address import Surroundings, parse_engine
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import EngineUnreachable
+from homeport.buildkit.protocol.errors import EngineUnreachable
 from homeport.cli.solve import command as solve
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, listens

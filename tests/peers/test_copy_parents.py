@@ -19,10 +19,10 @@ import pytest
 
 from builders import copying as table
 from builders.copying import Entry, entries, failure_of
-from homeport.buildkit import llb
-from homeport.buildkit.errors import BuildFailed
-from homeport.buildkit.llb_files import Owner
-from homeport.buildkit.llb_files import copy as copy_action
+from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb.files import Owner
+from homeport.buildkit.llb.files import copy as copy_action
+from homeport.buildkit.protocol.errors import BuildFailed
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.copying.command import Flags, copy
 from homeport.copying.patterns import has_wildcard

@@ -13,8 +13,8 @@ import pytest
 from builders.deb import control_text, deb, directory, file, hardlink, link
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
-from homeport.debian.contents import PackageContents, read_contents
-from homeport.debian.path_globs import EVERYTHING
+from homeport.debian.deb.contents import PackageContents, read_contents
+from homeport.debian.deb.path_globs import EVERYTHING
 
 pytestmark = pytest.mark.peer("dpkg-deb")
 

@@ -17,13 +17,13 @@ import pytest
 from builders.packages import MemoryIndex
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
-from homeport.debian.explain import NoSolution
-from homeport.debian.index import IndexPart, MergedIndex, pack_index
-from homeport.debian.mirrors import PUBLIC
+from homeport.debian.archive.mirror_list import PUBLIC
+from homeport.debian.archive.release import FileEntry
+from homeport.debian.index.index import IndexPart, MergedIndex, pack_index
 from homeport.debian.package import PackageIndex, parse_package
-from homeport.debian.release import FileEntry
-from homeport.debian.resolve import Resolution, resolve
-from homeport.debian.wishes import Wishes, parse_root
+from homeport.debian.resolution.explain import NoSolution
+from homeport.debian.resolution.requirements import Wishes, parse_root
+from homeport.debian.resolution.resolve import Resolution, resolve
 from homeport.progress import CancelToken
 
 pytestmark = pytest.mark.peer("apt-get")

@@ -12,11 +12,11 @@ from builders.images import SEVEN, everything, image, index, layer
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress, parse_destination
-from homeport.images.copying import copy, platforms_of
+from homeport.images.copy import copy, platforms_of
 from homeport.images.image import Image, Index
-from homeport.images.oci_layout import OciLayout
-from homeport.images.registry_transport import RegistryTransport
-from homeport.images.transport import ImageNotFound, Transport, Work
+from homeport.images.transports.base import ImageNotFound, Transport, Work
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.transports.registry import RegistryTransport
 from homeport.net.client import Client
 from homeport.registry.registries import Registries
 from images.homes import HOMES, Home

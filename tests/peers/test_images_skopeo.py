@@ -10,12 +10,12 @@ import pytest
 
 from builders.images import SEVEN, everything, image, index, layer
 from homeport.images.address import ArchiveAddress, LayoutAddress
-from homeport.images.copying import copy, platforms_of
-from homeport.images.docker_archive import DockerArchive
+from homeport.images.copy import copy, platforms_of
 from homeport.images.image import Image
-from homeport.images.oci_archive import OciArchive
-from homeport.images.oci_layout import OciLayout
-from homeport.images.transport import Work
+from homeport.images.transports.base import Work
+from homeport.images.transports.docker_archive import DockerArchive
+from homeport.images.transports.oci_archive import OciArchive
+from homeport.images.transports.oci_layout import OciLayout
 from peers.engines import Program, RegistryServer
 
 

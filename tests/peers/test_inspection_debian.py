@@ -15,9 +15,9 @@ from builders.inspection import made, services
 from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.golang import read_go
-from homeport.inspection.opened import Opened, open_layers
-from homeport.inspection.packages import find_packages
-from homeport.inspection.verifying import verify_files
+from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.packages.databases import find_packages
+from homeport.inspection.packages.verifying import verify_files
 
 PROGRAM = """package main
 

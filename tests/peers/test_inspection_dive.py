@@ -10,9 +10,9 @@ import pytest
 
 from builders.inspection import directory, file, layer, made, opaque, opened, whiteout
 from homeport.images.address import ArchiveAddress
-from homeport.images.docker_archive import DockerArchive
-from homeport.images.transport import Work
-from homeport.inspection.waste import efficiency
+from homeport.images.transports.base import Work
+from homeport.images.transports.docker_archive import DockerArchive
+from homeport.inspection.report.waste import efficiency
 
 
 @pytest.mark.full

@@ -12,11 +12,11 @@ import pytest
 from builders.inspection import services
 from homeport.images.address import parse_source
 from homeport.images.image import Image
-from homeport.images.transport import Work
-from homeport.images.transports import source_for
-from homeport.inspection.opened import Opened, open_layers
-from homeport.inspection.reporting import report_image, steps_of
-from homeport.inspection.waste import find_waste
+from homeport.images.transports.base import Work
+from homeport.images.transports.select import source_for
+from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.report.builder import report_image, steps_of
+from homeport.inspection.report.waste import find_waste
 from peers.engines import Podman, Program, short_folder
 
 DOCKERFILE = 'FROM scratch\nCOPY one /data/file\nLABEL who=we\nCOPY two /data/file\nCMD ["/x"]\n'

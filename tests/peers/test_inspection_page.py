@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from builders.inspection import Member, file, layer, made, opened, services
-from homeport.inspection.inspecting import inspect
-from homeport.inspection.page import html_page
+from homeport.inspection.report.inspect_image import inspect
+from homeport.inspection.report.page import html_page
 from homeport.oci.documents import RunConfig
 
 pytestmark = pytest.mark.peer("chromium")

@@ -10,9 +10,9 @@ import pytest
 
 from builders.images import Layer
 from builders.inspection import made, services
-from homeport.inspection.opened import Opened, open_layers
-from homeport.inspection.packages import find_packages
-from homeport.inspection.verifying import verify_files
+from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.packages.databases import find_packages
+from homeport.inspection.packages.verifying import verify_files
 
 SPEC = """
 Name: {name}

@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from homeport.recipe.catalog import shipped_catalog
-from homeport.recipe.slicefile import slice_schema
-from homeport.recipe.wire import read_recipe_text, recipe_schema
+from homeport.recipe.schema.fields import read_recipe_text, recipe_schema
+from homeport.recipe.slices.reading import slice_schema
 
 pytestmark = pytest.mark.peer("jsonschema")
 

@@ -17,12 +17,12 @@ from builders.building import BARE, BuildWorld, image_of, listing
 from builders.deb import Entry, deb
 from builders.http_server import serving
 from homeport.buildkit.address import Surroundings, parse_engine
-from homeport.buildkit.errors import BuildFailed, EngineUnreachable
+from homeport.buildkit.protocol.errors import BuildFailed, EngineUnreachable
 from homeport.builds import BuildResult
 from homeport.content.store import Store
 from homeport.errors import HomeportError, OutOfDate
-from homeport.locking.renewal import Renewal
-from homeport.recipe.lockreading import read_lockfile
+from homeport.locking.update_policy import Renewal
+from homeport.recipe.lock.reading import read_lockfile
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
 from peers.engines import Program, RegistryServer, free_port, running, wait_until

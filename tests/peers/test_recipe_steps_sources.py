@@ -12,7 +12,7 @@ import pytest
 from builders.building import BARE, listing
 from homeport.builds import BuildResult
 from homeport.errors import HomeportError, OutOfDate
-from homeport.recipe.lockreading import read_lockfile
+from homeport.recipe.lock.reading import read_lockfile
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine
 from peers.test_recipe_steps import Steps

@@ -16,7 +16,7 @@ from builders.fault_proxy import Fault, fault_proxy
 from builders.net import FakeClock, quick_client
 from builders.registry import Running, docker_registry, seven_platforms
 from homeport.content.digest import Digest
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.push import Shipment, push
 from homeport.registry.repository import Repository

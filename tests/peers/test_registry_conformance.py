@@ -42,7 +42,7 @@ from homeport.net.errors import HttpFailure
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.registry import errors
-from homeport.registry.api import Registry, scope
+from homeport.registry.client import Registry, scope
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.listing import tags

@@ -25,10 +25,10 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.net.client import Client
 from homeport.net.errors import TlsError
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.oci.documents import Descriptor
 from homeport.registry import errors
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.listing import tags

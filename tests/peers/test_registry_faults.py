@@ -24,7 +24,7 @@ from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.oci.documents import Descriptor
 from homeport.registry import errors
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.push import Pushed, Shipment, push
 from homeport.registry.repository import Repository

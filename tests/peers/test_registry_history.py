@@ -25,12 +25,12 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress, RegistryAddress
-from homeport.images.copying import copy
-from homeport.images.oci_layout import OciLayout
-from homeport.images.registry_transport import RegistryTransport
-from homeport.images.transport import Work
+from homeport.images.copy import copy
+from homeport.images.transports.base import Work
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.transports.registry import RegistryTransport
 from homeport.oci.reference import parse_reference
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.errors import NotFound
 from homeport.registry.push import push

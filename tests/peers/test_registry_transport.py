@@ -21,9 +21,9 @@ from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
 from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.oci_layout import OciLayout
-from homeport.images.registry_transport import RegistryTransport
-from homeport.images.transport import ImageNotFound, Work
+from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.transports.registry import RegistryTransport
 from homeport.oci.reference import parse_reference
 from homeport.registry.registries import Registries
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile, PackageId
 from homeport.oci.platform import parse_platform
-from homeport.recipe.lockfile import (
+from homeport.recipe.lock.model import (
     LockedFile,
     LockedPackage,
     LockedPart,
@@ -26,9 +26,9 @@ from homeport.recipe.lockfile import (
     LockedTree,
     Lockfile,
 )
-from homeport.recipe.lockreading import BadLockfile, parse_lockfile, read_lockfile
-from homeport.recipe.lockwriting import format_lockfile, write_lockfile
-from homeport.recipe.slices import Slice, SliceName, SliceNeed, SlicePath
+from homeport.recipe.lock.reading import BadLockfile, parse_lockfile, read_lockfile
+from homeport.recipe.lock.writing import format_lockfile, write_lockfile
+from homeport.recipe.slices.model import Slice, SliceName, SliceNeed, SlicePath
 
 _LIBS = SliceName(package="libc6", slice="libs")
 _STATE = LockedSuite(

@@ -11,6 +11,7 @@ from builders.recipe import faults_of, recipe
 from homeport.errors import HomeportError
 from homeport.oci.platform import parse_platform
 from homeport.recipe.loading import missing_files
+from homeport.recipe.lock.pinning import materials_of, unpinned
 from homeport.recipe.model import LocalFiles, PartFiles
 from homeport.recipe.parts import (
     DockerfilePart,
@@ -22,7 +23,6 @@ from homeport.recipe.parts import (
     root_recipe,
     taken,
 )
-from homeport.recipe.pinning import materials_of, unpinned
 
 DIGEST = "sha256:" + "a" * 64
 COMMIT = "b" * 40

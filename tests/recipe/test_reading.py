@@ -14,8 +14,8 @@ from homeport.errors import Faults
 from homeport.oci.platform import parse_platform
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.model import ImageFiles, InlineFile, LocalFiles
-from homeport.recipe.wire import read_recipe_text
-from homeport.recipe.yamltext import DEEPEST, LARGEST, BadText
+from homeport.recipe.schema.fields import read_recipe_text
+from homeport.recipe.schema.yamltext import DEEPEST, LARGEST, BadText
 
 
 def test_the_short_forms_of_packages(tmp_path: Path) -> None:

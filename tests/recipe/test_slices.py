@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from builders.recipe import describe, slices
-from homeport.debian.path_globs import EVERYTHING
+from homeport.debian.deb.path_globs import EVERYTHING
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.model import Place
-from homeport.recipe.slicefile import SliceFolders, read_slice_file
-from homeport.recipe.slices import (
+from homeport.recipe.schema.terms import slice_name
+from homeport.recipe.slices.model import (
     Slice,
     SliceName,
     SlicePath,
@@ -19,7 +19,7 @@ from homeport.recipe.slices import (
     select,
     wanted_globs,
 )
-from homeport.recipe.terms import slice_name
+from homeport.recipe.slices.reading import SliceFolders, read_slice_file
 
 _PLACE = Place(file="homeport.yaml", line=7, field="packages[0]")
 

@@ -16,14 +16,14 @@ from homeport.errors import UsageError
 from homeport.net.proxies import Proxies
 from homeport.net.url import Url
 from homeport.registry import errors
-from homeport.registry.api import NO_SCOPE, Registry
 from homeport.registry.auth import Ticket
+from homeport.registry.client import NO_SCOPE, Registry
 from homeport.registry.credentials import Credentials, parse_creds
 from homeport.registry.docker_config import AuthFile, read_auth_file
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.helpers import HelperFailed
-from homeport.registry.logging_in import log_in, log_out, registry_name
 from homeport.registry.login import Login
+from homeport.registry.login_flow import log_in, log_out, registry_name
 from homeport.registry.tokens import Token
 
 R = "registry.example:5000"

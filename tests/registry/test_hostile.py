@@ -15,18 +15,18 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import open_contents, walk
-from homeport.images.registry_transport import Contents
+from homeport.images.transports.registry import Contents
 from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.progress import Silent
 from homeport.registry import errors
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.listing import tags
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
-from homeport.registry.session import upgraded
+from homeport.registry.upload_session import upgraded
 
 SUBJECT = Digest.of(b"subject")
 

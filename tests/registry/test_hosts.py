@@ -12,7 +12,7 @@ from builders.registry import image
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import UsageError
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import parse_reference

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from builders.http_server import serving
 from homeport.cli.main import homeport
-from homeport.registry.limits import pulls_left
+from homeport.registry.rate_limits import pulls_left
 
 
 @pytest.mark.parametrize(

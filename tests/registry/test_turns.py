@@ -13,14 +13,14 @@ from builders.net import FakeClock
 from homeport.errors import Interrupted
 from homeport.net.clock import SystemClock
 from homeport.progress import CancelToken
-from homeport.registry.turns import turn
+from homeport.registry.process_lock import turn
 
 HOLDER = """
 import sys
 from pathlib import Path
 from homeport.net.clock import SystemClock
 from homeport.progress import CancelToken
-from homeport.registry.turns import turn
+from homeport.registry.process_lock import turn
 
 with turn(sys.argv[2], SystemClock(), CancelToken(), Path(sys.argv[1])):
     print("in", flush=True)

@@ -14,13 +14,13 @@ from builders.registry import image, seven_platforms
 from builders.small_registry import SmallRegistry, small_registry
 from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
-from homeport.content.known_good import KnownGoodFiles
+from homeport.content.hash_cache import KnownGoodFiles
 from homeport.content.store import Store
 from homeport.errors import IntegrityError, Interrupted
 from homeport.net.client import Client
 from homeport.net.errors import SourceChanged
 from homeport.progress import CancelToken
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.push import Shipment, push
 from homeport.registry.repository import Repository

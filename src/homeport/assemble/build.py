@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.assemble import finished
-from homeport.assemble.finished import FinishedLayer
+from homeport.assemble import layer_cache as finished
 from homeport.assemble.image import make_image, make_index
+from homeport.assemble.layer_cache import FinishedLayer
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
-from homeport.content.pools import Pools, run_all
 from homeport.content.store import Store
+from homeport.content.thread_pools import Pools, run_all
 from homeport.debian.package import PackageFile
 from homeport.errors import IntegrityError
 from homeport.images.image import Image, Index
@@ -28,8 +28,8 @@ from homeport.progress import Progress
 from homeport.tree.layer_writer import WrittenLayer
 
 if TYPE_CHECKING:  # a build without changes loads neither
-    from homeport.assemble.image_parts import OpenImage
-    from homeport.debian.contents import PackageContents
+    from homeport.assemble.image_files import OpenImage
+    from homeport.debian.deb.contents import PackageContents
 
 
 class Tools(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,8 +157,8 @@ def _read_package(
     package: PlannedPackage, plan: BuildPlan, deb: Blob, tools: Tools
 ) -> PackageContents:
     from homeport.assemble.tree_assembly import globs_of, lacking
-    from homeport.debian.contents import read_contents
-    from homeport.debian.path_globs import PathGlobs
+    from homeport.debian.deb.contents import read_contents
+    from homeport.debian.deb.path_globs import PathGlobs
 
     globs = globs_of(package, plan)
 
@@ -182,7 +182,7 @@ def _read_package(
 
 
 def _make_layer(plan: BuildPlan, contents: ContentsOf, tools: Tools) -> tuple[FinishedLayer, float]:
-    from homeport.assemble.image_parts import nodes_of_parts
+    from homeport.assemble.image_files import nodes_of_parts
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from homeport.assemble.elf_facts import ElfFacts
-from homeport.assemble.tree_paths import resolve
+from homeport.assemble.path_lookup import resolve
 from homeport.debian.architecture import TRIPLET_OF
 from homeport.tree.node import Tree
 

@@ -16,14 +16,14 @@ from typing import Any
 import msgspec
 
 from homeport.assemble.local_files import local_nodes
-from homeport.assemble.part_files import part_nodes
+from homeport.assemble.step_outputs import part_nodes
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
-from homeport.recipe.lockfile import LockedPackage, Lockfile
+from homeport.recipe.lock.model import LockedPackage, Lockfile
 from homeport.recipe.model import (
     Config,
     Group,
@@ -36,7 +36,7 @@ from homeport.recipe.model import (
     User,
 )
 from homeport.recipe.platforms import debian_architecture
-from homeport.recipe.slices import Slice
+from homeport.recipe.slices.model import Slice
 from homeport.tree.compression import Encoder, make_encoder
 from homeport.tree.node import Node, Source, Tree
 

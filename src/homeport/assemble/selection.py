@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from homeport.assemble.merging import Clash
 from homeport.assemble.plan import PlannedPackage
+from homeport.assemble.tree_merge import Clash
 from homeport.assemble.usrmerge import MERGED, merged_path
 from homeport.content.blob import Blob
-from homeport.debian.deb import Entry
+from homeport.debian.deb.deb import Entry
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.slices import COPYRIGHT, select
+from homeport.recipe.slices.model import COPYRIGHT, select
 from homeport.tree.node import Node, Source
 
 

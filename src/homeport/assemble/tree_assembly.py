@@ -11,18 +11,18 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from homeport.assemble import elf_check
-from homeport.assemble.declared import declared_and_absent
-from homeport.assemble.merging import Merging
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.selection import choose, nodes_of
 from homeport.assemble.steps import accounts, ca_bundle, status_database, tmp, usrmerge
 from homeport.assemble.steps.step import PackageInImage, Step, View
+from homeport.assemble.tree_merge import Merging
+from homeport.assemble.undeclared_depends import declared_and_absent
 from homeport.assemble.usrmerge import merged_path
 from homeport.content.store import Store
-from homeport.debian.contents import PackageContents
-from homeport.debian.maintainer_scripts import judge_scripts
-from homeport.debian.path_globs import EVERYTHING, PathGlobs
-from homeport.recipe.slices import wanted_globs
+from homeport.debian.deb.contents import PackageContents
+from homeport.debian.deb.maintainer_scripts import judge_scripts
+from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs
+from homeport.recipe.slices.model import wanted_globs
 from homeport.tree.node import Node, Tree
 
 PathNode = tuple[bytes, Node]

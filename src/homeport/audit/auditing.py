@@ -8,14 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.audit.context import LARGEST
+from homeport.audit.implicit import apply_rules
 from homeport.audit.model import Use
-from homeport.audit.planfile import Plan
-from homeport.audit.planning import RECIPES, make_plan
-from homeport.audit.report import Report, make_report
+from homeport.audit.plan.planfile import Plan
+from homeport.audit.plan.planning import RECIPES, make_plan
+from homeport.audit.report.report import Report, make_report
 from homeport.audit.rules import Rule, Tool, by_id, shipped
-from homeport.audit.scanning import scan
-from homeport.audit.unsaid import apply_rules
+from homeport.audit.scan.context import LARGEST
+from homeport.audit.scan.scanning import scan
 from homeport.content.digest import Digest
 
 

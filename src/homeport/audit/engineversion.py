@@ -12,9 +12,9 @@ import re
 import msgspec
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.door import wait_for
+from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.engine import describe
-from homeport.buildkit.errors import EngineRefused
+from homeport.buildkit.protocol.errors import EngineRefused
 from homeport.progress import CancelToken
 
 _REQUEST = b"GET /version HTTP/1.0\r\nHost: localhost\r\n\r\n"

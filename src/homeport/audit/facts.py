@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import msgspec
 
+from homeport.audit.formats.strictyaml import read_yaml
 from homeport.audit.model import Pin
-from homeport.audit.strictyaml import read_yaml
 from homeport.oci.reference import Reference
 
 #: A tag that by custom is never moved: a whole version, a date, a commit.

@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from homeport.audit.source import Place, Quoting
+from homeport.audit.scan.source import Place, Quoting
 from homeport.oci.reference import Reference
 
 Sure = Literal["sure", "likely", "weak"]

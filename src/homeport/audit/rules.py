@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from homeport.audit.strictyaml import BadFile, read_yaml
+from homeport.audit.formats.strictyaml import BadFile, read_yaml
 from homeport.oci.reference import BadReference, parse_reference
 
 Action = Literal["import", "raise", "delete", "leave"]

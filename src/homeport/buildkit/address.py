@@ -22,8 +22,14 @@ from typing import Literal
 
 import msgspec
 
-from homeport.buildkit.errors import BadEngineAddress
-from homeport.buildkit.streams import Opener, ProgramStream, TcpStream, UnixStream, tls_context
+from homeport.buildkit.protocol.errors import BadEngineAddress
+from homeport.buildkit.protocol.streams import (
+    Opener,
+    ProgramStream,
+    TcpStream,
+    UnixStream,
+    tls_context,
+)
 from homeport.content.reading import read_bounded
 
 Kind = Literal["docker", "buildkit", "unknown"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from homeport.buildkit.control import CacheOptionsEntry
+from homeport.buildkit.protocol.control import CacheOptionsEntry
 from homeport.errors import UsageError
 
 

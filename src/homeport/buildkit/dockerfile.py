@@ -14,8 +14,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.buildkit.failures import Sources
-from homeport.buildkit.folder import BadContext
-from homeport.buildkit.session import shared_key
+from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.session import shared_key
 from homeport.buildkit.solve import Build
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError

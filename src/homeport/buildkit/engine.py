@@ -14,11 +14,16 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from homeport.buildkit.address import Engine, Kind
-from homeport.buildkit.calls import Calls
-from homeport.buildkit.control import CONTROL, Empty, InfoResponse, ListWorkersResponse
-from homeport.buildkit.door import wait_for
-from homeport.buildkit.errors import EngineLost, EngineRefused, EngineTooOld, EngineUnreachable
-from homeport.buildkit.streams import NotHttp, upgrade
+from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.protocol.control import CONTROL, Empty, InfoResponse, ListWorkersResponse
+from homeport.buildkit.protocol.errors import (
+    EngineLost,
+    EngineRefused,
+    EngineTooOld,
+    EngineUnreachable,
+)
+from homeport.buildkit.protocol.grpc_client import Calls
+from homeport.buildkit.protocol.streams import NotHttp, upgrade
 from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from grpclib.exceptions import GRPCError
 
-from homeport.buildkit.errors import BuildFailed, details
+from homeport.buildkit.protocol.errors import BuildFailed, details
 from homeport.buildkit.status import Step, Steps
 from homeport.errors import HomeportError
 

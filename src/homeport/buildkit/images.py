@@ -16,8 +16,8 @@ import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
-from homeport.buildkit.errors import EngineTooOld
-from homeport.buildkit.gateway import CONFIG
+from homeport.buildkit.protocol.errors import EngineTooOld
+from homeport.buildkit.protocol.gateway import CONFIG
 from homeport.buildkit.solve import Build, Export, Solved, solve
 from homeport.buildkit.status import Watcher
 from homeport.content.digest import Digest
@@ -29,7 +29,7 @@ from homeport.progress import CancelToken
 if TYPE_CHECKING:
     from homeport.images.address import RegistryAddress
     from homeport.images.image import Image, Index
-    from homeport.images.transport import Work
+    from homeport.images.transports.base import Work
 
 
 class ImageWork(msgspec.Struct, frozen=True, kw_only=True):
@@ -52,7 +52,7 @@ def built_image(
     """The image or index that ``build`` makes, usable inside the ``with`` block."""
     from homeport.images.address import ArchiveAddress
     from homeport.images.image import child_of, new_index
-    from homeport.images.oci_archive import OciArchive
+    from homeport.images.transports.oci_archive import OciArchive
 
     description = describe(engine, how.cancel)
     with tempfile.TemporaryDirectory(prefix="homeport-", dir=how.work.spool) as place:

@@ -20,10 +20,13 @@ import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
-from homeport.buildkit import session_services as services
 from homeport.buildkit.address import Engine
-from homeport.buildkit.calls import stop
-from homeport.buildkit.control import (
+from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.engine import Connected, connected
+from homeport.buildkit.failures import Sources, build_failure
+from homeport.buildkit.llb.ops import Definition
+from homeport.buildkit.llb.source_policy import Policy
+from homeport.buildkit.protocol.control import (
     CONTROL,
     CacheOptions,
     CacheOptionsEntry,
@@ -33,17 +36,14 @@ from homeport.buildkit.control import (
     StatusRequest,
     StatusResponse,
 )
-from homeport.buildkit.door import wait_for
-from homeport.buildkit.engine import Connected, connected
-from homeport.buildkit.errors import EngineLost, EngineRefused, EngineTooOld, refused
-from homeport.buildkit.failures import Sources, build_failure
-from homeport.buildkit.folder import Folder
-from homeport.buildkit.llb_ops import Definition
-from homeport.buildkit.session import Service, Session, attached
-from homeport.buildkit.session_services import Sink
-from homeport.buildkit.source_policy import Policy
+from homeport.buildkit.protocol.errors import EngineLost, EngineRefused, EngineTooOld, refused
+from homeport.buildkit.protocol.grpc_client import stop
+from homeport.buildkit.protocol.messages import changed, decode
+from homeport.buildkit.session import services
+from homeport.buildkit.session.context_folder import Folder
+from homeport.buildkit.session.services import Sink
+from homeport.buildkit.session.session import Service, Session, attached
 from homeport.buildkit.status import Steps, Watcher
-from homeport.buildkit.wire import changed, decode
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
@@ -179,7 +179,7 @@ class _Solving(msgspec.Struct):
         if not (self.build.wants_metadata and self.build.frontend):
             return await calls.raw_unary(CONTROL + "Solve", request), {}
         bare = changed(request, frontend="", frontend_attrs={}, frontend_inputs={})
-        from homeport.buildkit.gateway import bridged_solve
+        from homeport.buildkit.protocol.gateway import bridged_solve
 
         bridged = await bridged_solve(calls, bare, request)
         return bridged.answer, bridged.metadata

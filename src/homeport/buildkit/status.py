@@ -11,7 +11,13 @@ from typing import Protocol
 
 import msgspec
 
-from homeport.buildkit.control import StatusResponse, Vertex, VertexLog, VertexStatus, VertexWarning
+from homeport.buildkit.protocol.control import (
+    StatusResponse,
+    Vertex,
+    VertexLog,
+    VertexStatus,
+    VertexWarning,
+)
 
 _LINE_LIMIT = 64 << 10
 _KEPT_LINES = 200  # of each step's log, for the error

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.audit.auditing import Audited, Request
     from homeport.audit.policy import Policy, Violation
-    from homeport.audit.results import Result
+    from homeport.audit.report.results import Result
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -89,18 +89,18 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
 
 def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Request:
     from homeport.audit.auditing import Request
-    from homeport.audit.live import STDIN
-    from homeport.audit.unsaid import parse_assumptions
+    from homeport.audit.implicit import parse_assumptions
+    from homeport.audit.running import STDIN
 
     assumed = parse_assumptions(options["assume"])
     live = []
     if Path(STDIN) in paths:
-        from homeport.audit.live import pod_uses, read_stdin
+        from homeport.audit.running import pod_uses, read_stdin
 
         live += pod_uses(read_stdin(sys.stdin.buffer))
     if options["docker"]:
-        from homeport.audit.live import docker_uses, docker_version
-        from homeport.images.docker_api import request as ask
+        from homeport.audit.running import docker_uses, docker_version
+        from homeport.images.transports.docker_api import request as ask
 
         live += docker_uses(lambda path: ask("GET", path))
         assumed.setdefault("docker", docker_version(lambda path: ask("GET", path)))
@@ -126,8 +126,8 @@ def _audited(app: App, request: Request, *, online: bool) -> Audited:
     audited = audit(request, check=app.cancel.check)
     if not online:
         return audited
-    from homeport.audit.online import asker, to_ask, with_answers
-    from homeport.content.pools import run_all
+    from homeport.audit.registry_lookup import asker, to_ask, with_answers
+    from homeport.content.thread_pools import run_all
 
     ask = asker(app.registries(), app.store)
     wanted = to_ask(audited.report)
@@ -138,7 +138,7 @@ def _audited(app: App, request: Request, *, online: bool) -> Audited:
 
 def _judged(audited: Audited, options: dict[str, Any]) -> tuple[list[Result], list[Violation]]:
     from homeport.audit.policy import read_baseline, violations
-    from homeport.audit.results import results
+    from homeport.audit.report.results import results
 
     known: list[str] = []
     if options["baseline"]:
@@ -173,8 +173,8 @@ def _write_files(
     said = ""
     if path := options["plan_file"]:
         from homeport.audit.auditing import plan
-        from homeport.audit.planfile import write_plan
-        from homeport.audit.text import plan_text
+        from homeport.audit.plan.planfile import write_plan
+        from homeport.audit.report.text import plan_text
 
         made = plan(audited, request)
         write_file(path, write_plan(made))
@@ -193,18 +193,18 @@ def _rendered(name: str, audited: Audited, results: list[Result]) -> bytes:
     import msgspec
 
     if name == "html":
-        from homeport.audit.html import html_page
+        from homeport.audit.report.html import html_page
 
         return html_page(audited.report).encode("utf-8", "replace")
     if name == "sarif":
-        from homeport.audit.sarif import sarif_document
+        from homeport.audit.report.sarif import sarif_document
 
         document: Any = sarif_document(results, audited.report.unread, audited.rules)
     else:
-        from homeport.audit.codequality import code_quality_document
+        from homeport.audit.report.codequality import code_quality_document
 
         document = code_quality_document(results)
-    from homeport.audit.documents import clean
+    from homeport.audit.formats.documents import clean
 
     return msgspec.json.format(msgspec.json.encode(clean(document))) + b"\n"
 
@@ -217,8 +217,8 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from homeport.audit.documents import report_document
-    from homeport.audit.text import report_text, violations_text
+    from homeport.audit.formats.documents import report_document
+    from homeport.audit.report.text import report_text, violations_text
     from homeport.cli.main import printable
 
     report = audited.report
@@ -250,9 +250,9 @@ def _finish(audited: Audited, violations: list[Violation]) -> None:
 
 
 def _apply(session: Session, path: Path, *, yes: bool) -> None:
-    from homeport.audit.applying import prepare, write
-    from homeport.audit.planfile import read_plan
-    from homeport.audit.strictyaml import BadFile
+    from homeport.audit.formats.strictyaml import BadFile
+    from homeport.audit.plan.applying import prepare, write
+    from homeport.audit.plan.planfile import read_plan
 
     try:
         data = path.read_bytes()

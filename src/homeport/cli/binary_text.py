@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from homeport.cli.show import human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
-from homeport.inspection.paths import visible as safe
-from homeport.inspection.provenance import Binary
-from homeport.inspection.verifying import Verification
+from homeport.inspection.layers.paths import visible as safe
+from homeport.inspection.packages.provenance import Binary
+from homeport.inspection.packages.verifying import Verification
 
 MOST_LINES = 12
 

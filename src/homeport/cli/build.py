@@ -102,7 +102,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
     outputs = [*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"])]
     as_of = options["as_of"]
     if as_of:
-        from homeport.debian.state import parse_as_of
+        from homeport.debian.archive.state import parse_as_of
 
         as_of = parse_as_of(as_of)
     return BuildRequest(

@@ -10,7 +10,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.show import table
 
 if TYPE_CHECKING:
-    from homeport.recipe.lockfile import Lockfile
+    from homeport.recipe.lock.model import Lockfile
     from homeport.recipe.model import Recipe
 
 
@@ -57,7 +57,7 @@ def show(session: Session, name: str, as_recipe: bool) -> None:
     """Show what the recipe NAME is made of, and what is locked for it."""
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
-    from homeport.recipe.lockreading import read_lockfile
+    from homeport.recipe.lock.reading import read_lockfile
 
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(name, catalog), catalog)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from homeport.content.blob import Blob
     from homeport.images.address import Address
     from homeport.images.image import Image, Index
-    from homeport.images.transport import Destination, Source, Written
+    from homeport.images.transports.base import Destination, Source, Written
     from homeport.oci.platform import Platform
 
 platform_option = click.option(
@@ -46,14 +46,14 @@ no_clobber_option = click.option(
 def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image | Index]:
     """What becomes of foreign layers: taken along, or left where they are and told so."""
     if take:
-        from homeport.images.foreign import ForeignLayers
+        from homeport.images.nondistributable import ForeignLayers
 
         if app.settings.offline:
             raise UsageError("foreign layers cannot be fetched with --offline")
         return ForeignLayers(client=app.client, store=app.store, progress=app.progress).take
 
     def leave(value: Image | Index) -> Image | Index:
-        from homeport.images.parts import foreign_parts
+        from homeport.images.image_blobs import foreign_parts
 
         left = foreign_parts(value)
         if left:
@@ -101,14 +101,14 @@ def copy_image(
     take_foreign: bool = False,
 ) -> Written:
     """Copy one image; what comes from a registry is fetched in parallel."""
-    from homeport.images.registry_transport import RegistryTransport, open_manifests, prefetch
-    from homeport.images.transports import destination_for, source_for
+    from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
+    from homeport.images.transports.select import destination_for, source_for
 
     maker = options.maker(app, about, no_clobber=no_clobber)
     reader: Source = source_for(source, maker)
     writer: Destination = destination_for(destination, maker)
-    from homeport.images.copying import select
-    from homeport.images.transport import Work
+    from homeport.images.copy import select
+    from homeport.images.transports.base import Work
 
     work = Work(progress=app.progress, cancel=app.cancel)
     with reader.open(work) as value:

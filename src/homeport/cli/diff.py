@@ -13,7 +13,7 @@ from homeport.cli.options import Session, common
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
-    from homeport.inspection.comparing import Comparison
+    from homeport.inspection.report.compare_images import Comparison
     from homeport.oci.platform import Platform
 
 
@@ -78,15 +78,17 @@ def _compare(
     times: bool,
     text: bool,
 ) -> Comparison:
-    from homeport.inspection import comparing
+    from homeport.inspection.report import compare_images
 
     services = services_of(app)
     with app.open_image(image) as one:
         if other is None:
             assert wanted is not None
-            return comparing.compare_platforms(
+            return compare_images.compare_platforms(
                 one, image, (wanted[0], wanted[1]), services, times=times, text=text
             )
         with app.open_image(other) as two:
             pair: tuple[Image | Index, Image | Index] = (one, two)
-            return comparing.compare(pair, (image, other), wanted, services, times=times, text=text)
+            return compare_images.compare(
+                pair, (image, other), wanted, services, times=times, text=text
+            )

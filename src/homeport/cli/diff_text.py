@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from homeport.cli.show import human_size, table
-from homeport.inspection.comparing import Comparison
-from homeport.inspection.diffing import FileDiff, ImageDiff, PackageDiff
-from homeport.inspection.paths import visible as safe
+from homeport.inspection.layers.paths import visible as safe
+from homeport.inspection.report.compare_images import Comparison
+from homeport.inspection.report.diffing import FileDiff, ImageDiff, PackageDiff
 
 MOST_FILES = 60
 _SIGNS = {

@@ -39,7 +39,7 @@ def command(
     import msgspec
 
     from homeport.errors import UsageError
-    from homeport.inspection.extraction import chosen, extract, write_one
+    from homeport.inspection.image.extraction import chosen, extract, write_one
 
     if output == "-" and len(paths) != 1:
         raise UsageError("only one file can go to standard output", hint="use -o DIR")
@@ -58,6 +58,6 @@ def command(
             f"{found.directories} directories, {found.links} links",
             *(f"left out: {each}" for each in found.left_out),
         ]
-        from homeport.inspection.paths import visible as safe
+        from homeport.inspection.layers.paths import visible as safe
 
         session.output.write(document, "\n".join(safe(line) for line in lines), quiet_text=output)

@@ -52,8 +52,8 @@ def command(
     result is the reference to use, with its digest.
     """
     from homeport.images.address import RegistryAddress, parse_destination, parse_source
-    from homeport.images.transport import Work
-    from homeport.images.vendoring import vendor
+    from homeport.images.importing import vendor
+    from homeport.images.transports.base import Work
 
     origin, target = parse_source(source), parse_destination(destination)
     if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):

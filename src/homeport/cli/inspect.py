@@ -13,10 +13,10 @@ from homeport.cli.options import Session, common
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
-    from homeport.inspection.inspecting import Referrers
-    from homeport.inspection.opened import Opened
-    from homeport.inspection.report import Report
-    from homeport.inspection.rules import Rule
+    from homeport.inspection.image.opened_image import Opened
+    from homeport.inspection.report.inspect_image import Referrers
+    from homeport.inspection.report.policy import Rule
+    from homeport.inspection.report.report import Report
     from homeport.inspection.services import Services
     from homeport.oci.platform import Platform
 
@@ -165,8 +165,8 @@ def read_platform(text: str | None) -> Platform | None:
 
 
 def open_one(value: Image | Index, wanted: Platform | None, services: Services) -> Opened:
-    from homeport.inspection.choosing import choose
-    from homeport.inspection.opened import open_layers
+    from homeport.inspection.image.opened_image import open_layers
+    from homeport.inspection.image.platform_choice import choose
 
     return open_layers(choose(value, wanted), services)
 
@@ -196,7 +196,7 @@ def _report(
 ) -> Report:
     from contextlib import ExitStack
 
-    from homeport.inspection.inspecting import inspect
+    from homeport.inspection.report.inspect_image import inspect
 
     with ExitStack() as open_bases:
         known = {each: open_bases.enter_context(app.open_image(each)) for each in bases}
@@ -224,7 +224,7 @@ def _write_page(
 ) -> None:
     """The page; ``quiet`` where the verdict on rules is the answer."""
     from homeport.content.files import atomic_write
-    from homeport.inspection.page import html_page
+    from homeport.inspection.report.page import html_page
 
     page = html_page(report, opened).encode()
     with atomic_write(path) as stream:
@@ -240,7 +240,7 @@ def _write_page(
 
 def _read_rules(config: Path | None, words: tuple[str, ...]) -> list[Rule]:
     """Rules of the file, then those of the command line, which win; dive's defaults for none."""
-    from homeport.inspection.rules import DEFAULTS, parse_rule, read_rules
+    from homeport.inspection.report.policy import DEFAULTS, parse_rule, read_rules
 
     there = config or (Path(".dive-ci") if Path(".dive-ci").is_file() else None)
     found = read_rules(there) if there is not None else []
@@ -258,7 +258,7 @@ def _check(session: Session, report: Report, rules: list[Rule]) -> None:
 
     from homeport.cli.inspect_text import rules_text
     from homeport.errors import AnswerNo
-    from homeport.inspection.rules import SCHEMA, check_rules
+    from homeport.inspection.report.policy import SCHEMA, check_rules
 
     checked = check_rules(report.image, rules, datetime.now(UTC))
     broken = [one.rule for one in checked if not one.kept]
@@ -285,8 +285,8 @@ def _show_files(
 
     from homeport.cli.inspect_text import files_text
     from homeport.errors import UsageError
-    from homeport.inspection import files
-    from homeport.inspection.lookup import not_found
+    from homeport.inspection.image import files
+    from homeport.inspection.image.path_search import not_found
 
     glob = pattern.encode("utf-8", "surrogateescape") if pattern is not None else None
     if layer is not None:
@@ -317,7 +317,7 @@ def _show_binaries(session: Session, address: str, opened: Opened, path: str | N
     import msgspec
 
     from homeport.cli.binary_text import binaries_text, binary_text
-    from homeport.inspection import provenance
+    from homeport.inspection.packages import provenance
 
     if path is not None:
         found = [provenance.inspect_binary(opened, path)]
@@ -336,7 +336,7 @@ def _show_verification(session: Session, address: str, opened: Opened) -> None:
     import msgspec
 
     from homeport.cli.binary_text import verification_text
-    from homeport.inspection.verifying import SCHEMA, verify_files
+    from homeport.inspection.packages.verifying import SCHEMA, verify_files
 
     found = verify_files(opened)
     document: dict[str, Any] = {
@@ -350,7 +350,7 @@ def _show_waste(session: Session, address: str, opened: Opened) -> None:
     import msgspec
 
     from homeport.cli.inspect_text import waste_text
-    from homeport.inspection.waste import find_waste
+    from homeport.inspection.report.waste import find_waste
 
     found = find_waste(opened.history)
     document: dict[str, Any] = {

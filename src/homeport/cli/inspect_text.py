@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from homeport.cli.show import human_size, table
-from homeport.inspection.paths import visible as safe
-from homeport.inspection.report import (
+from homeport.inspection.layers.paths import visible as safe
+from homeport.inspection.report.report import (
     ImageReport,
     LayerRow,
     Package,
@@ -17,8 +17,8 @@ from homeport.inspection.report import (
 )
 
 if TYPE_CHECKING:
-    from homeport.inspection.files import FileRow
-    from homeport.inspection.rules import Checked
+    from homeport.inspection.image.files import FileRow
+    from homeport.inspection.report.policy import Checked
 
 MOST_PACKAGES = 40
 MOST_WASTE = 15

@@ -24,7 +24,7 @@ def dump(session: Session, file: str, dot: bool) -> None:
 
     --format json prints operations as JSON, one object each, with their digests.
     """
-    from homeport.buildkit.llb_dump import as_dot, as_json, as_text, read_definition
+    from homeport.buildkit.llb.dump import as_dot, as_json, as_text, read_definition
 
     definition = read_definition(_read(file))
     if dot:
@@ -35,7 +35,7 @@ def dump(session: Session, file: str, dot: bool) -> None:
 
 
 def _read(file: str) -> bytes:
-    from homeport.buildkit.llb_dump import LARGEST
+    from homeport.buildkit.llb.dump import LARGEST
     from homeport.content.reading import read_bounded
     from homeport.errors import UsageError
 

@@ -15,7 +15,7 @@ from homeport.errors import OutOfDate, UsageError
 
 if TYPE_CHECKING:
     from homeport.app import App
-    from homeport.locking.prepare import Prepared
+    from homeport.locking.ensure_lock import Prepared
 
 
 @click.command(
@@ -53,7 +53,7 @@ def command(
     if check and (updates or as_of):
         raise UsageError("--check looks at what is there; it takes neither --update nor --as-of")
     from homeport.builds import BuildRequest
-    from homeport.debian.state import parse_as_of
+    from homeport.debian.archive.state import parse_as_of
 
     with session.app() as app, showing_logs(session):
         if check:
@@ -74,8 +74,8 @@ def command(
 
 
 def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> None:
-    from homeport.locking.agreement import disagreements
-    from homeport.locking.places import lock_places
+    from homeport.locking.lock_paths import lock_places
+    from homeport.locking.staleness import disagreements
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
 

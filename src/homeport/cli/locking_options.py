@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from homeport.locking.renewal import Renewal
+    from homeport.locking.update_policy import Renewal
 
 _OPTIONS = (
     click.option(
@@ -50,6 +50,6 @@ def locking_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def renewal_of(updates: Sequence[str]) -> Renewal:
     """What the words of ``--update`` allow to change."""
-    from homeport.locking.renewal import Renewal
+    from homeport.locking.update_policy import Renewal
 
     return Renewal(everything="all" in updates, names=frozenset(updates) - {"all"})

@@ -31,7 +31,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
 
     from homeport.registry.credentials import docker_config_path
     from homeport.registry.docker_config import AuthFile, read_auth_file
-    from homeport.registry.logging_in import log_in, registry_name
+    from homeport.registry.login_flow import log_in, registry_name
 
     name = registry_name(registry)
     login = options.login or _ask()

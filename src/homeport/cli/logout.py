@@ -17,7 +17,7 @@ def command(session: Session, *, registry: str) -> None:
     """Take the credentials of REGISTRY out of docker's config.json or its helper."""
     from homeport.registry.credentials import docker_config_path
     from homeport.registry.docker_config import read_auth_file
-    from homeport.registry.logging_in import log_out, registry_name
+    from homeport.registry.login_flow import log_out, registry_name
 
     name = registry_name(registry)
     file = read_auth_file(docker_config_path(os.environ, Path.home()))

@@ -139,7 +139,7 @@ def _pair(source: str, destination: str, platforms: list[Platform] | None, refer
 
 
 def _planned(path: Path, platforms: list[Platform] | None, referrers: bool) -> Iterator[Pair]:
-    from homeport.audit.planfile import read_plan
+    from homeport.audit.plan.planfile import read_plan
     from homeport.content.files import explained
 
     with explained(path, "read"), path.open("rb") as stream:
@@ -157,7 +157,7 @@ def _planned(path: Path, platforms: list[Platform] | None, referrers: bool) -> I
 def _matching_tags(
     app: App, options: RegistryOptions, source: str, globs: tuple[str, ...]
 ) -> list[str]:
-    from homeport.images.mirroring import is_digest_tag
+    from homeport.images.mirror import is_digest_tag
     from homeport.oci.reference import parse_reference
     from homeport.registry.listing import tags
 
@@ -179,15 +179,15 @@ def _run(
     prepare: Callable[[Image | Index], Image | Index], *, dry_run: bool, no_clobber: bool,
 ) -> Outcome:  # fmt: skip
     """Copy one pair, or only look; an error becomes part of the outcome."""
-    from homeport.images.mirroring import estimate, load_cargo, ship
-    from homeport.images.transport import Work
-    from homeport.images.transports import source_for
+    from homeport.images.mirror import estimate, load_cargo, ship
+    from homeport.images.transports.base import Work
+    from homeport.images.transports.select import source_for
 
     about = registry_of(pair.destination, pair.source)
     row: dict[str, Any] = {"source": str(pair.source), "destination": str(pair.destination)}
     try:
-        from homeport.images.copying import select
-        from homeport.images.registry_transport import open_manifests
+        from homeport.images.copy import select
+        from homeport.images.transports.registry import open_manifests
 
         make = options.maker(app, about, no_clobber=no_clobber)
         source, destination = source_for(pair.source, make), make(pair.destination)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @common
 def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
     """Ask REGISTRY whether it is there and lets us in, and say as whom."""
-    from homeport.registry.logging_in import registry_name
+    from homeport.registry.login_flow import registry_name
 
     name = registry_name(registry)
     with session.app() as app:

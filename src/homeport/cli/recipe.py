@@ -52,7 +52,7 @@ def schema(slices: bool) -> None:
     """Print the JSON Schema of recipes."""
     import json
 
-    from homeport.recipe.slicefile import slice_schema
-    from homeport.recipe.wire import recipe_schema
+    from homeport.recipe.schema.fields import recipe_schema
+    from homeport.recipe.slices.reading import slice_schema
 
     click.echo(json.dumps(slice_schema() if slices else recipe_schema(), indent=2))

@@ -15,7 +15,7 @@ from homeport.errors import UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.address import RegistryAddress
-    from homeport.images.registry_transport import RegistryTransport
+    from homeport.images.transports.registry import RegistryTransport
     from homeport.registry.login import Login
     from homeport.registry.registries import Registries
 
@@ -47,7 +47,7 @@ class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True):
         self, app: App, about: str, *, no_clobber: bool = False
     ) -> Callable[[RegistryAddress], RegistryTransport]:
         """What ``images.transports`` needs to serve registry addresses."""
-        from homeport.images.registry_transport import RegistryTransport
+        from homeport.images.transports.registry import RegistryTransport
 
         opened: list[Registries] = []
 

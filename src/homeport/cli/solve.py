@@ -20,15 +20,15 @@ from homeport.errors import UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.buildkit.address import Engine
-    from homeport.buildkit.cache_folder import LocalCaches
-    from homeport.buildkit.errors import BuildFailed
     from homeport.buildkit.images import ImageWork
+    from homeport.buildkit.llb.source_policy import Policy
+    from homeport.buildkit.protocol.errors import BuildFailed
+    from homeport.buildkit.session.cache_folder import LocalCaches
     from homeport.buildkit.solve import Build
-    from homeport.buildkit.source_policy import Policy
     from homeport.buildkit.status import Watcher
     from homeport.cli.registry_options import RegistryOptions
     from homeport.images.address import Address
-    from homeport.images.transport import Destination
+    from homeport.images.transports.base import Destination
     from homeport.registry.credentials import Credentials
 
 
@@ -115,9 +115,9 @@ def command(
     Speaks BuildKit's own API: no docker, buildx or buildctl program is needed. Any dockerd
     since 18.09 is an engine, and so is buildkitd.
     """
-    from homeport.buildkit.errors import BuildFailed
+    from homeport.buildkit.multi_output import run_outputs
     from homeport.buildkit.outputs import parse_output
-    from homeport.buildkit.running import run_outputs
+    from homeport.buildkit.protocol.errors import BuildFailed
     from homeport.cli.copying_options import read_platforms
 
     wanted = [parse_output(text) for text in outputs]
@@ -173,8 +173,8 @@ def _build(context: str, asked: dict[str, Any]) -> Build:
     import msgspec
 
     from homeport.buildkit.caching import parse_cache
-    from homeport.buildkit.offers import read_agents, read_secrets
-    from homeport.buildkit.session_services import secret_values, ssh_agents
+    from homeport.buildkit.session.secrets import read_agents, read_secrets
+    from homeport.buildkit.session.services import secret_values, ssh_agents
 
     if context == "-":
         context = f"http://buildkit-session/{_UPLOAD}"  # BuildKit's name for what we send
@@ -195,7 +195,7 @@ def _build(context: str, asked: dict[str, Any]) -> Build:
 
 
 def _read_policy(path: Path) -> Policy:
-    from homeport.buildkit.source_policy import read_policy
+    from homeport.buildkit.llb.source_policy import read_policy
 
     return read_policy(path)
 
@@ -224,7 +224,7 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
     """Let the engine pull and push as we may."""
     import msgspec
 
-    from homeport.buildkit.registry_auth import RegistryAuth
+    from homeport.buildkit.session.registry_auth import RegistryAuth
 
     public = [engine.name for engine in engines if not engine.private]
     if passwords and public:
@@ -247,7 +247,7 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
 
 def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
     from homeport.buildkit.images import ImageWork
-    from homeport.images.transport import Work
+    from homeport.images.transports.base import Work
 
     work = Work(progress=app.progress, cancel=app.cancel)
     return ImageWork(store=app.store, work=work, squash=squash, watcher=watcher)
@@ -261,7 +261,7 @@ def _destinations(
     def open_it(address: Address) -> Destination:
         from homeport.buildkit.outputs import ImageOutput
         from homeport.cli.copying_options import registry_of
-        from homeport.images.transports import destination_for
+        from homeport.images.transports.select import destination_for
 
         images = [output.address for output in outputs if isinstance(output, ImageOutput)]
         return destination_for(address, options.maker(app, registry_of(*images)))
@@ -287,7 +287,7 @@ def _with_upload(build: Build, stack: ExitStack) -> Build:
 
     import msgspec
 
-    from homeport.buildkit.session_services import uploads
+    from homeport.buildkit.session.services import uploads
 
     place = stack.enter_context(tempfile.TemporaryDirectory(prefix="homeport-"))
     spool = Path(place, "context.tar")
@@ -301,7 +301,7 @@ def _local_caches(build: Build) -> LocalCaches | None:
     """Build caches in folders of this machine, if there are any."""
     if all(entry.type != "local" for entry in (*build.cache_imports, *build.cache_exports)):
         return None
-    from homeport.buildkit.cache_folder import local_caches
+    from homeport.buildkit.session.cache_folder import local_caches
     from homeport.cli.show import warn
 
     caches = local_caches(build.cache_imports, build.cache_exports)
@@ -313,7 +313,7 @@ def _local_caches(build: Build) -> LocalCaches | None:
 def _require_layouts(engines: Sequence[Engine], app: App) -> None:
     """Engines that cannot read images of ours would look for them on Docker Hub."""
     from homeport.buildkit.engine import describe
-    from homeport.buildkit.errors import EngineTooOld
+    from homeport.buildkit.protocol.errors import EngineTooOld
 
     for engine in engines:
         found = describe(engine, app.cancel)
@@ -332,7 +332,7 @@ def _with_contents(
 
     if not contexts and caches is None:
         return build
-    from homeport.buildkit.content_store import content_services
+    from homeport.buildkit.session.content_store import content_services
 
     opened = {name: stack.enter_context(app.open_image(at)) for name, at in contexts.items()}
     attrs = {
@@ -348,7 +348,7 @@ def _with_contents(
 
 
 def _from_llb(path: Path) -> Build:
-    from homeport.buildkit.llb_dump import LARGEST, read_definition
+    from homeport.buildkit.llb.dump import LARGEST, read_definition
     from homeport.buildkit.solve import Build
     from homeport.content.reading import read_bounded
 
@@ -404,7 +404,7 @@ def _watcher(session: Session, form: str, progress: Any, prefix: str = "") -> Wa
     by_itself = session.quiet or (form == "auto" and session.format == "json")
     if form == "quiet" or (by_itself and form != "rawjson"):
         return Unwatched()
-    from homeport.buildkit.watchers import BarWatcher, JsonWatcher, PlainWatcher
+    from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
 
     if form == "rawjson":
         return JsonWatcher(lambda text: click.echo(text, err=True))

@@ -14,7 +14,7 @@ from homeport.errors import AnswerNo, UsageError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from homeport.buildkit.helper_proof import Row
+    from homeport.buildkit.helper.proof import Row
 
 
 @click.command(
@@ -42,7 +42,7 @@ def command(
     as dockerd 20.10). An image of this machine is served to the engine on 127.0.0.1. Exit
     code 3 if a case fails.
     """
-    from homeport.buildkit.helper_proof import prove
+    from homeport.buildkit.helper.proof import prove
 
     with session.app() as app:
         engine = open_engines(engines, app.cancel)[0]
@@ -61,7 +61,7 @@ def command(
 
 
 def _cases(wanted: Sequence[str]) -> list[Any]:
-    from homeport.buildkit.helper_cases import CASES
+    from homeport.buildkit.helper.cases import CASES
 
     cases = [
         case
@@ -77,9 +77,9 @@ def _offered(app: Any, image: str, engine: str) -> Any:
     """The helper as the engine can reach it, for the length of a ``with`` block."""
     import contextlib
 
-    from homeport.buildkit.helper_cases import REMOTE
-    from homeport.buildkit.helper_proof import Helper
-    from homeport.buildkit.serving import serving
+    from homeport.buildkit.helper.cases import REMOTE
+    from homeport.buildkit.helper.proof import Helper
+    from homeport.buildkit.local_registry import serving
     from homeport.images.address import RegistryAddress, parse_source
 
     address = parse_source(image)
@@ -109,7 +109,7 @@ def _offered(app: Any, image: str, engine: str) -> Any:
 
 def _open_registry(app: Any, address: Any) -> Any:
     from homeport.cli.registry_options import RegistryOptions
-    from homeport.images.transport import Work
+    from homeport.images.transports.base import Work
 
     transport = RegistryOptions().maker(app, address.reference.registry)(address)
     return transport.open(Work(progress=app.progress, cancel=app.cancel))

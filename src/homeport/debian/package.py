@@ -12,8 +12,8 @@ from typing import Protocol
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.debian.control import Paragraph, parse_paragraph
-from homeport.debian.relations import (
+from homeport.debian.deb822 import Paragraph, parse_paragraph
+from homeport.debian.resolution.relations import (
     BadRelation,
     Dependencies,
     Relation,

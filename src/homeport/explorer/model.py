@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from homeport.errors import UsageError
-from homeport.inspection.history import GONE, Change
-from homeport.inspection.listing import Entry
-from homeport.inspection.opened import Opened
-from homeport.inspection.paths import visible
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.history import GONE, Change
+from homeport.inspection.layers.listing import Entry
+from homeport.inspection.layers.paths import visible
 
 #: dive's four words for what a layer did.
 KINDS = ("added", "removed", "modified", "unmodified")

@@ -24,13 +24,13 @@ from textual.widgets.tree import TreeNode
 
 from homeport.errors import HomeportError, UsageError
 from homeport.explorer.model import KINDS, Item, Model, View
-from homeport.inspection.extraction import chosen, extract
-from homeport.inspection.oddities import MOST
-from homeport.inspection.opened import Opened
-from homeport.inspection.paths import shown_path, visible
-from homeport.inspection.provenance import inspect_binary
-from homeport.inspection.reporting import steps_of
-from homeport.inspection.waste import find_waste
+from homeport.inspection.image.extraction import chosen, extract
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.paths import shown_path, visible
+from homeport.inspection.packages.provenance import inspect_binary
+from homeport.inspection.report.anomalies import MOST
+from homeport.inspection.report.builder import steps_of
+from homeport.inspection.report.waste import find_waste
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
 _MIN_WIDTH, _MIN_HEIGHT = 60, 15

@@ -21,7 +21,7 @@ from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
 from homeport.images.files import BadLayout, missing
-from homeport.images.transport import Work
+from homeport.images.transports.base import Work
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
 #: Members of one archive; an image of the largest size seen has some hundreds.

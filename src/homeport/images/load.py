@@ -17,12 +17,12 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.images.address import ArchiveAddress
-from homeport.images.docker_api import EngineError, request
-from homeport.images.docker_archive import DockerArchive
 from homeport.images.image import Image, Index
-from homeport.images.podman import is_installed, run_podman
-from homeport.images.scratch import temporary_folder
-from homeport.images.transport import Work
+from homeport.images.temp_space import temporary_folder
+from homeport.images.transports.base import Work
+from homeport.images.transports.docker_api import EngineError, request
+from homeport.images.transports.docker_archive import DockerArchive
+from homeport.images.transports.podman import is_installed, run_podman
 from homeport.oci.reference import Reference
 
 LocalEngine = Literal["docker", "podman"]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from homeport.content.pools import Threads
 from homeport.content.store import Store
+from homeport.content.thread_pools import Threads
 from homeport.progress import CancelToken, Progress, Silent
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from homeport.oci.platform import Platform
-from homeport.recipe.lockfile import LockedPackage, Lockfile
+from homeport.recipe.lock.model import LockedPackage, Lockfile
 
 
 class PackageChange(msgspec.Struct, frozen=True, kw_only=True):

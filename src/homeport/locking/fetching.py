@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from homeport.content.blob import Blob
-from homeport.debian import pool
+from homeport.debian.deb import fetch
 from homeport.debian.package import PackageFile
-from homeport.locking.reach import Reach
+from homeport.locking.archive_access import Reach
 from homeport.oci.platform import Platform
-from homeport.recipe.lockfile import Lockfile, files_of
+from homeport.recipe.lock.model import Lockfile, files_of
 
 
 def fetch_packages(
@@ -24,7 +24,7 @@ def fetch_packages(
     newest: dict[str, datetime] = {}
     for (archive, _), date in dates.items():
         newest[archive] = max(date, newest.get(archive, date))
-    return pool.fetch_packages(
+    return fetch.fetch_packages(
         files,
         mirrors=reach.mirrors,
         transfer=reach.transfer,

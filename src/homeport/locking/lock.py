@@ -13,23 +13,23 @@ from datetime import datetime
 import msgspec
 
 import homeport
-from homeport.debian.archive import open_archives
+from homeport.debian.archive.archive import open_archives
+from homeport.debian.archive.state import ArchiveState, Floor, SuiteState
 from homeport.debian.package import Package
-from homeport.debian.resolve import LeftOut
-from homeport.debian.state import ArchiveState, Floor, SuiteState
+from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
+from homeport.locking.archive_access import Reach, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
-from homeport.locking.choosing import Choice, check_suites
-from homeport.locking.reach import Reach, suite_specs
-from homeport.locking.renewal import KEEP, Renewal
-from homeport.locking.settling import Settled, settle
+from homeport.locking.package_selection import Choice, check_suites
+from homeport.locking.selection_loop import Settled, settle
+from homeport.locking.update_policy import KEEP, Renewal
 from homeport.oci.platform import Platform
-from homeport.recipe.lockfile import LockedPackage, LockedSuite, Lockfile
+from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
+from homeport.recipe.lock.model import LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
-from homeport.recipe.request import reached_slices, request_digest, used_definitions
-from homeport.recipe.slicefile import SliceFolders
-from homeport.recipe.slices import Slice, SliceName
+from homeport.recipe.slices.model import Slice, SliceName
+from homeport.recipe.slices.reading import SliceFolders
 
 
 class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):

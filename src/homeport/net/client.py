@@ -21,15 +21,15 @@ from homeport.content.blob import Blob
 from homeport.content.reading import file_place
 from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.connection import Answer, Connection
+from homeport.net.connection_pool import Pools, Route, proxy_authorization, route_to
 from homeport.net.credentials import Provider, authorization, nobody
-from homeport.net.crowd import Crowd
 from homeport.net.errors import NetError, RedirectRefused, SourceChanged, mapped
 from homeport.net.http1 import Malformed, request_head
-from homeport.net.pools import Pools, Route, proxy_authorization, route_to
 from homeport.net.proxies import Proxies
+from homeport.net.rate_limiter import Crowd
 from homeport.net.response import Response
 from homeport.net.retries import Retrier, Rule, default_rule
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import BadUrl, Url
 from homeport.progress import CancelToken
 

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from homeport.errors import UsageError
 from homeport.net.client import Settings
 from homeport.net.proxies import from_environment
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 
 
 def client_settings(environment: Mapping[str, str], trust: Trust | None = None) -> Settings:

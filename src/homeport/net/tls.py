@@ -14,7 +14,7 @@ from typing import Any
 from homeport.errors import UsageError
 from homeport.net.connection import Channel
 from homeport.net.errors import ConnectionCut, NetError, NotTls, TlsError
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 
 _RECORD = 32 << 10  # bytes read at once; a TLS record has at most 16 KiB and a little

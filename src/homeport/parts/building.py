@@ -14,12 +14,12 @@ import msgspec
 
 from homeport.assemble.build import Tools
 from homeport.buildkit.address import Engine
-from homeport.buildkit.errors import EngineLost, EngineUnreachable
-from homeport.buildkit.session import Service
+from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
+from homeport.buildkit.session.session import Service
 from homeport.content.blob import Blob
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
-from homeport.locking.reach import Reach
+from homeport.locking.archive_access import Reach
 from homeport.net.client import Client
 from homeport.oci.platform import Platform
 from homeport.parts.engines import suited
@@ -28,7 +28,7 @@ from homeport.parts.root import fetch_url, make_root, write_context
 from homeport.parts.running import Prepared, Running, folder_of, run_commands, run_dockerfile
 from homeport.parts.sources import fetch_sources, files_of_source
 from homeport.progress import CancelToken
-from homeport.recipe.lockfile import LockedSource, Lockfile
+from homeport.recipe.lock.model import LockedSource, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput, root_recipe
 from homeport.tree.node import Node, Source, Tree

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from homeport.buildkit.address import Engine, Surroundings, default_engines, parse_engine
 from homeport.buildkit.engine import Description, describe, first_reachable
-from homeport.buildkit.errors import EngineUnreachable
-from homeport.buildkit.placing import NoEngineFor, place
+from homeport.buildkit.protocol.errors import EngineUnreachable
+from homeport.buildkit.scheduling import NoEngineFor, place
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken, Progress
 

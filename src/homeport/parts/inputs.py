@@ -19,7 +19,8 @@ from homeport.content.digest import Digest
 from homeport.copying import ignore
 from homeport.progress import CancelToken
 from homeport.recipe.loading import read_text_file
-from homeport.recipe.lockfile import LockedSource, Lockfile
+from homeport.recipe.lock.model import LockedSource, Lockfile
+from homeport.recipe.lock.pinning import materials_of
 from homeport.recipe.model import LocalFiles, Recipe
 from homeport.recipe.parts import (
     DockerfilePart,
@@ -31,7 +32,6 @@ from homeport.recipe.parts import (
     UrlInput,
     taken,
 )
-from homeport.recipe.pinning import materials_of
 from homeport.tree.node import Node
 
 PathNode = tuple[bytes, Node]

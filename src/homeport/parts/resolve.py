@@ -15,20 +15,20 @@ from datetime import datetime
 
 import msgspec
 
-from homeport.assemble.part_files import decode, encode, select
+from homeport.assemble.step_outputs import decode, encode, select
 from homeport.content.blob import verified
-from homeport.debian.collect import NotCached
-from homeport.debian.pool import PackageGone
+from homeport.debian.deb.fetch import PackageGone
+from homeport.debian.index.fetch import NotCached
 from homeport.errors import HomeportError, IntegrityError, OutOfDate
-from homeport.locking.agreement import disagreements
 from homeport.locking.lock import lock
-from homeport.locking.renewal import KEEP, RENEW, Renewal
+from homeport.locking.staleness import disagreements
+from homeport.locking.update_policy import KEEP, RENEW, Renewal
 from homeport.oci.platform import Platform
 from homeport.parts.building import Building, PartTools
 from homeport.parts.inputs import Inputs, read_inputs
 from homeport.parts.sources import lock_sources
 from homeport.progress import CancelToken
-from homeport.recipe.lockfile import LockedPart, LockedSource, LockedTree, Lockfile
+from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import (
     DockerfilePart,

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from homeport.assemble.build import Tools, build
-from homeport.assemble.merging import Merging
 from homeport.assemble.plan import BuildOptions, Request, make_plans
+from homeport.assemble.tree_merge import Merging
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.files import explained
@@ -16,15 +16,15 @@ from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError, IntegrityError
 from homeport.images.image import Image
+from homeport.locking.archive_access import Reach
 from homeport.locking.fetching import fetch_locked
-from homeport.locking.reach import Reach
 from homeport.net.client import Client
 from homeport.net.download import expect_ok
 from homeport.oci.platform import Platform
 from homeport.parts.inputs import PathNode
 from homeport.progress import CancelToken
-from homeport.recipe.lockfile import Lockfile, files_of
-from homeport.recipe.lockwriting import format_lockfile
+from homeport.recipe.lock.model import Lockfile, files_of
+from homeport.recipe.lock.writing import format_lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import UrlInput
 from homeport.tree.compression import make_encoder

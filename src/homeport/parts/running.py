@@ -18,15 +18,15 @@ from typing import BinaryIO, cast
 
 import msgspec
 
-from homeport.buildkit import llb
 from homeport.buildkit.address import Engine
-from homeport.buildkit.content_store import content_services
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
-from homeport.buildkit.llb_files import copy
-from homeport.buildkit.llb_mounts import bind
-from homeport.buildkit.session import Service
+from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb.files import copy
+from homeport.buildkit.llb.mounts import bind
+from homeport.buildkit.progress_display import BarWatcher
+from homeport.buildkit.session.content_store import content_services
+from homeport.buildkit.session.session import Service
 from homeport.buildkit.solve import Build, Export, solve
-from homeport.buildkit.watchers import BarWatcher
 from homeport.content.blob import Blob
 from homeport.content.files import explained
 from homeport.debian.architecture import TRIPLET_OF

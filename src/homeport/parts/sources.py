@@ -13,18 +13,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import read_bounded
-from homeport.debian import pool
-from homeport.debian.control import Paragraph, parse_paragraph
-from homeport.debian.mirror import TROUBLE, Wanted
+from homeport.debian.archive.mirror import TROUBLE, Wanted
+from homeport.debian.archive.release import FileEntry
+from homeport.debian.archive.release_candidates import Candidate
+from homeport.debian.archive.state import SuiteSpec
+from homeport.debian.archive.state_cache import remembered
+from homeport.debian.deb import fetch
+from homeport.debian.deb822 import Paragraph, parse_paragraph
 from homeport.debian.package import PackageFile, PackageId
-from homeport.debian.release import FileEntry
-from homeport.debian.remembered import remembered
-from homeport.debian.state import SuiteSpec
-from homeport.debian.survey import Candidate
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, IntegrityError
-from homeport.locking.reach import Reach, suite_specs
-from homeport.recipe.lockfile import LockedFile, LockedSource, Lockfile
+from homeport.locking.archive_access import Reach, suite_specs
+from homeport.recipe.lock.model import LockedFile, LockedSource, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import SourceInput
 from homeport.tree.decompression import decompressed
@@ -77,7 +77,7 @@ def fetch_sources(
     if not files:
         return {}
     opened = reach()
-    return pool.fetch_packages(
+    return fetch.fetch_packages(
         files,
         mirrors=opened.mirrors,
         transfer=opened.transfer,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
 from homeport.recipe.model import Group, Place, User
-from homeport.recipe.shapes import Part
+from homeport.recipe.schema.nodes import Part
 
 Fault = Callable[..., None]
 _Account = TypeVar("_Account", User, Group)

@@ -11,7 +11,7 @@ import msgspec
 
 import homeport
 from homeport.errors import UsageError
-from homeport.recipe.defaults import FILE_NAME
+from homeport.recipe.schema.defaults import FILE_NAME
 
 
 class UnknownRecipe(UsageError):

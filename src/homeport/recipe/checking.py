@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from homeport.debian.keyring import SHIPPED
+from homeport.debian.archive.keyring import SHIPPED
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe, missing_files
+from homeport.recipe.lock.lock_request import reached_slices
 from homeport.recipe.model import Recipe
-from homeport.recipe.request import reached_slices
-from homeport.recipe.slicefile import SliceFolders
-from homeport.recipe.yamltext import BadText
+from homeport.recipe.schema.yamltext import BadText
+from homeport.recipe.slices.reading import SliceFolders
 
 _PREFIX = "debian-archive-"
 

@@ -11,12 +11,12 @@ from pathlib import Path
 from homeport.content.reading import read_bounded
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.catalog import Catalog, find_recipe
-from homeport.recipe.meaning import recipe_of
-from homeport.recipe.merging import Written, join, written
+from homeport.recipe.extends import Written, join, written
+from homeport.recipe.interpret import recipe_of
 from homeport.recipe.model import LocalFiles, Place, Recipe
 from homeport.recipe.parts import DockerfilePart, RunPart
-from homeport.recipe.wire import read_recipe_text
-from homeport.recipe.yamltext import LARGEST, BadText
+from homeport.recipe.schema.fields import read_recipe_text
+from homeport.recipe.schema.yamltext import LARGEST, BadText
 
 _LONGEST_CHAIN = 16
 
@@ -46,7 +46,7 @@ def missing_files(recipe: Recipe) -> list[HomeportError]:
     ]
     for part in recipe.parts:
         if isinstance(part, DockerfilePart):
-            from homeport.recipe.pinning import unpinned
+            from homeport.recipe.lock.pinning import unpinned
 
             if not part.context.is_dir():
                 what = f"there is no directory {part.context}"

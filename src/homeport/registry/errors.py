@@ -15,7 +15,7 @@ from homeport.errors import HomeportError
 from homeport.net.errors import NetError
 from homeport.net.response import Response
 from homeport.net.url import redact
-from homeport.registry.limits import pulls_allowed
+from homeport.registry.rate_limits import pulls_allowed
 
 _BODY_LIMIT = 64 << 10
 _SHOWN = 300

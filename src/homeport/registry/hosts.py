@@ -21,7 +21,7 @@ import msgspec
 
 from homeport.content.files import explained
 from homeport.errors import UsageError
-from homeport.net.trust import Trust
+from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 from homeport.registry.endpoint import Endpoint, endpoint_for
 

@@ -11,7 +11,7 @@ from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
 from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.repository import Repository
-from homeport.registry.session import upgraded
+from homeport.registry.upload_session import upgraded
 
 PAGE = 1000  # as many as distribution hands out at most
 _PAGES = 5000

@@ -16,8 +16,8 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.content.known_good import KnownGoodFiles
-from homeport.content.pools import Threads, run_all
+from homeport.content.hash_cache import KnownGoodFiles
+from homeport.content.thread_pools import Threads, run_all
 from homeport.net.errors import SourceChanged
 from homeport.oci import media_types
 from homeport.progress import Progress, Silent

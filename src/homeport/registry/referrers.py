@@ -27,8 +27,8 @@ from homeport.oci.documents import (
 )
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
 from homeport.registry.listing import pages
+from homeport.registry.process_lock import turn
 from homeport.registry.repository import Repository
-from homeport.registry.turns import turn
 
 _PAGE_LIMIT = 4 << 20
 _TRIES = 6

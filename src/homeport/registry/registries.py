@@ -12,7 +12,7 @@ from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.net.errors import DeadlinePassed, NetError
 from homeport.oci.reference import Reference
-from homeport.registry.api import Registry
+from homeport.registry.client import Registry
 from homeport.registry.endpoint import Endpoint, endpoint_for
 from homeport.registry.errors import RegistryError
 from homeport.registry.hosts import RegistryHosts, read_hosts

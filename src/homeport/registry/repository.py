@@ -21,7 +21,7 @@ from homeport.net.retries import DELETE, PUT_MANIFEST
 from homeport.oci import media_types
 from homeport.oci.documents import MANIFEST_LIMIT, Descriptor
 from homeport.progress import Progress
-from homeport.registry.api import LoggedIn, Registry, scope
+from homeport.registry.client import LoggedIn, Registry, scope
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
 from homeport.registry.tokens import Scopes
 

@@ -32,12 +32,12 @@ from homeport.net.retries import (
     retry_after,
 )
 from homeport.net.url import Url
-from homeport.registry.api import scope
-from homeport.registry.checked import CheckedBlob
+from homeport.registry.client import scope
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
 from homeport.registry.repository import Repository
-from homeport.registry.session import PIECE, UploadSession, newest_location, open_session
 from homeport.registry.tokens import Scopes
+from homeport.registry.upload_session import PIECE, UploadSession, newest_location, open_session
+from homeport.registry.verifying_blob import CheckedBlob
 
 SMALLEST_PIECE = 1 << 20
 #: Failures in a row without a byte of progress after which an upload is given up.

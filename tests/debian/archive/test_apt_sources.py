@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.archive import certificate_of, new_key
-from homeport.debian.apt_sources import (
+from homeport.debian.archive.apt_sources import (
     BadSources,
     parse_deb822_sources,
     parse_signed_by,
@@ -15,7 +15,7 @@ from homeport.debian.apt_sources import (
     read_apt_credentials,
     read_apt_sources,
 )
-from homeport.debian.keyring import BadKey, parse_keyring
+from homeport.debian.archive.keyring import BadKey, parse_keyring
 from homeport.errors import HomeportError, UsageError
 from homeport.net.url import Url
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.debian.control import Malformed, parse_paragraph, parse_paragraphs
+from homeport.debian.deb822 import Malformed, parse_paragraph, parse_paragraphs
 from homeport.errors import HomeportError
 
 

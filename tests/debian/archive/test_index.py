@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.debian.index import IndexPart, MergedIndex, PackedIndex, open_index, pack_index
-from homeport.debian.index_text import index_text
-from homeport.debian.release import FileEntry
+from homeport.debian.archive.release import FileEntry
+from homeport.debian.index.index import IndexPart, MergedIndex, PackedIndex, open_index, pack_index
+from homeport.debian.index.stanzas import index_text
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
 

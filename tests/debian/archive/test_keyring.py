@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from builders.archive import certificate_of, new_key
-from homeport.debian.keyring import (
+from homeport.debian.archive.keyring import (
     SHIPPED,
     BadKey,
     debian_keyring,

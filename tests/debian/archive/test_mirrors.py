@@ -11,8 +11,8 @@ from builders.archive import serve
 from builders.net import quick_client
 from builders.opening import World
 from homeport.content.digest import Digest
-from homeport.debian.apt_sources import AptSource, AptSources
-from homeport.debian.mirror import (
+from homeport.debian.archive.apt_sources import AptSource, AptSources
+from homeport.debian.archive.mirror import (
     DirectoryMirror,
     HttpMirror,
     NotThere,
@@ -20,7 +20,7 @@ from homeport.debian.mirror import (
     Wanted,
     open_mirror,
 )
-from homeport.debian.mirrors import (
+from homeport.debian.archive.mirror_list import (
     PUBLIC,
     Address,
     Mirrors,

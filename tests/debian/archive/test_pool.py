@@ -12,10 +12,10 @@ from builders.archive import DATE, Archive, archive, suite
 from builders.deb import deb
 from builders.opening import World
 from homeport.content.blob import Blob
-from homeport.debian.collect import NotCached
-from homeport.debian.mirrors import Mirrors
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.deb.fetch import PackageGone, fetch_packages
+from homeport.debian.index.fetch import NotCached
 from homeport.debian.package import PackageFile
-from homeport.debian.pool import PackageGone, fetch_packages
 from homeport.net.errors import HttpFailure, Refused
 
 HELLO = deb("hello", "1:1.0-1", "amd64")

@@ -14,16 +14,16 @@ from pathlib import Path
 
 import pytest
 
-from homeport.content.pools import Pools
 from homeport.content.store import Store
-from homeport.debian.apt_sources import read_apt_sources
-from homeport.debian.archive import open_archives
-from homeport.debian.keyring import debian_keyring
-from homeport.debian.mirror import Transfer
-from homeport.debian.mirrors import Told, open_mirrors
-from homeport.debian.pool import fetch_packages
-from homeport.debian.refusal import NoWholeState, OnlyExpired
-from homeport.debian.state import ArchiveState, SuiteSpec
+from homeport.content.thread_pools import Pools
+from homeport.debian.archive.apt_sources import read_apt_sources
+from homeport.debian.archive.archive import open_archives
+from homeport.debian.archive.keyring import debian_keyring
+from homeport.debian.archive.mirror import Transfer
+from homeport.debian.archive.mirror_list import Told, open_mirrors
+from homeport.debian.archive.release_errors import NoWholeState, OnlyExpired
+from homeport.debian.archive.state import ArchiveState, SuiteSpec
+from homeport.debian.deb.fetch import fetch_packages
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from builders.archive import DATE, Suite, archive, suite
 from homeport.content.digest import Digest
-from homeport.debian.release import (
+from homeport.debian.archive.release import (
     BadRelease,
     Expired,
     FromTheFuture,

@@ -8,8 +8,8 @@ import pysequoia
 import pytest
 
 from builders.archive import Archive, archive, certificate_of, new_key
-from homeport.debian.keyring import Keyring, join_keyrings, parse_keyring
-from homeport.debian.signature import (
+from homeport.debian.archive.keyring import Keyring, join_keyrings, parse_keyring
+from homeport.debian.archive.signature import (
     BadSignature,
     NotSigned,
     verify_clearsigned,

@@ -26,11 +26,11 @@ from homeport.content.blob import BytesBlob, verified
 from homeport.content.digest import Digest
 from homeport.content.files import CannotWrite, explained
 from homeport.content.store import Store, StoreWriter
-from homeport.debian import contents as module
-from homeport.debian.ar import BadDeb
-from homeport.debian.contents import PackageContents, read_contents, select_paths
+from homeport.debian.deb import contents as module
+from homeport.debian.deb.ar import BadDeb
+from homeport.debian.deb.contents import PackageContents, read_contents, select_paths
+from homeport.debian.deb.path_globs import EVERYTHING, NOTHING, PathGlobs
 from homeport.debian.package import PackageId
-from homeport.debian.path_globs import EVERYTHING, NOTHING, PathGlobs
 from homeport.errors import HomeportError, IntegrityError, Interrupted
 from homeport.progress import CancelToken
 

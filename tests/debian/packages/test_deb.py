@@ -26,9 +26,9 @@ from builders.deb import (
     link,
     tar,
 )
-from homeport.debian import unpacking
-from homeport.debian.ar import BadDeb
-from homeport.debian.deb import DebReader
+from homeport.debian.deb import decompression
+from homeport.debian.deb.ar import BadDeb
+from homeport.debian.deb.deb import DebReader
 from homeport.errors import HomeportError, TooLarge
 
 
@@ -266,7 +266,7 @@ class TestBounds:
         self, compression: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         source = io.BytesIO(compress(bytes(3 << 20), compression))
-        unpacked = unpacking.Unpacked(source, compression, what="data.tar", limit=1 << 20)
+        unpacked = decompression.Unpacked(source, compression, what="data.tar", limit=1 << 20)
         largest = 0
         with pytest.raises(TooLarge, match=r"data\.tar unpacks to more than 1048576 bytes"):
             while piece := unpacked.read(1 << 16):
@@ -281,14 +281,16 @@ class TestBounds:
         header[8:12] = zlib.crc32(bytes(header[:8])).to_bytes(4, "little")
         stream = io.BytesIO(small[:12] + bytes(header) + small[24:])
         with pytest.raises(BadDeb, match="Memory usage limit"):
-            unpacking.Unpacked(stream, "xz", what="data.tar.xz", limit=1000).read(100)
+            decompression.Unpacked(stream, "xz", what="data.tar.xz", limit=1000).read(100)
 
     def test_a_zstd_window_beyond_the_bound_is_refused(self) -> None:
         parameters = zstandard.ZstdCompressionParameters(window_log=29, compression_level=1)
         compressor = zstandard.ZstdCompressor(compression_params=parameters).compressobj()
         data = compressor.compress(b"x" * 1000) + compressor.flush()
         with pytest.raises(BadDeb, match="is damaged"):
-            unpacking.Unpacked(io.BytesIO(data), "zst", what="data.tar.zst", limit=9999).read(100)
+            decompression.Unpacked(io.BytesIO(data), "zst", what="data.tar.zst", limit=9999).read(
+                100
+            )
 
 
 SAMPLE = deb(

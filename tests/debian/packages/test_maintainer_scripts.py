@@ -9,9 +9,9 @@ import pytest
 from builders.deb import deb
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
-from homeport.debian.contents import read_contents
-from homeport.debian.maintainer_scripts import KNOWN, Scripts, judge_scripts, what_it_does
-from homeport.debian.path_globs import NOTHING
+from homeport.debian.deb.contents import read_contents
+from homeport.debian.deb.maintainer_scripts import KNOWN, Scripts, judge_scripts, what_it_does
+from homeport.debian.deb.path_globs import NOTHING
 
 
 @pytest.fixture

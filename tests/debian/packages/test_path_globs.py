@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.debian.path_globs import EVERYTHING, NOTHING, BadGlob, PathGlobs, check_glob, matches
+from homeport.debian.deb.path_globs import (
+    EVERYTHING,
+    NOTHING,
+    BadGlob,
+    PathGlobs,
+    check_glob,
+    matches,
+)
 
 
 @pytest.mark.parametrize(

@@ -10,10 +10,9 @@ import pytest
 from builders.deb import Content, ar, compress, control_text, deb, link, tar
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
-from homeport.debian.contents import PackageContents, read_contents
-from homeport.debian.control import parse_paragraph
-from homeport.debian.path_globs import EVERYTHING
-from homeport.debian.status import (
+from homeport.debian.deb.contents import PackageContents, read_contents
+from homeport.debian.deb.path_globs import EVERYTHING
+from homeport.debian.deb.status import (
     Copyright,
     find_copyright,
     md5sums,
@@ -21,6 +20,7 @@ from homeport.debian.status import (
     status_path,
     status_stanza,
 )
+from homeport.debian.deb822 import parse_paragraph
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """/var/lib/dpkg/status.d: what scanners of vulnerabilities know packages by.
 
 One file per package with its control paragraph as the package has it, and beside it its
-md5sums, only of files that the image really holds (``homeport.debian.status``).
+md5sums, only of files that the image really holds (``homeport.debian.deb.status``).
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.debian.status import (
+from homeport.debian.deb.status import (
     STATUS_DIRECTORY,
     md5sums,
     md5sums_path,

@@ -14,8 +14,8 @@ import msgspec
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.selection import Chosen
 from homeport.content.blob import BytesBlob
-from homeport.debian.contents import PackageContents
-from homeport.debian.path_globs import matches
+from homeport.debian.deb.contents import PackageContents
+from homeport.debian.deb.path_globs import matches
 from homeport.tree.node import Node, Source
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
+from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, written
 from homeport.audit.readers import kubernetes
-from homeport.audit.source import Source
-from homeport.audit.yamlnodes import Node, documents, entries, get, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source
 
 _RUN = re.compile(
     r"(?:^|\.)(?:docker_container|podman_container|docker_swarm_service|podman_play)$"

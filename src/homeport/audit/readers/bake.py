@@ -11,15 +11,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.audit import hclnodes, jsonnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.context import BuildCall, Context, resolve
+from homeport.audit.formats import hcl, json
+from homeport.audit.formats.yaml import Node, entries, get, items, text_of, written
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Outcome, among, feed
-from homeport.audit.yamlnodes import Node, entries, get, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import BuildCall, Context, resolve
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Outcome, among, feed
 
 _DEEPEST = 20
 
@@ -32,12 +32,12 @@ class _File(msgspec.Struct, frozen=True):
     variables: dict[str, list[Feed]] = msgspec.field(default_factory=dict)
 
     def values(self, node: Node, more: dict[str, list[Feed]]) -> tuple[Written, list[Outcome]]:
-        return hclnodes.values(self.source, node, among(more, self.variables))
+        return hcl.values(self.source, node, among(more, self.variables))
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a bake file."""
-    parse = jsonnodes if source.name.endswith(".json") else hclnodes
+    parse = json if source.name.endswith(".json") else hcl
     root = parse.document(source, found)
     file = _File(source, found, context)
     for name, variable in _blocks(root, "variable"):

@@ -4,14 +4,8 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit import tomlnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
-from homeport.audit.model import Feed
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import among, cut_compose, feed, outcomes
-from homeport.audit.yamlnodes import (
+from homeport.audit.formats import toml
+from homeport.audit.formats.yaml import (
     Node,
     documents,
     entries,
@@ -22,6 +16,12 @@ from homeport.audit.yamlnodes import (
     walk,
     written,
 )
+from homeport.audit.model import Feed
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import among, cut_compose, feed, outcomes
 
 _EARTH = re.compile(
     r"^[ \t]*(?P<word>FROM|WITH DOCKER|CACHE|ARG|SAVE IMAGE)\b(?P<rest>[^\n]*)", re.M
@@ -154,6 +154,6 @@ def _earthly_from(found: Collector, rest: Written, variables: dict[str, list[Fee
 
 def read_project(source: Source, found: Collector, context: Context) -> None:
     """``project.toml`` of buildpacks: the builder."""
-    document = tomlnodes.document(source, found)
+    document = toml.document(source, found)
     for path in (("build", "builder"), ("_", "builder"), ("io", "buildpacks", "builder")):
         _image(source, found, get(document, *path), ".".join(path))

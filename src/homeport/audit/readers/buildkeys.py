@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.collecting import Collector
-from homeport.audit.source import Written
-from homeport.audit.variables import Outcome
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.source import Written
+from homeport.audit.scan.variables import Outcome
 
 _CONTEXT = "docker-image://"
 _REF = re.compile(r"(?:^|,)\s*ref=([^,\s]+)")

@@ -10,9 +10,7 @@ import re
 
 import msgspec
 
-from homeport.audit.collecting import Collector
-from homeport.audit.context import Context
-from homeport.audit.gotemplate import (
+from homeport.audit.formats.gotemplate import (
     NotSimple,
     Piece,
     Value,
@@ -21,11 +19,13 @@ from homeport.audit.gotemplate import (
     evaluate,
     missing,
 )
+from homeport.audit.formats.yaml import Node, documents, get, text_of, written
 from homeport.audit.model import Feed, Field, Sure, Use
 from homeport.audit.readers import helm
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Outcome
-from homeport.audit.yamlnodes import Node, documents, get, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Outcome
 
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:(?P<value>[ \t]*[^\s#][^\r\n]*)", re.MULTILINE)
 _LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")

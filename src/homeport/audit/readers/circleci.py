@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
+from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, walk, written
 from homeport.audit.model import Feed
-from homeport.audit.source import Source
-from homeport.audit.variables import among, cut_by, feed, outcomes
-from homeport.audit.yamlnodes import Node, documents, entries, get, items, text_of, walk, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source
+from homeport.audit.scan.variables import among, cut_by, feed, outcomes
 
 _PARAMETER = re.compile(r"<<\s*(?:pipeline\.)?(parameters\.[\w.-]+)\s*>>|<<[^>]*>>")
 

@@ -7,14 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from homeport.audit.collecting import Collector
-from homeport.audit.context import BuildCall, Context, resolve
+from homeport.audit.formats.yaml import (
+    Node,
+    documents,
+    entries,
+    get,
+    is_map,
+    items,
+    text_of,
+    written,
+)
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
 from homeport.audit.readers.buildkeys import read_cache, read_context
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Outcome, among, cut_compose, dotenv, feed, outcomes
-from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import BuildCall, Context, resolve
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Outcome, among, cut_compose, dotenv, feed, outcomes
 
 #: Policies under which a service's image is pulled although it could be built.
 _PULLS = ("always", "missing", "if_not_present", "daily", "weekly")

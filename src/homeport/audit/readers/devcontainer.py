@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import posixpath
 
-from homeport.audit import jsonnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.context import BuildCall, Context, resolve
+from homeport.audit.formats import json
+from homeport.audit.formats.yaml import entries, get, items, text_of, written
 from homeport.audit.readers.buildkeys import read_cache
-from homeport.audit.source import Source
-from homeport.audit.yamlnodes import entries, get, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import BuildCall, Context, resolve
+from homeport.audit.scan.source import Source
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a devcontainer.json."""
-    root = jsonnodes.document(source, found)
+    root = json.document(source, found)
     image = get(root, "image")
     if image is not None and text_of(image):
         found.image(written(source, image), "image")

@@ -8,14 +8,23 @@ from collections.abc import Mapping, Sequence
 import msgspec
 import yaml
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import BuildCall, Context, resolve
+from homeport.audit.formats.yaml import (
+    Node,
+    documents,
+    entries,
+    get,
+    is_map,
+    items,
+    text_of,
+    written,
+)
 from homeport.audit.model import Feed, Insertion
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Outcome, among, cut_by, feed, outcomes
-from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import BuildCall, Context, resolve
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Outcome, among, cut_by, feed, outcomes
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|\$\{\{[^}]*\}\}")
 _DOCKER = "docker://"

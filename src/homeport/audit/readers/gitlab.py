@@ -7,13 +7,22 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
+from homeport.audit.formats.yaml import (
+    Node,
+    documents,
+    entries,
+    get,
+    is_map,
+    items,
+    text_of,
+    written,
+)
 from homeport.audit.model import Feed
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Outcome, among, cut_by, feed, outcomes
-from homeport.audit.yamlnodes import Node, documents, entries, get, is_map, items, text_of, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Outcome, among, cut_by, feed, outcomes
 
 _GLOBAL = frozenset(
     ("stages", "include", "variables", "workflow", "default", "image", "services", "cache",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from homeport.audit import hclnodes, jsonnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.context import Context
+from homeport.audit.formats import hcl, json
+from homeport.audit.formats.yaml import Node, entries, get, is_map, items, text_of, walk, written
 from homeport.audit.model import Feed, Sure
-from homeport.audit.source import Source
-from homeport.audit.variables import among, feed
-from homeport.audit.yamlnodes import Node, entries, get, is_map, items, text_of, walk, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source
+from homeport.audit.scan.variables import among, feed
 
 _IMAGE = re.compile(r"(?:^|\.)(?:image|image_uri|container_image|image_url)$")
 _IN_TEXT = re.compile(r"[\"']?image[\"']?\s*[:=]\s*\"(?P<ref>[^\"\s]+)\"")
@@ -25,7 +25,7 @@ Values = dict[str, list[Feed]]
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a Terraform, Nomad or Packer file."""
-    root = (jsonnodes if source.name.endswith(".json") else hclnodes).document(source, found)
+    root = (json if source.name.endswith(".json") else hcl).document(source, found)
     if root is None:
         return
     tables = _variables(source, root)
@@ -68,7 +68,7 @@ def _image(
         return
     driver_docker = _SURE.search(path)
     sure: Sure = "sure" if driver_docker else "likely"
-    value, outcomes = hclnodes.values(source, node, among(tables))
+    value, outcomes = hcl.values(source, node, among(tables))
     for outcome in outcomes:
         if outcome.problem and sure != "sure":
             continue
@@ -102,7 +102,7 @@ def _text(source: Source, found: Collector, path: str, node: Node) -> None:
 
 def read_packer_json(source: Source, found: Collector, context: Context) -> None:
     """Report the images of Packer's older JSON templates."""
-    root = jsonnodes.document(source, found)
+    root = json.document(source, found)
     for number, builder in enumerate(items(get(root, "builders"))):
         node = get(builder, "image")
         if text_of(get(builder, "type")) == "docker" and node is not None and text_of(node):

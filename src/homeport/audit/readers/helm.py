@@ -11,11 +11,7 @@ import re
 
 import msgspec
 
-from homeport.audit.collecting import Collector
-from homeport.audit.context import Context
-from homeport.audit.model import Field
-from homeport.audit.source import Source, Written
-from homeport.audit.yamlnodes import (
+from homeport.audit.formats.yaml import (
     Node,
     compose,
     documents,
@@ -27,6 +23,10 @@ from homeport.audit.yamlnodes import (
     walk,
     written,
 )
+from homeport.audit.model import Field
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
 
 #: How charts make a tag of a version that is written without v.
 _WITH_V = re.compile(r'printf "v%s" \$?\.Chart\.AppVersion|v\{\{-? ?\.Chart\.AppVersion')

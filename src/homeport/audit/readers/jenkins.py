@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
+from homeport.audit.formats.yaml import compose, get, items, text_of
 from homeport.audit.model import Feed
 from homeport.audit.readers import kubernetes
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import among, cut_by, feed, outcomes
-from homeport.audit.yamlnodes import compose, get, items, text_of
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import among, cut_by, feed, outcomes
 
 _TOKEN = re.compile(
     r"(?P<comment>//[^\n]*|/\*.*?\*/)"

@@ -6,13 +6,8 @@ import re
 
 import msgspec
 
-from homeport.audit import jsonnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.context import Context
-from homeport.audit.model import Field, Sure
-from homeport.audit.readers import helm
-from homeport.audit.source import Source, Written
-from homeport.audit.yamlnodes import (
+from homeport.audit.formats import json
+from homeport.audit.formats.yaml import (
     Node,
     compose,
     documents,
@@ -24,6 +19,11 @@ from homeport.audit.yamlnodes import (
     walk,
     written,
 )
+from homeport.audit.model import Field, Sure
+from homeport.audit.readers import helm
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
 
 _TEMPLATED = ("spec", "template", "spec")
 #: Where the pod specification of a kind is.
@@ -51,7 +51,7 @@ _PARAMETER = re.compile(r"\$\((?:inputs\.)?(?:params\.)?")
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of the objects in a file."""
     if source.name.endswith(".json"):
-        node = jsonnodes.document(source, found)
+        node = json.document(source, found)
         if node is not None:
             read_object(source, found, context, node)
         return

@@ -6,13 +6,7 @@ import itertools
 import re
 from collections.abc import Iterator
 
-from homeport.audit.collecting import Collector
-from homeport.audit.commands import read_commands
-from homeport.audit.context import Context
-from homeport.audit.model import Feed
-from homeport.audit.source import Source, Written
-from homeport.audit.variables import Lookup, among, cut_by, feed, outcomes
-from homeport.audit.yamlnodes import (
+from homeport.audit.formats.yaml import (
     Node,
     documents,
     entries,
@@ -23,6 +17,12 @@ from homeport.audit.yamlnodes import (
     walk,
     written,
 )
+from homeport.audit.model import Feed
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.commands import read_commands
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
+from homeport.audit.scan.variables import Lookup, among, cut_by, feed, outcomes
 
 _DOLLAR = re.compile(r"\$\{?\{?\s*([A-Za-z_][\w.]*)[^}\s]*\}?\}?")
 _SCRIPTS = re.compile(

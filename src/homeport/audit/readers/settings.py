@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from homeport.audit import jsonnodes, tomlnodes
-from homeport.audit.collecting import Collector
-from homeport.audit.context import Context
-from homeport.audit.source import Source, Written
-from homeport.audit.yamlnodes import Node, entries, get, items, text_of, walk, written
+from homeport.audit.formats import json, toml
+from homeport.audit.formats.yaml import Node, entries, get, items, text_of, walk, written
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import Context
+from homeport.audit.scan.source import Source, Written
 
 
 def read_toml(source: Source, found: Collector, context: Context) -> None:
     """buildkitd.toml, registries.conf, containers.conf, containerd, hosts.toml, runners."""
-    root = tomlnodes.document(source, found)
+    root = toml.document(source, found)
     if root is None:
         return
     _buildkitd(source, found, root)
@@ -98,7 +98,7 @@ def _runners(source: Source, found: Collector, root: Node) -> None:
 
 def read_daemon(source: Source, found: Collector, context: Context) -> None:
     """Docker's daemon.json: mirrors of Docker Hub."""
-    root = jsonnodes.document(source, found)
+    root = json.document(source, found)
     for node in items(get(root, "registry-mirrors")):
         if text_of(node):
             _mirror(found, "docker.io", written(source, node), "docker", "registry-mirrors")

@@ -1,0 +1,125 @@
+"""A report as the JSON document ``homeport-audit/v1`` (docs/formats/audit.md)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from homeport.audit.model import Feed, Unread, Use
+from homeport.audit.report.report import Asked, Image, Report
+
+SCHEMA = "homeport-audit/v1"
+
+
+def clean(value: Any) -> Any:
+    """``value`` with bytes that are no UTF-8 made visible, so that it can be JSON."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {clean(key): clean(item) for key, item in value.items()}
+    return [clean(item) for item in value] if isinstance(value, list) else value
+
+
+def report_document(report: Report) -> dict[str, Any]:
+    """The whole report."""
+    document = _document(report)
+    cleaned: dict[str, Any] = clean(document)
+    return cleaned
+
+
+def _document(report: Report) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "home": report.home,
+        "files": {"seen": report.files, "read": report.read},
+        "summary": {
+            "images": len(report.images),
+            "foreign": len(report.foreign),
+            "unsaid": sum(1 for image in report.images if not image.said),
+            "uses": sum(len(image.uses) for image in report.images),
+            "unread": len(report.unread),
+            "elsewhere": len(report.elsewhere),
+        },
+        "pulls": [
+            {"registry": p.registry, "pulls": p.pulls, "limit": p.limit, "hours": p.hours,
+             "runs": p.runs} for p in report.pulls
+        ],
+        "mirrors": [
+            {"registry": m.registry, "to": m.to, "engine": m.engine, "file": m.place.file,
+             "line": m.place.line} for m in report.mirrors
+        ],
+        "images": [_image(image) for image in report.images],
+        "elsewhere": [
+            {"file": e.place.file, "line": e.place.line, "column": e.place.column, "key": e.key,
+             "what": e.what, "hint": e.hint} for e in report.elsewhere
+        ],
+        "unread": [_unread(unread) for unread in report.unread],
+    }  # fmt: skip
+
+
+def _image(image: Image) -> dict[str, Any]:
+    found: dict[str, Any] = {
+        "image": image.name,
+        "registry": image.reference.registry if image.reference else "",
+        "repository": image.reference.repository if image.reference else "",
+        "said": image.said,
+        "sure": image.sure,
+        "pin": image.pin,
+        "foreign": image.foreign,
+        "own": image.own,
+        "level": image.level,
+        "risks": [{"id": r.id, "level": r.level, "text": r.text} for r in image.risks],
+        "uses": [use_document(use) for use in image.uses],
+    }
+    if image.end_of_life:
+        found["end_of_life"] = {
+            "title": image.end_of_life.title, "release": image.end_of_life.release,
+            "ends": image.end_of_life.ends.isoformat(), "source": image.end_of_life.source,
+        }  # fmt: skip
+    if image.asked:
+        found["asked"] = _asked(image.asked)
+    return found
+
+
+def use_document(use: Use) -> dict[str, Any]:
+    """One use of an image."""
+    found: dict[str, Any] = {
+        "file": use.place.file, "line": use.place.line, "column": use.place.column,
+        "end_line": use.place.end_line, "end_column": use.place.end_column,
+        "start": use.place.start, "end": use.place.end, "kind": use.kind, "key": use.key,
+        "expression": use.expression, "value": use.value if use.reference or use.rule else "",
+        "sure": use.sure,
+    }  # fmt: skip
+    for name in ("problem", "rule", "note", "own", "via"):
+        if text := getattr(use, name):
+            found[name] = text
+    if use.feeds:
+        found["feeds"] = [_feed(feed) for feed in use.feeds]
+    if use.fields:
+        found["fields"] = {
+            name: {"value": f.value, "file": f.place.file, "start": f.place.start,
+                   "end": f.place.end, "line": f.place.line}
+            for name, f in use.fields.items()
+        }  # fmt: skip
+    return found
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    found: dict[str, Any] = {"name": feed.name, "value": feed.value}
+    if feed.place:
+        found.update(file=feed.place.file, start=feed.place.start, end=feed.place.end,
+                     line=feed.place.line)  # fmt: skip
+    if feed.note:
+        found["note"] = feed.note
+    return found
+
+
+def _asked(asked: Asked) -> dict[str, Any]:
+    return {
+        "digest": asked.digest, "created": asked.created, "platforms": list(asked.platforms),
+        "moved": asked.moved, "part": asked.part, "gone": asked.gone, "problem": asked.problem,
+        "note": asked.note,
+    }  # fmt: skip
+
+
+def _unread(unread: Unread) -> dict[str, Any]:
+    return {"file": unread.file, "line": unread.line, "column": unread.column, "what": unread.what}

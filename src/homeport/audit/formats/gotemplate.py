@@ -1,0 +1,197 @@
+"""The little of Go's template language that puts image references together in charts.
+
+``{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}`` and
+the like are evaluated, each piece with the place that it came from. Control flow, ranges
+and templates of one's own are not: those answer with a reason.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+
+import msgspec
+
+from homeport.audit.scan.source import Written
+
+_TOKEN = re.compile(
+    r"\s*(?:(?P<string>\"(?:[^\"\\]|\\.)*\"|`[^`]*`)|(?P<path>\$?\.[\w.]*|\$\w+(?:\.[\w.]+)?)"
+    r"|(?P<word>[\w-]+)|(?P<mark>[()|,]))"
+)
+_SET = re.compile(r"\$(\w+)\s*:?=\s*(.*)", re.DOTALL)
+#: Functions that leave a reference what it is.
+_SAME = frozenset(("quote", "squote", "toString", "trim", "tpl", "print", "trimAll"))
+_DEEPEST = 10
+
+
+class Piece(msgspec.Struct, frozen=True):
+    """A part of a value.
+
+    name:   the value of the chart that it is, ``""`` for text of the template
+    whole:  a value by itself, not text between values
+    """
+
+    text: str
+    name: str = ""
+    written: Written | None = None
+    whole: bool = False
+
+
+Value = tuple[Piece, ...]
+#: What a path means: ``.Values.image.tag``, or ``None`` where it has no value.
+Lookup = Callable[[str], Value | None]
+
+
+class NotSimple(Exception):
+    """The expression says more than is understood here; the text says what."""
+
+
+def assignments(text: str) -> dict[str, str]:
+    """Variables of a template that have one meaning, and the expressions of them."""
+    found: dict[str, list[str]] = {}
+    for action in actions(text):
+        if match := _SET.match(action):
+            found.setdefault(f"${match.group(1)}", []).append(match.group(2))
+    return {name: every[0] for name, every in found.items() if len(set(every)) == 1}
+
+
+def actions(text: str) -> list[str]:
+    """The expressions between braces."""
+    return [inner for _, _, inner in _actions(text)]
+
+
+def _actions(text: str) -> Iterator[tuple[int, int, str]]:
+    """Start, end and expression of every action, in time that grows with the text."""
+    at = 0
+    while (start := text.find("{{", at)) >= 0 and (close := text.find("}}", start)) >= 0:
+        at = close + 2
+        yield start, at, text[start + 2 : close].removeprefix("-").removesuffix("-").strip()
+
+
+def evaluate(written: Written, lookup: Lookup, variables: Mapping[str, str]) -> Value:
+    """The pieces of a text with template tags. Raises ``NotSimple``."""
+    pieces: list[Piece] = []
+    at = 0
+    for start, end, inner in _actions(written.text):
+        if start > at:
+            literal = written.part(at, start)
+            pieces.append(Piece(literal.text, "", literal))
+        pieces.extend(_Expression(inner, lookup, variables, 0).value())
+        at = end
+    if at < len(written.text):
+        literal = written.part(at)
+        pieces.append(Piece(literal.text, "", literal))
+    return tuple(pieces)
+
+
+class _Expression(msgspec.Struct):
+    text: str
+    lookup: Lookup
+    variables: Mapping[str, str]
+    depth: int
+    at: int = 0
+
+    def value(self) -> Value:
+        if self.depth > _DEEPEST:
+            raise NotSimple("it nests too deep")
+        found = self._pipeline()
+        if self.text[self.at :].strip():
+            raise NotSimple(f"{self.text[:40]!r} is not evaluated here")
+        return found
+
+    def _peek(self) -> re.Match[str] | None:
+        return _TOKEN.match(self.text, self.at)
+
+    def _take(self, mark: str) -> bool:
+        token = self._peek()
+        if token is None or token.group("mark") != mark:
+            return False
+        self.at = token.end()
+        return True
+
+    def _pipeline(self) -> Value:
+        found = self._command(())
+        while self._take("|"):
+            found = self._command((found,))
+        return found
+
+    def _command(self, piped: Sequence[Value]) -> Value:
+        token = self._peek()
+        if token is not None and (name := token.group("word")) and not name[0].isdigit():
+            self.at = token.end()
+            arguments = []
+            while (argument := self._operand()) is not None:
+                arguments.append(argument)
+            return _call(name, [*arguments, *piped])
+        operand = self._operand()
+        if operand is None or piped:
+            raise NotSimple(f"{self.text[:40]!r} is not understood")
+        return operand
+
+    def _operand(self) -> Value | None:
+        token = self._peek()
+        if token is None:
+            return None
+        if self._take("("):
+            found = self._pipeline()
+            if not self._take(")"):
+                raise NotSimple("a parenthesis is not closed")
+            return found
+        if token.group("mark"):
+            return None
+        self.at = token.end()
+        if text := token.group("string"):
+            return (Piece(text[1:-1].replace('\\"', '"'), whole=True),)
+        if word := token.group("word"):
+            return (Piece(word, whole=True),)
+        return self._path(token.group("path"))
+
+    def _path(self, path: str) -> Value:
+        if path.startswith("$."):
+            path = path[1:]
+        if path.startswith("$"):
+            if path not in self.variables:
+                raise NotSimple(f"{path} is set elsewhere")
+            return _Expression(
+                self.variables[path], self.lookup, self.variables, self.depth + 1
+            ).value()
+        found = self.lookup(path)
+        return (Piece("", path),) if found is None else found
+
+
+def _call(name: str, arguments: list[Value]) -> Value:
+    match name, arguments:
+        case ("default", [fallback, value]):
+            return value if _text(value) else fallback
+        case ("coalesce", [*values]) if values:
+            return next((v for v in values if _text(v)), values[-1])
+        case ("required", [_, value]):
+            return value
+        case ("printf", [form, *values]):
+            return _printf(_text(form), values)
+        case (_, [value, *rest]) if name in _SAME and len(rest) <= (name == "tpl"):
+            if "{{" in _text(value):
+                raise NotSimple("a value holds a template itself")
+            return value
+    raise NotSimple(f"{name!r} is not evaluated here")
+
+
+def _printf(form: str, values: list[Value]) -> Value:
+    pieces: list[Piece] = []
+    parts = re.split(r"%[sv]", form)
+    if len(parts) != len(values) + 1 or any("%" in part for part in parts):
+        raise NotSimple("printf with another form is not evaluated here")
+    for part, value in zip(parts, [*values, ()], strict=True):
+        if part:
+            pieces.append(Piece(part))
+        pieces.extend(value)
+    return tuple(pieces)
+
+
+def _text(value: Value) -> str:
+    return "".join(piece.text for piece in value)
+
+
+def missing(value: Value) -> str:
+    """The first value of the chart that a part needs and that is not there."""
+    return next((piece.name for piece in value if not piece.text and piece.name), "")

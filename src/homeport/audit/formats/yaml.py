@@ -1,0 +1,227 @@
+"""YAML as nodes with places, for files that other people wrote for other tools.
+
+Unlike recipes, anything goes here: several documents, anchors, merge keys, custom tags,
+keys written twice. Nothing is constructed; a scalar stays its text. Walks are bounded,
+because aliases can make a small file endless.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, TypeAlias
+
+import yaml
+
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.source import Quoting, Source, Written
+
+Node: TypeAlias = yaml.Node
+
+_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*[ \t]*(?:\r?\n[ \t]*)?)+")
+_QUOTING: dict[str | None, Quoting] = {"'": "single", '"': "double", "|": "block", ">": "block"}
+
+#: Bounds: documents of a file, nodes visited by a walk, depth.
+MOST_DOCUMENTS = 2_000
+MOST_VISITS = 200_000
+DEEPEST = 60
+
+
+def documents(source: Source, found: Collector) -> Iterator[Node]:
+    """Every document that can be read; the first fault ends it and goes to ``found``."""
+    try:
+        source.data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        found.fault("the file is not UTF-8", source.data.count(b"\n", 0, error.start) + 1)
+        return
+    yield from compose(source.whole(), found)
+
+
+def compose(written: Written, found: Collector) -> Iterator[Node]:
+    """The documents in a piece of text. Places count from its start."""
+    text = written.text
+    # The reader drops a byte order mark without counting it.
+    text = text[1:] if text.startswith("\ufeff") else text
+    try:
+        yield from _composed(text)
+    except _AnchorAgain:
+        # YAML 1.2 allows what PyYAML refuses, and CI files do it.
+        try:
+            yield from _Composer(text).documents()
+        except yaml.YAMLError as error:
+            _fault(written, found, error)
+    except (yaml.YAMLError, UnicodeError) as error:
+        _fault(written, found, error)
+    except RecursionError:
+        found.fault("nested too deep")
+
+
+class _AnchorAgain(Exception):
+    """An anchor has a second meaning further down; nothing was yielded yet."""
+
+
+def _composed(text: str) -> Iterator[Node]:
+    loader = None
+    yielded: list[Node] = []
+    try:
+        loader = _LOADER(text)
+        while len(yielded) < MOST_DOCUMENTS and loader.check_node():
+            node = loader.get_node()
+            if node is not None:
+                yielded.append(node)
+    except yaml.MarkedYAMLError as error:
+        if "duplicate anchor" in str(error):
+            raise _AnchorAgain from error
+        yield from yielded
+        raise
+    finally:
+        if loader is not None:
+            loader.dispose()
+    yield from yielded
+
+
+def _fault(written: Written, found: Collector, error: Exception) -> None:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if mark is None:
+        found.fault(f"not YAML: {' '.join(str(error).split())[:200]}")
+        return
+    said = (getattr(error, "problem", ""), getattr(error, "context", ""))
+    line = written.source.line_of(written.start) + mark.line
+    found.fault(f"not YAML: {' '.join(part for part in said if part)}", line, mark.column + 1)
+
+
+class _Composer:
+    """Nodes from events, where an anchor may be set again and then means the newer value."""
+
+    def __init__(self, text: str) -> None:
+        self._events: Any = yaml.parse(text, Loader=_LOADER)
+        self._anchors: dict[str, Node] = {}
+
+    def documents(self) -> Iterator[Node]:
+        for count, event in enumerate(self._events):
+            if isinstance(event, yaml.DocumentStartEvent):
+                self._anchors = {}
+                yield self._node(next(self._events), 0)
+            if count > MOST_DOCUMENTS * 2:
+                return
+
+    def _node(self, event: Any, depth: int) -> Node:
+        if depth > 500:
+            raise RecursionError
+        marks: tuple[Any, Any] = event.start_mark, event.end_mark
+        if isinstance(event, yaml.AliasEvent):
+            return self._anchors.get(str(event.anchor)) or yaml.ScalarNode("", "", *marks)
+        node: Node
+        if isinstance(event, yaml.ScalarEvent):
+            node = yaml.ScalarNode(event.tag or "", event.value, *marks, style=event.style)
+            self._name(event, node)
+        elif isinstance(event, yaml.SequenceStartEvent):
+            node = yaml.SequenceNode(event.tag or "", [], *marks, flow_style=event.flow_style)
+            self._name(event, node)
+            while not isinstance(inner := next(self._events), yaml.SequenceEndEvent):
+                node.value.append(self._node(inner, depth + 1))
+        else:
+            node = yaml.MappingNode(event.tag or "", [], *marks, flow_style=event.flow_style)
+            self._name(event, node)
+            while not isinstance(inner := next(self._events), yaml.MappingEndEvent):
+                key = self._node(inner, depth + 1)
+                node.value.append((key, self._node(next(self._events), depth + 1)))
+        return node
+
+    def _name(self, event: Any, node: Node) -> None:
+        if event.anchor is not None:
+            self._anchors[event.anchor] = node
+
+
+def is_map(node: Node | None) -> bool:
+    """Whether it is a mapping."""
+    return isinstance(node, yaml.MappingNode)
+
+
+def text_of(node: Node | None) -> str | None:
+    """The text of a scalar that is not null."""
+    if not isinstance(node, yaml.ScalarNode):
+        return None
+    if not node.style and node.value in ("", "~", "null", "Null", "NULL"):
+        return None
+    return str(node.value)
+
+
+def entries(node: Node | None, depth: int = 0) -> Iterator[tuple[str, Node]]:
+    """Keys and values of a mapping, those merged in with ``<<`` after its own.
+
+    A key that is written twice comes twice. Anything else has no entries.
+    """
+    if not isinstance(node, yaml.MappingNode) or depth > 10:
+        return
+    own: set[str] = set()
+    merges: list[Node] = []
+    for key, value in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            continue
+        if key.value == "<<" and not key.style:
+            merges.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
+        else:
+            own.add(key.value)
+            yield key.value, value
+    for merged in merges[:100]:
+        for name, value in entries(merged, depth + 1):
+            if name not in own:
+                yield name, value
+
+
+def get(node: Node | None, *path: str) -> Node | None:
+    """The value at a path of keys; of a key written twice the last."""
+    for name in path:
+        node = next((value for key, value in reversed(list(entries(node))) if key == name), None)
+        if node is None:
+            return None
+    return node
+
+
+def items(node: Node | None) -> list[Node]:
+    """The items of a list; anything else has none."""
+    return list(node.value) if isinstance(node, yaml.SequenceNode) else []
+
+
+def written(source: Source, node: Node, base: int = 0) -> Written:
+    """A scalar's text and where it stands, without quotes, anchor and tag.
+
+    ``base``: where the composed text begins in the source.
+    """
+    shift = base + (1 if base == 0 and source.text.startswith("\ufeff") else 0)
+    start, end = node.start_mark.index + shift, node.end_mark.index + shift
+    if not isinstance(node, yaml.ScalarNode):
+        return Written(text="", source=source, start=start, end=end, exact=False)
+    if source.text[start : start + 1] in ("&", "!"):
+        properties = _PROPERTIES.match(source.text, start, end)
+        start = properties.end() if properties else start
+    quoting = _QUOTING.get(node.style, "plain")
+    if quoting in ("single", "double"):
+        start, end = start + 1, end - 1
+    exact = source.text[start:end] == node.value
+    return Written(
+        text=node.value, source=source, start=start, end=end, exact=exact, quoting=quoting
+    )
+
+
+def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node, Node]]:
+    """Every ``(path of keys, value, mapping it stands in)`` below ``node``, bounded."""
+    stack: list[tuple[str, Node, int]] = [(path, node, 0)]
+    visits = 0
+    while stack:
+        path, node, depth = stack.pop()
+        visits += 1
+        if visits > MOST_VISITS or depth > DEEPEST:
+            continue
+        children: list[tuple[str, Node]]
+        if isinstance(node, yaml.MappingNode):
+            children = [(f"{path}.{k}" if path else k, v) for k, v in entries(node)]
+            for child_path, value in children:
+                yield child_path, value, node
+        elif isinstance(node, yaml.SequenceNode):
+            children = [(f"{path}[{n}]", v) for n, v in enumerate(node.value)]
+        else:
+            continue
+        stack.extend((p, v, depth + 1) for p, v in reversed(children))

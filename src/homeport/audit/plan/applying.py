@@ -1,0 +1,233 @@
+"""A plan's edits, made in place: byte-exact, all or nothing, proved before anything is written.
+
+Files must be those that the plan was made for. Every edited file is read again in memory:
+apart from the references that were edited it must say what it said. See "Applying" in
+docs/formats/plan.md.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.audit.formats.structure import Piece, lines_of, skeleton
+from homeport.audit.plan.planfile import Edit, Plan
+from homeport.audit.plan.planning import edits_of
+from homeport.audit.scan.context import LARGEST, Context
+from homeport.audit.scan.scanning import read_source
+from homeport.audit.scan.source import Source
+from homeport.content.digest import Digest
+from homeport.content.files import atomic_write
+from homeport.errors import AnswerNo, Faults, HomeportError
+
+
+class PlanIsForOtherFiles(AnswerNo):
+    """A file is not as it was when the plan was made; nothing was written."""
+
+    id = "plan-other-files"
+
+
+class EditWouldChangeMore(AnswerNo):
+    """An edit would change more than a reference; nothing was written."""
+
+    id = "edit-changes-more"
+
+
+class Change(msgspec.Struct, frozen=True, kw_only=True):
+    """One file, before and after."""
+
+    path: str
+    before: bytes
+    after: bytes
+    mode: int
+    edits: tuple[Edit, ...]
+
+    def diff(self) -> str:
+        """The change as a unified diff."""
+        import difflib  # for messages only
+
+        old, new = (
+            data.decode("utf-8", "replace").splitlines(keepends=True)
+            for data in (self.before, self.after)
+        )
+        lines = difflib.unified_diff(old, new, f"a/{self.path}", f"b/{self.path}", n=1)
+        return "".join(_shown(line) for line in lines)
+
+
+def prepare(plan: Plan, root: Path) -> list[Change]:
+    """Make and prove every edit in memory. Raises ``Faults`` with all that is wrong."""
+    digests = {entry.path: entry.sha256 for entry in plan.files}
+    changes: list[Change] = []
+    faults: list[HomeportError] = []
+    for path, edits in sorted(edits_of(plan).items()):
+        if not edits:
+            continue
+        try:
+            changes.append(_change(root, path, edits, digests.get(path, "")))
+        except HomeportError as error:
+            faults.append(error.at(file=path))
+    if len(faults) == 1:
+        raise faults[0]
+    if faults:
+        raise _Refused(faults, what=f"{len(faults)} files stand against the plan; nothing written")
+    return changes
+
+
+class _Refused(Faults):
+    id = "plan-refused"
+    exit_code = 3
+
+
+def write(changes: Sequence[Change], root: Path) -> None:
+    """Replace the files; if one cannot be written, those before it get their old bytes back."""
+    done: list[Change] = []
+    try:
+        for change in changes:
+            _replace(root / change.path, change.after, change.mode)
+            done.append(change)
+    except BaseException:
+        for change in reversed(done):
+            with contextlib.suppress(HomeportError):
+                _replace(root / change.path, change.before, change.mode)
+        raise
+
+
+def apply_edits(data: bytes, edits: Sequence[Edit]) -> bytes:
+    """``data`` with edits made from its end to its start. Raises ``PlanIsForOtherFiles``."""
+    last = len(data)
+    for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
+        if not 0 <= edit.start <= edit.end <= last:
+            raise PlanIsForOtherFiles(f"an edit at byte {edit.start} overlaps or lies outside")
+        if data[edit.start : edit.end] != edit.old.encode():
+            raise PlanIsForOtherFiles(f"the bytes at {edit.start} are not {edit.old!r}")
+        data = data[: edit.start] + edit.new.encode() + data[edit.end :]
+        last = edit.start
+    return data
+
+
+def _change(root: Path, path: str, edits: Sequence[Edit], digest: str) -> Change:
+    data, mode = _read(root, path)
+    if Digest.of(data).hex != digest:
+        raise PlanIsForOtherFiles(
+            f"{path} has changed since the plan was made", hint="make the plan again"
+        )
+    after = apply_edits(data, edits)
+    _prove(Source(path, data), Source(path, after), edits, Context(root))
+    return Change(path=path, before=data, after=after, mode=mode, edits=tuple(edits))
+
+
+def _read(root: Path, path: str) -> tuple[bytes, int]:
+    full = root / path
+    try:
+        info = full.lstat()
+        if not stat.S_ISREG(info.st_mode) or not full.resolve().is_relative_to(root.resolve()):
+            raise PlanIsForOtherFiles(f"{path} is not a file below the working directory")
+        with full.open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        raise PlanIsForOtherFiles(f"cannot read {path}: {os.strerror(error.errno or 0)}") from error
+    if len(data) > LARGEST:
+        raise PlanIsForOtherFiles(f"{path} is larger than {LARGEST} bytes")
+    return data, stat.S_IMODE(info.st_mode)
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    with atomic_write(path, mode=mode) as stream:
+        stream.write(data)
+
+
+def _prove(before: Source, after: Source, edits: Sequence[Edit], context: Context) -> None:
+    """Raise ``EditWouldChangeMore`` unless only what was edited differs."""
+    old_read, new_read = read_source(before, context), read_source(after, context)
+    kind = old_read.kind if old_read else ""
+    old, new = skeleton(before, kind), skeleton(after, kind)
+    if old is None:
+        # A template that is no YAML by itself: its lines are compared.
+        old, new = lines_of(before), lines_of(after)
+    if new is None:
+        raise EditWouldChangeMore("the file would no longer parse")
+    if old_read and new_read and len(new_read.unread) > len(old_read.unread):
+        raise EditWouldChangeMore(f"the file would be broken: {new_read.unread[-1].what}")
+    _compare(before.data, old, new, edits)
+
+
+def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Edit]) -> None:
+    """Walk both versions; ``new`` may have more pieces only inside what was inserted."""
+    ordered = sorted(edits, key=lambda e: (e.start, e.end))
+    inserted = _inserted(ordered)
+    kept = [p for p in new if not any(_lies_in(p, start, end) for start, end in inserted)]
+    at = 0
+    for piece in old:
+        inside = [e for e in ordered if piece.start <= e.start and e.end <= piece.end]
+        # Structure that an insertion opened stands before the piece that follows it.
+        while at < len(kept) and _is_added(kept[at], piece, inside):
+            at += 1
+        if at >= len(kept) or kept[at].style != piece.style:
+            raise EditWouldChangeMore("the file's structure would change")
+        if kept[at].text != piece.text and not _explained(data, piece, kept[at], inside):
+            raise EditWouldChangeMore(f"{piece.text[:60]!r} would become {kept[at].text[:60]!r}")
+        at += 1
+    if any(piece.text.strip() for piece in kept[at:]):
+        raise EditWouldChangeMore("the file would say more than before")
+
+
+def _inserted(edits: Sequence[Edit]) -> list[tuple[int, int]]:
+    """Ranges of the new file that insertions of whole lines fill."""
+    found = []
+    shift = 0
+    for edit in edits:
+        size = len(edit.new.encode())
+        if edit.start == edit.end and "\n" in edit.new:
+            found.append((edit.start + shift, edit.start + shift + size))
+        shift += size - (edit.end - edit.start)
+    return found
+
+
+def _is_added(new: Piece, old: Piece, edits: Sequence[Edit]) -> bool:
+    """Whether a piece without text is there only because lines were inserted before it."""
+    return not new.text and not edits and new.style != old.style and "End" in new.style
+
+
+def _explained(data: bytes, old: Piece, new: Piece, edits: Sequence[Edit]) -> bool:
+    """Whether the edits inside a piece account for its new text."""
+    text = old.text.encode("utf-8", "surrogateescape")
+    at = data.find(text, old.start, old.end)
+    if at >= 0 and all(at <= e.start and e.end <= at + len(text) for e in edits):
+        moved = [msgspec.structs.replace(e, start=e.start - at, end=e.end - at) for e in edits]
+        return apply_edits(text, moved) == new.text.encode("utf-8", "surrogateescape")
+    raw = data[old.start : old.end]
+    moved = [
+        msgspec.structs.replace(e, start=e.start - old.start, end=e.end - old.start) for e in edits
+    ]
+    if _unindented(raw) == old.text.strip("\n"):
+        return _unindented(apply_edits(raw, moved)) == new.text.strip("\n")
+    # Escaped or folded: the text that was edited must be there once, and only it may differ.
+    expected = old.text
+    for edit in edits:
+        if not edit.old or expected.count(edit.old) != 1:
+            return False
+        expected = expected.replace(edit.old, edit.new)
+    return expected == new.text
+
+
+def _unindented(raw: bytes) -> str:
+    """The text of a literal block scalar: its lines after the first without what all share."""
+    lines = raw.decode("utf-8", "surrogateescape").replace("\r\n", "\n").split("\n")[1:]
+    indents = [len(line) - len(line.lstrip(" ")) for line in lines if line.strip()]
+    shared = min(indents, default=0)
+    return "\n".join(line[shared:] for line in lines).strip("\n")
+
+
+def _lies_in(piece: Piece, start: int, end: int) -> bool:
+    """Whether a piece is part of an insertion, and not just what opens where it begins."""
+    return start <= piece.start and piece.end <= end and not piece.start == piece.end == start
+
+
+def _shown(line: str) -> str:
+    body = line.rstrip("\n").replace("\r", "␍")
+    return f"{body}\n" if line.endswith("\n") else f"{body}\n\\ No newline at end of file\n"

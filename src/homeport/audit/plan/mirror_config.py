@@ -1,0 +1,91 @@
+"""Settings of engines that send a pull elsewhere, as text to be put into their files."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import yaml
+
+from homeport.audit.model import Use
+from homeport.audit.plan.editing import values_at_home
+from homeport.audit.plan.planfile import Instead
+from homeport.oci.reference import DEFAULT_REGISTRY, Reference
+
+
+def instead_of(references: Iterable[Reference], home: str) -> tuple[Instead, ...]:
+    """Ways to pull all of them from below ``home`` without editing what names them."""
+    every = sorted(set(references), key=str)
+    mirrors = {r.registry: f"{home}/{r.registry.replace(':', '_').lower()}" for r in every}
+    if not mirrors:
+        return ()
+    return (
+        Instead(
+            engine="buildkit", file="buildkitd.toml",
+            text="".join(
+                f'[registry."{host}"]\n  mirrors = ["{to}"]\n' for host, to in mirrors.items()
+            ),
+        ),
+        Instead(
+            engine="podman", file="/etc/containers/registries.conf",
+            text="".join(
+                f'[[registry]]\nprefix = "{host}"\nlocation = "{host}"\n'
+                f'[[registry.mirror]]\nlocation = "{to}"\n' for host, to in mirrors.items()
+            ),
+        ),
+        *(_containerd(host, to) for host, to in mirrors.items()),
+        Instead(
+            engine="buildx", file="EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
+            text=json.dumps({"rules": [_rule(r, mirrors) for r in every]}, indent=1) + "\n",
+        ),
+    )  # fmt: skip
+
+
+def _containerd(host: str, mirror: str) -> Instead:
+    registry, _, path = mirror.partition("/")
+    server = "https://registry-1.docker.io" if host == DEFAULT_REGISTRY else f"https://{host}"
+    return Instead(
+        engine="containerd", file=f"/etc/containerd/certs.d/{host}/hosts.toml",
+        text=f'server = "{server}"\n[host."https://{registry}/v2/{path}"]\n'
+        '  capabilities = ["pull", "resolve"]\n  override_path = true\n',
+    )  # fmt: skip
+
+
+def _rule(reference: Reference, mirrors: Mapping[str, str]) -> dict[str, Any]:
+    """One rule of a BuildKit source policy."""
+    rest = str(reference).removeprefix(f"{reference.registry}/")
+    to = f"docker-image://{mirrors[reference.registry]}/{rest}"
+    return {
+        "action": "CONVERT",
+        "selector": {"identifier": f"docker-image://{reference}"},
+        "updates": {"identifier": to},
+    }
+
+
+def helm_values(uses: Iterable[Use], home: Reference) -> tuple[Instead, ...]:
+    """Values of one's own that make charts use ``home``, a file for each chart."""
+    charts: dict[str, dict[str, Any]] = defaultdict(dict)
+    for use in uses:
+        for file, key, text in values_at_home(use, home):
+            _put(charts[posixpath.dirname(file)], key, text)
+    return tuple(
+        Instead(
+            engine="helm", file=f"a values file for {folder or 'the chart'} (helm -f)",
+            text=yaml.safe_dump(values, sort_keys=False, width=1 << 30),
+        ) for folder, values in sorted(charts.items()) if values
+    )  # fmt: skip
+
+
+def _put(values: dict[str, Any], key: str, text: str) -> None:
+    if "[" in key:  # a list is replaced as a whole; that is for a person
+        return
+    name, dot, rest = key.partition(".")
+    if not dot:
+        values[name] = text
+        return
+    inner = values.setdefault(name, {})
+    if isinstance(inner, dict):
+        _put(inner, rest, text)

@@ -1,0 +1,274 @@
+"""A report → the plan that brings every image home (docs/formats/plan.md)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from homeport.audit.model import Use
+from homeport.audit.plan.editing import WayHome, way_home, way_of_rule
+from homeport.audit.plan.mirror_config import helm_values, instead_of
+from homeport.audit.plan.planfile import (
+    SCHEMA,
+    Edit,
+    Pair,
+    Plan,
+    PlanAction,
+    PlanFile,
+    PlanImage,
+    PlanPlace,
+)
+from homeport.audit.report.report import Image, Report
+from homeport.audit.rules import Rule
+from homeport.content.digest import Digest
+from homeport.errors import UsageError
+from homeport.oci.reference import BadReference, Reference, names_registry, parse_reference
+
+#: Images that a recipe of the catalog builds.
+RECIPES: Mapping[str, str] = {
+    "docker.io/docker/dockerfile-copy": "dockerfile-copy",
+    "docker.io/tonistiigi/copy": "dockerfile-copy",
+}
+
+
+Spot = tuple[str, int, int]
+
+
+class _Planner(msgspec.Struct):
+    home: str
+    rules: Mapping[str, Rule]
+    dead: Mapping[str, Rule]
+    recipes: frozenset[str]
+    siblings: Mapping[Spot, list[Use]]
+    raised: Mapping[Spot, Reference]
+    pairs: dict[str, Pair] = msgspec.field(default_factory=dict)
+    imported: list[Reference] = msgspec.field(default_factory=list)
+    taken: dict[str, list[tuple[int, int, str]]] = msgspec.field(
+        default_factory=lambda: defaultdict(list)
+    )
+
+
+def make_plan(
+    report: Report,
+    *,
+    home: str,
+    rules: Mapping[str, Rule],
+    dead: Mapping[str, Rule],
+    recipes: Iterable[str],
+    digest_of: Callable[[str], str],
+) -> Plan:
+    """Plan for every image of ``report``.
+
+    dead:       images that nothing needs any more, and the rules that say so
+    recipes:    what the catalog can build
+    digest_of:  the SHA-256 (hex) of an audited file
+    """
+    check_home(home)
+    siblings: dict[Spot, list[Use]] = defaultdict(list)
+    for image in report.images:
+        for use in image.uses:
+            siblings[_spot(use)].append(use)
+    planner = _Planner(home, rules, dead, frozenset(recipes), siblings, _raised(report, rules))
+    images = tuple(_image(planner, image) for image in report.images if not image.home)
+    edited = sorted({p.file for i in images for p in i.places if p.every_edit})
+    return Plan(
+        schema=SCHEMA, home=home,
+        mirror=tuple(sorted(planner.pairs.values(), key=lambda p: p.destination)),
+        instead=instead_of(planner.imported, home), images=images,
+        files=tuple(PlanFile(path=f, sha256=digest_of(f)) for f in edited),
+    )  # fmt: skip
+
+
+def check_home(home: str) -> None:
+    """Raise ``UsageError`` unless images can live below ``home``."""
+    if not home:
+        raise UsageError("a plan needs to know where images come home to", hint="--home PREFIX")
+    try:
+        parse_reference(f"{home}/x:1")
+    except BadReference as error:
+        raise UsageError(f"--home {home}: {error.what}") from error
+    if not names_registry(f"{home}/x"):
+        raise UsageError(f"--home {home!r} names no registry", hint="for example registry.example")
+
+
+def home_of(reference: Reference, home: str) -> Reference:
+    """Where ``reference`` lives at home."""
+    host = reference.registry.replace(":", "_").replace("[", "").replace("]", "").lower()
+    return parse_reference(
+        f"{home}/{host}/{reference.repository}"
+        + (f":{reference.tag}" if reference.tag else "")
+        + (f"@{reference.digest}" if reference.digest else "")
+    )
+
+
+def _raised(report: Report, rules: Mapping[str, Rule]) -> dict[Spot, Reference]:
+    """Places whose image is replaced by a newer one, because of what the old one pulls."""
+    return {
+        _spot(use): parse_reference(rules[use.rule].raise_to)
+        for image in report.images
+        for use in image.uses
+        if use.rule in rules and rules[use.rule].raise_to and use.cause and use.cause.text
+    }
+
+
+def _spot(use: Use) -> Spot:
+    return (use.place.file, use.place.start, use.place.end)
+
+
+def _image(planner: _Planner, image: Image) -> PlanImage:
+    action, why = _action(planner, image)
+    if action == "leave" or image.reference is None:
+        return PlanImage(image=image.name, action="leave", why=why, places=_bare(image.uses))
+    reference = image.reference
+    if image.asked and image.asked.digest and reference.digest is None:
+        reference = msgspec.structs.replace(reference, digest=Digest.parse(image.asked.digest))
+    try:
+        home = home_of(reference, planner.home)
+    except BadReference as error:
+        return PlanImage(image=image.name, action="leave", why=f"no name at home: {error.what}")
+    places = [_place(planner, image, use, home, action) for use in image.uses]
+    if action in ("import", "build"):
+        planner.imported.append(image.reference)
+        if action == "import":
+            _pair(planner, reference, home)
+        return PlanImage(
+            image=image.name, action=action, why=why, home=str(home),
+            recipe=RECIPES.get(reference.name, "") if action == "build" else "",
+            instead=helm_values(image.uses, home),
+            places=_merged(places),
+        )  # fmt: skip
+    return PlanImage(image=image.name, action=action, why=why, places=_merged(places))
+
+
+def _action(planner: _Planner, image: Image) -> tuple[PlanAction, str]:
+    if reason := _reason_to_leave(image):
+        return "leave", reason
+    assert image.reference is not None
+    if (rule := planner.dead.get(image.name)) is not None:
+        return rule.action, rule.why
+    if all(_spot(use) in planner.raised and not use.rule for use in image.uses):
+        return "raise", f"{planner.raised[_spot(image.uses[0])].familiar} pulls nothing unsaid"
+    rules = [planner.rules[use.rule] for use in image.uses if use.rule in planner.rules]
+    wanted = {rule.action for rule in rules}
+    if len(rules) == len(image.uses) and len(wanted) == 1 and wanted != {"import"}:
+        return rules[0].action, rules[0].why
+    if RECIPES.get(image.reference.name) in planner.recipes:
+        return "build", "the catalog has a recipe for it"
+    count = len(image.uses)
+    return "import", f"used in {count} place{'s' if count > 1 else ''}, {image.pin}"
+
+
+def _reason_to_leave(image: Image) -> str:
+    if image.own:
+        return image.own
+    if image.reference is None:
+        problems = sorted({use.problem for use in image.uses if use.problem})
+        return f"not resolved: {'; '.join(problems)}"
+    if image.asked and image.asked.gone:
+        return f"{image.asked.problem}: name another one, or push the copy that you have"
+    if image.sure == "weak":
+        return "only mentioned in commands or optional; look at the places"
+    if all(use.note == "a build cache" for use in image.uses):
+        return "a build cache"
+    return ""
+
+
+def _place(
+    planner: _Planner, image: Image, use: Use, home: Reference, action: PlanAction
+) -> tuple[Use, WayHome]:
+    if use.own or use.via or use.sure == "weak":
+        return use, WayHome(note=use.own or use.via or "a weak find, not edited")
+    if (better := planner.raised.get(_spot(use))) is not None:
+        if use.rule:
+            return use, WayHome(note=f"{better.familiar} instead does not need it")
+        target = home_of(better, planner.home)
+        _pair(planner, better, target)
+        return use, _free(planner, way_home(use, target, f"{planner.home}/"))
+    if use.rule:
+        rule = planner.rules[use.rule]
+        return use, _free(planner, way_of_rule(use, rule, str(home)))
+    if action in ("delete", "raise"):
+        dead = planner.dead[image.name]
+        setting = dead.override[0].setting if dead.override else "delete what uses it"
+        return use, WayHome(setting=setting)
+    siblings = [other for other in planner.siblings[_spot(use)] if other is not use]
+    return use, _free(planner, way_home(use, home, f"{planner.home}/", siblings))
+
+
+def _free(planner: _Planner, way: WayHome) -> WayHome:
+    """The same way, unless another one edits the same bytes differently."""
+    for file_edit in way.edits:
+        edit = file_edit.edit
+        for start, end, new in planner.taken[file_edit.file]:
+            same = (start, end, new) == (edit.start, edit.end, edit.new)
+            overlaps = edit.start < end and start < edit.end
+            at_once = edit.start == start and (edit.start == edit.end or start == end)
+            if not same and (overlaps or at_once):
+                return WayHome(setting=edit.new, note="another edit of this plan is there")
+    for file_edit in way.edits:
+        edit = file_edit.edit
+        planner.taken[file_edit.file].append((edit.start, edit.end, edit.new))
+    return way
+
+
+def _merged(places: Iterable[tuple[Use, WayHome]]) -> tuple[PlanPlace, ...]:
+    """Places for the plan; an edit that several uses share is made once, in its own file."""
+    made: set[tuple[str, int, int, str]] = set()
+    found: list[PlanPlace] = []
+    for use, way in places:
+        by_file: dict[str, list[Edit]] = defaultdict(list)
+        lines: dict[str, int] = {}
+        for file_edit in way.edits:
+            edit = file_edit.edit
+            identity = (file_edit.file, edit.start, edit.end, edit.new)
+            if identity not in made:
+                made.add(identity)
+                by_file[file_edit.file].append(edit)
+                # The line of the use, or of the value elsewhere that it comes from.
+                at = file_edit.line if file_edit.file != use.place.file else use.place.line
+                lines.setdefault(file_edit.file, at)
+        for file, edits in by_file.items() or [(use.place.file, [])]:
+            found.append(
+                PlanPlace(
+                    file=file, line=lines.get(file, use.place.line), key=use.key, rule=use.rule,
+                    edit=edits[0] if len(edits) == 1 else None,
+                    edits=tuple(edits) if len(edits) > 1 else (),
+                    setting=way.setting, note=way.note or _elsewhere(use, file),
+                )
+            )  # fmt: skip
+    return tuple(found)
+
+
+def _elsewhere(use: Use, file: str) -> str:
+    if file == use.place.file:
+        return ""
+    return f"for {use.key} in {use.place.file}, line {use.place.line}"
+
+
+def _bare(uses: Iterable[Use]) -> tuple[PlanPlace, ...]:
+    return tuple(
+        PlanPlace(file=u.place.file, line=u.place.line, key=u.key, rule=u.rule) for u in uses
+    )
+
+
+def _pair(planner: _Planner, reference: Reference, home: Reference) -> None:
+    tag = home.tag or (f"by-digest-{home.digest.hex[:12]}" if home.digest else "")
+    destination = f"{home.name}:{tag}"
+    known = planner.pairs.get(destination)
+    if known is not None and known.source != str(reference) and reference.digest is not None:
+        destination = f"{destination}-{reference.digest.hex[:12]}"
+    planner.pairs.setdefault(destination, Pair(source=str(reference), destination=destination))
+
+
+def edits_of(plan: Plan) -> dict[str, list[Edit]]:
+    """All edits of a plan by file, in order, each once."""
+    found: dict[str, list[Edit]] = defaultdict(list)
+    for image in plan.images:
+        for place in image.places:
+            found[place.file].extend(place.every_edit)
+    return {
+        file: sorted(dict.fromkeys(edits), key=lambda e: (e.start, e.end))
+        for file, edits in found.items()
+    }

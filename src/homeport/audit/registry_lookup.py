@@ -1,0 +1,174 @@
+"""What registries say about the images of a report (``--online``).
+
+For each image one HEAD for its tag, which counts against no limit, and one or two small
+documents for its platforms and age, which count as one pull. A registry that cannot be
+asked is named in the answer; the audit goes on.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from homeport.audit.report.report import Asked, Image, Report, Risk
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.errors import HomeportError
+from homeport.oci.documents import Descriptor, Index, Manifest
+from homeport.oci.platform import Platform
+from homeport.oci.reference import Reference
+from homeport.registry.errors import NotFound
+from homeport.registry.registries import Registries
+from homeport.registry.repository import Repository
+
+Ask = Callable[[Reference], Asked]
+
+#: A build time before this is a trap value: an epoch, a reproducible build's zero.
+_PLAUSIBLE = "1980-01-02"
+_OLD = datetime.timedelta(days=365)
+_WANTED = Platform(os="linux", architecture="amd64")
+
+
+class _History(msgspec.Struct):
+    created: str = ""
+
+
+class _Config(msgspec.Struct):
+    created: str | None = None
+    history: list[_History] | None = None
+    config: dict[str, object] | None = None
+    os: str = ""
+    architecture: str = ""
+    variant: str = ""
+
+
+def to_ask(report: Report) -> list[Reference]:
+    """Images worth asking for: named surely enough, and not one's own."""
+    return [
+        image.reference
+        for image in report.images
+        if image.reference is not None and not image.own and image.sure != "weak"
+    ]
+
+
+def asker(registries: Registries, store: Store) -> Ask:
+    """A function that asks the registries for one image; safe to call from threads."""
+
+    def ask(reference: Reference) -> Asked:
+        try:
+            return _ask(registries.repository(reference), reference, store)
+        except NotFound as error:
+            return Asked(problem=error.what, gone=True)
+        except HomeportError as error:
+            return Asked(problem=f"could not be asked: {error.what}")
+
+    return ask
+
+
+def with_answers(
+    report: Report, answers: Mapping[str, Asked], today: datetime.date | None = None
+) -> Report:
+    """The report with what registries said, and the risks that follow from it."""
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    images = tuple(_with_answer(image, answers.get(image.name), today) for image in report.images)
+    return msgspec.structs.replace(report, images=images)
+
+
+def _ask(repository: Repository, reference: Reference, store: Store) -> Asked:
+    note = ""
+    current = repository.manifest_digest(reference.tag) if reference.tag else None
+    if reference.tag and current is None and reference.digest is None:
+        return Asked(problem=f"{reference.registry} has no such image", gone=True)
+    moved = bool(reference.digest and current and current != reference.digest)
+    if reference.digest and reference.tag and current is None:
+        note = "the tag is gone"
+    wanted: str | Digest = reference.digest or current or reference.tag
+    received = repository.manifest(wanted, suggest=False)
+    platforms, manifest = _platforms(repository, received.raw)
+    part = ""
+    if moved and current and reference.digest and not platforms:
+        part = _part(repository.manifest(current, suggest=False).raw, str(reference.digest))
+    created, platform = _created(repository, manifest, store) if manifest else ("", "")
+    if not platforms and platform:
+        platforms = (platform,)
+        if reference.digest:
+            note = note or f"one platform's manifest, {platform}"
+    if part:
+        platforms, note = (part,), f"the part for {part} of the tag's index"
+    return Asked(
+        digest=str(received.digest), created=created, platforms=platforms,
+        moved=moved and not part, part=bool(part), note=note,
+    )  # fmt: skip
+
+
+def _part(raw: bytes, digest: str) -> str:
+    """The platform that ``digest`` is in an index, ``""`` if it is not in it."""
+    try:
+        index = msgspec.json.decode(raw, type=Index)
+    except msgspec.DecodeError:
+        return ""
+    return next((str(m.platform) for m in index.manifests if str(m.parsed_digest) == digest), "")
+
+
+def _platforms(repository: Repository, raw: bytes) -> tuple[tuple[str, ...], Manifest | None]:
+    """The platforms of an index, and the manifest of the one that is looked into."""
+    try:
+        index = msgspec.json.decode(raw, type=Index)
+        if not index.manifests:
+            return (), msgspec.json.decode(raw, type=Manifest)
+        real = [m for m in index.manifests if m.platform and m.platform.os != "unknown"]
+        chosen = next((m for m in real if m.platform == _WANTED), real[0] if real else None)
+        names = tuple(dict.fromkeys(str(m.platform) for m in real))
+        if chosen is None:
+            return names, None
+        child = repository.manifest(chosen.parsed_digest, suggest=False)
+        return names, msgspec.json.decode(child.raw, type=Manifest)
+    except msgspec.DecodeError:
+        return (), None
+
+
+def _created(repository: Repository, manifest: Manifest, store: Store) -> tuple[str, str]:
+    """When it was built and for which platform, as far as config, history, annotation say."""
+    candidates = [manifest.annotations.get("org.opencontainers.image.created", "")]
+    platform = ""
+    descriptor: Descriptor = manifest.config
+    if descriptor.size <= 1 << 20 and "config" in descriptor.media_type + "config":
+        blob = repository.fetch_blob(descriptor, store)
+        with blob.open() as stream:
+            raw = stream.read()
+        try:
+            config = msgspec.json.decode(raw, type=_Config)
+        except msgspec.DecodeError:
+            config = _Config()
+        history = sorted((h.created for h in config.history or []), reverse=True)
+        candidates = [config.created or "", *history[:1], *candidates]
+        parts = (config.os, config.architecture, config.variant)
+        platform = "/".join(part for part in parts if part) if config.os else ""
+    plausible = (c for c in candidates if c[:10] >= _PLAUSIBLE and c[:2] in ("19", "20"))
+    return next(plausible, ""), platform
+
+
+def _with_answer(image: Image, asked: Asked | None, today: datetime.date) -> Image:
+    if asked is None:
+        return image
+    risks = list(image.risks)
+    if asked.gone:
+        risks.insert(0, Risk(id="gone", level="high", text=asked.problem))
+    if asked.moved:
+        text = "the tag is another image now; the digest gets no updates"
+        risks.append(Risk(id="moved-tag", level="medium", text=text))
+    if asked.part:
+        text = f"the digest is {asked.note}; other platforms cannot pull it"
+        risks.append(Risk(id="one-platform", level="low", text=text))
+    if (age := _age(asked.created, today)) and age > _OLD:
+        risks.append(Risk(id="old", level="low", text=f"built {asked.created[:10]}"))
+    return msgspec.structs.replace(image, asked=asked, risks=tuple(risks))
+
+
+def _age(created: str, today: datetime.date) -> datetime.timedelta | None:
+    try:
+        return today - datetime.date.fromisoformat(created[:10])
+    except ValueError:
+        return None

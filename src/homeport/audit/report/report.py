@@ -1,0 +1,250 @@
+"""Uses → images: one row for each, with what makes it a risk.
+
+Pure judgement over data; asks no registry (``audit.online``) and prints nothing.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Literal
+
+import msgspec
+
+from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
+from homeport.audit.model import SURE, Cause, Elsewhere, Pin, Sure, Unread, Use
+from homeport.audit.rules import Rule
+from homeport.audit.scan.source import Place
+from homeport.oci.reference import Reference, parse_reference
+
+Level = Literal["high", "medium", "low"]
+LEVELS: tuple[Level, ...] = ("high", "medium", "low")
+
+#: Kinds whose files are read anew by every run of a pipeline.
+PIPELINES = frozenset(
+    ("gitlab", "github", "circleci", "jenkins", "drone", "tekton", "azure", "bitbucket",
+     "cloudbuild", "buildkite", "concourse", "travis")
+)  # fmt: skip
+
+
+class Risk(msgspec.Struct, frozen=True, kw_only=True):
+    """One reason to act; ``id`` has a page in docs/findings."""
+
+    id: str
+    level: Level
+    text: str
+
+
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry said (``--online``).
+
+    created:  when the image was built, ``""`` when it does not say
+    moved:    the tag beside a digest is another image now
+    part:     the digest is one platform's part of what the tag names
+    gone:     there is no such image; other problems only mean that nobody could be asked
+    """
+
+    digest: str = ""
+    created: str = ""
+    platforms: tuple[str, ...] = ()
+    moved: bool = False
+    part: bool = False
+    gone: bool = False
+    problem: str = ""
+    note: str = ""
+
+
+class Image(msgspec.Struct, frozen=True, kw_only=True):
+    """One image and everything that uses it."""
+
+    name: str
+    reference: Reference | None
+    pin: Pin
+    sure: Sure
+    uses: tuple[Use, ...]
+    home: bool
+    registry: RegistryFacts | None
+    end_of_life: EndOfLife | None
+    risks: tuple[Risk, ...]
+    asked: Asked | None = None
+
+    @property
+    def said(self) -> bool:
+        """Whether any file names it; otherwise only rules do."""
+        return any(not use.rule for use in self.uses)
+
+    @property
+    def own(self) -> str:
+        """Why it is no foreign image, if every use says so."""
+        reasons = [use.own or use.via for use in self.uses]
+        return reasons[0] if all(reasons) else ""
+
+    @property
+    def foreign(self) -> bool:
+        """Whether it comes from somebody else's registry."""
+        return not self.home and not self.own
+
+    @property
+    def level(self) -> Level:
+        """The worst of its risks."""
+        return min((risk.level for risk in self.risks), key=LEVELS.index, default="low")
+
+
+class PullCount(msgspec.Struct, frozen=True, kw_only=True):
+    """Anonymous pulls that one run of every pipeline makes of a limited registry."""
+
+    registry: str
+    pulls: int
+    limit: int
+    hours: int
+
+    @property
+    def runs(self) -> int:
+        """How many runs fit into the limit."""
+        return self.limit // self.pulls if self.pulls else 0
+
+
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """A setting, found in the tree, that sends pulls of a registry elsewhere."""
+
+    registry: str
+    to: str
+    engine: str
+    place: Place
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer of an audit."""
+
+    images: tuple[Image, ...]
+    unread: tuple[Unread, ...]
+    files: int
+    read: int
+    pulls: tuple[PullCount, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+    elsewhere: tuple[Elsewhere, ...] = ()
+    home: str = ""
+    baseline: frozenset[str] = msgspec.field(default_factory=frozenset)
+
+    @property
+    def foreign(self) -> tuple[Image, ...]:
+        """Images that come from somebody else."""
+        return tuple(image for image in self.images if image.foreign)
+
+
+def make_report(
+    uses: Iterable[Use],
+    *,
+    causes: Iterable[Cause] = (),
+    unread: Iterable[Unread] = (),
+    elsewhere: Iterable[Elsewhere] = (),
+    files: int = 0,
+    read: int = 0,
+    home: str = "",
+    dead: Mapping[str, Rule] | None = None,
+    today: datetime.date | None = None,
+) -> Report:
+    """Group uses by image and judge each.
+
+    home:  registry and path of one's own images
+    dead:  images that nothing needs any more, and the rules that say so
+    """
+    groups: dict[str, list[Use]] = defaultdict(list)
+    for use in uses:
+        groups[use.image].append(use)
+    today = today or datetime.datetime.now(datetime.UTC).date()
+    images = tuple(
+        _with_dead(_image(name, tuple(groups[name]), home, today), dead or {})
+        for name in sorted(groups)
+    )
+    return Report(
+        images=images, unread=tuple(unread), files=files, read=read, home=home,
+        pulls=_pulls(images), mirrors=tuple(_mirrors(causes)),
+        elsewhere=tuple(elsewhere),
+    )  # fmt: skip
+
+
+def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) -> Image:
+    reference = uses[0].reference
+    pin = pin_of(reference)
+    sure = min((use.sure for use in uses), key=SURE.index)
+    ends = end_of_life(reference) if reference else None
+    facts = registry_facts(reference.registry) if reference else None
+    at_home = is_home(reference, home)
+    bare = Image(
+        name=name, reference=reference, pin=pin, sure=sure, uses=uses, home=at_home,
+        registry=facts, end_of_life=ends, risks=(),
+    )  # fmt: skip
+    return msgspec.structs.replace(bare, risks=tuple(_risks(bare, today)))
+
+
+def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
+    rule = dead.get(image.name)
+    if rule is None or image.own:
+        return image
+    risk = Risk(id=rule.id, level="medium", text=f"{rule.title}: {rule.why}")
+    return msgspec.structs.replace(image, risks=(risk, *image.risks))
+
+
+def is_home(reference: Reference | None, home: str) -> bool:
+    """Whether a reference lies under the registry and path of one's own images."""
+    if reference is None or not home:
+        return False
+    name = parse_reference(f"{home}/x").name.removesuffix("/x")
+    return reference.name == name or reference.name.startswith(f"{name}/")
+
+
+def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
+    if image.own:
+        return
+    problems = {use.problem for use in image.uses if use.problem}
+    if image.reference is None:
+        yield Risk(id="unresolved", level="medium", text="; ".join(sorted(problems)))
+        return
+    ends = image.end_of_life
+    if ends is not None and ends.ends < today:
+        text = f"{ends.title} {ends.release} is without security support since {ends.ends}"
+        yield Risk(id="end-of-life", level="high", text=text)
+    if image.home:
+        if image.pin == "floating":
+            yield Risk(id="floating", level="low", text="a tag at home that may move")
+        return
+    if image.pin == "floating":
+        level: Level = "medium" if image.sure == "sure" else "low"
+        yield Risk(id="floating", level=level, text="the tag moves; nobody sees when")
+    elif image.pin == "fixed":
+        yield Risk(id="fixed-by-custom", level="low", text="only custom keeps the tag in place")
+    if not image.said:
+        yield Risk(id="unsaid", level="medium", text="pulled without being written anywhere")
+    if image.registry is not None and image.registry.pulls:
+        facts = image.registry
+        yield Risk(
+            id="rate-limited", level="medium",
+            text=f"{facts.title} allows {facts.pulls} anonymous pulls in {facts.hours} hours",
+        )  # fmt: skip
+    yield Risk(id="foreign", level="low", text=f"{image.reference.registry} is not yours")
+
+
+def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:
+    counts: dict[str, int] = defaultdict(int)
+    for image in images:
+        if image.registry is None or not image.registry.pulls or image.own:
+            continue
+        jobs = sum(1 for use in image.uses if use.kind in PIPELINES and use.sure != "weak")
+        builds = any(use.kind == "dockerfile" and use.sure != "weak" for use in image.uses)
+        counts[image.registry.host] += jobs + builds
+    return tuple(
+        PullCount(registry=host, pulls=pulls, limit=facts.pulls, hours=facts.hours)
+        for host, pulls in sorted(counts.items())
+        if pulls and (facts := registry_facts(host))
+    )
+
+
+def _mirrors(causes: Iterable[Cause]) -> Iterable[Mirror]:
+    for cause in causes:
+        if cause.topic == "mirror":
+            yield Mirror(
+                registry=cause.name, to=cause.attributes.get("to", ""),
+                engine=cause.attributes.get("engine", ""), place=cause.place,
+            )  # fmt: skip

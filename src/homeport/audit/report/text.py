@@ -1,0 +1,109 @@
+"""A report as people read it on a terminal: a table of images, then what needs a word."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from homeport.audit.model import Use
+from homeport.audit.plan.planfile import Plan
+from homeport.audit.policy import Violation
+from homeport.audit.report.report import Image, Report
+
+_PLACES = 3
+
+
+def report_text(report: Report, *, everything: bool = False) -> str:
+    """The table, the faults and a closing line. Weak finds and own images only on demand."""
+    shown = [image for image in report.images if everything or _is_shown(image)]
+    blocks = []
+    if shown:
+        blocks.append(_table(shown))
+    if unresolved := [use for image in shown for use in image.uses if use.problem and not use.own]:
+        lines = [f"  {_place(use)}  {use.expression}: {use.problem}" for use in unresolved]
+        blocks.append("Not resolved:\n" + "\n".join(lines))
+    if report.elsewhere:
+        lines = [
+            f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.elsewhere
+        ]
+        blocks.append("Lies elsewhere and was not read:\n" + "\n".join(lines))
+    for count in report.pulls:
+        pulls = _count(count.pulls, "anonymous pull")
+        blocks.append(
+            f"{count.registry}: one run of every pipeline makes {pulls}; "
+            f"{count.limit} in {count.hours} hours are {count.runs} runs"
+        )
+    if report.mirrors:
+        lines = [
+            f"  {m.place.file}:{m.place.line}  {m.engine}: {m.registry or 'short names'} -> {m.to}"
+            for m in report.mirrors
+        ]
+        blocks.append("Sent elsewhere by settings:\n" + "\n".join(lines))
+    if report.unread:
+        lines = [f"  {u.file}{f':{u.line}' if u.line else ''}: {u.what}" for u in report.unread]
+        blocks.append("Could not read:\n" + "\n".join(lines))
+    blocks.append(_closing(report, len(report.images) - len(shown)))
+    return "\n\n".join(blocks)
+
+
+def _is_shown(image: Image) -> bool:
+    return not image.own and image.sure != "weak"
+
+
+def _closing(report: Report, hidden: int) -> str:
+    foreign = [image for image in report.foreign if _is_shown(image)]
+    text = f"{_count(len(foreign), 'foreign image')} in {report.read} of {report.files} files"
+    if unsaid := sum(1 for image in foreign if not image.said):
+        text += f", {unsaid} of them unsaid"
+    return text + (f"; {hidden} weak or own ones left out (--all)" if hidden else "")
+
+
+def _table(images: list[Image]) -> str:
+    rows = []
+    for image in sorted(images, key=lambda i: (("high", "medium", "low").index(i.level), i.name)):
+        where = [_place(use) for use in image.uses[:_PLACES]]
+        if len(image.uses) > _PLACES:
+            where.append(f"and {len(image.uses) - _PLACES} more")
+        rules = sorted({use.rule for use in image.uses if use.rule})
+        said = "said" if image.said else f"unsaid ({', '.join(rules)})"
+        name = image.reference.familiar if image.reference else image.name
+        risks = ", ".join(risk.id for risk in image.risks if risk.id != "foreign")
+        rows.append((image.level, name, image.pin, said, risks, where))
+    widths = [max(len(str(row[n])) for row in rows) for n in range(4)]
+    lines = []
+    for *cells, risks, where in rows:
+        line = "  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
+        lines.append(f"{line}  {risks}".rstrip())
+        lines.extend(f"{' ' * (widths[0] + 2)}  {place}" for place in where)
+    return "\n".join(lines)
+
+
+def _place(use: Use) -> str:
+    return f"{use.place.file}:{use.place.line} {use.key}"
+
+
+def plan_text(plan: Plan, path: str) -> str:
+    """What a plan holds, and what comes next."""
+    actions = Counter(image.action for image in plan.images)
+    said = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
+    edits = sum(len(place.every_edit) for image in plan.images for place in image.places)
+    where = f"{_count(edits, 'edit')} in {_count(len(plan.files), 'file')}"
+    lines = [f"Plan {path}: {said or 'nothing to do'}; {where}"]
+    if plan.mirror:
+        lines.append(f"  homeport mirror --file {path}")
+    if edits:
+        lines.append(f"  homeport audit --apply {path}")
+    return "\n".join(lines)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def violations_text(violations: Sequence[Violation]) -> str:
+    """What the policy does not allow, a line each."""
+    lines = [
+        f"  {_place(v.result.use)}  {v.result.image.name}: {v.why} ({v.result.id})"
+        for v in violations
+    ]
+    return "Not allowed:\n" + "\n".join(lines)

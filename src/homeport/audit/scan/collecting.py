@@ -1,0 +1,133 @@
+"""What a reader hands its finds to, while it reads one file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from homeport.audit.model import Cause, Elsewhere, Feed, Field, Insertion, Sure, Unread, Use
+from homeport.audit.scan.source import Source, Written
+from homeport.oci.reference import BadReference, Reference, parse_reference
+
+if TYPE_CHECKING:
+    from homeport.audit.scan.variables import Outcome
+
+#: Marks of templates that no reader here evaluates.
+_TEMPLATE = re.compile(
+    r"\{\{|\}\}|\$\(|\$\{|\$\[\[|<<|>>|<%|@[A-Za-z_]+@|\$[A-Za-z_]|%[A-Z_]+%|\{%"
+)
+_BLANK = re.compile(r"\s")
+
+#: Bounds on one file, so that a hostile one stays cheap.
+MOST_USES = 20_000
+
+
+class Collector:
+    """Uses, causes and faults of one file, in the order they were found."""
+
+    def __init__(self, source: Source, kind: str) -> None:
+        self.source = source
+        self.kind = kind
+        self.uses: list[Use] = []
+        self.causes: list[Cause] = []
+        self.unread: list[Unread] = []
+        #: Names of images that are built here, and the key that says so.
+        self.produced: dict[str, str] = {}
+        #: Other files that this one names, whatever they are called, and their kinds.
+        self.named: list[tuple[str, str]] = []
+        self.elsewhere: list[Elsewhere] = []
+        self._seen: set[tuple[int, int, str, str]] = set()
+
+    def image(
+        self,
+        written: Written,
+        key: str,
+        *,
+        sure: Sure = "sure",
+        outcome: Outcome | None = None,
+        fields: Mapping[str, Field] | None = None,
+        note: str = "",
+        problem: str = "",
+        value: str | None = None,
+        own: str = "",
+        via: str = "",
+    ) -> None:
+        """An image reference. Only a ``sure`` one is reported when it does not parse."""
+        if outcome is not None:
+            value, problem = outcome.value, problem or outcome.problem
+        feeds: tuple[Feed, ...] = outcome.feeds if outcome else ()
+        value = written.text.strip() if value is None else value
+        if not written.text.strip() or (not value and not problem):
+            return
+        reference: Reference | None = None
+        if not problem:
+            reference, problem = read(value)
+            if reference is None and sure != "sure":
+                return
+        place = written.place
+        identity = (place.start, place.end, value, problem)
+        if identity in self._seen or len(self.uses) >= MOST_USES:
+            return
+        self._seen.add(identity)
+        self.uses.append(
+            Use(
+                kind=self.kind, key=key, place=place, expression=written.text, value=value,
+                reference=reference, sure=sure, problem=problem, exact=written.exact,
+                quoting=written.quoting, feeds=feeds, fields=fields or {}, note=note,
+                own=own, via=via,
+            )
+        )  # fmt: skip
+
+    def cause(
+        self,
+        topic: str,
+        name: str,
+        written: Written,
+        *,
+        key: str = "",
+        version: str = "",
+        attributes: Mapping[str, str] | None = None,
+        insertion: Insertion | None = None,
+    ) -> None:
+        """Something that rules may know to pull an image."""
+        if len(self.causes) >= MOST_USES:
+            return
+        self.causes.append(
+            Cause(
+                topic=topic, name=name, place=written.place, kind=self.kind, key=key,
+                version=version, attributes=attributes or {},
+                text=written.text if written.exact else "", insertion=insertion,
+            )
+        )  # fmt: skip
+
+    def names_dockerfile(self, path: str) -> None:
+        """The file at ``path`` is a Dockerfile."""
+        self.named.append((path, "dockerfile"))
+
+    def not_followed(self, written: Written, key: str, what: str, hint: str) -> None:
+        """What is named here lies outside the tree."""
+        if len(self.elsewhere) < MOST_USES:
+            self.elsewhere.append(Elsewhere(place=written.place, key=key, what=what, hint=hint))
+
+    def produces(self, name: str, key: str) -> None:
+        """``name`` is built by this file: it is no dependency."""
+        reference, _ = read(name)
+        if reference is not None:
+            self.produced.setdefault(reference.name, key)
+
+    def fault(self, what: str, line: int = 0, column: int = 0) -> None:
+        """This file, or the rest of it, could not be read."""
+        self.unread.append(Unread(file=self.source.path, what=what, line=line, column=column))
+
+
+def read(text: str) -> tuple[Reference | None, str]:
+    """The reference that ``text`` is, or why it is none."""
+    if found := _TEMPLATE.search(text):
+        return None, f"{found.group()!r} is filled in elsewhere"
+    if _BLANK.search(text):
+        return None, "a reference holds no blanks"
+    try:
+        return parse_reference(text), ""
+    except BadReference as error:
+        return None, error.what.partition(": ")[2] or error.what

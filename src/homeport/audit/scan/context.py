@@ -1,0 +1,65 @@
+"""Neighbours of a file: what readers may look at beside the file they read.
+
+A reader names paths relative to its file; nothing outside the audited root is opened, and
+everything is bounded and read once.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from homeport.audit.scan.source import Source
+
+if TYPE_CHECKING:
+    from homeport.audit.scan.source import Written
+
+#: Bytes of one file; a larger one is named and left out.
+LARGEST = 8 << 20
+
+
+class BuildCall(msgspec.Struct, frozen=True, kw_only=True):
+    """Something that builds a Dockerfile with values of its own."""
+
+    dockerfile: str
+    args: dict[str, Written]
+    contexts: tuple[str, ...]
+    kind: str
+    key: str
+
+
+class Context(msgspec.Struct):
+    """The tree that is audited. ``root``: what relative paths begin at, if any."""
+
+    root: Path
+    calls: list[BuildCall] = msgspec.field(default_factory=list)
+    _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
+
+    def neighbour(self, source: Source, path: str) -> Source | None:
+        """The file ``path`` as seen from ``source``, or ``None`` if it cannot be read."""
+        name = resolve(source, path)
+        if name is None:
+            return None
+        if name not in self._opened:
+            self._opened[name] = self._open(name)
+        return self._opened[name]
+
+    def _open(self, name: str) -> Source | None:
+        path = self.root / name
+        try:
+            if not path.is_file() or not path.resolve().is_relative_to(self.root.resolve()):
+                return None
+            with path.open("rb") as stream:
+                data = stream.read(LARGEST + 1)
+        except (OSError, ValueError):
+            return None
+        return Source(name, data) if len(data) <= LARGEST else None
+
+
+def resolve(source: Source, path: str) -> str | None:
+    """The path relative to the root that ``path`` means in ``source``."""
+    joined = posixpath.normpath(posixpath.join(posixpath.dirname(source.path), path))
+    return None if joined.startswith(("..", "/")) or "\0" in joined else joined

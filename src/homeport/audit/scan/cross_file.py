@@ -1,0 +1,106 @@
+"""What only several files together say: arguments of builds, named contexts, own images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+import msgspec
+
+from homeport.audit.model import Use
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import BuildCall, Context
+from homeport.audit.scan.variables import Outcome, feed
+from homeport.dockerfile.lines import parse_dockerfile
+from homeport.dockerfile.stages import analyse
+from homeport.oci.reference import Reference
+
+_KINDS = {"from": "FROM", "copy-from": "COPY --from", "mount-from": "RUN --mount=from"}
+
+
+def link(collectors: Mapping[str, Collector], context: Context) -> None:
+    """Settle what needs several files, in place."""
+    for call in context.calls:
+        target = collectors.get(call.dockerfile)
+        if target is not None and call.args:
+            _arguments(call, target, collectors)
+    for path, collector in collectors.items():
+        calls = [call for call in context.calls if call.dockerfile == path]
+        if calls and all(call.contexts for call in calls):
+            _contexts(calls, collector)
+    _charts(collectors)
+    _own(collectors)
+
+
+def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Collector]) -> None:
+    """Images that a Dockerfile gets from the arguments it is built with."""
+    caller = next(iter(call.args.values())).source.path
+    values = {name: written.text for name, written in call.args.items() if "$" not in written.text}
+    if not values or caller not in collectors:
+        return
+    dockerfile = parse_dockerfile(target.source.text)
+    plain = {u.span: u.value for u in analyse(dockerfile).images}
+    for use in analyse(dockerfile, values).images:
+        names = [name for name in values if re.search(rf"\$\{{?{name}\b", use.expression)]
+        if use.value == plain.get(use.span) or not names:
+            continue
+        written = call.args[names[0]]
+        # Only an argument that is the whole reference may be replaced by another one.
+        written = msgspec.structs.replace(
+            written, exact=written.exact and written.text == use.value
+        )
+        feeds = tuple(feed(name, call.args[name]) for name in names)
+        collectors[caller].image(
+            written, f"{call.key}.{'with.build-' if call.kind == 'github' else ''}args.{names[0]}",
+            outcome=Outcome(value=use.value or "", problem=use.problem, feeds=feeds),
+            note=f"for {_KINDS.get(use.how, use.how)} in {call.dockerfile}, line {use.line}",
+        )  # fmt: skip
+
+
+def _contexts(calls: list[BuildCall], collector: Collector) -> None:
+    """Literals that every build of the file replaces by a context of that name."""
+    shared = set.intersection(
+        *({name.partition("::")[0].removesuffix(":latest") for name in c.contexts} for c in calls)
+    )
+    collector.uses = [
+        msgspec.structs.replace(use, own="a build context of this name replaces it")
+        if use.reference and _familiar(use.reference) in shared
+        else use
+        for use in collector.uses
+    ]
+
+
+def _familiar(reference: Reference) -> str:
+    return reference.familiar.removesuffix(":latest")
+
+
+def _charts(collectors: Mapping[str, Collector]) -> None:
+    """Values of a chart that a template puts behind text of its own: the template tells more."""
+    behind = {
+        feed.place for collector in collectors.values() if collector.kind == "helm"
+        for use in collector.uses for feed in use.feeds if feed.place
+    }  # fmt: skip
+    for collector in collectors.values() if behind else ():
+        if collector.kind == "helm":
+            collector.uses = [
+                use for use in collector.uses
+                if "repository" not in use.fields or "/templates/" in use.place.file
+                or use.fields["repository"].place not in behind
+            ]  # fmt: skip
+
+
+def _own(collectors: Mapping[str, Collector]) -> None:
+    produced: dict[str, str] = {}
+    for collector in collectors.values():
+        for name, key in collector.produced.items():
+            produced.setdefault(name, key)
+    if not produced:
+        return
+    for collector in collectors.values():
+        collector.uses = [_settled(use, produced) for use in collector.uses]
+
+
+def _settled(use: Use, produced: Mapping[str, str]) -> Use:
+    if use.reference is None or use.own or use.reference.name not in produced:
+        return use
+    return msgspec.structs.replace(use, own=f"built by {produced[use.reference.name]}")

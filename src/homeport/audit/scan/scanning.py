@@ -1,0 +1,143 @@
+"""Reading a tree: every use of an image that its files name, and every cause of a pull.
+
+Files are read one by one and independently; what needs several of them (named contexts,
+build arguments, images that are built here) is settled at the end. Not for what causes
+pull (``audit.rules``), nor for judging (``audit.report``).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.audit.model import Cause, Elsewhere, Unread, Use
+from homeport.audit.scan import cross_file
+from homeport.audit.scan.collecting import Collector
+from homeport.audit.scan.context import LARGEST, Context
+from homeport.audit.scan.file_types import Kind, kinds_of, reader_of
+from homeport.audit.scan.source import Source
+from homeport.audit.scan.walk import Found, walk
+
+_BINARY = b"\0"
+
+
+class Scan(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tree says, in order of files and places."""
+
+    uses: tuple[Use, ...]
+    causes: tuple[Cause, ...]
+    unread: tuple[Unread, ...]
+    elsewhere: tuple[Elsewhere, ...]
+    files: int
+    read: int
+
+
+def scan(
+    paths: Sequence[str | Path],
+    *,
+    root: Path | None = None,
+    exclude: Sequence[str] = (),
+    check: Callable[[], None] = lambda: None,
+) -> Scan:
+    """Read every path.
+
+    exclude:  patterns of paths that are left out; ``*`` matches ``/`` too
+    check:    called between files, may raise to stop
+    """
+    root = (root or Path.cwd()).absolute()
+    context = Context(root)
+    unread: list[Unread] = []
+    collectors: dict[str, Collector] = {}
+    count = 0
+
+    def complain(path: str, why: str) -> None:
+        unread.append(Unread(file=path, what=why))
+
+    for found in _files(paths, root, complain):
+        check()
+        if any(fnmatch.fnmatchcase(found.path, pattern) for pattern in exclude):
+            continue
+        count += 1
+        if found.path in collectors:
+            continue
+        collector = _read(found, context, complain)
+        if collector is not None:
+            collectors[found.path] = collector
+    _read_named(collectors, context)
+    cross_file.link(collectors, context)
+    done = [collectors[path] for path in sorted(collectors)]
+    return Scan(
+        uses=tuple(u for c in done for u in sorted(c.uses, key=lambda u: u.place)),
+        causes=tuple(cause for c in done for cause in c.causes),
+        unread=tuple(unread) + tuple(u for c in done for u in c.unread),
+        elsewhere=tuple(e for c in done for e in sorted(c.elsewhere, key=lambda e: e.place)),
+        files=count, read=len(collectors),
+    )  # fmt: skip
+
+
+def _read_named(collectors: dict[str, Collector], context: Context) -> None:
+    """Read files that others name as theirs, and those that these name."""
+    waiting = [named for collector in collectors.values() for named in collector.named]
+    while waiting:
+        path, kind = waiting.pop()
+        if path not in collectors and (source := context.neighbour(Source("", b""), path)):
+            collectors[path] = read_as(source, context, kind)
+            waiting += collectors[path].named
+
+
+def read_source(source: Source, context: Context) -> Collector | None:
+    """Read one file as its name and bytes suggest, or not at all."""
+    for kind, needs in kinds_of(source.path):
+        if needs is None or needs.search(source.data):
+            return _apply(kind, source, context)
+    return None
+
+
+def read_as(source: Source, context: Context, name: str) -> Collector:
+    """Read one file as a kind that something else says it is."""
+    from homeport.audit.scan.file_types import KINDS
+
+    return _apply(next(kind for kind in KINDS if kind.name == name), source, context)
+
+
+def _apply(kind: Kind, source: Source, context: Context) -> Collector:
+    collector = Collector(source, kind.name)
+    try:
+        reader_of(kind)(source, collector, context)
+    except RecursionError:
+        collector.fault("nested too deep")
+    return collector
+
+
+def _files(
+    paths: Sequence[str | Path], root: Path, complain: Callable[[str, str], None]
+) -> Iterable[Found]:
+    for path in paths:
+        absolute = Path(os.path.normpath(root / path))
+        start = os.path.relpath(absolute, root)
+        yield from walk(root, start.replace(os.sep, "/"), complain)
+
+
+def _read(found: Found, context: Context, complain: Callable[[str, str], None]) -> Collector | None:
+    candidates = kinds_of(found.path)
+    if not candidates:
+        return None
+    if found.size > LARGEST:
+        complain(found.path, f"larger than {LARGEST} bytes, left out")
+        return None
+    try:
+        with (context.root / found.path).open("rb") as stream:
+            data = stream.read(LARGEST + 1)
+    except OSError as error:
+        complain(found.path, os.strerror(error.errno or 0))
+        return None
+    if _BINARY in data[:8192]:
+        return None
+    for kind, needs in candidates:
+        if needs is None or needs.search(data):
+            return _apply(kind, Source(found.path, data), context)
+    return None

@@ -1,0 +1,206 @@
+"""Will this helper image serve in that engine? Each case is built with it and without it.
+
+With it: the frontend's switches ``BUILDKIT_DISABLE_FILEOP=1`` and ``override-copy-image``,
+which engines before BuildKit 0.11 know. Without it: the engine's own file operations. The
+results must be equal, and each COPY and ADD must have had our image, named by its digest,
+as its input: operations are named by the hash of their bytes, so the engine cannot have
+used another one. Not for the engine of COPY itself (``homeport.copying``).
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.buildkit.address import Engine
+from homeport.buildkit.engine import Description, describe
+from homeport.buildkit.helper.cases import CASES, Case, write_context
+from homeport.buildkit.helper.compare import differences
+from homeport.buildkit.llb.ops import Constraints, Op, Platform, SourceOp
+from homeport.buildkit.llb.state import digest_of
+from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
+from homeport.buildkit.protocol.messages import encode
+from homeport.buildkit.solve import Build, Export, solve
+from homeport.buildkit.status import Steps
+from homeport.content.store import Store
+from homeport.progress import CancelToken, Progress, Silent
+from homeport.tree.node import Source, Tree
+from homeport.tree.tar_reader import read_tree
+
+State = Literal["passed", "failed", "not tried"]
+_SWITCH = "build-arg:BUILDKIT_DISABLE_FILEOP"
+_REMOVED = "was removed in BuildKit"
+_MOST_DIFFERENCES = 5
+_AS_PUBLIC = "as public helpers do: matched directories keep their names"
+
+
+class Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One case's outcome. ``seconds`` with the helper and without, of COPY and ADD alone."""
+
+    name: str
+    state: State
+    why: str = ""
+    helper_seconds: float = 0.0
+    plain_seconds: float = 0.0
+
+
+class Helper(msgspec.Struct, frozen=True, kw_only=True):
+    """The image to prove: how the engine reaches it, by digest; ``url`` is for ADD."""
+
+    reference: str
+    url: str = ""
+
+
+class _Built(msgspec.Struct, frozen=True, kw_only=True):
+    tree: Tree | None
+    error: str
+    steps: Steps | None
+
+    @property
+    def copies(self) -> list[str]:
+        """Digests of what ran for COPY and ADD."""
+        if self.steps is None:
+            return []
+        return [
+            digest
+            for digest, step in self.steps.by_digest.items()
+            if "] COPY " in step.vertex.name or "] ADD " in step.vertex.name
+        ]
+
+    @property
+    def seconds(self) -> float:
+        assert self.steps is not None
+        return sum(self.steps.by_digest[digest].seconds or 0.0 for digest in self.copies)
+
+
+def prove(
+    engine: Engine,
+    helper: Helper,
+    store: Store,
+    *,
+    cases: Sequence[Case] = CASES,
+    progress: Progress | None = None,
+    cancel: CancelToken | None = None,
+) -> Iterator[Row]:
+    """Rows as they are decided. Raises ``EngineTooOld`` where engines use no helpers any more."""
+    cancel = cancel or CancelToken()
+    progress = progress or Silent()
+    sources = expected_sources(helper.reference, describe(engine, cancel))
+    with tempfile.TemporaryDirectory(prefix="homeport-") as place:
+        context = Path(place, "context")
+        context.mkdir()
+        write_context(context)
+        proving = _Proving(engine, helper, store, context, Path(place), cancel, sources)
+        for case in cases:
+            progress.begin(case.name)
+            row = proving.decide(case)
+            progress.end(case.name, "failed" if row.state == "failed" else "done")
+            yield row
+
+
+def expected_sources(reference: str, description: Description) -> frozenset[str]:
+    """Digests that the operation "use this image as the helper" has, one for each platform."""
+    found = set()
+    for platform in {p for worker in description.workers for p in worker.platforms}:
+        op = Op(
+            source=SourceOp(
+                identifier=f"docker-image://{reference}", attrs={"image.recordtype": "internal"}
+            ),
+            platform=Platform(
+                architecture=platform.architecture, os=platform.os, variant=platform.variant
+            ),
+            constraints=Constraints(),
+        )
+        found.add(digest_of(encode(op)))
+    return frozenset(found)
+
+
+class _Proving(msgspec.Struct, frozen=True):
+    engine: Engine
+    helper: Helper
+    store: Store
+    context: Path
+    place: Path
+    cancel: CancelToken
+    sources: frozenset[str]
+
+    def decide(self, case: Case) -> Row:
+        if "{url}" in case.dockerfile and not self.helper.url:
+            return Row(name=case.name, state="not tried", why="the engine is not on this machine")
+        dockerfile = case.dockerfile.replace("{url}", self.helper.url)
+        plain = self._build(case.public or dockerfile, {})
+        switches = {_SWITCH: "1", "override-copy-image": self.helper.reference}
+        helped = self._build(dockerfile, switches)
+        if _REMOVED in helped.error:
+            raise EngineTooOld(
+                f"this engine uses no helper images any more: {helped.error}",
+                hint="BuildKit before 0.11 does, for example dockerd 20.10",
+            )
+        if case.refused == "both":
+            return _both_refuse(case, plain, helped)
+        if case.refused == "helper" and helped.tree is None and plain.tree is not None:
+            why = "refused, as public helpers do; the engine's own copying is more patient"
+            return Row(name=case.name, state="passed", why=why)
+        return self._judge(case, plain, helped)
+
+    def _judge(self, case: Case, plain: _Built, helped: _Built) -> Row:
+        if plain.tree is None:
+            why = f"the engine itself cannot build this: {plain.error}"
+            return Row(name=case.name, state="not tried", why=why)
+        if helped.tree is None:
+            return Row(name=case.name, state="failed", why=helped.error)
+        why = self._not_ours(helped) or "; ".join(
+            differences(plain.tree, helped.tree)[:_MOST_DIFFERENCES]
+        )
+        return Row(
+            name=case.name,
+            state="failed" if why else "passed",
+            why=why or (_AS_PUBLIC if case.public else ""),
+            helper_seconds=helped.seconds,
+            plain_seconds=plain.seconds,
+        )
+
+    def _not_ours(self, helped: _Built) -> str:
+        """Why it is not proved that our image did every copy; empty if it is."""
+        assert helped.steps is not None
+        if not helped.copies:
+            return "no COPY or ADD ran"
+        for digest in helped.copies:
+            vertex = helped.steps.by_digest[digest].vertex
+            if not self.sources & set(vertex.inputs):
+                return f"{vertex.name} did not use {self.helper.reference}"
+            if vertex.cached:
+                return f"{vertex.name} was not run, but found in the engine's cache"
+        return ""
+
+    def _build(self, dockerfile: str, switches: Mapping[str, str]) -> _Built:
+        file = self.place / "Dockerfile"
+        file.write_text(dockerfile)
+        with tempfile.TemporaryFile(dir=self.place) as spool:
+            build = Build(
+                frontend="dockerfile.v0",
+                attrs={"no-cache": "", **switches},
+                folders={"context": self.context, "dockerfile": self.place},
+                exports=(Export(type="tar", to=spool),),
+            )
+            try:
+                solved = solve(self.engine, build, cancel=self.cancel)
+            except BuildFailed as error:
+                said = f" ({error.log[-1]})" if error.log else ""
+                return _Built(tree=None, error=error.what + said, steps=None)
+            spool.seek(0)
+            source = Source(kind="step", name="result")
+            tree = read_tree(spool, self.store, source, self.cancel)
+        return _Built(tree=tree, error="", steps=solved.steps)
+
+
+def _both_refuse(case: Case, plain: _Built, helped: _Built) -> Row:
+    if plain.tree is not None:
+        return Row(name=case.name, state="not tried", why="the engine itself does not refuse this")
+    if helped.tree is not None:
+        return Row(name=case.name, state="failed", why="was built, but must be refused")
+    return Row(name=case.name, state="passed", why="refused, as it must be")

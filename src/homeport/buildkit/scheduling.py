@@ -1,0 +1,170 @@
+"""Several engines, one image: each platform where it runs best, and again elsewhere if lost.
+
+A platform goes to an engine whose processor runs it, else to one that emulates it, else it
+is an error; among equals they take turns. An engine that is lost in mid-build is named, and
+its platforms are built once more on the others. One engine alone gets everything, because a
+Dockerfile that runs nothing needs no processor for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+
+import msgspec
+
+from homeport.buildkit.address import Engine
+from homeport.buildkit.engine import Description, describe
+from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
+from homeport.buildkit.solve import Build, Solved
+from homeport.buildkit.status import Watcher
+from homeport.errors import HomeportError, UsageError
+from homeport.images.copy import platforms_of, select
+from homeport.images.image import Child, Image, Index, child_of, new_index
+from homeport.oci.platform import Platform
+
+#: What a processor runs besides its own platform, by architecture.
+_RUNS_TOO = {"amd64": ("386",), "arm64": ("arm",)}
+
+WatcherFor = Callable[[Engine], Watcher | None]
+
+
+class NoEngineFor(UsageError):
+    """No engine builds for a platform that was asked for."""
+
+    id = "no-engine-for"
+
+
+def place(
+    platforms: Sequence[Platform], descriptions: Mapping[str, Description]
+) -> dict[str, list[Platform]]:
+    """Platforms by engine's name. Raises ``NoEngineFor``, which names all that have none."""
+    placed: dict[str, list[Platform]] = {name: [] for name in descriptions}
+    homeless = []
+    for platform in platforms:
+        for fits in (_native, _listed):
+            able = [name for name, each in descriptions.items() if fits(each, platform)]
+            if able:
+                placed[min(able, key=lambda name: len(placed[name]))].append(platform)
+                break
+        else:
+            homeless.append(platform)
+    if homeless:
+        raise NoEngineFor(
+            f"no engine builds for {', '.join(map(str, homeless))}",
+            hint="name an engine that does with --engine, or install QEMU's binfmt on one",
+        )
+    return {name: each for name, each in placed.items() if each}
+
+
+@contextmanager
+def built_on(
+    engines: Sequence[Engine],
+    build: Build,
+    platforms: Sequence[Platform],
+    how: ImageWork,
+    watcher_for: WatcherFor,
+) -> Iterator[tuple[Image | Index, Solved]]:
+    """``built_image`` over any number of engines, several at the same time."""
+    if len(engines) == 1 or len(platforms) < 2:
+        with built_image(engines[0], build, platforms, how) as result:
+            yield result
+        return
+    by_name = {engine.name: engine for engine in engines}
+    described = _reachable(by_name, how)
+    with ExitStack() as stack:
+        rounds = _Rounds(
+            engines=by_name, build=build, how=how, watcher_for=watcher_for, stack=stack
+        )
+        done, lost = rounds.build_all(place(platforms, described))
+        if lost:
+            rest = {name: each for name, each in described.items() if name not in lost}
+            again = [platform for name in lost for platform in lost[name][0]]
+            if not rest:
+                raise next(iter(lost.values()))[1]
+            for name, (_, error) in lost.items():
+                how.work.progress.note("engines", f"{name} was lost ({error.what}): once more")
+            more, lost = rounds.build_all(place(again, rest))
+            if lost:
+                raise next(iter(lost.values()))[1]
+            done |= more
+        solved = next(iter(done.values()))[1]
+        children = [_child(done[platform][0], platform) for platform in platforms]
+        yield new_index(children), solved
+
+
+_Done = dict[Platform, tuple[Image | Index, Solved]]
+_Lost = dict[str, tuple[list[Platform], HomeportError]]
+
+
+class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
+    """What stays the same from one round to the next."""
+
+    engines: Mapping[str, Engine]
+    build: Build
+    how: ImageWork
+    watcher_for: WatcherFor
+    stack: ExitStack
+
+    def build_all(self, placed: Mapping[str, list[Platform]]) -> tuple[_Done, _Lost]:
+        """On all engines at once: what was built by platform, and what was lost by engine."""
+        done: _Done = {}
+        lost: _Lost = {}
+        with ThreadPoolExecutor(len(placed)) as pool:
+            futures = {name: pool.submit(self._one, name, placed[name]) for name in placed}
+            for name, future in futures.items():
+                try:
+                    result = future.result()
+                except (EngineLost, EngineUnreachable) as error:
+                    lost[name] = (placed[name], error)
+                else:
+                    done |= dict.fromkeys(placed[name], result)
+        return done, lost
+
+    def _one(self, name: str, platforms: list[Platform]) -> tuple[Image | Index, Solved]:
+        engine = self.engines[name]
+        attrs = self.build.attrs
+        if self.build.frontend:
+            attrs = {**attrs, "platform": ",".join(map(str, platforms))}
+        alone = msgspec.structs.replace(self.build, attrs=attrs)
+        how = msgspec.structs.replace(self.how, watcher=self.watcher_for(engine))
+        return self.stack.enter_context(built_image(engine, alone, platforms, how))
+
+
+def _reachable(engines: Mapping[str, Engine], how: ImageWork) -> dict[str, Description]:
+    found, errors = {}, []
+    for name, engine in engines.items():
+        try:
+            found[name] = describe(engine, how.cancel)
+        except EngineUnreachable as error:
+            errors.append(error)
+            how.work.progress.note("engines", error.what)
+    if not found:
+        raise errors[0]
+    return found
+
+
+def _native(description: Description, platform: Platform) -> bool:
+    own = [worker.platforms[0] for worker in description.workers if worker.platforms]
+    return any(
+        platform.satisfies(each)
+        or (
+            platform.os == each.os and platform.architecture in _RUNS_TOO.get(each.architecture, ())
+        )
+        for each in own
+    )
+
+
+def _listed(description: Description, platform: Platform) -> bool:
+    return any(
+        platform.satisfies(each) for worker in description.workers for each in worker.platforms
+    )
+
+
+def _child(value: Image | Index, platform: Platform) -> Child:
+    """The one image for ``platform`` in what an engine built."""
+    if isinstance(value, Image) or not platforms_of(value):
+        return child_of(value)
+    return child_of(select(value, [platform]))

@@ -1,0 +1,170 @@
+"""Opening archives: for every suite the newest state that is whole for all architectures.
+
+A mirror may be in the middle of an update, so that its release file is ahead of some of
+its indexes, for days on end. One image index must not mix states, so a state counts only
+if every wanted architecture has it. It is looked for where the user's first mirror has
+it, then under the suite's other names and on the other mirrors, newest first; what was
+taken and what was passed over is said and recorded. Nothing unverified, expired or older
+than before is ever taken instead: such an answer is an error with its ways out
+(``debian.refusal``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from functools import partial
+
+from homeport.content.store import Store
+from homeport.content.thread_pools import Pools, run_all
+from homeport.debian.archive.mirror import Transfer
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.archive.release_errors import refusal
+from homeport.debian.archive.release_search import (
+    Hunt,
+    Run,
+    failed,
+    first_look,
+    hunt_state,
+    validity,
+    weigh_all,
+)
+from homeport.debian.archive.state import (
+    ArchiveState,
+    Floor,
+    NewerState,
+    SuiteSpec,
+    SuiteState,
+    age,
+    format_as_of,
+)
+from homeport.debian.archive.state_cache import remember
+from homeport.debian.index.fetch import Incomplete, Whole
+from homeport.debian.index.index import MergedIndex
+from homeport.errors import UsageError
+from homeport.progress import CancelToken, Progress
+
+_ID = "archives"  # of the progress
+
+
+def open_archives(
+    specs: Sequence[SuiteSpec],
+    architectures: Sequence[str],
+    *,
+    mirrors: Mirrors,
+    store: Store,
+    pools: Pools,
+    progress: Progress,
+    cancel: CancelToken,
+    as_of: datetime | None = None,
+    offline: bool = False,
+    floor: Floor | None = None,
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    command: str = "the same command",
+) -> ArchiveState:
+    """One whole state of every suite, its indexes ready to be asked.
+
+    as_of:   judge validity at this moment and take nothing newer
+    floor:   dates that were used before (from a lockfile); without one for a suite, those
+             that the cache remembers
+    command: what the user typed, for errors that print the command to use instead
+
+    Raises ``NoWholeState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
+    """
+    progress.begin(_ID, label="archives")
+    run = Run(
+        specs=tuple(specs),
+        architectures=tuple(architectures),
+        mirrors=mirrors,
+        transfer=Transfer(store=store, progress=progress, cancel=cancel),
+        pools=pools,
+        now=clock(),
+        as_of=as_of,
+        offline=offline,
+        floor=floor or {},
+    )
+    try:
+        _check_moment(run)
+        state = _open(run, command)
+    except BaseException:
+        progress.end(_ID, "failed")
+        raise
+    progress.end(_ID)
+    return state
+
+
+def describe(suite: SuiteState, now: datetime) -> list[str]:
+    """What was taken, how old it is and what is newer, for people."""
+    name = " ".join(part for part in (suite.codename or suite.suite, suite.version) if part)
+    lines = [f"{name} of {suite.date:%Y-%m-%d}, {age(suite.date, now)}, from {suite.read_from}"]
+    for newer in suite.newer:
+        lines.append(
+            f"  not the one of {newer.date:%Y-%m-%d} in {newer.read_from}: {newer.why_not}"
+        )
+    return lines
+
+
+def _check_moment(run: Run) -> None:
+    """Today's end is meant where today is given; anything later was hardly meant."""
+    if run.as_of is not None and run.as_of.date() > run.now.astimezone(UTC).date():
+        raise UsageError(
+            f"--as-of {format_as_of(run.as_of)} has not come yet",
+            hint=f"today is {run.now.astimezone(UTC):%Y-%m-%d}, by this machine's clock",
+        )
+
+
+def _open(run: Run, command: str) -> ArchiveState:
+    first = run_all(run.pools.network, [partial(first_look, run, spec) for spec in run.specs])
+    hunts = [hunt_state(run, survey) for survey in first]
+    taken = [hunt.taken for hunt in hunts if hunt.taken is not None]
+    if len(taken) < len(hunts):
+        for hunt in hunts:
+            weigh_all(run, hunt)
+        raise refusal([failed(run, hunt) for hunt in hunts], now=run.now, command=command)
+    for whole in taken:
+        remember(run.transfer.store, whole.candidate)
+    state = ArchiveState(
+        suites=tuple(_suite_state(run, hunt, hunt.taken) for hunt in hunts if hunt.taken),
+        indexes={
+            architecture: MergedIndex(
+                architecture, [part for whole in taken for part in whole.parts(architecture)]
+            )
+            for architecture in run.architectures
+        },
+        as_of=run.as_of,
+    )
+    for suite in state.suites:
+        for line in describe(suite, run.now):
+            run.transfer.progress.note(_ID, line)
+    return state
+
+
+def _suite_state(run: Run, hunt: Hunt, taken: Whole) -> SuiteState:
+    candidate, release = taken.candidate, taken.candidate.release
+    newer = []
+    for other in hunt.newest_first:
+        if other.release.date <= release.date:
+            break
+        outcome = hunt.outcomes.get(other.digest)
+        why = validity(run, other) or (outcome.error if isinstance(outcome, Incomplete) else None)
+        newer.append(
+            NewerState(
+                date=other.release.date,
+                read_from=other.place.label,
+                why_not=why.what if why else "it was seen later",
+            )
+        )
+    return SuiteState(
+        archive=hunt.spec.archive,
+        suite=hunt.spec.suite,
+        read_as=candidate.place.folder,
+        read_from=candidate.place.label,
+        codename=release.codename,
+        version=release.version,
+        date=release.date,
+        valid_until=release.valid_until,
+        release=candidate.digest,
+        signers=candidate.signers,
+        not_automatic=release.not_automatic,
+        newer=tuple(newer),
+    )

@@ -1,0 +1,196 @@
+"""Which mirrors are asked, and in which order.
+
+What the user says for this run comes first, what the machine happens to have last:
+``--mirror``, ``HOMEPORT_DEBIAN_MIRROR``, the configuration file, the recipe, the machine's
+apt sources, and only if none of these says anything a public mirror that Debian documents
+(docs/debian.md). Mirrors are a convenience, not a matter of trust: whatever they serve is
+checked against signatures. Not for talking to one (``debian.mirror``).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from homeport.debian.archive.apt_sources import AptSources
+from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
+from homeport.debian.archive.mirror import Mirror, open_mirror
+from homeport.errors import HomeportError, UsageError
+from homeport.net.client import Client
+from homeport.net.credentials import Provider, nobody
+
+#: The last resort, documented on <https://deb.debian.org/>; the only place that names it.
+PUBLIC = {
+    DEBIAN: "http://deb.debian.org/debian",
+    DEBIAN_SECURITY: "http://deb.debian.org/debian-security",
+}
+#: Debian's archive of every former state, documented on <https://snapshot.debian.org/>.
+SNAPSHOTS = ("https://snapshot.debian.org/archive/{archive}/{timestamp}",)
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
+_DEBIAN_SUITE = re.compile(
+    r"(?:buster|bullseye|bookworm|trixie|forky|duke|sid|(?:old){0,2}stable|testing|unstable|experimental)"
+    r"(?P<part>[-/].*)?"
+)
+
+
+class NoMirror(UsageError):
+    """Nobody says where an archive is."""
+
+    id = "no-mirror"
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """A mirror's address as written, and who said so."""
+
+    text: str  # may hold a password
+    said_by: str
+
+    def __repr__(self) -> str:
+        return f"Address(said_by={self.said_by!r})"
+
+
+class Told(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is said about mirrors, by whom.
+
+    option:      ``--mirror [ARCHIVE=]URL``, repeated; without a name it is for ``debian``
+    environment: the process environment; ``HOMEPORT_DEBIAN_MIRROR`` and its like
+    configured:  archive → URLs, from the configuration file
+    recipe:      archive → URLs, from the recipe
+    apt:         the machine's own sources
+    """
+
+    option: Sequence[str] = ()
+    environment: Mapping[str, str] = msgspec.field(default_factory=dict)
+    configured: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    recipe: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    apt: AptSources = msgspec.field(default_factory=AptSources)
+
+
+class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
+    """Opened mirrors by archive, in order, and where former states are kept."""
+
+    by_archive: Mapping[str, tuple[Mirror, ...]]
+    snapshots: tuple[str, ...] = ()
+    client: Client | None = None
+
+    def of(self, archive: str) -> tuple[Mirror, ...]:
+        """The mirrors of an archive; none when nobody named one (offline, for example)."""
+        return self.by_archive.get(archive, ())
+
+    def former_states(self, archive: str, *moments: datetime) -> Iterator[tuple[Mirror, ...]]:
+        """The archive as it was at these moments, from each place where that is kept.
+
+        An address without ``{timestamp}`` is one like Debian's: ARCHIVE/TIMESTAMP follow.
+        """
+        for address in self.snapshots:
+            template = address
+            if "{timestamp}" not in address:
+                template = f"{address.rstrip('/')}/{{archive}}/{{timestamp}}"
+            template = template.replace("{archive}", archive)
+            stamps = [f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}" for moment in moments]
+            yield tuple(
+                open_mirror(template.replace("{timestamp}", stamp), self.client) for stamp in stamps
+            )
+
+
+def addresses(archive: str, told: Told) -> tuple[Address, ...]:
+    """Where to look for ``archive``, best first, each place once.
+
+    ``--mirror`` is exclusive: nothing else is asked then. Otherwise those further down the
+    order follow as stand-ins, the public one only when there is no other.
+    """
+    option = [Address(text=text, said_by="--mirror") for text in _from_option(archive, told.option)]
+    if option:
+        return _unique(option)
+    found = [*_from_environment(archive, told.environment)]
+    found += [
+        Address(text=text, said_by="the configuration file")
+        for text in told.configured.get(archive, ())
+    ]
+    found += [Address(text=text, said_by="the recipe") for text in told.recipe.get(archive, ())]
+    found += _beside(archive, told)
+    found += _from_apt(archive, told.apt)
+    if not found and archive in PUBLIC:
+        found = [Address(text=PUBLIC[archive], said_by="Debian's public mirror")]
+    if not found:
+        raise NoMirror(
+            f"nobody says where the archive {archive!r} is",
+            hint=f"give --mirror {archive}=URL, or 'mirrors' in the recipe",
+        )
+    return _unique(found)
+
+
+def open_mirrors(
+    archives: Iterable[str],
+    told: Told,
+    client: Client | None,
+    *,
+    credentials: Provider = nobody,
+    snapshots: Sequence[str] = SNAPSHOTS,
+) -> Mirrors:
+    """Open the mirrors of these archives; nothing is connected yet."""
+    opened = {}
+    for archive in archives:
+        mirrors = []
+        for address in addresses(archive, told):
+            try:
+                mirrors.append(open_mirror(address.text, client, credentials))
+            except HomeportError as error:
+                error.hint = error.hint or "give an http, https or file URL, or a directory"
+                raise error.at(said_by=address.said_by) from None
+        opened[archive] = tuple(mirrors)
+    return Mirrors(by_archive=opened, snapshots=tuple(snapshots), client=client)
+
+
+def _from_option(archive: str, options: Sequence[str]) -> Iterator[str]:
+    for option in options:
+        name, equals, rest = option.partition("=")
+        if equals and _NAME.fullmatch(name):
+            if name == archive:
+                yield rest
+        elif archive == DEBIAN:
+            yield option
+
+
+def _from_environment(archive: str, environment: Mapping[str, str]) -> Iterator[Address]:
+    name = f"HOMEPORT_{re.sub('[^A-Z0-9]', '_', archive.upper())}_MIRROR"
+    for text in environment.get(name, "").split():
+        yield Address(text=text, said_by=name)
+
+
+def _beside(archive: str, told: Told) -> Iterator[Address]:
+    """Mirrors carry ``debian-security`` beside ``debian``: whoever names one means both."""
+    if archive != DEBIAN_SECURITY:
+        return
+    named = [Address(text=text, said_by="--mirror") for text in _from_option(DEBIAN, told.option)]
+    named += _from_environment(DEBIAN, told.environment)
+    for address in named:
+        base = address.text.rstrip("/")
+        if base.endswith("/debian"):
+            yield Address(text=f"{base}-security", said_by=address.said_by)
+
+
+def _from_apt(archive: str, apt: AptSources) -> Iterator[Address]:
+    """The machine's mirrors of Debian, also for suites that it does not use itself."""
+    for source in apt.sources:
+        parts = [_DEBIAN_SUITE.fullmatch(suite.rstrip("/")) for suite in source.suites]
+        if not all(parts) or not parts:
+            continue
+        security = any(
+            part is not None and (part["part"] or "") in ("-security", "/updates") for part in parts
+        )
+        if archive == (DEBIAN_SECURITY if security else DEBIAN):
+            for uri in source.uris:
+                if uri.partition(":")[0] in ("http", "https", "file"):
+                    yield Address(text=uri, said_by=f"apt's {source.file}")
+
+
+def _unique(found: Iterable[Address]) -> tuple[Address, ...]:
+    places: dict[str, Address] = {}
+    for address in found:
+        places.setdefault(address.text.rstrip("/"), address)
+    return tuple(places.values())

@@ -1,0 +1,161 @@
+"""Release files wherever they may be found: verified, not yet judged.
+
+A suite is served under its codename and under an alias (``trixie``, ``stable``), on
+several mirrors, and some of these may be older, broken or in the middle of an update.
+Each verified one is a ``Candidate``. Not for choosing among them (``debian.choice``).
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+import msgspec
+
+from homeport.content.digest import Digest
+from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
+from homeport.debian.archive.mirror import Mirror, NotThere
+from homeport.debian.archive.release import MAX_RELEASE, Release, parse_release
+from homeport.debian.archive.signature import NotSigned, Signed, verify_clearsigned, verify_detached
+from homeport.debian.archive.state import SuiteSpec
+from homeport.errors import HomeportError, IntegrityError
+
+MAX_SIGNATURE = 1 << 20  # bytes
+_FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)*")
+
+
+class WrongSuite(IntegrityError):
+    """A release file, well signed, is of another suite than the one asked for."""
+
+    id = "wrong-suite"
+
+
+class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+    """The bytes that prove a release: InRelease, or Release and its signature."""
+
+    release: bytes
+    signature: bytes | None = None
+
+    def check(self, spec: SuiteSpec) -> Signed:
+        """The signed text. Raises ``BadSignature``."""
+        if self.signature is None:
+            return verify_clearsigned(self.release, spec.keyring)
+        return verify_detached(self.release, self.signature, spec.keyring)
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """A suite's directory on a mirror, or what the cache remembers of it (without ``mirror``).
+
+    folder: the name under which the suite is served; label: the address, for messages
+    """
+
+    mirror: Mirror | None
+    folder: str
+    directory: str
+    label: str
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified release file and where it was found.
+
+    trusted_until: when the last of the certificates that signed it expires
+    """
+
+    spec: SuiteSpec
+    place: Place
+    release: Release
+    signers: tuple[str, ...]
+    trusted_until: datetime | None
+    evidence: Evidence
+
+    @property
+    def digest(self) -> Digest:
+        return self.release.digest
+
+
+def place_of(spec: SuiteSpec, mirror: Mirror, folder: str) -> Place:
+    """Where a suite lies below a mirror's root."""
+    directory = spec.suite.removeprefix("./").rstrip("/") if spec.flat else f"dists/{folder}"
+    return Place(
+        mirror=mirror, folder=folder, directory=directory, label=f"{mirror.label}/{directory}"
+    )
+
+
+def read_candidate(spec: SuiteSpec, place: Place, *, hasty: bool = False) -> Candidate:
+    """Fetch and verify the release file at a place, ``hasty`` if there are others to ask.
+
+    InRelease is preferred: a mirror replaces Release and Release.gpg one after the other,
+    and in between they do not fit. Raises ``NotThere``, ``BadSignature``, ``WrongSuite`` …
+    """
+    assert place.mirror is not None
+    try:
+        try:
+            name = "InRelease"
+            data = place.mirror.read_small(file_in(place, name), MAX_RELEASE, hasty=hasty)
+            return verified_candidate(spec, place, Evidence(release=data))
+        except NotThere:
+            name = "Release"
+            return _detached(spec, place, place.mirror, hasty=hasty)
+    except NotThere as error:
+        raise NotThere(
+            f"{place.mirror.label} has no suite {place.folder}: there is neither InRelease nor "
+            f"Release in {place.directory or 'it'}",
+            where={"suite": spec.suite, "archive": spec.archive},
+            hint="check the suite's name, and that the address is that of the folder which has "
+            + ("it" if spec.flat else "dists/"),
+        ) from error
+    except HomeportError as error:
+        error.at(suite=spec.suite, archive=spec.archive, file=f"{place.label}/{name}")
+        raise
+
+
+def verified_candidate(spec: SuiteSpec, place: Place, evidence: Evidence) -> Candidate:
+    """The release that ``evidence`` proves to be of the suite asked for."""
+    signed = evidence.check(spec)
+    release = parse_release(signed.text)
+    _check_identity(spec, place, release)
+    return Candidate(
+        spec=spec,
+        place=place,
+        release=release,
+        signers=tuple(sorted(signed.signers)),
+        trusted_until=spec.keyring.trusted_until(signed.signers),
+        evidence=evidence,
+    )
+
+
+def other_names(spec: SuiteSpec, release: Release) -> tuple[str, ...]:
+    """Names besides its own under which a mirror may serve the suite."""
+    if spec.flat:
+        return ()
+    names = dict.fromkeys((release.codename, release.suite))
+    return tuple(name for name in names if name != spec.suite and _FOLDER.fullmatch(name))
+
+
+def file_in(place: Place, name: str) -> str:
+    """A file's path below the mirror's root."""
+    return f"{place.directory}/{name}" if place.directory else name
+
+
+def _detached(spec: SuiteSpec, place: Place, mirror: Mirror, *, hasty: bool) -> Candidate:
+    release = mirror.read_small(file_in(place, "Release"), MAX_RELEASE, hasty=hasty)
+    try:
+        signature = mirror.read_small(file_in(place, "Release.gpg"), MAX_SIGNATURE, hasty=hasty)
+    except NotThere as error:
+        raise NotSigned("it is not signed") from error
+    return verified_candidate(spec, place, Evidence(release=release, signature=signature))
+
+
+def _check_identity(spec: SuiteSpec, place: Place, release: Release) -> None:
+    """Without this, whoever stands between could serve one suite as another.
+
+    Third parties name their suites as they like, so there only what is named counts.
+    """
+    names = {name for name in (release.suite, release.codename) if name}
+    strict = spec.archive in (DEBIAN, DEBIAN_SECURITY)
+    if spec.flat or place.folder in names or (not names and not strict):
+        return
+    raise WrongSuite(
+        f"it is of the suite {release.codename or release.suite or '?'}, not {place.folder}",
+        hint="ask for the suite by the name that its archive gives it" if names else None,
+    )

@@ -1,0 +1,155 @@
+"""Checking OpenPGP signatures of an archive's release files.
+
+Only what a trusted key has signed comes out of here; everything else that the file
+holds is refused. One good signature by one trusted key is enough, as it is for apt:
+archives sign with old and new keys at once. Not for deciding whom to trust
+(``debian.keyring``).
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import msgspec
+import pysequoia
+from pysequoia.packet import PacketPile, Tag
+
+from homeport.debian.archive.keyring import Keyring
+from homeport.errors import IntegrityError
+
+_BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
+_SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
+_END = b"-----END PGP SIGNATURE-----"
+
+
+class BadSignature(IntegrityError):
+    """A release file is not signed by anybody whom its suite trusts."""
+
+    id = "bad-signature"
+
+
+class NotSigned(BadSignature):
+    """There is no signature at all."""
+
+    id = "not-signed"
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True):
+    """Text that a trusted key has signed, and the primary fingerprints of those keys."""
+
+    text: bytes
+    signers: tuple[str, ...]
+
+
+class _Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """What a signature says of itself; nothing of it is proved."""
+
+    packet: bytes
+    issuer: str
+    made: datetime | None
+
+
+def verify_clearsigned(data: bytes, keyring: Keyring) -> Signed:
+    """The signed text of an ``InRelease`` file. Raises ``BadSignature``.
+
+    Text before, after or between the signed part and its signature is refused: OpenPGP
+    tools skip it, and whoever then reads the file instead of the signed text is fooled.
+    """
+    claims = _claims(_signature_block(data))
+    try:
+        result = pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring))
+    except (RuntimeError, ValueError) as error:
+        raise _explained(claims, keyring) from error
+    signers = _signers([result], keyring)
+    if not signers or result.bytes is None:
+        raise _explained(claims, keyring)
+    return Signed(text=bytes(result.bytes), signers=signers)
+
+
+def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> Signed:
+    """``data`` itself, if ``signature`` (``Release.gpg``) is of it. Raises ``BadSignature``."""
+    claims = _claims(signature)
+    good = []
+    for claim in claims:
+        try:
+            sig = pysequoia.Sig.from_bytes(claim.packet)
+            good.append(
+                pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring), signature=sig)
+            )
+        except (RuntimeError, ValueError):
+            continue  # another of the signatures may be the good one
+    signers = _signers(good, keyring)
+    if not signers:
+        raise _explained(claims, keyring)
+    return Signed(text=data, signers=signers)
+
+
+def _signature_block(data: bytes) -> bytes:
+    """The armoured signature of a clear-signed file that holds nothing else."""
+    if not data.startswith(_BEGIN):
+        if _BEGIN in data:
+            raise BadSignature("there is text before the part that is signed")
+        raise NotSigned("it is not signed")
+    lines = data.splitlines()
+    if lines.count(_BEGIN) != 1 or lines.count(_SIGNATURE) != 1 or lines.count(_END) != 1:
+        raise BadSignature("it is not one whole signed message")
+    begin, end = data.index(b"\n" + _SIGNATURE) + 1, data.index(b"\n" + _END) + 1
+    if end < begin:
+        raise BadSignature("it is not one whole signed message")
+    end += len(_END)
+    if data[end:].strip():
+        raise BadSignature("there is text after the part that is signed")
+    return data[begin:end]
+
+
+def _claims(signature: bytes) -> list[_Claim]:
+    try:
+        packets = [p for p in PacketPile.from_bytes(signature) if p.tag == Tag.Signature]
+    except (RuntimeError, ValueError) as error:
+        raise BadSignature("its signature cannot be read") from error
+    if not packets:
+        raise NotSigned("it is not signed")
+    return [
+        _Claim(
+            packet=bytes(packet),
+            issuer=(packet.issuer_fingerprint or packet.issuer_key_id or "?").upper(),
+            made=packet.signature_created,
+        )
+        for packet in packets
+    ]
+
+
+def _certificates(keyring: Keyring) -> list[pysequoia.Cert]:
+    return [pysequoia.Cert.from_bytes(certificate) for certificate in keyring.certificates]
+
+
+def _signers(results: list[pysequoia.Decrypted], keyring: Keyring) -> tuple[str, ...]:
+    good = [
+        (valid.certificate.upper(), valid.signing_key.upper())
+        for result in results
+        for valid in result.valid_sigs
+    ]
+    return tuple(dict.fromkeys(cert for cert, key in good if keyring.accepts(cert, key)))
+
+
+def _explained(claims: list[_Claim], keyring: Keyring) -> BadSignature:
+    """Why none of these signatures counts, as far as can be told without believing them."""
+    known = {key[-16:] for keys in keyring.all_keys for key in keys}
+    ours = [claim for claim in claims if claim.issuer[-16:] in known]
+    trusted = ", ".join(keyring.fingerprints) or "nobody"
+    if not ours or keyring.only:
+        signers = ", ".join(claim.issuer for claim in claims)
+        return BadSignature(
+            f"it is signed by {signers}, and its suite trusts {trusted} ({keyring.name})",
+            hint="if that key is right, name it in the recipe's archive entry",
+        )
+    now = datetime.now(tz=ours[0].made.tzinfo) if ours[0].made else None
+    if now and ours[0].made and ours[0].made > now:
+        return BadSignature(
+            f"its signature was made on {ours[0].made:%Y-%m-%d %H:%M} UTC, in the future",
+            hint="set this machine's clock",
+        )
+    return BadSignature(
+        f"the signature by {ours[0].issuer} is not of this text",
+        hint="the mirror is broken or somebody changed the file; try another mirror",
+    )

@@ -1,0 +1,198 @@
+"""Fetching packages by their hash, wherever they still are.
+
+Debian deletes old versions from its pool at every point release. A locked package is
+looked for on the configured mirrors, then, if it came from the security archive, where the
+main archive keeps it after a point release, then in archives of former states. What it
+must be is known, so it does not matter who has it. Not for resolving (``debian.resolve``)
+nor for opening packages (``debian.deb``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.thread_pools import Pools, run_all
+from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
+from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted
+from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.index.fetch import NotCached
+from homeport.debian.package import PackageFile
+from homeport.errors import HomeportError
+
+_SECURITY_POOL = "pool/updates/"
+_SHOWN = 3  # packages in a message
+#: Archives of former states look in a few times a day, so one asked for the moment of a
+#: release may answer with the state before it. Debian deletes nothing in the day after.
+_SEEN_BY = timedelta(days=1)
+
+#: Archive → when it had the packages.
+Dates = Mapping[str, datetime]
+
+
+class PackageGone(HomeportError):
+    """No mirror and no archive of former states has these ``files`` any more."""
+
+    id = "package-gone"
+
+    def __init__(self, files: Sequence[PackageFile], tried: Iterable[str], *, hint: str) -> None:
+        names = ", ".join(str(file.id) for file in files[:_SHOWN])
+        more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
+        places = ", ".join(dict.fromkeys(tried)) or "every mirror"
+        first = files[0]
+        super().__init__(
+            f"{names}{more} {'is' if len(files) == 1 else 'are'} gone from {places}",
+            where={"package": str(first.id), "digest": str(first.sha256), "file": first.path},
+            hint=hint,
+        )
+        self.files = tuple(files)
+
+
+class _Missing(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that could not be had so far.
+
+    tried:    labels of the mirrors that were asked
+    trouble:  of the first mirror that did not answer: it may have the package
+    unasked:  what kept archives of former states from answering
+    """
+
+    file: PackageFile
+    tried: tuple[str, ...]
+    trouble: HomeportError | None = None
+    unasked: tuple[str, ...] = ()
+
+
+_Ask = Callable[[_Missing], Blob | _Missing]
+
+
+def fetch_packages(
+    files: Iterable[PackageFile],
+    *,
+    mirrors: Mirrors,
+    transfer: Transfer,
+    pools: Pools,
+    dates: Dates | None = None,
+    offline: bool = False,
+) -> dict[PackageFile, Blob]:
+    """All these packages, verified and in the store, several at once.
+
+    dates: of an archive that has none, former states are not asked for
+
+    Raises ``PackageGone`` if every mirror answered that it does not have one of them,
+    whether or not archives of former states can be reached; if a mirror did not answer, its
+    ``NetError`` or ``IntegrityError``; ``NotCached`` offline.
+    """
+    wanted = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
+    on_mirrors: _Ask
+    if offline:
+        on_mirrors = partial(_from_cache, transfer=transfer)
+    else:
+        on_mirrors = partial(_from_mirrors, mirrors=mirrors, transfer=transfer)
+    found, missing = _ask_all(on_mirrors, wanted, pools)
+    former = partial(_from_former_states, mirrors=mirrors, transfer=transfer, dates=dates or {})
+    # Mostly many are gone at once. If former states lack one of them, that is enough to
+    # know: nobody waits for the others.
+    for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
+        more, lacking = _ask_all(former, some, pools)
+        found |= more
+        for lack in lacking:
+            if lack.trouble is not None:
+                raise lack.trouble
+        if lacking:
+            raise _gone([*lacking, *(other for other in others if other.trouble is None)])
+    return {lack.file: found[lack.file] for lack in wanted}
+
+
+def _ask_all(
+    ask: _Ask, packages: Sequence[_Missing], pools: Pools
+) -> tuple[dict[PackageFile, Blob], list[_Missing]]:
+    """What was found, and what was not."""
+    found: dict[PackageFile, Blob] = {}
+    missing: list[_Missing] = []
+    answers = run_all(pools.network, [partial(ask, package) for package in packages])
+    for package, answer in zip(packages, answers, strict=True):
+        if isinstance(answer, _Missing):
+            missing.append(answer)
+        else:
+            found[package.file] = answer
+    return found, missing
+
+
+def _from_cache(package: _Missing, *, transfer: Transfer) -> Blob:
+    file = package.file
+    found = transfer.store.get(file.sha256, file.size)
+    if found is None:
+        raise NotCached(
+            f"the cache does not have {file.id}",
+            where={"package": str(file.id)},
+            hint="run it once without --offline",
+        )
+    return found
+
+
+def _from_mirrors(package: _Missing, *, mirrors: Mirrors, transfer: Transfer) -> Blob | _Missing:
+    file = package.file
+    found = transfer.store.get(file.sha256, file.size)
+    if found is not None:
+        return found
+    tried: list[str] = []
+    trouble: HomeportError | None = None
+    for mirror, wanted in _places(file, mirrors):
+        transfer.cancel.check()
+        try:
+            return mirror.fetch(wanted, transfer)
+        except NotThere:
+            pass
+        except TROUBLE as error:
+            error.hint = error.hint or "run it again, or use another mirror: --mirror URL"
+            trouble = trouble or error.at(package=str(file.id), mirror=mirror.label)
+        tried.append(mirror.label)
+    return _Missing(file=file, tried=tuple(tried), trouble=trouble)
+
+
+def _from_former_states(
+    package: _Missing, *, mirrors: Mirrors, transfer: Transfer, dates: Dates
+) -> Blob | _Missing:
+    file = package.file
+    tried, unasked = list(package.tried), list(package.unasked)
+    if file.archive in dates:
+        date = dates[file.archive]
+        for states in mirrors.former_states(file.archive, date, date + _SEEN_BY):
+            tried.append(states[0].label)
+            for mirror in states:
+                transfer.cancel.check()
+                try:
+                    return mirror.fetch(_wanted(file, file.path), transfer)
+                except NotThere:
+                    continue
+                except TROUBLE as error:
+                    unasked.append(error.what)
+                    break  # at another moment it would be no better
+    return msgspec.structs.replace(package, tried=tuple(tried), unasked=tuple(unasked))
+
+
+def _places(file: PackageFile, mirrors: Mirrors) -> Iterator[tuple[Mirror, Wanted]]:
+    for mirror in mirrors.of(file.archive):
+        yield mirror, _wanted(file, file.path)
+    if file.archive == DEBIAN_SECURITY and file.path.startswith(_SECURITY_POOL):
+        # A point release takes security updates over, unchanged.
+        moved = f"pool/{file.path.removeprefix(_SECURITY_POOL)}"
+        for mirror in mirrors.of(DEBIAN):
+            yield mirror, _wanted(file, moved)
+
+
+def _wanted(file: PackageFile, path: str) -> Wanted:
+    return Wanted(path=path, digest=file.sha256, size=file.size, label=str(file.id))
+
+
+def _gone(lacking: Sequence[_Missing]) -> PackageGone:
+    unasked = dict.fromkeys(what for lack in lacking for what in lack.unasked)
+    return PackageGone(
+        [lack.file for lack in lacking],
+        [label for lack in lacking for label in lack.tried],
+        hint="; ".join(["lock again to take the current version", *unasked]),
+    )

@@ -1,0 +1,301 @@
+"""Fetching the indexes of one state, by every way there is.
+
+An index is looked for by its hash and by its name, in each form that the release file
+vouches for, first where the release was found, then under the suite's other names and on
+other mirrors: what it must be is known, so it does not matter who has it. Fetching runs
+on the network pool, unpacking on the processor pool.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import TypeVar, cast
+
+import msgspec
+
+from homeport.content.blob import Blob, BytesBlob
+from homeport.content.digest import Digest
+from homeport.content.thread_pools import Batch, Pools, run_all
+from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted, is_silent
+from homeport.debian.archive.release import FileEntry, index_files, plain_digest
+from homeport.debian.archive.release_candidates import Candidate, Place, file_in
+from homeport.debian.index.index import (
+    IndexPart,
+    PackedIndex,
+    index_digest,
+    open_index,
+    pack_index,
+)
+from homeport.errors import HomeportError, IntegrityError
+
+T = TypeVar("T")
+_Outcome = tuple["IndexTask", T | None, HomeportError | None]
+
+
+class MidSync(IntegrityError):
+    """A mirror's indexes do not belong to its release file: it is being updated right now."""
+
+    id = "mirror-mid-sync"
+
+
+class NotCached(HomeportError):
+    """Offline, and the cache does not have it."""
+
+    id = "not-cached"
+
+
+class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
+    """One index that is wanted, in the forms in which it may be had."""
+
+    architectures: tuple[str, ...]
+    forms: tuple[FileEntry, ...]
+    plain: FileEntry | None
+
+    @property
+    def digest(self) -> Digest:
+        return index_digest(self.forms[0], self.plain)
+
+
+class Whole(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate all of whose wanted indexes are there."""
+
+    candidate: Candidate
+    packed: Mapping[Digest, PackedIndex]
+    by_architecture: Mapping[str, tuple[Digest, ...]]
+
+    def parts(self, architecture: str) -> tuple[IndexPart, ...]:
+        """The indexes for one architecture, in the order of the components."""
+        spec = self.candidate.spec
+        return tuple(
+            IndexPart(packed=self.packed[digest], archive=spec.archive, suite=spec.suite)
+            for digest in self.by_architecture[architecture]
+        )
+
+
+class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate some of whose indexes could not be had, and why."""
+
+    candidate: Candidate
+    architectures: tuple[str, ...]
+    error: HomeportError
+
+
+def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[Digest, IndexTask]:
+    """What must be there for all these architectures. Raises ``BadRelease``."""
+    spec, release = candidate.spec, candidate.release
+    tasks: dict[Digest, IndexTask] = {}
+    for architecture in architectures:
+        for component in ("",) if spec.flat else spec.components:
+            for forms in index_files(release, component, architecture, flat=spec.flat):
+                plain = plain_digest(release, forms[0])
+                digest = index_digest(forms[0], plain)
+                # Small suites have the same index for several architectures; each of their
+                # places may be the one that the mirror has.
+                known = tasks.get(digest)
+                tasks[digest] = IndexTask(
+                    architectures=(*(known.architectures if known else ()), architecture),
+                    forms=(*(known.forms if known else ()), *forms),
+                    plain=plain,
+                )
+    return tasks
+
+
+def collect(
+    candidate: Candidate,
+    architectures: Sequence[str],
+    elsewhere: Sequence[Place],
+    transfer: Transfer,
+    pools: Pools,
+) -> Whole | Incomplete:
+    """Make a candidate whole, or say what is missing.
+
+    All indexes are asked for before the first is fetched: ten megabytes are not worth
+    downloading from a mirror that lacks the next ones. Raises ``BadRelease``, and what is
+    no fault of a mirror (a full disk, an interrupt).
+    """
+    tasks = wanted_indexes(candidate, architectures)
+    cached = {digest: open_index(digest, transfer.store) for digest in tasks}
+    packed = {digest: index for digest, index in cached.items() if index is not None}
+    places = tuple(place for place in (candidate.place, *elsewhere) if place.mirror is not None)
+    asked = [
+        partial(_tried, task, partial(_find, task, candidate, places, transfer))
+        for digest, task in tasks.items()
+        if digest not in packed
+    ]
+    offers, missing = _sorted_out(run_all(pools.network, asked))
+    if not missing:
+        fetched, missing = _fetch_and_pack(offers, candidate, transfer, pools)
+        packed |= {task.digest: index for task, index in fetched.items()}
+    if missing:
+        return _incomplete(candidate, tasks.values(), missing)
+    return Whole(
+        candidate=candidate,
+        packed=packed,
+        by_architecture={
+            architecture: tuple(
+                digest for digest, task in tasks.items() if architecture in task.architectures
+            )
+            for architecture in architectures
+        },
+    )
+
+
+class _Offers(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an index may be had: here already, or from mirrors, likeliest first."""
+
+    here: tuple[FileEntry, Blob] | None = None
+    mirrors: tuple[tuple[FileEntry, Mirror, Wanted], ...] = ()
+
+
+def _find(
+    task: IndexTask, candidate: Candidate, places: Sequence[Place], transfer: Transfer
+) -> _Offers:
+    """Who has an index. Raises ``MidSync`` if nobody does, ``NotCached`` offline."""
+    if task.plain is not None and task.plain.size == 0:
+        return _Offers(here=(task.plain, BytesBlob(b"")))
+    for form in task.forms:
+        if (blob := transfer.store.get(form.digest, form.size)) is not None:
+            return _Offers(here=(form, blob))
+    if not places:
+        raise NotCached(
+            f"the cache has no index of {candidate.spec} for {', '.join(task.architectures)}",
+            hint="run it once without --offline",
+        )
+    offers = list(_offers(task, candidate, places))
+    trouble: list[HomeportError] = []
+    while offers:
+        try:
+            if offers[0][1].may_have(offers[0][2]):
+                return _Offers(mirrors=tuple(offers))
+        except TROUBLE as error:
+            trouble.append(error)
+            if is_silent(error):  # its other names for the index would be asked in vain
+                offers = [offer for offer in offers if offer[1] is not offers[0][1]]
+                continue
+        offers.pop(0)
+    raise _explained(task, candidate, trouble)
+
+
+def _offers(
+    task: IndexTask, candidate: Candidate, places: Sequence[Place]
+) -> Iterator[tuple[FileEntry, Mirror, Wanted]]:
+    """Every way to an index. Plain ``Packages`` last: archives vouch for it, none serves it."""
+    by_hash = candidate.release.acquire_by_hash
+    for place in places:
+        assert place.mirror is not None
+        for form in task.forms:
+            for path in _paths(form, by_hash=by_hash):
+                wanted = Wanted(
+                    path=file_in(place, path),
+                    digest=form.digest,
+                    size=form.size,
+                    label=f"{candidate.spec} {' '.join(task.architectures)}",
+                )
+                yield form, place.mirror, wanted
+
+
+def _paths(form: FileEntry, *, by_hash: bool) -> Iterator[str]:
+    if by_hash:
+        folder, slash, _ = form.path.rpartition("/")
+        algorithm = form.digest.algorithm.upper()
+        yield f"{folder}{slash}by-hash/{algorithm}/{form.digest.hex}"
+    yield form.path
+
+
+def _fetch(
+    task: IndexTask, offers: _Offers, candidate: Candidate, transfer: Transfer
+) -> tuple[FileEntry, Blob]:
+    """The index, verified, in whichever form it could be had."""
+    if offers.here is not None:
+        return offers.here
+    trouble: list[HomeportError] = []
+    silent: list[Mirror] = []
+    for form, mirror, wanted in offers.mirrors:
+        if any(mirror is known for known in silent):
+            continue
+        try:
+            return form, mirror.fetch(wanted, transfer)
+        except TROUBLE as error:
+            trouble.append(error)
+            if is_silent(error):
+                silent.append(mirror)
+    raise _explained(task, candidate, trouble)
+
+
+def _fetch_and_pack(
+    offers: Mapping[IndexTask, _Offers], candidate: Candidate, transfer: Transfer, pools: Pools
+) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
+    """Fetch all, unpacking each as soon as it is there."""
+    packing: Batch[_Outcome[PackedIndex]] = Batch(pools.processor)
+
+    def fetch(task: IndexTask, offer: _Offers) -> None:
+        form, blob = _fetch(task, offer, candidate, transfer)
+        pack = partial(pack_index, blob, form, task.plain, transfer.store, transfer.cancel)
+        packing.start(partial(_tried, task, pack))
+
+    fetching = [
+        partial(_tried, task, partial(fetch, task, offer)) for task, offer in offers.items()
+    ]
+    try:
+        _, missing = _sorted_out(run_all(pools.network, fetching))
+        packed, broken = _sorted_out(packing.results())
+    except BaseException:
+        packing.drop()
+        raise
+    return packed, {**missing, **broken}
+
+
+def _tried(task: IndexTask, call: Callable[[], T]) -> _Outcome[T]:
+    """What came of a task, or the error; whatever is no fault of a mirror is raised."""
+    try:
+        return task, call(), None
+    except (*TROUBLE, NotCached) as error:
+        return task, None, error
+
+
+def _sorted_out(
+    outcomes: Iterable[_Outcome[T]],
+) -> tuple[dict[IndexTask, T], dict[IndexTask, HomeportError]]:
+    good: dict[IndexTask, T] = {}
+    bad: dict[IndexTask, HomeportError] = {}
+    for task, result, error in outcomes:
+        if error is None:
+            good[task] = cast("T", result)
+        else:
+            bad[task] = error
+    return good, bad
+
+
+def _explained(
+    task: IndexTask, candidate: Candidate, trouble: Sequence[HomeportError]
+) -> HomeportError:
+    """One error for all the places where an index was looked for."""
+    for error in trouble:
+        if not isinstance(error, NotThere | IntegrityError):
+            return error  # a mirror that does not answer says nothing about its content
+    return MidSync(
+        f"the index of {', '.join(task.architectures)} does not match "
+        f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
+        "the mirror is mid-sync",
+        where={"mirror": candidate.place.label},
+    )
+
+
+def _incomplete(
+    candidate: Candidate,
+    tasks: Iterable[IndexTask],
+    missing: Mapping[IndexTask, HomeportError],
+) -> Incomplete:
+    lacking = [task for task in tasks if task in missing]  # in the order asked for
+    architectures = dict.fromkeys(name for task in lacking for name in task.architectures)
+    others = [missing[task] for task in lacking if not isinstance(missing[task], MidSync)]
+    error = others[0] if others else None
+    if error is None:
+        error = MidSync(
+            f"the indexes of {', '.join(architectures)} do not match "
+            f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
+            "the mirror is mid-sync",
+            where={"mirror": candidate.place.label, "architectures": " ".join(architectures)},
+        )
+    return Incomplete(candidate=candidate, architectures=tuple(architectures), error=error)

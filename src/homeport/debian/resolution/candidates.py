@@ -1,0 +1,222 @@
+"""Which packages could fulfil a dependency, in order of preference, and which could not.
+
+Looks at the index and the request alone, never at what has been chosen so far; that is
+``debian.resolve``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from homeport.debian.package import Package, PackageId, PackageIndex
+from homeport.debian.resolution.relations import Alternatives, Relation
+from homeport.debian.resolution.requirements import Wishes
+
+
+class Available(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that was there but did not do."""
+
+    package: PackageId
+    suite: str
+    why_not: str
+
+
+class Candidates(msgspec.Struct, frozen=True, kw_only=True):
+    """What could fulfil one group of alternatives.
+
+    options:   to be tried in this order
+    fulfilled_by: these too, once they are chosen for another reason
+    left_out:  the package on the request's ``without`` list that the group wants, if any
+    unfit:     what was looked at and why it does not do
+    unknown:   names that no package has or provides
+    """
+
+    options: tuple[Package, ...]
+    fulfilled_by: tuple[Package, ...]
+    left_out: str | None
+    unfit: tuple[Available, ...]
+    unknown: tuple[str, ...]
+
+    @property
+    def unasked(self) -> bool:
+        """Whether something fulfils the group that is not taken unless it is asked for."""
+        return len(self.fulfilled_by) > len(self.options)
+
+
+class Finder:
+    """Candidates for one request on one architecture; answers are kept."""
+
+    def __init__(self, index: PackageIndex, architecture: str, wishes: Wishes) -> None:
+        self._index = index
+        self._architecture = architecture
+        self._wishes = wishes
+        self._groups: dict[Alternatives, Candidates] = {}
+        self._named: dict[str, tuple[Package, ...]] = {}
+
+    def candidates(self, group: Alternatives) -> Candidates:
+        """What could fulfil ``group``."""
+        known = self._groups.get(group)
+        if known is None:
+            known = self._groups[group] = self._find(group)
+        return known
+
+    def applies(self, group: Alternatives) -> Alternatives:
+        """The alternatives that count on this architecture, outside any build profile."""
+        return tuple(relation for relation in group if self._relation_applies(relation))
+
+    def named(self, name: str) -> tuple[Package, ...]:
+        """The versions of ``name`` that may be taken, best first."""
+        known = self._named.get(name)
+        if known is None:
+            allowed = (p for p in self._index.named(name) if self._forbidden(p) is None)
+            known = self._named[name] = _without_copies(sorted(allowed, key=self._preference))
+        return known
+
+    def _preference(self, package: Package) -> tuple[bool, bool, _Descending]:
+        kept = self._wishes.keep.get(package.name)
+        return (
+            kept != package.file.id.version,
+            (package.file.archive, package.suite) in self._wishes.reluctant,
+            _Descending(package),
+        )
+
+    def _find(self, group: Alternatives) -> Candidates:
+        options: list[Package] = []
+        fulfilled_by: list[Package] = []
+        unfit: list[Available] = []
+        unknown: list[str] = []
+        for relation in group:
+            real = self._real(relation, unfit)
+            provided = self._provided(relation, unfit)
+            options += [*real, *self._choosable(relation, real, provided, unfit)]
+            fulfilled_by += [*real, *provided]
+            if not self._index.named(relation.name) and not self._index.providers(relation.name):
+                unknown.append(relation.name)
+        return Candidates(
+            options=_without_copies(options),
+            fulfilled_by=_without_copies(fulfilled_by),
+            left_out=next(filter(None, map(self._left_out, group)), None),
+            unfit=tuple(dict.fromkeys(unfit)),
+            unknown=tuple(unknown),
+        )
+
+    def _real(self, relation: Relation, unfit: list[Available]) -> list[Package]:
+        if not self._is_here(relation):
+            return []
+        fitting = [p for p in self.named(relation.name) if relation.allows(p.version)]
+        ids = {package.id for package in fitting}
+        for package in self._index.named(relation.name):
+            if package.id not in ids:
+                reason = self._forbidden(package) or f"{relation} is wanted"
+                unfit.append(_available(package, reason))
+        return fitting
+
+    def _provided(self, relation: Relation, unfit: list[Available]) -> list[Package]:
+        """Providers by name, best version first; an unversioned Provides has no version."""
+        if not self._is_here(relation):
+            return []
+        names = sorted({package.name for package in self._index.providers(relation.name)})
+        fitting = []
+        for package in (p for name in names for p in self.named(name)):
+            versions = [r.version for r in package.provides if r.name == relation.name]
+            if relation.version is None:
+                fits = bool(versions)
+            else:
+                fits = any(v is not None and relation.allows(v) for v in versions)
+            if fits and package.name != relation.name:
+                fitting.append(package)
+            elif versions:
+                given = ", ".join(sorted(str(v or "no version") for v in versions))
+                unfit.append(
+                    _available(
+                        package, f"it provides {relation.name} as {given}, {relation} is wanted"
+                    )
+                )
+        return fitting
+
+    def _is_here(self, relation: Relation) -> bool:
+        """An image has one architecture: ``:any`` adds nothing, another's packages are not here."""
+        return relation.qualifier in ("", "any", "native", self._architecture)
+
+    def _choosable(
+        self,
+        relation: Relation,
+        real: list[Package],
+        provided: list[Package],
+        unfit: list[Available],
+    ) -> list[Package]:
+        """Providers that may be taken without being named: the only one, or the required one."""
+        names = {package.name for package in provided}
+        if len(names) <= 1:
+            return provided
+        required = {package.name for package in provided if package.priority == "required"}
+        if len(required) == 1:
+            return [package for package in provided if package.name in required]
+        if not real:
+            reason = f"it is one of {len(names)} that provide {relation.name}; name one"
+            best = {package.name: package for package in reversed(provided)}
+            unfit.extend(_available(best[name], reason) for name in sorted(best))
+        return []
+
+    def _left_out(self, relation: Relation) -> str | None:
+        without = self._wishes.without
+        if relation.name in without:
+            return relation.name
+        providers = {package.name for package in self._index.providers(relation.name)}
+        if providers and providers <= without and not self.named(relation.name):
+            return min(providers)
+        return None
+
+    def _forbidden(self, package: Package) -> str | None:
+        """Why the request does not allow this package, or ``None``."""
+        if package.name in self._wishes.without:
+            return "the recipe leaves it out"
+        for limit in self._wishes.limits_of(package.name):
+            if not limit.allows(package):
+                return f"{package.name}{limit} is asked for"
+        return None
+
+    def _relation_applies(self, relation: Relation) -> bool:
+        if relation.architectures:
+            excluded = {name[1:] for name in relation.architectures if name.startswith("!")}
+            included = {name for name in relation.architectures if not name.startswith("!")}
+            if self._architecture in excluded or (
+                included and not included & {self._architecture, "any", "linux-any"}
+            ):
+                return False
+        # No profile is active: <!nocheck> holds, <nocheck> does not.
+        return not relation.profiles or any(
+            all(term.startswith("!") for term in terms) for terms in relation.profiles
+        )
+
+
+class _Descending:
+    """Sorts by version, highest first; equal versions keep the index's order."""
+
+    __slots__ = ("_version",)
+
+    def __init__(self, package: Package) -> None:
+        self._version = package.version
+
+    def __lt__(self, other: _Descending) -> bool:
+        return other._version < self._version
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Descending) and other._version == self._version
+
+    def __hash__(self) -> int:
+        return hash(self._version)
+
+
+def _without_copies(packages: Iterable[Package]) -> tuple[Package, ...]:
+    """The same package in two suites is one candidate: the first."""
+    first: dict[PackageId, Package] = {}
+    for package in packages:
+        first.setdefault(package.id, package)
+    return tuple(first.values())
+
+
+def _available(package: Package, why_not: str) -> Available:
+    return Available(package=package.id, suite=package.suite, why_not=why_not)

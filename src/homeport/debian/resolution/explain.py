@@ -1,0 +1,134 @@
+"""Why there is no solution, as data, and in words.
+
+A problem is one demand that nothing fulfils and the chain of packages that leads to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from homeport.debian.package import PackageId
+from homeport.debian.resolution.candidates import Available
+from homeport.errors import HomeportError
+
+
+class Why(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a package is wanted.
+
+    by:    the package that wants it; ``None`` when the recipe asks for it
+    field: ``Depends``, ``Pre-Depends`` or ``recipe``
+    text:  the demand as written
+    """
+
+    by: PackageId | None
+    field: str
+    text: str
+
+    def __str__(self) -> str:
+        return f"the recipe asks for {self.text}" if self.by is None else self._wants()
+
+    def _wants(self) -> str:
+        assert self.by is not None
+        verb = "depends on" if self.field == "Depends" else "pre-depends on"
+        return f"{self.by.name} {self.by.version} {verb} {self.text}"
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """A demand that nothing fulfils.
+
+    chain:      from the recipe's own demand to the one that failed
+    available:  what was there, and why it does not do
+    near_names: for names that nothing has
+    """
+
+    chain: tuple[Why, ...]
+    available: tuple[Available, ...] = ()
+    unknown: tuple[str, ...] = ()
+    near_names: tuple[str, ...] = ()
+
+    @property
+    def asked(self) -> bool:
+        """Whether the recipe itself asks for what is not there."""
+        return len(self.chain) == 1
+
+    def lines(self) -> Iterator[str]:
+        """The problem for people, one thought a line."""
+        yield from map(str, self.chain)
+        for name in self.unknown:
+            yield f"no package is called {name}"
+        for found in self.available:
+            package = found.package
+            yield (
+                f"there is {package.name} {package.version} "
+                f"({package.architecture}, {found.suite}), but {found.why_not}"
+            )
+
+
+class NoSolution(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer when the request cannot be fulfilled.
+
+    problems: those of the preferred choices; other choices failed too
+    gave_up:  the search was stopped at its bound, so a solution might exist
+    """
+
+    architecture: str
+    problems: tuple[Problem, ...]
+    gave_up: bool = False
+
+    def error(self) -> Unresolvable:
+        """The same as an error, for callers that have no other way to go."""
+        return Unresolvable(self)
+
+
+class Unresolvable(HomeportError):
+    """Packages cannot be chosen; ``answer`` holds the explanation as data."""
+
+    id = "unresolvable"
+
+    def __init__(self, answer: NoSolution) -> None:
+        problem = answer.problems[0]
+        steps = [line for each in answer.problems for line in each.lines()]
+        super().__init__(
+            f"no packages for {answer.architecture} fulfil the request: {'; '.join(steps)}",
+            where={"architecture": answer.architecture},
+            hint=_hint(answer, problem),
+        )
+        self.answer = answer
+
+    def to_json(self) -> dict[str, Any]:
+        problems = [_problem_json(problem) for problem in self.answer.problems]
+        return {**super().to_json(), "problems": problems, "gave_up": self.answer.gave_up}
+
+
+def _hint(answer: NoSolution, problem: Problem) -> str:
+    if answer.gave_up:
+        return "the search was stopped at its bound: pin a version to make it easier"
+    if any("name one" in found.why_not for found in problem.available):
+        names = sorted({found.package.name for found in problem.available})
+        return f"add one of {', '.join(names)} to the recipe's packages"
+    near = dict.fromkeys(name for each in answer.problems for name in each.near_names)
+    if near:
+        return f"did you mean {' or '.join(near)}?"
+    if problem.unknown:
+        return "the recipe may lack the archive, suite or component that has it"
+    if problem.asked:
+        return "ask for what is there, or name a date that had it: --as-of DATE"
+    return "add a suite that has what is wanted, or leave it out: 'without' in the recipe"
+
+
+def _problem_json(problem: Problem) -> dict[str, Any]:
+    return {
+        "chain": [
+            {"by": str(why.by) if why.by else None, "field": why.field, "wants": why.text}
+            for why in problem.chain
+        ],
+        "available": [
+            {"package": str(found.package), "suite": found.suite, "why_not": found.why_not}
+            for found in problem.available
+        ],
+        "unknown": list(problem.unknown),
+        "near_names": list(problem.near_names),
+    }

@@ -1,0 +1,82 @@
+"""Vendoring an upstream image: mirrored with all that belongs to it, and its origin written down.
+
+The origin is an artifact that refers to the image: where it came from and which digest the
+name had. It holds no time, so that importing again is the same artifact and nothing moves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+
+from homeport.content.blob import BytesBlob
+from homeport.content.digest import Digest
+from homeport.content.thread_pools import Threads
+from homeport.images.copy import select
+from homeport.images.image import Image, Index
+from homeport.images.mirror import load_cargo, ship
+from homeport.images.transports.base import Work
+from homeport.images.transports.registry import RegistryTransport, open_manifests
+from homeport.oci import media_types
+from homeport.oci.documents import Descriptor, Manifest, encode
+from homeport.oci.platform import Platform
+from homeport.registry.push import Pushed, Statement
+
+ORIGIN_TYPE = "application/vnd.homeport.origin.v1+json"
+#: Annotations of the origin artifact (OCI image spec, "Pre-Defined Annotation Keys").
+ORIGIN_NAME = "org.opencontainers.image.base.name"
+ORIGIN_DIGEST = "org.opencontainers.image.base.digest"
+_EMPTY = BytesBlob(b"{}")
+
+
+class Imported(msgspec.Struct, frozen=True, kw_only=True):
+    """An image that has come home. ``upstream``: the digest that its name had there."""
+
+    pushed: Pushed
+    upstream: Digest
+    origin: Digest
+
+
+def vendor(
+    source: RegistryTransport, destination: RegistryTransport, pool: Threads, *,
+    platforms: Sequence[Platform] | None = None, work: Work,
+    prepare: Callable[[Image | Index], Image | Index] = lambda value: value,
+) -> Imported:  # fmt: skip
+    """Copy the image with signatures, SBOMs and provenance, and record where it came from.
+
+    ``prepare`` is given what was chosen, before anything of it travels.
+    """
+    with source.open(work) as value:
+        chosen = select(value, platforms)
+        open_manifests(chosen, pool)
+        chosen = prepare(chosen)
+        cargo = load_cargo(chosen, source, destination, work, with_referrers=True)
+        origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
+        shipment = msgspec.structs.replace(
+            cargo.shipment,
+            blobs={**cargo.shipment.blobs, _EMPTY.digest: _EMPTY},
+            referrers=(*cargo.shipment.referrers, origin),
+        )
+        pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, pool, work)
+        return Imported(pushed=pushed, upstream=value.digest, origin=origin.digest)
+
+
+def origin_of(name: str, digest: Digest, subject: Descriptor) -> Statement:
+    """The artifact that says where ``subject`` came from."""
+    empty = Descriptor(
+        media_type=media_types.OCI_EMPTY, digest=str(_EMPTY.digest), size=2, data="e30="
+    )
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=ORIGIN_TYPE,
+        config=empty,
+        layers=(empty,),
+        subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
+        annotations={ORIGIN_NAME: name, ORIGIN_DIGEST: str(digest)},
+    )
+    raw = encode(manifest)
+    return Statement(
+        raw=raw, media_type=media_types.OCI_MANIFEST, digest=Digest.of(raw), refers=True
+    )

@@ -1,0 +1,184 @@
+"""Copying images between registries with everything that refers to them.
+
+An image's signatures, SBOMs and provenance are found through the referrers API or its
+fallback tag, and through cosign's tags (``sha256-….sig``). They arrive before the tag does,
+so that nobody sees the image without them. Digests stay as they are.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import partial
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.thread_pools import Threads, run_all
+from homeport.errors import HomeportError, TooLarge
+from homeport.images.copy import select
+from homeport.images.image import Image, Index, open_descriptor, walk
+from homeport.images.transports.base import Source, Work
+from homeport.images.transports.registry import Contents, RegistryTransport, shipment
+from homeport.oci.documents import Descriptor
+from homeport.oci.platform import Platform
+from homeport.registry.errors import NotFound
+from homeport.registry.listing import tags
+from homeport.registry.push import Pushed, Shipment, Statement, push
+from homeport.registry.referrers import fallback_tag, referrers
+from homeport.registry.repository import Repository
+
+#: How far referrers of referrers are followed, and how many there may be in all.
+DEPTH_LIMIT = 8
+COUNT_LIMIT = 2000
+_DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
+
+
+class Cargo(msgspec.Struct, frozen=True, kw_only=True):
+    """One image on its way: what will be pushed, and under which extra tags its signatures go."""
+
+    value: Image | Index
+    shipment: Shipment
+    signatures: Sequence[tuple[str, Shipment]] = ()
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy would do. ``requests``: manifests read, which rate limits count as pulls."""
+
+    digest: Digest
+    images: int
+    blobs: int
+    missing: int
+    missing_bytes: int
+    requests: int
+
+
+def load_cargo(
+    value: Image | Index, source: Source, destination: RegistryTransport, work: Work, *,
+    with_referrers: bool,
+) -> Cargo:  # fmt: skip
+    """Find everything that travels. ``value`` is what ``source.open`` gave, or a part of it."""
+    tag = destination.address.reference.tag
+    target = destination.repository
+    base = shipment(value, target, tags=(tag,) if tag else ())
+    if not with_referrers or not isinstance(source, RegistryTransport):
+        return Cargo(value=value, shipment=base)
+    origin = source.repository
+    contents = Contents(source.sources, source.store, work.progress)
+    found: dict[Digest, Image | Index] = {}
+    for node in walk(value):
+        _collect(origin, contents, node.digest, found, depth=0)
+    known = {one.digest for one in base.manifests}
+    extra = [shipment(one, target, tags=()) for one in found.values() if one.digest not in known]
+    blobs: dict[Digest, Blob] = dict(base.blobs)
+    origins: dict[Digest, str] = dict(base.origins)
+    statements: dict[Digest, Statement] = {}
+    for one in extra:
+        blobs |= one.blobs
+        origins |= one.origins
+        statements |= {s.digest: s for s in one.manifests if s.digest not in known}
+    return Cargo(
+        value=value,
+        shipment=msgspec.structs.replace(
+            base,
+            blobs=blobs,
+            origins=origins,
+            known_good=base.known_good.union(*(one.known_good for one in extra)),
+            referrers=tuple(statements.values()),
+        ),
+        signatures=list(_signatures(origin, contents, target, known | set(statements))),
+    )
+
+
+def ship(cargo: Cargo, destination: RegistryTransport, pool: Threads, work: Work) -> Pushed:
+    """Push it: signatures under their own tags first, the image's tag last."""
+    for _tag, extra in cargo.signatures:
+        push(destination.repository, extra, pool, progress=work.progress, parent=work.parent)
+    return push(
+        destination.repository, cargo.shipment, pool, no_clobber=destination.no_clobber,
+        progress=work.progress, parent=work.parent,
+    )  # fmt: skip
+
+
+def estimate(cargo: Cargo, destination: RegistryTransport, pool: Threads) -> Estimate:
+    """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
+    shipments = [cargo.shipment, *(extra for _tag, extra in cargo.signatures)]
+    blobs: dict[Digest, Blob] = {}
+    for one in shipments:
+        blobs |= one.blobs
+    repository = destination.repository
+    there = run_all(pool, [partial(_is_there, repository, blob) for blob in blobs.values()])
+    missing = [blob for blob, found in zip(blobs.values(), there, strict=True) if not found]
+    statements = sum(len(one.manifests) + len(one.referrers) for one in shipments)
+    return Estimate(
+        digest=cargo.value.digest,
+        images=sum(1 for node in walk(cargo.value) if isinstance(node, Image)),
+        blobs=len(blobs),
+        missing=len(missing),
+        missing_bytes=sum(blob.size for blob in missing),
+        requests=statements,
+    )
+
+
+def mirror(
+    source: Source, destination: RegistryTransport, pool: Threads, *,
+    platforms: Sequence[Platform] | None = None, with_referrers: bool = False, work: Work,
+) -> Pushed:  # fmt: skip
+    """Copy one image, with what refers to it if so wished. A second time copies nothing."""
+    with source.open(work) as value:
+        chosen = select(value, platforms)
+        cargo = load_cargo(chosen, source, destination, work, with_referrers=with_referrers)
+        return ship(cargo, destination, pool, work)
+
+
+def is_digest_tag(tag: str) -> bool:
+    """Whether a tag is not an image's but holds what refers to one."""
+    return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
+
+
+def _is_there(repository: Repository, blob: Blob) -> bool:
+    try:
+        return repository.has_blob(blob.digest, blob.size)
+    except NotFound:
+        return False
+
+
+def _collect(
+    origin: Repository, contents: Contents, subject: Digest, found: dict[Digest, Image | Index],
+    depth: int,
+) -> None:  # fmt: skip
+    """Referrers of ``subject`` and theirs, what is referred to before what refers to it."""
+    if depth > DEPTH_LIMIT:
+        raise TooLarge(f"referrers refer to referrers more than {DEPTH_LIMIT} deep")
+    for one in referrers(origin, subject):
+        value = _open(contents, one)
+        if value.digest in found:
+            continue
+        found[value.digest] = value
+        if len(found) > COUNT_LIMIT:
+            raise TooLarge(f"more than {COUNT_LIMIT} referrers")
+        _collect(origin, contents, value.digest, found, depth + 1)
+
+
+def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
+    try:
+        return open_descriptor(contents, descriptor)
+    except HomeportError as error:
+        raise error.at(referrer=descriptor.digest)  # noqa: B904  the same error, with its place
+
+
+def _signatures(
+    origin: Repository, contents: Contents, target: Repository, digests: set[Digest]
+) -> Iterator[tuple[str, Shipment]]:
+    """Images under cosign's tags of one of the digests."""
+    names = {fallback_tag(digest) for digest in digests}
+    for tag in tags(origin):
+        match = _DIGEST_TAG.fullmatch(tag)
+        if match is None or f"{match[1]}-{match[2]}" not in names:
+            continue
+        found = origin.manifest(tag)
+        descriptor = Descriptor(
+            media_type=found.media_type, digest=str(found.digest), size=len(found.raw)
+        )
+        yield tag, shipment(_open(contents, descriptor), target, tags=(tag,))

@@ -1,0 +1,37 @@
+"""A compressed layer as a plain file, for readers that do not know its codec."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+from pathlib import Path
+
+from homeport.content.blob import Blob, FileBlob, verified
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.reading import CHUNK
+from homeport.errors import TooLarge
+from homeport.images.archive_files import SPOOL_LIMIT
+from homeport.images.transports.base import Work
+from homeport.tree.decompression import decompressed
+
+
+def unfolded_layer(blob: Blob, folder: Path, work: Work) -> FileBlob:
+    """What the layer unfolds to, as a file in ``folder``; the layer is verified.
+
+    Raises ``IntegrityError``, ``TooLarge``, ``CannotWrite``.
+    """
+    hasher = hashlib.sha256()
+    path = folder / blob.digest.hex
+    what = f"the layer {blob.digest}"
+    size = 0
+    source = decompressed(verified(blob, "the layer"), what)
+    with contextlib.closing(source), explained(path), path.open("xb") as out:
+        while chunk := source.read(CHUNK):
+            work.cancel.check()
+            out.write(chunk)
+            hasher.update(chunk)
+            size += len(chunk)
+            if size > SPOOL_LIMIT:
+                raise TooLarge(f"{what} unfolds to more than {SPOOL_LIMIT} bytes")
+    return FileBlob(path, Digest.finished(hasher), size)

@@ -1,0 +1,54 @@
+"""The transport ``oci-archive:``, an OCI image layout in a tar file.
+
+Writing replaces the file: an archive holds one image. Compressed archives are read.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from homeport.images.address import ArchiveAddress
+from homeport.images.archive_files import open_archive
+from homeport.images.archive_writer import write_layout_archive
+from homeport.images.files import BadLayout
+from homeport.images.image import Image, Index
+from homeport.images.image_blobs import all_parts
+from homeport.images.layout import (
+    INDEX_FILE,
+    LAYOUT_FILE,
+    REF_NAME,
+    index_of_one,
+    open_in_layout,
+)
+from homeport.images.transports.base import Work, Written
+from homeport.oci.reference import DEFAULT_TAG
+
+
+class OciArchive:
+    """One address ``oci-archive:FILE[:TAG]``, to be read or written."""
+
+    def __init__(self, address: ArchiveAddress) -> None:
+        self._address = address
+
+    @property
+    def address(self) -> ArchiveAddress:
+        return self._address
+
+    @contextlib.contextmanager
+    def open(self, work: Work) -> Iterator[Image | Index]:
+        with open_archive(self._address.path, work) as files:
+            if files.size(LAYOUT_FILE) is None and files.size("manifest.json") is not None:
+                raise BadLayout(
+                    f"{files.place} is not an OCI archive but one of docker's",
+                    where={"file": files.place},
+                    hint=f"read it as docker-archive:{self._address.path or '-'}",
+                )
+            yield open_in_layout(files, self._address.tag, self._address.digest)
+
+    def write(self, value: Image | Index, work: Work) -> Written:
+        parts = all_parts(value)
+        tag = self._address.tag or DEFAULT_TAG
+        documents = {INDEX_FILE: index_of_one(value.descriptor(), {REF_NAME: tag})}
+        write_layout_archive(self._address.path, parts, documents, work)
+        return Written.whole(self._address, value.digest, parts)

@@ -1,0 +1,237 @@
+"""The transport ``docker://``: an image in a registry.
+
+Manifests are read when they are opened; a blob is downloaded, verified and resumable, into
+the cache when it is first needed, and is a file from then on, so that it can be sent again
+from any byte. The protocol is ``homeport.registry``'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+
+from homeport.content.blob import Blob, Remote
+from homeport.content.digest import Digest
+from homeport.content.hash_cache import KnownGoodFiles
+from homeport.content.store import Store
+from homeport.content.thread_pools import Threads, run_all
+from homeport.errors import UsageError
+from homeport.images.address import RegistryAddress
+from homeport.images.image import (
+    COUNT_LIMIT,
+    Child,
+    Image,
+    Index,
+    Missing,
+    digest_of,
+    open_contents,
+    walk,
+)
+from homeport.images.image_blobs import all_parts, blobs_of
+from homeport.images.lazy_blob import FetchedBlob
+from homeport.images.transports.base import ImageNotFound, Work, Written
+from homeport.net.errors import HttpFailure
+from homeport.oci.documents import Descriptor
+from homeport.progress import Progress
+from homeport.registry.errors import NotFound
+from homeport.registry.push import Shipment, Statement, push
+from homeport.registry.registries import Registries, from_any
+from homeport.registry.repository import Repository
+
+#: Manifests up to this size, and up to so many, are not asked for twice in a run.
+_KEPT_SIZE = 64 << 10
+_KEPT_COUNT = 256
+
+
+class RemoteBlob(FetchedBlob, frozen=True, kw_only=True):
+    """A blob in a registry: fetched into the store when it is first opened.
+
+    sources: where it can be had, the registry's own repository last
+    """
+
+    sources: tuple[Repository, ...]
+
+    @property
+    def repository(self) -> Repository:
+        return self.sources[-1]
+
+    def fetch(self) -> Blob:
+        """The verified content. Raises ``Missing`` if the registry does not have it."""
+        try:
+            return from_any(
+                self.sources,
+                lambda source: source.fetch_blob(
+                    self.descriptor, self.store, progress=self.progress
+                ),
+            )
+        except (NotFound, HttpFailure) as error:
+            if isinstance(error, HttpFailure) and error.status != 404:
+                raise
+            raise _missing(self.repository, self.descriptor) from error
+
+
+class RegistryTransport:
+    """One address in a registry, to be read or written."""
+
+    def __init__(
+        self,
+        address: RegistryAddress,
+        registries: Registries,
+        store: Store,
+        pool: Threads,
+        *,
+        no_clobber: bool = False,
+    ) -> None:
+        self._address = address
+        self._registries = registries
+        self.store = store
+        self.no_clobber = no_clobber
+        self._pool = pool
+
+    @property
+    def address(self) -> RegistryAddress:
+        return self._address
+
+    @property
+    def repository(self) -> Repository:
+        return self._registries.repository(self._address.reference)
+
+    @property
+    def sources(self) -> tuple[Repository, ...]:
+        """Where the address can be read: mirrors first, the registry itself last."""
+        return self._registries.sources(self._address.reference)
+
+    @contextlib.contextmanager
+    def open(self, work: Work) -> Iterator[Image | Index]:
+        reference = self._address.reference
+        sources = self._registries.sources(reference)
+        try:
+            found = from_any(
+                sources, lambda source: source.manifest(reference.digest or reference.tag)
+            )
+        except NotFound as error:
+            raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
+        contents = Contents(sources, self.store, work.progress)
+        with self.store.lease():
+            yield open_contents(contents, found.raw, found.media_type)
+
+    def write(self, value: Image | Index, work: Work) -> Written:
+        reference = self._address.reference
+        if reference.digest is not None and reference.digest != value.digest:
+            raise UsageError(
+                f"the image has digest {value.digest}, but the destination asks for "
+                f"{reference.digest}",
+                where={"destination": str(reference)},
+            )
+        repository = self.repository
+        with self.store.lease():
+            pushed = push(
+                repository,
+                shipment(value, repository, tags=(reference.tag,) if reference.tag else ()),
+                self._pool,
+                no_clobber=self.no_clobber,
+                progress=work.progress,
+                parent=work.parent,
+                files=KnownGoodFiles(self.store),
+            )
+        return Written(
+            address=self._address,
+            digest=pushed.digest,
+            copied=pushed.sent,
+            copied_bytes=pushed.sent_bytes,
+            present=pushed.present + pushed.mounted,
+        )
+
+
+def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, ...]) -> Shipment:
+    """What a push of ``value`` to ``repository`` brings there. Opens every manifest."""
+    nodes = list(walk(value))
+    blobs = blobs_of(nodes)
+    return Shipment(
+        blobs=blobs,
+        manifests=[
+            Statement(
+                raw=node.document.raw,
+                media_type=node.document.media_type,
+                digest=node.digest,
+                refers=node.document.parsed.subject is not None,
+            )
+            for node in nodes
+        ],
+        tags=tags,
+        known_good=frozenset(
+            digest for digest, blob in blobs.items() if isinstance(blob, RemoteBlob)
+        ),
+        origins={
+            digest: blob.repository.name
+            for digest, blob in blobs.items()
+            if isinstance(blob, RemoteBlob)
+            and blob.repository.registry.name == repository.registry.name
+        },
+    )
+
+
+def prefetch(
+    value: Image | Index, pool: Threads, *, wanted: Callable[[Blob], bool] = lambda _blob: True
+) -> None:
+    """Download what of ``value`` is remote and ``wanted``, in parallel, largest first."""
+    open_manifests(value, pool)
+    blobs = sorted(all_parts(value).values(), key=lambda blob: blob.size, reverse=True)
+    run_all(pool, [blob.fetch for blob in blobs if isinstance(blob, Remote) and wanted(blob)])
+
+
+def open_manifests(value: Image | Index, pool: Threads) -> None:
+    """Read every manifest below ``value``, level by level in parallel; ``Contents`` keeps them."""
+    level, seen = [value], {value.digest}
+    while level:
+        children: dict[Digest, Child] = {}
+        for one in level:
+            for child in one.children if isinstance(one, Index) else ():
+                children.setdefault(digest_of(child.descriptor), child)
+        new = [child for digest, child in children.items() if digest not in seen]
+        seen.update(children)
+        if len(seen) > COUNT_LIMIT:
+            return  # whoever walks over it says so
+        level = run_all(pool, [child.open for child in new])
+
+
+class Contents:
+    """A repository, read by descriptor. Keeps manifests that were read, within bounds."""
+
+    def __init__(self, sources: tuple[Repository, ...], store: Store, progress: Progress) -> None:
+        self.sources = sources
+        self.store = store
+        self.progress = progress
+        self._kept: dict[str, bytes] = {}
+
+    def manifest(self, descriptor: Descriptor) -> bytes:
+        raw = self._kept.get(descriptor.digest)
+        if raw is None:
+            raw = self._received(descriptor)
+            if len(raw) <= _KEPT_SIZE and len(self._kept) < _KEPT_COUNT:
+                self._kept[descriptor.digest] = raw
+        return raw
+
+    def _received(self, descriptor: Descriptor) -> bytes:
+        try:
+            return from_any(
+                self.sources, lambda source: source.manifest(descriptor.parsed_digest)
+            ).raw
+        except NotFound as error:
+            raise _missing(self.sources[-1], descriptor) from error
+
+    def blob(self, descriptor: Descriptor) -> Blob:
+        return RemoteBlob(
+            sources=self.sources, descriptor=descriptor, store=self.store, progress=self.progress
+        )
+
+
+def _missing(repository: Repository, descriptor: Descriptor) -> Missing:
+    return Missing(
+        f"{repository} does not have {descriptor.digest}, which the image needs",
+        where={
+            "registry": repository.registry.name,
+            "repository": repository.name,
+            "digest": descriptor.digest,
+        },
+    )

@@ -1,0 +1,29 @@
+"""The address ``-``: an archive of either kind on standard input, an OCI one on output."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+from homeport.images.address import ArchiveAddress, StreamAddress
+from homeport.images.archive_files import open_archive
+from homeport.images.image import Image, Index
+from homeport.images.transports.base import Work, Written
+from homeport.images.transports.docker_archive import open_in_archive
+from homeport.images.transports.oci_archive import OciArchive
+
+
+class Stream:
+    """The address ``-``: an archive of either kind from standard input, an OCI one to output."""
+
+    @property
+    def address(self) -> StreamAddress:
+        return StreamAddress()
+
+    @contextlib.contextmanager
+    def open(self, work: Work) -> Iterator[Image | Index]:
+        with open_archive(None, work) as files:
+            yield open_in_archive(files, ArchiveAddress(format="docker-archive", path=None))
+
+    def write(self, value: Image | Index, work: Work) -> Written:
+        return OciArchive(ArchiveAddress(format="oci-archive", path=None)).write(value, work)

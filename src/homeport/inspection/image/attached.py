@@ -1,0 +1,100 @@
+"""What is attached to an image: SBOMs, provenance, signatures.
+
+By BuildKit's entries in the index, by referrers where the caller can list them, and by
+cosign's tags. Only what is there and what kind it is; verifying is ``attest``'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from homeport.content.blob import verified
+from homeport.content.reading import read_bounded
+from homeport.errors import HomeportError
+from homeport.images.image import Image, Index, digest_of
+from homeport.inspection.report.report import Attached
+from homeport.oci.documents import Descriptor
+
+_PREDICATE = "in-toto.io/predicate-type"
+_KINDS = (
+    ("cosign signature", "signature"),
+    ("spdx", "SBOM"), ("cyclonedx", "SBOM"), ("syft", "SBOM"), ("slsa", "provenance"),
+    ("provenance", "provenance"), ("cosign attestation", "provenance"), ("sigstore", "signature"),
+    ("notary", "signature"), ("signature", "signature"),
+)  # fmt: skip
+
+
+def find_attached(
+    value: Image | Index,
+    image: Image,
+    referrers: Callable[[str], Iterable[Descriptor]] | None = None,
+) -> tuple[tuple[Attached, ...], list[str]]:
+    """All that is attached to ``image``, and what could not be asked."""
+    rows: list[Attached] = []
+    problems: list[str] = []
+    if isinstance(value, Index):
+        for child in value.children:
+            if child.attests == str(image.digest):
+                try:
+                    rows.extend(_attestations(child.open()))
+                except HomeportError as error:
+                    problems.append(f"an attestation cannot be read: {error.what}")
+    for subject in dict.fromkeys((str(image.digest), str(value.digest))):
+        if referrers is None:
+            break
+        try:
+            rows.extend(_referrer(each) for each in referrers(subject))
+        except HomeportError as error:
+            problems.append(f"the registry does not say what refers to it: {error.what}")
+            break
+    return tuple(rows), problems
+
+
+def kind_of(type: str) -> str:
+    """SBOM, provenance, signature or other, by a predicate or artifact type."""
+    lower = type.lower()
+    return next((kind for word, kind in _KINDS if word in lower), "other")
+
+
+def _attestations(value: Image | Index) -> Iterable[Attached]:
+    if not isinstance(value, Image):
+        return
+    for layer in value.document.parsed.layers:
+        type = layer.annotations.get(_PREDICATE) or _predicate(value, layer) or layer.media_type
+        yield Attached(
+            kind=kind_of(type), type=type, digest=layer.digest, size=layer.size,
+            found="attestation in the index",
+        )  # fmt: skip
+
+
+def _predicate(image: Image, layer: Descriptor) -> str:
+    """The predicate type that an in-toto statement names itself."""
+    blob = image.blobs.get(digest_of(layer))
+    if blob is None or layer.size > 64 << 20:
+        return ""
+    with verified(blob, "the attestation") as stream:
+        raw = read_bounded(stream, 64 << 20, "the attestation")
+    try:
+        return msgspec.json.decode(raw, type=_Statement).predicate_type
+    except msgspec.DecodeError:
+        return ""
+
+
+class _Statement(msgspec.Struct, rename={"predicate_type": "predicateType"}):
+    predicate_type: str = ""
+
+
+def _referrer(descriptor: Descriptor) -> Attached:
+    annotations = descriptor.annotations
+    type = (
+        annotations.get("dev.sigstore.bundle.predicateType")
+        or annotations.get(_PREDICATE)
+        or descriptor.artifact_type
+        or descriptor.media_type
+    )
+    return Attached(
+        kind=kind_of(type), type=type, digest=descriptor.digest, size=descriptor.size,
+        found="referrer",
+    )  # fmt: skip

@@ -1,0 +1,105 @@
+"""What an image was made from: its distribution, and the base image where something says so.
+
+Every answer names what spoke: a label, an annotation, a line of history, os-release. Not a
+guess from file names.
+"""
+
+from __future__ import annotations
+
+import re
+
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.paths import shown_path
+from homeport.inspection.report.report import Base
+
+_BASE_NAME = "org.opencontainers.image.base.name"
+_BASE_DIGEST = "org.opencontainers.image.base.digest"
+_OS_RELEASE = re.compile(r"([A-Z_][A-Z0-9_]*)=(.*)")
+_HINTS = (
+    (re.compile(r"ADD (?:file:\S+|alpine-minirootfs-(?P<version>[0-9.]+)\S*) in /"), "scratch"),
+    (re.compile(r"debian\.sh --arch '?(?P<arch>\w+)'? .*?'(?P<version>[a-z]+)'"), "debian"),
+    (re.compile(r"alpine-minirootfs-(?P<version>[0-9.]+[0-9])"), "alpine"),
+)
+_MUSL = re.compile(rb"(?:\A|\0)(\d+\.\d+\.\d+)\0")
+
+
+def find_base(opened: Opened) -> Base:
+    """Everything that says where the image comes from."""
+    fields, evidence = _distribution(opened)
+    libc, more = _libc(opened)
+    image, digest, said = _image(opened)
+    layers, why = _boundary(opened)
+    return Base(
+        distribution=fields.get("ID", ""),
+        version=fields.get("VERSION_ID", ""),
+        codename=fields.get("VERSION_CODENAME", ""),
+        pretty=fields.get("PRETTY_NAME", ""),
+        libc=libc,
+        image=image,
+        image_digest=digest,
+        layers=layers,
+        evidence=(*evidence, *more, *said, *why),
+    )
+
+
+def _distribution(opened: Opened) -> tuple[dict[str, str], list[str]]:
+    for path in (b"etc/os-release", b"usr/lib/os-release"):
+        text = opened.text(path)
+        if text:
+            fields = {}
+            for line in text[: 1 << 16].decode("utf-8", "replace").splitlines():
+                if found := _OS_RELEASE.fullmatch(line.strip()):
+                    fields[found[1]] = found[2].strip("\"'")
+            if (version := opened.text(b"etc/debian_version")) and fields.get("ID") == "debian":
+                fields["VERSION_ID"] = version[:40].decode("utf-8", "replace").strip()
+            return fields, [f"/{path.decode()}"]
+    release = opened.text(b"etc/alpine-release")
+    if release:
+        number = release[:40].decode("utf-8", "replace").strip()
+        return {"ID": "alpine", "VERSION_ID": number}, ["/etc/alpine-release"]
+    return {}, []
+
+
+def _libc(opened: Opened) -> tuple[str, list[str]]:
+    """musl by its loader, which holds its version; glibc by the loader's name."""
+    for path in opened.kept:
+        if b"/ld-musl-" in path:
+            text = opened.text(path) or b""
+            found = _MUSL.search(text) if b"musl libc" in text else None
+            version = f" {found[1].decode()}" if found else ""
+            return f"musl{version}", [shown_path(path)]
+    for path in opened.history.final:
+        if path.endswith(b"/libc.so.6"):
+            return "glibc", [shown_path(path)]
+    return "", []
+
+
+def _image(opened: Opened) -> tuple[str, str, list[str]]:
+    annotations = opened.image.document.parsed.annotations
+    labels = opened.config.config.labels
+    for where, fields in (("annotation", annotations), ("label", labels)):
+        if _BASE_NAME in fields or _BASE_DIGEST in fields:
+            name = fields.get(_BASE_NAME, "")
+            return name, fields.get(_BASE_DIGEST, ""), [f"{where} {_BASE_NAME}"]
+    for step in opened.config.history[:4]:
+        for pattern, name in _HINTS:
+            found = pattern.search(step.created_by)
+            if found and name != "scratch":
+                return f"{name}:{found['version']}", "", [f"history: {step.created_by[:100]}"]
+    return "", "", []
+
+
+def _boundary(opened: Opened) -> tuple[int | None, list[str]]:
+    """The lowest layers up to the first command of the base, if steps of another day follow."""
+    layers = 0
+    history = opened.config.history
+    for number, step in enumerate(history):
+        layers += not step.empty_layer
+        after = history[number + 1 :]
+        ends = step.empty_layer and re.search(r"\b(CMD|ENTRYPOINT)\b", step.created_by)
+        if ends and after and after[0].created[:10] != step.created[:10]:
+            return layers, [
+                f"history: {layers} layers until {step.created_by[:60]!r}, "
+                f"then {after[0].created[:10]}"
+            ]
+    return None, []

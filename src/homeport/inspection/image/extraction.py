@@ -1,0 +1,246 @@
+"""Files out of an image into a directory, without root and without leaving the directory.
+
+Every step is taken from a directory handle, no link on the disk is followed: whatever the
+image's links say, nothing is written outside. Owners are not kept, setuid bits neither;
+devices are left out. Contents are checked against the digests of the listing.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from homeport.copying.errors import shown
+from homeport.copying.filesystem import Metadata
+from homeport.copying.rooted import Rooted, RootedDirectory
+from homeport.errors import HomeportError, IntegrityError, UsageError
+from homeport.inspection.image.contents import Sink, deliver
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.path_search import find_path, matcher
+from homeport.inspection.layers.history import Place
+from homeport.inspection.layers.listing import Entry
+from homeport.inspection.layers.paths import shown_path
+
+_STEP = 1 << 18
+
+
+class CannotExtract(HomeportError):
+    """A file that cannot be written where it should go."""
+
+    id = "cannot-extract"
+
+
+class Extracted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was written: paths of the image, and their bytes; what was left out, and why."""
+
+    files: int
+    directories: int
+    links: int
+    size: int
+    left_out: tuple[str, ...]
+
+
+def chosen(opened: Opened, patterns: Sequence[str]) -> list[bytes]:
+    """The paths that are meant, each with all below it. Raises ``PathNotFound``."""
+    history = opened.history
+    found: set[bytes] = set()
+    for text in patterns:
+        pattern = text.encode("utf-8", "surrogateescape")
+        if any(char in pattern for char in b"*?["):
+            wanted = matcher(pattern)
+            hits = [path for path in history.final if wanted(path)]
+            if not hits:
+                find_path(history, text)  # raises, saying which names are near
+            roots = hits
+        else:
+            roots = [find_path(history, text)]
+        found.update(roots)
+        inside = tuple(root + b"/" for root in roots if root)
+        if b"" in roots:
+            found.update(history.final)
+        elif inside:
+            found.update(path for path in history.final if path.startswith(inside))
+    found.discard(b"")  # the directory that is written to
+    return sorted(found, key=lambda path: path.split(b"/"))
+
+
+def write_one(opened: Opened, text: str, out: BinaryIO) -> int:
+    """One file's content to a stream; how many bytes. Raises ``UsageError`` for no file."""
+    path = find_path(opened.history, text)
+    resolved = opened.history.resolve(path)
+    place = opened.history.file_at(resolved) if resolved is not None else None
+    if place is None or place.entry.kind != "file":
+        kind = place.entry.kind if place is not None else "broken link"
+        raise UsageError(
+            f"{shown_path(path)} is a {kind}, and only a file can go to standard output",
+            hint="name a directory with -o DIR",
+        )
+    _deliver(opened, {path: place}, lambda _path: _to_stream(out))
+    return place.entry.size
+
+
+def extract(opened: Opened, paths: Sequence[bytes], folder: Path) -> Extracted:
+    """Write ``paths`` below ``folder``, which is made. What exists there is not overwritten."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        home = Rooted(bytes(folder), owners=False)
+        try:
+            with home.root() as root:
+                return _Extraction(opened, root).run(paths)
+        finally:
+            home.close()
+    except OSError as error:
+        raise CannotExtract(
+            f"cannot write to {folder}: {error.strerror}",
+            where={"file": str(folder)},
+            hint="choose an empty directory" if error.errno == errno.EEXIST else None,
+        ) from error
+
+
+class _Extraction:
+    def __init__(self, opened: Opened, root: RootedDirectory) -> None:
+        self._opened = opened
+        self._root = root
+        self._left_out: list[str] = []
+        self._links = self._directories = 0
+
+    def run(self, paths: Sequence[bytes]) -> Extracted:
+        history = self._opened.history
+        files: dict[bytes, Place] = {}
+        directories: list[tuple[bytes, Entry]] = []
+        links: list[tuple[bytes, Entry]] = []
+        for path in paths:
+            place = history.final[path]
+            content = history.file_at(path)
+            if place.entry.kind == "directory":
+                directories.append((path, place.entry))
+                self._open(path).close()
+            elif content is not None and content.entry.kind == "file":
+                files[path] = content
+            elif place.entry.kind == "symlink":
+                links.append((path, place.entry))
+            else:
+                self._left_out.append(f"{shown_path(path)}: {place.entry.kind}")
+        size = self._files(files)
+        # Links last: nothing is ever written through them.
+        for path, entry in links:
+            with self._open(path.rpartition(b"/")[0]) as parent:
+                create, name = parent.create_symlink, path.rpartition(b"/")[2]
+                self._create(
+                    path, partial(create, name, entry.target, Metadata(mtime=_time(entry)))
+                )
+        # Deepest first, so that a directory without write permission comes after its content.
+        for path, entry in reversed(directories):
+            with self._open(path) as directory:
+                directory.set(Metadata(mode=entry.mode & 0o777 | 0o700, mtime=_time(entry)))
+        return Extracted(
+            files=len(files), directories=len(directories), links=len(links), size=size,
+            left_out=tuple(self._left_out),
+        )  # fmt: skip
+
+    def _files(self, files: dict[bytes, Place]) -> int:
+        """Contents, each layer read once; other names of one content are copies of it."""
+
+        def sink(path: bytes) -> Sink:
+            def write(entry: Entry, read: Callable[[int], bytes]) -> None:
+                metadata = Metadata(mode=entry.mode & 0o777, mtime=_time(entry))
+                with self._open(path.rpartition(b"/")[0]) as parent:
+                    name, content = path.rpartition(b"/")[2], _Checked(entry, read)
+                    self._create(path, partial(parent.create_file, name, content, metadata))
+
+            return write
+
+        return _deliver(self._opened, files, sink)
+
+    def _create(self, path: bytes, call: Callable[[], object]) -> None:
+        try:
+            call()
+        except FileExistsError as error:
+            raise CannotExtract(
+                f"{shown(path)} is already there, and nothing is overwritten",
+                where={"path": shown_path(path)},
+                hint="choose an empty directory",
+            ) from error
+
+    def _open(self, path: bytes) -> RootedDirectory:
+        """The directory ``path`` below the root, made where it is missing; no link followed."""
+        current = self._root.again()
+        for name in path.split(b"/") if path else ():
+            try:
+                below = current.open_directory(name)
+            except FileNotFoundError:
+                below = current.create_directory(name, Metadata(mode=0o755))
+            except OSError as error:
+                current.close()
+                raise CannotExtract(
+                    f"{shown(path)} cannot be made: {shown(name)} is there and no directory",
+                    where={"path": shown_path(path)},
+                ) from error
+            current.close()
+            current = below
+        return current
+
+
+def _deliver(opened: Opened, files: dict[bytes, Place], sink_for: Callable[[bytes], Sink]) -> int:
+    """Read contents once and hand each to the sinks of all its paths; the bytes of all."""
+    paths: dict[int, list[bytes]] = {}
+    for path, place in files.items():
+        paths.setdefault(id(place.entry), []).append(path)
+
+    def fan_out(entry: Entry, read: Callable[[int], bytes]) -> None:
+        mine = paths[id(entry)]
+        if len(mine) == 1:
+            sink_for(mine[0])(entry, read)
+            return
+        parts = list(iter(lambda: read(_STEP), b""))
+        for path in mine:
+            sink_for(path)(entry, _replay(parts))
+
+    sinks: dict[int, Sink] = dict.fromkeys(paths, fan_out)
+    deliver(
+        opened.history, opened.blobs, list(files.values()), sinks, cancel=opened.services.cancel
+    )
+    return sum(place.entry.size for place in files.values())
+
+
+def _replay(parts: list[bytes]) -> Callable[[int], bytes]:
+    rest: Iterator[bytes] = iter(parts)
+    return lambda _size: next(rest, b"")
+
+
+def _to_stream(out: BinaryIO) -> Sink:
+    def write(entry: Entry, read: Callable[[int], bytes]) -> None:
+        checked = _Checked(entry, read)
+        while data := checked.read(_STEP):
+            out.write(data)
+
+    return write
+
+
+class _Checked:
+    """A content whose digest is that of the listing, or ``IntegrityError`` at its end."""
+
+    def __init__(self, entry: Entry, read: Callable[[int], bytes]) -> None:
+        self._entry = entry
+        self._read = read
+        self._hasher = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._read(size)
+        self._hasher.update(data)
+        if not data and self._entry.size and self._hasher.digest() != self._entry.sha256:
+            raise IntegrityError(f"{shown(self._entry.path)} is not what it was when it was listed")
+        return data
+
+    def take_hole(self) -> int:
+        return 0
+
+
+def _time(entry: Entry) -> int:
+    return max(0, min(entry.mtime, 1 << 62))

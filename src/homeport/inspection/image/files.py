@@ -1,0 +1,109 @@
+"""Files of an image as rows: of the final tree, of one layer, of one path through all layers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from homeport.errors import UsageError
+from homeport.inspection.image.path_search import matcher
+from homeport.inspection.layers.history import GONE, Change, History
+from homeport.inspection.layers.listing import Entry
+from homeport.inspection.layers.paths import shown_path
+
+SCHEMA = "homeport-inspect-files/v1"
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a layer did to a path. ``by``: the directory that took it along."""
+
+    layer: int
+    did: str
+    by: str = ""
+
+
+class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A path. ``size`` of a hard link is its file's; ``mode`` is octal text.
+
+    layer:  the layer that the shown state comes from
+    did:    of ``--layer``: what that layer did
+    freed:  bytes below that this made useless
+    events: of ``--path``: what every layer did
+    """
+
+    path: str
+    kind: str
+    size: int
+    mode: str
+    uid: int
+    gid: int
+    mtime: int
+    layer: int
+    target: str = ""
+    sha256: str = ""
+    did: str = ""
+    by: str = ""
+    freed: int = 0
+    events: tuple[Event, ...] = ()
+
+
+def final_rows(history: History, pattern: bytes | None) -> Iterator[FileRow]:
+    """The final tree, in the order of paths."""
+    wanted = matcher(pattern) if pattern is not None else None
+    for path in sorted(history.final, key=lambda path: path.split(b"/")):
+        if wanted is None or wanted(path):
+            place = history.final[path]
+            yield _row(path, place.entry, place.layer, history.size_of(path))
+
+
+def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[FileRow]:
+    """What one layer did, in the order of paths. Raises ``UsageError``."""
+    if not 0 <= layer < len(history.changes):
+        count = len(history.changes)
+        raise UsageError(
+            f"there is no layer {layer}", hint=f"the image has {count}, numbered 0 to {count - 1}"
+        )
+    wanted = matcher(pattern) if pattern is not None else None
+    for change in sorted(history.changes[layer], key=lambda change: change.path.split(b"/")):
+        if wanted is None or wanted(change.path):
+            yield _change_row(change, layer)
+
+
+def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
+    """All paths that were ever there and match, each with what every layer did to it."""
+    wanted = matcher(pattern)
+    events: dict[bytes, list[Event]] = {}
+    last: dict[bytes, tuple[int, Change]] = {}
+    for number, changes in enumerate(history.changes):
+        for change in changes:
+            if wanted(change.path):
+                by = shown_path(change.by) if change.by else ""
+                event = Event(layer=number, did=change.did, by=by)
+                events.setdefault(change.path, []).append(event)
+                last[change.path] = (number, change)
+    for path in sorted(events, key=lambda path: path.split(b"/")):
+        number, change = last[path]
+        row = _change_row(change, number)
+        if change.did not in GONE:
+            row = msgspec.structs.replace(row, did="", size=history.size_of(path))
+        yield msgspec.structs.replace(row, events=tuple(events[path]))
+
+
+def _change_row(change: Change, layer: int) -> FileRow:
+    before = change.before.entry if change.before is not None else None
+    entry = change.now or before
+    assert entry is not None
+    row = _row(change.path, entry, layer, entry.size)
+    by = shown_path(change.by) if change.by else ""
+    return msgspec.structs.replace(row, did=change.did, by=by, freed=change.freed)
+
+
+def _row(path: bytes, entry: Entry, layer: int, size: int) -> FileRow:
+    target = entry.target.decode("utf-8", "backslashreplace")
+    return FileRow(
+        path=shown_path(path), kind=entry.kind, size=size, mode=f"{entry.mode:04o}",
+        uid=entry.uid, gid=entry.gid, mtime=entry.mtime, layer=layer,
+        target="/" + target if entry.kind == "hardlink" else target,
+        sha256=entry.sha256.hex(),
+    )  # fmt: skip

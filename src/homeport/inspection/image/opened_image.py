@@ -1,0 +1,149 @@
+"""An image opened to be looked into: config, layers as lists, their history, contents.
+
+Everything later is asked of one ``Opened``. Layers are listed side by side; a second look
+takes the lists from the store. Not for what the files mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.thread_pools import run_all
+from homeport.errors import HomeportError
+from homeport.images.image import Image, digest_of
+from homeport.inspection.binaries.facts import BinaryFacts
+from homeport.inspection.image.contents import read_files
+from homeport.inspection.layers.history import History, stack
+from homeport.inspection.layers.listing import (
+    CannotRead,
+    Kept,
+    Listing,
+    list_layer,
+    require_diff_id,
+)
+from homeport.inspection.layers.worker_process import WORTH_IT, list_apart
+from homeport.inspection.services import Services
+from homeport.oci.documents import Descriptor, ImageConfig
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True):
+    """One image, its layers read.
+
+    kept:     the paths of the final tree whose content was kept (``keeping``), sorted
+    programs: the ELF files of the final tree and what they say, sorted by path
+    """
+
+    image: Image
+    config: ImageConfig
+    descriptors: tuple[Descriptor, ...]
+    history: History
+    blobs: dict[int, Blob]
+    services: Services
+    texts: dict[bytes, bytes]
+    binaries: dict[bytes, BinaryFacts]
+    kept: tuple[bytes, ...]
+    programs: tuple[tuple[bytes, BinaryFacts], ...]
+
+    def text(self, path: bytes) -> bytes | None:
+        """What was kept of a file of the final tree, links followed; see ``keeping``."""
+        resolved = self.history.resolve(path)
+        place = self.history.file_at(resolved) if resolved is not None else None
+        if place is None or place.entry.kind != "file":
+            return None
+        return self.texts.get(place.entry.sha256) if place.entry.size else b""
+
+    def read(self, paths: Iterable[bytes], *, limit: int = 16 << 20) -> dict[bytes, bytes]:
+        """Contents of files of the final tree, links followed (``contents.read_files``)."""
+        services = self.services
+        return read_files(
+            self.history, self.blobs, paths, services.cancel, services.pool, limit=limit
+        )
+
+    @property
+    def listings(self) -> Sequence[Listing]:
+        return self.history.listings
+
+
+def open_layers(image: Image, services: Services) -> Opened:
+    """List and stack every layer of ``image``.
+
+    Raises ``CannotRead`` for artifacts, encrypted layers and foreign ones that are not here.
+    """
+    document = image.config()
+    if document is None:
+        raise CannotRead(
+            "this is an artifact, not an image: it has no layers of files",
+            where={"digest": str(image.digest)},
+            hint="its manifest: homeport manifest REFERENCE",
+        )
+    config = document.parsed
+    descriptors = image.document.parsed.layers
+    diff_ids = config.rootfs.diff_ids
+    blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
+    large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
+    pool = services.pool
+    apart = large if len(large) > 1 and pool is not None else []
+    services.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
+    try:
+        calls = [
+            _lister(blob, number, diff_ids[number : number + 1], services, number in apart)
+            for number, blob in blobs.items()
+        ]
+        read = [call() for call in calls] if pool is None else run_all(pool, calls)
+    except BaseException:
+        services.progress.end("layers", "failed")
+        raise
+    services.progress.end("layers")
+    history = stack([listing for listing, _ in read])
+    contents = [(path, place.entry.sha256) for path, place in history.final.items()]
+    binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
+    texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
+    return Opened(
+        image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
+        services=services, texts=texts, binaries=binaries,
+        kept=tuple(sorted(path for path, digest in contents if digest in texts)),
+        programs=tuple(
+            sorted((path, binaries[digest]) for path, digest in contents if digest in binaries)
+        ),
+    )  # fmt: skip
+
+
+def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
+    if "encrypted" in descriptor.media_type:
+        raise CannotRead(
+            f"layer {number} is encrypted ({descriptor.media_type})",
+            where={"digest": descriptor.digest},
+            hint="decrypt the image first, for example with skopeo copy --decryption-key",
+        )
+    blob = image.blobs.get(digest_of(descriptor))
+    if blob is None:
+        urls = ", ".join(descriptor.urls[:2])
+        raise CannotRead(
+            f"layer {number} is a foreign layer that is not kept with the image",
+            where={"digest": descriptor.digest},
+            hint=f"it is published at {urls}" if urls else None,
+        )
+    return blob
+
+
+def _lister(
+    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services, apart: bool
+) -> Callable[[], tuple[Listing, Kept]]:
+    def call() -> tuple[Listing, Kept]:
+        what = f"layer {number}"
+        try:
+            listing, kept = list_layer(
+                blob, services.store, services.cancel, what=what,
+                apart=list_apart if apart else None,
+            )  # fmt: skip
+            if diff_id:
+                require_diff_id(listing, diff_id[0], what)
+        except HomeportError as error:
+            raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
+        services.progress.advance("layers", 1)
+        return listing, kept
+
+    return call

@@ -1,0 +1,140 @@
+"""Finding paths: globs as people write them, and what to say when there is none.
+
+``*`` and ``?`` stay within a name, ``**`` crosses directories; a pattern without a slash
+is one of names, anywhere. A path without wildcards stands for itself and all below it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from homeport.copying.errors import shown
+from homeport.errors import HomeportError
+from homeport.inspection.layers.history import GONE, History
+
+_MOST_NEAR = 3
+_SHORT_NAME = 3
+_MAX_PATTERN = 4096
+
+
+class PathNotFound(HomeportError):
+    """A path that the image does not have; the hint says who removed it, or names near it."""
+
+    id = "path-not-found"
+
+
+def matcher(pattern: bytes) -> Callable[[bytes], bool]:
+    """Whether a path (relative) is meant by ``pattern``."""
+    pattern = pattern[:_MAX_PATTERN]
+    if not any(char in pattern for char in b"*?["):
+        exact = _plain(pattern)
+        below = exact + b"/" if exact else b""
+        return lambda path: path == exact or path.startswith(below)
+    if b"/" not in pattern:
+        compiled = re.compile(_regex(pattern), re.DOTALL)
+        return lambda path: compiled.fullmatch(path.rpartition(b"/")[2]) is not None
+    compiled = re.compile(_regex(pattern.strip(b"/")), re.DOTALL)
+    return lambda path: compiled.fullmatch(path) is not None
+
+
+def find_path(history: History, text: str) -> bytes:
+    """The path of the final tree that ``text`` names, links followed in all but the last name.
+
+    Raises ``PathNotFound``.
+    """
+    path = _plain(text.encode("utf-8", "surrogateescape"))
+    if path in history.final or not path:
+        return path
+    parent, _, name = path.rpartition(b"/")
+    resolved = history.resolve(parent)
+    if resolved is not None:
+        through = (resolved + b"/" if resolved else b"") + name
+        if through in history.final:
+            return through
+    raise not_found(history, path)
+
+
+def not_found(history: History, path: bytes) -> PathNotFound:
+    """Why there is no such path: who removed it, or which names are near."""
+    text = "/" + shown(path)
+    events = list(history.of(path))
+    if events and events[-1][1].did in GONE:
+        number, change = events[-1]
+        how = f" with /{shown(change.by)}" if change.by else ""
+        assert change.before is not None
+        return PathNotFound(
+            f"{text} was removed{how} by layer {number}; layer {change.before.layer} had it",
+            where={"path": text},
+            hint=f"look at it with --layer {change.before.layer}",
+        )
+    near = _near(history, path)
+    return PathNotFound(
+        f"there is no {text} in the image",
+        where={"path": text},
+        hint="near it: " + ", ".join("/" + shown(one) for one in near) if near else None,
+    )
+
+
+def _near(history: History, path: bytes) -> list[bytes]:
+    """Same name elsewhere, then names that look alike, then what else is where it should be."""
+    import difflib  # for messages only
+
+    name = path.rpartition(b"/")[2]
+    same = [each for each in history.final if each.rpartition(b"/")[2] == name]
+    if same:
+        return sorted(same, key=len)[:_MOST_NEAR]
+    prefix, wanted = _first_missing(history, path)
+    siblings = {
+        each[len(prefix) :].decode("utf-8", "surrogateescape"): each
+        for each in history.final
+        if each and each.startswith(prefix) and b"/" not in each[len(prefix) :]
+    }
+    text = wanted.decode("utf-8", "surrogateescape")
+    # In names of two letters one other letter is half of the name.
+    alike = 0.6 if len(text) > _SHORT_NAME else 0.5
+    near = difflib.get_close_matches(text, siblings, _MOST_NEAR, alike)
+    return [siblings[one] for one in near or sorted(siblings)[:_MOST_NEAR]]
+
+
+def _first_missing(history: History, path: bytes) -> tuple[bytes, bytes]:
+    """The deepest directory of ``path`` that there is, with its slash, and the name after it."""
+    parent, _, name = path.rpartition(b"/")
+    while parent and parent not in history.final:
+        parent, _, name = parent.rpartition(b"/")
+    return (parent + b"/" if parent else b""), name
+
+
+def _plain(path: bytes) -> bytes:
+    parts: list[bytes] = []
+    for part in path.split(b"/"):
+        if part == b"..":
+            del parts[-1:]
+        elif part not in (b"", b"."):
+            parts.append(part)
+    return b"/".join(parts)
+
+
+def _regex(pattern: bytes) -> bytes:
+    out: list[bytes] = []
+    at = 0
+    while at < len(pattern):
+        if pattern.startswith(b"**/", at):
+            out.append(rb"(?:[^/]+/)*")
+            at += 3
+        elif pattern.startswith(b"**", at):
+            out.append(rb".*")
+            at += 2
+        else:
+            char = pattern[at : at + 1]
+            end = pattern.find(b"]", at + 2)
+            if char == b"[" and end > 0:
+                inner = pattern[at + 1 : end]
+                negated = inner[:1] in (b"!", b"^")
+                inner = re.escape(inner[negated:]).replace(rb"\-", b"-")
+                out.append(b"[" + (b"^" if negated else b"") + inner + b"]")
+                at = end + 1
+                continue
+            out.append({b"*": rb"[^/]*", b"?": rb"[^/]"}.get(char) or re.escape(char))
+            at += 1
+    return b"".join(out)

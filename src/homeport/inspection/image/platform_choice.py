@@ -1,0 +1,89 @@
+"""Which image of an index is looked at, and how the others differ from it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from homeport.errors import HomeportError
+from homeport.images.copy import platforms_of, select
+from homeport.images.image import Image, Index
+from homeport.inspection.report.report import PlatformRow
+from homeport.oci.platform import Platform, native_platform
+
+
+def choose(value: Image | Index, wanted: Platform | None) -> Image:
+    """The image for ``wanted``; without a wish this machine's, else the first of the index.
+
+    Raises ``ImageNotFound`` naming the platforms that there are.
+    """
+    if isinstance(value, Image):
+        found = value if wanted is None else select(value, [wanted])
+    else:
+        there = platforms_of(value)
+        if wanted is None:
+            native = native_platform()
+            mine = [one for one in there if one.satisfies(native)]
+            wanted = (mine or there or [native])[0]
+        found = select(value, [wanted])
+    assert isinstance(found, Image)
+    return found
+
+
+def platform_rows(value: Image | Index, shown: Image) -> tuple[PlatformRow, ...]:
+    """All images of an index; those that cannot be opened say why in ``differs``."""
+    if isinstance(value, Image):
+        return (_row(value, value),)
+    rows = []
+    for platform in platforms_of(value):
+        try:
+            image = select(value, [platform])
+            assert isinstance(image, Image)
+            rows.append(_row(image, shown))
+        except HomeportError as error:
+            rows.append(
+                PlatformRow(
+                    platform=str(platform), digest="", size=0, layers=0, differs=(error.what,)
+                )
+            )
+    return tuple(rows)
+
+
+def config_differences(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
+    """What a config says otherwise: ``Env: PATH=… → PATH=…``."""
+    found = []
+    for key in sorted({*one, *other}):
+        a, b = one.get(key), other.get(key)
+        if a != b:
+            found.append(f"{key}: {_short(a)} → {_short(b)}")
+    return tuple(found)
+
+
+def _row(image: Image, shown: Image) -> PlatformRow:
+    layers = image.document.parsed.layers
+    return PlatformRow(
+        platform=str(image.platform) if image.platform else "",
+        digest=str(image.digest),
+        size=sum(layer.size for layer in layers),
+        layers=len(layers),
+        shown=image.digest == shown.digest,
+        differs=config_differences(_config(shown), _config(image))
+        if image.digest != shown.digest
+        else (),
+    )
+
+
+def _config(image: Image) -> dict[str, Any]:
+    document = image.config()
+    if document is None:
+        return {}
+    found: dict[str, Any] = msgspec.to_builtins(document.parsed.config)
+    return found
+
+
+def _short(value: Any) -> str:
+    if value is None:
+        return "none"
+    text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= 200 else text[:197] + "..."

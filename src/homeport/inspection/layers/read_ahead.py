@@ -1,0 +1,82 @@
+"""A layer's tar, decoded and hashed on a thread of its own while its headers are read.
+
+Decoding and hashing leave the interpreter free, so they cost next to no time on the clock
+beside the reading of headers, which does not. What waits to be read is bounded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from queue import SimpleQueue
+
+from homeport.content.reading import Readable
+from homeport.content.thread_pools import Pool
+from homeport.errors import TooLarge
+from homeport.progress import CancelToken
+
+CHUNK = 1 << 20  # bytes that are handed over at once
+_AHEAD = 4  # chunks
+
+
+class ReadAhead:
+    """Counts and hashes what ``stream`` holds while it is read; stops at ``limit`` bytes.
+
+    size, hasher: of what was decoded so far; right once ``read`` gave the end
+    """
+
+    def __init__(self, stream: Readable, limit: int, what: str, cancel: CancelToken) -> None:
+        self._stream = stream
+        self._limit = limit
+        self._what = what
+        self._cancel = cancel
+        self.size = 0
+        self.hasher = hashlib.sha256()
+        self._rest = b""
+        self._thread = Pool(1, "decode")
+        self._coming: SimpleQueue[bytes | BaseException] = SimpleQueue()
+        self._last: bytes | BaseException | None = None  # the end, or why there is none
+        for _ in range(_AHEAD):
+            self._thread.submit(self._decode)
+
+    def read(self, size: int, /) -> bytes:
+        """At most ``size`` bytes; ``b""`` at the end."""
+        data = self._rest or self._next()
+        self._rest = data[size:]
+        return data[:size]
+
+    def close(self) -> None:
+        """Stop decoding and close the stream."""
+        self._thread.close(drop=True)
+        self._stream.close()
+
+    def _next(self) -> bytes:
+        if self._last is None:
+            found = self._coming.get()
+            if found and not isinstance(found, BaseException):
+                self._thread.submit(self._decode)
+                return found
+            self._last = found
+        if isinstance(self._last, BaseException):
+            raise self._last
+        return b""
+
+    def _decode(self) -> None:
+        """One chunk, or why there is none; runs on the thread."""
+        try:
+            self._coming.put(self._chunk())
+        except BaseException as error:  # it is raised again where it is read
+            self._coming.put(error)
+
+    def _chunk(self) -> bytes:
+        parts = []
+        left = CHUNK
+        while left and (data := self._stream.read(left)):
+            self._cancel.check()
+            parts.append(data)
+            left -= len(data)
+        chunk = parts[0] if len(parts) == 1 else b"".join(parts)
+        self.hasher.update(chunk)
+        self.size += len(chunk)
+        if self.size > self._limit:
+            raise TooLarge(f"{self._what} unfolds to more than {self._limit} bytes")
+        return chunk

@@ -1,0 +1,118 @@
+"""A layer listed by a process of its own, so that several are listed at once.
+
+Every header and every small file costs some steps of the interpreter, for which threads wait
+for each other. A process takes a tenth of a second to start, so only large layers get one.
+
+Nothing is said here about what is wrong with a layer: a process that does not end well gives
+``None``, and who reads the layer then himself learns it.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.reading import Slice
+from homeport.inspection.layers.listing import Kept, Listing, list_layer
+from homeport.progress import CancelToken
+
+WORTH_IT = 16 << 20  # bytes of a compressed layer
+#: glibc gives the memory of every chunk back and asks for it again, unless it is told not to.
+_MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
+_PATIENCE = 0.1  # seconds between two looks at whether somebody cancelled
+
+
+class Task(msgspec.Struct, frozen=True, array_like=True):
+    """What the process is told: which part of its standard input the layer is."""
+
+    digest: str
+    size: int
+    start: int
+
+
+def list_apart(blob: Blob, cancel: CancelToken) -> tuple[Listing, Kept] | None:
+    """What a process of its own found in the layer ``blob``; ``None`` if it found fault.
+
+    Raises ``Interrupted``.
+    """
+    with blob.open() as stream:
+        try:
+            place, start = stream.fileno(), stream.tell()
+        except io.UnsupportedOperation:  # it lies in memory
+            return None
+        task = Task(str(blob.digest), blob.size, start)
+        answer = _answer(place, task, cancel)
+    if answer is None:
+        return None
+    try:
+        return msgspec.msgpack.decode(answer, type=tuple[Listing, Kept])
+    except msgspec.DecodeError:
+        return None
+
+
+def _answer(place: int, task: Task, cancel: CancelToken) -> bytes | None:
+    """Runs the process; nothing of it is left when this returns or raises."""
+    import subprocess  # for several large layers only
+
+    command = [sys.executable, "-P", "-m", __name__, msgspec.json.encode(task).decode()]
+    # The same modules, wherever this one came from.
+    environment = {
+        **os.environ, **_MEMORY, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
+    }  # fmt: skip
+    try:
+        process = subprocess.Popen(
+            command, env=environment, stdin=place, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+    except OSError:
+        return None
+    with process:
+        try:
+            while True:
+                try:
+                    answer, _ = process.communicate(timeout=_PATIENCE)
+                    break
+                except subprocess.TimeoutExpired:
+                    cancel.check()
+        except BaseException:
+            process.kill()
+            raise
+    return answer if process.returncode == 0 else None
+
+
+class _GivenBlob(msgspec.Struct, frozen=True):
+    """The layer in the file that is this process's standard input."""
+
+    digest: Digest
+    size: int
+    start: int
+
+    def open(self, offset: int = 0) -> BinaryIO:
+        given = Slice(sys.stdin.fileno(), self.start + offset, self.size - offset)
+        return cast("BinaryIO", given)
+
+    def local_path(self) -> Path | None:
+        return None
+
+
+def main() -> None:
+    """List the layer that the argument describes, to standard output."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal interrupts this process as well
+    task = msgspec.json.decode(sys.argv[1], type=Task)
+    blob = _GivenBlob(Digest.parse(task.digest), task.size, task.start)
+    found = list_layer(blob, None, CancelToken())
+    sys.stdout.buffer.write(msgspec.msgpack.encode(found))
+    sys.stdout.flush()
+    os._exit(0)  # to take down a hundred thousand entries one by one takes time
+
+
+if __name__ == "__main__":
+    main()

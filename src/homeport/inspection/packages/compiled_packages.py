@@ -1,0 +1,28 @@
+"""Modules and crates that compiled programs say they were built from, as packages.
+
+Go's build information and cargo-auditable's data; names found in strings alone are not
+taken for packages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.paths import shown_path
+from homeport.inspection.report.report import Package
+
+
+def compiled_packages(opened: Opened) -> Iterator[Package]:
+    """Every module and crate of every program of the final tree, with the program's path."""
+    for path, facts in opened.programs:
+        where = shown_path(path)
+        if facts.go is not None:
+            modules = [facts.go.module] if facts.go.module else []
+            for module in (*modules, *facts.go.dependencies):
+                yield Package(manager="go", name=module.path, version=module.version, where=where)
+            for name, version in ({} if facts.go.dependencies else facts.go.versions).items():
+                yield Package(manager="go", name=name, version=version, where=where)
+        if facts.rust is not None and facts.rust.crates_by == "audit data":
+            for crate in facts.rust.crates:
+                yield Package(manager="rust", name=crate.name, version=crate.version, where=where)

@@ -1,0 +1,118 @@
+"""Whether the files of an image are still what their packages shipped.
+
+As ``dpkg --verify`` and its like, for every database at once, without the package
+manager. Links are compared by nothing, directories not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from homeport.inspection.image.contents import Sink, deliver
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.history import Place
+from homeport.inspection.layers.listing import Entry
+from homeport.inspection.layers.paths import shown_path
+from homeport.inspection.packages.ownership import Owner, find_owners
+
+SCHEMA = "homeport-inspect-verify/v1"
+_STEP = 1 << 18
+_ALGORITHMS = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
+_GENERATED = (b".pyc", b"ld.so.cache")
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
+    """did: changed, missing or unowned. layer: where the shown content comes from."""
+
+    path: str
+    did: str
+    package: str = ""
+    kind: str = "file"
+    layer: int | None = None
+
+
+class Verification(msgspec.Struct, frozen=True, kw_only=True):
+    """checked: how many files were compared with a checksum of their package."""
+
+    checked: int
+    unverifiable: int
+    findings: tuple[Finding, ...]
+
+
+def verify_files(opened: Opened) -> Verification:
+    """Compare every file that a package gives a checksum for; each layer is read once."""
+    owners = find_owners(opened)
+    history = opened.history
+    wanted: dict[int, list[tuple[bytes, Owner, Place]]] = {}
+    findings: list[Finding] = []
+    unverifiable = checked = 0
+    for path, owner in owners.by_path.items():
+        place = history.file_at(path)
+        if place is None or place.entry.kind != "file":
+            continue
+        if owner.algorithm not in _ALGORITHMS or not owner.checksum:
+            unverifiable += 1
+            continue
+        checked += 1
+        wanted.setdefault(id(place.entry), []).append((path, owner, place))
+    sums = _sums(opened, wanted)
+    for number, claims in wanted.items():
+        for path, owner, place in claims:
+            if sums[number][owner.algorithm] != owner.checksum.lower():
+                findings.append(
+                    Finding(
+                        path=shown_path(path), did="changed", package=owner.package,
+                        kind=owner.kind, layer=place.layer,
+                    )
+                )  # fmt: skip
+    findings += [
+        Finding(path=shown_path(path), did="missing", package=owner.package, kind=owner.kind)
+        for path, owner in owners.missing.items()
+    ]
+    if owners.by_path:
+        findings += _unowned(opened, owners.by_path)
+    return Verification(
+        checked=checked, unverifiable=unverifiable, findings=tuple(sorted(findings))
+    )
+
+
+def _unowned(opened: Opened, owned: dict[bytes, Owner]) -> list[Finding]:
+    """Files that no database knows, where there are databases."""
+    return [
+        Finding(path=shown_path(path), did="unowned", layer=place.layer)
+        for path, place in opened.history.final.items()
+        if place.entry.kind in ("file", "hardlink")
+        and path not in owned
+        and not path.endswith(_GENERATED)
+    ]
+
+
+def _sums(
+    opened: Opened, wanted: dict[int, list[tuple[bytes, Owner, Place]]]
+) -> dict[int, dict[str, str]]:
+    """Checksums of contents by ``id`` of the entry, in the algorithms that are asked for."""
+    found: dict[int, dict[str, str]] = {}
+    check = opened.services.cancel.check
+
+    def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
+        names = {owner.algorithm for _, owner, _ in wanted[id(entry)]}
+        hashers = [hashlib.new(name, usedforsecurity=False) for name in names]
+        while data := read(_STEP):
+            check()
+            for hasher in hashers:
+                hasher.update(data)
+        found[id(entry)] = {hasher.name: hasher.hexdigest() for hasher in hashers}
+
+    sinks: dict[int, Sink] = {}
+    places = [claims[0][2] for claims in wanted.values()]
+    for place in places:
+        if place.entry.size:
+            sinks[id(place.entry)] = sink
+        else:
+            sink(place.entry, lambda _size: b"")
+    services = opened.services
+    deliver(opened.history, opened.blobs, places, sinks, cancel=services.cancel, pool=services.pool)
+    return found

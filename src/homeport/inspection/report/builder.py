@@ -1,0 +1,158 @@
+"""Everything that can be said about one image, put together."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from typing import Any
+
+import msgspec
+
+from homeport.inspection.image.base import find_base
+from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.layers.listing import Listing
+from homeport.inspection.packages.compiled_packages import compiled_packages
+from homeport.inspection.packages.databases import find_packages
+from homeport.inspection.report.anomalies import find_oddities
+from homeport.inspection.report.report import (
+    Age,
+    Attached,
+    ImageReport,
+    LayerRow,
+    Sizes,
+    StepRow,
+    Waste,
+    time_text,
+)
+from homeport.inspection.report.waste import find_waste
+from homeport.oci.documents import History as Step
+
+MOST_WASTE = 1000
+
+
+def report_image(opened: Opened, attached: tuple[Attached, ...] = ()) -> ImageReport:
+    """Everything that can be said about one image."""
+    packages, problems = find_packages(opened)
+    waste = find_waste(opened.history, most=MOST_WASTE)
+    image = opened.image
+    return ImageReport(
+        platform=str(image.platform or opened.config.platform),
+        digest=str(image.digest),
+        media_type=image.document.media_type,
+        config=_config(opened),
+        annotations=dict(image.document.parsed.annotations),
+        base=find_base(opened),
+        sizes=sizes_of(opened),
+        age=find_age(opened),
+        steps=steps_of(opened.config.history, opened.history.listings),
+        layers=layers_of(opened, waste),
+        packages=tuple(sorted({*packages, *compiled_packages(opened)})),
+        waste=waste,
+        odd=tuple(find_oddities(opened)),
+        problems=(*problems, *opened.history.problems),
+        attached=attached,
+    )
+
+
+def sizes_of(opened: Opened) -> Sizes:
+    history = opened.history
+    return Sizes(
+        compressed=sum(listing.size for listing in history.listings),
+        tar=sum(listing.tar_size for listing in history.listings),
+        files=sum(place.entry.size for place in history.final.values()),
+        paths=len(history.final),
+    )
+
+
+def steps_of(history: tuple[Step, ...], listings: tuple[Listing, ...]) -> tuple[StepRow, ...]:
+    """History steps with the layers that they made, as far as the two fit together."""
+    made = [number for number, step in enumerate(history) if not step.empty_layer]
+    fits = len(made) == len(listings)
+    rows = []
+    for number, step in enumerate(history):
+        layer = made.index(number) if fits and not step.empty_layer else None
+        rows.append(
+            StepRow(
+                command=step.created_by, created=step.created, comment=step.comment,
+                author=step.author, layer=layer,
+                size=listings[layer].size if layer is not None else 0,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def layers_of(opened: Opened, waste: Waste) -> tuple[LayerRow, ...]:
+    listings = opened.history.listings
+    by_layer = {
+        row.layer: row for row in steps_of(opened.config.history, listings) if row.layer is not None
+    }
+    rows = []
+    for number, listing in enumerate(listings):
+        did = Counter(str(change.did) for change in opened.history.changes[number])
+        step = by_layer.get(number)
+        wasted = waste.by_layer[number]
+        rows.append(
+            LayerRow(
+                number=number, digest=listing.digest, diff_id=listing.diff_id,
+                media_type=opened.descriptors[number].media_type, codec=listing.codec,
+                size=listing.size, tar_size=listing.tar_size, entries=len(listing.entries),
+                did=dict(did), wasted=wasted,
+                wasted_compressed=round(wasted * listing.size / listing.tar_size)
+                if listing.tar_size else 0,
+                command=step.command if step else "", created=step.created if step else "",
+                oddities=listing.oddities,
+            )
+        )  # fmt: skip
+    return tuple(rows)
+
+
+def find_age(opened: Opened) -> Age:
+    """Created, newest file, newest step; and which of them tell nothing."""
+    notes = []
+    newest, path = 0, b""
+    times = set()
+    for name, place in opened.history.final.items():
+        entry = place.entry
+        if entry.kind == "file" and entry.mtime not in times:
+            times.add(entry.mtime)
+            if entry.mtime > newest:
+                newest, path = entry.mtime, name
+    created = opened.config.created
+    if _is_epoch(created):
+        notes.append(f"created ({created or 'not given'}) tells nothing: a fixed stamp")
+    if len({moment // 10**9 for moment in times}) == 1 and len(opened.history.final) > 1:
+        notes.append("all files have one time: it was set by the build and tells nothing")
+    elif newest and newest // 10**9 < 86400:
+        notes.append("the files' times tell nothing: all are at 1970")
+    steps = sorted(step.created for step in opened.config.history if not _is_epoch(step.created))
+    return Age(
+        created=created,
+        newest_file=time_text(newest) if newest else "",
+        newest_file_path="/" + path.decode("utf-8", "backslashreplace") if newest else "",
+        newest_step=steps[-1] if steps else "",
+        newest_package=_newest_package(opened),
+        notes=tuple(notes),
+    )
+
+
+def _newest_package(opened: Opened) -> str:
+    """When dpkg last wrote a package's list of files, and whose."""
+    folder, suffix = b"var/lib/dpkg/info/", b".list"
+    found = [
+        (opened.history.final[path].entry.mtime, path[len(folder) : -len(suffix)])
+        for path in opened.kept
+        if path.startswith(folder) and path.endswith(suffix)
+    ]
+    if not found:
+        return ""
+    moment, name = max(found)
+    return f"{time_text(moment)} {name.decode('utf-8', 'replace')}"
+
+
+def _is_epoch(created: str) -> bool:
+    return not created or re.match(r"0001-|19[78]0-01-01", created) is not None
+
+
+def _config(opened: Opened) -> dict[str, Any]:
+    found: dict[str, Any] = msgspec.to_builtins(opened.config.config)
+    return found

@@ -1,0 +1,111 @@
+"""Comparing what two addresses hold, platform by platform. Not for the difference of one
+image from another (``diffing``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from homeport.images.copy import platforms_of, select
+from homeport.images.image import Image, Index
+from homeport.inspection.image.opened_image import open_layers
+from homeport.inspection.report.diffing import SCHEMA, ImageDiff, diff_images
+from homeport.inspection.services import Services
+from homeport.oci.platform import Platform
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole answer of ``homeport diff``.
+
+    only_before, only_after: platforms that only one of the two has
+    equal: platforms whose images have the same digest
+    """
+
+    schema: str = SCHEMA
+    before: str
+    after: str
+    digest_before: str
+    digest_after: str
+    only_before: tuple[str, ...]
+    only_after: tuple[str, ...]
+    equal: tuple[str, ...]
+    images: tuple[ImageDiff, ...]
+
+    @property
+    def same(self) -> bool:
+        return not (self.only_before or self.only_after) and all(one.same for one in self.images)
+
+
+def compare(
+    values: tuple[Image | Index, Image | Index],
+    addresses: tuple[str, str],
+    wanted: Sequence[Platform] | None,
+    services: Services,
+    *,
+    times: bool = False,
+    text: bool = True,
+) -> Comparison:
+    """Compare two values on all platforms that both have, or on those that are ``wanted``.
+
+    Two images that are of one platform each are compared whatever these are.
+    """
+    before, after = values
+    pairs, only_before, only_after = _pairs(before, after, wanted)
+    equal: list[str] = []
+    images: list[ImageDiff] = []
+    for one, other in pairs:
+        if one.digest == other.digest:
+            equal.append(str(one.platform or ""))
+            continue
+        images.append(
+            diff_images(
+                open_layers(one, services), open_layers(other, services), times=times, text=text
+            )
+        )
+    return Comparison(
+        before=addresses[0], after=addresses[1], digest_before=str(before.digest),
+        digest_after=str(after.digest), only_before=only_before, only_after=only_after,
+        equal=tuple(equal), images=tuple(images),
+    )  # fmt: skip
+
+
+def compare_platforms(
+    value: Image | Index,
+    address: str,
+    platforms: tuple[Platform, Platform],
+    services: Services,
+    *,
+    times: bool = False,
+    text: bool = True,
+) -> Comparison:
+    """Compare two platforms of one index. Raises ``ImageNotFound``."""
+    one, other = (_image(value, platform) for platform in platforms)
+    found = diff_images(
+        open_layers(one, services), open_layers(other, services), times=times, text=text
+    )
+    return Comparison(
+        before=f"{address} {platforms[0]}", after=f"{address} {platforms[1]}",
+        digest_before=str(one.digest), digest_after=str(other.digest),
+        only_before=(), only_after=(), equal=(), images=(found,),
+    )  # fmt: skip
+
+
+def _pairs(
+    before: Image | Index, after: Image | Index, wanted: Sequence[Platform] | None
+) -> tuple[list[tuple[Image, Image]], tuple[str, ...], tuple[str, ...]]:
+    if wanted is None and isinstance(before, Image) and isinstance(after, Image):
+        return [(before, after)], (), ()
+    old, new = platforms_of(before), platforms_of(after)
+    if wanted is not None:
+        return [(_image(before, each), _image(after, each)) for each in wanted], (), ()
+    both = [each for each in old if any(other.satisfies(each) for other in new)]
+    only_before = tuple(str(each) for each in old if each not in both)
+    only_after = tuple(str(each) for each in new if not any(other.satisfies(each) for other in old))
+    return [(_image(before, each), _image(after, each)) for each in both], only_before, only_after
+
+
+def _image(value: Image | Index, platform: Platform) -> Image:
+    found = select(value, [platform])
+    assert isinstance(found, Image)
+    return found

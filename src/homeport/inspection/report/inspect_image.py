@@ -1,0 +1,94 @@
+"""The front of inspection: an opened address becomes a ``Report``.
+
+The report of an image is kept in the store under the image's digest: a second look reads
+no layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from homeport.images.image import Image, Index
+from homeport.inspection.code_hash import code_hash
+from homeport.inspection.image.attached import find_attached
+from homeport.inspection.image.platform_choice import choose, platform_rows
+from homeport.inspection.report.report import SCHEMA, ImageReport, Report
+from homeport.inspection.services import Services
+from homeport.oci.documents import Descriptor
+from homeport.oci.platform import Platform
+
+_NAMESPACE = "image-report"
+Referrers = Callable[[str], Iterable[Descriptor]]
+
+
+def inspect(
+    value: Image | Index,
+    address: str,
+    services: Services,
+    *,
+    platform: Platform | None = None,
+    referrers: Referrers | None = None,
+    bases: Mapping[str, Image | Index] | None = None,
+) -> Report:
+    """All about the image at an address, of one platform in full.
+
+    bases: images that it may be built on, by address
+    """
+    image = choose(value, platform)
+    attached, problems = find_attached(value, image, referrers)
+    report = _image_report(image, services)
+    if attached or problems:
+        report = msgspec.structs.replace(
+            report, attached=attached, problems=(*report.problems, *problems)
+        )
+    report = _with_base(report, image, bases or {})
+    return Report(
+        schema=SCHEMA,
+        address=address,
+        digest=str(value.digest),
+        media_type=value.document.media_type,
+        platforms=platform_rows(value, image),
+        image=report,
+    )
+
+
+def _with_base(
+    report: ImageReport, image: Image, bases: Mapping[str, Image | Index]
+) -> ImageReport:
+    """The base image with the most layers that are the lowest of this one."""
+    mine = [layer.diff_id for layer in report.layers]
+    best, name, digest = 0, "", ""
+    for address, value in bases.items():
+        other = choose(value, image.platform)
+        document = other.config()
+        theirs = list(document.parsed.rootfs.diff_ids) if document else []
+        if best < len(theirs) <= len(mine) and mine[: len(theirs)] == theirs:
+            best, name, digest = len(theirs), address, str(value.digest)
+    if not best:
+        return report
+    base = msgspec.structs.replace(
+        report.base, image=name, image_digest=digest, layers=best,
+        evidence=(*report.base.evidence, f"its {best} layers are the lowest here"),
+    )  # fmt: skip
+    return msgspec.structs.replace(report, base=base)
+
+
+def _image_report(image: Image, services: Services) -> ImageReport:
+    key = f"{code_hash()} {image.digest} {image.platform}"
+    store = services.store
+    known = store.recall(_NAMESPACE, key) if store else None
+    if known is not None:
+        try:
+            return msgspec.msgpack.decode(known, type=ImageReport)
+        except msgspec.DecodeError:
+            pass  # damaged: made again and replaced
+    # Only a first look needs what reads layers.
+    from homeport.inspection.image.opened_image import open_layers
+    from homeport.inspection.report.builder import report_image
+
+    report = report_image(open_layers(image, services))
+    if store:
+        store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))
+    return report

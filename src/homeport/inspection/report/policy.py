@@ -1,0 +1,237 @@
+"""Rules that an image must keep, for CI: read from a file or from words, checked on a report.
+
+The file is YAML with ``rules:``. dive's ``.dive-ci`` is understood: its names in both
+spellings, its "disabled". Each rule gives a row; the caller decides what a violation is
+worth.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from homeport.errors import Faults, UsageError
+from homeport.inspection.report.report import ImageReport
+
+SCHEMA = "homeport-inspect-rules/v1"
+_MAX_FILE = 1 << 20
+_OFF = frozenset({"", "disabled", "off", "false", "empty", "none"})
+_UNITS = {
+    "": 1, "b": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12,
+    "k": 10**3, "m": 10**6, "g": 10**9, "kib": 1 << 10, "mib": 1 << 20, "gib": 1 << 30,
+}  # fmt: skip
+_SPANS = {"h": 1 / 24, "d": 1, "w": 7, "m": 30, "y": 365}
+_DIVE = {
+    "lowestefficiency": "min-efficiency",
+    "lowest-efficiency": "min-efficiency",
+    "highestwastedbytes": "max-dive-wasted-bytes",
+    "highest-wasted-bytes": "max-dive-wasted-bytes",
+    "highestuserwastedpercent": "max-user-wasted",
+    "highest-user-wasted-percent": "max-user-wasted",
+}
+
+
+class BadRule(UsageError):
+    """A rule that is not known, or a limit that is none."""
+
+    id = "bad-rule"
+
+
+class Checked(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule on an image: its limit, what was found, and whether it is kept."""
+
+    rule: str
+    limit: str
+    found: str
+    kept: bool
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule with its limit as written and as a value."""
+
+    name: str
+    text: str
+    value: Any
+
+
+def parse_rule(name: str, text: str) -> Rule | None:
+    """A rule; ``None`` if its limit switches it off. Raises ``BadRule``."""
+    plain = name.strip()
+    plain = _DIVE.get(plain.lower(), plain)
+    if plain not in _RULES:
+        raise BadRule(f"there is no rule {name!r}", hint=f"there are {', '.join(_RULES)}")
+    text = text.strip().strip("\"'")
+    flag = plain in ("no-setuid", "must-have-sbom")
+    if text.lower() in (_OFF - {""} if flag else _OFF):
+        return None
+    try:
+        return Rule(name=plain, text=text, value=_RULES[plain][0](text))
+    except ValueError as error:
+        raise BadRule(f"{text!r} is no limit for {plain}", hint=str(error)) from error
+
+
+def read_rules(path: Path) -> list[Rule]:
+    """The rules of a file. All its faults at once (``Faults``)."""
+    try:
+        raw = path.read_bytes()[: _MAX_FILE + 1]
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
+    if len(raw) > _MAX_FILE:
+        raise UsageError(f"{path} is larger than {_MAX_FILE} bytes")
+    try:
+        document = yaml.safe_load(raw)
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRule("it is not valid YAML", where={"file": str(path)}) from error
+    rules = document.get("rules", document) if isinstance(document, dict) else None
+    if not isinstance(rules, Mapping):
+        raise BadRule("it holds no 'rules:'", where={"file": str(path)})
+    found, faults = [], []
+    for name, value in rules.items():
+        text = ",".join(map(str, value)) if isinstance(value, list) else _text(value)
+        try:
+            if rule := parse_rule(str(name), text):
+                found.append(rule)
+        except BadRule as error:
+            faults.append(error.at(file=str(path), field=f"rules.{name}"))
+    if faults:
+        raise Faults(faults, what=f"{path} has {len(faults)} faults")
+    return found
+
+
+#: What dive checks when nothing else is said.
+DEFAULTS = (("min-efficiency", "0.9"), ("max-user-wasted", "0.1"))
+
+
+def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> list[Checked]:
+    """Every rule on one image, in the given order; of two of one name the last counts."""
+    last = {rule.name: rule for rule in rules}
+    return [
+        Checked(rule=name, limit=rule.text, found=found, kept=kept)
+        for name, rule in last.items()
+        for found, kept in [_RULES[name][1](report, rule.value, now)]
+    ]
+
+
+# -- limits
+
+
+def _fraction(text: str) -> float:
+    number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    if not 0 <= number <= 1:
+        raise ValueError("it is a number from 0 to 1, or a percentage")
+    return number
+
+
+def _bytes(text: str) -> int:
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
+    if found is None or found[2].lower() not in _UNITS:
+        raise ValueError("write it like 20MB or 1.5GiB")
+    return int(float(found[1]) * _UNITS[found[2].lower()])
+
+
+def _span(text: str) -> timedelta:
+    found = re.fullmatch(r"([0-9]+)([hdwmy])", text)
+    if found is None:
+        raise ValueError("write it like 30d, 12w or 1y")
+    return timedelta(days=int(found[1]) * _SPANS[found[2]])
+
+
+def _flag(text: str) -> bool:
+    if text.lower() not in ("", "true", "yes", "on", "1"):
+        raise ValueError("it is on or off")
+    return True
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(part.strip() for part in text.split(",") if part.strip())
+    if not names:
+        raise ValueError("it is a list of names, separated by commas")
+    return names
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+# -- checks
+
+
+def _efficiency(report: ImageReport, limit: float, _now: datetime) -> tuple[str, bool]:
+    score = report.waste.dive.score
+    return f"{score:.4f}", score >= limit
+
+
+def _wasted(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
+    return f"{report.waste.size} bytes", report.waste.size <= limit
+
+
+def _dive_wasted(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
+    wasted = report.waste.dive.wasted_bytes
+    return f"{wasted} bytes", wasted <= limit
+
+
+def _user_wasted(report: ImageReport, limit: float, _now: datetime) -> tuple[str, bool]:
+    wasted = report.waste.dive.user_wasted
+    return f"{wasted:.4f}", wasted <= limit
+
+
+def _size(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
+    return f"{report.sizes.compressed} bytes", report.sizes.compressed <= limit
+
+
+def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, bool]:
+    age = report.age
+    telling = [] if any(note.startswith("created") for note in age.notes) else [age.created]
+    for stamp in (*telling, age.newest_step):
+        try:
+            made = datetime.fromisoformat(re.sub(r"\.\d+", "", stamp).replace("Z", "+00:00"))
+        except ValueError:
+            continue
+        made = made if made.tzinfo else made.replace(tzinfo=UTC)
+        return f"{(now - made).days} days", now - made <= limit
+    return "unknown: no stamp tells", False
+
+
+def _setuid(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:
+    found = [odd for odd in report.odd if odd.kind in ("setuid", "setgid")]
+    count = sum(odd.count for odd in found)
+    first = f", first {found[0].examples[0]}" if found else ""
+    return f"{count} files{first}", not count
+
+
+def _sbom(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:
+    count = sum(one.kind == "SBOM" for one in report.attached)
+    return f"{count} SBOMs", bool(count)
+
+
+def _base(report: ImageReport, limit: tuple[str, ...], _now: datetime) -> tuple[str, bool]:
+    base = report.base
+    release = base.version.partition(".")[0]
+    mine = {
+        base.image, base.image_digest, base.distribution, base.codename,
+        f"{base.distribution}:{base.version}", f"{base.distribution}:{release}",
+        f"{base.distribution}:{base.codename}",
+    } - {"", ":"}  # fmt: skip
+    shown = base.image or f"{base.distribution}:{base.version}".strip(":") or "unknown"
+    return shown, any(name in mine for name in limit)
+
+
+_Limit = Callable[[str], Any]
+_Check = Callable[[ImageReport, Any, datetime], tuple[str, bool]]
+_RULES: dict[str, tuple[_Limit, _Check]] = {
+    "min-efficiency": (_fraction, _efficiency),
+    "max-wasted-bytes": (_bytes, _wasted),
+    "max-dive-wasted-bytes": (_bytes, _dive_wasted),
+    "max-user-wasted": (_fraction, _user_wasted),
+    "max-size": (_bytes, _size),
+    "max-age": (_span, _age),
+    "no-setuid": (_flag, _setuid),
+    "must-have-sbom": (_flag, _sbom),
+    "base-in": (_names, _base),
+}

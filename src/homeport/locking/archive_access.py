@@ -1,0 +1,107 @@
+"""How the archives of a recipe are reached: their mirrors, keys, and the means to fetch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from homeport.content.thread_pools import Pools
+from homeport.debian.archive.keyring import (
+    Keyring,
+    debian_keyring,
+    join_keyrings,
+    read_keyring,
+    shipped_keyring,
+)
+from homeport.debian.archive.mirror import Transfer
+from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, Told, open_mirrors
+from homeport.debian.archive.state import SuiteSpec
+from homeport.errors import HomeportError
+from homeport.net.client import Client
+from homeport.net.credentials import Provider, nobody
+from homeport.recipe.model import Archive, Recipe
+from homeport.recipe.schema.yamltext import BadText
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Reach(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that fetching from archives takes.
+
+    offline: the cache alone is asked
+    """
+
+    mirrors: Mirrors
+    transfer: Transfer
+    pools: Pools
+    offline: bool = False
+    clock: Callable[[], datetime] = _now
+
+
+def open_reach(
+    recipe: Recipe,
+    told: Told,
+    client: Callable[[], Client],
+    transfer: Transfer,
+    pools: Pools,
+    *,
+    credentials: Provider = nobody,
+    snapshots: Sequence[str] = (),
+    offline: bool = False,
+) -> Reach:
+    """The recipe's archives by the order of ``debian.mirrors``; nothing is connected yet.
+
+    told:   what others than the recipe say about mirrors
+    client: makes the HTTP client, asked only if it is not ``offline``
+    """
+    if offline:
+        nowhere = Mirrors(by_archive={})
+        return Reach(mirrors=nowhere, transfer=transfer, pools=pools, offline=True)
+    own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
+    mirrors = open_mirrors(
+        [archive.name for archive in recipe.archives],
+        msgspec.structs.replace(told, recipe=own),
+        client(),
+        credentials=credentials,
+        snapshots=snapshots or SNAPSHOTS,
+    )
+    return Reach(mirrors=mirrors, transfer=transfer, pools=pools)
+
+
+def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
+    """The suites that the recipe wants, each with the keys that may sign it."""
+    specs = []
+    for archive in recipe.archives:
+        for suite in archive.suites:
+            try:
+                keyring = _keyring(archive, suite)
+            except HomeportError as error:
+                # The recipe's line, not the key file's: that one is named in the text.
+                name = str(error.where.get("file", ""))
+                file = f"{name}: " if name not in error.what else ""
+                raise BadText(
+                    f"the keys of the archive {archive.name} cannot be used: {file}{error.what}",
+                    where=archive.place.where(),
+                    hint=error.hint or "name the files that the archive publishes to be trusted",
+                ) from error
+            specs.append(
+                SuiteSpec(
+                    archive=archive.name,
+                    suite=suite,
+                    components=archive.components,
+                    keyring=keyring,
+                )
+            )
+    return tuple(specs)
+
+
+def _keyring(archive: Archive, suite: str) -> Keyring:
+    if not archive.keys:
+        return debian_keyring(archive.name, suite)
+    return join_keyrings(
+        read_keyring(key.path) if key.path else shipped_keyring(key.name) for key in archive.keys
+    )

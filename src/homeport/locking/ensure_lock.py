@@ -1,0 +1,204 @@
+"""What a build begins with: a lockfile that answers the recipe, and its packages fetched.
+
+The lockfile that is there is used as it is, without looking at any index. Only when it is
+missing, disagrees with the recipe, or names packages that nobody has any more, is the
+recipe locked again, as a whole and from one state (docs/formats/lockfile.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.debian.package import PackageFile
+from homeport.errors import OutOfDate
+from homeport.locking.lock_paths import LockPlaces
+from homeport.locking.staleness import disagreements
+from homeport.locking.update_policy import KEEP, RENEW, Renewal
+from homeport.oci.platform import Platform
+from homeport.recipe.lock.model import Lockfile, files_of
+from homeport.recipe.lock.writing import format_lockfile, write_lockfile
+from homeport.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from homeport.locking.archive_access import Reach
+    from homeport.locking.lock import Locked
+
+_SHOWN = 5
+Reason = Literal["missing", "disagrees", "gone", "update"]
+
+
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+    """A lockfile and the packages that it names.
+
+    path:    where the lockfile is
+    debs:    every package of the platforms that were asked for
+    locked:  the report, if the recipe was locked again
+    reason:  why it was
+    details: what disagreed, or what is gone
+    """
+
+    lockfile: Lockfile
+    path: Path
+    debs: Mapping[PackageFile, Blob]
+    locked: Locked | None = None
+    reason: Reason | None = None
+    details: tuple[str, ...] = ()
+
+
+def prepare(
+    recipe: Recipe,
+    places: LockPlaces,
+    store: Store,
+    reach: Callable[[], Reach],
+    *,
+    platforms: Iterable[Platform] | None = None,
+    frozen: bool = False,
+    renewal: Renewal = KEEP,
+    as_of: datetime | None = None,
+    command: str = "homeport lock",
+) -> Prepared:
+    """Make ready what a build takes from archives, writing a new lockfile where one is needed.
+
+    reach:     opens the archives; asked only if the cache is not enough
+    platforms: whose packages are fetched; all of the recipe's if ``None``. Locked are
+               always all
+    frozen:    raise ``OutOfDate`` instead of locking again (``--locked``)
+    """
+    found = places.find()
+    wanted = tuple(recipe.platforms if platforms is None else platforms)
+    previous = found[1] if found else None
+    renewal.check(previous)
+    renewal = renewal.of_packages(previous)
+    reason, details = _stale(recipe, previous, renewal, as_of)
+    if found and reason is None:
+        path, lockfile = found
+        if (debs := _in_store(lockfile, wanted, store)) is not None:
+            return Prepared(lockfile=lockfile, path=path, debs=debs)
+        from homeport.debian.deb.fetch import PackageGone
+        from homeport.locking.fetching import fetch_locked
+
+        try:
+            return Prepared(
+                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, reach())
+            )
+        except PackageGone as gone:
+            reason, renewal = "gone", RENEW
+            names = (f"{file.id.name} {file.id.version}" for file in gone.files)
+            details = tuple(dict.fromkeys(names))  # once, however many platforms have it
+    if frozen:
+        raise _refused(recipe, places, reason, details)
+    return _lock_again(
+        _Again(recipe=recipe, previous=previous, reason=reason, details=details, renewal=renewal),
+        places,
+        reach(),
+        wanted,
+        as_of=as_of,
+        command=command,
+    )
+
+
+class _Again(msgspec.Struct, frozen=True, kw_only=True):
+    """Why and how a recipe is locked again."""
+
+    recipe: Recipe
+    previous: Lockfile | None
+    reason: Reason | None
+    details: tuple[str, ...]
+    renewal: Renewal
+
+
+def _lock_again(
+    again: _Again,
+    places: LockPlaces,
+    reach: Reach,
+    platforms: tuple[Platform, ...],
+    *,
+    as_of: datetime | None,
+    command: str,
+) -> Prepared:
+    from homeport.locking.fetching import fetch_locked
+    from homeport.locking.lock import lock
+
+    note = reach.transfer.progress.note
+    note("lock", _says(again.recipe, again.reason, again.details))
+    if again.reason == "gone":
+        note("lock", f"locking {again.recipe.name} again as a whole")
+    locked = lock(
+        again.recipe,
+        reach,
+        previous=again.previous,
+        renewal=again.renewal,
+        as_of=as_of,
+        command=command,
+    )
+    write_lockfile(locked.lockfile, places.write)
+    for change in locked.changes if locked.previous else ():
+        note("lock", f"  {change}")
+    note("lock", _wrote(places.write, locked))
+    return Prepared(
+        lockfile=locked.lockfile,
+        path=places.write,
+        debs=fetch_locked(locked.lockfile, platforms, reach),
+        locked=locked,
+        reason=again.reason,
+        details=again.details,
+    )
+
+
+def _in_store(
+    lockfile: Lockfile, platforms: Iterable[Platform], store: Store
+) -> dict[PackageFile, Blob] | None:
+    """Every package, if the cache has all of them: then nothing is opened or imported."""
+    debs: dict[PackageFile, Blob] = {}
+    for file in files_of(lockfile, platforms):
+        found = store.get(file.sha256, file.size)
+        if found is None:
+            return None
+        debs[file] = found
+    return debs
+
+
+def _stale(
+    recipe: Recipe, lockfile: Lockfile | None, renewal: Renewal, as_of: datetime | None
+) -> tuple[Reason | None, tuple[str, ...]]:
+    if lockfile is None:
+        return "missing", ()
+    if details := disagreements(recipe, lockfile):
+        return "disagrees", details
+    if renewal != KEEP or (as_of is not None and as_of != lockfile.as_of):
+        return "update", ()
+    return None, ()
+
+
+def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> str:
+    what = {
+        "missing": f"{recipe.name} has no lockfile yet",
+        "disagrees": f"{recipe.name} and its lockfile disagree",
+        "gone": f"packages of {recipe.name} are gone from all mirrors",
+        "update": f"{recipe.name}: looking for newer packages",
+    }[reason or "missing"]
+    more = [f"and {len(details) - _SHOWN} more"] if len(details) > _SHOWN else []
+    return what + (f" ({'; '.join([*details[:_SHOWN], *more])})" if details else "")
+
+
+def _wrote(path: Path, locked: Locked) -> str:
+    new = Digest.of(format_lockfile(locked.lockfile))
+    if locked.previous is None:
+        return f"wrote {path} ({new})"
+    return f"wrote {path} ({Digest.of(format_lockfile(locked.previous))} → {new})"
+
+
+def _refused(
+    recipe: Recipe, places: LockPlaces, reason: Reason | None, details: tuple[str, ...]
+) -> OutOfDate:
+    hint = f"run homeport lock for {recipe.path}, look at what changed, and commit it"
+    where = {"file": str(places.write)}
+    return OutOfDate(_says(recipe, reason, details), where=where, hint=hint)

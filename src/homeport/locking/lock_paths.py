@@ -1,0 +1,48 @@
+"""Where the lockfile of a recipe is, and where a new one goes.
+
+A user's lockfile stands beside the recipe. The catalog's are part of the installed program
+and are never written to: ``./NAME.lock`` in the working directory is, and wins next time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from homeport.recipe.catalog import Catalog
+from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.model import Recipe
+
+
+class LockPlaces(msgspec.Struct, frozen=True, kw_only=True):
+    """read: in this order, the first that exists; write: where a new one goes."""
+
+    read: tuple[Path, ...]
+    write: Path
+
+    def find(self) -> tuple[Path, Lockfile] | None:
+        """The lockfile that counts, and where it is. Raises ``BadLockfile``."""
+        for path in self.read:
+            found = read_lockfile(path)
+            if found is not None:
+                return path, found
+        return None
+
+
+def lock_places(
+    recipe: Recipe, catalog: Catalog, directory: Path, *, file: Path | None = None
+) -> LockPlaces:
+    """The places of a recipe's lockfile.
+
+    directory: the working directory
+    file:      the user's own choice; then nothing else counts
+    """
+    if file is not None:
+        return LockPlaces(read=(file,), write=file)
+    beside = recipe.path.parent / recipe.lock_name
+    if not catalog.holds(recipe.path):
+        return LockPlaces(read=(beside,), write=beside)
+    here = directory / recipe.lock_name
+    return LockPlaces(read=(here, beside), write=here)

@@ -1,0 +1,168 @@
+"""What the chosen packages put into the image of one platform, checked against the slices.
+
+Reads every package once, with the globs that a build asks for again. Finds slice paths
+that match nothing, packages that provide one path, copyright files that lie in another
+package, and packages that put nothing in the tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from posixpath import basename, normpath
+
+import msgspec
+
+from homeport.debian.deb.contents import PackageContents
+from homeport.debian.deb.deb import Entry
+from homeport.errors import HomeportError
+from homeport.locking.package_selection import Choice
+from homeport.recipe.slices.model import COPYRIGHT, Slice, select
+
+_MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
+_DOC = b"usr/share/doc/"
+
+
+class SliceMatchesNothing(HomeportError):
+    """A path of a slice is not in the package, on a platform that the recipe is built for."""
+
+    id = "slice-matches-nothing"
+
+
+class SamePath(HomeportError):
+    """Two packages provide one path."""
+
+    id = "same-path"
+
+
+class Examination(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer for one platform.
+
+    kept:      packages that put at least one file in the tree, sorted
+    elsewhere: package → the package whose copyright file it points to
+    silent:    packages without a copyright file
+    """
+
+    kept: tuple[str, ...]
+    elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+    faults: tuple[HomeportError, ...] = ()
+
+
+def examine(
+    choice: Choice, contents: Mapping[str, PackageContents], *, usrmerge: bool
+) -> Examination:
+    """Check what every package of ``choice`` gives; ``contents`` by package name."""
+    faults: list[HomeportError] = []
+    taken: dict[str, Sequence[bytes]] = {}
+    for package in choice.packages:
+        slices = choice.slices.get(package.name)
+        found = contents[package.name]
+        if slices is None:
+            taken[package.name] = tuple(found.entries)
+            continue
+        taken[package.name] = _sliced(slices, found, choice, faults, usrmerge=usrmerge)
+    faults += _same_paths(choice, taken, contents, usrmerge=usrmerge)
+    kept = [name for name, paths in taken.items() if _has_file(paths, contents[name])]
+    elsewhere, silent = _copyrights(kept, choice, contents)
+    return Examination(kept=tuple(kept), elsewhere=elsewhere, silent=silent, faults=tuple(faults))
+
+
+def _sliced(
+    slices: Iterable[Slice],
+    contents: PackageContents,
+    choice: Choice,
+    faults: list[HomeportError],
+    *,
+    usrmerge: bool,
+) -> tuple[bytes, ...]:
+    paths: dict[bytes, None] = {}
+    # A slice may name a path as the package ships it, or as it lies in the image.
+    names = {merged(path): path for path in contents.entries} if usrmerge else {}
+    names |= {path: path for path in contents.entries}
+    folders = {name for name, path in names.items() if contents.entries[path].type == "directory"}
+    for slice in slices:
+        selection = select(slice, choice.architecture, names, folders)
+        paths |= dict.fromkeys(sorted(names[name] for name in selection.paths))
+        if slice.name.slice == COPYRIGHT:
+            continue  # one of its two paths is enough, and Debian forgets both at times
+        for entry in selection.unmatched:
+            what = (
+                f"the path {entry.path} of the slice {slice.name} matches nothing in {contents.id}"
+            )
+            hint = "limit the path to its architectures, or write what the package has"
+            fault = SliceMatchesNothing(what, where={"platform": str(choice.platform)}, hint=hint)
+            faults.append(fault)
+    return tuple(paths)
+
+
+def _has_file(paths: Iterable[bytes], contents: PackageContents) -> bool:
+    return any(contents.entries[path].type != "directory" for path in paths)
+
+
+def _same_paths(
+    choice: Choice,
+    taken: Mapping[str, Sequence[bytes]],
+    contents: Mapping[str, PackageContents],
+    *,
+    usrmerge: bool,
+) -> Iterator[HomeportError]:
+    """Directories may be shared, and links that say the same; nothing else."""
+    owners: dict[bytes, tuple[str, Entry]] = {}
+    for name, paths in taken.items():
+        for path in paths:
+            if usrmerge and path in _MERGED:
+                continue  # the step makes these links, whatever packages ship in their place
+            entry = contents[name].entries[path]
+            place = merged(path) if usrmerge else path
+            other, there = owners.setdefault(place, (name, entry))
+            if other == name or _agree(entry, there):
+                continue
+            one, two = contents[other].id, contents[name].id
+            yield SamePath(
+                f"{one.name} {one.version} and {two.name} {two.version} both provide "
+                f"/{place.decode('utf-8', 'replace')}",
+                where={"platform": str(choice.platform)},
+                hint="take one of them in slices that leave the path out",
+            )
+
+
+def merged(path: bytes) -> bytes:
+    """Where a path lies once /bin, /lib and their like are links into /usr."""
+    first, slash, _ = path.partition(b"/")
+    return b"usr/" + path if slash and first in _MERGED else path
+
+
+def _agree(one: Entry, other: Entry) -> bool:
+    if one.type == "directory" == other.type:
+        return True
+    return one.type == "symlink" == other.type and one.target == other.target
+
+
+def _copyrights(
+    kept: Sequence[str], choice: Choice, contents: Mapping[str, PackageContents]
+) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Copyright files that lie in other packages, and packages that have none."""
+    elsewhere: dict[str, str] = {}
+    silent: list[str] = []
+    for name in kept:
+        entries = contents[name].entries
+        folder = entries.get(_DOC + name.encode())
+        own = entries.get(_DOC + name.encode() + b"/copyright")
+        target = folder if folder and folder.type == "symlink" else own
+        if target is not None and target.type == "symlink":
+            other = _package_of(target, name, is_folder=target is folder)
+            if other and other != name:
+                elsewhere[name] = other
+                continue
+        if own is None:
+            silent.append(name)
+    return elsewhere, tuple(silent)
+
+
+def _package_of(link: Entry, name: str, *, is_folder: bool) -> str | None:
+    """The package whose documentation folder a link points to: folders are called like them."""
+    start = "/usr/share/doc" if is_folder else f"/usr/share/doc/{name}"
+    target = link.target.decode("utf-8", "replace")
+    path = normpath(target if target.startswith("/") else f"{start}/{target}")
+    folder = path if is_folder else path.rpartition("/")[0]
+    return basename(folder) if folder.startswith("/usr/share/doc/") else None

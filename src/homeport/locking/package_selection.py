@@ -1,0 +1,169 @@
+"""Which packages belong to one platform, before anything of them is read.
+
+Whole packages bring what they depend on; of sliced ones only the slices' needs are
+followed. A package that the recipe slices by name stays sliced also where a whole package
+depends on it; one that only another slice needs becomes whole then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import msgspec
+
+from homeport.debian.package import Package, PackageIndex
+from homeport.debian.resolution.explain import NoSolution
+from homeport.debian.resolution.requirements import Limit, Root, Wishes
+from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
+from homeport.errors import Faults
+from homeport.oci.platform import Platform
+from homeport.recipe.model import PackageChoice, Pin, Recipe
+from homeport.recipe.platforms import debian_architecture
+from homeport.recipe.schema.yamltext import BadText
+from homeport.recipe.slices.model import Slice, SliceName
+
+
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
+    """The packages of one platform.
+
+    packages: sorted by name
+    slices:   package → its slices; a package that is not here is whole
+    declared: names that the declared dependencies of sliced packages would have added
+    """
+
+    platform: Platform
+    packages: tuple[Package, ...]
+    slices: Mapping[str, tuple[Slice, ...]]
+    left_out: tuple[LeftOut, ...]
+    declared: tuple[str, ...]
+    resolution: Resolution
+
+    @property
+    def architecture(self) -> str:
+        return self.resolution.architecture
+
+
+class Request(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked for one platform.
+
+    reached: slices by choice or by need
+    keep:    package → version to prefer while it fits
+    on_request: (archive, suite) that give only what is asked of them by name
+    """
+
+    recipe: Recipe
+    platform: Platform
+    index: PackageIndex
+    reached: Mapping[SliceName, Slice]
+    keep: Mapping[str, str]
+    on_request: frozenset[tuple[str, str]]
+
+    @property
+    def whole(self) -> frozenset[str]:
+        """Packages that the recipe wants whole."""
+        return frozenset(choice.name for choice in self._choices if choice.whole)
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Packages of which the recipe itself names slices."""
+        return frozenset(choice.name for choice in self._choices if not choice.whole)
+
+    @property
+    def _choices(self) -> list[PackageChoice]:
+        return [c for c in self.recipe.packages if c.applies_to(self.platform)]
+
+    def resolve(self, whole: Collection[str], sliced: Collection[str]) -> Resolution | NoSolution:
+        """Resolve, following what ``whole`` packages depend on but not what ``sliced`` do."""
+        recipe, platform = self.recipe, self.platform
+        limits: dict[str, list[Limit]] = {}
+        for choice in self._choices:
+            if choice.version or choice.suite:
+                limit = Limit(version=choice.version, suite=choice.suite)
+                limits.setdefault(choice.name, []).append(limit)
+        names = sorted({*whole, *sliced})
+        wishes = Wishes(
+            roots=tuple(
+                Root(name=name, limit=limit, follow=name in whole)
+                for name in names
+                for limit in limits.get(name, [Limit()])
+            ),
+            pins={
+                pin.name: Limit(version=pin.version, suite=pin.suite)
+                for pin in recipe.pins
+                if pin.applies_to(platform)
+            },
+            without=frozenset(recipe.without).difference(names),
+            keep=self.keep,
+            reluctant=self.on_request,
+        )
+        return resolve(self.index, debian_architecture(platform), wishes)
+
+
+def check_suites(recipe: Recipe) -> None:
+    """Raise ``Faults`` for packages and pins of suites that no archive of the recipe has."""
+    known = [suite for archive in recipe.archives for suite in archive.suites]
+    faults = []
+    wishes: tuple[PackageChoice | Pin, ...] = (*recipe.packages, *recipe.pins)
+    for asking in wishes:
+        if asking.suite is None or asking.suite in known:
+            continue
+        import difflib  # for messages only
+
+        near = difflib.get_close_matches(asking.suite, known, n=1)
+        meant = f"did you mean {near[0]}? " if near else ""
+        faults.append(
+            BadText(
+                f"{asking.name} is wanted from {asking.suite}, which no archive here names",
+                where=asking.place.where(),
+                hint=f"{meant}the recipe has the suites {', '.join(known)}",
+            )
+        )
+    if faults:
+        raise Faults(faults, what=f"{recipe.name} asks for suites that it does not have")
+
+
+def choose(request: Request) -> Choice | NoSolution:
+    """Choose the packages of one platform."""
+    sliced = _by_package(request.reached)
+    whole = request.whole
+    if whole:
+        named = request.named
+        first = request.resolve(whole, named & sliced.keys())
+        if isinstance(first, NoSolution):
+            return first
+        wanted = {chosen.package.name for chosen in first.packages} - named
+        sliced = {name: slices for name, slices in sliced.items() if name not in wanted}
+    found = request.resolve(whole, sliced.keys())
+    if isinstance(found, NoSolution):
+        return found
+    packages = tuple(chosen.package for chosen in found.packages)
+    return Choice(
+        platform=request.platform,
+        packages=packages,
+        slices={
+            package.name: sliced[package.name] for package in packages if package.name in sliced
+        },
+        left_out=found.left_out,
+        declared=_declared(request, sliced.keys(), packages),
+        resolution=found,
+    )
+
+
+def _by_package(reached: Mapping[SliceName, Slice]) -> dict[str, tuple[Slice, ...]]:
+    found: dict[str, list[Slice]] = {}
+    for name, slice in sorted(reached.items()):
+        found.setdefault(name.package, []).append(slice)
+    return {package: tuple(slices) for package, slices in found.items()}
+
+
+def _declared(
+    request: Request, sliced: Collection[str], packages: tuple[Package, ...]
+) -> tuple[str, ...]:
+    """What following the sliced packages' declared dependencies too would have added."""
+    if not sliced:
+        return ()
+    full = request.resolve({*request.whole, *sliced}, ())
+    if isinstance(full, NoSolution):
+        return ()  # only a remark of the report; the image does without
+    have = {package.name for package in packages}
+    return tuple(chosen.package.name for chosen in full.packages if chosen.package.name not in have)

@@ -1,0 +1,56 @@
+"""Which packages may change although the recipe does not ask for it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from homeport.errors import UsageError
+from homeport.recipe.lock.model import Lockfile
+
+
+class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``--update`` names.
+
+    everything: all of them
+    names:      these
+    """
+
+    everything: bool = False
+    names: frozenset[str] = frozenset()
+
+    def keeps(self, name: str) -> bool:
+        return not self.everything and name not in self.names
+
+    def check(self, lockfile: Lockfile | None) -> None:
+        """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
+        locked = _names(lockfile) if lockfile else set()
+        for name in sorted(self.names - locked):
+            import difflib  # for messages only
+
+            near = difflib.get_close_matches(name, locked, n=1)
+            hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
+            raise UsageError(
+                f"no package or part {name!r} is locked, so it cannot be updated", hint=hint
+            )
+
+    def of_packages(self, lockfile: Lockfile | None) -> Renewal:
+        """Without the names of parts and of packages that only their build roots have."""
+        if self.everything or not self.names:
+            return self
+        locked = {p.name for packages in (lockfile.platforms if lockfile else {}).values()
+                  for p in packages}  # fmt: skip
+        return Renewal(names=self.names & locked)
+
+
+def _names(lockfile: Lockfile) -> set[str]:
+    """Everything that an update may name: packages, parts, packages of their build roots."""
+    names = {package.name for packages in lockfile.platforms.values() for package in packages}
+    for part, locked in lockfile.parts.items():
+        names |= {part} | (_names(locked.root) if locked.root else set())
+    return names
+
+
+#: Keep every version that is still there and still fits.
+KEEP = Renewal()
+#: Take the newest of everything.
+RENEW = Renewal(everything=True)

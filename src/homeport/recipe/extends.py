@@ -1,0 +1,127 @@
+"""Recipes that extend others: the parts of all files in one, each still with its place.
+
+What a recipe says again replaces what it extends says; the key of each kind of entry is
+listed in ``_KEYS``. Slices of a package add up. (docs/formats/recipe.md, "extends".)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from homeport.oci.platform import Platform
+from homeport.recipe.model import Place
+from homeport.recipe.schema.nodes import Part
+
+#: Kind of entry → the field that says which one it is.
+_KEYS = {
+    "archives": "name",
+    "packages": "name",
+    "pins": "name",
+    "parts": "name",
+    "files": "to",
+    "links": "path",
+    "directories": "path",
+    "users": "name",
+    "groups": "name",
+}
+#: Single fields that a recipe has from what it extends.
+_INHERITED = ("platforms",)
+_PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """What one file says, or several joined.
+
+    top:     fields that stand alone: name, summary, platforms…
+    lists:   kind → entries, those of ``per_platform`` included
+    configs: (platform or ``None``, config), the ones that replace last
+    known:   every platform that any of the files is built for
+    """
+
+    path: Path
+    extends: tuple[Path, ...] = ()
+    place: Place
+    top: Part
+    lists: Mapping[str, tuple[Part, ...]]
+    without: tuple[str, ...] = ()
+    configs: tuple[tuple[Platform | None, Part], ...] = ()
+    steps: Mapping[str, bool]
+    known: frozenset[Platform] = frozenset()
+
+
+def written(part: Part, path: Path) -> Written:
+    """One file's parts in the form that can be joined."""
+    accounts: Part | None = part.get("accounts")
+    steps: Part | None = part.get("steps")
+    lists: dict[str, list[Part]] = {kind: list(part.get(kind, ())) for kind in _KEYS}
+    if accounts:
+        lists |= {kind: list(accounts.get(kind, ())) for kind in ("users", "groups")}
+    configs: list[tuple[Platform | None, Part]] = []
+    if config := part.get("config"):
+        configs.append((None, config))
+    for platform, special in part.get("per_platform", {}).items():
+        for kind in _PER_PLATFORM:
+            lists[kind] += [_only(entry, platform) for entry in special.get(kind, ())]
+        if config := special.get("config"):
+            configs.append((platform, config))
+    return Written(
+        path=path,
+        place=part.place,
+        top=part,
+        lists={kind: tuple(entries) for kind, entries in lists.items()},
+        without=part.get("without", ()),
+        configs=tuple(configs),
+        steps=dict(steps.values) if steps else {},
+        known=frozenset(part.get("platforms", ())),
+    )
+
+
+def join(base: Written, top: Written) -> Written:
+    """``top``, which extends ``base``."""
+    inherited = {name: base.top.values[name] for name in _INHERITED if name in base.top.values}
+    return Written(
+        path=top.path,
+        extends=(base.path, *base.extends),
+        place=top.place,
+        top=msgspec.structs.replace(
+            top.top,
+            values={**inherited, **top.top.values},
+            places={**base.top.places, **top.top.places},
+        ),
+        lists={kind: _joined(kind, base.lists[kind], top.lists[kind]) for kind in _KEYS},
+        without=tuple(dict.fromkeys((*base.without, *top.without))),
+        configs=(*base.configs, *top.configs),
+        steps={**base.steps, **top.steps},
+        known=base.known | top.known,
+    )
+
+
+def _only(entry: Part, platform: Platform) -> Part:
+    """An entry of ``per_platform``."""
+    return msgspec.structs.replace(entry, values={**entry.values, "platforms": (platform,)})
+
+
+def _joined(kind: str, base: tuple[Part, ...], top: tuple[Part, ...]) -> tuple[Part, ...]:
+    key = _KEYS[kind]
+    again: dict[str, list[Part]] = {}
+    for entry in top:
+        again.setdefault(entry.get(key), []).append(entry)
+    kept = [
+        entry
+        for entry in base
+        if not (others := again.get(entry.get(key))) or _adds_up(kind, entry, others)
+    ]
+    return (*kept, *top)
+
+
+def _adds_up(kind: str, entry: Part, others: list[Part]) -> bool:
+    """Slices of one package add up, unless the same slice is named again."""
+    mine = set(entry.get("slices", ()))
+    return (
+        kind == "packages"
+        and bool(mine)
+        and all(other.get("slices") and not mine & set(other.get("slices")) for other in others)
+    )

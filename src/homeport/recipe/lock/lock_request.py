@@ -1,0 +1,109 @@
+"""What a recipe asks of the archives, as one digest (docs/formats/lockfile.md, "The request").
+
+Two recipes with the same request need the same lockfile. Local files, accounts, config
+and mirrors are not part of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from homeport.content.digest import Digest
+from homeport.oci.platform import Platform
+from homeport.recipe.model import Place, Recipe
+from homeport.recipe.platforms import debian_architecture
+from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName
+from homeport.recipe.slices.reading import SliceFolders
+
+OS_RELEASE = SliceName(package="base-files", slice="os-release")
+
+
+def wanted_slices(recipe: Recipe, platform: Platform) -> dict[SliceName, Place]:
+    """The slices that the recipe names for a platform, and the one of its step os-release.
+
+    Where base-files is there as a whole, the step has nothing to add.
+    """
+    choices = [choice for choice in recipe.packages if choice.applies_to(platform)]
+    wanted = {
+        SliceName(package=choice.name, slice=slice): choice.place
+        for choice in choices
+        for slice in choice.slices
+    }
+    whole = {choice.name for choice in choices if choice.whole}
+    if recipe.steps.os_release and OS_RELEASE.package not in whole:
+        wanted.setdefault(OS_RELEASE, recipe.place)
+    return wanted
+
+
+def reached_slices(recipe: Recipe, folders: SliceFolders) -> dict[Platform, dict[SliceName, Slice]]:
+    """Per platform, the slices that it has by choice or by need. Faults stay in ``folders``."""
+    return {
+        platform: folders.reach(
+            wanted_slices(recipe, platform).items(), debian_architecture(platform)
+        )
+        for platform in recipe.platforms
+    }
+
+
+def used_definitions(
+    reached: Mapping[Platform, Mapping[SliceName, Slice]],
+) -> dict[SliceName, Slice]:
+    """Every definition that some platform uses, sorted, without ``copyright``."""
+    found = {name: slice for slices in reached.values() for name, slice in slices.items()}
+    return {name: found[name] for name in sorted(found) if name.slice != COPYRIGHT}
+
+
+def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
+    """The digest of what ``recipe`` asks, with the definitions of the slices that it reaches."""
+    asked = {
+        "platforms": sorted(map(str, recipe.platforms)),
+        "archives": [
+            {
+                "name": archive.name,
+                "suites": archive.suites,
+                "components": archive.components,
+                "keys": sorted(key.name for key in archive.keys),
+            }
+            for archive in recipe.archives
+        ],
+        "packages": _sorted(
+            {
+                "name": choice.name,
+                "slices": sorted(choice.slices),
+                "version": choice.version,
+                "suite": choice.suite,
+                "platforms": sorted(map(str, choice.platforms)),
+            }
+            for choice in recipe.packages
+        ),
+        "pins": _sorted(
+            {
+                "name": pin.name,
+                "version": pin.version,
+                "suite": pin.suite,
+                "platforms": sorted(map(str, pin.platforms)),
+            }
+            for pin in recipe.pins
+        ),
+        "without": sorted(recipe.without),
+        "steps": {"os_release": recipe.steps.os_release, "copyright": recipe.steps.copyright},
+        "slices": {str(name): _definition(slice) for name, slice in slices.items()},
+    }
+    return Digest.of(_canonical(asked).encode())
+
+
+def _definition(slice: Slice) -> dict[str, Any]:
+    return {
+        "paths": [[path.path, sorted(path.architectures)] for path in slice.paths],
+        "needs": [[str(need.name), sorted(need.architectures)] for need in slice.needs],
+    }
+
+
+def _sorted(entries: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    return sorted(entries, key=_canonical)
+
+
+def _canonical(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

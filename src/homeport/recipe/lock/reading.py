@@ -1,0 +1,312 @@
+"""Reading a lockfile's text, strictly (docs/formats/lockfile.md). ``lockwriting`` writes it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from homeport.content.digest import Digest
+from homeport.content.reading import read_bounded
+from homeport.debian.package import PackageFile, PackageId
+from homeport.debian.version import parse_version
+from homeport.errors import HomeportError, UsageError
+from homeport.oci.platform import Platform, parse_platform
+from homeport.recipe.lock.model import (
+    FORMAT,
+    LockedFile,
+    LockedPackage,
+    LockedPart,
+    LockedSource,
+    LockedSuite,
+    LockedTree,
+    Lockfile,
+)
+from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName, SliceNeed, SlicePath
+
+#: Bound on a lockfile: some 100,000 packages.
+LARGEST = 32 << 20
+
+
+class BadLockfile(UsageError):
+    """A lockfile cannot be used as it is; file and field are named."""
+
+    id = "lockfile"
+
+
+def read_lockfile(path: Path) -> Lockfile | None:
+    """The lockfile at ``path``, or ``None`` if there is none. Raises ``BadLockfile``."""
+    try:
+        with path.open("rb") as stream:
+            data = read_bounded(stream, LARGEST, str(path))
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise BadLockfile(
+            f"cannot read {path}: {error.strerror}", where={"file": str(path)}
+        ) from error
+    try:
+        return parse_lockfile(data)
+    except HomeportError as error:
+        raise error.at(file=str(path)) from None
+
+
+def parse_lockfile(data: bytes) -> Lockfile:
+    """Read a lockfile's text."""
+    try:
+        version = msgspec.json.decode(data, type=_Version)
+        if version.format != FORMAT:
+            raise BadLockfile(
+                f"lockfile format {version.format} is not known, only {FORMAT}",
+                where={"field": "format"},
+                hint="a newer Homeport may read it, or run homeport lock to write it again",
+            )
+        wire = msgspec.json.decode(data, type=_Wire)
+    except msgspec.DecodeError as error:
+        raise BadLockfile(
+            f"not a lockfile: {error}", hint="run homeport lock to write it again"
+        ) from error
+    try:
+        return _from_wire(wire)
+    except BadLockfile:
+        raise
+    except HomeportError as error:
+        raise BadLockfile(error.what, where=error.where, hint=error.hint) from error
+
+
+class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class _Version(msgspec.Struct, frozen=True):
+    format: int
+
+
+class _State(_Strict, frozen=True, kw_only=True):
+    archive: str
+    suite: str
+    read_as: str
+    codename: str
+    date: datetime
+    valid_until: datetime | None
+    release: str
+    signers: tuple[str, ...]
+
+
+class _Package(_Strict, frozen=True, kw_only=True):
+    name: str
+    version: str
+    architecture: str
+    slices: tuple[str, ...]
+    archive: str
+    suite: str
+    source: str
+    source_version: str
+    sha256: str
+    size: int
+    path: str
+
+
+class _Path(_Strict, frozen=True, kw_only=True):
+    path: str
+    architectures: tuple[str, ...] = ()
+
+
+class _Need(_Strict, frozen=True, kw_only=True):
+    slice: str
+    architectures: tuple[str, ...] = ()
+
+
+class _Slice(_Strict, frozen=True, kw_only=True):
+    needs: tuple[_Need, ...]
+    paths: tuple[_Path, ...]
+
+
+class _Tree(_Strict, frozen=True, kw_only=True):
+    digest: str
+    size: int
+
+
+class _File(_Strict, frozen=True, kw_only=True):
+    path: str
+    sha256: str
+    size: int
+
+
+class _Source(_Strict, frozen=True, kw_only=True):
+    name: str
+    version: str
+    archive: str
+    suite: str
+    files: tuple[_File, ...]
+
+
+class _Part(_Strict, frozen=True, kw_only=True):
+    inputs: str
+    materials: tuple[str, ...]
+    sources: tuple[_Source, ...] = ()
+    outputs: dict[str, _Tree]
+    root: _Wire | None = None
+
+
+class _Wire(_Strict, frozen=True, kw_only=True):
+    format: int
+    recipe: str
+    request: str
+    homeport: str
+    epoch: int
+    as_of: datetime | None = None
+    without: tuple[str, ...]
+    archives: tuple[_State, ...]
+    platforms: dict[str, tuple[_Package, ...]]
+    slices: dict[str, _Slice]
+    parts: dict[str, _Part] = {}
+
+
+def _from_wire(wire: _Wire) -> Lockfile:
+    slices = {
+        _slice_name(name): _slice(_slice_name(name), found) for name, found in wire.slices.items()
+    }
+    platforms: dict[Platform, tuple[LockedPackage, ...]] = {}
+    for text, packages in wire.platforms.items():
+        read = [
+            _package(package, slices, f"platforms.{text}[{at}]")
+            for at, package in enumerate(packages)
+        ]
+        platform, names = parse_platform(text), {package.name for package in read}
+        if platform in platforms or len(names) < len(read):
+            what = "the platform" if platform in platforms else "a package"
+            raise BadLockfile(f"{what} stands here twice", where={"field": f"platforms.{text}"})
+        platforms[platform] = tuple(sorted(read, key=lambda package: package.name))
+    if not 0 <= wire.epoch < 1 << 33:
+        raise BadLockfile(f"{wire.epoch} is no time of ours", where={"field": "epoch"})
+    return Lockfile(
+        recipe=wire.recipe,
+        request=Digest.parse(wire.request),
+        homeport=wire.homeport,
+        epoch=wire.epoch,
+        as_of=_moment(wire.as_of, "as_of") if wire.as_of else None,
+        without=wire.without,
+        archives=tuple(_state(state) for state in wire.archives),
+        platforms=dict(sorted(platforms.items(), key=lambda item: str(item[0]))),
+        slices=dict(sorted(slices.items())),
+        parts={name: _part(part, f"parts.{name}") for name, part in sorted(wire.parts.items())},
+    )
+
+
+def _part(wire: _Part, field: str) -> LockedPart:
+    try:
+        return LockedPart(
+            inputs=Digest.parse(wire.inputs),
+            root=_from_wire(wire.root) if wire.root is not None else None,
+            sources=tuple(_source(source, field) for source in wire.sources),
+            materials=wire.materials,
+            outputs={
+                parse_platform(name): LockedTree(
+                    digest=Digest.parse(tree.digest), size=_size(tree.size, {"field": field})
+                )
+                for name, tree in sorted(wire.outputs.items())
+            },
+        )
+    except HomeportError as error:
+        raise BadLockfile(error.what, where={"field": field, **error.where}) from error
+
+
+def _source(wire: _Source, field: str) -> LockedSource:
+    where: dict[str, str | int] = {"field": field, "package": wire.name}
+    return LockedSource(
+        name=wire.name,
+        version=wire.version,
+        archive=wire.archive,
+        suite=wire.suite,
+        files=tuple(
+            LockedFile(
+                path=_below(each.path, where),
+                sha256=Digest.parse(f"sha256:{each.sha256}"),
+                size=_size(each.size, where),
+            )
+            for each in wire.files
+        ),
+    )
+
+
+def _below(path: str, where: dict[str, str | int]) -> str:
+    """What is joined to a mirror's address must stay below it, whoever edited the file."""
+    if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
+        raise BadLockfile(f"{path!r} leaves the archive", where=where)
+    return path
+
+
+def _size(size: int, where: dict[str, str | int]) -> int:
+    if size < 0:
+        raise BadLockfile(f"{size} is no size", where=where)
+    return size
+
+
+def _state(wire: _State) -> LockedSuite:
+    return LockedSuite(
+        archive=wire.archive,
+        suite=wire.suite,
+        read_as=wire.read_as,
+        codename=wire.codename,
+        date=_moment(wire.date, "date"),
+        valid_until=_moment(wire.valid_until, "valid_until") if wire.valid_until else None,
+        release=Digest.parse(wire.release),
+        signers=wire.signers,
+    )
+
+
+def _moment(value: datetime, field: str) -> datetime:
+    if value.tzinfo is None:
+        raise BadLockfile("a moment needs its zone, Z", where={"field": field})
+    return value.astimezone(UTC)
+
+
+def _package(wire: _Package, slices: Mapping[SliceName, Slice], field: str) -> LockedPackage:
+    where: dict[str, str | int] = {"field": field, "package": wire.name}
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*", wire.name):
+        raise BadLockfile(f"{wire.name!r} is no package name", where=where)
+    for slice in wire.slices:
+        if slice != COPYRIGHT and SliceName(package=wire.name, slice=slice) not in slices:
+            raise BadLockfile(f"the slice {wire.name}_{slice} is not defined", where=where)
+    try:
+        parse_version(wire.version)
+        digest = Digest.parse(f"sha256:{wire.sha256}")
+    except HomeportError as error:
+        raise BadLockfile(error.what, where=where) from error
+    return LockedPackage(
+        file=PackageFile(
+            id=PackageId(name=wire.name, version=wire.version, architecture=wire.architecture),
+            path=_below(wire.path, where),
+            size=_size(wire.size, where),
+            sha256=digest,
+            archive=wire.archive,
+        ),
+        suite=wire.suite,
+        source_name=wire.source,
+        source_version=wire.source_version,
+        slices=tuple(sorted(wire.slices)),
+    )
+
+
+def _slice(name: SliceName, wire: _Slice) -> Slice:
+    return Slice(
+        name=name,
+        paths=tuple(
+            SlicePath(path=path.path, architectures=path.architectures) for path in wire.paths
+        ),
+        needs=tuple(
+            SliceNeed(name=_slice_name(need.slice), architectures=need.architectures)
+            for need in wire.needs
+        ),
+    )
+
+
+def _slice_name(text: str) -> SliceName:
+    package, _, slice = text.partition("_")
+    if not package or not slice:
+        raise BadLockfile(f"{text!r} is no slice", where={"field": "slices"})
+    return SliceName(package=package, slice=slice)

@@ -1,0 +1,114 @@
+"""From what a recipe file says about ``parts`` to ``recipe.parts``; faults are noted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from homeport.oci.platform import parse_platform
+from homeport.recipe.model import LocalFiles, PackageChoice, PartFiles, Place, Recipe
+from homeport.recipe.parts import (
+    DockerfilePart,
+    EnginePart,
+    GitInput,
+    ImageInput,
+    Input,
+    RunPart,
+    SourceInput,
+    UrlInput,
+)
+from homeport.recipe.schema.nodes import Part
+
+Fault = Callable[..., None]
+Beside = Callable[[Place, str], Path]
+Packages = Callable[..., Iterable[PackageChoice]]
+
+DEFAULT_ON = ("linux/amd64",)
+
+
+def parts_of(
+    parts: Iterable[Part], packages: Packages, beside: Beside, fault: Fault
+) -> Iterator[EnginePart]:
+    """Each part; ``packages`` and ``beside`` read lists of packages and paths of this machine."""
+    for part in parts:
+        if "run" in part.values:
+            yield _run(part, packages, beside, fault)
+        else:
+            yield _dockerfile(part, beside)
+
+
+def check(recipe: Recipe, fault: Fault) -> None:
+    """Note parts with one name, parts that nobody takes from, and files of no part."""
+    names: dict[str, EnginePart] = {}
+    for part in recipe.parts:
+        first = names.setdefault(part.name, part)
+        if first is not part:
+            fault(part.place, f"the part {part.name} stands here twice, first at {first.place}")
+    used = {files.part for files in recipe.files if isinstance(files, PartFiles)}
+    for name in names.keys() - used:
+        hint = f"write {{part: {name}, path: …, to: …}} in files"
+        fault(names[name].place, f"no file is taken from the part {name}", hint)
+    for files in recipe.files:
+        if isinstance(files, PartFiles) and files.part not in names:
+            import difflib  # for messages only
+
+            near = difflib.get_close_matches(files.part, names, n=1)
+            hint = f"did you mean {near[0]}?" if near else "describe it in parts"
+            fault(files.place, f"the recipe has no part {files.part!r}", hint)
+
+
+def _run(part: Part, packages: Packages, beside: Beside, fault: Fault) -> RunPart:
+    on = part.get("on", tuple(map(parse_platform, DEFAULT_ON)))
+    if not on:
+        fault(part.at("on"), "the list of platforms is empty")
+    chosen = tuple(packages(part.get("packages"), fault))
+    if not chosen:
+        fault(part.at("packages"), "a build root without packages runs nothing", "[dash, …]")
+    return RunPart(
+        name=part.get("name"),
+        script=part.get("run"),
+        on=tuple(dict.fromkeys(on)),
+        packages=chosen,
+        inputs=tuple(_input(each, beside) for each in part.get("inputs", ())),
+        env=part.get("env", {}),
+        network=part.get("network", False),
+        place=part.place,
+    )
+
+
+def _input(part: Part, beside: Beside) -> Input:
+    to, place = part.get("to"), part.place
+    if "url" in part.values:
+        return UrlInput(url=part.get("url"), sha256=part.get("sha256"), to=to, place=place)
+    if "git" in part.values:
+        return GitInput(url=part.get("git"), commit=part.get("commit"), to=to, place=place)
+    if "source" in part.values:
+        package, version = part.get("source"), part.get("version")
+        return SourceInput(package=package, version=version, to=to, place=place)
+    if "image" in part.values:
+        image, digest = part.get("image")
+        return ImageInput(image=image, digest=digest, path=part.get("path"), to=to, place=place)
+    return LocalFiles(
+        source=beside(place, part.get("from")),
+        written=part.get("from"),
+        to=to,
+        exclude=part.get("exclude", ()),
+        place=place,
+    )
+
+
+def _dockerfile(part: Part, beside: Beside) -> DockerfilePart:
+    said: Part = part.get("from")
+    written: str = said.get("dockerfile")
+    file = beside(part.place, written)
+    context = said.get("context")
+    return DockerfilePart(
+        name=part.get("name"),
+        file=file,
+        written=written,
+        context=file.parent if context is None else beside(part.place, context),
+        target=said.get("target", ""),
+        args=said.get("args", {}),
+        network=part.get("network", False),
+        place=part.place,
+    )

@@ -1,0 +1,414 @@
+"""The text of a recipe: what fields it may have (docs/formats/recipe.md).
+
+One declaration, ``RECIPE``, reads the file and gives the JSON Schema. What the fields
+mean together (clashes, accounts, defaults) is ``recipe.meaning``; which file and what it
+extends is ``recipe.loading``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from homeport.recipe.model import Steps
+from homeport.recipe.schema import terms
+from homeport.recipe.schema.nodes import Field, Fields, Kinds, ListOf, MapOf, Part, Short
+from homeport.recipe.schema.scalars import Constant, Flag, Number, Reader, Shape, Text
+from homeport.recipe.schema.yamltext import parse_yaml
+
+FORMAT = 1
+
+
+def read_recipe_text(data: bytes, file: str) -> tuple[Part | None, Reader]:
+    """Read one file. The fields that are good, and the faults of the others.
+
+    Raises ``BadText`` where not even the YAML can be read.
+    """
+    reader = Reader(file)
+    part = RECIPE.read(parse_yaml(data, file), "", reader)
+    return (part if isinstance(part, Part) else None), reader
+
+
+def _optional(shape: Shape, about: str) -> Field:
+    return Field(shape=shape, about=about)
+
+
+def _needed(shape: Shape, about: str) -> Field:
+    return Field(shape=shape, about=about, required=True)
+
+
+_ONLY = {"platforms": _optional(terms.PLATFORMS, "only for these platforms")}
+_OWNED = {
+    "mode": _optional(terms.MODE, 'permission bits, four octal digits such as "0644"'),
+    "owner": _optional(terms.OWNER, "USER or USER:GROUP, names of accounts or numbers"),
+}
+_WORDS = ListOf(item=terms.WORD, what="a list of words", example='["/usr/bin/x", "--all"]')
+_TEXTS = MapOf(key=Text(what="a key"), value=Text(empty=True), what="a mapping of texts")
+_FILE_TEXT = Text(what="text", longest=1 << 18, empty=True)
+
+_ARCHIVE = Fields(
+    what="an archive",
+    fields={
+        "name": _needed(terms.ARCHIVE_NAME, "how the recipe and the lockfile call it"),
+        "suites": _needed(ListOf(item=terms.SUITE), "suites, in order of preference"),
+        "components": _optional(ListOf(item=terms.COMPONENT), "components; main if absent"),
+        "mirrors": _optional(
+            ListOf(item=terms.LINE), "base URLs or directories, tried in this order"
+        ),
+        "keys": _optional(
+            ListOf(item=terms.LINE),
+            "who may sign: key files beside the recipe, or names of certificates that ship "
+            "with Homeport",
+        ),
+    },
+)
+
+_PACKAGE = Short(
+    fields=Fields(
+        what="a package",
+        fields={
+            "name": _needed(terms.PACKAGE, "the package's name"),
+            "slices": _optional(
+                ListOf(item=terms.SLICE), "only these slices; absent: the whole package"
+            ),
+            "version": _optional(terms.VERSION, "exactly this version"),
+            "suite": _optional(terms.SUITE, "only from this suite"),
+            **_ONLY,
+        },
+    ),
+    text=terms.PACKAGE_ENTRY,
+    field="name",
+)
+
+_PIN = Fields(
+    what="a pin",
+    fields={
+        "name": _needed(terms.PACKAGE, "a package, chosen or needed by others"),
+        "version": _optional(terms.VERSION_PATTERN, "a version, or a pattern ending in *"),
+        "suite": _optional(terms.SUITE, "only from this suite"),
+        **_ONLY,
+    },
+)
+
+_FILES = Kinds(
+    what="an entry of files",
+    kinds={
+        "from": Fields(
+            what="a local file",
+            fields={
+                "from": _needed(terms.LINE, "a file or directory, relative to this recipe"),
+                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                **_OWNED,
+                "exclude": _optional(
+                    ListOf(item=terms.LINE), "patterns as in .dockerignore, relative to from"
+                ),
+                **_ONLY,
+            },
+        ),
+        "text": Fields(
+            what="an inline file",
+            fields={
+                "text": _needed(_FILE_TEXT, "the file's content"),
+                "to": _needed(terms.PATH, "its path"),
+                **_OWNED,
+                **_ONLY,
+            },
+        ),
+        "part": Fields(
+            what="a file of a part",
+            fields={
+                "part": _needed(terms.PART_NAME, "one of the recipe's parts"),
+                "path": _needed(terms.PATH, "a file or directory in its result"),
+                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                **_OWNED,
+                **_ONLY,
+            },
+        ),
+        "image": Fields(
+            what="a file of an image",
+            fields={
+                "image": _needed(terms.IMAGE, "an image named by its digest"),
+                "path": _needed(terms.PATH, "a file or directory in it"),
+                "to": _needed(terms.PATH, "where it goes"),
+                **_OWNED,
+                **_ONLY,
+            },
+        ),
+    },
+)
+
+_INPUTS = Kinds(
+    what="an entry of inputs",
+    kinds={
+        "from": Fields(
+            what="local files",
+            fields={
+                "from": _needed(terms.LINE, "a file or directory, relative to this recipe"),
+                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                "exclude": _optional(
+                    ListOf(item=terms.LINE), "patterns as in .dockerignore, relative to from"
+                ),
+            },
+        ),
+        "url": Fields(
+            what="a file of a web server",
+            fields={
+                "url": _needed(terms.WEB_URL, "its address"),
+                "sha256": _needed(terms.SHA256, "the digest that it must have"),
+                "to": _needed(terms.PATH, "its path"),
+            },
+        ),
+        "git": Fields(
+            what="a git repository",
+            fields={
+                "git": _needed(terms.GIT_URL, "its address"),
+                "commit": _needed(terms.COMMIT, "the whole hash of a commit"),
+                "to": _needed(terms.PATH, "the directory for its files"),
+            },
+        ),
+        "source": Fields(
+            what="a Debian source package",
+            fields={
+                "source": _needed(terms.PACKAGE, "the source package's name"),
+                "version": _optional(terms.VERSION, "exactly this version"),
+                "to": _needed(terms.PATH, "the directory for the .dsc and the files it lists"),
+            },
+        ),
+        "image": Fields(
+            what="a path of an image",
+            fields={
+                "image": _needed(terms.IMAGE, "an image named by its digest"),
+                "path": _needed(terms.PATH, "a file or directory in it"),
+                "to": _needed(terms.PATH, "where it goes"),
+            },
+        ),
+    },
+)
+_NETWORK = {
+    "network": _optional(Flag(), "let commands reach the network; false if absent"),
+}
+
+_PART = Kinds(
+    what="a part",
+    kinds={
+        "run": Fields(
+            what="a part that runs commands",
+            fields={
+                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "run": _needed(
+                    _FILE_TEXT, "commands for /bin/sh; what they leave in /out is the result"
+                ),
+                "on": _optional(
+                    terms.PLATFORMS, "platforms of the build root; [linux/amd64] if absent"
+                ),
+                "packages": _needed(ListOf(item=_PACKAGE), "packages of the build root"),
+                "inputs": _optional(ListOf(item=_INPUTS), "what the commands find, all pinned"),
+                "env": _optional(
+                    MapOf(
+                        key=terms.ENV_NAME, value=Text(empty=True), what="a mapping of variables"
+                    ),
+                    "environment variables",
+                ),
+                **_NETWORK,
+            },
+        ),
+        "from": Fields(
+            what="a part from a Dockerfile",
+            fields={
+                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "from": _needed(
+                    Fields(
+                        what="from",
+                        fields={
+                            "dockerfile": _needed(terms.LINE, "a file, relative to this recipe"),
+                            "context": _optional(
+                                terms.LINE, "a directory; the Dockerfile's if absent"
+                            ),
+                            "target": _optional(terms.WORD, "the stage that is the result"),
+                            "args": _optional(_TEXTS, "build arguments"),
+                        },
+                    ),
+                    "a Dockerfile and its context",
+                ),
+                **_NETWORK,
+            },
+        ),
+    },
+)
+
+_LINK = Fields(
+    what="a link",
+    fields={
+        "path": _needed(terms.PATH, "where the link is"),
+        "target": _needed(Text(what="a link's target"), "what it says, absolute or relative"),
+        **_ONLY,
+    },
+)
+
+_DIRECTORY = Short(
+    fields=Fields(
+        what="a directory",
+        fields={"path": _needed(terms.PATH, "where it is"), **_OWNED, **_ONLY},
+    ),
+    text=terms.PATH,
+    field="path",
+)
+
+_ACCOUNTS = Fields(
+    what="accounts",
+    tolerant=True,
+    fields={
+        "users": _optional(
+            ListOf(
+                item=Fields(
+                    what="a user",
+                    fields={
+                        "name": _needed(terms.ACCOUNT, "login name"),
+                        "uid": _needed(Number(what="a user id"), "its fixed number"),
+                        "gid": _optional(
+                            Number(what="a group id"), "primary group; the uid if absent"
+                        ),
+                        "home": _optional(terms.PATH, "home directory; /nonexistent"),
+                        "shell": _optional(terms.PATH, "shell; /usr/sbin/nologin"),
+                        "comment": _optional(
+                            Text(what="a comment", pattern=r"[^:\r\n]*", empty=True), "full name"
+                        ),
+                    },
+                )
+            ),
+            "lines of /etc/passwd",
+        ),
+        "groups": _optional(
+            ListOf(
+                item=Fields(
+                    what="a group",
+                    fields={
+                        "name": _needed(terms.ACCOUNT, "group name"),
+                        "gid": _needed(Number(what="a group id"), "its fixed number"),
+                        "members": _optional(ListOf(item=terms.ACCOUNT), "users in it"),
+                    },
+                )
+            ),
+            "lines of /etc/group",
+        ),
+    },
+)
+
+_CONFIG = Fields(
+    what="config",
+    tolerant=True,
+    fields={
+        "env": _optional(
+            MapOf(key=terms.ENV_NAME, value=Text(empty=True), what="a mapping of variables"),
+            "environment variables",
+        ),
+        "entrypoint": _optional(_WORDS, "the program, as a list of words"),
+        "cmd": _optional(_WORDS, "arguments after the entrypoint, as a list of words"),
+        "workdir": _optional(terms.PATH, "working directory"),
+        "user": _optional(terms.CONFIG_USER, "who the program runs as"),
+        "stop_signal": _optional(terms.STOP_SIGNAL, "signal that ends it"),
+        "volumes": _optional(ListOf(item=terms.PATH), "paths that engines mount volumes on"),
+        "exposed_ports": _optional(ListOf(item=terms.PORT), "ports it listens on"),
+        "labels": _optional(_TEXTS, "labels, in the image's config"),
+        "annotations": _optional(_TEXTS, "annotations, on manifests and index"),
+    },
+)
+
+_STEPS = Fields(
+    what="steps",
+    tolerant=True,
+    fields={
+        "usrmerge": _optional(Flag(), "/bin, /sbin, /lib… are links into /usr"),
+        "accounts": _optional(Flag(), "write /etc/passwd and /etc/group"),
+        "os_release": _optional(Flag(), "take the slice base-files_os-release"),
+        "ca_bundle": _optional(Flag(), "make the CA bundle, when ca-certificates is chosen"),
+        "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
+        "copyright": _optional(Flag(), "take every package's copyright file"),
+        "tmp": _optional(Flag(), "make /tmp with mode 1777"),
+    },
+)
+assert set(_STEPS.fields) == set(Steps.__struct_fields__)
+
+#: What may be given for all platforms, or below ``per_platform`` for one.
+_PARTS: dict[str, Field] = {
+    "packages": _optional(ListOf(item=_PACKAGE), "packages, whole or sliced"),
+    "pins": _optional(ListOf(item=_PIN), "rules for packages wherever they are needed"),
+    "files": _optional(ListOf(item=_FILES), "local files, inline files, files of parts and images"),
+    "links": _optional(ListOf(item=_LINK), "symbolic links"),
+    "directories": _optional(ListOf(item=_DIRECTORY), "directories"),
+    "config": _optional(_CONFIG, "how a container starts"),
+}
+
+
+def _of_one_platform(fields: Fields) -> Fields:
+    """Without ``platforms`` anywhere: below ``per_platform`` it could only mislead."""
+
+    def inside(shape: Shape) -> Shape:
+        match shape:
+            case Fields():
+                return _of_one_platform(shape)
+            case Short():
+                return msgspec.structs.replace(shape, fields=_of_one_platform(shape.fields))
+            case Kinds():
+                kinds = {key: _of_one_platform(kind) for key, kind in shape.kinds.items()}
+                return msgspec.structs.replace(shape, kinds=kinds)
+            case ListOf():
+                return msgspec.structs.replace(shape, item=inside(shape.item))
+            case _:
+                return shape
+
+    kept = {
+        name: msgspec.structs.replace(field, shape=inside(field.shape))
+        for name, field in fields.fields.items()
+        if name != "platforms"
+    }
+    return msgspec.structs.replace(fields, fields=kept)
+
+
+RECIPE = Fields(
+    what="the recipe",
+    tolerant=True,
+    fields={
+        "homeport": _needed(
+            Constant(value=FORMAT, what="recipe format"), "version of the recipe format: 1"
+        ),
+        "name": _optional(terms.RECIPE_NAME, "the image's name; the folder's if absent"),
+        "summary": _optional(terms.LINE, "what the image is for, in one line"),
+        "extends": _optional(
+            terms.LINE, "a recipe that this one adds to: a file, or a name of the catalog"
+        ),
+        "platforms": _optional(terms.PLATFORMS, "platforms that the image is built for"),
+        "archives": _optional(
+            ListOf(item=_ARCHIVE),
+            "where packages come from; absent: Debian trixie with updates and security",
+        ),
+        "without": _optional(
+            ListOf(item=terms.PACKAGE), "dependencies of whole packages that are left out"
+        ),
+        "accounts": _optional(_ACCOUNTS, "users and groups with fixed numbers"),
+        "parts": _optional(
+            ListOf(item=_PART), "what is built on a BuildKit engine first; files take from it"
+        ),
+        "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
+        **_PARTS,
+        "per_platform": _optional(
+            MapOf(
+                key=terms.PLATFORM,
+                value=_of_one_platform(
+                    Fields(what="a platform's part", fields=_PARTS, tolerant=True)
+                ),
+            ),
+            "parts for single platforms",
+        ),
+    },
+)
+
+
+def recipe_schema() -> dict[str, Any]:
+    """The JSON Schema of a recipe file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Homeport recipe",
+        **RECIPE.schema(),
+    }

@@ -1,0 +1,178 @@
+"""The values that recipe and slice files are made of: names, paths, modes, platforms.
+
+Each is a ``Text`` with its pattern and what the text means. The composed declarations
+are ``recipe.wire`` and ``recipe.slicefile``.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from typing import Any
+
+from homeport.content.digest import Digest
+from homeport.debian.deb.path_globs import check_glob
+from homeport.debian.version import parse_version
+from homeport.errors import UsageError
+from homeport.oci.platform import Platform, parse_platform
+from homeport.recipe.platforms import debian_architecture
+from homeport.recipe.schema.nodes import ListOf
+from homeport.recipe.schema.scalars import Text
+from homeport.recipe.slices.model import SliceName
+
+_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
+_SLICE = r"[a-z0-9][a-z0-9.-]*"
+_ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
+
+PACKAGE = Text(what="a package name", pattern=_PACKAGE, example="libc6")
+SLICE = Text(what="a slice name", pattern=_SLICE, example="libs")
+RECIPE_NAME = Text(
+    what="a recipe name", pattern=r"[a-z0-9]+(?:[._-][a-z0-9]+)*", example="dockerfile-copy"
+)
+ARCHIVE_NAME = Text(what="an archive name", pattern=r"[a-z0-9][a-z0-9.-]*", example="debian")
+SUITE = Text(what="a suite", pattern=r"[A-Za-z0-9][A-Za-z0-9._+/-]*", example="trixie-backports")
+COMPONENT = Text(what="a component", pattern=r"[a-z0-9][a-z0-9./-]*", example="main")
+LINE = Text(what="one line of text", pattern=r"[^\r\n]*", empty=True)
+PART_NAME = Text(what="a part's name", pattern=r"[a-z0-9][a-z0-9_-]{0,63}", example="helper")
+WEB_URL = Text(
+    what="an address of a file",
+    pattern=r"https?://[^\s#]+",
+    example="https://host.example/x.tar.gz",
+)
+GIT_URL = Text(
+    what="an address of a repository",
+    pattern=r"(?:https?|git|ssh)://[^\s#]+",
+    example="https://host.example/tool.git",
+)
+COMMIT = Text(
+    what="the whole hash of a commit",
+    pattern=r"[0-9a-f]{40}|[0-9a-f]{64}",
+    example="1f0c6a… (40 digits)",
+)
+ACCOUNT = Text(what="an account name", pattern=_ACCOUNT, example="app")
+MODE = Text(
+    what="four octal digits",
+    pattern=r"[0-7]{4}",
+    convert=lambda text: int(text, 8),
+    example='"0644"',
+)
+OWNER = Text(
+    what="an owner",
+    pattern=rf"(?:{_ACCOUNT}|[0-9]{{1,10}})(?::(?:{_ACCOUNT}|[0-9]{{1,10}}))?",
+    example="app:app or 1000:1000",
+)
+CONFIG_USER = Text(what="a user", pattern=OWNER.pattern, example="app, app:app or 1000:1000")
+ENV_NAME = Text(what="a variable's name", pattern=r"[^=\s]+", example="PATH")
+WORD = Text(what="a word of a command", empty=True)
+STOP_SIGNAL = Text(
+    what="a signal", pattern=r"SIG[A-Z0-9]+(?:[+-][0-9]+)?|[0-9]{1,2}", example="SIGTERM"
+)
+
+
+def _port(text: str) -> str:
+    number, _, protocol = text.partition("/")
+    if not 0 < int(number) < 65536:
+        raise UsageError(f"{number} is not a port")
+    return f"{int(number)}/{protocol or 'tcp'}"
+
+
+PORT = Text(
+    what="a port", pattern=r"[0-9]{1,5}(?:/(?:tcp|udp|sctp))?", convert=_port, example="53/udp"
+)
+
+
+def _image_path(text: str) -> str:
+    if not text.startswith("/"):
+        raise UsageError(f"{text!r} is not an absolute path", hint="begin it with /")
+    if ".." in text.split("/"):
+        raise UsageError(f"{text!r} has .. in it", hint="write the path that is meant")
+    clean = posixpath.normpath(text).replace("//", "/")
+    return clean + "/" if text.endswith("/") and clean != "/" else clean
+
+
+PATH = Text(what="an absolute path in the image", convert=_image_path, example="/usr/bin/x")
+GLOB = Text(
+    what="an absolute path or glob in the package",
+    convert=check_glob,
+    example="/usr/lib/*/libz.so.*",
+)
+
+
+def _platform(text: str) -> Platform:
+    platform = parse_platform(text)
+    debian_architecture(platform)
+    return platform
+
+
+PLATFORM = Text(what="a platform", convert=_platform, example="linux/arm64")
+PLATFORMS = ListOf(item=PLATFORM, what="a list of platforms", example="[linux/amd64, linux/arm64]")
+ARCHITECTURE = Text(what="a Debian architecture", pattern=r"[a-z0-9]+", example="armhf")
+
+
+def _version(text: str) -> str:
+    parse_version(text)
+    return text
+
+
+def _version_pattern(text: str) -> str:
+    if text.endswith("*") and "*" not in text[:-1]:
+        return text
+    return _version(text)
+
+
+VERSION = Text(what="a version", convert=_version, example="1:2.41-12+deb13u3")
+VERSION_PATTERN = Text(what="a version or a pattern", convert=_version_pattern, example="2.41-*")
+
+
+def slice_name(text: str) -> SliceName:
+    """Read ``package_slice``."""
+    package, _, slice = text.partition("_")
+    return SliceName(package=package, slice=slice)
+
+
+SLICE_NAME = Text(
+    what="a slice reference",
+    pattern=f"{_PACKAGE}_{_SLICE}",
+    convert=slice_name,
+    example="libc6_libs",
+)
+
+
+def _package_entry(text: str) -> dict[str, Any]:
+    """``NAME``, ``NAME_SLICE``, ``NAME=VERSION`` or ``NAME/SUITE`` as fields."""
+    name, found, version = text.partition("=")
+    if found:
+        return {"name": name, "version": _version(version)}
+    name, found, suite = text.partition("/")
+    if found:
+        return {"name": name, "suite": suite}
+    name, _, slice = text.partition("_")
+    return {"name": name, "slices": (slice,)} if slice else {"name": name}
+
+
+PACKAGE_ENTRY = Text(
+    what="a package",
+    pattern=rf"{_PACKAGE}(?:_{_SLICE}|=[^\s=]+|/[A-Za-z0-9][A-Za-z0-9._+/-]*)?",
+    convert=_package_entry,
+    example="libc6, libc6_libs, libc6=2.41-12 or libc6/trixie-backports",
+)
+
+
+def _image_reference(text: str) -> tuple[str, Digest]:
+    name, at, digest = text.rpartition("@")
+    if not at or not name:
+        raise UsageError(
+            f"{text!r} names no digest", hint="write it like registry.example/tool@sha256:…"
+        )
+    return text, Digest.parse(digest)
+
+
+SHA256 = Text(
+    what="a SHA-256 in hex",
+    pattern=r"[0-9a-f]{64}",
+    convert=lambda text: Digest.parse(f"sha256:{text}"),
+)
+IMAGE = Text(
+    what="an image with its digest",
+    convert=_image_reference,
+    example="registry.example/tool@sha256:…",
+)

@@ -1,0 +1,204 @@
+"""Slice files: ``slices/PACKAGE.yaml`` to slices, and what they need (docs/formats/slices.md).
+
+A recipe's own folder and the catalog's are asked in turn, slice by slice: a slice of the
+recipe stands in front of the catalog's slice of the same name, whatever the file's other
+slices are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from homeport.errors import HomeportError
+from homeport.recipe.loading import read_text_file
+from homeport.recipe.model import Place
+from homeport.recipe.schema import terms
+from homeport.recipe.schema.nodes import Field, Fields, ListOf, MapOf, Part, Short
+from homeport.recipe.schema.scalars import Constant, Reader
+from homeport.recipe.schema.yamltext import BadText, parse_yaml
+from homeport.recipe.slices.model import (
+    COPYRIGHT,
+    Slice,
+    SliceName,
+    SliceNeed,
+    SlicePath,
+    copyright_slice,
+)
+
+_ARCHITECTURES = Field(
+    shape=ListOf(item=terms.ARCHITECTURE), about="only on these Debian architectures"
+)
+_SLICE = Fields(
+    what="a slice",
+    fields={
+        "about": Field(shape=terms.LINE, about="what it is for"),
+        "needs": Field(
+            shape=ListOf(
+                item=Short(
+                    fields=Fields(
+                        what="a need",
+                        fields={
+                            "slice": Field(
+                                shape=terms.SLICE_NAME, about="PACKAGE_SLICE", required=True
+                            ),
+                            "architectures": _ARCHITECTURES,
+                        },
+                    ),
+                    text=terms.SLICE_NAME,
+                    field="slice",
+                )
+            ),
+            about="slices without which this one is of no use",
+        ),
+        "paths": Field(
+            shape=ListOf(
+                item=Short(
+                    fields=Fields(
+                        what="a path",
+                        fields={
+                            "path": Field(shape=terms.GLOB, about="path or glob", required=True),
+                            "architectures": _ARCHITECTURES,
+                        },
+                    ),
+                    text=terms.GLOB,
+                    field="path",
+                )
+            ),
+            about="paths of the package; ? and * stop at /, ** crosses it",
+        ),
+    },
+)
+SLICE_FILE = Fields(
+    what="the slice file",
+    tolerant=True,
+    fields={
+        "homeport": Field(
+            shape=Constant(value=1, what="slice format"), about="version: 1", required=True
+        ),
+        "package": Field(shape=terms.PACKAGE, about="the package", required=True),
+        "slices": Field(
+            shape=MapOf(key=terms.SLICE, value=_SLICE), about="name → slice", required=True
+        ),
+    },
+)
+
+
+def slice_schema() -> dict[str, Any]:
+    """The JSON Schema of a slice file, for editors."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Homeport slices",
+        **SLICE_FILE.schema(),
+    }
+
+
+class SliceFolders:
+    """Slice definitions by name, read when asked for; each file once."""
+
+    def __init__(self, folders: Iterable[Path]) -> None:
+        self._folders = tuple(folders)
+        self._files: dict[Path, Mapping[str, Slice]] = {}
+        self.faults: list[HomeportError] = []
+
+    def get(self, name: SliceName) -> Slice | None:
+        """The definition of ``name``, or ``None``; faults of files go on the list."""
+        if name.slice == COPYRIGHT:
+            return copyright_slice(name.package)
+        for folder in self._folders:
+            found = self._slices(folder, name.package).get(name.slice)
+            if found is not None:
+                return found
+        return None
+
+    def of_package(self, package: str) -> tuple[str, ...]:
+        """The names of all slices of a package."""
+        return tuple(
+            sorted({name for folder in self._folders for name in self._slices(folder, package)})
+        )
+
+    def reach(
+        self, wanted: Iterable[tuple[SliceName, Place]], architecture: str
+    ) -> dict[SliceName, Slice]:
+        """``wanted`` and all that they need on ``architecture``, sorted by name.
+
+        Slices that are not defined go on the list of faults, with who wants them.
+        """
+        found: dict[SliceName, Slice] = {}
+        waiting = [(name, place, "") for name, place in wanted]
+        while waiting:
+            name, place, why = waiting.pop()
+            if name in found:
+                continue
+            definition = self.get(name)
+            if definition is None:
+                self._undefined(name, place, why)
+                continue
+            found[name] = definition
+            waiting += [
+                (need.name, place, f" ({name} needs it)")
+                for need in definition.needs
+                if need.applies_to(architecture)
+            ]
+        return dict(sorted(found.items()))
+
+    def _undefined(self, name: SliceName, place: Place, why: str) -> None:
+        import difflib  # for messages only
+
+        known = self.of_package(name.package)
+        near = difflib.get_close_matches(name.slice, known, n=1)
+        if near:
+            hint = f"did you mean {name.package}_{near[0]}?"
+        elif known:
+            hint = f"{name.package} has the slices {', '.join(known)}"
+        else:
+            hint = f"write {self._folders[0] / name.package}.yaml, or take the whole package"
+        fault = BadText(f"there is no slice {name}{why}", where=place.where(), hint=hint)
+        if all(fault.where != old.where or fault.what != old.what for old in self.faults):
+            self.faults.append(fault)
+
+    def _slices(self, folder: Path, package: str) -> Mapping[str, Slice]:
+        path = folder / f"{package}.yaml"
+        if path not in self._files:
+            self._files[path] = {}
+            if path.is_file():
+                try:
+                    self._files[path], faults = read_slice_file(read_text_file(path), path)
+                    self.faults += faults
+                except BadText as error:
+                    self.faults.append(error)
+        return self._files[path]
+
+
+def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[HomeportError]]:
+    """The slices of one file, and every fault in it."""
+    reader = Reader(str(path))
+    node = parse_yaml(data, str(path))
+    part = SLICE_FILE.read(node, "", reader)
+    if not isinstance(part, Part):
+        return {}, reader.faults
+    package = part.get("package", path.stem)
+    if package != path.stem:
+        what = f"the file of {package} must be called {package}.yaml"
+        reader.fault(node, "package", what)
+    slices = {}
+    for name, entry in part.get("slices", {}).items():
+        if name == COPYRIGHT:
+            reader.fault(node, f"slices.{name}", "every package has the slice copyright by itself")
+        slices[name] = _slice(SliceName(package=package, slice=name), entry)
+    return slices, reader.faults
+
+
+def _slice(name: SliceName, part: Part) -> Slice:
+    return Slice(
+        name=name,
+        paths=tuple(
+            SlicePath(path=entry.get("path"), architectures=entry.get("architectures", ()))
+            for entry in part.get("paths", ())
+        ),
+        needs=tuple(
+            SliceNeed(name=entry.get("slice"), architectures=entry.get("architectures", ()))
+            for entry in part.get("needs", ())
+        ),
+    )
