@@ -1,4 +1,4 @@
-"""docs/status.md names tests that exist: a claim stands on a run."""
+"""tests/STATUS.md names tests that exist: a claim stands on a run."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 TESTS = Path(__file__).parent
-STATUS = TESTS.parent / "docs/status.md"
+STATUS = TESTS / "STATUS.md"
 STATES = re.compile(r"(done|partly \(.+\)|not run \(.+\)|done \(.+\))")
 
 

@@ -1,7 +1,7 @@
 """The kinds of findings that are not rules: their ids, titles and reasons.
 
 With the rules (``audit.rules``) these are all ids that a report can hold. The pages in
-docs/findings are made from both; ``python -m homeport.audit.pages`` writes them.
+docs/findings are made from both; ``python tools/make_findings_pages.py`` writes them.
 """
 
 from __future__ import annotations

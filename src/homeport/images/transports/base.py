@@ -1,8 +1,8 @@
 """The interface behind which every place of images lives: read one, write one.
 
 Siblings: ``oci_layout``, ``oci_archive``, ``docker_archive``, ``docker_daemon``,
-``containers_storage``, ``registry_transport``. Each is made for one address; one suite
-(tests/images/test_every_transport.py) runs over all. Adding a transport is adding a file.
+``containers_storage``, ``registry``. Each is made for one address; one suite
+(tests/images/transports/test_every_transport.py) runs over all.
 """
 
 from __future__ import annotations

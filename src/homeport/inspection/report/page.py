@@ -30,7 +30,7 @@ _STARTS = ((b"\x7fELF", 7), (b"#!", 8), (b"PK\x03\x04", 9), (b"\x1f\x8b", 9), (b
 
 def html_page(report: Report, opened: Opened) -> str:
     """The whole page."""
-    folder = files("homeport.inspection")
+    folder = files("homeport.inspection.report")
     template = folder.joinpath("page.html").read_text("utf-8")
     script = folder.joinpath("page.js").read_text("utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

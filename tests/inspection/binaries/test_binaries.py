@@ -25,7 +25,7 @@ from homeport.inspection.packages.provenance import inspect_binaries, inspect_bi
 from homeport.inspection.packages.verifying import verify_files
 from homeport.inspection.report.builder import report_image
 
-DATA = Path(__file__).parent.parent / "data/inspection"
+DATA = Path(__file__).parents[2] / "data/inspection"
 GO = (DATA / "go1.15-gopath.upx").read_bytes()
 TINY = (DATA / "tiny").read_bytes()
 

@@ -8,18 +8,18 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from make_findings_pages import pages
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Audited, Request, audit
 from homeport.audit.formats.documents import clean, report_document
-from homeport.audit.pages import pages
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
 from homeport.audit.report.results import Result, results
 from homeport.audit.report.sarif import sarif_document, uri_of
 from homeport.audit.report.text import report_text
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "findings"
+DOCS = Path(__file__).parents[3] / "docs" / "findings"
 
 
 def audited(root: Path, files: dict[str, str], **more: str) -> Audited:
@@ -159,5 +159,5 @@ def test_every_finding_has_its_page_and_the_pages_are_fresh() -> None:
     wanted = pages()
     assert {path.name for path in DOCS.glob("*.md")} == set(wanted)
     for name, text in wanted.items():
-        stale = "stale: run python -m homeport.audit.pages docs/findings"
+        stale = "stale: run python tools/make_findings_pages.py docs/findings"
         assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is {stale}"

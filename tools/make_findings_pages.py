@@ -1,6 +1,6 @@
 """The pages of docs/findings, made from rules and findings, so that both stay in step.
 
-    python -m homeport.audit.pages docs/findings
+    python tools/make_findings_pages.py docs/findings
 
 A test fails when a page is stale.
 """
@@ -26,7 +26,7 @@ def pages() -> dict[str, str]:
 
 
 def _index() -> str:
-    lines = ["# Findings", "", "Made by `python -m homeport.audit.pages`; do not edit.", ""]
+    lines = ["# Findings", "", "Made by `python tools/make_findings_pages.py`; do not edit.", ""]
     lines += ["| id | what | level |", "|---|---|---|"]
     lines += [f"| [{f.id}]({f.id}.md) | {f.title} | {f.level} |" for f in FINDINGS.values()]
     lines += ["", "## What tools pull unasked, rule by rule", ""]

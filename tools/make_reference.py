@@ -1,6 +1,6 @@
 """Write docs/reference.md from the commands themselves.
 
-    .venv/bin/python docs/make_reference.py
+    .venv/bin/python tools/make_reference.py
 
 A test fails while the file is stale (tests/cli/test_reference.py).
 """
@@ -22,7 +22,7 @@ def reference() -> str:
     lines = [
         "# Commands",
         "",
-        "Made from the code by `docs/make_reference.py`; do not edit. Exit codes:",
+        "Made from the code by `tools/make_reference.py`; do not edit. Exit codes:",
         "[exit-codes.md](exit-codes.md). Options of every command are listed once, at the end.",
     ]
     context = click.Context(homeport, info_name="homeport")

@@ -145,7 +145,7 @@ def test_any_lockfile_survives_its_text(
 
 
 def test_a_package_is_one_line_that_the_documented_renovate_pattern_reads() -> None:
-    page = Path(__file__).parents[2].joinpath("docs/formats/lockfile.md").read_text()
+    page = Path(__file__).parents[3].joinpath("docs/formats/lockfile.md").read_text()
     manager = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[1])
     pattern = manager["matchStrings"][0].replace("(?<", "(?P<")
     lines = [line for line in format_lockfile(LOCK).decode().splitlines() if "libc6_2.41" in line]
@@ -158,7 +158,7 @@ def test_a_package_is_one_line_that_the_documented_renovate_pattern_reads() -> N
 
 
 def test_the_documented_example_has_the_fields_that_are_written() -> None:
-    page = Path(__file__).parents[2].joinpath("docs/formats/lockfile.md").read_text()
+    page = Path(__file__).parents[3].joinpath("docs/formats/lockfile.md").read_text()
     example = json.loads(re.findall(r"```json\n(.*?)```", page, re.DOTALL)[0])
     written = json.loads(format_lockfile(LOCK))
     assert list(example) == list(written)
