@@ -77,4 +77,4 @@ def _common() -> list[click.Option]:
 
 
 if __name__ == "__main__":
-    (Path(__file__).parent / "reference.md").write_text(reference())
+    (Path(__file__).parents[1] / "docs/reference.md").write_text(reference())
