@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from images.test_every_transport import ARTIFACTS, IMAGES, INDEXES, blobs_of, broken, damage
 
 from builders.images import SEVEN, everything, image, index, layer
 from homeport.content.store import Store
@@ -20,7 +21,6 @@ from homeport.images.transports.registry import RegistryTransport
 from homeport.net.client import Client
 from homeport.registry.registries import Registries
 from images.homes import HOMES, Home
-from images.test_every_transport import ARTIFACTS, IMAGES, INDEXES, blobs_of, broken, damage
 from peers.engines import RegistryServer
 
 pytestmark = pytest.mark.peer("docker-registry")

@@ -45,7 +45,6 @@ from homeport.registry import errors
 from homeport.registry.client import Registry, scope
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.listing import tags
 from homeport.registry.login import Login
 from homeport.registry.push import Pushed, Shipment, Statement, push
 from homeport.registry.referrers import referrers
@@ -322,12 +321,12 @@ def test_tags_are_listed_in_pages(
     retag(repository, "v1", [f"v{number}" for number in range(2, 10)])
     if home.pages:
         monkeypatch.setattr("homeport.registry.listing.PAGE", 2)
-    assert sorted(tags(repository)) == [f"v{number}" for number in range(1, 10)]
+    assert sorted(repository.tags()) == [f"v{number}" for number in range(1, 10)]
 
 
 def test_tags_of_an_unknown_repository_are_an_error(repository: Repository) -> None:
     with pytest.raises(errors.NotFound):
-        list(tags(repository))
+        list(repository.tags())
 
 
 def test_referrers_are_found_with_and_without_the_registrys_help(
@@ -350,7 +349,7 @@ def test_referrers_are_found_with_and_without_the_registrys_help(
         found = referrers(repository, subject.digest)
         assert {one.digest for one in found} == {str(one.digest) for one in signatures}
         assert {one.artifact_type for one in found} == {"application/vnd.example.signature"}
-    has_fallback = str(subject.digest).replace(":", "-") in set(tags(repository))
+    has_fallback = str(subject.digest).replace(":", "-") in set(repository.tags())
     assert has_fallback != home.lists_referrers
     assert referrers(repository, subject.digest, artifact_type="other") == []
 
@@ -366,7 +365,7 @@ def test_a_tag_is_deleted_alone_or_not_at_all(repository: Repository, home: Home
     else:
         with pytest.raises(errors.Unsupported):
             delete(repository, "v2")
-    assert ("v1" in set(tags(repository))) is True
+    assert ("v1" in set(repository.tags())) is True
 
 
 def test_a_manifest_is_deleted_by_its_digest(repository: Repository, home: Home) -> None:

@@ -31,7 +31,6 @@ from homeport.registry import errors
 from homeport.registry.client import Registry
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.listing import tags
 from homeport.registry.login import Login
 from homeport.registry.push import Pushed, Shipment, push
 from homeport.registry.referrers import referrers
@@ -184,7 +183,7 @@ def test_tags_are_listed_page_by_page(
     names = [f"v{number}" for number in range(23)]
     retag(repository, "latest", names)
     monkeypatch.setattr("homeport.registry.listing.PAGE", 4)
-    assert sorted(tags(repository)) == sorted([*names, "latest"])
+    assert sorted(repository.tags()) == sorted([*names, "latest"])
 
 
 def test_no_clobber_keeps_a_tag_where_it_is(client: Client, registry: Running) -> None:
@@ -205,7 +204,7 @@ def test_deleting_a_tag_never_deletes_more(client: Client, registry: Running) ->
     retag(repository, "latest", ["other"])
     with pytest.raises(errors.Unsupported, match="by itself"):
         delete(repository, "other")
-    assert set(tags(repository)) == {"latest", "other"}
+    assert set(repository.tags()) == {"latest", "other"}
     assert delete(repository, "other", with_all_tags=True)
     assert repository.manifest_digest("latest") is None
 

@@ -159,13 +159,12 @@ def _matching_tags(
 ) -> list[str]:
     from homeport.images.mirror import is_digest_tag
     from homeport.oci.reference import parse_reference
-    from homeport.registry.listing import tags
 
     reference = parse_reference(source.removeprefix("docker://"), default_tag="")
     if reference.tag or reference.digest:
         raise UsageError(f"with --tags or --all-tags SOURCE is a repository: {reference.name}")
     registries = options.open(app, reference.registry)
-    found = [tag for tag in tags(registries.repository(reference)) if not is_digest_tag(tag)]
+    found = [tag for tag in registries.repository(reference).tags() if not is_digest_tag(tag)]
     chosen = [
         tag for tag in found if not globs or any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
     ]

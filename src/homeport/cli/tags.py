@@ -24,12 +24,11 @@ def command(
 ) -> None:
     """List the tags of REPOSITORY, one a line."""
     from homeport.oci.reference import parse_reference
-    from homeport.registry.listing import tags
 
     reference = parse_reference(repository.removeprefix("docker://"), default_tag="")
     with session.app() as app:
         registries = options.open(app, reference.registry)
-        found = list(tags(registries.repository(reference)))
+        found = list(registries.repository(reference).tags())
         if match is not None:
             found = fnmatch.filter(found, match)
         document = {"schema": "homeport-tags/v1", "repository": reference.name, "tags": found}

@@ -24,7 +24,6 @@ from homeport.images.transports.registry import Contents, RegistryTransport, shi
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
-from homeport.registry.listing import tags
 from homeport.registry.push import Pushed, Shipment, Statement, push
 from homeport.registry.referrers import fallback_tag, referrers
 from homeport.registry.repository import Repository
@@ -173,7 +172,7 @@ def _signatures(
 ) -> Iterator[tuple[str, Shipment]]:
     """Images under cosign's tags of one of the digests."""
     names = {fallback_tag(digest) for digest in digests}
-    for tag in tags(origin):
+    for tag in origin.tags():
         match = _DIGEST_TAG.fullmatch(tag)
         if match is None or f"{match[1]}-{match[2]}" not in names:
             continue

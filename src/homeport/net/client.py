@@ -23,7 +23,8 @@ from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.connection import Answer, Connection
 from homeport.net.connection_pool import Pools, Route, proxy_authorization, route_to
 from homeport.net.credentials import Provider, authorization, nobody
-from homeport.net.errors import NetError, RedirectRefused, SourceChanged, mapped
+from homeport.net.error_mapping import mapped
+from homeport.net.errors import NetError, RedirectRefused, SourceChanged
 from homeport.net.http1 import Malformed, request_head
 from homeport.net.proxies import Proxies
 from homeport.net.rate_limiter import Crowd

@@ -17,7 +17,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from homeport.net.errors import ForbiddenAddress, NetError, connect_failure, name_failure
+from homeport.net.error_mapping import connect_failure, name_failure
+from homeport.net.errors import ForbiddenAddress, NetError
 
 _HEAD_START = 0.25  # seconds that one address gets before the next is tried too
 

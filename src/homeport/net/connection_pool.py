@@ -14,7 +14,8 @@ import msgspec
 from homeport.net.connect import anywhere, check_literal, open_socket, public_only
 from homeport.net.connection import Connection
 from homeport.net.credentials import Credential
-from homeport.net.errors import NetError, ProxyFailed, mapped
+from homeport.net.error_mapping import mapped
+from homeport.net.errors import NetError, ProxyFailed
 from homeport.net.http1 import Malformed, request_head
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url, bracketed
@@ -171,7 +172,7 @@ class Pools:
             raise _proxy_failed(route.host, f"it answered {answer.head.status}")
 
     def _secure(self, connection: Connection, route: Route, host: str) -> None:
-        from homeport.net.tls import secured, tls_context  # for who speaks TLS
+        from homeport.net.tls import secured, tls_context  # ssl: 7 ms that plain HTTP saves
 
         assert route.trust is not None
         with self._lock:

@@ -13,7 +13,8 @@ from typing import Self
 from homeport.content.reading import CHUNK, read_bounded
 from homeport.net.clock import Clock, Deadline
 from homeport.net.connection import Answer
-from homeport.net.errors import ConnectionCut, NetError, Stalled, mapped
+from homeport.net.error_mapping import mapped
+from homeport.net.errors import ConnectionCut, NetError, Stalled
 from homeport.net.http1 import Malformed
 from homeport.net.url import Url
 from homeport.progress import CancelToken

@@ -9,8 +9,8 @@ import msgspec
 
 from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
+from homeport.registry.client import Registry, scope
 from homeport.registry.errors import ProtocolBroken, failure
-from homeport.registry.repository import Repository
 from homeport.registry.upload_session import upgraded
 
 PAGE = 1000  # as many as distribution hands out at most
@@ -24,18 +24,20 @@ class _Tags(msgspec.Struct):
     tags: list[str] | None = None
 
 
-def tags(repository: Repository, *, limit: int | None = None) -> Iterator[str]:
-    """The tags of a repository, in the registry's order, each once.
+def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator[str]:
+    """The tags of the repository ``name``, in the registry's order, each once.
 
     Raises ``NotFound`` for an unknown repository, ``ProtocolBroken`` for a list without end.
     """
     seen: set[str] = set()
-    for response in pages(repository, f"{repository.name}/tags/list?n={PAGE}", "list the tags"):
+    for response in pages(registry, name, f"tags/list?n={PAGE}", "list the tags"):
         raw = response.read_all(_PAGE_LIMIT, "the list of tags")
         try:
             found = msgspec.json.decode(raw, type=_Tags)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise ProtocolBroken(f"{repository}: the list of tags is not valid: {error}") from error
+            raise ProtocolBroken(
+                f"{registry.name}/{name}: invalid list of tags: {error}"
+            ) from error
         for tag in found.tags or ():
             if tag not in seen:
                 seen.add(tag)
@@ -44,22 +46,22 @@ def tags(repository: Repository, *, limit: int | None = None) -> Iterator[str]:
                     return
 
 
-def pages(repository: Repository, path: str, doing: str) -> Iterator[Response]:
-    """The answers for ``path`` and for every page that its ``Link`` leads to."""
-    registry = repository.registry
-    where: str | Url = path
+def pages(registry: Registry, name: str, path: str, doing: str) -> Iterator[Response]:
+    """The answers for ``path`` below repository ``name``, and for each page that follows it."""
+    repository = f"{registry.name}/{name}"
+    where: str | Url = f"{name}/{path}"
     visited: set[str] = set()
     for _ in range(_PAGES):
-        with registry.request("GET", where, repository.pull_scope) as response:
+        with registry.request("GET", where, scope(name, "pull")) as response:
             if response.status != 200:
-                error = failure(response, f"{doing} of {repository.name}")
-                raise error.at(registry=registry.name, repository=repository.name)
+                error = failure(response, f"{doing} of {name}")
+                raise error.at(registry=registry.name, repository=name)
             yield response
             following = _next_page(response)
             if following is None:
                 return
             if following.wire() in visited:
-                raise ProtocolBroken(f"{repository}: the pages of the list go round in a circle")
+                raise ProtocolBroken(f"{repository}: the pages of the list form a loop")
             visited.add(following.wire())
             where = following
     raise ProtocolBroken(f"{repository}: the list has more than {_PAGES} pages")

@@ -113,9 +113,9 @@ def _from_registry(repository: Repository, subject: Digest) -> list[Descriptor] 
     if repository.registry.quirks.no_referrers:
         return None
     found: list[Descriptor] = []
-    path = f"{repository.name}/referrers/{subject}"
+    path = f"referrers/{subject}"
     try:
-        for response in pages(repository, path, "list the referrers"):
+        for response in pages(repository.registry, repository.name, path, "list the referrers"):
             if response.media_type != media_types.OCI_INDEX:
                 return None  # a proxy's page, or a registry that answers everything
             found += _decode(response.read_all(_PAGE_LIMIT, "the list of referrers"), repository)

@@ -23,6 +23,7 @@ from homeport.oci.documents import MANIFEST_LIMIT, Descriptor
 from homeport.progress import Progress
 from homeport.registry.client import LoggedIn, Registry, scope
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError, failure
+from homeport.registry.listing import tags
 from homeport.registry.tokens import Scopes
 
 ACCEPT = ", ".join(
@@ -62,6 +63,10 @@ class Repository(msgspec.Struct, frozen=True):
     @property
     def push_scope(self) -> Scopes:
         return scope(self.name, "pull", "push")
+
+    def tags(self, *, limit: int | None = None) -> Iterator[str]:
+        """The tags, in the registry's order, each once (``listing.tags``)."""
+        return tags(self.registry, self.name, limit=limit)
 
     def manifest(
         self, reference: str | Digest, *, scopes: Scopes | None = None, suggest: bool = True
@@ -229,10 +234,8 @@ class Repository(msgspec.Struct, frozen=True):
             return error
         import difflib
 
-        from homeport.registry.listing import tags  # it lists by means of this class
-
         try:
-            near = difflib.get_close_matches(reference, list(tags(self, limit=1000)), n=3)
+            near = difflib.get_close_matches(reference, list(self.tags(limit=1000)), n=3)
         except HomeportError:
             return NotFound(
                 f"{self.registry.name} has no repository {self.name}, or shows it to others only",
