@@ -27,10 +27,11 @@ from homeport.debian.archive.apt_sources import read_apt_sources
 from homeport.debian.archive.keyring import debian_keyring
 from homeport.debian.archive.mirror import Transfer, Wanted
 from homeport.debian.archive.mirror_list import Told, open_mirrors
-from homeport.debian.archive.release import FileEntry, index_files, plain_digest
+from homeport.debian.archive.release import index_files, plain_digest
 from homeport.debian.archive.release_candidates import place_of, read_candidate
 from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.index.index import IndexPart, MergedIndex, open_index, pack_index
+from homeport.debian.listed_file import ListedFile
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
 
@@ -63,7 +64,7 @@ NAMES = [
     "debconf",
 ]
 
-Index = tuple[FileEntry, FileEntry, Blob]
+Index = tuple[ListedFile, ListedFile, Blob]
 
 
 def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Index]:

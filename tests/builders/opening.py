@@ -17,8 +17,8 @@ from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.keyring import Keyring, parse_keyring
 from homeport.debian.archive.mirror import Mirror, Transfer, open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.archive.package_fetch import fetch_packages
 from homeport.debian.archive.state import ArchiveState, SuiteSpec
-from homeport.debian.deb.fetch import fetch_packages
 from homeport.debian.package import PackageFile
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent

@@ -7,7 +7,7 @@ import pytest
 from builders.packages import package
 from homeport.content.digest import Digest
 from homeport.debian.package import BadPackage, PackageFile, PackageId, parse_package
-from homeport.debian.resolution.relations import BadRelation
+from homeport.debian.relations import BadRelation
 from homeport.errors import HomeportError
 
 STANZA = f"""\

@@ -20,10 +20,10 @@ from builders.recipe import catalog
 from homeport.content.digest import Digest
 from homeport.content.files import CannotWrite
 from homeport.content.store import Store
+from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.mirror import open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.debian.deb.fetch import PackageGone
-from homeport.debian.index.fetch import NotCached
+from homeport.debian.archive.package_fetch import PackageGone
 from homeport.errors import HomeportError, OutOfDate, UsageError
 from homeport.locking.archive_access import Reach
 from homeport.locking.ensure_lock import prepare

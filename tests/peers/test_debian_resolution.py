@@ -18,8 +18,8 @@ from builders.packages import MemoryIndex
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.debian.archive.mirror_list import PUBLIC
-from homeport.debian.archive.release import FileEntry
 from homeport.debian.index.index import IndexPart, MergedIndex, pack_index
+from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageIndex, parse_package
 from homeport.debian.resolution.explain import NoSolution
 from homeport.debian.resolution.requirements import Wishes, parse_root
@@ -168,7 +168,7 @@ def test_closures_in_the_real_archive_are_those_of_apt(tmp_path: Path) -> None:
     source = f"deb [trusted=yes] {PUBLIC['debian']} trixie main"
     apt = Apt.with_source(tmp_path / "apt", source)
     text = BytesBlob(apt.packages())
-    entry = FileEntry(path="Packages", digest=text.digest, size=text.size)
+    entry = ListedFile(path="Packages", digest=text.digest, size=text.size)
     packed = pack_index(text, entry, entry, Store(tmp_path / "store"), CancelToken())
     index = MergedIndex("amd64", [IndexPart(packed=packed, archive="debian", suite="trixie")])
     differing: dict[str, list[tuple[str, str]]] = {}

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb822 import parse_paragraph
-from homeport.debian.resolution.relations import (
+from homeport.debian.relations import (
     Alternatives,
     parse_dependencies,
     parse_relations,

@@ -13,7 +13,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.deb822 import Paragraph, parse_paragraph
-from homeport.debian.resolution.relations import (
+from homeport.debian.relations import (
     BadRelation,
     Dependencies,
     Relation,

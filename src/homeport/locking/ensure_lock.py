@@ -82,7 +82,7 @@ def prepare(
         path, lockfile = found
         if (debs := _in_store(lockfile, wanted, store)) is not None:
             return Prepared(lockfile=lockfile, path=path, debs=debs)
-        from homeport.debian.deb.fetch import PackageGone
+        from homeport.debian.archive.package_fetch import PackageGone
         from homeport.locking.fetching import fetch_locked
 
         try:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from homeport.content.blob import Blob
-from homeport.debian.deb import fetch
+from homeport.debian.archive import package_fetch
 from homeport.debian.package import PackageFile
 from homeport.locking.archive_access import Reach
 from homeport.oci.platform import Platform
@@ -24,7 +24,7 @@ def fetch_packages(
     newest: dict[str, datetime] = {}
     for (archive, _), date in dates.items():
         newest[archive] = max(date, newest.get(archive, date))
-    return fetch.fetch_packages(
+    return package_fetch.fetch_packages(
         files,
         mirrors=reach.mirrors,
         transfer=reach.transfer,

@@ -12,9 +12,9 @@ from functools import partial
 import msgspec
 
 from homeport.content.thread_pools import run_all
+from homeport.debian.archive.package_fetch import PackageGone
 from homeport.debian.archive.state import ArchiveState
 from homeport.debian.deb.contents import PackageContents, read_contents
-from homeport.debian.deb.fetch import PackageGone
 from homeport.debian.deb.path_globs import PathGlobs
 from homeport.debian.package import Package, PackageFile
 from homeport.debian.resolution.explain import NoSolution

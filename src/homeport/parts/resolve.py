@@ -17,8 +17,8 @@ import msgspec
 
 from homeport.assemble.step_outputs import decode, encode, select
 from homeport.content.blob import verified
-from homeport.debian.deb.fetch import PackageGone
-from homeport.debian.index.fetch import NotCached
+from homeport.debian.archive.index_fetch import NotCached
+from homeport.debian.archive.package_fetch import PackageGone
 from homeport.errors import HomeportError, IntegrityError, OutOfDate
 from homeport.locking.lock import lock
 from homeport.locking.staleness import disagreements

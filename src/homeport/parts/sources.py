@@ -13,13 +13,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import read_bounded
+from homeport.debian.archive import package_fetch
 from homeport.debian.archive.mirror import TROUBLE, Wanted
-from homeport.debian.archive.release import FileEntry
 from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.archive.state_cache import remembered
-from homeport.debian.deb import fetch
 from homeport.debian.deb822 import Paragraph, parse_paragraph
+from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageFile, PackageId
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, IntegrityError
@@ -77,7 +77,7 @@ def fetch_sources(
     if not files:
         return {}
     opened = reach()
-    return fetch.fetch_packages(
+    return package_fetch.fetch_packages(
         files,
         mirrors=opened.mirrors,
         transfer=opened.transfer,
@@ -146,7 +146,7 @@ def _index(name: str, candidate: Candidate, reach: Reach) -> bytes:
     raise trouble or NoSource(f"{candidate.release.title} lists no {name}")
 
 
-def _offers(form: FileEntry, candidate: Candidate) -> Iterator[Wanted]:
+def _offers(form: ListedFile, candidate: Candidate) -> Iterator[Wanted]:
     folder = f"{candidate.place.directory}/{form.path.rpartition('/')[0]}"
     for path in (f"{folder}/by-hash/SHA256/{form.digest.hex}",
                  f"{candidate.place.directory}/{form.path}"):  # fmt: skip

@@ -12,11 +12,11 @@ from builders.archive import DATE, NOW, archive, new_key, suite
 from builders.deb import deb
 from builders.opening import World
 from homeport.debian.archive.archive import describe
+from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.release import BadRelease, FromTheFuture
 from homeport.debian.archive.release_candidates import WrongSuite
 from homeport.debian.archive.release_errors import NoWholeState, OnlyExpired, RolledBack
 from homeport.debian.archive.state import ArchiveState, format_as_of, parse_as_of
-from homeport.debian.index.fetch import NotCached
 from homeport.errors import UsageError
 
 ALL = ("amd64", "arm64", "armhf")

@@ -21,12 +21,12 @@ from builders.deb import deb
 from builders.opening import World, new_world
 from homeport.content.files import CannotWrite, explained
 from homeport.content.store import StoreWriter
+from homeport.debian.archive.index_fetch import MidSync
 from homeport.debian.archive.mirror import NotThere, WebPage
 from homeport.debian.archive.release import FromTheFuture
 from homeport.debian.archive.release_errors import NoWholeState
 from homeport.debian.archive.signature import BadSignature, NotSigned
 from homeport.debian.archive.state import ArchiveState
-from homeport.debian.index.fetch import MidSync
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError, IntegrityError, Interrupted
 from homeport.net.errors import ConnectionCut, Refused, Stalled

@@ -21,9 +21,9 @@ from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.keyring import debian_keyring
 from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import Told, open_mirrors
+from homeport.debian.archive.package_fetch import fetch_packages
 from homeport.debian.archive.release_errors import NoWholeState, OnlyExpired
 from homeport.debian.archive.state import ArchiveState, SuiteSpec
-from homeport.debian.deb.fetch import fetch_packages
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
 

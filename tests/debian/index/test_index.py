@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.debian.archive.release import FileEntry
 from homeport.debian.index.index import IndexPart, MergedIndex, PackedIndex, open_index, pack_index
 from homeport.debian.index.stanzas import index_text
+from homeport.debian.listed_file import ListedFile
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
 
@@ -28,8 +28,8 @@ def stanza(name: str, version: str = "1", architecture: str = "amd64", **fields:
     )
 
 
-def entry(data: bytes, path: str = "main/binary-amd64/Packages") -> FileEntry:
-    return FileEntry(path=path, digest=Digest.of(data), size=len(data))
+def entry(data: bytes, path: str = "main/binary-amd64/Packages") -> ListedFile:
+    return ListedFile(path=path, digest=Digest.of(data), size=len(data))
 
 
 @pytest.fixture
@@ -177,7 +177,7 @@ TWO_MEMBERS = {
 }
 
 
-def read(path: str, data: bytes, plain: FileEntry | None) -> bytes:
+def read(path: str, data: bytes, plain: ListedFile | None) -> bytes:
     blocks = index_text(BytesBlob(data), entry(data, path), plain, CancelToken())
     return b"".join(blocks)
 
@@ -207,12 +207,12 @@ def test_text_that_is_not_what_the_release_vouches_for_is_refused() -> None:
 def test_an_index_that_unpacks_to_more_than_it_may_is_stopped() -> None:
     bomb = lzma.compress(bytes(50 << 20))
     with pytest.raises(TooLarge, match="more than 1000 bytes"):
-        read("Packages.xz", bomb, FileEntry(path="Packages", digest=Digest.of(b""), size=1000))
+        read("Packages.xz", bomb, ListedFile(path="Packages", digest=Digest.of(b""), size=1000))
 
 
 def test_what_is_not_the_vouched_for_file_is_never_unpacked_to_the_end() -> None:
     data = FORMS["Packages.gz"]
-    other = FileEntry(path="Packages.gz", digest=Digest.of(b"other"), size=len(data))
+    other = ListedFile(path="Packages.gz", digest=Digest.of(b"other"), size=len(data))
     with pytest.raises(IntegrityError):
         b"".join(index_text(BytesBlob(data), other, None, CancelToken()))
 

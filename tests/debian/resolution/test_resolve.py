@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from builders.packages import MemoryIndex, index, package
 from homeport.debian.package import Package
+from homeport.debian.relations import parse_relations
 from homeport.debian.resolution.explain import NoSolution
-from homeport.debian.resolution.relations import parse_relations
 from homeport.debian.resolution.requirements import Limit, Root, Wishes, parse_root
 from homeport.debian.resolution.resolve import Resolution, resolve
 from homeport.debian.version import BadVersion

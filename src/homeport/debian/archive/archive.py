@@ -17,6 +17,7 @@ from functools import partial
 
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools, run_all
+from homeport.debian.archive.index_fetch import Incomplete, Whole
 from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.release_errors import refusal
@@ -39,7 +40,6 @@ from homeport.debian.archive.state import (
     format_as_of,
 )
 from homeport.debian.archive.state_cache import remember
-from homeport.debian.index.fetch import Incomplete, Whole
 from homeport.debian.index.index import MergedIndex
 from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress

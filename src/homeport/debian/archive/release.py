@@ -15,10 +15,10 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.deb822 import Field, Malformed, Paragraph, parse_paragraph
+from homeport.debian.listed_file import ListedFile
 from homeport.errors import HomeportError
 
 MAX_RELEASE = 16 << 20  # bytes; sid's, the largest of Debian, has 0.2 MB
-MAX_INDEX = 1 << 30  # bytes of one index, unpacked; Debian's largest has 60 MB
 _FUTURE = timedelta(seconds=10)  # how far clocks may differ, as in apt
 _ENTRY = re.compile(r"([0-9a-f]+)\s+(\d{1,15})\s+(\S+)")
 #: Strongest first. MD5 and SHA-1 are not believed, whatever the archive lists.
@@ -49,14 +49,6 @@ class FromTheFuture(HomeportError):
     id = "release-from-the-future"
 
 
-class FileEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """What a release file says of one file below its directory."""
-
-    path: str
-    digest: Digest
-    size: int
-
-
 class Release(msgspec.Struct, frozen=True, kw_only=True):
     """The signed text of a suite.
 
@@ -81,7 +73,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     acquire_by_hash: bool
     lists_all: bool
     not_automatic: bool
-    files: Mapping[str, FileEntry]
+    files: Mapping[str, ListedFile]
 
     def __repr__(self) -> str:
         return f"Release({self.title}, {self.date}, {self.digest}, {len(self.files)} files)"
@@ -133,7 +125,7 @@ def check_dates(release: Release, at: datetime) -> None:
 
 def index_files(
     release: Release, component: str, architecture: str, *, flat: bool = False
-) -> list[list[FileEntry]]:
+) -> list[list[ListedFile]]:
     """The indexes that together list a component's packages for one architecture.
 
     Each as the forms in which the archive vouches for it, smallest first; any of them
@@ -162,12 +154,12 @@ def index_files(
     return found
 
 
-def plain_digest(release: Release, form: FileEntry) -> FileEntry | None:
+def plain_digest(release: Release, form: ListedFile) -> ListedFile | None:
     """The entry of the unpacked index, which archives vouch for and rarely serve."""
     return release.files.get(form.path.removesuffix(".xz").removesuffix(".gz"))
 
 
-def _forms(release: Release, name: str) -> list[FileEntry]:
+def _forms(release: Release, name: str) -> list[ListedFile]:
     entries = (release.files.get(f"{name}{suffix}") for suffix in (".xz", ".gz", ""))
     return [entry for entry in entries if entry is not None]
 
@@ -189,7 +181,7 @@ def _date(paragraph: Paragraph, name: str) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _files(paragraph: Paragraph) -> dict[str, FileEntry]:
+def _files(paragraph: Paragraph) -> dict[str, ListedFile]:
     for name, algorithm, length in _SECTIONS:
         section = paragraph.fields.get(name.lower())
         if section is not None:
@@ -199,7 +191,7 @@ def _files(paragraph: Paragraph) -> dict[str, FileEntry]:
     )
 
 
-def _entries(section: Field, algorithm: str, length: int) -> Iterator[FileEntry]:
+def _entries(section: Field, algorithm: str, length: int) -> Iterator[ListedFile]:
     for number, line in enumerate(section.value.split("\n"), section.line):
         if not line.strip():
             continue
@@ -212,4 +204,4 @@ def _entries(section: Field, algorithm: str, length: int) -> Iterator[FileEntry]
         path = match[3].removeprefix("./")
         if path.startswith("/") or ".." in path.split("/"):
             raise BadRelease(f"{path!r} leaves the suite's directory", where={"line": number})
-        yield FileEntry(path=path, digest=Digest(algorithm, match[1]), size=int(match[2]))
+        yield ListedFile(path=path, digest=Digest(algorithm, match[1]), size=int(match[2]))

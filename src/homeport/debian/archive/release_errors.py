@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from homeport.content.digest import Digest
+from homeport.debian.archive.index_fetch import Incomplete, MidSync, Whole
 from homeport.debian.archive.release import Expired, Release
 from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec, format_as_of
-from homeport.debian.index.fetch import Incomplete, MidSync, Whole
 from homeport.errors import HomeportError, IntegrityError
 
 _ONLINE = "run it once without --offline, which brings the cache up to date"

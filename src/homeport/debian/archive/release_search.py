@@ -16,6 +16,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Pools, run_all
+from homeport.debian.archive.index_fetch import Incomplete, NotCached, Whole, collect
 from homeport.debian.archive.mirror import TROUBLE, Mirror, Transfer
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.release import Expired, FromTheFuture, KeyExpired, check_dates
@@ -29,7 +30,6 @@ from homeport.debian.archive.release_candidates import (
 from homeport.debian.archive.release_errors import Failed
 from homeport.debian.archive.state import Floor, SuiteSpec
 from homeport.debian.archive.state_cache import remembered, remembered_date
-from homeport.debian.index.fetch import Incomplete, NotCached, Whole, collect
 from homeport.errors import HomeportError
 
 

@@ -23,9 +23,9 @@ from homeport.content.blob import Blob, FileBlob, verified
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.debian.architecture import ALL
-from homeport.debian.archive.release import FileEntry
 from homeport.debian.index.stanzas import index_text
 from homeport.debian.index.table import IndexTable, frame_texts, whole_stanzas
+from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import Package, parse_package
 from homeport.errors import IntegrityError
 from homeport.progress import CancelToken
@@ -174,7 +174,7 @@ def open_index(digest: Digest, store: Store) -> PackedIndex | None:
 
 
 def pack_index(
-    blob: Blob, form: FileEntry, plain: FileEntry | None, store: Store, cancel: CancelToken
+    blob: Blob, form: ListedFile, plain: ListedFile | None, store: Store, cancel: CancelToken
 ) -> PackedIndex:
     """Unpack and verify the index in ``blob`` and keep it in the store.
 
@@ -207,6 +207,6 @@ def pack_index(
         return PackedIndex(frames=frames, table=stream.read())
 
 
-def index_digest(form: FileEntry, plain: FileEntry | None) -> Digest:
+def index_digest(form: ListedFile, plain: ListedFile | None) -> Digest:
     """What an index goes by in the cache: its text's digest, whatever form was fetched."""
     return (plain or form).digest

@@ -14,10 +14,11 @@ from typing import Protocol, cast
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK, Readable, VerifiedReader
-from homeport.debian.archive.release import MAX_INDEX, FileEntry
+from homeport.debian.listed_file import ListedFile
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
 
+_MAX_INDEX = 1 << 30  # bytes of one index, unpacked; Debian's largest has 60 MB
 #: Bytes of text handed out at once. Large, because several indexes are unpacked side by side:
 #: every call that gives up the interpreter's lock may wait 5 ms to get it back.
 BLOCK = 4 << 20
@@ -93,14 +94,14 @@ class _Plain:
 
 
 def index_text(
-    blob: Blob, form: FileEntry, plain: FileEntry | None, cancel: CancelToken
+    blob: Blob, form: ListedFile, plain: ListedFile | None, cancel: CancelToken
 ) -> Iterator[bytes]:
     """The text of ``blob``, which is the index ``form``, in blocks.
 
     plain: what the release file says of the unpacked index, if it says anything
     Raises ``IntegrityError`` or ``TooLarge``; then nothing that was handed out may be used.
     """
-    limit = plain.size if plain is not None else MAX_INDEX
+    limit = plain.size if plain is not None else _MAX_INDEX
     hasher = plain.digest.hasher() if plain is not None else None
     size = 0
     for text in _decoded(blob, form, cancel):
@@ -120,7 +121,7 @@ def index_text(
         )
 
 
-def _decoded(blob: Blob, form: FileEntry, cancel: CancelToken) -> Iterator[bytes]:
+def _decoded(blob: Blob, form: ListedFile, cancel: CancelToken) -> Iterator[bytes]:
     decoder: _Decoder
     if form.path.endswith(".xz"):
         decoder = _Xz()

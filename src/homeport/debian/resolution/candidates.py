@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import msgspec
 
 from homeport.debian.package import Package, PackageId, PackageIndex
-from homeport.debian.resolution.relations import Alternatives, Relation
+from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.resolution.requirements import Wishes
 
 

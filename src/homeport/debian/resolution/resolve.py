@@ -14,9 +14,9 @@ from __future__ import annotations
 import msgspec
 
 from homeport.debian.package import Package, PackageIndex
+from homeport.debian.relations import Relation, show
 from homeport.debian.resolution.candidates import Available, Candidates, Finder
 from homeport.debian.resolution.explain import NoSolution, Problem, Why
-from homeport.debian.resolution.relations import Relation, show
 from homeport.debian.resolution.requirements import Root, Wishes
 from homeport.debian.resolution.search_state import (
     NO_REASONS,

@@ -10,8 +10,8 @@ from collections import deque
 import msgspec
 
 from homeport.debian.package import Package, PackageId
+from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.resolution.explain import Why
-from homeport.debian.resolution.relations import Alternatives, Relation
 
 #: Numbers of the choices on which something rests.
 Reasons = frozenset[int]

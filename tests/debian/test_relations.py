@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.debian.resolution.relations import (
+from homeport.debian.relations import (
     BadRelation,
     Relation,
     parse_dependencies,

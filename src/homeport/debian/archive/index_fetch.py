@@ -18,7 +18,7 @@ from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Batch, Pools, run_all
 from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted, is_silent
-from homeport.debian.archive.release import FileEntry, index_files, plain_digest
+from homeport.debian.archive.release import index_files, plain_digest
 from homeport.debian.archive.release_candidates import Candidate, Place, file_in
 from homeport.debian.index.index import (
     IndexPart,
@@ -27,6 +27,7 @@ from homeport.debian.index.index import (
     open_index,
     pack_index,
 )
+from homeport.debian.listed_file import ListedFile
 from homeport.errors import HomeportError, IntegrityError
 
 T = TypeVar("T")
@@ -49,8 +50,8 @@ class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
     """One index that is wanted, in the forms in which it may be had."""
 
     architectures: tuple[str, ...]
-    forms: tuple[FileEntry, ...]
-    plain: FileEntry | None
+    forms: tuple[ListedFile, ...]
+    plain: ListedFile | None
 
     @property
     def digest(self) -> Digest:
@@ -144,8 +145,8 @@ def collect(
 class _Offers(msgspec.Struct, frozen=True, kw_only=True):
     """Where an index may be had: here already, or from mirrors, likeliest first."""
 
-    here: tuple[FileEntry, Blob] | None = None
-    mirrors: tuple[tuple[FileEntry, Mirror, Wanted], ...] = ()
+    here: tuple[ListedFile, Blob] | None = None
+    mirrors: tuple[tuple[ListedFile, Mirror, Wanted], ...] = ()
 
 
 def _find(
@@ -179,7 +180,7 @@ def _find(
 
 def _offers(
     task: IndexTask, candidate: Candidate, places: Sequence[Place]
-) -> Iterator[tuple[FileEntry, Mirror, Wanted]]:
+) -> Iterator[tuple[ListedFile, Mirror, Wanted]]:
     """Every way to an index. Plain ``Packages`` last: archives vouch for it, none serves it."""
     by_hash = candidate.release.acquire_by_hash
     for place in places:
@@ -195,7 +196,7 @@ def _offers(
                 yield form, place.mirror, wanted
 
 
-def _paths(form: FileEntry, *, by_hash: bool) -> Iterator[str]:
+def _paths(form: ListedFile, *, by_hash: bool) -> Iterator[str]:
     if by_hash:
         folder, slash, _ = form.path.rpartition("/")
         algorithm = form.digest.algorithm.upper()
@@ -205,7 +206,7 @@ def _paths(form: FileEntry, *, by_hash: bool) -> Iterator[str]:
 
 def _fetch(
     task: IndexTask, offers: _Offers, candidate: Candidate, transfer: Transfer
-) -> tuple[FileEntry, Blob]:
+) -> tuple[ListedFile, Blob]:
     """The index, verified, in whichever form it could be had."""
     if offers.here is not None:
         return offers.here

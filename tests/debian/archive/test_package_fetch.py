@@ -12,9 +12,9 @@ from builders.archive import DATE, Archive, archive, suite
 from builders.deb import deb
 from builders.opening import World
 from homeport.content.blob import Blob
+from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.debian.deb.fetch import PackageGone, fetch_packages
-from homeport.debian.index.fetch import NotCached
+from homeport.debian.archive.package_fetch import PackageGone, fetch_packages
 from homeport.debian.package import PackageFile
 from homeport.net.errors import HttpFailure, Refused
 

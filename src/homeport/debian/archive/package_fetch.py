@@ -17,10 +17,10 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.thread_pools import Pools, run_all
+from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.debian.index.fetch import NotCached
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 
