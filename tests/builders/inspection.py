@@ -13,7 +13,7 @@ from builders.images import Layer, image
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.images.image import Image
-from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.layers.history import History, stack
 from homeport.inspection.layers.listing import Listing, list_layer
 from homeport.inspection.services import Services
@@ -85,7 +85,9 @@ def services(store: Store | None = None) -> Services:
     return Services(store=store, pool=None, cancel=CancelToken())
 
 
-def opened(*layers: Layer, store: Store | None = None, config: RunConfig | None = None) -> Opened:
+def opened(
+    *layers: Layer, store: Store | None = None, config: RunConfig | None = None
+) -> OpenedImage:
     return open_layers(made(*layers, config=config), services(store))
 
 

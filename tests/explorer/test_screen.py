@@ -13,11 +13,11 @@ from textual.widgets import Input, OptionList, Static, Tree
 from builders.inspection import directory, file, layer, opened, whiteout
 from homeport.errors import UsageError
 from homeport.explorer.model import Model, View
-from homeport.explorer.screen import Explorer, Page, Save, explore
-from homeport.inspection.image.opened_image import Opened
+from homeport.explorer.screen import Explorer, SaveDialog, TextDialog, explore
+from homeport.inspection.image.opened_image import OpenedImage
 
 
-def image() -> Opened:
+def image() -> OpenedImage:
     return opened(
         layer(directory("d"), file("d/big", b"B" * 3000), file("d/small", b"s"), file("a", b"1")),
         layer(file("a", b"changed"), file("new", b"n" * 50), whiteout("d/big")),
@@ -62,7 +62,7 @@ def test_a_directory_is_filled_when_it_is_opened() -> None:
         assert not folder.children
         await pilot.press("tab", "down", "down", "space")
         await pilot.pause()
-        assert [node.data.did for node in folder.children] == ["removed", "unmodified"]
+        assert [node.data.change for node in folder.children] == ["removed", "unmodified"]
 
     drive(script)
 
@@ -101,7 +101,7 @@ def test_a_file_is_previewed_its_origin_shown_and_the_waste_listed() -> None:
                 await pilot.press("tab", "down")
             await pilot.press(key)
             await pilot.pause()
-            assert isinstance(app.screen, Page)
+            assert isinstance(app.screen, TextDialog)
             assert expected in str(app.screen.query_one("#page", Static).render())
             await pilot.press("escape")
             await pilot.pause()
@@ -113,11 +113,11 @@ def test_the_chosen_file_is_saved_where_the_user_says(tmp_path: Path) -> None:
     async def script(pilot: Pilot[None], app: Explorer) -> None:
         await pilot.press("tab", "down", "ctrl+e")
         await pilot.pause()
-        assert isinstance(app.screen, Save)
+        assert isinstance(app.screen, SaveDialog)
         app.screen.query_one(Input).value = str(tmp_path / "out")
         await pilot.press("enter")
         await pilot.pause()
-        assert isinstance(app.screen, Page)
+        assert isinstance(app.screen, TextDialog)
         assert "1 files" in str(app.screen.query_one("#page", Static).render())
 
     drive(script)
@@ -138,7 +138,7 @@ def test_what_is_there_is_not_overwritten_and_escape_saves_nothing(tmp_path: Pat
         await pilot.pause()
         await pilot.press("escape")
         await pilot.pause()
-        assert not isinstance(app.screen, Save)
+        assert not isinstance(app.screen, SaveDialog)
 
     drive(script)
     assert (tmp_path / "a").read_text() == "mine"
@@ -156,6 +156,6 @@ def test_a_bad_pattern_is_one_clear_error() -> None:
 
 def test_the_aggregated_view_shows_what_all_layers_did() -> None:
     root = Model(image()).tree(View(layer=1, aggregated=True))
-    assert {item.name: item.did for item in root.children} == {
+    assert {item.name: item.change for item in root.children} == {
         "a": "modified", "d": "added", "new": "added",
     }  # fmt: skip

@@ -67,8 +67,8 @@ def test_every_form_of_the_answer_names_its_schema(capsys: pytest.CaptureFixture
 def test_a_layer_is_shown_with_what_it_did(capsys: pytest.CaptureFixture[str]) -> None:
     address = write(two_layers())
     rows = document(capsys, "inspect", address, "--layer", "1")["files"]
-    assert [(row["path"], row["did"]) for row in rows] == [("/a", "removed"), ("/c", "added")]
-    assert rows[0]["freed"] == 100
+    assert [(row["path"], row["change"]) for row in rows] == [("/a", "removed"), ("/c", "added")]
+    assert rows[0]["wasted"] == 100
     text = asked(capsys, "inspect", address, "--path", "/a")
     assert "layer 0: added\n      layer 1: removed" in text
 
@@ -122,12 +122,12 @@ def test_a_missing_blob_is_named(capsys: pytest.CaptureFixture[str]) -> None:
 def test_dives_rules_are_checked_from_its_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path(".dive-ci").write_text("rules:\n  lowestEfficiency: 0.95\n")
     assert run(["inspect", write(two_layers()), "--ci"]) == 3
-    assert "BROKEN  min-efficiency  0.95" in capsys.readouterr().out
+    assert "FAILED  min-efficiency  0.95" in capsys.readouterr().out
 
 
 def test_a_page_is_written_beside_the_verdict_on_rules(capsys: pytest.CaptureFixture[str]) -> None:
     options = ("--html", "page.html", "--rule", "max-size=1")
-    assert "BROKEN  max-size" in asked(capsys, "inspect", write(two_layers()), *options, code=3)
+    assert "FAILED  max-size" in asked(capsys, "inspect", write(two_layers()), *options, code=3)
     assert Path("page.html").stat().st_size > 1000
 
 

@@ -15,9 +15,9 @@ from builders.inspection import made, services
 from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.golang import read_go
-from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.packages.databases import find_packages
-from homeport.inspection.packages.verifying import verify_files
+from homeport.inspection.packages.verification import verify_files
 
 PROGRAM = """package main
 
@@ -121,7 +121,7 @@ def test_verifying_finds_what_dpkg_finds(tmp_path: Path) -> None:
         ("/usr/share/plain/b", "missing"),
     }  # fmt: skip
     found = verify_files(looked_into(root))
-    assert {(one.path, one.did) for one in found.findings if one.did != "unowned"} == expected
+    assert {(one.path, one.status) for one in found.findings if one.status != "unowned"} == expected
 
 
 @pytest.mark.full
@@ -142,7 +142,7 @@ def test_a_whole_debian_is_what_dpkg_says(tmp_path: Path) -> None:
         for path, did in dpkg_verify(root)
     }
     found = verify_files(opened)
-    assert {(one.path, one.did) for one in found.findings if one.did == "changed"} == {
+    assert {(one.path, one.status) for one in found.findings if one.status == "changed"} == {
         each for each in real if each[1] == "changed"
     }
     packages, problems = find_packages(opened)
@@ -167,7 +167,7 @@ def dpkg_verify(root: Path) -> set[tuple[str, str]]:
     return found
 
 
-def looked_into(root: Path) -> Opened:
+def looked_into(root: Path) -> OpenedImage:
     tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True)
     layer = Layer(gzip.compress(tar.stdout, 1), tar.stdout)
     return open_layers(made(layer), services())

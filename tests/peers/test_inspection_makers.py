@@ -14,8 +14,8 @@ from homeport.images.address import parse_source
 from homeport.images.image import Image
 from homeport.images.transports.base import Work
 from homeport.images.transports.select import source_for
-from homeport.inspection.image.opened_image import Opened, open_layers
-from homeport.inspection.report.builder import report_image, steps_of
+from homeport.inspection.image.opened_image import OpenedImage, open_layers
+from homeport.inspection.report.builder import history_rows, report_image
 from homeport.inspection.report.waste import find_waste
 from peers.engines import Podman, Program, short_folder
 
@@ -23,7 +23,7 @@ DOCKERFILE = 'FROM scratch\nCOPY one /data/file\nLABEL who=we\nCOPY two /data/fi
 
 
 @contextlib.contextmanager
-def looked_into(address: str) -> Iterator[Opened]:
+def looked_into(address: str) -> Iterator[OpenedImage]:
     source = source_for(parse_source(address), None)  # type: ignore[arg-type]  # no registry here
     with source.open(Work()) as value:
         assert isinstance(value, Image)
@@ -40,7 +40,7 @@ def context(tmp_path: Path) -> Path:
     return folder
 
 
-def check(opened: Opened) -> None:
+def check(opened: OpenedImage) -> None:
     """What the Dockerfile did, whoever built it."""
     did = [{c.path.decode(): c.did for c in changes} for changes in opened.history.changes]
     assert did[0]["data/file"] == "added"
@@ -49,7 +49,7 @@ def check(opened: Opened) -> None:
     assert opened.read([b"data/file"])[b"data/file"] == b"2" * 500
     report = report_image(opened)
     assert report.config["Labels"]["who"] == "we"
-    steps = list(steps_of(opened.config.history, opened.history.listings))
+    steps = list(history_rows(opened.config.history, opened.history.listings))
     copies = [step.layer for step in steps if "COPY" in step.command or "one" in step.command]
     assert copies[:1] == [0]
 

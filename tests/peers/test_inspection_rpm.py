@@ -10,9 +10,9 @@ import pytest
 
 from builders.images import Layer
 from builders.inspection import made, services
-from homeport.inspection.image.opened_image import Opened, open_layers
+from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.packages.databases import find_packages
-from homeport.inspection.packages.verifying import verify_files
+from homeport.inspection.packages.verification import verify_files
 
 SPEC = """
 Name: {name}
@@ -59,7 +59,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def looked_into(root: Path) -> Opened:
+def looked_into(root: Path) -> OpenedImage:
     tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True)
     return open_layers(made(Layer(gzip.compress(tar.stdout, 1), tar.stdout)), services())
 
@@ -93,4 +93,4 @@ def test_changed_and_missing_files_are_those_that_rpm_finds(root: Path) -> None:
         ("/etc/second.conf", "changed"),
     }  # fmt: skip
     found = verify_files(looked_into(root)).findings
-    assert {(one.path, one.did) for one in found if one.did != "unowned"} == expected
+    assert {(one.path, one.status) for one in found if one.status != "unowned"} == expected

@@ -9,7 +9,7 @@ from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
 from homeport.inspection.layers.paths import visible as safe
 from homeport.inspection.packages.provenance import Binary
-from homeport.inspection.packages.verifying import Verification
+from homeport.inspection.packages.verification import Verification
 
 MOST_LINES = 12
 
@@ -57,15 +57,15 @@ def verification_text(found: Verification, *, verbose: bool = False) -> str:
     lines = []
     unowned = 0
     for one in found.findings:
-        if one.did == "unowned" and not verbose:
+        if one.status == "unowned" and not verbose:
             unowned += 1
             continue
         layer = f" (layer {one.layer})" if one.layer is not None else ""
         kind = f" [{one.kind}]" if one.kind != "file" else ""
-        lines.append(f"{one.did:<8} {safe(one.path)}{kind}  {safe(one.package)}{layer}".rstrip())
+        lines.append(f"{one.status:<8} {safe(one.path)}{kind}  {safe(one.package)}{layer}".rstrip())
     if unowned:
         lines.append(f"{unowned} files belong to no package (-v lists them)")
-    changed = sum(one.did == "changed" for one in found.findings)
+    changed = sum(one.status == "changed" for one in found.findings)
     lines.append(f"{found.checked} files compared, {changed} changed")
     return "\n".join(lines)
 
@@ -84,7 +84,7 @@ def _format(facts: BinaryFacts) -> Iterator[tuple[str, str]]:
     yield "Interpreter", facts.interpreter
     yield "Needs", " ".join(facts.needed)
     yield "Soname", facts.soname
-    yield "Looks in", ":".join(facts.search)
+    yield "Looks in", ":".join(facts.runpath)
     yield "Build id", facts.build_id
     yield "Bundle", facts.bundle
 
@@ -100,14 +100,14 @@ def _go(go: GoFacts | None, verbose: bool) -> Iterator[tuple[str, str]]:
     if go is None:
         return
     yield "Go", go.version or go.note
-    yield "Main package", go.main + (f"  (by {go.main_by})" if go.main_by else "")
+    yield "Main package", go.main + (f"  (by {go.main_evidence})" if go.main_evidence else "")
     if go.module is not None:
         yield "Module", f"{go.module.path} {go.module.version}".strip()
     if go.revision:
         modified = ", modified" if go.modified else ""
         yield "Revision", f"{go.vcs} {go.revision} of {go.revision_time}{modified}"
     yield "Source", go.source
-    yield "Go's library", f"{go.goroot}  ({go.goroot_says})" if go.goroot_says else go.goroot
+    yield "Go's library", f"{go.goroot}  ({go.goroot_origin})" if go.goroot_origin else go.goroot
     yield (
         "Settings",
         " ".join(
@@ -126,7 +126,9 @@ def _rust(facts: BinaryFacts, verbose: bool) -> Iterator[tuple[str, str]]:
     rust = facts.rust
     if rust is not None:
         crates = [f"{crate.name} {crate.version}" for crate in rust.crates]
-        yield from _list(f"Crates ({rust.crates_by})" if crates else "Crates", crates, verbose)
+        yield from _list(
+            f"Crates ({rust.crates_evidence})" if crates else "Crates", crates, verbose
+        )
 
 
 def _script(facts: BinaryFacts) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ def _image(image: ImageDiff, verbose: bool) -> str:
     )
     sections = [head]
     if image.same:
-        times = f" but for the times of {image.times} files" if image.times else ""
+        times = f" but for the times of {image.time_only} files" if image.time_only else ""
         sections.append(f"  nothing differs in packages, config and files{times}")
     if image.packages:
         sections.append("  packages\n" + _packages(image.packages))
@@ -63,7 +63,7 @@ def _image(image: ImageDiff, verbose: bool) -> str:
 def _packages(packages: tuple[PackageDiff, ...]) -> str:
     rows = [
         (
-            f"    {_SIGNS[one.did]}", one.manager, safe(one.name), safe(one.before) or "-",
+            f"    {_SIGNS[one.change]}", one.manager, safe(one.name), safe(one.before) or "-",
             safe(one.after) or "-",
         )
         for one in packages
@@ -74,9 +74,9 @@ def _packages(packages: tuple[PackageDiff, ...]) -> str:
 def _files(image: ImageDiff, verbose: bool) -> str:
     counts: dict[str, int] = {}
     for one in image.files:
-        counts[one.did] = counts.get(one.did, 0) + 1
-    said = ", ".join(f"{count} {did}" for did, count in counts.items())
-    times = f"; {image.times} more differ in time alone" if image.times else ""
+        counts[one.change] = counts.get(one.change, 0) + 1
+    said = ", ".join(f"{count} {change}" for change, count in counts.items())
+    times = f"; {image.time_only} more differ in time alone" if image.time_only else ""
     lines = [f"  files ({said}{times})"]
     by_package: dict[str, list[FileDiff]] = {}
     for one in image.files:
@@ -98,7 +98,7 @@ def _file(row: FileDiff) -> list[str]:
     delta = row.size_after - row.size_before
     facts = f"  {'; '.join(row.facts)}" if row.facts else ""
     size = f"  {delta:+d} bytes" if delta else ""
-    lines = [f"      {_SIGNS[row.did]} {safe(row.path)}{size}{safe(facts)}"]
+    lines = [f"      {_SIGNS[row.change]} {safe(row.path)}{size}{safe(facts)}"]
     return lines + [f"          {safe(line[:200])}" for line in row.text]
 
 

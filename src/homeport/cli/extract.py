@@ -39,24 +39,24 @@ def command(
     import msgspec
 
     from homeport.errors import UsageError
-    from homeport.inspection.image.extraction import chosen, extract, write_one
+    from homeport.inspection.image.extraction import extract, select_paths, write_file
 
     if output == "-" and len(paths) != 1:
         raise UsageError("only one file can go to standard output", hint="use -o DIR")
     with session.app() as app, app.open_image(image) as value:
         opened = open_one(value, read_platform(platform), services_of(app))
         if output == "-":
-            write_one(opened, paths[0], sys.stdout.buffer)
+            write_file(opened, paths[0], sys.stdout.buffer)
             sys.stdout.buffer.flush()
             return
-        found = extract(opened, chosen(opened, paths), Path(output))
+        found = extract(opened, select_paths(opened, paths), Path(output))
         document = {
             "schema": "homeport-extract/v1", "directory": output, **msgspec.to_builtins(found),
         }  # fmt: skip
         lines = [
             f"{output}  {found.files} files ({human_size(found.size)}), "
             f"{found.directories} directories, {found.links} links",
-            *(f"left out: {each}" for each in found.left_out),
+            *(f"left out: {each}" for each in found.skipped),
         ]
         from homeport.inspection.layers.paths import visible as safe
 

@@ -13,10 +13,10 @@ from homeport.cli.options import Session, common
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.image import Image, Index
-    from homeport.inspection.image.opened_image import Opened
+    from homeport.inspection.image.opened_image import OpenedImage
+    from homeport.inspection.model import InspectReport
     from homeport.inspection.report.inspect_image import Referrers
     from homeport.inspection.report.policy import Rule
-    from homeport.inspection.report.report import Report
     from homeport.inspection.services import Services
     from homeport.oci.platform import Platform
 
@@ -164,14 +164,14 @@ def read_platform(text: str | None) -> Platform | None:
     return native_platform() if text == "native" else parse_platform(text)
 
 
-def open_one(value: Image | Index, wanted: Platform | None, services: Services) -> Opened:
+def open_one(value: Image | Index, wanted: Platform | None, services: Services) -> OpenedImage:
     from homeport.inspection.image.opened_image import open_layers
-    from homeport.inspection.image.platform_choice import choose
+    from homeport.inspection.image.platform_choice import choose_image
 
-    return open_layers(choose(value, wanted), services)
+    return open_layers(choose_image(value, wanted), services)
 
 
-def _explore(opened: Opened) -> None:
+def _explore(opened: OpenedImage) -> None:
     """The explorer is on the same level as the commands, and its library is optional."""
     import importlib
 
@@ -193,7 +193,7 @@ def _report(
     *,
     wanted: Platform | None,
     bases: tuple[str, ...],
-) -> Report:
+) -> InspectReport:
     from contextlib import ExitStack
 
     from homeport.inspection.report.inspect_image import inspect
@@ -206,7 +206,7 @@ def _report(
         )  # fmt: skip
 
 
-def _show_report(session: Session, report: Report, checks: list[Rule] | None) -> None:
+def _show_report(session: Session, report: InspectReport, checks: list[Rule] | None) -> None:
     import msgspec
 
     from homeport.cli.inspect_text import report_text
@@ -220,7 +220,7 @@ def _show_report(session: Session, report: Report, checks: list[Rule] | None) ->
 
 
 def _write_page(
-    session: Session, report: Report, opened: Opened, path: Path, *, quiet: bool
+    session: Session, report: InspectReport, opened: OpenedImage, path: Path, *, quiet: bool
 ) -> None:
     """The page; ``quiet`` where the verdict on rules is the answer."""
     from homeport.content.files import atomic_write
@@ -251,7 +251,7 @@ def _read_rules(config: Path | None, words: tuple[str, ...]) -> list[Rule]:
     return found
 
 
-def _check(session: Session, report: Report, rules: list[Rule]) -> None:
+def _check(session: Session, report: InspectReport, rules: list[Rule]) -> None:
     from datetime import UTC, datetime
 
     import msgspec
@@ -261,10 +261,10 @@ def _check(session: Session, report: Report, rules: list[Rule]) -> None:
     from homeport.inspection.report.policy import SCHEMA, check_rules
 
     checked = check_rules(report.image, rules, datetime.now(UTC))
-    broken = [one.rule for one in checked if not one.kept]
+    broken = [one.rule for one in checked if not one.passed]
     document: dict[str, Any] = {
         "schema": SCHEMA, "address": report.address, "digest": report.image.digest,
-        "kept": not broken, "rules": msgspec.to_builtins(checked),
+        "passed": not broken, "rules": msgspec.to_builtins(checked),
     }  # fmt: skip
     session.output.write(document, rules_text(checked))
     if broken:
@@ -274,7 +274,7 @@ def _check(session: Session, report: Report, rules: list[Rule]) -> None:
 def _show_files(
     session: Session,
     address: str,
-    opened: Opened,
+    opened: OpenedImage,
     layer: int | None,
     pattern: str | None,
     *,
@@ -285,7 +285,7 @@ def _show_files(
 
     from homeport.cli.inspect_text import files_text
     from homeport.errors import UsageError
-    from homeport.inspection.image import files
+    from homeport.inspection.image import file_listing as files
     from homeport.inspection.image.path_search import not_found
 
     glob = pattern.encode("utf-8", "surrogateescape") if pattern is not None else None
@@ -313,7 +313,7 @@ def _show_files(
             click.echo(line)
 
 
-def _show_binaries(session: Session, address: str, opened: Opened, path: str | None) -> None:
+def _show_binaries(session: Session, address: str, opened: OpenedImage, path: str | None) -> None:
     import msgspec
 
     from homeport.cli.binary_text import binaries_text, binary_text
@@ -332,11 +332,11 @@ def _show_binaries(session: Session, address: str, opened: Opened, path: str | N
     session.output.write(document, text)
 
 
-def _show_verification(session: Session, address: str, opened: Opened) -> None:
+def _show_verification(session: Session, address: str, opened: OpenedImage) -> None:
     import msgspec
 
     from homeport.cli.binary_text import verification_text
-    from homeport.inspection.packages.verifying import SCHEMA, verify_files
+    from homeport.inspection.packages.verification import SCHEMA, verify_files
 
     found = verify_files(opened)
     document: dict[str, Any] = {
@@ -346,7 +346,7 @@ def _show_verification(session: Session, address: str, opened: Opened) -> None:
     session.output.write(document, verification_text(found, verbose=bool(session.verbose)))
 
 
-def _show_waste(session: Session, address: str, opened: Opened) -> None:
+def _show_waste(session: Session, address: str, opened: OpenedImage) -> None:
     import msgspec
 
     from homeport.cli.inspect_text import waste_text

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 from homeport.cli.show import human_size, table
 from homeport.inspection.layers.paths import visible as safe
-from homeport.inspection.report.report import (
+from homeport.inspection.model import (
     ImageReport,
+    InspectReport,
     LayerRow,
     Package,
-    Report,
     Waste,
     time_text,
 )
 
 if TYPE_CHECKING:
-    from homeport.inspection.image.files import FileRow
-    from homeport.inspection.report.policy import Checked
+    from homeport.inspection.image.file_listing import FileRow
+    from homeport.inspection.report.policy import RuleResult
 
 MOST_PACKAGES = 40
 MOST_WASTE = 15
@@ -26,7 +26,7 @@ MOST_EXAMPLES = 5
 _COMMAND = 90
 
 
-def report_text(report: Report, *, verbose: bool = False) -> str:
+def report_text(report: InspectReport, *, verbose: bool = False) -> str:
     """The whole report, section by section; empty sections are left out."""
     image = report.image
     sections = [
@@ -37,58 +37,63 @@ def report_text(report: Report, *, verbose: bool = False) -> str:
         _packages(image.packages, verbose),
         _attached(image),
         waste_text(image.waste, most=len(image.waste.paths) if verbose else MOST_WASTE),
-        _odd(image, verbose),
+        _anomalies(image, verbose),
         _problems(image),
     ]
     return "\n\n".join(section for section in sections if section)
 
 
 def waste_text(waste: Waste, *, most: int) -> str:
-    """What is shipped for nothing, and dive's figures."""
+    """Bytes that no longer reach the final tree, and dive's figures."""
     dive = waste.dive
     lines = [
         f"Waste: {human_size(waste.size)} unpacked, about {human_size(waste.compressed)} compressed"
         f"   (dive: efficiency {dive.score:.2%}, wasted {human_size(dive.wasted_bytes)}, "
-        f"{dive.user_wasted:.1%} of what is not base)"
+        f"{dive.user_wasted:.1%} of the layers above the base)"
     ]
     lines += [f"  {human_size(size):>10}  {cause}" for cause, size in waste.by_cause.items()]
     if waste.paths and most:
         rows = [
-            (human_size(one.size), one.cause, f"{one.shipped_in}→{one.gone_in}", safe(one.path))
+            (
+                human_size(one.size),
+                one.cause,
+                f"{one.shipped_in}→{one.unused_since}",
+                safe(one.path),
+            )
             for one in waste.paths[:most]
         ]
         lines.append(_indent(table(("size", "cause", "layers", "path"), rows, right=(0,))))
         if len(waste.paths) > most:
-            lines.append(f"  and {len(waste.paths) - most} more (--waste lists all)")
+            lines.append(f"  and {len(waste.paths) - most} more (list all with --waste)")
     return "\n".join(lines)
 
 
-def rules_text(checked: Sequence[Checked]) -> str:
-    """One row a rule."""
-    rows = [("ok" if one.kept else "BROKEN", one.rule, safe(one.limit), safe(one.found))
+def rules_text(checked: Sequence[RuleResult]) -> str:
+    """One row per rule."""
+    rows = [("ok" if one.passed else "FAILED", one.rule, safe(one.limit), safe(one.found))
             for one in checked]  # fmt: skip
     return table(("", "rule", "limit", "found"), rows)
 
 
 def files_text(rows: Iterable[FileRow], *, by_size: bool = False) -> Iterator[str]:
-    """One line a path, as ``ls -l`` has it, the layer before it."""
+    """One line per path, as ``ls -l`` prints it, after its layer."""
     if by_size:
         rows = sorted(rows, key=lambda row: (-row.size, row.path))
     for row in rows:
         yield file_line(row)
         for event in row.events:
             by = f" with {safe(event.by)}" if event.by else ""
-            yield f"      layer {event.layer}: {event.did}{by}"
+            yield f"      layer {event.layer}: {event.change}{by}"
 
 
 def file_line(row: FileRow) -> str:
     arrow = {"symlink": " → ", "hardlink": " = "}.get(row.kind, "")
-    did = f"{_SIGNS[row.did]} " if row.did else ""
-    freed = f"  [{human_size(row.freed)} below for nothing]" if row.freed else ""
+    change = f"{_SIGNS[row.change]} " if row.change else ""
+    wasted = f"  [wastes {human_size(row.wasted)} in lower layers]" if row.wasted else ""
     by = f"  (with {safe(row.by)})" if row.by else ""
     return (
-        f"{did}{row.layer:>3}  {_mode(row)} {row.uid:>5}:{row.gid:<5} {row.size:>11} "
-        f"{time_text(row.mtime)} {safe(row.path)}{arrow}{safe(row.target)}{by}{freed}"
+        f"{change}{row.layer:>3}  {_mode(row)} {row.uid:>5}:{row.gid:<5} {row.size:>11} "
+        f"{time_text(row.mtime)} {safe(row.path)}{arrow}{safe(row.target)}{by}{wasted}"
     )
 
 
@@ -114,26 +119,28 @@ def _mode(row: FileRow) -> str:
     return _LETTERS[row.kind] + text
 
 
-def _head(report: Report) -> str:
+def _head(report: InspectReport) -> str:
     image = report.image
     base, age, sizes = image.base, image.age, image.sizes
-    system = base.pretty or " ".join(part for part in (base.distribution, base.version) if part)
+    system = base.pretty_name or " ".join(
+        part for part in (base.distribution, base.version) if part
+    )
     if base.version and base.version not in system:
         system += f" ({base.version})"
     if base.libc:
-        system = f"{system or 'no os-release'}, {base.libc}"
+        system = f"{system or 'no os-release file'}, {base.libc}"
     lines = [
         ("Image", safe(report.address)),
         ("Digest", report.digest),
         ("Shown", f"{image.platform}  {image.digest}"),
-        ("System", safe(system) or "none that the files name"),
+        ("System", safe(system) or "unknown (no os-release file)"),
         ("Base", _base(image)),
         (
             "Size",
             f"{human_size(sizes.compressed)} compressed, {human_size(sizes.files)} in "
             f"{sizes.paths} paths, {len(image.layers)} layers",
         ),
-        ("Created", safe(age.created) or "not given"),
+        ("Created", safe(age.created) or "not recorded"),
         ("Newest file", f"{age.newest_file} {safe(age.newest_file_path)}".strip()),
         ("Newest package", safe(age.newest_package)),
         *(("", note) for note in age.notes),
@@ -147,10 +154,10 @@ def _base(image: ImageReport) -> str:
     if base.layers is not None:
         text += f" (the lowest {base.layers} layers)"
     evidence = ", ".join(base.evidence)
-    return safe(f"{text or 'not named'}" + (f"; from {evidence}" if evidence else ""))
+    return safe(f"{text or 'unknown'}" + (f"; according to {evidence}" if evidence else ""))
 
 
-def _platforms(report: Report) -> str:
+def _platforms(report: InspectReport) -> str:
     if len(report.platforms) < 2:
         return ""
     rows = [
@@ -187,22 +194,22 @@ def _layers(image: ImageReport) -> str:
     header = ("", "size", "unpacked", "codec", "paths", "waste", "step")
     lines = ["Layers", _indent(table(header, rows, right=(0, 1, 2, 4, 5)))]
     lines += [
-        f"  layer {layer.number}: {safe(odd)}" for layer in image.layers for odd in layer.oddities
+        f"  layer {layer.number}: {safe(one)}" for layer in image.layers for one in layer.anomalies
     ]
-    empty = [step for step in image.steps if step.layer is None]
+    empty = [entry for entry in image.history if entry.layer is None]
     if empty:
-        lines.append("  steps without a layer:")
-        lines += [f"    {safe(_short(step.command))}" for step in empty]
+        lines.append("  history entries without a layer:")
+        lines += [f"    {safe(_short(entry.command))}" for entry in empty]
     return "\n".join(lines)
 
 
 def _layer(layer: LayerRow) -> tuple[str, ...]:
-    did = layer.did
-    changed = sum(did.get(word, 0) for word in ("changed", "metadata", "rewritten"))
-    gone = sum(did.get(word, 0) for word in ("removed", "hidden", "replaced"))
+    changes = layer.changes
+    changed = sum(changes.get(word, 0) for word in ("changed", "metadata", "rewritten"))
+    gone = sum(changes.get(word, 0) for word in ("removed", "hidden", "replaced"))
     return (
         str(layer.number), human_size(layer.size), human_size(layer.tar_size), layer.codec,
-        f"+{did.get('added', 0)} ~{changed} -{gone}",
+        f"+{changes.get('added', 0)} ~{changed} -{gone}",
         human_size(layer.wasted) if layer.wasted else "",
         safe(_short(layer.command)) or f"{layer.digest[:19]}…",
     )  # fmt: skip
@@ -210,42 +217,42 @@ def _layer(layer: LayerRow) -> tuple[str, ...]:
 
 def _packages(packages: tuple[Package, ...], verbose: bool) -> str:
     if not packages:
-        return "Packages\n  none that a database names"
+        return "Packages\n  none recorded in a package database"
     counts: dict[str, int] = {}
     for package in packages:
         counts[package.manager] = counts.get(package.manager, 0) + 1
-    said = ", ".join(f"{count} {name}" for name, count in counts.items())
+    managers = ", ".join(f"{count} {name}" for name, count in counts.items())
     shown = packages if verbose else packages[:MOST_PACKAGES]
     rows = [
         (one.manager, safe(one.name), safe(one.version), safe(one.architecture)) for one in shown
     ]
-    lines = [f"Packages ({said})", _indent(table(("from", "name", "version", "arch"), rows))]
+    lines = [f"Packages ({managers})", _indent(table(("manager", "name", "version", "arch"), rows))]
     if len(packages) > len(shown):
-        lines.append(f"  and {len(packages) - len(shown)} more (-v lists all)")
+        lines.append(f"  and {len(packages) - len(shown)} more (list all with -v)")
     return "\n".join(lines)
 
 
 def _attached(image: ImageReport) -> str:
     if not image.attached:
-        return "Attached\n  no SBOM, provenance or signature that could be seen"
+        return "Attached\n  no SBOM, provenance or signature found"
     rows = [
-        (one.kind, safe(one.type), human_size(one.size), one.digest, one.found)
+        (one.kind, safe(one.type), human_size(one.size), one.digest, one.found_as)
         for one in image.attached
     ]
     return "Attached\n" + _indent(
-        table(("kind", "type", "size", "digest", "found"), rows, right=(2,))
+        table(("kind", "type", "size", "digest", "found as"), rows, right=(2,))
     )
 
 
-def _odd(image: ImageReport, verbose: bool) -> str:
+def _anomalies(image: ImageReport, verbose: bool) -> str:
     lines = []
-    for odd in image.odd:
-        lines.append(f"  {odd.count} × {odd.kind}")
-        shown = odd.examples if verbose else odd.examples[:MOST_EXAMPLES]
+    for anomaly in image.anomalies:
+        lines.append(f"  {anomaly.count} × {anomaly.kind}")
+        shown = anomaly.examples if verbose else anomaly.examples[:MOST_EXAMPLES]
         lines += [f"      {safe(one)}" for one in shown]
-        if odd.count > len(shown):
-            lines.append(f"      and {odd.count - len(shown)} more")
-    return "\n".join(["Odd", *lines]) if lines else ""
+        if anomaly.count > len(shown):
+            lines.append(f"      and {anomaly.count - len(shown)} more")
+    return "\n".join(["Anomalies", *lines]) if lines else ""
 
 
 def _problems(image: ImageReport) -> str:

@@ -13,23 +13,23 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from homeport.errors import UsageError
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.history import GONE, Change
 from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import visible
 
 #: dive's four words for what a layer did.
-KINDS = ("added", "removed", "modified", "unmodified")
+CHANGES = ("added", "removed", "modified", "unmodified")
 
 
-class Item(msgspec.Struct):
+class TreeItem(msgspec.Struct):
     """A path as of a layer. ``size`` of a directory is that of all below it that is shown."""
 
     path: bytes
     entry: Entry
-    did: str
+    change: str
     size: int
-    children: list[Item] = msgspec.field(default_factory=list)
+    children: list[TreeItem] = msgspec.field(default_factory=list)
 
     @property
     def name(self) -> str:
@@ -44,20 +44,20 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """What to show of a layer.
 
     aggregated: what all layers up to this one did, instead of this one alone
-    kinds:      of dive's four words
+    changes:    of dive's four words
     """
 
     layer: int
     aggregated: bool = False
     pattern: str = ""
     by_size: bool = False
-    kinds: frozenset[str] = frozenset(KINDS)
+    changes: frozenset[str] = frozenset(CHANGES)
 
 
 class Model:
     """Trees of one image."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OpenedImage) -> None:
         self.opened = opened
         self._last: tuple[tuple[int, bool], dict[bytes, tuple[Entry, str]]] | None = None
 
@@ -65,21 +65,21 @@ class Model:
     def layers(self) -> int:
         return len(self.opened.history.changes)
 
-    def tree(self, view: View) -> Item:
+    def tree(self, view: View) -> TreeItem:
         """The root of what a view shows. Raises ``UsageError`` for a bad pattern."""
         paths = self._paths(view.layer, aggregated=view.aggregated)
         wanted = _matcher(view.pattern)
         entry = Entry(b"", "directory", 0o755, 0, 0, 0, 0, b"", b"", b"")
-        root = Item(b"", entry, "unmodified", 0)
-        items: dict[bytes, Item] = {b"": root}
+        root = TreeItem(b"", entry, "unmodified", 0)
+        items: dict[bytes, TreeItem] = {b"": root}
         for path in sorted(paths, key=lambda path: path.split(b"/")):
             if not path:
                 continue
-            entry, did = paths[path]
-            if entry.kind != "directory" and (did not in view.kinds or not wanted(path)):
+            entry, change = paths[path]
+            if entry.kind != "directory" and (change not in view.changes or not wanted(path)):
                 continue
-            items[path] = Item(path, entry, did, entry.size)
-        _hang(items, view)
+            items[path] = TreeItem(path, entry, change, entry.size)
+        _attach_to_parents(items, view)
         _sort(root, by_size=view.by_size)
         return root
 
@@ -117,9 +117,9 @@ def _word(change: Change) -> str:
     return "unmodified" if same else "modified"
 
 
-def _hang(items: dict[bytes, Item], view: View) -> None:
+def _attach_to_parents(items: dict[bytes, TreeItem], view: View) -> None:
     """Put items into their directories, deepest first; directories without anything go."""
-    filtered = view.pattern or view.kinds != frozenset(KINDS)
+    filtered = view.pattern or view.changes != frozenset(CHANGES)
     for path in sorted(items, key=lambda path: path.split(b"/"), reverse=True):
         if not path:
             continue
@@ -130,11 +130,11 @@ def _hang(items: dict[bytes, Item], view: View) -> None:
         if parent is None:
             continue
         parent.children.append(item)
-        if item.did != "removed":
+        if item.change != "removed":
             parent.size += item.size
 
 
-def _sort(root: Item, *, by_size: bool) -> None:
+def _sort(root: TreeItem, *, by_size: bool) -> None:
     todo = [root]
     while todo:
         item = todo.pop()

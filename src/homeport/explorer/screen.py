@@ -23,13 +23,13 @@ from textual.widgets.option_list import Option
 from textual.widgets.tree import TreeNode
 
 from homeport.errors import HomeportError, UsageError
-from homeport.explorer.model import KINDS, Item, Model, View
-from homeport.inspection.image.extraction import chosen, extract
-from homeport.inspection.image.opened_image import Opened
+from homeport.explorer.model import CHANGES, Model, TreeItem, View
+from homeport.inspection.image.extraction import extract, select_paths
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import shown_path, visible
 from homeport.inspection.packages.provenance import inspect_binary
 from homeport.inspection.report.anomalies import MOST
-from homeport.inspection.report.builder import steps_of
+from homeport.inspection.report.builder import history_rows
 from homeport.inspection.report.waste import find_waste
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
@@ -37,7 +37,7 @@ _MIN_WIDTH, _MIN_HEIGHT = 60, 15
 _PREVIEW = 64 << 10
 
 
-def explore(opened: Opened) -> None:
+def explore(opened: OpenedImage) -> None:
     """Show an image until the user leaves. Raises ``UsageError`` without a fitting terminal."""
     import shutil
 
@@ -52,15 +52,15 @@ def explore(opened: Opened) -> None:
     Explorer(opened).run()
 
 
-class Page(ModalScreen[None]):
+class TextDialog(ModalScreen[None]):
     """A text over the explorer: a file's content, a binary's origin, the waste."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,q,enter", "dismiss", "Close", show=True)
     ]
     CSS = """
-    Page { align: center middle; }
-    Page VerticalScroll {
+    TextDialog { align: center middle; }
+    TextDialog VerticalScroll {
         width: 90%; height: 90%; border: round $accent; background: $surface; padding: 0 1;
     }
     """
@@ -76,12 +76,12 @@ class Page(ModalScreen[None]):
             yield Static(Text(self._text), id="page")
 
 
-class Save(ModalScreen[str]):
+class SaveDialog(ModalScreen[str]):
     """Asks where the chosen file or directory is written to; the answer is empty for nowhere."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
     CSS = """
-    Save { align: center middle; } Save Input { width: 80%; border: round $accent; }
+    SaveDialog { align: center middle; } SaveDialog Input { width: 80%; border: round $accent; }
     """
 
     def __init__(self, path: str) -> None:
@@ -119,13 +119,13 @@ class Explorer(App[None]):
         Binding("ctrl+g", "aggregated", "All up to it"),
         Binding("ctrl+o,s", "sort", "Name or size"),
         Binding("ctrl+b", "attributes", "Attributes"),
-        Binding("1", "kind('added')", "added", show=False),
-        Binding("2", "kind('removed')", "removed", show=False),
-        Binding("3", "kind('modified')", "modified", show=False),
-        Binding("4", "kind('unmodified')", "unmodified", show=False),
-        Binding("ctrl+a", "kind_or_aggregated", "Added / all", show=False),
-        Binding("ctrl+r", "kind('removed')", "removed", show=False),
-        Binding("ctrl+u", "kind('unmodified')", "unmodified", show=False),
+        Binding("1", "toggle_change('added')", "added", show=False),
+        Binding("2", "toggle_change('removed')", "removed", show=False),
+        Binding("3", "toggle_change('modified')", "modified", show=False),
+        Binding("4", "toggle_change('unmodified')", "unmodified", show=False),
+        Binding("ctrl+a", "toggle_added_or_aggregated", "Added / all", show=False),
+        Binding("ctrl+r", "toggle_change('removed')", "removed", show=False),
+        Binding("ctrl+u", "toggle_change('unmodified')", "unmodified", show=False),
         Binding("w", "waste", "Waste"),
         Binding("p", "preview", "Preview"),
         Binding("b", "binary", "Binary"),
@@ -134,7 +134,7 @@ class Explorer(App[None]):
         Binding("k", "move('up')", show=False),
     ]
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OpenedImage) -> None:
         super().__init__()
         self.model = Model(opened)
         self.opened = opened
@@ -168,7 +168,7 @@ class Explorer(App[None]):
         self.change(layer=event.option_index)
 
     @on(Tree.NodeExpanded)
-    def _opened(self, event: Tree.NodeExpanded[Item]) -> None:
+    def _opened(self, event: Tree.NodeExpanded[TreeItem]) -> None:
         self.fill(event.node)
 
     @on(Input.Changed, "#filter")
@@ -193,7 +193,7 @@ class Explorer(App[None]):
             self.refresh_tree()
 
     def refresh_tree(self) -> None:
-        tree: Tree[Item] = self.query_one("#tree", Tree)
+        tree: Tree[TreeItem] = self.query_one("#tree", Tree)
         root = self.model.tree(self.view) if self.model.layers else None
         tree.clear()
         if root is not None:
@@ -204,7 +204,7 @@ class Explorer(App[None]):
         tree.border_title = self._title()
         self._details()
 
-    def fill(self, node: TreeNode[Item]) -> None:
+    def fill(self, node: TreeNode[TreeItem]) -> None:
         """The children of a directory, when it is first opened; filtered trees open whole."""
         if node.data is None or node.children:
             return
@@ -216,11 +216,11 @@ class Explorer(App[None]):
             if few and item.children:
                 below.expand()
 
-    def label(self, item: Item) -> Text:
+    def label(self, item: TreeItem) -> Text:
         name = item.name or "/"
         if item.entry.kind == "symlink":
             name += " → " + visible(item.entry.target.decode("utf-8", "backslashreplace"))
-        style = _COLOURS[item.did]
+        style = _COLOURS[item.change]
         if self.attributes:
             entry = item.entry
             name = f"{entry.mode:04o} {entry.uid}:{entry.gid}  {name}"
@@ -249,12 +249,12 @@ class Explorer(App[None]):
     def action_aggregated(self) -> None:
         self.change(aggregated=True)
 
-    def action_kind_or_aggregated(self) -> None:
+    def action_toggle_added_or_aggregated(self) -> None:
         """ctrl+a means another thing in each pane, as in dive."""
         if self.query_one("#layers").has_focus:
             self.change(aggregated=True)
         else:
-            self.action_kind("added")
+            self.action_toggle_change("added")
 
     def action_sort(self) -> None:
         self.change(by_size=not self.view.by_size)
@@ -263,8 +263,8 @@ class Explorer(App[None]):
         self.attributes = not self.attributes
         self.refresh_tree()
 
-    def action_kind(self, kind: str) -> None:
-        self.change(kinds=self.view.kinds ^ {kind})
+    def action_toggle_change(self, kind: str) -> None:
+        self.change(changes=self.view.changes ^ {kind})
 
     def action_move(self, way: str) -> None:
         focused = self.focused
@@ -278,18 +278,18 @@ class Explorer(App[None]):
             f"/{visible(change.path.decode('utf-8', 'backslashreplace'))}"
             for number, change in self.model.wasted()
         ]
-        self.push_screen(Page("Waste", "\n".join(lines[: MOST * 50]) or "no byte is wasted"))
+        self.push_screen(TextDialog("Waste", "\n".join(lines[: MOST * 50]) or "no byte is wasted"))
 
     def action_preview(self) -> None:
         item = self._chosen()
-        if item is None or item.entry.kind != "file" or item.did == "removed":
+        if item is None or item.entry.kind != "file" or item.change == "removed":
             return
         try:
             data = self.opened.read([item.path], limit=_PREVIEW).get(item.path, b"")
         except HomeportError as error:
-            self.push_screen(Page("Error", error.what))
+            self.push_screen(TextDialog("Error", error.what))
             return
-        self.push_screen(Page("/" + item.name, _shown(data)))
+        self.push_screen(TextDialog("/" + item.name, _shown(data)))
 
     def action_binary(self) -> None:
         item = self._chosen()
@@ -298,10 +298,10 @@ class Explorer(App[None]):
         try:
             found = inspect_binary(self.opened, item.path.decode("utf-8", "surrogateescape"))
         except HomeportError as error:
-            self.push_screen(Page("Error", error.what))
+            self.push_screen(TextDialog("Error", error.what))
             return
         text = msgspec.json.format(msgspec.json.encode(found.facts)).decode()
-        self.push_screen(Page("/" + item.name, "\n\n".join((visible(found.verdict), text))))
+        self.push_screen(TextDialog("/" + item.name, "\n\n".join((visible(found.verdict), text))))
 
     def action_save(self) -> None:
         """What ``homeport extract`` does, with what the final tree has at this path."""
@@ -314,27 +314,27 @@ class Explorer(App[None]):
             if not folder:
                 return
             try:
-                paths = chosen(self.opened, [item.path.decode("utf-8", "surrogateescape")])
+                paths = select_paths(self.opened, [item.path.decode("utf-8", "surrogateescape")])
                 done = extract(self.opened, paths, Path(folder))
             except HomeportError as error:
-                self.push_screen(Page("Error", "\n".join((error.what, error.hint or ""))))
+                self.push_screen(TextDialog("Error", "\n".join((error.what, error.hint or ""))))
                 return
-            left = [f"left out: {visible(each)}" for each in done.left_out]
+            left = [f"left out: {visible(each)}" for each in done.skipped]
             said = f"{done.files} files, {done.links} links, {_size(done.size)} in {folder}"
-            self.push_screen(Page("Saved", "\n".join((said, *left))))
+            self.push_screen(TextDialog("Saved", "\n".join((said, *left))))
 
-        self.push_screen(Save(visible(path)), write)
+        self.push_screen(SaveDialog(visible(path)), write)
 
     # -- texts
 
-    def _chosen(self) -> Item | None:
+    def _chosen(self) -> TreeItem | None:
         node = self.query_one("#tree", Tree).cursor_node
         return node.data if node is not None else None
 
     def _layers(self) -> list[Option]:
         listings = self.opened.history.listings
         commands = {
-            step.layer: step.command for step in steps_of(self.opened.config.history, listings)
+            step.layer: step.command for step in history_rows(self.opened.config.history, listings)
         }
         return [
             Option(
@@ -347,7 +347,7 @@ class Explorer(App[None]):
         ]
 
     def _title(self) -> str:
-        hidden = [kind for kind in KINDS if kind not in self.view.kinds]
+        hidden = [kind for kind in CHANGES if kind not in self.view.changes]
         parts = [
             f"up to layer {self.view.layer}"
             if self.view.aggregated
@@ -373,7 +373,7 @@ class Explorer(App[None]):
         self.query_one("#details", Static).update(Text("\n".join(lines)))
 
 
-def _walk(item: Item) -> Iterator[Item]:
+def _walk(item: TreeItem) -> Iterator[TreeItem]:
     todo = [item]
     while todo:
         one = todo.pop()

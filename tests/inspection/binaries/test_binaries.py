@@ -22,7 +22,7 @@ from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.gobuildinfo import MAGIC, read_buildinfo
 from homeport.inspection.packages.provenance import inspect_binaries, inspect_binary
-from homeport.inspection.packages.verifying import verify_files
+from homeport.inspection.packages.verification import verify_files
 from homeport.inspection.report.builder import report_image
 
 DATA = Path(__file__).parents[2] / "data/inspection"
@@ -51,7 +51,7 @@ def test_the_main_package_of_a_stripped_and_packed_go_program_comes_out() -> Non
     assert facts.packer.method == "NRV2E"
     go = facts.go
     assert go is not None
-    assert (go.version, go.main, go.main_by) == (
+    assert (go.version, go.main, go.main_evidence) == (
         "go1.15.15", "github.com/example/copy/cmd/copy", "source path",
     )  # fmt: skip
     assert go.packages == ("github.com/example/copy/pkg/rules", "github.com/other/lib")
@@ -99,7 +99,7 @@ def test_any_bytes_inflate_to_the_promised_size_or_are_refused(
 )  # fmt: skip
 def test_programs_of_every_machine_are_read(machine: str, name: str) -> None:
     facts = examine(elf(machine, interpreter="/lib/ld.so", needed=["libc.so.6"], runpath="/a:/b"))
-    assert (facts.architecture, facts.linking, facts.interpreter, facts.needed, facts.search) == (
+    assert (facts.architecture, facts.linking, facts.interpreter, facts.needed, facts.runpath) == (
         name, "dynamic", "/lib/ld.so", ("libc.so.6",), ("/a", "/b"),
     )  # fmt: skip
 
@@ -220,7 +220,7 @@ def test_rusts_audit_data_and_strings_are_told_apart() -> None:
     strings = b"/rustc/" + b"a" * 40 + b"/library/core\0/cargo/registry/src/x-1/serde-1.0.200/src/l"
     rust = examine(elf_with({".rodata": strings})).rust
     assert rust is not None
-    assert (rust.crates_by, [(one.name, one.version) for one in rust.crates]) == (
+    assert (rust.crates_evidence, [(one.name, one.version) for one in rust.crates]) == (
         "strings", [("serde", "1.0.200")],
     )  # fmt: skip
 
@@ -285,7 +285,7 @@ def test_every_binary_gets_a_verdict() -> None:
 
 def test_verifying_lists_changed_missing_and_unowned_files() -> None:
     found = verify_files(debian(PROGRAM + b"!"))
-    assert {(one.path, one.did) for one in found.findings if "dpkg" not in one.path} == {
+    assert {(one.path, one.status) for one in found.findings if "dpkg" not in one.path} == {
         ("/usr/bin/tool", "changed"), ("/gone", "missing"), ("/usr/local/bin/own", "unowned"),
     }  # fmt: skip
     assert found.checked == 1

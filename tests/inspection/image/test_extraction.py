@@ -11,8 +11,8 @@ import pytest
 
 from builders.inspection import directory, file, hardlink, layer, member, opened, symlink, whiteout
 from homeport.errors import UsageError
-from homeport.inspection.image.extraction import CannotExtract, chosen, extract, write_one
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.extraction import CannotExtract, extract, select_paths, write_file
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import PathNotFound
 
 
@@ -27,8 +27,8 @@ def tree_of(folder: Path) -> dict[str, str]:
     return found
 
 
-def out(image: Opened, folder: Path, *patterns: str) -> dict[str, str]:
-    extract(image, chosen(image, patterns), folder)
+def out(image: OpenedImage, folder: Path, *patterns: str) -> dict[str, str]:
+    extract(image, select_paths(image, patterns), folder)
     return tree_of(folder)
 
 
@@ -86,18 +86,18 @@ def test_nothing_is_overwritten(tmp_path: Path) -> None:
 
 def test_devices_are_left_out_and_named(tmp_path: Path) -> None:
     image = opened(layer(directory("dev"), member("dev/sda", b"4"), file("dev/x", b"1")))
-    found = extract(image, chosen(image, ["/dev"]), tmp_path / "out")
-    assert found.left_out == ("/dev/sda: block",)
+    found = extract(image, select_paths(image, ["/dev"]), tmp_path / "out")
+    assert found.skipped == ("/dev/sda: block",)
 
 
 def test_one_file_goes_to_a_stream_through_links() -> None:
     image = opened(layer(file("usr/lib/os-release", b"ID=x\n"),
                          symlink("etc/os-release", "../usr/lib/os-release")))  # fmt: skip
     stream = io.BytesIO()
-    assert write_one(image, "/etc/os-release", stream) == 5
+    assert write_file(image, "/etc/os-release", stream) == 5
     assert stream.getvalue() == b"ID=x\n"
     with pytest.raises(UsageError, match="is a directory"):
-        write_one(image, "/etc", stream)
+        write_file(image, "/etc", stream)
 
 
 @pytest.mark.parametrize(
@@ -115,14 +115,14 @@ def test_names_near_a_missing_path_come_for_short_names_and_missing_directories_
 ) -> None:
     image = opened(layer(directory("./"), file("l0/f1"), file("l0/long")))
     with pytest.raises(PathNotFound) as found:
-        chosen(image, [asked])
+        select_paths(image, [asked])
     assert found.value.hint == f"near it: {near}"
 
 
 def test_a_path_that_is_not_there_names_its_neighbours_or_who_removed_it() -> None:
     image = opened(layer(file("usr/bin/copy"), file("d/x")), layer(whiteout("d")))
     with pytest.raises(PathNotFound) as near:
-        chosen(image, ["/usr/bin/cppy"])
+        select_paths(image, ["/usr/bin/cppy"])
     assert near.value.hint == "near it: /usr/bin/copy"
     with pytest.raises(PathNotFound, match="/d/x was removed with /d by layer 1; layer 0 had it"):
-        chosen(image, ["/d/x"])
+        select_paths(image, ["/d/x"])

@@ -38,7 +38,7 @@ from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.image import Image
-from homeport.inspection.image.files import final_rows
+from homeport.inspection.image.file_listing import final_rows
 from homeport.inspection.image.opened_image import open_layers
 from homeport.inspection.layers import listing as listing_module
 from homeport.inspection.layers.history import stack

@@ -6,7 +6,7 @@ import pytest
 
 from builders.images import Layer, index
 from builders.inspection import directory, file, layer, made, opened, services, symlink
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.report.compare_images import compare, compare_platforms
 from homeport.inspection.report.diffing import FileDiff, ImageDiff, diff_images
 from homeport.oci.documents import RunConfig
@@ -20,7 +20,7 @@ def status(*packages: tuple[str, str]) -> bytes:
 
 
 def rows(found: ImageDiff) -> dict[str, str]:
-    return {row.path: row.did for row in found.files}
+    return {row.path: row.change for row in found.files}
 
 
 def test_files_are_added_removed_and_changed() -> None:
@@ -38,19 +38,19 @@ def test_files_are_added_removed_and_changed() -> None:
 def test_times_alone_are_counted_and_listed_only_when_asked_for() -> None:
     one, other = opened(layer(file("a", mtime=1))), opened(layer(file("a", mtime=2)))
     found = diff_images(one, other)
-    assert (found.same, found.times) == (True, 1)
+    assert (found.same, found.time_only) == (True, 1)
     assert rows(diff_images(one, other, times=True)) == {"/a": "time"}
 
 
 def test_packages_go_up_and_down_by_debians_rules() -> None:
-    def image(*packages: tuple[str, str]) -> Opened:
+    def image(*packages: tuple[str, str]) -> OpenedImage:
         return opened(layer(file("var/lib/dpkg/status", status(*packages))))
 
     found = diff_images(
         image(("a", "1.9"), ("b", "2.0"), ("c", "1")),
         image(("a", "1.10"), ("b", "2.0~rc1"), ("d", "1")),
     )
-    assert [(one.name, one.did) for one in found.packages] == [
+    assert [(one.name, one.change) for one in found.packages] == [
         ("a", "upgraded"), ("b", "downgraded"), ("c", "removed"), ("d", "added"),
     ]  # fmt: skip
 
@@ -71,7 +71,7 @@ def test_small_texts_are_compared_line_by_line() -> None:
     )
     assert found.files == (
         FileDiff(
-            did="content", path="/a", size_before=8, size_after=6,
+            change="content", path="/a", size_before=8, size_after=6,
             text=("@@ -1,2 +1,2 @@", " one", "-two", "+2"),
         ),
     )  # fmt: skip

@@ -10,9 +10,9 @@ import pytest
 
 from builders.inspection import file, layer, opened, whiteout
 from homeport.errors import Faults
+from homeport.inspection.model import Age, Attached, ImageReport
 from homeport.inspection.report.builder import report_image
 from homeport.inspection.report.policy import BadRule, check_rules, parse_rule, read_rules
-from homeport.inspection.report.report import Age, Attached, ImageReport
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -34,11 +34,11 @@ def report(**changes: object) -> ImageReport:
 def kept(rule: str, limit: str = "", **changes: object) -> bool:
     parsed = parse_rule(rule, limit)
     assert parsed is not None
-    return check_rules(report(**changes), [parsed], NOW)[0].kept
+    return check_rules(report(**changes), [parsed], NOW)[0].passed
 
 
 def test_every_rule_has_a_limit_that_is_kept_and_one_that_is_not() -> None:
-    sbom = (Attached(kind="SBOM", type="spdx", digest="sha256:0", size=1, found="referrer"),)
+    sbom = (Attached(kind="SBOM", type="spdx", digest="sha256:0", size=1, found_as="referrer"),)
     made = Age(created="2026-02-01T00:00:00.123456789Z")
     for rule, good, bad in (
         ("min-efficiency", "0.5", "0.9"),
@@ -55,7 +55,7 @@ def test_every_rule_has_a_limit_that_is_kept_and_one_that_is_not() -> None:
     assert not kept("max-age", "2w", age=made)
     assert not kept("max-age", "1y"), "an image whose stamps tell nothing has no age"
     assert not kept("no-setuid")
-    assert kept("no-setuid", odd=())
+    assert kept("no-setuid", anomalies=())
     assert not kept("must-have-sbom")
     assert kept("must-have-sbom", attached=sbom)
 

@@ -27,10 +27,10 @@ from homeport.content.store import Store
 from homeport.images.image import child_of
 from homeport.images.transports.base import ImageNotFound
 from homeport.inspection.layers.listing import CannotRead
+from homeport.inspection.model import InspectReport
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.report.builder import report_image
 from homeport.inspection.report.inspect_image import inspect
-from homeport.inspection.report.report import Report
 from homeport.oci import media_types
 from homeport.oci.documents import written
 from homeport.oci.platform import parse_platform
@@ -128,7 +128,7 @@ def test_a_damaged_database_is_a_problem_and_no_end(path: str, data: bytes) -> N
 
 def odd(*members) -> dict[str, tuple[str, ...]]:  # type: ignore[no-untyped-def]
     report = report_image(opened(layer(*members)))
-    return {one.kind: one.examples for one in report.odd}
+    return {one.kind: one.examples for one in report.anomalies}
 
 
 def test_odd_things_are_named() -> None:
@@ -173,7 +173,7 @@ def test_a_deleted_package_database_is_odd() -> None:
         layer(whiteout("lib/apk")),
     )  # fmt: skip
     report = report_image(image)
-    assert {one.kind: one.examples for one in report.odd} == {
+    assert {one.kind: one.examples for one in report.anomalies} == {
         "package database deleted": ("/lib/apk/db/installed: by layer 1",),
         "package database missing": (
             "/lib/ld-musl-x86_64.so.1 is musl's loader, as on Alpine, but apk has no database",
@@ -194,7 +194,7 @@ def test_the_distribution_comes_from_os_release_through_its_link() -> None:
             )
         )
     ).base
-    assert (base.distribution, base.version, base.pretty) == ("debian", "13.1", "Debian 13")
+    assert (base.distribution, base.version, base.pretty_name) == ("debian", "13.1", "Debian 13")
 
 
 def test_stamps_that_tell_nothing_are_said_so() -> None:
@@ -213,7 +213,7 @@ def test_an_index_shows_its_platforms_and_attestations() -> None:
     assert [(row.platform, row.shown) for row in report.platforms] == [
         ("linux/s390x", True), ("linux/riscv64", False),
     ]  # fmt: skip
-    assert [(one.kind, one.found) for one in report.image.attached] == [
+    assert [(one.kind, one.found_as) for one in report.image.attached] == [
         ("other", "attestation in the index")
     ]
     with pytest.raises(ImageNotFound) as caught:
@@ -260,4 +260,4 @@ def test_the_report_is_json_that_can_be_read_back() -> None:
     report = inspect(made(layer(file("a", base64.b64decode("AAAA")))), "x", services())
     raw = msgspec.json.encode(report)
     assert json.loads(raw)["schema"] == "homeport-inspect/v1"
-    assert msgspec.json.decode(raw, type=Report) == report
+    assert msgspec.json.decode(raw, type=InspectReport) == report

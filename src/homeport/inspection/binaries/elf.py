@@ -57,7 +57,7 @@ class Dynamic(msgspec.Struct, frozen=True, kw_only=True):
 
     needed: tuple[str, ...] = ()
     soname: str = ""
-    search: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
     pie: bool = False
 
 
@@ -166,7 +166,7 @@ class Elf(msgspec.Struct, frozen=True):
         return Dynamic(
             needed=tuple(all_of(_NEEDED)),
             soname="".join(all_of(_SONAME)[:1]),
-            search=tuple(part for each in search for part in each.split(":") if part),
+            runpath=tuple(part for each in search for part in each.split(":") if part),
             pie=any(tag == _FLAGS_1 and value & _PIE for tag, value in tags),
         )
 

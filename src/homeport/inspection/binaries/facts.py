@@ -66,7 +66,7 @@ class BinaryFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     interpreter: str = ""
     needed: tuple[str, ...] = ()
     soname: str = ""
-    search: tuple[str, ...] = ()
+    runpath: tuple[str, ...] = ()
     libc: str = ""
     build_id: str = ""
     stripped: bool = False
@@ -157,7 +157,7 @@ def _describe(elf: Elf, packer: Packer | None) -> BinaryFacts:
         interpreter=interpreter,
         needed=dynamic.needed,
         soname=dynamic.soname,
-        search=dynamic.search,
+        runpath=dynamic.runpath,
         libc=_libc(elf, interpreter, dynamic),
         build_id=_build_id(elf),
         stripped=elf.find_section(".symtab") is None,

@@ -1,7 +1,7 @@
 """What a Go binary was built from: version, main package, module, revision, all packages.
 
 By the build information where there is some (Go 1.13 and later, modules), else by the table
-of functions, which every era has. Each answer says what it rests on.
+of functions, which every Go version writes. Each answer says what it rests on.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Everything a Go binary says about itself.
 
     main:        path of its main package
-    main_by:     build information, source path, or guess
+    main_evidence: build information, source path, or guess
     source:      source file of ``main.main``
     packages:    the packages it was built from, without Go's own; ``main`` left out
     standard:    how many packages of Go's own
     versions:    of modules that stand in file names, where nothing else gives them
-    goroot_says: whose Go the path of its own library suggests
-    era:         layout of the table of functions
+    goroot_origin: whose Go the path of its own library suggests
+    table_format: layout of the table of functions
     """
 
     version: str = ""
     main: str = ""
-    main_by: str = ""
+    main_evidence: str = ""
     module: GoModule | None = None
     vcs: str = ""
     revision: str = ""
@@ -55,9 +55,9 @@ class GoFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     versions: dict[str, str] = {}
     source: str = ""
     goroot: str = ""
-    goroot_says: str = ""
+    goroot_origin: str = ""
     build_id: str = ""
-    era: str = ""
+    table_format: str = ""
     note: str = ""
 
 
@@ -75,12 +75,12 @@ def read_go(elf: Elf) -> GoFacts | None:
         return None
     settings = dict(info.settings) if info is not None else {}
     packages, standard = _packages(table)
-    main, main_by, source = _main(info.path if info else "", table, packages)
+    main, main_evidence, source = _main(info.path if info else "", table, packages)
     goroot, says = _goroot(table)
     return GoFacts(
         version=version,
         main=main,
-        main_by=main_by,
+        main_evidence=main_evidence,
         module=info.module if info else None,
         vcs=settings.get("vcs", ""),
         revision=settings.get("vcs.revision", ""),
@@ -93,9 +93,9 @@ def read_go(elf: Elf) -> GoFacts | None:
         versions=_versions(table),
         source=source,
         goroot=goroot,
-        goroot_says=says,
+        goroot_origin=says,
         build_id=build_id,
-        era=table.era if table else "",
+        table_format=table.table_format if table else "",
     )
 
 

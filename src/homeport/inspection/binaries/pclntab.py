@@ -25,9 +25,9 @@ _MAX_NAME = 4096
 
 
 class GoTable(msgspec.Struct, frozen=True, kw_only=True):
-    """era: 1.2, 1.16, 1.18 or 1.20. main: the source file of ``main.main``, or empty."""
+    """table_format: 1.2, 1.16, 1.18 or 1.20. main: the source file of ``main.main``, or empty."""
 
-    era: str
+    table_format: str
     functions: frozenset[bytes]
     files: frozenset[bytes]
     main: bytes
@@ -61,19 +61,19 @@ class _Reader:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
         for order in "<>":
-            era = _MAGICS.get(struct.unpack_from(order + "I", raw)[0])
-            if era is not None:
+            format = _MAGICS.get(struct.unpack_from(order + "I", raw)[0])
+            if format is not None:
                 break
-        if era is None or raw[4:6] != b"\0\0" or raw[6] not in (1, 2, 4) or raw[7] not in (4, 8):
+        if format is None or raw[4:6] != b"\0\0" or raw[6] not in (1, 2, 4) or raw[7] not in (4, 8):
             raise ValueError("no table")
-        self._era, self._order, self._pointer = era, order, raw[7]
+        self._table_format, self._order, self._pointer = format, order, raw[7]
         self._letter = "Q" if self._pointer == 8 else "I"
         count = self._word(0)
         if not 0 < count <= _MAX_FUNCTIONS:
             raise ValueError("an impossible number of functions")
         self._count = count
-        self._old = era == "1.2"
-        late = era in ("1.18", "1.20")
+        self._old = format == "1.2"
+        late = format in ("1.18", "1.20")
         self._name_at = 4 if late else self._pointer
         if self._old:
             self._names = self._pctab = self._functab = 0
@@ -97,7 +97,7 @@ class _Reader:
         if b"main.main" in functions:
             main = self._file_of(functions[b"main.main"])
         return GoTable(
-            era=self._era,
+            table_format=self._table_format,
             functions=frozenset(functions),
             files=frozenset(self._files()),
             main=main,

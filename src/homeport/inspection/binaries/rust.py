@@ -28,11 +28,11 @@ class Crate(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order
 
 
 class RustFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """compiler: a version or a commit. crates_by: audit data (complete) or strings (some)."""
+    """compiler: a version or a commit. crates_evidence: audit data (complete) or strings (some)."""
 
     compiler: str = ""
     crates: tuple[Crate, ...] = ()
-    crates_by: str = ""
+    crates_evidence: str = ""
     root: str = ""
     version: str = ""
 
@@ -55,13 +55,13 @@ def read_rust(elf: Elf) -> RustFacts | None:
     if audit is not None:
         root = next((crate for crate in audit if crate.root), None)
         return RustFacts(
-            compiler=compiler, crates=audit, crates_by="audit data",
+            compiler=compiler, crates=audit, crates_evidence="audit data",
             root=root.name if root else "", version=root.version if root else "",
         )  # fmt: skip
     found = {(one[1].decode(), one[2].decode()) for one in _CRATE.finditer(elf.data)}
     crates = tuple(Crate(name=name, version=version) for name, version in sorted(found))
     return RustFacts(
-        compiler=compiler, crates=crates[:_MOST_CRATES], crates_by="strings" if crates else ""
+        compiler=compiler, crates=crates[:_MOST_CRATES], crates_evidence="strings" if crates else ""
     )
 
 

@@ -20,8 +20,8 @@ from homeport.copying.errors import shown
 from homeport.copying.filesystem import Metadata
 from homeport.copying.rooted import Rooted, RootedDirectory
 from homeport.errors import HomeportError, IntegrityError, UsageError
-from homeport.inspection.image.contents import Sink, deliver
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.file_contents import Sink, stream_contents
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path, matcher
 from homeport.inspection.layers.history import Place
 from homeport.inspection.layers.listing import Entry
@@ -43,10 +43,10 @@ class Extracted(msgspec.Struct, frozen=True, kw_only=True):
     directories: int
     links: int
     size: int
-    left_out: tuple[str, ...]
+    skipped: tuple[str, ...]
 
 
-def chosen(opened: Opened, patterns: Sequence[str]) -> list[bytes]:
+def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
     """The paths that are meant, each with all below it. Raises ``PathNotFound``."""
     history = opened.history
     found: set[bytes] = set()
@@ -70,7 +70,7 @@ def chosen(opened: Opened, patterns: Sequence[str]) -> list[bytes]:
     return sorted(found, key=lambda path: path.split(b"/"))
 
 
-def write_one(opened: Opened, text: str, out: BinaryIO) -> int:
+def write_file(opened: OpenedImage, text: str, out: BinaryIO) -> int:
     """One file's content to a stream; how many bytes. Raises ``UsageError`` for no file."""
     path = find_path(opened.history, text)
     resolved = opened.history.resolve(path)
@@ -85,7 +85,7 @@ def write_one(opened: Opened, text: str, out: BinaryIO) -> int:
     return place.entry.size
 
 
-def extract(opened: Opened, paths: Sequence[bytes], folder: Path) -> Extracted:
+def extract(opened: OpenedImage, paths: Sequence[bytes], folder: Path) -> Extracted:
     """Write ``paths`` below ``folder``, which is made. What exists there is not overwritten."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +104,7 @@ def extract(opened: Opened, paths: Sequence[bytes], folder: Path) -> Extracted:
 
 
 class _Extraction:
-    def __init__(self, opened: Opened, root: RootedDirectory) -> None:
+    def __init__(self, opened: OpenedImage, root: RootedDirectory) -> None:
         self._opened = opened
         self._root = root
         self._left_out: list[str] = []
@@ -141,7 +141,7 @@ class _Extraction:
                 directory.set(Metadata(mode=entry.mode & 0o777 | 0o700, mtime=_time(entry)))
         return Extracted(
             files=len(files), directories=len(directories), links=len(links), size=size,
-            left_out=tuple(self._left_out),
+            skipped=tuple(self._left_out),
         )  # fmt: skip
 
     def _files(self, files: dict[bytes, Place]) -> int:
@@ -187,7 +187,9 @@ class _Extraction:
         return current
 
 
-def _deliver(opened: Opened, files: dict[bytes, Place], sink_for: Callable[[bytes], Sink]) -> int:
+def _deliver(
+    opened: OpenedImage, files: dict[bytes, Place], sink_for: Callable[[bytes], Sink]
+) -> int:
     """Read contents once and hand each to the sinks of all its paths; the bytes of all."""
     paths: dict[int, list[bytes]] = {}
     for path, place in files.items():
@@ -203,7 +205,7 @@ def _deliver(opened: Opened, files: dict[bytes, Place], sink_for: Callable[[byte
             sink_for(path)(entry, _replay(parts))
 
     sinks: dict[int, Sink] = dict.fromkeys(paths, fan_out)
-    deliver(
+    stream_contents(
         opened.history, opened.blobs, list(files.values()), sinks, cancel=opened.services.cancel
     )
     return sum(place.entry.size for place in files.values())

@@ -1,6 +1,6 @@
 """An image opened to be looked into: config, layers as lists, their history, contents.
 
-Everything later is asked of one ``Opened``. Layers are listed side by side; a second look
+Everything later is asked of one ``OpenedImage``. Layers are listed side by side; a second look
 takes the lists from the store. Not for what the files mean.
 """
 
@@ -15,7 +15,7 @@ from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
 from homeport.inspection.binaries.facts import BinaryFacts
-from homeport.inspection.image.contents import read_files
+from homeport.inspection.image.file_contents import read_files
 from homeport.inspection.layers.history import History, stack
 from homeport.inspection.layers.listing import (
     CannotRead,
@@ -29,7 +29,7 @@ from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor, ImageConfig
 
 
-class Opened(msgspec.Struct, frozen=True, kw_only=True):
+class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
     kept:     the paths of the final tree whose content was kept (``keeping``), sorted
@@ -67,7 +67,7 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True):
         return self.history.listings
 
 
-def open_layers(image: Image, services: Services) -> Opened:
+def open_layers(image: Image, services: Services) -> OpenedImage:
     """List and stack every layer of ``image``.
 
     Raises ``CannotRead`` for artifacts, encrypted layers and foreign ones that are not here.
@@ -101,7 +101,7 @@ def open_layers(image: Image, services: Services) -> Opened:
     contents = [(path, place.entry.sha256) for path, place in history.final.items()]
     binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
     texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
-    return Opened(
+    return OpenedImage(
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
         services=services, texts=texts, binaries=binaries,
         kept=tuple(sorted(path for path, digest in contents if digest in texts)),

@@ -9,11 +9,11 @@ import msgspec
 from homeport.errors import HomeportError
 from homeport.images.copy import platforms_of, select
 from homeport.images.image import Image, Index
-from homeport.inspection.report.report import PlatformRow
+from homeport.inspection.model import PlatformRow
 from homeport.oci.platform import Platform, native_platform
 
 
-def choose(value: Image | Index, wanted: Platform | None) -> Image:
+def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
     """The image for ``wanted``; without a wish this machine's, else the first of the index.
 
     Raises ``ImageNotFound`` naming the platforms that there are.

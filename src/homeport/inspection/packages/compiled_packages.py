@@ -8,21 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import shown_path
-from homeport.inspection.report.report import Package
+from homeport.inspection.model import Package
 
 
-def compiled_packages(opened: Opened) -> Iterator[Package]:
+def compiled_packages(opened: OpenedImage) -> Iterator[Package]:
     """Every module and crate of every program of the final tree, with the program's path."""
     for path, facts in opened.programs:
         where = shown_path(path)
         if facts.go is not None:
             modules = [facts.go.module] if facts.go.module else []
             for module in (*modules, *facts.go.dependencies):
-                yield Package(manager="go", name=module.path, version=module.version, where=where)
+                yield Package(
+                    manager="go", name=module.path, version=module.version, recorded_in=where
+                )
             for name, version in ({} if facts.go.dependencies else facts.go.versions).items():
-                yield Package(manager="go", name=name, version=version, where=where)
-        if facts.rust is not None and facts.rust.crates_by == "audit data":
+                yield Package(manager="go", name=name, version=version, recorded_in=where)
+        if facts.rust is not None and facts.rust.crates_evidence == "audit data":
             for crate in facts.rust.crates:
-                yield Package(manager="rust", name=crate.name, version=crate.version, where=where)
+                yield Package(
+                    manager="rust", name=crate.name, version=crate.version, recorded_in=where
+                )

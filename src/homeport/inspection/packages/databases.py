@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 from homeport.debian.deb822 import Malformed, parse_paragraphs
 from homeport.errors import TooLarge
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
+from homeport.inspection.model import Package
 from homeport.inspection.packages.rpmdb import BadRpmDatabase, read_rpm_database
-from homeport.inspection.report.report import Package
 
 _STATUS_D = b"var/lib/dpkg/status.d/"
 _RPM_PLACES = (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm")
@@ -23,11 +23,11 @@ _NODE = re.compile(rb"(?:.*/)?node_modules/(?:@[^/]+/)?[^/]+/package\.json")
 _OWN_PYTHON = ("dpkg", "rpm", "apk")
 
 
-def find_packages(opened: Opened) -> tuple[list[Package], list[str]]:
+def find_packages(opened: OpenedImage) -> tuple[list[Package], list[str]]:
     """All packages, sorted, and what could not be read."""
     problems: list[str] = []
     found: list[Package] = []
-    readers: list[tuple[str, Callable[[Opened], Iterator[Package]]]] = [
+    readers: list[tuple[str, Callable[[OpenedImage], Iterator[Package]]]] = [
         ("dpkg", _dpkg),
         ("apk", _apk),
         ("opkg", _opkg),
@@ -44,7 +44,7 @@ def find_packages(opened: Opened) -> tuple[list[Package], list[str]]:
     return sorted(set(found)), problems
 
 
-def _dpkg(opened: Opened) -> Iterator[Package]:
+def _dpkg(opened: OpenedImage) -> Iterator[Package]:
     places = [b"var/lib/dpkg/status"]
     places += (
         path
@@ -57,7 +57,7 @@ def _dpkg(opened: Opened) -> Iterator[Package]:
             yield from _stanzas(text, "dpkg", place)
 
 
-def _opkg(opened: Opened) -> Iterator[Package]:
+def _opkg(opened: OpenedImage) -> Iterator[Package]:
     text = opened.text(b"usr/lib/opkg/status")
     if text:
         yield from _stanzas(text, "opkg", b"usr/lib/opkg/status")
@@ -81,7 +81,7 @@ def _stanzas(text: bytes, manager: str, place: bytes) -> Iterator[Package]:
             source_version=version.strip("() ") or stanza.get("Version"),
             origin=stanza.get("Maintainer"),
             size=int(size) * 1024 if size.isascii() and size.isdigit() else 0,
-            where=_text(place),
+            recorded_in=_text(place),
         )
 
 
@@ -99,7 +99,7 @@ def apk_records(text: bytes) -> Iterator[list[tuple[str, str]]]:
         yield record
 
 
-def _apk(opened: Opened) -> Iterator[Package]:
+def _apk(opened: OpenedImage) -> Iterator[Package]:
     for place in (b"lib/apk/db/installed", b"usr/lib/apk/db/installed"):
         text = opened.text(place)
         if not text or (place.startswith(b"usr") and opened.text(b"lib/apk/db/installed") == text):
@@ -113,11 +113,11 @@ def _apk(opened: Opened) -> Iterator[Package]:
                     manager="apk", name=fields["P"], version=fields.get("V", ""),
                     architecture=fields.get("A", ""), source=fields.get("o", ""),
                     license=fields.get("L", ""), origin=fields.get("m", ""),
-                    size=_number(fields.get("I", "")), where=_text(place),
+                    size=_number(fields.get("I", "")), recorded_in=_text(place),
                 )  # fmt: skip
 
 
-def _rpm(opened: Opened) -> Iterator[Package]:
+def _rpm(opened: OpenedImage) -> Iterator[Package]:
     for place in _RPM_PLACES:
         for name in (b"rpmdb.sqlite", b"Packages.db", b"Packages"):
             path = place + b"/" + name
@@ -130,7 +130,7 @@ def _rpm(opened: Opened) -> Iterator[Package]:
                     manager="rpm", name=header.name, version=header.full_version,
                     architecture=header.architecture, source=header.source,
                     license=header.license, origin=header.vendor, size=header.size,
-                    where=_text(path),
+                    recorded_in=_text(path),
                 )  # fmt: skip
             return
     manifest = opened.text(b"var/lib/rpmmanifest/container-manifest-2")
@@ -139,11 +139,11 @@ def _rpm(opened: Opened) -> Iterator[Package]:
         if len(columns) >= 8:  # name, version-release, times, vendor, epoch, size, arch, …
             yield Package(
                 manager="rpm", name=columns[0], version=columns[1], architecture=columns[7],
-                where="/var/lib/rpmmanifest/container-manifest-2",
+                recorded_in="/var/lib/rpmmanifest/container-manifest-2",
             )  # fmt: skip
 
 
-def _pacman(opened: Opened) -> Iterator[Package]:
+def _pacman(opened: OpenedImage) -> Iterator[Package]:
     for path in opened.kept:
         if not path.startswith(b"var/lib/pacman/local/"):
             continue
@@ -160,11 +160,11 @@ def _pacman(opened: Opened) -> Iterator[Package]:
             yield Package(
                 manager="pacman", name=fields["NAME"], version=fields.get("VERSION", ""),
                 architecture=fields.get("ARCH", ""), source=fields.get("BASE", ""),
-                where=_text(path),
+                recorded_in=_text(path),
             )  # fmt: skip
 
 
-def _python(opened: Opened) -> Iterator[Package]:
+def _python(opened: OpenedImage) -> Iterator[Package]:
     for path in opened.kept:
         if b"-info" not in path[-24:]:
             continue
@@ -179,7 +179,7 @@ def _python(opened: Opened) -> Iterator[Package]:
             yield Package(
                 manager="python", name=name, version=version,
                 license=fields.get("license-expression", "") or fields.get("license", "")[:80],
-                origin=_git_origin(opened, path), where=text,
+                origin=_git_origin(opened, path), recorded_in=text,
             )  # fmt: skip
 
 
@@ -195,7 +195,7 @@ def _mail_fields(data: bytes) -> dict[str, str]:
     return fields
 
 
-def _git_origin(opened: Opened, metadata: bytes) -> str:
+def _git_origin(opened: OpenedImage, metadata: bytes) -> str:
     data = opened.text(metadata.rpartition(b"/")[0] + b"/direct_url.json")
     if not data:
         return ""
@@ -212,7 +212,7 @@ def _git_origin(opened: Opened, metadata: bytes) -> str:
     return str(document.get("url", "")) + suffix
 
 
-def _node(opened: Opened) -> Iterator[Package]:
+def _node(opened: OpenedImage) -> Iterator[Package]:
     for path in opened.kept:
         if not path.endswith(b"/package.json") or not _NODE.fullmatch(path):
             continue
@@ -226,7 +226,7 @@ def _node(opened: Opened) -> Iterator[Package]:
             license = document.get("license")
             yield Package(
                 manager="npm", name=document["name"], version=str(document.get("version", "")),
-                license=license if isinstance(license, str) else "", where=_text(path),
+                license=license if isinstance(license, str) else "", recorded_in=_text(path),
             )  # fmt: skip
 
 

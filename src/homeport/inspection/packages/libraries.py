@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from homeport.inspection.binaries.facts import BinaryFacts
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 
 _BUILT_IN = (b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib")
 
@@ -17,7 +17,7 @@ _BUILT_IN = (b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib")
 class Libraries:
     """The places of one image where libraries are looked for."""
 
-    def __init__(self, opened: Opened) -> None:
+    def __init__(self, opened: OpenedImage) -> None:
         self._history = opened.history
         self._there: dict[bytes, bool] = {}
         self._places = (*_configured(opened), *_BUILT_IN, *_of_machines(opened))
@@ -48,12 +48,12 @@ class Libraries:
 
 def _search(path: bytes, facts: BinaryFacts) -> Iterator[bytes]:
     origin = b"/" + path.rpartition(b"/")[0]
-    for each in facts.search:
+    for each in facts.runpath:
         place = _encoded(each)
         yield place.replace(b"${ORIGIN}", origin).replace(b"$ORIGIN", origin).strip(b"/")
 
 
-def _configured(opened: Opened) -> Iterator[bytes]:
+def _configured(opened: OpenedImage) -> Iterator[bytes]:
     for conf in opened.kept:
         inside = conf.startswith(b"etc/ld.so.conf.d/") and conf.endswith(b".conf")
         if inside or conf == b"etc/ld.so.conf":
@@ -62,7 +62,7 @@ def _configured(opened: Opened) -> Iterator[bytes]:
                     yield line.strip().strip(b"/")
 
 
-def _of_machines(opened: Opened) -> Iterator[bytes]:
+def _of_machines(opened: OpenedImage) -> Iterator[bytes]:
     """``usr/lib/x86_64-linux-gnu`` and its like."""
     for path, place in opened.history.final.items():
         if b"-linux-" in path and place.entry.kind == "directory":

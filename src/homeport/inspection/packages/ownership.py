@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.packages.databases import apk_records
 from homeport.inspection.packages.rpmdb import BadRpmDatabase, read_rpm_database
 
@@ -47,7 +47,7 @@ class Owners(msgspec.Struct):
         return self.by_path.get(path)
 
 
-def find_owners(opened: Opened) -> Owners:
+def find_owners(opened: OpenedImage) -> Owners:
     """Everything that the databases in the image claim."""
     owners = Owners()
     cache: dict[bytes, bytes | None] = {}
@@ -63,7 +63,7 @@ def find_owners(opened: Opened) -> Owners:
     return owners
 
 
-def _real(opened: Opened, path: bytes, cache: dict[bytes, bytes | None]) -> bytes | None:
+def _real(opened: OpenedImage, path: bytes, cache: dict[bytes, bytes | None]) -> bytes | None:
     """Where a claimed path is in the final tree: links followed in its directory only."""
     if path in opened.history.final:
         parent = path.rpartition(b"/")[0]
@@ -79,14 +79,14 @@ def _real(opened: Opened, path: bytes, cache: dict[bytes, bytes | None]) -> byte
     return real if real in opened.history.final else None
 
 
-def _claims(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
+def _claims(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     yield from _dpkg(opened)
     yield from _distroless(opened)
     yield from _apk(opened)
     yield from _rpm(opened)
 
 
-def _dpkg(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
+def _dpkg(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     diverted = _diversions(opened)
     conffiles = _conffiles(opened)
     sums: dict[tuple[str, bytes], str] = {}
@@ -118,7 +118,7 @@ def _dpkg(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
             )  # fmt: skip
 
 
-def _diversions(opened: Opened) -> dict[bytes, tuple[bytes, str]]:
+def _diversions(opened: OpenedImage) -> dict[bytes, tuple[bytes, str]]:
     """Path → (where it went, the package that keeps the name)."""
     lines = (opened.text(b"var/lib/dpkg/diversions") or b"").split(b"\n")
     return {
@@ -127,7 +127,7 @@ def _diversions(opened: Opened) -> dict[bytes, tuple[bytes, str]]:
     }
 
 
-def _conffiles(opened: Opened) -> dict[tuple[str, bytes], str]:
+def _conffiles(opened: OpenedImage) -> dict[tuple[str, bytes], str]:
     """Configuration files with the checksum they were shipped with, of the status file."""
     found: dict[tuple[str, bytes], str] = {}
     package, inside = "", False
@@ -152,7 +152,7 @@ def _md5sums(text: bytes) -> Iterator[tuple[str, bytes]]:
             yield checksum.decode("ascii", "replace"), file.removeprefix(b"./").strip(b"/")
 
 
-def _distroless(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
+def _distroless(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     for path in opened.history.final:
         if path.startswith(_STATUS_D) and path.endswith(b".md5sums"):
             package = path[len(_STATUS_D) : -len(b".md5sums")].decode("utf-8", "replace")
@@ -163,7 +163,7 @@ def _distroless(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
                 )
 
 
-def _apk(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
+def _apk(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     text = opened.text(b"lib/apk/db/installed") or opened.text(b"usr/lib/apk/db/installed") or b""
     for record in apk_records(text):
         package = folder = file = ""
@@ -191,7 +191,7 @@ def _apk_sum(text: str) -> tuple[str, str]:
         return "", ""
 
 
-def _rpm(opened: Opened) -> Iterator[tuple[bytes, Owner]]:
+def _rpm(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     for folder in (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm"):
         for name in (b"rpmdb.sqlite", b"Packages.db"):
             data = opened.text(folder + b"/" + name)

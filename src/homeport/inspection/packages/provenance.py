@@ -15,16 +15,16 @@ import msgspec
 from homeport.copying.errors import shown
 from homeport.errors import UsageError
 from homeport.inspection.binaries.facts import MAX_FILE, BinaryFacts, examine
-from homeport.inspection.image.contents import Sink, deliver
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.file_contents import Sink, stream_contents
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path
 from homeport.inspection.layers.history import Place
 from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
+from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.libraries import Libraries
 from homeport.inspection.packages.ownership import Owner, find_owners
-from homeport.inspection.report.report import Package
 
 SCHEMA = "homeport-inspect-binary/v1"
 _STEP = 1 << 18
@@ -52,7 +52,7 @@ class Binary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     missing: tuple[str, ...] = ()
 
 
-def inspect_binary(opened: Opened, text: str) -> Binary:
+def inspect_binary(opened: OpenedImage, text: str) -> Binary:
     """One file. Raises ``PathNotFound``, ``UsageError``."""
     path = find_path(opened.history, text)
     resolved = opened.history.resolve(path)
@@ -63,7 +63,7 @@ def inspect_binary(opened: Opened, text: str) -> Binary:
     return next(iter(_inspect(opened, {resolved: place})))
 
 
-def inspect_binaries(opened: Opened) -> Iterator[Binary]:
+def inspect_binaries(opened: OpenedImage) -> Iterator[Binary]:
     """All programs and libraries of the final tree, in the order of paths."""
     wanted = {
         path: place
@@ -81,7 +81,7 @@ def is_binary(place: Place) -> bool:
     return entry.start.startswith(b"\x7fELF") or bool(entry.mode & 0o111)
 
 
-def _inspect(opened: Opened, wanted: dict[bytes, Place]) -> list[Binary]:
+def _inspect(opened: OpenedImage, wanted: dict[bytes, Place]) -> list[Binary]:
     owners, packages = find_owners(opened), _by_name(find_packages(opened)[0])
     algorithms = {
         owner.algorithm for path in wanted if (owner := owners.of(path)) and owner.algorithm
@@ -106,7 +106,7 @@ def _inspect(opened: Opened, wanted: dict[bytes, Place]) -> list[Binary]:
 
 
 def _read_all(
-    opened: Opened, places: Iterable[Place], algorithms: Iterable[str]
+    opened: OpenedImage, places: Iterable[Place], algorithms: Iterable[str]
 ) -> dict[int, tuple[BinaryFacts, dict[str, str]]]:
     """Facts and checksums of contents, by ``id`` of the entry; each layer read once."""
     found: dict[int, tuple[BinaryFacts, dict[str, str]]] = {}
@@ -138,7 +138,9 @@ def _read_all(
             }
             found[id(place.entry)] = BinaryFacts(format="data"), sums
     services = opened.services
-    deliver(opened.history, opened.blobs, every, sinks, cancel=services.cancel, pool=services.pool)
+    stream_contents(
+        opened.history, opened.blobs, every, sinks, cancel=services.cancel, pool=services.pool
+    )
     return found
 
 
@@ -160,7 +162,7 @@ def _built(facts: BinaryFacts) -> str:
         text = f"built from {name}" + (f"@{version}" if version else "")
         if go.revision:
             text += f" at {go.vcs} {go.revision[:12]}" + (", modified" if go.modified else "")
-        how = "" if go.main_by == "build information" else f" by its {go.main_by}"
+        how = "" if go.main_evidence == "build information" else f" by its {go.main_evidence}"
         return f"{text} with {go.version or 'an unknown Go'}{how}"
     if go is not None and go.source:
         return f"built in {go.source.rpartition('/')[0]} with {go.version or 'an unknown Go'}"

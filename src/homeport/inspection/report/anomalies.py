@@ -10,12 +10,12 @@ import re
 from collections.abc import Iterator
 from operator import itemgetter
 
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.history import History
 from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
+from homeport.inspection.model import Anomaly
 from homeport.inspection.packages.libraries import Libraries
-from homeport.inspection.report.report import Oddity
 
 MOST = 100
 _SECRET = re.compile(
@@ -37,7 +37,7 @@ _PUBLIC = re.compile(
 _ELSEWHERE = re.compile(rb"/?(?:proc|sys|dev|run|tmp|var/run)(?:/|$)")
 
 
-def find_oddities(opened: Opened) -> list[Oddity]:
+def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
     """All that is odd, by kind, in a fixed order."""
     found: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
@@ -48,10 +48,10 @@ def find_oddities(opened: Opened) -> list[Oddity]:
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] <= MOST:
             found.setdefault(kind, []).append(example)
-    return [Oddity(kind=kind, count=counts[kind], examples=tuple(found[kind])) for kind in found]
+    return [Anomaly(kind=kind, count=counts[kind], examples=tuple(found[kind])) for kind in found]
 
 
-def _of_paths(opened: Opened) -> Iterator[tuple[bytes, tuple[str, str]]]:
+def _of_paths(opened: OpenedImage) -> Iterator[tuple[bytes, tuple[str, str]]]:
     """What is odd about single paths, each with its path."""
     history = opened.history
     users, groups = _ids(opened.text(b"etc/passwd")), _ids(opened.text(b"etc/group"))
@@ -100,7 +100,7 @@ def _is_secret(path: bytes) -> bool:
     return _SECRET.search(path) is not None and _PUBLIC.search(path) is None
 
 
-def _programs(opened: Opened) -> Iterator[tuple[str, str]]:
+def _programs(opened: OpenedImage) -> Iterator[tuple[str, str]]:
     if not opened.programs:
         return
     libraries = Libraries(opened)
@@ -111,7 +111,7 @@ def _programs(opened: Opened) -> Iterator[tuple[str, str]]:
             yield "packed program", f"{shown_path(path)}: {facts.packer.name}"
 
 
-def _databases(opened: Opened) -> Iterator[tuple[str, str]]:
+def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
     """Package databases that were there in a lower layer, or must have been."""
     history = opened.history
     for number, changes in enumerate(history.changes):

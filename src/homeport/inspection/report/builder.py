@@ -8,29 +8,29 @@ from typing import Any
 
 import msgspec
 
-from homeport.inspection.image.base import find_base
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.base_image import find_base
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.listing import Listing
-from homeport.inspection.packages.compiled_packages import compiled_packages
-from homeport.inspection.packages.databases import find_packages
-from homeport.inspection.report.anomalies import find_oddities
-from homeport.inspection.report.report import (
+from homeport.inspection.model import (
     Age,
     Attached,
+    HistoryRow,
     ImageReport,
     LayerRow,
     Sizes,
-    StepRow,
     Waste,
     time_text,
 )
+from homeport.inspection.packages.compiled_packages import compiled_packages
+from homeport.inspection.packages.databases import find_packages
+from homeport.inspection.report.anomalies import find_anomalies
 from homeport.inspection.report.waste import find_waste
 from homeport.oci.documents import History as Step
 
 MOST_WASTE = 1000
 
 
-def report_image(opened: Opened, attached: tuple[Attached, ...] = ()) -> ImageReport:
+def report_image(opened: OpenedImage, attached: tuple[Attached, ...] = ()) -> ImageReport:
     """Everything that can be said about one image."""
     packages, problems = find_packages(opened)
     waste = find_waste(opened.history, most=MOST_WASTE)
@@ -44,17 +44,17 @@ def report_image(opened: Opened, attached: tuple[Attached, ...] = ()) -> ImageRe
         base=find_base(opened),
         sizes=sizes_of(opened),
         age=find_age(opened),
-        steps=steps_of(opened.config.history, opened.history.listings),
+        history=history_rows(opened.config.history, opened.history.listings),
         layers=layers_of(opened, waste),
         packages=tuple(sorted({*packages, *compiled_packages(opened)})),
         waste=waste,
-        odd=tuple(find_oddities(opened)),
+        anomalies=tuple(find_anomalies(opened)),
         problems=(*problems, *opened.history.problems),
         attached=attached,
     )
 
 
-def sizes_of(opened: Opened) -> Sizes:
+def sizes_of(opened: OpenedImage) -> Sizes:
     history = opened.history
     return Sizes(
         compressed=sum(listing.size for listing in history.listings),
@@ -64,7 +64,9 @@ def sizes_of(opened: Opened) -> Sizes:
     )
 
 
-def steps_of(history: tuple[Step, ...], listings: tuple[Listing, ...]) -> tuple[StepRow, ...]:
+def history_rows(
+    history: tuple[Step, ...], listings: tuple[Listing, ...]
+) -> tuple[HistoryRow, ...]:
     """History steps with the layers that they made, as far as the two fit together."""
     made = [number for number, step in enumerate(history) if not step.empty_layer]
     fits = len(made) == len(listings)
@@ -72,7 +74,7 @@ def steps_of(history: tuple[Step, ...], listings: tuple[Listing, ...]) -> tuple[
     for number, step in enumerate(history):
         layer = made.index(number) if fits and not step.empty_layer else None
         rows.append(
-            StepRow(
+            HistoryRow(
                 command=step.created_by, created=step.created, comment=step.comment,
                 author=step.author, layer=layer,
                 size=listings[layer].size if layer is not None else 0,
@@ -81,14 +83,16 @@ def steps_of(history: tuple[Step, ...], listings: tuple[Listing, ...]) -> tuple[
     return tuple(rows)
 
 
-def layers_of(opened: Opened, waste: Waste) -> tuple[LayerRow, ...]:
+def layers_of(opened: OpenedImage, waste: Waste) -> tuple[LayerRow, ...]:
     listings = opened.history.listings
     by_layer = {
-        row.layer: row for row in steps_of(opened.config.history, listings) if row.layer is not None
+        row.layer: row
+        for row in history_rows(opened.config.history, listings)
+        if row.layer is not None
     }
     rows = []
     for number, listing in enumerate(listings):
-        did = Counter(str(change.did) for change in opened.history.changes[number])
+        changes = Counter(str(change.did) for change in opened.history.changes[number])
         step = by_layer.get(number)
         wasted = waste.by_layer[number]
         rows.append(
@@ -96,17 +100,17 @@ def layers_of(opened: Opened, waste: Waste) -> tuple[LayerRow, ...]:
                 number=number, digest=listing.digest, diff_id=listing.diff_id,
                 media_type=opened.descriptors[number].media_type, codec=listing.codec,
                 size=listing.size, tar_size=listing.tar_size, entries=len(listing.entries),
-                did=dict(did), wasted=wasted,
+                changes=dict(changes), wasted=wasted,
                 wasted_compressed=round(wasted * listing.size / listing.tar_size)
                 if listing.tar_size else 0,
                 command=step.command if step else "", created=step.created if step else "",
-                oddities=listing.oddities,
+                anomalies=listing.oddities,
             )
         )  # fmt: skip
     return tuple(rows)
 
 
-def find_age(opened: Opened) -> Age:
+def find_age(opened: OpenedImage) -> Age:
     """Created, newest file, newest step; and which of them tell nothing."""
     notes = []
     newest, path = 0, b""
@@ -129,13 +133,13 @@ def find_age(opened: Opened) -> Age:
         created=created,
         newest_file=time_text(newest) if newest else "",
         newest_file_path="/" + path.decode("utf-8", "backslashreplace") if newest else "",
-        newest_step=steps[-1] if steps else "",
+        newest_history=steps[-1] if steps else "",
         newest_package=_newest_package(opened),
         notes=tuple(notes),
     )
 
 
-def _newest_package(opened: Opened) -> str:
+def _newest_package(opened: OpenedImage) -> str:
     """When dpkg last wrote a package's list of files, and whose."""
     folder, suffix = b"var/lib/dpkg/info/", b".list"
     found = [
@@ -153,6 +157,6 @@ def _is_epoch(created: str) -> bool:
     return not created or re.match(r"0001-|19[78]0-01-01", created) is not None
 
 
-def _config(opened: Opened) -> dict[str, Any]:
+def _config(opened: OpenedImage) -> dict[str, Any]:
     found: dict[str, Any] = msgspec.to_builtins(opened.config.config)
     return found

@@ -13,13 +13,13 @@ from typing import Any
 import msgspec
 
 from homeport.debian.version import BadVersion, parse_version
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.history import Place
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.layers.retained_files import is_kept
+from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
-from homeport.inspection.report.report import Package
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10
@@ -32,9 +32,9 @@ _LOADER = re.compile(rb"ld-(?:linux[^/]*|musl-[^/]*)\.so\.\d+|ld64\.so\.\d")
 
 
 class PackageDiff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """did: added, removed, upgraded, downgraded, changed (versions that have no order)."""
+    """change: added, removed, upgraded, downgraded, changed (versions that have no order)."""
 
-    did: str
+    change: str
     manager: str
     name: str
     architecture: str = ""
@@ -51,13 +51,13 @@ class ConfigDiff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class FileDiff(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """did: added, removed, content, kind, target, metadata, time.
+    """change: added, removed, content, kind, target, metadata, time.
 
     facts: what differs, as words: ``mode 0644 → 0755``
     text:  a unified diff, for small text files
     """
 
-    did: str
+    change: str
     path: str
     package: str = ""
     size_before: int = 0
@@ -85,7 +85,7 @@ class ImageDiff(msgspec.Struct, frozen=True, kw_only=True):
     config: tuple[ConfigDiff, ...]
     files: tuple[FileDiff, ...]
     layers: LayerDiff
-    times: int
+    time_only: int
     size_before: int
     size_after: int
 
@@ -95,7 +95,9 @@ class ImageDiff(msgspec.Struct, frozen=True, kw_only=True):
         return not (self.packages or self.config or self.files)
 
 
-def diff_images(one: Opened, other: Opened, *, times: bool = False, text: bool = True) -> ImageDiff:
+def diff_images(
+    one: OpenedImage, other: OpenedImage, *, times: bool = False, text: bool = True
+) -> ImageDiff:
     """What differs from ``one`` to ``other``."""
     across = one.image.platform != other.image.platform
     files, only_time = _files(one, other, times=times, across=across)
@@ -112,7 +114,7 @@ def diff_images(one: Opened, other: Opened, *, times: bool = False, text: bool =
         config=tuple(diff_configs(one, other)),
         files=tuple(files),
         layers=_layers(one, other),
-        times=only_time,
+        time_only=only_time,
         size_before=sum(listing.size for listing in one.listings),
         size_after=sum(listing.size for listing in other.listings),
     )
@@ -137,7 +139,7 @@ def diff_packages(
         manager, name, architecture = each
         for was, now in _pairs(gone, come):
             yield PackageDiff(
-                did=_direction(manager, was, now), manager=manager, name=name,
+                change=_direction(manager, was, now), manager=manager, name=name,
                 architecture=architecture, before=was, after=now,
             )  # fmt: skip
 
@@ -174,7 +176,7 @@ def _numbers(version: str) -> list[tuple[int, str]]:
     ]
 
 
-def diff_configs(one: Opened, other: Opened) -> Iterator[ConfigDiff]:
+def diff_configs(one: OpenedImage, other: OpenedImage) -> Iterator[ConfigDiff]:
     """Field by field; variables, labels, ports and volumes one by one."""
     before, after = _flat(one), _flat(other)
     for name in sorted({*before, *after}):
@@ -182,7 +184,7 @@ def diff_configs(one: Opened, other: Opened) -> Iterator[ConfigDiff]:
             yield ConfigDiff(field=name, before=before.get(name), after=after.get(name))
 
 
-def _flat(opened: Opened) -> dict[str, Any]:
+def _flat(opened: OpenedImage) -> dict[str, Any]:
     found: dict[str, Any] = {}
     fields: dict[str, Any] = msgspec.to_builtins(opened.config.config)
     for key, value in fields.items():
@@ -199,7 +201,7 @@ def _flat(opened: Opened) -> dict[str, Any]:
     return found
 
 
-def _layers(one: Opened, other: Opened) -> LayerDiff:
+def _layers(one: OpenedImage, other: OpenedImage) -> LayerDiff:
     shared = 0
     for a, b in zip(one.listings, other.listings, strict=False):
         if a.diff_id != b.diff_id:
@@ -208,7 +210,7 @@ def _layers(one: Opened, other: Opened) -> LayerDiff:
     return LayerDiff(shared=shared, before=len(one.listings), after=len(other.listings))
 
 
-def _names(opened: Opened, across: bool) -> dict[bytes, bytes]:
+def _names(opened: OpenedImage, across: bool) -> dict[bytes, bytes]:
     """The name that a path is compared under → the path."""
     if not across:
         return {path: path for path in opened.history.final}
@@ -218,7 +220,9 @@ def _names(opened: Opened, across: bool) -> dict[bytes, bytes]:
     }
 
 
-def _files(one: Opened, other: Opened, *, times: bool, across: bool) -> tuple[list[FileDiff], int]:
+def _files(
+    one: OpenedImage, other: OpenedImage, *, times: bool, across: bool
+) -> tuple[list[FileDiff], int]:
     old, new = _names(one, across), _names(other, across)
     owners = find_owners(one), find_owners(other)
     rows: list[FileDiff] = []
@@ -228,13 +232,13 @@ def _files(one: Opened, other: Opened, *, times: bool, across: bool) -> tuple[li
         if a is None or b is None:
             rows.append(_one_sided(one, other, owners, a, b))
             continue
-        did, facts = _compare(one, other, a, b, across)
-        if did == "time":
+        change, facts = _compare(one, other, a, b, across)
+        if change == "time":
             only_time += 1
-        if did and (did != "time" or times):
+        if change and (change != "time" or times):
             rows.append(
                 FileDiff(
-                    did=did, path=shown_path(b), package=_package(owners[1], b),
+                    change=change, path=shown_path(b), package=_package(owners[1], b),
                     size_before=one.history.size_of(a), size_after=other.history.size_of(b),
                     facts=tuple(facts),
                 )
@@ -243,14 +247,18 @@ def _files(one: Opened, other: Opened, *, times: bool, across: bool) -> tuple[li
 
 
 def _one_sided(
-    one: Opened, other: Opened, owners: tuple[Owners, Owners], a: bytes | None, b: bytes | None
+    one: OpenedImage,
+    other: OpenedImage,
+    owners: tuple[Owners, Owners],
+    a: bytes | None,
+    b: bytes | None,
 ) -> FileDiff:
     path = a if a is not None else b
     assert path is not None
     side, owner = (one, owners[0]) if a is not None else (other, owners[1])
     size = side.history.size_of(path)
     return FileDiff(
-        did="removed" if a is not None else "added", path=shown_path(path),
+        change="removed" if a is not None else "added", path=shown_path(path),
         package=_package(owner, path), size_before=size if a is not None else 0,
         size_after=0 if a is not None else size,
     )  # fmt: skip
@@ -261,7 +269,9 @@ def _package(owners: Owners, path: bytes) -> str:
     return owner.package if owner is not None else ""
 
 
-def _compare(one: Opened, other: Opened, a: bytes, b: bytes, across: bool) -> tuple[str, list[str]]:
+def _compare(
+    one: OpenedImage, other: OpenedImage, a: bytes, b: bytes, across: bool
+) -> tuple[str, list[str]]:
     before, after = one.history.final[a].entry, other.history.final[b].entry
     old, new = one.history.file_at(a), other.history.file_at(b)
     assert old is not None
@@ -301,7 +311,9 @@ def _ids(place: Place) -> str:
     return f"{place.entry.uid}:{place.entry.gid}"
 
 
-def _with_text(one: Opened, other: Opened, rows: list[FileDiff], across: bool) -> list[FileDiff]:
+def _with_text(
+    one: OpenedImage, other: OpenedImage, rows: list[FileDiff], across: bool
+) -> list[FileDiff]:
     """Rows with a unified diff where both sides are small text files."""
     new = _names(other, across)
     by_name = {shown_path(path): name for name, path in new.items()}
@@ -310,7 +322,7 @@ def _with_text(one: Opened, other: Opened, rows: list[FileDiff], across: bool) -
     for row in rows:
         if is_kept(row.path.encode().lstrip(b"/"), 0):
             continue  # a database, whose packages are listed
-        if row.did != "content" or max(row.size_before, row.size_after) > MAX_TEXT:
+        if row.change != "content" or max(row.size_before, row.size_after) > MAX_TEXT:
             continue
         name = by_name.get(row.path)
         if name is not None and name in names and len(pairs) < MOST_TEXTS:

@@ -1,4 +1,4 @@
-"""The front of inspection: an opened address becomes a ``Report``.
+"""The front of inspection: an opened address becomes a ``InspectReport``.
 
 The report of an image is kept in the store under the image's digest: a second look reads
 no layer.
@@ -12,9 +12,9 @@ import msgspec
 
 from homeport.images.image import Image, Index
 from homeport.inspection.code_hash import code_hash
-from homeport.inspection.image.attached import find_attached
-from homeport.inspection.image.platform_choice import choose, platform_rows
-from homeport.inspection.report.report import SCHEMA, ImageReport, Report
+from homeport.inspection.image.attached_artifacts import find_attached
+from homeport.inspection.image.platform_choice import choose_image, platform_rows
+from homeport.inspection.model import SCHEMA, ImageReport, InspectReport
 from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
@@ -31,12 +31,12 @@ def inspect(
     platform: Platform | None = None,
     referrers: Referrers | None = None,
     bases: Mapping[str, Image | Index] | None = None,
-) -> Report:
+) -> InspectReport:
     """All about the image at an address, of one platform in full.
 
     bases: images that it may be built on, by address
     """
-    image = choose(value, platform)
+    image = choose_image(value, platform)
     attached, problems = find_attached(value, image, referrers)
     report = _image_report(image, services)
     if attached or problems:
@@ -44,7 +44,7 @@ def inspect(
             report, attached=attached, problems=(*report.problems, *problems)
         )
     report = _with_base(report, image, bases or {})
-    return Report(
+    return InspectReport(
         schema=SCHEMA,
         address=address,
         digest=str(value.digest),
@@ -61,7 +61,7 @@ def _with_base(
     mine = [layer.diff_id for layer in report.layers]
     best, name, digest = 0, "", ""
     for address, value in bases.items():
-        other = choose(value, image.platform)
+        other = choose_image(value, image.platform)
         document = other.config()
         theirs = list(document.parsed.rootfs.diff_ids) if document else []
         if best < len(theirs) <= len(mine) and mine[: len(theirs)] == theirs:

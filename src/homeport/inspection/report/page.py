@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import visible
+from homeport.inspection.model import ImageReport, InspectReport
 from homeport.inspection.packages.ownership import find_owners
-from homeport.inspection.report.report import ImageReport, Report
 
 _MOST_ROWS = 500
 _KINDS = ("file", "directory", "symlink", "hardlink", "char", "block", "fifo", "program", "script",
@@ -28,7 +28,7 @@ _KINDS = ("file", "directory", "symlink", "hardlink", "char", "block", "fifo", "
 _STARTS = ((b"\x7fELF", 7), (b"#!", 8), (b"PK\x03\x04", 9), (b"\x1f\x8b", 9), (b"\xfd7zX", 9))
 
 
-def html_page(report: Report, opened: Opened) -> str:
+def html_page(report: InspectReport, opened: OpenedImage) -> str:
     """The whole page."""
     folder = files("homeport.inspection.report")
     template = folder.joinpath("page.html").read_text("utf-8")
@@ -50,7 +50,7 @@ def html_page(report: Report, opened: Opened) -> str:
     )
 
 
-def tree_data(opened: Opened) -> dict[str, Any]:
+def tree_data(opened: OpenedImage) -> dict[str, Any]:
     """The final tree by directory: files as [name, size, layer, kind, package]."""
     history, owners = opened.history, find_owners(opened)
     packages: dict[str, int] = {}
@@ -77,14 +77,14 @@ def tree_data(opened: Opened) -> dict[str, Any]:
     return {"tree": root, "packages": [visible(name) for name in packages], "kinds": _KINDS}
 
 
-def _summary(report: Report) -> str:
+def _summary(report: InspectReport) -> str:
     image = report.image
     base = image.base
     dive = image.waste.dive
     rows = [
         ("Digest", report.digest),
         ("Shown", f"{image.platform} {image.digest}"),
-        ("System", base.pretty or base.distribution or "none that the files name"),
+        ("System", base.pretty_name or base.distribution or "none that the files name"),
         ("C library", base.libc),
         ("Base", " ".join(part for part in (base.image, base.image_digest) if part) or "not named"),
         (
@@ -105,7 +105,7 @@ def _summary(report: Report) -> str:
     return f"<h1>{_text(report.address)}</h1><dl>{items}</dl>"
 
 
-def _tables(report: Report) -> Iterable[str]:
+def _tables(report: InspectReport) -> Iterable[str]:
     image = report.image
     if len(report.platforms) > 1:
         yield _table(
@@ -115,14 +115,11 @@ def _tables(report: Report) -> Iterable[str]:
         )  # fmt: skip
     yield _layers(image)
     yield _table(
-        "Odd", ("What", "Count", "Examples"),
-        [(one.kind, one.count, "\n".join(one.examples[:20])) for one in image.odd], numbers=(1,),
+        "Anomalies", ("Kind", "Count", "Examples"),
+        [(one.kind, one.count, "\n".join(one.examples[:20])) for one in image.anomalies],
+        numbers=(1,),
     )  # fmt: skip
-    yield _table(
-        "Waste", ("Path", "Why", "Bytes", "Compressed, about", "Shipped in", "Gone in"),
-        [(one.path, one.cause, f"{one.size:,}", f"{one.compressed:,}", one.shipped_in, one.gone_in)
-         for one in image.waste.paths[:_MOST_ROWS]], numbers=(2, 3, 4, 5),
-    )  # fmt: skip
+    yield _waste(image)
     yield _table(
         "Packages", ("From", "Name", "Version", "Architecture", "Source"),
         [(one.manager, one.name, one.version, one.architecture, one.source)
@@ -135,13 +132,27 @@ def _tables(report: Report) -> Iterable[str]:
     yield _table("Config", ("Field", "Value"), list(_config(image)))
 
 
+def _waste(image: ImageReport) -> str:
+    return _table(
+        "Waste", ("Path", "Cause", "Bytes", "Compressed (estimate)", "Shipped in", "Unused since"),
+        [
+            (
+                one.path, one.cause, f"{one.size:,}", f"{one.compressed:,}",
+                one.shipped_in, one.unused_since,
+            )
+            for one in image.waste.paths[:_MOST_ROWS]
+        ],
+        numbers=(2, 3, 4, 5),
+    )  # fmt: skip
+
+
 def _layers(image: ImageReport) -> str:
     return _table(
         "Layers", ("Layer", "Compressed", "Unpacked", "Wasted", "Did", "Step"),
         [
             (
                 one.number, f"{one.size:,}", f"{one.tar_size:,}", f"{one.wasted:,}",
-                ", ".join(f"{count} {did}" for did, count in one.did.items()),
+                ", ".join(f"{count} {did}" for did, count in one.changes.items()),
                 one.command or one.digest,
             )
             for one in image.layers

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from homeport.errors import Faults, UsageError
-from homeport.inspection.report.report import ImageReport
+from homeport.inspection.model import ImageReport
 
 SCHEMA = "homeport-inspect-rules/v1"
 _MAX_FILE = 1 << 20
@@ -43,13 +43,13 @@ class BadRule(UsageError):
     id = "bad-rule"
 
 
-class Checked(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule on an image: its limit, what was found, and whether it is kept."""
+class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A rule on an image: its limit, what was found, and whether it is passed."""
 
     rule: str
     limit: str
     found: str
-    kept: bool
+    passed: bool
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,13 +108,13 @@ def read_rules(path: Path) -> list[Rule]:
 DEFAULTS = (("min-efficiency", "0.9"), ("max-user-wasted", "0.1"))
 
 
-def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> list[Checked]:
+def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> list[RuleResult]:
     """Every rule on one image, in the given order; of two of one name the last counts."""
     last = {rule.name: rule for rule in rules}
     return [
-        Checked(rule=name, limit=rule.text, found=found, kept=kept)
+        RuleResult(rule=name, limit=rule.text, found=found, passed=passed)
         for name, rule in last.items()
-        for found, kept in [_RULES[name][1](report, rule.value, now)]
+        for found, passed in [_RULES[name][1](report, rule.value, now)]
     ]
 
 
@@ -188,7 +188,7 @@ def _size(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
 def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, bool]:
     age = report.age
     telling = [] if any(note.startswith("created") for note in age.notes) else [age.created]
-    for stamp in (*telling, age.newest_step):
+    for stamp in (*telling, age.newest_history):
         try:
             made = datetime.fromisoformat(re.sub(r"\.\d+", "", stamp).replace("Z", "+00:00"))
         except ValueError:
@@ -199,7 +199,7 @@ def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, boo
 
 
 def _setuid(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:
-    found = [odd for odd in report.odd if odd.kind in ("setuid", "setgid")]
+    found = [odd for odd in report.anomalies if odd.kind in ("setuid", "setgid")]
     count = sum(odd.count for odd in found)
     first = f", first {found[0].examples[0]}" if found else ""
     return f"{count} files{first}", not count

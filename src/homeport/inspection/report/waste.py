@@ -15,7 +15,7 @@ from typing import cast
 from homeport.inspection.layers.history import OPAQUE, History, whiteout_of
 from homeport.inspection.layers.listing import Listing
 from homeport.inspection.layers.paths import shown_path
-from homeport.inspection.report.report import Efficiency, Waste, WastedPath
+from homeport.inspection.model import Efficiency, Waste, WastedPath
 
 
 def find_waste(history: History, *, most: int | None = None) -> Waste:
@@ -37,7 +37,7 @@ def find_waste(history: History, *, most: int | None = None) -> Waste:
             WastedPath(
                 path=shown_path(change.path), cause=cause, size=change.freed,
                 compressed=compressed_share(listing, change.freed),
-                shipped_in=shipped, gone_in=number,
+                shipped_in=shipped, unused_since=number,
             )
         )  # fmt: skip
     paths.sort(key=lambda path: (-path.size, path.path))

@@ -14,7 +14,7 @@ from homeport.content.blob import verified
 from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
-from homeport.inspection.report.report import Attached
+from homeport.inspection.model import Attached
 from homeport.oci.documents import Descriptor
 
 _PREDICATE = "in-toto.io/predicate-type"
@@ -65,7 +65,7 @@ def _attestations(value: Image | Index) -> Iterable[Attached]:
         type = layer.annotations.get(_PREDICATE) or _predicate(value, layer) or layer.media_type
         yield Attached(
             kind=kind_of(type), type=type, digest=layer.digest, size=layer.size,
-            found="attestation in the index",
+            found_as="attestation in the index",
         )  # fmt: skip
 
 
@@ -96,5 +96,5 @@ def _referrer(descriptor: Descriptor) -> Attached:
     )
     return Attached(
         kind=kind_of(type), type=type, digest=descriptor.digest, size=descriptor.size,
-        found="referrer",
+        found_as="referrer",
     )  # fmt: skip

@@ -11,8 +11,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from homeport.inspection.image.contents import Sink, deliver
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.file_contents import Sink, stream_contents
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.history import Place
 from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
@@ -25,10 +25,10 @@ _GENERATED = (b".pyc", b"ld.so.cache")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
-    """did: changed, missing or unowned. layer: where the shown content comes from."""
+    """status: changed, missing or unowned. layer: where the shown content comes from."""
 
     path: str
-    did: str
+    status: str
     package: str = ""
     kind: str = "file"
     layer: int | None = None
@@ -42,7 +42,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...]
 
 
-def verify_files(opened: Opened) -> Verification:
+def verify_files(opened: OpenedImage) -> Verification:
     """Compare every file that a package gives a checksum for; each layer is read once."""
     owners = find_owners(opened)
     history = opened.history
@@ -64,12 +64,12 @@ def verify_files(opened: Opened) -> Verification:
             if sums[number][owner.algorithm] != owner.checksum.lower():
                 findings.append(
                     Finding(
-                        path=shown_path(path), did="changed", package=owner.package,
+                        path=shown_path(path), status="changed", package=owner.package,
                         kind=owner.kind, layer=place.layer,
                     )
                 )  # fmt: skip
     findings += [
-        Finding(path=shown_path(path), did="missing", package=owner.package, kind=owner.kind)
+        Finding(path=shown_path(path), status="missing", package=owner.package, kind=owner.kind)
         for path, owner in owners.missing.items()
     ]
     if owners.by_path:
@@ -79,10 +79,10 @@ def verify_files(opened: Opened) -> Verification:
     )
 
 
-def _unowned(opened: Opened, owned: dict[bytes, Owner]) -> list[Finding]:
+def _unowned(opened: OpenedImage, owned: dict[bytes, Owner]) -> list[Finding]:
     """Files that no database knows, where there are databases."""
     return [
-        Finding(path=shown_path(path), did="unowned", layer=place.layer)
+        Finding(path=shown_path(path), status="unowned", layer=place.layer)
         for path, place in opened.history.final.items()
         if place.entry.kind in ("file", "hardlink")
         and path not in owned
@@ -91,7 +91,7 @@ def _unowned(opened: Opened, owned: dict[bytes, Owner]) -> list[Finding]:
 
 
 def _sums(
-    opened: Opened, wanted: dict[int, list[tuple[bytes, Owner, Place]]]
+    opened: OpenedImage, wanted: dict[int, list[tuple[bytes, Owner, Place]]]
 ) -> dict[int, dict[str, str]]:
     """Checksums of contents by ``id`` of the entry, in the algorithms that are asked for."""
     found: dict[int, dict[str, str]] = {}
@@ -114,5 +114,7 @@ def _sums(
         else:
             sink(place.entry, lambda _size: b"")
     services = opened.services
-    deliver(opened.history, opened.blobs, places, sinks, cancel=services.cancel, pool=services.pool)
+    stream_contents(
+        opened.history, opened.blobs, places, sinks, cancel=services.cancel, pool=services.pool
+    )
     return found

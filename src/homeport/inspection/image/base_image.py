@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 
-from homeport.inspection.image.opened_image import Opened
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import shown_path
-from homeport.inspection.report.report import Base
+from homeport.inspection.model import Base
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -23,7 +23,7 @@ _HINTS = (
 _MUSL = re.compile(rb"(?:\A|\0)(\d+\.\d+\.\d+)\0")
 
 
-def find_base(opened: Opened) -> Base:
+def find_base(opened: OpenedImage) -> Base:
     """Everything that says where the image comes from."""
     fields, evidence = _distribution(opened)
     libc, more = _libc(opened)
@@ -33,7 +33,7 @@ def find_base(opened: Opened) -> Base:
         distribution=fields.get("ID", ""),
         version=fields.get("VERSION_ID", ""),
         codename=fields.get("VERSION_CODENAME", ""),
-        pretty=fields.get("PRETTY_NAME", ""),
+        pretty_name=fields.get("PRETTY_NAME", ""),
         libc=libc,
         image=image,
         image_digest=digest,
@@ -42,7 +42,7 @@ def find_base(opened: Opened) -> Base:
     )
 
 
-def _distribution(opened: Opened) -> tuple[dict[str, str], list[str]]:
+def _distribution(opened: OpenedImage) -> tuple[dict[str, str], list[str]]:
     for path in (b"etc/os-release", b"usr/lib/os-release"):
         text = opened.text(path)
         if text:
@@ -60,7 +60,7 @@ def _distribution(opened: Opened) -> tuple[dict[str, str], list[str]]:
     return {}, []
 
 
-def _libc(opened: Opened) -> tuple[str, list[str]]:
+def _libc(opened: OpenedImage) -> tuple[str, list[str]]:
     """musl by its loader, which holds its version; glibc by the loader's name."""
     for path in opened.kept:
         if b"/ld-musl-" in path:
@@ -74,7 +74,7 @@ def _libc(opened: Opened) -> tuple[str, list[str]]:
     return "", []
 
 
-def _image(opened: Opened) -> tuple[str, str, list[str]]:
+def _image(opened: OpenedImage) -> tuple[str, str, list[str]]:
     annotations = opened.image.document.parsed.annotations
     labels = opened.config.config.labels
     for where, fields in (("annotation", annotations), ("label", labels)):
@@ -89,7 +89,7 @@ def _image(opened: Opened) -> tuple[str, str, list[str]]:
     return "", "", []
 
 
-def _boundary(opened: Opened) -> tuple[int | None, list[str]]:
+def _boundary(opened: OpenedImage) -> tuple[int | None, list[str]]:
     """The lowest layers up to the first command of the base, if steps of another day follow."""
     layers = 0
     history = opened.config.history

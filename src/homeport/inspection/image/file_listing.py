@@ -15,11 +15,11 @@ from homeport.inspection.layers.paths import shown_path
 SCHEMA = "homeport-inspect-files/v1"
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class PathEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a layer did to a path. ``by``: the directory that took it along."""
 
     layer: int
-    did: str
+    change: str
     by: str = ""
 
 
@@ -27,8 +27,8 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A path. ``size`` of a hard link is its file's; ``mode`` is octal text.
 
     layer:  the layer that the shown state comes from
-    did:    of ``--layer``: what that layer did
-    freed:  bytes below that this made useless
+    change: of ``--layer``: what that layer did
+    wasted: bytes below that this made useless
     events: of ``--path``: what every layer did
     """
 
@@ -42,10 +42,10 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     layer: int
     target: str = ""
     sha256: str = ""
-    did: str = ""
+    change: str = ""
     by: str = ""
-    freed: int = 0
-    events: tuple[Event, ...] = ()
+    wasted: int = 0
+    events: tuple[PathEvent, ...] = ()
 
 
 def final_rows(history: History, pattern: bytes | None) -> Iterator[FileRow]:
@@ -73,20 +73,20 @@ def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[
 def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
     """All paths that were ever there and match, each with what every layer did to it."""
     wanted = matcher(pattern)
-    events: dict[bytes, list[Event]] = {}
+    events: dict[bytes, list[PathEvent]] = {}
     last: dict[bytes, tuple[int, Change]] = {}
     for number, changes in enumerate(history.changes):
         for change in changes:
             if wanted(change.path):
                 by = shown_path(change.by) if change.by else ""
-                event = Event(layer=number, did=change.did, by=by)
+                event = PathEvent(layer=number, change=change.did, by=by)
                 events.setdefault(change.path, []).append(event)
                 last[change.path] = (number, change)
     for path in sorted(events, key=lambda path: path.split(b"/")):
         number, change = last[path]
         row = _change_row(change, number)
         if change.did not in GONE:
-            row = msgspec.structs.replace(row, did="", size=history.size_of(path))
+            row = msgspec.structs.replace(row, change="", size=history.size_of(path))
         yield msgspec.structs.replace(row, events=tuple(events[path]))
 
 
@@ -96,7 +96,7 @@ def _change_row(change: Change, layer: int) -> FileRow:
     assert entry is not None
     row = _row(change.path, entry, layer, entry.size)
     by = shown_path(change.by) if change.by else ""
-    return msgspec.structs.replace(row, did=change.did, by=by, freed=change.freed)
+    return msgspec.structs.replace(row, change=change.did, by=by, wasted=change.freed)
 
 
 def _row(path: bytes, entry: Entry, layer: int, size: int) -> FileRow:

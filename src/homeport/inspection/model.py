@@ -20,7 +20,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
 
     manager: dpkg, apk, rpm, opkg, pacman, python, npm; go and rust for what is in binaries
     source:  the source package, where it has another name
-    where:   the file that says so
+    recorded_in: the file that records it
     """
 
     manager: str
@@ -32,7 +32,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
     license: str = ""
     origin: str = ""
     size: int = 0
-    where: str = ""
+    recorded_in: str = ""
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -42,7 +42,7 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     type: str
     digest: str
     size: int
-    found: str
+    found_as: str
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -57,7 +57,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     distribution: str = ""
     version: str = ""
     codename: str = ""
-    pretty: str = ""
+    pretty_name: str = ""
     libc: str = ""
     image: str = ""
     image_digest: str = ""
@@ -65,7 +65,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     evidence: tuple[str, ...] = ()
 
 
-class Oddity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One kind of oddity: how many there are, and examples as ``path`` or ``path: detail``."""
 
     kind: str
@@ -78,7 +78,7 @@ class WastedPath(msgspec.Struct, frozen=True, kw_only=True):
 
     cause:      changed, metadata, rewritten, removed, removed with directory, hidden, replaced
     compressed: the share of the layer's compressed size, by the file's share of its tar
-    shipped_in, gone_in: layers
+    shipped_in, unused_since: layers
     """
 
     path: str
@@ -86,7 +86,7 @@ class WastedPath(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     compressed: int
     shipped_in: int
-    gone_in: int
+    unused_since: int
 
 
 class Efficiency(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,15 +133,15 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     size: int
     tar_size: int
     entries: int
-    did: dict[str, int]
+    changes: dict[str, int]
     wasted: int
     wasted_compressed: int
     command: str = ""
     created: str = ""
-    oddities: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
 
 
-class StepRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A step of the history; ``layer`` is the one it made, ``None`` if it made none."""
 
     command: str
@@ -158,7 +158,7 @@ class Age(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     created: str = ""
     newest_file: str = ""
     newest_file_path: str = ""
-    newest_step: str = ""
+    newest_history: str = ""
     newest_package: str = ""
     notes: tuple[str, ...] = ()
 
@@ -183,16 +183,16 @@ class ImageReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     base: Base
     sizes: Sizes
     age: Age
-    steps: tuple[StepRow, ...]
+    history: tuple[HistoryRow, ...]
     layers: tuple[LayerRow, ...]
     packages: tuple[Package, ...]
     waste: Waste
-    odd: tuple[Oddity, ...]
+    anomalies: tuple[Anomaly, ...]
     problems: tuple[str, ...] = ()
     attached: tuple[Attached, ...] = ()
 
 
-class Report(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class InspectReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All about what an address holds: its platforms, and one of them in full."""
 
     schema: str

@@ -97,11 +97,11 @@ def read_places(
 
     sinks = {id(place.entry): keep for place in places if place.entry.size}
     empty = {id(place.entry): b"" for place in places if not place.entry.size}
-    deliver(history, blobs, places, sinks, cancel=cancel, pool=pool)
+    stream_contents(history, blobs, places, sinks, cancel=cancel, pool=pool)
     return {**found, **empty}
 
 
-def deliver(
+def stream_contents(
     history: History,
     blobs: Mapping[int, Blob],
     places: Iterable[Place],
