@@ -64,7 +64,7 @@ def test_a_dry_run_finds_the_same_faults(world: Path, capsys: pytest.CaptureFixt
     (world / "root" / "a.txt").mkdir()
     for extra in ([], ["--dry-run"]):
         assert run(["copy", *extra, "--root", "../root", "a.txt", "/a.txt/../"]) == 1
-        assert "cannot replace a directory by a file" in capsys.readouterr().err
+        assert "cannot overwrite a directory with a file" in capsys.readouterr().err
 
 
 def test_the_result_as_json(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,7 +125,7 @@ def test_a_directory_is_not_copied_into_itself(
 ) -> None:
     for extra in ([], ["--dry-run"]):
         assert run(["copy", *extra, "--root", ".", ".", "/d/sub/"]) == 1
-        assert "a directory cannot be copied into itself" in capsys.readouterr().err
+        assert "cannot copy a directory into itself" in capsys.readouterr().err
     assert listed(world / "work" / "d") == ["f"]
 
 

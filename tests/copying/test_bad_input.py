@@ -19,7 +19,7 @@ from homeport.copying import helper, rooted
 from homeport.copying.command import Flags, copy
 from homeport.copying.errors import CopyError
 from homeport.copying.rooted import Rooted
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 
 SOURCE = str(Path(__file__).parents[2] / "src")
 RUN = f"import sys; sys.path.insert(0, {SOURCE!r})\n" + (
@@ -54,7 +54,7 @@ def run(
 def copied(world: Path, word: bytes, destination: bytes, **flags: Any) -> None:
     source, target = Rooted(bytes(world / "src-0")), Rooted(bytes(world / "dest"))
     try:
-        copy([Word(source, word)], target, destination, Flags(**flags))
+        copy([CopySource(source, word)], target, destination, Flags(**flags))
     finally:
         source.close()
         target.close()
@@ -344,7 +344,7 @@ def test_a_source_that_grows_is_copied_at_least_as_it_was(
 
 def test_a_pseudo_file_without_size_is_read(world: Path) -> None:
     home, target = Rooted(b"/proc/self"), Rooted(bytes(world / "dest"))
-    copy([Word(home, b"status")], target, b"/x", Flags())
+    copy([CopySource(home, b"status")], target, b"/x", Flags())
     assert (world / "dest" / "x").read_text().startswith("Name:")
     home.close()
     target.close()

@@ -11,8 +11,8 @@ from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.errors import CopyError
 from homeport.copying.rooted import Rooted
-from homeport.copying.rules import named
-from homeport.copying.words import Word
+from homeport.copying.rules import rule_set
+from homeport.copying.sources import CopySource
 from homeport.tree.tree_builder import TreeBuilder
 
 TABLE = Path(__file__).parent.parent / "data" / "copy-cases.txt"
@@ -63,7 +63,7 @@ def run(
     case: table.Case, rules: str, source: Rooted | TreeBuilder, target: Rooted | TreeBuilder
 ) -> CopyError | None:
     workdir, verb, options, paths, destination = table.command(case.run)
-    flags = Flags(rules=named(rules), unpack=OPENERS if verb == "ADD" else None)
+    flags = Flags(rules=rule_set(rules), unpack=OPENERS if verb == "ADD" else None)
     exclude = []
     for option in options:
         name, _, value = option[2:].partition("=")
@@ -81,7 +81,7 @@ def run(
     if not destination.startswith(b"/"):
         destination = workdir + b"/" + destination
     try:
-        copy([Word(source, path) for path in paths], target, destination, flags)
+        copy([CopySource(source, path) for path in paths], target, destination, flags)
     except CopyError as error:
         return error
     return None

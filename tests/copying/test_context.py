@@ -12,11 +12,11 @@ import pytest
 
 from builders.copying import ENTRY, entries, make_tree
 from homeport.copying.command import Flags, copy
-from homeport.copying.contents import heredoc, remote, remote_name
+from homeport.copying.content_sources import heredoc, remote, remote_name
 from homeport.copying.context import Context
 from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore, read
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 from homeport.tree.tree_builder import TreeBuilder
 
 DATA = Path(__file__).parent.parent / "data"
@@ -26,7 +26,7 @@ def sent(text: str, tree: str, words: tuple[str, ...] = (".",)) -> list[str]:
     """The paths that a COPY of ``words`` finds in a context with this ignore file."""
     source = Context(TreeBuilder(ENTRY, tree=make_tree(entries(tree))), Ignore(read(text.encode())))
     target = TreeBuilder(ENTRY)
-    copy([Word(source, word.encode()) for word in words], target, b"/o/", Flags())
+    copy([CopySource(source, word.encode()) for word in words], target, b"/o/", Flags())
     return [path.decode()[2:] for path in target.freeze() if path != b"o"]
 
 
@@ -55,7 +55,7 @@ def test_a_source_that_is_ignored_is_not_found() -> None:
 def test_a_context_is_only_read() -> None:
     source = Context(TreeBuilder(ENTRY, tree=make_tree(entries("a"))), Ignore([]))
     with pytest.raises(CopyError, match="only read"):
-        copy([Word(source, b"a")], source, b"/b", Flags())  # type: ignore[arg-type]
+        copy([CopySource(source, b"a")], source, b"/b", Flags())  # type: ignore[arg-type]
 
 
 def test_recorded_walks_leave_what_moby_leaves() -> None:
@@ -81,7 +81,7 @@ def check_walk(row: dict[str, Any]) -> None:
     patterns = Ignore([pattern.encode() for pattern in row["read"] or []])
     source = Context(TreeBuilder(ENTRY, tree=make_tree(entries(", ".join(tree)))), patterns)
     target = TreeBuilder(ENTRY)
-    copy([Word(source, b".")], target, b"/o", Flags())
+    copy([CopySource(source, b".")], target, b"/o", Flags())
     found = target.freeze()
     kept = {path.decode()[2:] for path in found if found[path].type == "file"}
     assert kept == {path for path in files if not ignored[path]}, row["text"]
@@ -124,5 +124,5 @@ def test_a_checksum_that_does_not_match_leaves_no_file() -> None:
     with pytest.raises(CopyError, match="digest mismatch"):
         copy([remote("http://h/b", io.BytesIO(b"other"), 0, good)], target, b"/", Flags())
     assert list(target.freeze()) == [b"a"]
-    with pytest.raises(CopyError, match="no checksum that can be checked"):
+    with pytest.raises(CopyError, match="invalid checksum"):
         remote("http://h/b", io.BytesIO(b""), 0, "md5:00")

@@ -21,8 +21,8 @@ from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.errors import CopyError
 from homeport.copying.rooted import Rooted, RootedDirectory
-from homeport.copying.rules import named
-from homeport.copying.words import Word
+from homeport.copying.rules import rule_set
+from homeport.copying.sources import CopySource
 
 pytestmark = pytest.mark.root
 
@@ -220,8 +220,8 @@ def unpack(world: Path, data: bytes, rules: str = "current") -> None:
     (world / "source" / "t").write_bytes(data)
     source, target = Rooted(bytes(world / "source")), Rooted(bytes(world / "dest"))
     try:
-        flags = Flags(rules=named(rules), unpack=OPENERS)
-        copy([Word(source, b"t")], target, b"/o/", flags)
+        flags = Flags(rules=rule_set(rules), unpack=OPENERS)
+        copy([CopySource(source, b"t")], target, b"/o/", flags)
     finally:
         source.close()
         target.close()
@@ -334,7 +334,7 @@ def test_an_archive_that_grows_too_large_stops_before_it_is_written(world: Path)
     (world / "source" / "t").write_bytes(entry("a", data=b"x" * 600) * 10 + END)
     source, target = Rooted(bytes(world / "source")), Rooted(bytes(world / "dest"))
     with pytest.raises(CopyError, match="more than 2000 bytes"):
-        copy([Word(source, b"t")], target, b"/o/", Flags(unpack=OPENERS, max_size=2000))
+        copy([CopySource(source, b"t")], target, b"/o/", Flags(unpack=OPENERS, max_size=2000))
     source.close()
     target.close()
 

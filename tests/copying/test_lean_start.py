@@ -25,12 +25,12 @@ PLAIN = {
     "homeport.copying",
     "homeport.copying.engine",
     "homeport.copying.errors",
-    "homeport.copying.filesystem",
+    "homeport.copying.metadata",
     "homeport.copying.helper",
     "homeport.copying.resolve",
     "homeport.copying.rooted",
     "homeport.copying.rules",
-    "homeport.copying.words",
+    "homeport.copying.sources",
     "posix",
     "_signal",
 }
@@ -61,13 +61,13 @@ def test_a_plain_copy_loads_nothing_but_the_engine(tmp_path: Path) -> None:
 def test_a_tree_and_an_owner_by_number_load_a_module_each(tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "a").write_text("x")
-    expected = PLAIN | {"homeport.copying.accounts", "homeport.copying.trees"}
+    expected = PLAIN | {"homeport.copying.accounts", "homeport.copying.tree_copy"}
     assert loaded(tmp_path, f"--chown={os.getuid()}:{os.getgid()}", "d", "e") <= expected
 
 
 def test_wildcards_load_the_patterns(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("x")
-    expected = PLAIN | {"homeport.copying.expand", "homeport.copying.patterns"}
+    expected = PLAIN | {"homeport.copying.wildcards", "homeport.copying.patterns"}
     assert loaded(tmp_path, "a*", "d/") <= expected
 
 

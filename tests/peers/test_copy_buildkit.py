@@ -28,7 +28,7 @@ from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.resolve import clean
 from homeport.copying.rooted import Rooted
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 from peers import engines
 
 pytestmark = [pytest.mark.peer("dockerd", "docker"), pytest.mark.root]
@@ -256,7 +256,10 @@ def ours(
     try:
         error = failure_of(
             lambda: copy(
-                [Word(homes[0], w.encode()) for w in words], homes[1], destination.encode(), flags
+                [CopySource(homes[0], w.encode()) for w in words],
+                homes[1],
+                destination.encode(),
+                flags,
             )
         )
     finally:

@@ -28,7 +28,7 @@ from homeport.copying.command import Flags, copy
 from homeport.copying.patterns import has_wildcard
 from homeport.copying.resolve import clean
 from homeport.copying.rooted import Rooted
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 from homeport.tree.tree_builder import TreeBuilder
 from peers import test_copy_buildkit as builds
 from peers.buildkit_engines import RunningEngine, running_in_chroot
@@ -149,7 +149,7 @@ def theirs(engine: RunningEngine, case: Case, folder: Path) -> dict[bytes, str] 
 
 def copied(case: Case, source: Rooted | TreeBuilder, target: Rooted | TreeBuilder) -> str:
     """Ours into one home; the error, if that is how it ends."""
-    words = [Word(source, word.encode()) for word in case.words]
+    words = [CopySource(source, word.encode()) for word in case.words]
     error = failure_of(lambda: copy(words, target, case.destination.encode(), case.flags()))
     return "" if error is None else str(error)
 

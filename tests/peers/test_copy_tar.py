@@ -15,7 +15,7 @@ from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.rooted import Rooted
 from homeport.copying.rules import OLD
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 
 pytestmark = [pytest.mark.peer("tar"), pytest.mark.root]
 
@@ -74,7 +74,7 @@ def test_gnu_tar_and_we_unpack_the_same(tmp_path: Path, format: str, seed: int) 
         ["tar", "--same-owner", "-p", "-C", str(theirs), "-xf", str(archive)], check=True
     )
     home, target = Rooted(bytes(tmp_path)), Rooted(bytes(tmp_path))
-    copy([Word(home, b"t.tar")], target, b"ours/", Flags(rules=OLD, unpack=OPENERS))
+    copy([CopySource(home, b"t.tar")], target, b"ours/", Flags(rules=OLD, unpack=OPENERS))
     home.close()
     target.close()
     assert described(ours) == described(theirs)
@@ -95,7 +95,7 @@ def test_what_pythons_tarfile_writes_comes_out_as_gnu_tar_has_it(tmp_path: Path,
     theirs.mkdir()
     subprocess.run(["tar", "-p", "-C", str(theirs), "-xf", str(archive)], check=True)
     home, target = Rooted(bytes(tmp_path)), Rooted(bytes(tmp_path))
-    copy([Word(home, b"t.tar")], target, b"ours/", Flags(rules=OLD, unpack=OPENERS))
+    copy([CopySource(home, b"t.tar")], target, b"ours/", Flags(rules=OLD, unpack=OPENERS))
     home.close()
     target.close()
     ours, expected = described(tmp_path / "ours"), described(theirs)

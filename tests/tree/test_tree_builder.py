@@ -11,9 +11,9 @@ import pytest
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.copying.command import Flags, copy
-from homeport.copying.filesystem import NO_METADATA, Bytes, Metadata
+from homeport.copying.metadata import NO_METADATA, Bytes, Metadata
 from homeport.copying.rooted import Rooted
-from homeport.copying.words import Word
+from homeport.copying.sources import CopySource
 from homeport.tree.node import Node, Source, Tree
 from homeport.tree.tree_builder import TreeBuilder, in_store
 
@@ -100,7 +100,7 @@ def test_a_file_of_a_builder_is_referred_to_not_read_again() -> None:
     source = builder()
     source.root().create_file(b"f", Bytes(b"x"), NO_METADATA)
     target = builder(keep=lambda content: pytest.fail("was read"))
-    copy([Word(source, b"f")], target, b"/g", Flags())
+    copy([CopySource(source, b"f")], target, b"/g", Flags())
     assert target.freeze()[b"g"].content is source.freeze()[b"f"].content
 
 
@@ -110,7 +110,7 @@ def test_a_real_directory_is_copied_into_a_tree_through_the_store(tmp_path: Path
     os.link(tmp_path / "src" / "d" / "f", tmp_path / "src" / "d" / "g")
     home = Rooted(bytes(tmp_path / "src"))
     target = builder(keep=in_store(Store(tmp_path / "store")))
-    copy([Word(home, b"d")], target, b"/opt/", Flags(chown=b"0:0", chmod="a=rX", time=3))
+    copy([CopySource(home, b"d")], target, b"/opt/", Flags(chown=b"0:0", chmod="a=rX", time=3))
     home.close()
     tree = target.freeze()
     assert list(tree) == [b"opt", b"opt/f", b"opt/g"]

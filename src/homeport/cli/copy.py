@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, IntegrityError, UsageError
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.copying.command import Flags
-    from homeport.copying.protocol import Home
+    from homeport.copying.filesystem import Filesystem
 
 #: Options whose mistakes are mistakes of the command line.
 _OPTIONS = ("--chmod", "--chown", "--exclude", "--rules")
@@ -101,7 +101,7 @@ def command(
     begins with a slash begins there. No link leads out of either.
     """
     from homeport.copying.command import Flags
-    from homeport.copying.rules import named
+    from homeport.copying.rules import rule_set
     from homeport.settings import parse_size
 
     if len(words) < 2:
@@ -115,7 +115,7 @@ def command(
             exclude=tuple(map(os.fsencode, exclude)),
             link=link,
             unpack=_openers() if (add if unpack is None else unpack) else None,
-            rules=named(rules),
+            rules=rule_set(rules),
             max_size=parse_size(max_size) if max_size else None,
             report=report,
         )
@@ -148,25 +148,31 @@ def _stepper(app: App) -> Callable[[], None]:
     return step
 
 
-def _sources(app: App, context: Path, ignore_file: Path | None) -> Home:
+def _sources(app: App, context: Path, ignore_file: Path | None) -> Filesystem:
     from homeport.copying.rooted import Rooted
 
-    home: Home = Rooted(os.fsencode(context), check=app.cancel.check)
+    filesystem: Filesystem = Rooted(os.fsencode(context), check=app.cancel.check)
     if ignore_file is not None:
         from homeport.copying.context import Context
         from homeport.copying.ignore import Ignore, read
 
-        home = Context(home, Ignore(read(ignore_file.read_bytes(), str(ignore_file))))
-    return home
+        filesystem = Context(filesystem, Ignore(read(ignore_file.read_bytes(), str(ignore_file))))
+    return filesystem
 
 
 def _run(
-    app: App, words: tuple[str, ...], flags: Flags, sources: Home, *, root: Path, dry_run: bool
+    app: App,
+    words: tuple[str, ...],
+    flags: Flags,
+    sources: Filesystem,
+    *,
+    root: Path,
+    dry_run: bool,
 ) -> int:
     from homeport.copying.command import copy
-    from homeport.copying.rehearsal import Rehearsal
+    from homeport.copying.dry_run import DryRun
     from homeport.copying.rooted import Rooted
-    from homeport.copying.words import Word
+    from homeport.copying.sources import CopySource
 
     def warn(text: str) -> None:
         app.progress.note("copy", text)
@@ -174,10 +180,10 @@ def _run(
     # Owners that were asked for are set or an error; those of sources only if we may.
     owners = True if flags.chown else None
     real = Rooted(os.fsencode(root), owners, warn, app.cancel.check)
-    target: Home = Rehearsal(real) if dry_run else real
+    target: Filesystem = DryRun(real) if dry_run else real
     app.progress.begin("copy", label="copy", unit="items")
     try:
-        found = [Word(sources, os.fsencode(word)) for word in words[:-1]]
+        found = [CopySource(sources, os.fsencode(word)) for word in words[:-1]]
         return copy(found, target, os.fsencode(words[-1]), flags)
     finally:
         app.progress.end("copy")  # why it failed is the one line that the error takes

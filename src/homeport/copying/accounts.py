@@ -4,12 +4,12 @@ Unlike the tools it replaces, an unknown name or a broken line is an error that 
 file was read, never silently root.
 """
 
-from homeport.copying.errors import CopyError, shown
-from homeport.copying.resolve import components, message, resolve
+from homeport.copying.errors import CopyError, os_error_text, shown
+from homeport.copying.resolve import components, resolve
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.protocol import Home
+    from homeport.copying.filesystem import Filesystem
 
 PASSWD = b"etc/passwd"
 GROUP = b"etc/group"
@@ -29,9 +29,9 @@ def number(text: bytes) -> "int | None":
 
 
 def owner(
-    spec: bytes, home: "Home | None", more_fields: bool = False, why_none: str = ""
+    spec: bytes, filesystem: "Filesystem | None", more_fields: bool = False, why_none: str = ""
 ) -> "tuple[int, int]":
-    """The uid and gid that ``USER[:GROUP]`` means for files of ``home``.
+    """The uid and gid that ``USER[:GROUP]`` means for files of ``filesystem``.
 
     USER alone: its primary group if it is a name, the same number if it is one. ``USER:``
     has the primary group of that user, ``:GROUP`` the user 0.
@@ -45,17 +45,17 @@ def owner(
     if not colon:
         if uid is not None:
             return uid, uid
-        return _user(user, _lines(home, PASSWD, why_none))
+        return _user(user, _lines(filesystem, PASSWD, why_none))
     if group:
         gid = number(group)
         if gid is None:
-            gid = _group(group, _lines(home, GROUP, why_none))
+            gid = _group(group, _lines(filesystem, GROUP, why_none))
         if uid is None:
-            uid, _ = _user(user, _lines(home, PASSWD, why_none))
+            uid, _ = _user(user, _lines(filesystem, PASSWD, why_none))
         return uid, gid
     if uid is None:
-        return _user(user, _lines(home, PASSWD, why_none))
-    return uid, _primary_group(uid, home) if user else 0
+        return _user(user, _lines(filesystem, PASSWD, why_none))
+    return uid, _primary_group(uid, filesystem) if user else 0
 
 
 def _user(name: bytes, lines: "list[bytes]") -> "tuple[int, int]":
@@ -66,7 +66,7 @@ def _user(name: bytes, lines: "list[bytes]") -> "tuple[int, int]":
                 raise _broken(PASSWD, index)
             return _id(fields[2], PASSWD, index), _id(fields[3], PASSWD, index)
     raise CopyError(
-        f"unknown user {shown(name)}", {"file": "/etc/passwd"}, "give a number, or add the user"
+        f"unknown user {shown(name)}", {"file": "/etc/passwd"}, "use a number, or add the user"
     )
 
 
@@ -81,14 +81,14 @@ def _group(name: bytes, lines: "list[bytes]") -> int:
                 raise _broken(GROUP, index)
             return _id(fields[2], GROUP, index)
     raise CopyError(
-        f"unknown group {shown(name)}", {"file": "/etc/group"}, "give a number, or add the group"
+        f"unknown group {shown(name)}", {"file": "/etc/group"}, "use a number, or add the group"
     )
 
 
-def _primary_group(uid: int, home: "Home | None") -> int:
+def _primary_group(uid: int, filesystem: "Filesystem | None") -> int:
     """Of the user with that number; 0 if there is none, or no passwd at all."""
     try:
-        lines = _lines(home, PASSWD, "")
+        lines = _lines(filesystem, PASSWD, "")
     except CopyError:
         return 0
     for index, line in enumerate(lines):
@@ -108,16 +108,16 @@ def _broken(file: bytes, index: int) -> CopyError:
     return CopyError("malformed line", {"file": "/" + file.decode(), "line": index + 1})
 
 
-def _lines(home: "Home | None", path: bytes, why_none: str) -> "list[bytes]":
+def _lines(filesystem: "Filesystem | None", path: bytes, why_none: str) -> "list[bytes]":
     """The lines of a small regular file, links resolved inside the root."""
     where: dict[str, str | int] = {"file": "/" + path.decode()}
-    if home is None:
-        raise CopyError(why_none or "no accounts to look a name up in", where)
-    place = resolve(home, components(path))
+    if filesystem is None:
+        raise CopyError(why_none or "no accounts to look up a name in", where)
+    resolved = resolve(filesystem, components(path))
     try:
-        if not place.rest or place.info is None:
-            raise CopyError("no such file to look a name up in", where, "give numbers")
-        file = place.directory.open_file(place.rest[0])
+        if not resolved.rest or resolved.info is None:
+            raise CopyError("missing file, needed to look up a name", where, "use numeric ids")
+        file = resolved.directory.open_file(resolved.rest[0])
         try:
             data = b""
             while piece := file.read(MAX_FILE + 1 - len(data)):
@@ -125,9 +125,9 @@ def _lines(home: "Home | None", path: bytes, why_none: str) -> "list[bytes]":
         finally:
             file.close()
     except OSError as error:
-        raise CopyError(message(error), where) from error
+        raise CopyError(os_error_text(error), where) from error
     finally:
-        place.close()
+        resolved.close()
     if len(data) > MAX_FILE:
         raise CopyError(f"larger than {MAX_FILE} bytes", where)
     return data.split(b"\n")

@@ -1,8 +1,8 @@
-"""A COPY or ADD with its flags, as a Dockerfile or a person writes it.
+"""A COPY or ADD with its flags, as written in a Dockerfile or on a command line.
 
-Turns the words of ``--chown``, ``--chmod``, ``--parents``, ``--exclude``, ``--link`` and
-``--unpack`` into what the engine does. The helper image's ``copy`` knows fewer and does
-without this module.
+Turns the values of ``--chown``, ``--chmod``, ``--parents``, ``--exclude``, ``--link`` and
+``--unpack`` into what the engine does. The helper image's ``copy`` has fewer
+flags and does without this module.
 """
 
 from homeport.copying.accounts import owner
@@ -13,13 +13,13 @@ from homeport.copying.modes import numeric, parse
 from homeport.copying.patterns import has_wildcard, split
 from homeport.copying.resolve import clean, resolve
 from homeport.copying.rules import CURRENT
-from homeport.copying.words import Word, copy_words
+from homeport.copying.sources import CopySource, copy_one, copy_sources
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeport.copying.protocol import Home
+    from homeport.copying.filesystem import Filesystem
     from homeport.copying.rules import Rules
     from homeport.copying.unpack import Opener
 
@@ -70,7 +70,9 @@ class Flags:
         self.report = report
 
 
-def copy(words: "list[Word]", target: "Home", destination: bytes, flags: Flags) -> int:
+def copy(
+    sources: "list[CopySource]", target: "Filesystem", destination: bytes, flags: Flags
+) -> int:
     """Do it; the bytes of content that were written.
 
     ``destination`` is from the root of ``target``, whose passwd and group give the names of
@@ -80,26 +82,26 @@ def copy(words: "list[Word]", target: "Home", destination: bytes, flags: Flags) 
     if flags.parents:
         exclude = _excluded(flags) if flags.exclude else None
         to = Destination(destination)
-        for word in words:
-            copier.begin_word()
-            _with_parents(copier, word, to, exclude)
+        for source in sources:
+            copier.forget_links()
+            _with_parents(copier, source, to, exclude)
     else:
-        copy_words(copier, words, destination)
+        copy_sources(copier, sources, destination)
     return copier.written
 
 
-def options_of(flags: Flags, target: "Home") -> Options:
+def options_of(flags: Flags, target: "Filesystem") -> Options:
     options = Options(flags.rules, time=flags.time, max_size=flags.max_size, report=flags.report)
     if flags.chown:
         link = "names need the target's accounts, which a layer of its own does not have"
-        home = None if flags.link else target
-        options.owner = owner(flags.chown, home, flags.rules.directory_makes_directory, link)
+        filesystem = None if flags.link else target
+        options.owner = owner(flags.chown, filesystem, flags.rules.directory_makes_directory, link)
     if flags.chmod:
         options.mode = parse(flags.chmod)
         mode = numeric(flags.chmod)
         options.parent_mode = options.parent_mode if mode is None else mode
     if flags.exclude and not flags.parents:
-        options.selection = Excluded(_excluded(flags))
+        options.path_filter = Excluded(_excluded(flags))
     if flags.unpack is not None:
         from homeport.copying.unpack import Archives
 
@@ -116,38 +118,42 @@ def _excluded(flags: Flags) -> Ignore:
         raise error.at(option="--exclude") from error.__cause__
 
 
-def _with_parents(copier: Copier, word: Word, to: Destination, exclude: "Ignore | None") -> None:
+def _with_parents(
+    copier: Copier, source: CopySource, to: Destination, exclude: "Ignore | None"
+) -> None:
     """Copy what is below the pivot ``/./`` (or the root) together with its directories."""
-    if word.home is None:
+    if source.filesystem is None:
         raise CopyError("--parents needs a path as its source")
-    left, pivot, right = word.path.partition(b"/./")
+    left, pivot, right = source.path.partition(b"/./")
     if not pivot:
-        left, right = b"", word.path
+        left, right = b"", source.path
     pattern = b"/".join(clean(right))
-    tops = _tops(word.home, clean(left))
-    if not has_wildcard(word.path) and not any(_is_there(word.home, t, pattern) for t in tops):
-        raise CopyError("no such file or directory", {"source": shown(word.path)})
+    tops = _tops(source.filesystem, clean(left))
+    if not has_wildcard(source.path) and not any(
+        _is_there(source.filesystem, t, pattern) for t in tops
+    ):
+        raise CopyError("no such file or directory", {"source": shown(source.path)})
     for top in tops:
-        copier.begin_word(again=True)
-        copier.options.selection = Included(pattern, exclude)
-        copier.copy(word.home, top, to)
+        copier.forget_links(next_match=True)
+        copier.options.path_filter = Included(pattern, exclude)
+        copy_one(copier, source.filesystem, top, to)
 
 
-def _tops(home: "Home", names: "list[bytes]") -> "list[list[bytes]]":
+def _tops(filesystem: "Filesystem", names: "list[bytes]") -> "list[list[bytes]]":
     if not split(names)[1]:
         return [names]
-    from homeport.copying.expand import expand
+    from homeport.copying.wildcards import expand
 
-    return expand(home, names, True)
+    return expand(filesystem, names, True)
 
 
-def _is_there(home: "Home", top: "list[bytes]", pattern: bytes) -> bool:
+def _is_there(filesystem: "Filesystem", top: "list[bytes]", pattern: bytes) -> bool:
     """Links are followed before the pivot and not after it."""
-    place = resolve(home, top)
+    resolved = resolve(filesystem, top)
     try:
-        if place.rest:
+        if resolved.rest:
             return False
-        directory = place.directory
+        directory = resolved.directory
         names = clean(pattern)
         for index, name in enumerate(names):
             info = directory.stat(name)
@@ -159,7 +165,7 @@ def _is_there(home: "Home", top: "list[bytes]", pattern: bytes) -> bool:
                 return False
             below = directory.open_directory(name)
             directory.close()
-            directory = place.directory = below
+            directory = resolved.directory = below
         return True
     finally:
-        place.close()
+        resolved.close()

@@ -1,4 +1,4 @@
-"""A build context: a home of which an ignore file hides a part.
+"""A build context: a filesystem of which an ignore file hides a part.
 
 What is ignored cannot be seen, as if it had not been sent. An ignored directory with
 something below it that a ``!`` takes back is there, with that alone in it. Read only.
@@ -13,25 +13,25 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
     from typing import NoReturn
 
-    from homeport.copying.filesystem import Info
+    from homeport.copying.filesystem import Directory, File, Filesystem
     from homeport.copying.ignore import Ignore
-    from homeport.copying.protocol import Directory, File, Home
+    from homeport.copying.metadata import Info
 
     #: Of a directory: its path, and which patterns hit it.
     State = tuple[bytes, list[bool] | None]
 
 
 class Context:
-    """What of ``home`` the patterns leave."""
+    """What of ``filesystem`` the patterns leave."""
 
-    __slots__ = ("_home", "_ignore")
+    __slots__ = ("_filesystem", "_ignore")
 
-    def __init__(self, home: "Home", ignore: "Ignore") -> None:
-        self._home = home
+    def __init__(self, filesystem: "Filesystem", ignore: "Ignore") -> None:
+        self._filesystem = filesystem
         self._ignore = ignore
 
     def root(self) -> "ContextDirectory":
-        return ContextDirectory(self._home.root(), self._ignore, [])
+        return ContextDirectory(self._filesystem.root(), self._ignore, [])
 
 
 class ContextDirectory:
@@ -144,7 +144,7 @@ def _holds_an_exception(
 
 
 class _Below:
-    """A directory as a home of its own."""
+    """A directory as a filesystem of its own."""
 
     __slots__ = ("_directory",)
 

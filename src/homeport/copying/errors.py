@@ -39,3 +39,9 @@ def shown(name: bytes, limit: int = 300) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
+
+
+def os_error_text(error: OSError) -> str:
+    """The kernel's words for an error, in lower case, without the number."""
+    text = error.strerror or str(error)
+    return text[:1].lower() + text[1:]

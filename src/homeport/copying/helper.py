@@ -9,11 +9,11 @@ import posix
 import sys
 
 from homeport.copying.engine import Copier, Options
-from homeport.copying.errors import CopyError
-from homeport.copying.resolve import clean, message
+from homeport.copying.errors import CopyError, os_error_text
+from homeport.copying.resolve import clean
 from homeport.copying.rooted import ENCODING, Rooted
-from homeport.copying.rules import named
-from homeport.copying.words import Word, copy_words
+from homeport.copying.rules import rule_set
+from homeport.copying.sources import CopySource, copy_sources
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
@@ -30,18 +30,18 @@ TRUE = ("1", "t", "T", "true", "TRUE", "True")
 FALSE = ("0", "f", "F", "false", "FALSE", "False")
 
 
-class Stop(BaseException):
-    """A signal asked us to end."""
+class Interrupted(BaseException):
+    """A signal asks the program to end."""
 
 
 class Usage(Exception):
-    """The arguments are wrong; with what is to be said about it."""
+    """The arguments are wrong; the text says how."""
 
 
 class Arguments:
-    """What the command line says."""
+    """The parsed command line."""
 
-    __slots__ = ("chown", "help", "max_size", "rules", "unpack", "words")
+    __slots__ = ("chown", "help", "max_size", "paths", "rules", "unpack")
 
     def __init__(self) -> None:
         self.chown = ""
@@ -49,7 +49,7 @@ class Arguments:
         self.max_size: int | None = None
         self.rules = ""
         self.unpack = False
-        self.words: list[str] = []
+        self.paths: list[str] = []
 
 
 def main(argv: "list[str]", rules: str = "old") -> int:
@@ -57,31 +57,31 @@ def main(argv: "list[str]", rules: str = "old") -> int:
     try:
         arguments = parse(argv)
         if arguments.help:
-            return say(USAGE, 0)
-        if len(arguments.words) < 2:
-            return say(f"copy: invalid args: {arguments.words}\n{USAGE}")
+            return print_error(USAGE, 0)
+        if len(arguments.paths) < 2:
+            return print_error(f"copy: invalid args: {arguments.paths}\n{USAGE}")
         _catch_signals()
         run(arguments, rules)
     except Usage as error:
-        return say(f"{error}\n{USAGE}")
+        return print_error(f"{error}\n{USAGE}")
     except CopyError as error:
         hint = f"; {error.hint}" if error.hint else ""
-        return say(f"copy: {error}{hint}\n")
+        return print_error(f"copy: {error}{hint}\n")
     except OSError as error:
-        return say(f"copy: {message(error)}\n")
-    except (Stop, KeyboardInterrupt):
-        return say("copy: interrupted\n")
+        return print_error(f"copy: {os_error_text(error)}\n")
+    except (Interrupted, KeyboardInterrupt):
+        return print_error("copy: interrupted\n")
     return 0
 
 
-def say(text: str, code: int = 2) -> int:
+def print_error(text: str, code: int = 2) -> int:
     sys.stderr.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
     sys.stderr.flush()
     return code
 
 
 def parse(argv: "list[str]") -> Arguments:
-    """Flags up to the first word that is none, as Go's flag package takes them."""
+    """Flags up to the first argument that is not one, as Go's flag package reads them."""
     found = Arguments()
     at = 0
     while at < len(argv):
@@ -110,7 +110,7 @@ def parse(argv: "list[str]") -> Arguments:
             value = argv[at]
             at += 1
         _set(found, name, value)
-    found.words = argv[at:]
+    found.paths = argv[at:]
     return found
 
 
@@ -126,7 +126,7 @@ def _set(found: Arguments, name: str, value: str) -> None:
 
 
 def run(arguments: Arguments, rules: str) -> None:
-    options = Options(named(arguments.rules or rules), max_size=arguments.max_size)
+    options = Options(rule_set(arguments.rules or rules), max_size=arguments.max_size)
     if arguments.chown:
         from homeport.copying.accounts import owner
 
@@ -136,18 +136,18 @@ def run(arguments: Arguments, rules: str) -> None:
         from homeport.copying.unpack import Archives
 
         options.unpacker = Archives(OPENERS)
-    target, destination = destination_root(encoded(arguments.words[-1]))
-    words = [source_word(encoded(word)) for word in arguments.words[:-1]]
+    target, destination = destination_root(encoded(arguments.paths[-1]))
+    sources = [mounted_source(encoded(path)) for path in arguments.paths[:-1]]
     target.warn = _warn
     target.owners = target.owners or options.owner is not None  # asked for: else an error
-    copy_words(Copier(target, options), words, destination)
+    copy_sources(Copier(target, options), sources, destination)
 
 
 def encoded(text: str) -> bytes:
     return text.encode(ENCODING, "surrogateescape")
 
 
-def source_word(path: bytes) -> Word:
+def mounted_source(path: bytes) -> CopySource:
     """A source, kept within the first directory of its absolute path: its mount.
 
     A link in it that leads elsewhere would read from the helper's own files.
@@ -158,10 +158,10 @@ def source_word(path: bytes) -> Word:
     slash = b"/" if path.endswith(b"/") else b""
     if names:
         try:
-            return Word(Rooted(b"/" + names[0]), b"/".join(names[1:]) + slash)
+            return CopySource(Rooted(b"/" + names[0]), b"/".join(names[1:]) + slash)
         except (NotADirectoryError, FileNotFoundError):
             pass
-    return Word(Rooted(b"/"), b"/".join(names) + slash)
+    return CopySource(Rooted(b"/"), b"/".join(names) + slash)
 
 
 def destination_root(path: bytes) -> "tuple[Rooted, bytes]":
@@ -179,15 +179,15 @@ def destination_root(path: bytes) -> "tuple[Rooted, bytes]":
 
 
 def _warn(text: str) -> None:
-    say(f"copy: {text}\n")
+    print_error(f"copy: {text}\n")
 
 
 def _stop(number: int, frame: object) -> "NoReturn":
-    raise Stop
+    raise Interrupted
 
 
 def _catch_signals() -> None:
-    """So that what is half written is removed before we end."""
+    """So that a half-written file is removed before the program ends."""
     import _signal  # type: ignore[import-not-found]  # ``signal`` would load enum
 
     for number in (_signal.SIGINT, _signal.SIGTERM):

@@ -12,7 +12,7 @@ from homeport.copying.resolve import clean
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from homeport.copying.automaton import Automaton
-    from homeport.copying.selection import State
+    from homeport.copying.path_filter import State
 
 MAX_LINE = 64 << 10
 
@@ -92,7 +92,7 @@ class Ignore:
 
 
 class Excluded:
-    """A selection (``homeport.copying.selection``) of all that no pattern hits."""
+    """A path_filter (``homeport.copying.path_filter``) of all that no pattern hits."""
 
     __slots__ = ("_ignore",)
 
@@ -114,7 +114,7 @@ class Excluded:
 
 
 class Included:
-    """A selection of what one pattern hits, with all below, less what others exclude."""
+    """A path_filter of what one pattern hits, with all below, less what others exclude."""
 
     __slots__ = ("_exclude", "_include", "_literal")
 

@@ -11,8 +11,8 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    #: A word of a mode, compiled: from (mode now, whether X counts) to the mode after.
-    Step = Callable[[int, bool], int]
+    #: A part of a mode, compiled: from (mode now, whether X counts) to the mode after.
+    Operation = Callable[[int, bool], int]
 
 SETUID, SETGID, STICKY = 0o4000, 0o2000, 0o1000
 WHO = {"u": SETUID | 0o700, "g": SETGID | 0o070, "o": 0o007, "a": SETUID | SETGID | 0o777}
@@ -28,7 +28,7 @@ def parse(text: str, x_only_with_plus: bool = False) -> "Callable[[int, bool], i
     if text[:1].isdigit():
         mode = _octal(text)
         return lambda old, directory: mode
-    steps: list[Step] = []
+    steps: list[Operation] = []
     for clause in text.split(","):
         _clause(clause, text, steps, x_only_with_plus)
 
@@ -55,7 +55,7 @@ def _octal(text: str) -> int:
     return mode
 
 
-def _clause(clause: str, text: str, steps: "list[Step]", x_only_with_plus: bool) -> None:
+def _clause(clause: str, text: str, steps: "list[Operation]", x_only_with_plus: bool) -> None:
     at = who = 0
     while at < len(clause) and clause[at] in WHO:
         who |= WHO[clause[at]]
@@ -65,7 +65,7 @@ def _clause(clause: str, text: str, steps: "list[Step]", x_only_with_plus: bool)
     while at < len(clause):
         operator = clause[at]
         if operator not in "+-=":
-            raise _wrong(text, f"{operator!r} does not belong there")
+            raise _wrong(text, f"unexpected {operator!r}")
         start = at = at + 1
         while at < len(clause) and clause[at] in "rwxXstugo":
             at += 1
@@ -73,7 +73,7 @@ def _clause(clause: str, text: str, steps: "list[Step]", x_only_with_plus: bool)
 
 
 def _operation(
-    who: int, operator: str, letters: str, steps: "list[Step]", x_only_with_plus: bool
+    who: int, operator: str, letters: str, steps: "list[Operation]", x_only_with_plus: bool
 ) -> None:
     """One operator with its letters. Copying takes place where its letter stands."""
     bits = execute = 0
@@ -108,7 +108,7 @@ def _operation(
         steps.append(_execute(who, execute))
 
 
-def _change(who: int, operator: str, bits: int) -> "Step":
+def _change(who: int, operator: str, bits: int) -> "Operation":
     mask = who or WHO["a"]
     bits &= mask if who else 0o7777
     if operator == "+":
@@ -118,12 +118,12 @@ def _change(who: int, operator: str, bits: int) -> "Step":
     return lambda mode, executable: mode & ~mask | bits
 
 
-def _execute(who: int, bits: int) -> "Step":
+def _execute(who: int, bits: int) -> "Operation":
     bits &= who or 0o7777
     return lambda mode, executable: mode | bits if executable else mode
 
 
-def _copy(who: int, operator: str, shift: int) -> "Step":
+def _copy(who: int, operator: str, shift: int) -> "Operation":
     """Copy one class to those named; set-id bits stay as they are."""
     mask = who & 0o777 if who else 0o777
 

@@ -119,7 +119,7 @@ def _match(tokens: "list[Token]", name: bytes, at: int) -> int:
 
 
 def rune_at(text: bytes, at: int) -> "tuple[int, int]":
-    """The character at a place and its width; bytes that are not UTF-8 stand for themselves."""
+    """The character at a position and its width; bytes that are not UTF-8 stand for themselves."""
     first = text[at]
     if first < 0x80:
         return first, 1

@@ -7,19 +7,19 @@ no name yet may still be named (a destination that will be made).
 
 import errno
 
-from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import Metadata
+from homeport.copying.errors import CopyError, os_error_text, shown
+from homeport.copying.metadata import Metadata
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
-    from homeport.copying.filesystem import Info
-    from homeport.copying.protocol import Directory, Home
+    from homeport.copying.filesystem import Directory, Filesystem
+    from homeport.copying.metadata import Info
 
 SETGID = 0o2000
 MAX_LINKS = 255  # as Go's continuity, whose users have no more
 
 
-class Place:
+class ResolvedPath:
     """Where a path leads: an open directory, and what of the path lies below it.
 
     names:     real names of the directory from the root, no links among them
@@ -68,16 +68,20 @@ def clean(path: bytes) -> "list[bytes]":
     return found
 
 
-def resolve(home: "Home", path: "list[bytes]", follow_last: bool = True) -> Place:
-    """Walk ``path`` from the root of ``home``, following links inside it."""
-    here = home.root()
+def resolve(
+    filesystem: "Filesystem", path: "list[bytes]", follow_last: bool = True
+) -> ResolvedPath:
+    """Walk ``path`` from the root of ``filesystem``, following links inside it."""
+    here = filesystem.root()
     try:
-        return _resolve(home, here, path, follow_last)
+        return _resolve(filesystem, here, path, follow_last)
     except OSError as error:
-        raise CopyError(message(error), {"path": shown(b"/".join(path))}) from error
+        raise CopyError(os_error_text(error), {"path": shown(b"/".join(path))}) from error
 
 
-def _resolve(home: "Home", start: "Directory", path: "list[bytes]", follow_last: bool) -> Place:
+def _resolve(
+    filesystem: "Filesystem", start: "Directory", path: "list[bytes]", follow_last: bool
+) -> ResolvedPath:
     here, names = start, list[bytes]()
     pending = path[::-1]
     links = 0
@@ -87,7 +91,7 @@ def _resolve(home: "Home", start: "Directory", path: "list[bytes]", follow_last:
             if name == b"..":
                 if names:
                     names.pop()
-                    here = _move(here, reopen(home, names))
+                    here = _move(here, reopen(filesystem, names))
                 continue
             info = here.stat(name)
             kind = info.kind if info is not None else ""
@@ -101,7 +105,7 @@ def _resolve(home: "Home", start: "Directory", path: "list[bytes]", follow_last:
                 target = here.readlink(name)
                 if target.startswith(b"/"):
                     names = []
-                    here = _move(here, home.root())
+                    here = _move(here, filesystem.root())
                 pending.extend(reversed(components(target)))
             else:
                 rest = _lexical([name], pending)
@@ -109,8 +113,8 @@ def _resolve(home: "Home", start: "Directory", path: "list[bytes]", follow_last:
                     continue
                 if info is not None and len(rest) > 1:
                     raise OSError(errno.ENOTDIR, "not a directory")
-                return Place(names, here, rest, info if len(rest) == 1 else None)
-        return Place(names, here, [], None)
+                return ResolvedPath(names, here, rest, info if len(rest) == 1 else None)
+        return ResolvedPath(names, here, [], None)
     except BaseException:
         here.close()
         raise
@@ -134,9 +138,9 @@ def _move(old: "Directory", new: "Directory") -> "Directory":
     return new
 
 
-def reopen(home: "Home", names: "list[bytes]") -> "Directory":
+def reopen(filesystem: "Filesystem", names: "list[bytes]") -> "Directory":
     """The directory of these real names; a link among them by now is an error, not followed."""
-    here = home.root()
+    here = filesystem.root()
     for name in names:
         try:
             below = here.open_directory(name)
@@ -146,25 +150,21 @@ def reopen(home: "Home", names: "list[bytes]") -> "Directory":
     return here
 
 
-def make_directories(home: "Home", place: Place, metadata: "Metadata", count: int) -> None:
-    """Make the first ``count`` of the missing directories and let ``place`` be in the last."""
+def make_directories(
+    filesystem: "Filesystem", resolved: ResolvedPath, metadata: "Metadata", count: int
+) -> None:
+    """Make the first ``count`` missing directories; ``resolved`` then is in the last of them."""
     for _ in range(count):
-        name = place.rest.pop(0)
+        name = resolved.rest.pop(0)
         own = metadata
-        if metadata.mode is not None and place.directory.info().mode & SETGID:
+        if metadata.mode is not None and resolved.directory.info().mode & SETGID:
             # The kernel hands this bit on, and the tools that this one replaces let it.
             own = Metadata(metadata.mode | SETGID, metadata.uid, metadata.gid, metadata.mtime)
         try:
-            below = place.directory.create_directory(name, own)
+            below = resolved.directory.create_directory(name, own)
         except FileExistsError:
             # Somebody was quicker, or it is a file; a link is refused here.
-            below = place.directory.open_directory(name)
-        place.directory = _move(place.directory, below)
-        place.names.append(name)
-        place.info = None
-
-
-def message(error: OSError) -> str:
-    """The kernel's words for an error, in lower case, without the number."""
-    text = error.strerror or str(error)
-    return text[:1].lower() + text[1:]
+            below = resolved.directory.open_directory(name)
+        resolved.directory = _move(resolved.directory, below)
+        resolved.names.append(name)
+        resolved.info = None

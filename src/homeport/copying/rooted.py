@@ -1,8 +1,8 @@
-"""A real directory as a home of the COPY engine: every step from a handle, no link followed.
+"""A real directory for the COPY engine: every step from a handle, no link followed.
 
 Names are opened relative to the descriptor of their directory with ``O_NOFOLLOW``, and
-what was opened is looked at, not what has the name by then: whoever swaps a name between
-two steps gains nothing. Contents stay in the kernel where it can do that.
+the engine looks at what was opened, not at what has the name by then: a name that is
+swapped between two steps changes nothing. Contents stay in the kernel where it can do that.
 
 Uses ``posix`` directly: ``os`` costs a millisecond at the start of the helper.
 """
@@ -12,13 +12,13 @@ import posix
 import sys
 
 from homeport.copying.errors import shown
-from homeport.copying.filesystem import Info, Metadata
+from homeport.copying.metadata import Info, Metadata
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from homeport.copying.protocol import Content
+    from homeport.copying.filesystem import Content
 
     Warn = Callable[[str], None]
     Check = Callable[[], None] | None
@@ -39,24 +39,8 @@ READ_FILE = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_NONBLO
 READ_DIRECTORY = posix.O_RDONLY | posix.O_NOFOLLOW | posix.O_CLOEXEC | posix.O_DIRECTORY
 CREATE = posix.O_WRONLY | posix.O_CREAT | posix.O_EXCL | posix.O_NOFOLLOW | posix.O_CLOEXEC
 
-STEP = 1 << 26  # of a copy in the kernel, where somebody may want to stop it
+STEP = 1 << 26  # bytes copied in the kernel between two calls of ``check``
 CLONE_FROM = 1 << 16  # smaller files are not worth the attempt to share their blocks
-#: What the kernel answers where this way of copying is not to be had for these two files.
-NOT_THIS_WAY = frozenset(
-    (
-        errno.EXDEV,
-        errno.EINVAL,
-        errno.ENOSYS,
-        errno.EOPNOTSUPP,
-        errno.EBADF,
-        errno.EPERM,
-        errno.ETXTBSY,
-        errno.ENOTTY,
-        errno.EISDIR,
-        errno.EOVERFLOW,
-    )
-)
-
 
 ENCODING = sys.getfilesystemencoding()
 
@@ -133,11 +117,11 @@ class RootedFile:
 class RootedDirectory:
     """An open directory."""
 
-    __slots__ = ("fd", "home")
+    __slots__ = ("fd", "filesystem")
 
-    def __init__(self, fd: int, home: Rooted) -> None:
+    def __init__(self, fd: int, filesystem: Rooted) -> None:
         self.fd = fd
-        self.home = home
+        self.filesystem = filesystem
 
     # -- reading
 
@@ -175,7 +159,7 @@ class RootedDirectory:
         return {}
 
     def open_directory(self, name: bytes) -> "RootedDirectory":
-        return RootedDirectory(posix.open(name, READ_DIRECTORY, dir_fd=self.fd), self.home)
+        return RootedDirectory(posix.open(name, READ_DIRECTORY, dir_fd=self.fd), self.filesystem)
 
     def open_file(self, name: bytes) -> RootedFile:
         fd = posix.open(name, READ_FILE, dir_fd=self.fd)
@@ -191,11 +175,11 @@ class RootedDirectory:
         fd = posix.open(name, CREATE, 0o600, dir_fd=self.fd)
         try:
             if content.__class__ is RootedFile:
-                size = copy_content(content.fd, fd, content.status, self.home.check)
+                size = copy_content(content.fd, fd, content.status, self.filesystem.check)
             else:
                 from homeport.copying.transfer import write_content
 
-                size = write_content(content, fd, self.home.check)
+                size = write_content(content, fd, self.filesystem.check)
             self._apply(fd, metadata)
         except BaseException:
             # Disk full, a signal, an archive that ends: no half of a file stays.
@@ -257,13 +241,13 @@ class RootedDirectory:
         except IsADirectoryError:
             from homeport.copying.removal import remove_tree
 
-            remove_tree(self, name)
+            remove_tree(self.fd, name)
 
     def again(self) -> "RootedDirectory":
-        return RootedDirectory(posix.open(b".", READ_DIRECTORY, dir_fd=self.fd), self.home)
+        return RootedDirectory(posix.open(b".", READ_DIRECTORY, dir_fd=self.fd), self.filesystem)
 
     def open_parent(self, expected: object) -> "RootedDirectory":
-        parent = RootedDirectory(posix.open(b"..", READ_DIRECTORY, dir_fd=self.fd), self.home)
+        parent = RootedDirectory(posix.open(b"..", READ_DIRECTORY, dir_fd=self.fd), self.filesystem)
         status = posix.fstat(parent.fd)
         if (status.st_dev, status.st_ino) != expected:
             parent.close()
@@ -301,7 +285,7 @@ class RootedDirectory:
     def _apply(self, fd: int, metadata: Metadata) -> None:
         """Owner first (it clears setuid), then mode, attributes, and the times at last."""
         uid, gid = metadata.uid, metadata.gid
-        if uid is not None and gid is not None and self.home.owners:
+        if uid is not None and gid is not None and self.filesystem.owners:
             posix.chown(fd, uid, gid)
         if metadata.mode is not None:
             posix.chmod(fd, metadata.mode)
@@ -315,7 +299,7 @@ class RootedDirectory:
     def _apply_by_name(self, name: bytes, metadata: Metadata) -> None:
         """Of what cannot be opened; its mode it has from the start."""
         uid, gid = metadata.uid, metadata.gid
-        if uid is not None and gid is not None and self.home.owners:
+        if uid is not None and gid is not None and self.filesystem.owners:
             posix.chown(name, uid, gid, dir_fd=self.fd, follow_symlinks=False)
         mtime = metadata.mtime
         if mtime is not None:
@@ -331,8 +315,8 @@ class RootedDirectory:
         try:
             posix.chmod(name, mode, dir_fd=self.fd, follow_symlinks=False)
         except (NotImplementedError, ValueError, OSError) as error:
-            if self.home.warn is not None:
-                self.home.warn(f"mode {mode:o} of {shown(name)} was not set: {error}")
+            if self.filesystem.warn is not None:
+                self.filesystem.warn(f"mode {mode:o} of {shown(name)} was not set: {error}")
 
     def _set_xattrs(self, fd: int, xattrs: "dict[bytes, bytes]") -> None:
         for key, value in xattrs.items():
@@ -342,8 +326,8 @@ class RootedDirectory:
                 # One refused attribute must not lose the next (a label before a capability).
                 if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
                     raise
-                if self.home.warn is not None:
-                    self.home.warn(
+                if self.filesystem.warn is not None:
+                    self.filesystem.warn(
                         f"attribute {key.decode('utf-8', 'replace')} was not kept: {error.strerror}"
                     )
 
@@ -415,9 +399,10 @@ def copy_content(source: int, target: int, status: posix.stat_result, check: "Ch
             if count == 0 or (count < wanted and done >= size):
                 break
     except OSError as error:
-        if error.errno not in NOT_THIS_WAY:
+        from homeport.copying.transfer import UNSUPPORTED, send
+
+        if error.errno not in UNSUPPORTED:
             raise
-        from homeport.copying.transfer import send
 
         done += send(source, target, check)
     if done == 0:  # pseudo files have content whatever their size says

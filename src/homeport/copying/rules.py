@@ -51,8 +51,8 @@ OLD = Rules("old", True)
 CURRENT = Rules("current", False)
 
 
-def named(name: str) -> Rules:
+def rule_set(name: str) -> Rules:
     for rules in (OLD, CURRENT):
         if rules.name == name:
             return rules
-    raise CopyError(f"no rule set is called {name}", {"option": "--rules"}, "old or current")
+    raise CopyError(f"unknown rule set {name!r}", {"option": "--rules"}, "use old or current")

@@ -3,7 +3,7 @@
 Reads v7, ustar, GNU (long names, base-256 numbers, old sparse files) and pax (local and
 global headers, sparse 0.0, 0.1 and 1.0, ``SCHILY.xattr.*``). Input that is truncated or
 corrupt raises ``CopyError`` with position and member name. Decompression is the caller's,
-and so is what names mean: they are handed out as they are in the archive, ``..`` and all.
+and so is what names mean: they are returned as they are in the archive, ``..`` and all.
 
 Reads ahead: what follows the archive in the stream is partly swallowed.
 """
@@ -132,7 +132,7 @@ class TarReader:
         self._left = 0  # stored bytes of the current member not yet read
         self._padding = 0
         self._segments: list[tuple[int, int]] | None = None  # sparse: (offset, length), reversed
-        self._place = 0  # in the expanded file
+        self._position = 0  # in the expanded file
         self._hole = 0
         self._member: Member | None = None
         #: Whether the end-of-archive marker was seen (many writers leave it out).
@@ -154,7 +154,7 @@ class TarReader:
             block = self._header()
             if block is None:
                 if local is not None or long_name is not None or long_link is not None:
-                    raise self._error("archive ends where a member was announced", offset)
+                    raise self._error("archive ends after a header for a next member", offset)
                 self._member = None
                 return None
             kind = block[156:157]
@@ -211,7 +211,7 @@ class TarReader:
             return 0
         self._next_segment()
         hole, self._hole = self._hole, 0
-        self._place += hole
+        self._position += hole
         return hole
 
     # -- sparse files
@@ -223,19 +223,19 @@ class TarReader:
         if self._hole:
             part = min(size, self._hole, CHUNK)
             self._hole -= part
-            self._place += part
+            self._position += part
             return bytes(part)
         segments = self._segments
         if not segments:
             return b""
         offset, length = segments[-1]
-        within = self._place - offset
+        within = self._position - offset
         if self._at == len(self._buffer):
             self._fill(self._left)
         data = self._buffer[self._at : self._at + min(size, length - within)]
         self._at += len(data)
         self._left -= len(data)
-        self._place += len(data)
+        self._position += len(data)
         return data
 
     def _next_segment(self) -> None:
@@ -243,10 +243,10 @@ class TarReader:
         if self._hole or self._segments is None or self._member is None:
             return
         segments = self._segments
-        while segments and self._place >= segments[-1][0] + segments[-1][1]:
+        while segments and self._position >= segments[-1][0] + segments[-1][1]:
             segments.pop()
         upto = segments[-1][0] if segments else self._member.size
-        self._hole = max(0, upto - self._place)
+        self._hole = max(0, upto - self._position)
 
     def _set_sparse(self, member: Member, pairs: "list[tuple[int, int]]", size: int) -> None:
         """Check a sparse map and use it: in order, no overlap, as many bytes as are stored."""
@@ -260,11 +260,11 @@ class TarReader:
             stored += length
         if stored != self._left:
             raise self._error(
-                f"sparse map wants {stored} bytes, {self._left} are stored", member=member
+                f"sparse map needs {stored} bytes, {self._left} are stored", member=member
             )
         member.size = size
         self._segments = [pair for pair in reversed(pairs) if pair[1]]
-        self._place = 0
+        self._position = 0
 
     def _old_sparse(self, block: bytes, member: Member) -> None:
         """The map in the header and in the blocks that extend it (GNU, type S)."""
@@ -295,7 +295,7 @@ class TarReader:
         size = self._decimal(size_text or b"", "GNU.sparse.size")
         if records.get(b"GNU.sparse.major") == b"1":
             if records.get(b"GNU.sparse.minor") != b"0":
-                raise self._error("sparse format is not known", member=member)
+                raise self._error("unknown sparse format", member=member)
             numbers = self._map_in_content(member)
         else:
             text = records.get(b"GNU.sparse.map", b"")
@@ -405,7 +405,7 @@ class TarReader:
                 continue  # an empty value takes a global one back
             elif key in (b"path", b"linkpath", b"uname", b"gname"):
                 if b"\0" in value:
-                    raise self._error(f"pax {key.decode()} holds a zero byte", member=member)
+                    raise self._error(f"pax {key.decode()} contains a zero byte", member=member)
                 setattr(member, _FIELDS[key], value)
             elif key == b"size":
                 size = self._decimal(value, "pax size")

@@ -1,19 +1,37 @@
-"""The bytes of a file on ways other than the first: shared, sent, sparse, from an archive."""
+"""Ways to copy a file's bytes beside ``copy_file_range``: reflink, sendfile, sparse, read.
+
+Imported when one is needed: a plain copy loads none of them.
+"""
 
 import errno
 import posix
 
-from homeport.copying.rooted import NOT_THIS_WAY
-
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from homeport.copying.protocol import Content
-    from homeport.copying.rooted import Check
+    from homeport.copying.filesystem import Content
+
+    Check = Callable[[], None] | None
 
 CHUNK = 1 << 20
 FICLONE = 0x40049409  # linux/fs.h
+#: The kernel's answers where this way of copying does not work for these two files.
+UNSUPPORTED = frozenset(
+    (
+        errno.EXDEV,
+        errno.EINVAL,
+        errno.ENOSYS,
+        errno.EOPNOTSUPP,
+        errno.EBADF,
+        errno.EPERM,
+        errno.ETXTBSY,
+        errno.ENOTTY,
+        errno.EISDIR,
+        errno.EOVERFLOW,
+    )
+)
 
 
 def clone(source: int, target: int) -> bool:
@@ -34,7 +52,7 @@ def send(source: int, target: int, check: "Check") -> int:
             if check is not None:
                 check()
     except OSError as error:
-        if error.errno not in NOT_THIS_WAY:
+        if error.errno not in UNSUPPORTED:
             raise
         while data := posix.read(source, CHUNK):
             write_all(target, data)

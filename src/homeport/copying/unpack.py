@@ -6,15 +6,14 @@ cannot be read to its end leaves no file.
 """
 
 from homeport.copying.engine import Copier, Destination
-from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import Metadata
+from homeport.copying.errors import CopyError, os_error_text, shown
+from homeport.copying.metadata import Metadata
 from homeport.copying.resolve import (
     SETGID,
-    Place,
+    ResolvedPath,
     clean,
     components,
     make_directories,
-    message,
     reopen,
     resolve,
 )
@@ -24,8 +23,8 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from homeport.copying.filesystem import Info
-    from homeport.copying.protocol import Directory
+    from homeport.copying.filesystem import Directory
+    from homeport.copying.metadata import Info
     from homeport.copying.tarstream import Stream
 
     #: From compressed to plain bytes; raises ``CopyError`` for corrupt or truncated input.
@@ -55,14 +54,16 @@ def compression(start: bytes) -> str:
 
 
 class Archives:
-    """Takes what is an archive: a tar, plain or in one of the compressions of ``openers``."""
+    """Unpacks tar archives, plain or in one of the compressions of ``openers``."""
 
     __slots__ = ("openers",)
 
     def __init__(self, openers: "dict[str, Opener]") -> None:
         self.openers = openers
 
-    def take(self, copier: Copier, source: Place, destination: Destination) -> bool:
+    def unpack_if_archive(
+        self, copier: Copier, source: ResolvedPath, destination: Destination
+    ) -> bool:
         """Unpack the file ``source`` if it is an archive; else ``False``, nothing done."""
         if source.info is None or source.info.kind != "file" or source.info.size == 0:
             return False
@@ -120,8 +121,8 @@ def unpack(
     copier: Copier, reader: TarReader, first: "Member | None", destination: Destination
 ) -> None:
     """Unpack an archive into a directory, which is made if it is missing."""
-    place = copier.make_directory(destination)
-    unpacking = Unpacking(copier, reader, place)
+    resolved = copier.make_directory(destination)
+    unpacking = Unpacking(copier, reader, resolved)
     try:
         member = first if first is not None else reader.next()
         while member is not None:
@@ -129,7 +130,7 @@ def unpack(
                 unpacking.add(member)
             except OSError as error:
                 raise CopyError(
-                    message(error), {"member": shown(member.name), "position": member.offset}
+                    os_error_text(error), {"member": shown(member.name), "position": member.offset}
                 ) from error
             except CopyError as error:
                 raise error.at(
@@ -139,38 +140,40 @@ def unpack(
         unpacking.finish()
     finally:
         unpacking.close()
-        place.close()
+        resolved.close()
 
 
 class Unpacking:
     """One archive on its way below one directory."""
 
-    def __init__(self, copier: Copier, reader: TarReader, place: Place) -> None:
+    def __init__(self, copier: Copier, reader: TarReader, resolved: ResolvedPath) -> None:
         self._copier = copier
         self._options = copier.options
         self._reader = reader
-        self._base = place.names
-        self._top = place.directory
+        self._base = resolved.names
+        self._top = resolved.directory
         owner = self._options.owner or (0, 0)
         self._parent = Metadata(0o755, owner[0], owner[1], self._options.time)
-        self._open: dict[bytes, Place] = {}  # parents of the last members, by name as written
+        self._open: dict[
+            bytes, ResolvedPath
+        ] = {}  # parents of the last members, by name as written
         self._later: dict[bytes, Metadata] = {}  # of directories: what is below changes times
 
     def root(self) -> "Directory":
-        """This object is the home in which links are resolved."""
+        """This object is the filesystem in which links are resolved."""
         return self._top.again()
 
     def add(self, member: Member) -> None:
         names = self._names(member.name)
         if not names:
             if member.kind != "directory":
-                raise CopyError("a member that is no directory has no name")
+                raise CopyError("a member that is not a directory has no name")
             if self._options.rules.strict_archives:  # as tar; BuildKit leaves the top alone
                 self._later[b""] = self._metadata(member)
             return
         parent = self._parent_of(names)
         name = names[-1]
-        self._copier.spend(member.size)
+        self._copier.count_written(member.size)
         if member.kind == "directory":
             self._directory(parent, name, member)
         elif member.kind == "hardlink":
@@ -193,13 +196,13 @@ class Unpacking:
                 directory.close()
 
     def close(self) -> None:
-        for place in self._open.values():
-            place.close()
+        for resolved in self._open.values():
+            resolved.close()
         self._open.clear()
 
     # -- members by kind
 
-    def _directory(self, parent: Place, name: bytes, member: Member) -> None:
+    def _directory(self, parent: ResolvedPath, name: bytes, member: Member) -> None:
         info = parent.directory.stat(name)
         if info is not None and info.kind != "directory":
             self._remove(parent, name)
@@ -215,36 +218,44 @@ class Unpacking:
                 directory.close()
         self._later[b"/".join([*parent.names, name])] = self._metadata(member)
 
-    def _setgid_until_the_end(self, parent: Place, info: "Info | None", member: Member) -> int:
+    def _setgid_until_the_end(
+        self, parent: ResolvedPath, info: "Info | None", member: Member
+    ) -> int:
         """What directories implied below find: GNU tar sets the member's bit after them all."""
         if not self._options.rules.strict_archives:
             return member.mode & SETGID
         above = info if info is not None else parent.directory.info()
         return above.mode & SETGID
 
-    def _hardlink(self, parent: Place, name: bytes, member: Member) -> None:
+    def _hardlink(self, parent: ResolvedPath, name: bytes, member: Member) -> None:
         target = self._names(member.link)
         if not target:
-            raise CopyError("a hard link leads to no name", {"link": shown(member.link)})
-        place = resolve(self, target[:-1])
+            raise CopyError("a hard link has no target", {"link": shown(member.link)})
+        resolved = resolve(self, target[:-1])
         try:
-            info = None if place.rest else place.directory.stat(target[-1])
+            info = None if resolved.rest else resolved.directory.stat(target[-1])
             if info is None:
-                raise CopyError("a hard link leads nowhere", {"link": shown(member.link)})
+                raise CopyError(
+                    "the target of a hard link does not exist", {"link": shown(member.link)}
+                )
             if info.kind == "directory":
-                raise CopyError("a hard link leads to a directory", {"link": shown(member.link)})
+                raise CopyError(
+                    "the target of a hard link is a directory", {"link": shown(member.link)}
+                )
             there = parent.directory.stat(name)
             if there is not None and there.identity != info.identity:
                 self._remove(parent, name)
                 there = None
             if there is None:
-                parent.directory.create_hardlink(name, place.directory, target[-1])
+                parent.directory.create_hardlink(name, resolved.directory, target[-1])
             if not self._options.rules.strict_archives:
                 self._describe_again(parent, name, info, member)
         finally:
-            place.close()
+            resolved.close()
 
-    def _describe_again(self, parent: Place, name: bytes, info: "Info", member: Member) -> None:
+    def _describe_again(
+        self, parent: ResolvedPath, name: bytes, info: "Info", member: Member
+    ) -> None:
         """BuildKit lets the header of a hard link hold for its file; GNU tar does not.
 
         Of a symbolic link only the owner.
@@ -255,7 +266,7 @@ class Unpacking:
         metadata.xattrs = None
         parent.directory.set_of(name, metadata)
 
-    def _other(self, parent: Place, name: bytes, member: Member) -> None:
+    def _other(self, parent: ResolvedPath, name: bytes, member: Member) -> None:
         metadata = self._metadata(member)
         directory = parent.directory
         try:
@@ -276,8 +287,8 @@ class Unpacking:
         else:
             directory.create_special(name, member.kind, member.device, metadata)
 
-    def _remove(self, parent: Place, name: bytes) -> None:
-        """Whatever has the name gives way; handles of what was below it are given up."""
+    def _remove(self, parent: ResolvedPath, name: bytes) -> None:
+        """Remove whatever has the name, and close handles of what was below it."""
         kept = self._open.pop(b"", None)
         for key in list(self._open):
             if self._open[key] is not parent:
@@ -293,28 +304,28 @@ class Unpacking:
     def _names(self, name: bytes) -> "list[bytes]":
         """Below the destination whatever is written: ``..`` stops there, or is refused."""
         if b"\0" in name:
-            raise CopyError("a name holds a zero byte")
+            raise CopyError("a name contains a zero byte")
         if self._options.rules.strict_archives and b".." in components(name):
-            raise CopyError("a name holds '..'", {"name": shown(name)})
+            raise CopyError("a name contains '..'", {"name": shown(name)})
         return clean(name)
 
-    def _parent_of(self, names: "list[bytes]") -> Place:
+    def _parent_of(self, names: "list[bytes]") -> ResolvedPath:
         key = b"/".join(names[:-1])
-        place = self._open.get(key)
-        if place is not None:
-            return place
-        place = resolve(self, names[:-1])
+        resolved = self._open.get(key)
+        if resolved is not None:
+            return resolved
+        resolved = resolve(self, names[:-1])
         try:
-            if place.info is not None:
-                raise CopyError("not a directory", {"path": shown(place.path)})
-            make_directories(self, place, self._parent, len(place.rest))
+            if resolved.info is not None:
+                raise CopyError("not a directory", {"path": shown(resolved.path)})
+            make_directories(self, resolved, self._parent, len(resolved.rest))
         except BaseException:
-            place.close()
+            resolved.close()
             raise
         if len(self._open) >= KEPT_OPEN:
             self._open.pop(next(iter(self._open))).close()
-        self._open[key] = place
-        return place
+        self._open[key] = resolved
+        return resolved
 
     def _metadata(self, member: Member) -> Metadata:
         uid, gid = self._options.owner or (member.uid, member.gid)

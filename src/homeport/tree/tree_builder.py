@@ -19,11 +19,11 @@ import msgspec
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.reading import CHUNK, Readable
 from homeport.content.store import Store
-from homeport.copying.filesystem import Info, Metadata
+from homeport.copying.metadata import Info, Metadata
 from homeport.tree.node import Node, NodeType, Source, Tree
 
 if TYPE_CHECKING:
-    from homeport.copying.protocol import Content
+    from homeport.copying.filesystem import Content
 
 Keep = Callable[["Content"], Blob]
 
@@ -216,7 +216,7 @@ class TreeFile:
 
 
 class TreeDirectory:
-    """An open directory of a builder (``homeport.copying.filesystem.Directory``)."""
+    """An open directory of a builder (``homeport.copying.metadata.Directory``)."""
 
     def __init__(self, builder: TreeBuilder, inode: _Inode) -> None:
         self._builder = builder

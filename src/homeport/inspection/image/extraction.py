@@ -17,7 +17,7 @@ from typing import BinaryIO
 import msgspec
 
 from homeport.copying.errors import shown
-from homeport.copying.filesystem import Metadata
+from homeport.copying.metadata import Metadata
 from homeport.copying.rooted import Rooted, RootedDirectory
 from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.inspection.image.file_contents import Sink, stream_contents

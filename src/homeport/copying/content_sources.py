@@ -1,12 +1,12 @@
-"""Sources that are no path: heredocs of a Dockerfile, and files that ADD fetched.
+"""Sources without a path: heredocs of a Dockerfile, and files that ADD fetched.
 
-Fetching is the caller's; here is what the file is called, how it looks, and that its bytes
-are those that a ``--checksum`` promised.
+Gives the file its name and metadata and checks its bytes against ``--checksum``. The caller
+fetches.
 """
 
 from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import Bytes, Metadata
-from homeport.copying.words import Word
+from homeport.copying.metadata import Bytes, Metadata
+from homeport.copying.sources import CopySource
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
 UNNAMED = b"__unnamed__"
 
 
-def heredoc(name: bytes, text: bytes, now: int, strip_tabs: bool = False) -> Word:
+def heredoc(name: bytes, text: bytes, now: int, strip_tabs: bool = False) -> CopySource:
     """The file that ``<<NAME`` is: 0644, of root, of now; ``<<-NAME`` loses leading tabs."""
     if strip_tabs:
         text = b"\n".join(line.lstrip(b"\t") for line in text.split(b"\n"))
-    return Word(None, name, content=Bytes(text), metadata=Metadata(0o644, 0, 0, now))
+    return CopySource(None, name, content=Bytes(text), metadata=Metadata(0o644, 0, 0, now))
 
 
-def remote(url: str, body: "Stream", last_modified: int = 0, checksum: str = "") -> Word:
+def remote(url: str, body: "Stream", last_modified: int = 0, checksum: str = "") -> CopySource:
     """The file that ADD makes of a URL: 0600, of root, as old as ``Last-Modified`` says.
 
     last_modified: nanoseconds, 0 if the server does not say
     checksum:      ``sha256:HEX``; another content leaves no file
     """
     content = Remote(body, checksum, url)
-    return Word(
+    return CopySource(
         None, remote_name(url), content=content, metadata=Metadata(0o600, 0, 0, last_modified)
     )
 
@@ -43,7 +43,7 @@ def remote_name(url: str) -> bytes:
     if name in (b"", b".", b".."):
         return UNNAMED
     if b"\0" in name:
-        raise CopyError("the name of a remote file holds a zero byte", {"url": url})
+        raise CopyError("the name of a remote file contains a zero byte", {"url": url})
     return name
 
 
@@ -63,7 +63,7 @@ class Remote:
             algorithm, _, digest = checksum.partition(":")
             if algorithm != "sha256" or len(digest) != 64:
                 raise CopyError(
-                    f"no checksum that can be checked: {checksum}", {"option": "--checksum"},
+                    f"invalid checksum {checksum}", {"option": "--checksum"},
                     "write sha256: and 64 hexadecimal digits",
                 )  # fmt: skip
             self._hash = hashlib.sha256()

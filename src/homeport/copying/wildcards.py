@@ -12,23 +12,25 @@ TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from homeport.copying.protocol import Directory, Home
+    from homeport.copying.filesystem import Directory, Filesystem
 
 
-def expand(home: "Home", names: "list[bytes]", bad_is_error: bool) -> "list[list[bytes]]":
-    """Paths that match, as names from the root of ``home``; all in one list, none is empty.
+def expand(
+    filesystem: "Filesystem", names: "list[bytes]", bad_is_error: bool
+) -> "list[list[bytes]]":
+    """Paths that match, as names from the root of ``filesystem``; none is empty.
 
     bad_is_error: a malformed pattern is a ``CopyError``; else it matches nothing
     """
     literal, wild = split(names)
-    place = resolve(home, literal)
+    resolved = resolve(filesystem, literal)
     try:
-        if place.rest:
+        if resolved.rest:
             return []
-        found = _walk(place.directory, wild, bad_is_error)
+        found = _walk(resolved.directory, wild, bad_is_error)
         return [literal + names for names in found]
     finally:
-        place.close()
+        resolved.close()
 
 
 def _walk(top: "Directory", wild: "list[bytes]", bad_is_error: bool) -> "Iterator[list[bytes]]":

@@ -1,14 +1,17 @@
-"""Which paths below a source are copied: ``--exclude``, and the pattern of ``--parents``."""
+"""Which paths below a source are copied: ``--exclude``, and the pattern of ``--parents``.
+
+Implemented in ``homeport.copying.ignore``. For type checkers and readers alone.
+"""
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from typing import Any, Protocol
 
-    #: A selection's own.
+    #: The filter's own.
     State = Any
 
-    class Selection(Protocol):
-        """Judges a walk from the top down; a state goes with each directory."""
+    class PathFilter(Protocol):
+        """Decides in a walk from the top down; a state goes with each directory."""
 
         def start(self) -> State:
             """Of the top, which itself is always wanted."""

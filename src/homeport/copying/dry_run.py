@@ -1,19 +1,19 @@
-"""A home that shows another as it would be, and changes nothing: for ``--dry-run``.
+"""``--dry-run``: a filesystem that shows another as it would be, and changes nothing.
 
-Names are looked up in what was done so far and then in the home below, which is only ever
+Names are looked up in what was done so far and then in the filesystem below, which is only ever
 read. Contents are read to their ends and counted, not kept.
 """
 
 import errno
 
-from homeport.copying.filesystem import Info, Metadata
+from homeport.copying.metadata import Info, Metadata
 from homeport.copying.resolve import reopen
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterator
 
-    from homeport.copying.protocol import Content, Directory, File, Home
+    from homeport.copying.filesystem import Content, Directory, File, Filesystem
 
 CHUNK = 1 << 20
 
@@ -21,7 +21,7 @@ CHUNK = 1 << 20
 class Node:
     """A node that was looked at or made.
 
-    below:    names of the same directory in the home below, if it is one that is there
+    below:    names of the same directory in the filesystem below, if it is one that is there
     children: what changed in a directory; ``None`` for a name that was removed
     """
 
@@ -41,18 +41,18 @@ class Node:
         self.children: dict[bytes, Node | None] = {}
 
 
-class Rehearsal:
-    """Another home, seen through what was done here."""
+class DryRun:
+    """Another filesystem, seen through what was done here."""
 
-    def __init__(self, home: "Home") -> None:
-        self.home = home
-        top = home.root()
+    def __init__(self, filesystem: "Filesystem") -> None:
+        self.filesystem = filesystem
+        top = filesystem.root()
         self._top = Node(top.info(), None, [])
         top.close()
         self.made = 0
 
-    def root(self) -> "RehearsalDirectory":
-        return RehearsalDirectory(self, self._top)
+    def root(self) -> "DryRunDirectory":
+        return DryRunDirectory(self, self._top)
 
     def new(self, kind: str, parent: Node, metadata: Metadata, size: int = 0) -> Node:
         self.made += 1
@@ -71,13 +71,13 @@ def apply(info: Info, metadata: Metadata) -> None:
         info.mtime = metadata.mtime
 
 
-class RehearsalDirectory:
-    """An open directory (``homeport.copying.filesystem.Directory``)."""
+class DryRunDirectory:
+    """An open directory (``homeport.copying.metadata.Directory``)."""
 
-    __slots__ = ("_home", "_node")
+    __slots__ = ("_filesystem", "_node")
 
-    def __init__(self, home: Rehearsal, node: Node) -> None:
-        self._home = home
+    def __init__(self, filesystem: DryRun, node: Node) -> None:
+        self._filesystem = filesystem
         self._node = node
 
     # -- reading
@@ -116,17 +116,17 @@ class RehearsalDirectory:
     def xattrs_of(self, name: bytes) -> "dict[bytes, bytes]":
         return {}
 
-    def open_directory(self, name: bytes) -> "RehearsalDirectory":
+    def open_directory(self, name: bytes) -> "DryRunDirectory":
         node = self._child(name)
         if node.info.kind != "directory":
             raise OSError(errno.ENOTDIR, "not a directory", name)
-        return RehearsalDirectory(self._home, node)
+        return DryRunDirectory(self._filesystem, node)
 
     def open_file(self, name: bytes) -> "File":
         node = self._child(name)
         directory = self._below()
         if directory is None or node.below is None:
-            raise OSError(errno.ENOTSUP, "what a rehearsal made cannot be read", name)
+            raise OSError(errno.ENOTSUP, "a dry run keeps no contents to read", name)
         try:
             return directory.open_file(name)
         finally:
@@ -139,25 +139,25 @@ class RehearsalDirectory:
         size = content.take_hole()
         while data := content.read(CHUNK):
             size += len(data) + content.take_hole()
-        self._add(name, self._home.new("file", self._node, metadata, size))
+        self._add(name, self._filesystem.new("file", self._node, metadata, size))
         return size
 
-    def create_directory(self, name: bytes, metadata: Metadata) -> "RehearsalDirectory":
+    def create_directory(self, name: bytes, metadata: Metadata) -> "DryRunDirectory":
         self._must_be_new(name)
-        node = self._add(name, self._home.new("directory", self._node, metadata))
-        return RehearsalDirectory(self._home, node)
+        node = self._add(name, self._filesystem.new("directory", self._node, metadata))
+        return DryRunDirectory(self._filesystem, node)
 
     def create_symlink(self, name: bytes, target: bytes, metadata: Metadata) -> None:
         self._must_be_new(name)
-        self._add(name, self._home.new("symlink", self._node, metadata)).target = target
+        self._add(name, self._filesystem.new("symlink", self._node, metadata)).target = target
 
     def create_special(
         self, name: bytes, kind: str, device: "tuple[int, int]", metadata: Metadata
     ) -> None:
         self._must_be_new(name)
-        self._add(name, self._home.new(kind, self._node, metadata)).info.device = device
+        self._add(name, self._filesystem.new(kind, self._node, metadata)).info.device = device
 
-    def create_hardlink(self, name: bytes, directory: "RehearsalDirectory", target: bytes) -> None:
+    def create_hardlink(self, name: bytes, directory: "DryRunDirectory", target: bytes) -> None:
         self._must_be_new(name)
         node = directory._child(target)
         node.info.links += 1
@@ -173,21 +173,21 @@ class RehearsalDirectory:
         self._child(name)
         self._node.children[name] = None
 
-    def again(self) -> "RehearsalDirectory":
-        return RehearsalDirectory(self._home, self._node)
+    def again(self) -> "DryRunDirectory":
+        return DryRunDirectory(self._filesystem, self._node)
 
-    def open_parent(self, expected: "Hashable") -> "RehearsalDirectory":
+    def open_parent(self, expected: "Hashable") -> "DryRunDirectory":
         parent = self._node.parent
         if parent is None or parent.info.identity != expected:
             raise OSError(errno.ESTALE, "directory was moved meanwhile")
-        return RehearsalDirectory(self._home, parent)
+        return DryRunDirectory(self._filesystem, parent)
 
     def lineage(self) -> "Iterator[Hashable]":
         node: Node | None = self._node
         while node is not None:
             yield node.info.identity
             if node.parent is None:
-                top = self._home.home.root()
+                top = self._filesystem.filesystem.root()
                 yield from top.lineage()
                 top.close()
             node = node.parent
@@ -197,7 +197,7 @@ class RehearsalDirectory:
 
     def _below(self) -> "Directory | None":
         names = self._node.below
-        return None if names is None else reopen(self._home.home, names)
+        return None if names is None else reopen(self._filesystem.filesystem, names)
 
     def _find(self, name: bytes) -> "Node | None":
         children = self._node.children

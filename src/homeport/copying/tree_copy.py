@@ -4,17 +4,17 @@ A walk keeps a bounded number of handles open, whatever the depth, and reads dir
 it goes, whatever their length.
 """
 
-from homeport.copying.errors import CopyError, shown
-from homeport.copying.filesystem import NO_METADATA, Metadata
-from homeport.copying.resolve import Place, message, reopen
+from homeport.copying.engine import Copier, Destination
+from homeport.copying.errors import CopyError, os_error_text, shown
+from homeport.copying.metadata import NO_METADATA, Metadata
+from homeport.copying.resolve import ResolvedPath, reopen
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterator
 
-    from homeport.copying.engine import Copier, Destination
-    from homeport.copying.protocol import Directory, Home
-    from homeport.copying.selection import State
+    from homeport.copying.filesystem import Directory
+    from homeport.copying.path_filter import State
 
 #: Directories of a deep tree that stay open on the way down, each as source and target.
 KEPT_OPEN = 32
@@ -25,64 +25,64 @@ class TreeCopy:
 
     __slots__ = ("copier",)
 
-    def __init__(self, copier: "Copier") -> None:
+    def __init__(self, copier: Copier) -> None:
         self.copier = copier
 
     def copy(
         self,
-        source: Place,
+        source: ResolvedPath,
         names: "list[bytes]",
-        destination: "Destination",
+        destination: Destination,
         matched: bool,
         made: bool,
     ) -> None:
         rules = self.copier.options.rules
         keep_name = matched and rules.keep_matched_directories
-        place = self.copier.find_destination(destination.names)
+        resolved = self.copier.find_destination(destination.names)
         try:
-            self._refuse_itself(source, place)
+            self._refuse_itself(source, resolved)
             if keep_name:
-                self.copier.make_parents(place, len(place.rest))
-                self._under_its_name(source, names[-1], place)
+                self.copier.make_parents(resolved, len(resolved.rest))
+                self._under_its_name(source, names[-1], resolved)
                 return
-            if place.info is not None:
-                if not self.copier.gives_way(place.names, place.rest[0]):
+            if resolved.info is not None:
+                if not self.copier.may_replace(resolved.names, resolved.rest[0]):
                     raise CopyError(
-                        "cannot copy a directory over what is none",
-                        {"destination": shown(place.path)},
+                        "cannot overwrite a non-directory with a directory",
+                        {"destination": shown(resolved.path)},
                     )
-                place.directory.remove(place.rest[0])
-                place.info = None
-            if place.rest and rules.top_keeps_time and not made:
+                resolved.directory.remove(resolved.rest[0])
+                resolved.info = None
+            if resolved.rest and rules.top_keeps_time and not made:
                 # A link to a directory as a source: the old tool makes the target like it.
-                self.copier.make_parents(place, len(place.rest) - 1)
-                self._under_its_name(source, place.rest[0], place)
+                self.copier.make_parents(resolved, len(resolved.rest) - 1)
+                self._under_its_name(source, resolved.rest[0], resolved)
                 return
-            self.copier.make_parents(place, len(place.rest))
+            self.copier.make_parents(resolved, len(resolved.rest))
             finish = None
             if not rules.top_keeps_time:
                 finish = self.copier.metadata_for(source.directory.info(), {}, True)
                 finish = Metadata(mtime=finish.mtime, atime=finish.atime)
-            self._tree(source.directory, place.directory, place.names, finish)
+            self._tree(source.directory, resolved.directory, resolved.names, finish)
         finally:
-            place.close()
+            resolved.close()
 
-    def _under_its_name(self, source: Place, name: bytes, place: Place) -> None:
+    def _under_its_name(self, source: ResolvedPath, name: bytes, resolved: ResolvedPath) -> None:
         """The directory becomes (or joins) one called ``name`` in the place's directory."""
         info = source.directory.info()
-        below, made = self._enter(place.directory, name, place.names)
+        below, made = self._enter(resolved.directory, name, resolved.names)
         try:
             finish = (
                 self.copier.metadata_for(info, source.directory.xattrs(), True) if made else None
             )
-            self._tree(source.directory, below, [*place.names, name], finish)
+            self._tree(source.directory, below, [*resolved.names, name], finish)
         finally:
             below.close()
 
-    def _refuse_itself(self, source: Place, place: Place) -> None:
-        if source.directory.info().identity in place.directory.lineage():
+    def _refuse_itself(self, source: ResolvedPath, resolved: ResolvedPath) -> None:
+        if source.directory.info().identity in resolved.directory.lineage():
             raise CopyError(
-                "a directory cannot be copied into itself", {"destination": shown(place.path)}
+                "cannot copy a directory into itself", {"destination": shown(resolved.path)}
             )
 
     def _tree(
@@ -96,8 +96,8 @@ class TreeCopy:
 
         The two handles stay the caller's.
         """
-        selection = self.copier.options.selection
-        state = selection.start() if selection is not None else None
+        path_filter = self.copier.options.path_filter
+        state = path_filter.start() if path_filter is not None else None
         top = Frame(b"", source, target, finish, state, True)
         stack = [top]
         self.copier.base = names
@@ -123,7 +123,7 @@ class TreeCopy:
                 frame = stack[-1]
         except OSError as error:
             path = b"/".join(f.name for f in stack[1:])
-            raise CopyError(message(error), {"path": shown(path or b".")}) from error
+            raise CopyError(os_error_text(error), {"path": shown(path or b".")}) from error
         except CopyError as error:
             path = b"/".join(f.name for f in stack[1:])
             raise error.at(path=shown(path or b".")) from error.__cause__
@@ -135,12 +135,12 @@ class TreeCopy:
         self, stack: "list[Frame]", frame: "Frame", top_identity: "Hashable"
     ) -> "Frame | None":
         """Copy what is in a directory until one to be entered comes; ``None`` at its end."""
-        selection = self.copier.options.selection
-        source, target, node = frame.source, frame.target, self.copier.node
+        path_filter = self.copier.options.path_filter
+        source, target, copy_node = frame.source, frame.target, self.copier.copy_node
         for name, kind in frame.entries:
             state: State | None = None
-            if selection is not None:
-                state, wanted, inside = selection.step(frame.state, name)
+            if path_filter is not None:
+                state, wanted, inside = path_filter.step(frame.state, name)
                 if not wanted and not inside:
                     continue
             else:
@@ -158,7 +158,7 @@ class TreeCopy:
                 continue
             if target is None:
                 target = self._materialise(stack)
-            node(source, name, known, target, name, None)
+            copy_node(source, name, known, target, name, None)
         return None
 
     def _open_below(
@@ -175,7 +175,7 @@ class TreeCopy:
         try:
             info = source.info()
             if info.identity == top_identity:
-                raise CopyError("a directory cannot be copied into itself", {"name": shown(name)})
+                raise CopyError("cannot copy a directory into itself", {"name": shown(name)})
             xattrs = source.xattrs()
             finish = self.copier.metadata_for(info, xattrs, True)
             if wanted:
@@ -227,20 +227,20 @@ class TreeCopy:
         except FileExistsError:
             info = directory.stat(name)
             if info is not None and info.kind != "directory":
-                if not self.copier.gives_way(names, name):
+                if not self.copier.may_replace(names, name):
                     raise CopyError(
-                        "cannot copy a directory over what is none", {"name": shown(name)}
+                        "cannot overwrite a non-directory with a directory", {"name": shown(name)}
                     ) from None
                 directory.remove(name)
                 return directory.create_directory(name, NO_METADATA), True
             return directory.open_directory(name), self.copier.is_new_in_layer(names, name)
-        if self.copier.telling:
-            self.copier.tell(names, name, "directory")
+        if self.copier.reporting:
+            self.copier.report_made(names, name, "directory")
         return below, True
 
     def _reopened(self) -> "Directory":
         """The target of the last frame of the walk, whose handle was closed."""
-        return reopen(self.copier.target, self.copier.where(None))
+        return reopen(self.copier.target, self.copier.target_names(None))
 
 
 class Frame:
@@ -301,33 +301,3 @@ class Frame:
         self.source.close()
         if self.target is not None:
             self.target.close()
-
-
-def as_a_layer(home: "Home", names: "list[bytes]", parent: Metadata) -> Place:
-    """A layer of its own has real directories on the way, with a metadata of their own.
-
-    So links there give way, and directories that exist become as if they had been made.
-    """
-    own = Metadata(parent.mode, parent.uid or 0, parent.gid or 0)
-    here = home.root()
-    place = Place([], here, names[:], None)
-    try:
-        while place.rest:
-            info = place.directory.stat(place.rest[0])
-            if info is None:
-                break
-            if info.kind != "directory":
-                if len(place.rest) == 1:
-                    place.info = info
-                    break
-                place.directory.remove(place.rest[0])
-                break
-            below = place.directory.open_directory(place.rest[0])
-            place.directory.close()
-            place.directory = below
-            below.set(own)
-            place.names.append(place.rest.pop(0))
-    except BaseException:
-        place.close()
-        raise
-    return place
