@@ -148,8 +148,8 @@ class App:
     def open_image(self, address: str) -> Iterator[Image | Index]:
         """The image or index at an address (docs/formats/addresses.md)."""
         from homeport.images.address import parse_source
-        from homeport.images.transports.base import Work
         from homeport.images.transports.select import source_for
+        from homeport.images.work import Work
 
         source = source_for(parse_source(address), self.registry_transport)
         with source.open(Work(progress=self.progress, cancel=self.cancel)) as value:

@@ -31,7 +31,8 @@ from homeport.images.address import (
     StreamAddress,
 )
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Destination, Work, Written
+from homeport.images.transports.base import Destination, Written
+from homeport.images.work import Work
 from homeport.locking.ensure_lock import Prepared, prepare
 from homeport.locking.lock_paths import lock_places
 from homeport.locking.update_policy import KEEP, Renewal

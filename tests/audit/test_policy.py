@@ -17,7 +17,7 @@ from homeport.audit.policy import (
     violations,
     write_baseline,
 )
-from homeport.audit.report.results import results
+from homeport.audit.results import results
 from homeport.errors import UsageError
 
 FILES = {

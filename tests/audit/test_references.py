@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 
-from homeport.audit.scan.context import Context
+from homeport.audit.reading.context import Context
 from homeport.audit.scan.scanning import read_source
-from homeport.audit.scan.source import Source
+from homeport.audit.source import Source
 from homeport.oci.reference import BadReference, parse_reference
 
 _PART = r"[a-z0-9]{1,5}(?:(?:\.|_|__|-{1,3})[a-z0-9]{1,4}){0,2}"

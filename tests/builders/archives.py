@@ -11,7 +11,7 @@ from pathlib import Path
 from builders.images import Layer, everything
 from homeport.content.digest import Digest
 from homeport.images.image import Image, Index
-from homeport.images.layout import blob_name
+from homeport.images.storage.layout import blob_name
 
 
 def tar(path: Path, members: Mapping[str, bytes | str], mode: str = "w") -> Path:

@@ -20,8 +20,9 @@ from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.images.address import Address, LayoutAddress, parse_source
 from homeport.images.image import Image, Index, digest_of
-from homeport.images.transports.base import Destination, Work
+from homeport.images.transports.base import Destination
 from homeport.images.transports.select import destination_for, source_for
+from homeport.images.work import Work
 from homeport.oci.platform import Platform, parse_platform
 from homeport.progress import CancelToken
 from homeport.recipe.model import Recipe

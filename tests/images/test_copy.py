@@ -9,10 +9,11 @@ import pytest
 from builders.images import SEVEN, attestation_of, everything, image, index
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
-from homeport.images.copy import copy, platforms_of, select
-from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.copy import copy
+from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
+from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import parse_platform
 

@@ -15,8 +15,8 @@ import pytest
 from builders.images import everything, image, index, layer
 from homeport.content.files import CannotWrite
 from homeport.errors import HomeportError
-from homeport.images.transports.base import Work
 from homeport.images.transports.stdio import Stream
+from homeport.images.work import Work
 from images.homes import HOMES, Home
 
 each_home = pytest.mark.parametrize("home", HOMES, ids=str)

@@ -15,8 +15,8 @@ from builders.inspection import file, layer, made, whiteout
 from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 
 
 @pytest.fixture(autouse=True)

@@ -18,9 +18,9 @@ import yaml
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Request, audit
-from homeport.audit.formats.documents import clean
-from homeport.audit.report.results import results
+from homeport.audit.report.json import clean
 from homeport.audit.report.sarif import sarif_document
+from homeport.audit.results import results
 
 ROOT = Path(__file__).parent.parent.parent
 

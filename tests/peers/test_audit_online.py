@@ -13,10 +13,10 @@ import pytest
 from builders.audit import TODAY, lay_out
 from builders.registry import descriptor, docker_registry, index, statement
 from homeport.app import App, Settings, open_app
+from homeport.audit.assessment import Image
 from homeport.audit.auditing import Request, audit
 from homeport.audit.plan.planfile import read_plan
 from homeport.audit.registry_lookup import asker, to_ask, with_answers
-from homeport.audit.report.report import Image
 from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
 from homeport.oci import media_types

@@ -10,9 +10,9 @@ import pytest
 
 from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.engine import connected
+from homeport.buildkit.protobuf import flag, message
 from homeport.buildkit.protocol.control import CONTROL, Empty
 from homeport.buildkit.protocol.errors import BuildFailed
-from homeport.buildkit.protocol.messages import flag, message
 from homeport.buildkit.session.cache_folder import CacheFolder
 from homeport.cli.solve import command as solve
 from homeport.errors import IntegrityError

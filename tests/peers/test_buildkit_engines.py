@@ -18,8 +18,8 @@ from homeport.buildkit.images import ImageWork
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.scheduling import built_on
 from homeport.buildkit.solve import Build, Export, solve
-from homeport.images.copy import platforms_of
-from homeport.images.transports.base import Work
+from homeport.images.platforms import platforms_of
+from homeport.images.work import Work
 from homeport.oci.platform import parse_platform
 from homeport.progress import Silent
 from peers.buildkit_engines import running_dockerd

@@ -24,18 +24,19 @@ from homeport.buildkit.dockerfile import DockerfileBuild, prepare
 from homeport.buildkit.engine import Connected, connected, describe
 from homeport.buildkit.images import ImageWork, built_image
 from homeport.buildkit.llb.files import copy, mkdir, mkfile
-from homeport.buildkit.llb.state import local, marshal, scratch
+from homeport.buildkit.llb.marshal import marshal
+from homeport.buildkit.llb.sources import local, scratch
 from homeport.buildkit.protocol.control import Vertex
 from homeport.buildkit.protocol.errors import BuildFailed, EngineLost, EngineUnreachable
+from homeport.buildkit.session import context_folder as folders
 from homeport.buildkit.session.context_folder import BadContext
 from homeport.buildkit.session.services import secret_values
-from homeport.buildkit.session.session import context_folder as folders
 from homeport.buildkit.solve import Build, Export, solve, solve_on
 from homeport.buildkit.status import Unwatched
 from homeport.cli.solve import command as solve_command
 from homeport.errors import HomeportError, Interrupted
 from homeport.images.image import Image
-from homeport.images.transports.base import Work
+from homeport.images.work import Work
 from homeport.progress import CancelToken
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot

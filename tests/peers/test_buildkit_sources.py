@@ -15,9 +15,11 @@ from msgspec.structs import replace
 
 from builders.http_server import serving
 from homeport.buildkit.engine import describe
-from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb import sources
 from homeport.buildkit.llb.files import copy, mkfile
+from homeport.buildkit.llb.marshal import marshal
 from homeport.buildkit.llb.source_policy import Policy, read_policy
+from homeport.buildkit.llb.state import State
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.cli.solve import command as solve_command
@@ -38,10 +40,10 @@ PUBLIC = (
 )
 
 
-def files(engine: RunningEngine, state: llb.State, policy: Policy | None = None) -> dict[str, str]:
+def files(engine: RunningEngine, state: State, policy: Policy | None = None) -> dict[str, str]:
     """Contents by name of what a graph ends in."""
     received = io.BytesIO()
-    build = Build(definition=llb.marshal(state), source_policy=policy)
+    build = Build(definition=marshal(state), source_policy=policy)
     solve(engine.engine, replace(build, exports=(Export(type="tar", to=received),)))
     received.seek(0)
     with tarfile.open(fileobj=received) as archive:
@@ -58,15 +60,15 @@ def test_a_file_of_the_web_is_checked_by_its_hash(any_engine: RunningEngine) -> 
     with serving() as server:
         url = server.file("/f", TEXT)
         checksum = f"sha256:{hashlib.sha256(TEXT).hexdigest()}"
-        assert files(any_engine, llb.http(url, checksum=checksum)) == {"f": TEXT.decode()}
+        assert files(any_engine, sources.http(url, checksum=checksum)) == {"f": TEXT.decode()}
         with pytest.raises(BuildFailed, match=r"(?i)digest"):
-            files(any_engine, llb.http(url, checksum="sha256:" + "0" * 64))
+            files(any_engine, sources.http(url, checksum="sha256:" + "0" * 64))
 
 
 def test_filesystems_are_merged_and_compared(any_engine: RunningEngine) -> None:
-    one = llb.scratch().file(mkfile("/a", b"1"), mkfile("/b", b"1"))
+    one = sources.scratch().file(mkfile("/a", b"1"), mkfile("/b", b"1"))
     other = one.file(mkfile("/b", b"2"))
-    state = llb.merge(llb.diff(one, other), llb.scratch().file(mkfile("/c", b"3")))
+    state = sources.merge(sources.diff(one, other), sources.scratch().file(mkfile("/c", b"3")))
     if any_engine.version.startswith("20."):  # BuildKit 0.10 brought them
         with pytest.raises(BuildFailed):
             files(any_engine, state)
@@ -100,7 +102,7 @@ def test_a_commit_is_fetched_by_its_hash(
     dockerd_20: RunningEngine, repository: tuple[str, str]
 ) -> None:
     url, commit = repository
-    assert files(dockerd_20, llb.git(url, ref=commit)) == {"f": "of a commit\n"}
+    assert files(dockerd_20, sources.git(url, ref=commit)) == {"f": "of a commit\n"}
 
 
 @pytest.fixture(scope="module", params=[name for name in ENGINES if name != "bookworm"])
@@ -135,14 +137,14 @@ def test_a_rule_puts_our_image_in_the_place_of_the_public_helpers_pinned_digest(
         "selector": {"identifier": "docker-image://docker.io/docker/dockerfile-copy:*"},
         "updates": {"identifier": f"docker-image://{ours}"},
     }
-    graph = llb.scratch().file(copy(llb.image(PUBLIC), "/f", "/g"))
+    graph = sources.scratch().file(copy(sources.image(PUBLIC), "/f", "/g"))
     assert files(newer_engine, graph, policy(tmp_path, convert)) == {"g": "ours\n"}
 
 
 def test_a_rule_denies_a_source(newer_engine: RunningEngine, tmp_path: Path) -> None:
     deny = {"action": "DENY", "selector": {"identifier": "docker-image://docker.io/*"}}
     with pytest.raises(BuildFailed, match="denied"):
-        files(newer_engine, llb.image(PUBLIC), policy(tmp_path, deny))
+        files(newer_engine, sources.image(PUBLIC), policy(tmp_path, deny))
 
 
 def test_an_engine_that_would_not_heed_rules_is_refused(
@@ -150,7 +152,7 @@ def test_an_engine_that_would_not_heed_rules_is_refused(
 ) -> None:
     deny = {"action": "DENY", "selector": {"identifier": "*"}}
     with pytest.raises(EngineTooOld, match="source policies"):
-        files(dockerd_20, llb.scratch().file(mkfile("/f", b"")), policy(tmp_path, deny))
+        files(dockerd_20, sources.scratch().file(mkfile("/f", b"")), policy(tmp_path, deny))
 
 
 def test_rules_that_are_not_understood_are_refused(tmp_path: Path) -> None:

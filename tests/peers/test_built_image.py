@@ -27,11 +27,12 @@ from elftools.elf.elffile import ELFFile
 
 from homeport.content.blob import verified
 from homeport.images.address import EngineAddress, LayoutAddress
-from homeport.images.copy import copy, platforms_of, select
+from homeport.images.copy import copy
 from homeport.images.image import Image
-from homeport.images.transports.base import Work
+from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.docker_daemon import DockerDaemon
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from homeport.oci.platform import native_platform, parse_platform
 from peers.engines import Podman, Program, RegistryServer
 

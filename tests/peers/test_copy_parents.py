@@ -19,9 +19,11 @@ import pytest
 
 from builders import copying as table
 from builders.copying import Entry, entries, failure_of
-from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb import sources
 from homeport.buildkit.llb.files import Owner
 from homeport.buildkit.llb.files import copy as copy_action
+from homeport.buildkit.llb.marshal import marshal
+from homeport.buildkit.llb.state import State
 from homeport.buildkit.protocol.errors import BuildFailed
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.copying.command import Flags, copy
@@ -99,12 +101,12 @@ def random_word(chance: random.Random, tree: tuple[Entry, ...]) -> str:
 # -- both sides
 
 
-def lowered(case: Case) -> llb.State:
+def lowered(case: Case) -> State:
     """The case as the Dockerfile frontend lowers it (``dispatchCopy``)."""
-    folder = llb.local("trees")
+    folder = sources.local("trees")
     source, before = (
-        llb.scratch().file(copy_action(folder, f"/{name}.tar", "/", unpack=True))
-        if tree else llb.scratch()
+        sources.scratch().file(copy_action(folder, f"/{name}.tar", "/", unpack=True))
+        if tree else sources.scratch()
         for name, tree in (("source", case.source), ("before", case.before))
     )  # fmt: skip
     owner = None if case.owner is None else Owner(case.owner, case.owner)
@@ -122,7 +124,7 @@ def lowered(case: Case) -> llb.State:
             )
         )  # fmt: skip
     if case.link and case.mode is None:
-        return llb.merge(before, llb.scratch().file(*actions))
+        return sources.merge(before, sources.scratch().file(*actions))
     return before.file(*actions)
 
 
@@ -136,7 +138,7 @@ def theirs(engine: RunningEngine, case: Case, folder: Path) -> dict[bytes, str] 
         (folder / f"{name}.tar").write_bytes(table.archive(b"x.tar", entries(tree)))
     received = io.BytesIO()
     build = Build(
-        definition=llb.marshal(lowered(case)),
+        definition=marshal(lowered(case)),
         folders={"trees": folder},
         exports=(Export(type="tar", to=received),),
     )

@@ -11,13 +11,13 @@ from homeport.images.address import ArchiveAddress, EngineAddress, LayoutAddress
 from homeport.images.copy import copy
 from homeport.images.image import Image
 from homeport.images.load import load
-from homeport.images.transports.base import Work
 from homeport.images.transports.containers_storage import ContainersStorage
 from homeport.images.transports.docker_api import EngineError
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.docker_daemon import DockerDaemon
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import parse_reference

@@ -7,20 +7,29 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from images.test_every_transport import ARTIFACTS, IMAGES, INDEXES, blobs_of, broken, damage
 
 from builders.images import SEVEN, everything, image, index, layer
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress, parse_destination
-from homeport.images.copy import copy, platforms_of
-from homeport.images.image import Image, Index
-from homeport.images.transports.base import ImageNotFound, Transport, Work
+from homeport.images.copy import copy
+from homeport.images.image import Image, ImageNotFound, Index
+from homeport.images.platforms import platforms_of
+from homeport.images.transports.base import Transport
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.images.transports.registry import RegistryTransport
+from homeport.images.work import Work
 from homeport.net.client import Client
 from homeport.registry.registries import Registries
 from images.homes import HOMES, Home
+from images.transports.test_every_transport import (
+    ARTIFACTS,
+    IMAGES,
+    INDEXES,
+    blobs_of,
+    broken,
+    damage,
+)
 from peers.engines import RegistryServer
 
 pytestmark = pytest.mark.peer("docker-registry")

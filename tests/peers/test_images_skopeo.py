@@ -10,12 +10,13 @@ import pytest
 
 from builders.images import SEVEN, everything, image, index, layer
 from homeport.images.address import ArchiveAddress, LayoutAddress
-from homeport.images.copy import copy, platforms_of
+from homeport.images.copy import copy
 from homeport.images.image import Image
-from homeport.images.transports.base import Work
+from homeport.images.platforms import platforms_of
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from peers.engines import Program, RegistryServer
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from builders.inspection import directory, file, layer, made, opaque, opened, whiteout
 from homeport.images.address import ArchiveAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.docker_archive import DockerArchive
+from homeport.images.work import Work
 from homeport.inspection.report.waste import efficiency
 
 

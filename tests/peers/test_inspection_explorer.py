@@ -13,8 +13,8 @@ import pytest
 
 from builders.inspection import directory, file, layer, made, whiteout
 from homeport.images.address import LayoutAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from peers.engines import short_folder
 
 pytestmark = pytest.mark.peer("tmux")

@@ -12,8 +12,8 @@ import pytest
 from builders.inspection import services
 from homeport.images.address import parse_source
 from homeport.images.image import Image
-from homeport.images.transports.base import Work
 from homeport.images.transports.select import source_for
+from homeport.images.work import Work
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.report.builder import history_rows, report_image
 from homeport.inspection.report.waste import find_waste

@@ -12,8 +12,8 @@ from builders.inspection import file, made
 from builders.inspection import layer as layer_of
 from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from peers.engines import RegistryServer
 
 

@@ -14,8 +14,8 @@ from builders.net import quick_client
 from homeport.content.store import Store
 from homeport.images.address import RegistryAddress
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Work
 from homeport.images.transports.registry import RegistryTransport
+from homeport.images.work import Work
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import parse_reference

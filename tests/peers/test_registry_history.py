@@ -26,9 +26,9 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress, RegistryAddress
 from homeport.images.copy import copy
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.images.transports.registry import RegistryTransport
+from homeport.images.work import Work
 from homeport.oci.reference import parse_reference
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for

@@ -16,8 +16,8 @@ from builders.registry import Running, docker_registry, need
 from homeport.cli.main import homeport
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 
 pytestmark = pytest.mark.peer("docker-registry", "skopeo")
 

@@ -20,10 +20,10 @@ from homeport.app import Settings, open_app
 from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
-from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.images.transports.registry import RegistryTransport
+from homeport.images.work import Work
 from homeport.oci.reference import parse_reference
 from homeport.registry.registries import Registries
 

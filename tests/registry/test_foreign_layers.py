@@ -17,8 +17,8 @@ from homeport.cli.main import homeport
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 
 LAYER = b"what its owner alone hands out"
 DIGEST = str(Digest.of(LAYER))

@@ -13,8 +13,8 @@ import pytest
 
 from builders.images import image
 from homeport.images.address import LayoutAddress
-from homeport.images.transports.base import Work
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 
 
 def pull(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

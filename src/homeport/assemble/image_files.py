@@ -15,8 +15,8 @@ from homeport.assemble.plan import BuildPlan, ImagePart
 from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import HomeportError
-from homeport.images.copy import select
 from homeport.images.image import Image, Index, digest_of
+from homeport.images.platforms import select
 from homeport.progress import CancelToken
 from homeport.tree.node import Node, Source, Tree
 from homeport.tree.stacking import stack

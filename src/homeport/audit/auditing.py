@@ -8,13 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.audit.assessment import Report, make_report
 from homeport.audit.implicit import apply_rules
 from homeport.audit.model import Use
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.plan.planning import RECIPES, make_plan
-from homeport.audit.report.report import Report, make_report
+from homeport.audit.reading.context import LARGEST
 from homeport.audit.rules import Rule, Tool, by_id, shipped
-from homeport.audit.scan.context import LARGEST
 from homeport.audit.scan.scanning import scan
 from homeport.content.digest import Digest
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from homeport.audit.report.report import Level
+from homeport.audit.model import Level
 
 _DOCS = "https://github.com/homeport-project/homeport/blob/main/docs"
 

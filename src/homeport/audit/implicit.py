@@ -12,8 +12,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from homeport.audit.model import Cause, Sure, Use
+from homeport.audit.reading.collector import read
 from homeport.audit.rules import Rule, Tool, When
-from homeport.audit.scan.collecting import read
 from homeport.audit.versions import within
 from homeport.errors import UsageError
 

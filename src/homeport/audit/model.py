@@ -10,14 +10,18 @@ from typing import Literal
 
 import msgspec
 
-from homeport.audit.scan.source import Place, Quoting
+from homeport.audit.source import Place, Quoting
 from homeport.oci.reference import Reference
 
 Sure = Literal["sure", "likely", "weak"]
 Pin = Literal["digest", "fixed", "floating", "unknown"]
 
+Level = Literal["high", "medium", "low"]
+
 #: Certainty in order, best first.
 SURE: tuple[Sure, ...] = ("sure", "likely", "weak")
+#: How much a risk matters, worst first.
+LEVELS: tuple[Level, ...] = ("high", "medium", "low")
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):

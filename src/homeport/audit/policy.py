@@ -12,7 +12,7 @@ import yaml
 from homeport.audit.findings import FINDINGS
 from homeport.audit.formats.strictyaml import BadFile, read_yaml
 from homeport.audit.model import SURE, Sure
-from homeport.audit.report.results import Result
+from homeport.audit.results import Result
 from homeport.errors import UsageError
 
 POLICY_SCHEMA = "homeport-policy/v1"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from homeport.audit.report.report import Asked, Image, Report, Risk
+from homeport.audit.assessment import Asked, Image, Report, Risk
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError

@@ -123,7 +123,7 @@ def read_rules(data: bytes, file: str) -> Tool:
 @cache
 def shipped() -> tuple[Tool, ...]:
     """The rules that come with Homeport, by tool."""
-    folder = files("homeport.audit") / "rules"
+    folder = files("homeport.audit") / "data" / "rules"
     found = sorted((f for f in folder.iterdir() if f.name.endswith(".yaml")), key=lambda f: f.name)
     return check_all(read_rules(f.read_bytes(), f.name) for f in found)
 

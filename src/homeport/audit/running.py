@@ -13,8 +13,8 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from homeport.audit.model import Sure, Use
-from homeport.audit.scan.collecting import read
-from homeport.audit.scan.source import Place
+from homeport.audit.reading.collector import read
+from homeport.audit.source import Place
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 

@@ -29,7 +29,7 @@ from homeport.progress import CancelToken
 if TYPE_CHECKING:
     from homeport.images.address import RegistryAddress
     from homeport.images.image import Image, Index
-    from homeport.images.transports.base import Work
+    from homeport.images.work import Work
 
 
 class ImageWork(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,8 +21,8 @@ from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.solve import Build, Solved
 from homeport.buildkit.status import Watcher
 from homeport.errors import HomeportError, UsageError
-from homeport.images.copy import platforms_of, select
 from homeport.images.image import Child, Image, Index, child_of, new_index
+from homeport.images.platforms import platforms_of, select
 from homeport.oci.platform import Platform
 
 #: What a processor runs besides its own platform, by architecture.

@@ -26,6 +26,7 @@ from homeport.buildkit.engine import Connected, connected
 from homeport.buildkit.failures import Sources, build_failure
 from homeport.buildkit.llb.ops import Definition
 from homeport.buildkit.llb.source_policy import Policy
+from homeport.buildkit.protobuf import changed, decode
 from homeport.buildkit.protocol.control import (
     CONTROL,
     CacheOptions,
@@ -38,7 +39,6 @@ from homeport.buildkit.protocol.control import (
 )
 from homeport.buildkit.protocol.errors import EngineLost, EngineRefused, EngineTooOld, refused
 from homeport.buildkit.protocol.grpc_client import stop
-from homeport.buildkit.protocol.messages import changed, decode
 from homeport.buildkit.session import services
 from homeport.buildkit.session.context_folder import Folder
 from homeport.buildkit.session.services import Sink

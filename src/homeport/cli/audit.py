@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.audit.auditing import Audited, Request
     from homeport.audit.policy import Policy, Violation
-    from homeport.audit.report.results import Result
+    from homeport.audit.results import Result
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
@@ -138,7 +138,7 @@ def _audited(app: App, request: Request, *, online: bool) -> Audited:
 
 def _judged(audited: Audited, options: dict[str, Any]) -> tuple[list[Result], list[Violation]]:
     from homeport.audit.policy import read_baseline, violations
-    from homeport.audit.report.results import results
+    from homeport.audit.results import results
 
     known: list[str] = []
     if options["baseline"]:
@@ -204,7 +204,7 @@ def _rendered(name: str, audited: Audited, results: list[Result]) -> bytes:
         from homeport.audit.report.codequality import code_quality_document
 
         document = code_quality_document(results)
-    from homeport.audit.formats.documents import clean
+    from homeport.audit.report.json import clean
 
     return msgspec.json.format(msgspec.json.encode(clean(document))) + b"\n"
 
@@ -217,7 +217,7 @@ def _show(
     *,
     everything: bool,
 ) -> None:
-    from homeport.audit.formats.documents import report_document
+    from homeport.audit.report.json import report_document
     from homeport.audit.report.text import report_text, violations_text
     from homeport.cli.main import printable
 

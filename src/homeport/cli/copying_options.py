@@ -107,8 +107,8 @@ def copy_image(
     maker = options.maker(app, about, no_clobber=no_clobber)
     reader: Source = source_for(source, maker)
     writer: Destination = destination_for(destination, maker)
-    from homeport.images.copy import select
-    from homeport.images.transports.base import Work
+    from homeport.images.platforms import select
+    from homeport.images.work import Work
 
     work = Work(progress=app.progress, cancel=app.cancel)
     with reader.open(work) as value:

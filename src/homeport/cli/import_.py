@@ -53,7 +53,7 @@ def command(
     """
     from homeport.images.address import RegistryAddress, parse_destination, parse_source
     from homeport.images.importing import vendor
-    from homeport.images.transports.base import Work
+    from homeport.images.work import Work
 
     origin, target = parse_source(source), parse_destination(destination)
     if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):

@@ -179,13 +179,13 @@ def _run(
 ) -> Outcome:  # fmt: skip
     """Copy one pair, or only look; an error becomes part of the outcome."""
     from homeport.images.mirror import estimate, load_cargo, ship
-    from homeport.images.transports.base import Work
     from homeport.images.transports.select import source_for
+    from homeport.images.work import Work
 
     about = registry_of(pair.destination, pair.source)
     row: dict[str, Any] = {"source": str(pair.source), "destination": str(pair.destination)}
     try:
-        from homeport.images.copy import select
+        from homeport.images.platforms import select
         from homeport.images.transports.registry import open_manifests
 
         make = options.maker(app, about, no_clobber=no_clobber)

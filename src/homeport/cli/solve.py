@@ -247,7 +247,7 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
 
 def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
     from homeport.buildkit.images import ImageWork
-    from homeport.images.transports.base import Work
+    from homeport.images.work import Work
 
     work = Work(progress=app.progress, cancel=app.cancel)
     return ImageWork(store=app.store, work=work, squash=squash, watcher=watcher)

@@ -109,7 +109,7 @@ def _offered(app: Any, image: str, engine: str) -> Any:
 
 def _open_registry(app: Any, address: Any) -> Any:
     from homeport.cli.registry_options import RegistryOptions
-    from homeport.images.transports.base import Work
+    from homeport.images.work import Work
 
     transport = RegistryOptions().maker(app, address.reference.registry)(address)
     return transport.open(Work(progress=app.progress, cancel=app.cancel))

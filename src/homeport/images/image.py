@@ -42,6 +42,12 @@ DEPTH_LIMIT = 8
 COUNT_LIMIT = 10_000
 
 
+class ImageNotFound(HomeportError):
+    """The place can be read, but holds no such image; what it holds is named."""
+
+    id = "image-not-found"
+
+
 class Missing(HomeportError):
     """A part that a manifest or an index names is not there; digest and place are named."""
 

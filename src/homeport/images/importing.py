@@ -13,11 +13,11 @@ import msgspec
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Threads
-from homeport.images.copy import select
 from homeport.images.image import Image, Index
 from homeport.images.mirror import load_cargo, ship
-from homeport.images.transports.base import Work
+from homeport.images.platforms import select
 from homeport.images.transports.registry import RegistryTransport, open_manifests
+from homeport.images.work import Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, encode
 from homeport.oci.platform import Platform

@@ -18,11 +18,11 @@ from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.images.address import ArchiveAddress
 from homeport.images.image import Image, Index
-from homeport.images.temp_space import temporary_folder
-from homeport.images.transports.base import Work
+from homeport.images.storage.temp_space import temporary_folder
 from homeport.images.transports.docker_api import EngineError, request
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.podman import is_installed, run_podman
+from homeport.images.work import Work
 from homeport.oci.reference import Reference
 
 LocalEngine = Literal["docker", "podman"]

@@ -17,10 +17,11 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Threads, run_all
 from homeport.errors import HomeportError, TooLarge
-from homeport.images.copy import select
 from homeport.images.image import Image, Index, open_descriptor, walk
-from homeport.images.transports.base import Source, Work
+from homeport.images.platforms import select
+from homeport.images.transports.base import Source
 from homeport.images.transports.registry import Contents, RegistryTransport, shipment
+from homeport.images.work import Work
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound

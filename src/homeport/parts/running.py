@@ -20,9 +20,11 @@ import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
-from homeport.buildkit.llb import state as llb
+from homeport.buildkit.llb import sources
 from homeport.buildkit.llb.files import copy
+from homeport.buildkit.llb.marshal import marshal
 from homeport.buildkit.llb.mounts import bind
+from homeport.buildkit.llb.state import State
 from homeport.buildkit.progress_display import BarWatcher
 from homeport.buildkit.session.content_store import content_services
 from homeport.buildkit.session.session import Service
@@ -98,7 +100,7 @@ def run_commands(
         if layout:
             services |= content_services({"root": prepared.root})
         build = Build(
-            definition=llb.marshal(_graph(prepared, platforms, how)),
+            definition=marshal(_graph(prepared, platforms, how)),
             folders=folders,
             services=services,
         )
@@ -132,26 +134,26 @@ def folder_of(platform: Platform) -> str:
     return str(platform).replace("/", "-")
 
 
-def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> llb.State:
+def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> State:
     part, on = prepared.part, prepared.on
     if prepared.layout:
         # The name is never asked for, but it must look like a registry's.
         reference = f"build.invalid/root@{prepared.root.digest}"
-        root = llb.oci_layout(reference, store="root", platform=on)
+        root = sources.oci_layout(reference, store="root", platform=on)
     else:
-        sent = llb.local(_ROOT, name=f"{part.name}: send the build root")
+        sent = sources.local(_ROOT, name=f"{part.name}: send the build root")
         unpacked = copy(sent, f"/{_ARCHIVE}", "/", unpack=True)
-        root = llb.scratch().file(unpacked, name=f"{part.name}: unpack the build root")
+        root = sources.scratch().file(unpacked, name=f"{part.name}: unpack the build root")
     actions = []
     for each in part.inputs:
         if isinstance(each, GitInput):
-            state = llb.git(each.url, ref=each.commit, name=f"{part.name}: {each.url}")
+            state = sources.git(each.url, ref=each.commit, name=f"{part.name}: {each.url}")
             actions.append(copy(state, "/", each.to, contents_only=True))
         elif isinstance(each, ImageInput):
-            state = llb.image(each.image, platform=on, name=f"{part.name}: {each.image}")
+            state = sources.image(each.image, platform=on, name=f"{part.name}: {each.image}")
             actions.append(copy(state, each.path, each.to, contents_only=True))
     if prepared.context is not None:
-        sent = llb.local(_INPUTS, name=f"{part.name}: send the inputs")
+        sent = sources.local(_INPUTS, name=f"{part.name}: send the inputs")
         actions.append(copy(sent, f"/{_ARCHIVE}", "/", unpack=True))
     if actions:
         root = root.file(*actions, name=f"{part.name}: place the inputs")
@@ -160,7 +162,7 @@ def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> l
         ran = root.run(
             ["/bin/sh", "-euc", part.script],
             env=_environment(prepared, platform),
-            mounts=[bind(llb.scratch(), OUT, readonly=False)],
+            mounts=[bind(sources.scratch(), OUT, readonly=False)],
             network="sandbox" if part.network else "none",
             platform=on,
             name=f"{part.name} for {platform}",
@@ -168,7 +170,7 @@ def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> l
         )
         where = f"/{folder_of(platform)}/"
         results.append(copy(ran.mount(OUT), "/", where, contents_only=True))
-    return llb.scratch().file(*results, name=f"{part.name}: collect {OUT}")
+    return sources.scratch().file(*results, name=f"{part.name}: collect {OUT}")
 
 
 def _environment(prepared: Prepared, platform: Platform) -> dict[str, str]:

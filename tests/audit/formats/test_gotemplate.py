@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.audit.formats.gotemplate import NotSimple, Piece, Value, assignments, evaluate
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.source import Source, Written
 
 VALUES = {".Values.repo": "a/b", ".Values.tag": "1", ".Chart.AppVersion": "3"}
 

@@ -12,12 +12,12 @@ from make_findings_pages import pages
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Audited, Request, audit
-from homeport.audit.formats.documents import clean, report_document
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
-from homeport.audit.report.results import Result, results
+from homeport.audit.report.json import clean, report_document
 from homeport.audit.report.sarif import sarif_document, uri_of
 from homeport.audit.report.text import report_text
+from homeport.audit.results import Result, results
 
 DOCS = Path(__file__).parents[3] / "docs" / "findings"
 

@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import every_case, lay_out, read_case
-from homeport.audit.scan.context import LARGEST, Context
+from homeport.audit.reading.context import LARGEST, Context
 from homeport.audit.scan.file_types import KINDS, kinds_of
 from homeport.audit.scan.scanning import read_source, scan
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.source import Source, Written
 
 
 def found(root: Path, *paths: str) -> list[str]:
@@ -129,7 +129,7 @@ def test_a_damaged_file_never_stops_the_audit(name: str, body: bytes, data: st.D
 def test_any_text_under_any_name_is_read(name: str, text: str) -> None:
     data = text.encode("utf-8", "surrogatepass")
     for kind, _ in kinds_of(name):
-        from homeport.audit.scan.collecting import Collector
+        from homeport.audit.reading.collector import Collector
         from homeport.audit.scan.file_types import reader_of
 
         source = Source(name, data)
@@ -151,7 +151,7 @@ def test_places_convert_between_characters_and_bytes(text: str, start: int, end:
 
 def test_a_part_of_a_block_scalar_knows_its_line() -> None:
     from homeport.audit.formats.yaml import documents, get, written
-    from homeport.audit.scan.collecting import Collector
+    from homeport.audit.reading.collector import Collector
 
     source = Source("x.yml", "é: 1\na: |\n    one\n\n      two\n".encode())
     (node,) = documents(source, Collector(source, "x"))

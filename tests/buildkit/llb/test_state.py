@@ -6,22 +6,12 @@ import pytest
 
 from homeport.buildkit.llb.dump import BadLlb, as_dot, as_json, as_text, read_definition, steps
 from homeport.buildkit.llb.files import Owner, copy, mkdir, mkfile, rm, symlink
+from homeport.buildkit.llb.marshal import digest_of, marshal
 from homeport.buildkit.llb.mounts import bind, cache, secret, ssh_agent, tmpfs
 from homeport.buildkit.llb.ops import Definition, Op
-from homeport.buildkit.llb.state import (
-    State,
-    diff,
-    digest_of,
-    git,
-    http,
-    image,
-    local,
-    marshal,
-    merge,
-    oci_layout,
-    scratch,
-)
-from homeport.buildkit.protocol.messages import decode, encode
+from homeport.buildkit.llb.sources import diff, git, http, image, local, merge, oci_layout, scratch
+from homeport.buildkit.llb.state import State
+from homeport.buildkit.protobuf import decode, encode
 from homeport.oci.platform import parse_platform
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from homeport.buildkit.protobuf import encode
 from homeport.buildkit.protocol.control import STAT, Packet, Stat
-from homeport.buildkit.protocol.messages import encode
 from homeport.buildkit.session.filesync import stat_message
 
 numbers = st.integers(min_value=0, max_value=2**32 - 1)

@@ -15,14 +15,14 @@ from builders.archives import before_1_10, config_of, containerd, docker_1_10, d
 from builders.images import artifact, everything, image, index, layer
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
-from homeport.images import spooled_unpack as unfolding
 from homeport.images.address import ArchiveAddress
-from homeport.images.files import BadLayout
-from homeport.images.image import Image, Index, Missing
-from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.image import Image, ImageNotFound, Index, Missing
+from homeport.images.storage import spooled_unpack as unfolding
+from homeport.images.storage.files import BadLayout
 from homeport.images.transports.docker_archive import DockerArchive, NotForDocker
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.stdio import Stream
+from homeport.images.work import Work
 from homeport.oci.platform import native_platform
 
 LAYERS = [layer({"a": b"one"}), layer({"b": b"two"}), layer({"a": b"one"})]

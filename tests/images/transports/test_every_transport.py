@@ -24,10 +24,12 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, Interrupted
 from homeport.images.address import LayoutAddress
-from homeport.images.copy import copy, platforms_of, select
-from homeport.images.image import Image, Index, child_of, new_index
-from homeport.images.transports.base import ImageNotFound, Transport, Work
+from homeport.images.copy import copy
+from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
+from homeport.images.platforms import platforms_of, select
+from homeport.images.transports.base import Transport
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 from homeport.oci.platform import parse_platform
 from homeport.progress import CancelToken
 from images.homes import HOMES, Home

@@ -18,11 +18,11 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
-from homeport.images.files import BadLayout
-from homeport.images.image import Image, Index
-from homeport.images.layout import REF_NAME, blob_name
-from homeport.images.transports.base import ImageNotFound, Work
+from homeport.images.image import Image, ImageNotFound, Index
+from homeport.images.storage.files import BadLayout
+from homeport.images.storage.layout import REF_NAME, blob_name
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.work import Work
 
 
 def layout(folder: Path, tag: str = "", digest: Digest | None = None) -> OciLayout:

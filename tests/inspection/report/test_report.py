@@ -24,8 +24,7 @@ from builders.inspection import (
     whiteout,
 )  # fmt: skip
 from homeport.content.store import Store
-from homeport.images.image import child_of
-from homeport.images.transports.base import ImageNotFound
+from homeport.images.image import ImageNotFound, child_of
 from homeport.inspection.layers.listing import CannotRead
 from homeport.inspection.model import InspectReport
 from homeport.inspection.packages.databases import find_packages

@@ -21,9 +21,9 @@ from homeport.audit.formats.nodes import (
     sequence,
 )
 from homeport.audit.formats.yaml import written
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Lookup, Outcome, Variable, cut_by, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.variables import Lookup, Outcome, Variable, cut_by, outcomes
+from homeport.audit.source import Source, Written
 
 _GAP = re.compile(r"(?:[ \t\r\n\ufeff]|#[^\n]*|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _INLINE_GAP = re.compile(r"(?:[ \t\r]|/\*.*?\*/)*", re.DOTALL)

@@ -15,8 +15,8 @@ from homeport.audit.formats.nodes import (
     scalar,
     sequence,
 )
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.source import Source
 
 _GAP = re.compile(r"(?:[\s\ufeff]|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _STRING = re.compile(r'"((?:[^"\\\n]|\\.)*)"')

@@ -9,8 +9,8 @@ from __future__ import annotations
 import msgspec
 import yaml
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.source import Source
 
 #: How deep documents may nest.
 DEEPEST = 100

@@ -12,8 +12,8 @@ import tomllib
 import yaml
 
 from homeport.audit.formats.nodes import Unparsable, mapping, report_fault, scalar, sequence
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.source import Source
 
 _GAP = re.compile(r"(?:[ \t\r\n\ufeff]|#[^\n]*)*")
 _KEY = re.compile(r"\s*(?:\"((?:[^\"\\\n]|\\.)*)\"|'([^'\n]*)'|([A-Za-z0-9_-]+))\s*")

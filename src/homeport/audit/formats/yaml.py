@@ -13,8 +13,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Quoting, Source, Written
+from homeport.audit.reading.collector import Collector
+from homeport.audit.source import Quoting, Source, Written
 
 Node: TypeAlias = yaml.Node
 

@@ -15,12 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.audit.formats.structure import Piece, lines_of, skeleton
 from homeport.audit.plan.planfile import Edit, Plan
 from homeport.audit.plan.planning import edits_of
-from homeport.audit.scan.context import LARGEST, Context
+from homeport.audit.plan.structure import Piece, lines_of, skeleton
+from homeport.audit.reading.context import LARGEST, Context
 from homeport.audit.scan.scanning import read_source
-from homeport.audit.scan.source import Source
+from homeport.audit.source import Source
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write
 from homeport.errors import AnswerNo, Faults, HomeportError

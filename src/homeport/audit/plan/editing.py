@@ -14,7 +14,7 @@ import msgspec
 from homeport.audit.model import Feed, Field, Use
 from homeport.audit.plan.planfile import Edit
 from homeport.audit.rules import Rule
-from homeport.audit.scan.source import Place
+from homeport.audit.source import Place
 from homeport.oci.reference import Reference
 
 

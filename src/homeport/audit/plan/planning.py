@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
+from homeport.audit.assessment import Image, Report
 from homeport.audit.model import Use
 from homeport.audit.plan.editing import WayHome, way_home, way_of_rule
 from homeport.audit.plan.mirror_config import helm_values, instead_of
@@ -20,7 +21,6 @@ from homeport.audit.plan.planfile import (
     PlanImage,
     PlanPlace,
 )
-from homeport.audit.report.report import Image, Report
 from homeport.audit.rules import Rule
 from homeport.content.digest import Digest
 from homeport.errors import UsageError

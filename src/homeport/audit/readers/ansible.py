@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, written
 from homeport.audit.readers import kubernetes
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source
 
 _RUN = re.compile(
     r"(?:^|\.)(?:docker_container|podman_container|docker_swarm_service|podman_play)$"

@@ -16,10 +16,10 @@ from homeport.audit.formats.yaml import Node, entries, get, items, text_of, writ
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import BuildCall, Context, resolve
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome, among, feed
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import BuildCall, Context, resolve
+from homeport.audit.reading.variables import Outcome, among, feed
+from homeport.audit.source import Source, Written
 
 _DEEPEST = 20
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Written
-from homeport.audit.scan.variables import Outcome
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.variables import Outcome
+from homeport.audit.source import Written
 
 _CONTEXT = "docker-image://"
 _REF = re.compile(r"(?:^|,)\s*ref=([^,\s]+)")

@@ -22,10 +22,10 @@ from homeport.audit.formats.gotemplate import (
 from homeport.audit.formats.yaml import Node, documents, get, text_of, written
 from homeport.audit.model import Feed, Field, Sure, Use
 from homeport.audit.readers import helm
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import Outcome
+from homeport.audit.source import Source, Written
 
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:(?P<value>[ \t]*[^\s#][^\r\n]*)", re.MULTILINE)
 _LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")

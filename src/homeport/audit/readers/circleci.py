@@ -6,11 +6,11 @@ import re
 
 from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, walk, written
 from homeport.audit.model import Feed
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
-from homeport.audit.scan.variables import among, cut_by, feed, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import among, cut_by, feed, outcomes
+from homeport.audit.source import Source
 
 _PARAMETER = re.compile(r"<<\s*(?:pipeline\.)?(parameters\.[\w.-]+)\s*>>|<<[^>]*>>")
 

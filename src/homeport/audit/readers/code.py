@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from homeport.audit.readers import packages
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source
 
 _PULL = re.compile(r"\b(?:oci[._]pull|container_pull|oci_pull)\s*\((?P<body>[^)]*)\)")
 _FIELD = re.compile(r"\b(?P<name>image|registry|repository|tag|digest)\s*=\s*\"(?P<value>[^\"]*)\"")

@@ -20,10 +20,10 @@ from homeport.audit.formats.yaml import (
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
 from homeport.audit.readers.buildkeys import read_cache, read_context
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import BuildCall, Context, resolve
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome, among, cut_compose, dotenv, feed, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import BuildCall, Context, resolve
+from homeport.audit.reading.variables import Outcome, among, cut_compose, dotenv, feed, outcomes
+from homeport.audit.source import Source, Written
 
 #: Policies under which a service's image is pulled although it could be built.
 _PULLS = ("always", "missing", "if_not_present", "daily", "weekly")

@@ -7,9 +7,9 @@ import posixpath
 from homeport.audit.formats import json
 from homeport.audit.formats.yaml import entries, get, items, text_of, written
 from homeport.audit.readers.buildkeys import read_cache
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import BuildCall, Context, resolve
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import BuildCall, Context, resolve
+from homeport.audit.source import Source
 
 
 def read(source: Source, found: Collector, context: Context) -> None:

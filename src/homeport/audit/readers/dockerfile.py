@@ -7,12 +7,12 @@ import re
 import msgspec
 
 from homeport.audit.model import Feed
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.collecting import read as parse
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import read as parse
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import Outcome
+from homeport.audit.source import Source, Written
 from homeport.dockerfile.lines import Dockerfile, Instruction, parse_dockerfile
 from homeport.dockerfile.stages import ArgDefault, ImageUse, analyse
 from homeport.dockerfile.syntax import find_syntax

@@ -20,11 +20,11 @@ from homeport.audit.formats.yaml import (
 )
 from homeport.audit.model import Feed, Insertion
 from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import BuildCall, Context, resolve
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import BuildCall, Context, resolve
+from homeport.audit.reading.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.source import Source, Written
 
 _EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|\$\{\{[^}]*\}\}")
 _DOCKER = "docker://"

@@ -18,11 +18,11 @@ from homeport.audit.formats.yaml import (
     written,
 )
 from homeport.audit.model import Feed
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import Outcome, among, cut_by, feed, outcomes
+from homeport.audit.source import Source, Written
 
 _GLOBAL = frozenset(
     ("stages", "include", "variables", "workflow", "default", "image", "services", "cache",

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from homeport.audit.formats import hcl, json
 from homeport.audit.formats.yaml import Node, entries, get, is_map, items, text_of, walk, written
 from homeport.audit.model import Feed, Sure
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
-from homeport.audit.scan.variables import among, feed
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import among, feed
+from homeport.audit.source import Source
 
 _IMAGE = re.compile(r"(?:^|\.)(?:image|image_uri|container_image|image_url)$")
 _IN_TEXT = re.compile(r"[\"']?image[\"']?\s*[:=]\s*\"(?P<ref>[^\"\s]+)\"")

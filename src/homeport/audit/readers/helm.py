@@ -24,9 +24,9 @@ from homeport.audit.formats.yaml import (
     written,
 )
 from homeport.audit.model import Field
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source, Written
 
 #: How charts make a tag of a version that is written without v.
 _WITH_V = re.compile(r'printf "v%s" \$?\.Chart\.AppVersion|v\{\{-? ?\.Chart\.AppVersion')

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from homeport.audit.formats.yaml import compose, get, items, text_of
 from homeport.audit.model import Feed
 from homeport.audit.readers import kubernetes
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
-from homeport.audit.scan.variables import among, cut_by, feed, outcomes
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import among, cut_by, feed, outcomes
+from homeport.audit.source import Source, Written
 
 _TOKEN = re.compile(
     r"(?P<comment>//[^\n]*|/\*.*?\*/)"

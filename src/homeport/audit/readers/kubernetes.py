@@ -21,9 +21,9 @@ from homeport.audit.formats.yaml import (
 )
 from homeport.audit.model import Field, Sure
 from homeport.audit.readers import helm
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source, Written
 
 _TEMPLATED = ("spec", "template", "spec")
 #: Where the pod specification of a kind is.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source
 
 #: Ecosystem by file name, and how a dependency with its version is written there.
 _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = (

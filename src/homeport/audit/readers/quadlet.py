@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context, resolve
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context, resolve
+from homeport.audit.source import Source
 
 _SECTION = re.compile(r"\s*\[([A-Za-z]+)\]\s*$")
 _ENTRY = re.compile(r"\s*([A-Za-z]+)\s*=\s*")

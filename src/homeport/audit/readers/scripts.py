@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import read_commands
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import read_commands
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source
 
 
 def read(source: Source, found: Collector, context: Context) -> None:

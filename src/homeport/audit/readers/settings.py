@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from homeport.audit.formats import json, toml
 from homeport.audit.formats.yaml import Node, entries, get, items, text_of, walk, written
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source, Written
 
 
 def read_toml(source: Source, found: Collector, context: Context) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from homeport.audit.report.report import Level
-from homeport.audit.report.results import Result
+from homeport.audit.model import Level
+from homeport.audit.results import Result
 
 _SEVERITY: dict[Level, str] = {"high": "major", "medium": "minor", "low": "info"}
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from html import escape
 
+from homeport.audit.assessment import Image, Report
 from homeport.audit.findings import page_of
-from homeport.audit.model import Use
-from homeport.audit.report.report import LEVELS, Image, Report
+from homeport.audit.model import LEVELS, Use
 
 _STYLE = """
 :root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }

@@ -7,9 +7,8 @@ from typing import Any
 
 from homeport import __version__
 from homeport.audit.findings import FINDINGS, Finding, page_of
-from homeport.audit.model import Unread
-from homeport.audit.report.report import Level
-from homeport.audit.report.results import Result
+from homeport.audit.model import Level, Unread
+from homeport.audit.results import Result
 from homeport.audit.rules import Rule
 
 SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"

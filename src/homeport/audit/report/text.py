@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from homeport.audit.assessment import Image, Report
 from homeport.audit.model import Use
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
-from homeport.audit.report.report import Image, Report
 
 _PLACES = 3
 

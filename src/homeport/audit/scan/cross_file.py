@@ -8,9 +8,9 @@ from collections.abc import Mapping
 import msgspec
 
 from homeport.audit.model import Use
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import BuildCall, Context
-from homeport.audit.scan.variables import Outcome, feed
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import BuildCall, Context
+from homeport.audit.reading.variables import Outcome, feed
 from homeport.dockerfile.lines import parse_dockerfile
 from homeport.dockerfile.stages import analyse
 from homeport.oci.reference import Reference

@@ -13,10 +13,10 @@ from functools import cache
 
 import msgspec
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.commands import TOOLS
-from homeport.audit.scan.context import Context
-from homeport.audit.scan.source import Source
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.commands import TOOLS
+from homeport.audit.reading.context import Context
+from homeport.audit.source import Source
 
 Reader = Callable[[Source, Collector, Context], None]
 

@@ -15,12 +15,12 @@ from pathlib import Path
 import msgspec
 
 from homeport.audit.model import Cause, Elsewhere, Unread, Use
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import LARGEST, Context
 from homeport.audit.scan import cross_file
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.context import LARGEST, Context
 from homeport.audit.scan.file_types import Kind, kinds_of, reader_of
-from homeport.audit.scan.source import Source
 from homeport.audit.scan.walk import Found, walk
+from homeport.audit.source import Source
 
 _BINARY = b"\0"
 

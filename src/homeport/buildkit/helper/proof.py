@@ -20,10 +20,10 @@ from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
 from homeport.buildkit.helper.cases import CASES, Case, write_context
 from homeport.buildkit.helper.compare import differences
+from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Constraints, Op, Platform, SourceOp
-from homeport.buildkit.llb.state import digest_of
+from homeport.buildkit.protobuf import encode
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
-from homeport.buildkit.protocol.messages import encode
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.buildkit.status import Steps
 from homeport.content.store import Store

@@ -11,9 +11,9 @@ from typing import Any
 
 import msgspec
 
+from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Definition, Op, OpMetadata
-from homeport.buildkit.llb.state import digest_of
-from homeport.buildkit.protocol.messages import BadMessage, contents, decode
+from homeport.buildkit.protobuf import BadMessage, contents, decode
 from homeport.errors import UsageError
 
 LARGEST = 64 << 20

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from homeport.buildkit.llb import ops
-from homeport.buildkit.protocol.messages import changed
-
-if TYPE_CHECKING:
-    from homeport.buildkit.llb.state import State
+from homeport.buildkit.llb.state import Action, State
 
 
 class Owner(msgspec.Struct, frozen=True):
@@ -22,13 +18,6 @@ class Owner(msgspec.Struct, frozen=True):
 
     def compile(self) -> ops.ChownOpt:
         return ops.ChownOpt(user=ops.UserOpt(by_id=self.uid), group=ops.UserOpt(by_id=self.gid))
-
-
-class Action(msgspec.Struct, frozen=True, kw_only=True):
-    """One action, without its inputs; ``source`` is where a copy comes from."""
-
-    what: ops.FileAction
-    source: State | None = None
 
 
 def copy(
@@ -94,25 +83,3 @@ def symlink(target: str, path: str, *, owner: Owner | None = None, timestamp: in
         timestamp=timestamp,
     )  # fmt: skip
     return Action(what=ops.FileAction(symlink=what))
-
-
-def compile_actions(
-    base: State, actions: Sequence[Action]
-) -> tuple[tuple[ops.FileAction, ...], tuple[State, ...]]:
-    """Actions with their inputs numbered: states first, then results of earlier actions."""
-    inputs: list[State] = []
-    for state in (base, *(action.source for action in actions)):
-        if state is not None and state.node is not None and state not in inputs:
-            inputs.append(state)
-    compiled = []
-    for number, action in enumerate(actions):
-        before = _number(base, inputs) if number == 0 else len(inputs) + number - 1
-        second = _number(action.source, inputs)
-        output = 0 if number == len(actions) - 1 else -1
-        what = changed(action.what, input=before, secondary_input=second, output=output)
-        compiled.append(what)
-    return tuple(compiled), tuple(inputs)
-
-
-def _number(state: State | None, inputs: list[State]) -> int:
-    return inputs.index(state) if state is not None and state.node is not None else -1

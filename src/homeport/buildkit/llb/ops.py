@@ -1,14 +1,14 @@
 """LLB as it travels: the messages of BuildKit's solver/pb/ops.proto, by field number.
 
 An operation's name is the sha256 of its encoded bytes, so encoding must be canonical
-(``homeport.buildkit.protocol.messages``). Building graphs is ``homeport.buildkit.llb.state``.
+(``homeport.buildkit.protobuf``). Building graphs is ``homeport.buildkit.llb.state``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from homeport.buildkit.protocol.messages import (
+from homeport.buildkit.protobuf import (
     choice,
     flag,
     flag_map,

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from homeport.buildkit.protocol.messages import message, number, part, parts, text, text_map
+from homeport.buildkit.protobuf import message, number, part, parts, text, text_map
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 

@@ -11,23 +11,21 @@ or for printing (``homeport.buildkit.llb.dump``).
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
 
 from homeport.buildkit.llb import ops
-from homeport.buildkit.llb.files import Action, compile_actions
-from homeport.buildkit.llb.mounts import MountSpec
-from homeport.buildkit.protocol.messages import changed, encode
+from homeport.buildkit.protobuf import changed
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 
 Network = Literal["sandbox", "host", "none"]
 _NETWORK: dict[Network, int] = {"sandbox": 0, "host": 1, "none": 2}
 _NAME = "llb.customname"
+#: Kinds of mounts, as BuildKit numbers them.
+BIND, SECRET, SSH, CACHE, TMPFS = range(5)
 
 
 class Node(msgspec.Struct, frozen=True, kw_only=True, eq=False):
@@ -82,19 +80,19 @@ class State(msgspec.Struct, frozen=True):
             secretenv=secrets,
         )  # fmt: skip
         node = Node(
-            op=ops.Op(exec=op, platform=_platform(platform)),
+            op=ops.Op(exec=op, platform=wire_platform(platform)),
             inputs=inputs,
-            metadata=_metadata(name, ignore_cache),
+            metadata=node_metadata(name, ignore_cache),
         )
         return Ran(root=State(node, 0), node=node, places=places)
 
     def file(self, *actions: Action, platform: Platform | None = None, name: str = "") -> State:
         """Copy, make and remove files, one action after the other, as one operation."""
-        compiled, inputs = compile_actions(self, actions)
+        compiled, inputs = _actions(self, actions)
         node = Node(
-            op=ops.Op(file=ops.FileOp(actions=compiled), platform=_platform(platform)),
+            op=ops.Op(file=ops.FileOp(actions=compiled), platform=wire_platform(platform)),
             inputs=inputs,
-            metadata=_metadata(name, False),
+            metadata=node_metadata(name, False),
         )
         return State(node, 0)
 
@@ -104,6 +102,43 @@ class State(msgspec.Struct, frozen=True):
             return self
         metadata = changed(self.node.metadata, description={_NAME: name})
         return State(msgspec.structs.replace(self.node, metadata=metadata), self.index)
+
+
+class MountSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """One mount; made by the functions of ``llb.mounts``. ``source`` ``None``: of no filesystem."""
+
+    dest: str
+    source: State | None = None
+    selector: str = ""
+    readonly: bool = False
+    kind: int = BIND
+    tmpfs: ops.TmpfsOpt | None = None
+    cache: ops.CacheOpt | None = None
+    secret: ops.SecretOpt | None = None
+    ssh: ops.SecretOpt | None = None
+
+    @property
+    def writable(self) -> bool:
+        """Whether what the command writes there is a result."""
+        return self.kind == BIND and not self.readonly
+
+    def compile(self, number: int, output: int) -> ops.Mount:
+        """As it travels, with the numbers of its input and output (-1: none)."""
+        return ops.Mount(
+            input=number, selector=self.selector, dest=self.dest, output=output,
+            readonly=self.readonly, mount_type=self.kind, tmpfs=self.tmpfs, cache=self.cache,
+            secret=self.secret, ssh=self.ssh,
+        )  # fmt: skip
+
+
+class Action(msgspec.Struct, frozen=True, kw_only=True):
+    """One action on files, without its inputs; made by the functions of ``llb.files``.
+
+    ``source`` is what a copy reads.
+    """
+
+    what: ops.FileAction
+    source: State | None = None
 
 
 class Ran(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,139 +153,29 @@ class Ran(msgspec.Struct, frozen=True, kw_only=True):
         return State(self.node, dict(self.places)[dest])
 
 
-def scratch() -> State:
-    """The empty filesystem."""
-    return State(None)
+def _actions(
+    base: State, actions: Sequence[Action]
+) -> tuple[tuple[ops.FileAction, ...], tuple[State, ...]]:
+    """Actions with their inputs numbered: states first, then results of earlier actions."""
+    inputs: list[State] = []
+    for state in (base, *(action.source for action in actions)):
+        if state is not None and state.node is not None and state not in inputs:
+            inputs.append(state)
+    compiled = []
+    for number, action in enumerate(actions):
+        before = _number(base, inputs) if number == 0 else len(inputs) + number - 1
+        second = _number(action.source, inputs)
+        output = 0 if number == len(actions) - 1 else -1
+        what = changed(action.what, input=before, secondary_input=second, output=output)
+        compiled.append(what)
+    return tuple(compiled), tuple(inputs)
 
 
-def image(
-    reference: str,
-    *,
-    platform: Platform | None = None,
-    resolve: Literal["default", "pull", "local"] = "default",
-    name: str = "",
-) -> State:
-    """An image of a registry, by its whole name: ``registry.example/debian:13``."""
-    attrs = {} if resolve == "default" else {"image.resolvemode": resolve}
-    return _source(f"docker-image://{reference}", attrs, platform, name)
+def _number(state: State | None, inputs: list[State]) -> int:
+    return inputs.index(state) if state is not None and state.node is not None else -1
 
 
-def local(
-    folder: str,
-    *,
-    include: Sequence[str] = (),
-    exclude: Sequence[str] = (),
-    follow: Sequence[str] = (),
-    shared_key: str = "",
-    name: str = "",
-) -> State:
-    """A directory that the client sends under the name ``folder``."""
-    attrs = {}
-    for key, patterns in (
-        ("local.includepattern", include), ("local.excludepatterns", exclude),
-        ("local.followpaths", follow),
-    ):  # fmt: skip
-        if patterns:
-            attrs[key] = json.dumps(list(patterns), ensure_ascii=False, separators=(",", ":"))
-    if shared_key:
-        attrs["local.sharedkeyhint"] = shared_key
-    return _source(f"local://{folder}", attrs, None, name)
-
-
-def git(
-    url: str, *, ref: str = "", subdir: str = "", keep_git_dir: bool = False, name: str = ""
-) -> State:
-    """A commit of a git repository; ``ref`` should be a commit's hash."""
-    bare = url.split("://", 1)[-1]
-    fragment = f"#{ref}" + (f":{subdir}" if subdir else "") if ref or subdir else ""
-    attrs = {"git.fullurl": url}
-    if keep_git_dir:
-        attrs["git.keepgitdir"] = "true"
-    return _source(f"git://{bare}{fragment}", attrs, None, name)
-
-
-def http(url: str, *, checksum: str = "", filename: str = "", mode: int | None = None) -> State:
-    """One file from a web server; ``checksum`` is ``sha256:…``."""
-    attrs = {"http.checksum": checksum, "http.filename": filename}
-    if mode is not None:
-        attrs["http.perm"] = f"0{mode:o}"
-    return _source(url, {key: value for key, value in attrs.items() if value}, None, "")
-
-
-def oci_layout(
-    reference: str, *, store: str, session: str = "", platform: Platform | None = None
-) -> State:
-    """An image that the client offers from its content store ``store``: ``name@sha256:…``."""
-    attrs = {"oci.store": store}
-    if session:
-        attrs["oci.session"] = session
-    return _source(f"oci-layout://{reference}", attrs, platform, "")
-
-
-def merge(*layers: State, name: str = "") -> State:
-    """One filesystem on top of the other, the last on top."""
-    solid = tuple(layer for layer in layers if layer.node is not None)
-    if len(solid) < 2:
-        return solid[0] if solid else scratch()
-    op = ops.MergeOp(inputs=tuple(ops.Layer(input=number) for number in range(len(solid))))
-    return State(Node(op=ops.Op(merge=op), inputs=solid, metadata=_metadata(name, False)))
-
-
-def diff(lower: State, upper: State, name: str = "") -> State:
-    """What ``upper`` changed against ``lower``."""
-    solid = tuple(state for state in (lower, upper) if state.node is not None)
-    at = iter(range(len(solid)))
-    op = ops.DiffOp(
-        lower=ops.Layer(input=next(at) if lower.node is not None else -1),
-        upper=ops.Layer(input=next(at) if upper.node is not None else -1),
-    )
-    return State(Node(op=ops.Op(diff=op), inputs=solid, metadata=_metadata(name, False)))
-
-
-def marshal(state: State) -> ops.Definition:
-    """The graph that ends in ``state``, as BuildKit takes it; empty for ``scratch``."""
-    if state.node is None:
-        return ops.Definition()
-    defs: dict[str, bytes] = {}
-    metadata: dict[str, ops.OpMetadata] = {}
-    digests: dict[int, str] = {}
-    pending = [state.node]
-    while pending:
-        node = pending[-1]
-        missing = [each.node for each in node.inputs if each.node and id(each.node) not in digests]
-        if missing:
-            pending.extend(reversed(missing))
-            continue
-        pending.pop()
-        if id(node) in digests:
-            continue
-        inputs = tuple(
-            ops.Input(digest=digests[id(each.node)], index=each.index) for each in node.inputs
-        )
-        data = encode(changed(node.op, inputs=inputs))
-        digest = digests[id(node)] = digest_of(data)
-        defs.setdefault(digest, data)
-        metadata.setdefault(digest, node.metadata)
-    last = encode(ops.Op(inputs=(ops.Input(digest=digests[id(state.node)], index=state.index),)))
-    metadata[digest_of(last)] = ops.OpMetadata()
-    return ops.Definition(defs=(*defs.values(), last), metadata=metadata)
-
-
-def digest_of(op: bytes) -> str:
-    """The name of an encoded operation."""
-    return "sha256:" + hashlib.sha256(op).hexdigest()
-
-
-def _source(
-    identifier: str, attrs: Mapping[str, str], platform: Platform | None, name: str
-) -> State:
-    op = ops.Op(
-        source=ops.SourceOp(identifier=identifier, attrs=attrs), platform=_platform(platform)
-    )
-    return State(Node(op=op, metadata=_metadata(name, False)))
-
-
-def _platform(platform: Platform | None) -> ops.Platform | None:
+def wire_platform(platform: Platform | None) -> ops.Platform | None:
     if platform is None:
         return None
     return ops.Platform(
@@ -258,7 +183,7 @@ def _platform(platform: Platform | None) -> ops.Platform | None:
     )
 
 
-def _metadata(name: str, ignore_cache: bool) -> ops.OpMetadata:
+def node_metadata(name: str, ignore_cache: bool) -> ops.OpMetadata:
     return ops.OpMetadata(ignore_cache=ignore_cache, description={_NAME: name} if name else {})
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from homeport.buildkit.llb.ops import Definition, Platform, Range, SourceInfo
 from homeport.buildkit.llb.source_policy import Policy
-from homeport.buildkit.protocol.messages import (
+from homeport.buildkit.protobuf import (
     flag,
     message,
     number,

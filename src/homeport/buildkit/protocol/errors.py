@@ -9,7 +9,7 @@ from typing import Any
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from homeport.buildkit.protocol.messages import BadMessage, split
+from homeport.buildkit.protobuf import BadMessage, split
 from homeport.errors import HomeportError, UsageError
 
 _DETAIL_LIMIT = 1 << 20

@@ -14,9 +14,7 @@ import msgspec
 from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.llb.ops import Definition
-from homeport.buildkit.protocol.control import CONTROL, CacheOptionsEntry, SolveRequest
-from homeport.buildkit.protocol.grpc_client import Calls, stop
-from homeport.buildkit.protocol.messages import (
+from homeport.buildkit.protobuf import (
     decode,
     encode,
     flag,
@@ -29,6 +27,8 @@ from homeport.buildkit.protocol.messages import (
     text,
     text_map,
 )
+from homeport.buildkit.protocol.control import CONTROL, CacheOptionsEntry, SolveRequest
+from homeport.buildkit.protocol.grpc_client import Calls, stop
 
 BRIDGE = "/moby.buildkit.v1.frontend.LLBBridge/"
 CONFIG = "containerimage.config"

@@ -1,6 +1,6 @@
 """gRPC over such a stream, by grpclib: calls to the engine, and the pieces a server needs.
 
-Messages are bytes to grpclib; ``homeport.buildkit.protocol.messages`` encodes them.
+Messages are bytes to grpclib; ``homeport.buildkit.protobuf`` encodes them.
 The version of grpclib is pinned, because protocols for sockets that are already open are
 its private business.
 """
@@ -19,8 +19,8 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from h2.settings import SettingCodes
 
+from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol.errors import EngineLost, refused
-from homeport.buildkit.protocol.messages import decode, encode
 
 M = TypeVar("M")
 #: Follow-paths and excludes travel as headers; h2 alone would stop at 64 KiB.

@@ -23,9 +23,9 @@ from homeport.content.blob import Blob, FileBlob
 from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.errors import HomeportError, IntegrityError, UsageError
-from homeport.images.files import DirectoryFiles
-from homeport.images.layout import REF_NAME, blob_name, read_index
-from homeport.images.temp_space import locked_directory
+from homeport.images.storage.files import DirectoryFiles
+from homeport.images.storage.layout import REF_NAME, blob_name, read_index
+from homeport.images.storage.temp_space import locked_directory
 from homeport.images.transports.oci_layout import point_tag, prepare_layout
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
-from homeport.buildkit.protocol.messages import decode, encode, message, number, part, raw, text
+from homeport.buildkit.protobuf import decode, encode, message, number, part, raw, text
 from homeport.buildkit.session.filesync import framed
 from homeport.buildkit.session.services import GrpcWire
 from homeport.buildkit.session.session import Service

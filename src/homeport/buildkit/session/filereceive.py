@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.buildkit.protobuf import BadMessage, decode, encode
 from homeport.buildkit.protocol.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
 from homeport.buildkit.protocol.go_filemode import (
     CHAR,
@@ -23,7 +24,6 @@ from homeport.buildkit.protocol.go_filemode import (
     TYPES,
     permissions,
 )
-from homeport.buildkit.protocol.messages import BadMessage, decode, encode
 from homeport.buildkit.session.filesync import Wire, framed
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError

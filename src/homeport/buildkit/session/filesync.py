@@ -17,10 +17,10 @@ from typing import Protocol
 
 import msgspec
 
+from homeport.buildkit.protobuf import BadMessage, decode, encode, varint
 from homeport.buildkit.protocol.control import DATA, ERR, FIN, REQ, STAT, Packet, Stat
 from homeport.buildkit.protocol.go_filemode import TYPES
 from homeport.buildkit.protocol.grpc_client import stop
-from homeport.buildkit.protocol.messages import BadMessage, decode, encode, varint
 from homeport.buildkit.session.context_folder import BadContext, Filters, Folder
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError

@@ -19,8 +19,8 @@ import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol import control
-from homeport.buildkit.protocol.messages import decode, encode
 from homeport.buildkit.session.session import Service
 from homeport.errors import HomeportError
 

@@ -19,10 +19,10 @@ import msgspec
 from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
+from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol import control
 from homeport.buildkit.protocol.control import BytesMessage
 from homeport.buildkit.protocol.grpc_client import stop
-from homeport.buildkit.protocol.messages import decode, encode
 from homeport.buildkit.session.context_folder import Filters, Folder
 from homeport.buildkit.session.filesync import framed, send_folder
 from homeport.buildkit.session.session import Service

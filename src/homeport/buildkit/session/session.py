@@ -25,10 +25,10 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 
 from homeport.buildkit.engine import Connected
+from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol.control import CONTROL, BytesMessage
 from homeport.buildkit.protocol.errors import EngineLost
 from homeport.buildkit.protocol.grpc_client import Bytes, RawDetails, stop, widen_headers
-from homeport.buildkit.protocol.messages import decode, encode
 from homeport.buildkit.protocol.streams import upgrade
 from homeport.errors import HomeportError
 

@@ -7,64 +7,17 @@ Siblings: ``oci_layout``, ``oci_archive``, ``docker_archive``, ``docker_daemon``
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol, Self
 
 import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.errors import HomeportError, Interrupted
 from homeport.images.address import Address
 from homeport.images.image import Image, Index
-from homeport.progress import CancelToken, Progress, Silent
-
-
-class Work(msgspec.Struct, frozen=True, kw_only=True):
-    """What long work needs from its caller.
-
-    parent: the id of the piece of work that new ones belong to
-    spool:  where unfinished temporary files may lie; ``None`` is the system's place
-    """
-
-    progress: Progress = msgspec.field(default_factory=Silent)
-    cancel: CancelToken = msgspec.field(default_factory=CancelToken)
-    parent: str | None = None
-    spool: Path | None = None
-
-    @contextlib.contextmanager
-    def piece(self, id: str, label: str, total: int) -> Iterator[Piece]:
-        """A piece of work of ``total`` bytes, over when the block is, however it ends."""
-        found = Piece(self, id)
-        self.progress.begin(id, parent=self.parent, label=label, total=total, unit="bytes")
-        try:
-            yield found
-        except BaseException as error:
-            stopped = isinstance(error, (Interrupted, KeyboardInterrupt))
-            self.progress.end(id, "cancelled" if stopped else "failed")
-            raise
-        self.progress.end(id, "done" if found.moved else "cached")
-
-
-class Piece:
-    """Bytes on their way. ``advance`` is called after each chunk: it also looks for a stop."""
-
-    def __init__(self, work: Work, id: str) -> None:
-        self._work = work
-        self._id = id
-        self.moved = False
-
-    def advance(self, n: int) -> None:
-        self.moved = True
-        self.skip(n)
-
-    def skip(self, n: int) -> None:
-        """``n`` bytes were there already. Raises ``Interrupted``."""
-        self._work.cancel.check()
-        self._work.progress.advance(self._id, n)
+from homeport.images.work import Work
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,12 +39,6 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
         """What was written anew, with everything in it."""
         size = sum(blob.size for blob in parts.values())
         return cls(address=address, digest=digest, copied=len(parts), copied_bytes=size)
-
-
-class ImageNotFound(HomeportError):
-    """The place can be read, but holds no such image; what it holds is named."""
-
-    id = "image-not-found"
 
 
 class Source(Protocol):

@@ -10,11 +10,11 @@ import contextlib
 from collections.abc import Iterator
 
 from homeport.images.address import ArchiveAddress, EngineAddress
-from homeport.images.archive_files import ArchiveFiles, spooled
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Work
+from homeport.images.storage.archive_files import ArchiveFiles, spooled
 from homeport.images.transports.docker_archive import open_in_archive
 from homeport.images.transports.podman import podman_output
+from homeport.images.work import Work
 
 
 class ContainersStorage:

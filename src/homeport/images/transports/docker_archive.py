@@ -20,21 +20,21 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.errors import HomeportError, UsageError
 from homeport.images.address import ArchiveAddress
-from homeport.images.archive_files import ArchiveFiles, open_archive
-from homeport.images.archive_writer import write_layout_archive
-from homeport.images.copy import platforms_of, select
-from homeport.images.docker_legacy import legacy_images
-from homeport.images.docker_manifest import (
+from homeport.images.image import Image, ImageNotFound, Index, Missing, digest_of, open_descriptor
+from homeport.images.image_blobs import all_parts
+from homeport.images.platforms import platforms_of, select
+from homeport.images.storage.archive_files import ArchiveFiles, open_archive
+from homeport.images.storage.archive_writer import write_layout_archive
+from homeport.images.storage.docker_legacy import legacy_images
+from homeport.images.storage.docker_manifest import (
     MANIFEST_FILE,
     SavedImage,
     config_digest,
     image_of,
     saved_images,
 )
-from homeport.images.files import Files
-from homeport.images.image import Image, Index, Missing, digest_of, open_descriptor
-from homeport.images.image_blobs import all_parts
-from homeport.images.layout import (
+from homeport.images.storage.files import Files
+from homeport.images.storage.layout import (
     CONTAINERD_NAME,
     INDEX_FILE,
     LAYOUT_FILE,
@@ -45,9 +45,10 @@ from homeport.images.layout import (
     open_in_layout,
     read_index,
 )
-from homeport.images.spooled_unpack import unfolded_layer
-from homeport.images.temp_space import temporary_folder
-from homeport.images.transports.base import ImageNotFound, Work, Written
+from homeport.images.storage.spooled_unpack import unfolded_layer
+from homeport.images.storage.temp_space import temporary_folder
+from homeport.images.transports.base import Written
+from homeport.images.work import Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import native_platform

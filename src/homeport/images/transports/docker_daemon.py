@@ -13,11 +13,11 @@ from urllib.parse import quote
 
 from homeport.content.reading import Readable
 from homeport.images.address import ArchiveAddress, EngineAddress
-from homeport.images.archive_files import open_stream
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Work
+from homeport.images.storage.archive_files import open_stream
 from homeport.images.transports.docker_api import request
 from homeport.images.transports.docker_archive import open_in_archive
+from homeport.images.work import Work
 
 
 class DockerDaemon:

@@ -9,19 +9,20 @@ import contextlib
 from collections.abc import Iterator
 
 from homeport.images.address import ArchiveAddress
-from homeport.images.archive_files import open_archive
-from homeport.images.archive_writer import write_layout_archive
-from homeport.images.files import BadLayout
 from homeport.images.image import Image, Index
 from homeport.images.image_blobs import all_parts
-from homeport.images.layout import (
+from homeport.images.storage.archive_files import open_archive
+from homeport.images.storage.archive_writer import write_layout_archive
+from homeport.images.storage.files import BadLayout
+from homeport.images.storage.layout import (
     INDEX_FILE,
     LAYOUT_FILE,
     REF_NAME,
     index_of_one,
     open_in_layout,
 )
-from homeport.images.transports.base import Work, Written
+from homeport.images.transports.base import Written
+from homeport.images.work import Work
 from homeport.oci.reference import DEFAULT_TAG
 
 

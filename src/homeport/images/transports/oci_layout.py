@@ -23,11 +23,11 @@ from homeport.content.files import explained, sync_directory
 from homeport.content.reading import CHUNK
 from homeport.errors import IntegrityError
 from homeport.images.address import LayoutAddress
-from homeport.images.blob_files import place_file
-from homeport.images.files import BadLayout, DirectoryFiles
 from homeport.images.image import Image, Index
 from homeport.images.image_blobs import all_parts
-from homeport.images.layout import (
+from homeport.images.storage.blob_files import place_file
+from homeport.images.storage.files import BadLayout, DirectoryFiles
+from homeport.images.storage.layout import (
     INDEX_FILE,
     LAYOUT_FILE,
     LAYOUT_VERSION,
@@ -37,13 +37,14 @@ from homeport.images.layout import (
     open_in_layout,
     read_index,
 )
-from homeport.images.temp_space import (
+from homeport.images.storage.temp_space import (
     locked_directory,
     remove_abandoned,
     scratch_folder,
     write_through_scratch,
 )
-from homeport.images.transports.base import Piece, Work, Written
+from homeport.images.transports.base import Written
+from homeport.images.work import Piece, Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG

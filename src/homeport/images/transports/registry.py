@@ -21,6 +21,7 @@ from homeport.images.image import (
     COUNT_LIMIT,
     Child,
     Image,
+    ImageNotFound,
     Index,
     Missing,
     digest_of,
@@ -29,7 +30,8 @@ from homeport.images.image import (
 )
 from homeport.images.image_blobs import all_parts, blobs_of
 from homeport.images.lazy_blob import FetchedBlob
-from homeport.images.transports.base import ImageNotFound, Work, Written
+from homeport.images.transports.base import Written
+from homeport.images.work import Work
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
 from homeport.progress import Progress

@@ -6,11 +6,12 @@ import contextlib
 from collections.abc import Iterator
 
 from homeport.images.address import ArchiveAddress, StreamAddress
-from homeport.images.archive_files import open_archive
 from homeport.images.image import Image, Index
-from homeport.images.transports.base import Work, Written
+from homeport.images.storage.archive_files import open_archive
+from homeport.images.transports.base import Written
 from homeport.images.transports.docker_archive import open_in_archive
 from homeport.images.transports.oci_archive import OciArchive
+from homeport.images.work import Work
 
 
 class Stream:

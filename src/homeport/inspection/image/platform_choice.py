@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from homeport.errors import HomeportError
-from homeport.images.copy import platforms_of, select
 from homeport.images.image import Image, Index
+from homeport.images.platforms import platforms_of, select
 from homeport.inspection.model import PlatformRow
 from homeport.oci.platform import Platform, native_platform
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 import msgspec
 
-from homeport.images.copy import platforms_of, select
 from homeport.images.image import Image, Index
+from homeport.images.platforms import platforms_of, select
 from homeport.inspection.image.opened_image import open_layers
 from homeport.inspection.report.diffing import SCHEMA, ImageDiff, diff_images
 from homeport.inspection.services import Services

@@ -15,9 +15,15 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
-from homeport.images.files import BadLayout, Files, FilesBlob, missing, read_small
-from homeport.images.image import Image, Index, digest_of, open_contents, open_descriptor
-from homeport.images.transports.base import ImageNotFound
+from homeport.images.image import (
+    Image,
+    ImageNotFound,
+    Index,
+    digest_of,
+    open_contents,
+    open_descriptor,
+)
+from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
 from homeport.oci import documents, media_types
 from homeport.oci.documents import MANIFEST_LIMIT, BadDocument, Descriptor
 from homeport.oci.reference import DEFAULT_TAG

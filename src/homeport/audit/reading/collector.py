@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from homeport.audit.model import Cause, Elsewhere, Feed, Field, Insertion, Sure, Unread, Use
-from homeport.audit.scan.source import Source, Written
+from homeport.audit.source import Source, Written
 from homeport.oci.reference import BadReference, Reference, parse_reference
 
 if TYPE_CHECKING:
-    from homeport.audit.scan.variables import Outcome
+    from homeport.audit.reading.variables import Outcome
 
 #: Marks of templates that no reader here evaluates.
 _TEMPLATE = re.compile(

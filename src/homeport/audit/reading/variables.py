@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import msgspec
 
 from homeport.audit.model import Feed
-from homeport.audit.scan.source import Written
+from homeport.audit.source import Written
 
 #: How many values one expression may have (a CI matrix), and how deep defaults nest.
 MOST_VALUES = 64

@@ -1,6 +1,6 @@
 """Uses → images: one row for each, with what makes it a risk.
 
-Pure judgement over data; asks no registry (``audit.online``) and prints nothing.
+Pure judgement over data; asks no registry (``audit.registry_lookup``) and prints nothing.
 """
 
 from __future__ import annotations
@@ -8,18 +8,14 @@ from __future__ import annotations
 import datetime
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Literal
 
 import msgspec
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
-from homeport.audit.model import SURE, Cause, Elsewhere, Pin, Sure, Unread, Use
+from homeport.audit.model import LEVELS, SURE, Cause, Elsewhere, Level, Pin, Sure, Unread, Use
 from homeport.audit.rules import Rule
-from homeport.audit.scan.source import Place
+from homeport.audit.source import Place
 from homeport.oci.reference import Reference, parse_reference
-
-Level = Literal["high", "medium", "low"]
-LEVELS: tuple[Level, ...] = ("high", "medium", "low")
 
 #: Kinds whose files are read anew by every run of a pipeline.
 PIPELINES = frozenset(

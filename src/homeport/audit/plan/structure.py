@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from homeport.audit.scan.source import Source
+from homeport.audit.source import Source
 from homeport.dockerfile.lines import parse_dockerfile
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)

@@ -15,8 +15,8 @@ from typing import BinaryIO
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write, explained
-from homeport.images.layout import LAYOUT_FILE, LAYOUT_VERSION, blob_name
-from homeport.images.transports.base import Piece, Work
+from homeport.images.storage.layout import LAYOUT_FILE, LAYOUT_VERSION, blob_name
+from homeport.images.work import Piece, Work
 from homeport.tree.node import Node, Source, Tree
 from homeport.tree.tar_writer import END, entries, write_tar
 

@@ -20,8 +20,8 @@ from homeport.content.reading import CHUNK, Readable, Slice
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
-from homeport.images.files import BadLayout, missing
-from homeport.images.transports.base import Work
+from homeport.images.storage.files import BadLayout, missing
+from homeport.images.work import Work
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
 #: Members of one archive; an image of the largest size seen has some hundreds.

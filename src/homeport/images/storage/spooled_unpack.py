@@ -11,8 +11,8 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.reading import CHUNK
 from homeport.errors import TooLarge
-from homeport.images.archive_files import SPOOL_LIMIT
-from homeport.images.transports.base import Work
+from homeport.images.storage.archive_files import SPOOL_LIMIT
+from homeport.images.work import Work
 from homeport.tree.decompression import decompressed
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from homeport.content.blob import Blob, KnownGood, verified
 from homeport.content.files import explained
 from homeport.content.reading import CHUNK
-from homeport.images.transports.base import Piece
+from homeport.images.work import Piece
 
 _FICLONE = 0x40049409  # linux/fs.h; the same on the architectures we know
 

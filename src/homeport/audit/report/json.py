@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from homeport.audit.assessment import Asked, Image, Report
 from homeport.audit.model import Feed, Unread, Use
-from homeport.audit.report.report import Asked, Image, Report
 
 SCHEMA = "homeport-audit/v1"
 

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
-from homeport.audit.model import Use
-from homeport.audit.report.report import LEVELS, Image, Level, Report, Risk
+from homeport.audit.assessment import Image, Report, Risk
+from homeport.audit.model import LEVELS, Level, Use
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

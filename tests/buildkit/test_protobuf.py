@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.buildkit.llb.ops import Input, Mount, UserOpt
+from homeport.buildkit.protobuf import BadMessage, decode, encode
 from homeport.buildkit.protocol.control import Packet, SolveRequest, Stat, VertexStatus
-from homeport.buildkit.protocol.messages import BadMessage, decode, encode
 
 
 def test_fields_are_written_by_number_and_defaults_not_at_all() -> None:

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.audit.scan.collecting import Collector
-from homeport.audit.scan.source import Written
+from homeport.audit.reading.collector import Collector
+from homeport.audit.source import Written
 
 #: Programs whose commands are read.
 TOOLS = (

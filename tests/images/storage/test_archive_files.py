@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from builders.archives import tar
 from homeport.errors import HomeportError, TooLarge
-from homeport.images import archive_files
-from homeport.images.archive_files import open_archive
-from homeport.images.files import BadLayout
 from homeport.images.image import Missing
-from homeport.images.transports.base import Work
+from homeport.images.storage import archive_files
+from homeport.images.storage.archive_files import open_archive
+from homeport.images.storage.files import BadLayout
+from homeport.images.work import Work
 
 
 def read(path: Path, name: str, offset: int = 0) -> bytes:

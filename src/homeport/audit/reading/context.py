@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.audit.scan.source import Source
+from homeport.audit.source import Source
 
 if TYPE_CHECKING:
-    from homeport.audit.scan.source import Written
+    from homeport.audit.source import Written
 
 #: Bytes of one file; a larger one is named and left out.
 LARGEST = 8 << 20

@@ -17,8 +17,8 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.errors import IntegrityError, UsageError
-from homeport.images.files import BadLayout, Files, FilesBlob, missing, read_small
 from homeport.images.image import Image
+from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
 from homeport.oci import media_types
 from homeport.oci.documents import (
     CONFIG_LIMIT,

@@ -16,9 +16,9 @@ import msgspec
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
-from homeport.images.docker_manifest import SavedImage
-from homeport.images.files import BadLayout, Files, FilesBlob, read_small
 from homeport.images.image import Image
+from homeport.images.storage.docker_manifest import SavedImage
+from homeport.images.storage.files import BadLayout, Files, FilesBlob, read_small
 from homeport.oci import media_types
 from homeport.oci.documents import CONFIG_LIMIT, Descriptor, Manifest, read_config, written
 

@@ -1,0 +1,105 @@
+"""Choosing the platforms of an image; what is not changed stays as it was received."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import msgspec
+
+from homeport.images.image import Child, Image, ImageNotFound, Index, new_index
+from homeport.oci import media_types
+from homeport.oci.platform import UNKNOWN, Platform
+
+
+def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image | Index:
+    """The part of ``value`` for ``platforms`` (``None``: all of it, as received).
+
+    One platform is its image. Several are an index that lists the chosen images and their
+    attestations with their descriptors as they were; when that leaves nothing out, it is
+    ``value`` itself. Raises ``ImageNotFound`` naming the platforms that there are.
+    """
+    if platforms is None:
+        return value
+    if isinstance(value, Image):
+        return _only(value, platforms)
+    candidates = list(_candidates(value))
+    chosen = [entry for entry in candidates if any(entry[1].satisfies(p) for p in platforms)]
+    for wanted in platforms:
+        if not any(platform.satisfies(wanted) for _, platform in chosen):
+            raise _no_platform(wanted, [platform for _, platform in candidates])
+    if len(platforms) == 1:
+        return _image(chosen[0], platforms[0])
+    if len(chosen) == len(candidates):
+        return value
+    digests = {child.descriptor.digest for child, _ in chosen}
+    kept = [
+        child
+        for child in _leaves(value)
+        if child.descriptor.digest in digests or child.attests in digests
+    ]
+    media_type = value.document.media_type
+    return new_index(kept, media_type=media_type, annotations=value.document.parsed.annotations)
+
+
+def platforms_of(value: Image | Index) -> list[Platform]:
+    """The platforms that can be chosen, in the index's order."""
+    if isinstance(value, Image):
+        return [value.platform] if value.platform else []
+    return [platform for _, platform in _candidates(value)]
+
+
+def _image(chosen: tuple[Child, Platform], wanted: Platform) -> Image:
+    value = chosen[0].open()
+    if isinstance(value, Index):  # an index may list another one under a platform
+        found = select(value, [wanted])
+        assert isinstance(found, Image)
+        return found
+    return msgspec.structs.replace(value, platform=chosen[1])
+
+
+def _candidates(index: Index) -> Iterator[tuple[Child, Platform]]:
+    """Entries that are images of a platform; where the index is silent, the config is asked."""
+    for child in _leaves(index):
+        platform = child.platform
+        if child.attests or platform == UNKNOWN:
+            continue
+        if platform is None:
+            platform = _platform_in_config(child)
+        if platform is not None:
+            yield child, platform
+
+
+def _leaves(index: Index) -> Iterator[Child]:
+    for child in index.children:
+        if child.platform is None and child.descriptor.media_type in media_types.INDEXES:
+            nested = child.open()
+            if isinstance(nested, Index):
+                yield from _leaves(nested)
+        else:
+            yield child
+
+
+def _platform_in_config(child: Child) -> Platform | None:
+    value = child.open()
+    config = value.config() if isinstance(value, Image) else None
+    return config.parsed.platform if config else None
+
+
+def _only(image: Image, platforms: Sequence[Platform]) -> Image:
+    for wanted in platforms:
+        if not _satisfies(image.platform, wanted):
+            raise _no_platform(wanted, [image.platform])
+    return image
+
+
+def _satisfies(platform: Platform | None, wanted: Platform) -> bool:
+    return platform is not None and platform.satisfies(wanted)
+
+
+def _no_platform(wanted: Platform, there: Sequence[Platform | None]) -> ImageNotFound:
+    known = ", ".join(sorted({str(platform) for platform in there if platform}))
+    return ImageNotFound(
+        f"there is no image for {wanted}",
+        where={"platform": str(wanted)},
+        hint=f"there is one for {known}" if known else "none of its entries names a platform",
+    )
