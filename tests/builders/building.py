@@ -23,11 +23,11 @@ from homeport.images.image import Image, Index, digest_of
 from homeport.images.transports.base import Destination
 from homeport.images.transports.select import destination_for, source_for
 from homeport.images.work import Work
+from homeport.layers.trees import read_tree
 from homeport.oci.platform import Platform, parse_platform
 from homeport.progress import CancelToken
 from homeport.recipe.model import Recipe
 from homeport.tree.node import Node, Source, Tree
-from homeport.tree.tar_reader import read_tree
 
 #: Steps off: an image has what its packages and its recipe give, and parents.
 BARE = (

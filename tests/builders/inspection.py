@@ -14,9 +14,10 @@ from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.images.image import Image
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
-from homeport.inspection.layers.history import History, stack
-from homeport.inspection.layers.listing import Listing, list_layer
 from homeport.inspection.services import Services
+from homeport.layers.history import History
+from homeport.layers.listing import Hashed, Listing, list_layer
+from homeport.layers.overlay import stack
 from homeport.oci.documents import RunConfig
 from homeport.progress import CancelToken
 
@@ -95,8 +96,8 @@ def made(*layers: Layer, config: RunConfig | None = None, platform: str = "linux
     return image(platform, list(layers), config=config)
 
 
-def listing(one: Layer, store: Store | None = None) -> Listing:
-    return list_layer(BytesBlob(one.data), store, CancelToken())[0]
+def listing(one: Layer) -> Listing:
+    return list_layer(BytesBlob(one.data), Hashed(), CancelToken())
 
 
 def history(*layers: Layer) -> History:

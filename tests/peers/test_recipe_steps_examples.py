@@ -20,9 +20,9 @@ from homeport.builds import BuildRequest, BuildResult
 from homeport.content.blob import verified
 from homeport.images.address import LayoutAddress
 from homeport.images.image import digest_of
+from homeport.layers.trees import read_tree
 from homeport.progress import CancelToken
 from homeport.tree.node import Source, Tree
-from homeport.tree.tar_reader import read_tree
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine
 

@@ -12,15 +12,13 @@ import msgspec
 
 from homeport.assemble.path_lookup import resolve
 from homeport.assemble.plan import BuildPlan, ImagePart
-from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
 from homeport.images.platforms import select
+from homeport.layers.trees import read_layers
 from homeport.progress import CancelToken
-from homeport.tree.node import Node, Source, Tree
-from homeport.tree.stacking import stack
-from homeport.tree.tar_reader import read_tree
+from homeport.tree.node import Node, Tree
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
@@ -58,12 +56,8 @@ def _tree(
         raise NotInImage(f"the image has digest {value.digest}, the recipe says {part.digest}")
     image = select(value, [plan.platform]) if isinstance(value, Index) else value
     assert isinstance(image, Image)
-    layers = []
-    for layer in image.document.parsed.layers:
-        source = Source(kind="layer", name=layer.digest)
-        with verified(image.blobs[digest_of(layer)], "a layer") as stream:
-            layers.append(read_tree(stream, store, source, cancel=cancel))
-    return stack(layers)
+    layers = [image.blobs[digest_of(layer)] for layer in image.document.parsed.layers]
+    return read_layers(layers, store, cancel)
 
 
 def _placed(part: ImagePart, tree: Tree) -> Iterator[tuple[bytes, Node]]:

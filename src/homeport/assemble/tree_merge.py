@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from homeport.errors import Faults, HomeportError
+from homeport.layers.entry import WHITEOUT
 from homeport.tree.node import Node, Source, Tree
-from homeport.tree.stacking import WHITEOUT
 
 
 class Clash(HomeportError):

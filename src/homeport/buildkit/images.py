@@ -98,8 +98,8 @@ class _Squashing(msgspec.Struct, frozen=True):
 
     def one(self, platform: Platform) -> tuple[Image, Solved]:
         from homeport.buildkit.squash import squashed_image
+        from homeport.layers.trees import read_tree
         from homeport.tree.node import Source
-        from homeport.tree.tar_reader import read_tree
 
         build = self.build
         if build.frontend:

@@ -14,9 +14,9 @@ import msgspec
 
 from homeport.errors import UsageError
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.history import GONE, Change
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import visible
+from homeport.layers.entry import Entry
+from homeport.layers.history import GONE, Change
 
 #: dive's four words for what a layer did.
 CHANGES = ("added", "removed", "modified", "unmodified")

@@ -19,6 +19,7 @@ from homeport.buildkit.session.session import Service
 from homeport.content.blob import Blob
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
+from homeport.layers.trees import read_tree
 from homeport.locking.archive_access import Reach
 from homeport.net.client import Client
 from homeport.oci.platform import Platform
@@ -32,7 +33,6 @@ from homeport.recipe.lock.model import LockedSource, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput, root_recipe
 from homeport.tree.node import Node, Source, Tree
-from homeport.tree.tar_reader import read_tree
 
 
 class PartTools(msgspec.Struct, frozen=True, kw_only=True):

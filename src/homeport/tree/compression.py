@@ -9,7 +9,7 @@ machine. libdeflate, pinned exactly and checked here at its first use, does; zli
 another stream in every implementation, and zstd makes no such promise, so zstd layers
 are offered as "not byte-stable" (docs/decisions/compression.md).
 
-Not for reading other people's layers (``homeport.tree.tar_reader``): there the fastest
+Not for reading other people's layers (``homeport.tree.decompression``): there the fastest
 decoder wins.
 """
 

@@ -4,7 +4,7 @@ Starts empty or from a Tree and freezes to one. It answers as a kernel would (th
 ``OSError``), so the engine needs to know nothing of it. Contents become Blobs by the
 function handed in; a content that already is one is only referred to.
 
-Not for merging Trees or giving whiteouts a meaning: ``homeport.tree.stacking``.
+Not for merging Trees or giving whiteouts a meaning: ``homeport.layers``.
 """
 
 from __future__ import annotations

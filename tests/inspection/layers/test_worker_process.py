@@ -17,9 +17,9 @@ from homeport.content.reading import Slice
 from homeport.errors import IntegrityError, Interrupted
 from homeport.inspection.image import opened_image as opened
 from homeport.inspection.image.opened_image import open_layers
-from homeport.inspection.layers import worker_process as apart
-from homeport.inspection.layers.listing import list_layer
-from homeport.inspection.layers.worker_process import list_apart
+from homeport.inspection.layers import worker_process
+from homeport.inspection.layers.examine_layer import examine_layer
+from homeport.inspection.layers.worker_process import examine_in_process
 from homeport.progress import CancelToken
 
 LAYER = layer(
@@ -50,32 +50,32 @@ class PartOfFile:
 
 
 def test_the_list_is_the_same(tmp_path: Path) -> None:
-    known = list_layer(on_disk(tmp_path), None, CancelToken())
-    assert list_apart(on_disk(tmp_path), CancelToken()) == known
+    known = examine_layer(on_disk(tmp_path), None, CancelToken())
+    assert examine_in_process(on_disk(tmp_path), CancelToken()) == known
     archive = tmp_path / "archive"
     archive.write_bytes(b"before" + LAYER.data + b"behind")
     with archive.open("rb") as stream:
-        assert list_apart(PartOfFile(stream), CancelToken()) == known
+        assert examine_in_process(PartOfFile(stream), CancelToken()) == known
 
 
 def test_a_layer_in_memory_is_left_to_who_has_it() -> None:
-    assert list_apart(BytesBlob(LAYER.data), CancelToken()) is None
+    assert examine_in_process(BytesBlob(LAYER.data), CancelToken()) is None
 
 
 def test_a_damaged_layer_is_read_again_to_say_what_is_wrong(tmp_path: Path) -> None:
     blob = on_disk(tmp_path, LAYER.data[:-1] + b"?")
-    assert list_apart(blob, CancelToken()) is None
+    assert examine_in_process(blob, CancelToken()) is None
     with pytest.raises(IntegrityError):
-        list_layer(blob, None, CancelToken(), apart=list_apart)
+        examine_layer(blob, None, CancelToken(), in_process=examine_in_process)
 
 
 def test_without_processes_the_layer_is_read_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     blob = on_disk(tmp_path)
-    monkeypatch.setattr(apart.sys, "executable", str(tmp_path / "missing"))
-    assert list_apart(blob, CancelToken()) is None
-    assert list_layer(blob, None, CancelToken(), apart=list_apart)[0].entries
+    monkeypatch.setattr(worker_process.sys, "executable", str(tmp_path / "missing"))
+    assert examine_in_process(blob, CancelToken()) is None
+    assert examine_layer(blob, None, CancelToken(), in_process=examine_in_process)[0].entries
 
 
 def test_a_process_is_ended_when_somebody_cancels(
@@ -84,10 +84,10 @@ def test_a_process_is_ended_when_somebody_cancels(
     asleep = tmp_path / "asleep"
     asleep.write_text(f"#!/bin/sh\necho $$ >{tmp_path}/pid\nexec sleep 600\n")
     asleep.chmod(0o755)
-    monkeypatch.setattr(apart.sys, "executable", str(asleep))
+    monkeypatch.setattr(worker_process.sys, "executable", str(asleep))
     cancel = CancelToken()
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(list_apart, on_disk(tmp_path), cancel)
+        waiting = pool.submit(examine_in_process, on_disk(tmp_path), cancel)
         while not (tmp_path / "pid").exists() or not (tmp_path / "pid").read_text().strip():
             assert not waiting.done()
         cancel.cancel()
@@ -104,14 +104,14 @@ def test_an_image_of_several_large_layers_is_read_by_several(
 
     def seen(blob: Blob, cancel: CancelToken) -> object:
         asked.append(blob.digest)
-        return list_apart(blob, cancel)
+        return examine_in_process(blob, cancel)
 
     image = made(layer(file("a", os.urandom(2000))), layer(file("b", os.urandom(2000))),
                  layer(file("c")))  # fmt: skip
     alone = open_layers(image, services())
     assert not asked, "small layers are not worth it"
     monkeypatch.setattr(opened, "WORTH_IT", 2000)
-    monkeypatch.setattr(opened, "list_apart", seen)
+    monkeypatch.setattr(opened, "examine_in_process", seen)
     with ThreadPoolExecutor(2) as pool:
         together = open_layers(image, replace(services(), pool=pool))
     assert len(asked) == 2

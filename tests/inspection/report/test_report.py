@@ -25,7 +25,7 @@ from builders.inspection import (
 )  # fmt: skip
 from homeport.content.store import Store
 from homeport.images.image import ImageNotFound, child_of
-from homeport.inspection.layers.listing import CannotRead
+from homeport.inspection.layers.examine_layer import CannotRead
 from homeport.inspection.model import InspectReport
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.report.builder import report_image

@@ -27,9 +27,9 @@ from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.buildkit.status import Steps
 from homeport.content.store import Store
+from homeport.layers.trees import read_tree
 from homeport.progress import CancelToken, Progress, Silent
 from homeport.tree.node import Source, Tree
-from homeport.tree.tar_reader import read_tree
 
 State = Literal["passed", "failed", "not tried"]
 _SWITCH = "build-arg:BUILDKIT_DISABLE_FILEOP"

@@ -23,9 +23,9 @@ from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path, matcher
-from homeport.inspection.layers.history import Place
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
+from homeport.layers.entry import Entry
+from homeport.layers.history import StackedEntry
 
 _STEP = 1 << 18
 
@@ -112,7 +112,7 @@ class _Extraction:
 
     def run(self, paths: Sequence[bytes]) -> Extracted:
         history = self._opened.history
-        files: dict[bytes, Place] = {}
+        files: dict[bytes, StackedEntry] = {}
         directories: list[tuple[bytes, Entry]] = []
         links: list[tuple[bytes, Entry]] = []
         for path in paths:
@@ -144,7 +144,7 @@ class _Extraction:
             skipped=tuple(self._left_out),
         )  # fmt: skip
 
-    def _files(self, files: dict[bytes, Place]) -> int:
+    def _files(self, files: dict[bytes, StackedEntry]) -> int:
         """Contents, each layer read once; other names of one content are copies of it."""
 
         def sink(path: bytes) -> Sink:
@@ -188,7 +188,7 @@ class _Extraction:
 
 
 def _deliver(
-    opened: OpenedImage, files: dict[bytes, Place], sink_for: Callable[[bytes], Sink]
+    opened: OpenedImage, files: dict[bytes, StackedEntry], sink_for: Callable[[bytes], Sink]
 ) -> int:
     """Read contents once and hand each to the sinks of all its paths; the bytes of all."""
     paths: dict[int, list[bytes]] = {}

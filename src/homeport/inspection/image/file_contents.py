@@ -13,11 +13,11 @@ from typing import Protocol
 from homeport.content.blob import Blob
 from homeport.content.thread_pools import Threads, run_all
 from homeport.copying.errors import CopyError
-from homeport.inspection.layers.history import History, Place
-from homeport.inspection.layers.listing import Entry, Listing, open_tar
+from homeport.layers.entry import BadArchive, Entry
+from homeport.layers.history import History, StackedEntry
+from homeport.layers.listing import Listing, open_tar
+from homeport.layers.tar_reader import LayerReader
 from homeport.progress import CancelToken
-from homeport.tree.layer_reader import LayerReader
-from homeport.tree.tar_reader import BadArchive
 
 _STEP = 1 << 18
 
@@ -68,7 +68,7 @@ def read_files(
     Paths that lead to no file are left out.
     """
     found: dict[bytes, bytes] = {}
-    places: dict[bytes, Place] = {}
+    places: dict[bytes, StackedEntry] = {}
     for path in paths:
         resolved = history.resolve(path)
         place = history.file_at(resolved) if resolved is not None else None
@@ -83,7 +83,7 @@ def read_files(
 def read_places(
     history: History,
     blobs: Mapping[int, Blob],
-    places: Iterable[Place],
+    places: Iterable[StackedEntry],
     cancel: CancelToken,
     pool: Threads | None = None,
     *,
@@ -104,7 +104,7 @@ def read_places(
 def stream_contents(
     history: History,
     blobs: Mapping[int, Blob],
-    places: Iterable[Place],
+    places: Iterable[StackedEntry],
     sinks: Mapping[int, Sink],
     *,
     cancel: CancelToken,

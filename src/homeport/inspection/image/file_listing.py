@@ -8,9 +8,9 @@ import msgspec
 
 from homeport.errors import UsageError
 from homeport.inspection.image.path_search import matcher
-from homeport.inspection.layers.history import GONE, Change, History
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
+from homeport.layers.entry import Entry
+from homeport.layers.history import GONE, Change, History
 
 SCHEMA = "homeport-inspect-files/v1"
 

@@ -16,16 +16,12 @@ from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
 from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.image.file_contents import read_files
-from homeport.inspection.layers.history import History, stack
-from homeport.inspection.layers.listing import (
-    CannotRead,
-    Kept,
-    Listing,
-    list_layer,
-    require_diff_id,
-)
-from homeport.inspection.layers.worker_process import WORTH_IT, list_apart
+from homeport.inspection.layers.examine_layer import CannotRead, Retained, examine_layer
+from homeport.inspection.layers.worker_process import WORTH_IT, examine_in_process
 from homeport.inspection.services import Services
+from homeport.layers.history import History
+from homeport.layers.listing import Listing, require_diff_id
+from homeport.layers.overlay import stack
 from homeport.oci.documents import Descriptor, ImageConfig
 
 
@@ -85,11 +81,11 @@ def open_layers(image: Image, services: Services) -> OpenedImage:
     blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
     large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
     pool = services.pool
-    apart = large if len(large) > 1 and pool is not None else []
+    separate = large if len(large) > 1 and pool is not None else []
     services.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
     try:
         calls = [
-            _lister(blob, number, diff_ids[number : number + 1], services, number in apart)
+            _lister(blob, number, diff_ids[number : number + 1], services, number in separate)
             for number, blob in blobs.items()
         ]
         read = [call() for call in calls] if pool is None else run_all(pool, calls)
@@ -130,14 +126,14 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
 
 
 def _lister(
-    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services, apart: bool
-) -> Callable[[], tuple[Listing, Kept]]:
-    def call() -> tuple[Listing, Kept]:
+    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services, separate: bool
+) -> Callable[[], tuple[Listing, Retained]]:
+    def call() -> tuple[Listing, Retained]:
         what = f"layer {number}"
         try:
-            listing, kept = list_layer(
+            listing, kept = examine_layer(
                 blob, services.store, services.cancel, what=what,
-                apart=list_apart if apart else None,
+                in_process=examine_in_process if separate else None,
             )  # fmt: skip
             if diff_id:
                 require_diff_id(listing, diff_id[0], what)

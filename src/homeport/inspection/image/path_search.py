@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError
-from homeport.inspection.layers.history import GONE, History
+from homeport.layers.history import GONE, History
 
 _MOST_NEAR = 3
 _SHORT_NAME = 3

@@ -21,7 +21,8 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.reading import Slice
-from homeport.inspection.layers.listing import Kept, Listing, list_layer
+from homeport.inspection.layers.examine_layer import Retained, examine_layer
+from homeport.layers.listing import Listing
 from homeport.progress import CancelToken
 
 WORTH_IT = 16 << 20  # bytes of a compressed layer
@@ -38,7 +39,7 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     start: int
 
 
-def list_apart(blob: Blob, cancel: CancelToken) -> tuple[Listing, Kept] | None:
+def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, Retained] | None:
     """What a process of its own found in the layer ``blob``; ``None`` if it found fault.
 
     Raises ``Interrupted``.
@@ -53,7 +54,7 @@ def list_apart(blob: Blob, cancel: CancelToken) -> tuple[Listing, Kept] | None:
     if answer is None:
         return None
     try:
-        return msgspec.msgpack.decode(answer, type=tuple[Listing, Kept])
+        return msgspec.msgpack.decode(answer, type=tuple[Listing, Retained])
     except msgspec.DecodeError:
         return None
 
@@ -108,7 +109,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal interrupts this process as well
     task = msgspec.json.decode(sys.argv[1], type=Task)
     blob = _GivenBlob(Digest.parse(task.digest), task.size, task.start)
-    found = list_layer(blob, None, CancelToken())
+    found = examine_layer(blob, None, CancelToken())
     sys.stdout.buffer.write(msgspec.msgpack.encode(found))
     sys.stdout.flush()
     os._exit(0)  # to take down a hundred thousand entries one by one takes time

@@ -18,13 +18,13 @@ from homeport.inspection.binaries.facts import MAX_FILE, BinaryFacts, examine
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path
-from homeport.inspection.layers.history import Place
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.libraries import Libraries
 from homeport.inspection.packages.ownership import Owner, find_owners
+from homeport.layers.entry import Entry
+from homeport.layers.history import StackedEntry
 
 SCHEMA = "homeport-inspect-binary/v1"
 _STEP = 1 << 18
@@ -73,7 +73,7 @@ def inspect_binaries(opened: OpenedImage) -> Iterator[Binary]:
     return iter(_inspect(opened, wanted))
 
 
-def is_binary(place: Place) -> bool:
+def is_binary(place: StackedEntry) -> bool:
     """Whether a file is a program or a library, by its first bytes."""
     entry = place.entry
     if entry.kind != "file" or not entry.start.startswith(_PROGRAM_STARTS):
@@ -81,7 +81,7 @@ def is_binary(place: Place) -> bool:
     return entry.start.startswith(b"\x7fELF") or bool(entry.mode & 0o111)
 
 
-def _inspect(opened: OpenedImage, wanted: dict[bytes, Place]) -> list[Binary]:
+def _inspect(opened: OpenedImage, wanted: dict[bytes, StackedEntry]) -> list[Binary]:
     owners, packages = find_owners(opened), _by_name(find_packages(opened)[0])
     algorithms = {
         owner.algorithm for path in wanted if (owner := owners.of(path)) and owner.algorithm
@@ -106,7 +106,7 @@ def _inspect(opened: OpenedImage, wanted: dict[bytes, Place]) -> list[Binary]:
 
 
 def _read_all(
-    opened: OpenedImage, places: Iterable[Place], algorithms: Iterable[str]
+    opened: OpenedImage, places: Iterable[StackedEntry], algorithms: Iterable[str]
 ) -> dict[int, tuple[BinaryFacts, dict[str, str]]]:
     """Facts and checksums of contents, by ``id`` of the entry; each layer read once."""
     found: dict[int, tuple[BinaryFacts, dict[str, str]]] = {}

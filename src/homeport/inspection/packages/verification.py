@@ -13,10 +13,10 @@ import msgspec
 
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.history import Place
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.packages.ownership import Owner, find_owners
+from homeport.layers.entry import Entry
+from homeport.layers.history import StackedEntry
 
 SCHEMA = "homeport-inspect-verify/v1"
 _STEP = 1 << 18
@@ -46,7 +46,7 @@ def verify_files(opened: OpenedImage) -> Verification:
     """Compare every file that a package gives a checksum for; each layer is read once."""
     owners = find_owners(opened)
     history = opened.history
-    wanted: dict[int, list[tuple[bytes, Owner, Place]]] = {}
+    wanted: dict[int, list[tuple[bytes, Owner, StackedEntry]]] = {}
     findings: list[Finding] = []
     unverifiable = checked = 0
     for path, owner in owners.by_path.items():
@@ -91,7 +91,7 @@ def _unowned(opened: OpenedImage, owned: dict[bytes, Owner]) -> list[Finding]:
 
 
 def _sums(
-    opened: OpenedImage, wanted: dict[int, list[tuple[bytes, Owner, Place]]]
+    opened: OpenedImage, wanted: dict[int, list[tuple[bytes, Owner, StackedEntry]]]
 ) -> dict[int, dict[str, str]]:
     """Checksums of contents by ``id`` of the entry, in the algorithms that are asked for."""
     found: dict[int, dict[str, str]] = {}

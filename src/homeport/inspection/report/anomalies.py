@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.history import History
-from homeport.inspection.layers.listing import Entry
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Anomaly
 from homeport.inspection.packages.libraries import Libraries
+from homeport.layers.entry import Entry
+from homeport.layers.history import History
 
 MOST = 100
 _SECRET = re.compile(

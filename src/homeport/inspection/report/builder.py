@@ -10,7 +10,6 @@ import msgspec
 
 from homeport.inspection.image.base_image import find_base
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.listing import Listing
 from homeport.inspection.model import (
     Age,
     Attached,
@@ -25,6 +24,7 @@ from homeport.inspection.packages.compiled_packages import compiled_packages
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.report.anomalies import find_anomalies
 from homeport.inspection.report.waste import find_waste
+from homeport.layers.listing import Listing
 from homeport.oci.documents import History as Step
 
 MOST_WASTE = 1000

@@ -14,12 +14,12 @@ import msgspec
 
 from homeport.debian.version import BadVersion, parse_version
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.history import Place
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.layers.retained_files import is_kept
 from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
+from homeport.layers.history import StackedEntry
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10
@@ -297,7 +297,7 @@ def _compare(
     return ("time" if old.entry.mtime != new.entry.mtime else ""), []
 
 
-def _compiled(old: Place, new: Place) -> bool:
+def _compiled(old: StackedEntry, new: StackedEntry) -> bool:
     return old.entry.start == new.entry.start == b"\x7fELF"
 
 
@@ -307,7 +307,7 @@ def _same_target(before: bytes, after: bytes, across: bool) -> bool:
     return before == after
 
 
-def _ids(place: Place) -> str:
+def _ids(place: StackedEntry) -> str:
     return f"{place.entry.uid}:{place.entry.gid}"
 
 

@@ -12,10 +12,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
-from homeport.inspection.layers.history import OPAQUE, History, whiteout_of
-from homeport.inspection.layers.listing import Listing
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Efficiency, Waste, WastedPath
+from homeport.layers.entry import OPAQUE, whiteout_target
+from homeport.layers.history import History
+from homeport.layers.listing import Listing
 
 
 def find_waste(history: History, *, most: int | None = None) -> Waste:
@@ -136,7 +137,7 @@ def _leaves(listing: Listing, whiteouts: dict[bytes, None]) -> dict[bytes, int |
         if entry.path not in whiteouts:
             leaves[entry.path] = entry.size
         elif entry.path.rpartition(b"/")[2] != OPAQUE:  # dive leaves those out
-            leaves[whiteout_of(entry.path) or b""] = None
+            leaves[whiteout_target(entry.path) or b""] = None
     inner: set[bytes] = set()
     for parent in {path.rpartition(b"/")[0] for path in leaves}:
         above = parent

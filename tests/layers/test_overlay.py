@@ -2,15 +2,7 @@
 
 from __future__ import annotations
 
-import io
-import tempfile
-from pathlib import Path
-
-from hypothesis import given
-from hypothesis import strategies as st
-
 from builders.inspection import (
-    Member,
     did,
     directory,
     file,
@@ -21,13 +13,7 @@ from builders.inspection import (
     symlink,
     whiteout,
 )  # fmt: skip
-from homeport.content.store import Store
-from homeport.errors import HomeportError
 from homeport.inspection.report.waste import find_waste
-from homeport.progress import CancelToken
-from homeport.tree.node import Source
-from homeport.tree.stacking import stack as stack_trees
-from homeport.tree.tar_reader import read_tree
 
 
 def test_a_layer_adds_changes_rewrites_and_touches_files() -> None:
@@ -110,39 +96,3 @@ def test_dives_figures_are_those_of_its_rules() -> None:
     whole = find_waste(history(base, rewritten, layer(whiteout("d"))))
     assert (round(whole.dive.score, 3), whole.dive.wasted_bytes) == (0.643, 2000)
     assert whole.by_cause == {"changed": 1000, "removed with directory": 400}
-
-
-_NAMES = st.sampled_from(["a", "b", "d", "d/a", "d/b", "d/e", "d/e/a", "f"])
-_MEMBER = st.one_of(
-    st.builds(file, _NAMES, st.binary(max_size=4)),
-    st.builds(directory, _NAMES),
-    st.builds(whiteout, _NAMES),
-    st.sampled_from(["d", "d/e"]).map(opaque),
-)
-
-
-@given(st.lists(st.lists(_MEMBER, max_size=6, unique_by=lambda one: one[0].name), max_size=4))
-def test_the_final_tree_is_the_one_that_building_stacks(layers: list[list[Member]]) -> None:
-    """Two writings of the OCI rules agree, wherever the strict one accepts the layers."""
-    # Engines go by the order in the tar, building by path: here both are the same.
-    made = [
-        layer(*sorted(members, key=lambda one: one[0].name.split("/")), codec="none")
-        for members in layers
-    ]
-    with tempfile.TemporaryDirectory() as folder:
-        trees = [
-            read_tree(
-                io.BytesIO(one.plain), Store(Path(folder)), Source(kind="layer", name="x"),
-                CancelToken(),
-            )
-            for one in made
-        ]  # fmt: skip
-        try:
-            expected = stack_trees(trees)
-        except HomeportError:
-            return  # no engine could unpack it
-        found = history(*made)
-        assert sorted(found.final) == sorted(expected)
-        assert {p: found.final[p].entry.kind for p in expected} == {
-            p: node.type for p, node in expected.items()
-        }

@@ -19,9 +19,10 @@ from builders.tree import HERE, directory, file, hardlink, node, symlink, tar_by
 from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge
+from homeport.layers.entry import BadArchive, clean
+from homeport.layers.trees import read_tree
 from homeport.progress import CancelToken
 from homeport.tree.node import Node, Tree
-from homeport.tree.tar_reader import BadArchive, clean, read_tree
 
 COMPRESSIONS = {
     "none": lambda data: data,
@@ -63,6 +64,7 @@ SAMPLE = tree(
     {
         "": directory(0o700, mtime=10**9),
         "bin": symlink(b"usr/bin"),
+        "dev": directory(),
         "dev/null": node("char", mode=0o666, device=(1, 3)),
         "empty": file(),
         "usr": directory(0o1777, uid=3, gid=4),
@@ -104,13 +106,17 @@ def test_truncated_or_damaged_archives_are_refused(store: Store, compression: st
     ],
 )
 def test_names_are_cleaned(name: bytes, path: bytes) -> None:
-    assert clean(name) == path
+    assert clean(name) == (path, True)
 
 
 @pytest.mark.parametrize("name", [b"..", b"a/../../b", b"/../x", b"x" * 5000])
-def test_names_that_leave_the_root_are_refused(name: bytes) -> None:
-    with pytest.raises(BadArchive):
-        clean(name)
+def test_names_that_leave_the_root_are_refused(name: bytes, store: Store) -> None:
+    assert not clean(name)[1]
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        archive.addfile(tarfile.TarInfo(name.decode()))
+    with pytest.raises(BadArchive, match="leaves the root"):
+        read(out.getvalue(), store)
 
 
 def test_a_hard_link_out_of_the_root_is_refused(store: Store) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import Member, TarReader
-from homeport.tree.layer_reader import LayerReader
+from homeport.layers.tar_reader import LayerReader
 
 FACTS = ("name", "link", "kind", "mode", "uid", "gid", "size", "mtime", "xattrs", "device",
          "offset")  # fmt: skip

@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from homeport.errors import IntegrityError, Interrupted, TooLarge
-from homeport.inspection.layers.read_ahead import CHUNK, ReadAhead
+from homeport.layers.read_ahead import CHUNK, ReadAhead
 from homeport.progress import CancelToken
 
 DATA = bytes(range(256)) * (CHUNK // 100)

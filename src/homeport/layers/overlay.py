@@ -1,0 +1,296 @@
+"""Layers on top of each other: the one set of rules (docs/formats/layer.md, "Stacking").
+
+    history = stack([listing, listing, …])
+
+Entries count in their order, as if they were unpacked one after the other. A whiteout speaks
+of lower layers only, wherever it stands in its own; an opaque directory hides all its lower
+children; a directory over a directory keeps what is in it, any other change of kind replaces
+everything below. A hard link is to the file that its target is at that moment, and keeps that
+content. Symbolic links in the way are followed inside the root.
+
+Never refuses a layer: what engines would refuse leaves the tree as it is, and is named in
+``history.problems`` and ``history.error``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from homeport.copying.errors import shown
+from homeport.layers.entry import (
+    AUFS,
+    OPAQUE,
+    WHITEOUT,
+    Entry,
+    is_reserved,
+    is_whiteout,
+    join,
+)
+from homeport.layers.history import Change, Did, History, StackedEntry
+from homeport.layers.listing import Listing
+
+_PLAIN = ("file", "directory")
+_MOST_PROBLEMS = 100
+
+
+def stack(listings: Sequence[Listing]) -> History:
+    """The history of ``listings``, lowest first."""
+    overlay = _Overlay(History(tuple(listings)))
+    for listing in listings:
+        overlay.apply(listing.entries)
+    return overlay.history
+
+
+def unpack(entries: Sequence[Entry]) -> History:
+    """The history of one archive that is a whole filesystem: no name in it is a whiteout."""
+    overlay = _Overlay(History())
+    overlay.apply(entries, whiteouts=False)
+    return overlay.history
+
+
+class _Overlay:
+    """The tree so far, the names in every directory, and how many names a content has."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self._final = self.history.final
+        self._names: dict[bytes, set[bytes]] = {}
+        self._inode: dict[bytes, int] = {}  # only for contents of several names
+        self._alive: list[int] = []  # how many names an inode has
+        self._sizes: list[int] = []
+        self._directories: dict[bytes, bytes] = {}
+        self._open: dict[bytes, set[bytes]] = {}  # directories that stand, with their names
+        self._own: dict[bytes, int] = {}  # paths this layer put there → index of the change
+        self._indexed = 0  # how many changes of this layer are in it
+        self._aufs: dict[bytes, StackedEntry] = {}  # of this layer: what its hard links lead to
+
+    def apply(self, entries: Sequence[Entry], *, whiteouts: bool = True) -> None:
+        """Put one more layer on top."""
+        layer = len(self.history.changes)
+        changes: list[Change] = []
+        self.history.changes.append(changes)
+        self._own, self._indexed = {}, 0
+        removing, skipped = self._reserved(entries, layer) if whiteouts else ({}, frozenset())
+        self.history.whiteouts.append(removing)
+        for path in removing:
+            self._white_out(path, changes)
+        final, open_, added = self._final, self._open, changes.append
+        for entry in entries:
+            path = entry.path
+            directory, _, name = path.rpartition(b"/")
+            names = open_.get(directory) if path else None
+            if names is None or path in final or entry.kind not in _PLAIN or path in skipped:
+                if path not in skipped:
+                    self._put(entry, layer, changes)
+                continue
+            final[path] = StackedEntry(entry, layer)  # nearly all: new, in a directory that stands
+            names.add(name)
+            added(Change(path, "added", entry, None))
+
+    def _reserved(
+        self, entries: Iterable[Entry], layer: int
+    ) -> tuple[dict[bytes, None], frozenset[bytes]]:
+        """The whiteouts of a layer, and all paths that are no part of its files."""
+        odd = [entry for entry in entries if WHITEOUT in entry.path]
+        whiteouts = dict.fromkeys(entry.path for entry in odd if is_whiteout(entry.path))
+        below = {entry.path: entry for entry in odd if is_reserved(entry.path)}
+        self._aufs = {path: StackedEntry(entry, layer) for path, entry in below.items()}
+        for path in below:
+            self._inode.pop(path, None)  # of a lower layer
+            if not path.startswith(AUFS):
+                self._problem(f"{shown(path)} lies below a name that is reserved for whiteouts")
+        removing = {path: None for path in whiteouts if path not in below}
+        return removing, frozenset({*whiteouts, *below})
+
+    # -- removing
+
+    def _white_out(self, path: bytes, changes: list[Change]) -> None:
+        directory, _, name = path.rpartition(b"/")
+        directory = self._directory(directory)
+        if name == OPAQUE:
+            for child in sorted(self._names.get(directory, ())):
+                self._remove(join(directory, child), "hidden", directory, changes)
+        elif not name.startswith(AUFS):  # other markers of aufs remove nothing
+            named = join(directory, name[len(WHITEOUT) :])
+            if named not in self._final or not name[len(WHITEOUT) :]:
+                self._problem(f"{shown(path)} removes what is not there")
+                return
+            self._remove(named, "removed", named, changes)
+
+    def _remove(self, path: bytes, did: Did, by: bytes, changes: list[Change]) -> None:
+        """Remove a path with everything below it."""
+        self._open.clear()
+        todo = [path]
+        while todo:
+            each = todo.pop()
+            todo.extend(join(each, name) for name in self._names.pop(each, ()))
+            found = self._final.pop(each, None)
+            if found is None:
+                continue
+            freed = self._release(each, found)
+            cause = b"" if each == by else by
+            changes.append(Change(each, did, None, found, cause, freed))
+        directory, _, name = path.rpartition(b"/")
+        self._names.get(directory, set()).discard(name)
+
+    def _directory(self, path: bytes) -> bytes:
+        """A directory with links followed; remembered until a link comes or goes."""
+        found = self._directories.get(path)
+        if found is None:
+            found = self._directories[path] = self.history.followed(path)[0]
+        return found
+
+    def _forget_directories(self) -> None:
+        self._directories.clear()
+        self._open.clear()
+
+    def _release(self, path: bytes, found: StackedEntry) -> int:
+        """Bytes that nothing uses once ``path`` is gone."""
+        file = self.history.links.pop(path, found)
+        if file.entry.kind == "symlink":
+            self._forget_directories()
+        inode = self._inode.pop(path, None)
+        if inode is None:
+            return found.entry.size
+        self._alive[inode] -= 1
+        return self._sizes[inode] if not self._alive[inode] else 0
+
+    # -- adding
+
+    def _put(self, entry: Entry, layer: int, changes: list[Change]) -> None:
+        path = entry.path
+        written, _, name = path.rpartition(b"/")
+        directory = self._directory(written)
+        if directory != written:
+            path = join(directory, name)
+        if not path and entry.kind != "directory":
+            self._refuse(f"the root is a {entry.kind}")
+            return
+        if path and not self._make_directories(directory, entry, layer, changes):
+            return
+        linked = None
+        if entry.kind == "hardlink":
+            linked = self._link_target(path, entry.target)
+            if linked is None:
+                self._refuse(f"the hard link {shown(path)} leads to no file")
+                return
+        before = self._final.get(path)
+        freed = self._replace(path, before, entry, changes) if before is not None else 0
+        self._final[path] = StackedEntry(entry, layer)
+        if entry.kind == "symlink":
+            self._forget_directories()
+        if path:
+            names = self._names.setdefault(directory, set())
+            names.add(name)
+            if directory == written:
+                self._open[directory] = names
+        else:
+            self._open.clear()
+        if linked is not None:
+            self._link(path, *linked)
+        if before is not None and before.layer == layer:
+            repeated = self._put_at(path, changes)
+            if repeated is not None:
+                self._repeat(changes, repeated, path, entry, freed)
+                return
+        changes.append(Change(path, _did(before, entry), entry, before, b"", freed))
+
+    def _replace(
+        self, path: bytes, before: StackedEntry, entry: Entry, changes: list[Change]
+    ) -> int:
+        """Take away what was at ``path``, all that is in it too unless a directory stays one."""
+        if before.entry.kind == "directory" and entry.kind != "directory":
+            for child in sorted(self._names.get(path, ())):
+                self._remove(join(path, child), "replaced", path, changes)
+            self._names.pop(path, None)
+            self._open.clear()
+        return self._release(path, before)
+
+    def _put_at(self, path: bytes, changes: list[Change]) -> int | None:
+        """Where this layer's last entry for a path is; few layers ever ask."""
+        for at in range(self._indexed, len(changes)):
+            if changes[at].now is not None:
+                self._own[changes[at].path] = at
+        self._indexed = len(changes)
+        return self._own.get(path)
+
+    def _repeat(
+        self, changes: list[Change], at: int, path: bytes, entry: Entry, freed: int
+    ) -> None:
+        """A second entry of one name in one layer: the last counts, the first was for nothing."""
+        first = changes[at]
+        before = first.before
+        did: Did = _did(before, entry)
+        changes[at] = Change(path, did, entry, before, first.by, first.freed + freed)
+
+    def _link_target(self, path: bytes, written: bytes) -> tuple[int, StackedEntry] | None:
+        """The inode and the entry of the file that a hard link at ``path`` gets."""
+        parent, _, name = written.rpartition(b"/")
+        target = join(self._directory(parent), name)
+        if target == path or target.startswith(path + b"/"):
+            return None  # engines remove what is at ``path`` first
+        found = self.history.file_at(target)
+        known = self._inode.get(target)
+        if found is None and (found := self._aufs.get(written)) is not None:
+            target, known = written, self._inode.get(written)
+        if found is None or found.entry.kind == "directory":
+            return None
+        if known is None:
+            known = self._inode[target] = len(self._alive)
+            self._alive.append(int(target in self._final))
+            self._sizes.append(found.entry.size)
+        return known, found
+
+    def _link(self, path: bytes, inode: int, file: StackedEntry) -> None:
+        """Make ``path`` one more name of a file."""
+        self.history.links[path] = file
+        self._inode[path] = inode
+        self._alive[inode] += 1
+        if file.entry.kind == "symlink":
+            self._forget_directories()
+
+    def _make_directories(
+        self, path: bytes, below: Entry, layer: int, changes: list[Change]
+    ) -> bool:
+        """Make what is missing above an entry, with the rights that engines give it."""
+        found = self._final.get(path)
+        if found is not None and found.entry.kind == "directory":
+            return True
+        missing = []
+        while path and path not in self._final:
+            missing.append(path)
+            path = path.rpartition(b"/")[0]
+        found = self._final.get(path)
+        if found is not None and found.entry.kind != "directory":
+            self._refuse(f"{shown(path)} is not a directory, but {shown(below.path)} lies in it")
+            return False
+        for each in reversed(missing):
+            entry = Entry(each, "directory", 0o755, 0, 0, 0, below.mtime, b"", b"", b"")
+            self._final[each] = StackedEntry(entry, layer)
+            parent, _, name = each.rpartition(b"/")
+            self._names.setdefault(parent, set()).add(name)
+            changes.append(Change(each, "added", entry, None))
+        return True
+
+    def _refuse(self, text: str) -> None:
+        self.history.error = self.history.error or text
+        self._problem(text)
+
+    def _problem(self, text: str) -> None:
+        if len(self.history.problems) < _MOST_PROBLEMS:
+            self.history.problems.append(text)
+
+
+def _did(before: StackedEntry | None, now: Entry) -> Did:
+    if before is None:
+        return "added"
+    old = before.entry
+    same = (old.kind, old.size, old.sha256, old.target, old.device) == (
+        now.kind, now.size, now.sha256, now.target, now.device,
+    )  # fmt: skip
+    if not same:
+        return "changed"
+    facts = (old.mode, old.uid, old.gid, old.mtime, old.xattrs)
+    return (
+        "rewritten" if facts == (now.mode, now.uid, now.gid, now.mtime, now.xattrs) else "metadata"
+    )
