@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.transports.base import Destination, Transport
-    from homeport.locking.archive_access import Reach
-    from homeport.locking.ensure_lock import Prepared
+    from homeport.locking.archive_access import ArchiveAccess
+    from homeport.locking.ensure_lock import EnsuredLock
     from homeport.net.client import Client
     from homeport.recipe.model import Recipe
     from homeport.registry.login import Login
@@ -75,12 +75,12 @@ class App:
         self._client = Client(settings, cancel=self.cancel)
         return self._client
 
-    def reach(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> Reach:
+    def archives(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> ArchiveAccess:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
         from homeport.debian.archive.apt_sources import read_apt_credentials, read_apt_sources
         from homeport.debian.archive.mirror import Transfer
         from homeport.debian.archive.mirror_list import Told
-        from homeport.locking.archive_access import open_reach
+        from homeport.locking.archive_access import open_access
 
         told = Told(
             option=tuple(mirrors),
@@ -88,7 +88,7 @@ class App:
             configured=self.settings.mirrors,
             apt=read_apt_sources(),
         )
-        return open_reach(
+        return open_access(
             recipe,
             told,
             lambda: self.client,
@@ -108,7 +108,7 @@ class App:
             self.store.prune(self.settings.cache_bound)
         return result
 
-    def lock(self, request: BuildRequest) -> tuple[Recipe, Prepared]:
+    def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
         from homeport.builds import lock_recipe
 
@@ -127,7 +127,7 @@ class App:
             store=self.store,
             pools=self.pools,
             progress=self.progress,
-            reach=self.reach,
+            archives=self.archives,
             open_image=self.open_image,
             destination=self.destination,
             client=lambda: self.client,

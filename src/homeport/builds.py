@@ -33,9 +33,9 @@ from homeport.images.address import (
 from homeport.images.image import Image, Index
 from homeport.images.transports.base import Destination, Written
 from homeport.images.work import Work
-from homeport.locking.ensure_lock import Prepared, prepare
-from homeport.locking.lock_paths import lock_places
-from homeport.locking.update_policy import KEEP, Renewal
+from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
+from homeport.locking.lock_paths import lock_paths
+from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform, native_platform, parse_platform
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import Progress
@@ -48,8 +48,8 @@ if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
     from homeport.buildkit.session.session import Service
     from homeport.images.load import Loaded
-    from homeport.locking.archive_access import Reach
-    from homeport.locking.lock_paths import LockPlaces
+    from homeport.locking.archive_access import ArchiveAccess
+    from homeport.locking.lock_paths import LockPaths
     from homeport.net.client import Client
     from homeport.tree.node import Tree
 
@@ -82,7 +82,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: tuple[str, ...] = ()
     lockfile: Path | None = None
     locked: bool = False
-    renewal: Renewal = KEEP
+    update: UpdatePolicy = KEEP_LOCKED
     as_of: datetime | None = None
     fresh: bool = False
     check: bool = False
@@ -96,7 +96,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was built and where it went."""
 
     recipe: Recipe
-    prepared: Prepared
+    prepared: EnsuredLock
     built: BuiltIndex
     written: tuple[Written, ...]
     loaded: Loaded | None = None
@@ -112,7 +112,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     pools: Pools
     progress: Progress
-    reach: Callable[[Recipe, Sequence[str]], Reach]
+    archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: OpenImage
     destination: Callable[[Address], Destination]
     client: Callable[[], Client]
@@ -155,42 +155,42 @@ def _prepare(
     platforms: tuple[Platform, ...],
     derived: Store,
     services: Services,
-) -> tuple[Prepared, tuple[BuildPlan, ...]]:
+) -> tuple[EnsuredLock, tuple[BuildPlan, ...]]:
     """A lockfile that answers the recipe, plans, and the packages of what must be built.
 
     Packages of finished layers are not asked for: such an image is built again although
     the archive has dropped them.
     """
     catalog = shipped_catalog()
-    places = lock_places(recipe, catalog, request.directory, file=request.lockfile)
+    paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
 
-    def prepared(wanted: Sequence[Platform], renewal: Renewal) -> Prepared:
-        return prepare(
+    def prepared(wanted: Sequence[Platform], update: UpdatePolicy) -> EnsuredLock:
+        return ensure_lock(
             recipe,
-            places,
+            paths,
             services.store,
-            lambda: services.reach(recipe, request.mirrors),
+            lambda: services.archives(recipe, request.mirrors),
             platforms=wanted,
             frozen=request.locked,
-            renewal=renewal,
-            as_of=request.as_of if renewal == request.renewal else None,
+            update=update,
+            as_of=request.as_of if update == request.update else None,
             command=request.command,
         )
 
     first, trees = pin_parts(
-        recipe, prepared((), request.renewal), places, platforms,
+        recipe, prepared((), request.update), paths, platforms,
         request=request, services=services,
     )  # fmt: skip
     plans = _plans(recipe, first, platforms, request, services, trees=trees)
     missing = [plan.platform for plan in unbuilt(plans, derived)]
     if not missing:
         return first, plans
-    second = prepared(missing, KEEP)
+    second = prepared(missing, KEEP_LOCKED)
     if second.lockfile != first.lockfile:
         # Packages were gone and the recipe was locked again: all plans are new.
         plans = _plans(recipe, second, platforms, request, services, trees=trees)
         missing = [plan.platform for plan in unbuilt(plans, derived)]
-        third = prepared(missing, KEEP)
+        third = prepared(missing, KEEP_LOCKED)
         return msgspec.structs.replace(second, debs={**second.debs, **third.debs}), plans
     return msgspec.structs.replace(first, debs=second.debs), plans
 
@@ -200,13 +200,13 @@ Trees = Mapping[tuple[str, Platform], "Tree"]
 
 def pin_parts(
     recipe: Recipe,
-    prepared: Prepared,
-    places: LockPlaces,
+    prepared: EnsuredLock,
+    paths: LockPaths,
     platforms: tuple[Platform, ...],
     *,
     request: BuildRequest,
     services: Services,
-) -> tuple[Prepared, Trees]:
+) -> tuple[EnsuredLock, Trees]:
     """What the recipe's parts give, built on an engine where lockfile and cache lack it.
 
     A recipe without parts never gets further than the first line. Raises what
@@ -222,7 +222,7 @@ def pin_parts(
         frozen=request.locked,
         fresh=request.fresh,
         offline=services.offline,
-        renewal=request.renewal,
+        update=request.update,
         as_of=request.as_of,
         command=request.command,
     )
@@ -232,41 +232,41 @@ def pin_parts(
         asked,
         PartTools(
             tools=_tools(services.store, services),
-            reach=lambda: services.reach(recipe, request.mirrors),
+            access=lambda: services.archives(recipe, request.mirrors),
             client=services.client,
             engines=lambda: services.engines(request.engines),
             services=services.session,
-            save=lambda lockfile: write_lockfile(lockfile, places.write),
+            save=lambda lockfile: write_lockfile(lockfile, paths.write),
         ),
     )
-    path = prepared.path if resolved.lockfile == prepared.lockfile else places.write
+    path = prepared.path if resolved.lockfile == prepared.lockfile else paths.write
     return msgspec.structs.replace(prepared, lockfile=resolved.lockfile, path=path), resolved.trees
 
 
-def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, Prepared]:
+def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, EnsuredLock]:
     """What ``homeport lock`` does: packages and parts, for all platforms of the recipe."""
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
-    places = lock_places(recipe, catalog, request.directory, file=request.lockfile)
+    paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
     with services.store.lease():
-        prepared = prepare(
+        prepared = ensure_lock(
             recipe,
-            places,
+            paths,
             services.store,
-            lambda: services.reach(recipe, request.mirrors),
-            renewal=request.renewal,
+            lambda: services.archives(recipe, request.mirrors),
+            update=request.update,
             as_of=request.as_of,
             command=request.command,
         )
         prepared, _ = pin_parts(
-            recipe, prepared, places, recipe.platforms, request=request, services=services
+            recipe, prepared, paths, recipe.platforms, request=request, services=services
         )
     return recipe, prepared
 
 
 def _plans(
     recipe: Recipe,
-    prepared: Prepared,
+    prepared: EnsuredLock,
     platforms: tuple[Platform, ...],
     request: BuildRequest,
     services: Services,
@@ -301,7 +301,7 @@ def _built_in(
     recipe: Recipe,
     platforms: tuple[Platform, ...],
     services: Services,
-) -> tuple[Prepared, BuiltIndex]:
+) -> tuple[EnsuredLock, BuiltIndex]:
     """All images; what is computed on the way goes to ``derived``, downloads to the cache."""
     prepared, plans = _prepare(request, recipe, platforms, derived, services)
     return prepared, build(plans, prepared.debs, _tools(derived, services))
@@ -326,7 +326,7 @@ def _check(
     """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
     with ExitStack() as stack:
         scratch = _scratch_store(services.store, stack)
-        again = msgspec.structs.replace(request, renewal=KEEP, as_of=None, fresh=False)
+        again = msgspec.structs.replace(request, update=KEEP_LOCKED, as_of=None, fresh=False)
         _, second = _built_in(scratch, again, recipe, platforms, services)
     different = [
         f"{one.platform}: {one.image.digest} and {other.image.digest}"

@@ -77,7 +77,7 @@ def test_damage_of_any_file_of_the_cache_never_reaches_an_image(
 def test_a_full_disk_is_an_error_that_names_it_and_leaves_nothing(
     here: BuildWorld, number: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    here.prepare(here.recipe(RECIPE))  # locked; packages are there
+    here.ensure_lock(here.recipe(RECIPE))  # locked; packages are there
     genuine = StoreWriter.write
     written = 0
 

@@ -77,7 +77,7 @@ def recipe_home(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """A folder with recipe, lockfile and local files, and the address of its archive."""
     here = world(tmp_path_factory.mktemp("world"))
     write_tree(here.home)
-    here.prepare(here.recipe(RECIPE))  # the lockfile, by the clock of the tests
+    here.ensure_lock(here.recipe(RECIPE))  # the lockfile, by the clock of the tests
     return here.home, here.archive.url
 
 

@@ -41,6 +41,6 @@ class PushingBuild:
 def pushing_build(folder: Path) -> Iterator[PushingBuild]:
     package = deb("tool", files={"usr/bin/tool": file(b"#!/bin/sh\n", mode=0o755)})
     world = BuildWorld(folder, [package])
-    world.prepare(world.recipe(RECIPE))
+    world.ensure_lock(world.recipe(RECIPE))
     with serve(world.archive.root) as server:
         yield PushingBuild(world.home, server.url, folder)

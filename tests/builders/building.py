@@ -53,10 +53,10 @@ class BuildWorld(World):
         path = text if isinstance(text, Path) else self.write_recipe(text)
         outputs = options.pop("outputs", (LayoutAddress(path=self.root / "out"),))
         request = BuildRequest(recipe=str(path), outputs=outputs, directory=self.root, **options)
-        with self.reach() as reach, Pools(CancelToken(), processor=2) as pools:
+        with self.access() as access, Pools(CancelToken(), processor=2) as pools:
 
             def reached(recipe: Recipe, mirrors: Sequence[str]) -> Any:
-                return reach
+                return access
 
             def engines(addresses: Sequence[str]) -> Sequence[Engine]:
                 assert self.engines, "an engine was asked for"
@@ -68,7 +68,7 @@ class BuildWorld(World):
                     store=store or self.store,
                     pools=pools,
                     progress=self.notes,
-                    reach=reached,
+                    archives=reached,
                     open_image=_open,
                     destination=_destination,
                     client=lambda: quick_client(cancel=pools.cancel),

@@ -20,10 +20,10 @@ from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.debian.archive.mirror import Transfer, open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.locking.archive_access import Reach
-from homeport.locking.ensure_lock import Prepared, prepare
-from homeport.locking.lock import Locked, lock
-from homeport.locking.lock_paths import LockPlaces, lock_places
+from homeport.locking.archive_access import ArchiveAccess
+from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
+from homeport.locking.lock import LockResult, lock
+from homeport.locking.lock_paths import LockPaths, lock_paths
 from homeport.oci.platform import parse_platform
 from homeport.progress import CancelToken, Silent
 from homeport.recipe.lock.model import Lockfile
@@ -72,7 +72,7 @@ class World:
         slices(self.home, package, text)
 
     @contextmanager
-    def reach(self) -> Iterator[Reach]:
+    def access(self) -> Iterator[ArchiveAccess]:
         cancel = CancelToken()
         opened = tuple(open_mirror(text, None) for text in self.mirrors)
         mirrors = Mirrors(
@@ -81,7 +81,7 @@ class World:
             client=quick_client(cancel=cancel),
         )
         with Pools(cancel, network=2, processor=2) as pools:
-            yield Reach(
+            yield ArchiveAccess(
                 mirrors=mirrors,
                 transfer=Transfer(store=self.store, progress=self.notes, cancel=cancel),
                 pools=pools,
@@ -89,18 +89,18 @@ class World:
                 clock=lambda: self.now,
             )
 
-    def lock(self, text: str | Recipe, **options: Any) -> Locked:
+    def lock(self, text: str | Recipe, **options: Any) -> LockResult:
         asked = text if isinstance(text, Recipe) else self.recipe(text)
-        with self.reach() as reach:
-            return lock(asked, reach, **options)
+        with self.access() as access:
+            return lock(asked, access, **options)
 
-    def places(self, asked: Recipe) -> LockPlaces:
-        return lock_places(asked, catalog(self.root), self.root)
+    def lock_paths(self, asked: Recipe) -> LockPaths:
+        return lock_paths(asked, catalog(self.root), self.root)
 
-    def prepare(self, text: str | Recipe, **options: Any) -> Prepared:
+    def ensure_lock(self, text: str | Recipe, **options: Any) -> EnsuredLock:
         asked = text if isinstance(text, Recipe) else self.recipe(text)
-        with self.reach() as reach:
-            return prepare(asked, self.places(asked), self.store, lambda: reach, **options)
+        with self.access() as access:
+            return ensure_lock(asked, self.lock_paths(asked), self.store, lambda: access, **options)
 
 
 def versions(lockfile: Lockfile, platform: str = "linux/amd64") -> dict[str, str]:

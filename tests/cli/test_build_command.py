@@ -70,7 +70,7 @@ def setting(tmp_path: Path) -> Iterator[Setting]:
     noise = random.Random(1).randbytes(3_000_000)
     package = deb("tool", files={"usr/bin/tool": file(noise, mode=0o755)}, compression="")
     here = BuildWorld(tmp_path, [package])
-    here.prepare(here.recipe(RECIPE))
+    here.ensure_lock(here.recipe(RECIPE))
     work = tmp_path / "work"
     work.mkdir()
     with serve(here.archive.root) as server:

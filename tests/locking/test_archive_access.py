@@ -14,7 +14,7 @@ from homeport.content.thread_pools import Pools
 from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import Told
 from homeport.errors import HomeportError
-from homeport.locking.archive_access import open_reach, suite_specs
+from homeport.locking.archive_access import open_access, suite_specs
 from homeport.progress import CancelToken, Silent
 
 VENDOR = "archives: [{name: vendor, suites: [a, b], mirrors: [./mirror], keys: [KEYS]}]"
@@ -61,10 +61,12 @@ def test_the_recipes_directory_is_a_mirror_and_offline_asks_nobody(tmp_path: Pat
     cancel = CancelToken()
     transfer = Transfer(store=Store(tmp_path / "cache"), progress=Silent(), cancel=cancel)
     with Pools(cancel) as pools:
-        reach = open_reach(found, Told(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
-        assert [mirror.label for mirror in reach.mirrors.of("vendor")] == [str(tmp_path / "mirror")]
+        access = open_access(found, Told(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
+        assert [mirror.label for mirror in access.mirrors.of("vendor")] == [
+            str(tmp_path / "mirror")
+        ]
         told = Told(option=("vendor=file:///elsewhere",))
-        reach = open_reach(found, told, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
-        assert [mirror.label for mirror in reach.mirrors.of("vendor")] == ["/elsewhere"]
-        offline = open_reach(found, Told(), never, transfer, pools, offline=True)
+        access = open_access(found, told, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
+        assert [mirror.label for mirror in access.mirrors.of("vendor")] == ["/elsewhere"]
+        offline = open_access(found, Told(), never, transfer, pools, offline=True)
         assert offline.mirrors.of("vendor") == ()

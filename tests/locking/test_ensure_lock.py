@@ -25,11 +25,11 @@ from homeport.debian.archive.mirror import open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.package_fetch import PackageGone
 from homeport.errors import HomeportError, OutOfDate, UsageError
-from homeport.locking.archive_access import Reach
-from homeport.locking.ensure_lock import prepare
-from homeport.locking.lock_paths import lock_places
+from homeport.locking.archive_access import ArchiveAccess
+from homeport.locking.ensure_lock import ensure_lock
+from homeport.locking.lock_paths import lock_paths
 from homeport.locking.staleness import disagreements
-from homeport.locking.update_policy import RENEW, Renewal
+from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.net.client import Client, Settings
 from homeport.progress import CancelToken
 from homeport.recipe.lock.reading import read_lockfile
@@ -55,7 +55,7 @@ def forget(world: World) -> None:
 
 def test_without_a_lockfile_one_is_written_beside_the_recipe(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    prepared = world.prepare(TEXT)
+    prepared = world.ensure_lock(TEXT)
     assert prepared.path == world.home / "test.lock"
     assert prepared.reason == "missing"
     assert read_lockfile(prepared.path) == prepared.lockfile
@@ -65,10 +65,10 @@ def test_without_a_lockfile_one_is_written_beside_the_recipe(tmp_path: Path) -> 
 
 def test_a_lockfile_that_answers_the_recipe_needs_no_index(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     forget(world)
     world.archive.lose("dists/*")
-    prepared = world.prepare(TEXT, frozen=True)
+    prepared = world.ensure_lock(TEXT, frozen=True)
     assert prepared.locked is None
     assert len(prepared.debs) == 1
 
@@ -79,9 +79,9 @@ def test_only_packages_of_the_wanted_platforms_are_fetched(tmp_path: Path) -> No
         *(deb("app", "1", name, files={"a": name.encode()}) for name in ("amd64", "arm64")),
     )
     text = "platforms: [linux/amd64, linux/arm64]\npackages: [app]"
-    world.prepare(text)
+    world.ensure_lock(text)
     asked = world.recipe(text)
-    prepared = world.prepare(asked, platforms=asked.platforms[:1])
+    prepared = world.ensure_lock(asked, platforms=asked.platforms[:1])
     assert [file.id.architecture for file in prepared.debs] == ["amd64"]
     assert len(prepared.lockfile.platforms) == 2
 
@@ -137,10 +137,10 @@ def test_what_is_no_question_of_packages_is_no_disagreement(tmp_path: Path, text
 
 def test_when_they_disagree_only_what_changed_is_resolved_again(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     world.now = LATER
     world.publish([package("app"), package("app", "2"), package("lib1", "2")], date=LATER)
-    prepared = world.prepare("packages: [app, lib1]")
+    prepared = world.ensure_lock("packages: [app, lib1]")
     assert prepared.reason == "disagrees"
     assert prepared.details == ("lib1 is not locked",)
     assert versions(prepared.lockfile) == {"app": "1.0-1", "lib1": "2"}
@@ -148,11 +148,11 @@ def test_when_they_disagree_only_what_changed_is_resolved_again(tmp_path: Path) 
 
 def test_update_takes_the_newest_of_everything(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     world.now = LATER
     world.publish([package("app"), package("app", "2")], date=LATER)
-    assert versions(world.prepare(TEXT).lockfile) == {"app": "1.0-1"}
-    prepared = world.prepare(TEXT, renewal=RENEW)
+    assert versions(world.ensure_lock(TEXT).lockfile) == {"app": "1.0-1"}
+    prepared = world.ensure_lock(TEXT, update=UPDATE_ALL)
     assert versions(prepared.lockfile) == {"app": "2"}
     assert prepared.locked is not None
     assert [str(change) for change in prepared.locked.changes] == ["app 1.0-1 → 2 (linux/amd64)"]
@@ -162,41 +162,41 @@ def test_update_takes_the_newest_of_everything(tmp_path: Path) -> None:
 def test_frozen_refuses_with_exit_code_4_and_writes_nothing(tmp_path: Path, case: str) -> None:
     world = world_of(tmp_path)
     if case != "missing":
-        world.prepare(TEXT)
+        world.ensure_lock(TEXT)
     before = read_lockfile(world.home / "test.lock")
     if case == "gone":
         forget(world)
         world.archive.lose("pool/*/app_*")
     text = "packages: [app, lib1]" if case == "disagrees" else TEXT
     with pytest.raises(OutOfDate) as caught:
-        world.prepare(text, frozen=True)
+        world.ensure_lock(text, frozen=True)
     assert caught.value.exit_code == 4
     assert read_lockfile(world.home / "test.lock") == before
 
 
 def test_a_file_that_is_gone_is_found_on_another_mirror(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     shutil.copytree(tmp_path / "mirror", tmp_path / "other")
     world.mirrors.append(str(tmp_path / "other"))
     world.archive.lose("pool/*")
     forget(world)
-    assert world.prepare(TEXT, frozen=True).locked is None
+    assert world.ensure_lock(TEXT, frozen=True).locked is None
 
 
 def test_a_file_that_is_gone_is_found_in_the_snapshot_of_the_locked_date(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     shutil.copytree(tmp_path / "mirror", tmp_path / "snapshot/test/20260110T120000Z")
     world.snapshots = [f"file://{tmp_path}/snapshot/{{archive}}/{{timestamp}}"]
     world.archive.lose("pool/*")
     forget(world)
-    assert world.prepare(TEXT, frozen=True).locked is None
+    assert world.ensure_lock(TEXT, frozen=True).locked is None
 
 
 def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -> None:
     world = world_of(tmp_path, package("app", depends="lib1"), package("lib1"))
-    old = world.prepare(TEXT).lockfile
+    old = world.ensure_lock(TEXT).lockfile
     world.now = LATER
     world.publish(
         [package("app", depends="lib1"), package("app", "2", depends="lib1"),
@@ -205,7 +205,7 @@ def test_what_nobody_has_any_more_locks_the_whole_recipe_again(tmp_path: Path) -
     )  # fmt: skip
     world.archive.lose("pool/*/app_1.0*")
     forget(world)
-    prepared = world.prepare(TEXT)
+    prepared = world.ensure_lock(TEXT)
     assert (prepared.reason, prepared.details) == ("gone", ("app 1.0-1",))
     # Never part by part: lib1 1.0-1 could still be had, and would be of another state.
     assert versions(prepared.lockfile) == {"app": "2", "lib1": "2"}
@@ -226,7 +226,7 @@ def test_a_snapshot_archive_that_cannot_be_reached_does_not_hide_that_a_package_
     tmp_path: Path, snapshot: str, frozen: bool
 ) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     path = world.home / "test.lock"
     old = path.read_bytes()
     world.snapshots = [snapshot]
@@ -236,12 +236,12 @@ def test_a_snapshot_archive_that_cannot_be_reached_does_not_hide_that_a_package_
     forget(world)
     if frozen:
         with pytest.raises(OutOfDate, match=r"gone from all mirrors.*app 1\.0-1") as caught:
-            world.prepare(TEXT, frozen=True)
+            world.ensure_lock(TEXT, frozen=True)
         assert caught.value.exit_code == 4
         assert "locking" not in caught.value.what
         assert path.read_bytes() == old
         return
-    prepared = world.prepare(TEXT)
+    prepared = world.ensure_lock(TEXT)
     assert (prepared.reason, versions(prepared.lockfile)) == ("gone", {"app": "2"})
     assert len(prepared.debs) == 1
     new = path.read_bytes()
@@ -268,54 +268,54 @@ def test_a_mirror_that_lacks_what_it_lists_is_not_a_reason_to_lock_again(tmp_pat
 def test_while_a_mirror_does_not_answer_nothing_is_concluded(tmp_path: Path, others: bool) -> None:
     """It may have what the others lack."""
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     world.mirrors = ["/nonexistent", *(world.mirrors if others else ())]
     world.archive.lose("pool/*")
     forget(world)
     with pytest.raises(HomeportError) as caught:
-        world.prepare(TEXT)
+        world.ensure_lock(TEXT)
     assert caught.value.id == "mirror-unreachable"
 
 
 def test_a_mirror_that_fails_is_not_taken_for_one_that_lacks_the_file(tmp_path: Path) -> None:
     """A wrong size is damage, no news about what there is: nothing is locked again."""
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     (path,) = (tmp_path / "mirror/pool").rglob("app_*.deb")
     path.write_bytes(b"short")
     forget(world)
     with pytest.raises(HomeportError) as caught:
-        world.prepare(TEXT)
+        world.ensure_lock(TEXT)
     assert not isinstance(caught.value, PackageGone | OutOfDate)
     assert str(caught.value.where["package"]).startswith("app ")
 
 
 def test_offline_uses_the_cache_alone(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     world.archive.lose("*")
     world.offline = True
-    assert len(world.prepare(TEXT).debs) == 1
+    assert len(world.ensure_lock(TEXT).debs) == 1
     assert world.lock(TEXT).lockfile == read_lockfile(world.home / "test.lock")
     forget(world)
     with pytest.raises(NotCached):
-        world.prepare(TEXT)
+        world.ensure_lock(TEXT)
 
 
 def test_a_cut_download_is_resumed_and_the_lock_goes_on(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     forget(world)
     cancel = CancelToken()
     with serve(tmp_path / "mirror") as server:
         server.fault("*.deb", cut=100, times=1)
         client = Client(Settings(), cancel=cancel)
-        with world.reach() as reach:
+        with world.access() as access:
             asked = world.recipe(TEXT)
             mirror = open_mirror(server.url, client)
-            over_http = replace(reach, mirrors=Mirrors(by_archive={"test": (mirror,)}))
-            prepared = prepare(
-                asked, world.places(asked), world.store, lambda: over_http, frozen=True
+            over_http = replace(access, mirrors=Mirrors(by_archive={"test": (mirror,)}))
+            prepared = ensure_lock(
+                asked, world.lock_paths(asked), world.store, lambda: over_http, frozen=True
             )
         client.close()
     assert len(prepared.debs) == 1
@@ -331,16 +331,16 @@ def test_the_catalogs_lockfile_is_read_but_never_written(tmp_path: Path) -> None
     asked = world.recipe(TEXT)
     shipped, here = world.home / "test.lock", tmp_path / "work" / "test.lock"
     here.parent.mkdir()
-    places = lock_places(asked, folder, here.parent)
-    assert (places.read, places.write) == ((here, shipped), here)
-    assert places.find() is None
+    paths = lock_paths(asked, folder, here.parent)
+    assert (paths.read, paths.write) == ((here, shipped), here)
+    assert paths.find() is None
     lockfile = world.lock(asked).lockfile
     write_lockfile(lockfile, shipped)
-    found = places.find()
+    found = paths.find()
     assert found is not None
     assert found[0] == shipped
     write_lockfile(lockfile, here)
-    found = places.find()
+    found = paths.find()
     assert found is not None
     assert found[0] == here
 
@@ -349,8 +349,8 @@ def test_the_users_own_place_counts_alone(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     asked = world.recipe(TEXT)
     mine = tmp_path / "x.lock"
-    places = lock_places(asked, catalog(tmp_path), tmp_path, file=mine)
-    assert (places.read, places.write) == ((mine,), mine)
+    paths = lock_paths(asked, catalog(tmp_path), tmp_path, file=mine)
+    assert (paths.read, paths.write) == ((mine,), mine)
 
 
 def test_a_lockfile_with_faults_is_not_silently_written_over(tmp_path: Path) -> None:
@@ -358,20 +358,20 @@ def test_a_lockfile_with_faults_is_not_silently_written_over(tmp_path: Path) -> 
     path = world.home / "test.lock"
     path.write_text("{}")
     with pytest.raises(HomeportError) as caught:
-        world.prepare(TEXT)
+        world.ensure_lock(TEXT)
     assert caught.value.id == "lockfile"
     assert path.read_text() == "{}"
 
 
 def test_while_the_cache_has_everything_no_archive_is_opened(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     asked = world.recipe(TEXT)
 
-    def never() -> Reach:
+    def never() -> ArchiveAccess:
         raise AssertionError("an archive was opened")
 
-    prepared = prepare(asked, world.places(asked), world.store, never)
+    prepared = ensure_lock(asked, world.lock_paths(asked), world.store, never)
     assert len(prepared.debs) == 1
 
 
@@ -386,9 +386,9 @@ def test_preparing_loads_no_network_code_before_it_is_needed() -> None:
 
 def test_an_update_of_a_package_that_is_not_locked_is_told_its_near_name(tmp_path: Path) -> None:
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     with pytest.raises(UsageError) as caught:
-        world.prepare(TEXT, renewal=Renewal(names=frozenset({"ap"})))
+        world.ensure_lock(TEXT, update=UpdatePolicy(names=frozenset({"ap"})))
     assert caught.value.hint == "did you mean app?"
 
 
@@ -397,9 +397,9 @@ def test_when_the_disk_is_full_the_old_lockfile_stays_and_nothing_lies_beside_it
 ) -> None:
     """The real write, with the file system refusing to sync it."""
     world = world_of(tmp_path)
-    world.prepare(TEXT)
+    world.ensure_lock(TEXT)
     before = (world.home / "test.lock").read_bytes()
-    world.prepare("packages: [app, lib1]", platforms=())  # whatever else is written is written
+    world.ensure_lock("packages: [app, lib1]", platforms=())  # whatever else is written is written
     (world.home / "test.lock").write_bytes(before)
 
     def full(_: int) -> None:
@@ -407,9 +407,9 @@ def test_when_the_disk_is_full_the_old_lockfile_stays_and_nothing_lies_beside_it
 
     monkeypatch.setattr("homeport.content.files.os.fsync", full)
     with pytest.raises(CannotWrite) as caught:
-        world.prepare("packages: [app, lib1]")
+        world.ensure_lock("packages: [app, lib1]")
     monkeypatch.undo()
     assert "No space left on device" in caught.value.what
     assert (world.home / "test.lock").read_bytes() == before
     assert [path.name for path in world.home.iterdir() if path.name.startswith(".")] == []
-    assert versions(world.prepare("packages: [app, lib1]").lockfile).keys() == {"app", "lib1"}
+    assert versions(world.ensure_lock("packages: [app, lib1]").lockfile).keys() == {"app", "lib1"}

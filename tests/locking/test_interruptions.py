@@ -68,9 +68,9 @@ def test_whenever_it_is_stopped_nothing_is_half_written_and_the_next_run_succeed
 
 def test_a_cancelled_lock_raises_interrupted(tmp_path: Path) -> None:
     world = World(tmp_path, [deb("app", files={"usr/bin/app": b"x"})])
-    with pytest.raises(Interrupted), world.reach() as reach:
-        reach.transfer.cancel.cancel()
-        lock(world.recipe("packages: [app]"), reach)
+    with pytest.raises(Interrupted), world.access() as access:
+        access.transfer.cancel.cancel()
+        lock(world.recipe("packages: [app]"), access)
 
 
 def test_two_locks_at_once_share_a_cache_and_agree(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from builders.deb import deb, directory, file, link
 from builders.locking import World, faults, versions
 from homeport.debian.resolution.explain import Unresolvable
 from homeport.errors import Faults, HomeportError
-from homeport.locking.update_policy import RENEW, Renewal
+from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.lock.reading import parse_lockfile
@@ -327,19 +327,19 @@ def newer(world: World) -> Lockfile:
 
 
 @pytest.mark.parametrize(
-    ("renewal", "expected"),
+    ("update", "expected"),
     [
-        (Renewal(), {"app": "1.0-1", "tool": "1.0-1"}),
-        (Renewal(names=frozenset({"app"})), {"app": "2", "tool": "1.0-1"}),
-        (RENEW, {"app": "2", "tool": "2"}),
+        (UpdatePolicy(), {"app": "1.0-1", "tool": "1.0-1"}),
+        (UpdatePolicy(names=frozenset({"app"})), {"app": "2", "tool": "1.0-1"}),
+        (UPDATE_ALL, {"app": "2", "tool": "2"}),
     ],
 )
 def test_locked_versions_stay_while_they_are_there_unless_they_are_to_be_renewed(
-    tmp_path: Path, renewal: Renewal, expected: dict[str, str]
+    tmp_path: Path, update: UpdatePolicy, expected: dict[str, str]
 ) -> None:
     world = World(tmp_path, [package("app"), package("tool")])
     old = newer(world)
-    locked = world.lock("packages: [app, tool]", previous=old, renewal=renewal)
+    locked = world.lock("packages: [app, tool]", previous=old, update=update)
     assert versions(locked.lockfile) == expected
     assert [str(change) for change in locked.changes] == [
         f"{name} 1.0-1 → 2 (linux/amd64)" for name, version in expected.items() if version == "2"

@@ -21,7 +21,7 @@ from homeport.buildkit.protocol.errors import BuildFailed, EngineUnreachable
 from homeport.builds import BuildResult
 from homeport.content.store import Store
 from homeport.errors import HomeportError, OutOfDate
-from homeport.locking.update_policy import Renewal
+from homeport.locking.update_policy import UpdatePolicy
 from homeport.recipe.lock.reading import read_lockfile
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
@@ -156,7 +156,7 @@ def test_a_result_that_differs_from_the_pinned_one_is_an_error_unless_updated(
     assert old in caught.value.what
     assert "--update tool" in str(caught.value.hint)
     assert locked(world)["tool"]["linux/amd64"] == old
-    world.make(UNSTEADY, ONE, renewal=Renewal(names=frozenset({"tool"})))
+    world.make(UNSTEADY, ONE, update=UpdatePolicy(names=frozenset({"tool"})))
     new = locked(world)["tool"]["linux/amd64"]
     assert new != old
     assert f"part tool: linux/amd64: {old} → {new}" in world.notes.lines

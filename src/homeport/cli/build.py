@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.engine_options import engine_option, showing_logs
-from homeport.cli.locking_options import locking_options, renewal_of
+from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
 from homeport.cli.typed import typed_without
@@ -120,7 +120,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         mirrors=options["mirrors"],
         lockfile=options["lockfile"],
         locked=options["locked"],
-        renewal=renewal_of(options["updates"]),
+        update=parse_updates(options["updates"]),
         as_of=as_of,
         fresh=options["no_cache"],
         check=options["check"],

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.engine_options import engine_option, showing_logs
-from homeport.cli.locking_options import locking_options, renewal_of
+from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
 from homeport.cli.typed import typed_without
 from homeport.errors import OutOfDate, UsageError
 
 if TYPE_CHECKING:
     from homeport.app import App
-    from homeport.locking.ensure_lock import Prepared
+    from homeport.locking.ensure_lock import EnsuredLock
 
 
 @click.command(
@@ -64,7 +64,7 @@ def command(
                 recipe=recipe,
                 lockfile=lockfile,
                 mirrors=mirrors,
-                renewal=renewal_of(updates),
+                update=parse_updates(updates),
                 as_of=parse_as_of(as_of) if as_of else None,
                 engines=engines,
                 command=typed_without("--as-of"),
@@ -74,14 +74,14 @@ def command(
 
 
 def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> None:
-    from homeport.locking.lock_paths import lock_places
+    from homeport.locking.lock_paths import lock_paths
     from homeport.locking.staleness import disagreements
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
 
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)
-    found = lock_places(recipe, catalog, Path.cwd(), file=lockfile).find()
+    found = lock_paths(recipe, catalog, Path.cwd(), file=lockfile).find()
     differences = disagreements(recipe, found[1]) if found else ("there is no lockfile yet",)
     if found and recipe.parts:
         from homeport.parts.resolve import part_disagreements
@@ -93,7 +93,7 @@ def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> No
         raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {wanted}")
 
 
-def _document(prepared: Prepared) -> dict[str, Any]:
+def _document(prepared: EnsuredLock) -> dict[str, Any]:
     """docs/formats/lockfile.md, "What homeport lock prints"."""
     lockfile, locked = prepared.lockfile, prepared.locked
     return {
@@ -134,7 +134,7 @@ def _document(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _text(prepared: Prepared) -> str:
+def _text(prepared: EnsuredLock) -> str:
     parts = [
         f"{name}: {len(part.outputs)} results" for name, part in prepared.lockfile.parts.items()
     ]

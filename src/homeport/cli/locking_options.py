@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from homeport.locking.update_policy import Renewal
+    from homeport.locking.update_policy import UpdatePolicy
 
 _OPTIONS = (
     click.option(
@@ -48,8 +48,8 @@ def locking_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def renewal_of(updates: Sequence[str]) -> Renewal:
+def parse_updates(updates: Sequence[str]) -> UpdatePolicy:
     """What the words of ``--update`` allow to change."""
-    from homeport.locking.update_policy import Renewal
+    from homeport.locking.update_policy import UpdatePolicy
 
-    return Renewal(everything="all" in updates, names=frozenset(updates) - {"all"})
+    return UpdatePolicy(all_packages="all" in updates, names=frozenset(updates) - {"all"})

@@ -29,7 +29,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class Reach(msgspec.Struct, frozen=True, kw_only=True):
+class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that fetching from archives takes.
 
     offline: the cache alone is asked
@@ -42,7 +42,7 @@ class Reach(msgspec.Struct, frozen=True, kw_only=True):
     clock: Callable[[], datetime] = _now
 
 
-def open_reach(
+def open_access(
     recipe: Recipe,
     told: Told,
     client: Callable[[], Client],
@@ -52,7 +52,7 @@ def open_reach(
     credentials: Provider = nobody,
     snapshots: Sequence[str] = (),
     offline: bool = False,
-) -> Reach:
+) -> ArchiveAccess:
     """The recipe's archives by the order of ``debian.mirrors``; nothing is connected yet.
 
     told:   what others than the recipe say about mirrors
@@ -60,7 +60,7 @@ def open_reach(
     """
     if offline:
         nowhere = Mirrors(by_archive={})
-        return Reach(mirrors=nowhere, transfer=transfer, pools=pools, offline=True)
+        return ArchiveAccess(mirrors=nowhere, transfer=transfer, pools=pools, offline=True)
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
@@ -69,7 +69,7 @@ def open_reach(
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,
     )
-    return Reach(mirrors=mirrors, transfer=transfer, pools=pools)
+    return ArchiveAccess(mirrors=mirrors, transfer=transfer, pools=pools)
 
 
 def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:

@@ -19,23 +19,23 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import OutOfDate
-from homeport.locking.lock_paths import LockPlaces
+from homeport.locking.lock_paths import LockPaths
 from homeport.locking.staleness import disagreements
-from homeport.locking.update_policy import KEEP, RENEW, Renewal
+from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.model import Lockfile, files_of
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
 
 if TYPE_CHECKING:
-    from homeport.locking.archive_access import Reach
-    from homeport.locking.lock import Locked
+    from homeport.locking.archive_access import ArchiveAccess
+    from homeport.locking.lock import LockResult
 
 _SHOWN = 5
 Reason = Literal["missing", "disagrees", "gone", "update"]
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
     """A lockfile and the packages that it names.
 
     path:    where the lockfile is
@@ -48,57 +48,57 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     lockfile: Lockfile
     path: Path
     debs: Mapping[PackageFile, Blob]
-    locked: Locked | None = None
+    locked: LockResult | None = None
     reason: Reason | None = None
     details: tuple[str, ...] = ()
 
 
-def prepare(
+def ensure_lock(
     recipe: Recipe,
-    places: LockPlaces,
+    paths: LockPaths,
     store: Store,
-    reach: Callable[[], Reach],
+    access: Callable[[], ArchiveAccess],
     *,
     platforms: Iterable[Platform] | None = None,
     frozen: bool = False,
-    renewal: Renewal = KEEP,
+    update: UpdatePolicy = KEEP_LOCKED,
     as_of: datetime | None = None,
     command: str = "homeport lock",
-) -> Prepared:
+) -> EnsuredLock:
     """Make ready what a build takes from archives, writing a new lockfile where one is needed.
 
-    reach:     opens the archives; asked only if the cache is not enough
+    access:     opens the archives; asked only if the cache is not enough
     platforms: whose packages are fetched; all of the recipe's if ``None``. Locked are
                always all
     frozen:    raise ``OutOfDate`` instead of locking again (``--locked``)
     """
-    found = places.find()
+    found = paths.find()
     wanted = tuple(recipe.platforms if platforms is None else platforms)
     previous = found[1] if found else None
-    renewal.check(previous)
-    renewal = renewal.of_packages(previous)
-    reason, details = _stale(recipe, previous, renewal, as_of)
+    update.check(previous)
+    update = update.only_packages(previous)
+    reason, details = _stale(recipe, previous, update, as_of)
     if found and reason is None:
         path, lockfile = found
         if (debs := _in_store(lockfile, wanted, store)) is not None:
-            return Prepared(lockfile=lockfile, path=path, debs=debs)
+            return EnsuredLock(lockfile=lockfile, path=path, debs=debs)
         from homeport.debian.archive.package_fetch import PackageGone
         from homeport.locking.fetching import fetch_locked
 
         try:
-            return Prepared(
-                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, reach())
+            return EnsuredLock(
+                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, access())
             )
         except PackageGone as gone:
-            reason, renewal = "gone", RENEW
+            reason, update = "gone", UPDATE_ALL
             names = (f"{file.id.name} {file.id.version}" for file in gone.files)
             details = tuple(dict.fromkeys(names))  # once, however many platforms have it
     if frozen:
-        raise _refused(recipe, places, reason, details)
+        raise _refused(recipe, paths, reason, details)
     return _lock_again(
-        _Again(recipe=recipe, previous=previous, reason=reason, details=details, renewal=renewal),
-        places,
-        reach(),
+        _Again(recipe=recipe, previous=previous, reason=reason, details=details, update=update),
+        paths,
+        access(),
         wanted,
         as_of=as_of,
         command=command,
@@ -112,41 +112,41 @@ class _Again(msgspec.Struct, frozen=True, kw_only=True):
     previous: Lockfile | None
     reason: Reason | None
     details: tuple[str, ...]
-    renewal: Renewal
+    update: UpdatePolicy
 
 
 def _lock_again(
     again: _Again,
-    places: LockPlaces,
-    reach: Reach,
+    paths: LockPaths,
+    access: ArchiveAccess,
     platforms: tuple[Platform, ...],
     *,
     as_of: datetime | None,
     command: str,
-) -> Prepared:
+) -> EnsuredLock:
     from homeport.locking.fetching import fetch_locked
     from homeport.locking.lock import lock
 
-    note = reach.transfer.progress.note
+    note = access.transfer.progress.note
     note("lock", _says(again.recipe, again.reason, again.details))
     if again.reason == "gone":
         note("lock", f"locking {again.recipe.name} again as a whole")
     locked = lock(
         again.recipe,
-        reach,
+        access,
         previous=again.previous,
-        renewal=again.renewal,
+        update=again.update,
         as_of=as_of,
         command=command,
     )
-    write_lockfile(locked.lockfile, places.write)
+    write_lockfile(locked.lockfile, paths.write)
     for change in locked.changes if locked.previous else ():
         note("lock", f"  {change}")
-    note("lock", _wrote(places.write, locked))
-    return Prepared(
+    note("lock", _wrote(paths.write, locked))
+    return EnsuredLock(
         lockfile=locked.lockfile,
-        path=places.write,
-        debs=fetch_locked(locked.lockfile, platforms, reach),
+        path=paths.write,
+        debs=fetch_locked(locked.lockfile, platforms, access),
         locked=locked,
         reason=again.reason,
         details=again.details,
@@ -167,13 +167,13 @@ def _in_store(
 
 
 def _stale(
-    recipe: Recipe, lockfile: Lockfile | None, renewal: Renewal, as_of: datetime | None
+    recipe: Recipe, lockfile: Lockfile | None, update: UpdatePolicy, as_of: datetime | None
 ) -> tuple[Reason | None, tuple[str, ...]]:
     if lockfile is None:
         return "missing", ()
     if details := disagreements(recipe, lockfile):
         return "disagrees", details
-    if renewal != KEEP or (as_of is not None and as_of != lockfile.as_of):
+    if update != KEEP_LOCKED or (as_of is not None and as_of != lockfile.as_of):
         return "update", ()
     return None, ()
 
@@ -189,7 +189,7 @@ def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> st
     return what + (f" ({'; '.join([*details[:_SHOWN], *more])})" if details else "")
 
 
-def _wrote(path: Path, locked: Locked) -> str:
+def _wrote(path: Path, locked: LockResult) -> str:
     new = Digest.of(format_lockfile(locked.lockfile))
     if locked.previous is None:
         return f"wrote {path} ({new})"
@@ -197,8 +197,8 @@ def _wrote(path: Path, locked: Locked) -> str:
 
 
 def _refused(
-    recipe: Recipe, places: LockPlaces, reason: Reason | None, details: tuple[str, ...]
+    recipe: Recipe, paths: LockPaths, reason: Reason | None, details: tuple[str, ...]
 ) -> OutOfDate:
     hint = f"run homeport lock for {recipe.path}, look at what changed, and commit it"
-    where = {"file": str(places.write)}
+    where = {"file": str(paths.write)}
     return OutOfDate(_says(recipe, reason, details), where=where, hint=hint)

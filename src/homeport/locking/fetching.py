@@ -8,13 +8,13 @@ from datetime import datetime
 from homeport.content.blob import Blob
 from homeport.debian.archive import package_fetch
 from homeport.debian.package import PackageFile
-from homeport.locking.archive_access import Reach
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.model import Lockfile, files_of
 
 
 def fetch_packages(
-    files: Iterable[PackageFile], dates: Mapping[tuple[str, str], datetime], reach: Reach
+    files: Iterable[PackageFile], dates: Mapping[tuple[str, str], datetime], access: ArchiveAccess
 ) -> dict[PackageFile, Blob]:
     """Every file, verified and in the store. Raises ``PackageGone``, ``NetError`` …
 
@@ -26,16 +26,16 @@ def fetch_packages(
         newest[archive] = max(date, newest.get(archive, date))
     return package_fetch.fetch_packages(
         files,
-        mirrors=reach.mirrors,
-        transfer=reach.transfer,
-        pools=reach.pools,
+        mirrors=access.mirrors,
+        transfer=access.transfer,
+        pools=access.pools,
         dates=newest,
-        offline=reach.offline,
+        offline=access.offline,
     )
 
 
 def fetch_locked(
-    lockfile: Lockfile, platforms: Iterable[Platform], reach: Reach
+    lockfile: Lockfile, platforms: Iterable[Platform], access: ArchiveAccess
 ) -> dict[PackageFile, Blob]:
     """The packages of some platforms, wherever they still are. Raises ``PackageGone`` …"""
-    return fetch_packages(files_of(lockfile, platforms), lockfile.floor(), reach)
+    return fetch_packages(files_of(lockfile, platforms), lockfile.floor(), access)

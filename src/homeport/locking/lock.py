@@ -18,11 +18,11 @@ from homeport.debian.archive.state import ArchiveState, Floor, SuiteState
 from homeport.debian.package import Package
 from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
-from homeport.locking.archive_access import Reach, suite_specs
+from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
 from homeport.locking.package_selection import Choice, check_suites
 from homeport.locking.selection_loop import Settled, settle
-from homeport.locking.update_policy import KEEP, Renewal
+from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
 from homeport.recipe.lock.model import LockedPackage, LockedSuite, Lockfile
@@ -47,7 +47,7 @@ class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
     silent: tuple[str, ...]
 
 
-class Locked(msgspec.Struct, frozen=True, kw_only=True):
+class LockResult(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of ``lock``."""
 
     lockfile: Lockfile
@@ -59,13 +59,13 @@ class Locked(msgspec.Struct, frozen=True, kw_only=True):
 
 def lock(
     recipe: Recipe,
-    reach: Reach,
+    access: ArchiveAccess,
     *,
     previous: Lockfile | None = None,
-    renewal: Renewal = KEEP,
+    update: UpdatePolicy = KEEP_LOCKED,
     as_of: datetime | None = None,
     command: str = "homeport lock",
-) -> Locked:
+) -> LockResult:
     """Resolve ``recipe`` for all its platforms from one state.
 
     previous: its versions are preferred, and no state older than its own is taken
@@ -80,15 +80,15 @@ def lock(
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")
     check_suites(recipe)
     floor = previous.floor() if previous else None
-    state = _open(recipe, reach, as_of=as_of, floor=floor, command=command)
-    settled = settle(recipe, reach, state, reached, _kept_versions(previous, renewal))
+    state = _open(recipe, access, as_of=as_of, floor=floor, command=command)
+    settled = settle(recipe, access, state, reached, _kept_versions(previous, update))
     lockfile = _lockfile(recipe, state, settled, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
     if previous is not None and same_content(previous, lockfile):
         # Without news, no image changes: local files keep their time.
         lockfile = msgspec.structs.replace(lockfile, epoch=previous.epoch)
-    return Locked(
+    return LockResult(
         lockfile=lockfile,
         previous=previous,
         state=state,
@@ -98,31 +98,38 @@ def lock(
 
 
 def _open(
-    recipe: Recipe, reach: Reach, *, as_of: datetime | None, floor: Floor | None, command: str
+    recipe: Recipe,
+    access: ArchiveAccess,
+    *,
+    as_of: datetime | None,
+    floor: Floor | None,
+    command: str,
 ) -> ArchiveState:
     """One state for all architectures of the recipe."""
     return open_archives(
         suite_specs(recipe),
         list(dict.fromkeys(map(debian_architecture, recipe.platforms))),
-        mirrors=reach.mirrors,
-        store=reach.transfer.store,
-        pools=reach.pools,
-        progress=reach.transfer.progress,
-        cancel=reach.transfer.cancel,
+        mirrors=access.mirrors,
+        store=access.transfer.store,
+        pools=access.pools,
+        progress=access.transfer.progress,
+        cancel=access.transfer.cancel,
         as_of=as_of,
-        offline=reach.offline,
+        offline=access.offline,
         floor=floor,
-        clock=reach.clock,
+        clock=access.clock,
         command=command,
     )
 
 
-def _kept_versions(previous: Lockfile | None, renewal: Renewal) -> dict[Platform, dict[str, str]]:
+def _kept_versions(
+    previous: Lockfile | None, update: UpdatePolicy
+) -> dict[Platform, dict[str, str]]:
     if previous is None:
         return {}
     return {
         platform: {
-            package.name: package.version for package in packages if renewal.keeps(package.name)
+            package.name: package.version for package in packages if update.keeps(package.name)
         }
         for platform, packages in previous.platforms.items()
     }

@@ -16,7 +16,7 @@ from homeport.recipe.lock.reading import read_lockfile
 from homeport.recipe.model import Recipe
 
 
-class LockPlaces(msgspec.Struct, frozen=True, kw_only=True):
+class LockPaths(msgspec.Struct, frozen=True, kw_only=True):
     """read: in this order, the first that exists; write: where a new one goes."""
 
     read: tuple[Path, ...]
@@ -31,18 +31,18 @@ class LockPlaces(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
-def lock_places(
+def lock_paths(
     recipe: Recipe, catalog: Catalog, directory: Path, *, file: Path | None = None
-) -> LockPlaces:
-    """The places of a recipe's lockfile.
+) -> LockPaths:
+    """Where the lockfile of a recipe is looked for and written.
 
     directory: the working directory
     file:      the user's own choice; then nothing else counts
     """
     if file is not None:
-        return LockPlaces(read=(file,), write=file)
+        return LockPaths(read=(file,), write=file)
     beside = recipe.path.parent / recipe.lock_name
     if not catalog.holds(recipe.path):
-        return LockPlaces(read=(beside,), write=beside)
+        return LockPaths(read=(beside,), write=beside)
     here = directory / recipe.lock_name
-    return LockPlaces(read=(here, beside), write=here)
+    return LockPaths(read=(here, beside), write=here)

@@ -34,7 +34,7 @@ class SamePath(HomeportError):
     id = "same-path"
 
 
-class Examination(msgspec.Struct, frozen=True, kw_only=True):
+class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for one platform.
 
     kept:      packages that put at least one file in the tree, sorted
@@ -50,7 +50,7 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
 
 def examine(
     choice: Choice, contents: Mapping[str, PackageContents], *, usrmerge: bool
-) -> Examination:
+) -> PackageChecks:
     """Check what every package of ``choice`` gives; ``contents`` by package name."""
     faults: list[HomeportError] = []
     taken: dict[str, Sequence[bytes]] = {}
@@ -64,7 +64,7 @@ def examine(
     faults += _same_paths(choice, taken, contents, usrmerge=usrmerge)
     kept = [name for name, paths in taken.items() if _has_file(paths, contents[name])]
     elsewhere, silent = _copyrights(kept, choice, contents)
-    return Examination(kept=tuple(kept), elsewhere=elsewhere, silent=silent, faults=tuple(faults))
+    return PackageChecks(kept=tuple(kept), elsewhere=elsewhere, silent=silent, faults=tuple(faults))
 
 
 def _sliced(

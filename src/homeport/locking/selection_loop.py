@@ -19,9 +19,9 @@ from homeport.debian.deb.path_globs import PathGlobs
 from homeport.debian.package import Package, PackageFile
 from homeport.debian.resolution.explain import NoSolution
 from homeport.errors import Faults, HomeportError
-from homeport.locking.archive_access import Reach
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_packages
-from homeport.locking.package_checks import Examination, examine
+from homeport.locking.package_checks import PackageChecks, examine
 from homeport.locking.package_selection import Choice, Request, choose
 from homeport.oci.platform import Platform
 from homeport.recipe.model import Recipe
@@ -38,7 +38,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform, and what reading them showed."""
 
     choice: Choice
-    finding: Examination
+    finding: PackageChecks
 
     @property
     def packages(self) -> tuple[Package, ...]:
@@ -48,7 +48,7 @@ class Settled(msgspec.Struct, frozen=True, kw_only=True):
 
 def settle(
     recipe: Recipe,
-    reach: Reach,
+    access: ArchiveAccess,
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
@@ -62,7 +62,7 @@ def settle(
         reached = {platform: _with_copyrights(slices) for platform, slices in reached.items()}
     for _ in range(_MOST_ROUNDS):
         choices = _choose_all(recipe, state, reached, keep)
-        contents = _read_all(choices, state, reach)
+        contents = _read_all(choices, state, access)
         findings = {
             platform: examine(choice, contents[platform], usrmerge=recipe.steps.usrmerge)
             for platform, choice in choices.items()
@@ -119,7 +119,7 @@ def _choose_all(
 
 
 def _read_all(
-    choices: Mapping[Platform, Choice], state: ArchiveState, reach: Reach
+    choices: Mapping[Platform, Choice], state: ArchiveState, access: ArchiveAccess
 ) -> dict[Platform, dict[str, PackageContents]]:
     """Fetch and read every package; one that several platforms share once."""
     wanted: dict[tuple[PackageFile, PathGlobs], None] = {}
@@ -130,11 +130,11 @@ def _read_all(
         }
         wanted |= dict.fromkeys(asked[platform].values())
     try:
-        debs = fetch_packages((file for file, _ in wanted), state.floor(), reach)
+        debs = fetch_packages((file for file, _ in wanted), state.floor(), access)
     except PackageGone as error:
         error.hint = "its archive lists it: use another --mirror, or wait until this one is done"
         raise
-    transfer = reach.transfer
+    transfer = access.transfer
     calls = [
         partial(
             read_contents,
@@ -146,7 +146,7 @@ def _read_all(
         )
         for file, globs in wanted
     ]
-    read = dict(zip(wanted, run_all(reach.pools.processor, calls), strict=True))
+    read = dict(zip(wanted, run_all(access.pools.processor, calls), strict=True))
     return {
         platform: {name: read[key] for name, key in packages.items()}
         for platform, packages in asked.items()
@@ -159,7 +159,7 @@ def _globs(choice: Choice, package: Package) -> PathGlobs:
 
 def _copyrights_elsewhere(
     choices: Mapping[Platform, Choice],
-    findings: Mapping[Platform, Examination],
+    findings: Mapping[Platform, PackageChecks],
     state: ArchiveState,
 ) -> dict[Platform, dict[SliceName, Slice]]:
     """Packages that are only wanted for the copyright file that another points to."""

@@ -8,18 +8,18 @@ from homeport.errors import UsageError
 from homeport.recipe.lock.model import Lockfile
 
 
-class Renewal(msgspec.Struct, frozen=True, kw_only=True):
+class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
     """What ``--update`` names.
 
-    everything: all of them
+    all_packages: all of them
     names:      these
     """
 
-    everything: bool = False
+    all_packages: bool = False
     names: frozenset[str] = frozenset()
 
     def keeps(self, name: str) -> bool:
-        return not self.everything and name not in self.names
+        return not self.all_packages and name not in self.names
 
     def check(self, lockfile: Lockfile | None) -> None:
         """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
@@ -33,13 +33,13 @@ class Renewal(msgspec.Struct, frozen=True, kw_only=True):
                 f"no package or part {name!r} is locked, so it cannot be updated", hint=hint
             )
 
-    def of_packages(self, lockfile: Lockfile | None) -> Renewal:
+    def only_packages(self, lockfile: Lockfile | None) -> UpdatePolicy:
         """Without the names of parts and of packages that only their build roots have."""
-        if self.everything or not self.names:
+        if self.all_packages or not self.names:
             return self
         locked = {p.name for packages in (lockfile.platforms if lockfile else {}).values()
                   for p in packages}  # fmt: skip
-        return Renewal(names=self.names & locked)
+        return UpdatePolicy(names=self.names & locked)
 
 
 def _names(lockfile: Lockfile) -> set[str]:
@@ -51,6 +51,6 @@ def _names(lockfile: Lockfile) -> set[str]:
 
 
 #: Keep every version that is still there and still fits.
-KEEP = Renewal()
+KEEP_LOCKED = UpdatePolicy()
 #: Take the newest of everything.
-RENEW = Renewal(everything=True)
+UPDATE_ALL = UpdatePolicy(all_packages=True)

@@ -20,7 +20,7 @@ from homeport.content.blob import Blob
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 from homeport.layers.trees import read_tree
-from homeport.locking.archive_access import Reach
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.net.client import Client
 from homeport.oci.platform import Platform
 from homeport.parts.engines import suited
@@ -42,7 +42,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     tools: Tools
-    reach: Callable[[], Reach]
+    access: Callable[[], ArchiveAccess]
     client: Callable[[], Client]
     engines: Callable[[], Sequence[Engine]]
     services: Callable[[], Mapping[str, Service]]
@@ -83,7 +83,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         platforms: Sequence[Platform],
     ) -> dict[Platform, Tree]:
         """What the commands leave in ``/out``, for each platform."""
-        fetched = fetch_sources(sources, root, self.tools.reach)
+        fetched = fetch_sources(sources, root, self.tools.access)
         nodes = self._context(part, inputs, sources, fetched)
         tools = self.tools.tools
         context = write_context(nodes, root.epoch, tools.packages, self._cancel)
@@ -92,7 +92,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
 
         def attempts() -> Iterator[tuple[Engine, AbstractContextManager[BinaryIO]]]:
             for engine, description, on in suitable:
-                made = make_root(recipe, root, on, tools, self.tools.reach)
+                made = make_root(recipe, root, on, tools, self.tools.access)
                 prepared = Prepared(
                     part=part, on=on, layout=description.has_oci_exporter, root=made.image,
                     layer=made.layer, context=context, epoch=root.epoch,

@@ -22,7 +22,7 @@ from homeport.debian.archive.package_fetch import PackageGone
 from homeport.errors import HomeportError, IntegrityError, OutOfDate
 from homeport.locking.lock import lock
 from homeport.locking.staleness import disagreements
-from homeport.locking.update_policy import KEEP, RENEW, Renewal
+from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.parts.building import Building, PartTools
 from homeport.parts.inputs import Inputs, read_inputs
@@ -60,7 +60,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     frozen: bool = False
     fresh: bool = False
     offline: bool = False
-    renewal: Renewal = KEEP
+    update: UpdatePolicy = KEEP_LOCKED
     as_of: datetime | None = None
     command: str = "homeport lock"
 
@@ -147,7 +147,7 @@ class _Resolving(msgspec.Struct):
             if self.asked.frozen:
                 raise self._refused(f"{gone.what}") from gone
             self._note(f"{gone.what}; locking its build root again")
-            root, sources = self._locked_root(RENEW)
+            root, sources = self._locked_root(UPDATE_ALL)
             return self._with(root, sources, platforms)
 
     def _with(
@@ -173,7 +173,9 @@ class _Resolving(msgspec.Struct):
             outputs=outputs,
         ), trees  # fmt: skip
 
-    def _locked_root(self, renewal: Renewal) -> tuple[Lockfile | None, tuple[LockedSource, ...]]:
+    def _locked_root(
+        self, update: UpdatePolicy
+    ) -> tuple[Lockfile | None, tuple[LockedSource, ...]]:
         """The packages of the build root, and source packages, locked again where needed."""
         if isinstance(self.part, DockerfilePart):
             return None, ()
@@ -182,31 +184,31 @@ class _Resolving(msgspec.Struct):
         details = disagreements(recipe, old) if old is not None else ("it is not locked yet",)
         sources = self.locked.sources if self.locked is not None else ()
         details = details or _unlocked(self.part, sources)
-        if old is not None and not details and renewal == KEEP:
+        if old is not None and not details and update == KEEP_LOCKED:
             return old, sources
         if self.asked.frozen:
             raise self._refused("; ".join(details))
         self._note(f"locking its build root ({'; '.join(details) or 'update'})")
         found = lock(
-            recipe, self.tools.reach(), previous=old, renewal=renewal, as_of=self.asked.as_of,
+            recipe, self.tools.access(), previous=old, update=update, as_of=self.asked.as_of,
             command=self.asked.command,
         )  # fmt: skip
         asked = [each for each in self.part.inputs if isinstance(each, SourceInput)]
         if asked:
-            sources = lock_sources(asked, self.recipe, found.lockfile, self.tools.reach())
+            sources = lock_sources(asked, self.recipe, found.lockfile, self.tools.access())
         return found.lockfile, sources if asked else ()
 
-    def _renewal(self) -> Renewal:
+    def _renewal(self) -> UpdatePolicy:
         """Which packages of the build root may change."""
         if self._is_renewed:
-            return RENEW
+            return UPDATE_ALL
         root = self.locked.root if self.locked is not None else None
         names = {p.name for packages in root.platforms.values() for p in packages} if root else ()
-        return Renewal(names=self.asked.renewal.names & frozenset(names))
+        return UpdatePolicy(names=self.asked.update.names & frozenset(names))
 
     @property
     def _is_renewed(self) -> bool:
-        return not self.asked.renewal.keeps(self.part.name)
+        return not self.asked.update.keeps(self.part.name)
 
     def _may_build(self, same: bool, unpinned: Sequence[Platform]) -> None:
         if self.asked.frozen and not same:

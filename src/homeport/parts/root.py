@@ -16,7 +16,7 @@ from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError, IntegrityError
 from homeport.images.image import Image
-from homeport.locking.archive_access import Reach
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_locked
 from homeport.net.client import Client
 from homeport.net.download import expect_ok
@@ -42,7 +42,11 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_root(
-    recipe: Recipe, lockfile: Lockfile, on: Platform, tools: Tools, reach: Callable[[], Reach]
+    recipe: Recipe,
+    lockfile: Lockfile,
+    on: Platform,
+    tools: Tools,
+    access: Callable[[], ArchiveAccess],
 ) -> Root:
     """Build the root for one platform; its packages are fetched where the cache lacks them.
 
@@ -58,7 +62,7 @@ def make_root(
     plans = make_plans(asked, [on], BuildOptions(), tools.pools.cancel)
     debs = _cached(lockfile, on, tools.packages)
     if debs is None:
-        debs = fetch_locked(lockfile, [on], reach())
+        debs = fetch_locked(lockfile, [on], access())
     built = build(plans, debs, tools).images[0]
     return Root(image=built.image, layer=built.layer.blob)
 

@@ -23,7 +23,7 @@ from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageFile, PackageId
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, IntegrityError
-from homeport.locking.archive_access import Reach, suite_specs
+from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.recipe.lock.model import LockedFile, LockedSource, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import SourceInput
@@ -41,7 +41,7 @@ class NoSource(HomeportError):
 
 
 def lock_sources(
-    inputs: Sequence[SourceInput], recipe: Recipe, root: Lockfile, reach: Reach
+    inputs: Sequence[SourceInput], recipe: Recipe, root: Lockfile, access: ArchiveAccess
 ) -> tuple[LockedSource, ...]:
     """The source packages, from the archive states that the build root is locked to.
 
@@ -52,7 +52,7 @@ def lock_sources(
         stanzas = [
             (spec, stanza)
             for spec in suite_specs(recipe)
-            for stanza in _stanzas(each.package, spec, root, reach)
+            for stanza in _stanzas(each.package, spec, root, access)
             if each.version in (None, stanza.get("Version"))
         ]
         if not stanzas:
@@ -64,19 +64,19 @@ def lock_sources(
             )
         spec, newest = max(stanzas, key=lambda pair: parse_version(pair[1].get("Version")))
         locked = _locked(newest, spec)
-        _check_dsc(locked, reach, root)
+        _check_dsc(locked, access, root)
         found.append(locked)
     return tuple(dict.fromkeys(found))
 
 
 def fetch_sources(
-    sources: Sequence[LockedSource], root: Lockfile, reach: Callable[[], Reach]
+    sources: Sequence[LockedSource], root: Lockfile, access: Callable[[], ArchiveAccess]
 ) -> Mapping[PackageFile, Blob]:
     """Every file of the source packages, verified. Raises ``PackageGone`` and its kin."""
     files = [file for source in sources for file in files_of_source(source)]
     if not files:
         return {}
-    opened = reach()
+    opened = access()
     return package_fetch.fetch_packages(
         files,
         mirrors=opened.mirrors,
@@ -98,22 +98,24 @@ def files_of_source(source: LockedSource) -> tuple[PackageFile, ...]:
     )
 
 
-def _stanzas(name: str, spec: SuiteSpec, root: Lockfile, reach: Reach) -> Iterator[Paragraph]:
+def _stanzas(
+    name: str, spec: SuiteSpec, root: Lockfile, access: ArchiveAccess
+) -> Iterator[Paragraph]:
     """What one suite says of a source package, one for each version that it has."""
-    candidate = _candidate(spec, root, reach)
+    candidate = _candidate(spec, root, access)
     start = re.compile(rb"^Package: " + re.escape(name.encode()) + rb"$", re.MULTILINE)
     for component in spec.components:
-        data = _index(f"{component}/source/Sources", candidate, reach)
+        data = _index(f"{component}/source/Sources", candidate, access)
         for match in start.finditer(data):
             begin = data.rfind(b"\n\n", 0, match.start()) + 2 if match.start() else 0
             end = data.find(b"\n\n", match.end())
             yield parse_paragraph(data[max(begin, 0) : end if end >= 0 else len(data)])
 
 
-def _candidate(spec: SuiteSpec, root: Lockfile, reach: Reach) -> Candidate:
+def _candidate(spec: SuiteSpec, root: Lockfile, access: ArchiveAccess) -> Candidate:
     """The verified release file of the state that the build root is locked to."""
     wanted = {(suite.archive, suite.suite): suite.release for suite in root.archives}
-    for candidate in remembered(reach.transfer.store, spec):
+    for candidate in remembered(access.transfer.store, spec):
         if candidate.digest == wanted[spec.archive, spec.suite]:
             return candidate
     raise NoSource(
@@ -122,7 +124,7 @@ def _candidate(spec: SuiteSpec, root: Lockfile, reach: Reach) -> Candidate:
     )
 
 
-def _index(name: str, candidate: Candidate, reach: Reach) -> bytes:
+def _index(name: str, candidate: Candidate, access: ArchiveAccess) -> bytes:
     """The text of an index, by any form and from any mirror that has it."""
     forms = [
         entry
@@ -131,12 +133,12 @@ def _index(name: str, candidate: Candidate, reach: Reach) -> bytes:
     ]
     trouble: HomeportError | None = None
     for form in forms:
-        blob: Blob | None = reach.transfer.store.get(form.digest, form.size)
+        blob: Blob | None = access.transfer.store.get(form.digest, form.size)
         offers = [] if blob is not None else list(_offers(form, candidate))
-        for mirror in reach.mirrors.of(candidate.spec.archive):
+        for mirror in access.mirrors.of(candidate.spec.archive):
             for wanted in offers if blob is None else ():
                 try:
-                    blob = mirror.fetch(wanted, reach.transfer)
+                    blob = mirror.fetch(wanted, access.transfer)
                     break
                 except TROUBLE as error:
                     trouble = trouble or error.at(mirror=mirror.label)
@@ -184,14 +186,14 @@ def _checksums(paragraph: Paragraph) -> dict[str, tuple[str, int]]:
     return found
 
 
-def _check_dsc(source: LockedSource, reach: Reach, root: Lockfile) -> None:
+def _check_dsc(source: LockedSource, access: ArchiveAccess, root: Lockfile) -> None:
     """The .dsc must list the files that Sources lists: else one of the two was tampered with."""
     dsc = source.files[0]
     alone = LockedSource(
         name=source.name, version=source.version, archive=source.archive, suite=source.suite,
         files=(dsc,),
     )  # fmt: skip
-    (blob,) = fetch_sources([alone], root, lambda: reach).values()
+    (blob,) = fetch_sources([alone], root, lambda: access).values()
     with verified(blob, dsc.path) as stream:
         text = read_bounded(stream, _LARGEST_DSC, dsc.path)
     said = _checksums(parse_paragraph(_inside_signature(text)))
