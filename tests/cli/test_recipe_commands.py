@@ -51,7 +51,7 @@ def test_check_tells_every_fault_with_its_place_and_exits_2(
     recipe_file(home, "pakages: [x]\npackages: [libc6_nonesuch]\nfiles: [{from: none, to: /x}]")
     assert run(["recipe", "check"]) == 2
     assert capsys.readouterr().err.splitlines() == [
-        "homeport.yaml:4:1: the recipe has no field 'pakages'",
+        "homeport.yaml:4:1: unknown field 'pakages' of the recipe",
         "  hint: did you mean packages?",
         "homeport: 1 fault in the recipe homeport.yaml",
     ]

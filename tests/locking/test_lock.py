@@ -283,7 +283,7 @@ def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: P
     world.slices("app", "bin: {pats: [/x]}")
     world.archive.lose("dists/*")
     assert faults(lambda: world.lock("packages: [app_bin]")) == [
-        "a slice has no field 'pats' (None)",
+        "unknown field 'pats' of a slice (None)",
         "there is no slice app_bin (None)",
     ]
 

@@ -11,9 +11,9 @@ import pytest
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.schema.fields import RECIPE
-from homeport.recipe.schema.nodes import Fields, Kinds, ListOf, MapOf, Short
-from homeport.recipe.schema.scalars import Shape
 from homeport.recipe.slices.reading import SLICE_FILE, read_slice_file
+from homeport.yamlfile.scalars import Shape
+from homeport.yamlfile.shapes import Fields, Kinds, ListOf, MapOf, Short
 
 _PAGES = Path(__file__).parents[2] / "docs" / "formats"
 

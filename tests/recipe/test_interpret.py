@@ -9,7 +9,8 @@ import pytest
 from builders.recipe import catalog, faults_of, recipe, recipe_file
 from homeport.errors import Faults, UsageError
 from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
-from homeport.recipe.loading import load_recipe, missing_files
+from homeport.recipe.checking import missing_files
+from homeport.recipe.loading import load_recipe
 
 
 def test_a_recipe_that_says_little_gets_debian_trixie_with_updates_and_security(
@@ -85,7 +86,7 @@ def test_platforms_are_needed(tmp_path: Path) -> None:
          "1:20 accounts.users[0]: app has the number 0 of root"),
         ("per_platform: {linux/amd64: {packages: [{name: a1, platforms: [linux/amd64]}]}}",
          "1:52 per_platform.linux/amd64.packages[0].platforms: "
-         "a package has no field 'platforms'"),
+         "unknown field 'platforms' of a package"),
         ("platforms: [linux/amd64, amd64]", "-2:12 platforms: a platform stands here twice"),
     ],
 )  # fmt: skip

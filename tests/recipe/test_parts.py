@@ -10,9 +10,10 @@ from msgspec.structs import replace
 from builders.recipe import faults_of, recipe
 from homeport.errors import HomeportError
 from homeport.oci.platform import parse_platform
-from homeport.recipe.loading import missing_files
-from homeport.recipe.lock.pinning import materials_of, unpinned
-from homeport.recipe.model import LocalFiles, PartFiles
+from homeport.recipe.checking import missing_files
+from homeport.recipe.dockerfile_pinning import materials_of, unpinned
+from homeport.recipe.entries import LocalFiles, PartFiles
+from homeport.recipe.model import root_recipe, taken
 from homeport.recipe.parts import (
     DockerfilePart,
     GitInput,
@@ -20,8 +21,6 @@ from homeport.recipe.parts import (
     RunPart,
     SourceInput,
     UrlInput,
-    root_recipe,
-    taken,
 )
 
 DIGEST = "sha256:" + "a" * 64
@@ -106,11 +105,11 @@ def test_all_faults_of_parts_come_in_one_pass(tmp_path: Path) -> None:
         "3:5 parts[1]: a part needs exactly one of run, from; it has run and from",
         "4:5 parts[2]: no file is taken from the part c",
         "7:23 parts[2].on[1]: Debian has no architecture for the platform linux/vax",
-        "9:49 parts[2].inputs[0].commit: 'main' is not the whole hash of a commit",
-        "10:49 parts[2].inputs[1].sha256: '12' is not a SHA-256 in hex",
+        "9:49 parts[2].inputs[0].commit: invalid value 'main': expected the whole hash of a commit",
+        "10:49 parts[2].inputs[1].sha256: invalid value '12': expected a SHA-256 in hex",
         "11:17 parts[2].inputs[2].image: 'registry.example/x:1' names no digest",
-        "12:15 parts[2].inputs[3].url: 'ftp://host.example/x' is not an address of a file",
-        "13:37 parts[3].from.contxt: from has no field 'contxt'",
+        "12:15 parts[2].inputs[3].url: invalid value 'ftp://host.example/x': expected an address of a file",
+        "13:37 parts[3].from.contxt: unknown field 'contxt' of from",
     ]
 
 
@@ -160,8 +159,8 @@ def test_what_is_not_there_is_found_without_an_engine(tmp_path: Path) -> None:
         """,
     )
     assert [fault.what for fault in missing_files(found)] == [
-        f"there is no file {tmp_path}/none",
-        f"there is no directory {tmp_path}/gone",
+        f"missing file {tmp_path}/none",
+        f"missing directory {tmp_path}/gone",
         f"there is no Dockerfile {tmp_path}/gone/Dockerfile: No such file or directory",
     ]
 

@@ -25,7 +25,7 @@ from homeport.copying.ignore import Ignore
 from homeport.copying.rooted import Rooted, RootedDirectory, RootedFile
 from homeport.errors import UsageError
 from homeport.progress import CancelToken
-from homeport.recipe.model import LocalFiles
+from homeport.recipe.entries import LocalFiles
 from homeport.tree.node import Node, Source
 
 #: Smaller files are kept in memory between planning and writing.

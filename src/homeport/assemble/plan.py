@@ -23,18 +23,18 @@ from homeport.debian.package import PackageFile
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
-from homeport.recipe.lock.model import LockedPackage, Lockfile
-from homeport.recipe.model import (
+from homeport.recipe.entries import (
     Config,
     Group,
     ImageFiles,
     InlineFile,
     LocalFiles,
     PartFiles,
-    Recipe,
     Steps,
     User,
 )
+from homeport.recipe.lock.model import LockedPackage, Lockfile
+from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice
 from homeport.tree.compression import Encoder, make_encoder

@@ -21,7 +21,7 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
-from homeport.recipe.model import PartFiles
+from homeport.recipe.entries import PartFiles
 from homeport.tree.node import Node, Source, Tree
 
 _FORMAT = 1

@@ -21,8 +21,9 @@ from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
 from homeport.net.client import Client
 from homeport.net.credentials import Provider, nobody
-from homeport.recipe.model import Archive, Recipe
-from homeport.recipe.schema.yamltext import BadText
+from homeport.recipe.entries import Archive
+from homeport.recipe.model import Recipe
+from homeport.recipe.text_files import BadRecipe
 
 
 def _now() -> datetime:
@@ -83,7 +84,7 @@ def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
                 # The recipe's line, not the key file's: that one is named in the text.
                 name = str(error.where.get("file", ""))
                 file = f"{name}: " if name not in error.what else ""
-                raise BadText(
+                raise BadRecipe(
                     f"the keys of the archive {archive.name} cannot be used: {file}{error.what}",
                     where=archive.place.where(),
                     hint=error.hint or "name the files that the archive publishes to be trusted",

@@ -17,10 +17,11 @@ from homeport.debian.resolution.requirements import Limit, Root, Wishes
 from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
 from homeport.errors import Faults
 from homeport.oci.platform import Platform
-from homeport.recipe.model import PackageChoice, Pin, Recipe
+from homeport.recipe.entries import PackageChoice, Pin
+from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
-from homeport.recipe.schema.yamltext import BadText
 from homeport.recipe.slices.model import Slice, SliceName
+from homeport.recipe.text_files import BadRecipe
 
 
 class Choice(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +113,7 @@ def check_suites(recipe: Recipe) -> None:
         near = difflib.get_close_matches(asking.suite, known, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         faults.append(
-            BadText(
+            BadRecipe(
                 f"{asking.name} is wanted from {asking.suite}, which no archive here names",
                 where=asking.place.where(),
                 hint=f"{meant}the recipe has the suites {', '.join(known)}",

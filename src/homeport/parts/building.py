@@ -30,8 +30,8 @@ from homeport.parts.running import Prepared, Running, folder_of, run_commands, r
 from homeport.parts.sources import fetch_sources, files_of_source
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedSource, Lockfile
-from homeport.recipe.model import Recipe
-from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput, root_recipe
+from homeport.recipe.model import Recipe, root_recipe
+from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput
 from homeport.tree.node import Node, Source, Tree
 
 

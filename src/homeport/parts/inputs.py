@@ -18,10 +18,10 @@ from homeport.assemble.local_files import local_nodes
 from homeport.content.digest import Digest
 from homeport.copying import ignore
 from homeport.progress import CancelToken
-from homeport.recipe.loading import read_text_file
+from homeport.recipe.dockerfile_pinning import materials_of
+from homeport.recipe.entries import LocalFiles
 from homeport.recipe.lock.model import LockedSource, Lockfile
-from homeport.recipe.lock.pinning import materials_of
-from homeport.recipe.model import LocalFiles, Recipe
+from homeport.recipe.model import Recipe, taken
 from homeport.recipe.parts import (
     DockerfilePart,
     EnginePart,
@@ -30,8 +30,8 @@ from homeport.recipe.parts import (
     Input,
     SourceInput,
     UrlInput,
-    taken,
 )
+from homeport.recipe.text_files import read_text_file
 from homeport.tree.node import Node
 
 PathNode = tuple[bytes, Node]
@@ -56,7 +56,7 @@ def read_inputs(
     sources: Sequence[LockedSource],
     cancel: CancelToken,
 ) -> Inputs:
-    """Read what the part takes. Raises ``Unpinned``, ``BadText``, ``BadLocalFile``.
+    """Read what the part takes. Raises ``Unpinned``, ``BadRecipe``, ``BadLocalFile``.
 
     root, sources: of a part that runs commands, as they are locked
     """

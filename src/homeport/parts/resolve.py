@@ -29,15 +29,8 @@ from homeport.parts.inputs import Inputs, read_inputs
 from homeport.parts.sources import lock_sources
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree, Lockfile
-from homeport.recipe.model import Recipe
-from homeport.recipe.parts import (
-    DockerfilePart,
-    EnginePart,
-    RunPart,
-    SourceInput,
-    root_recipe,
-    taken,
-)
+from homeport.recipe.model import Recipe, root_recipe, taken
+from homeport.recipe.parts import DockerfilePart, EnginePart, RunPart, SourceInput
 from homeport.tree.node import Source, Tree
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TypeVar
 
-from homeport.recipe.model import Group, Place, User
-from homeport.recipe.schema.nodes import Part
+from homeport.recipe.entries import Group, User
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.shapes import FieldValues
 
 Fault = Callable[..., None]
 _Account = TypeVar("_Account", User, Group)
@@ -19,7 +20,9 @@ _GROUPS = {"root": 0, "nogroup": 65534}
 class Accounts:
     """The accounts of the image being described."""
 
-    def __init__(self, users: Iterable[Part], groups: Iterable[Part], fault: Fault) -> None:
+    def __init__(
+        self, users: Iterable[FieldValues], groups: Iterable[FieldValues], fault: Fault
+    ) -> None:
         self._fault = fault
         self.users = self._distinct(
             [_user(part) for part in users], lambda user: user.uid, _NUMBERS
@@ -35,7 +38,7 @@ class Accounts:
                 if member not in self._uids:
                     fault(group.place, f"{member} of the group {group.name} is no user")
 
-    def owner(self, text: str, place: Place) -> tuple[int, int]:
+    def owner(self, text: str, place: FilePosition) -> tuple[int, int]:
         """Numbers for ``USER[:GROUP]``. Without a group: the user's own, or the same number."""
         user, colon, group = text.partition(":")
         uid = self._number(user, self._uids, "user", place)
@@ -43,11 +46,11 @@ class Accounts:
             return uid, self._number(group, self._gids, "group", place)
         return uid, self._primary.get(user, uid)
 
-    def check_user(self, text: str, place: Place) -> None:
+    def check_user(self, text: str, place: FilePosition) -> None:
         """Note a fault if ``config.user`` names an account that the image will not have."""
         self.owner(text, place)
 
-    def _number(self, text: str, known: dict[str, int], kind: str, place: Place) -> int:
+    def _number(self, text: str, known: dict[str, int], kind: str, place: FilePosition) -> int:
         if text.isdigit():
             return int(text)
         if text not in known:
@@ -83,13 +86,13 @@ class Accounts:
         return tuple(sorted(names.values(), key=number))
 
 
-def _user(part: Part) -> User:
+def _user(part: FieldValues) -> User:
     more = {name: part.get(name) for name in ("home", "shell", "comment") if part.get(name)}
     uid = part.get("uid")
     return User(name=part.get("name"), uid=uid, gid=part.get("gid", uid), place=part.place, **more)
 
 
-def _group(part: Part) -> Group:
+def _group(part: FieldValues) -> Group:
     return Group(
         name=part.get("name"),
         gid=part.get("gid"),

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from typing import TypeVar
 
-from homeport.recipe.model import (
+from homeport.recipe.entries import (
     Archive,
     Directory,
     ImageFiles,
@@ -21,8 +21,8 @@ from homeport.recipe.model import (
     PackageChoice,
     PartFiles,
     Pin,
-    Recipe,
 )
+from homeport.recipe.model import Recipe
 
 Fault = Callable[..., None]
 _Placed = LocalFiles | InlineFile | ImageFiles | PartFiles | Link | Directory

@@ -12,8 +12,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.oci.platform import Platform
-from homeport.recipe.model import Place
-from homeport.recipe.schema.nodes import Part
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.shapes import FieldValues
 
 #: Kind of entry → the field that says which one it is.
 _KEYS = {
@@ -43,23 +43,23 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
 
     path: Path
     extends: tuple[Path, ...] = ()
-    place: Place
-    top: Part
-    lists: Mapping[str, tuple[Part, ...]]
+    place: FilePosition
+    top: FieldValues
+    lists: Mapping[str, tuple[FieldValues, ...]]
     without: tuple[str, ...] = ()
-    configs: tuple[tuple[Platform | None, Part], ...] = ()
+    configs: tuple[tuple[Platform | None, FieldValues], ...] = ()
     steps: Mapping[str, bool]
     known: frozenset[Platform] = frozenset()
 
 
-def written(part: Part, path: Path) -> Written:
+def written(part: FieldValues, path: Path) -> Written:
     """One file's parts in the form that can be joined."""
-    accounts: Part | None = part.get("accounts")
-    steps: Part | None = part.get("steps")
-    lists: dict[str, list[Part]] = {kind: list(part.get(kind, ())) for kind in _KEYS}
+    accounts: FieldValues | None = part.get("accounts")
+    steps: FieldValues | None = part.get("steps")
+    lists: dict[str, list[FieldValues]] = {kind: list(part.get(kind, ())) for kind in _KEYS}
     if accounts:
         lists |= {kind: list(accounts.get(kind, ())) for kind in ("users", "groups")}
-    configs: list[tuple[Platform | None, Part]] = []
+    configs: list[tuple[Platform | None, FieldValues]] = []
     if config := part.get("config"):
         configs.append((None, config))
     for platform, special in part.get("per_platform", {}).items():
@@ -89,7 +89,7 @@ def join(base: Written, top: Written) -> Written:
         top=msgspec.structs.replace(
             top.top,
             values={**inherited, **top.top.values},
-            places={**base.top.places, **top.top.places},
+            positions={**base.top.positions, **top.top.positions},
         ),
         lists={kind: _joined(kind, base.lists[kind], top.lists[kind]) for kind in _KEYS},
         without=tuple(dict.fromkeys((*base.without, *top.without))),
@@ -99,14 +99,16 @@ def join(base: Written, top: Written) -> Written:
     )
 
 
-def _only(entry: Part, platform: Platform) -> Part:
+def _only(entry: FieldValues, platform: Platform) -> FieldValues:
     """An entry of ``per_platform``."""
     return msgspec.structs.replace(entry, values={**entry.values, "platforms": (platform,)})
 
 
-def _joined(kind: str, base: tuple[Part, ...], top: tuple[Part, ...]) -> tuple[Part, ...]:
+def _joined(
+    kind: str, base: tuple[FieldValues, ...], top: tuple[FieldValues, ...]
+) -> tuple[FieldValues, ...]:
     key = _KEYS[kind]
-    again: dict[str, list[Part]] = {}
+    again: dict[str, list[FieldValues]] = {}
     for entry in top:
         again.setdefault(entry.get(key), []).append(entry)
     kept = [
@@ -117,7 +119,7 @@ def _joined(kind: str, base: tuple[Part, ...], top: tuple[Part, ...]) -> tuple[P
     return (*kept, *top)
 
 
-def _adds_up(kind: str, entry: Part, others: list[Part]) -> bool:
+def _adds_up(kind: str, entry: FieldValues, others: list[FieldValues]) -> bool:
     """Slices of one package add up, unless the same slice is named again."""
     mine = set(entry.get("slices", ()))
     return (

@@ -14,8 +14,7 @@ from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
 from homeport.recipe import conflicts, parts_interpret
 from homeport.recipe.accounts import Accounts
-from homeport.recipe.extends import Written
-from homeport.recipe.model import (
+from homeport.recipe.entries import (
     Archive,
     Config,
     Directory,
@@ -28,15 +27,16 @@ from homeport.recipe.model import (
     PackageChoice,
     PartFiles,
     Pin,
-    Place,
-    Recipe,
     Steps,
     join_configs,
 )
+from homeport.recipe.extends import Written
+from homeport.recipe.model import Recipe
 from homeport.recipe.schema import defaults
-from homeport.recipe.schema.nodes import Part
-from homeport.recipe.schema.terms import RECIPE_NAME
-from homeport.recipe.schema.yamltext import BadText
+from homeport.recipe.schema.values import RECIPE_NAME
+from homeport.recipe.text_files import BadRecipe
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.shapes import FieldValues
 
 
 class Faulty:
@@ -45,8 +45,8 @@ class Faulty:
     def __init__(self, faults: list[HomeportError]) -> None:
         self.faults = faults
 
-    def __call__(self, place: Place, what: str, hint: str | None = None) -> None:
-        self.faults.append(BadText(what, where=place.where(), hint=hint))
+    def __call__(self, place: FilePosition, what: str, hint: str | None = None) -> None:
+        self.faults.append(BadRecipe(what, where=place.where(), hint=hint))
 
 
 def recipe_of(
@@ -98,7 +98,7 @@ def _name(source: Written, fault: Faulty) -> str:
 
 def _platforms(source: Written, fault: Faulty) -> tuple[Platform, ...]:
     found: tuple[Platform, ...] = source.top.get("platforms", ())
-    if not found and "platforms" not in source.top.places:
+    if not found and "platforms" not in source.top.positions:
         fault(source.place, "the recipe needs the field 'platforms'", "write [linux/amd64]")
     elif not found:
         fault(source.top.at("platforms"), "the list of platforms is empty")
@@ -107,7 +107,7 @@ def _platforms(source: Written, fault: Faulty) -> tuple[Platform, ...]:
     return tuple(sorted(set(found), key=str))
 
 
-def _archives(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Archive]:
+def _archives(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Archive]:
     if not parts:
         yield from defaults.archives()
     for part in parts:
@@ -129,25 +129,25 @@ def _archives(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Archive]:
         )
 
 
-def _keyring(text: str, place: Place) -> Keyring:
+def _keyring(text: str, place: FilePosition) -> Keyring:
     if "/" in text or text.endswith((".asc", ".gpg", ".pgp")):
         return Keyring(name=text, path=beside(place, text))
     return Keyring(name=text)
 
 
-def _mirror(text: str, place: Place) -> str:
+def _mirror(text: str, place: FilePosition) -> str:
     """A directory is relative to the recipe, as every path of this machine in it."""
     if "://" in text or text.startswith("file:"):
         return text
     return str(beside(place, text).absolute())
 
 
-def beside(place: Place, text: str) -> Path:
+def beside(place: FilePosition, text: str) -> Path:
     """A path as the recipe writes it, seen from here."""
     return Path(place.file).parent / text
 
 
-def _packages(parts: tuple[Part, ...], fault: Faulty) -> Iterable[PackageChoice]:
+def _packages(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[PackageChoice]:
     for part in parts:
         if part.get("slices") == ():
             fault(part.at("slices"), "no slices at all", "leave slices out for the whole package")
@@ -161,7 +161,7 @@ def _packages(parts: tuple[Part, ...], fault: Faulty) -> Iterable[PackageChoice]
         )
 
 
-def _pins(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Pin]:
+def _pins(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Pin]:
     for part in parts:
         if not part.get("version") and not part.get("suite"):
             fault(part.place, "a pin needs version or suite")
@@ -174,8 +174,8 @@ def _pins(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Pin]:
         )
 
 
-def _file(part: Part, accounts: Accounts, fault: Faulty) -> Files:
-    place: Place = part.place
+def _file(part: FieldValues, accounts: Accounts, fault: Faulty) -> Files:
+    place: FilePosition = part.place
     common: dict[str, Any] = {
         "to": part.get("to"),
         "platforms": part.get("platforms", ()),
@@ -215,7 +215,7 @@ def _file(part: Part, accounts: Accounts, fault: Faulty) -> Files:
     )
 
 
-def _links(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Link]:
+def _links(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Link]:
     for part in parts:
         if part.get("path") == "/":
             fault(part.at("path"), "the root cannot be a link")
@@ -227,7 +227,9 @@ def _links(parts: tuple[Part, ...], fault: Faulty) -> Iterable[Link]:
         )
 
 
-def _directories(parts: tuple[Part, ...], accounts: Accounts, fault: Faulty) -> Iterable[Directory]:
+def _directories(
+    parts: tuple[FieldValues, ...], accounts: Accounts, fault: Faulty
+) -> Iterable[Directory]:
     for part in parts:
         uid, gid = accounts.owner(part.get("owner", "0:0"), part.at("owner"))
         yield Directory(

@@ -1,22 +1,21 @@
 """From a recipe's file, and those that it extends, to a ``Recipe``.
 
 All faults of all files come in one ``Faults``. Nothing but recipe files is read: whether
-local files exist is asked by ``missing_files``, whether slices do by ``recipe.slicefile``.
+local files and slices exist is checked by ``recipe.checking``.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from homeport.content.reading import read_bounded
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.catalog import Catalog, find_recipe
 from homeport.recipe.extends import Written, join, written
 from homeport.recipe.interpret import recipe_of
-from homeport.recipe.model import LocalFiles, Place, Recipe
-from homeport.recipe.parts import DockerfilePart, RunPart
+from homeport.recipe.model import Recipe
 from homeport.recipe.schema.fields import read_recipe_text
-from homeport.recipe.schema.yamltext import LARGEST, BadText
+from homeport.recipe.text_files import BadRecipe, read_text_file
+from homeport.yamlfile.position import FilePosition
 
 _LONGEST_CHAIN = 16
 
@@ -27,41 +26,13 @@ def load_recipe(path: Path, catalog: Catalog) -> Recipe:
     try:
         source = _chain(path, catalog, (), faults)
         recipe = recipe_of(source, faults, _slice_folders(source, catalog)) if source else None
-    except BadText as error:
+    except BadRecipe as error:
         faults.append(error)
         recipe = None
     if recipe is None:
         number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise Faults(sorted(faults, key=_position), what=f"{number} in the recipe {path}")
     return recipe
-
-
-def missing_files(recipe: Recipe) -> list[HomeportError]:
-    """Local files of the recipe that are not there, and Dockerfiles of no use."""
-    inputs = [each for part in recipe.parts if isinstance(part, RunPart) for each in part.inputs]
-    missing: list[HomeportError] = [
-        BadText(f"there is no file {files.source}", where=files.place.where())
-        for files in (*recipe.files, *inputs)
-        if isinstance(files, LocalFiles) and not files.source.exists()
-    ]
-    for part in recipe.parts:
-        if isinstance(part, DockerfilePart):
-            from homeport.recipe.lock.pinning import unpinned
-
-            if not part.context.is_dir():
-                what = f"there is no directory {part.context}"
-                missing.append(BadText(what, where=part.place.where()))
-            missing += unpinned(part)
-    return missing
-
-
-def read_text_file(path: Path) -> bytes:
-    """A recipe's or slices' file, bounded; ``BadText`` if it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return read_bounded(stream, LARGEST, str(path))
-    except OSError as error:
-        raise BadText(f"cannot read {path}: {error.strerror}", where={"file": str(path)}) from error
 
 
 def _position(fault: HomeportError) -> tuple[str, int, int]:
@@ -80,20 +51,20 @@ def _chain(
     own = written(part, path)
     if "extends" not in part.values:
         return own
-    place: Place = part.at("extends")
+    place: FilePosition = part.at("extends")
     try:
         base = find_recipe(part.get("extends"), catalog, beside=path)
     except HomeportError as error:
-        faults.append(BadText(error.what, where=place.where(), hint=error.hint))
+        faults.append(BadRecipe(error.what, where=place.where(), hint=error.hint))
         return own
     chain = (*above, path)
     if base.resolve() in [file.resolve() for file in chain]:
         names = " → ".join(str(file) for file in (*chain, base))
-        faults.append(BadText(f"recipes extend each other: {names}", where=place.where()))
+        faults.append(BadRecipe(f"recipes extend each other: {names}", where=place.where()))
         return own
     if len(chain) >= _LONGEST_CHAIN:
         what = f"more than {_LONGEST_CHAIN} recipes extend one another"
-        faults.append(BadText(what, where=place.where()))
+        faults.append(BadRecipe(what, where=place.where()))
         return own
     below = _chain(base, catalog, chain, faults)
     return join(below, own) if below else own

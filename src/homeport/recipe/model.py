@@ -1,260 +1,35 @@
 """A recipe as the rest of Homeport uses it: what an image is, with every default filled in.
 
-Made by ``recipe.wire`` from YAML (docs/formats/recipe.md); ``extends`` is resolved, the
-parts of single platforms carry a ``platforms`` of their own, relative paths are paths of
-this machine, account names are numbers. Every part says where it was written, for
-messages. Not what it resolves to: that is the lockfile (``recipe.lockfile``).
+``recipe.loading`` makes it from YAML (docs/formats/recipe.md): ``extends`` is resolved,
+entries for single platforms have their own ``platforms``, relative paths are paths of this
+machine, account names are numbers. Not what it resolves to: that is the lockfile
+(``recipe.lock.model``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
-
-if TYPE_CHECKING:
-    from homeport.recipe.parts import EnginePart
-
-
-class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where something was written: ``field`` is like ``packages[2].version``."""
-
-    file: str
-    line: int
-    column: int = 1
-    field: str = ""
-
-    def where(self) -> dict[str, str | int]:
-        """The place as an error's ``where``."""
-        where: dict[str, str | int] = {"file": self.file, "line": self.line, "column": self.column}
-        return {**where, "field": self.field} if self.field else where
-
-    def __str__(self) -> str:
-        return f"{Path(self.file).name}:{self.line}"
-
-
-class _ForPlatforms(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that belongs to some platforms only; ``platforms`` empty means to all."""
-
-    platforms: tuple[Platform, ...] = ()
-
-    def applies_to(self, platform: Platform) -> bool:
-        return not self.platforms or platform.normalized() in self.platforms
-
-
-class Keyring(msgspec.Struct, frozen=True, kw_only=True):
-    """Certificates trusted for an archive: one that ships with Homeport, or a file.
-
-    name: as written: ``debian-archive-trixie-automatic``, ``./vendor.asc``
-    path: the file, for one of the recipe's own; ``None`` for one that ships with Homeport
-    """
-
-    name: str
-    path: Path | None = None
-
-
-class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """A Debian-style archive and the suites wanted from it, in order of preference.
-
-    mirrors: base URLs or directories; empty: Homeport's order of sources decides
-    keys:    who may sign; empty: what ships with Homeport for each suite of ``debian``
-             and ``debian-security``
-    """
-
-    name: str
-    suites: tuple[str, ...]
-    components: tuple[str, ...] = ("main",)
-    mirrors: tuple[str, ...] = ()
-    keys: tuple[Keyring, ...] = ()
-    place: Place
-
-
-class PackageChoice(_ForPlatforms, frozen=True, kw_only=True):
-    """A package of the image: whole, or some of its slices.
-
-    slices:  empty: the whole package with what it depends on
-    version: exactly this one
-    suite:   only from this suite
-    """
-
-    name: str
-    slices: tuple[str, ...] = ()
-    version: str | None = None
-    suite: str | None = None
-    place: Place
-
-    @property
-    def whole(self) -> bool:
-        return not self.slices
-
-
-class Pin(_ForPlatforms, frozen=True, kw_only=True):
-    """A rule for a package wherever it is chosen, as a dependency too.
-
-    version: an exact version, or a pattern that ends in ``*``
-    """
-
-    name: str
-    version: str | None = None
-    suite: str | None = None
-    place: Place
-
-
-class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
-    """A file or a directory of this machine.
-
-    written: as the recipe says it, for reports (a path of this machine must not get into
-             an image's metadata)
-    to:      absolute path in the image. It ends in ``/``: a file keeps its name below it;
-             a directory's content always goes into it
-    mode:    of every file; ``None``: 0755 if its owner may execute it, else 0644
-    exclude: patterns of ``.dockerignore`` kind, relative to ``source``
-    """
-
-    source: Path
-    written: str
-    to: str
-    mode: int | None = None
-    uid: int = 0
-    gid: int = 0
-    exclude: tuple[str, ...] = ()
-    place: Place
-
-
-class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
-    """A file whose text stands in the recipe."""
-
-    text: str
-    to: str
-    mode: int = 0o644
-    uid: int = 0
-    gid: int = 0
-    place: Place
-
-
-class ImageFiles(_ForPlatforms, frozen=True, kw_only=True):
-    """A file or a tree taken out of another image, named by digest, with its own metadata.
-
-    image: an address with a digest (docs/formats/addresses.md); of an index, the manifest
-           for the platform being built is taken
-    path:  absolute path in that image
-    mode, uid, gid: ``None``: as they are there
-    """
-
-    image: str
-    digest: Digest
-    path: str
-    to: str
-    mode: int | None = None
-    uid: int | None = None
-    gid: int | None = None
-    place: Place
-
-
-class PartFiles(_ForPlatforms, frozen=True, kw_only=True):
-    """A file or a tree out of the result of one of the recipe's ``parts``.
-
-    path: absolute path in the result; what lies there has modes and owners as local files have
-    """
-
-    part: str
-    path: str
-    to: str
-    mode: int | None = None
-    uid: int = 0
-    gid: int = 0
-    place: Place
-
-
-Files = LocalFiles | InlineFile | ImageFiles | PartFiles
-
-
-class Link(_ForPlatforms, frozen=True, kw_only=True):
-    """A symbolic link: ``path`` in the image says ``target``."""
-
-    path: str
-    target: str
-    place: Place
-
-
-class Directory(_ForPlatforms, frozen=True, kw_only=True):
-    """A directory that exists in the image, empty unless something else fills it."""
-
-    path: str
-    mode: int = 0o755
-    uid: int = 0
-    gid: int = 0
-    place: Place
-
-
-class User(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of ``/etc/passwd``."""
-
-    name: str
-    uid: int
-    gid: int
-    home: str = "/nonexistent"
-    shell: str = "/usr/sbin/nologin"
-    comment: str = ""
-    place: Place
-
-
-class Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A line of ``/etc/group``."""
-
-    name: str
-    gid: int
-    members: tuple[str, ...] = ()
-    place: Place
-
-
-class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """How a container of the image starts, and what the image says about itself.
-
-    user: ``name``, ``uid`` or either with ``:group``, as the image specification has it
-    """
-
-    env: Mapping[str, str] = msgspec.field(default_factory=dict)
-    entrypoint: tuple[str, ...] = ()
-    cmd: tuple[str, ...] = ()
-    workdir: str = ""
-    user: str = ""
-    stop_signal: str = ""
-    volumes: tuple[str, ...] = ()
-    exposed_ports: tuple[str, ...] = ()
-    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
-    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
-
-
-StepName = Literal[
-    "usrmerge", "accounts", "os-release", "ca-bundle", "status-database", "copyright", "tmp"
-]
-
-
-class Steps(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image of Debian packages needs beyond their files; all on unless switched off.
-
-    usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
-    accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts
-    os_release:      the slice ``base-files_os-release`` belongs to the image
-    ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
-    status_database: /var/lib/dpkg/status.d, so that scanners see the packages
-    copyright:       the copyright file of every package
-    tmp:             /tmp with mode 1777
-    """
-
-    usrmerge: bool = True
-    accounts: bool = True
-    os_release: bool = True
-    ca_bundle: bool = True
-    status_database: bool = True
-    copyright: bool = True
-    tmp: bool = True
+from homeport.recipe.entries import (
+    Archive,
+    Config,
+    Directory,
+    Files,
+    Group,
+    Link,
+    PackageChoice,
+    PartFiles,
+    Pin,
+    Steps,
+    User,
+    join_configs,
+)
+from homeport.recipe.parts import EnginePart, RunPart
+from homeport.yamlfile.position import FilePosition
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
@@ -262,7 +37,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     path:      the file that it was read from
     extends:   the files of the recipes that it builds on, nearest first
-    slices:    directories with slice files, searched in this order (``recipe.slices``)
+    slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
     without:   dependencies of whole packages that are left out on purpose
     parts:     what is built on an engine first, for ``files`` to take from
     config:    of all platforms; ``config_for`` adds a platform's own part
@@ -287,7 +62,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     config: Config = msgspec.field(default_factory=Config)
     platform_config: Mapping[Platform, Config] = msgspec.field(default_factory=dict)
     steps: Steps = msgspec.field(default_factory=Steps)
-    place: Place
+    place: FilePosition
 
     def config_for(self, platform: Platform) -> Config:
         """The config of one platform: maps are joined, any other field replaces."""
@@ -299,18 +74,25 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}.lock"
 
 
-def join_configs(base: Config, other: Config) -> Config:
-    """``other`` on top of ``base``: maps are joined key by key, any other field replaces."""
-    return Config(
-        env={**base.env, **other.env},
-        entrypoint=other.entrypoint or base.entrypoint,
-        # A new entrypoint means another program: the arguments of the old one do not fit.
-        cmd=other.cmd or (() if other.entrypoint else base.cmd),
-        workdir=other.workdir or base.workdir,
-        user=other.user or base.user,
-        stop_signal=other.stop_signal or base.stop_signal,
-        volumes=other.volumes or base.volumes,
-        exposed_ports=other.exposed_ports or base.exposed_ports,
-        labels={**base.labels, **other.labels},
-        annotations={**base.annotations, **other.annotations},
+def taken(recipe: Recipe, part: EnginePart, platform: Platform) -> tuple[PartFiles, ...]:
+    """The files that the image of one platform takes from a part; none: it is not needed."""
+    return tuple(
+        files
+        for files in recipe.files
+        if isinstance(files, PartFiles) and files.part == part.name and files.applies_to(platform)
+    )
+
+
+def root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
+    """The build root of a part as a recipe of its own, from the same archives."""
+    return Recipe(
+        name=f"{recipe.name}.{part.name}",
+        path=recipe.path,
+        platforms=part.on,
+        archives=recipe.archives,
+        slices=recipe.slices,
+        packages=part.packages,
+        # Nobody looks at the root of a build: neither scanners nor lawyers.
+        steps=Steps(os_release=False, status_database=False, copyright=False),
+        place=part.place,
     )

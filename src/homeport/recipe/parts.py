@@ -14,7 +14,8 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
-from homeport.recipe.model import LocalFiles, PackageChoice, PartFiles, Place, Recipe, Steps
+from homeport.recipe.entries import LocalFiles, PackageChoice
+from homeport.yamlfile.position import FilePosition
 
 
 class UrlInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -23,7 +24,7 @@ class UrlInput(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     sha256: Digest
     to: str
-    place: Place
+    place: FilePosition
 
 
 class GitInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,7 +33,7 @@ class GitInput(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     commit: str
     to: str
-    place: Place
+    place: FilePosition
 
 
 class SourceInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,7 +45,7 @@ class SourceInput(msgspec.Struct, frozen=True, kw_only=True):
     package: str
     version: str | None
     to: str
-    place: Place
+    place: FilePosition
 
 
 class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +55,7 @@ class ImageInput(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     path: str
     to: str
-    place: Place
+    place: FilePosition
 
 
 Input = LocalFiles | UrlInput | GitInput | SourceInput | ImageInput
@@ -76,7 +77,7 @@ class RunPart(msgspec.Struct, frozen=True, kw_only=True):
     inputs: tuple[Input, ...] = ()
     env: Mapping[str, str] = msgspec.field(default_factory=dict)
     network: bool = False
-    place: Place
+    place: FilePosition
 
 
 class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,31 +94,7 @@ class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     args: Mapping[str, str] = msgspec.field(default_factory=dict)
     network: bool = False
-    place: Place
+    place: FilePosition
 
 
 EnginePart = RunPart | DockerfilePart
-
-
-def taken(recipe: Recipe, part: EnginePart, platform: Platform) -> tuple[PartFiles, ...]:
-    """The files that the image of one platform takes from a part; none: it is not needed."""
-    return tuple(
-        files
-        for files in recipe.files
-        if isinstance(files, PartFiles) and files.part == part.name and files.applies_to(platform)
-    )
-
-
-def root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
-    """The build root of a part as a recipe of its own, from the same archives."""
-    return Recipe(
-        name=f"{recipe.name}.{part.name}",
-        path=recipe.path,
-        platforms=part.on,
-        archives=recipe.archives,
-        slices=recipe.slices,
-        packages=part.packages,
-        # Nobody looks at the root of a build: neither scanners nor lawyers.
-        steps=Steps(os_release=False, status_database=False, copyright=False),
-        place=part.place,
-    )

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from homeport.oci.platform import parse_platform
-from homeport.recipe.model import LocalFiles, PackageChoice, PartFiles, Place, Recipe
+from homeport.recipe.entries import LocalFiles, PackageChoice, PartFiles
+from homeport.recipe.model import Recipe
 from homeport.recipe.parts import (
     DockerfilePart,
     EnginePart,
@@ -17,17 +18,18 @@ from homeport.recipe.parts import (
     SourceInput,
     UrlInput,
 )
-from homeport.recipe.schema.nodes import Part
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.shapes import FieldValues
 
 Fault = Callable[..., None]
-Beside = Callable[[Place, str], Path]
+Beside = Callable[[FilePosition, str], Path]
 Packages = Callable[..., Iterable[PackageChoice]]
 
 DEFAULT_ON = ("linux/amd64",)
 
 
 def parts_of(
-    parts: Iterable[Part], packages: Packages, beside: Beside, fault: Fault
+    parts: Iterable[FieldValues], packages: Packages, beside: Beside, fault: Fault
 ) -> Iterator[EnginePart]:
     """Each part; ``packages`` and ``beside`` read lists of packages and paths of this machine."""
     for part in parts:
@@ -57,7 +59,7 @@ def check(recipe: Recipe, fault: Fault) -> None:
             fault(files.place, f"the recipe has no part {files.part!r}", hint)
 
 
-def _run(part: Part, packages: Packages, beside: Beside, fault: Fault) -> RunPart:
+def _run(part: FieldValues, packages: Packages, beside: Beside, fault: Fault) -> RunPart:
     on = part.get("on", tuple(map(parse_platform, DEFAULT_ON)))
     if not on:
         fault(part.at("on"), "the list of platforms is empty")
@@ -76,7 +78,7 @@ def _run(part: Part, packages: Packages, beside: Beside, fault: Fault) -> RunPar
     )
 
 
-def _input(part: Part, beside: Beside) -> Input:
+def _input(part: FieldValues, beside: Beside) -> Input:
     to, place = part.get("to"), part.place
     if "url" in part.values:
         return UrlInput(url=part.get("url"), sha256=part.get("sha256"), to=to, place=place)
@@ -97,8 +99,8 @@ def _input(part: Part, beside: Beside) -> Input:
     )
 
 
-def _dockerfile(part: Part, beside: Beside) -> DockerfilePart:
-    said: Part = part.get("from")
+def _dockerfile(part: FieldValues, beside: Beside) -> DockerfilePart:
+    said: FieldValues = part.get("from")
     written: str = said.get("dockerfile")
     file = beside(part.place, written)
     context = said.get("context")

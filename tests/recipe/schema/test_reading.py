@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from builders.recipe import catalog, faults_of, recipe, recipe_file
 from homeport.errors import Faults
 from homeport.oci.platform import parse_platform
+from homeport.recipe.entries import ImageFiles, InlineFile, LocalFiles
 from homeport.recipe.loading import load_recipe
-from homeport.recipe.model import ImageFiles, InlineFile, LocalFiles
 from homeport.recipe.schema.fields import read_recipe_text
-from homeport.recipe.schema.yamltext import DEEPEST, LARGEST, BadText
+from homeport.recipe.text_files import BadRecipe
+from homeport.yamlfile.parse import DEEPEST, LARGEST
 
 
 def test_the_short_forms_of_packages(tmp_path: Path) -> None:
@@ -67,7 +68,9 @@ def test_a_mode_is_octal_quoted_or_not(tmp_path: Path, written: str) -> None:
 @pytest.mark.parametrize("written", ["644", "0o644", "420", "rw-r--r--", "08888"])
 def test_a_mode_that_could_be_misread_is_refused(tmp_path: Path, written: str) -> None:
     (fault,) = faults_of(tmp_path, f"directories: [{{path: /x, mode: {written}}}]")
-    assert fault == f"1:32 directories[0].mode: {written!r} is not four octal digits"
+    assert (
+        fault == f"1:32 directories[0].mode: invalid value {written!r}: expected four octal digits"
+    )
 
 
 @pytest.mark.parametrize("written", ["yes", "True", '"true"', "1", "on"])
@@ -99,11 +102,11 @@ def test_all_faults_of_a_file_come_in_one_pass(tmp_path: Path) -> None:
         """,
     )
     assert found == [
-        "1:1 pakages: the recipe has no field 'pakages'",
-        "3:5 packages[0]: 'Hello' is not a package",
+        "1:1 pakages: unknown field 'pakages' of the recipe",
+        "3:5 packages[0]: invalid value 'Hello': expected a package",
         "5:14 packages[1].version: '1 2' is no version: "
         "upstream part '1 2' is empty or has odd characters",
-        "6:5 packages[1].colour: a package has no field 'colour'",
+        "6:5 packages[1].colour: unknown field 'colour' of a package",
         "8:5 files[0]: an entry of files needs exactly one of from, text, part, image; "
         "it has from and text",
         "9:5 files[1]: an entry of files needs exactly one of from, text, part, image; it has none",
@@ -111,8 +114,8 @@ def test_all_faults_of_a_file_come_in_one_pass(tmp_path: Path) -> None:
         "12:15 config.entrypoint: expected a list of words, found the text '/bin/sh -c x'",
         "13:9 config.user: the recipe has no user 'app'",
         "14:12 config.env.A: expected text, found nothing",
-        "15:1 config: config stands here twice, first in line 14",
-        "16:22 without[1]: 'Perl' is not a package name",
+        "15:1 config: duplicate key 'config', first in line 14",
+        "16:22 without[1]: invalid value 'Perl': expected a package name",
     ]
 
 
@@ -129,27 +132,27 @@ def test_a_misspelt_field_is_told_its_near_name(tmp_path: Path) -> None:
         ("a: \x01", "not YAML"),
         ("", "the file is empty"),
         ("# only a comment", "the file is empty"),
-        ("a: 1\n---\nb: 2", "a second document begins here; a file holds one"),
-        ("a: !!python/object:os.system x", "a tag"),
-        ("a: !!binary aGk=", "a tag"),
+        ("a: 1\n---\nb: 2", "unexpected second document; a file contains one"),
+        ("a: !!python/object:os.system x", "unexpected tag"),
+        ("a: !!binary aGk=", "unexpected tag"),
         ("? [a, b]\n: c", "a key must be text"),
         ("<<: {a: b}", "merge keys"),
-        ("a: *b", "no finished value before this is named &b"),
-        ("a: &b [*b]", "no finished value before this is named &b"),
+        ("a: *b", "no value before this one has the anchor &b"),
+        ("a: &b [*b]", "no value before this one has the anchor &b"),
         ("[" * (DEEPEST + 2), "nested more than"),
         ("[" * 100_000, "nest"),
         ("a: " + "x" * LARGEST, "the file is larger than"),
     ],
 )
 def test_text_that_is_no_plain_yaml_is_refused_where_it_goes_wrong(text: str, what: str) -> None:
-    with pytest.raises(BadText) as caught:
+    with pytest.raises(BadRecipe) as caught:
         read_recipe_text(text.encode(), "x.yaml")
     assert what in caught.value.what
     assert caught.value.where["file"] == "x.yaml"
 
 
 def test_what_is_not_utf8_is_refused_with_its_line() -> None:
-    with pytest.raises(BadText) as caught:
+    with pytest.raises(BadRecipe) as caught:
         read_recipe_text(b"homeport: 1\nname: \xff\n", "x.yaml")
     assert caught.value.where == {"file": "x.yaml", "line": 2}
 
@@ -168,13 +171,13 @@ def test_a_billion_laughs_end_early() -> None:
         f"  p{n}: {'&p {packages: [' + 'a1,' * 2000 + ']}' if n == 0 else '*p'}\n"
         for n in range(99)
     )
-    with pytest.raises(BadText, match="aliases expanded"):
+    with pytest.raises(BadRecipe, match="aliases expanded"):
         read_recipe_text(env.encode(), "x.yaml")
 
 
 @given(st.binary(max_size=300) | st.text(max_size=300).map(str.encode))
 def test_no_bytes_at_all_make_the_reader_fail_otherwise(data: bytes) -> None:
-    with contextlib.suppress(BadText):
+    with contextlib.suppress(BadRecipe):
         read_recipe_text(b"homeport: 1\n" + data, "x.yaml")
 
 

@@ -9,8 +9,6 @@ import pytest
 from builders.recipe import describe, slices
 from homeport.debian.deb.path_globs import EVERYTHING
 from homeport.recipe.catalog import shipped_catalog
-from homeport.recipe.model import Place
-from homeport.recipe.schema.terms import slice_name
 from homeport.recipe.slices.model import (
     Slice,
     SliceName,
@@ -19,9 +17,10 @@ from homeport.recipe.slices.model import (
     select,
     wanted_globs,
 )
-from homeport.recipe.slices.reading import SliceFolders, read_slice_file
+from homeport.recipe.slices.reading import SliceFolders, read_slice_file, slice_name
+from homeport.yamlfile.position import FilePosition
 
-_PLACE = Place(file="homeport.yaml", line=7, field="packages[0]")
+_PLACE = FilePosition(file="homeport.yaml", line=7, field="packages[0]")
 
 
 def test_a_slice_has_its_paths_on_each_architecture_and_none_means_all_of_a_package() -> None:
@@ -96,11 +95,11 @@ def test_a_slice_beside_the_recipe_stands_before_the_one_of_the_catalog(tmp_path
         ("a: {paths: [usr/x]}", "4:15 slices.a.paths[0]: path 'usr/x' must start with /"),
         ("a: {paths: [/x/../y]}",
          "4:15 slices.a.paths[0]: path '/x/../y' has an empty, '.' or '..' part"),
-        ("a: {path: [/x]}", "4:7 slices.a.path: a slice has no field 'path'"),
-        ("a: {needs: [x1]}", "4:15 slices.a.needs[0]: 'x1' is not a slice reference"),
+        ("a: {path: [/x]}", "4:7 slices.a.path: unknown field 'path' of a slice"),
+        ("a: {needs: [x1]}", "4:15 slices.a.needs[0]: invalid value 'x1': expected a slice reference"),
         ("copyright: {paths: [/x]}", "1:1 slices.copyright: every package has the slice "
          "copyright by itself"),
-        ("a: {paths: [/x]}\na: {paths: [/y]}", "5:3 slices.a: a stands here twice, "
+        ("a: {paths: [/x]}\na: {paths: [/y]}", "5:3 slices.a: duplicate key 'a', "
          "first in line 4"),
     ],
 )  # fmt: skip

@@ -12,7 +12,7 @@ import msgspec
 
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.recipe.model import Group, User
+from homeport.recipe.entries import Group, User
 from homeport.tree.node import Node
 
 

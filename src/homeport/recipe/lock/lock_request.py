@@ -12,15 +12,16 @@ from typing import Any
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
-from homeport.recipe.model import Place, Recipe
+from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName
 from homeport.recipe.slices.reading import SliceFolders
+from homeport.yamlfile.position import FilePosition
 
 OS_RELEASE = SliceName(package="base-files", slice="os-release")
 
 
-def wanted_slices(recipe: Recipe, platform: Platform) -> dict[SliceName, Place]:
+def wanted_slices(recipe: Recipe, platform: Platform) -> dict[SliceName, FilePosition]:
     """The slices that the recipe names for a platform, and the one of its step os-release.
 
     Where base-files is there as a whole, the step has nothing to add.

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from homeport.recipe.model import Archive, Place
+from homeport.recipe.entries import Archive
+from homeport.yamlfile.position import FilePosition
 
 #: The name of a recipe's file in a folder of its own.
 FILE_NAME = "homeport.yaml"
@@ -10,7 +11,7 @@ FILE_NAME = "homeport.yaml"
 #: Archives for which Homeport has certificates and knows mirrors.
 KNOWN_ARCHIVES = ("debian", "debian-security")
 
-_PLACE = Place(file="(default)", line=1, field="archives")
+_PLACE = FilePosition(file="(default)", line=1, field="archives")
 
 
 def archives() -> tuple[Archive, ...]:

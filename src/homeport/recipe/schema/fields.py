@@ -1,8 +1,8 @@
-"""The text of a recipe: what fields it may have (docs/formats/recipe.md).
+"""The fields that a recipe file may have (docs/formats/recipe.md).
 
 One declaration, ``RECIPE``, reads the file and gives the JSON Schema. What the fields
-mean together (clashes, accounts, defaults) is ``recipe.meaning``; which file and what it
-extends is ``recipe.loading``.
+mean together (conflicts, accounts, defaults) is ``recipe.interpret``; which file and what
+it extends is ``recipe.loading``.
 """
 
 from __future__ import annotations
@@ -11,23 +11,24 @@ from typing import Any
 
 import msgspec
 
-from homeport.recipe.model import Steps
-from homeport.recipe.schema import terms
-from homeport.recipe.schema.nodes import Field, Fields, Kinds, ListOf, MapOf, Part, Short
-from homeport.recipe.schema.scalars import Constant, Flag, Number, Reader, Shape, Text
-from homeport.recipe.schema.yamltext import parse_yaml
+from homeport.recipe.entries import Steps
+from homeport.recipe.schema import values
+from homeport.recipe.text_files import BadRecipe
+from homeport.yamlfile.parse import parse_yaml
+from homeport.yamlfile.scalars import Constant, Flag, Number, Reader, Shape, Text
+from homeport.yamlfile.shapes import Field, Fields, FieldValues, Kinds, ListOf, MapOf, Short
 
 FORMAT = 1
 
 
-def read_recipe_text(data: bytes, file: str) -> tuple[Part | None, Reader]:
+def read_recipe_text(data: bytes, file: str) -> tuple[FieldValues | None, Reader]:
     """Read one file. The fields that are good, and the faults of the others.
 
-    Raises ``BadText`` where not even the YAML can be read.
+    Raises ``BadRecipe`` where not even the YAML can be read.
     """
-    reader = Reader(file)
-    part = RECIPE.read(parse_yaml(data, file), "", reader)
-    return (part if isinstance(part, Part) else None), reader
+    reader = Reader(file, BadRecipe)
+    part = RECIPE.read(parse_yaml(data, file, BadRecipe), "", reader)
+    return (part if isinstance(part, FieldValues) else None), reader
 
 
 def _optional(shape: Shape, about: str) -> Field:
@@ -38,26 +39,26 @@ def _needed(shape: Shape, about: str) -> Field:
     return Field(shape=shape, about=about, required=True)
 
 
-_ONLY = {"platforms": _optional(terms.PLATFORMS, "only for these platforms")}
+_ONLY = {"platforms": _optional(values.PLATFORMS, "only for these platforms")}
 _OWNED = {
-    "mode": _optional(terms.MODE, 'permission bits, four octal digits such as "0644"'),
-    "owner": _optional(terms.OWNER, "USER or USER:GROUP, names of accounts or numbers"),
+    "mode": _optional(values.MODE, 'permission bits, four octal digits such as "0644"'),
+    "owner": _optional(values.OWNER, "USER or USER:GROUP, names of accounts or numbers"),
 }
-_WORDS = ListOf(item=terms.WORD, what="a list of words", example='["/usr/bin/x", "--all"]')
+_WORDS = ListOf(item=values.WORD, what="a list of words", example='["/usr/bin/x", "--all"]')
 _TEXTS = MapOf(key=Text(what="a key"), value=Text(empty=True), what="a mapping of texts")
 _FILE_TEXT = Text(what="text", longest=1 << 18, empty=True)
 
 _ARCHIVE = Fields(
     what="an archive",
     fields={
-        "name": _needed(terms.ARCHIVE_NAME, "how the recipe and the lockfile call it"),
-        "suites": _needed(ListOf(item=terms.SUITE), "suites, in order of preference"),
-        "components": _optional(ListOf(item=terms.COMPONENT), "components; main if absent"),
+        "name": _needed(values.ARCHIVE_NAME, "how the recipe and the lockfile call it"),
+        "suites": _needed(ListOf(item=values.SUITE), "suites, in order of preference"),
+        "components": _optional(ListOf(item=values.COMPONENT), "components; main if absent"),
         "mirrors": _optional(
-            ListOf(item=terms.LINE), "base URLs or directories, tried in this order"
+            ListOf(item=values.LINE), "base URLs or directories, tried in this order"
         ),
         "keys": _optional(
-            ListOf(item=terms.LINE),
+            ListOf(item=values.LINE),
             "who may sign: key files beside the recipe, or names of certificates that ship "
             "with Homeport",
         ),
@@ -68,25 +69,25 @@ _PACKAGE = Short(
     fields=Fields(
         what="a package",
         fields={
-            "name": _needed(terms.PACKAGE, "the package's name"),
+            "name": _needed(values.PACKAGE, "the package's name"),
             "slices": _optional(
-                ListOf(item=terms.SLICE), "only these slices; absent: the whole package"
+                ListOf(item=values.SLICE), "only these slices; absent: the whole package"
             ),
-            "version": _optional(terms.VERSION, "exactly this version"),
-            "suite": _optional(terms.SUITE, "only from this suite"),
+            "version": _optional(values.VERSION, "exactly this version"),
+            "suite": _optional(values.SUITE, "only from this suite"),
             **_ONLY,
         },
     ),
-    text=terms.PACKAGE_ENTRY,
+    text=values.PACKAGE_ENTRY,
     field="name",
 )
 
 _PIN = Fields(
     what="a pin",
     fields={
-        "name": _needed(terms.PACKAGE, "a package, chosen or needed by others"),
-        "version": _optional(terms.VERSION_PATTERN, "a version, or a pattern ending in *"),
-        "suite": _optional(terms.SUITE, "only from this suite"),
+        "name": _needed(values.PACKAGE, "a package, chosen or needed by others"),
+        "version": _optional(values.VERSION_PATTERN, "a version, or a pattern ending in *"),
+        "suite": _optional(values.SUITE, "only from this suite"),
         **_ONLY,
     },
 )
@@ -97,11 +98,11 @@ _FILES = Kinds(
         "from": Fields(
             what="a local file",
             fields={
-                "from": _needed(terms.LINE, "a file or directory, relative to this recipe"),
-                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                "from": _needed(values.LINE, "a file or directory, relative to this recipe"),
+                "to": _needed(values.PATH, "where it goes; ends in / to keep a file's name"),
                 **_OWNED,
                 "exclude": _optional(
-                    ListOf(item=terms.LINE), "patterns as in .dockerignore, relative to from"
+                    ListOf(item=values.LINE), "patterns as in .dockerignore, relative to from"
                 ),
                 **_ONLY,
             },
@@ -110,7 +111,7 @@ _FILES = Kinds(
             what="an inline file",
             fields={
                 "text": _needed(_FILE_TEXT, "the file's content"),
-                "to": _needed(terms.PATH, "its path"),
+                "to": _needed(values.PATH, "its path"),
                 **_OWNED,
                 **_ONLY,
             },
@@ -118,9 +119,9 @@ _FILES = Kinds(
         "part": Fields(
             what="a file of a part",
             fields={
-                "part": _needed(terms.PART_NAME, "one of the recipe's parts"),
-                "path": _needed(terms.PATH, "a file or directory in its result"),
-                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                "part": _needed(values.PART_NAME, "one of the recipe's parts"),
+                "path": _needed(values.PATH, "a file or directory in its result"),
+                "to": _needed(values.PATH, "where it goes; ends in / to keep a file's name"),
                 **_OWNED,
                 **_ONLY,
             },
@@ -128,9 +129,9 @@ _FILES = Kinds(
         "image": Fields(
             what="a file of an image",
             fields={
-                "image": _needed(terms.IMAGE, "an image named by its digest"),
-                "path": _needed(terms.PATH, "a file or directory in it"),
-                "to": _needed(terms.PATH, "where it goes"),
+                "image": _needed(values.IMAGE, "an image named by its digest"),
+                "path": _needed(values.PATH, "a file or directory in it"),
+                "to": _needed(values.PATH, "where it goes"),
                 **_OWNED,
                 **_ONLY,
             },
@@ -144,43 +145,43 @@ _INPUTS = Kinds(
         "from": Fields(
             what="local files",
             fields={
-                "from": _needed(terms.LINE, "a file or directory, relative to this recipe"),
-                "to": _needed(terms.PATH, "where it goes; ends in / to keep a file's name"),
+                "from": _needed(values.LINE, "a file or directory, relative to this recipe"),
+                "to": _needed(values.PATH, "where it goes; ends in / to keep a file's name"),
                 "exclude": _optional(
-                    ListOf(item=terms.LINE), "patterns as in .dockerignore, relative to from"
+                    ListOf(item=values.LINE), "patterns as in .dockerignore, relative to from"
                 ),
             },
         ),
         "url": Fields(
             what="a file of a web server",
             fields={
-                "url": _needed(terms.WEB_URL, "its address"),
-                "sha256": _needed(terms.SHA256, "the digest that it must have"),
-                "to": _needed(terms.PATH, "its path"),
+                "url": _needed(values.WEB_URL, "its address"),
+                "sha256": _needed(values.SHA256, "the digest that it must have"),
+                "to": _needed(values.PATH, "its path"),
             },
         ),
         "git": Fields(
             what="a git repository",
             fields={
-                "git": _needed(terms.GIT_URL, "its address"),
-                "commit": _needed(terms.COMMIT, "the whole hash of a commit"),
-                "to": _needed(terms.PATH, "the directory for its files"),
+                "git": _needed(values.GIT_URL, "its address"),
+                "commit": _needed(values.COMMIT, "the whole hash of a commit"),
+                "to": _needed(values.PATH, "the directory for its files"),
             },
         ),
         "source": Fields(
             what="a Debian source package",
             fields={
-                "source": _needed(terms.PACKAGE, "the source package's name"),
-                "version": _optional(terms.VERSION, "exactly this version"),
-                "to": _needed(terms.PATH, "the directory for the .dsc and the files it lists"),
+                "source": _needed(values.PACKAGE, "the source package's name"),
+                "version": _optional(values.VERSION, "exactly this version"),
+                "to": _needed(values.PATH, "the directory for the .dsc and the files it lists"),
             },
         ),
         "image": Fields(
             what="a path of an image",
             fields={
-                "image": _needed(terms.IMAGE, "an image named by its digest"),
-                "path": _needed(terms.PATH, "a file or directory in it"),
-                "to": _needed(terms.PATH, "where it goes"),
+                "image": _needed(values.IMAGE, "an image named by its digest"),
+                "path": _needed(values.PATH, "a file or directory in it"),
+                "to": _needed(values.PATH, "where it goes"),
             },
         ),
     },
@@ -195,18 +196,20 @@ _PART = Kinds(
         "run": Fields(
             what="a part that runs commands",
             fields={
-                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "name": _needed(values.PART_NAME, "how files and the lockfile call it"),
                 "run": _needed(
                     _FILE_TEXT, "commands for /bin/sh; what they leave in /out is the result"
                 ),
                 "on": _optional(
-                    terms.PLATFORMS, "platforms of the build root; [linux/amd64] if absent"
+                    values.PLATFORMS, "platforms of the build root; [linux/amd64] if absent"
                 ),
                 "packages": _needed(ListOf(item=_PACKAGE), "packages of the build root"),
                 "inputs": _optional(ListOf(item=_INPUTS), "what the commands find, all pinned"),
                 "env": _optional(
                     MapOf(
-                        key=terms.ENV_NAME, value=Text(empty=True), what="a mapping of variables"
+                        key=values.ENV_NAME,
+                        value=Text(empty=True),
+                        what="a mapping of variables",
                     ),
                     "environment variables",
                 ),
@@ -216,16 +219,16 @@ _PART = Kinds(
         "from": Fields(
             what="a part from a Dockerfile",
             fields={
-                "name": _needed(terms.PART_NAME, "how files and the lockfile call it"),
+                "name": _needed(values.PART_NAME, "how files and the lockfile call it"),
                 "from": _needed(
                     Fields(
                         what="from",
                         fields={
-                            "dockerfile": _needed(terms.LINE, "a file, relative to this recipe"),
+                            "dockerfile": _needed(values.LINE, "a file, relative to this recipe"),
                             "context": _optional(
-                                terms.LINE, "a directory; the Dockerfile's if absent"
+                                values.LINE, "a directory; the Dockerfile's if absent"
                             ),
-                            "target": _optional(terms.WORD, "the stage that is the result"),
+                            "target": _optional(values.WORD, "the stage that is the result"),
                             "args": _optional(_TEXTS, "build arguments"),
                         },
                     ),
@@ -240,7 +243,7 @@ _PART = Kinds(
 _LINK = Fields(
     what="a link",
     fields={
-        "path": _needed(terms.PATH, "where the link is"),
+        "path": _needed(values.PATH, "where the link is"),
         "target": _needed(Text(what="a link's target"), "what it says, absolute or relative"),
         **_ONLY,
     },
@@ -249,9 +252,9 @@ _LINK = Fields(
 _DIRECTORY = Short(
     fields=Fields(
         what="a directory",
-        fields={"path": _needed(terms.PATH, "where it is"), **_OWNED, **_ONLY},
+        fields={"path": _needed(values.PATH, "where it is"), **_OWNED, **_ONLY},
     ),
-    text=terms.PATH,
+    text=values.PATH,
     field="path",
 )
 
@@ -264,13 +267,13 @@ _ACCOUNTS = Fields(
                 item=Fields(
                     what="a user",
                     fields={
-                        "name": _needed(terms.ACCOUNT, "login name"),
+                        "name": _needed(values.ACCOUNT, "login name"),
                         "uid": _needed(Number(what="a user id"), "its fixed number"),
                         "gid": _optional(
                             Number(what="a group id"), "primary group; the uid if absent"
                         ),
-                        "home": _optional(terms.PATH, "home directory; /nonexistent"),
-                        "shell": _optional(terms.PATH, "shell; /usr/sbin/nologin"),
+                        "home": _optional(values.PATH, "home directory; /nonexistent"),
+                        "shell": _optional(values.PATH, "shell; /usr/sbin/nologin"),
                         "comment": _optional(
                             Text(what="a comment", pattern=r"[^:\r\n]*", empty=True), "full name"
                         ),
@@ -284,9 +287,9 @@ _ACCOUNTS = Fields(
                 item=Fields(
                     what="a group",
                     fields={
-                        "name": _needed(terms.ACCOUNT, "group name"),
+                        "name": _needed(values.ACCOUNT, "group name"),
                         "gid": _needed(Number(what="a group id"), "its fixed number"),
-                        "members": _optional(ListOf(item=terms.ACCOUNT), "users in it"),
+                        "members": _optional(ListOf(item=values.ACCOUNT), "users in it"),
                     },
                 )
             ),
@@ -300,16 +303,16 @@ _CONFIG = Fields(
     tolerant=True,
     fields={
         "env": _optional(
-            MapOf(key=terms.ENV_NAME, value=Text(empty=True), what="a mapping of variables"),
+            MapOf(key=values.ENV_NAME, value=Text(empty=True), what="a mapping of variables"),
             "environment variables",
         ),
         "entrypoint": _optional(_WORDS, "the program, as a list of words"),
         "cmd": _optional(_WORDS, "arguments after the entrypoint, as a list of words"),
-        "workdir": _optional(terms.PATH, "working directory"),
-        "user": _optional(terms.CONFIG_USER, "who the program runs as"),
-        "stop_signal": _optional(terms.STOP_SIGNAL, "signal that ends it"),
-        "volumes": _optional(ListOf(item=terms.PATH), "paths that engines mount volumes on"),
-        "exposed_ports": _optional(ListOf(item=terms.PORT), "ports it listens on"),
+        "workdir": _optional(values.PATH, "working directory"),
+        "user": _optional(values.CONFIG_USER, "who the program runs as"),
+        "stop_signal": _optional(values.STOP_SIGNAL, "signal that ends it"),
+        "volumes": _optional(ListOf(item=values.PATH), "paths that engines mount volumes on"),
+        "exposed_ports": _optional(ListOf(item=values.PORT), "ports it listens on"),
         "labels": _optional(_TEXTS, "labels, in the image's config"),
         "annotations": _optional(_TEXTS, "annotations, on manifests and index"),
     },
@@ -373,18 +376,18 @@ RECIPE = Fields(
         "homeport": _needed(
             Constant(value=FORMAT, what="recipe format"), "version of the recipe format: 1"
         ),
-        "name": _optional(terms.RECIPE_NAME, "the image's name; the folder's if absent"),
-        "summary": _optional(terms.LINE, "what the image is for, in one line"),
+        "name": _optional(values.RECIPE_NAME, "the image's name; the folder's if absent"),
+        "summary": _optional(values.LINE, "what the image is for, in one line"),
         "extends": _optional(
-            terms.LINE, "a recipe that this one adds to: a file, or a name of the catalog"
+            values.LINE, "a recipe that this one adds to: a file, or a name of the catalog"
         ),
-        "platforms": _optional(terms.PLATFORMS, "platforms that the image is built for"),
+        "platforms": _optional(values.PLATFORMS, "platforms that the image is built for"),
         "archives": _optional(
             ListOf(item=_ARCHIVE),
             "where packages come from; absent: Debian trixie with updates and security",
         ),
         "without": _optional(
-            ListOf(item=terms.PACKAGE), "dependencies of whole packages that are left out"
+            ListOf(item=values.PACKAGE), "dependencies of whole packages that are left out"
         ),
         "accounts": _optional(_ACCOUNTS, "users and groups with fixed numbers"),
         "parts": _optional(
@@ -394,7 +397,7 @@ RECIPE = Fields(
         **_PARTS,
         "per_platform": _optional(
             MapOf(
-                key=terms.PLATFORM,
+                key=values.PLATFORM,
                 value=_of_one_platform(
                     Fields(what="a platform's part", fields=_PARTS, tolerant=True)
                 ),

@@ -12,12 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.errors import HomeportError
-from homeport.recipe.loading import read_text_file
-from homeport.recipe.model import Place
-from homeport.recipe.schema import terms
-from homeport.recipe.schema.nodes import Field, Fields, ListOf, MapOf, Part, Short
-from homeport.recipe.schema.scalars import Constant, Reader
-from homeport.recipe.schema.yamltext import BadText, parse_yaml
+from homeport.recipe.schema import values
 from homeport.recipe.slices.model import (
     COPYRIGHT,
     Slice,
@@ -26,27 +21,43 @@ from homeport.recipe.slices.model import (
     SlicePath,
     copyright_slice,
 )
+from homeport.recipe.text_files import BadRecipe, read_text_file
+from homeport.yamlfile.parse import parse_yaml
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.scalars import Constant, Reader, Text
+from homeport.yamlfile.shapes import Field, Fields, FieldValues, ListOf, MapOf, Short
 
+
+def slice_name(text: str) -> SliceName:
+    """Read ``package_slice``."""
+    package, _, slice = text.partition("_")
+    return SliceName(package=package, slice=slice)
+
+
+_SLICE_NAME = Text(
+    what="a slice reference",
+    pattern=f"{values.PACKAGE_PATTERN}_{values.SLICE_PATTERN}",
+    convert=slice_name,
+    example="libc6_libs",
+)
 _ARCHITECTURES = Field(
-    shape=ListOf(item=terms.ARCHITECTURE), about="only on these Debian architectures"
+    shape=ListOf(item=values.ARCHITECTURE), about="only on these Debian architectures"
 )
 _SLICE = Fields(
     what="a slice",
     fields={
-        "about": Field(shape=terms.LINE, about="what it is for"),
+        "about": Field(shape=values.LINE, about="what it is for"),
         "needs": Field(
             shape=ListOf(
                 item=Short(
                     fields=Fields(
                         what="a need",
                         fields={
-                            "slice": Field(
-                                shape=terms.SLICE_NAME, about="PACKAGE_SLICE", required=True
-                            ),
+                            "slice": Field(shape=_SLICE_NAME, about="PACKAGE_SLICE", required=True),
                             "architectures": _ARCHITECTURES,
                         },
                     ),
-                    text=terms.SLICE_NAME,
+                    text=_SLICE_NAME,
                     field="slice",
                 )
             ),
@@ -58,11 +69,11 @@ _SLICE = Fields(
                     fields=Fields(
                         what="a path",
                         fields={
-                            "path": Field(shape=terms.GLOB, about="path or glob", required=True),
+                            "path": Field(shape=values.GLOB, about="path or glob", required=True),
                             "architectures": _ARCHITECTURES,
                         },
                     ),
-                    text=terms.GLOB,
+                    text=values.GLOB,
                     field="path",
                 )
             ),
@@ -77,9 +88,9 @@ SLICE_FILE = Fields(
         "homeport": Field(
             shape=Constant(value=1, what="slice format"), about="version: 1", required=True
         ),
-        "package": Field(shape=terms.PACKAGE, about="the package", required=True),
+        "package": Field(shape=values.PACKAGE, about="the package", required=True),
         "slices": Field(
-            shape=MapOf(key=terms.SLICE, value=_SLICE), about="name → slice", required=True
+            shape=MapOf(key=values.SLICE, value=_SLICE), about="name → slice", required=True
         ),
     },
 )
@@ -119,7 +130,7 @@ class SliceFolders:
         )
 
     def reach(
-        self, wanted: Iterable[tuple[SliceName, Place]], architecture: str
+        self, wanted: Iterable[tuple[SliceName, FilePosition]], architecture: str
     ) -> dict[SliceName, Slice]:
         """``wanted`` and all that they need on ``architecture``, sorted by name.
 
@@ -143,7 +154,7 @@ class SliceFolders:
             ]
         return dict(sorted(found.items()))
 
-    def _undefined(self, name: SliceName, place: Place, why: str) -> None:
+    def _undefined(self, name: SliceName, place: FilePosition, why: str) -> None:
         import difflib  # for messages only
 
         known = self.of_package(name.package)
@@ -154,7 +165,7 @@ class SliceFolders:
             hint = f"{name.package} has the slices {', '.join(known)}"
         else:
             hint = f"write {self._folders[0] / name.package}.yaml, or take the whole package"
-        fault = BadText(f"there is no slice {name}{why}", where=place.where(), hint=hint)
+        fault = BadRecipe(f"there is no slice {name}{why}", where=place.where(), hint=hint)
         if all(fault.where != old.where or fault.what != old.what for old in self.faults):
             self.faults.append(fault)
 
@@ -166,17 +177,17 @@ class SliceFolders:
                 try:
                     self._files[path], faults = read_slice_file(read_text_file(path), path)
                     self.faults += faults
-                except BadText as error:
+                except BadRecipe as error:
                     self.faults.append(error)
         return self._files[path]
 
 
 def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[HomeportError]]:
     """The slices of one file, and every fault in it."""
-    reader = Reader(str(path))
-    node = parse_yaml(data, str(path))
+    reader = Reader(str(path), BadRecipe)
+    node = parse_yaml(data, str(path), BadRecipe)
     part = SLICE_FILE.read(node, "", reader)
-    if not isinstance(part, Part):
+    if not isinstance(part, FieldValues):
         return {}, reader.faults
     package = part.get("package", path.stem)
     if package != path.stem:
@@ -190,7 +201,7 @@ def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[Hom
     return slices, reader.faults
 
 
-def _slice(name: SliceName, part: Part) -> Slice:
+def _slice(name: SliceName, part: FieldValues) -> Slice:
     return Slice(
         name=name,
         paths=tuple(

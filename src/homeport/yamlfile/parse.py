@@ -1,9 +1,10 @@
-"""YAML text → nodes with places, bounded, without any of YAML's implicit types.
+"""YAML text of Homeport's own formats → nodes with positions, without YAML's implicit types.
 
-A scalar stays the text that was written, and whether it was quoted: what it means is
-decided by the field that it stands in (``recipe.shapes``). Tags, several documents and
-keys that are no plain text are refused; aliases are kept, and what they expand to is
-bounded by the reader.
+A scalar stays the text that was written, with whether it was quoted: the field decides what
+it means (``yamlfile.shapes``, ``yamlfile.typed``), so that ``no``, ``1.10`` and ``0644`` are
+text where text is expected. Tags, merge keys, several documents and keys that are not text
+are errors; aliases are kept, and the reader bounds what they expand to. Not for files of
+other tools: ``audit.formats.yaml`` reads those leniently.
 """
 
 from __future__ import annotations
@@ -25,10 +26,13 @@ DEEPEST = 32
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-class BadText(UsageError):
-    """A recipe or slice file cannot be used as it is; file, line, column and field are named."""
+class BadYaml(UsageError):
+    """A YAML file of Homeport is not usable; file, line, column and field are in ``where``.
 
-    id = "recipe"
+    Each format has a subclass with its own id.
+    """
+
+    id = "yaml"
 
 
 class Scalar(msgspec.Struct, frozen=True):
@@ -59,62 +63,74 @@ class Entries(msgspec.Struct, frozen=True):
 YamlNode = Scalar | Items | Entries
 
 
-def parse_yaml(data: bytes, file: str) -> YamlNode:
-    """Read the one document of a file. Raises ``BadText`` at its first fault of syntax."""
-    if len(data) > LARGEST:
-        raise BadText(f"the file is larger than {LARGEST} bytes", where={"file": file})
+def parse_yaml(
+    data: bytes,
+    file: str,
+    error: type[BadYaml] = BadYaml,
+    *,
+    largest: int = LARGEST,
+    most_nodes: int = MOST_NODES,
+) -> YamlNode:
+    """Read the one document of a file. Raises ``error`` at its first syntax fault."""
     try:
-        text = data.decode("utf-8")
+        return _parse(data, file, largest, most_nodes)
+    except BadYaml as found:
+        raise error(found.what, where={"file": file, **found.where}, hint=found.hint) from (
+            found.__cause__
+        )
+
+
+def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
+    if len(data) > largest:
+        raise BadYaml(f"the file is larger than {largest} bytes")
+    try:
+        text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise BadText("the file is not UTF-8", where={"file": file, "line": line}) from error
+        raise BadYaml("the file is not UTF-8", where={"line": line}) from error
     try:
-        return _Composer(yaml.parse(text, Loader=_LOADER)).document()
-    except BadText as error:
-        error.at(file=file)
-        raise
+        return _Composer(yaml.parse(text, Loader=_LOADER), most_nodes).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
-        raise BadText(f"not YAML: {what}", where={"file": file, **place}) from error
+        raise BadYaml(f"not YAML: {what}", where=place) from error
     except yaml.YAMLError as error:
-        raise BadText(f"not YAML: {' '.join(str(error).split())}", where={"file": file}) from error
+        raise BadYaml(f"not YAML: {' '.join(str(error).split())}") from error
 
 
 class _Composer:
     """Makes nodes of events, one at a time, so that no bound is passed unnoticed."""
 
-    def __init__(self, events: Iterator[Any]) -> None:
+    def __init__(self, events: Iterator[Any], most_nodes: int) -> None:
         self._events = events
+        self._most_nodes = most_nodes
         self._anchors: dict[str, YamlNode] = {}
         self._nodes = 0
 
     def document(self) -> YamlNode:
         next(self._events)  # start of the stream
         if not isinstance(next(self._events), yaml.DocumentStartEvent):
-            raise BadText(
-                "the file is empty", where={"line": 1}, hint="begin it with 'homeport: 1'"
-            )
+            raise BadYaml("the file is empty", where={"line": 1})
         root = self._node(next(self._events), 0)
         next(self._events)
         after = next(self._events)
         if not isinstance(after, yaml.StreamEndEvent):
-            raise _bad(after, "a second document begins here; a file holds one")
+            raise _bad(after, "unexpected second document; a file contains one")
         return root
 
     def _node(self, event: Any, depth: int) -> YamlNode:
         self._nodes += 1
-        if self._nodes > MOST_NODES:
-            raise _bad(event, f"the file has more than {MOST_NODES} values")
+        if self._nodes > self._most_nodes:
+            raise _bad(event, f"the file has more than {self._most_nodes} values")
         if depth > DEEPEST:
             raise _bad(event, f"nested more than {DEEPEST} deep")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _bad(event, f"no finished value before this is named &{event.anchor}")
+                raise _bad(event, f"no value before this one has the anchor &{event.anchor}")
             return self._anchors[event.anchor]
         if event.tag is not None and not (isinstance(event, yaml.ScalarEvent) and event.tag == "!"):
-            raise _bad(event, f"a tag ({event.tag}) has no meaning here")
+            raise _bad(event, f"unexpected tag {event.tag}")
         node = self._content(event, depth)
         if event.anchor is not None:
             self._anchors[event.anchor] = node
@@ -135,11 +151,11 @@ class _Composer:
             if not isinstance(key, Scalar):
                 raise _bad(event, "a key must be text")
             if key.plain and key.text == "<<":
-                raise _bad(event, "merge keys (<<) are not read", hint="use extends: for recipes")
+                raise _bad(event, "merge keys (<<) are not supported")
             entries.append((key, self._node(next(self._events), depth + 1)))
         return Entries(entries, line, column)
 
 
-def _bad(event: Any, what: str, hint: str | None = None) -> BadText:
+def _bad(event: Any, what: str, hint: str | None = None) -> BadYaml:
     mark = event.start_mark
-    return BadText(what, where={"line": mark.line + 1, "column": mark.column + 1}, hint=hint)
+    return BadYaml(what, where={"line": mark.line + 1, "column": mark.column + 1}, hint=hint)

@@ -1,7 +1,7 @@
-"""The values that recipe and slice files are made of: names, paths, modes, platforms.
+"""The types of single values in recipe and slice files: names, paths, modes, platforms.
 
-Each is a ``Text`` with its pattern and what the text means. The composed declarations
-are ``recipe.wire`` and ``recipe.slicefile``.
+Each is a ``Text`` with its pattern and what the text means. ``schema.fields`` and
+``slices.reading`` declare whole files with them.
 """
 
 from __future__ import annotations
@@ -15,16 +15,15 @@ from homeport.debian.version import parse_version
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform, parse_platform
 from homeport.recipe.platforms import debian_architecture
-from homeport.recipe.schema.nodes import ListOf
-from homeport.recipe.schema.scalars import Text
-from homeport.recipe.slices.model import SliceName
+from homeport.yamlfile.scalars import Text
+from homeport.yamlfile.shapes import ListOf
 
-_PACKAGE = r"[a-z0-9][a-z0-9+.-]+"
-_SLICE = r"[a-z0-9][a-z0-9.-]*"
+PACKAGE_PATTERN = r"[a-z0-9][a-z0-9+.-]+"
+SLICE_PATTERN = r"[a-z0-9][a-z0-9.-]*"
 _ACCOUNT = r"[a-z_][a-z0-9_-]{0,31}"
 
-PACKAGE = Text(what="a package name", pattern=_PACKAGE, example="libc6")
-SLICE = Text(what="a slice name", pattern=_SLICE, example="libs")
+PACKAGE = Text(what="a package name", pattern=PACKAGE_PATTERN, example="libc6")
+SLICE = Text(what="a slice name", pattern=SLICE_PATTERN, example="libs")
 RECIPE_NAME = Text(
     what="a recipe name", pattern=r"[a-z0-9]+(?:[._-][a-z0-9]+)*", example="dockerfile-copy"
 )
@@ -123,20 +122,6 @@ VERSION = Text(what="a version", convert=_version, example="1:2.41-12+deb13u3")
 VERSION_PATTERN = Text(what="a version or a pattern", convert=_version_pattern, example="2.41-*")
 
 
-def slice_name(text: str) -> SliceName:
-    """Read ``package_slice``."""
-    package, _, slice = text.partition("_")
-    return SliceName(package=package, slice=slice)
-
-
-SLICE_NAME = Text(
-    what="a slice reference",
-    pattern=f"{_PACKAGE}_{_SLICE}",
-    convert=slice_name,
-    example="libc6_libs",
-)
-
-
 def _package_entry(text: str) -> dict[str, Any]:
     """``NAME``, ``NAME_SLICE``, ``NAME=VERSION`` or ``NAME/SUITE`` as fields."""
     name, found, version = text.partition("=")
@@ -151,7 +136,7 @@ def _package_entry(text: str) -> dict[str, Any]:
 
 PACKAGE_ENTRY = Text(
     what="a package",
-    pattern=rf"{_PACKAGE}(?:_{_SLICE}|=[^\s=]+|/[A-Za-z0-9][A-Za-z0-9._+/-]*)?",
+    pattern=rf"{PACKAGE_PATTERN}(?:_{SLICE_PATTERN}|=[^\s=]+|/[A-Za-z0-9][A-Za-z0-9._+/-]*)?",
     convert=_package_entry,
     example="libc6, libc6_libs, libc6=2.41-12 or libc6/trixie-backports",
 )

@@ -1,8 +1,8 @@
 """Single values of a YAML file: what they may be, how they are read, and their schema.
 
-A value is taken exactly as it was written. What is wrong goes on the reader's list, and
-the answer is ``BAD``; whatever contains a bad value goes on, so that all faults of a file
-are found in one pass. Lists and mappings are ``recipe.shapes``.
+A value is taken exactly as it was written. A fault goes on the reader's list, and the value
+is ``BAD``; whatever contains it reads on, so that one pass finds all faults of a file. Lists
+and mappings are ``yamlfile.shapes``.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from homeport.errors import HomeportError
-from homeport.recipe.model import Place
-from homeport.recipe.schema.yamltext import BadText, Entries, Items, Scalar, YamlNode
+from homeport.yamlfile.parse import BadYaml, Entries, Items, Scalar, YamlNode
+from homeport.yamlfile.position import FilePosition
 
 #: What is read in place of a value with a fault.
 BAD: Final = object()
 
-#: Values read from one file, aliases expanded.
+#: Values read from one file, with aliases expanded.
 MOST_VALUES = 100_000
 
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -29,26 +29,30 @@ _NOTHING = ("", "~", "null", "Null", "NULL")
 class Reader:
     """The file being read and the faults found so far."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(
+        self, file: str, error: type[BadYaml] = BadYaml, most_values: int = MOST_VALUES
+    ) -> None:
         self.file = file
+        self.error = error
+        self._most_values = most_values
         self.faults: list[HomeportError] = []
         self._values = 0
 
-    def place(self, node: YamlNode, field: str) -> Place:
-        return Place(file=self.file, line=node.line, column=node.column, field=field)
+    def position(self, node: YamlNode, field: str) -> FilePosition:
+        return FilePosition(file=self.file, line=node.line, column=node.column, field=field)
 
     def count(self, node: YamlNode, field: str) -> None:
         """Aliases make a small text large: the bound is on what is read, not on what is written."""
         self._values += 1
-        if self._values > MOST_VALUES:
-            raise BadText(
-                f"more than {MOST_VALUES} values, aliases expanded",
-                where=self.place(node, field).where(),
+        if self._values > self._most_values:
+            raise self.error(
+                f"more than {self._most_values} values, aliases expanded",
+                where=self.position(node, field).where(),
             )
 
     def fault(self, node: YamlNode, field: str, what: str, hint: str | None = None) -> object:
         """Note a fault; the answer is ``BAD``."""
-        self.faults.append(BadText(what, where=self.place(node, field).where(), hint=hint))
+        self.faults.append(self.error(what, where=self.position(node, field).where(), hint=hint))
         return BAD
 
 
@@ -95,9 +99,9 @@ class Text(msgspec.Struct, frozen=True, kw_only=True):
         if len(node.text) > self.longest:
             return f"longer than {self.longest} characters"
         if "\0" in node.text:
-            return "text cannot hold NUL"
+            return "text contains a NUL character"
         if self.pattern and not re.fullmatch(self.pattern, node.text):
-            return f"{node.text!r} is not {self.what}"
+            return f"invalid value {node.text!r}: expected {self.what}"
         return None
 
     def schema(self) -> dict[str, Any]:
@@ -127,7 +131,9 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
             return reader.fault(node, field, f"expected {self.what}, found {kind(node)}")
         if not re.fullmatch(r"0|[1-9][0-9]{0,18}", node.text) or int(node.text) > self.most:
             return reader.fault(
-                node, field, f"{node.text!r} is not {self.what} from 0 to {self.most}"
+                node,
+                field,
+                f"invalid value {node.text!r}: expected {self.what} from 0 to {self.most}",
             )
         return int(node.text)
 
@@ -148,7 +154,7 @@ class Constant(msgspec.Struct, frozen=True, kw_only=True):
             return reader.fault(
                 node,
                 field,
-                f"{self.what} {found} is not known, only {self.value}",
+                f"unknown {self.what} {found}; this Homeport reads {self.value}",
                 "a newer Homeport may read it",
             )
         return self.value

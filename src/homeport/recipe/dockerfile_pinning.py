@@ -14,7 +14,7 @@ from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import analyse
 from homeport.errors import HomeportError
 from homeport.recipe.parts import DockerfilePart
-from homeport.recipe.schema.yamltext import BadText
+from homeport.recipe.text_files import BadRecipe
 
 _LARGEST = 4 << 20
 _PINNED = re.compile(r"@sha256:[0-9a-f]{64}$")
@@ -22,7 +22,7 @@ _COMMIT = re.compile(r"#(?:[0-9a-f]{40}|[0-9a-f]{64})(?::|$)")
 _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@")
 
 
-class Unpinned(BadText):
+class Unpinned(BadRecipe):
     """A Dockerfile takes something whose content nobody has fixed."""
 
     id = "unpinned-input"
@@ -31,7 +31,7 @@ class Unpinned(BadText):
 def materials_of(part: DockerfilePart) -> tuple[str, ...]:
     """What the Dockerfile takes from elsewhere, each with its digest or commit, sorted.
 
-    Raises ``Unpinned`` for the first that has neither, ``BadText`` for a file of no use.
+    Raises ``Unpinned`` for the first that has neither, ``BadRecipe`` for a file of no use.
     """
     found = []
     for name, error in _inputs(part):
@@ -54,13 +54,13 @@ def _inputs(part: DockerfilePart) -> Iterator[tuple[str, HomeportError | None]]:
     dockerfile = parse_dockerfile(text)
     for fault in dockerfile.faults:
         if fault.weight == "error":
-            yield "", BadText(fault.what, where={"file": str(part.file), "line": fault.line})
+            yield "", BadRecipe(fault.what, where={"file": str(part.file), "line": fault.line})
     build = analyse(dockerfile, part.args)
     names = {stage.name for stage in build.stages if stage.name}
     if part.target and part.target.lower() not in names and not part.target.isdigit():
         hint = f"it has {', '.join(sorted(names))}" if names else "none of its stages has a name"
         what = f"{part.written} has no stage {part.target!r}"
-        yield "", BadText(what, where=part.place.where(), hint=hint)
+        yield "", BadRecipe(what, where=part.place.where(), hint=hint)
     for use in build.images:
         name = use.value or use.expression
         if use.value is not None and _PINNED.search(use.value):
@@ -105,4 +105,4 @@ def _read(part: DockerfilePart) -> str:
             return read_bounded(stream, _LARGEST, str(part.file)).decode("utf-8", "replace")
     except OSError as error:
         what = f"there is no Dockerfile {part.file}: {error.strerror}"
-        raise BadText(what, where=part.place.where()) from error
+        raise BadRecipe(what, where=part.place.where()) from error

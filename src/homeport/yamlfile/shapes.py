@@ -1,6 +1,6 @@
-"""Declarations of what lists and mappings of a YAML file may hold: they read and describe it.
+"""Declarations of what lists and mappings of a YAML file may contain: they read and describe it.
 
-    ListOf, MapOf, Fields      of other shapes, or of single values (``recipe.values``)
+    ListOf, MapOf, Fields      of other shapes, or of single values (``yamlfile.scalars``)
     Short, Kinds               fields with a short form; one of several sets of fields
 
 The same declaration reads a file and gives its part of the JSON Schema.
@@ -13,24 +13,24 @@ from typing import Any
 
 import msgspec
 
-from homeport.recipe.model import Place
-from homeport.recipe.schema.scalars import BAD, Reader, Shape, Text, kind
-from homeport.recipe.schema.yamltext import Entries, Items, Scalar, YamlNode
+from homeport.yamlfile.parse import Entries, Items, Scalar, YamlNode
+from homeport.yamlfile.position import FilePosition
+from homeport.yamlfile.scalars import BAD, Reader, Shape, Text, kind
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
-    """A set of fields as read, with the places of each."""
+class FieldValues(msgspec.Struct, frozen=True, kw_only=True):
+    """The fields of a mapping as read, with the position of each."""
 
     values: Mapping[str, Any]
-    places: Mapping[str, Place]
-    place: Place
+    positions: Mapping[str, FilePosition]
+    place: FilePosition
 
     def get(self, name: str, default: Any = None) -> Any:
         return self.values.get(name, default)
 
-    def at(self, name: str) -> Place:
-        """Where the field stands, or the whole, if it is absent."""
-        return self.places.get(name, self.place)
+    def at(self, name: str) -> FilePosition:
+        """The field's position, or that of the mapping, if the field is absent."""
+        return self.positions.get(name, self.place)
 
 
 class ListOf(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,12 +66,12 @@ class MapOf(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(node, Entries):
             return reader.fault(node, field, f"expected {self.what}, found {kind(node)}")
         found: dict[Any, Any] = {}
-        for key, value in _distinct(node, field, reader):
+        for key, value in distinct(node, field, reader):
             inside = f"{field}.{key.text}"
             name = self.key.read(key, inside, reader)
             read = self.value.read(value, inside, reader)
             if name is not BAD and name in found:
-                reader.fault(key, inside, f"{key.text} is another spelling of a key before it")
+                reader.fault(key, inside, f"{key.text} is another spelling of an earlier key")
             elif name is not BAD and read is not BAD:
                 found[name] = read
         return found
@@ -95,9 +95,9 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
-    """A mapping with known keys, read to a ``Part``.
+    """A mapping with known keys, read to ``FieldValues``.
 
-    tolerant: with faults inside it is still a ``Part`` of what was good (of a whole file)
+    tolerant: with faults inside, the good fields are still read (of a whole file)
     """
 
     fields: Mapping[str, Field]
@@ -109,30 +109,30 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         if not isinstance(node, Entries):
             return reader.fault(node, field, f"expected {self.what}, found {kind(node)}")
         values: dict[str, Any] = {}
-        places: dict[str, Place] = {}
+        positions: dict[str, FilePosition] = {}
         good = True
-        for key, value in _distinct(node, field, reader):
+        for key, value in distinct(node, field, reader):
             inside = f"{field}.{key.text}" if field else key.text
             known = self.fields.get(key.text)
             if known is None:
                 reader.fault(
-                    key, inside, f"{self.what} has no field {key.text!r}", self._near(key.text)
+                    key, inside, f"unknown field {key.text!r} of {self.what}", self._near(key.text)
                 )
                 good = False
                 continue
             read = known.shape.read(value, inside, reader)
-            places[key.text] = reader.place(value, inside)
+            positions[key.text] = reader.position(value, inside)
             if read is BAD:
                 good = False
             else:
                 values[key.text] = read
         for name, known in self.fields.items():
-            if known.required and name not in places:
+            if known.required and name not in positions:
                 reader.fault(node, field, f"{self.what} needs the field {name!r}")
                 good = False
         if not good and not self.tolerant:
             return BAD
-        return Part(values=values, places=places, place=reader.place(node, field))
+        return FieldValues(values=values, positions=positions, place=reader.position(node, field))
 
     def schema(self) -> dict[str, Any]:
         schema: dict[str, Any] = {
@@ -152,7 +152,7 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         import difflib  # for messages only
 
         near = difflib.get_close_matches(name, self.fields, n=1)
-        return f"did you mean {near[0]}?" if near else "known are " + ", ".join(self.fields)
+        return f"did you mean {near[0]}?" if near else "known fields: " + ", ".join(self.fields)
 
 
 class Short(msgspec.Struct, frozen=True, kw_only=True):
@@ -168,9 +168,9 @@ class Short(msgspec.Struct, frozen=True, kw_only=True):
         value = self.text.read(node, field, reader)
         if value is BAD:
             return BAD
-        place = reader.place(node, field)
+        place = reader.position(node, field)
         values = value if isinstance(value, dict) else {self.field: value}
-        return Part(values=values, places=dict.fromkeys(values, place), place=place)
+        return FieldValues(values=values, positions=dict.fromkeys(values, place), place=place)
 
     def schema(self) -> dict[str, Any]:
         return {"anyOf": [self.text.schema(), self.fields.schema()]}
@@ -199,8 +199,8 @@ class Kinds(msgspec.Struct, frozen=True, kw_only=True):
         return {"oneOf": [fields.schema() for fields in self.kinds.values()]}
 
 
-def _distinct(node: Entries, field: str, reader: Reader) -> list[tuple[Scalar, YamlNode]]:
-    """The entries of a mapping without second ones of a name, which are faults."""
+def distinct(node: Entries, field: str, reader: Reader) -> list[tuple[Scalar, YamlNode]]:
+    """The entries of a mapping; a second entry with a name is a fault and left out."""
     seen: dict[str, Scalar] = {}
     entries = []
     for key, value in node.entries:
@@ -209,5 +209,5 @@ def _distinct(node: Entries, field: str, reader: Reader) -> list[tuple[Scalar, Y
             entries.append((key, value))
         else:
             inside = f"{field}.{key.text}" if field else key.text
-            reader.fault(key, inside, f"{key.text} stands here twice, first in line {first.line}")
+            reader.fault(key, inside, f"duplicate key {key.text!r}, first in line {first.line}")
     return entries

@@ -1,0 +1,253 @@
+"""What a recipe consists of: archives, packages, files, accounts, config, steps.
+
+Each with every default filled in and with the position where it was written, for messages.
+``recipe.model`` puts them together; build parts are ``recipe.parts``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.content.digest import Digest
+from homeport.oci.platform import Platform
+from homeport.yamlfile.position import FilePosition
+
+
+class _ForPlatforms(msgspec.Struct, frozen=True, kw_only=True):
+    """A part that belongs to some platforms only; ``platforms`` empty means to all."""
+
+    platforms: tuple[Platform, ...] = ()
+
+    def applies_to(self, platform: Platform) -> bool:
+        return not self.platforms or platform.normalized() in self.platforms
+
+
+class Keyring(msgspec.Struct, frozen=True, kw_only=True):
+    """Certificates trusted for an archive: one that ships with Homeport, or a file.
+
+    name: as written: ``debian-archive-trixie-automatic``, ``./vendor.asc``
+    path: the file, for one of the recipe's own; ``None`` for one that ships with Homeport
+    """
+
+    name: str
+    path: Path | None = None
+
+
+class Archive(msgspec.Struct, frozen=True, kw_only=True):
+    """A Debian-style archive and the suites wanted from it, in order of preference.
+
+    mirrors: base URLs or directories; empty: Homeport's order of sources decides
+    keys:    who may sign; empty: what ships with Homeport for each suite of ``debian``
+             and ``debian-security``
+    """
+
+    name: str
+    suites: tuple[str, ...]
+    components: tuple[str, ...] = ("main",)
+    mirrors: tuple[str, ...] = ()
+    keys: tuple[Keyring, ...] = ()
+    place: FilePosition
+
+
+class PackageChoice(_ForPlatforms, frozen=True, kw_only=True):
+    """A package of the image: whole, or some of its slices.
+
+    slices:  empty: the whole package with what it depends on
+    version: exactly this one
+    suite:   only from this suite
+    """
+
+    name: str
+    slices: tuple[str, ...] = ()
+    version: str | None = None
+    suite: str | None = None
+    place: FilePosition
+
+    @property
+    def whole(self) -> bool:
+        return not self.slices
+
+
+class Pin(_ForPlatforms, frozen=True, kw_only=True):
+    """A rule for a package wherever it is chosen, as a dependency too.
+
+    version: an exact version, or a pattern that ends in ``*``
+    """
+
+    name: str
+    version: str | None = None
+    suite: str | None = None
+    place: FilePosition
+
+
+class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
+    """A file or a directory of this machine.
+
+    written: as the recipe says it, for reports (a path of this machine must not get into
+             an image's metadata)
+    to:      absolute path in the image. It ends in ``/``: a file keeps its name below it;
+             a directory's content always goes into it
+    mode:    of every file; ``None``: 0755 if its owner may execute it, else 0644
+    exclude: patterns of ``.dockerignore`` kind, relative to ``source``
+    """
+
+    source: Path
+    written: str
+    to: str
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    exclude: tuple[str, ...] = ()
+    place: FilePosition
+
+
+class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
+    """A file whose text stands in the recipe."""
+
+    text: str
+    to: str
+    mode: int = 0o644
+    uid: int = 0
+    gid: int = 0
+    place: FilePosition
+
+
+class ImageFiles(_ForPlatforms, frozen=True, kw_only=True):
+    """A file or a tree taken out of another image, named by digest, with its own metadata.
+
+    image: an address with a digest (docs/formats/addresses.md); of an index, the manifest
+           for the platform being built is taken
+    path:  absolute path in that image
+    mode, uid, gid: ``None``: as they are there
+    """
+
+    image: str
+    digest: Digest
+    path: str
+    to: str
+    mode: int | None = None
+    uid: int | None = None
+    gid: int | None = None
+    place: FilePosition
+
+
+class PartFiles(_ForPlatforms, frozen=True, kw_only=True):
+    """A file or a tree out of the result of one of the recipe's ``parts``.
+
+    path: absolute path in the result; what lies there has modes and owners as local files have
+    """
+
+    part: str
+    path: str
+    to: str
+    mode: int | None = None
+    uid: int = 0
+    gid: int = 0
+    place: FilePosition
+
+
+Files = LocalFiles | InlineFile | ImageFiles | PartFiles
+
+
+class Link(_ForPlatforms, frozen=True, kw_only=True):
+    """A symbolic link: ``path`` in the image says ``target``."""
+
+    path: str
+    target: str
+    place: FilePosition
+
+
+class Directory(_ForPlatforms, frozen=True, kw_only=True):
+    """A directory that exists in the image, empty unless something else fills it."""
+
+    path: str
+    mode: int = 0o755
+    uid: int = 0
+    gid: int = 0
+    place: FilePosition
+
+
+class User(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of ``/etc/passwd``."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
+    comment: str = ""
+    place: FilePosition
+
+
+class Group(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of ``/etc/group``."""
+
+    name: str
+    gid: int
+    members: tuple[str, ...] = ()
+    place: FilePosition
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True):
+    """How a container of the image starts, and what the image says about itself.
+
+    user: ``name``, ``uid`` or either with ``:group``, as the image specification has it
+    """
+
+    env: Mapping[str, str] = msgspec.field(default_factory=dict)
+    entrypoint: tuple[str, ...] = ()
+    cmd: tuple[str, ...] = ()
+    workdir: str = ""
+    user: str = ""
+    stop_signal: str = ""
+    volumes: tuple[str, ...] = ()
+    exposed_ports: tuple[str, ...] = ()
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+StepName = Literal[
+    "usrmerge", "accounts", "os-release", "ca-bundle", "status-database", "copyright", "tmp"
+]
+
+
+class Steps(msgspec.Struct, frozen=True, kw_only=True):
+    """What an image of Debian packages needs beyond their files; all on unless switched off.
+
+    usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
+    accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts
+    os_release:      the slice ``base-files_os-release`` belongs to the image
+    ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
+    status_database: /var/lib/dpkg/status.d, so that scanners see the packages
+    copyright:       the copyright file of every package
+    tmp:             /tmp with mode 1777
+    """
+
+    usrmerge: bool = True
+    accounts: bool = True
+    os_release: bool = True
+    ca_bundle: bool = True
+    status_database: bool = True
+    copyright: bool = True
+    tmp: bool = True
+
+
+def join_configs(base: Config, other: Config) -> Config:
+    """``other`` on top of ``base``: maps are joined key by key, any other field replaces."""
+    return Config(
+        env={**base.env, **other.env},
+        entrypoint=other.entrypoint or base.entrypoint,
+        # A new entrypoint means another program: the arguments of the old one do not fit.
+        cmd=other.cmd or (() if other.entrypoint else base.cmd),
+        workdir=other.workdir or base.workdir,
+        user=other.user or base.user,
+        stop_signal=other.stop_signal or base.stop_signal,
+        volumes=other.volumes or base.volumes,
+        exposed_ports=other.exposed_ports or base.exposed_ports,
+        labels={**base.labels, **other.labels},
+        annotations={**base.annotations, **other.annotations},
+    )
