@@ -108,7 +108,8 @@ def test_all_faults_of_parts_come_in_one_pass(tmp_path: Path) -> None:
         "9:49 parts[2].inputs[0].commit: invalid value 'main': expected the whole hash of a commit",
         "10:49 parts[2].inputs[1].sha256: invalid value '12': expected a SHA-256 in hex",
         "11:17 parts[2].inputs[2].image: 'registry.example/x:1' names no digest",
-        "12:15 parts[2].inputs[3].url: invalid value 'ftp://host.example/x': expected an address of a file",
+        "12:15 parts[2].inputs[3].url: invalid value 'ftp://host.example/x': "
+        "expected an address of a file",
         "13:37 parts[3].from.contxt: unknown field 'contxt' of from",
     ]
 

@@ -96,7 +96,8 @@ def test_a_slice_beside_the_recipe_stands_before_the_one_of_the_catalog(tmp_path
         ("a: {paths: [/x/../y]}",
          "4:15 slices.a.paths[0]: path '/x/../y' has an empty, '.' or '..' part"),
         ("a: {path: [/x]}", "4:7 slices.a.path: unknown field 'path' of a slice"),
-        ("a: {needs: [x1]}", "4:15 slices.a.needs[0]: invalid value 'x1': expected a slice reference"),
+        ("a: {needs: [x1]}",
+         "4:15 slices.a.needs[0]: invalid value 'x1': expected a slice reference"),
         ("copyright: {paths: [/x]}", "1:1 slices.copyright: every package has the slice "
          "copyright by itself"),
         ("a: {paths: [/x]}\na: {paths: [/y]}", "5:3 slices.a: duplicate key 'a', "
