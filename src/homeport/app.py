@@ -15,11 +15,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self
 
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
@@ -34,9 +34,16 @@ if TYPE_CHECKING:
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.transports.base import Destination, Transport
+    from homeport.inspection.image.extraction import Extracted
+    from homeport.inspection.image.opened_image import OpenedImage
+    from homeport.inspection.model import InspectReport
+    from homeport.inspection.report.compare_images import Comparison
+    from homeport.inspection.report.page import HtmlPage
+    from homeport.inspection.services import Services as InspectionServices
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.locking.ensure_lock import EnsuredLock
     from homeport.net.client import Client
+    from homeport.oci.platform import Platform
     from homeport.recipe.model import Recipe
     from homeport.registry.login import Login
     from homeport.registry.registries import Registries
@@ -154,6 +161,129 @@ class App:
         source = source_for(parse_source(address), self.registry_transport)
         with source.open(Work(progress=self.progress, cancel=self.cancel)) as value:
             yield value
+
+    @contextmanager
+    def open_layers(
+        self, address: str, *, platform: Platform | None = None
+    ) -> Iterator[OpenedImage]:
+        """An image with its layers listed and stacked, for the functions of ``inspection``.
+
+        platform: by default this machine's, else the first of the index
+        """
+        from homeport.inspection.image.opened_image import open_layers
+        from homeport.inspection.image.platform_choice import choose_image
+
+        with self.open_image(address) as value:
+            yield open_layers(choose_image(value, platform), self._inspection(), address)
+
+    def inspect(
+        self, address: str, *, platform: Platform | None = None, bases: Sequence[str] = ()
+    ) -> InspectReport:
+        """Base, layers, packages, waste and anomalies of an image.
+
+        bases: addresses of images that it may be based on, recognised by their layers
+        """
+        with self.open_image(address) as value:
+            return self._inspect(address, value, platform, bases)
+
+    def inspect_to_html(
+        self,
+        address: str,
+        file: Path,
+        *,
+        platform: Platform | None = None,
+        bases: Sequence[str] = (),
+    ) -> tuple[InspectReport, HtmlPage]:
+        """The report of ``inspect``, and an HTML page of it with all files."""
+        from homeport.inspection.image.opened_image import open_layers
+        from homeport.inspection.image.platform_choice import choose_image
+        from homeport.inspection.report.page import write_page
+
+        with self.open_image(address) as value:
+            report = self._inspect(address, value, platform, bases)
+            opened = open_layers(choose_image(value, platform), self._inspection(), address)
+            return report, write_page(report, opened, file)
+
+    def diff(
+        self,
+        before: str,
+        after: str | None = None,
+        *,
+        platforms: Sequence[Platform] | None = None,
+        times: bool = False,
+        text: bool = True,
+    ) -> Comparison:
+        """Compare two images platform by platform, or two platforms of one image.
+
+        times: differences in time alone count
+        text:  small text files are compared line by line
+        """
+        from homeport.inspection.report.compare_images import compare, compare_platforms
+
+        if after is None and (platforms is None or len(platforms) != 2):
+            raise UsageError(
+                "diff requires two images, or two platforms of one image",
+                hint=f"homeport diff {before} --platform linux/amd64,linux/arm64",
+            )
+        with self.open_image(before) as one:
+            if after is not None:
+                with self.open_image(after) as other:
+                    return compare(
+                        (one, other), (before, after), platforms, self._inspection(),
+                        times=times, text=text,
+                    )  # fmt: skip
+            assert platforms is not None
+            pair = (platforms[0], platforms[1])
+            return compare_platforms(one, before, pair, self._inspection(), times=times, text=text)
+
+    def extract(
+        self,
+        address: str,
+        paths: Sequence[str],
+        directory: Path,
+        *,
+        platform: Platform | None = None,
+    ) -> Extracted:
+        """Write files of an image below ``directory``; ``paths`` may be globs."""
+        from homeport.inspection.image.extraction import extract, select_paths
+
+        with self.open_layers(address, platform=platform) as opened:
+            return extract(opened, select_paths(opened, paths), directory)
+
+    def extract_file(
+        self, address: str, path: str, out: BinaryIO, *, platform: Platform | None = None
+    ) -> int:
+        """Write the content of one file of an image to a stream; returns its size."""
+        from homeport.inspection.image.extraction import write_file
+
+        with self.open_layers(address, platform=platform) as opened:
+            return write_file(opened, path, out)
+
+    def _inspect(
+        self, address: str, value: Image | Index, platform: Platform | None, bases: Sequence[str]
+    ) -> InspectReport:
+        from homeport.images.address import RegistryAddress, parse_source
+        from homeport.inspection.report.inspect_image import inspect
+
+        referrers = None
+        parsed = parse_source(address)
+        if isinstance(parsed, RegistryAddress):
+            from homeport.inspection.image.registry_referrers import referrers_in
+
+            referrers = referrers_in(self.registries().repository(parsed.reference))
+        with ExitStack() as stack:
+            known = {each: stack.enter_context(self.open_image(each)) for each in bases}
+            return inspect(
+                value, address, self._inspection(), platform=platform, referrers=referrers,
+                bases=known,
+            )  # fmt: skip
+
+    def _inspection(self) -> InspectionServices:
+        from homeport.inspection.services import Services
+
+        return Services(
+            store=self.store, pool=self.pools.processor, cancel=self.cancel, progress=self.progress
+        )
 
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""

@@ -84,14 +84,14 @@ def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -
     ("options", "code", "what"),
     [
         (("--layer", "9"), 2, "there is no layer 9"),
-        (("--layer", "0", "--path", "/nothing"), 2, "layer 0 has nothing that /nothing matches"),
+        (("--layer", "0", "--path", "/nothing"), 2, "no path in layer 0 matches /nothing"),
         (("--path", "/nothing"), 1, "there is no /nothing in the image"),
         (("--binary", "/a"), 1, "/a was removed by layer 1; layer 0 had it"),
         (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),
-        (("--rule", "max-size=1"), 3, "the image breaks 1 rules: max-size"),
+        (("--rule", "max-size=1"), 3, "the image breaks 1 rule: max-size"),
         (("--rule", "no-such=1"), 2, "there is no rule 'no-such'"),
-        (("--files", "--waste"), 2, "these are answers of their own: --files, --layer, --path; --"),
-        (("--ci", "--verify"), 2, "these are answers of their own: --verify; --html, --ci"),
+        (("--files", "--waste"), 2, "options cannot be combined: --files, --layer, --path; --"),
+        (("--ci", "--verify"), 2, "options cannot be combined: --verify; --html, --ci"),
         (("-i",), 2, "the explorer needs a terminal"),
     ],
 )

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
+import msgspec
 
 from homeport.cli.copying_options import platform_option, read_platforms
-from homeport.cli.inspect import services_of
+from homeport.cli.diff_text import comparison_text
 from homeport.cli.options import Session, common
-
-if TYPE_CHECKING:
-    from homeport.app import App
-    from homeport.images.image import Image, Index
-    from homeport.inspection.report.compare_images import Comparison
-    from homeport.oci.platform import Platform
+from homeport.errors import AnswerNo
 
 
 @click.command(
@@ -29,9 +23,9 @@ Examples:
 @click.argument("image")
 @click.argument("other", required=False)
 @platform_option
-@click.option("--times", is_flag=True, help="Differences in time alone count too.")
-@click.option("--no-text", is_flag=True, help="No line-by-line differences of text files.")
-@click.option("--exit-code", "exit_code", is_flag=True, help="Exit 3 if anything differs.")
+@click.option("--times", is_flag=True, help="Count differences in time alone.")
+@click.option("--no-text", is_flag=True, help="Leave out line-by-line differences of text files.")
+@click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if anything differs.")
 @common
 def command(
     session: Session,
@@ -43,23 +37,14 @@ def command(
     no_text: bool,
     exit_code: bool,
 ) -> None:
-    """Compare IMAGE with OTHER: packages, config, files and layers, platform by platform.
+    """Compare two images, or two platforms of one image.
 
-    Without OTHER, two platforms of one image are compared: what one has and the other has not.
+    Packages, configuration, files and layers of IMAGE and OTHER are compared for each
+    platform. Without OTHER, two platforms of IMAGE are compared with each other.
     """
-    import msgspec
-
-    from homeport.cli.diff_text import comparison_text
-    from homeport.errors import AnswerNo, UsageError
-
     wanted = read_platforms(platforms)
-    if other is None and (wanted is None or len(wanted) != 2):
-        raise UsageError(
-            "name two images, or two platforms of one",
-            hint="homeport diff IMAGE --platform linux/amd64,linux/arm64",
-        )
     with session.app() as app:
-        found = _compare(app, image, other, wanted, times=times, text=not no_text)
+        found = app.diff(image, other, platforms=wanted, times=times, text=not no_text)
     session.output.write(
         {**msgspec.to_builtins(found), "same": found.same},
         comparison_text(found, verbose=bool(session.verbose)),
@@ -67,28 +52,3 @@ def command(
     )
     if exit_code and not found.same:
         raise AnswerNo("the images differ")
-
-
-def _compare(
-    app: App,
-    image: str,
-    other: str | None,
-    wanted: list[Platform] | None,
-    *,
-    times: bool,
-    text: bool,
-) -> Comparison:
-    from homeport.inspection.report import compare_images
-
-    services = services_of(app)
-    with app.open_image(image) as one:
-        if other is None:
-            assert wanted is not None
-            return compare_images.compare_platforms(
-                one, image, (wanted[0], wanted[1]), services, times=times, text=text
-            )
-        with app.open_image(other) as two:
-            pair: tuple[Image | Index, Image | Index] = (one, two)
-            return compare_images.compare(
-                pair, (image, other), wanted, services, times=times, text=text
-            )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from homeport.cli.show import human_size, table
 from homeport.inspection.layers.paths import visible as safe
-from homeport.inspection.report.compare_images import Comparison
-from homeport.inspection.report.diffing import FileDiff, ImageDiff, PackageDiff
+
+if TYPE_CHECKING:  # 40 ms that --help and a usage error save
+    from homeport.inspection.report.compare_images import Comparison
+    from homeport.inspection.report.diffing import FileDiff, ImageDiff, PackageDiff
 
 MOST_FILES = 60
 _SIGNS = {

@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
+from homeport.cli.inspect_text import files_text, report_text, rules_text, waste_text
 from homeport.cli.options import Session, common
+from homeport.cli.show import counted, human_size
+from homeport.errors import AnswerNo, UsageError
+from homeport.inspection.model import InspectReport
+from homeport.oci.platform import Platform, native_platform, parse_platform
 
 if TYPE_CHECKING:
-    from homeport.app import App
-    from homeport.images.image import Image, Index
     from homeport.inspection.image.opened_image import OpenedImage
-    from homeport.inspection.model import InspectReport
-    from homeport.inspection.report.inspect_image import Referrers
     from homeport.inspection.report.policy import Rule
-    from homeport.inspection.services import Services
-    from homeport.oci.platform import Platform
 
 one_platform_option = click.option(
     "--platform", metavar="OS/ARCH[/VARIANT]", envvar="HOMEPORT_PLATFORM",
-    help="The platform to look at; this machine's by default, else the first.",
+    help="Platform to inspect.  [default: this machine's, else the first]",
 )  # fmt: skip
 
 
@@ -39,41 +40,51 @@ Examples:
 )
 @click.argument("image")
 @one_platform_option
-@click.option("--files", "files", is_flag=True, help="List the files of the final tree.")
-@click.option("--layer", type=int, metavar="N", help="List what layer N (from 0) did.")
-@click.option("--path", "pattern", metavar="GLOB", help="Only these paths, and every layer's part.")
-@click.option("--binary", metavar="PATH", help="Where this program or library came from.")
-@click.option("--binaries", is_flag=True, help="Where every program and library came from.")
+@click.option("--files", "files", is_flag=True, help="List the files of the final filesystem.")
+@click.option("--layer", type=int, metavar="N", help="List what layer N (from 0) changed.")
+@click.option(
+    "--path",
+    "pattern",
+    metavar="GLOB",
+    help="Show matching paths only, and what each layer did to them.",
+)
+@click.option("--binary", metavar="PATH", help="Show the origin of this program or library.")
+@click.option("--binaries", is_flag=True, help="Show the origin of every program and library.")
 @click.option("--verify", is_flag=True, help="Compare files with their packages' checksums.")
-@click.option("--waste", "waste", is_flag=True, help="List every byte shipped for nothing.")
-@click.option("-i", "--interactive", is_flag=True, help="Look around in the terminal.")
+@click.option(
+    "--waste",
+    "waste",
+    is_flag=True,
+    help="List wasted bytes: files shipped, then removed or replaced.",
+)
+@click.option("-i", "--interactive", is_flag=True, help="Open the interactive explorer.")
 @click.option(
     "--base",
     "bases",
     multiple=True,
     metavar="IMAGE",
-    help="An image that this may be built on, recognised by its layers; repeatable.",
+    help="Recognise this image as the base, by its layers. Repeatable.",
 )
 @click.option(
     "--html",
     "html",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Write the report as a page for browsers, files included.",
+    help="Write the report as an HTML page, files included.",
 )
-@click.option("--ci", "ci", is_flag=True, help="Check rules; exit 3 if one is broken.")
+@click.option("--ci", "ci", is_flag=True, help="Check rules; exit with 3 if one is broken.")
 @click.option(
     "--ci-config",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
-    help="Rules to check; .dive-ci is read by default, if it is there.",
+    help="Rules to check.  [default: .dive-ci, if it exists]",
 )
 @click.option(
     "--rule",
     "rules",
     multiple=True,
     metavar="NAME[=LIMIT]",
-    help="A rule to check, such as max-size=50MB or no-setuid; repeatable.",
+    help="Check this rule, such as max-size=50MB or no-setuid. Repeatable.",
 )
 @click.option("--sort", type=click.Choice(["name", "size"]), default="name", show_default=True,
               help="Order of files.")  # fmt: skip
@@ -98,14 +109,14 @@ def command(
     rules: tuple[str, ...],
     sort: str,
 ) -> None:
-    """Look into IMAGE: base, layers, files, waste, packages, and what is odd.
+    """Show base, layers, files, waste, packages and anomalies of an image.
 
-    IMAGE may be in a registry, a layout, an archive, or a local docker or podman; nothing of
-    it is run. The JSON form is specified in docs/formats/inspect.md.
+    IMAGE may be in a registry, a layout, an archive, or a local docker or podman. Nothing in
+    it is run. JSON output is specified in docs/formats/inspect.md.
     """
     listed = files or layer is not None or pattern is not None
     checked = bool(ci or ci_config or rules)
-    _one_view(
+    _require_one_view(
         {
             "--files, --layer, --path": listed,
             "--binary, --binaries": binary is not None or binaries,
@@ -113,167 +124,92 @@ def command(
             "--html, --ci": html is not None or checked,
         }
     )  # fmt: skip
-    checks = _read_rules(ci_config, rules) if checked else None
-    with session.app() as app, app.open_image(image) as value:
-        services, wanted = services_of(app), read_platform(platform)
-        if interactive:
-            _explore(open_one(value, wanted, services))
-        elif listed:
-            opened = open_one(value, wanted, services)
-            _show_files(session, image, opened, layer, pattern, by_size=sort == "size", final=files)
-        elif binary is not None or binaries:
-            _show_binaries(session, image, open_one(value, wanted, services), binary)
-        elif verify:
-            _show_verification(session, image, open_one(value, wanted, services))
-        elif waste:
-            _show_waste(session, image, open_one(value, wanted, services))
+    chosen_rules = _choose_rules(ci_config, rules) if checked else None
+    wanted = read_platform(platform)
+    with session.app() as app:
+        if interactive or listed or binary is not None or binaries or verify or waste:
+            with app.open_layers(image, platform=wanted) as opened:
+                if interactive:
+                    _explore(opened)
+                elif listed:
+                    _show_files(
+                        session, opened, layer, pattern, by_size=sort == "size", final=files
+                    )
+                elif verify:
+                    _show_verification(session, opened)
+                elif waste:
+                    _show_waste(session, opened)
+                else:
+                    _show_binaries(session, opened, binary)
+            return
+        page = None
+        if html is not None:
+            report, page = app.inspect_to_html(image, html, platform=wanted, bases=bases)
         else:
-            report = _report(app, image, value, wanted=wanted, bases=bases)
-            if html is not None:
-                page = (report, open_one(value, wanted, services), html)
-                _write_page(session, *page, quiet=checks is not None)
-            if html is None or checks is not None:
-                _show_report(session, report, checks)
+            report = app.inspect(image, platform=wanted, bases=bases)
+    if chosen_rules is not None:
+        _show_rules(session, report, chosen_rules)
+    elif page is not None:
+        text = f"{page.file}  {human_size(page.size)}"
+        session.output.write(msgspec.to_builtins(page), text, quiet_text=page.file)
+    else:
+        _show_report(session, report)
 
 
-def _one_view(views: dict[str, bool]) -> None:
-    """Each of ``views`` is an answer of its own: two at once would leave one unsaid."""
-    from homeport.errors import UsageError
-
+def _require_one_view(views: dict[str, bool]) -> None:
+    """Raise ``UsageError`` if more than one of ``views`` is requested: one would be ignored."""
     wanted = [name for name, given in views.items() if given]
     if len(wanted) > 1:
         raise UsageError(
-            f"these are answers of their own: {'; '.join(wanted)}", hint="ask for one at a time"
+            f"options cannot be combined: {'; '.join(wanted)}", hint="run one command for each"
         )
 
 
-def services_of(app: App) -> Services:
-    """What inspection needs of the application."""
-    from homeport.inspection.services import Services
-
-    return Services(
-        store=app.store, pool=app.pools.processor, cancel=app.cancel, progress=app.progress
-    )
-
-
 def read_platform(text: str | None) -> Platform | None:
-    from homeport.oci.platform import native_platform, parse_platform
-
+    """The platform of ``--platform``; ``None`` if it is not given."""
     if text is None:
         return None
     return native_platform() if text == "native" else parse_platform(text)
 
 
-def open_one(value: Image | Index, wanted: Platform | None, services: Services) -> OpenedImage:
-    from homeport.inspection.image.opened_image import open_layers
-    from homeport.inspection.image.platform_choice import choose_image
-
-    return open_layers(choose_image(value, wanted), services)
-
-
 def _explore(opened: OpenedImage) -> None:
     """The explorer is on the same level as the commands, and its library is optional."""
-    import importlib
-
-    from homeport.errors import UsageError
-
     try:
         screen = importlib.import_module("homeport.explorer.screen")
     except ModuleNotFoundError as error:
         raise UsageError(
-            f"the explorer needs {error.name}", hint="pip install 'homeport[explorer]'"
+            f"the explorer requires the Python package {error.name}",
+            hint="pip install 'homeport[explorer]'",
         ) from error
     screen.explore(opened)
 
 
-def _report(
-    app: App,
-    address: str,
-    value: Image | Index,
-    *,
-    wanted: Platform | None,
-    bases: tuple[str, ...],
-) -> InspectReport:
-    from contextlib import ExitStack
+def _choose_rules(config: Path | None, assignments: tuple[str, ...]) -> list[Rule]:
+    from homeport.inspection.report.policy import choose_rules  # 8 ms of yaml that other views save
 
-    from homeport.inspection.report.inspect_image import inspect
-
-    with ExitStack() as open_bases:
-        known = {each: open_bases.enter_context(app.open_image(each)) for each in bases}
-        return inspect(
-            value, address, services_of(app), platform=wanted,
-            referrers=_referrers(app, address), bases=known,
-        )  # fmt: skip
+    return choose_rules(config, assignments)
 
 
-def _show_report(session: Session, report: InspectReport, checks: list[Rule] | None) -> None:
-    import msgspec
-
-    from homeport.cli.inspect_text import report_text
-
-    if checks is not None:
-        _check(session, report, checks)
-        return
-    document = msgspec.to_builtins(report) if session.format == "json" else {}
-    text = report_text(report, verbose=bool(session.verbose)) if not document else ""
-    session.output.write(document, text, quiet_text=str(report.image.digest))
+def _show_report(session: Session, report: InspectReport) -> None:
+    if session.format == "json":
+        session.output.write(msgspec.to_builtins(report), "")
+    else:
+        text = report_text(report, verbose=bool(session.verbose))
+        session.output.write({}, text, quiet_text=report.image.digest)
 
 
-def _write_page(
-    session: Session, report: InspectReport, opened: OpenedImage, path: Path, *, quiet: bool
-) -> None:
-    """The page; ``quiet`` where the verdict on rules is the answer."""
-    from homeport.content.files import atomic_write
-    from homeport.inspection.report.page import html_page
+def _show_rules(session: Session, report: InspectReport, rules: list[Rule]) -> None:
+    from homeport.inspection.report.policy import check_report  # 8 ms of yaml that other views save
 
-    page = html_page(report, opened).encode()
-    with atomic_write(path) as stream:
-        stream.write(page)
-    if quiet:
-        return
-    document: dict[str, Any] = {
-        "schema": "homeport-inspect-html/v1", "file": str(path), "size": len(page),
-        "digest": report.image.digest,
-    }  # fmt: skip
-    session.output.write(document, f"{path}  {len(page)} bytes", quiet_text=str(path))
-
-
-def _read_rules(config: Path | None, words: tuple[str, ...]) -> list[Rule]:
-    """Rules of the file, then those of the command line, which win; dive's defaults for none."""
-    from homeport.inspection.report.policy import DEFAULTS, parse_rule, read_rules
-
-    there = config or (Path(".dive-ci") if Path(".dive-ci").is_file() else None)
-    found = read_rules(there) if there is not None else []
-    pairs = [(name, limit) for name, _, limit in (word.partition("=") for word in words)]
-    if there is None and not pairs:
-        pairs = list(DEFAULTS)
-    found += [rule for name, limit in pairs if (rule := parse_rule(name, limit))]
-    return found
-
-
-def _check(session: Session, report: InspectReport, rules: list[Rule]) -> None:
-    from datetime import UTC, datetime
-
-    import msgspec
-
-    from homeport.cli.inspect_text import rules_text
-    from homeport.errors import AnswerNo
-    from homeport.inspection.report.policy import SCHEMA, check_rules
-
-    checked = check_rules(report.image, rules, datetime.now(UTC))
-    broken = [one.rule for one in checked if not one.passed]
-    document: dict[str, Any] = {
-        "schema": SCHEMA, "address": report.address, "digest": report.image.digest,
-        "passed": not broken, "rules": msgspec.to_builtins(checked),
-    }  # fmt: skip
-    session.output.write(document, rules_text(checked))
-    if broken:
-        raise AnswerNo(f"the image breaks {len(broken)} rules: {', '.join(broken)}")
+    found = check_report(report, rules, datetime.now(UTC))
+    session.output.write(msgspec.to_builtins(found), rules_text(found.rules))
+    if not found.passed:
+        broken = found.broken
+        raise AnswerNo(f"the image breaks {counted(len(broken), 'rule')}: {', '.join(broken)}")
 
 
 def _show_files(
     session: Session,
-    address: str,
     opened: OpenedImage,
     layer: int | None,
     pattern: str | None,
@@ -281,106 +217,42 @@ def _show_files(
     by_size: bool,
     final: bool,
 ) -> None:
-    import msgspec
+    from homeport.inspection.image.file_listing import list_files  # 25 ms a cached report saves
 
-    from homeport.cli.inspect_text import files_text
-    from homeport.errors import UsageError
-    from homeport.inspection.image import file_listing as files
-    from homeport.inspection.image.path_search import not_found
-
-    glob = pattern.encode("utf-8", "surrogateescape") if pattern is not None else None
-    if layer is not None:
-        rows = files.layer_rows(opened.history, layer, glob)
-    elif glob is not None and not final:
-        rows = files.path_rows(opened.history, glob)
-    else:
-        rows = files.final_rows(opened.history, glob)
-    found = list(rows)
-    if not found and glob is not None and layer is not None:
-        raise UsageError(
-            f"layer {layer} has nothing that {pattern} matches", hint="leave out --path or --layer"
-        )
-    if not found and glob is not None:
-        raise not_found(opened.history, glob.strip(b"/"))
+    found = list_files(opened, layer=layer, pattern=pattern, events=not final)
     if session.format == "json":
-        document: dict[str, Any] = {
-            "schema": files.SCHEMA, "address": address, "digest": str(opened.image.digest),
-            "layer": layer, "files": msgspec.to_builtins(found),
-        }  # fmt: skip
-        session.output.write(document, "")
+        session.output.write(msgspec.to_builtins(found), "")
     else:
-        for line in files_text(found, by_size=by_size):
+        for line in files_text(found.files, by_size=by_size):
             click.echo(line)
 
 
-def _show_binaries(session: Session, address: str, opened: OpenedImage, path: str | None) -> None:
-    import msgspec
+def _show_binaries(session: Session, opened: OpenedImage, path: str | None) -> None:
+    from homeport.cli.binary_text import binaries_text, binary_text  # 25 ms a cached report saves
+    from homeport.inspection.packages.provenance import list_binaries  # 25 ms a cached report saves
 
-    from homeport.cli.binary_text import binaries_text, binary_text
-    from homeport.inspection.packages import provenance
-
-    if path is not None:
-        found = [provenance.inspect_binary(opened, path)]
-    else:
-        found = list(provenance.inspect_binaries(opened))
-    document: dict[str, Any] = {
-        "schema": provenance.SCHEMA, "address": address, "digest": str(opened.image.digest),
-        "binaries": msgspec.to_builtins(found),
-    }  # fmt: skip
+    found = list_binaries(opened, path)
     verbose = bool(session.verbose)
-    text = binary_text(found[0], verbose=verbose) if path else binaries_text(found, verbose=verbose)
-    session.output.write(document, text)
+    if path is not None:
+        text = binary_text(found.binaries[0], verbose=verbose)
+    else:
+        text = binaries_text(found.binaries, verbose=verbose)
+    session.output.write(msgspec.to_builtins(found), text)
 
 
-def _show_verification(session: Session, address: str, opened: OpenedImage) -> None:
-    import msgspec
-
-    from homeport.cli.binary_text import verification_text
-    from homeport.inspection.packages.verification import SCHEMA, verify_files
+def _show_verification(session: Session, opened: OpenedImage) -> None:
+    from homeport.cli.binary_text import verification_text  # 25 ms a cached report saves
+    from homeport.inspection.packages.verification import (
+        verify_files,  # 25 ms a cached report saves
+    )
 
     found = verify_files(opened)
-    document: dict[str, Any] = {
-        "schema": SCHEMA, "address": address, "digest": str(opened.image.digest),
-        **msgspec.to_builtins(found),
-    }  # fmt: skip
-    session.output.write(document, verification_text(found, verbose=bool(session.verbose)))
+    text = verification_text(found, verbose=bool(session.verbose))
+    session.output.write(msgspec.to_builtins(found), text)
 
 
-def _show_waste(session: Session, address: str, opened: OpenedImage) -> None:
-    import msgspec
+def _show_waste(session: Session, opened: OpenedImage) -> None:
+    from homeport.inspection.report.waste import report_waste  # 25 ms a cached report saves
 
-    from homeport.cli.inspect_text import waste_text
-    from homeport.inspection.report.waste import find_waste
-
-    found = find_waste(opened.history)
-    document: dict[str, Any] = {
-        "schema": "homeport-inspect-waste/v1", "address": address,
-        "digest": str(opened.image.digest), **msgspec.to_builtins(found),
-    }  # fmt: skip
-    session.output.write(document, waste_text(found, most=len(found.paths)))
-
-
-def _referrers(app: App, address: str) -> Referrers | None:
-    """A way to ask the registry what refers to a digest; ``None`` for other places."""
-    from homeport.images.address import RegistryAddress, parse_source
-
-    parsed = parse_source(address)
-    if not isinstance(parsed, RegistryAddress):
-        return None
-    from homeport.content.digest import Digest
-    from homeport.oci.documents import Descriptor
-    from homeport.registry.referrers import referrers
-
-    repository = app.registries().repository(parsed.reference)
-
-    def ask(text: str) -> Iterator[Descriptor]:
-        subject = Digest.parse(text)
-        yield from referrers(repository, subject)
-        # cosign keeps what it attaches under tags made of the digest.
-        for suffix, type in (("sig", "cosign signature"), ("att", "cosign attestation"),
-                             ("sbom", "cosign SBOM (cyclonedx or spdx)")):  # fmt: skip
-            found = repository.manifest_digest(f"{subject.algorithm}-{subject.hex}.{suffix}")
-            if found is not None:
-                yield Descriptor(media_type="", digest=str(found), size=0, artifact_type=type)
-
-    return ask
+    found = report_waste(opened)
+    session.output.write(msgspec.to_builtins(found), waste_text(found, most=len(found.paths)))

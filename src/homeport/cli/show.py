@@ -58,6 +58,11 @@ def human_size(size: int) -> str:
     raise AssertionError
 
 
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """``1 layer``, ``2 layers``; ``nouns`` where the plural is irregular."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
+
+
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Columns aligned; those numbered in ``right`` to the right."""
     every = [header, *rows]

@@ -6,6 +6,7 @@ Attributes go down, messages up; what is shown is the ``model``'s. Started by
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,8 +40,6 @@ _PREVIEW = 64 << 10
 
 def explore(opened: OpenedImage) -> None:
     """Show an image until the user leaves. Raises ``UsageError`` without a fitting terminal."""
-    import shutil
-
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the explorer needs a terminal", hint="leave out -i")
     size = shutil.get_terminal_size()
@@ -184,8 +183,6 @@ class Explorer(App[None]):
 
     def change(self, **fields: object) -> None:
         """Show something else; nothing is done if it is shown already."""
-        import msgspec
-
         view = msgspec.structs.replace(self.view, **fields)
         if view != self.view:
             self.model.tree(view)  # a bad pattern is found before anything changes

@@ -7,6 +7,7 @@ libraries are in the image, is ``provenance``'s question.
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections import Counter
@@ -222,8 +223,6 @@ def _package_note(elf: Elf) -> dict[str, str]:
     """The note that distributions leave about the package (owner FDO)."""
     for owner, type, text in elf.notes():
         if owner == b"FDO" and type == 0xCAFE1A7E:
-            import json  # not every distribution writes such notes
-
             try:
                 document = json.loads(text.rstrip(b"\0"))
             except (ValueError, RecursionError):

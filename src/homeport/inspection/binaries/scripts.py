@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
+import zipfile
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import msgspec
-
-if TYPE_CHECKING:
-    import zipfile
 
 _SHEBANG = re.compile(rb"#![ \t]*(\S+)[ \t]*([^\r\n]*)")
 _BUNDLES = (
@@ -90,8 +87,6 @@ def _language(name: str) -> str:
 
 
 def _zip(data: bytes) -> ScriptFacts | None:
-    import zipfile  # few files are archives of programs
-
     try:
         with zipfile.ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()[:100_000]

@@ -9,6 +9,7 @@ another: those are reported as packed only.
 
 from __future__ import annotations
 
+import lzma
 import re
 import struct
 import zlib
@@ -229,7 +230,6 @@ def inflate(raw: bytes, method: int, size: int, check: Callable[[], None]) -> by
 
 
 def _lzma(raw: bytes, size: int) -> bytes:
-    import lzma  # few programs are packed
 
     if len(raw) < 3:
         raise CannotUnpack("a block is too short")

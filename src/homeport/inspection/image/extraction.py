@@ -27,7 +27,8 @@ from homeport.inspection.layers.paths import shown_path
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
 
-_STEP = 1 << 18
+SCHEMA = "homeport-extract/v1"
+_CHUNK = 1 << 18
 
 
 class CannotExtract(HomeportError):
@@ -37,8 +38,10 @@ class CannotExtract(HomeportError):
 
 
 class Extracted(msgspec.Struct, frozen=True, kw_only=True):
-    """What was written: paths of the image, and their bytes; what was left out, and why."""
+    """``homeport-extract/v1``: how much was written, and which paths were skipped and why."""
 
+    schema: str = SCHEMA
+    directory: str
     files: int
     directories: int
     links: int
@@ -92,7 +95,7 @@ def extract(opened: OpenedImage, paths: Sequence[bytes], folder: Path) -> Extrac
         home = Rooted(bytes(folder), owners=False)
         try:
             with home.root() as root:
-                return _Extraction(opened, root).run(paths)
+                return _Extraction(opened, root, str(folder)).run(paths)
         finally:
             home.close()
     except OSError as error:
@@ -104,7 +107,8 @@ def extract(opened: OpenedImage, paths: Sequence[bytes], folder: Path) -> Extrac
 
 
 class _Extraction:
-    def __init__(self, opened: OpenedImage, root: RootedDirectory) -> None:
+    def __init__(self, opened: OpenedImage, root: RootedDirectory, directory: str) -> None:
+        self._directory = directory
         self._opened = opened
         self._root = root
         self._left_out: list[str] = []
@@ -140,6 +144,7 @@ class _Extraction:
             with self._open(path) as directory:
                 directory.set(Metadata(mode=entry.mode & 0o777 | 0o700, mtime=_time(entry)))
         return Extracted(
+            directory=self._directory,
             files=len(files), directories=len(directories), links=len(links), size=size,
             skipped=tuple(self._left_out),
         )  # fmt: skip
@@ -200,7 +205,7 @@ def _deliver(
         if len(mine) == 1:
             sink_for(mine[0])(entry, read)
             return
-        parts = list(iter(lambda: read(_STEP), b""))
+        parts = list(iter(lambda: read(_CHUNK), b""))
         for path in mine:
             sink_for(path)(entry, _replay(parts))
 
@@ -219,7 +224,7 @@ def _replay(parts: list[bytes]) -> Callable[[int], bytes]:
 def _to_stream(out: BinaryIO) -> Sink:
     def write(entry: Entry, read: Callable[[int], bytes]) -> None:
         checked = _Checked(entry, read)
-        while data := checked.read(_STEP):
+        while data := checked.read(_CHUNK):
             out.write(data)
 
     return write

@@ -19,7 +19,7 @@ from homeport.layers.listing import Listing, open_tar
 from homeport.layers.tar_reader import LayerReader
 from homeport.progress import CancelToken
 
-_STEP = 1 << 18
+_CHUNK = 1 << 18
 
 
 class Sink(Protocol):
@@ -137,7 +137,7 @@ def _call(
 def _first(read: Callable[[int], bytes], limit: int) -> bytes:
     parts: list[bytes] = []
     left = limit
-    while left and (data := read(min(left, _STEP))):
+    while left and (data := read(min(left, _CHUNK))):
         parts.append(data)
         left -= len(data)
     return b"".join(parts)

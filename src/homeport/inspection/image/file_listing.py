@@ -1,4 +1,7 @@
-"""Files of an image as rows: of the final tree, of one layer, of one path through all layers."""
+"""Lists of files: of the final tree, of one layer, of paths through all layers.
+
+``list_files`` returns ``homeport-inspect-files/v1`` (docs/formats/inspect.md).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,8 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.errors import UsageError
-from homeport.inspection.image.path_search import matcher
+from homeport.inspection.image.opened_image import OpenedImage
+from homeport.inspection.image.path_search import matcher, not_found
 from homeport.inspection.layers.paths import shown_path
 from homeport.layers.entry import Entry
 from homeport.layers.history import GONE, Change, History
@@ -46,6 +50,48 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     by: str = ""
     wasted: int = 0
     events: tuple[PathEvent, ...] = ()
+
+
+class FileListing(msgspec.Struct, frozen=True, kw_only=True):
+    """A list of files. ``layer``: the one whose changes are listed."""
+
+    schema: str = SCHEMA
+    address: str
+    digest: str
+    layer: int | None
+    files: tuple[FileRow, ...]
+
+
+def list_files(
+    opened: OpenedImage,
+    *,
+    layer: int | None = None,
+    pattern: str | None = None,
+    events: bool = False,
+) -> FileListing:
+    """Files of the final tree, or the changes of one layer; of ``pattern`` alone if given.
+
+    events: every path that matches ``pattern`` in any layer, with what each layer did to it
+
+    Raises ``UsageError`` for a layer that does not exist, ``PathNotFound`` if nothing matches.
+    """
+    history = opened.history
+    glob = pattern.encode("utf-8", "surrogateescape") if pattern is not None else None
+    if layer is not None:
+        rows = tuple(layer_rows(history, layer, glob))
+    elif glob is not None and events:
+        rows = tuple(path_rows(history, glob))
+    else:
+        rows = tuple(final_rows(history, glob))
+    if not rows and glob is not None:
+        if layer is not None:
+            raise UsageError(
+                f"no path in layer {layer} matches {pattern}", hint="leave out --path or --layer"
+            )
+        raise not_found(history, glob.strip(b"/"))
+    return FileListing(
+        address=opened.address, digest=str(opened.image.digest), layer=layer, files=rows
+    )
 
 
 def final_rows(history: History, pattern: bytes | None) -> Iterator[FileRow]:

@@ -28,10 +28,12 @@ from homeport.oci.documents import Descriptor, ImageConfig
 class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
+    address:  where it was opened, as results name it
     kept:     the paths of the final tree whose content was kept (``keeping``), sorted
     programs: the ELF files of the final tree and what they say, sorted by path
     """
 
+    address: str
     image: Image
     config: ImageConfig
     descriptors: tuple[Descriptor, ...]
@@ -63,7 +65,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
         return self.history.listings
 
 
-def open_layers(image: Image, services: Services) -> OpenedImage:
+def open_layers(image: Image, services: Services, address: str = "") -> OpenedImage:
     """List and stack every layer of ``image``.
 
     Raises ``CannotRead`` for artifacts, encrypted layers and foreign ones that are not here.
@@ -98,6 +100,7 @@ def open_layers(image: Image, services: Services) -> OpenedImage:
     binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
     texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
     return OpenedImage(
+        address=address,
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
         services=services, texts=texts, binaries=binaries,
         kept=tuple(sorted(path for path, digest in contents if digest in texts)),

@@ -6,6 +6,7 @@ is one of names, anywhere. A path without wildcards stands for itself and all be
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable
 
@@ -78,8 +79,6 @@ def not_found(history: History, path: bytes) -> PathNotFound:
 
 def _near(history: History, path: bytes) -> list[bytes]:
     """Same name elsewhere, then names that look alike, then what else is where it should be."""
-    import difflib  # for messages only
-
     name = path.rpartition(b"/")[2]
     same = [each for each in history.final if each.rpartition(b"/")[2] == name]
     if same:

@@ -7,6 +7,7 @@ which file belongs to which package (``ownership``).
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 
@@ -199,8 +200,6 @@ def _git_origin(opened: OpenedImage, metadata: bytes) -> str:
     data = opened.text(metadata.rpartition(b"/")[0] + b"/direct_url.json")
     if not data:
         return ""
-    import json  # few packages come from there
-
     try:
         document = json.loads(data)
     except (ValueError, RecursionError):
@@ -216,8 +215,6 @@ def _node(opened: OpenedImage) -> Iterator[Package]:
     for path in opened.kept:
         if not path.endswith(b"/package.json") or not _NODE.fullmatch(path):
             continue
-        import json  # few images hold such packages
-
         try:
             document = json.loads(opened.text(path) or b"")
         except (ValueError, RecursionError):

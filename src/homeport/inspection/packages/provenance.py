@@ -27,7 +27,7 @@ from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
 
 SCHEMA = "homeport-inspect-binary/v1"
-_STEP = 1 << 18
+_CHUNK = 1 << 18
 _ALGORITHMS = ("md5", "sha1", "sha256", "sha512")
 _PROGRAM_STARTS = (b"\x7fELF", b"MZ", b"\0asm", b"#!")
 
@@ -50,6 +50,21 @@ class Binary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     package: str = ""
     matches: bool | None = None
     missing: tuple[str, ...] = ()
+
+
+class Binaries(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-inspect-binary/v1``."""
+
+    schema: str = SCHEMA
+    address: str
+    digest: str
+    binaries: tuple[Binary, ...]
+
+
+def list_binaries(opened: OpenedImage, path: str | None = None) -> Binaries:
+    """All programs and libraries, or the one at ``path``. Raises as ``inspect_binary``."""
+    found = [inspect_binary(opened, path)] if path is not None else inspect_binaries(opened)
+    return Binaries(address=opened.address, digest=str(opened.image.digest), binaries=tuple(found))
 
 
 def inspect_binary(opened: OpenedImage, text: str) -> Binary:
@@ -116,7 +131,7 @@ def _read_all(
         hashers = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
         parts: list[bytes] = []
         known = opened.binaries.get(entry.sha256)
-        while data := read(_STEP):
+        while data := read(_CHUNK):
             check()
             for hasher in hashers:
                 hasher.update(data)

@@ -5,7 +5,9 @@ Berkeley DB files (rpm before 4.16) are recognised and refused with a reason.
 
 from __future__ import annotations
 
+import sqlite3
 import struct
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,9 +72,6 @@ def read_rpm_database(data: bytes, wal: bytes = b"") -> Iterator[RpmHeader]:
 
 
 def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
-    import sqlite3  # few images have such a database
-    import tempfile
-
     if not wal and data[18:20] == b"\x02\x02":
         data = data[:18] + b"\x01\x01" + data[20:]  # journal mode WAL without a journal
     try:

@@ -19,7 +19,7 @@ from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
 
 SCHEMA = "homeport-inspect-verify/v1"
-_STEP = 1 << 18
+_CHUNK = 1 << 18
 _ALGORITHMS = frozenset({"md5", "sha1", "sha256", "sha384", "sha512"})
 _GENERATED = (b".pyc", b"ld.so.cache")
 
@@ -35,8 +35,15 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
 
 
 class Verification(msgspec.Struct, frozen=True, kw_only=True):
-    """checked: how many files were compared with a checksum of their package."""
+    """``homeport-inspect-verify/v1``.
 
+    checked:      how many files were compared with a checksum of their package
+    unverifiable: how many files of packages have no checksum
+    """
+
+    schema: str = SCHEMA
+    address: str
+    digest: str
     checked: int
     unverifiable: int
     findings: tuple[Finding, ...]
@@ -75,7 +82,11 @@ def verify_files(opened: OpenedImage) -> Verification:
     if owners.by_path:
         findings += _unowned(opened, owners.by_path)
     return Verification(
-        checked=checked, unverifiable=unverifiable, findings=tuple(sorted(findings))
+        address=opened.address,
+        digest=str(opened.image.digest),
+        checked=checked,
+        unverifiable=unverifiable,
+        findings=tuple(sorted(findings)),
     )
 
 
@@ -100,7 +111,7 @@ def _sums(
     def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
         names = {owner.algorithm for _, owner, _ in wanted[id(entry)]}
         hashers = [hashlib.new(name, usedforsecurity=False) for name in names]
-        while data := read(_STEP):
+        while data := read(_CHUNK):
             check()
             for hasher in hashers:
                 hasher.update(data)

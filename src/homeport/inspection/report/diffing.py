@@ -6,6 +6,7 @@ the machine (``x86_64-linux-gnu``) count as one, and compiled files are expected
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -343,8 +344,6 @@ def _with_text(
 
 def text_diff(before: bytes, after: bytes) -> tuple[str, ...]:
     """A unified diff without its header; nothing if either is no text."""
-    import difflib  # for messages only
-
     try:
         old, new = before.decode("utf-8"), after.decode("utf-8")
     except UnicodeDecodeError:

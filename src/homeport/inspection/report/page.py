@@ -13,19 +13,39 @@ import hashlib
 from collections.abc import Iterable, Sequence
 from html import escape
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from homeport.content.files import atomic_write
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import visible
 from homeport.inspection.model import ImageReport, InspectReport
 from homeport.inspection.packages.ownership import find_owners
 
+SCHEMA = "homeport-inspect-html/v1"
 _MOST_ROWS = 500
 _KINDS = ("file", "directory", "symlink", "hardlink", "char", "block", "fifo", "program", "script",
           "archive")  # fmt: skip
 _STARTS = ((b"\x7fELF", 7), (b"#!", 8), (b"PK\x03\x04", 9), (b"\x1f\x8b", 9), (b"\xfd7zX", 9))
+
+
+class HtmlPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-inspect-html/v1``: a page that was written, and the image that it shows."""
+
+    schema: str = SCHEMA
+    file: str
+    size: int
+    digest: str
+
+
+def write_page(report: InspectReport, opened: OpenedImage, path: Path) -> HtmlPage:
+    """Write the page of a report to a file."""
+    page = html_page(report, opened).encode()
+    with atomic_write(path) as stream:
+        stream.write(page)
+    return HtmlPage(file=str(path), size=len(page), digest=report.image.digest)
 
 
 def html_page(report: InspectReport, opened: OpenedImage) -> str:

@@ -17,7 +17,7 @@ import msgspec
 import yaml
 
 from homeport.errors import Faults, UsageError
-from homeport.inspection.model import ImageReport
+from homeport.inspection.model import ImageReport, InspectReport
 
 SCHEMA = "homeport-inspect-rules/v1"
 _MAX_FILE = 1 << 20
@@ -50,6 +50,21 @@ class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
     limit: str
     found: str
     passed: bool
+
+
+class RulesReport(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-inspect-rules/v1``: every rule that was checked on an image."""
+
+    schema: str = SCHEMA
+    address: str
+    digest: str
+    passed: bool
+    rules: tuple[RuleResult, ...]
+
+    @property
+    def broken(self) -> list[str]:
+        """The names of the rules that the image breaks."""
+        return [one.rule for one in self.rules if not one.passed]
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,8 +119,32 @@ def read_rules(path: Path) -> list[Rule]:
     return found
 
 
-#: What dive checks when nothing else is said.
+def choose_rules(config: Path | None, assignments: Sequence[str]) -> list[Rule]:
+    """The rules of a file, then ``NAME=LIMIT`` assignments, which win.
+
+    Without ``config``, ``.dive-ci`` of the current directory if it exists; without any rule,
+    dive's defaults.
+    """
+    if config is None and (default := Path(".dive-ci")).is_file():
+        config = default
+    found = read_rules(config) if config is not None else []
+    pairs = [(name, limit) for name, _, limit in (word.partition("=") for word in assignments)]
+    if config is None and not pairs:
+        pairs = list(DEFAULTS)
+    return found + [rule for name, limit in pairs if (rule := parse_rule(name, limit))]
+
+
+#: What dive checks by default.
 DEFAULTS = (("min-efficiency", "0.9"), ("max-user-wasted", "0.1"))
+
+
+def check_report(report: InspectReport, rules: Sequence[Rule], now: datetime) -> RulesReport:
+    """Check every rule on the image of a report."""
+    results = tuple(check_rules(report.image, rules, now))
+    return RulesReport(
+        address=report.address, digest=report.image.digest,
+        passed=all(one.passed for one in results), rules=results,
+    )  # fmt: skip
 
 
 def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> list[RuleResult]:

@@ -12,11 +12,30 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import cast
 
+import msgspec
+
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Efficiency, Waste, WastedPath
 from homeport.layers.entry import OPAQUE, whiteout_target
 from homeport.layers.history import History
 from homeport.layers.listing import Listing
+
+SCHEMA = "homeport-inspect-waste/v1"
+
+
+class WasteReport(Waste, frozen=True, kw_only=True):
+    """``homeport-inspect-waste/v1``: every wasted path of an image."""
+
+    schema: str = SCHEMA
+    address: str
+    digest: str
+
+
+def report_waste(opened: OpenedImage) -> WasteReport:
+    """All waste of an image, every path listed."""
+    fields = msgspec.structs.asdict(find_waste(opened.history))
+    return WasteReport(address=opened.address, digest=str(opened.image.digest), **fields)
 
 
 def find_waste(history: History, *, most: int | None = None) -> Waste:

@@ -1,0 +1,31 @@
+"""What a registry records about an image: referrers, and the tags that cosign makes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+
+from homeport.content.digest import Digest
+from homeport.oci.documents import Descriptor
+from homeport.registry.referrers import referrers
+from homeport.registry.repository import Repository
+
+#: Suffix of a tag that cosign makes from a digest → artifact type.
+_COSIGN_TAGS = (
+    ("sig", "cosign signature"),
+    ("att", "cosign attestation"),
+    ("sbom", "cosign SBOM (cyclonedx or spdx)"),
+)
+
+
+def referrers_in(repository: Repository) -> Callable[[str], Iterable[Descriptor]]:
+    """A function that lists everything in ``repository`` that refers to a digest."""
+
+    def find(text: str) -> Iterator[Descriptor]:
+        subject = Digest.parse(text)
+        yield from referrers(repository, subject)
+        for suffix, type in _COSIGN_TAGS:
+            found = repository.manifest_digest(f"{subject.algorithm}-{subject.hex}.{suffix}")
+            if found is not None:
+                yield Descriptor(media_type="", digest=str(found), size=0, artifact_type=type)
+
+    return find
