@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from homeport.locking.staleness import disagreements
+from homeport.locking.staleness import stale_reasons
 from homeport.oci.platform import parse_platform
 from homeport.recipe.catalog import find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe
@@ -30,7 +30,7 @@ def load(name: str) -> tuple[Recipe, Lockfile]:
 @pytest.mark.parametrize("name", _CATALOG.names())
 def test_every_recipe_of_the_catalog_is_locked_as_it_stands(name: str) -> None:
     recipe, lockfile = load(name)
-    assert disagreements(recipe, lockfile) == ()
+    assert stale_reasons(recipe, lockfile) == ()
     path = recipe.path.parent / recipe.lock_name
     assert format_lockfile(lockfile) == path.read_bytes()
 

@@ -28,7 +28,7 @@ from homeport.errors import HomeportError, OutOfDate, UsageError
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.ensure_lock import ensure_lock
 from homeport.locking.lock_paths import lock_paths
-from homeport.locking.staleness import disagreements
+from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.net.client import Client, Settings
 from homeport.progress import CancelToken
@@ -103,8 +103,8 @@ def test_what_recipe_and_lockfile_disagree_about_is_said(
     world = world_of(tmp_path)
     world.slices("app", "bin: {paths: [/usr/bin/app]}")
     lockfile = world.lock(TEXT).lockfile
-    assert disagreements(world.recipe(TEXT), lockfile) == ()
-    assert difference in disagreements(world.recipe(text), lockfile)
+    assert stale_reasons(world.recipe(TEXT), lockfile) == ()
+    assert difference in stale_reasons(world.recipe(text), lockfile)
 
 
 def test_a_slice_that_is_defined_otherwise_is_a_disagreement(tmp_path: Path) -> None:
@@ -112,9 +112,9 @@ def test_a_slice_that_is_defined_otherwise_is_a_disagreement(tmp_path: Path) -> 
     world.slices("app", "bin: {paths: [/usr/bin/app]}")
     lockfile = world.lock("packages: [app_bin]").lockfile
     world.slices("app", "bin: {about: other words, paths: [/usr/bin/app]}")
-    assert disagreements(world.recipe("packages: [app_bin]"), lockfile) == ()
+    assert stale_reasons(world.recipe("packages: [app_bin]"), lockfile) == ()
     world.slices("app", "bin: {paths: [/usr/bin/*]}")
-    assert disagreements(world.recipe("packages: [app_bin]"), lockfile) == (
+    assert stale_reasons(world.recipe("packages: [app_bin]"), lockfile) == (
         "the slice app_bin is defined otherwise now",
     )
 
@@ -132,7 +132,7 @@ def test_a_slice_that_is_defined_otherwise_is_a_disagreement(tmp_path: Path) -> 
 def test_what_is_no_question_of_packages_is_no_disagreement(tmp_path: Path, text: str) -> None:
     world = world_of(tmp_path)
     lockfile = world.lock(TEXT).lockfile
-    assert disagreements(world.recipe(text), lockfile) == ()
+    assert stale_reasons(world.recipe(text), lockfile) == ()
 
 
 def test_when_they_disagree_only_what_changed_is_resolved_again(tmp_path: Path) -> None:

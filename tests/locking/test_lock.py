@@ -104,7 +104,7 @@ def test_a_copyright_file_in_another_package_brings_that_package_for_it_alone(
 def test_a_package_without_a_copyright_file_is_in_the_report(tmp_path: Path) -> None:
     world = World(tmp_path, [deb("app", files={"usr/bin/app": b"x"})])
     locked = world.lock("packages: [app]")
-    assert locked.platforms[parse_platform("amd64")].silent == ("app",)
+    assert locked.platforms[parse_platform("amd64")].without_copyright == ("app",)
 
 
 def test_packages_that_put_no_file_in_the_tree_are_not_locked(tmp_path: Path) -> None:
@@ -272,10 +272,10 @@ def test_a_suite_that_no_archive_of_the_recipe_names_is_told_before_anything_is_
     with pytest.raises(Faults) as caught:
         world.lock("packages: [app/trixy]\npins: [{name: lib1, suite: sid}]")
     first, second = caught.value.faults
-    assert first.what == "app is wanted from trixy, which no archive here names"
+    assert first.what == "app is from the suite trixy, which no archive of the recipe has"
     assert first.where["field"] == "packages[0]"
     assert first.hint == "did you mean trixie? the recipe has the suites trixie"
-    assert second.what.startswith("lib1 is wanted from sid")
+    assert second.what.startswith("lib1 is from the suite sid")
 
 
 def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: Path) -> None:

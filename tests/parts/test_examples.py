@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from homeport.locking.staleness import disagreements
-from homeport.parts.resolve import part_disagreements
+from homeport.locking.staleness import stale_reasons
+from homeport.parts.resolve import part_stale_reasons
 from homeport.progress import CancelToken
 from homeport.recipe.checking import check_recipe
 from homeport.recipe.lock.reading import read_lockfile
@@ -20,7 +20,7 @@ def test_an_example_is_good_and_its_lockfile_answers_it(name: str) -> None:
     recipe = check_recipe(str(EXAMPLES / name))
     lockfile = read_lockfile(EXAMPLES / name / recipe.lock_name)
     assert lockfile is not None
-    assert disagreements(recipe, lockfile) == ()
-    assert part_disagreements(recipe, lockfile, CancelToken()) == ()
+    assert stale_reasons(recipe, lockfile) == ()
+    assert part_stale_reasons(recipe, lockfile, CancelToken()) == ()
     for part in lockfile.parts.values():
         assert set(part.outputs) == set(recipe.platforms)

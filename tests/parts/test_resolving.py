@@ -12,7 +12,7 @@ from builders.deb import deb
 from homeport.content.digest import Digest
 from homeport.errors import OutOfDate
 from homeport.oci.platform import parse_platform
-from homeport.parts.resolve import part_disagreements
+from homeport.parts.resolve import part_stale_reasons
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedPart, LockedTree
 from homeport.recipe.lock.reading import read_lockfile
@@ -57,7 +57,7 @@ def test_what_disagrees_is_said_without_an_engine(world: BuildWorld) -> None:
     lockfile = world.build(f"{BARE}packages: [hello]\n").prepared.lockfile
     recipe = world.recipe(f"{BARE}packages: [hello]\n{PART}")
     cancel = CancelToken()
-    assert part_disagreements(recipe, lockfile, cancel) == ("the part tool is not locked",)
+    assert part_stale_reasons(recipe, lockfile, cancel) == ("the part tool is not locked",)
     part = LockedPart(inputs=Digest.of(b""), root=world.lock("packages: [hello]").lockfile)
-    (found,) = part_disagreements(recipe, replace(lockfile, parts={"tool": part}), cancel)
+    (found,) = part_stale_reasons(recipe, replace(lockfile, parts={"tool": part}), cancel)
     assert found.startswith("the build root of tool: ")

@@ -22,7 +22,7 @@ from homeport.debian.index.index import IndexPart, MergedIndex, pack_index
 from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageIndex, parse_package
 from homeport.debian.resolution.explain import NoSolution
-from homeport.debian.resolution.requirements import Wishes, parse_root
+from homeport.debian.resolution.requirements import ResolveRequest, parse_root
 from homeport.debian.resolution.resolve import Resolution, resolve
 from homeport.progress import CancelToken
 
@@ -81,7 +81,7 @@ class Apt:
 
 def ours(index: PackageIndex, names: Sequence[str]) -> dict[str, str]:
     """The same by our own resolution; empty if there is no answer."""
-    found = resolve(index, "amd64", Wishes(roots=tuple(map(parse_root, names))))
+    found = resolve(index, "amd64", ResolveRequest(roots=tuple(map(parse_root, names))))
     if not isinstance(found, Resolution):
         return {}
     return {each.package.name: each.package.file.id.version for each in found.packages}
@@ -183,6 +183,6 @@ def test_closures_in_the_real_archive_are_those_of_apt(tmp_path: Path) -> None:
     assert len(differing) <= 3, differing
     assert len(asking) <= 3, asking
     for name in asking:
-        found = resolve(index, "amd64", Wishes(roots=(parse_root(name),)))
+        found = resolve(index, "amd64", ResolveRequest(roots=(parse_root(name),)))
         assert isinstance(found, NoSolution)
         assert "name one" in found.error().what

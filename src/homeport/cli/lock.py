@@ -75,18 +75,18 @@ def command(
 
 def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> None:
     from homeport.locking.lock_paths import lock_paths
-    from homeport.locking.staleness import disagreements
+    from homeport.locking.staleness import stale_reasons
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
 
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)
     found = lock_paths(recipe, catalog, Path.cwd(), file=lockfile).find()
-    differences = disagreements(recipe, found[1]) if found else ("there is no lockfile yet",)
+    differences = stale_reasons(recipe, found[1]) if found else ("there is no lockfile yet",)
     if found and recipe.parts:
-        from homeport.parts.resolve import part_disagreements
+        from homeport.parts.resolve import part_stale_reasons
 
-        differences += part_disagreements(recipe, found[1], app.cancel)
+        differences += part_stale_reasons(recipe, found[1], app.cancel)
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile answers the recipe")
     if differences:
@@ -127,7 +127,7 @@ def _document(prepared: EnsuredLock) -> dict[str, Any]:
                 "left_out": [f"{left.by.name}: {left.text}" for left in report.left_out],
                 "declared": list(report.declared),
                 "without_files": list(report.empty),
-                "without_copyright": list(report.silent),
+                "without_copyright": list(report.without_copyright),
             }
             for platform, report in (locked.platforms.items() if locked else ())
         },

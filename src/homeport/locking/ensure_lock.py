@@ -20,7 +20,7 @@ from homeport.content.store import Store
 from homeport.debian.package import PackageFile
 from homeport.errors import OutOfDate
 from homeport.locking.lock_paths import LockPaths
-from homeport.locking.staleness import disagreements
+from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.model import Lockfile, files_of
@@ -77,7 +77,7 @@ def ensure_lock(
     previous = found[1] if found else None
     update.check(previous)
     update = update.only_packages(previous)
-    reason, details = _stale(recipe, previous, update, as_of)
+    reason, details = _update_reason(recipe, previous, update, as_of)
     if found and reason is None:
         path, lockfile = found
         if (debs := _in_store(lockfile, wanted, store)) is not None:
@@ -166,12 +166,12 @@ def _in_store(
     return debs
 
 
-def _stale(
+def _update_reason(
     recipe: Recipe, lockfile: Lockfile | None, update: UpdatePolicy, as_of: datetime | None
 ) -> tuple[Reason | None, tuple[str, ...]]:
     if lockfile is None:
         return "missing", ()
-    if details := disagreements(recipe, lockfile):
+    if details := stale_reasons(recipe, lockfile):
         return "disagrees", details
     if update != KEEP_LOCKED or (as_of is not None and as_of != lockfile.as_of):
         return "update", ()

@@ -20,8 +20,8 @@ from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
-from homeport.locking.package_selection import Choice, check_suites
-from homeport.locking.selection_loop import Settled, settle
+from homeport.locking.package_selection import Selection, check_suites
+from homeport.locking.selection_loop import CheckedPackages, select_and_check
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
@@ -38,13 +38,13 @@ class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
     left_out: dependencies that the recipe leaves out
     declared: packages that declared dependencies of sliced ones would have added
     empty:    packages that were chosen and put no file in the tree
-    silent:   packages without a copyright file
+    without_copyright:   packages without a copyright file
     """
 
     left_out: tuple[LeftOut, ...]
     declared: tuple[str, ...]
     empty: tuple[str, ...]
-    silent: tuple[str, ...]
+    without_copyright: tuple[str, ...]
 
 
 class LockResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +81,8 @@ def lock(
     check_suites(recipe)
     floor = previous.floor() if previous else None
     state = _open(recipe, access, as_of=as_of, floor=floor, command=command)
-    settled = settle(recipe, access, state, reached, _kept_versions(previous, update))
-    lockfile = _lockfile(recipe, state, settled, used_definitions(reached))
+    checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
+    lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
     if previous is not None and same_content(previous, lockfile):
@@ -93,7 +93,7 @@ def lock(
         previous=previous,
         state=state,
         changes=package_changes(previous, lockfile),
-        platforms={platform: _report(found) for platform, found in settled.items()},
+        platforms={platform: _report(found) for platform, found in checked.items()},
     )
 
 
@@ -138,12 +138,12 @@ def _kept_versions(
 def _lockfile(
     recipe: Recipe,
     state: ArchiveState,
-    settled: Mapping[Platform, Settled],
+    checked: Mapping[Platform, CheckedPackages],
     definitions: Mapping[SliceName, Slice],
 ) -> Lockfile:
     platforms = {
-        platform: tuple(_locked(package, found.choice) for package in found.packages)
-        for platform, found in settled.items()
+        platform: tuple(_locked(package, found.selection) for package in found.packages)
+        for platform, found in checked.items()
     }
     used = {
         SliceName(package=package.name, slice=slice)
@@ -151,7 +151,7 @@ def _lockfile(
         for package in packages
         for slice in package.slices
     }
-    left_out = {left.name for found in settled.values() for left in found.choice.left_out}
+    left_out = {left.name for found in checked.values() for left in found.selection.left_out}
     return Lockfile(
         recipe=recipe.name,
         request=request_digest(recipe, definitions),
@@ -178,13 +178,13 @@ def _locked_suite(suite: SuiteState) -> LockedSuite:
     )
 
 
-def _locked(package: Package, choice: Choice) -> LockedPackage:
+def _locked(package: Package, selection: Selection) -> LockedPackage:
     return LockedPackage(
         file=package.file,
         suite=package.suite,
         source_name=package.source_name,
         source_version=package.source_version,
-        slices=tuple(sorted(slice.name.slice for slice in choice.slices.get(package.name, ()))),
+        slices=tuple(sorted(slice.name.slice for slice in selection.slices.get(package.name, ()))),
     )
 
 
@@ -195,11 +195,11 @@ def _epoch(state: ArchiveState, platforms: Iterable[Sequence[LockedPackage]]) ->
     return int(max(dates or [suite.date for suite in state.suites]).timestamp())
 
 
-def _report(found: Settled) -> PlatformReport:
-    choice, finding = found.choice, found.finding
+def _report(found: CheckedPackages) -> PlatformReport:
+    selection, checks = found.selection, found.checks
     return PlatformReport(
-        left_out=choice.left_out,
-        declared=choice.declared,
-        empty=tuple(p.name for p in choice.packages if p.name not in finding.kept),
-        silent=finding.silent,
+        left_out=selection.left_out,
+        declared=selection.declared,
+        empty=tuple(p.name for p in selection.packages if p.name not in checks.kept),
+        without_copyright=checks.without_copyright,
     )

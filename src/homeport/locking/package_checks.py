@@ -15,7 +15,7 @@ import msgspec
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.errors import HomeportError
-from homeport.locking.package_selection import Choice
+from homeport.locking.package_selection import Selection
 from homeport.recipe.slices.model import COPYRIGHT, Slice, select
 
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
@@ -38,39 +38,44 @@ class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
     """The answer for one platform.
 
     kept:      packages that put at least one file in the tree, sorted
-    elsewhere: package → the package whose copyright file it points to
-    silent:    packages without a copyright file
+    copyright_elsewhere: package → the package whose copyright file it points to
+    without_copyright:    packages without a copyright file
     """
 
     kept: tuple[str, ...]
-    elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
-    silent: tuple[str, ...] = ()
+    copyright_elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
+    without_copyright: tuple[str, ...] = ()
     faults: tuple[HomeportError, ...] = ()
 
 
-def examine(
-    choice: Choice, contents: Mapping[str, PackageContents], *, usrmerge: bool
+def check_packages(
+    selection: Selection, contents: Mapping[str, PackageContents], *, usrmerge: bool
 ) -> PackageChecks:
-    """Check what every package of ``choice`` gives; ``contents`` by package name."""
+    """Check what every package of ``selection`` gives; ``contents`` by package name."""
     faults: list[HomeportError] = []
     taken: dict[str, Sequence[bytes]] = {}
-    for package in choice.packages:
-        slices = choice.slices.get(package.name)
+    for package in selection.packages:
+        slices = selection.slices.get(package.name)
         found = contents[package.name]
         if slices is None:
             taken[package.name] = tuple(found.entries)
             continue
-        taken[package.name] = _sliced(slices, found, choice, faults, usrmerge=usrmerge)
-    faults += _same_paths(choice, taken, contents, usrmerge=usrmerge)
+        taken[package.name] = _sliced(slices, found, selection, faults, usrmerge=usrmerge)
+    faults += _same_paths(selection, taken, contents, usrmerge=usrmerge)
     kept = [name for name, paths in taken.items() if _has_file(paths, contents[name])]
-    elsewhere, silent = _copyrights(kept, choice, contents)
-    return PackageChecks(kept=tuple(kept), elsewhere=elsewhere, silent=silent, faults=tuple(faults))
+    copyright_elsewhere, without_copyright = _copyrights(kept, selection, contents)
+    return PackageChecks(
+        kept=tuple(kept),
+        copyright_elsewhere=copyright_elsewhere,
+        without_copyright=without_copyright,
+        faults=tuple(faults),
+    )
 
 
 def _sliced(
     slices: Iterable[Slice],
     contents: PackageContents,
-    choice: Choice,
+    selection: Selection,
     faults: list[HomeportError],
     *,
     usrmerge: bool,
@@ -81,16 +86,18 @@ def _sliced(
     names |= {path: path for path in contents.entries}
     folders = {name for name, path in names.items() if contents.entries[path].type == "directory"}
     for slice in slices:
-        selection = select(slice, choice.architecture, names, folders)
-        paths |= dict.fromkeys(sorted(names[name] for name in selection.paths))
+        taken = select(slice, selection.architecture, names, folders)
+        paths |= dict.fromkeys(sorted(names[name] for name in taken.paths))
         if slice.name.slice == COPYRIGHT:
             continue  # one of its two paths is enough, and Debian forgets both at times
-        for entry in selection.unmatched:
+        for entry in taken.unmatched:
             what = (
                 f"the path {entry.path} of the slice {slice.name} matches nothing in {contents.id}"
             )
             hint = "limit the path to its architectures, or write what the package has"
-            fault = SliceMatchesNothing(what, where={"platform": str(choice.platform)}, hint=hint)
+            fault = SliceMatchesNothing(
+                what, where={"platform": str(selection.platform)}, hint=hint
+            )
             faults.append(fault)
     return tuple(paths)
 
@@ -100,7 +107,7 @@ def _has_file(paths: Iterable[bytes], contents: PackageContents) -> bool:
 
 
 def _same_paths(
-    choice: Choice,
+    selection: Selection,
     taken: Mapping[str, Sequence[bytes]],
     contents: Mapping[str, PackageContents],
     *,
@@ -121,7 +128,7 @@ def _same_paths(
             yield SamePath(
                 f"{one.name} {one.version} and {two.name} {two.version} both provide "
                 f"/{place.decode('utf-8', 'replace')}",
-                where={"platform": str(choice.platform)},
+                where={"platform": str(selection.platform)},
                 hint="take one of them in slices that leave the path out",
             )
 
@@ -139,11 +146,11 @@ def _agree(one: Entry, other: Entry) -> bool:
 
 
 def _copyrights(
-    kept: Sequence[str], choice: Choice, contents: Mapping[str, PackageContents]
+    kept: Sequence[str], selection: Selection, contents: Mapping[str, PackageContents]
 ) -> tuple[dict[str, str], tuple[str, ...]]:
     """Copyright files that lie in other packages, and packages that have none."""
-    elsewhere: dict[str, str] = {}
-    silent: list[str] = []
+    copyright_elsewhere: dict[str, str] = {}
+    without_copyright: list[str] = []
     for name in kept:
         entries = contents[name].entries
         folder = entries.get(_DOC + name.encode())
@@ -152,11 +159,11 @@ def _copyrights(
         if target is not None and target.type == "symlink":
             other = _package_of(target, name, is_folder=target is folder)
             if other and other != name:
-                elsewhere[name] = other
+                copyright_elsewhere[name] = other
                 continue
         if own is None:
-            silent.append(name)
-    return elsewhere, tuple(silent)
+            without_copyright.append(name)
+    return copyright_elsewhere, tuple(without_copyright)
 
 
 def _package_of(link: Entry, name: str, *, is_folder: bool) -> str | None:

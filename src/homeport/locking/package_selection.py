@@ -7,13 +7,14 @@ depends on it; one that only another slice needs becomes whole then.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Collection, Mapping
 
 import msgspec
 
 from homeport.debian.package import Package, PackageIndex
 from homeport.debian.resolution.explain import NoSolution
-from homeport.debian.resolution.requirements import Limit, Root, Wishes
+from homeport.debian.resolution.requirements import Limit, ResolveRequest, Root
 from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
 from homeport.errors import Faults
 from homeport.oci.platform import Platform
@@ -24,7 +25,7 @@ from homeport.recipe.slices.model import Slice, SliceName
 from homeport.recipe.text_files import BadRecipe
 
 
-class Choice(msgspec.Struct, frozen=True, kw_only=True):
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform.
 
     packages: sorted by name
@@ -44,10 +45,10 @@ class Choice(msgspec.Struct, frozen=True, kw_only=True):
         return self.resolution.architecture
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked for one platform.
 
-    reached: slices by choice or by need
+    reached: slices that the recipe names or that others need
     keep:    package → version to prefer while it fits
     on_request: (archive, suite) that give only what is asked of them by name
     """
@@ -82,7 +83,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
                 limit = Limit(version=choice.version, suite=choice.suite)
                 limits.setdefault(choice.name, []).append(limit)
         names = sorted({*whole, *sliced})
-        wishes = Wishes(
+        request = ResolveRequest(
             roots=tuple(
                 Root(name=name, limit=limit, follow=name in whole)
                 for name in names
@@ -95,35 +96,33 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             },
             without=frozenset(recipe.without).difference(names),
             keep=self.keep,
-            reluctant=self.on_request,
+            not_automatic=self.on_request,
         )
-        return resolve(self.index, debian_architecture(platform), wishes)
+        return resolve(self.index, debian_architecture(platform), request)
 
 
 def check_suites(recipe: Recipe) -> None:
     """Raise ``Faults`` for packages and pins of suites that no archive of the recipe has."""
     known = [suite for archive in recipe.archives for suite in archive.suites]
     faults = []
-    wishes: tuple[PackageChoice | Pin, ...] = (*recipe.packages, *recipe.pins)
-    for asking in wishes:
-        if asking.suite is None or asking.suite in known:
+    entries: tuple[PackageChoice | Pin, ...] = (*recipe.packages, *recipe.pins)
+    for entry in entries:
+        if entry.suite is None or entry.suite in known:
             continue
-        import difflib  # for messages only
-
-        near = difflib.get_close_matches(asking.suite, known, n=1)
+        near = difflib.get_close_matches(entry.suite, known, n=1)
         meant = f"did you mean {near[0]}? " if near else ""
         faults.append(
             BadRecipe(
-                f"{asking.name} is wanted from {asking.suite}, which no archive here names",
-                where=asking.place.where(),
+                f"{entry.name} is from the suite {entry.suite}, which no archive of the recipe has",
+                where=entry.place.where(),
                 hint=f"{meant}the recipe has the suites {', '.join(known)}",
             )
         )
     if faults:
-        raise Faults(faults, what=f"{recipe.name} asks for suites that it does not have")
+        raise Faults(faults, what=f"{recipe.name} names suites that its archives do not have")
 
 
-def choose(request: Request) -> Choice | NoSolution:
+def select_packages(request: SelectionRequest) -> Selection | NoSolution:
     """Choose the packages of one platform."""
     sliced = _by_package(request.reached)
     whole = request.whole
@@ -138,7 +137,7 @@ def choose(request: Request) -> Choice | NoSolution:
     if isinstance(found, NoSolution):
         return found
     packages = tuple(chosen.package for chosen in found.packages)
-    return Choice(
+    return Selection(
         platform=request.platform,
         packages=packages,
         slices={
@@ -158,7 +157,7 @@ def _by_package(reached: Mapping[SliceName, Slice]) -> dict[str, tuple[Slice, ..
 
 
 def _declared(
-    request: Request, sliced: Collection[str], packages: tuple[Package, ...]
+    request: SelectionRequest, sliced: Collection[str], packages: tuple[Package, ...]
 ) -> tuple[str, ...]:
     """What following the sliced packages' declared dependencies too would have added."""
     if not sliced:

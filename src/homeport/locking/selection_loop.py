@@ -21,8 +21,8 @@ from homeport.debian.resolution.explain import NoSolution
 from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_packages
-from homeport.locking.package_checks import PackageChecks, examine
-from homeport.locking.package_selection import Choice, Request, choose
+from homeport.locking.package_checks import PackageChecks, check_packages
+from homeport.locking.package_selection import Selection, SelectionRequest, select_packages
 from homeport.oci.platform import Platform
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
@@ -34,52 +34,56 @@ _MOST_ROUNDS = 5
 Reached = Mapping[Platform, Mapping[SliceName, Slice]]
 
 
-class Settled(msgspec.Struct, frozen=True, kw_only=True):
+class CheckedPackages(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform, and what reading them showed."""
 
-    choice: Choice
-    finding: PackageChecks
+    selection: Selection
+    checks: PackageChecks
 
     @property
     def packages(self) -> tuple[Package, ...]:
         """Those that put at least one file in the tree."""
-        return tuple(p for p in self.choice.packages if p.name in self.finding.kept)
+        return tuple(p for p in self.selection.packages if p.name in self.checks.kept)
 
 
-def settle(
+def select_and_check(
     recipe: Recipe,
     access: ArchiveAccess,
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
-) -> dict[Platform, Settled]:
+) -> dict[Platform, CheckedPackages]:
     """The packages of every platform. Raises ``Faults`` with all that does not fit.
 
-    reached: slices by choice or by need
+    reached: slices that the recipe names or that others need
     keep:    package → version to prefer, on each platform
     """
     if recipe.steps.copyright:
         reached = {platform: _with_copyrights(slices) for platform, slices in reached.items()}
     for _ in range(_MOST_ROUNDS):
-        choices = _choose_all(recipe, state, reached, keep)
-        contents = _read_all(choices, state, access)
-        findings = {
-            platform: examine(choice, contents[platform], usrmerge=recipe.steps.usrmerge)
-            for platform, choice in choices.items()
+        selections = _select_all(recipe, state, reached, keep)
+        contents = _read_packages(selections, state, access)
+        checked = {
+            platform: check_packages(selection, contents[platform], usrmerge=recipe.steps.usrmerge)
+            for platform, selection in selections.items()
         }
-        missing = _copyrights_elsewhere(choices, findings, state) if recipe.steps.copyright else {}
+        missing = (
+            _packages_with_copyrights(selections, checked, state) if recipe.steps.copyright else {}
+        )
         if not missing:
             break
         reached = {
             platform: {**slices, **missing.get(platform, {})}
             for platform, slices in reached.items()
         }
-    faults = [fault for finding in findings.values() for fault in finding.faults]
+    faults = [fault for checks in checked.values() for fault in checks.faults]
     if faults:
-        raise Faults(_together(faults), what=f"the packages do not fit the recipe {recipe.name}")
+        raise Faults(
+            _merged_faults(faults), what=f"the packages do not fit the recipe {recipe.name}"
+        )
     return {
-        platform: Settled(choice=choice, finding=findings[platform])
-        for platform, choice in choices.items()
+        platform: CheckedPackages(selection=selection, checks=checked[platform])
+        for platform, selection in selections.items()
     }
 
 
@@ -89,16 +93,16 @@ def _with_copyrights(slices: Mapping[SliceName, Slice]) -> dict[SliceName, Slice
     return {**slices, **{slice.name: slice for slice in added}}
 
 
-def _choose_all(
+def _select_all(
     recipe: Recipe,
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
-) -> dict[Platform, Choice]:
+) -> dict[Platform, Selection]:
     """The packages of every platform. Raises ``Unresolvable`` naming those that have none."""
     answers = {
-        platform: choose(
-            Request(
+        platform: select_packages(
+            SelectionRequest(
                 recipe=recipe,
                 platform=platform,
                 index=state.indexes[debian_architecture(platform)],
@@ -115,18 +119,21 @@ def _choose_all(
     if failed:
         error = next(iter(failed.values())).error()
         raise error.at(platform=", ".join(map(str, failed)), file=str(recipe.path))
-    return {platform: answer for platform, answer in answers.items() if isinstance(answer, Choice)}
+    return {
+        platform: answer for platform, answer in answers.items() if isinstance(answer, Selection)
+    }
 
 
-def _read_all(
-    choices: Mapping[Platform, Choice], state: ArchiveState, access: ArchiveAccess
+def _read_packages(
+    selections: Mapping[Platform, Selection], state: ArchiveState, access: ArchiveAccess
 ) -> dict[Platform, dict[str, PackageContents]]:
     """Fetch and read every package; one that several platforms share once."""
     wanted: dict[tuple[PackageFile, PathGlobs], None] = {}
     asked: dict[Platform, dict[str, tuple[PackageFile, PathGlobs]]] = {}
-    for platform, choice in choices.items():
+    for platform, selection in selections.items():
         asked[platform] = {
-            package.name: (package.file, _globs(choice, package)) for package in choice.packages
+            package.name: (package.file, _globs(selection, package))
+            for package in selection.packages
         }
         wanted |= dict.fromkeys(asked[platform].values())
     try:
@@ -153,28 +160,28 @@ def _read_all(
     }
 
 
-def _globs(choice: Choice, package: Package) -> PathGlobs:
-    return wanted_globs(choice.slices.get(package.name, ()), choice.architecture)
+def _globs(selection: Selection, package: Package) -> PathGlobs:
+    return wanted_globs(selection.slices.get(package.name, ()), selection.architecture)
 
 
-def _copyrights_elsewhere(
-    choices: Mapping[Platform, Choice],
-    findings: Mapping[Platform, PackageChecks],
+def _packages_with_copyrights(
+    selections: Mapping[Platform, Selection],
+    checked: Mapping[Platform, PackageChecks],
     state: ArchiveState,
 ) -> dict[Platform, dict[SliceName, Slice]]:
     """Packages that are only wanted for the copyright file that another points to."""
     missing: dict[Platform, dict[SliceName, Slice]] = {}
-    for platform, finding in findings.items():
-        choice = choices[platform]
-        have = {package.name for package in choice.packages}
-        for name in sorted(set(finding.elsewhere.values()) - have):
-            if state.indexes[choice.architecture].named(name):
+    for platform, checks in checked.items():
+        selection = selections[platform]
+        have = {package.name for package in selection.packages}
+        for name in sorted(set(checks.copyright_elsewhere.values()) - have):
+            if state.indexes[selection.architecture].named(name):
                 slice = copyright_slice(name)
                 missing.setdefault(platform, {})[slice.name] = slice
     return missing
 
 
-def _together(faults: Iterable[HomeportError]) -> list[HomeportError]:
+def _merged_faults(faults: Iterable[HomeportError]) -> list[HomeportError]:
     """Equal faults of several platforms as one."""
     found: dict[str, list[HomeportError]] = {}
     for fault in faults:

@@ -15,7 +15,7 @@ from homeport.recipe.slices.model import Slice, SliceName
 from homeport.recipe.slices.reading import SliceFolders
 
 
-def disagreements(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
+def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
     """What differs between what the recipe asks and what was locked; nothing: they agree.
 
     Raises ``Faults`` if the recipe's slices are faulty.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import difflib
+
 import msgspec
 
 from homeport.errors import UsageError
@@ -25,8 +27,6 @@ class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
         """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
         locked = _names(lockfile) if lockfile else set()
         for name in sorted(self.names - locked):
-            import difflib  # for messages only
-
             near = difflib.get_close_matches(name, locked, n=1)
             hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
             raise UsageError(

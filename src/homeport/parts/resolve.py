@@ -21,7 +21,7 @@ from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.package_fetch import PackageGone
 from homeport.errors import HomeportError, IntegrityError, OutOfDate
 from homeport.locking.lock import lock
-from homeport.locking.staleness import disagreements
+from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.parts.building import Building, PartTools
@@ -95,7 +95,7 @@ def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartT
     return Resolved(lockfile=lockfile, trees=trees, built=tuple(built))
 
 
-def part_disagreements(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) -> tuple[str, ...]:
+def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) -> tuple[str, ...]:
     """What differs between the recipe's parts and what is locked, found without an engine."""
     found = []
     for part in recipe.parts:
@@ -105,7 +105,7 @@ def part_disagreements(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) 
             continue
         if isinstance(part, RunPart):
             root = root_recipe(recipe, part)
-            details = disagreements(root, locked.root) if locked.root else ("it is not locked",)
+            details = stale_reasons(root, locked.root) if locked.root else ("it is not locked",)
             details = details or _unlocked(part, locked.sources)
             if details:
                 found.append(f"the build root of {part.name}: {'; '.join(details)}")
@@ -174,7 +174,7 @@ class _Resolving(msgspec.Struct):
             return None, ()
         recipe = root_recipe(self.recipe, self.part)
         old = self.locked.root if self.locked is not None else None
-        details = disagreements(recipe, old) if old is not None else ("it is not locked yet",)
+        details = stale_reasons(recipe, old) if old is not None else ("it is not locked yet",)
         sources = self.locked.sources if self.locked is not None else ()
         details = details or _unlocked(self.part, sources)
         if old is not None and not details and update == KEEP_LOCKED:

@@ -10,19 +10,19 @@ from builders.packages import MemoryIndex, index, package
 from homeport.debian.package import Package
 from homeport.debian.relations import parse_relations
 from homeport.debian.resolution.explain import NoSolution
-from homeport.debian.resolution.requirements import Limit, Root, Wishes, parse_root
+from homeport.debian.resolution.requirements import Limit, ResolveRequest, Root, parse_root
 from homeport.debian.resolution.resolve import Resolution, resolve
 from homeport.debian.version import BadVersion
 from homeport.errors import UsageError
 
 
 def answer(
-    packages: list[Package], *roots: str, without: tuple[str, ...] = (), **wishes: object
+    packages: list[Package], *roots: str, without: tuple[str, ...] = (), **request: object
 ) -> Resolution | NoSolution:
-    request = Wishes(
+    request = ResolveRequest(
         roots=tuple(map(parse_root, roots)),
         without=frozenset(without),
-        **wishes,  # type: ignore[arg-type]  # fields of Wishes
+        **request,  # type: ignore[arg-type]  # fields of ResolveRequest
     )
     return resolve(MemoryIndex(packages), "amd64", request)
 
@@ -70,8 +70,8 @@ class TestWhatIsFollowed:
 
     def test_a_sliced_package_is_there_but_not_followed(self) -> None:
         packages = [p("a", depends="b"), p("b"), p("c", depends="a")]
-        wishes = Wishes(roots=(Root(name="a", follow=False), Root(name="c")))
-        assert names(resolve(index(*packages), "amd64", wishes)) == "a c"
+        request = ResolveRequest(roots=(Root(name="a", follow=False), Root(name="c")))
+        assert names(resolve(index(*packages), "amd64", request)) == "a c"
 
     def test_restrictions_to_other_architectures_and_profiles_do_not_count(self) -> None:
         packages = [
@@ -143,7 +143,7 @@ class TestVirtualPackages:
         assert lines(found) == [
             "the recipe asks for a",
             "a 1.0 depends on v (>= 1)",
-            "there is b 9 (amd64, trixie), but it provides v as no version, v (>= 1) is wanted",
+            "there is b 9 (amd64, trixie), but it provides v as no version, v (>= 1) is required",
         ]
 
     def test_the_real_package_wins_over_those_that_provide_its_name(self) -> None:
@@ -156,8 +156,8 @@ class TestVirtualPackages:
         assert lines(found) == [
             "the recipe asks for a",
             "a 1.0 depends on awk",
-            "there is gawk 1.0 (amd64, trixie), but it is one of 2 that provide awk; name one",
-            "there is mawk 1.0 (amd64, trixie), but it is one of 2 that provide awk; name one",
+            "there is gawk 1.0 (amd64, trixie), but it is one of 2 providers of awk; name one",
+            "there is mawk 1.0 (amd64, trixie), but it is one of 2 providers of awk; name one",
         ]
         assert isinstance(found, NoSolution)
         assert found.error().hint == "add one of gawk, mawk to the recipe's packages"
@@ -186,7 +186,7 @@ class TestVirtualPackages:
         found = answer([p("libssl3t64", provides="libssl3 (= 1.0)")], "libssl3")
         assert lines(found) == [
             "the recipe asks for libssl3",
-            "there is libssl3t64 1.0 (amd64, trixie), but it only provides libssl3: ask for it",
+            "there is libssl3t64 1.0 (amd64, trixie), but it only provides libssl3: name that",
         ]
 
 
@@ -224,24 +224,24 @@ class TestLimits:
 
     def test_a_reluctant_suite_is_used_only_where_it_is_named_or_nothing_else_fits(self) -> None:
         packages = [*self.PACKAGES, p("c", depends="a (>= 2)")]
-        reluctant = frozenset({("debian", "sid")})
-        assert chosen(answer(packages, "b", reluctant=reluctant)) == ["a=1.2", "b=1.0"]
-        assert chosen(answer(packages, "a/sid", reluctant=reluctant)) == ["a=2"]
-        assert chosen(answer(packages, "c", reluctant=reluctant)) == ["a=2", "c=1.0"]
+        not_automatic = frozenset({("debian", "sid")})
+        assert chosen(answer(packages, "b", not_automatic=not_automatic)) == ["a=1.2", "b=1.0"]
+        assert chosen(answer(packages, "a/sid", not_automatic=not_automatic)) == ["a=2"]
+        assert chosen(answer(packages, "c", not_automatic=not_automatic)) == ["a=2", "c=1.0"]
         of_another = frozenset({("vendor", "sid")})
-        assert chosen(answer(packages, "b", reluctant=of_another)) == ["a=2", "b=1.0"]
+        assert chosen(answer(packages, "b", not_automatic=of_another)) == ["a=2", "b=1.0"]
 
     def test_a_version_that_is_not_there_is_told_with_those_that_are(self) -> None:
         assert lines(answer(list(self.PACKAGES), "a=3")) == [
             "the recipe asks for a=3",
-            "there is a 2 (amd64, sid), but a=3 is asked for",
-            "there is a 1.2 (amd64, trixie), but a=3 is asked for",
-            "there is a 1.1 (amd64, trixie), but a=3 is asked for",
+            "there is a 2 (amd64, sid), but a=3 is required",
+            "there is a 1.2 (amd64, trixie), but a=3 is required",
+            "there is a 1.1 (amd64, trixie), but a=3 is required",
         ]
 
     @pytest.mark.parametrize("text", ["", "a b", "a=", "a=1=2", "a/b/c", "/x", "a (>= 1)", "a=x:1"])
     def test_a_root_that_cannot_be_read_is_a_usage_error(self, text: str) -> None:
-        with pytest.raises((UsageError, BadVersion), match=r"names no package|no version"):
+        with pytest.raises((UsageError, BadVersion), match=r"invalid package|no version"):
             parse_root(text)
 
 
@@ -311,7 +311,7 @@ class TestExplanations:
             "the recipe asks for app",
             "app 1.0 depends on lib",
             "lib 1.0 depends on libzstd (>= 1)",
-            "no package is called libzstd",
+            "no package is named libzstd",
         ]
         assert isinstance(found, NoSolution)
         assert found.error().hint == "did you mean libzstd1 or lib?"
@@ -319,9 +319,9 @@ class TestExplanations:
     @pytest.mark.parametrize(
         ("asked", "hint"),
         [
-            ("a=3", "ask for what is there, or name a date that had it"),
-            ("zzzzzz", "the recipe may lack the archive, suite or component"),
-            ("b", "add a suite that has what is wanted, or leave it out"),
+            ("a=3", "require what is there, or give a date when it was there"),
+            ("zzzzzz", "add the archive, suite or component"),
+            ("b", "add a suite that has it, or leave it out"),
         ],
     )
     def test_the_error_says_what_to_do_next(self, asked: str, hint: str) -> None:
@@ -333,9 +333,9 @@ class TestExplanations:
         found = answer([p("a")], "nothing", "a", "nowhere")
         assert lines(found) == [
             "the recipe asks for nothing",
-            "no package is called nothing",
+            "no package is named nothing",
             "the recipe asks for nowhere",
-            "no package is called nowhere",
+            "no package is named nowhere",
         ]
 
     def test_the_error_holds_the_explanation_as_data(self) -> None:
@@ -345,11 +345,11 @@ class TestExplanations:
         assert error.to_json() == {
             "id": "unresolvable",
             "exit_code": 1,
-            "what": "no packages for amd64 fulfil the request: the recipe asks for a; "
+            "what": "no packages for amd64 satisfy the request: the recipe asks for a; "
             "a 1.0 depends on b (>= 2); "
-            "there is b 1.0 (amd64, trixie), but b (>= 2) is wanted",
+            "there is b 1.0 (amd64, trixie), but b (>= 2) is required",
             "where": {"architecture": "amd64"},
-            "hint": "add a suite that has what is wanted, or leave it out: 'without' in the recipe",
+            "hint": "add a suite that has it, or leave it out with 'without' in the recipe",
             "gave_up": False,
             "problems": [
                 {
@@ -361,7 +361,7 @@ class TestExplanations:
                         {
                             "package": "b 1.0 amd64",
                             "suite": "trixie",
-                            "why_not": "b (>= 2) is wanted",
+                            "why_not": "b (>= 2) is required",
                         }
                     ],
                     "unknown": [],
@@ -385,14 +385,14 @@ class TestExplanations:
         assert lines(answer(packages, "a", "b")) == [
             "the recipe asks for a",
             "a 2 depends on c",
-            "no package is called c",
+            "no package is named c",
         ]
 
     def test_failures_of_all_alternatives_are_told(self) -> None:
         packages = [p("a", depends="b | c"), p("b", depends="gone"), p("c", depends="lost")]
         assert [line for line in lines(answer(packages, "a")) if "no package" in line] == [
-            "no package is called gone",
-            "no package is called lost",
+            "no package is named gone",
+            "no package is named lost",
         ]
 
     def test_a_search_without_end_gives_up_at_its_bound_and_says_so(self) -> None:

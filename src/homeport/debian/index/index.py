@@ -13,6 +13,7 @@ suites as one and is the ``PackageIndex`` that resolution asks. Not for fetching
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator
 
@@ -130,8 +131,6 @@ class MergedIndex:
 
     def near_names(self, name: str) -> tuple[str, ...]:
         """Names that a person may have meant, best first."""
-        import difflib  # for messages only
-
         known = {
             other
             for part in self.parts

@@ -1,7 +1,7 @@
-"""Which packages could fulfil a dependency, in order of preference, and which could not.
+"""Which packages could satisfy a dependency, in order of preference, and which could not.
 
-Looks at the index and the request alone, never at what has been chosen so far; that is
-``debian.resolve``.
+Looks at the index and the request alone, never at what has been selected so far; that is
+``resolution.resolve``.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import msgspec
 
 from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation
-from homeport.debian.resolution.requirements import Wishes
+from homeport.debian.resolution.requirements import ResolveRequest
 
 
-class Available(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that was there but did not do."""
+class Rejected(msgspec.Struct, frozen=True, kw_only=True):
+    """A package that is there and does not satisfy the requirement."""
 
     package: PackageId
     suite: str
@@ -24,39 +24,39 @@ class Available(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):
-    """What could fulfil one group of alternatives.
+    """What could satisfy one group of alternatives.
 
     options:   to be tried in this order
-    fulfilled_by: these too, once they are chosen for another reason
+    satisfied_by: these too, once they are selected for another reason
     left_out:  the package on the request's ``without`` list that the group wants, if any
-    unfit:     what was looked at and why it does not do
+    rejected:     packages that do not satisfy the group, and why
     unknown:   names that no package has or provides
     """
 
     options: tuple[Package, ...]
-    fulfilled_by: tuple[Package, ...]
+    satisfied_by: tuple[Package, ...]
     left_out: str | None
-    unfit: tuple[Available, ...]
+    rejected: tuple[Rejected, ...]
     unknown: tuple[str, ...]
 
     @property
-    def unasked(self) -> bool:
-        """Whether something fulfils the group that is not taken unless it is asked for."""
-        return len(self.fulfilled_by) > len(self.options)
+    def has_unselectable(self) -> bool:
+        """Whether a package satisfies the group but is selected only if something names it."""
+        return len(self.satisfied_by) > len(self.options)
 
 
-class Finder:
+class CandidateFinder:
     """Candidates for one request on one architecture; answers are kept."""
 
-    def __init__(self, index: PackageIndex, architecture: str, wishes: Wishes) -> None:
+    def __init__(self, index: PackageIndex, architecture: str, request: ResolveRequest) -> None:
         self._index = index
         self._architecture = architecture
-        self._wishes = wishes
+        self._request = request
         self._groups: dict[Alternatives, Candidates] = {}
         self._named: dict[str, tuple[Package, ...]] = {}
 
     def candidates(self, group: Alternatives) -> Candidates:
-        """What could fulfil ``group``."""
+        """What could satisfy ``group``."""
         known = self._groups.get(group)
         if known is None:
             known = self._groups[group] = self._find(group)
@@ -67,7 +67,7 @@ class Finder:
         return tuple(relation for relation in group if self._relation_applies(relation))
 
     def named(self, name: str) -> tuple[Package, ...]:
-        """The versions of ``name`` that may be taken, best first."""
+        """The versions of ``name`` that may be selected, best first."""
         known = self._named.get(name)
         if known is None:
             allowed = (p for p in self._index.named(name) if self._forbidden(p) is None)
@@ -75,47 +75,47 @@ class Finder:
         return known
 
     def _preference(self, package: Package) -> tuple[bool, bool, _Descending]:
-        kept = self._wishes.keep.get(package.name)
+        kept = self._request.keep.get(package.name)
         return (
             kept != package.file.id.version,
-            (package.file.archive, package.suite) in self._wishes.reluctant,
+            (package.file.archive, package.suite) in self._request.not_automatic,
             _Descending(package),
         )
 
     def _find(self, group: Alternatives) -> Candidates:
         options: list[Package] = []
-        fulfilled_by: list[Package] = []
-        unfit: list[Available] = []
+        satisfied_by: list[Package] = []
+        rejected: list[Rejected] = []
         unknown: list[str] = []
         for relation in group:
-            real = self._real(relation, unfit)
-            provided = self._provided(relation, unfit)
-            options += [*real, *self._choosable(relation, real, provided, unfit)]
-            fulfilled_by += [*real, *provided]
+            real = self._real(relation, rejected)
+            provided = self._provided(relation, rejected)
+            options += [*real, *self._selectable_providers(relation, real, provided, rejected)]
+            satisfied_by += [*real, *provided]
             if not self._index.named(relation.name) and not self._index.providers(relation.name):
                 unknown.append(relation.name)
         return Candidates(
             options=_without_copies(options),
-            fulfilled_by=_without_copies(fulfilled_by),
+            satisfied_by=_without_copies(satisfied_by),
             left_out=next(filter(None, map(self._left_out, group)), None),
-            unfit=tuple(dict.fromkeys(unfit)),
+            rejected=tuple(dict.fromkeys(rejected)),
             unknown=tuple(unknown),
         )
 
-    def _real(self, relation: Relation, unfit: list[Available]) -> list[Package]:
-        if not self._is_here(relation):
+    def _real(self, relation: Relation, rejected: list[Rejected]) -> list[Package]:
+        if not self._is_installable(relation):
             return []
         fitting = [p for p in self.named(relation.name) if relation.allows(p.version)]
         ids = {package.id for package in fitting}
         for package in self._index.named(relation.name):
             if package.id not in ids:
-                reason = self._forbidden(package) or f"{relation} is wanted"
-                unfit.append(_available(package, reason))
+                reason = self._forbidden(package) or f"{relation} is required"
+                rejected.append(_rejected(package, reason))
         return fitting
 
-    def _provided(self, relation: Relation, unfit: list[Available]) -> list[Package]:
+    def _provided(self, relation: Relation, rejected: list[Rejected]) -> list[Package]:
         """Providers by name, best version first; an unversioned Provides has no version."""
-        if not self._is_here(relation):
+        if not self._is_installable(relation):
             return []
         names = sorted({package.name for package in self._index.providers(relation.name)})
         fitting = []
@@ -129,25 +129,25 @@ class Finder:
                 fitting.append(package)
             elif versions:
                 given = ", ".join(sorted(str(v or "no version") for v in versions))
-                unfit.append(
-                    _available(
-                        package, f"it provides {relation.name} as {given}, {relation} is wanted"
+                rejected.append(
+                    _rejected(
+                        package, f"it provides {relation.name} as {given}, {relation} is required"
                     )
                 )
         return fitting
 
-    def _is_here(self, relation: Relation) -> bool:
-        """An image has one architecture: ``:any`` adds nothing, another's packages are not here."""
+    def _is_installable(self, relation: Relation) -> bool:
+        """``:any`` adds nothing: an image has the packages of one architecture."""
         return relation.qualifier in ("", "any", "native", self._architecture)
 
-    def _choosable(
+    def _selectable_providers(
         self,
         relation: Relation,
         real: list[Package],
         provided: list[Package],
-        unfit: list[Available],
+        rejected: list[Rejected],
     ) -> list[Package]:
-        """Providers that may be taken without being named: the only one, or the required one."""
+        """Providers that may be selected without being named: the only one, or the required one."""
         names = {package.name for package in provided}
         if len(names) <= 1:
             return provided
@@ -155,13 +155,13 @@ class Finder:
         if len(required) == 1:
             return [package for package in provided if package.name in required]
         if not real:
-            reason = f"it is one of {len(names)} that provide {relation.name}; name one"
+            reason = f"it is one of {len(names)} providers of {relation.name}; name one"
             best = {package.name: package for package in reversed(provided)}
-            unfit.extend(_available(best[name], reason) for name in sorted(best))
+            rejected.extend(_rejected(best[name], reason) for name in sorted(best))
         return []
 
     def _left_out(self, relation: Relation) -> str | None:
-        without = self._wishes.without
+        without = self._request.without
         if relation.name in without:
             return relation.name
         providers = {package.name for package in self._index.providers(relation.name)}
@@ -171,11 +171,11 @@ class Finder:
 
     def _forbidden(self, package: Package) -> str | None:
         """Why the request does not allow this package, or ``None``."""
-        if package.name in self._wishes.without:
+        if package.name in self._request.without:
             return "the recipe leaves it out"
-        for limit in self._wishes.limits_of(package.name):
+        for limit in self._request.limits_of(package.name):
             if not limit.allows(package):
-                return f"{package.name}{limit} is asked for"
+                return f"{package.name}{limit} is required"
         return None
 
     def _relation_applies(self, relation: Relation) -> bool:
@@ -218,5 +218,5 @@ def _without_copies(packages: Iterable[Package]) -> tuple[Package, ...]:
     return tuple(first.values())
 
 
-def _available(package: Package, why_not: str) -> Available:
-    return Available(package=package.id, suite=package.suite, why_not=why_not)
+def _rejected(package: Package, why_not: str) -> Rejected:
+    return Rejected(package=package.id, suite=package.suite, why_not=why_not)

@@ -1,6 +1,6 @@
 """Why there is no solution, as data, and in words.
 
-A problem is one demand that nothing fulfils and the chain of packages that leads to it.
+A problem is one requirement that nothing satisfies and the chain of packages that leads to it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from homeport.debian.package import PackageId
-from homeport.debian.resolution.candidates import Available
+from homeport.debian.resolution.candidates import Rejected
 from homeport.errors import HomeportError
 
 
@@ -20,7 +20,7 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
     by:    the package that wants it; ``None`` when the recipe asks for it
     field: ``Depends``, ``Pre-Depends`` or ``recipe``
-    text:  the demand as written
+    text:  the requirement as written
     """
 
     by: PackageId | None
@@ -37,15 +37,15 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A demand that nothing fulfils.
+    """A requirement that nothing satisfies.
 
-    chain:      from the recipe's own demand to the one that failed
-    available:  what was there, and why it does not do
-    near_names: for names that nothing has
+    chain:      from the recipe's own requirement to the one that failed
+    available:  packages that were considered, and why each was rejected
+    near_names: of names that no package has
     """
 
     chain: tuple[Why, ...]
-    available: tuple[Available, ...] = ()
+    available: tuple[Rejected, ...] = ()
     unknown: tuple[str, ...] = ()
     near_names: tuple[str, ...] = ()
 
@@ -58,7 +58,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
         """The problem for people, one thought a line."""
         yield from map(str, self.chain)
         for name in self.unknown:
-            yield f"no package is called {name}"
+            yield f"no package is named {name}"
         for found in self.available:
             package = found.package
             yield (
@@ -68,9 +68,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoSolution(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer when the request cannot be fulfilled.
+    """The answer when the request cannot be satisfied.
 
-    problems: those of the preferred choices; other choices failed too
+    problems: those of the preferred choices; all others failed too
     gave_up:  the search was stopped at its bound, so a solution might exist
     """
 
@@ -92,7 +92,7 @@ class Unresolvable(HomeportError):
         problem = answer.problems[0]
         steps = [line for each in answer.problems for line in each.lines()]
         super().__init__(
-            f"no packages for {answer.architecture} fulfil the request: {'; '.join(steps)}",
+            f"no packages for {answer.architecture} satisfy the request: {'; '.join(steps)}",
             where={"architecture": answer.architecture},
             hint=_hint(answer, problem),
         )
@@ -105,7 +105,7 @@ class Unresolvable(HomeportError):
 
 def _hint(answer: NoSolution, problem: Problem) -> str:
     if answer.gave_up:
-        return "the search was stopped at its bound: pin a version to make it easier"
+        return "the search stopped at its limit of tries: pin a version to reduce the choices"
     if any("name one" in found.why_not for found in problem.available):
         names = sorted({found.package.name for found in problem.available})
         return f"add one of {', '.join(names)} to the recipe's packages"
@@ -113,10 +113,10 @@ def _hint(answer: NoSolution, problem: Problem) -> str:
     if near:
         return f"did you mean {' or '.join(near)}?"
     if problem.unknown:
-        return "the recipe may lack the archive, suite or component that has it"
+        return "add the archive, suite or component that has it to the recipe"
     if problem.asked:
-        return "ask for what is there, or name a date that had it: --as-of DATE"
-    return "add a suite that has what is wanted, or leave it out: 'without' in the recipe"
+        return "require what is there, or give a date when it was there: --as-of DATE"
+    return "add a suite that has it, or leave it out with 'without' in the recipe"
 
 
 def _problem_json(problem: Problem) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What is asked of resolution: roots, pins, and what is left out on purpose."""
+"""The input of the resolver: roots, pins, and what is left out on purpose."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ROOT = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.\-]*)(?:=([^/=\s]+))?(?:/([^/=\s]+)
 
 
 class Limit(msgspec.Struct, frozen=True, kw_only=True):
-    """Which of a package's versions may be taken.
+    """Which of a package's versions may be selected.
 
     version: an exact version, or a pattern that ends in ``*``
     suite:   only from there
@@ -55,13 +55,13 @@ class Root(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}{self.limit}"
 
 
-class Wishes(msgspec.Struct, frozen=True, kw_only=True):
+class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A whole request.
 
-    pins:      package name → which versions may be taken, wherever it is chosen
+    pins:      package name → which versions may be selected, wherever it is chosen
     without:   packages that never enter; dependencies on them are left out and recorded
     keep:      package name → version to prefer while it is there and fits (a lockfile's)
-    reluctant: (archive, suite) whose packages are taken only where nothing else fits, or
+    not_automatic: (archive, suite) whose packages are selected only where nothing else fits, or
                when a root or a pin names them (``NotAutomatic`` in their release files)
     """
 
@@ -69,7 +69,7 @@ class Wishes(msgspec.Struct, frozen=True, kw_only=True):
     pins: Mapping[str, Limit] = msgspec.field(default_factory=dict)
     without: frozenset[str] = frozenset()
     keep: Mapping[str, str] = msgspec.field(default_factory=dict)
-    reluctant: frozenset[tuple[str, str]] = frozenset()
+    not_automatic: frozenset[tuple[str, str]] = frozenset()
 
     def limits_of(self, name: str) -> tuple[Limit, ...]:
         """Everything that bounds the choice of ``name``."""
@@ -81,9 +81,7 @@ def parse_root(text: str, *, follow: bool = True) -> Root:
     """Read ``NAME``, ``NAME=VERSION``, ``NAME/SUITE`` or ``NAME=VERSION/SUITE``."""
     found = _ROOT.fullmatch(text)
     if found is None:
-        raise UsageError(
-            f"{text!r} names no package", hint="write NAME, NAME=VERSION or NAME/SUITE"
-        )
+        raise UsageError(f"invalid package {text!r}", hint="write NAME, NAME=VERSION or NAME/SUITE")
     name, version, suite = found.groups()
     if version and not version.endswith("*"):
         parse_version(version)

@@ -1,6 +1,6 @@
 """What a search for packages has chosen so far, and the points to which it can go back.
 
-State and its bookkeeping only; what to do next is ``debian.resolve``.
+State and its bookkeeping only; what to do next is ``resolution.resolve``.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ class LeftOut(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
-class Demand(msgspec.Struct, frozen=True):
-    """Something that has to be fulfilled; ``by`` is ``None`` for a root."""
+class Requirement(msgspec.Struct, frozen=True):
+    """Alternatives of which one must be selected; ``why.by`` is ``None`` for a root."""
 
     group: Alternatives
     why: Why
     reasons: Reasons
 
 
-class Taken(msgspec.Struct, frozen=True):
+class Selected(msgspec.Struct, frozen=True):
     package: Package
     why: Why
     reasons: Reasons
@@ -44,63 +44,65 @@ class Taken(msgspec.Struct, frozen=True):
 class State(msgspec.Struct):
     """What is chosen so far, and what is still to be fulfilled.
 
-    carriers:  name → chosen packages that have or provide it
-    enemies:   name → chosen packages with a conflict that names it
-    waiting:   demands with more than one possibility
-    settled:   how many packages were taken when those were last looked at
+    providers:   name → chosen packages that have or provide it
+    conflicting: name → chosen packages with a conflict that names it
+    deferred:    requirements with more than one possibility
+    checked_at:  how many packages were selected when the deferred ones were last tried
     """
 
-    taken: dict[str, Taken] = msgspec.field(default_factory=dict)
-    carriers: dict[str, tuple[Package, ...]] = msgspec.field(default_factory=dict)
-    enemies: dict[str, tuple[tuple[Package, Relation], ...]] = msgspec.field(default_factory=dict)
+    selected: dict[str, Selected] = msgspec.field(default_factory=dict)
+    providers: dict[str, tuple[Package, ...]] = msgspec.field(default_factory=dict)
+    conflicting: dict[str, tuple[tuple[Package, Relation], ...]] = msgspec.field(
+        default_factory=dict
+    )
     left_out: set[LeftOut] = msgspec.field(default_factory=set)
-    queue: deque[Demand] = msgspec.field(default_factory=deque)
-    waiting: list[Demand] = msgspec.field(default_factory=list)
-    settled: int = -1
+    queue: deque[Requirement] = msgspec.field(default_factory=deque)
+    deferred: list[Requirement] = msgspec.field(default_factory=list)
+    checked_at: int = -1
 
     def copy(self) -> State:
         return State(
-            dict(self.taken),
-            dict(self.carriers),
-            dict(self.enemies),
+            dict(self.selected),
+            dict(self.providers),
+            dict(self.conflicting),
             set(self.left_out),
             deque(self.queue),
-            list(self.waiting),
-            self.settled,
+            list(self.deferred),
+            self.checked_at,
         )
 
     def add(self, package: Package, why: Why, reasons: Reasons) -> None:
         """Choose ``package``."""
-        self.taken[package.name] = Taken(package, why, reasons)
+        self.selected[package.name] = Selected(package, why, reasons)
         for name in _names(package):
-            self.carriers[name] = (*self.carriers.get(name, ()), package)
+            self.providers[name] = (*self.providers.get(name, ()), package)
         for relation in (*package.conflicts, *package.breaks):
-            enemies = self.enemies.get(relation.name, ())
-            self.enemies[relation.name] = (*enemies, (package, relation))
+            conflicting = self.conflicting.get(relation.name, ())
+            self.conflicting[relation.name] = (*conflicting, (package, relation))
 
-    def hurdle(self, package: Package) -> tuple[str, Reasons] | None:
+    def conflict(self, package: Package) -> tuple[str, Reasons] | None:
         """Why ``package`` does not go together with what is chosen, and on what that rests."""
-        if taken := self.taken.get(package.name):
-            return f"{_id(taken.package)} is chosen already", taken.reasons
+        if selected := self.selected.get(package.name):
+            return f"{_id(selected.package)} is already selected", selected.reasons
         for relation in (*package.conflicts, *package.breaks):
-            for other in self.carriers.get(relation.name, ()):
-                if _touches(relation, other):
-                    return f"it conflicts with {_id(other)}", self.taken[other.name].reasons
+            for other in self.providers.get(relation.name, ()):
+                if _applies_to(relation, other):
+                    return f"it conflicts with {_id(other)}", self.selected[other.name].reasons
         for name in _names(package):
-            for other, relation in self.enemies.get(name, ()):
-                if _touches(relation, package):
-                    return f"{_id(other)} conflicts with it", self.taken[other.name].reasons
+            for other, relation in self.conflicting.get(name, ()):
+                if _applies_to(relation, package):
+                    return f"{_id(other)} conflicts with it", self.selected[other.name].reasons
         return None
 
 
 class Choice(msgspec.Struct):
-    """A point to come back to: the demand, what has not been tried, what stood in the way.
+    """A point to come back to: the requirement, what has not been tried, what it rests on.
 
     fallback: whether what is tried now is a lower version of what was tried before
     """
 
     state: State
-    demand: Demand
+    requirement: Requirement
     tried: str
     untried: list[Package]
     base: Reasons
@@ -114,7 +116,7 @@ def _names(package: Package) -> tuple[str, ...]:
     return tuple(dict.fromkeys((package.name, *provided)))
 
 
-def _touches(relation: Relation, package: Package) -> bool:
+def _applies_to(relation: Relation, package: Package) -> bool:
     """Whether a conflict's relation means ``package`` (Debian Policy 7.4 and 7.5)."""
     if relation.name == package.name:
         return relation.allows(package.version)
