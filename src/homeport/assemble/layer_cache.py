@@ -8,13 +8,11 @@ build neither reads a package nor writes a layer.
 from __future__ import annotations
 
 import hashlib
-from functools import cache
-from pathlib import Path
 
 import msgspec
 
-import homeport
 from homeport.assemble.plan import BuildPlan, inputs_of
+from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import UsageError
@@ -22,7 +20,7 @@ from homeport.tree.layer_writer import WrittenLayer
 
 _NAMESPACE = "layers"
 #: The packages of ours whose code decides what a layer holds.
-_DECIDES = ("assemble", "copying", "debian", "recipe", "tree")
+_DECIDES = ("assemble", "copying", "debian", "layers", "recipe", "tree")
 
 
 class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,15 +89,4 @@ def forget(plan: BuildPlan, store: Store) -> None:
 
 
 def _key(plan: BuildPlan) -> str:
-    return f"{_code_hash()}\n{hashlib.sha256(inputs_of(plan)).hexdigest()}"
-
-
-@cache
-def _code_hash() -> str:
-    hasher = hashlib.sha256()
-    root = Path(homeport.__file__).parent
-    for package in _DECIDES:
-        for path in sorted((root / package).rglob("*.py")):
-            hasher.update(f"{path.relative_to(root)}\n".encode())
-            hasher.update(path.read_bytes())
-    return hasher.hexdigest()
+    return f"{code_hash(*_DECIDES)}\n{hashlib.sha256(inputs_of(plan)).hexdigest()}"

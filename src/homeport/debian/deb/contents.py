@@ -11,15 +11,12 @@ Not for deciding which paths belong to an image: ``debian.path_globs`` matches,
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 
 import msgspec
 
-from homeport import copying
 from homeport.content.blob import Blob, BytesBlob, verified
+from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.content.store import Store
@@ -33,6 +30,8 @@ from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
 _NAMESPACE = "package-contents"
+#: The code that decides what reading a package gives.
+_DECIDES = ("debian/deb", "copying/tarstream.py")
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 _MD5 = 32  # digits
 
@@ -104,7 +103,7 @@ def read_contents(
     expected: what an index said the package is; ``BadDeb`` if it says otherwise itself
     Raises ``IntegrityError`` if the bytes are not ``deb.digest``.
     """
-    key = "\n".join((str(deb.digest), code_hash(), *wanted.globs))
+    key = "\n".join((str(deb.digest), code_hash(*_DECIDES), *wanted.globs))
     listing = _recall(store, key)
     try:
         if listing is None:
@@ -121,18 +120,6 @@ def read_contents(
             where={"package": expected.name},
         )
     return contents
-
-
-@cache
-def code_hash() -> str:
-    """A hash of the source files that decide what reading a package gives."""
-    here = Path(__file__).parent
-    files = [
-        here / f"{name}.py"
-        for name in ("ar", "contents", "deb", "content_pack", "path_globs", "decompression")
-    ]
-    files.append(Path(copying.__path__[0]) / "tarstream.py")
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class _Listing(msgspec.Struct, frozen=True, kw_only=True):

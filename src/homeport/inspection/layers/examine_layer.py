@@ -17,7 +17,7 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
 from homeport.inspection.binaries.facts import BinaryFacts, examine
-from homeport.inspection.code_hash import code_hash
+from homeport.inspection.code_version import code_version
 from homeport.inspection.layers.retained_files import MAX_TOTAL, is_kept
 from homeport.layers.listing import Listing, list_layer, read_start
 from homeport.progress import CancelToken
@@ -63,7 +63,7 @@ def examine_layer(
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``Interrupted``.
     """
-    key = f"{code_hash()} {blob.digest} {blob.size}"
+    key = f"{code_version()} {blob.digest} {blob.size}"
     if store and (known := _recall(store, key)):
         return known
     found = in_process(blob, cancel) if in_process is not None else None

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from homeport.images.image import Image, Index
-from homeport.inspection.code_hash import code_hash
+from homeport.inspection.code_version import code_version
 from homeport.inspection.image.attached_artifacts import find_attached
 from homeport.inspection.image.platform_choice import choose_image, platform_rows
 from homeport.inspection.model import SCHEMA, ImageReport, InspectReport
@@ -76,7 +76,7 @@ def _with_base(
 
 
 def _image_report(image: Image, services: Services) -> ImageReport:
-    key = f"{code_hash()} {image.digest} {image.platform}"
+    key = f"{code_version()} {image.digest} {image.platform}"
     store = services.store
     known = store.recall(_NAMESPACE, key) if store else None
     if known is not None:
