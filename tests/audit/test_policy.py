@@ -8,7 +8,7 @@ import pytest
 
 from builders.audit import TODAY, lay_out
 from homeport.audit.auditing import Request, audit
-from homeport.audit.formats.strictyaml import BadFile
+from homeport.audit.own_files import BadFile
 from homeport.audit.policy import (
     Policy,
     check_ids,
@@ -18,7 +18,7 @@ from homeport.audit.policy import (
     write_baseline,
 )
 from homeport.audit.results import results
-from homeport.errors import UsageError
+from homeport.errors import Faults, UsageError
 
 FILES = {
     "Dockerfile": "FROM debian:13\nFROM registry.example/a:1.2.3\nRUN docker pull alpine\n",
@@ -80,15 +80,18 @@ def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "what"),
     [
-        ("schema: homeport-policy/v2\n", "the schema is"),
+        (
+            "schema: homeport-policy/v2\n",
+            "unknown schema 'homeport-policy/v2', expected 'homeport-policy/v1'",
+        ),
         ("deny: [flaoting]\n", "there is no finding 'flaoting'"),
-        ("deny: floating\n", "expected `array`"),
-        ("denied: []\n", "unknown field `denied`"),
-        ("allow: [{image: a}]\n", "missing required field `why`"),
-        ("allow: [{image: a, why: b, until: soon}]\n", "'soon' is not a day"),
-        ("deny: []\ndeny: []\n", "'deny' is written twice"),
-        ("deny: &a []\nallow_registries: *a\n", "aliases have no meaning"),
-        ("- a\n", "expected `object`"),
+        ("deny: floating\n", "expected a list, found the text 'floating'"),
+        ("denied: []\n", "unknown field 'denied'"),
+        ("allow: [{image: a}]\n", "missing field 'why'"),
+        ("allow: [{image: a, why: b, until: soon}]\n", "invalid date 'soon'"),
+        ("deny: []\ndeny: []\n", "duplicate key 'deny', first in line 1"),
+        ("<<: {deny: []}\n", "merge keys (<<) are not supported"),
+        ("- a\n", "expected a mapping, found a list"),
         ("", "the file is empty"),
         ("a: [\n", "not YAML"),
     ],
@@ -98,6 +101,26 @@ def test_a_wrong_policy_is_named_with_its_place(text: str, what: str) -> None:
         read_policy(text.encode(), "policy.yaml", [])
     assert what.lower() in raised.value.what.lower()
     assert raised.value.where["file"] == "policy.yaml"
+
+
+def test_all_faults_of_a_policy_come_at_once_with_their_lines() -> None:
+    text = "deny:\n  - flaoting\nallow:\n  - {image: a}\n  - {image: b, why: c, until: soon}\n"
+    with pytest.raises(BadFile) as raised:
+        read_policy(text.encode(), "policy.yaml", [])
+    assert raised.value.where == {
+        "file": "policy.yaml", "line": 4, "column": 5, "field": "allow[0]",
+    }  # fmt: skip
+    with pytest.raises(Faults) as several:
+        read_policy(text.replace("{image: a}", "{image: a, why: b}").encode(), "policy.yaml", [])
+    assert [(fault.where["line"], fault.where["field"]) for fault in several.value.faults] == [
+        (2, "deny[0]"),
+        (5, "allow[1].until"),
+    ]
+
+
+def test_a_value_is_the_text_that_was_written() -> None:
+    policy = read_policy(b"allow: [{image: 1.10, why: no}]\n", "policy.yaml", [])
+    assert (policy.allow[0].image, policy.allow[0].why) == ("1.10", "no")
 
 
 def test_a_finding_that_is_almost_right_is_suggested() -> None:

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Request, audit
 from homeport.audit.facts import end_of_life, pin_of
-from homeport.audit.formats.strictyaml import BadFile
 from homeport.audit.implicit import parse_assumptions
+from homeport.audit.own_files import BadFile
 from homeport.audit.rules import Rule, check_all, read_rules, shipped
 from homeport.audit.versions import within
 from homeport.errors import UsageError
@@ -58,13 +58,13 @@ def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
-        ("why: w", "wy: w", "unknown field"),
-        ("id: x-y", "id: X", "an id is words"),
+        ("why: w", "why: w\n    wy: w", "unknown field 'wy'"),
+        ("id: x-y", "id: X", "invalid id"),
         ("image: a/b:1", "image: a//b", "is not an image reference"),
         ("image: a/b:1", "sure: sure", "needs an image"),
-        ("name: x}", "name: '['}", "no regular expression"),
-        ("when: [{topic: command, name: x}]", "when: []", "needs something under when"),
-        ("why: w", "why: w\n    sure: perhaps", "invalid enum value"),
+        ("name: x}", "name: '['}", "invalid regular expression"),
+        ("when: [{topic: command, name: x}]", "when: []", "needs an entry in when"),
+        ("why: w", "why: w\n    sure: perhaps", "expected one of likely, sure, weak, found"),
     ],
 )
 def test_a_wrong_rule_is_named_with_its_file(old: str, new: str, what: str) -> None:

@@ -9,8 +9,8 @@ from importlib.resources import files
 
 import msgspec
 
-from homeport.audit.formats.strictyaml import read_yaml
 from homeport.audit.model import Pin
+from homeport.audit.own_files import read_own
 from homeport.oci.reference import Reference
 
 #: A tag that by custom is never moved: a whole version, a date, a commit.
@@ -97,13 +97,13 @@ def _names_release(tag: str, release: _Release) -> bool:
 
 @cache
 def _registries() -> dict[str, RegistryFacts]:
-    rows = read_yaml(_data("registries.yaml"), "registries.yaml", tuple[RegistryFacts, ...])
+    rows = read_own(_data("registries.yaml"), "registries.yaml", tuple[RegistryFacts, ...]).value
     return {row.host: row for row in rows}
 
 
 @cache
 def _end_of_life() -> _Table:
-    return read_yaml(_data("end-of-life.yaml"), "end-of-life.yaml", _Table)
+    return read_own(_data("end-of-life.yaml"), "end-of-life.yaml", _Table).value
 
 
 def _data(name: str) -> bytes:

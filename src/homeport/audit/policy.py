@@ -10,8 +10,8 @@ import msgspec
 import yaml
 
 from homeport.audit.findings import FINDINGS
-from homeport.audit.formats.strictyaml import BadFile, read_yaml
 from homeport.audit.model import SURE, Sure
+from homeport.audit.own_files import check_schema, read_own
 from homeport.audit.results import Result
 from homeport.errors import UsageError
 
@@ -66,23 +66,29 @@ class Violation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def read_policy(data: bytes, file: str, rules: Iterable[str]) -> Policy:
-    """Read a policy file. Raises ``BadFile``."""
-    policy = read_yaml(data, file, Policy)
-    if policy.schema != POLICY_SCHEMA:
-        raise BadFile(f"the schema is {policy.schema!r}, not {POLICY_SCHEMA!r}",
-                      where={"file": file, "field": "schema"})  # fmt: skip
+    """Read a policy file. Raises ``BadFile``, or ``Faults`` of several."""
+    read = read_own(data, file, Policy)
+    policy = read.value
+    check_schema(read, policy.schema, POLICY_SCHEMA)
+    known = tuple(rules)
+    for number, id in enumerate(policy.deny):
+        try:
+            check_ids([id], known)
+        except UsageError as error:
+            read.fault(["deny", number], error.what, error.hint)
+    for number, exemption in enumerate(policy.allow):
+        if exemption.until and not _is_date(exemption.until):
+            read.fault(["allow", number, "until"], f"invalid date {exemption.until!r}",
+                       "write it like 2026-12-31")  # fmt: skip
+    return read.check()
+
+
+def _is_date(text: str) -> bool:
     try:
-        check_ids(policy.deny, rules)
-    except UsageError as error:
-        raise BadFile(error.what, where={"file": file, "field": "deny"}) from error
-    for number, exception in enumerate(policy.allow):
-        if exception.until:
-            try:
-                datetime.date.fromisoformat(exception.until)
-            except ValueError as error:
-                where: dict[str, str | int] = {"file": file, "field": f"allow[{number}].until"}
-                raise BadFile(f"{exception.until!r} is not a day", where=where) from error
-    return policy
+        datetime.date.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
@@ -133,12 +139,10 @@ def _excepts(exception: Exemption, result: Result, today: datetime.date) -> bool
 
 
 def read_baseline(data: bytes, file: str) -> Baseline:
-    """Read a baseline file. Raises ``BadFile``."""
-    baseline = read_yaml(data, file, Baseline)
-    if baseline.schema != BASELINE_SCHEMA:
-        raise BadFile(f"the schema is {baseline.schema!r}, not {BASELINE_SCHEMA!r}",
-                      where={"file": file, "field": "schema"})  # fmt: skip
-    return baseline
+    """Read a baseline file. Raises ``BadFile``, or ``Faults`` of several."""
+    read = read_own(data, file, Baseline)
+    check_schema(read, read.value.schema, BASELINE_SCHEMA)
+    return read.check()
 
 
 def write_baseline(results: Iterable[Result]) -> bytes:

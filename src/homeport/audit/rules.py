@@ -7,14 +7,14 @@ otherwise, and where that was read. docs/audit.md tells how to add one; no code 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Literal
 
 import msgspec
 
-from homeport.audit.formats.strictyaml import BadFile, read_yaml
+from homeport.audit.own_files import BadFile, read_own
 from homeport.oci.reference import BadReference, parse_reference
 
 Action = Literal["import", "raise", "delete", "leave"]
@@ -109,15 +109,12 @@ _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def read_rules(data: bytes, file: str) -> Tool:
-    """Read one rule file. Raises ``BadFile``."""
-    tool = read_yaml(data, file, Tool)
-    for number, rule in enumerate(tool.rules):
-        try:
-            _check(rule)
-        except (BadFile, BadReference) as error:
-            where = {"file": file, "field": f"rules[{number}]"}
-            raise BadFile(f"{rule.id}: {error.what}", where=where) from error
-    return tool
+    """Read one rule file. Raises ``BadFile``, or ``Faults`` of several."""
+    read = read_own(data, file, Tool)
+    for number, rule in enumerate(read.value.rules):
+        for what in _faults(rule):
+            read.fault(["rules", number], f"{rule.id}: {what}")
+    return read.check()
 
 
 @cache
@@ -135,7 +132,7 @@ def check_all(tools: Iterable[Tool]) -> tuple[Tool, ...]:
     for tool in kept:
         for rule in tool.rules:
             if rule.id in seen:
-                raise BadFile(f"the rule {rule.id} is in {seen[rule.id]} and {tool.tool}")
+                raise BadFile(f"duplicate rule {rule.id}, in {seen[rule.id]} and {tool.tool}")
             seen[rule.id] = tool.tool
     return kept
 
@@ -145,16 +142,19 @@ def by_id(tools: Iterable[Tool]) -> Mapping[str, Rule]:
     return {rule.id: rule for tool in tools for rule in tool.rules}
 
 
-def _check(rule: Rule) -> None:
+def _faults(rule: Rule) -> Iterator[str]:
     if not _ID.fullmatch(rule.id):
-        raise BadFile("an id is words of a-z and 0-9 with dashes")
+        yield "invalid id: use lowercase letters and digits, words joined by dashes"
     if not rule.when:
-        raise BadFile("a rule needs something under when")
+        yield "a rule needs an entry in when"
     if not rule.dead and not rule.image:
-        raise BadFile("a rule needs an image, unless it is about a dead one")
+        yield "a rule needs an image, unless it is about a dead one"
     for image in (rule.image, *(older.image for older in rule.older)):
         if image and "{" not in image:
-            parse_reference(image)
+            try:
+                parse_reference(image)
+            except BadReference as error:
+                yield error.what
     patterns = [w.name for w in rule.when]
     for when in rule.when:
         patterns += [*when.attributes.values(), *when.without.values()]
@@ -162,4 +162,4 @@ def _check(rule: Rule) -> None:
         try:
             re.compile(pattern)
         except re.error as error:
-            raise BadFile(f"{pattern!r} is no regular expression: {error}") from error
+            yield f"invalid regular expression {pattern!r}: {error}"

@@ -250,7 +250,7 @@ def _finish(audited: Audited, violations: list[Violation]) -> None:
 
 
 def _apply(session: Session, path: Path, *, yes: bool) -> None:
-    from homeport.audit.formats.strictyaml import BadFile
+    from homeport.audit.own_files import BadFile
     from homeport.audit.plan.applying import prepare, write
     from homeport.audit.plan.planfile import read_plan
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Generic, NoReturn, TypeVar
 
 from msgspec import inspect
@@ -59,7 +60,8 @@ def read_typed(data: bytes, file: str, type: type[T], error: type[BadYaml]) -> T
     """
     root = parse_yaml(data, file, error, largest=LARGEST, most_nodes=MOST_VALUES)
     reader = Reader(file, error, MOST_VALUES)
-    value = _read(root, inspect.type_info(type), "", reader)
+    described: Any = type
+    value = _read(root, _description(described), "", reader)
     if value is BAD:
         _raise(reader.faults, file)
     return TypedFile(value, root, reader)
@@ -70,6 +72,11 @@ def _raise(faults: Sequence[HomeportError], file: str) -> None:
         raise faults[0]
     if faults:
         raise Faults(faults, what=f"{len(faults)} faults in {file}")
+
+
+@cache
+def _description(type: Any) -> inspect.Type:
+    return inspect.type_info(type)  # 2 ms, and audit reads 26 files of one type
 
 
 def _read(node: YamlNode, type: inspect.Type, field: str, reader: Reader) -> Any:
@@ -178,7 +185,7 @@ def _read_scalar(node: YamlNode, type: inspect.Type, field: str, reader: Reader)
 
 
 def _words(values: Sequence[Any]) -> str:
-    return " or ".join(repr(value) if not value else str(value) for value in values)
+    return "one of " + ", ".join(repr(value) if not value else str(value) for value in values)
 
 
 def _unsupported(type: inspect.Type) -> NoReturn:

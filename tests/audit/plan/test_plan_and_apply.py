@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import Audited, Request, audit, plan
-from homeport.audit.formats.strictyaml import BadFile
+from homeport.audit.own_files import BadFile
 from homeport.audit.plan.applying import (
     EditWouldChangeMore,
     PlanIsForOtherFiles,
@@ -212,7 +212,7 @@ def test_a_plan_that_would_change_more_than_a_reference_is_refused(tmp_path: Pat
 @pytest.mark.parametrize("path", ["/etc/passwd", "../x", "a/../../x"])
 def test_a_plan_reaches_nothing_outside(path: str) -> None:
     data = f"schema: homeport-plan/v1\nfiles: [{{path: {path}, sha256: x}}]\n".encode()
-    with pytest.raises(BadFile, match="does not lie below"):
+    with pytest.raises(BadFile, match="is not below"):
         read_plan(data, "plan.yaml")
 
 

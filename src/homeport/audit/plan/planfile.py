@@ -12,9 +12,10 @@ from typing import Any, Literal
 import msgspec
 import yaml
 
-from homeport.audit.formats.strictyaml import BadFile, read_yaml
+from homeport.audit.own_files import check_schema, read_own
 from homeport.errors import UsageError
 from homeport.oci.reference import names_registry, parse_reference
+from homeport.yamlfile.typed import TypedFile
 
 SCHEMA = "homeport-plan/v1"
 
@@ -105,16 +106,12 @@ class Plan(
 
 
 def read_plan(data: bytes, file: str) -> Plan:
-    """Read a plan. Raises ``BadFile``."""
-    plan = read_yaml(data, file, Plan)
-    if plan.schema != SCHEMA:
-        raise BadFile(
-            f"the schema is {plan.schema!r}, not {SCHEMA!r}",
-            where={"file": file, "field": "schema"},
-        )
-    _check_mirror(plan, file)
-    _check_files(plan, file)
-    return plan
+    """Read a plan. Raises ``BadFile``, or ``Faults`` of several."""
+    read = read_own(data, file, Plan)
+    check_schema(read, read.value.schema, SCHEMA)
+    _check_mirror(read)
+    _check_files(read)
+    return read.check()
 
 
 def write_plan(plan: Plan) -> bytes:
@@ -140,32 +137,33 @@ def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
 _Dumper.add_representer(str, _text)
 
 
-def _check_mirror(plan: Plan, file: str) -> None:
+def _check_mirror(read: TypedFile[Plan]) -> None:
     seen: dict[str, int] = {}
-    for number, pair in enumerate(plan.mirror):
-        where: dict[str, str | int] = {"file": file, "field": f"mirror[{number}].destination"}
+    for number, pair in enumerate(read.value.mirror):
+        field = ("mirror", number, "destination")
         text = pair.destination.removeprefix("docker://")
         try:
             reference = parse_reference(text)
         except UsageError as error:
-            raise BadFile(error.what, where=where) from error
+            read.fault(field, error.what, error.hint)
+            continue
         if not names_registry(text):
-            raise BadFile(f"the destination {text!r} names no registry", where=where)
+            read.fault(field, f"missing registry in the destination {text!r}")
         if reference.digest is not None:
-            raise BadFile("a destination is named by a tag, not by a digest", where=where)
-        if str(reference) in seen:
-            raise BadFile(f"mirror[{seen[str(reference)]}] goes to {reference} too", where=where)
-        seen[str(reference)] = number
+            read.fault(field, "a destination has a tag, not a digest")
+        first = seen.setdefault(str(reference), number)
+        if first != number:
+            read.fault(field, f"duplicate destination {reference}, first in mirror[{first}]")
 
 
-def _check_files(plan: Plan, file: str) -> None:
-    known = {entry.path for entry in plan.files}
-    for entry in plan.files:
+def _check_files(read: TypedFile[Plan]) -> None:
+    known = {entry.path for entry in read.value.files}
+    for number, entry in enumerate(read.value.files):
         if entry.path.startswith("/") or posixpath.normpath(entry.path).startswith(".."):
-            where = {"file": file, "field": "files"}
-            raise BadFile(f"{entry.path!r} does not lie below the working directory", where=where)
-    for image in plan.images:
-        for place in image.places:
+            what = f"{entry.path!r} is not below the working directory"
+            read.fault(["files", number, "path"], what)
+    for at, image in enumerate(read.value.images):
+        for number, place in enumerate(image.places):
             if place.every_edit and place.file not in known:
-                where = {"file": file, "field": "files"}
-                raise BadFile(f"{place.file!r} is edited but has no digest here", where=where)
+                field = ("images", at, "places", number, "file")
+                read.fault(field, f"{place.file!r} is edited, but files has no digest of it")
