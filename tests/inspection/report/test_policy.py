@@ -75,6 +75,16 @@ def test_dives_file_is_understood(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_limit_is_the_text_that_was_written_and_a_rule_stands_once(tmp_path: Path) -> None:
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules:\n  base-in: [1.10, no]\n")
+    assert [rule.value for rule in read_rules(path)] == [("1.10", "no")]
+    path.write_text("rules:\n  no-setuid: true\n  no-setuid: false\n")
+    with pytest.raises(Faults) as caught:
+        read_rules(path)
+    assert [fault.where["line"] for fault in caught.value.faults] == [3]
+
+
 def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     path = tmp_path / "rules.yaml"
     path.write_text("rules:\n  max-size: lots\n  none-such: 1\n")

@@ -8,16 +8,18 @@ worth.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import yaml
 
 from homeport.errors import Faults, UsageError
 from homeport.inspection.model import ImageReport, InspectReport
+from homeport.yamlfile.parse import BadYaml, Entries, Items, Scalar, YamlNode, parse_yaml
+from homeport.yamlfile.scalars import Reader
+from homeport.yamlfile.shapes import distinct
 
 SCHEMA = "homeport-inspect-rules/v1"
 _MAX_FILE = 1 << 20
@@ -37,7 +39,7 @@ _DIVE = {
 }
 
 
-class BadRule(UsageError):
+class BadRule(BadYaml):
     """A rule that is not known, or a limit that is none."""
 
     id = "bad-rule"
@@ -99,23 +101,22 @@ def read_rules(path: Path) -> list[Rule]:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(raw) > _MAX_FILE:
         raise UsageError(f"{path} is larger than {_MAX_FILE} bytes")
-    try:
-        document = yaml.safe_load(raw)
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRule("it is not valid YAML", where={"file": str(path)}) from error
-    rules = document.get("rules", document) if isinstance(document, dict) else None
-    if not isinstance(rules, Mapping):
-        raise BadRule("it holds no 'rules:'", where={"file": str(path)})
-    found, faults = [], []
-    for name, value in rules.items():
-        text = ",".join(map(str, value)) if isinstance(value, list) else _text(value)
+    document = parse_yaml(raw, str(path), BadRule)
+    entries = document.entries if isinstance(document, Entries) else []
+    rules = next((value for key, value in entries if key.text == "rules"), document)
+    reader = Reader(str(path), BadRule)
+    if not isinstance(rules, Entries):
+        raise BadRule("missing 'rules:'", where=reader.position(rules, "rules").where())
+    found = []
+    for key, value in distinct(rules, "rules", reader):
         try:
-            if rule := parse_rule(str(name), text):
+            if rule := parse_rule(key.text, _limit(value)):
                 found.append(rule)
         except BadRule as error:
-            faults.append(error.at(file=str(path), field=f"rules.{name}"))
-    if faults:
-        raise Faults(faults, what=f"{path} has {len(faults)} faults")
+            reader.fault(value, f"rules.{key.text}", error.what, error.hint)
+    if reader.faults:
+        number = "1 fault" if len(reader.faults) == 1 else f"{len(reader.faults)} faults"
+        raise Faults(reader.faults, what=f"{number} in {path}")
     return found
 
 
@@ -194,8 +195,13 @@ def _names(text: str) -> tuple[str, ...]:
     return names
 
 
-def _text(value: Any) -> str:
-    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+def _limit(node: YamlNode) -> str:
+    """A limit as written; a list is written as its items with commas."""
+    if isinstance(node, Items):
+        return ",".join(_limit(item) for item in node.items)
+    if not isinstance(node, Scalar):
+        raise BadRule("expected a limit, found a mapping")
+    return "" if node.plain and node.text in ("~", "null") else node.text
 
 
 # -- checks
