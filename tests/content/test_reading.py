@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from homeport.content.blob import BytesBlob, seekable, verified
 from homeport.content.digest import Digest
-from homeport.content.reading import VerifiedReader, read_bounded
+from homeport.content.reading import Slice, VerifiedReader, read_bounded
 from homeport.errors import IntegrityError, TooLarge, UsageError
 
 
@@ -67,6 +68,34 @@ def test_a_seekable_reader_reads_any_place_of_a_blob(
             assert stream.read(length) == data[place : place + length]
         assert stream.seek(-len(data), io.SEEK_END) == 0
         assert stream.read() == data
+
+
+@given(data=st.binary(max_size=50), back=st.integers(1, 60), whence=st.sampled_from([0, 1, 2]))
+def test_no_reader_seeks_to_before_its_start(data: bytes, back: int, whence: int) -> None:
+    """As in a file: the position stays, and ``zipfile`` relies on the error."""
+    start = {io.SEEK_SET: 0, io.SEEK_CUR: len(data) // 2, io.SEEK_END: len(data)}[whence]
+    with seekable(BytesBlob(data)) as stream:
+        stream.seek(len(data) // 2)
+        if start < back:
+            with pytest.raises(OSError, match="Invalid argument"):
+                stream.seek(-back, whence)
+            assert stream.tell() == len(data) // 2
+        elif whence != io.SEEK_SET:
+            assert stream.seek(-back, whence) == start - back
+            assert stream.read() == data[start - back :]
+
+
+def test_readers_that_go_forward_do_not_seek(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"0123456789")
+    with path.open("rb") as file:
+        for stream in (Slice(file.fileno(), 2, 5), reader(b"abc", b"abc")):
+            assert not stream.seekable()
+            for place, whence in ((-1, io.SEEK_CUR), (-1, io.SEEK_SET), (0, io.SEEK_SET)):
+                with pytest.raises(io.UnsupportedOperation):
+                    stream.seek(place, whence)
+        part = Slice(file.fileno(), 2, 5)
+        assert (part.read(-5), part.read(-1), part.read(0)) == (b"23456", b"", b"")
 
 
 def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:

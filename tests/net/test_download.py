@@ -160,6 +160,19 @@ def test_a_cut_that_never_ends_is_given_up(server: Server, store: Store) -> None
         fetch(store, url)
 
 
+def test_a_server_that_refuses_to_go_on_is_asked_from_the_start(
+    server: Server, store: Store
+) -> None:
+    """416 to what it had sent a moment ago: another file, or another server behind the name."""
+    url = server.file("/a", DATA)
+    server.faults += [Fault(cut_at=70_000), Fault(status=416)]
+    check(fetch(store, url))
+    ranges = [request.headers.get("range") for request in server.requests]
+    assert ranges[0] is None
+    assert ranges[1] is not None
+    assert ranges[2:] == [None]
+
+
 def test_cancelling_keeps_what_arrived(server: Server, store: Store) -> None:
     url = server.file("/a", DATA)
     cancel = CancelToken()
@@ -171,9 +184,11 @@ def test_cancelling_keeps_what_arrived(server: Server, store: Store) -> None:
     with quick_client(cancel=cancel) as client, pytest.raises(Interrupted):
         download(client, [url], digest=DIGEST, size=len(DATA), store=store, progress=CancelEarly())
     (partial,) = partial_files(store)
-    assert partial.stat().st_size > 0
+    kept = partial.stat().st_size
+    assert 0 < kept <= len(DATA)
     check(fetch(store, url))
-    assert "range" in server.requests[1].headers or partial.stat().st_size == len(DATA)
+    expected = [None] if kept == len(DATA) else [None, f"bytes={kept}-"]
+    assert [request.headers.get("range") for request in server.requests] == expected
 
 
 def test_a_small_file_is_bounded(server: Server) -> None:

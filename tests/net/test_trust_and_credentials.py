@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from builders.http_server import server_tls, serving
 from builders.net import quick_client
 from homeport.errors import UsageError
 from homeport.net.credentials import Credential, authorization, netrc_provider
-from homeport.net.errors import TlsError
+from homeport.net.errors import NetError, TlsError
 from homeport.net.tls import tls_context
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
@@ -54,8 +55,6 @@ def test_a_client_certificate_is_shown_to_whoever_asks(tmp_path: Path) -> None:
     own = issue(ca, tmp_path, "client", alternative="DNS:client.example")
     tls = server_tls(pair.certificate, pair.key)
     tls.load_verify_locations(ca.certificate)
-    import ssl
-
     tls.verify_mode = ssl.CERT_REQUIRED
     trust = Trust(ca_files=(ca.certificate,), client_certificate=(own.certificate, own.key))
     with serving(tls) as server:
@@ -65,6 +64,36 @@ def test_a_client_certificate_is_shown_to_whoever_asks(tmp_path: Path) -> None:
             client.request("GET", url) as response,
         ):
             assert response.status == 200
+
+
+@pytest.mark.parametrize("kept", ["authority", "no verification", "client certificate"])
+def test_the_trust_of_a_request_ends_at_a_redirect_to_another_host(
+    tmp_path: Path, kept: str
+) -> None:
+    """What a registry's configuration says about its host says nothing about its storage."""
+    ca, elsewhere = authority(tmp_path), authority(tmp_path, "elsewhere")
+    pair, other = issue(ca, tmp_path, "server"), issue(elsewhere, tmp_path, "other")
+    own = issue(ca, tmp_path, "client", alternative="DNS:client.example")
+    tls = server_tls(other.certificate, other.key)
+    of_client, of_request = Trust(), Trust(ca_files=(ca.certificate, elsewhere.certificate))
+    if kept == "no verification":
+        of_request = Trust(verify=False)
+    elif kept == "client certificate":
+        tls.load_verify_locations(ca.certificate)
+        tls.verify_mode = ssl.CERT_REQUIRED
+        of_client = of_request
+        of_request = Trust(client_certificate=(own.certificate, own.key))
+    with (
+        serving(server_tls(pair.certificate, pair.key)) as server,
+        serving(tls) as storage,
+        quick_client(trust=of_client, stall=3) as client,
+    ):
+        url = server.answer("/a", 307, Location=storage.file("/b", b"x"))
+        with pytest.raises(NetError):
+            client.request("GET", url, trust=of_request)
+        with client.request("GET", storage.url("/b"), trust=of_request) as response:
+            assert response.read() == b"x", "asked itself, it is trusted"
+        assert (set(server.paths()), storage.paths()) == ({"/a"}, ["/b"])
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no certificate"])

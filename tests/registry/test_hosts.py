@@ -94,6 +94,25 @@ server = "https://{R}"
     assert found.trust["push.example"].verify is False
 
 
+@pytest.mark.parametrize("host", ["registry.example:5000", "REGISTRY.example:5000/v2"])
+def test_a_host_that_is_the_registry_itself_is_no_mirror(tmp_path: Path, host: str) -> None:
+    """containerd's files often list the server among the hosts; it is not to be asked twice."""
+    write(
+        tmp_path / R / "hosts.toml",
+        f"""
+[host."https://mirror.example"]
+  capabilities = ["pull", "resolve"]
+[host."https://{host}"]
+  capabilities = ["pull", "resolve", "push"]
+  ca = "own.pem"
+""",
+    )
+    found = read_hosts(R, [tmp_path])
+    assert [mirror.host for mirror in found.mirrors] == ["mirror.example"]
+    assert found.server == endpoint_for(R)
+    assert found.trust == {R: Trust(ca_files=(tmp_path / R / "own.pem",))}
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -7,7 +7,9 @@ spooled into the store first.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 
@@ -80,9 +82,11 @@ class _Seekable(io.RawIOBase):
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._blob.size}[whence]
+        if base + offset < 0:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
         if base + offset != self._position:
             self._forget()
-        self._position = max(0, base + offset)
+        self._position = base + offset
         return self._position
 
     def readinto(self, buffer: Any) -> int:

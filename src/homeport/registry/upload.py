@@ -320,7 +320,7 @@ class _Upload:
                 ProtocolBroken(f"{self._repository} claims to have more than was sent"),
                 session_over=True,
             )
-        if first <= said or (said == 1 and first == 0):
+        if first <= said:
             return said if said > 1 or end == 1 else first
         return end  # some tell the length of the last piece alone; the digest will show
 
