@@ -25,8 +25,8 @@ from homeport.content.blob import Blob
 from homeport.content.store import Store
 from homeport.debian.archive.apt_sources import read_apt_sources
 from homeport.debian.archive.keyring import debian_keyring
-from homeport.debian.archive.mirror import Transfer, Wanted
-from homeport.debian.archive.mirror_list import Told, open_mirrors
+from homeport.debian.archive.mirror import ExpectedFile, Transfer
+from homeport.debian.archive.mirror_list import MirrorSources, open_mirrors
 from homeport.debian.archive.release import index_files, plain_digest
 from homeport.debian.archive.release_candidates import place_of, read_candidate
 from homeport.debian.archive.state import SuiteSpec
@@ -71,8 +71,8 @@ def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Inde
     """The indexes, as files of a cache of their own."""
     cancel = CancelToken()
     with Client(cancel=cancel) as client:
-        told = Told(option=mirror, apt=read_apt_sources())
-        mirrors = open_mirrors(["debian"], told, client).of("debian")
+        sources = MirrorSources(option=mirror, apt=read_apt_sources())
+        mirrors = open_mirrors(["debian"], sources, client).of("debian")
         spec = SuiteSpec(
             archive="debian", suite="trixie", keyring=debian_keyring("debian", "trixie")
         )
@@ -86,7 +86,7 @@ def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Inde
                     plain = plain_digest(release, form)
                     assert plain is not None
                     folder = f"{place.directory}/{form.path.rpartition('/')[0]}/by-hash/SHA256"
-                    wanted = Wanted(
+                    wanted = ExpectedFile(
                         path=f"{folder}/{form.digest.hex}", digest=form.digest, size=form.size
                     )
                     transfer = Transfer(store=Store(cache), progress=Silent(), cancel=cancel)

@@ -86,10 +86,10 @@ class App:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
         from homeport.debian.archive.apt_sources import read_apt_credentials, read_apt_sources
         from homeport.debian.archive.mirror import Transfer
-        from homeport.debian.archive.mirror_list import Told
+        from homeport.debian.archive.mirror_list import MirrorSources
         from homeport.locking.archive_access import open_access
 
-        told = Told(
+        sources = MirrorSources(
             option=tuple(mirrors),
             environment=os.environ,
             configured=self.settings.mirrors,
@@ -97,7 +97,7 @@ class App:
         )
         return open_access(
             recipe,
-            told,
+            sources,
             lambda: self.client,
             Transfer(store=self.store, progress=self.progress, cancel=self.cancel),
             self.pools,

@@ -12,7 +12,7 @@ from builders.recipe import recipe
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.debian.archive.mirror import Transfer
-from homeport.debian.archive.mirror_list import Told
+from homeport.debian.archive.mirror_list import MirrorSources
 from homeport.errors import HomeportError
 from homeport.locking.archive_access import open_access, suite_specs
 from homeport.progress import CancelToken, Silent
@@ -61,12 +61,12 @@ def test_the_recipes_directory_is_a_mirror_and_offline_asks_nobody(tmp_path: Pat
     cancel = CancelToken()
     transfer = Transfer(store=Store(tmp_path / "cache"), progress=Silent(), cancel=cancel)
     with Pools(cancel) as pools:
-        access = open_access(found, Told(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
+        access = open_access(found, MirrorSources(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
         assert [mirror.label for mirror in access.mirrors.of("vendor")] == [
             str(tmp_path / "mirror")
         ]
-        told = Told(option=("vendor=file:///elsewhere",))
-        access = open_access(found, told, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
+        sources = MirrorSources(option=("vendor=file:///elsewhere",))
+        access = open_access(found, sources, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
         assert [mirror.label for mirror in access.mirrors.of("vendor")] == ["/elsewhere"]
-        offline = open_access(found, Told(), never, transfer, pools, offline=True)
+        offline = open_access(found, MirrorSources(), never, transfer, pools, offline=True)
         assert offline.mirrors.of("vendor") == ()

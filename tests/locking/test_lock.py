@@ -304,7 +304,7 @@ def test_the_state_is_recorded_and_the_epoch_is_its_date(tmp_path: Path) -> None
     assert (state.archive, state.suite, state.codename) == ("test", "trixie", "trixie")
     assert (state.date, state.signers) == (DATE, (world.archive.fingerprint,))
     assert lockfile.epoch == int(DATE.timestamp())
-    assert lockfile.floor() == {("test", "trixie"): DATE}
+    assert lockfile.suite_dates() == {("test", "trixie"): DATE}
 
 
 def test_the_epoch_is_that_of_the_suites_that_gave_a_package(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from homeport.debian.archive.keyring import (
     shipped_keyring,
 )
 from homeport.debian.archive.mirror import Transfer
-from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, Told, open_mirrors
+from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, MirrorSources, open_mirrors
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
 from homeport.net.client import Client
@@ -45,7 +45,7 @@ class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_access(
     recipe: Recipe,
-    told: Told,
+    sources: MirrorSources,
     client: Callable[[], Client],
     transfer: Transfer,
     pools: Pools,
@@ -56,7 +56,7 @@ def open_access(
 ) -> ArchiveAccess:
     """The recipe's archives by the order of ``debian.mirrors``; nothing is connected yet.
 
-    told:   what others than the recipe say about mirrors
+    sources:   what others than the recipe say about mirrors
     client: makes the HTTP client, asked only if it is not ``offline``
     """
     if offline:
@@ -65,7 +65,7 @@ def open_access(
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
-        msgspec.structs.replace(told, recipe=own),
+        msgspec.structs.replace(sources, recipe=own),
         client(),
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,

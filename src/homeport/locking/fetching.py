@@ -38,4 +38,4 @@ def fetch_locked(
     lockfile: Lockfile, platforms: Iterable[Platform], access: ArchiveAccess
 ) -> dict[PackageFile, Blob]:
     """The packages of some platforms, wherever they still are. Raises ``PackageGone`` …"""
-    return fetch_packages(files_of(lockfile, platforms), lockfile.floor(), access)
+    return fetch_packages(files_of(lockfile, platforms), lockfile.suite_dates(), access)

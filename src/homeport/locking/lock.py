@@ -14,7 +14,7 @@ import msgspec
 
 import homeport
 from homeport.debian.archive.archive import open_archives
-from homeport.debian.archive.state import ArchiveState, Floor, SuiteState
+from homeport.debian.archive.state import ArchiveState, SuiteDates, SuiteState
 from homeport.debian.package import Package
 from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
@@ -79,8 +79,8 @@ def lock(
     if folders.faults:
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")
     check_suites(recipe)
-    floor = previous.floor() if previous else None
-    state = _open(recipe, access, as_of=as_of, floor=floor, command=command)
+    not_before = previous.suite_dates() if previous else None
+    state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
     checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
@@ -102,7 +102,7 @@ def _open(
     access: ArchiveAccess,
     *,
     as_of: datetime | None,
-    floor: Floor | None,
+    not_before: SuiteDates | None,
     command: str,
 ) -> ArchiveState:
     """One state for all architectures of the recipe."""
@@ -116,7 +116,7 @@ def _open(
         cancel=access.transfer.cancel,
         as_of=as_of,
         offline=access.offline,
-        floor=floor,
+        not_before=not_before,
         clock=access.clock,
         command=command,
     )

@@ -137,7 +137,7 @@ def _read_packages(
         }
         wanted |= dict.fromkeys(asked[platform].values())
     try:
-        debs = fetch_packages((file for file, _ in wanted), state.floor(), access)
+        debs = fetch_packages((file for file, _ in wanted), state.suite_dates(), access)
     except PackageGone as error:
         error.hint = "its archive lists it: use another --mirror, or wait until this one is done"
         raise

@@ -14,7 +14,7 @@ from homeport.content.blob import Blob, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import read_bounded
 from homeport.debian.archive import package_fetch
-from homeport.debian.archive.mirror import TROUBLE, Wanted
+from homeport.debian.archive.mirror import MIRROR_ERRORS, ExpectedFile
 from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.archive.state_cache import remembered
@@ -82,7 +82,7 @@ def fetch_sources(
         mirrors=opened.mirrors,
         transfer=opened.transfer,
         pools=opened.pools,
-        dates={archive: date for (archive, _), date in root.floor().items()},
+        dates={archive: date for (archive, _), date in root.suite_dates().items()},
         offline=opened.offline,
     )
 
@@ -140,7 +140,7 @@ def _index(name: str, candidate: Candidate, access: ArchiveAccess) -> bytes:
                 try:
                     blob = mirror.fetch(wanted, access.transfer)
                     break
-                except TROUBLE as error:
+                except MIRROR_ERRORS as error:
                     trouble = trouble or error.at(mirror=mirror.label)
         if blob is not None:
             with verified(blob, form.path) as stream:
@@ -148,11 +148,11 @@ def _index(name: str, candidate: Candidate, access: ArchiveAccess) -> bytes:
     raise trouble or NoSource(f"{candidate.release.title} lists no {name}")
 
 
-def _offers(form: ListedFile, candidate: Candidate) -> Iterator[Wanted]:
-    folder = f"{candidate.place.directory}/{form.path.rpartition('/')[0]}"
+def _offers(form: ListedFile, candidate: Candidate) -> Iterator[ExpectedFile]:
+    folder = f"{candidate.location.directory}/{form.path.rpartition('/')[0]}"
     for path in (f"{folder}/by-hash/SHA256/{form.digest.hex}",
-                 f"{candidate.place.directory}/{form.path}"):  # fmt: skip
-        yield Wanted(path=path, digest=form.digest, size=form.size, label=form.path)
+                 f"{candidate.location.directory}/{form.path}"):  # fmt: skip
+        yield ExpectedFile(path=path, digest=form.digest, size=form.size, label=form.path)
 
 
 def _locked(stanza: Paragraph, spec: SuiteSpec) -> LockedSource:

@@ -13,9 +13,9 @@ from builders.deb import deb
 from builders.opening import World
 from homeport.debian.archive.archive import describe
 from homeport.debian.archive.index_fetch import NotCached
-from homeport.debian.archive.release import BadRelease, FromTheFuture
+from homeport.debian.archive.release import BadRelease, ReleaseNotYetValid
 from homeport.debian.archive.release_candidates import WrongSuite
-from homeport.debian.archive.release_errors import NoWholeState, OnlyExpired, RolledBack
+from homeport.debian.archive.release_errors import NoCompleteState, OnlyExpired, RolledBack
 from homeport.debian.archive.state import ArchiveState, format_as_of, parse_as_of
 from homeport.errors import UsageError
 
@@ -46,7 +46,7 @@ def test_a_whole_state_is_opened_for_every_architecture(root: Path, world: World
     assert taken.signers == (debian.fingerprint,)
     assert taken.read_from == f"{root}/dists/trixie"
     assert taken.newer == ()
-    assert state.floor() == {("debian", "trixie"): DATE}
+    assert state.suite_dates() == {("debian", "trixie"): DATE}
 
 
 def test_several_suites_are_one_index_and_the_first_named_wins_a_tie(
@@ -125,7 +125,7 @@ def test_when_nothing_is_whole_the_architectures_and_the_ways_out_are_named(
 ) -> None:
     debian = archive(root, [suite(packages=OLD)])
     debian.publish(suite(packages=NEW, date=LATER), only={"amd64"})
-    with pytest.raises(NoWholeState) as caught:
+    with pytest.raises(NoCompleteState) as caught:
         world.open(debian, now=NOW_LATER)
     error = caught.value
     assert "the mirror is mid-sync" in error.what
@@ -143,7 +143,7 @@ def test_a_whole_state_that_has_expired_is_refused_with_the_command_that_takes_i
     debian.publish(suite(alias="stable", packages=OLD), folder="stable")
     late = DATE + timedelta(days=30)
     debian.publish(suite(alias="stable", packages=NEW, date=late), only={"amd64"})
-    with pytest.raises(NoWholeState) as caught:
+    with pytest.raises(NoCompleteState) as caught:
         world.open(debian, now=late + timedelta(hours=1), command="homeport lock ./x")
     error = caught.value
     assert "a whole state of 2026-01-10 12:00 UTC is there" in error.what
@@ -189,14 +189,14 @@ def test_an_expired_state_is_refused_unless_a_date_is_given(root: Path, world: W
 
 def test_a_state_from_the_future_is_refused(root: Path, world: World) -> None:
     debian = archive(root)
-    with pytest.raises(FromTheFuture):
+    with pytest.raises(ReleaseNotYetValid):
         world.open(debian, now=DATE - timedelta(days=1))
 
 
 def test_a_state_older_than_the_lockfiles_is_a_roll_back(root: Path, world: World) -> None:
     debian = archive(root, [suite(packages=OLD)])
     with pytest.raises(RolledBack) as caught:
-        world.open(debian, floor={("debian", "trixie"): LATER}, now=NOW_LATER)
+        world.open(debian, not_before={("debian", "trixie"): LATER}, now=NOW_LATER)
     assert "2026-01-10 12:00 UTC, older than the state of 2026-01-12 12:00 UTC" in caught.value.what
     assert "--as-of 2026-01-10" in str(caught.value.hint)
 
@@ -216,7 +216,7 @@ def test_a_lockfile_of_an_older_state_counts_more_than_the_cache(root: Path, wor
     debian = archive(root, [suite(packages=NEW, date=LATER)])
     world.open(debian, now=NOW_LATER)
     debian.publish(suite(packages=OLD))
-    state = world.open(debian, floor={("debian", "trixie"): DATE}, now=NOW_LATER)
+    state = world.open(debian, not_before={("debian", "trixie"): DATE}, now=NOW_LATER)
     assert version(state) == "1.0-1"
 
 
@@ -233,7 +233,10 @@ def test_an_older_state_may_be_taken_when_a_newer_one_was_seen_in_the_same_run(
 def test_as_of_may_go_back_behind_the_floor(root: Path, world: World) -> None:
     debian = archive(root, [suite(packages=OLD)])
     state = world.open(
-        debian, floor={("debian", "trixie"): LATER}, now=NOW_LATER, as_of=parse_as_of("2026-01-10")
+        debian,
+        not_before={("debian", "trixie"): LATER},
+        now=NOW_LATER,
+        as_of=parse_as_of("2026-01-10"),
     )
     assert version(state) == "1.0-1"
 
@@ -251,7 +254,7 @@ def test_an_alias_that_has_moved_on_is_not_looked_at(root: Path, world: World) -
     debian = archive(root, [suite(alias="stable", packages=OLD)])
     debian.publish(suite("forky", alias="stable", packages=OLD, date=LATER), folder="stable")
     debian.publish(suite(alias="stable", packages=NEW, date=LATER), only={"amd64"})
-    with pytest.raises(NoWholeState):
+    with pytest.raises(NoCompleteState):
         world.open(debian, now=NOW_LATER)
 
 
@@ -355,7 +358,7 @@ def test_offline_a_cache_whose_state_is_too_old_says_to_go_online(
     lockfile = {("debian", "trixie"): LATER} if past == "the lockfile" else None
     with pytest.raises(RolledBack if lockfile else OnlyExpired) as caught:
         world.open(
-            debian, offline=True, floor=lockfile, now=DATE + timedelta(days=30),
+            debian, offline=True, not_before=lockfile, now=DATE + timedelta(days=30),
             command="homeport lock x --offline",
         )  # fmt: skip
     assert str(caught.value.hint).startswith("run it once without --offline")

@@ -22,9 +22,9 @@ from builders.opening import World, new_world
 from homeport.content.files import CannotWrite, explained
 from homeport.content.store import StoreWriter
 from homeport.debian.archive.index_fetch import MidSync
-from homeport.debian.archive.mirror import NotThere, WebPage
-from homeport.debian.archive.release import FromTheFuture
-from homeport.debian.archive.release_errors import NoWholeState
+from homeport.debian.archive.mirror import HtmlResponse, NotOnMirror
+from homeport.debian.archive.release import ReleaseNotYetValid
+from homeport.debian.archive.release_errors import NoCompleteState
 from homeport.debian.archive.signature import BadSignature, NotSigned
 from homeport.debian.archive.state import ArchiveState
 from homeport.debian.package import PackageFile
@@ -44,7 +44,7 @@ def works(state: ArchiveState) -> bool:
 
 
 def left_over(world: World) -> list[str]:
-    """What a failed run has left in the cache besides whole content."""
+    """What a failed_search run has left in the cache besides whole content."""
     folder = world.store.root / "partial"
     return [path.name for path in folder.iterdir() if path.name.startswith("new-")]
 
@@ -101,7 +101,7 @@ UNBELIEVABLE: list[tuple[str, Callable[[Archive], object], type[HomeportError], 
     (
         "a web page",
         lambda a: (a.dists("trixie") / "InRelease").write_bytes(b"<!DOCTYPE html><p>Log in"),
-        WebPage,
+        HtmlResponse,
         "web page instead of",
     ),
     ("a stale Release.gpg", _stale_detached, BadSignature, "not of this text"),
@@ -147,7 +147,7 @@ def test_an_index_that_was_changed_is_mid_sync_or_worse_and_is_never_read(
     for name in ("amd64", "arm64", "armhf"):
         debian.damage_index("trixie", name)
     with debian.serve() as server:
-        with pytest.raises(NoWholeState) as caught:
+        with pytest.raises(NoCompleteState) as caught:
             world.open(debian, server.url)
         assert caught.value.where["architectures"] == "amd64 arm64 armhf"
         assert left_over(world) == []
@@ -195,25 +195,25 @@ def test_an_address_that_is_no_archive_is_told_as_such(
     debian: Archive, world: World, over_http: bool
 ) -> None:
     below = debian.root / "pool"
-    with debian.serve() as server, pytest.raises(NotThere) as caught:
+    with debian.serve() as server, pytest.raises(NotOnMirror) as caught:
         world.open(debian, f"{server.url}/pool" if over_http else str(below))
-    assert "pool has no suite trixie: there is neither InRelease nor Release" in caught.value.what
+    assert "pool has no suite trixie: there is no InRelease and no Release" in caught.value.what
     assert "the folder which has dists/" in str(caught.value.hint)
 
 
-@pytest.mark.parametrize("place", ["/nonexistent", "http://127.0.0.1:1/debian"])
+@pytest.mark.parametrize("location", ["/nonexistent", "http://127.0.0.1:1/debian"])
 def test_a_mirror_that_is_not_there_says_what_to_do_next(
-    debian: Archive, world: World, place: str
+    debian: Archive, world: World, location: str
 ) -> None:
     with pytest.raises(HomeportError) as caught:
-        world.open(debian, place)
+        world.open(debian, location)
     assert caught.value.hint
 
 
 def test_a_date_that_no_mirror_goes_back_to_tells_why_snapshots_did_not_help(
     debian: Archive, world: World
 ) -> None:
-    with pytest.raises(FromTheFuture) as caught:
+    with pytest.raises(ReleaseNotYetValid) as caught:
         world.open(
             debian, as_of=DATE - timedelta(days=9), snapshots=["http://127.0.0.1:1/snapshots"]
         )
@@ -304,7 +304,7 @@ def test_a_release_file_that_is_cut_is_asked_for_again(debian: Archive, world: W
 def test_a_login_page_with_status_200_is_told_from_a_mirror(debian: Archive, world: World) -> None:
     with debian.serve() as server:
         fault = server.fault("*", body=b"<html>Please log in</html>", content_type="text/html")
-        with pytest.raises(WebPage, match="web page instead of"):
+        with pytest.raises(HtmlResponse, match="web page instead of"):
             world.open(debian, server.url)
         server.faults.remove(fault)
         assert works(world.open(debian, server.url))
@@ -382,8 +382,8 @@ def package_file(debian: Archive) -> PackageFile:
         world.close()
 
 
-def fetch(world: World, file: PackageFile, *places: str) -> bytes:
-    with world.fetch(file, mirrors=world.mirrors(*places)).open() as stream:
+def fetch(world: World, file: PackageFile, *locations: str) -> bytes:
+    with world.fetch(file, mirrors=world.mirrors(*locations)).open() as stream:
         return stream.read()
 
 

@@ -14,19 +14,19 @@ from homeport.content.digest import Digest
 from homeport.debian.archive.apt_sources import AptSource, AptSources
 from homeport.debian.archive.mirror import (
     DirectoryMirror,
+    ExpectedFile,
     HttpMirror,
-    NotThere,
-    Unreachable,
-    Wanted,
+    MirrorUnreachable,
+    NotOnMirror,
     open_mirror,
 )
 from homeport.debian.archive.mirror_list import (
     PUBLIC,
-    Address,
+    MirrorAddress,
     Mirrors,
+    MirrorSources,
     NoMirror,
-    Told,
-    addresses,
+    mirror_addresses,
     open_mirrors,
 )
 from homeport.errors import IntegrityError, TooLarge, UsageError
@@ -51,7 +51,7 @@ MACHINE = apt(
     ("http://ubuntu.example/ubuntu", "noble"),
     ("cdrom:[Debian]/", "bookworm"),
 )
-EVERYBODY = Told(
+EVERYBODY = MirrorSources(
     option=["http://option.example/debian"],
     environment={"HOMEPORT_DEBIAN_MIRROR": "http://environment.example/debian"},
     configured={"debian": ["http://configured.example/debian"]},
@@ -60,17 +60,17 @@ EVERYBODY = Told(
 )
 
 
-def hosts(archive: str, told: Told) -> list[str]:
-    return [address.text.split("/")[2] for address in addresses(archive, told)]
+def hosts(archive: str, sources: MirrorSources) -> list[str]:
+    return [address.text.split("/")[2] for address in mirror_addresses(archive, sources)]
 
 
-def without(told: Told, *names: str) -> Told:
+def without(sources: MirrorSources, *names: str) -> MirrorSources:
     fields = {
-        name: getattr(told, name)
+        name: getattr(sources, name)
         for name in ("option", "environment", "configured", "recipe", "apt")
         if name not in names
     }
-    return Told(**fields)
+    return MirrorSources(**fields)
 
 
 def test_a_mirror_named_for_this_run_is_the_only_one() -> None:
@@ -87,56 +87,60 @@ def test_otherwise_all_that_are_named_are_asked_in_the_documented_order() -> Non
 
 
 def test_the_public_mirror_is_asked_only_when_nobody_names_another() -> None:
-    assert hosts("debian", Told(apt=MACHINE)) == ["apt.example"]
-    assert [address.text for address in addresses("debian", Told())] == [PUBLIC["debian"]]
-    assert addresses("debian", Told())[0].said_by == "Debian's public mirror"
+    assert hosts("debian", MirrorSources(apt=MACHINE)) == ["apt.example"]
+    assert [address.text for address in mirror_addresses("debian", MirrorSources())] == [
+        PUBLIC["debian"]
+    ]
+    assert mirror_addresses("debian", MirrorSources())[0].configured_by == "Debian's public mirror"
 
 
 def test_the_machines_mirror_serves_suites_that_the_machine_does_not_name() -> None:
     # The machine is a bookworm; the recipe's trixie is looked for on the same mirror.
-    assert hosts("debian", Told(apt=MACHINE)) == ["apt.example"]
-    assert [a.text for a in addresses("debian-security", Told(apt=MACHINE))] == [
+    assert hosts("debian", MirrorSources(apt=MACHINE)) == ["apt.example"]
+    assert [a.text for a in mirror_addresses("debian-security", MirrorSources(apt=MACHINE))] == [
         "http://apt.example/debian-security"
     ]
 
 
 def test_who_names_a_mirror_of_debian_means_its_security_archive_beside_it() -> None:
-    told = Told(environment={"HOMEPORT_DEBIAN_MIRROR": "http://m.example/debian/"}, apt=MACHINE)
-    assert [address.text for address in addresses("debian-security", told)] == [
+    sources = MirrorSources(
+        environment={"HOMEPORT_DEBIAN_MIRROR": "http://m.example/debian/"}, apt=MACHINE
+    )
+    assert [address.text for address in mirror_addresses("debian-security", sources)] == [
         "http://m.example/debian-security",
         "http://apt.example/debian-security",
     ]
 
 
 def test_archives_are_told_apart_by_name() -> None:
-    told = Told(
+    sources = MirrorSources(
         option=["debian-security=http://s.example", "vendor=/srv/vendor", "/srv/debian", "/srv/2"],
         environment={"HOMEPORT_VENDOR_MIRROR": "http://other.example"},
     )
-    assert [a.text for a in addresses("debian", told)] == ["/srv/debian", "/srv/2"]
-    assert [a.text for a in addresses("debian-security", told)] == ["http://s.example"]
-    assert [a.text for a in addresses("vendor", told)] == ["/srv/vendor"]
+    assert [a.text for a in mirror_addresses("debian", sources)] == ["/srv/debian", "/srv/2"]
+    assert [a.text for a in mirror_addresses("debian-security", sources)] == ["http://s.example"]
+    assert [a.text for a in mirror_addresses("vendor", sources)] == ["/srv/vendor"]
 
 
 def test_a_variable_may_name_several_and_each_place_is_asked_once() -> None:
-    told = Told(
+    sources = MirrorSources(
         environment={"HOMEPORT_DEBIAN_MIRROR": "http://a.example http://b.example"},
         configured={"debian": ["http://b.example/", "http://c.example"]},
     )
-    assert hosts("debian", told) == ["a.example", "b.example", "c.example"]
+    assert hosts("debian", sources) == ["a.example", "b.example", "c.example"]
 
 
 def test_an_archive_that_nobody_places_is_an_error_that_says_how() -> None:
     with pytest.raises(NoMirror) as caught:
-        addresses("vendor", Told(apt=MACHINE))
+        mirror_addresses("vendor", MirrorSources(apt=MACHINE))
     assert "--mirror vendor=URL" in str(caught.value.hint)
 
 
 def test_opening_says_whose_mirror_cannot_be_understood() -> None:
-    told = Told(environment={"HOMEPORT_DEBIAN_MIRROR": "ftp://m.example/debian"})
+    sources = MirrorSources(environment={"HOMEPORT_DEBIAN_MIRROR": "ftp://m.example/debian"})
     with pytest.raises(UsageError, match="is not a mirror") as caught:
-        open_mirrors(["debian"], told, quick_client())
-    assert caught.value.where["said_by"] == "HOMEPORT_DEBIAN_MIRROR"
+        open_mirrors(["debian"], sources, quick_client())
+    assert caught.value.where["configured_by"] == "HOMEPORT_DEBIAN_MIRROR"
 
 
 @pytest.mark.parametrize("address", ["file:///snap/{archive}/{timestamp}", "/snap", "/snap/"])
@@ -144,7 +148,7 @@ def test_snapshots_are_asked_at_the_states_moment(address: str) -> None:
     mirrors = Mirrors(by_archive={}, snapshots=(address,), client=None)
     moment = datetime(2026, 1, 10, 12, 0, 5, tzinfo=UTC)
     later = moment + timedelta(days=1)
-    (states,) = mirrors.former_states("debian-security", moment, later)
+    (states,) = mirrors.snapshot_mirrors("debian-security", moment, later)
     assert [mirror.label for mirror in states] == [
         "/snap/debian-security/20260110T120005Z",
         "/snap/debian-security/20260111T120005Z",
@@ -165,7 +169,7 @@ def test_a_mirror_is_a_url_or_a_directory_and_prints_no_password(text: str, labe
     mirror = open_mirror(text, quick_client())
     assert mirror.label == label
     assert "geheim" not in repr(mirror)
-    assert "geheim" not in repr(Address(text=text, said_by="--mirror"))
+    assert "geheim" not in repr(MirrorAddress(text=text, configured_by="--mirror"))
 
 
 @pytest.mark.parametrize(
@@ -188,38 +192,40 @@ def mirror(request: pytest.FixtureRequest, root: Path):
             yield open_mirror(server.url, quick_client())
 
 
-WANTED = Wanted(path="pool/g++_1.0~x+y.deb", digest=Digest.of(b"content"), size=7)
+EXPECTED = ExpectedFile(path="pool/g++_1.0~x+y.deb", digest=Digest.of(b"content"), size=7)
 
 
 def test_both_kinds_of_mirror_keep_the_same_promises(mirror, world: World) -> None:
     assert mirror.read_small("pool/g++_1.0~x+y.deb", 7) == b"content"
     with pytest.raises(TooLarge):
         mirror.read_small("pool/g++_1.0~x+y.deb", 6)
-    with pytest.raises(NotThere):
+    with pytest.raises(NotOnMirror):
         mirror.read_small("pool/absent", 10)
-    assert mirror.may_have(WANTED)
-    blob = mirror.fetch(WANTED, world.transfer)
+    assert mirror.may_have(EXPECTED)
+    blob = mirror.fetch(EXPECTED, world.transfer)
     with blob.open() as stream:
         assert stream.read() == b"content"
-    assert world.store.get(WANTED.digest, 7) is not None
+    assert world.store.get(EXPECTED.digest, 7) is not None
 
 
 def test_both_kinds_of_mirror_hand_out_nothing_that_is_wrong(mirror, world: World) -> None:
-    for wanted in (
-        Wanted(path=WANTED.path, digest=Digest.of(b"other"), size=7),
-        Wanted(path=WANTED.path, digest=WANTED.digest, size=8),
-        Wanted(path="../pool/x", digest=WANTED.digest, size=7),
-        Wanted(path="/etc/passwd", digest=WANTED.digest, size=7),
+    for expected in (
+        ExpectedFile(path=EXPECTED.path, digest=Digest.of(b"other"), size=7),
+        ExpectedFile(path=EXPECTED.path, digest=EXPECTED.digest, size=8),
+        ExpectedFile(path="../pool/x", digest=EXPECTED.digest, size=7),
+        ExpectedFile(path="/etc/passwd", digest=EXPECTED.digest, size=7),
     ):
         with pytest.raises(IntegrityError):
-            mirror.fetch(wanted, world.transfer)
-        assert world.store.get(wanted.digest, wanted.size) is None
-    with pytest.raises(NotThere):
-        mirror.fetch(Wanted(path="pool/absent", digest=WANTED.digest, size=7), world.transfer)
+            mirror.fetch(expected, world.transfer)
+        assert world.store.get(expected.digest, expected.size) is None
+    with pytest.raises(NotOnMirror):
+        mirror.fetch(
+            ExpectedFile(path="pool/absent", digest=EXPECTED.digest, size=7), world.transfer
+        )
 
 
 def test_a_directory_that_is_not_there_is_an_unreachable_mirror(tmp_path: Path) -> None:
-    with pytest.raises(Unreachable, match="there is no directory"):
+    with pytest.raises(MirrorUnreachable, match="there is no directory"):
         DirectoryMirror(root=tmp_path / "absent").read_small("x", 1)
 
 

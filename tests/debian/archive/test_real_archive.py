@@ -2,7 +2,7 @@
 
 Needs the network: some 70 MB of indexes are fetched, once.
 What the mirror holds today is not ours to say, so these tests accept either a whole state
-or a refusal whose printed date then works.
+or a no_state_error whose printed date then works.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from homeport.debian.archive.apt_sources import read_apt_sources
 from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.keyring import debian_keyring
 from homeport.debian.archive.mirror import Transfer
-from homeport.debian.archive.mirror_list import Told, open_mirrors
+from homeport.debian.archive.mirror_list import MirrorSources, open_mirrors
 from homeport.debian.archive.package_fetch import fetch_packages
-from homeport.debian.archive.release_errors import NoWholeState, OnlyExpired
+from homeport.debian.archive.release_errors import NoCompleteState, OnlyExpired
 from homeport.debian.archive.state import ArchiveState, SuiteSpec
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
@@ -45,8 +45,8 @@ class Machine:
         self.store = Store(cache)
         self.pools = Pools(self.cancel)
         self.client = Client(cancel=self.cancel)
-        told = Told(apt=read_apt_sources())
-        self.mirrors = open_mirrors({archive for archive, _ in SUITES}, told, self.client)
+        sources = MirrorSources(apt=read_apt_sources())
+        self.mirrors = open_mirrors({archive for archive, _ in SUITES}, sources, self.client)
         self.transfer = Transfer(store=self.store, progress=Silent(), cancel=self.cancel)
 
     def open(self, as_of: datetime | None = None, *, offline: bool = False) -> ArchiveState:
@@ -66,16 +66,16 @@ class Machine:
         )
 
     def open_whole(self) -> ArchiveState:
-        """One whole state, at the date that a refusal names if there is no valid one."""
-        refusals: list[NoWholeState | OnlyExpired] = []
+        """One whole state, at the date that a no_state_error names if there is no valid one."""
+        refusals: list[NoCompleteState | OnlyExpired] = []
         try:
             return self.open()
-        except (NoWholeState, OnlyExpired) as error:
+        except (NoCompleteState, OnlyExpired) as error:
             refusals.append(error)
-        (refusal,) = refusals
-        assert refusal.as_of is not None, refusal.what
-        assert "--as-of" in str(refusal.hint)
-        return self.open(refusal.as_of)
+        (no_state_error,) = refusals
+        assert no_state_error.as_of is not None, no_state_error.what
+        assert "--as-of" in str(no_state_error.hint)
+        return self.open(no_state_error.as_of)
 
 
 @pytest.fixture(scope="module")

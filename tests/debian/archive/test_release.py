@@ -15,8 +15,8 @@ from homeport.content.digest import Digest
 from homeport.debian.archive.release import (
     BadRelease,
     Expired,
-    FromTheFuture,
     Release,
+    ReleaseNotYetValid,
     check_dates,
     index_files,
     parse_release,
@@ -94,7 +94,7 @@ def test_a_release_is_valid_from_its_date_until_valid_until(tmp_path: Path) -> N
     release = published(tmp_path, suite(valid_for=timedelta(days=7)))
     for moment in (DATE - timedelta(seconds=9), DATE, DATE + timedelta(days=7)):
         check_dates(release, moment)
-    with pytest.raises(FromTheFuture):
+    with pytest.raises(ReleaseNotYetValid):
         check_dates(release, DATE - timedelta(seconds=11))
     with pytest.raises(Expired, match="2026-01-17 12:00 UTC"):
         check_dates(release, DATE + timedelta(days=7, seconds=1))

@@ -6,7 +6,7 @@ if every wanted architecture has it. It is looked for where the user's first mir
 it, then under the suite's other names and on the other mirrors, newest first; what was
 taken and what was passed over is said and recorded. Nothing unverified, expired or older
 than before is ever taken instead: such an answer is an error with its ways out
-(``debian.refusal``).
+(``debian.no_state_error``).
 """
 
 from __future__ import annotations
@@ -17,23 +17,23 @@ from functools import partial
 
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools, run_all
-from homeport.debian.archive.index_fetch import Incomplete, Whole
+from homeport.debian.archive.index_fetch import CompleteState, IncompleteState
 from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.debian.archive.release_errors import refusal
+from homeport.debian.archive.release_errors import no_state_error
 from homeport.debian.archive.release_search import (
-    Hunt,
-    Run,
-    failed,
-    first_look,
-    hunt_state,
+    SearchContext,
+    SuiteSearch,
+    check_all_states,
+    failed_search,
+    find_state,
+    read_first_release,
     validity,
-    weigh_all,
 )
 from homeport.debian.archive.state import (
     ArchiveState,
-    Floor,
     NewerState,
+    SuiteDates,
     SuiteSpec,
     SuiteState,
     age,
@@ -58,21 +58,21 @@ def open_archives(
     cancel: CancelToken,
     as_of: datetime | None = None,
     offline: bool = False,
-    floor: Floor | None = None,
+    not_before: SuiteDates | None = None,
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     command: str = "the same command",
 ) -> ArchiveState:
     """One whole state of every suite, its indexes ready to be asked.
 
     as_of:   judge validity at this moment and take nothing newer
-    floor:   dates that were used before (from a lockfile); without one for a suite, those
+    not_before:   dates that were used before (from a lockfile); without one for a suite, those
              that the cache remembers
     command: what the user typed, for errors that print the command to use instead
 
-    Raises ``NoWholeState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
+    Raises ``NoCompleteState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
     """
     progress.begin(_ID, label="archives")
-    run = Run(
+    context = SearchContext(
         specs=tuple(specs),
         architectures=tuple(architectures),
         mirrors=mirrors,
@@ -81,11 +81,11 @@ def open_archives(
         now=clock(),
         as_of=as_of,
         offline=offline,
-        floor=floor or {},
+        not_before=not_before or {},
     )
     try:
-        _check_moment(run)
-        state = _open(run, command)
+        _check_moment(context)
+        state = _open(context, command)
     except BaseException:
         progress.end(_ID, "failed")
         raise
@@ -104,61 +104,72 @@ def describe(suite: SuiteState, now: datetime) -> list[str]:
     return lines
 
 
-def _check_moment(run: Run) -> None:
+def _check_moment(context: SearchContext) -> None:
     """Today's end is meant where today is given; anything later was hardly meant."""
-    if run.as_of is not None and run.as_of.date() > run.now.astimezone(UTC).date():
+    if context.as_of is not None and context.as_of.date() > context.now.astimezone(UTC).date():
         raise UsageError(
-            f"--as-of {format_as_of(run.as_of)} has not come yet",
-            hint=f"today is {run.now.astimezone(UTC):%Y-%m-%d}, by this machine's clock",
+            f"--as-of {format_as_of(context.as_of)} has not come yet",
+            hint=f"today is {context.now.astimezone(UTC):%Y-%m-%d}, by this machine's clock",
         )
 
 
-def _open(run: Run, command: str) -> ArchiveState:
-    first = run_all(run.pools.network, [partial(first_look, run, spec) for spec in run.specs])
-    hunts = [hunt_state(run, survey) for survey in first]
-    taken = [hunt.taken for hunt in hunts if hunt.taken is not None]
-    if len(taken) < len(hunts):
-        for hunt in hunts:
-            weigh_all(run, hunt)
-        raise refusal([failed(run, hunt) for hunt in hunts], now=run.now, command=command)
-    for whole in taken:
-        remember(run.transfer.store, whole.candidate)
+def _open(context: SearchContext, command: str) -> ArchiveState:
+    searches = run_all(
+        context.pools.network,
+        [partial(read_first_release, context, spec) for spec in context.specs],
+    )
+    searches = [find_state(context, search) for search in searches]
+    taken = [search.taken for search in searches if search.taken is not None]
+    if len(taken) < len(searches):
+        for search in searches:
+            check_all_states(context, search)
+        raise no_state_error(
+            [failed_search(context, search) for search in searches],
+            now=context.now,
+            command=command,
+        )
+    for complete in taken:
+        remember(context.transfer.store, complete.candidate)
     state = ArchiveState(
-        suites=tuple(_suite_state(run, hunt, hunt.taken) for hunt in hunts if hunt.taken),
+        suites=tuple(
+            _suite_state(context, search, search.taken) for search in searches if search.taken
+        ),
         indexes={
             architecture: MergedIndex(
-                architecture, [part for whole in taken for part in whole.parts(architecture)]
+                architecture, [part for complete in taken for part in complete.parts(architecture)]
             )
-            for architecture in run.architectures
+            for architecture in context.architectures
         },
-        as_of=run.as_of,
+        as_of=context.as_of,
     )
     for suite in state.suites:
-        for line in describe(suite, run.now):
-            run.transfer.progress.note(_ID, line)
+        for line in describe(suite, context.now):
+            context.transfer.progress.note(_ID, line)
     return state
 
 
-def _suite_state(run: Run, hunt: Hunt, taken: Whole) -> SuiteState:
+def _suite_state(context: SearchContext, search: SuiteSearch, taken: CompleteState) -> SuiteState:
     candidate, release = taken.candidate, taken.candidate.release
     newer = []
-    for other in hunt.newest_first:
+    for other in search.newest_first:
         if other.release.date <= release.date:
             break
-        outcome = hunt.outcomes.get(other.digest)
-        why = validity(run, other) or (outcome.error if isinstance(outcome, Incomplete) else None)
+        outcome = search.outcomes.get(other.digest)
+        why = validity(context, other) or (
+            outcome.error if isinstance(outcome, IncompleteState) else None
+        )
         newer.append(
             NewerState(
                 date=other.release.date,
-                read_from=other.place.label,
+                read_from=other.location.label,
                 why_not=why.what if why else "it was seen later",
             )
         )
     return SuiteState(
-        archive=hunt.spec.archive,
-        suite=hunt.spec.suite,
-        read_as=candidate.place.folder,
-        read_from=candidate.place.label,
+        archive=search.spec.archive,
+        suite=search.spec.suite,
+        read_as=candidate.location.folder,
+        read_from=candidate.location.label,
         codename=release.codename,
         version=release.version,
         date=release.date,

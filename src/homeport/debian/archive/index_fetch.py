@@ -17,9 +17,16 @@ import msgspec
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Batch, Pools, run_all
-from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted, is_silent
+from homeport.debian.archive.mirror import (
+    MIRROR_ERRORS,
+    ExpectedFile,
+    Mirror,
+    NotOnMirror,
+    Transfer,
+    is_unresponsive,
+)
 from homeport.debian.archive.release import index_files, plain_digest
-from homeport.debian.archive.release_candidates import Candidate, Place, file_in
+from homeport.debian.archive.release_candidates import Candidate, SuiteLocation, path_in
 from homeport.debian.index.index import (
     IndexPart,
     PackedIndex,
@@ -47,7 +54,7 @@ class NotCached(HomeportError):
 
 
 class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One index that is wanted, in the forms in which it may be had."""
+    """One index that is needed, in the forms in which it may be had."""
 
     architectures: tuple[str, ...]
     forms: tuple[ListedFile, ...]
@@ -58,8 +65,8 @@ class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
         return index_digest(self.forms[0], self.plain)
 
 
-class Whole(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate all of whose wanted indexes are there."""
+class CompleteState(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate that has all indexes that are needed."""
 
     candidate: Candidate
     packed: Mapping[Digest, PackedIndex]
@@ -74,15 +81,15 @@ class Whole(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-class Incomplete(msgspec.Struct, frozen=True, kw_only=True):
-    """A candidate some of whose indexes could not be had, and why."""
+class IncompleteState(msgspec.Struct, frozen=True, kw_only=True):
+    """A candidate of which some indexes could not be fetched, and why."""
 
     candidate: Candidate
     architectures: tuple[str, ...]
     error: HomeportError
 
 
-def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[Digest, IndexTask]:
+def index_tasks(candidate: Candidate, architectures: Sequence[str]) -> dict[Digest, IndexTask]:
     """What must be there for all these architectures. Raises ``BadRelease``."""
     spec, release = candidate.spec, candidate.release
     tasks: dict[Digest, IndexTask] = {}
@@ -92,7 +99,7 @@ def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[D
                 plain = plain_digest(release, forms[0])
                 digest = index_digest(forms[0], plain)
                 # Small suites have the same index for several architectures; each of their
-                # places may be the one that the mirror has.
+                # locations may be the one that the mirror has.
                 known = tasks.get(digest)
                 tasks[digest] = IndexTask(
                     architectures=(*(known.architectures if known else ()), architecture),
@@ -102,35 +109,37 @@ def wanted_indexes(candidate: Candidate, architectures: Sequence[str]) -> dict[D
     return tasks
 
 
-def collect(
+def fetch_indexes(
     candidate: Candidate,
     architectures: Sequence[str],
-    elsewhere: Sequence[Place],
+    elsewhere: Sequence[SuiteLocation],
     transfer: Transfer,
     pools: Pools,
-) -> Whole | Incomplete:
+) -> CompleteState | IncompleteState:
     """Make a candidate whole, or say what is missing.
 
     All indexes are asked for before the first is fetched: ten megabytes are not worth
     downloading from a mirror that lacks the next ones. Raises ``BadRelease``, and what is
     no fault of a mirror (a full disk, an interrupt).
     """
-    tasks = wanted_indexes(candidate, architectures)
+    tasks = index_tasks(candidate, architectures)
     cached = {digest: open_index(digest, transfer.store) for digest in tasks}
     packed = {digest: index for digest, index in cached.items() if index is not None}
-    places = tuple(place for place in (candidate.place, *elsewhere) if place.mirror is not None)
+    locations = tuple(
+        location for location in (candidate.location, *elsewhere) if location.mirror is not None
+    )
     asked = [
-        partial(_tried, task, partial(_find, task, candidate, places, transfer))
+        partial(_attempt, task, partial(_locate, task, candidate, locations, transfer))
         for digest, task in tasks.items()
         if digest not in packed
     ]
-    offers, missing = _sorted_out(run_all(pools.network, asked))
+    copies, missing = _split(run_all(pools.network, asked))
     if not missing:
-        fetched, missing = _fetch_and_pack(offers, candidate, transfer, pools)
+        fetched, missing = _fetch_and_pack(copies, candidate, transfer, pools)
         packed |= {task.digest: index for task, index in fetched.items()}
     if missing:
         return _incomplete(candidate, tasks.values(), missing)
-    return Whole(
+    return CompleteState(
         candidate=candidate,
         packed=packed,
         by_architecture={
@@ -142,58 +151,58 @@ def collect(
     )
 
 
-class _Offers(msgspec.Struct, frozen=True, kw_only=True):
+class _IndexCopies(msgspec.Struct, frozen=True, kw_only=True):
     """Where an index may be had: here already, or from mirrors, likeliest first."""
 
     here: tuple[ListedFile, Blob] | None = None
-    mirrors: tuple[tuple[ListedFile, Mirror, Wanted], ...] = ()
+    mirrors: tuple[tuple[ListedFile, Mirror, ExpectedFile], ...] = ()
 
 
-def _find(
-    task: IndexTask, candidate: Candidate, places: Sequence[Place], transfer: Transfer
-) -> _Offers:
+def _locate(
+    task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation], transfer: Transfer
+) -> _IndexCopies:
     """Who has an index. Raises ``MidSync`` if nobody does, ``NotCached`` offline."""
     if task.plain is not None and task.plain.size == 0:
-        return _Offers(here=(task.plain, BytesBlob(b"")))
+        return _IndexCopies(here=(task.plain, BytesBlob(b"")))
     for form in task.forms:
         if (blob := transfer.store.get(form.digest, form.size)) is not None:
-            return _Offers(here=(form, blob))
-    if not places:
+            return _IndexCopies(here=(form, blob))
+    if not locations:
         raise NotCached(
             f"the cache has no index of {candidate.spec} for {', '.join(task.architectures)}",
             hint="run it once without --offline",
         )
-    offers = list(_offers(task, candidate, places))
-    trouble: list[HomeportError] = []
-    while offers:
+    copies = list(_copies(task, candidate, locations))
+    errors: list[HomeportError] = []
+    while copies:
         try:
-            if offers[0][1].may_have(offers[0][2]):
-                return _Offers(mirrors=tuple(offers))
-        except TROUBLE as error:
-            trouble.append(error)
-            if is_silent(error):  # its other names for the index would be asked in vain
-                offers = [offer for offer in offers if offer[1] is not offers[0][1]]
+            if copies[0][1].may_have(copies[0][2]):
+                return _IndexCopies(mirrors=tuple(copies))
+        except MIRROR_ERRORS as error:
+            errors.append(error)
+            if is_unresponsive(error):  # its other names for the index would be asked in vain
+                copies = [source for source in copies if source[1] is not copies[0][1]]
                 continue
-        offers.pop(0)
-    raise _explained(task, candidate, trouble)
+        copies.pop(0)
+    raise _error_for(task, candidate, errors)
 
 
-def _offers(
-    task: IndexTask, candidate: Candidate, places: Sequence[Place]
-) -> Iterator[tuple[ListedFile, Mirror, Wanted]]:
+def _copies(
+    task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation]
+) -> Iterator[tuple[ListedFile, Mirror, ExpectedFile]]:
     """Every way to an index. Plain ``Packages`` last: archives vouch for it, none serves it."""
     by_hash = candidate.release.acquire_by_hash
-    for place in places:
-        assert place.mirror is not None
+    for location in locations:
+        assert location.mirror is not None
         for form in task.forms:
             for path in _paths(form, by_hash=by_hash):
-                wanted = Wanted(
-                    path=file_in(place, path),
+                expected = ExpectedFile(
+                    path=path_in(location, path),
                     digest=form.digest,
                     size=form.size,
                     label=f"{candidate.spec} {' '.join(task.architectures)}",
                 )
-                yield form, place.mirror, wanted
+                yield form, location.mirror, expected
 
 
 def _paths(form: ListedFile, *, by_hash: bool) -> Iterator[str]:
@@ -205,57 +214,57 @@ def _paths(form: ListedFile, *, by_hash: bool) -> Iterator[str]:
 
 
 def _fetch(
-    task: IndexTask, offers: _Offers, candidate: Candidate, transfer: Transfer
+    task: IndexTask, copies: _IndexCopies, candidate: Candidate, transfer: Transfer
 ) -> tuple[ListedFile, Blob]:
     """The index, verified, in whichever form it could be had."""
-    if offers.here is not None:
-        return offers.here
-    trouble: list[HomeportError] = []
+    if copies.here is not None:
+        return copies.here
+    errors: list[HomeportError] = []
     silent: list[Mirror] = []
-    for form, mirror, wanted in offers.mirrors:
+    for form, mirror, expected in copies.mirrors:
         if any(mirror is known for known in silent):
             continue
         try:
-            return form, mirror.fetch(wanted, transfer)
-        except TROUBLE as error:
-            trouble.append(error)
-            if is_silent(error):
+            return form, mirror.fetch(expected, transfer)
+        except MIRROR_ERRORS as error:
+            errors.append(error)
+            if is_unresponsive(error):
                 silent.append(mirror)
-    raise _explained(task, candidate, trouble)
+    raise _error_for(task, candidate, errors)
 
 
 def _fetch_and_pack(
-    offers: Mapping[IndexTask, _Offers], candidate: Candidate, transfer: Transfer, pools: Pools
+    copies: Mapping[IndexTask, _IndexCopies], candidate: Candidate, transfer: Transfer, pools: Pools
 ) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
     """Fetch all, unpacking each as soon as it is there."""
     packing: Batch[_Outcome[PackedIndex]] = Batch(pools.processor)
 
-    def fetch(task: IndexTask, offer: _Offers) -> None:
-        form, blob = _fetch(task, offer, candidate, transfer)
+    def fetch(task: IndexTask, source: _IndexCopies) -> None:
+        form, blob = _fetch(task, source, candidate, transfer)
         pack = partial(pack_index, blob, form, task.plain, transfer.store, transfer.cancel)
-        packing.start(partial(_tried, task, pack))
+        packing.start(partial(_attempt, task, pack))
 
     fetching = [
-        partial(_tried, task, partial(fetch, task, offer)) for task, offer in offers.items()
+        partial(_attempt, task, partial(fetch, task, source)) for task, source in copies.items()
     ]
     try:
-        _, missing = _sorted_out(run_all(pools.network, fetching))
-        packed, broken = _sorted_out(packing.results())
+        _, missing = _split(run_all(pools.network, fetching))
+        packed, broken = _split(packing.results())
     except BaseException:
         packing.drop()
         raise
     return packed, {**missing, **broken}
 
 
-def _tried(task: IndexTask, call: Callable[[], T]) -> _Outcome[T]:
+def _attempt(task: IndexTask, call: Callable[[], T]) -> _Outcome[T]:
     """What came of a task, or the error; whatever is no fault of a mirror is raised."""
     try:
         return task, call(), None
-    except (*TROUBLE, NotCached) as error:
+    except (*MIRROR_ERRORS, NotCached) as error:
         return task, None, error
 
 
-def _sorted_out(
+def _split(
     outcomes: Iterable[_Outcome[T]],
 ) -> tuple[dict[IndexTask, T], dict[IndexTask, HomeportError]]:
     good: dict[IndexTask, T] = {}
@@ -268,18 +277,18 @@ def _sorted_out(
     return good, bad
 
 
-def _explained(
-    task: IndexTask, candidate: Candidate, trouble: Sequence[HomeportError]
+def _error_for(
+    task: IndexTask, candidate: Candidate, errors: Sequence[HomeportError]
 ) -> HomeportError:
     """One error for all the places where an index was looked for."""
-    for error in trouble:
-        if not isinstance(error, NotThere | IntegrityError):
+    for error in errors:
+        if not isinstance(error, NotOnMirror | IntegrityError):
             return error  # a mirror that does not answer says nothing about its content
     return MidSync(
         f"the index of {', '.join(task.architectures)} does not match "
         f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
         "the mirror is mid-sync",
-        where={"mirror": candidate.place.label},
+        where={"mirror": candidate.location.label},
     )
 
 
@@ -287,7 +296,7 @@ def _incomplete(
     candidate: Candidate,
     tasks: Iterable[IndexTask],
     missing: Mapping[IndexTask, HomeportError],
-) -> Incomplete:
+) -> IncompleteState:
     lacking = [task for task in tasks if task in missing]  # in the order asked for
     architectures = dict.fromkeys(name for task in lacking for name in task.architectures)
     others = [missing[task] for task in lacking if not isinstance(missing[task], MidSync)]
@@ -297,6 +306,6 @@ def _incomplete(
             f"the indexes of {', '.join(architectures)} do not match "
             f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "
             "the mirror is mid-sync",
-            where={"mirror": candidate.place.label, "architectures": " ".join(architectures)},
+            where={"mirror": candidate.location.label, "architectures": " ".join(architectures)},
         )
-    return Incomplete(candidate=candidate, architectures=tuple(architectures), error=error)
+    return IncompleteState(candidate=candidate, architectures=tuple(architectures), error=error)

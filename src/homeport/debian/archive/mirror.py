@@ -31,39 +31,39 @@ _OK = 200
 _GONE = frozenset({404, 410})
 # A mirror that is silent costs a minute for each try. Where there is another to ask, or the
 # question was only a quick one, a second try is for a connection that broke by chance.
-_HASTY = msgspec.structs.replace(READ, name="mirror-hasty", attempts=2, connect_attempts=1)
+_FAIL_FAST = msgspec.structs.replace(READ, name="mirror-fail_fast", attempts=2, connect_attempts=1)
 _QUESTION = msgspec.structs.replace(READ, name="mirror-question", attempts=2)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
 
-class NotThere(HomeportError):
+class NotOnMirror(HomeportError):
     """The mirror works and does not have that file."""
 
     id = "not-on-mirror"
 
 
-class Unreachable(HomeportError):
-    """There is no mirror at that place."""
+class MirrorUnreachable(HomeportError):
+    """There is no mirror at that address."""
 
     id = "mirror-unreachable"
 
 
-class WebPage(IntegrityError):
+class HtmlResponse(IntegrityError):
     """Something between us and the mirror answers with pages for people."""
 
     id = "web-page"
 
 
 #: What is the fault of one mirror, so that another may do better.
-TROUBLE = (NotThere, Unreachable, IntegrityError, NetError, TooLarge)
+MIRROR_ERRORS = (NotOnMirror, MirrorUnreachable, IntegrityError, NetError, TooLarge)
 
 
-def is_silent(error: HomeportError) -> bool:
+def is_unresponsive(error: HomeportError) -> bool:
     """Whether nothing came from the mirror at all, so that no other of its files will."""
-    return isinstance(error, Unreachable | Stalled | Refused | NameNotFound)
+    return isinstance(error, MirrorUnreachable | Stalled | Refused | NameNotFound)
 
 
-class Wanted(msgspec.Struct, frozen=True, kw_only=True):
+class ExpectedFile(msgspec.Struct, frozen=True, kw_only=True):
     """A file whose bytes are known beforehand. ``path`` is below the mirror's root."""
 
     path: str
@@ -86,17 +86,17 @@ class Mirror(Protocol):
     @property
     def label(self) -> str: ...
 
-    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
-        """A whole small file, unverified. Raises ``NotThere``, ``WebPage``, ``NetError``.
+    def read_small(self, path: str, limit: int, *, fail_fast: bool = False) -> bytes:
+        """A whole small file, unverified. Raises ``NotOnMirror``, ``HtmlResponse``, ``NetError``.
 
-        hasty: give up on a mirror that is silent or down soon: others can be asked
+        fail_fast: give up on a mirror that is silent or down soon: others can be asked
         """
 
-    def may_have(self, wanted: Wanted) -> bool:
+    def may_have(self, expected: ExpectedFile) -> bool:
         """A quick question: ``False`` if the file is surely absent or of another size."""
 
-    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
-        """The file, verified and in the store. Raises ``NotThere``, ``IntegrityError`` …"""
+    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
+        """The file, verified and in the store. Raises ``NotOnMirror``, ``IntegrityError`` …"""
 
 
 class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,10 +110,10 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         return str(self.base).rstrip("/")
 
-    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
+    def read_small(self, path: str, limit: int, *, fail_fast: bool = False) -> bytes:
         url = self._url(path)
         try:
-            if hasty:
+            if fail_fast:
                 data = self._read_once(url, limit, path)
             else:
                 data = fetch_small(self.client, url, limit, authorize=self._authorize, what=path)
@@ -122,30 +122,32 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
         return _not_a_page(data, self.label, path)
 
     def _read_once(self, url: Url, limit: int, path: str) -> bytes:
-        with self.client.request("GET", url, authorize=self._authorize, rule=_HASTY) as response:
+        with self.client.request(
+            "GET", url, authorize=self._authorize, rule=_FAIL_FAST
+        ) as response:
             expect_ok(response)
             return response.read_all(limit, path)
 
-    def may_have(self, wanted: Wanted) -> bool:
-        url = self._url(wanted.path)
+    def may_have(self, expected: ExpectedFile) -> bool:
+        url = self._url(expected.path)
         with self.client.request(
             "HEAD", url, authorize=self._authorize, rule=_QUESTION
         ) as response:
             if response.status in _GONE:
                 return False
-            return response.status != _OK or response.length in (None, wanted.size)
+            return response.status != _OK or response.length in (None, expected.size)
 
-    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
+    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
         try:
             return download(
                 self.client,
-                [self._url(wanted.path)],
-                digest=wanted.digest,
-                size=wanted.size,
+                [self._url(expected.path)],
+                digest=expected.digest,
+                size=expected.size,
                 store=transfer.store,
                 progress=transfer.progress,
                 cancel=transfer.cancel,
-                label=wanted.label,
+                label=expected.label,
                 authorize=self._authorize,
             )
         except HttpFailure as error:
@@ -174,41 +176,41 @@ class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
     def label(self) -> str:
         return str(self.root)
 
-    def read_small(self, path: str, limit: int, *, hasty: bool = False) -> bytes:
+    def read_small(self, path: str, limit: int, *, fail_fast: bool = False) -> bytes:
         file = self._file(path)
         with explained(file, "read"), file.open("rb") as stream:
             return read_bounded(stream, limit, str(file))
 
-    def may_have(self, wanted: Wanted) -> bool:
-        return self._file(wanted.path).stat().st_size == wanted.size
+    def may_have(self, expected: ExpectedFile) -> bool:
+        return self._file(expected.path).stat().st_size == expected.size
 
-    def fetch(self, wanted: Wanted, transfer: Transfer) -> Blob:
-        found = transfer.store.get(wanted.digest, wanted.size)
+    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
+        found = transfer.store.get(expected.digest, expected.size)
         if found is not None:
             return found
-        file = self._file(wanted.path)
-        if file.stat().st_size != wanted.size:
+        file = self._file(expected.path)
+        if file.stat().st_size != expected.size:
             raise IntegrityError(
-                f"{file} has {file.stat().st_size} bytes, expected {wanted.size}",
+                f"{file} has {file.stat().st_size} bytes, expected {expected.size}",
                 where={"file": str(file)},
             )
         with explained(file, "read"):
             stream = file.open("rb")
         with VerifiedReader(
-            cast("Readable", stream), wanted.digest, wanted.size, str(file)
+            cast("Readable", stream), expected.digest, expected.size, str(file)
         ) as reader:
-            return transfer.store.put(cast("Readable", reader), wanted.digest)
+            return transfer.store.put(cast("Readable", reader), expected.digest)
 
     def _file(self, path: str) -> Path:
         if not self.root.is_dir():
-            raise Unreachable(
+            raise MirrorUnreachable(
                 f"there is no directory {self.root}",
                 where={"mirror": self.label},
                 hint="check the path; an archive over HTTP starts with http:// or https://",
             )
         file = self.root / _inside(path)
         if not file.is_file():
-            raise NotThere(f"{self.root} does not have {path}", where={"mirror": self.label})
+            raise NotOnMirror(f"{self.root} does not have {path}", where={"mirror": self.label})
         return file
 
 
@@ -237,13 +239,13 @@ def open_mirror(text: str, client: Client | None, credentials: Provider = nobody
 
 def _not_there(error: HttpFailure) -> HomeportError:
     if error.status in _GONE:
-        return NotThere(error.what, where=error.where)
+        return NotOnMirror(error.what, where=error.where)
     return error
 
 
 def _not_a_page(data: bytes, label: str, path: str) -> bytes:
     if data[:256].lstrip().lower().startswith(_WEB_PAGE):
-        raise WebPage(
+        raise HtmlResponse(
             f"{label} answered with a web page instead of {path}",
             hint="that is no mirror's address, or a login page or a proxy stands in between",
         )

@@ -43,17 +43,17 @@ class NoMirror(UsageError):
     id = "no-mirror"
 
 
-class Address(msgspec.Struct, frozen=True, kw_only=True):
+class MirrorAddress(msgspec.Struct, frozen=True, kw_only=True):
     """A mirror's address as written, and who said so."""
 
     text: str  # may hold a password
-    said_by: str
+    configured_by: str
 
     def __repr__(self) -> str:
-        return f"Address(said_by={self.said_by!r})"
+        return f"MirrorAddress(configured_by={self.configured_by!r})"
 
 
-class Told(msgspec.Struct, frozen=True, kw_only=True):
+class MirrorSources(msgspec.Struct, frozen=True, kw_only=True):
     """All that is said about mirrors, by whom.
 
     option:      ``--mirror [ARCHIVE=]URL``, repeated; without a name it is for ``debian``
@@ -81,8 +81,8 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
         """The mirrors of an archive; none when nobody named one (offline, for example)."""
         return self.by_archive.get(archive, ())
 
-    def former_states(self, archive: str, *moments: datetime) -> Iterator[tuple[Mirror, ...]]:
-        """The archive as it was at these moments, from each place where that is kept.
+    def snapshot_mirrors(self, archive: str, *moments: datetime) -> Iterator[tuple[Mirror, ...]]:
+        """The archive as it was at these moments, from each snapshot archive.
 
         An address without ``{timestamp}`` is one like Debian's: ARCHIVE/TIMESTAMP follow.
         """
@@ -97,25 +97,31 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-def addresses(archive: str, told: Told) -> tuple[Address, ...]:
-    """Where to look for ``archive``, best first, each place once.
+def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddress, ...]:
+    """Where to look for ``archive``, best first, each address once.
 
     ``--mirror`` is exclusive: nothing else is asked then. Otherwise those further down the
     order follow as stand-ins, the public one only when there is no other.
     """
-    option = [Address(text=text, said_by="--mirror") for text in _from_option(archive, told.option)]
+    option = [
+        MirrorAddress(text=text, configured_by="--mirror")
+        for text in _from_option(archive, sources.option)
+    ]
     if option:
         return _unique(option)
-    found = [*_from_environment(archive, told.environment)]
+    found = [*_from_environment(archive, sources.environment)]
     found += [
-        Address(text=text, said_by="the configuration file")
-        for text in told.configured.get(archive, ())
+        MirrorAddress(text=text, configured_by="the configuration file")
+        for text in sources.configured.get(archive, ())
     ]
-    found += [Address(text=text, said_by="the recipe") for text in told.recipe.get(archive, ())]
-    found += _beside(archive, told)
-    found += _from_apt(archive, told.apt)
+    found += [
+        MirrorAddress(text=text, configured_by="the recipe")
+        for text in sources.recipe.get(archive, ())
+    ]
+    found += _security_beside(archive, sources)
+    found += _from_apt(archive, sources.apt)
     if not found and archive in PUBLIC:
-        found = [Address(text=PUBLIC[archive], said_by="Debian's public mirror")]
+        found = [MirrorAddress(text=PUBLIC[archive], configured_by="Debian's public mirror")]
     if not found:
         raise NoMirror(
             f"nobody says where the archive {archive!r} is",
@@ -126,7 +132,7 @@ def addresses(archive: str, told: Told) -> tuple[Address, ...]:
 
 def open_mirrors(
     archives: Iterable[str],
-    told: Told,
+    sources: MirrorSources,
     client: Client | None,
     *,
     credentials: Provider = nobody,
@@ -136,12 +142,12 @@ def open_mirrors(
     opened = {}
     for archive in archives:
         mirrors = []
-        for address in addresses(archive, told):
+        for address in mirror_addresses(archive, sources):
             try:
                 mirrors.append(open_mirror(address.text, client, credentials))
             except HomeportError as error:
                 error.hint = error.hint or "give an http, https or file URL, or a directory"
-                raise error.at(said_by=address.said_by) from None
+                raise error.at(configured_by=address.configured_by) from None
         opened[archive] = tuple(mirrors)
     return Mirrors(by_archive=opened, snapshots=tuple(snapshots), client=client)
 
@@ -156,25 +162,28 @@ def _from_option(archive: str, options: Sequence[str]) -> Iterator[str]:
             yield option
 
 
-def _from_environment(archive: str, environment: Mapping[str, str]) -> Iterator[Address]:
+def _from_environment(archive: str, environment: Mapping[str, str]) -> Iterator[MirrorAddress]:
     name = f"HOMEPORT_{re.sub('[^A-Z0-9]', '_', archive.upper())}_MIRROR"
     for text in environment.get(name, "").split():
-        yield Address(text=text, said_by=name)
+        yield MirrorAddress(text=text, configured_by=name)
 
 
-def _beside(archive: str, told: Told) -> Iterator[Address]:
+def _security_beside(archive: str, sources: MirrorSources) -> Iterator[MirrorAddress]:
     """Mirrors carry ``debian-security`` beside ``debian``: whoever names one means both."""
     if archive != DEBIAN_SECURITY:
         return
-    named = [Address(text=text, said_by="--mirror") for text in _from_option(DEBIAN, told.option)]
-    named += _from_environment(DEBIAN, told.environment)
+    named = [
+        MirrorAddress(text=text, configured_by="--mirror")
+        for text in _from_option(DEBIAN, sources.option)
+    ]
+    named += _from_environment(DEBIAN, sources.environment)
     for address in named:
         base = address.text.rstrip("/")
         if base.endswith("/debian"):
-            yield Address(text=f"{base}-security", said_by=address.said_by)
+            yield MirrorAddress(text=f"{base}-security", configured_by=address.configured_by)
 
 
-def _from_apt(archive: str, apt: AptSources) -> Iterator[Address]:
+def _from_apt(archive: str, apt: AptSources) -> Iterator[MirrorAddress]:
     """The machine's mirrors of Debian, also for suites that it does not use itself."""
     for source in apt.sources:
         parts = [_DEBIAN_SUITE.fullmatch(suite.rstrip("/")) for suite in source.suites]
@@ -186,11 +195,11 @@ def _from_apt(archive: str, apt: AptSources) -> Iterator[Address]:
         if archive == (DEBIAN_SECURITY if security else DEBIAN):
             for uri in source.uris:
                 if uri.partition(":")[0] in ("http", "https", "file"):
-                    yield Address(text=uri, said_by=f"apt's {source.file}")
+                    yield MirrorAddress(text=uri, configured_by=f"apt's {source.file}")
 
 
-def _unique(found: Iterable[Address]) -> tuple[Address, ...]:
-    places: dict[str, Address] = {}
+def _unique(found: Iterable[MirrorAddress]) -> tuple[MirrorAddress, ...]:
+    locations: dict[str, MirrorAddress] = {}
     for address in found:
-        places.setdefault(address.text.rstrip("/"), address)
-    return tuple(places.values())
+        locations.setdefault(address.text.rstrip("/"), address)
+    return tuple(locations.values())

@@ -19,7 +19,13 @@ from homeport.content.blob import Blob
 from homeport.content.thread_pools import Pools, run_all
 from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
-from homeport.debian.archive.mirror import TROUBLE, Mirror, NotThere, Transfer, Wanted
+from homeport.debian.archive.mirror import (
+    MIRROR_ERRORS,
+    ExpectedFile,
+    Mirror,
+    NotOnMirror,
+    Transfer,
+)
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
@@ -28,7 +34,7 @@ _SECURITY_POOL = "pool/updates/"
 _SHOWN = 3  # packages in a message
 #: Archives of former states look in a few times a day, so one asked for the moment of a
 #: release may answer with the state before it. Debian deletes nothing in the day after.
-_SEEN_BY = timedelta(days=1)
+_SNAPSHOT_LAG = timedelta(days=1)
 
 #: Archive → when it had the packages.
 Dates = Mapping[str, datetime]
@@ -42,10 +48,10 @@ class PackageGone(HomeportError):
     def __init__(self, files: Sequence[PackageFile], tried: Iterable[str], *, hint: str) -> None:
         names = ", ".join(str(file.id) for file in files[:_SHOWN])
         more = f" and {len(files) - _SHOWN} more" if len(files) > _SHOWN else ""
-        places = ", ".join(dict.fromkeys(tried)) or "every mirror"
+        locations = ", ".join(dict.fromkeys(tried)) or "every mirror"
         first = files[0]
         super().__init__(
-            f"{names}{more} {'is' if len(files) == 1 else 'are'} gone from {places}",
+            f"{names}{more} {'is' if len(files) == 1 else 'are'} gone from {locations}",
             where={"package": str(first.id), "digest": str(first.sha256), "file": first.path},
             hint=hint,
         )
@@ -56,14 +62,14 @@ class _Missing(msgspec.Struct, frozen=True, kw_only=True):
     """A package that could not be had so far.
 
     tried:    labels of the mirrors that were asked
-    trouble:  of the first mirror that did not answer: it may have the package
-    unasked:  what kept archives of former states from answering
+    first_error:  of the first mirror that did not answer: it may have the package
+    snapshot_errors:  what kept archives of former states from answering
     """
 
     file: PackageFile
     tried: tuple[str, ...]
-    trouble: HomeportError | None = None
-    unasked: tuple[str, ...] = ()
+    first_error: HomeportError | None = None
+    snapshot_errors: tuple[str, ...] = ()
 
 
 _Ask = Callable[[_Missing], Blob | _Missing]
@@ -86,25 +92,25 @@ def fetch_packages(
     whether or not archives of former states can be reached; if a mirror did not answer, its
     ``NetError`` or ``IntegrityError``; ``NotCached`` offline.
     """
-    wanted = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
+    expected = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
     on_mirrors: _Ask
     if offline:
         on_mirrors = partial(_from_cache, transfer=transfer)
     else:
         on_mirrors = partial(_from_mirrors, mirrors=mirrors, transfer=transfer)
-    found, missing = _ask_all(on_mirrors, wanted, pools)
-    former = partial(_from_former_states, mirrors=mirrors, transfer=transfer, dates=dates or {})
+    found, missing = _ask_all(on_mirrors, expected, pools)
+    from_snapshots = partial(_from_snapshots, mirrors=mirrors, transfer=transfer, dates=dates or {})
     # Mostly many are gone at once. If former states lack one of them, that is enough to
     # know: nobody waits for the others.
     for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
-        more, lacking = _ask_all(former, some, pools)
+        more, lacking = _ask_all(from_snapshots, some, pools)
         found |= more
         for lack in lacking:
-            if lack.trouble is not None:
-                raise lack.trouble
+            if lack.first_error is not None:
+                raise lack.first_error
         if lacking:
-            raise _gone([*lacking, *(other for other in others if other.trouble is None)])
-    return {lack.file: found[lack.file] for lack in wanted}
+            raise _gone([*lacking, *(other for other in others if other.first_error is None)])
+    return {lack.file: found[lack.file] for lack in expected}
 
 
 def _ask_all(
@@ -140,42 +146,44 @@ def _from_mirrors(package: _Missing, *, mirrors: Mirrors, transfer: Transfer) ->
     if found is not None:
         return found
     tried: list[str] = []
-    trouble: HomeportError | None = None
-    for mirror, wanted in _places(file, mirrors):
+    first_error: HomeportError | None = None
+    for mirror, expected in _locations(file, mirrors):
         transfer.cancel.check()
         try:
-            return mirror.fetch(wanted, transfer)
-        except NotThere:
+            return mirror.fetch(expected, transfer)
+        except NotOnMirror:
             pass
-        except TROUBLE as error:
+        except MIRROR_ERRORS as error:
             error.hint = error.hint or "run it again, or use another mirror: --mirror URL"
-            trouble = trouble or error.at(package=str(file.id), mirror=mirror.label)
+            first_error = first_error or error.at(package=str(file.id), mirror=mirror.label)
         tried.append(mirror.label)
-    return _Missing(file=file, tried=tuple(tried), trouble=trouble)
+    return _Missing(file=file, tried=tuple(tried), first_error=first_error)
 
 
-def _from_former_states(
+def _from_snapshots(
     package: _Missing, *, mirrors: Mirrors, transfer: Transfer, dates: Dates
 ) -> Blob | _Missing:
     file = package.file
-    tried, unasked = list(package.tried), list(package.unasked)
+    tried, snapshot_errors = list(package.tried), list(package.snapshot_errors)
     if file.archive in dates:
         date = dates[file.archive]
-        for states in mirrors.former_states(file.archive, date, date + _SEEN_BY):
+        for states in mirrors.snapshot_mirrors(file.archive, date, date + _SNAPSHOT_LAG):
             tried.append(states[0].label)
             for mirror in states:
                 transfer.cancel.check()
                 try:
                     return mirror.fetch(_wanted(file, file.path), transfer)
-                except NotThere:
+                except NotOnMirror:
                     continue
-                except TROUBLE as error:
-                    unasked.append(error.what)
+                except MIRROR_ERRORS as error:
+                    snapshot_errors.append(error.what)
                     break  # at another moment it would be no better
-    return msgspec.structs.replace(package, tried=tuple(tried), unasked=tuple(unasked))
+    return msgspec.structs.replace(
+        package, tried=tuple(tried), snapshot_errors=tuple(snapshot_errors)
+    )
 
 
-def _places(file: PackageFile, mirrors: Mirrors) -> Iterator[tuple[Mirror, Wanted]]:
+def _locations(file: PackageFile, mirrors: Mirrors) -> Iterator[tuple[Mirror, ExpectedFile]]:
     for mirror in mirrors.of(file.archive):
         yield mirror, _wanted(file, file.path)
     if file.archive == DEBIAN_SECURITY and file.path.startswith(_SECURITY_POOL):
@@ -185,14 +193,14 @@ def _places(file: PackageFile, mirrors: Mirrors) -> Iterator[tuple[Mirror, Wante
             yield mirror, _wanted(file, moved)
 
 
-def _wanted(file: PackageFile, path: str) -> Wanted:
-    return Wanted(path=path, digest=file.sha256, size=file.size, label=str(file.id))
+def _wanted(file: PackageFile, path: str) -> ExpectedFile:
+    return ExpectedFile(path=path, digest=file.sha256, size=file.size, label=str(file.id))
 
 
 def _gone(lacking: Sequence[_Missing]) -> PackageGone:
-    unasked = dict.fromkeys(what for lack in lacking for what in lack.unasked)
+    snapshot_errors = dict.fromkeys(what for lack in lacking for what in lack.snapshot_errors)
     return PackageGone(
         [lack.file for lack in lacking],
         [label for lack in lacking for label in lack.tried],
-        hint="; ".join(["lock again to take the current version", *unasked]),
+        hint="; ".join(["lock again to take the current version", *snapshot_errors]),
     )

@@ -43,10 +43,10 @@ class KeyExpired(HomeportError):
     id = "key-expired"
 
 
-class FromTheFuture(HomeportError):
+class ReleaseNotYetValid(HomeportError):
     """A release file is dated after the moment at which it is judged."""
 
-    id = "release-from-the-future"
+    id = "release-not-yet-valid"
 
 
 class Release(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,9 +111,9 @@ def parse_release(text: bytes) -> Release:
 
 
 def check_dates(release: Release, at: datetime) -> None:
-    """Raise ``FromTheFuture`` or ``Expired`` unless the release is valid at that moment."""
+    """Raise ``ReleaseNotYetValid`` or ``Expired`` unless the release is valid at that moment."""
     if release.date > at + _FUTURE:
-        raise FromTheFuture(
+        raise ReleaseNotYetValid(
             f"{release.title} is dated {_day(release.date)}, after {_day(at)}",
             hint="set this machine's clock, or give a later --as-of",
         )

@@ -14,9 +14,14 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
-from homeport.debian.archive.mirror import Mirror, NotThere
+from homeport.debian.archive.mirror import Mirror, NotOnMirror
 from homeport.debian.archive.release import MAX_RELEASE, Release, parse_release
-from homeport.debian.archive.signature import NotSigned, Signed, verify_clearsigned, verify_detached
+from homeport.debian.archive.signature import (
+    NotSigned,
+    SignedText,
+    verify_clearsigned,
+    verify_detached,
+)
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError, IntegrityError
 
@@ -30,20 +35,20 @@ class WrongSuite(IntegrityError):
     id = "wrong-suite"
 
 
-class Evidence(msgspec.Struct, frozen=True, kw_only=True):
+class ReleaseFiles(msgspec.Struct, frozen=True, kw_only=True):
     """The bytes that prove a release: InRelease, or Release and its signature."""
 
     release: bytes
     signature: bytes | None = None
 
-    def check(self, spec: SuiteSpec) -> Signed:
+    def check(self, spec: SuiteSpec) -> SignedText:
         """The signed text. Raises ``BadSignature``."""
         if self.signature is None:
             return verify_clearsigned(self.release, spec.keyring)
         return verify_detached(self.release, self.signature, spec.keyring)
 
 
-class Place(msgspec.Struct, frozen=True, kw_only=True):
+class SuiteLocation(msgspec.Struct, frozen=True, kw_only=True):
     """A suite's directory on a mirror, or what the cache remembers of it (without ``mirror``).
 
     folder: the name under which the suite is served; label: the address, for messages
@@ -62,65 +67,69 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     spec: SuiteSpec
-    place: Place
+    location: SuiteLocation
     release: Release
     signers: tuple[str, ...]
     trusted_until: datetime | None
-    evidence: Evidence
+    files: ReleaseFiles
 
     @property
     def digest(self) -> Digest:
         return self.release.digest
 
 
-def place_of(spec: SuiteSpec, mirror: Mirror, folder: str) -> Place:
+def suite_location(spec: SuiteSpec, mirror: Mirror, folder: str) -> SuiteLocation:
     """Where a suite lies below a mirror's root."""
     directory = spec.suite.removeprefix("./").rstrip("/") if spec.flat else f"dists/{folder}"
-    return Place(
+    return SuiteLocation(
         mirror=mirror, folder=folder, directory=directory, label=f"{mirror.label}/{directory}"
     )
 
 
-def read_candidate(spec: SuiteSpec, place: Place, *, hasty: bool = False) -> Candidate:
-    """Fetch and verify the release file at a place, ``hasty`` if there are others to ask.
+def read_candidate(
+    spec: SuiteSpec, location: SuiteLocation, *, fail_fast: bool = False
+) -> Candidate:
+    """Fetch and verify the release file at a location, ``fail_fast`` if there are others to ask.
 
     InRelease is preferred: a mirror replaces Release and Release.gpg one after the other,
-    and in between they do not fit. Raises ``NotThere``, ``BadSignature``, ``WrongSuite`` …
+    and in between they do not fit. Raises ``NotOnMirror``, ``BadSignature``, ``WrongSuite`` …
     """
-    assert place.mirror is not None
+    assert location.mirror is not None
     try:
         try:
             name = "InRelease"
-            data = place.mirror.read_small(file_in(place, name), MAX_RELEASE, hasty=hasty)
-            return verified_candidate(spec, place, Evidence(release=data))
-        except NotThere:
+            data = location.mirror.read_small(
+                path_in(location, name), MAX_RELEASE, fail_fast=fail_fast
+            )
+            return verified_candidate(spec, location, ReleaseFiles(release=data))
+        except NotOnMirror:
             name = "Release"
-            return _detached(spec, place, place.mirror, hasty=hasty)
-    except NotThere as error:
-        raise NotThere(
-            f"{place.mirror.label} has no suite {place.folder}: there is neither InRelease nor "
-            f"Release in {place.directory or 'it'}",
+            return _detached(spec, location, location.mirror, fail_fast=fail_fast)
+    except NotOnMirror as error:
+        raise NotOnMirror(
+            f"{location.mirror.label} has no suite {location.folder}: there is no InRelease and no "
+            f"Release in {location.directory or 'it'}",
             where={"suite": spec.suite, "archive": spec.archive},
             hint="check the suite's name, and that the address is that of the folder which has "
             + ("it" if spec.flat else "dists/"),
         ) from error
     except HomeportError as error:
-        error.at(suite=spec.suite, archive=spec.archive, file=f"{place.label}/{name}")
+        error.at(suite=spec.suite, archive=spec.archive, file=f"{location.label}/{name}")
         raise
 
 
-def verified_candidate(spec: SuiteSpec, place: Place, evidence: Evidence) -> Candidate:
-    """The release that ``evidence`` proves to be of the suite asked for."""
-    signed = evidence.check(spec)
+def verified_candidate(spec: SuiteSpec, location: SuiteLocation, files: ReleaseFiles) -> Candidate:
+    """The release that ``files`` proves to be of the suite asked for."""
+    signed = files.check(spec)
     release = parse_release(signed.text)
-    _check_identity(spec, place, release)
+    _check_identity(spec, location, release)
     return Candidate(
         spec=spec,
-        place=place,
+        location=location,
         release=release,
         signers=tuple(sorted(signed.signers)),
         trusted_until=spec.keyring.trusted_until(signed.signers),
-        evidence=evidence,
+        files=files,
     )
 
 
@@ -132,30 +141,34 @@ def other_names(spec: SuiteSpec, release: Release) -> tuple[str, ...]:
     return tuple(name for name in names if name != spec.suite and _FOLDER.fullmatch(name))
 
 
-def file_in(place: Place, name: str) -> str:
+def path_in(location: SuiteLocation, name: str) -> str:
     """A file's path below the mirror's root."""
-    return f"{place.directory}/{name}" if place.directory else name
+    return f"{location.directory}/{name}" if location.directory else name
 
 
-def _detached(spec: SuiteSpec, place: Place, mirror: Mirror, *, hasty: bool) -> Candidate:
-    release = mirror.read_small(file_in(place, "Release"), MAX_RELEASE, hasty=hasty)
+def _detached(
+    spec: SuiteSpec, location: SuiteLocation, mirror: Mirror, *, fail_fast: bool
+) -> Candidate:
+    release = mirror.read_small(path_in(location, "Release"), MAX_RELEASE, fail_fast=fail_fast)
     try:
-        signature = mirror.read_small(file_in(place, "Release.gpg"), MAX_SIGNATURE, hasty=hasty)
-    except NotThere as error:
+        signature = mirror.read_small(
+            path_in(location, "Release.gpg"), MAX_SIGNATURE, fail_fast=fail_fast
+        )
+    except NotOnMirror as error:
         raise NotSigned("it is not signed") from error
-    return verified_candidate(spec, place, Evidence(release=release, signature=signature))
+    return verified_candidate(spec, location, ReleaseFiles(release=release, signature=signature))
 
 
-def _check_identity(spec: SuiteSpec, place: Place, release: Release) -> None:
+def _check_identity(spec: SuiteSpec, location: SuiteLocation, release: Release) -> None:
     """Without this, whoever stands between could serve one suite as another.
 
     Third parties name their suites as they like, so there only what is named counts.
     """
     names = {name for name in (release.suite, release.codename) if name}
     strict = spec.archive in (DEBIAN, DEBIAN_SECURITY)
-    if spec.flat or place.folder in names or (not names and not strict):
+    if spec.flat or location.folder in names or (not names and not strict):
         return
     raise WrongSuite(
-        f"it is of the suite {release.codename or release.suite or '?'}, not {place.folder}",
+        f"it is of the suite {release.codename or release.suite or '?'}, not {location.folder}",
         hint="ask for the suite by the name that its archive gives it" if names else None,
     )

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.debian.archive.index_fetch import Incomplete, MidSync, Whole
+from homeport.debian.archive.index_fetch import CompleteState, IncompleteState, MidSync
 from homeport.debian.archive.release import Expired, Release
 from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec, format_as_of
@@ -20,16 +20,16 @@ from homeport.errors import HomeportError, IntegrityError
 _ONLINE = "run it once without --offline, which brings the cache up to date"
 
 
-class NoWholeState(MidSync):
+class NoCompleteState(MidSync):
     """No state that may be taken is whole for all architectures.
 
     as_of: a date at which one whole state of all suites would be valid, if there is one
     """
 
-    id = "no-whole-state"
+    id = "no-complete-state"
 
-    def __init__(self, what: str, *, as_of: datetime | None, **place: object) -> None:
-        super().__init__(what, **place)  # type: ignore[arg-type]  # where and hint
+    def __init__(self, what: str, *, as_of: datetime | None, **more: object) -> None:
+        super().__init__(what, **more)  # type: ignore[arg-type]  # where and hint
         self.as_of = as_of
 
 
@@ -38,8 +38,8 @@ class OnlyExpired(Expired):
 
     id = "release-expired"
 
-    def __init__(self, what: str, *, as_of: datetime | None, **place: object) -> None:
-        super().__init__(what, **place)  # type: ignore[arg-type]  # where and hint
+    def __init__(self, what: str, *, as_of: datetime | None, **more: object) -> None:
+        super().__init__(what, **more)  # type: ignore[arg-type]  # where and hint
         self.as_of = as_of
 
 
@@ -49,7 +49,7 @@ class RolledBack(IntegrityError):
     id = "rolled-back"
 
 
-class Failed(msgspec.Struct, frozen=True, kw_only=True):
+class FailedSearch(msgspec.Struct, frozen=True, kw_only=True):
     """What the search for one suite came to; ``taken`` if it succeeded while another did not.
 
     as_of:   the moment of judging, if one was given
@@ -57,46 +57,50 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     spec: SuiteSpec
-    taken: Whole | None
+    taken: CompleteState | None
     candidates: tuple[Candidate, ...]
-    outcomes: Mapping[Digest, Whole | Incomplete]
+    outcomes: Mapping[Digest, CompleteState | IncompleteState]
     invalid: Mapping[Digest, HomeportError]
-    trouble: tuple[HomeportError, ...]
-    floor: datetime | None
+    errors: tuple[HomeportError, ...]
+    not_before: datetime | None
     architectures: tuple[str, ...]
     as_of: datetime | None = None
     offline: bool = False
 
-    def wholes(self) -> list[Release]:
+    def complete_states(self) -> list[Release]:
         """The states that are whole, valid or not."""
         return [
             candidate.release
             for candidate in self.candidates
-            if isinstance(self.outcomes.get(candidate.digest), Whole)
+            if isinstance(self.outcomes.get(candidate.digest), CompleteState)
         ]
 
 
-def refusal(hunts: Sequence[Failed], *, now: datetime, command: str) -> HomeportError:
+def no_state_error(
+    searches: Sequence[FailedSearch], *, now: datetime, command: str
+) -> HomeportError:
     """The error for the first suite of which nothing can be taken."""
-    failed = next(hunt for hunt in hunts if hunt.taken is None)
-    if not failed.candidates:
-        return _unreadable(failed)
-    newest = failed.candidates[0].release
-    if failed.floor is not None and newest.date < failed.floor:
+    search = next(search for search in searches if search.taken is None)
+    if not search.candidates:
+        return _unreadable(search)
+    newest = search.candidates[0].release
+    if search.not_before is not None and newest.date < search.not_before:
         return _rolled_back(
-            failed, failed.floor, f"{command} --as-of {format_as_of(_latest(newest.date, now))}"
+            search,
+            search.not_before,
+            f"{command} --as-of {format_as_of(_latest(newest.date, now))}",
         )
-    date = common_date(hunts, now)
+    date = common_date(searches, now)
     way_out = f"{command} --as-of {format_as_of(date)}" if date is not None else None
-    incomplete = _newest_incomplete(failed)
+    incomplete = _newest_incomplete(search)
     if incomplete is not None:
-        return _mid_sync(failed, incomplete, date, way_out)
-    return _invalid(failed, date, way_out)
+        return _mid_sync(search, incomplete, date, way_out)
+    return _invalid(search, date, way_out)
 
 
-def common_date(hunts: Sequence[Failed], now: datetime) -> datetime | None:
+def common_date(searches: Sequence[FailedSearch], now: datetime) -> datetime | None:
     """The latest moment at which every suite has a whole and valid state, whole day if it can."""
-    states = [hunt.wholes() for hunt in hunts]
+    states = [search.complete_states() for search in searches]
 
     def feasible(moment: datetime) -> bool:
         return moment <= now and all(
@@ -122,46 +126,46 @@ def _latest(date: datetime, now: datetime) -> datetime:
     return evening if evening <= now else date
 
 
-def _rolled_back(failed: Failed, floor: datetime, way_out: str) -> RolledBack:
-    newest = failed.candidates[0]
-    offered = "is in the cache" if failed.offline else "is offered"
-    better = _ONLINE if failed.offline else "use another mirror"
+def _rolled_back(search: FailedSearch, not_before: datetime, way_out: str) -> RolledBack:
+    newest = search.candidates[0]
+    offered = "is in the cache" if search.offline else "is offered"
+    better = _ONLINE if search.offline else "use another mirror"
     return RolledBack(
-        f"{failed.spec} {offered} as of {_day(newest.release.date)}, "
-        f"older than the state of {_day(floor)} that was used before",
-        where={"suite": failed.spec.suite, "mirror": newest.place.label},
+        f"{search.spec} {offered} as of {_day(newest.release.date)}, "
+        f"older than the state of {_day(not_before)} that was used before",
+        where={"suite": search.spec.suite, "mirror": newest.location.label},
         hint=f"{better}; to take the older one on purpose: {way_out}",
     )
 
 
-def _unreadable(failed: Failed) -> HomeportError:
+def _unreadable(search: FailedSearch) -> HomeportError:
     """No release file could be read anywhere: the first mirror's reason, all in the hint."""
-    first, *others = failed.trouble
+    first, *others = search.errors
     reasons = dict.fromkeys(error.what for error in others if error.what != first.what)
     if reasons:
         hint = f"{first.hint}; " if first.hint else ""
-        first.hint = f"{hint}other places did not help: {'; '.join(reasons)}"
+        first.hint = f"{hint}other addresses did not help: {'; '.join(reasons)}"
     elif first.hint is None:
         first.hint = "use another mirror: --mirror URL"
-    return first.at(suite=failed.spec.suite, archive=failed.spec.archive)
+    return first.at(suite=search.spec.suite, archive=search.spec.archive)
 
 
-def _newest_incomplete(failed: Failed) -> Incomplete | None:
-    for candidate in failed.candidates:
-        outcome = failed.outcomes.get(candidate.digest)
-        if isinstance(outcome, Incomplete) and candidate.digest not in failed.invalid:
+def _newest_incomplete(search: FailedSearch) -> IncompleteState | None:
+    for candidate in search.candidates:
+        outcome = search.outcomes.get(candidate.digest)
+        if isinstance(outcome, IncompleteState) and candidate.digest not in search.invalid:
             return outcome
     return None
 
 
 def _mid_sync(
-    failed: Failed, incomplete: Incomplete, date: datetime | None, way_out: str | None
+    search: FailedSearch, incomplete: IncompleteState, date: datetime | None, way_out: str | None
 ) -> HomeportError:
     if not isinstance(incomplete.error, MidSync):
         error = incomplete.error
         error.hint = " | ".join(filter(None, (error.hint, way_out)))
-        return error.at(suite=failed.spec.suite, archive=failed.spec.archive)
-    expired = [release for release in failed.wholes() if release.valid_until is not None]
+        return error.at(suite=search.spec.suite, archive=search.spec.archive)
+    expired = [release for release in search.complete_states() if release.valid_until is not None]
     more = ""
     if expired:
         older = max(expired, key=lambda release: release.date)
@@ -171,40 +175,40 @@ def _mid_sync(
             f"but it expired on {_day(older.valid_until)}"
         )
     ways = [way_out] if way_out else []
-    ways.append(_ONLINE if failed.offline else "another --mirror")
-    good = [name for name in failed.architectures if name not in incomplete.architectures]
+    ways.append(_ONLINE if search.offline else "another --mirror")
+    good = [name for name in search.architectures if name not in incomplete.architectures]
     if good:
         ways.append(f"fewer platforms ({', '.join(good)} can be had)")
-    if not failed.offline:
+    if not search.offline:
         ways.append("waiting until the mirror is done")
-    return NoWholeState(
-        f"{failed.spec}: {incomplete.error.what}{more}",
+    return NoCompleteState(
+        f"{search.spec}: {incomplete.error.what}{more}",
         as_of=date,
         where={
             **incomplete.error.where,
-            "suite": failed.spec.suite,
+            "suite": search.spec.suite,
             "architectures": " ".join(incomplete.architectures),
         },
         hint=" | ".join(ways),
     )
 
 
-def _invalid(failed: Failed, date: datetime | None, way_out: str | None) -> HomeportError:
-    newest = failed.candidates[0]
-    error = failed.invalid[newest.digest]
+def _invalid(search: FailedSearch, date: datetime | None, way_out: str | None) -> HomeportError:
+    newest = search.candidates[0]
+    error = search.invalid[newest.digest]
     if not isinstance(error, Expired):
-        if failed.as_of is not None:
-            reasons = dict.fromkeys(trouble.what for trouble in failed.trouble)
+        if search.as_of is not None:
+            reasons = dict.fromkeys(errors.what for errors in search.errors)
             told = f"; of those asked: {'; '.join(reasons)}" if reasons else ""
             error.hint = f"give a later --as-of, or a snapshot archive that has that day{told}"
-        return error.at(suite=failed.spec.suite, mirror=newest.place.label)
+        return error.at(suite=search.spec.suite, mirror=newest.location.label)
     hint = "somebody may be holding back newer ones: try another --mirror"
-    if failed.offline:
+    if search.offline:
         hint = _ONLINE
     return OnlyExpired(
         error.what,
         as_of=date,
-        where={"suite": failed.spec.suite, "mirror": newest.place.label},
+        where={"suite": search.spec.suite, "mirror": newest.location.label},
         hint=f"{hint} | to use it all the same: {way_out}" if way_out else hint,
     )
 

@@ -3,7 +3,7 @@
 First the suite under its own name on the user's first mirror; if that state is not good,
 everywhere, newest first. Coordinates on the caller's thread; reading and fetching run on
 the pools. Not for what several suites have in common (``debian.archive``) nor for wording
-a refusal (``debian.refusal``).
+a no_state_error (``debian.no_state_error``).
 """
 
 from __future__ import annotations
@@ -16,24 +16,29 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Pools, run_all
-from homeport.debian.archive.index_fetch import Incomplete, NotCached, Whole, collect
-from homeport.debian.archive.mirror import TROUBLE, Mirror, Transfer
+from homeport.debian.archive.index_fetch import (
+    CompleteState,
+    IncompleteState,
+    NotCached,
+    fetch_indexes,
+)
+from homeport.debian.archive.mirror import MIRROR_ERRORS, Mirror, Transfer
 from homeport.debian.archive.mirror_list import Mirrors
-from homeport.debian.archive.release import Expired, FromTheFuture, KeyExpired, check_dates
+from homeport.debian.archive.release import Expired, KeyExpired, ReleaseNotYetValid, check_dates
 from homeport.debian.archive.release_candidates import (
     Candidate,
-    Place,
+    SuiteLocation,
     other_names,
-    place_of,
     read_candidate,
+    suite_location,
 )
-from homeport.debian.archive.release_errors import Failed
-from homeport.debian.archive.state import Floor, SuiteSpec
+from homeport.debian.archive.release_errors import FailedSearch
+from homeport.debian.archive.state import SuiteDates, SuiteSpec
 from homeport.debian.archive.state_cache import remembered, remembered_date
 from homeport.errors import HomeportError
 
 
-class Run(msgspec.Struct, frozen=True, kw_only=True):
+class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for the whole search."""
 
     specs: tuple[SuiteSpec, ...]
@@ -44,148 +49,159 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
     as_of: datetime | None
     offline: bool
-    floor: Floor
+    not_before: SuiteDates
 
     @property
     def moment(self) -> datetime:
         return self.as_of or self.now
 
-    def floor_of(self, spec: SuiteSpec) -> datetime | None:
+    def oldest_allowed(self, spec: SuiteSpec) -> datetime | None:
         """The date that must not be undercut; whoever gives a date chooses for himself."""
         if self.as_of is not None:
             return None
-        known = self.floor.get((spec.archive, spec.suite))
+        known = self.not_before.get((spec.archive, spec.suite))
         return known or remembered_date(self.transfer.store, spec)
 
 
-class Hunt(msgspec.Struct, kw_only=True):
+class SuiteSearch(msgspec.Struct, kw_only=True):
     """The search for one suite's state, as far as it has come.
 
-    asked: labels of the places that were asked, whatever came of it, and whether patiently
+    asked: labels of the locations that were asked, and whether with retries
     """
 
     spec: SuiteSpec
     candidates: dict[Digest, Candidate] = msgspec.field(default_factory=dict)
-    places: dict[str, Place] = msgspec.field(default_factory=dict)
+    locations: dict[str, SuiteLocation] = msgspec.field(default_factory=dict)
     asked: dict[str, bool] = msgspec.field(default_factory=dict)
-    trouble: list[HomeportError] = msgspec.field(default_factory=list)
-    outcomes: dict[Digest, Whole | Incomplete] = msgspec.field(default_factory=dict)
-    taken: Whole | None = None
+    errors: list[HomeportError] = msgspec.field(default_factory=list)
+    outcomes: dict[Digest, CompleteState | IncompleteState] = msgspec.field(default_factory=dict)
+    taken: CompleteState | None = None
 
-    def has_asked(self, place: Place, *, patient: bool) -> bool:
-        before = self.asked.get(place.label)
-        return before is not None and (before or not patient)
+    def has_asked(self, location: SuiteLocation, *, retrying: bool) -> bool:
+        before = self.asked.get(location.label)
+        return before is not None and (before or not retrying)
 
-    def add(self, place: Place, found: Candidate | HomeportError) -> None:
+    def add(self, location: SuiteLocation, found: Candidate | HomeportError) -> None:
         if isinstance(found, Candidate):
-            self.places[place.label] = place
+            self.locations[location.label] = location
             self.candidates.setdefault(found.digest, found)
         else:
-            self.trouble.append(found)
+            self.errors.append(found)
 
     @property
     def newest_first(self) -> list[Candidate]:
         return sorted(self.candidates.values(), key=lambda c: c.release.date, reverse=True)
 
 
-def first_look(run: Run, spec: SuiteSpec) -> Hunt:
+def read_first_release(context: SearchContext, spec: SuiteSpec) -> SuiteSearch:
     """The suite under its own name on the first mirror that has it, signed."""
-    hunt = Hunt(spec=spec)
-    if run.offline:
-        for candidate in remembered(run.transfer.store, spec):
-            hunt.add(candidate.place, candidate)
-        if not hunt.candidates:
-            hunt.trouble.append(
+    search = SuiteSearch(spec=spec)
+    if context.offline:
+        for candidate in remembered(context.transfer.store, spec):
+            search.add(candidate.location, candidate)
+        if not search.candidates:
+            search.errors.append(
                 NotCached(f"the cache has no state of {spec}", hint="run it once without --offline")
             )
-        return hunt
-    mirrors = run.mirrors.of(spec.archive)
+        return search
+    mirrors = context.mirrors.of(spec.archive)
     for mirror in mirrors:
-        place = place_of(spec, mirror, spec.suite)
-        patient = len(mirrors) == 1
-        hunt.asked[place.label] = patient
-        hunt.add(place, _look(run, spec, place, hasty=not patient))
-        if hunt.candidates:
+        location = suite_location(spec, mirror, spec.suite)
+        retrying = len(mirrors) == 1
+        search.asked[location.label] = retrying
+        search.add(location, _read_release(context, spec, location, fail_fast=not retrying))
+        if search.candidates:
             break
-    return hunt
+    return search
 
 
-def _look(run: Run, spec: SuiteSpec, place: Place, *, hasty: bool) -> Candidate | HomeportError:
-    run.transfer.cancel.check()
+def _read_release(
+    context: SearchContext, spec: SuiteSpec, location: SuiteLocation, *, fail_fast: bool
+) -> Candidate | HomeportError:
+    context.transfer.cancel.check()
     try:
-        return read_candidate(spec, place, hasty=hasty)
-    except TROUBLE as error:
+        return read_candidate(spec, location, fail_fast=fail_fast)
+    except MIRROR_ERRORS as error:
         return error
 
 
-def hunt_state(run: Run, hunt: Hunt) -> Hunt:
+def find_state(context: SearchContext, search: SuiteSearch) -> SuiteSearch:
     """Take the first look's state if it is good, else look everywhere."""
-    if not run.offline:
-        _take_newest(run, hunt)
-        if hunt.taken is None:
-            known = len(hunt.places)
-            _look_everywhere(run, hunt, run.mirrors.of(hunt.spec.archive))
-            if len(hunt.places) > known:
-                hunt.outcomes.clear()  # what was missing may be had elsewhere
-    if hunt.taken is None:
-        _take_newest(run, hunt)
-    if hunt.taken is None and run.as_of is not None and not run.offline:
-        for snapshots in run.mirrors.former_states(hunt.spec.archive, run.as_of):
-            _look_everywhere(run, hunt, snapshots)
-        _take_newest(run, hunt)
-    return hunt
+    if not context.offline:
+        _take_newest(context, search)
+        if search.taken is None:
+            known = len(search.locations)
+            _read_everywhere(context, search, context.mirrors.of(search.spec.archive))
+            if len(search.locations) > known:
+                search.outcomes.clear()  # what was missing may be had elsewhere
+    if search.taken is None:
+        _take_newest(context, search)
+    if search.taken is None and context.as_of is not None and not context.offline:
+        for snapshots in context.mirrors.snapshot_mirrors(search.spec.archive, context.as_of):
+            _read_everywhere(context, search, snapshots)
+        _take_newest(context, search)
+    return search
 
 
-def _look_everywhere(run: Run, hunt: Hunt, mirrors: Sequence[Mirror]) -> None:
+def _read_everywhere(
+    context: SearchContext, search: SuiteSearch, mirrors: Sequence[Mirror]
+) -> None:
     """Read the suite's release files under all its names on all mirrors.
 
     While there is no candidate at all, everybody is asked once more, now patiently.
     """
-    spec = hunt.spec
-    patient = not hunt.candidates
+    spec = search.spec
+    retrying = not search.candidates
     others = dict.fromkeys(
         name
-        for candidate in hunt.candidates.values()
+        for candidate in search.candidates.values()
         for name in other_names(spec, candidate.release)
     )
-    places = [place_of(spec, mirror, name) for mirror in mirrors for name in (spec.suite, *others)]
-    unseen = [place for place in places if not hunt.has_asked(place, patient=patient)]
-    looks = [partial(_look, run, spec, place, hasty=not patient) for place in unseen]
-    found = run_all(run.pools.network, looks)
-    hunt.asked |= {place.label: patient for place in unseen}
-    codenames = {candidate.release.codename for candidate in hunt.candidates.values()}
-    for place, candidate in zip(unseen, found, strict=True):
+    locations = [
+        suite_location(spec, mirror, name) for mirror in mirrors for name in (spec.suite, *others)
+    ]
+    unseen = [
+        location for location in locations if not search.has_asked(location, retrying=retrying)
+    ]
+    looks = [
+        partial(_read_release, context, spec, location, fail_fast=not retrying)
+        for location in unseen
+    ]
+    found = run_all(context.pools.network, looks)
+    search.asked |= {location.label: retrying for location in unseen}
+    codenames = {candidate.release.codename for candidate in search.candidates.values()}
+    for location, candidate in zip(unseen, found, strict=True):
         if isinstance(candidate, Candidate) and _is_alias_of_another(spec, candidate, codenames):
             continue
-        hunt.add(place, candidate)
+        search.add(location, candidate)
 
 
 def _is_alias_of_another(spec: SuiteSpec, candidate: Candidate, codenames: set[str]) -> bool:
     """An alias moves on to the next release one day; then it is another suite."""
-    return candidate.place.folder != spec.suite and candidate.release.codename not in codenames
+    return candidate.location.folder != spec.suite and candidate.release.codename not in codenames
 
 
-def _take_newest(run: Run, hunt: Hunt) -> None:
-    """Take the newest whole state that is valid, unless all are older than the floor."""
-    floor = run.floor_of(hunt.spec)
-    candidates = hunt.newest_first
-    if floor is not None and candidates and candidates[0].release.date < floor:
+def _take_newest(context: SearchContext, search: SuiteSearch) -> None:
+    """Take the newest complete valid state, unless all are older than ``oldest_allowed``."""
+    not_before = context.oldest_allowed(search.spec)
+    candidates = search.newest_first
+    if not_before is not None and candidates and candidates[0].release.date < not_before:
         return
     for candidate in candidates:
-        if validity(run, candidate) is not None:
+        if validity(context, candidate) is not None:
             continue
-        outcome = _weigh(run, hunt, candidate)
-        if isinstance(outcome, Whole):
-            hunt.taken = outcome
+        outcome = _check_complete(context, search, candidate)
+        if isinstance(outcome, CompleteState):
+            search.taken = outcome
             return
 
 
-def validity(run: Run, candidate: Candidate) -> HomeportError | None:
+def validity(context: SearchContext, candidate: Candidate) -> HomeportError | None:
     try:
-        check_dates(candidate.release, run.moment)
-    except (Expired, FromTheFuture) as error:
+        check_dates(candidate.release, context.moment)
+    except (Expired, ReleaseNotYetValid) as error:
         return error
-    if candidate.trusted_until is not None and run.moment > candidate.trusted_until:
+    if candidate.trusted_until is not None and context.moment > candidate.trusted_until:
         return KeyExpired(
             f"the keys that signed {candidate.release.title} expired on "
             f"{candidate.trusted_until:%Y-%m-%d}",
@@ -194,41 +210,45 @@ def validity(run: Run, candidate: Candidate) -> HomeportError | None:
     return None
 
 
-def _weigh(run: Run, hunt: Hunt, candidate: Candidate) -> Whole | Incomplete:
+def _check_complete(
+    context: SearchContext, search: SuiteSearch, candidate: Candidate
+) -> CompleteState | IncompleteState:
     """Whether a state is whole; fetches its indexes."""
-    if candidate.digest not in hunt.outcomes:
+    if candidate.digest not in search.outcomes:
         elsewhere = [
-            place for place in hunt.places.values() if place.label != candidate.place.label
+            location
+            for location in search.locations.values()
+            if location.label != candidate.location.label
         ]
-        hunt.outcomes[candidate.digest] = collect(
-            candidate, run.architectures, elsewhere, run.transfer, run.pools
+        search.outcomes[candidate.digest] = fetch_indexes(
+            candidate, context.architectures, elsewhere, context.transfer, context.pools
         )
-    return hunt.outcomes[candidate.digest]
+    return search.outcomes[candidate.digest]
 
 
-def weigh_all(run: Run, hunt: Hunt) -> None:
+def check_all_states(context: SearchContext, search: SuiteSearch) -> None:
     """Before refusing: find out what could be had with ``--as-of``."""
-    if not run.offline:
-        _look_everywhere(run, hunt, run.mirrors.of(hunt.spec.archive))
-    for candidate in hunt.newest_first:
-        if candidate.release.date <= run.now:
-            _weigh(run, hunt, candidate)
+    if not context.offline:
+        _read_everywhere(context, search, context.mirrors.of(search.spec.archive))
+    for candidate in search.newest_first:
+        if candidate.release.date <= context.now:
+            _check_complete(context, search, candidate)
 
 
-def failed(run: Run, hunt: Hunt) -> Failed:
-    return Failed(
-        spec=hunt.spec,
-        taken=hunt.taken,
-        candidates=tuple(hunt.newest_first),
-        outcomes=dict(hunt.outcomes),
+def failed_search(context: SearchContext, search: SuiteSearch) -> FailedSearch:
+    return FailedSearch(
+        spec=search.spec,
+        taken=search.taken,
+        candidates=tuple(search.newest_first),
+        outcomes=dict(search.outcomes),
         invalid={
             candidate.digest: error
-            for candidate in hunt.candidates.values()
-            if (error := validity(run, candidate)) is not None
+            for candidate in search.candidates.values()
+            if (error := validity(context, candidate)) is not None
         },
-        trouble=tuple(hunt.trouble),
-        floor=run.floor_of(hunt.spec),
-        architectures=run.architectures,
-        as_of=run.as_of,
-        offline=run.offline,
+        errors=tuple(search.errors),
+        not_before=context.oldest_allowed(search.spec),
+        architectures=context.architectures,
+        as_of=context.as_of,
+        offline=context.offline,
     )

@@ -34,7 +34,7 @@ class NotSigned(BadSignature):
     id = "not-signed"
 
 
-class Signed(msgspec.Struct, frozen=True, kw_only=True):
+class SignedText(msgspec.Struct, frozen=True, kw_only=True):
     """Text that a trusted key has signed, and the primary fingerprints of those keys."""
 
     text: bytes
@@ -49,7 +49,7 @@ class _Claim(msgspec.Struct, frozen=True, kw_only=True):
     made: datetime | None
 
 
-def verify_clearsigned(data: bytes, keyring: Keyring) -> Signed:
+def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
     """The signed text of an ``InRelease`` file. Raises ``BadSignature``.
 
     Text before, after or between the signed part and its signature is refused: OpenPGP
@@ -59,14 +59,14 @@ def verify_clearsigned(data: bytes, keyring: Keyring) -> Signed:
     try:
         result = pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring))
     except (RuntimeError, ValueError) as error:
-        raise _explained(claims, keyring) from error
+        raise _error_for(claims, keyring) from error
     signers = _signers([result], keyring)
     if not signers or result.bytes is None:
-        raise _explained(claims, keyring)
-    return Signed(text=bytes(result.bytes), signers=signers)
+        raise _error_for(claims, keyring)
+    return SignedText(text=bytes(result.bytes), signers=signers)
 
 
-def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> Signed:
+def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> SignedText:
     """``data`` itself, if ``signature`` (``Release.gpg``) is of it. Raises ``BadSignature``."""
     claims = _claims(signature)
     good = []
@@ -80,8 +80,8 @@ def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> Signed:
             continue  # another of the signatures may be the good one
     signers = _signers(good, keyring)
     if not signers:
-        raise _explained(claims, keyring)
-    return Signed(text=data, signers=signers)
+        raise _error_for(claims, keyring)
+    return SignedText(text=data, signers=signers)
 
 
 def _signature_block(data: bytes) -> bytes:
@@ -132,7 +132,7 @@ def _signers(results: list[pysequoia.Decrypted], keyring: Keyring) -> tuple[str,
     return tuple(dict.fromkeys(cert for cert, key in good if keyring.accepts(cert, key)))
 
 
-def _explained(claims: list[_Claim], keyring: Keyring) -> BadSignature:
+def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
     """Why none of these signatures counts, as far as can be told without believing them."""
     known = {key[-16:] for keys in keyring.all_keys for key in keys}
     ours = [claim for claim in claims if claim.issuer[-16:] in known]

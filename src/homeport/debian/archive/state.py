@@ -18,12 +18,12 @@ from homeport.debian.index.index import MergedIndex
 from homeport.errors import UsageError
 
 #: (archive, suite) → the Date of the state that was used before.
-Floor = Mapping[tuple[str, str], datetime]
+SuiteDates = Mapping[tuple[str, str], datetime]
 _TIMESTAMP = re.compile(r"(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z")
 
 
 class SuiteSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """A suite that is wanted. One that ends in ``/`` is a flat archive without components."""
+    """A suite that is needed. One that ends in ``/`` is a flat archive without components."""
 
     archive: str
     suite: str
@@ -92,7 +92,7 @@ class ArchiveState(msgspec.Struct, frozen=True, kw_only=True):
         """(archive, suite) of those that give only what is asked of them by name."""
         return frozenset((s.archive, s.suite) for s in self.suites if s.not_automatic)
 
-    def floor(self) -> Floor:
+    def suite_dates(self) -> SuiteDates:
         """What a later state must not be older than."""
         return {(suite.archive, suite.suite): suite.date for suite in self.suites}
 

@@ -16,8 +16,8 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.debian.archive.release_candidates import (
     Candidate,
-    Evidence,
-    Place,
+    ReleaseFiles,
+    SuiteLocation,
     verified_candidate,
 )
 from homeport.debian.archive.state import SuiteSpec
@@ -29,14 +29,14 @@ _KEPT = 12  # states of one suite
 
 def remember(store: Store, candidate: Candidate) -> None:
     """Note that a state was taken."""
-    evidence = candidate.evidence
+    files = candidate.files
     entry = {
-        "release": _keep(store, evidence.release),
-        "signature": None if evidence.signature is None else _keep(store, evidence.signature),
+        "release": _keep(store, files.release),
+        "signature": None if files.signature is None else _keep(store, files.signature),
         "digest": str(candidate.digest),
-        "folder": candidate.place.folder,
-        "directory": candidate.place.directory,
-        "label": candidate.place.label,
+        "folder": candidate.location.folder,
+        "directory": candidate.location.directory,
+        "label": candidate.location.label,
         "date": candidate.release.date.isoformat(),
     }
     others = [
@@ -53,15 +53,15 @@ def remembered(store: Store, spec: SuiteSpec) -> Iterator[Candidate]:
         proof = None if signature is None else _recall(store, signature)
         if release is None or (signature is not None and proof is None):
             continue
-        place = Place(
+        location = SuiteLocation(
             mirror=None,
             folder=entry["folder"],
             directory=entry["directory"],
             label=entry["label"],
         )
         try:
-            evidence = Evidence(release=release, signature=proof)
-            yield verified_candidate(spec, place, evidence)
+            files = ReleaseFiles(release=release, signature=proof)
+            yield verified_candidate(spec, location, files)
         except HomeportError:
             continue  # another key is trusted now, or the cache is damaged
 

@@ -130,7 +130,7 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True):
         """The newest date of its suites: the moment to ask a snapshot archive for."""
         return max(suite.date for suite in self.archives)
 
-    def floor(self) -> dict[tuple[str, str], datetime]:
+    def suite_dates(self) -> dict[tuple[str, str], datetime]:
         """What a later state must not be older than: (archive, suite) → date."""
         return {(suite.archive, suite.suite): suite.date for suite in self.archives}
 
