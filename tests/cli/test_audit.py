@@ -124,7 +124,7 @@ def test_wrong_requests_are_usage_errors(
 ) -> None:
     assert run(["audit", *arguments]) == 2
     said = capsys.readouterr().err
-    assert said.startswith("homeport: ")
+    assert said.startswith("error: ")
     assert "Traceback" not in said
 
 

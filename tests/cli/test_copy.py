@@ -144,23 +144,23 @@ def test_each_name_is_progress(world: Path, monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize(
     ("arguments", "code", "line"),
     [
-        (["none", "/x"], 1, "homeport: no such file or directory"),
-        (["a.txt"], 2, "homeport: copy needs at least one source and a destination"),
-        (["--chmod=u+q", "a.txt", "/x"], 2, "homeport: invalid mode 'u+q'"),
+        (["none", "/x"], 1, "error: no such file or directory"),
+        (["a.txt"], 2, "error: copy requires at least one SRC and a DEST"),
+        (["--chmod=u+q", "a.txt", "/x"], 2, "error: invalid mode 'u+q'"),
         (
             ["--chown=nobody-known", "a.txt", "/x"],
             1,
-            "homeport: /etc/passwd: unknown user nobody-known",
+            "error: /etc/passwd: unknown user nobody-known",
         ),
         (
             ["--exclude=[", "d", "/x"],
             2,
-            "homeport: syntax error in pattern (pattern [, option --exc",
+            "error: syntax error in pattern (pattern [, option --exc",
         ),
-        (["--exclude=!", "d", "/x"], 2, 'homeport: illegal exclusion pattern: "!"'),
-        (["loop", "/x"], 1, "homeport: too many links (path loop)"),
-        (["[", "/x"], 1, "homeport: syntax error in pattern (pattern [)"),
-        (["--max-size=1000", "big", "/x"], 1, "homeport: more than 1000 bytes would be written"),
+        (["--exclude=!", "d", "/x"], 2, 'error: illegal exclusion pattern: "!"'),
+        (["loop", "/x"], 1, "error: too many links (path loop)"),
+        (["[", "/x"], 1, "error: syntax error in pattern (pattern [)"),
+        (["--max-size=1000", "big", "/x"], 1, "error: more than 1000 bytes would be written"),
     ],
 )
 def test_faults_have_one_line_and_the_documented_code(

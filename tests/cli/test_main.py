@@ -101,8 +101,8 @@ def test_a_mistyped_command_names_the_near_one() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "homeport: there is no command 'buidl'; did you mean build?",
-        "  hint: see homeport --help",
+        "error: unknown command 'buidl'; did you mean build?",
+        "  hint: homeport --help",
     ]
 
 
@@ -127,7 +127,7 @@ def test_a_result_that_says_no_is_the_only_document(tmp_path: Path) -> None:
     done = homeport("cache", "verify", "--cache-dir", str(tmp_path), "--format", "json")
     assert done.returncode == 3
     assert json.loads(done.stdout)["damaged"] == [f"sha256:{'0' * 64}"]
-    assert done.stderr == "homeport: 1 damaged files were dropped; they will be made again\n"
+    assert done.stderr == "error: removed 1 damaged file; it will be rebuilt when needed\n"
 
 
 @pytest.mark.parametrize(
@@ -166,8 +166,7 @@ def test_an_error_says_where_what_and_what_next() -> None:
         file="homeport.yaml", line=3, column=5, field="config.usr"
     )
     assert program.describe(error) == (
-        "homeport: homeport.yaml:3:5: unknown key 'usr' (field config.usr)\n"
-        "  hint: did you mean user?"
+        "error: homeport.yaml:3:5: unknown key 'usr' (field config.usr)\n  hint: did you mean user?"
     )
 
 
@@ -180,7 +179,7 @@ def test_all_faults_of_a_document_are_printed() -> None:
         "r.yaml:1: one",
         "r.yaml: two",
         "  hint: look",
-        "homeport: the recipe is not usable",
+        "error: the recipe is not usable",
     ]
 
 
@@ -215,20 +214,20 @@ def test_a_full_disk_behind_standard_output_is_one_message(arguments: str, buffe
     done = shell(f"homeport {arguments} > /dev/full", PYTHONUNBUFFERED=buffered)
     assert done.returncode == 1
     assert done.stderr.splitlines() == [
-        "homeport: cannot write standard output: No space left on device"
+        "error: cannot write standard output: No space left on device"
     ]
 
 
 def test_a_closed_standard_output_is_one_message() -> None:
     done = shell("homeport catalog list >&-")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[0] == "homeport: standard output is closed"
+    assert done.stderr.splitlines()[0] == "error: standard output is closed"
 
 
 def test_an_error_in_json_that_cannot_be_written_is_told_as_text() -> None:
     done = shell("homeport cache prune --bound much --format json > /dev/full")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == "homeport: 'much' is not a size"
+    assert done.stderr.splitlines()[0] == "error: 'much' is not a size"
 
 
 def test_without_a_standard_error_the_exit_code_still_tells() -> None:
@@ -269,7 +268,7 @@ def test_output_that_is_written_at_the_very_end_may_fail_too() -> None:
     late = ending("sys.stdout.write('the result'); code = 0")
     done = shell(f"{late} > /dev/full", PYTHONUNBUFFERED="")
     assert done.returncode == 1
-    assert done.stderr == "homeport: cannot write standard output: No space left on device\n"
+    assert done.stderr == "error: cannot write standard output: No space left on device\n"
     done = shell(f"(sleep 0.3; {late}) | true; exit ${{PIPESTATUS[0]}}", PYTHONUNBUFFERED="")
     assert (done.returncode, done.stderr) == (0, "")
     assert shell(f"{ending('code = 3')} >&-").returncode == 3
@@ -309,12 +308,12 @@ def test_an_interrupted_command_ends_with_its_code() -> None:
             _, said = child.communicate(timeout=60)
         connection.close()
     assert child.returncode == 130
-    assert said.strip() == "homeport: interrupted"
+    assert said.strip() == "error: interrupted"
 
 
 def test_every_option_can_be_set_by_a_variable_named_as_it_is_written() -> None:
     done = shell("homeport cache prune", HOMEPORT_CACHE_PRUNE_BOUND="much")
-    assert done.stderr.splitlines()[0] == "homeport: 'much' is not a size"
+    assert done.stderr.splitlines()[0] == "error: 'much' is not a size"
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -53,7 +53,7 @@ def test_check_tells_every_fault_with_its_place_and_exits_2(
     assert capsys.readouterr().err.splitlines() == [
         "homeport.yaml:4:1: unknown field 'pakages' of the recipe",
         "  hint: did you mean packages?",
-        "homeport: 1 fault in the recipe homeport.yaml",
+        "error: 1 fault in the recipe homeport.yaml",
     ]
     recipe_file(home, "packages: [libc6_nonesuch]\nfiles: [{from: none, to: /x}]")
     assert run(["recipe", "check", "--format", "json"]) == 2
@@ -65,7 +65,7 @@ def test_check_tells_every_fault_with_its_place_and_exits_2(
 def test_check_of_a_good_recipe_says_so(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     recipe_file(home, "packages: [libc6_libs]")
     assert run(["recipe", "check", "."]) == 0
-    assert capsys.readouterr().out == "homeport.yaml: test is good\n"
+    assert capsys.readouterr().out == "homeport.yaml: test: valid\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["--slices"]])
@@ -91,10 +91,10 @@ def test_lock_writes_then_has_nothing_to_do(
 ) -> None:
     assert run(["lock", ".", "--check"]) == 4
     assert run(["lock", "."]) == 0
-    assert capsys.readouterr().out.endswith("test.lock: 1 packages for 1 platforms\n")
+    assert capsys.readouterr().out.endswith("test.lock: 1 package for 1 platform\n")
     before = (home / "test.lock").read_bytes()
     assert run(["lock", "."]) == 0
-    assert capsys.readouterr().out == "test.lock answers the recipe; nothing to do\n"
+    assert capsys.readouterr().out == "test.lock is up to date\n"
     assert run(["lock", ".", "--check"]) == 0
     assert (home / "test.lock").read_bytes() == before
 

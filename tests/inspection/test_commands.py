@@ -191,7 +191,7 @@ def test_layers_that_cannot_be_looked_into_are_one_clear_error_of_every_command(
     said = capsys.readouterr().err
     assert what in said
     assert hint in said
-    assert said.count("homeport: ") == 1
+    assert said.count("error: ") == 1
 
 
 def test_the_platforms_of_an_index_are_named_when_none_is_the_wanted_one(

@@ -122,7 +122,7 @@ def test_a_full_disk_here_is_one_error_and_nothing_half_stays(
     with small_disk(tmp_path / "disk", "1m") as disk:
         code, said = outcome(any_engine, context, form.format(disk))
         assert code == 1
-        assert [line for line in said.splitlines() if line.startswith("homeport: ")] != []
+        assert [line for line in said.splitlines() if line.startswith("error: ")] != []
         assert "No space left on device" in said
         assert "Traceback" not in said
         whole = [

@@ -225,7 +225,7 @@ def test_ctrl_c_ends_command_and_step(any_engine: RunningEngine, context: Path) 
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=20)
     assert process.returncode == 130
-    assert said.rstrip().endswith(b"homeport: interrupted")
+    assert said.rstrip().endswith(b"error: interrupted")
     until(lambda: not runs(mark))
 
 

@@ -79,23 +79,23 @@ def test_login_is_remembered_and_logout_forgets_it(server: Server, tmp_path: Pat
     assert "as me (from" in run("ping", host).stdout
     assert "logged out" in run("logout", host).stdout
     assert isinstance(run("tags", f"{host}/a").exception, HomeportError)
-    assert "nothing was kept" in run("logout", host).stdout
+    assert "no credentials are saved" in run("logout", host).stdout
 
 
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
         (["tags", "r.example/a", "--creds", "x"], "USER:PASSWORD"),
-        (["tags", "r.example/a", "-u", "me"], "needs --password-stdin"),
-        (["tags", "r.example/a", "--password-stdin"], "needs --username"),
-        (["tags", "r.example/a", "--creds", "a:b", "-u", "x"], "goes with neither"),
+        (["tags", "r.example/a", "-u", "me"], "requires --password-stdin"),
+        (["tags", "r.example/a", "--password-stdin"], "requires --username"),
+        (["tags", "r.example/a", "--creds", "a:b", "-u", "x"], "cannot be combined with"),
         (["tags", "r.example/a", "--offline"], "--offline"),
-        (["blob", "r.example/a:1"], "by its digest"),
-        (["delete", "r.example/a"], "neither a tag nor a digest"),
+        (["blob", "r.example/a:1"], "a digest is required"),
+        (["delete", "r.example/a"], "a tag or digest is required"),
         (["mirror", "r.example/a"], "SOURCE and DESTINATION"),
-        (["mirror", "r.example/a:1", "r.example/b", "--all-tags"], "is a repository"),
+        (["mirror", "r.example/a:1", "r.example/b", "--all-tags"], "has a tag or digest"),
         (["mirror", "oci:x", "oci:y"], "writes to a registry"),
-        (["import", "oci:x", "r.example/y"], "one registry to another"),
+        (["import", "oci:x", "r.example/y"], "two registry addresses"),
         (["retag", "r.example/a:1", "no/tag"], "does not fit in a tag"),
         (["login", "not a host"], "not the name of a registry"),
     ],
@@ -110,7 +110,7 @@ def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> No
 def test_an_empty_password_is_none(server: Server, tmp_path: Path) -> None:
     result = run("login", f"127.0.0.1:{server.port}", "-u", "me", "--password-stdin", stdin="\n")
     assert isinstance(result.exception, HomeportError)
-    assert result.exception.what == "standard input holds no password"
+    assert result.exception.what == "standard input is empty; a password was expected"
     assert not (tmp_path / ".docker").exists()
 
 

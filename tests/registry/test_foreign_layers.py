@@ -72,7 +72,7 @@ def trusted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_push_leaves_them_with_their_owner_and_says_so(place: Place) -> None:
     result = place.run("push", place.layout(), place.ref)
     assert result.exit_code == 0, result.output
-    assert "1 foreign layer stays with the owner" in result.stderr
+    assert "1 layer is not copied; clients download from" in result.stderr
     assert place.owner.url("/layer") in result.stderr
     assert TAKE in result.stderr
     assert not place.has_layer
@@ -164,7 +164,7 @@ def test_mirror_and_import_take_them_along_too(place: Place) -> None:
         for number, command in enumerate(("mirror", "import")):
             name = f"home{number}"
             left = place.run(command, place.ref, f"{other.host}/{name}:1")
-            assert "1 foreign layer stays" in left.stderr
+            assert "1 layer is not copied" in left.stderr
             assert (name, DIGEST) not in other.blobs
             assert place.run(command, place.ref, f"{other.host}/{name}:1", TAKE).exit_code == 0
             assert other.blobs[name, DIGEST] == LAYER

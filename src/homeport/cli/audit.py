@@ -1,4 +1,4 @@
-"""``homeport audit``: every public image that files lean on, and the plan to bring it home."""
+"""``homeport audit``: every public image that files depend on, and the plan to replace it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.show import counted
 from homeport.errors import AnswerNo, HomeportError, UsageError
 
 if TYPE_CHECKING:
@@ -47,35 +48,66 @@ Examples:
 """,
 )
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
-@click.option("--home", metavar="PREFIX", default="", help="Registry and path of your own images.")
-@click.option("--assume", multiple=True, metavar="TOOL=VERSION", help="Where files do not say.")
-@click.option("--exclude", multiple=True, metavar="GLOB", help="Leave these paths out.")
-@click.option("--all", "everything", is_flag=True, help="Show weak finds and own images too.")
-@click.option("--online", is_flag=True, help="Ask registries for digest, age and platforms.")
-@click.option("--docker", is_flag=True, help="Also what containers of the local engine use.")
-@click.option("--engine", multiple=True, metavar="ADDRESS", help="Ask an engine for its version.")
-@click.option("--plan", "plan_file", type=_FILE, help="Write the plan that brings all home.")
-@click.option("--apply", "apply_file", type=_FILE, help="Show a plan's edits; --yes makes them.")
-@click.option("--yes", is_flag=True, help="With --apply: make the edits.")
-@click.option("--sarif", type=_FILE, help="Write a SARIF log.")
-@click.option("--html", type=_FILE, help="Write a page.")
-@click.option("--code-quality", type=_FILE, help="Write GitLab's Code Quality report.")
-@click.option("--deny", multiple=True, metavar="ID", help="Exit code 3 for this finding.")
-@click.option("--allow-registry", multiple=True, metavar="NAME", help="Exit code 3 for all others.")
-@click.option("--policy", "policy_file", type=_READ, help="Policy file (docs/audit.md).")
-@click.option("--exit-code", is_flag=True, help="Exit code 3 for any foreign image.")
-@click.option("--baseline", type=_READ, help="Results in this file are known and no violations.")
-@click.option("--write-baseline", type=_FILE, help="Write all that is there now as a baseline.")
+@click.option(
+    "--home",
+    metavar="PREFIX",
+    default="",
+    help="Registry and path of your own images.  [default: none]",
+)
+@click.option(
+    "--assume",
+    multiple=True,
+    metavar="TOOL=VERSION",
+    help="Assume this version of a tool. Repeatable.",
+)
+@click.option("--exclude", multiple=True, metavar="GLOB", help="Skip matching paths. Repeatable.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Show uncertain uses and your own images too."
+)
+@click.option("--online", is_flag=True, help="Query registries for digest, age and platforms.")
+@click.option(
+    "--docker", is_flag=True, help="Include images that containers of the local engine use."
+)
+@click.option(
+    "--engine",
+    multiple=True,
+    metavar="ADDRESS",
+    help="Query the version of this engine. Repeatable.",
+)
+@click.option("--plan", "plan_file", type=_FILE, help="Write a home plan to this file.")
+@click.option(
+    "--apply", "apply_file", type=_FILE, help="Show the edits of this plan; --yes makes them."
+)
+@click.option("--yes", is_flag=True, help="Make the edits that --apply shows.")
+@click.option("--sarif", type=_FILE, help="Write a SARIF log to this file.")
+@click.option("--html", type=_FILE, help="Write an HTML page to this file.")
+@click.option("--code-quality", type=_FILE, help="Write GitLab's Code Quality report to this file.")
+@click.option(
+    "--deny", multiple=True, metavar="ID", help="Exit with 3 on this finding. Repeatable."
+)
+@click.option(
+    "--allow-registry",
+    multiple=True,
+    metavar="NAME",
+    help="Exit with 3 on images of other registries. Repeatable.",
+)
+@click.option("--policy", "policy_file", type=_READ, help="Apply this policy file (docs/audit.md).")
+@click.option("--exit-code", is_flag=True, help="Exit with 3 on any foreign image.")
+@click.option(
+    "--baseline", type=_READ, help="Exclude findings that this file records from violations."
+)
+@click.option("--write-baseline", type=_FILE, help="Record all current findings in this file.")
 @common
 def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> None:
-    """Find every image that the files below PATHS use, said and unsaid.
+    """Find every public image your files depend on.
 
-    PATHS are folders or files; "-" is a list of pods on standard input. Exit code 3 if a
-    policy is violated, 1 if some files could not be read.
+    Both explicit uses, where a file names the image, and implicit ones, where a tool pulls it.
+    PATHS are files and directories [default: .]; "-" is a list of pods on standard input. Exit
+    code 3 if a policy is violated, 1 if a file could not be read.
     """
     if options["apply_file"] is not None:
         if options["plan_file"] is not None or paths:
-            raise UsageError("--apply takes a plan and nothing else to audit")
+            raise UsageError("--apply cannot be combined with --plan or PATHS")
         _apply(session, options["apply_file"], yes=options["yes"])
         return
     with session.app() as app:
@@ -239,13 +271,12 @@ def _show(
 def _finish(audited: Audited, violations: list[Violation]) -> None:
     """Exit code 3 for violations, 1 for files that could not be read."""
     if violations:
-        count = len(violations)
-        raise AnswerNo(f"{count} violation{'s' if count > 1 else ''} of the policy")
+        raise AnswerNo(f"{counted(len(violations), 'violation')} of the policy")
     if unread := audited.report.unread:
         first = unread[0]
         raise PartlyRead(
-            f"{len(unread)} files could not be read, the first is {first.file}: {first.what}"
-            if len(unread) > 1 else f"could not read {first.file}: {first.what}"
+            f"cannot read {len(unread)} files; the first is {first.file}: {first.what}"
+            if len(unread) > 1 else f"cannot read {first.file}: {first.what}"
         )  # fmt: skip
 
 
@@ -264,12 +295,12 @@ def _apply(session: Session, path: Path, *, yes: bool) -> None:
     if yes:
         write(changes, root)
     edits = sum(len(change.edits) for change in changes)
-    done = "edited" if yes else "to be edited; --yes edits them"
+    done = "made" if yes else "to make; --yes makes them"
     text = "\n".join(change.diff() for change in changes)
     session.output.write(
         {
             "schema": "homeport-audit-apply/v1", "applied": yes, "edits": edits,
             "files": [{"file": c.path, "diff": c.diff()} for c in changes],
         },
-        f"{text}\n{edits} edits in {len(changes)} files {done}".lstrip("\n"),
+        f"{text}\n{counted(edits, 'edit')} in {counted(len(changes), 'file')} {done}".lstrip("\n"),
     )  # fmt: skip

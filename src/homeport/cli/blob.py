@@ -17,24 +17,34 @@ if TYPE_CHECKING:
     from homeport.content.blob import Blob
 
 
-@click.command(name="blob")
+@click.command(
+    name="blob",
+    epilog="""\b
+Example:
+  homeport blob registry.example/team/copy@sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5\
+ed12ab4d8e11ba873c2f11161202b945 -o layer.tar.gz
+""",
+)
 @click.argument("reference")
 @click.option(
     "-o", "--output", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write to this file instead of standard output.",
+    help="Destination file.  [default: standard output]",
 )  # fmt: skip
 @registry_options
 @common
 def command(
     session: Session, *, reference: str, output: Path | None, options: RegistryOptions
 ) -> None:
-    """Fetch the blob REPOSITORY@sha256:…; nothing is written before it is verified."""
+    """Fetch a blob by its digest and verify it before writing.
+
+    REFERENCE is REPOSITORY@sha256:….
+    """
     from homeport.content.files import atomic_write
     from homeport.oci.reference import parse_reference
 
     parsed = parse_reference(reference.removeprefix("docker://"), default_tag="")
     if parsed.digest is None:
-        raise UsageError("a blob is named by its digest", hint="REPOSITORY@sha256:…")
+        raise UsageError(f"{reference}: a digest is required", hint="write REPOSITORY@sha256:…")
     with session.app() as app:
         repository = options.open(app, parsed.registry).repository(parsed)
         blob = repository.fetch_blob_of_unknown_size(

@@ -36,7 +36,8 @@ Examples:
     "outputs",
     multiple=True,
     metavar="ADDRESS",
-    help="oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF. Repeatable."
+    help="Destination: oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
+    " Repeatable."
     "  [default: oci:NAME.oci]",
 )
 @click.option(
@@ -44,7 +45,8 @@ Examples:
     "platforms",
     multiple=True,
     metavar="PLATFORM[,…]",
-    help="linux/arm64,linux/amd64, all, or native.  [default: what the outputs need]",
+    help="Platforms to build, such as linux/arm64,linux/amd64, all, or native. Repeatable."
+    "  [default: all of the recipe; native for docker-archive]",
 )
 @click.option(
     "-t",
@@ -52,35 +54,47 @@ Examples:
     "tags",
     multiple=True,
     metavar="TAG",
-    help="For outputs that name none. Repeatable.  [default: latest]",
+    help="Tag of outputs that name none. Repeatable.  [default: latest]",
 )
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Repeatable.")
-@click.option("--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Repeatable.")
-@click.option("--load", is_flag=True, help="Load the native image into a running docker or podman.")
-@click.option("--push", "pushes", multiple=True, metavar="REF", help="The same as -o docker://REF.")
 @click.option(
-    "--locked", is_flag=True, help="Use the lockfile as it is; exit with 4 where it does not fit."
+    "--label", "labels", multiple=True, metavar="KEY=VALUE",
+    help="Add this label to every image. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--annotation", "annotations", multiple=True, metavar="KEY=VALUE",
+    help="Add this annotation to every manifest and the index. Repeatable.",
+)  # fmt: skip
+@click.option("--load", is_flag=True, help="Load the native image into a running docker or podman.")
+@click.option(
+    "--push", "pushes", multiple=True, metavar="REF",
+    help="Push to REF; the same as -o docker://REF. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--locked", is_flag=True, help="Use the lockfile unchanged; exit with 4 if it is out of date."
 )
 @locking_options
 @engine_option
-@click.option("--check", is_flag=True, help="Build twice, compare; exit with 3 if they differ.")
-@click.option("--no-cache", is_flag=True, help="Use downloads, but nothing computed before.")
+@click.option(
+    "--check", is_flag=True, help="Build twice and compare; exit with 3 if the results differ."
+)
+@click.option("--no-cache", is_flag=True, help="Use cached downloads, but no cached build results.")
 @click.option(
     "--compression",
     type=click.Choice(["gzip", "zstd", "none"]),
     default="gzip",
     show_default=True,
-    help="Of layers; zstd is not byte-stable between machines.",
+    help="Compression of layers; zstd is not byte-stable between machines.",
 )
 @click.option(
-    "--compression-level", type=int, metavar="N", help="gzip: 6, 7, 9 or 12.  [default: 7]"
+    "--compression-level", type=int, metavar="N", help="Level of gzip: 6, 7, 9 or 12.  [default: 7]"
 )
 @common
 def command(session: Session, **options: Any) -> None:
-    """Build RECIPE, a name of the catalog, a recipe file or its folder.
+    """Build the image of RECIPE for every platform.
 
-    Packages come from the lockfile. Where recipe and lockfile disagree, or a package is
-    gone from every mirror, the recipe is locked again and the new lockfile written.
+    RECIPE is a name of the catalog, a recipe file or its directory. Packages come from the
+    lockfile. If recipe and lockfile disagree, or no mirror has a package any more, Homeport
+    locks the recipe again and writes the new lockfile.
     """
     request = _request(options)
     with session.app() as app, showing_logs(session):
@@ -135,8 +149,8 @@ def _platforms(texts: tuple[str, ...]) -> tuple[str, ...]:
     found = [part.strip() for text in texts for part in text.split(",")]
     if "" in found:
         raise UsageError(
-            f"--platform {','.join(texts)!r} holds no platform where one is expected",
-            hint="write it like linux/arm64,linux/amd64, all or native",
+            f"empty platform in {','.join(texts)!r}",
+            hint="write --platform linux/arm64,linux/amd64, all or native",
         )
     return tuple(found)
 
@@ -160,7 +174,7 @@ def _source_date_epoch() -> int | None:
     if not text:
         return None
     if not (text.isascii() and text.isdigit() and len(text) <= 11):
-        raise UsageError(f"SOURCE_DATE_EPOCH is {text!r}, not a number of seconds")
+        raise UsageError(f"invalid SOURCE_DATE_EPOCH {text!r}: a number of seconds is expected")
     return int(text)
 
 

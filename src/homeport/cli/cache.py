@@ -8,23 +8,23 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
-from homeport.cli.show import human_size
+from homeport.cli.show import counted, human_size
 from homeport.errors import AnswerNo
 from homeport.settings import parse_size
 
 
 @click.group(name="cache")
 def command() -> None:
-    """Show, bound and check the cache.
+    """Show, prune and verify the cache.
 
-    Everything in it can be fetched or made again; removing it is always safe.
+    Homeport can download or build everything in it again; removing it is always safe.
     """
 
 
-@command.command()
+@command.command(epilog="Example:  homeport cache info")
 @common
 def info(session: Session) -> None:
-    """Say where the cache is and what it holds."""
+    """Show where the cache is and what it holds."""
     with session.app() as app:
         usage = app.store.usage()
         bound = app.settings.cache_bound
@@ -38,36 +38,48 @@ def info(session: Session) -> None:
         session.output.write(
             document,
             f"directory  {app.store.root}\n"
-            f"content    {usage.blobs} files, {human_size(usage.blob_bytes)}\n"
-            f"answers    {usage.answers} files, {human_size(usage.answer_bytes)}\n"
+            f"content    {counted(usage.blobs, 'file')}, {human_size(usage.blob_bytes)}\n"
+            f"results    {counted(usage.answers, 'file')}, {human_size(usage.answer_bytes)}\n"
             f"unfinished {human_size(usage.partial_bytes)}\n"
             f"bound      {human_size(bound)}",
         )
 
 
-@command.command()
-@click.option("--bound", metavar="SIZE", help="Keep at most this much, for example 2GiB.")
-@click.option("--all", "everything", is_flag=True, help="Remove everything.")
+@command.command(
+    epilog="""\b
+Examples:
+  homeport cache prune
+  homeport cache prune --bound 2GiB
+"""
+)
+@click.option(
+    "--bound", metavar="SIZE",
+    help="Keep at most this size, such as 2GiB.  [default: the configured bound, 5GiB]",
+)  # fmt: skip
+@click.option("--all", "everything", is_flag=True, help="Remove everything not in use.")
 @common
 def prune(session: Session, bound: str | None, everything: bool) -> None:
-    """Remove the least recently used until the bound is kept.
+    """Remove least recently used files until the cache fits its bound.
 
-    What a build that runs now may be using stays.
+    Files that a running build may be using are kept.
     """
     with session.app() as app:
         limit = 0 if everything else parse_size(bound) if bound else app.settings.cache_bound
         pruned = app.store.prune(limit)
         session.output.write(
             {"schema": "homeport-cache-prune/v1", **msgspec.to_builtins(pruned)},
-            f"removed {pruned.removed} files, {human_size(pruned.removed_bytes)}; "
+            f"removed {counted(pruned.removed, 'file')}, {human_size(pruned.removed_bytes)}; "
             f"{human_size(pruned.kept_bytes)} left",
         )
 
 
-@command.command()
+@command.command(epilog="Example:  homeport cache verify")
 @common
 def verify(session: Session) -> None:
-    """Read everything again and drop what is damaged (exit code 3 if anything was)."""
+    """Verify the digest of every file and remove damaged files.
+
+    Exit code 3 if a file was damaged.
+    """
     with session.app() as app:
         usage = app.store.usage()
         app.progress.begin("cache verify", label="verify", total=usage.blob_bytes, unit="bytes")
@@ -76,7 +88,13 @@ def verify(session: Session) -> None:
         names = [str(digest) for digest in damaged]
         session.output.write(
             {"schema": "homeport-cache-verify/v1", "checked": usage.blobs, "damaged": names},
-            "\n".join([*(f"dropped {name}" for name in names), f"{usage.blobs} files checked"]),
+            "\n".join(
+                [*(f"removed {name}" for name in names), f"verified {counted(usage.blobs, 'file')}"]
+            ),
         )
     if damaged:
-        raise AnswerNo(f"{len(damaged)} damaged files were dropped; they will be made again")
+        raise AnswerNo(
+            "removed 1 damaged file; it will be rebuilt when needed"
+            if len(damaged) == 1
+            else f"removed {len(damaged)} damaged files; they will be rebuilt when needed"
+        )

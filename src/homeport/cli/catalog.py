@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 @click.group(name="catalog")
 def command() -> None:
-    """List and show the recipes that ship with Homeport."""
+    """List and show the recipes of the catalog."""
 
 
-@command.command(name="list")
+@command.command(name="list", epilog="Example:  homeport catalog list")
 @common
 def list_(session: Session) -> None:
-    """List the recipes that can be built by name."""
+    """List the recipes that ship with Homeport."""
     from homeport.recipe.catalog import shipped_catalog
     from homeport.recipe.loading import load_recipe
 
@@ -51,10 +51,10 @@ def list_(session: Session) -> None:
 
 @command.command(epilog="Example:  homeport catalog show dockerfile-copy")
 @click.argument("name")
-@click.option("--recipe", "as_recipe", is_flag=True, help="The recipe file itself, to copy from.")
+@click.option("--recipe", "as_recipe", is_flag=True, help="Print the recipe file itself.")
 @common
 def show(session: Session, name: str, as_recipe: bool) -> None:
-    """Show what the recipe NAME is made of, and what is locked for it."""
+    """Show what recipe NAME is made of and which packages are locked."""
     from homeport.recipe.catalog import find_recipe, shipped_catalog
     from homeport.recipe.loading import load_recipe
     from homeport.recipe.lock.reading import read_lockfile

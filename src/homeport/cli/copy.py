@@ -48,12 +48,20 @@ class Report(msgspec.Struct):
             self.entries.append({"path": shown(path, 4096), "kind": kind})
 
 
-@click.command(name="copy")
+@click.command(
+    name="copy",
+    epilog="""\b
+Examples:
+  homeport copy 'src/*.py' README.md app/ --root rootfs
+  homeport copy --add release.tar.gz /opt/ --root rootfs --chown 0:0
+  homeport copy . /srv/ --root rootfs --ignore-file .dockerignore --dry-run
+""",
+)
 @click.argument("words", metavar="SRC... DEST", nargs=-1, required=True, type=click.Path())
 @click.option(
     "--root", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
     metavar="DIR", show_default="this directory",
-    help="Root of the destination: DEST and every link on the way stay in it.",
+    help="Root of the destination; DEST and all links on the way stay inside it.",
 )  # fmt: skip
 @click.option(
     "--context", type=click.Path(file_okay=False, exists=True, path_type=Path), default=".",
@@ -61,21 +69,39 @@ class Report(msgspec.Struct):
 )  # fmt: skip
 @click.option(
     "--ignore-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
-    help="Hide from --context what this file ignores, as .dockerignore does.",
+    help="Hide what this file ignores, in the format of .dockerignore.",
 )  # fmt: skip
-@click.option("--chown", metavar="USER[:GROUP]", help="Owner, by the root's own accounts.")
-@click.option("--chmod", metavar="MODE", help="Mode, octal or as in u=rwX,go=rX.")
-@click.option("--add", is_flag=True, help="As ADD: the same as --unpack.")
-@click.option("--unpack/--no-unpack", default=None, help="Unpack tar archives, by content.")
-@click.option("--parents", is_flag=True, help="Keep directories, from /./ on if it is there.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Leave out; may be repeated.")
-@click.option("--link", is_flag=True, help="As a layer of its own: nothing on the way is followed.")
+@click.option(
+    "--chown",
+    metavar="USER[:GROUP]",
+    help="Set the owner; names are looked up in the root's /etc/passwd and /etc/group.",
+)
+@click.option("--chmod", metavar="MODE", help="Set the mode: octal, or as in u=rwX,go=rX.")
+@click.option("--add", is_flag=True, help="Follow the rules of ADD; the same as --unpack.")
+@click.option(
+    "--unpack/--no-unpack",
+    default=None,
+    help="Unpack tar archives, recognised by content.  [default: --no-unpack]",
+)
+@click.option(
+    "--parents", is_flag=True, help="Keep the directories of SRC, those after /./ if SRC has it."
+)
+@click.option(
+    "--exclude", multiple=True, metavar="PATTERN", help="Leave out matching paths. Repeatable."
+)
+@click.option(
+    "--link", is_flag=True, help="Copy as a separate layer does: no link in DEST is followed."
+)
 @click.option(
     "--rules", type=click.Choice(["current", "old"]), default="current", show_default=True,
-    help="BuildKit's of today, or those of the dockerfile-copy image.",
+    help="Rules of current BuildKit, or of the dockerfile-copy image.",
 )  # fmt: skip
-@click.option("--max-size", metavar="SIZE", help="Stop when more would be written.")
-@click.option("--dry-run", is_flag=True, help="Say what would happen, and change nothing.")
+@click.option(
+    "--max-size",
+    metavar="SIZE",
+    help="Stop when more bytes would be written, such as 1GiB.  [default: no limit]",
+)
+@click.option("--dry-run", is_flag=True, help="Show what would be written; change nothing.")
 @common
 def command(
     session: Session,
@@ -95,17 +121,18 @@ def command(
     max_size: str | None,
     dry_run: bool,
 ) -> None:
-    """Copy as COPY and ADD do: their patterns, destination rules, owners and links.
+    """Copy files on this machine by the rules of COPY and ADD.
 
-    Sources are found in the --context directory, the destination in --root; a path that
-    begins with a slash begins there. No link leads out of either.
+    Patterns, destinations, owners and links follow the rules of a Dockerfile. SRC is below
+    the --context directory, DEST below --root, also with a leading slash. Links cannot lead
+    out of either.
     """
     from homeport.copying.command import Flags
     from homeport.copying.rules import rule_set
     from homeport.settings import parse_size
 
     if len(words) < 2:
-        raise UsageError("copy needs at least one source and a destination")
+        raise UsageError("copy requires at least one SRC and a DEST")
     with session.app() as app:
         report = Report(_stepper(app), keep=dry_run or session.verbose > 0)
         flags = Flags(
@@ -196,7 +223,7 @@ def explained(error: CopyError) -> HomeportError:
     hint = error.hint or None
     cause = error.__cause__
     if hint is None and isinstance(cause, OSError) and cause.errno == errno.EPERM:
-        hint = "owners and devices need root"
+        hint = "run as root: setting owners and creating devices requires it"
     return kind(error.what, where=error.where, hint=hint)
 
 

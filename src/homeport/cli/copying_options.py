@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.cli.show import human_size
+from homeport.cli.show import counted, human_size
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +25,8 @@ platform_option = click.option(
     multiple=True,
     metavar="OS/ARCH[/VARIANT]",
     envvar="HOMEPORT_PLATFORM",
-    help="Only this platform; repeatable, or separated by commas; 'native' for this machine's. "
-    "All, byte for byte, by default.",
+    help="Only this platform, or several separated by commas; 'native' is this machine's."
+    " Repeatable.  [default: all, byte for byte]",
 )
 
 
@@ -34,12 +34,12 @@ foreign_option = click.option(
     "--allow-nondistributable-artifacts",
     "take_foreign",
     is_flag=True,
-    help="Take foreign layers along, which their owner hands out himself; see to it that you may.",
+    help="Include non-distributable layers (check that your licence permits it).",
 )
 
 
 no_clobber_option = click.option(
-    "--no-clobber", is_flag=True, help="Exit with 3 if the tag leads to another image already."
+    "--no-clobber", is_flag=True, help="Exit with 3 if the tag already points to another image."
 )
 
 
@@ -49,7 +49,7 @@ def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image |
         from homeport.images.nondistributable import ForeignLayers
 
         if app.settings.offline:
-            raise UsageError("foreign layers cannot be fetched with --offline")
+            raise UsageError("--allow-nondistributable-artifacts cannot be combined with --offline")
         return ForeignLayers(client=app.client, store=app.store, progress=app.progress).take
 
     def leave(value: Image | Index) -> Image | Index:
@@ -57,11 +57,11 @@ def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image |
 
         left = foreign_parts(value)
         if left:
-            many = f"{len(left)} foreign layers stay" if len(left) > 1 else "1 foreign layer stays"
+            many = f"{counted(len(left), 'layer')} {'is' if len(left) == 1 else 'are'}"
             app.progress.note(
-                "foreign layers",
-                f"{many} with the owner, and whoever pulls the image fetches from there: "
-                f"{left[0].urls[0]}; --allow-nondistributable-artifacts takes them along",
+                "non-distributable layers",
+                f"{many} not copied; clients download from {left[0].urls[0]}. "
+                "Use --allow-nondistributable-artifacts to include non-distributable layers",
             )
         return value
 
@@ -133,10 +133,10 @@ def report(source: Address, written: Written) -> tuple[dict[str, Any], str]:
         "present": written.present,
     }
     text = f"{written.digest}  {written.address}  " + (
-        f"{written.copied} blobs copied ({human_size(written.copied_bytes)}), "
-        f"{written.present} were there"
+        f"{counted(written.copied, 'blob')} copied ({human_size(written.copied_bytes)}), "
+        f"{written.present} already present"
         if written.copied
-        else "nothing to copy, all was there"
+        else "nothing to copy: all blobs are present"
     )
     return document, text
 

@@ -13,21 +13,28 @@ if TYPE_CHECKING:
     from homeport.cli.registry_options import RegistryOptions
 
 
-@click.command(name="delete")
+@click.command(
+    name="delete",
+    epilog="""\b
+Examples:
+  homeport delete registry.example/team/copy:1.0-rc1
+  homeport delete registry.example/team/copy:old --with-all-tags
+""",
+)
 @click.argument("reference")
 @click.option(
     "--with-all-tags",
     is_flag=True,
-    help="If the registry cannot delete a tag alone, delete the image with all its tags.",
+    help="Delete the image with all its tags if the registry cannot delete a tag alone.",
 )
 @registry_options
 @common
 def command(
     session: Session, *, reference: str, with_all_tags: bool, options: RegistryOptions
 ) -> None:
-    """Delete the tag or, with @sha256:…, the manifest that REFERENCE names.
+    """Delete a tag or, with @sha256:…, a manifest from a registry.
 
-    A tag is spelled out: nothing is deleted because 'latest' was left out.
+    REFERENCE must name the tag or digest; 'latest' is not assumed.
     """
     from homeport.errors import UsageError
     from homeport.oci.reference import parse_reference
@@ -35,11 +42,13 @@ def command(
 
     parsed = parse_reference(reference.removeprefix("docker://"), default_tag="")
     if not parsed.tag and parsed.digest is None:
-        raise UsageError(f"{reference} names neither a tag nor a digest")
+        raise UsageError(f"{reference}: a tag or digest is required")
     with session.app() as app:
         repository = options.open(app, parsed.registry).repository(parsed)
         was_there = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
         document = {
             "schema": "homeport-delete/v1", "reference": str(parsed), "was_there": was_there,
         }  # fmt: skip
-        session.output.write(document, f"deleted {parsed}" if was_there else f"{parsed} was gone")
+        session.output.write(
+            document, f"deleted {parsed}" if was_there else f"{parsed} does not exist"
+        )

@@ -21,9 +21,9 @@ engine_option = click.option(
     multiple=True,
     metavar="ADDRESS",
     envvar="HOMEPORT_ENGINE",
-    help="unix://PATH, tcp://HOST:PORT[?certs=DIR], docker-container://NAME,"
+    help="BuildKit engine: unix://PATH, tcp://HOST:PORT[?certs=DIR], docker-container://NAME,"
     " podman-container://NAME, ssh://HOST, docker-context://NAME. Repeatable."
-    "  [default: BUILDKIT_HOST, DOCKER_HOST, docker's context, the usual sockets]",
+    "  [default: BUILDKIT_HOST, DOCKER_HOST, docker's context, the standard sockets]",
 )
 
 

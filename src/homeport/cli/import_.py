@@ -45,11 +45,11 @@ def command(
     take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
-    """Vendor the image at SOURCE, another registry, as DESTINATION in yours.
+    """Import an upstream image into your registry, pinned by digest.
 
-    It is pinned by digest and copied for all platforms with provenance, SBOM and signatures;
-    where it came from is kept as an artifact beside it. Importing again copies nothing. The
-    result is the reference to use, with its digest.
+    All platforms are copied unchanged from SOURCE to DESTINATION, with provenance, SBOM and
+    signatures; an artifact beside the image records its origin. Importing again copies only
+    what is missing. The command prints the reference to use, with its digest.
     """
     from homeport.images.address import RegistryAddress, parse_destination, parse_source
     from homeport.images.importing import vendor
@@ -58,7 +58,7 @@ def command(
     origin, target = parse_source(source), parse_destination(destination)
     if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
         raise UsageError(
-            "import copies from one registry to another",
+            "import requires two registry addresses",
             hint=f"homeport push {source} {destination}",
         )
     with session.app() as app:

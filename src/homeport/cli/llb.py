@@ -12,17 +12,24 @@ from homeport.cli.options import Session, common
 
 @click.group(name="llb")
 def command() -> None:
-    """Look into BuildKit's low-level build definitions."""
+    """Print BuildKit's low-level build definitions."""
 
 
-@command.command()
+@command.command(
+    epilog="""\b
+Examples:
+  homeport llb dump build.llb
+  homeport llb dump build.llb --dot | dot -Tsvg > build.svg
+  buildctl debug dump-llb < build.llb       # prints the same operations
+"""
+)
 @click.argument("file", metavar="FILE")
 @click.option("--dot", is_flag=True, help="Print a graph for Graphviz.")
 @common
 def dump(session: Session, file: str, dot: bool) -> None:
-    """Print the LLB in FILE ("-" is standard input), as buildctl debug dump-llb would.
+    """Print the operations of an LLB file.
 
-    --format json prints operations as JSON, one object each, with their digests.
+    FILE is a marshalled definition; "-" is standard input.
     """
     from homeport.buildkit.llb.dump import as_dot, as_json, as_text, read_definition
 
@@ -45,4 +52,4 @@ def _read(file: str) -> bytes:
         with open(file, "rb") as stream:
             return read_bounded(stream, LARGEST, file)
     except OSError as error:
-        raise UsageError(f"{file} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {file}: {error.strerror}") from error

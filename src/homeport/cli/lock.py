@@ -10,6 +10,7 @@ import click
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
+from homeport.cli.show import counted
 from homeport.cli.typed import typed_without
 from homeport.errors import OutOfDate, UsageError
 
@@ -22,16 +23,18 @@ if TYPE_CHECKING:
     name="lock",
     epilog="""\b
 Examples:
-  homeport lock ./my/homeport.yaml              write ./my/NAME.lock if it is needed
-  homeport lock ./my/homeport.yaml --update all take the newest of everything
+  homeport lock ./my/homeport.yaml                # writes ./my/NAME.lock if needed
+  homeport lock ./my/homeport.yaml --update all   # the newest of everything
   homeport lock dockerfile-copy --update libc6 --as-of 2026-10-30
-  homeport lock ./my/homeport.yaml --check      exit with 4 if recipe and lockfile disagree
+  homeport lock ./my/homeport.yaml --check        # exit code 4 if they disagree
 """,
 )
 @click.argument("recipe")
 @locking_options
 @engine_option
-@click.option("--check", is_flag=True, help="Write nothing; exit with 4 if something would change.")
+@click.option(
+    "--check", is_flag=True, help="Write nothing; exit with 4 if recipe and lockfile disagree."
+)
 @common
 def command(
     session: Session,
@@ -44,14 +47,14 @@ def command(
     lockfile: Path | None,
     engines: tuple[str, ...],
 ) -> None:
-    """Choose the exact packages of RECIPE and write them to its lockfile.
+    """Resolve the exact packages of RECIPE and write its lockfile.
 
-    RECIPE is a name of the catalog, a recipe file or its folder. Versions that are locked
-    stay as long as they are there and fit, unless --update names them. Every package is
-    fetched and checked against the recipe's slices.
+    RECIPE is a name of the catalog, a recipe file or its directory. Locked versions are kept
+    while they are available and satisfy the recipe, unless --update names them. Every package
+    is downloaded and checked against the recipe's slices.
     """
     if check and (updates or as_of):
-        raise UsageError("--check looks at what is there; it takes neither --update nor --as-of")
+        raise UsageError("--check cannot be combined with --update or --as-of")
     from homeport.builds import BuildRequest
     from homeport.debian.archive.state import parse_as_of
 
@@ -82,13 +85,13 @@ def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> No
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)
     found = lock_paths(recipe, catalog, Path.cwd(), file=lockfile).find()
-    differences = stale_reasons(recipe, found[1]) if found else ("there is no lockfile yet",)
+    differences = stale_reasons(recipe, found[1]) if found else ("there is no lockfile",)
     if found and recipe.parts:
         from homeport.parts.resolve import part_stale_reasons
 
         differences += part_stale_reasons(recipe, found[1], app.cancel)
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
-    session.output.write(document, "\n".join(differences) or "the lockfile answers the recipe")
+    session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:
         raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {wanted}")
 
@@ -136,17 +139,19 @@ def _document(prepared: EnsuredLock) -> dict[str, Any]:
 
 def _text(prepared: EnsuredLock) -> str:
     parts = [
-        f"{name}: {len(part.outputs)} results" for name, part in prepared.lockfile.parts.items()
+        f"{name}: {counted(len(part.outputs), 'result')}"
+        for name, part in prepared.lockfile.parts.items()
     ]
     if prepared.locked is None and parts:
-        return "\n".join([f"{prepared.path} answers the recipe", *parts])
+        return "\n".join([f"{prepared.path} is up to date", *parts])
     if prepared.locked is None:
-        return f"{prepared.path} answers the recipe; nothing to do"
+        return f"{prepared.path} is up to date"
     lines = [str(change) for change in prepared.locked.changes] if prepared.locked.previous else []
     if prepared.locked.previous and not lines:
-        lines.append("every package stays as it was")
+        lines.append("no package changed")
     count = len({p.file.sha256 for ps in prepared.lockfile.platforms.values() for p in ps})
     lines.append(
-        f"{prepared.path}: {count} packages for {len(prepared.lockfile.platforms)} platforms"
+        f"{prepared.path}: {counted(count, 'package')} for "
+        f"{counted(len(prepared.lockfile.platforms), 'platform')}"
     )
     return "\n".join([*lines, *parts])

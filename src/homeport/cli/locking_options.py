@@ -17,26 +17,27 @@ _OPTIONS = (
         "updates",
         multiple=True,
         metavar="PACKAGE",
-        help="Lock newer versions of this package; 'all' for every one. Repeatable.",
+        help="Lock the newest version of this package; 'all' for every package. Repeatable.",
     ),
     click.option(
         "--as-of",
         metavar="DATE",
         envvar="HOMEPORT_AS_OF",
-        help="When locking, judge how old archive states are at this date, and take nothing newer.",
+        help="Lock no archive state newer than this date, such as 2026-10-30; expiry is judged at"
+        " this date too.  [default: now]",
     ),
     click.option(
         "--mirror",
         "mirrors",
         multiple=True,
         metavar="[ARCHIVE=]URL",
-        help="Only this mirror: http, https, file URL or directory. Repeatable.",
+        help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
     ),
     click.option(
         "--lockfile",
         type=click.Path(dir_okay=False, path_type=Path),
         metavar="FILE",
-        help="Another place for the lockfile.",
+        help="Lockfile path.  [default: beside the recipe]",
     ),
 )
 

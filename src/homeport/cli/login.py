@@ -1,4 +1,4 @@
-"""``homeport login``: keep a registry's credentials, as docker does."""
+"""``homeport login``: save a registry's credentials, as docker does."""
 
 from __future__ import annotations
 
@@ -16,16 +16,23 @@ if TYPE_CHECKING:
     from homeport.registry.login import Login
 
 
-@click.command(name="login")
+@click.command(
+    name="login",
+    epilog="""\b
+Examples:
+  homeport login registry.example
+  printenv TOKEN | homeport login registry.example -u ci --password-stdin
+""",
+)
 @click.argument("registry")
 @registry_options
 @common
 def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
-    """Try credentials at REGISTRY and keep them for later commands.
+    """Verify credentials at REGISTRY and save them for later commands.
 
-    They go into docker's config.json, or to the credential helper that it names, so that
-    docker and Homeport share them. User and password are asked for unless --username and
-    --password-stdin (or --creds) give them.
+    They are saved in docker's config.json, or by the credential helper that it names, so that
+    docker and Homeport share them. The command prompts for user and password unless --username
+    and --password-stdin, or --creds, give them.
     """
     import msgspec
 
@@ -43,7 +50,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
         document = {
             "schema": "homeport-login/v1", "registry": name, "user": login.username, "kept": kept,
         }  # fmt: skip
-        session.output.write(document, f"logged in to {name} as {login.username}; kept in {kept}")
+        session.output.write(document, f"logged in to {name} as {login.username}; saved in {kept}")
 
 
 def _ask() -> Login:

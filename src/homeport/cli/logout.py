@@ -1,4 +1,4 @@
-"""``homeport logout``: forget a registry's credentials."""
+"""``homeport logout``: remove a registry's credentials."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import click
 from homeport.cli.options import Session, common
 
 
-@click.command(name="logout")
+@click.command(name="logout", epilog="Example:  homeport logout registry.example")
 @click.argument("registry")
 @common
 def command(session: Session, *, registry: str) -> None:
-    """Take the credentials of REGISTRY out of docker's config.json or its helper."""
+    """Remove the credentials of REGISTRY.
+
+    They are removed from docker's config.json, or from the credential helper that it names.
+    """
     from homeport.registry.credentials import docker_config_path
     from homeport.registry.docker_config import read_auth_file
     from homeport.registry.login_flow import log_out, registry_name
@@ -24,5 +27,5 @@ def command(session: Session, *, registry: str) -> None:
     was_there = log_out(name, file) if file is not None else False
     document = {"schema": "homeport-logout/v1", "registry": name, "was_there": was_there}
     session.output.write(
-        document, f"logged out of {name}" if was_there else f"nothing was kept for {name}"
+        document, f"logged out of {name}" if was_there else f"no credentials are saved for {name}"
     )

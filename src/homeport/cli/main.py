@@ -1,4 +1,4 @@
-"""The ``homeport`` program: its commands as data, and the one place that prints errors.
+"""The ``homeport`` program: its commands as data, and the only code that prints errors.
 
 A command's module is imported when that command runs, so that ``--version`` and
 ``--help`` stay quick. Exit codes are those of docs/exit-codes.md; nothing else calls
@@ -33,34 +33,34 @@ class CommandEntry:
 
 
 COMMANDS: dict[str, CommandEntry] = {
-    "build": CommandEntry("build", "Build an image for every platform, as OCI layout", "Build"),
-    "lock": CommandEntry("lock", "Write the exact packages of a recipe to its lockfile", "Build"),
-    "recipe": CommandEntry("recipe", "Check a recipe, or print the schema for editors", "Build"),
-    "catalog": CommandEntry("catalog", "List and show the recipes that ship here", "Build"),
-    "copy": CommandEntry("copy", "Run COPY and ADD's rules on a directory", "Build"),
-    "push": CommandEntry("push", "Push an image, every platform, to a registry", "Registry"),
-    "pull": CommandEntry("pull", "Pull an image, every platform, from a registry", "Registry"),
-    "mirror": CommandEntry("mirror", "Copy images from registry to registry", "Registry"),
-    "import": CommandEntry("import_", "Vendor an upstream image into your registry", "Registry"),
-    "retag": CommandEntry("retag", "Give an image in a registry another tag", "Registry"),
+    "build": CommandEntry("build", "Build an image for every platform", "Build"),
+    "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),
+    "recipe": CommandEntry("recipe", "Check a recipe, or print its JSON Schema", "Build"),
+    "catalog": CommandEntry("catalog", "List and show the recipes of the catalog", "Build"),
+    "copy": CommandEntry("copy", "Copy local files by the rules of COPY and ADD", "Build"),
+    "inspect": CommandEntry("inspect", "Show what is in an image without running it", "Look"),
+    "extract": CommandEntry("extract", "Write files of an image to a directory", "Look"),
+    "diff": CommandEntry("diff", "Compare two images or two platforms", "Look"),
+    "push": CommandEntry("push", "Push an image to a registry", "Move"),
+    "pull": CommandEntry("pull", "Pull an image to a layout or archive", "Move"),
+    "mirror": CommandEntry("mirror", "Copy images between registries", "Move"),
+    "import": CommandEntry("import_", "Import an upstream image, pinned by digest", "Move"),
     "tags": CommandEntry("tags", "List the tags of a repository", "Registry"),
-    "manifest": CommandEntry("manifest", "Print a manifest or index, byte for byte", "Registry"),
+    "manifest": CommandEntry("manifest", "Print a manifest or index", "Registry"),
     "blob": CommandEntry("blob", "Fetch a blob by its digest", "Registry"),
+    "retag": CommandEntry("retag", "Add tags to an image", "Registry"),
     "delete": CommandEntry("delete", "Delete a tag or a manifest", "Registry"),
-    "ping": CommandEntry("ping", "Ask a registry whether it lets you in", "Registry"),
-    "login": CommandEntry("login", "Keep a registry's credentials", "Registry"),
-    "logout": CommandEntry("logout", "Forget a registry's credentials", "Registry"),
-    "inspect": CommandEntry("inspect", "Look into an image without running it", "Look"),
-    "extract": CommandEntry("extract", "Take files out of an image", "Look"),
-    "diff": CommandEntry("diff", "Compare two images, tags or platforms", "Look"),
-    "audit": CommandEntry("audit", "Find every public image that files lean on", "Look"),
+    "ping": CommandEntry("ping", "Check access to a registry", "Registry"),
+    "login": CommandEntry("login", "Save a registry's credentials", "Registry"),
+    "logout": CommandEntry("logout", "Remove a registry's credentials", "Registry"),
+    "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
-    "llb": CommandEntry("llb", "Print LLB readably", "Engine"),
+    "llb": CommandEntry("llb", "Print BuildKit's low-level build definitions", "Engine"),
     "verify-helper": CommandEntry(
-        "verify_helper", "Prove a helper image inside a BuildKit engine", "Engine"
+        "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
     ),
-    "cache": CommandEntry("cache", "Show, bound and check the cache", "Housekeeping"),
-    "completion": CommandEntry("completion", "Print the shell's completion script", "Housekeeping"),
+    "cache": CommandEntry("cache", "Show, prune and verify the cache", "Housekeeping"),
+    "completion": CommandEntry("completion", "Print a shell's completion script", "Housekeeping"),
 }
 
 
@@ -86,7 +86,7 @@ class Commands(click.Group):
 
             near = difflib.get_close_matches(args[0], COMMANDS, n=2)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise click.UsageError(f"there is no command {args[0]!r}{hint}", ctx)
+            raise click.UsageError(f"unknown command {args[0]!r}{hint}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -115,15 +115,15 @@ def _name_variables(command: click.Command, prefix: str) -> None:
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with:  homeport build dockerfile-copy",
+    epilog="Example:  homeport build dockerfile-copy",
 )
 @click.version_option(__version__, "-V", "--version", message="homeport %(version)s")
 def homeport() -> None:
-    """Bring the helper images of container builds home.
+    """Build, inspect, move and audit container images.
 
-    Homeport builds multi-platform OCI images straight from signed Debian packages and
-    your own files, bit for bit reproducible, without Docker, root or an emulator, and
-    publishes them to your registry.
+    Homeport builds multi-platform OCI images from signed Debian packages and your own
+    files, byte for byte reproducible, without Docker, root or an emulator. It finds the public
+    images that your builds depend on and brings them home.
     """
 
 
@@ -205,7 +205,9 @@ def _fill_closed_streams() -> None:
     if sys.stdin is None:
         sys.stdin = open(os.devnull)  # noqa: SIM115  open as long as we run
     if sys.stdout is None:
-        raise OutputFailed("standard output is closed", hint="write > /dev/null to ignore it")
+        raise OutputFailed(
+            "standard output is closed", hint="redirect it to /dev/null to discard the result"
+        )
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
 
@@ -225,7 +227,7 @@ def _abandon_output() -> None:
 
 def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
-    hint = f"see {context.command_path} --help" if context is not None else None
+    hint = f"{context.command_path} --help" if context is not None else None
     return UsageError(error.format_message().rstrip("."), hint=hint)
 
 
@@ -269,9 +271,9 @@ def describe(error: HomeportError) -> str:
             lines.append(_one_line(fault))
             if fault.hint:
                 lines.append(f"  hint: {printable(fault.hint)}")
-        lines.append(f"homeport: {error.what}")
+        lines.append(f"error: {error.what}")
     else:
-        lines = [f"homeport: {_one_line(error)}"]
+        lines = [f"error: {_one_line(error)}"]
     if error.hint:
         lines.append(f"  hint: {printable(error.hint)}")
     return "\n".join(lines)

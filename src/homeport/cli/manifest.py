@@ -14,17 +14,24 @@ if TYPE_CHECKING:
     from homeport.cli.registry_options import RegistryOptions
 
 
-@click.command(name="manifest")
+@click.command(
+    name="manifest",
+    epilog="""\b
+Examples:
+  homeport manifest docker.io/library/debian:13-slim
+  homeport manifest registry.example/team/copy:1.0 --digest
+""",
+)
 @click.argument("reference")
-@click.option("--digest", "only_digest", is_flag=True, help="Print its digest alone.")
+@click.option("--digest", "only_digest", is_flag=True, help="Print only its digest.")
 @registry_options
 @common
 def command(
     session: Session, *, reference: str, only_digest: bool, options: RegistryOptions
 ) -> None:
-    """Print the manifest or index under REFERENCE, byte for byte.
+    """Print a manifest or index from a registry, byte for byte.
 
-    With --format json it is wrapped: digest, media type, and the document.
+    With --format json, an object with digest, media type, size and the document.
     """
     import msgspec
 

@@ -1,4 +1,4 @@
-"""``homeport mirror``: images from registry to registry, with all that belongs to them."""
+"""``homeport mirror``: copy images between registries, with their referrers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from homeport.cli.copying_options import (
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import human_size, table, warn
+from homeport.cli.show import human_size, table, tell
 from homeport.errors import HomeportError, Interrupted, UsageError
 
 if TYPE_CHECKING:
@@ -61,27 +61,36 @@ Examples:
 @click.argument("source", required=False)
 @click.argument("destination", required=False)
 @platform_option
-@click.option("--all-tags", is_flag=True, help="Every tag of the source repository.")
-@click.option("--tags", "globs", multiple=True, metavar="GLOB", help="Every tag that matches.")
+@click.option("--all-tags", is_flag=True, help="Copy every tag of the source repository.")
 @click.option(
-    "--referrers", is_flag=True, help="Signatures, SBOMs and provenance too (also cosign's tags)."
+    "--tags",
+    "globs",
+    multiple=True,
+    metavar="GLOB",
+    help="Copy every tag that matches. Repeatable.",
+)
+@click.option(
+    "--referrers",
+    is_flag=True,
+    help="Include signatures, SBOMs and provenance (also cosign's tags).",
 )
 @click.option(
     "--file", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="PLAN", help="Copy the pairs of this file (docs/formats/plan.md).",
+    metavar="PLAN", help="Copy the images that this plan lists (docs/formats/plan.md).",
 )  # fmt: skip
-@click.option("--dry-run", is_flag=True, help="Show what would be copied, and copy nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be copied; copy nothing.")
 @click.option(
-    "--no-clobber", is_flag=True, help="Leave tags alone that lead to another image already."
+    "--no-clobber", is_flag=True, help="Do not change a tag that already points to another image."
 )
 @foreign_option
 @registry_options
 @common
 def command(session: Session, *, options: RegistryOptions, **given: Any) -> None:
-    """Copy the image at SOURCE, digest and all, to the registry address DESTINATION.
+    """Copy images to a registry, digests unchanged.
 
-    With --all-tags or --tags both are repositories without a tag. With --file the pairs come
-    from a file; one that fails does not keep the others from being copied.
+    SOURCE is any image address, DESTINATION a registry address. With --all-tags or --tags both
+    are repositories without a tag. With --file, the plan names both; if one image fails, the
+    others are still copied.
     """
     with session.app() as app:
         pairs = list(_pairs(app, options, **given))
@@ -111,10 +120,12 @@ def _pairs(
 ) -> Iterator[Pair]:  # fmt: skip
     if plan is not None:
         if source or destination or all_tags or globs:
-            raise UsageError("--file goes with no address and neither --all-tags nor --tags")
+            raise UsageError(
+                "--file cannot be combined with SOURCE, DESTINATION, --all-tags or --tags"
+            )
         yield from _planned(plan, read_platforms(platforms), referrers)
     elif source is None or destination is None:
-        raise UsageError("give SOURCE and DESTINATION, or --file PLAN")
+        raise UsageError("mirror requires SOURCE and DESTINATION, or --file PLAN")
     elif all_tags or globs:
         for tag in _matching_tags(app, options, source, globs):
             yield _pair(
@@ -130,7 +141,7 @@ def _pair(source: str, destination: str, platforms: list[Platform] | None, refer
     target = parse_destination(destination)
     if not isinstance(target, RegistryAddress):
         raise UsageError(
-            f"mirror writes to a registry, and {destination} is none",
+            f"mirror writes to a registry only, not to {destination}",
             hint=f"homeport pull {source} {destination}",
         )
     return Pair(
@@ -162,14 +173,20 @@ def _matching_tags(
 
     reference = parse_reference(source.removeprefix("docker://"), default_tag="")
     if reference.tag or reference.digest:
-        raise UsageError(f"with --tags or --all-tags SOURCE is a repository: {reference.name}")
+        raise UsageError(
+            "SOURCE has a tag or digest, which --tags and --all-tags do not allow",
+            hint=f"give the repository, {reference.name}",
+        )
     registries = options.open(app, reference.registry)
     found = [tag for tag in registries.repository(reference).tags() if not is_digest_tag(tag)]
     chosen = [
         tag for tag in found if not globs or any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
     ]
     if not chosen:
-        raise UsageError(f"no tag of {reference.name} matches", hint=f"it has {len(found)} tags")
+        raise UsageError(
+            f"no tag of {reference.name} matches (of {len(found)})",
+            hint=f"homeport tags {reference.name}",
+        )
     return chosen
 
 
@@ -223,7 +240,7 @@ def _show(session: Session, outcomes: list[Outcome], *, dry_run: bool) -> None:
         return  # the one error is printed as every command's
     for outcome in outcomes:
         if outcome.error is not None and session.format == "text":
-            warn(f"{outcome.pair.destination}: {outcome.error.what}")
+            tell(f"error: {outcome.pair.destination}: {outcome.error.what}")
     document = {
         "schema": "homeport-mirror/v1",
         "dry_run": dry_run,
@@ -234,7 +251,7 @@ def _show(session: Session, outcomes: list[Outcome], *, dry_run: bool) -> None:
 
 def _text(done: list[Outcome], *, dry_run: bool) -> str:
     if not done:
-        return "nothing was copied"
+        return "no image was copied"
     if dry_run:
         rows = [
             [
@@ -250,7 +267,7 @@ def _text(done: list[Outcome], *, dry_run: bool) -> str:
         [
             str(outcome.row["digest"]), str(outcome.pair.destination),
             f"{outcome.row['copied']} copied, {outcome.row['mounted']} mounted, "
-            f"{outcome.row['present']} there",
+            f"{outcome.row['present']} present",
         ]
         for outcome in done
     ]  # fmt: skip

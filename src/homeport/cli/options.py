@@ -72,30 +72,37 @@ def complete_recipe(
 _COMMON: tuple[Decorator, ...] = (
     click.option(
         "--format", "format", type=click.Choice(["text", "json"]), default="text",
-        envvar="HOMEPORT_FORMAT", show_default=True, help="Form of the result and of errors.",
+        envvar="HOMEPORT_FORMAT", show_default=True, help="Output format of results and errors.",
     ),
-    click.option("-q", "--quiet", is_flag=True, envvar="HOMEPORT_QUIET", help="Only the result."),
     click.option(
-        "-v", "--verbose", count=True, envvar="HOMEPORT_VERBOSE", help="Say more; -vv still more."
+        "-q", "--quiet", is_flag=True, envvar="HOMEPORT_QUIET", help="Print only the result."
+    ),
+    click.option(
+        "-v", "--verbose", count=True, envvar="HOMEPORT_VERBOSE",
+        help="More output; repeat for more detail.",
     ),
     click.option(
         "--no-progress", is_flag=True, envvar="HOMEPORT_NO_PROGRESS",
-        help="Plain lines instead of moving bars.",
+        help="Print plain lines instead of progress bars.",
     ),
     click.option(
-        "--offline", is_flag=True, envvar="HOMEPORT_OFFLINE", help="Use the cache alone."
+        "--offline", is_flag=True, envvar="HOMEPORT_OFFLINE",
+        help="Do not use the network; read from the cache only.",
     ),
     click.option(
         "--cache-dir", type=click.Path(file_okay=False, path_type=Path), metavar="DIR",
-        envvar="HOMEPORT_CACHE_DIR", help="Where downloads and results are kept.",
+        envvar="HOMEPORT_CACHE_DIR",
+        help="Directory for downloads and build results.  [default: $XDG_CACHE_HOME/homeport]",
     ),
     click.option(
         "--config", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
-        envvar="HOMEPORT_CONFIG", help="Configuration file (docs/configuration.md).",
+        envvar="HOMEPORT_CONFIG",
+        help="Configuration file.  [default: $XDG_CONFIG_HOME/homeport/config.toml]",
     ),
     click.option(
         "--ca", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
-        envvar="HOMEPORT_CA", help="More certificate authorities (PEM) to trust for https.",
+        envvar="HOMEPORT_CA",
+        help="Trust the certificate authorities of this PEM file, besides the system's.",
     ),
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""``homeport ping``: whether a registry is there and lets us in."""
+"""``homeport ping``: check access to a registry."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     from homeport.cli.registry_options import RegistryOptions
 
 
-@click.command(name="ping")
+@click.command(name="ping", epilog="Example:  homeport ping registry.example")
 @click.argument("registry")
 @registry_options
 @common
 def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
-    """Ask REGISTRY whether it is there and lets us in, and say as whom."""
+    """Check access to REGISTRY and show the user.
+
+    Shows also where the credentials come from.
+    """
     from homeport.registry.login_flow import registry_name
 
     name = registry_name(registry)
@@ -34,4 +37,4 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
             "user": login.username if login else None,
             "source": login.source if login else None,
         }
-        session.output.write(document, f"{name} lets us in {who}")
+        session.output.write(document, f"{name}: access granted {who}")

@@ -1,4 +1,4 @@
-"""``homeport pull``: an image, every platform, out of a registry (or any other place)."""
+"""``homeport pull``: an image, every platform, from a registry (or another source)."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def command(
     take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
-    """Pull the image at SOURCE to DESTINATION, a layout or an archive.
+    """Pull an image from a registry to a layout or an archive.
 
-    Every platform comes as it is, digests included, and is verified on the way. A pull that
-    was interrupted goes on where it stopped when the command is run again.
+    Every platform is copied unchanged, digests included, and verified. After an interruption
+    the same command resumes where it stopped.
     """
     from homeport.images.address import (
         ArchiveAddress,

@@ -49,17 +49,17 @@ def command(
     take_foreign: bool,
     options: RegistryOptions,
 ) -> None:
-    """Push the image at SOURCE to DESTINATION, a registry.
+    """Push an image to a registry.
 
-    Every platform goes as it is, digests included. What the registry has is not sent again;
-    run the command again after any failure and it goes on.
+    Every platform is sent unchanged, digests included; blobs that the registry has are not
+    sent again. After a failure the same command resumes where it stopped.
     """
     from homeport.images.address import RegistryAddress, parse_destination, parse_source
 
     origin, target = parse_source(source), parse_destination(destination)
     if not isinstance(target, RegistryAddress):
         raise UsageError(
-            f"push writes to a registry, and {destination} is none",
+            f"push writes to a registry only, not to {destination}",
             hint=f"homeport pull {source} {destination}",
         )
     with session.app() as app:

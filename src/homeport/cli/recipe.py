@@ -9,7 +9,7 @@ from homeport.cli.options import Session, common
 
 @click.group(name="recipe")
 def command() -> None:
-    """Check a recipe, or print the schema for editors."""
+    """Check a recipe, or print the JSON Schema for editors."""
 
 
 @command.command(
@@ -22,9 +22,10 @@ Examples:
 @click.argument("recipe", default="./homeport.yaml")
 @common
 def check(session: Session, recipe: str) -> None:
-    """Find every fault of RECIPE and of its slices, without the network.
+    """Check a recipe and its slices, without the network.
 
-    RECIPE is a recipe file, its folder, or a name of the catalog; ./homeport.yaml if absent.
+    RECIPE is a recipe file, its directory, or a name of the catalog.  [default:
+    ./homeport.yaml] All errors are reported at once.
     """
     from homeport.recipe.checking import check_recipe
 
@@ -35,7 +36,7 @@ def check(session: Session, recipe: str) -> None:
         "file": str(found.path),
         "platforms": list(map(str, found.platforms)),
     }
-    session.output.write(document, f"{found.path}: {found.name} is good")
+    session.output.write(document, f"{found.path}: {found.name}: valid")
 
 
 @command.command(
@@ -47,7 +48,7 @@ then, as the first line of a recipe:
   # yaml-language-server: $schema=homeport.schema.json
 """
 )
-@click.option("--slices", is_flag=True, help="The schema of slice files instead.")
+@click.option("--slices", is_flag=True, help="Print the schema of slice files.")
 def schema(slices: bool) -> None:
     """Print the JSON Schema of recipes."""
     import json

@@ -66,22 +66,25 @@ _OPTIONS = (
         "--creds",
         metavar="USER:PASSWORD",
         envvar="HOMEPORT_CREDS",
-        help="Credentials. Better in the variable HOMEPORT_CREDS: other users see arguments.",
+        help="Credentials. Prefer HOMEPORT_CREDS; arguments are visible to other users."
+        "  [default: as docker or podman saved them]",
     ),
-    click.option("-u", "--username", metavar="USER", help="User name for --password-stdin."),
+    click.option(
+        "-u", "--username", metavar="USER", help="Use this user name with --password-stdin."
+    ),
     click.option("--password-stdin", is_flag=True, help="Read the password from standard input."),
     click.option(
         "--plain-http",
         is_flag=True,
         envvar="HOMEPORT_PLAIN_HTTP",
-        help="Talk to this registry without TLS (never with a password).",
+        help="Connect to this registry without TLS; passwords are never sent so.",
     ),
     click.option(
         "--timeout",
         type=click.FloatRange(min=0, min_open=True),
         metavar="SECONDS",
         envvar="HOMEPORT_TIMEOUT",
-        help="Give up after this time, whatever is going on.",
+        help="Fail when all requests together take longer than this.  [default: no limit]",
     ),
 )
 
@@ -112,15 +115,15 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell_login(registry: str, login: Login) -> None:
-    from homeport.cli.show import warn
+    from homeport.cli.show import tell
 
-    warn(f"{registry}: logging in as {login.username or 'a token'} (from {login.source})")
+    tell(f"{registry}: logging in as {login.username or 'a token'} (from {login.source})")
 
 
 def _tell_limit(registry: str, text: str) -> None:
-    from homeport.cli.show import warn
+    from homeport.cli.show import tell
 
-    warn(f"{registry}: {text}")
+    tell(f"{registry}: {text}")
 
 
 def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:
@@ -130,15 +133,15 @@ def _login(creds: str | None, username: str | None, password_stdin: bool) -> Log
     from homeport.registry.login import Login
 
     if creds is not None and (username is not None or password_stdin):
-        raise UsageError("--creds goes with neither --username nor --password-stdin")
+        raise UsageError("--creds cannot be combined with --username or --password-stdin")
     if creds is not None:
         return parse_creds(creds)
     if password_stdin:
         if not username:
-            raise UsageError("--password-stdin needs --username")
+            raise UsageError("--password-stdin requires --username")
         return Login(username=username, password=read_password(), source="--password-stdin")
     if username is not None:
-        raise UsageError("--username needs --password-stdin")
+        raise UsageError("--username requires --password-stdin")
     return None
 
 
@@ -149,5 +152,5 @@ def read_password() -> str:
         raise UsageError(f"the password is longer than {_PASSWORD_LIMIT} characters")
     password = text.rstrip("\r\n")
     if not password:
-        raise UsageError("standard input holds no password")
+        raise UsageError("standard input is empty; a password was expected")
     return password

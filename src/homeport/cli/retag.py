@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     from homeport.cli.registry_options import RegistryOptions
 
 
-@click.command(name="retag")
+@click.command(
+    name="retag",
+    epilog="""\b
+Example:
+  homeport retag registry.example/team/copy:1.0.3 1.0 1 latest
+""",
+)
 @click.argument("reference")
 @click.argument("tags", nargs=-1, required=True)
 @click.option(
-    "--no-clobber", is_flag=True, help="Exit with 3 if a tag leads to another image already."
+    "--no-clobber", is_flag=True, help="Exit with 3 if a tag already points to another image."
 )
 @registry_options
 @common
@@ -29,9 +35,9 @@ def command(
     no_clobber: bool,
     options: RegistryOptions,
 ) -> None:
-    """Give the image at REFERENCE the TAGS too; no blob moves.
+    """Add tags to an image in its registry.
 
-    A tag is a bare word in the same repository: homeport retag registry.example/copy:1.0.3 1.0 1
+    TAGS are plain tag names in the repository of REFERENCE. No blob is transferred.
     """
     from homeport.oci.reference import check_tag, parse_reference
     from homeport.registry.retagging import retag
@@ -48,7 +54,7 @@ def command(
             "tags": wanted, "moved": moved,
         }  # fmt: skip
         lines = [
-            f"{parsed.name}:{tag} {'leads' if tag in moved else 'led already'} to {digest}"
+            f"{parsed.name}:{tag} {'points' if tag in moved else 'already pointed'} to {digest}"
             for tag in wanted
         ]
         session.output.write(document, "\n".join(lines), quiet_text=str(digest))

@@ -238,8 +238,13 @@ def _amount(work: _Work) -> str:
 
 
 def warn(text: str) -> None:
-    """One line for a person, on standard error."""
+    """Print a warning on standard error."""
+    tell(f"warning: {text}")
+
+
+def tell(text: str) -> None:
+    """Print one line on standard error."""
     from homeport.cli.main import printable
 
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"homeport: {printable(text)}\n")
+        sys.stderr.write(f"{printable(text)}\n")

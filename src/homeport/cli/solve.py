@@ -15,6 +15,7 @@ import click
 from homeport.cli.engine_options import engine_option, open_engines
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.cli.show import counted
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -45,58 +46,70 @@ Examples:
 @click.argument("context", metavar="CONTEXT|FILE.llb|-")
 @click.option(
     "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
-    help="The Dockerfile.  [default: CONTEXT/Dockerfile]",
+    help="Dockerfile.  [default: CONTEXT/Dockerfile]",
 )  # fmt: skip
-@click.option("--target", metavar="STAGE", help="Stop at this stage.")
+@click.option("--target", metavar="STAGE", help="Build this stage.  [default: the last]")
 @click.option(
     "--build-arg", "build_args", multiple=True, metavar="K[=V]",
-    help="An ARG; without =V its value is the environment's. Repeatable.",
+    help="Set an ARG; without =V, from the environment. Repeatable.",
 )  # fmt: skip
 @click.option(
-    "--build-context", "build_contexts", multiple=True, metavar="NAME=PLACE",
-    help="A directory, URL, docker-image://REF or oci:DIR by name. Repeatable.",
+    "--build-context", "build_contexts", multiple=True, metavar="NAME=SOURCE",
+    help="Add a named context: a directory, URL, docker-image://REF or oci:DIR. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--opt", "frontend_options", multiple=True, metavar="KEY=VALUE",
-    help="Any attribute of the frontend. Repeatable.",
+    help="Set an attribute of the frontend. Repeatable.",
 )  # fmt: skip
-@click.option("--label", "labels", multiple=True, metavar="K=V", help="Repeatable.")
+@click.option("--label", "labels", multiple=True, metavar="K=V", help="Add this label. Repeatable.")
 @click.option(
     "--secret", "secrets", multiple=True, metavar="id=ID,src=FILE|env=VAR",
-    help="What RUN --mount=type=secret may read. Repeatable.",
+    help="Provide a secret to RUN --mount=type=secret. Repeatable.",
 )  # fmt: skip
 @click.option(
     "--ssh", "agents", multiple=True, metavar="ID[=SOCKET]",
-    help="An ssh agent for RUN --mount=type=ssh. Repeatable.",
+    help="Provide an ssh agent to RUN --mount=type=ssh. Repeatable.",
 )  # fmt: skip
-@click.option("--platform", "platforms", multiple=True, metavar="PLATFORM[,…]")
+@click.option(
+    "--platform", "platforms", multiple=True, metavar="PLATFORM[,…]",
+    help="Platforms to build. Repeatable.  [default: the engine's]",
+)  # fmt: skip
 @click.option("--no-cache", is_flag=True, help="Run every step again.")
-@click.option("--cache-from", "cache_from", multiple=True, metavar="type=…,K=V")
-@click.option("--cache-to", "cache_to", multiple=True, metavar="type=…,K=V")
+@click.option(
+    "--cache-from", "cache_from", multiple=True, metavar="type=…,K=V",
+    help="Import a build cache, such as type=registry,ref=REF. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--cache-to", "cache_to", multiple=True, metavar="type=…,K=V",
+    help="Export the build cache, such as type=local,dest=DIR. Repeatable.",
+)  # fmt: skip
 @click.option(
     "--source-policy", type=click.Path(path_type=Path), metavar="FILE",
-    help="Rules that deny sources or take others in their place, as buildctl reads them.",
+    help="Apply this policy, in buildctl's format: rules that deny or replace sources.",
 )  # fmt: skip
-@click.option("--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]")
+@click.option(
+    "--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]",
+    help="Let the engine attach an SBOM or provenance. Repeatable.",
+)  # fmt: skip
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="OUTPUT",
-    help="dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
-    " Repeatable.  [default: only build]",
+    help="Destination: dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
+    " Repeatable.  [default: none, build only]",
 )  # fmt: skip
 @click.option(
     "--progress", "progress_form", type=click.Choice(["auto", "plain", "rawjson", "quiet"]),
-    default="auto", show_default=True, help="How the build is shown, on standard error.",
+    default="auto", show_default=True, help="Form of progress on standard error.",
 )  # fmt: skip
 @click.option(
     "--push-by", type=click.Choice(["homeport", "engine"]), default="homeport", show_default=True,
-    help="Who pushes docker:// outputs.",
+    help="Program that pushes docker:// outputs.",
 )  # fmt: skip
 @click.option(
-    "--no-squash", is_flag=True, help="Refuse an engine that cannot export an image's layers."
+    "--no-squash", is_flag=True, help="Fail if the engine cannot export an image's layers."
 )
 @click.option(
     "--engine-credentials", is_flag=True,
-    help="Let the engine have registries' passwords, where these take no tokens.",
+    help="Send registry passwords to the engine if a registry does not issue tokens.",
 )  # fmt: skip
 @engine_option
 @registry_options
@@ -108,12 +121,11 @@ def command(
     options: RegistryOptions,
     **asked: Any,
 ) -> None:
-    """Build CONTEXT (a directory or URL with a Dockerfile) or an LLB file on an engine.
+    """Build a Dockerfile or an LLB file on a BuildKit engine.
 
-    "-" is a tar of a context on standard input.
-
-    Speaks BuildKit's own API: no docker, buildx or buildctl program is needed. Any dockerd
-    since 18.09 is an engine, and so is buildkitd.
+    CONTEXT is a directory or URL with a Dockerfile; "-" is a tar of a context on standard
+    input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
+    The engine is buildkitd, or dockerd 18.09 or later.
     """
     from homeport.buildkit.multi_output import run_outputs
     from homeport.buildkit.outputs import parse_output
@@ -161,7 +173,7 @@ def command(
         "images": {output: str(digest) for output, digest in run.images.items()},
         "response": dict(run.response),
     }
-    text = f"built {run.steps} steps, {run.cached} cached, {run.seconds:.1f} s"
+    text = f"built {counted(run.steps, 'step')}, {run.cached} cached, {run.seconds:.1f} s"
     lines = [f"{output}  {run.images.get(str(output), '')}".rstrip() for output in wanted]
     lines.append(text)
     if any(str(output) == "tar:-" for output in wanted):
@@ -230,7 +242,7 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
     if passwords and public:
         raise UsageError(
             f"--engine-credentials: {public[0]} is reached without TLS",
-            hint="tcp://HOST:PORT?certs=DIR",
+            hint="use tcp://HOST:PORT?certs=DIR",
         )
 
     @functools.cache
@@ -306,7 +318,7 @@ def _local_caches(build: Build) -> LocalCaches | None:
 
     caches = local_caches(build.cache_imports, build.cache_exports)
     for place in caches.missing:
-        warn(f"--cache-from: there is no such cache in {place} yet")
+        warn(f"--cache-from: no build cache in {place}")
     return caches
 
 
@@ -319,8 +331,9 @@ def _require_layouts(engines: Sequence[Engine], app: App) -> None:
         found = describe(engine, app.cancel)
         if not (found.has_oci_exporter and found.version):
             raise EngineTooOld(
-                f"{engine.name} cannot read images of this machine",
-                hint="BuildKit 0.11 can, in dockerd with the containerd store; or push the image",
+                f"{engine.name} cannot read local images",
+                hint="use BuildKit 0.11 or later (dockerd: with the containerd store), or push"
+                " the image",
             )
 
 
@@ -356,7 +369,7 @@ def _from_llb(path: Path) -> Build:
         with path.open("rb") as stream:
             return Build(definition=read_definition(read_bounded(stream, LARGEST, str(path))))
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}") from error
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
@@ -364,7 +377,7 @@ def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise UsageError(f"{option} {text}: must be KEY=VALUE")
+            raise UsageError(f"invalid {option} {text!r}: KEY=VALUE is expected")
         found[key] = value
     return found
 
@@ -375,7 +388,7 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
     for text in texts:
         key, equals, value = text.partition("=")
         if not key:
-            raise UsageError(f"--build-arg {text}: names no argument")
+            raise UsageError(f"invalid --build-arg {text!r}: the name is empty")
         if equals:
             found[key] = value
         elif key in os.environ:

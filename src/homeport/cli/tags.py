@@ -14,15 +14,24 @@ if TYPE_CHECKING:
     from homeport.cli.registry_options import RegistryOptions
 
 
-@click.command(name="tags")
+@click.command(
+    name="tags",
+    epilog="""\b
+Examples:
+  homeport tags docker.io/library/debian
+  homeport tags docker.io/library/debian --match '13*'
+""",
+)
 @click.argument("repository")
-@click.option("--match", metavar="GLOB", help="Only tags that match, for example '1.*'.")
+@click.option(
+    "--match", metavar="GLOB", help="Only tags that match, such as '1.*'.  [default: all]"
+)
 @registry_options
 @common
 def command(
     session: Session, *, repository: str, match: str | None, options: RegistryOptions
 ) -> None:
-    """List the tags of REPOSITORY, one a line."""
+    """List the tags of REPOSITORY, one per line."""
     from homeport.oci.reference import parse_reference
 
     reference = parse_reference(repository.removeprefix("docker://"), default_tag="")

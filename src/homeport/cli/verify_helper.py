@@ -1,4 +1,4 @@
-"""``homeport verify-helper``: will this helper image serve in my BuildKit?"""
+"""``homeport verify-helper``: test a helper image inside a BuildKit engine."""
 
 from __future__ import annotations
 
@@ -28,19 +28,23 @@ Examples:
 )
 @click.argument("image")
 @click.option(
-    "--case", "wanted", multiple=True, metavar="TEXT", help="Only cases whose name holds this."
+    "--case",
+    "wanted",
+    multiple=True,
+    metavar="TEXT",
+    help="Run only cases whose name contains this. Repeatable.",
 )
 @engine_option
 @common
 def command(
     session: Session, image: str, wanted: tuple[str, ...], engines: tuple[str, ...]
 ) -> None:
-    """Build every kind of COPY and ADD through IMAGE on an engine, and without it.
+    """Test a helper image inside a BuildKit engine.
 
-    Passed means: the image ran, by its digest, and the result equals that of the engine's
-    own file operations. The engine must still use helper images (BuildKit before 0.11, such
-    as dockerd 20.10). An image of this machine is served to the engine on 127.0.0.1. Exit
-    code 3 if a case fails.
+    Each case builds one kind of COPY or ADD with IMAGE as helper and once without. It passes
+    if the image ran, by its digest, and the result equals that of the engine's own file
+    operations. The engine must still use helper images (BuildKit before 0.11, such as dockerd
+    20.10). A local image is served to the engine on 127.0.0.1. Exit code 3 if a case fails.
     """
     from homeport.buildkit.helper.proof import prove
 
@@ -69,7 +73,7 @@ def _cases(wanted: Sequence[str]) -> list[Any]:
         if not wanted or any(text.lower() in case.name.lower() for text in wanted)
     ]
     if not cases:
-        raise UsageError(f"no case is named like {', '.join(wanted)}")
+        raise UsageError(f"no case name contains {' or '.join(wanted)}")
     return cases
 
 
@@ -99,8 +103,8 @@ def _offered(app: Any, image: str, engine: str) -> Any:
                 reference = served.reference(value.digest)
             else:
                 raise UsageError(
-                    f"{engine} cannot reach images of this machine",
-                    hint=f"push it first: homeport push {image} docker://REGISTRY/NAME",
+                    f"{engine} cannot reach local images",
+                    hint=f"homeport push {image} docker://REGISTRY/NAME",
                 )
             yield Helper(reference=reference, url=served.url if here else ""), value.digest
 

@@ -1,0 +1,147 @@
+"""Every ``--help`` reads alike: a verb first, one screen wide, defaults, units and an example."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import click
+import pytest
+
+from homeport.cli.main import COMMANDS, homeport
+
+VERBS = {
+    "Add", "Apply", "Assume", "Build", "Check", "Compare", "Connect", "Copy", "Count", "Delete",
+    "Do", "Exclude", "Exit", "Export", "Fail", "Fetch", "Find", "Follow", "Hide", "Import",
+    "Include", "Keep", "Leave", "Let", "List", "Load", "Lock", "Make",
+    "Open", "Print", "Provide", "Prune",
+    "Pull", "Push", "Query", "Read", "Recognise", "Record", "Remove", "Resolve", "Run", "Save",
+    "Send", "Set", "Show", "Skip", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
+}  # fmt: skip
+WIDEST = 70
+#: What plain technical English does without (LANGUAGE: no private vocabulary, no archaic turns).
+ODD = re.compile(
+    r"\b(said|unsaid|leans?|lets? us|somebody|nobody|whoever|see to it|himself|good for|the like"
+    r"|hands? out|take along|whatever)\b",
+    re.IGNORECASE,
+)
+
+
+def every() -> Iterator[tuple[str, click.Command]]:
+    """Each command and subcommand with its full name."""
+    context = click.Context(homeport, info_name="homeport")
+    for name in COMMANDS:
+        command = homeport.get_command(context, name)
+        assert command is not None
+        yield name, command
+        if isinstance(command, click.Group):
+            yield from ((f"{name} {child}", each) for child, each in command.commands.items())
+
+
+ALL = dict(every())
+each_command = pytest.mark.parametrize("name", ALL)
+
+
+def options(command: click.Command) -> list[click.Option]:
+    return [each for each in command.params if isinstance(each, click.Option)]
+
+
+def test_the_list_of_commands_begins_with_verbs_and_is_grouped_by_task() -> None:
+    assert [
+        name for name, e in COMMANDS.items() if re.split("[ ,]", e.summary)[0] not in VERBS
+    ] == []
+    assert [name for name, e in COMMANDS.items() if len(e.summary) > WIDEST] == []
+    assert list(dict.fromkeys(e.group for e in COMMANDS.values())) == [
+        "Build", "Look", "Move", "Registry", "Audit", "Engine", "Housekeeping",
+    ]  # fmt: skip
+
+
+@each_command
+def test_a_summary_is_one_sentence_with_a_verb_first(name: str) -> None:
+    summary = (ALL[name].help or "").partition("\n\n")[0]
+    assert re.split(r"[ ,]", summary)[0] in VERBS
+    assert len(summary) <= WIDEST
+    assert summary.endswith(".")
+    assert "\n" not in summary
+
+
+@each_command
+def test_every_command_has_an_example_of_itself_that_the_command_line_understands(
+    name: str,
+) -> None:
+    command = ALL[name]
+    if isinstance(command, click.Group):
+        return  # its subcommands have them
+    lines = re.sub(r"\\\n\s*", "", command.epilog or "").splitlines()
+    calls = [line for line in lines if f"homeport {name} " in f"{line} "]
+    assert calls != []
+    for line in calls:
+        words = _words(line.partition(f"homeport {name}")[2])
+        arguments = [word for word in words if word]
+        with click.Context(command, info_name=name) as context:
+            _parse(command, context, arguments)
+
+
+def _words(line: str) -> list[str]:
+    """The arguments up to a comment, a pipe or a redirection; examples may explain themselves."""
+    import shlex
+
+    plain = re.split(r"\s[#|<>]\s", line)[0]
+    return shlex.split(plain)
+
+
+def _parse(command: click.Command, context: click.Context, arguments: list[str]) -> None:
+    """The options and the number of arguments; whether their files exist is another matter."""
+    parser = command.make_parser(context)
+    values, rest, _ = parser.parse_args(arguments)
+    assert rest == [], arguments
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument) and parameter.required:
+            assert values.get(parameter.name or "") not in (None, ()), arguments
+        if isinstance(parameter, click.Option) and isinstance(parameter.type, click.Choice):
+            given = values.get(parameter.name or "")
+            assert given is None or given in parameter.type.choices
+
+
+@each_command
+def test_every_option_says_what_it_does_its_default_and_whether_it_repeats(name: str) -> None:
+    for option in options(ALL[name]):
+        text = option.help or ""
+        assert text, option.opts
+        assert text[0].isupper(), text
+        record = option.get_help_record(click.Context(ALL[name]))
+        assert record is not None
+        shown = record[1]
+        acts = text.split()[0] in VERBS
+        if option.is_flag or option.count:
+            assert acts or "[default" in shown or text == "More output; repeat for more detail."
+        else:
+            assert acts or option.multiple or option.required or "default" in shown, shown
+        assert not option.multiple or "Repeatable." in text, text
+        assert re.sub(r"  \[default: [^]]+\]$", "", text).endswith("."), text
+
+
+@each_command
+def test_options_with_a_unit_name_it(name: str) -> None:
+    for option in options(ALL[name]):
+        text = option.help or ""
+        if option.metavar == "SIZE":
+            assert re.search(r"\d(kB|MB|GB|KiB|MiB|GiB)", text), text
+        if isinstance(option.type, click.FloatRange | click.IntRange) and not option.count:
+            assert option.metavar in {"SECONDS", "N"}
+
+
+@each_command
+def test_help_has_no_archaic_or_private_words(name: str) -> None:
+    command = ALL[name]
+    texts = [command.help or "", *(each.help or "" for each in options(command))]
+    assert [word for text in texts for word in ODD.findall(text)] == []
+
+
+@each_command
+def test_every_option_has_a_name_for_its_value(name: str) -> None:
+    for option in options(ALL[name]):
+        if not option.is_flag and not option.count:
+            assert option.make_metavar(click.Context(ALL[name])) != "TEXT" or option.metavar, (
+                option.opts
+            )
