@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import Request, audit, plan
 from homeport.audit.facts import end_of_life, pin_of
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.own_files import BadFile
@@ -27,7 +27,7 @@ rules:
     why: w
     source: s
     image: a/b:1
-    when: [{topic: command, name: x}]
+    when: [{topic: command, name: x.*}]
 """
 
 
@@ -48,11 +48,56 @@ def test_every_rule_says_where_it_was_read_and_has_a_case_in_the_corpus(rule: Ru
     assert any(ending in line for case in every_case() for line in read_case(case).expected)
 
 
+def rule_of_the_docs() -> bytes:
+    """The example of docs/audit.md, word for word."""
+    page = (Path(__file__).parents[2] / "docs" / "audit.md").read_text()
+    (example,) = re.findall(r"```yaml\n(tool: mytool\n.*?)```", page, re.DOTALL)
+    return str(example).encode()
+
+
 def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
-    lay_out({"x.sh": "kind delete\n"}, tmp_path)
-    tool = read_rules(RULE.replace("name: x", "name: kind delete").encode(), "x.yaml")
-    report = audit(Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
-    assert [image.name for image in report.images] == ["docker.io/a/b:1"]
+    lay_out(
+        {
+            "x.sh": "# no other program\nset -e\nmytool up -d\nmytool down\n",
+            ".travis.yml": "script:\n  - mytool start\n  - mytool start --now\n",
+            "Jenkinsfile": "pipeline { steps { sh 'mytool up --now' } }\n",
+            "Dockerfile": "FROM scratch\nRUN mytool up --agent-image registry.example/agent:1\n",
+        },
+        tmp_path,
+    )
+    tool = read_rules(rule_of_the_docs(), "mytool.yaml")
+    request = Request(
+        paths=["."], root=tmp_path, tools=(tool,), today=TODAY, assumptions={"mytool": "v2.1"},
+        home="registry.example/home",
+    )  # fmt: skip
+    audited = audit(request)
+    (found,) = audited.report.images
+    assert found.name == "docker.io/example/agent:v2.1"
+    assert [(use.place.file, use.place.line, use.rule) for use in found.uses] == [
+        (".travis.yml", 2, "mytool-agent"),
+        (".travis.yml", 3, "mytool-agent"),
+        ("Jenkinsfile", 1, "mytool-agent"),
+        ("x.sh", 3, "mytool-agent"),
+    ]
+    edits = {
+        place.file: place.edit for image in plan(audited, request).images for place in image.places
+    }
+    assert edits["x.sh"] is not None
+    assert edits["x.sh"].new == " --agent-image registry.example/home/docker.io/example/agent:v2.1"
+    older = Request(paths=["."], root=tmp_path, tools=(tool,), assumptions={"mytool": "1.9"})
+    assert audit(older).report.images == ()
+
+
+def test_a_rule_names_programs_that_are_not_called_as_the_tool(tmp_path: Path) -> None:
+    lay_out({"x.sh": "myctl up\n"}, tmp_path)
+    text = rule_of_the_docs().replace(b"name: mytool (", b"name: myctl (")
+    with pytest.raises(BadFile, match="'myctl' is not among the programs of this file"):
+        read_rules(text, "mytool.yaml")
+    tool = read_rules(text.replace(b"title: My", b"programs: [myctl]\ntitle: My"), "mytool.yaml")
+    request = Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)
+    assert [image.name.partition(":")[0] for image in audit(request).report.images] == [
+        "docker.io/example/agent"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -62,8 +107,8 @@ def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
         ("id: x-y", "id: X", "invalid id"),
         ("image: a/b:1", "image: a//b", "is not an image reference"),
         ("image: a/b:1", "sure: sure", "needs an image"),
-        ("name: x}", "name: '['}", "invalid regular expression"),
-        ("when: [{topic: command, name: x}]", "when: []", "needs an entry in when"),
+        ("name: x.*}", "name: '['}", "invalid regular expression"),
+        ("when: [{topic: command, name: x.*}]", "when: []", "needs an entry in when"),
         ("why: w", "why: w\n    sure: perhaps", "expected one of likely, sure, weak, found"),
     ],
 )

@@ -47,8 +47,11 @@ class Audited(msgspec.Struct, frozen=True, kw_only=True):
 
 def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audited:
     """Find every image. ``check`` may raise to stop early."""
-    found = scan(request.paths, root=request.root, exclude=request.exclude, check=check)
     tools = tuple(request.tools) or shipped()
+    programs = [word for tool in tools for word in tool.commands]
+    found = scan(
+        request.paths, root=request.root, exclude=request.exclude, programs=programs, check=check
+    )
     said = (*found.uses, *request.live)
     unsaid = apply_rules(found.causes, said, tools, request.assumptions)
     dead = {verdict.image: verdict.rule for verdict in unsaid.verdicts}

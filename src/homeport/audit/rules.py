@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from homeport.audit.own_files import BadFile, read_own
+from homeport.audit.reading.programs import PROGRAM, with_programs
 from homeport.oci.reference import BadReference, parse_reference
 
 Action = Literal["import", "raise", "delete", "leave"]
@@ -98,21 +99,37 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One rule file."""
+    """One rule file.
+
+    programs: whose commands its rules speak of, when they are not called as the tool is
+    """
 
     tool: str
     title: str
     rules: tuple[Rule, ...]
+    programs: tuple[str, ...] = ()
+
+    @property
+    def commands(self) -> tuple[str, ...]:
+        """The programs whose commands must be read for these rules."""
+        if any(when.topic == "command" for rule in self.rules for when in rule.when):
+            return self.programs or (self.tool,)
+        return ()
 
 
+#: The program that the name of a command begins with, where the pattern is that plain.
+_FIRST_WORD = re.compile(r"\(?([A-Za-z0-9][A-Za-z0-9_-]*)(?=[ |.(])")
 _ID = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
 
 
 def read_rules(data: bytes, file: str) -> Tool:
     """Read one rule file. Raises ``BadFile``, or ``Faults`` of several."""
     read = read_own(data, file, Tool)
+    for number, word in enumerate(read.value.programs):
+        if not PROGRAM.fullmatch(word):
+            read.fault(["programs", number], f"invalid program {word!r}: use one word")
     for number, rule in enumerate(read.value.rules):
-        for what in _faults(rule):
+        for what in _faults(rule, read.value):
             read.fault(["rules", number], f"{rule.id}: {what}")
     return read.check()
 
@@ -142,7 +159,7 @@ def by_id(tools: Iterable[Tool]) -> Mapping[str, Rule]:
     return {rule.id: rule for tool in tools for rule in tool.rules}
 
 
-def _faults(rule: Rule) -> Iterator[str]:
+def _faults(rule: Rule, tool: Tool) -> Iterator[str]:
     if not _ID.fullmatch(rule.id):
         yield "invalid id: use lowercase letters and digits, words joined by dashes"
     if not rule.when:
@@ -155,6 +172,10 @@ def _faults(rule: Rule) -> Iterator[str]:
                 parse_reference(image)
             except BadReference as error:
                 yield error.what
+    for when in rule.when:
+        first = _FIRST_WORD.match(when.name)
+        if when.topic == "command" and first and first[1] not in with_programs(tool.commands):
+            yield f"{first[1]!r} is not among the programs of this file: add it to programs"
     patterns = [w.name for w in rule.when]
     for when in rule.when:
         patterns += [*when.attributes.values(), *when.without.values()]

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from builders.audit import every_case, lay_out, read_case
 from homeport.audit.reading.context import LARGEST, Context
+from homeport.audit.reading.programs import ALWAYS
 from homeport.audit.scan.file_types import KINDS, kinds_of
 from homeport.audit.scan.scanning import read_source, scan
 from homeport.audit.source import Source, Written
@@ -128,7 +129,7 @@ def test_a_damaged_file_never_stops_the_audit(name: str, body: bytes, data: st.D
 @given(st.sampled_from(NAMES), st.text(max_size=200))
 def test_any_text_under_any_name_is_read(name: str, text: str) -> None:
     data = text.encode("utf-8", "surrogatepass")
-    for kind, _ in kinds_of(name):
+    for kind, _ in kinds_of(name, ALWAYS):
         from homeport.audit.reading.collector import Collector
         from homeport.audit.scan.file_types import reader_of
 

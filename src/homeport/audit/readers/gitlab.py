@@ -139,7 +139,7 @@ def _included(file: _File, document: Node, context: Context) -> None:
         other = context.neighbour(Source("", b""), path.lstrip("/"))
         if other is None or other.path == file.source.path:
             continue
-        included = _File(other, Collector(other, "gitlab"))
+        included = _File(other, Collector(other, "gitlab", file.found.programs))
         for inner in documents(other, included.found):
             for name, feed_ in _variables_of(included, inner):
                 file.variables.setdefault(name, [feed_])

@@ -96,7 +96,7 @@ def _image(found: Collector, written: Written, kind: str, variables: dict[str, l
 def _pod(found: Collector, context: Context, written: Written, containers: list[str]) -> None:
     """A pod in a string of YAML."""
     inner = Source(found.source.path, written.text.encode("utf-8", "surrogateescape"))
-    scratch = Collector(inner, found.kind)
+    scratch = Collector(inner, found.kind, found.programs)
     for document in compose(inner.whole(), scratch):
         kubernetes.read_object(inner, scratch, context, document)
         for container in items(get(document, "spec", "containers")):

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from homeport.audit.model import Cause, Elsewhere, Feed, Field, Insertion, Sure, Unread, Use
+from homeport.audit.reading.programs import ALWAYS, Programs
 from homeport.audit.source import Source, Written
 from homeport.oci.reference import BadReference, Reference, parse_reference
 
@@ -26,9 +27,11 @@ MOST_USES = 20_000
 class Collector:
     """Uses, causes and faults of one file, in the order they were found."""
 
-    def __init__(self, source: Source, kind: str) -> None:
+    def __init__(self, source: Source, kind: str, programs: Programs = ALWAYS) -> None:
         self.source = source
         self.kind = kind
+        #: Programs whose commands are read in shell text.
+        self.programs = programs
         self.uses: list[Use] = []
         self.causes: list[Cause] = []
         self.unread: list[Unread] = []

@@ -13,20 +13,9 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.programs import Programs, command_pattern
 from homeport.audit.source import Written
 
-#: Programs whose commands are read.
-TOOLS = (
-    "docker", "podman", "nerdctl", "buildah", "crane", "skopeo", "regctl", "oras", "buildctl",
-    "kind", "k3d", "minikube", "pack", "earthly", "skaffold", "istioctl", "telepresence", "act",
-    "sam", "kubectl", "docker-compose", "docker-buildx", "cdk", "helm", "argo", "tkn", "buildkitd",
-    "k3s", "localstack", "linkerd",
-)  # fmt: skip
-_COMMAND = re.compile(
-    r"(?:^|[\s;&|(`\"'{!:@-])(?:sudo\s+(?:-\S+\s+)*)?(?:/usr/(?:local/)?bin/)?"
-    rf"(?P<tool>{'|'.join(TOOLS)})(?=[ \t]+[a-z-])",
-    re.MULTILINE,
-)
 _END = re.compile(r"[;&|)`\n]")
 _WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\$\([^)]*\)|\\.|[^\s"'\\;&|()`])+""", re.DOTALL)
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n)*")
@@ -69,10 +58,10 @@ class Command(msgspec.Struct, frozen=True):
         return list(self.words[len(self.name.split(" ")) - 1 :])
 
 
-def commands(written: Written) -> Iterator[Command]:
-    """The container tools that a piece of shell text runs."""
+def commands(written: Written, programs: Programs) -> Iterator[Command]:
+    """The ``programs`` that a piece of shell text runs."""
     text = written.text
-    for number, match in enumerate(_COMMAND.finditer(text)):
+    for number, match in enumerate(command_pattern(programs).finditer(text)):
         if number >= MOST_COMMANDS:
             return
         line_start = text.rfind("\n", 0, match.start("tool")) + 1
@@ -98,7 +87,7 @@ def commands(written: Written) -> Iterator[Command]:
 
 def read_commands(written: Written, found: Collector, key: str) -> None:
     """Hand the images and causes in a piece of shell text to ``found``."""
-    for command in commands(written):
+    for command in commands(written, found.programs):
         for word in _images(command):
             found.image(word, f"{key}: {command.name}" if key else command.name, sure="weak")
         for word in _tags(command):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from homeport.audit.reading.programs import ALWAYS, Programs
 from homeport.audit.source import Source
 
 if TYPE_CHECKING:
@@ -32,9 +33,14 @@ class BuildCall(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Context(msgspec.Struct):
-    """The tree that is audited. ``root``: what relative paths begin at, if any."""
+    """The tree that is audited.
+
+    root:      what relative paths begin at, if any
+    programs:  those whose commands are read in shell text
+    """
 
     root: Path
+    programs: Programs = ALWAYS
     calls: list[BuildCall] = msgspec.field(default_factory=list)
     _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
 

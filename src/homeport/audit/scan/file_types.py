@@ -9,13 +9,13 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable
-from functools import cache
+from functools import cache, lru_cache
 
 import msgspec
 
 from homeport.audit.reading.collector import Collector
-from homeport.audit.reading.commands import TOOLS
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.programs import Programs, program_bytes
 from homeport.audit.source import Source
 
 Reader = Callable[[Source, Collector, Context], None]
@@ -25,7 +25,8 @@ class Kind(msgspec.Struct, frozen=True):
     """A kind of file.
 
     path:    regular expression over the path as shown (``/`` before the first part)
-    needs:   regular expression over the bytes, or ``b""``
+    needs:   regular expression over the bytes, or ``b""``; ``_COMMANDS`` in it stands for any
+             program whose commands are read
     reader:  ``module:function`` below ``homeport.audit.readers``
     """
 
@@ -35,6 +36,8 @@ class Kind(msgspec.Struct, frozen=True):
     reader: str
 
 
+#: In ``Kind.needs``: one of the programs.
+_COMMANDS = b"{programs}"
 _IMAGE = rb"(?i)image|docker|container"
 #: Packages that rules know to pull images.
 _PACKAGES = rb"testcontainers|aws-lambda-python"
@@ -63,12 +66,13 @@ KINDS: tuple[Kind, ...] = (
          r"|/\.vela\.ya?ml$",
          rb"image|steps|pipeline", "pipelines:read_drone"),
     Kind("azure", r"/[^/]*azure-pipelines[^/]*\.ya?ml$|/\.azure[^/]*/.*\.ya?ml$",
-         rb"container|image|docker", "pipelines:read_azure"),
+         rb"container|image|docker|" + _COMMANDS, "pipelines:read_azure"),
     Kind("bitbucket", r"/bitbucket-pipelines\.ya?ml$", b"", "pipelines:read_bitbucket"),
     Kind("cloudbuild", r"/[^/]*cloudbuild[^/]*\.(?:ya?ml|json)$", rb"steps",
          "pipelines:read_cloudbuild"),
-    Kind("buildkite", r"/\.buildkite/.*\.ya?ml$", rb"image|docker", "pipelines:read_buildkite"),
-    Kind("travis", r"/\.travis\.ya?ml$", rb"docker|podman", "pipelines:read_travis"),
+    Kind("buildkite", r"/\.buildkite/.*\.ya?ml$", rb"image|docker|" + _COMMANDS,
+         "pipelines:read_buildkite"),
+    Kind("travis", r"/\.travis\.ya?ml$", rb"docker|podman|" + _COMMANDS, "pipelines:read_travis"),
     Kind("skaffold", r"/[^/]*skaffold[^/]*\.ya?ml$", rb"build", "builders:read_skaffold"),
     Kind("werf", r"/werf[^/]*\.ya?ml$", rb"from", "builders:read_werf"),
     Kind("ko", r"/\.ko\.ya?ml$", b"", "builders:read_ko"),
@@ -93,7 +97,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("packer", r"\.pkr\.hcl$", _IMAGE, "hashicorp:read"),
     Kind("nomad", r"\.hcl$", rb"(?m)^\s*job\s+\"", "hashicorp:read"),
     Kind("jenkins", r"(?i)/[^/]*jenkinsfile[^/]*$|\.jenkins$|\.groovy$",
-         rb"docker|image|kubernetes|podman", "jenkins:read"),
+         rb"docker|image|kubernetes|podman|" + _COMMANDS, "jenkins:read"),
     Kind("earthfile", r"/Earthfile$", b"", "builders:read_earthfile"),
     Kind("quadlet", r"\.(?:container|image|volume|build)$", rb"Image(?:Tag)?\s*=|File\s*=",
          "quadlet:read"),
@@ -112,7 +116,7 @@ KINDS: tuple[Kind, ...] = (
          "packages:read"),
     Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
          r"|vagrantfile)$",
-         rb"(?:" + "|".join(TOOLS).encode() + rb")[ \t]",
+         _COMMANDS,
          "scripts:read"),
 )  # fmt: skip
 
@@ -124,10 +128,18 @@ _CANDIDATE = re.compile(
 )
 
 
-@cache
-def _compiled() -> tuple[tuple[Kind, re.Pattern[str], re.Pattern[bytes] | None], ...]:
+@lru_cache(maxsize=16)
+def _compiled(
+    programs: Programs,
+) -> tuple[tuple[Kind, re.Pattern[str], re.Pattern[bytes] | None], ...]:
     return tuple(
-        (kind, re.compile(kind.path), re.compile(kind.needs) if kind.needs else None)
+        (
+            kind,
+            re.compile(kind.path),
+            re.compile(kind.needs.replace(_COMMANDS, program_bytes(programs)))
+            if kind.needs
+            else None,
+        )
         for kind in KINDS
     )
 
@@ -137,10 +149,10 @@ def may_be_read(name: str) -> bool:
     return _CANDIDATE.search(name) is not None
 
 
-def kinds_of(path: str) -> list[tuple[Kind, re.Pattern[bytes] | None]]:
+def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, re.Pattern[bytes] | None]]:
     """The kinds that a path may have."""
     rooted = "/" + path
-    return [(kind, needs) for kind, pattern, needs in _compiled() if pattern.search(rooted)]
+    return [(kind, needs) for kind, pattern, needs in _compiled(programs) if pattern.search(rooted)]
 
 
 @cache

@@ -17,8 +17,9 @@ import msgspec
 from homeport.audit.model import Cause, Elsewhere, Unread, Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import LARGEST, Context
+from homeport.audit.reading.programs import with_programs
 from homeport.audit.scan import cross_file
-from homeport.audit.scan.file_types import Kind, kinds_of, reader_of
+from homeport.audit.scan.file_types import KINDS, Kind, kinds_of, reader_of
 from homeport.audit.scan.walk import Found, walk
 from homeport.audit.source import Source
 
@@ -41,15 +42,17 @@ def scan(
     *,
     root: Path | None = None,
     exclude: Sequence[str] = (),
+    programs: Iterable[str] = (),
     check: Callable[[], None] = lambda: None,
 ) -> Scan:
     """Read every path.
 
-    exclude:  patterns of paths that are left out; ``*`` matches ``/`` too
-    check:    called between files, may raise to stop
+    exclude:   patterns of paths that are left out; ``*`` matches ``/`` too
+    programs:  whose commands are causes too, beside those that are always read
+    check:     called between files, may raise to stop
     """
     root = (root or Path.cwd()).absolute()
-    context = Context(root)
+    context = Context(root, with_programs(programs))
     unread: list[Unread] = []
     collectors: dict[str, Collector] = {}
     count = 0
@@ -91,7 +94,7 @@ def _read_named(collectors: dict[str, Collector], context: Context) -> None:
 
 def read_source(source: Source, context: Context) -> Collector | None:
     """Read one file as its name and bytes suggest, or not at all."""
-    for kind, needs in kinds_of(source.path):
+    for kind, needs in kinds_of(source.path, context.programs):
         if needs is None or needs.search(source.data):
             return _apply(kind, source, context)
     return None
@@ -99,13 +102,11 @@ def read_source(source: Source, context: Context) -> Collector | None:
 
 def read_as(source: Source, context: Context, name: str) -> Collector:
     """Read one file as a kind that something else says it is."""
-    from homeport.audit.scan.file_types import KINDS
-
     return _apply(next(kind for kind in KINDS if kind.name == name), source, context)
 
 
 def _apply(kind: Kind, source: Source, context: Context) -> Collector:
-    collector = Collector(source, kind.name)
+    collector = Collector(source, kind.name, context.programs)
     try:
         reader_of(kind)(source, collector, context)
     except RecursionError:
@@ -123,7 +124,7 @@ def _files(
 
 
 def _read(found: Found, context: Context, complain: Callable[[str, str], None]) -> Collector | None:
-    candidates = kinds_of(found.path)
+    candidates = kinds_of(found.path, context.programs)
     if not candidates:
         return None
     if found.size > LARGEST:
