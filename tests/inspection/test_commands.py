@@ -83,16 +83,16 @@ def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -
 @pytest.mark.parametrize(
     ("options", "code", "what"),
     [
-        (("--layer", "9"), 2, "there is no layer 9"),
+        (("--layer", "9"), 2, "the image has no layer 9: its layers are numbered 0 to 1"),
         (("--layer", "0", "--path", "/nothing"), 2, "no path in layer 0 matches /nothing"),
-        (("--path", "/nothing"), 1, "there is no /nothing in the image"),
-        (("--binary", "/a"), 1, "/a was removed by layer 1; layer 0 had it"),
+        (("--path", "/nothing"), 1, "path not found in the image: /nothing"),
+        (("--binary", "/a"), 1, "/a was removed by layer 1; it exists in layer 0"),
         (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),
         (("--rule", "max-size=1"), 3, "the image breaks 1 rule: max-size"),
-        (("--rule", "no-such=1"), 2, "there is no rule 'no-such'"),
+        (("--rule", "no-such=1"), 2, "unknown rule 'no-such'"),
         (("--files", "--waste"), 2, "options cannot be combined: --files, --layer, --path; --"),
         (("--ci", "--verify"), 2, "options cannot be combined: --verify; --html, --ci"),
-        (("-i",), 2, "the explorer needs a terminal"),
+        (("-i",), 2, "the explorer requires a terminal"),
     ],
 )
 def test_one_clear_error_each(
@@ -168,7 +168,7 @@ def _artifact(manifest: dict[str, Any], _blobs: Path) -> None:
     ("change", "what", "hint"),
     [
         (_encrypted, "layer 1 is encrypted", "decrypt the image first"),
-        (_foreign, "layer 0 is a foreign layer", "https://registry.example/layer"),
+        (_foreign, "layer 0 is a non-distributable layer", "https://registry.example/layer"),
         (_artifact, "this is an artifact, not an image", "homeport manifest"),
     ],
 )

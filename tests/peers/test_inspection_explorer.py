@@ -81,7 +81,7 @@ def test_the_explorer_draws_obeys_and_leaves(command: str, socket: Path) -> None
         terminal.keys("Tab", "C-o")
         terminal.wait(lambda text: "layer 0, by size" in text)
         terminal.keys("w")
-        terminal.wait(lambda text: "shipped in 0, gone in 1  /d/big" in text)
+        terminal.wait(lambda text: "shipped in 0, unused since 1  /d/big" in text)
         terminal.keys("Escape")
         terminal.wait(lambda text: "shipped in" not in text)
         terminal.keys("q")
@@ -93,6 +93,6 @@ def test_the_explorer_draws_obeys_and_leaves(command: str, socket: Path) -> None
 def test_a_terminal_that_is_too_small_is_one_clear_error(command: str, socket: Path) -> None:
     terminal = Terminal(socket, command, (50, 10))
     try:
-        terminal.wait(lambda text: "the explorer needs" in text.replace("\n", ""))
+        terminal.wait(lambda text: "terminal too small" in text.replace("\n", ""))
     finally:
         terminal.close()

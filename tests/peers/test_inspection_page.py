@@ -96,5 +96,5 @@ def test_the_page_reaches_for_no_network_and_has_a_policy() -> None:
 def test_without_scripts_the_tables_are_there() -> None:
     text = page(file("a"))
     static = text.partition("<script")[0]
-    for title in ("Layers", "Odd", "Waste", "Packages", "Config"):
+    for title in ("Layers", "Anomalies", "Waste", "Packages", "Config"):
         assert f"<h2>{title}</h2>" in static

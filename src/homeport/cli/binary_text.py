@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from homeport.cli.show import human_size
+from homeport.cli.show import counted, human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
 from homeport.inspection.layers.paths import visible as safe
@@ -33,7 +33,7 @@ def binary_text(binary: Binary, *, verbose: bool = False) -> str:
 
 
 def binaries_text(binaries: Iterable[Binary], *, verbose: bool = False) -> str:
-    """One line for each binary; those that a package vouches for are only counted."""
+    """One line for each binary; those identical to their package's are only counted."""
     lines: list[str] = []
     verified = 0
     for binary in binaries:
@@ -48,12 +48,14 @@ def binaries_text(binaries: Iterable[Binary], *, verbose: bool = False) -> str:
         )
         lines.append(f"{safe(binary.path)}  [{safe(kind)}]  {safe(binary.verdict)}{safe(missing)}")
     if verified:
-        lines.append(f"{verified} binaries are what their packages shipped (-v lists them)")
-    return "\n".join(lines) or "no program or library"
+        lines.append(
+            f"{counted(verified, 'binary', 'binaries')} identical to the package's (list with -v)"
+        )
+    return "\n".join(lines) or "no programs or libraries"
 
 
 def verification_text(found: Verification, *, verbose: bool = False) -> str:
-    """Changed and missing files; those that nobody owns are counted unless asked for."""
+    """Changed and missing files; those of no package are counted, or listed if ``verbose``."""
     lines = []
     unowned = 0
     for one in found.findings:
@@ -64,9 +66,9 @@ def verification_text(found: Verification, *, verbose: bool = False) -> str:
         kind = f" [{one.kind}]" if one.kind != "file" else ""
         lines.append(f"{one.status:<8} {safe(one.path)}{kind}  {safe(one.package)}{layer}".rstrip())
     if unowned:
-        lines.append(f"{unowned} files belong to no package (-v lists them)")
+        lines.append(f"{counted(unowned, 'file')} not in any package (list with -v)")
     changed = sum(one.status == "changed" for one in found.findings)
-    lines.append(f"{found.checked} files compared, {changed} changed")
+    lines.append(f"{counted(found.checked, 'file')} compared, {changed} changed")
     return "\n".join(lines)
 
 
@@ -82,10 +84,10 @@ def _format(facts: BinaryFacts) -> Iterator[tuple[str, str]]:
     yield "Distribution", facts.distribution
     yield "C library", facts.libc
     yield "Interpreter", facts.interpreter
-    yield "Needs", " ".join(facts.needed)
+    yield "Needed", " ".join(facts.needed)
     yield "Soname", facts.soname
-    yield "Looks in", ":".join(facts.runpath)
-    yield "Build id", facts.build_id
+    yield "Run path", ":".join(facts.runpath)
+    yield "Build ID", facts.build_id
     yield "Bundle", facts.bundle
 
 
@@ -107,7 +109,7 @@ def _go(go: GoFacts | None, verbose: bool) -> Iterator[tuple[str, str]]:
         modified = ", modified" if go.modified else ""
         yield "Revision", f"{go.vcs} {go.revision} of {go.revision_time}{modified}"
     yield "Source", go.source
-    yield "Go's library", f"{go.goroot}  ({go.goroot_origin})" if go.goroot_origin else go.goroot
+    yield "GOROOT", f"{go.goroot}  ({go.goroot_origin})" if go.goroot_origin else go.goroot
     yield (
         "Settings",
         " ".join(
@@ -134,7 +136,7 @@ def _rust(facts: BinaryFacts, verbose: bool) -> Iterator[tuple[str, str]]:
 def _script(facts: BinaryFacts) -> Iterator[tuple[str, str]]:
     script = facts.script
     if script is not None:
-        yield "Runs with", f"{script.interpreter} {script.arguments}".strip()
+        yield "Interpreter", f"{script.interpreter} {script.arguments}".strip()
         yield "Main", script.main
         yield "Contains", " ".join(script.modules[:20])
 
@@ -144,4 +146,4 @@ def _list(name: str, items: list[str], verbose: bool) -> Iterator[tuple[str, str
     for number, item in enumerate(shown):
         yield name if number == 0 else "", item
     if len(items) > len(shown):
-        yield "", f"and {len(items) - len(shown)} more (-v lists all)"
+        yield "", f"and {len(items) - len(shown)} more (list all with -v)"

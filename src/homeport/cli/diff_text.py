@@ -1,11 +1,11 @@
-"""How a comparison of images looks on a terminal: one screen, packages first."""
+"""How a comparison of images looks on a terminal: packages first."""
 
 from __future__ import annotations
 
 import json
 from typing import TYPE_CHECKING, Any
 
-from homeport.cli.show import human_size, table
+from homeport.cli.show import counted, human_size, table
 from homeport.inspection.layers.paths import visible as safe
 
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
@@ -23,13 +23,13 @@ def comparison_text(found: Comparison, *, verbose: bool = False) -> str:
     """The whole comparison; what is equal takes one line."""
     parts = []
     for word, platforms in (
-        ("only in the first", found.only_before),
-        ("only in the second", found.only_after),
+        (f"only in {found.before}", found.only_before),
+        (f"only in {found.after}", found.only_after),
     ):
         if platforms:
-            parts.append(f"{word}: {', '.join(platforms)}")
+            parts.append(f"{safe(word)}: {', '.join(platforms)}")
     if found.equal:
-        parts.append(f"the same, byte for byte: {', '.join(found.equal) or 'the image'}")
+        parts.append(f"identical: {', '.join(found.equal) or 'the image'}")
     for image in found.images:
         parts.append(_image(image, verbose))
     return "\n\n".join(parts)
@@ -43,12 +43,14 @@ def _image(image: ImageDiff, verbose: bool) -> str:
     head = (
         f"{platform}: {human_size(image.size_before)} → {human_size(image.size_after)} "
         f"({image.size_after - image.size_before:+d} bytes), layers {layers.before} → "
-        f"{layers.after}, the lowest {layers.shared} shared"
+        f"{layers.after}, lowest {layers.shared} shared"
     )
     sections = [head]
     if image.same:
-        times = f" but for the times of {image.time_only} files" if image.time_only else ""
-        sections.append(f"  nothing differs in packages, config and files{times}")
+        times = (
+            f", except the times of {counted(image.time_only, 'path')}" if image.time_only else ""
+        )
+        sections.append(f"  no differences in packages, config and files{times}")
     if image.packages:
         sections.append("  packages\n" + _packages(image.packages))
     if image.config:
@@ -77,9 +79,9 @@ def _files(image: ImageDiff, verbose: bool) -> str:
     counts: dict[str, int] = {}
     for one in image.files:
         counts[one.change] = counts.get(one.change, 0) + 1
-    said = ", ".join(f"{count} {change}" for change, count in counts.items())
-    times = f"; {image.time_only} more differ in time alone" if image.time_only else ""
-    lines = [f"  files ({said}{times})"]
+    changes = ", ".join(f"{count} {change}" for change, count in counts.items())
+    times = f"; {image.time_only} differ in time alone" if image.time_only else ""
+    lines = [f"  files ({changes}{times})"]
     by_package: dict[str, list[FileDiff]] = {}
     for one in image.files:
         by_package.setdefault(one.package, []).append(one)
@@ -87,12 +89,12 @@ def _files(image: ImageDiff, verbose: bool) -> str:
     for package, rows in sorted(by_package.items()):
         if left <= 0:
             break
-        lines.append(f"    {safe(package) or 'of no package'}")
+        lines.append(f"    {safe(package) or 'in no package'}")
         for row in rows[:left]:
             lines += _file(row)
         left -= len(rows)
     if left < 0:
-        lines.append(f"    and {-left} more (-v lists all)")
+        lines.append(f"    and {-left} more (list all with -v)")
     return "\n".join(lines)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from homeport.cli.show import human_size, table
+from homeport.cli.show import counted, human_size, table
 from homeport.inspection.layers.paths import visible as safe
 from homeport.inspection.model import (
     ImageReport,
@@ -138,7 +138,7 @@ def _head(report: InspectReport) -> str:
         (
             "Size",
             f"{human_size(sizes.compressed)} compressed, {human_size(sizes.files)} in "
-            f"{sizes.paths} paths, {len(image.layers)} layers",
+            f"{counted(sizes.paths, 'path')}, {counted(len(image.layers), 'layer')}",
         ),
         ("Created", safe(age.created) or "not recorded"),
         ("Newest file", f"{age.newest_file} {safe(age.newest_file_path)}".strip()),
@@ -152,7 +152,7 @@ def _base(image: ImageReport) -> str:
     base = image.base
     text = " ".join(part for part in (base.image, base.image_digest) if part)
     if base.layers is not None:
-        text += f" (the lowest {base.layers} layers)"
+        text += f" (lowest {counted(base.layers, 'layer')})"
     evidence = ", ".join(base.evidence)
     return safe(f"{text or 'unknown'}" + (f"; according to {evidence}" if evidence else ""))
 
@@ -191,7 +191,7 @@ def _config(image: ImageReport) -> str:
 
 def _layers(image: ImageReport) -> str:
     rows = [_layer(layer) for layer in image.layers]
-    header = ("", "size", "unpacked", "codec", "paths", "waste", "step")
+    header = ("", "size", "unpacked", "codec", "paths", "waste", "command")
     lines = ["Layers", _indent(table(header, rows, right=(0, 1, 2, 4, 5)))]
     lines += [
         f"  layer {layer.number}: {safe(one)}" for layer in image.layers for one in layer.anomalies

@@ -1,8 +1,8 @@
-"""What the explorer shows, as data: the tree as of a layer, filtered and sorted.
+"""The data that the explorer shows: the tree as of a layer, filtered and sorted.
 
-Knows no widget. The tree of a layer is replayed from the history when it is first asked
-for; directories are listed when they are opened, so that a hundred thousand files cost
-nothing until somebody looks.
+Independent of widgets. The tree of a layer is replayed from the history when it is first
+requested; the screen lists directories when they are opened, so that a hundred thousand files
+cost nothing before.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Model:
         return root
 
     def wasted(self) -> Iterator[tuple[int, Change]]:
-        """Every change that made bytes below useless, the largest first."""
+        """Every change that made bytes of lower layers unused, the largest first."""
         return iter(sorted(self.opened.history.wasted(), key=lambda one: -one[1].freed))
 
     def _paths(self, layer: int, *, aggregated: bool) -> dict[bytes, tuple[Entry, str]]:
@@ -118,7 +118,7 @@ def _word(change: Change) -> str:
 
 
 def _attach_to_parents(items: dict[bytes, TreeItem], view: View) -> None:
-    """Put items into their directories, deepest first; directories without anything go."""
+    """Put items into their directories, deepest first; without empty ones if filtered."""
     filtered = view.pattern or view.changes != frozenset(CHANGES)
     for path in sorted(items, key=lambda path: path.split(b"/"), reverse=True):
         if not path:
@@ -151,5 +151,5 @@ def _matcher(pattern: str) -> Callable[[bytes], bool]:
     try:
         compiled = re.compile(pattern.encode("utf-8", "surrogateescape"))
     except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression: {error}") from error
+        raise UsageError(f"invalid regular expression {pattern!r}: {error}") from error
     return lambda path: compiled.search(b"/" + path) is not None

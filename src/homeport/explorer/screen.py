@@ -41,11 +41,11 @@ _PREVIEW = 64 << 10
 def explore(opened: OpenedImage) -> None:
     """Show an image until the user leaves. Raises ``UsageError`` without a fitting terminal."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
-        raise UsageError("the explorer needs a terminal", hint="leave out -i")
+        raise UsageError("the explorer requires a terminal on standard input, output and error")
     size = shutil.get_terminal_size()
     if size.columns < _MIN_WIDTH or size.lines < _MIN_HEIGHT:
         raise UsageError(
-            f"the terminal has {size.columns} x {size.lines} characters; the explorer needs "
+            f"terminal too small: {size.columns} x {size.lines} characters; the explorer requires "
             f"{_MIN_WIDTH} x {_MIN_HEIGHT}"
         )
     Explorer(opened).run()
@@ -76,7 +76,7 @@ class TextDialog(ModalScreen[None]):
 
 
 class SaveDialog(ModalScreen[str]):
-    """Asks where the chosen file or directory is written to; the answer is empty for nowhere."""
+    """Asks for the directory to save to; empty if the user cancels."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "dismiss('')", "Cancel")]
     CSS = """
@@ -271,11 +271,11 @@ class Explorer(App[None]):
     def action_waste(self) -> None:
         lines = [
             f"{_size(change.freed):>9}  {change.did:<10} shipped in "
-            f"{change.before.layer if change.before else number}, gone in {number}  "
+            f"{change.before.layer if change.before else number}, unused since {number}  "
             f"/{visible(change.path.decode('utf-8', 'backslashreplace'))}"
             for number, change in self.model.wasted()
         ]
-        self.push_screen(TextDialog("Waste", "\n".join(lines[: MOST * 50]) or "no byte is wasted"))
+        self.push_screen(TextDialog("Waste", "\n".join(lines[: MOST * 50]) or "no wasted bytes"))
 
     def action_preview(self) -> None:
         item = self._chosen()
@@ -316,9 +316,12 @@ class Explorer(App[None]):
             except HomeportError as error:
                 self.push_screen(TextDialog("Error", "\n".join((error.what, error.hint or ""))))
                 return
-            left = [f"left out: {visible(each)}" for each in done.skipped]
-            said = f"{done.files} files, {done.links} links, {_size(done.size)} in {folder}"
-            self.push_screen(TextDialog("Saved", "\n".join((said, *left))))
+            skipped = [f"skipped: {visible(each)}" for each in done.skipped]
+            summary = (
+                f"{_counted(done.files, 'file')}, {_counted(done.links, 'link')}, "
+                f"{_size(done.size)} in {folder}"
+            )
+            self.push_screen(TextDialog("Saved", "\n".join((summary, *skipped))))
 
         self.push_screen(SaveDialog(visible(path)), write)
 
@@ -364,7 +367,7 @@ class Explorer(App[None]):
             listing = self.opened.history.listings[self.view.layer]
             lines = [
                 f"{listing.digest}",
-                f"{len(listing.entries)} entries, {listing.codec}",
+                f"{_counted(len(listing.entries), 'entry', 'entries')}, {listing.codec}",
                 *lines,
             ]
         self.query_one("#details", Static).update(Text("\n".join(lines)))
@@ -387,6 +390,10 @@ def _shown(data: bytes) -> str:
         + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])
         for at in range(0, min(len(data), 4096), 16)
     )
+
+
+def _counted(number: int, noun: str, nouns: str = "") -> str:
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def _size(size: int) -> str:

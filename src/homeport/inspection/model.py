@@ -1,8 +1,8 @@
-"""What ``homeport inspect`` says, as one value: ``homeport-inspect/v1``.
+"""The report of ``homeport inspect`` as one value: ``homeport-inspect/v1``.
 
 Specified in docs/formats/inspect.md; the text on a terminal and the page in a browser show
-the same value. Paths are absolute; bytes that are not UTF-8 are written ``\\xNN``. Only what
-is said, so that a second look loads little else; ``reporting`` finds it out.
+the same value. Paths are absolute; bytes that are not UTF-8 are written ``\\xNN``. Values
+only, so that a report from the cache loads little else; ``report.builder`` makes them.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One kind of oddity: how many there are, and examples as ``path`` or ``path: detail``."""
+    """One kind of anomaly: how many there are, and examples as ``path`` or ``path: detail``."""
 
     kind: str
     count: int
@@ -74,7 +74,7 @@ class Anomaly(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class WastedPath(msgspec.Struct, frozen=True, kw_only=True):
-    """A path whose bytes are shipped for nothing.
+    """A path whose bytes are shipped but not used.
 
     cause:      changed, metadata, rewritten, removed, removed with directory, hidden, replaced
     compressed: the share of the layer's compressed size, by the file's share of its tar
@@ -112,7 +112,7 @@ class Waste(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlatformRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An image of an index; ``differs`` says what its config has that the shown one has not."""
+    """An image of an index; ``differs``: how its config differs from the shown one."""
 
     platform: str
     digest: str
@@ -142,7 +142,7 @@ class LayerRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A step of the history; ``layer`` is the one it made, ``None`` if it made none."""
+    """An entry of the image's history; ``layer``: the one it made, ``None`` if it made none."""
 
     command: str
     created: str = ""
@@ -153,9 +153,14 @@ class HistoryRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Age(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """When the image was made, by everything that says so. ``notes``: stamps that tell nothing."""
+    """When the image was made, according to each timestamp.
+
+    created_is_fixed: whether ``created`` is a constant such as 1970-01-01
+    notes:            timestamps that carry no information
+    """
 
     created: str = ""
+    created_is_fixed: bool = False
     newest_file: str = ""
     newest_file_path: str = ""
     newest_history: str = ""
@@ -173,7 +178,7 @@ class Sizes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All about one image of one platform."""
+    """The report of one image of one platform."""
 
     platform: str
     digest: str
@@ -193,7 +198,7 @@ class ImageReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class InspectReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """All about what an address holds: its platforms, and one of them in full."""
+    """The report of an address: its platforms, and the image of one of them in full."""
 
     schema: str
     address: str
@@ -204,7 +209,7 @@ class InspectReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
 
 
 def time_text(nanoseconds: int) -> str:
-    """An RFC 3339 time in UTC; what no calendar has is its number of seconds."""
+    """An RFC 3339 time in UTC; the number of seconds for a time outside of the calendar."""
     try:
         moment = datetime.fromtimestamp(nanoseconds // 10**9, UTC)
     except (ValueError, OverflowError, OSError):

@@ -292,7 +292,7 @@ def test_verifying_lists_changed_missing_and_unowned_files() -> None:
 
 
 def test_what_is_no_file_has_no_origin() -> None:
-    with pytest.raises(UsageError, match="/usr is a directory, no file"):
+    with pytest.raises(UsageError, match="cannot examine /usr: it is a directory, not a file"):
         inspect_binary(debian(PROGRAM), "/usr")
 
 

@@ -72,14 +72,14 @@ def test_nothing_is_written_through_links_that_lie_in_the_directory(tmp_path: Pa
     (tmp_path / "out").mkdir()
     (tmp_path / "out/d").symlink_to(tmp_path / "outside")
     image = opened(layer(directory("d"), file("d/a", b"1")))
-    with pytest.raises(CannotExtract, match="d cannot be made: d is there and no directory"):
+    with pytest.raises(CannotExtract, match=r"directory d: d exists and is not a directory$"):
         out(image, tmp_path / "out", "/d")
     assert list((tmp_path / "outside").iterdir()) == []
 
 
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "a").write_text("mine")
-    with pytest.raises(CannotExtract, match="already there"):
+    with pytest.raises(CannotExtract, match=r"^cannot write a: the file exists$"):
         out(opened(layer(file("a", b"1"))), tmp_path, "a")
     assert (tmp_path / "a").read_text() == "mine"
 
@@ -96,7 +96,7 @@ def test_one_file_goes_to_a_stream_through_links() -> None:
     stream = io.BytesIO()
     assert write_file(image, "/etc/os-release", stream) == 5
     assert stream.getvalue() == b"ID=x\n"
-    with pytest.raises(UsageError, match="is a directory"):
+    with pytest.raises(UsageError, match=r"^cannot write /etc to standard output: it is a"):
         write_file(image, "/etc", stream)
 
 
@@ -116,13 +116,13 @@ def test_names_near_a_missing_path_come_for_short_names_and_missing_directories_
     image = opened(layer(directory("./"), file("l0/f1"), file("l0/long")))
     with pytest.raises(PathNotFound) as found:
         select_paths(image, [asked])
-    assert found.value.hint == f"near it: {near}"
+    assert found.value.hint == f"similar paths: {near}"
 
 
 def test_a_path_that_is_not_there_names_its_neighbours_or_who_removed_it() -> None:
     image = opened(layer(file("usr/bin/copy"), file("d/x")), layer(whiteout("d")))
     with pytest.raises(PathNotFound) as near:
         select_paths(image, ["/usr/bin/cppy"])
-    assert near.value.hint == "near it: /usr/bin/copy"
-    with pytest.raises(PathNotFound, match="/d/x was removed with /d by layer 1; layer 0 had it"):
+    assert near.value.hint == "similar paths: /usr/bin/copy"
+    with pytest.raises(PathNotFound, match=r"^/d/x was removed with /d by layer 1; it exists"):
         select_paths(image, ["/d/x"])

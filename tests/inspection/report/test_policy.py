@@ -91,7 +91,7 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(Faults) as caught:
         read_rules(path)
     assert [fault.what for fault in caught.value.faults] == [
-        "'lots' is no limit for max-size", "there is no rule 'none-such'",
+        "invalid limit 'lots' for max-size", "unknown rule 'none-such'",
     ]  # fmt: skip
 
 
@@ -103,5 +103,5 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
     ],
 )  # fmt: skip
 def test_a_limit_that_is_none_is_refused(name: str, limit: str) -> None:
-    with pytest.raises(BadRule, match="is no limit for"):
+    with pytest.raises(BadRule, match=rf"^invalid limit {limit!r} for {name}$"):
         parse_rule(name, limit)

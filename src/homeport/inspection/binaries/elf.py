@@ -32,7 +32,7 @@ _TYPES = {1: "object", 2: "executable", 3: "shared", 4: "core"}
 
 
 class BadElf(ValueError):
-    """Bytes that begin like an ELF file and are none that can be read."""
+    """Bytes that begin like an ELF file but cannot be read as one."""
 
 
 class Segment(msgspec.Struct, frozen=True):
@@ -187,10 +187,10 @@ class Elf(msgspec.Struct, frozen=True):
 def read_elf(data: bytes) -> Elf:
     """Parse a file. Raises ``BadElf``."""
     if not data.startswith(MAGIC) or len(data) < 52:
-        raise BadElf("it is too short")
+        raise BadElf("file too short")
     wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
     if data[4] not in (1, 2) or data[5] not in (1, 2):
-        raise BadElf("its class or byte order is unknown")
+        raise BadElf("unknown class or byte order")
     try:
         form = order + ("HHIQQQIHHHHHH" if wide else "HHIIIIIHHHHHH")
         (
@@ -198,7 +198,7 @@ def read_elf(data: bytes) -> Elf:
             programs, section_size, count, names,
         ) = struct.unpack_from(form, data, 16)  # fmt: skip
     except struct.error as error:
-        raise BadElf("its header is cut off") from error
+        raise BadElf("truncated header") from error
     return Elf(
         data=data,
         wide=wide,

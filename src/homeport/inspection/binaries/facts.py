@@ -128,9 +128,7 @@ def _packer(elf: Elf, data: bytes) -> Packer | None:
         and len(data) > 4096
         and _entropy(data) > _LOOKS_PACKED
     ):
-        return Packer(
-            name="unknown", size=len(data), problem="it looks packed, but by nothing known"
-        )
+        return Packer(name="unknown", size=len(data), problem="looks packed by an unknown packer")
     return None
 
 

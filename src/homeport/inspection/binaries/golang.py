@@ -1,7 +1,7 @@
 """What a Go binary was built from: version, main package, module, revision, all packages.
 
 By the build information where there is some (Go 1.13 and later, modules), else by the table
-of functions, which every Go version writes. Each answer says what it rests on.
+of functions, which every Go version writes. Each answer names its evidence.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def read_go(elf: Elf) -> GoFacts | None:
     )
 
 
-_OBFUSCATED = "Go by its build id, but its table of functions cannot be read: obfuscated?"
+_OBFUSCATED = "has a Go build ID, but its function table is unreadable (obfuscated?)"
 
 
 def _looks_like_go(elf: Elf) -> bool:

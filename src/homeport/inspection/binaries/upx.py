@@ -94,7 +94,7 @@ def unpack(data: bytes, check: Callable[[], None] = lambda: None) -> bytes:
     """
     header = find_header(data)
     if header is None:
-        raise CannotUnpack("there is no header of UPX")
+        raise CannotUnpack("no UPX header")
     return _Unpacking(data, header, check).run()
 
 
@@ -109,27 +109,27 @@ class _Unpacking:
     def run(self) -> bytes:
         data, at = self._data, self._header.overlay
         if at + 12 > len(data):
-            raise CannotUnpack("its header leads outside of the file")
+            raise CannotUnpack("the UPX header points outside the file")
         _, size = struct.unpack_from(self._order + "II", data, at)
         size = size or self._header.original_size
         if size > min(MAX_OUTPUT, len(data) * MAX_RATIO):
-            raise TooLarge(f"it says it unpacks to {size} bytes, too many for its length")
+            raise TooLarge(f"claims to unpack to {size} bytes, too many for its length")
         first, _ = self._block(at + 12)
         head = self._inflate(first)
         try:
             elf = read_elf(head.ljust(64, b"\0"))
         except BadElf as error:
-            raise CannotUnpack(f"its first block is no ELF header: {error}") from error
+            raise CannotUnpack(f"the first block is not an ELF header: {error}") from error
         loads = [one for one in elf.segments if one.type == LOAD and one.size]
         if not loads:
-            raise CannotUnpack("the original has no segments: a library or another layout")
+            raise CannotUnpack("the original has no segments (a shared library?)")
         out = bytearray(size)
         out[: len(head)] = head
         self._sum = 1
         end = self._loads(out, loads, at + 12, size)
         self._gaps(out, loads, end, size)
         if self._sum != self._header.output_sum:
-            raise CannotUnpack("what it unpacks to has not the checksum that the packer noted")
+            raise CannotUnpack("the unpacked content does not match the packer's checksum")
         return bytes(out)
 
     def _loads(self, out: bytearray, loads: list[Segment], at: int, size: int) -> int:
@@ -152,7 +152,7 @@ class _Unpacking:
             place = start
             found = self._find_block(at, length)
             if found is None:
-                raise CannotUnpack("the part after its segments was not found")
+                raise CannotUnpack("the data after the segments was not found")
             at = found
             while place < start + length:
                 block, at = self._block(at)
@@ -183,11 +183,11 @@ class _Unpacking:
         """A block's header at ``at``, and where the next one begins."""
         self._check()
         if at + 12 > len(self._data):
-            raise CannotUnpack("it is cut off")
+            raise CannotUnpack("truncated file")
         size, packed = struct.unpack_from(self._order + "II", self._data, at)
         method, filter, parameter, _ = self._data[at + 8 : at + 12]
         if not 0 < packed <= size or at + 12 + packed > len(self._data) or size > MAX_OUTPUT:
-            raise CannotUnpack("the lengths of a block are impossible")
+            raise CannotUnpack("invalid block lengths")
         if size == packed:
             method = 0
         return _Block(size, packed, method, filter, parameter, at + 12), at + 12 + packed
@@ -218,12 +218,12 @@ def inflate(raw: bytes, method: int, size: int, check: Callable[[], None]) -> by
         try:
             out = zlib.decompressobj(-15).decompress(raw, size)
         except zlib.error as error:
-            raise CannotUnpack(f"a block is damaged: {error}") from error
+            raise CannotUnpack(f"damaged block: {error}") from error
     elif method in METHODS:
         word = (32, 8, 16)[(method - 2) % 3]
         out = _nrv(raw, METHODS[method], word, size, check)
     else:
-        raise CannotUnpack(f"compression method {method} is not known")
+        raise CannotUnpack(f"unknown compression method {method}")
     if len(out) != size:
         raise CannotUnpack(f"a block unpacks to {len(out)} bytes instead of {size}")
     return out
@@ -232,7 +232,7 @@ def inflate(raw: bytes, method: int, size: int, check: Callable[[], None]) -> by
 def _lzma(raw: bytes, size: int) -> bytes:
 
     if len(raw) < 3:
-        raise CannotUnpack("a block is too short")
+        raise CannotUnpack("truncated block")
     pb, lp, lc = raw[0] & 7, raw[1] >> 4, raw[1] & 15
     settings = {
         "id": lzma.FILTER_LZMA1, "dict_size": max(4096, size), "lc": lc, "lp": lp, "pb": pb,
@@ -241,7 +241,7 @@ def _lzma(raw: bytes, size: int) -> bytes:
         decoder = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[settings])
         return decoder.decompress(raw[2:], size)
     except (lzma.LZMAError, ValueError) as error:
-        raise CannotUnpack(f"a block is damaged: {error}") from error
+        raise CannotUnpack(f"damaged block: {error}") from error
 
 
 def _nrv(raw: bytes, variant: str, word: int, size: int, check: Callable[[], None]) -> bytes:  # noqa: PLR0915, PLR0912  one loop, unrolled for speed
@@ -263,7 +263,7 @@ def _nrv(raw: bytes, variant: str, word: int, size: int, check: Callable[[], Non
             at += step
             left = word
             if at > len(raw) + 16:
-                raise CannotUnpack("a block is cut off")
+                raise CannotUnpack("truncated block")
         left -= 1
         found = 1 if bits & top else 0
         bits <<= 1
@@ -291,7 +291,7 @@ def _nrv(raw: bytes, variant: str, word: int, size: int, check: Callable[[], Non
             while True:
                 offset = offset * 2 + bit()
                 if offset > 0x1FFFFFF + 2:
-                    raise CannotUnpack("a block is damaged: an offset is impossible")
+                    raise CannotUnpack("damaged block: invalid offset")
                 if bit():
                     break
                 if not two_b:
@@ -336,14 +336,14 @@ def _nrv(raw: bytes, variant: str, word: int, size: int, check: Callable[[], Non
             length += (offset > far) + 1
             start = len(out) - offset
             if start < 0 or len(out) + length > size:
-                raise CannotUnpack("a block is damaged: a match leads outside")
+                raise CannotUnpack("damaged block: a match points outside")
             if offset >= length:
                 out += out[start : start + length]
             else:
                 piece = out[start:]
                 out += (piece * (length // offset + 1))[:length]
     except IndexError as error:
-        raise CannotUnpack("a block is cut off") from error
+        raise CannotUnpack("truncated block") from error
 
 
 def unfilter(data: bytes, filter: int, parameter: int) -> bytes:

@@ -1,7 +1,7 @@
 """What is attached to an image: SBOMs, provenance, signatures.
 
-By BuildKit's entries in the index, by referrers where the caller can list them, and by
-cosign's tags. Only what is there and what kind it is; verifying is ``attest``'s.
+Sources: BuildKit's entries in the index, and the registry's referrers and cosign tags where
+the caller can list them. Names kind and digest of each; does not verify any.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def find_attached(
     image: Image,
     referrers: Callable[[str], Iterable[Descriptor]] | None = None,
 ) -> tuple[tuple[Attached, ...], list[str]]:
-    """All that is attached to ``image``, and what could not be asked."""
+    """All artifacts attached to ``image``, and what could not be read."""
     rows: list[Attached] = []
     problems: list[str] = []
     if isinstance(value, Index):
@@ -40,14 +40,14 @@ def find_attached(
                 try:
                     rows.extend(_attestations(child.open()))
                 except HomeportError as error:
-                    problems.append(f"an attestation cannot be read: {error.what}")
+                    problems.append(f"cannot read an attestation: {error.what}")
     for subject in dict.fromkeys((str(image.digest), str(value.digest))):
         if referrers is None:
             break
         try:
             rows.extend(_referrer(each) for each in referrers(subject))
         except HomeportError as error:
-            problems.append(f"the registry does not say what refers to it: {error.what}")
+            problems.append(f"cannot list the referrers of the image: {error.what}")
             break
     return tuple(rows), problems
 

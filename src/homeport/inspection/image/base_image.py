@@ -1,6 +1,6 @@
-"""What an image was made from: its distribution, and the base image where something says so.
+"""What an image was made from: its distribution, and the base image where it is recorded.
 
-Every answer names what spoke: a label, an annotation, a line of history, os-release. Not a
+Every answer names its evidence: a label, an annotation, a line of history, os-release. Not a
 guess from file names.
 """
 
@@ -24,7 +24,7 @@ _MUSL = re.compile(rb"(?:\A|\0)(\d+\.\d+\.\d+)\0")
 
 
 def find_base(opened: OpenedImage) -> Base:
-    """Everything that says where the image comes from."""
+    """The distribution, C library and base image, with the evidence for each."""
     fields, evidence = _distribution(opened)
     libc, more = _libc(opened)
     image, digest, said = _image(opened)

@@ -32,7 +32,7 @@ _CHUNK = 1 << 18
 
 
 class CannotExtract(HomeportError):
-    """A file that cannot be written where it should go."""
+    """A file that cannot be written to the destination."""
 
     id = "cannot-extract"
 
@@ -50,7 +50,7 @@ class Extracted(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
-    """The paths that are meant, each with all below it. Raises ``PathNotFound``."""
+    """The paths that match, each with all below it. Raises ``PathNotFound``."""
     history = opened.history
     found: set[bytes] = set()
     for text in patterns:
@@ -59,10 +59,10 @@ def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
             wanted = matcher(pattern)
             hits = [path for path in history.final if wanted(path)]
             if not hits:
-                find_path(history, text)  # raises, saying which names are near
+                find_path(opened, text)  # raises, naming similar paths
             roots = hits
         else:
-            roots = [find_path(history, text)]
+            roots = [find_path(opened, text)]
         found.update(roots)
         inside = tuple(root + b"/" for root in roots if root)
         if b"" in roots:
@@ -74,22 +74,22 @@ def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
 
 
 def write_file(opened: OpenedImage, text: str, out: BinaryIO) -> int:
-    """One file's content to a stream; how many bytes. Raises ``UsageError`` for no file."""
-    path = find_path(opened.history, text)
+    """Write one file's content to a stream; returns its size. Raises ``UsageError``."""
+    path = find_path(opened, text)
     resolved = opened.history.resolve(path)
     place = opened.history.file_at(resolved) if resolved is not None else None
     if place is None or place.entry.kind != "file":
         kind = place.entry.kind if place is not None else "broken link"
         raise UsageError(
-            f"{shown_path(path)} is a {kind}, and only a file can go to standard output",
-            hint="name a directory with -o DIR",
+            f"cannot write {shown_path(path)} to standard output: it is a {kind}, not a file",
+            hint="write it to a directory: -o DIR",
         )
     _deliver(opened, {path: place}, lambda _path: _to_stream(out))
     return place.entry.size
 
 
 def extract(opened: OpenedImage, paths: Sequence[bytes], folder: Path) -> Extracted:
-    """Write ``paths`` below ``folder``, which is made. What exists there is not overwritten."""
+    """Write ``paths`` below ``folder``, created if missing. Existing files are not overwritten."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         home = Rooted(bytes(folder), owners=False)
@@ -168,7 +168,7 @@ class _Extraction:
             call()
         except FileExistsError as error:
             raise CannotExtract(
-                f"{shown(path)} is already there, and nothing is overwritten",
+                f"cannot write {shown(path)}: the file exists",
                 where={"path": shown_path(path)},
                 hint="choose an empty directory",
             ) from error
@@ -184,7 +184,8 @@ class _Extraction:
             except OSError as error:
                 current.close()
                 raise CannotExtract(
-                    f"{shown(path)} cannot be made: {shown(name)} is there and no directory",
+                    f"cannot create the directory {shown(path)}: "
+                    f"{shown(name)} exists and is not a directory",
                     where={"path": shown_path(path)},
                 ) from error
             current.close()
@@ -242,7 +243,9 @@ class _Checked:
         data = self._read(size)
         self._hasher.update(data)
         if not data and self._entry.size and self._hasher.digest() != self._entry.sha256:
-            raise IntegrityError(f"{shown(self._entry.path)} is not what it was when it was listed")
+            raise IntegrityError(
+                f"{shown(self._entry.path)}: content does not match the digest of the listing"
+            )
         return data
 
     def take_hole(self) -> int:

@@ -1,8 +1,8 @@
 """Contents of chosen files, read from their layers again: each layer at most once.
 
-Layers cannot be read out of order (gzip), so what is wanted is named first and handed out
-in the order in which it stands. Small files only, in memory, within a bound; large ones go
-to a sink piece by piece.
+Layers cannot be read out of order (gzip), so the caller names all files first and receives
+them in the order of the layer. Small files are returned in memory, within a bound; large ones
+go to a sink piece by piece.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Sink(Protocol):
 def read_layer(
     blob: Blob, listing: Listing, wanted: Mapping[int, Sink], cancel: CancelToken
 ) -> None:
-    """Hand the contents of entries ``wanted`` (by their number in the listing) to their sinks.
+    """Write the contents of entries ``wanted`` (by their number in the listing) to their sinks.
 
     Stops reading after the last one: the layer was verified when it was listed, and each
     file here again by its own digest, which the sink's owner checks.
@@ -65,7 +65,7 @@ def read_files(
 ) -> dict[bytes, bytes]:
     """Contents of files in the final tree, links followed; at most ``limit`` bytes of each.
 
-    Paths that lead to no file are left out.
+    Paths that do not lead to a file are left out.
     """
     found: dict[bytes, bytes] = {}
     places: dict[bytes, StackedEntry] = {}
@@ -110,7 +110,7 @@ def stream_contents(
     cancel: CancelToken,
     pool: Threads | None = None,
 ) -> None:
-    """Hand the contents of ``places`` to the sinks, by ``id`` of the entry."""
+    """Write the contents of ``places`` to the sinks, by ``id`` of the entry."""
     layers = sorted({place.layer for place in places if id(place.entry) in sinks})
     calls: list[Callable[[], None]] = []
     for layer in layers:

@@ -20,7 +20,7 @@ SCHEMA = "homeport-inspect-files/v1"
 
 
 class PathEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a layer did to a path. ``by``: the directory that took it along."""
+    """A layer's change to a path. ``by``: the removed directory that contained it."""
 
     layer: int
     change: str
@@ -31,9 +31,9 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A path. ``size`` of a hard link is its file's; ``mode`` is octal text.
 
     layer:  the layer that the shown state comes from
-    change: of ``--layer``: what that layer did
-    wasted: bytes below that this made useless
-    events: of ``--path``: what every layer did
+    change: with ``--layer``: what that layer did
+    wasted: bytes of lower layers that this change made unused
+    events: with ``--path``: what every layer did
     """
 
     path: str
@@ -88,7 +88,7 @@ def list_files(
             raise UsageError(
                 f"no path in layer {layer} matches {pattern}", hint="leave out --path or --layer"
             )
-        raise not_found(history, glob.strip(b"/"))
+        raise not_found(opened, glob.strip(b"/"))
     return FileListing(
         address=opened.address, digest=str(opened.image.digest), layer=layer, files=rows
     )
@@ -107,9 +107,8 @@ def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[
     """What one layer did, in the order of paths. Raises ``UsageError``."""
     if not 0 <= layer < len(history.changes):
         count = len(history.changes)
-        raise UsageError(
-            f"there is no layer {layer}", hint=f"the image has {count}, numbered 0 to {count - 1}"
-        )
+        known = f"its layers are numbered 0 to {count - 1}" if count else "it has no layers"
+        raise UsageError(f"the image has no layer {layer}: {known}")
     wanted = matcher(pattern) if pattern is not None else None
     for change in sorted(history.changes[layer], key=lambda change: change.path.split(b"/")):
         if wanted is None or wanted(change.path):
@@ -117,7 +116,7 @@ def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[
 
 
 def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
-    """All paths that were ever there and match, each with what every layer did to it."""
+    """All matching paths of any layer, each with what every layer did to it."""
     wanted = matcher(pattern)
     events: dict[bytes, list[PathEvent]] = {}
     last: dict[bytes, tuple[int, Change]] = {}

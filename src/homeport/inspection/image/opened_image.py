@@ -1,7 +1,7 @@
-"""An image opened to be looked into: config, layers as lists, their history, contents.
+"""An image opened for inspection: config, layers as lists, their history, contents.
 
-Everything later is asked of one ``OpenedImage``. Layers are listed side by side; a second look
-takes the lists from the store. Not for what the files mean.
+Every later question goes to one ``OpenedImage``. Layers are listed in parallel; a second
+inspection reads the lists from the store. Does not interpret files.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
     address:  where it was opened, as results name it
-    kept:     the paths of the final tree whose content was kept (``keeping``), sorted
+    kept:     the paths of the final tree whose content was kept (``retained_files``), sorted
     programs: the ELF files of the final tree and what they say, sorted by path
     """
 
@@ -46,7 +46,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     programs: tuple[tuple[bytes, BinaryFacts], ...]
 
     def text(self, path: bytes) -> bytes | None:
-        """What was kept of a file of the final tree, links followed; see ``keeping``."""
+        """The retained content of a file of the final tree, links followed (``retained_files``)."""
         resolved = self.history.resolve(path)
         place = self.history.file_at(resolved) if resolved is not None else None
         if place is None or place.entry.kind != "file":
@@ -54,7 +54,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
         return self.texts.get(place.entry.sha256) if place.entry.size else b""
 
     def read(self, paths: Iterable[bytes], *, limit: int = 16 << 20) -> dict[bytes, bytes]:
-        """Contents of files of the final tree, links followed (``contents.read_files``)."""
+        """Contents of files of the final tree, links followed (``file_contents.read_files``)."""
         services = self.services
         return read_files(
             self.history, self.blobs, paths, services.cancel, services.pool, limit=limit
@@ -68,14 +68,15 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
 def open_layers(image: Image, services: Services, address: str = "") -> OpenedImage:
     """List and stack every layer of ``image``.
 
-    Raises ``CannotRead`` for artifacts, encrypted layers and foreign ones that are not here.
+    Raises ``CannotRead`` for artifacts, encrypted layers, and non-distributable layers whose
+    content is missing.
     """
     document = image.config()
     if document is None:
         raise CannotRead(
-            "this is an artifact, not an image: it has no layers of files",
+            "this is an artifact, not an image: its layers hold no files",
             where={"digest": str(image.digest)},
-            hint="its manifest: homeport manifest REFERENCE",
+            hint=f"to show its manifest: homeport manifest {address}" if address else None,
         )
     config = document.parsed
     descriptors = image.document.parsed.layers
@@ -121,9 +122,9 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
     if blob is None:
         urls = ", ".join(descriptor.urls[:2])
         raise CannotRead(
-            f"layer {number} is a foreign layer that is not kept with the image",
+            f"layer {number} is a non-distributable layer that is not stored with the image",
             where={"digest": descriptor.digest},
-            hint=f"it is published at {urls}" if urls else None,
+            hint=f"its publisher serves it at {urls}" if urls else None,
         )
     return blob
 

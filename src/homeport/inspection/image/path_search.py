@@ -1,7 +1,7 @@
-"""Finding paths: globs as people write them, and what to say when there is none.
+"""Finding paths: globs, and the error for a path that does not exist.
 
 ``*`` and ``?`` stay within a name, ``**`` crosses directories; a pattern without a slash
-is one of names, anywhere. A path without wildcards stands for itself and all below it.
+matches names anywhere. A path without wildcards matches itself and all below it.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable
+from shlex import quote
 
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError
+from homeport.inspection.image.opened_image import OpenedImage
 from homeport.layers.history import GONE, History
 
 _MOST_NEAR = 3
@@ -20,13 +22,13 @@ _MAX_PATTERN = 4096
 
 
 class PathNotFound(HomeportError):
-    """A path that the image does not have; the hint says who removed it, or names near it."""
+    """A missing path; the error names the layer that removed it, or similar paths."""
 
     id = "path-not-found"
 
 
 def matcher(pattern: bytes) -> Callable[[bytes], bool]:
-    """Whether a path (relative) is meant by ``pattern``."""
+    """A function that tells whether a (relative) path matches ``pattern``."""
     pattern = pattern[:_MAX_PATTERN]
     if not any(char in pattern for char in b"*?["):
         exact = _plain(pattern)
@@ -39,11 +41,12 @@ def matcher(pattern: bytes) -> Callable[[bytes], bool]:
     return lambda path: compiled.fullmatch(path) is not None
 
 
-def find_path(history: History, text: str) -> bytes:
+def find_path(opened: OpenedImage, text: str) -> bytes:
     """The path of the final tree that ``text`` names, links followed in all but the last name.
 
     Raises ``PathNotFound``.
     """
+    history = opened.history
     path = _plain(text.encode("utf-8", "surrogateescape"))
     if path in history.final or not path:
         return path
@@ -53,27 +56,29 @@ def find_path(history: History, text: str) -> bytes:
         through = (resolved + b"/" if resolved else b"") + name
         if through in history.final:
             return through
-    raise not_found(history, path)
+    raise not_found(opened, path)
 
 
-def not_found(history: History, path: bytes) -> PathNotFound:
-    """Why there is no such path: who removed it, or which names are near."""
-    text = "/" + shown(path)
+def not_found(opened: OpenedImage, path: bytes) -> PathNotFound:
+    """The error for a missing path: which layer removed it, or which paths are similar."""
+    history, text = opened.history, "/" + shown(path)
     events = list(history.of(path))
     if events and events[-1][1].did in GONE:
         number, change = events[-1]
         how = f" with /{shown(change.by)}" if change.by else ""
         assert change.before is not None
         return PathNotFound(
-            f"{text} was removed{how} by layer {number}; layer {change.before.layer} had it",
+            f"{text} was removed{how} by layer {number}; it exists in layer {change.before.layer}",
             where={"path": text},
-            hint=f"look at it with --layer {change.before.layer}",
+            hint=f"homeport inspect {quote(opened.address)} --path {quote(text)}"
+            if opened.address
+            else None,
         )
     near = _near(history, path)
     return PathNotFound(
-        f"there is no {text} in the image",
+        f"path not found in the image: {text}",
         where={"path": text},
-        hint="near it: " + ", ".join("/" + shown(one) for one in near) if near else None,
+        hint="similar paths: " + ", ".join("/" + shown(one) for one in near) if near else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Which image of an index is looked at, and how the others differ from it."""
+"""Which image of an index is inspected, and how the others differ from it."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from homeport.oci.platform import Platform, native_platform
 
 
 def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
-    """The image for ``wanted``; without a wish this machine's, else the first of the index.
+    """The image for ``wanted``; by default this machine's, else the first of the index.
 
-    Raises ``ImageNotFound`` naming the platforms that there are.
+    Raises ``ImageNotFound`` with the platforms of the index.
     """
     if isinstance(value, Image):
         found = value if wanted is None else select(value, [wanted])
@@ -32,7 +32,7 @@ def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
 
 
 def platform_rows(value: Image | Index, shown: Image) -> tuple[PlatformRow, ...]:
-    """All images of an index; those that cannot be opened say why in ``differs``."""
+    """All images of an index; ``differs`` has the error of those that cannot be opened."""
     if isinstance(value, Image):
         return (_row(value, value),)
     rows = []
@@ -51,7 +51,7 @@ def platform_rows(value: Image | Index, shown: Image) -> tuple[PlatformRow, ...]
 
 
 def config_differences(one: dict[str, Any], other: dict[str, Any]) -> tuple[str, ...]:
-    """What a config says otherwise: ``Env: PATH=… → PATH=…``."""
+    """How two configs differ: ``Env: PATH=… → PATH=…``."""
     found = []
     for key in sorted({*one, *other}):
         a, b = one.get(key), other.get(key)

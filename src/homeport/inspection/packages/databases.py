@@ -1,8 +1,8 @@
-"""The packages that an image says it holds, by whatever database says so.
+"""The packages that the package databases of an image record.
 
 dpkg (status and distroless's status.d), apk, rpm (sqlite and ndb), opkg, pacman, Python
-and Node. Tolerant: a stanza that cannot be read becomes a problem, not an end. Not for
-which file belongs to which package (``ownership``).
+and Node. Tolerant: a database that cannot be read becomes a problem of the report, not
+an error. Not for which file belongs to which package (``ownership``).
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def find_packages(opened: OpenedImage) -> tuple[list[Package], list[str]]:
         try:
             found.extend(reader(opened))
         except (Malformed, TooLarge, BadRpmDatabase, ValueError) as error:
-            problems.append(f"the {name} database cannot be read to its end: {error}")
+            problems.append(f"cannot read the whole {name} database: {error}")
     return sorted(set(found)), problems
 
 

@@ -1,8 +1,8 @@
 """Where a binary came from: who owns it, whether it is what was shipped, what it needs.
 
 The verdict is one line: from a package (verified or changed), built from a module, or
-unknown. Packages are asked first: they say what is installed; the binary's own words come
-second, since anyone can write them.
+unknown. Package databases come first: they record what is installed. What the binary says
+about itself comes second, because anyone can write that.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _PROGRAM_STARTS = (b"\x7fELF", b"MZ", b"\0asm", b"#!")
 class Binary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that can be run or linked, and where it came from.
 
-    package:  what owns it, as ``manager name version``; empty for nobody
+    package:  what owns it, as ``manager name version``; empty for a file of no package
     matches:  whether the content is what the package shipped; ``None``: it gives no checksum
     missing:  libraries and interpreter that the image does not have
     verdict:  one line
@@ -69,12 +69,12 @@ def list_binaries(opened: OpenedImage, path: str | None = None) -> Binaries:
 
 def inspect_binary(opened: OpenedImage, text: str) -> Binary:
     """One file. Raises ``PathNotFound``, ``UsageError``."""
-    path = find_path(opened.history, text)
+    path = find_path(opened, text)
     resolved = opened.history.resolve(path)
     place = opened.history.file_at(resolved) if resolved is not None else None
     if resolved is None or place is None or place.entry.kind != "file":
-        kind = place.entry.kind if place is not None else "link that leads nowhere"
-        raise UsageError(f"/{shown(path)} is a {kind}, no file")
+        kind = place.entry.kind if place is not None else "broken link"
+        raise UsageError(f"cannot examine /{shown(path)}: it is a {kind}, not a file")
     return next(iter(_inspect(opened, {resolved: place})))
 
 

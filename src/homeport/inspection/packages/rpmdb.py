@@ -1,6 +1,6 @@
 """rpm's databases without rpm: sqlite and ndb; headers as rpm's manual describes them.
 
-Berkeley DB files (rpm before 4.16) are recognised and refused with a reason.
+Berkeley DB files (rpm before 4.16) are recognised and rejected with a reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _DIGESTS, _FLAGS, _ALGORITHM, _MODES = 1035, 1037, 5011, 1030
 
 
 class BadRpmDatabase(HomeportError):
-    """A file that should be a database of rpm and is none that can be read."""
+    """An rpm database that cannot be read."""
 
     id = "bad-rpm-database"
 
@@ -60,11 +60,11 @@ def read_rpm_database(data: bytes, wal: bytes = b"") -> Iterator[RpmHeader]:
         blobs = _ndb(data)
     elif data[12:16] in (b"\x61\x15\x06\x00", b"\x00\x06\x15\x61"):
         raise BadRpmDatabase(
-            "it is in Berkeley DB's format, which is not read",
-            hint="rpmdb --rebuilddb in a newer system writes it as sqlite",
+            "the Berkeley DB format is not supported",
+            hint="rpmdb --rebuilddb of rpm 4.16 or later converts it to sqlite",
         )
     else:
-        raise BadRpmDatabase("it is in no known format")
+        raise BadRpmDatabase("unknown format")
     for blob in blobs:
         header = _header(blob)
         if header.name and header.name != "gpg-pubkey":
@@ -88,21 +88,21 @@ def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
             finally:
                 database.close()
     except sqlite3.Error as error:
-        raise BadRpmDatabase(f"sqlite cannot read it: {error}") from error
+        raise BadRpmDatabase(f"sqlite: {error}") from error
 
 
 def _ndb(data: bytes) -> Iterator[bytes]:
     """ndb: pages of slots (16 bytes each) that point to blobs in units of 16 bytes."""
     pages = int.from_bytes(data[12:16], "little")
     if not 0 < pages <= _NDB_MAX_PAGES:
-        raise BadRpmDatabase(f"it has {pages} pages of slots")
+        raise BadRpmDatabase(f"invalid number of slot pages: {pages}")
     for at in range(32, min(pages * 4096, len(data) - 15), 16):
         magic, index, block, _count = struct.unpack_from("<4sIII", data, at)
         if magic != b"Slot" or not index:
             continue
         start = block * 16
         if data[start : start + 4] != b"BlbS":
-            raise BadRpmDatabase(f"slot {index} leads to no package")
+            raise BadRpmDatabase(f"slot {index} does not point to a package")
         length = int.from_bytes(data[start + 12 : start + 16], "little")
         yield data[start + 16 : start + 16 + length]
 
@@ -127,7 +127,7 @@ def _header(blob: bytes) -> RpmHeader:
             files=tuple(tags.files()),
         )
     except (struct.error, IndexError, ValueError) as error:
-        raise BadRpmDatabase(f"a package's header is damaged: {error}") from error
+        raise BadRpmDatabase(f"damaged package header: {error}") from error
 
 
 class _Tags:
@@ -136,7 +136,7 @@ class _Tags:
     def __init__(self, blob: bytes) -> None:
         entries, length = struct.unpack_from(">II", blob)
         if entries > _MAX_TAGS or 8 + 16 * entries + length > len(blob):
-            raise ValueError("its lengths are wrong")
+            raise ValueError("invalid lengths")
         self._data = blob[8 + 16 * entries :]
         self._index: dict[int, tuple[int, int, int]] = {}
         for number in range(entries):

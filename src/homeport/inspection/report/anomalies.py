@@ -1,7 +1,7 @@
-"""What is odd in a final tree: things that a reader of an image would want pointed out.
+"""Anomalies of a final tree: facts that a reviewer of an image needs to see.
 
-Each with its path and a word on what it is; no judgement. Bounded: of each kind the first
-hundred are listed and all are counted.
+Each has a path and a kind; none is judged. Bounded: all are counted, and the first hundred of
+each kind are listed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ _ELSEWHERE = re.compile(rb"/?(?:proc|sys|dev|run|tmp|var/run)(?:/|$)")
 
 
 def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
-    """All that is odd, by kind, in a fixed order."""
+    """All anomalies, by kind, in a fixed order."""
     found: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     of_paths = sorted(_of_paths(opened), key=itemgetter(0))
@@ -52,7 +52,7 @@ def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
 
 
 def _of_paths(opened: OpenedImage) -> Iterator[tuple[bytes, tuple[str, str]]]:
-    """What is odd about single paths, each with its path."""
+    """Anomalies of single paths, each with its path."""
     history = opened.history
     users, groups = _ids(opened.text(b"etc/passwd")), _ids(opened.text(b"etc/group"))
     names = b"".join(history.final)
@@ -67,22 +67,22 @@ def _of_paths(opened: OpenedImage) -> Iterator[tuple[bytes, tuple[str, str]]]:
             entry.kind == "file" and entry.size
             and (vaults or path[-3:].lower() in _SECRET_ENDS) and _is_secret(path)
         ):  # fmt: skip
-            yield path, ("name of a secret", shown_path(path))
+            yield path, ("possible secret, by its name", shown_path(path))
         if users and entry.uid not in users:
             example = f"{shown_path(path)}: {entry.uid}"
-            yield path, ("owner that /etc/passwd does not know", example)
+            yield path, ("owner not in /etc/passwd", example)
         if groups and entry.gid not in groups:
             example = f"{shown_path(path)}: {entry.gid}"
-            yield path, ("group that /etc/group does not know", example)
+            yield path, ("group not in /etc/group", example)
         if entry.kind == "symlink" and not _leads_somewhere(history, path, entry.target):
             target = entry.target.decode("utf-8", "backslashreplace")
-            yield path, ("broken link", f"{shown_path(path)} → {target}")
+            yield path, ("broken symbolic link", f"{shown_path(path)} → {target}")
         if not printable and not (text := shown_path(path)).isprintable():
             yield path, ("name with control or invisible characters", text)
 
 
 def _rights(entry: Entry, text: str) -> Iterator[tuple[str, str]]:
-    """What a mode or an attribute allows that is seldom wanted."""
+    """Anomalies of modes and attributes."""
     if entry.kind == "file" and entry.mode & 0o6000:
         word = "setuid" if entry.mode & 0o4000 else "setgid"
         yield word, f"{text}: {entry.mode:04o} {entry.uid}:{entry.gid}"
@@ -106,13 +106,13 @@ def _programs(opened: OpenedImage) -> Iterator[tuple[str, str]]:
     libraries = Libraries(opened)
     for path, facts in opened.programs:
         for name in libraries.missing(path, facts):
-            yield "library or interpreter missing", f"{shown_path(path)}: {name}"
+            yield "missing library or interpreter", f"{shown_path(path)}: {name}"
         if facts.packer is not None:
-            yield "packed program", f"{shown_path(path)}: {facts.packer.name}"
+            yield "packed executable", f"{shown_path(path)}: {facts.packer.name}"
 
 
 def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
-    """Package databases that were there in a lower layer, or must have been."""
+    """Package databases that a layer deleted, or that are missing."""
     history = opened.history
     for number, changes in enumerate(history.changes):
         for change in changes:
@@ -126,7 +126,7 @@ def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
     if names and not any(path in history.final for path in databases):
         yield (
             "package database missing",
-            f"{shown_path(min(names))} is musl's loader, as on Alpine, but apk has no database",
+            f"{shown_path(min(names))}: the musl loader, as on Alpine, but no apk database",
         )
 
 

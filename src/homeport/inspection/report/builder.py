@@ -1,4 +1,4 @@
-"""Everything that can be said about one image, put together."""
+"""The report of one image, put together from all that inspection finds."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.report.anomalies import find_anomalies
 from homeport.inspection.report.waste import find_waste
 from homeport.layers.listing import Listing
-from homeport.oci.documents import History as Step
+from homeport.oci.documents import History as HistoryEntry
 
 MOST_WASTE = 1000
 
 
 def report_image(opened: OpenedImage, attached: tuple[Attached, ...] = ()) -> ImageReport:
-    """Everything that can be said about one image."""
+    """The whole report of one image."""
     packages, problems = find_packages(opened)
     waste = find_waste(opened.history, most=MOST_WASTE)
     image = opened.image
@@ -65,9 +65,9 @@ def sizes_of(opened: OpenedImage) -> Sizes:
 
 
 def history_rows(
-    history: tuple[Step, ...], listings: tuple[Listing, ...]
+    history: tuple[HistoryEntry, ...], listings: tuple[Listing, ...]
 ) -> tuple[HistoryRow, ...]:
-    """History steps with the layers that they made, as far as the two fit together."""
+    """History entries with their layers, where their numbers match."""
     made = [number for number, step in enumerate(history) if not step.empty_layer]
     fits = len(made) == len(listings)
     rows = []
@@ -111,7 +111,7 @@ def layers_of(opened: OpenedImage, waste: Waste) -> tuple[LayerRow, ...]:
 
 
 def find_age(opened: OpenedImage) -> Age:
-    """Created, newest file, newest step; and which of them tell nothing."""
+    """Creation time, newest file, newest history entry; and which of them are fixed values."""
     notes = []
     newest, path = 0, b""
     times = set()
@@ -123,14 +123,17 @@ def find_age(opened: OpenedImage) -> Age:
                 newest, path = entry.mtime, name
     created = opened.config.created
     if _is_epoch(created):
-        notes.append(f"created ({created or 'not given'}) tells nothing: a fixed stamp")
+        notes.append(
+            f"the creation time ({created or 'not recorded'}) is a fixed value, not a date"
+        )
     if len({moment // 10**9 for moment in times}) == 1 and len(opened.history.final) > 1:
-        notes.append("all files have one time: it was set by the build and tells nothing")
+        notes.append("all files have the same modification time, which the build set")
     elif newest and newest // 10**9 < 86400:
-        notes.append("the files' times tell nothing: all are at 1970")
+        notes.append("all files are dated 1970, which the build set")
     steps = sorted(step.created for step in opened.config.history if not _is_epoch(step.created))
     return Age(
         created=created,
+        created_is_fixed=_is_epoch(created),
         newest_file=time_text(newest) if newest else "",
         newest_file_path="/" + path.decode("utf-8", "backslashreplace") if newest else "",
         newest_history=steps[-1] if steps else "",

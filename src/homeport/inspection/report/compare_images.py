@@ -16,7 +16,7 @@ from homeport.oci.platform import Platform
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """The whole answer of ``homeport diff``.
+    """The result of ``homeport diff``: ``homeport-diff/v1``.
 
     only_before, only_after: platforms that only one of the two has
     equal: platforms whose images have the same digest
@@ -48,7 +48,7 @@ def compare(
 ) -> Comparison:
     """Compare two values on all platforms that both have, or on those that are ``wanted``.
 
-    Two images that are of one platform each are compared whatever these are.
+    Two single-platform images are compared even if their platforms differ.
     """
     before, after = values
     pairs, only_before, only_after = _pairs(before, after, wanted)
@@ -60,7 +60,10 @@ def compare(
             continue
         images.append(
             diff_images(
-                open_layers(one, services), open_layers(other, services), times=times, text=text
+                open_layers(one, services, addresses[0]),
+                open_layers(other, services, addresses[1]),
+                times=times,
+                text=text,
             )
         )
     return Comparison(
@@ -82,7 +85,10 @@ def compare_platforms(
     """Compare two platforms of one index. Raises ``ImageNotFound``."""
     one, other = (_image(value, platform) for platform in platforms)
     found = diff_images(
-        open_layers(one, services), open_layers(other, services), times=times, text=text
+        open_layers(one, services, address),
+        open_layers(other, services, address),
+        times=times,
+        text=text,
     )
     return Comparison(
         before=f"{address} {platforms[0]}", after=f"{address} {platforms[1]}",

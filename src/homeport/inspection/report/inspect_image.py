@@ -1,7 +1,7 @@
-"""The front of inspection: an opened address becomes a ``InspectReport``.
+"""Inspecting an opened address: an image or index becomes an ``InspectReport``.
 
-The report of an image is kept in the store under the image's digest: a second look reads
-no layer.
+The report of an image is kept in the store under the image's digest: a second inspection
+reads no layer.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ def inspect(
     referrers: Referrers | None = None,
     bases: Mapping[str, Image | Index] | None = None,
 ) -> InspectReport:
-    """All about the image at an address, of one platform in full.
+    """The report of the image at an address, of one platform in full.
 
     bases: images that it may be built on, by address
     """
     image = choose_image(value, platform)
     attached, problems = find_attached(value, image, referrers)
-    report = _image_report(image, services)
+    report = _image_report(image, services, address)
     if attached or problems:
         report = msgspec.structs.replace(
             report, attached=attached, problems=(*report.problems, *problems)
@@ -70,12 +70,12 @@ def _with_base(
         return report
     base = msgspec.structs.replace(
         report.base, image=name, image_digest=digest, layers=best,
-        evidence=(*report.base.evidence, f"its {best} layers are the lowest here"),
+        evidence=(*report.base.evidence, f"its {best} layers are the lowest of this image"),
     )  # fmt: skip
     return msgspec.structs.replace(report, base=base)
 
 
-def _image_report(image: Image, services: Services) -> ImageReport:
+def _image_report(image: Image, services: Services, address: str) -> ImageReport:
     key = f"{code_version()} {image.digest} {image.platform}"
     store = services.store
     known = store.recall(_NAMESPACE, key) if store else None
@@ -88,7 +88,7 @@ def _image_report(image: Image, services: Services) -> ImageReport:
     from homeport.inspection.image.opened_image import open_layers
     from homeport.inspection.report.builder import report_image
 
-    report = report_image(open_layers(image, services))
+    report = report_image(open_layers(image, services, address))
     if store:
         store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))
     return report

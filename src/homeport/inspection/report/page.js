@@ -36,6 +36,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
   const root = build(data.tree, null);
   let here = root, shown = root.kids, chosen = 0, rects = [];
   const path = node => { const parts = []; for (; node.parent; node = node.parent) parts.push(node.name); return "/" + parts.reverse().join("/"); };
+  const counted = number => number + (number === 1 ? " file" : " files");
   const human = size => { for (const unit of ["B", "kB", "MB", "GB"]) { if (size < 1000 || unit === "GB") return (unit === "B" ? size : size.toFixed(2)) + " " + unit; size /= 1000; } };
   const hue = number => (number * 137.508) % 360;
   const colour = node => {
@@ -104,7 +105,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
   };
   const describe = node => {
     const share = root.size ? (100 * node.size / root.size).toFixed(2) + " %" : "";
-    const more = node.kids ? `${node.files} files` : `layer ${node.layer}` + (node.pkg >= 0 ? `, package ${data.packages[node.pkg]}` : "") + `, ${data.kinds[node.kind]}`;
+    const more = node.kids ? `${counted(node.files)}` : `layer ${node.layer}` + (node.pkg >= 0 ? `, package ${data.packages[node.pkg]}` : "") + `, ${data.kinds[node.kind]}`;
     return `${path(node)} — ${human(node.size)}, ${share}, ${more}`;
   };
   const hit = event => {
@@ -124,7 +125,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
       const node = shown[i], row = document.createElement("div");
       row.setAttribute("role", "row"); row.setAttribute("aria-rowindex", i + 1); row.id = "row" + i;
       row.setAttribute("aria-selected", i === chosen); row.style.top = i * height + "px";
-      const cells = [human(node.size), root.size ? (100 * node.size / root.size).toFixed(1) + " %" : "", node.kids ? node.files + " f" : "L" + node.layer, searching ? path(node) : node.name + (node.kids ? "/" : "")];
+      const cells = [human(node.size), root.size ? (100 * node.size / root.size).toFixed(1) + " %" : "", node.kids ? counted(node.files) : "layer " + node.layer, searching ? path(node) : node.name + (node.kids ? "/" : "")];
       cells.forEach((text, column) => { const cell = document.createElement("span"); cell.setAttribute("role", "gridcell"); cell.textContent = text; cell.className = column < 2 ? "s" : "p"; row.append(cell); });
       row.addEventListener("click", () => { chosen = i; list(); $("tip").textContent = describe(node); });
       row.addEventListener("dblclick", () => enter(node));
@@ -140,7 +141,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
     const crumbs = $("crumbs"); crumbs.replaceChildren();
     const chain = []; for (let one = node; one; one = one.parent) chain.push(one);
     chain.reverse().forEach(one => { const button = document.createElement("button"); button.textContent = one.parent ? one.name : "/"; button.addEventListener("click", () => open(one)); crumbs.append(button); });
-    $("count").textContent = `${human(node.size)} in ${node.files} files`;
+    $("count").textContent = `${human(node.size)} in ${counted(node.files)}`;
     draw(); list();
   };
   rows.addEventListener("scroll", list);
@@ -161,7 +162,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
     const found = [], todo = [here];
     while (todo.length) { const node = todo.pop(); if (node !== here && (node.name.toLowerCase().includes(wanted) || (wanted.includes("/") && path(node).toLowerCase().includes(wanted)))) found.push(node); if (node.kids) todo.push(...node.kids); }
     found.sort((a, b) => b.size - a.size); shown = found; chosen = 0; rows.scrollTop = 0;
-    $("count").textContent = `${found.length} found`;
+    $("count").textContent = `${counted(found.length)} found`;
     list();
   }, 200); });
   $("colour").addEventListener("change", draw);

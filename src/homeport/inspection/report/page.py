@@ -104,9 +104,9 @@ def _summary(report: InspectReport) -> str:
     rows = [
         ("Digest", report.digest),
         ("Shown", f"{image.platform} {image.digest}"),
-        ("System", base.pretty_name or base.distribution or "none that the files name"),
+        ("System", base.pretty_name or base.distribution or "unknown"),
         ("C library", base.libc),
-        ("Base", " ".join(part for part in (base.image, base.image_digest) if part) or "not named"),
+        ("Base", " ".join(part for part in (base.image, base.image_digest) if part) or "unknown"),
         (
             "Size",
             f"{image.sizes.compressed:,} bytes compressed, {image.sizes.files:,} in "
@@ -114,7 +114,7 @@ def _summary(report: InspectReport) -> str:
         ),
         ("Created", image.age.created),
         ("Newest file", f"{image.age.newest_file} {image.age.newest_file_path}"),
-        ("Waste", f"{image.waste.size:,} bytes, about {image.waste.compressed:,} compressed"),
+        ("Waste", f"{image.waste.size:,} bytes, about {image.waste.compressed:,} bytes compressed"),
         ("dive's efficiency", f"{dive.score:.2%}, {dive.wasted_bytes:,} bytes wasted"),
         *(("Note", note) for note in image.age.notes),
         *(("Problem", problem) for problem in image.problems),
@@ -141,7 +141,7 @@ def _tables(report: InspectReport) -> Iterable[str]:
     )  # fmt: skip
     yield _waste(image)
     yield _table(
-        "Packages", ("From", "Name", "Version", "Architecture", "Source"),
+        "Packages", ("Manager", "Name", "Version", "Architecture", "Source"),
         [(one.manager, one.name, one.version, one.architecture, one.source)
          for one in image.packages], folded=len(image.packages) > 60,
     )  # fmt: skip
@@ -168,11 +168,11 @@ def _waste(image: ImageReport) -> str:
 
 def _layers(image: ImageReport) -> str:
     return _table(
-        "Layers", ("Layer", "Compressed", "Unpacked", "Wasted", "Did", "Step"),
+        "Layers", ("Layer", "Compressed", "Unpacked", "Wasted", "Changes", "Command"),
         [
             (
                 one.number, f"{one.size:,}", f"{one.tar_size:,}", f"{one.wasted:,}",
-                ", ".join(f"{count} {did}" for did, count in one.changes.items()),
+                ", ".join(f"{count} {change}" for change, count in one.changes.items()),
                 one.command or one.digest,
             )
             for one in image.layers

@@ -1,8 +1,7 @@
-"""Rules that an image must keep, for CI: read from a file or from words, checked on a report.
+"""Rules that an image must pass, for CI: read from a file or from options, checked on a report.
 
 The file is YAML with ``rules:``. dive's ``.dive-ci`` is understood: its names in both
-spellings, its "disabled". Each rule gives a row; the caller decides what a violation is
-worth.
+spellings, its "disabled". Each rule gives a result; the caller decides what a failure means.
 """
 
 from __future__ import annotations
@@ -46,7 +45,7 @@ class BadRule(BadYaml):
 
 
 class RuleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A rule on an image: its limit, what was found, and whether it is passed."""
+    """A rule checked on an image: its limit, the value found, and whether it passed."""
 
     rule: str
     limit: str
@@ -82,7 +81,7 @@ def parse_rule(name: str, text: str) -> Rule | None:
     plain = name.strip()
     plain = _DIVE.get(plain.lower(), plain)
     if plain not in _RULES:
-        raise BadRule(f"there is no rule {name!r}", hint=f"there are {', '.join(_RULES)}")
+        raise BadRule(f"unknown rule {name!r}", hint=f"known rules: {', '.join(_RULES)}")
     text = text.strip().strip("\"'")
     flag = plain in ("no-setuid", "must-have-sbom")
     if text.lower() in (_OFF - {""} if flag else _OFF):
@@ -90,7 +89,7 @@ def parse_rule(name: str, text: str) -> Rule | None:
     try:
         return Rule(name=plain, text=text, value=_RULES[plain][0](text))
     except ValueError as error:
-        raise BadRule(f"{text!r} is no limit for {plain}", hint=str(error)) from error
+        raise BadRule(f"invalid limit {text!r} for {plain}", hint=str(error)) from error
 
 
 def read_rules(path: Path) -> list[Rule]:
@@ -100,7 +99,7 @@ def read_rules(path: Path) -> list[Rule]:
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error
     if len(raw) > _MAX_FILE:
-        raise UsageError(f"{path} is larger than {_MAX_FILE} bytes")
+        raise UsageError(f"{path} is larger than 1 MiB, the limit for a file of rules")
     document = parse_yaml(raw, str(path), BadRule)
     entries = document.entries if isinstance(document, Entries) else []
     rules = next((value for key, value in entries if key.text == "rules"), document)
@@ -164,14 +163,14 @@ def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> li
 def _fraction(text: str) -> float:
     number = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     if not 0 <= number <= 1:
-        raise ValueError("it is a number from 0 to 1, or a percentage")
+        raise ValueError("expected a number from 0 to 1, or a percentage")
     return number
 
 
 def _bytes(text: str) -> int:
     found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)\s*([A-Za-z]*)", text)
     if found is None or found[2].lower() not in _UNITS:
-        raise ValueError("write it like 20MB or 1.5GiB")
+        raise ValueError("expected a size such as 20MB or 1.5GiB")
     return int(float(found[1]) * _UNITS[found[2].lower()])
 
 
@@ -232,15 +231,15 @@ def _size(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
 
 def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, bool]:
     age = report.age
-    telling = [] if any(note.startswith("created") for note in age.notes) else [age.created]
-    for stamp in (*telling, age.newest_history):
+    created = [] if age.created_is_fixed else [age.created]
+    for stamp in (*created, age.newest_history):
         try:
             made = datetime.fromisoformat(re.sub(r"\.\d+", "", stamp).replace("Z", "+00:00"))
         except ValueError:
             continue
         made = made if made.tzinfo else made.replace(tzinfo=UTC)
         return f"{(now - made).days} days", now - made <= limit
-    return "unknown: no stamp tells", False
+    return "unknown: no timestamp of the build", False
 
 
 def _setuid(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:

@@ -1,7 +1,7 @@
-"""Bytes that are shipped and not used, and dive's efficiency score beside them.
+"""Bytes that are shipped but not used, and dive's efficiency score beside them.
 
-Ours: a byte is wasted if it stands in a lower layer and the final tree does not use it,
-whoever took it away, whole directories included; the last copy of a file is not waste.
+Ours: a byte is wasted if a lower layer holds it and the final tree does not use it,
+whatever removed it, whole directories included; the last copy of a file is not waste.
 dive's: ``score = sum of smallest copies / sum of all copies``, every copy of a path with
 two or more counted as wasted, the kept one too; a removed directory counts once, under its
 own name. Both are useful; only the second can be compared with dive's output.
@@ -91,7 +91,7 @@ def efficiency(history: History) -> Efficiency:
             again[path] = (total + counts[path], min(smallest, counts[path]))
         sizes.update(counts)
         shipped.append(sum(counts.values()) - sum(removed.values()))
-        if any(history.whiteouts[number:]):  # else nobody asks what is below
+        if any(history.whiteouts[number:]):  # else nothing below is needed
             lower.stack(leaves)
     wasted = sum(total for total, _ in again.values())
     once = sum(sizes.values()) - sum(sizes[path] for path in again)
@@ -129,7 +129,7 @@ class _Lower:
             path = parent
 
     def below(self, path: bytes) -> int:
-        """All sizes in a directory; 0 for what is none, as dive has it."""
+        """All sizes in a directory; 0 for other files, as in dive."""
         return sum(self._sizes.get(each, 0) for each in self._walk(path) if each != path)
 
     def remove(self, path: bytes) -> None:
