@@ -13,7 +13,7 @@ from pathlib import Path
 from homeport.audit.findings import FINDINGS, Finding
 from homeport.audit.rules import Override, Rule, Tool, When, shipped
 
-_SAID = "`homeport audit` reports it for an image that a file names."
+_NAMED = "`homeport audit` reports it for an image that a file names."
 
 
 def pages() -> dict[str, str]:
@@ -29,7 +29,7 @@ def _index() -> str:
     lines = ["# Findings", "", "Made by `python tools/make_findings_pages.py`; do not edit.", ""]
     lines += ["| id | what | level |", "|---|---|---|"]
     lines += [f"| [{f.id}]({f.id}.md) | {f.title} | {f.level} |" for f in FINDINGS.values()]
-    lines += ["", "## What tools pull unasked, rule by rule", ""]
+    lines += ["", "## Images that tools pull implicitly, rule by rule", ""]
     lines += ["| id | tool | image |", "|---|---|---|"]
     for tool in shipped():
         for rule in tool.rules:
@@ -65,9 +65,9 @@ def _rule_page(tool: Tool, rule: Rule) -> str:
         parts.append("Unless the tree has:\n\n" + "\n".join(f"- {_when(w)}" for w in rule.unless))
     if rule.override:
         lines = "\n".join(f"- {_setting(override)}" for override in rule.override)
-        parts.append(f"## How to say otherwise\n\n{lines}")
+        parts.append(f"## How to use another image\n\n{lines}")
     if rule.dead:
-        parts.append(_SAID)
+        parts.append(_NAMED)
     return "\n\n".join(parts) + "\n"
 
 

@@ -44,7 +44,7 @@ def test_the_shipped_rules_are_read_strictly_and_have_one_id_each() -> None:
 def test_every_rule_says_where_it_was_read_and_has_a_case_in_the_corpus(rule: Rule) -> None:
     # A file of a repository, or a page of documentation by its title.
     assert re.match(r"[\w.-]+/[\w.-]+, |[\w-]+(\.[\w-]+)+(/\S+)?, \"", rule.source), rule.source
-    ending = f"({rule.id})" if rule.dead else f" unsaid {rule.id} -> "
+    ending = f"({rule.id})" if rule.dead else f" implicit {rule.id} -> "
     assert any(ending in line for case in every_case() for line in read_case(case).expected)
 
 
@@ -153,7 +153,7 @@ def test_any_version_text_is_compared(version: str, since: str, until: str) -> N
 def images(root: Path, files: dict[str, str], **assume: str) -> list[str]:
     lay_out(files, root)
     request = Request(paths=["."], root=root, assumptions=assume, today=TODAY)
-    return [i.name for i in audit(request).report.images if not i.said]
+    return [i.name for i in audit(request).report.images if not i.explicit]
 
 
 def test_an_assumed_engine_tells_whether_it_pulls(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@
     Dockerfile:1:6 FROM "debian" = docker.io/library/debian:latest
 
 A finding is place, key, the expression as written, and the reference it means; certainty
-only when it is not sure, then what is wrong, who builds it, the rule for an unsaid one. A
+only when it is not sure, then what is wrong, who builds it, the rule for an implicit one. A
 part ``assume`` holds versions as ``--assume`` takes them, a line each.
 """
 
@@ -94,7 +94,7 @@ def describe(use: Use) -> str:
     """One finding as a line."""
     place = f"{use.place.file}:{use.place.line}:{use.place.column}"
     if use.rule:
-        text = f"{place} unsaid {use.rule} -> {use.reference or use.value}"
+        text = f"{place} implicit {use.rule} -> {use.reference or use.value}"
     else:
         text = f'{place} {use.key} "{use.expression}"'
         text += f" = {use.reference}" if use.reference else ""

@@ -29,7 +29,7 @@ def test_the_working_directory_is_audited_without_paths(capsys: pytest.CaptureFi
 
 def test_a_violation_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "--deny", "floating"]) == 3
-    assert "Not allowed:" in capsys.readouterr().out
+    assert "Violations of the policy:" in capsys.readouterr().out
     assert run(["audit", "--allow-registry", "registry.example"]) == 3
     assert run(["audit", "--exit-code"]) == 3
     assert run(["audit", "--deny", "end-of-life"]) == 0

@@ -23,7 +23,7 @@ FILES = {
 }
 
 
-def unsaid(*options: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+def implicit(*options: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
     """Rule → how sure, for all that is pulled unasked."""
     assert run(["audit", "--format", "json", *options]) == 0
     images = json.loads(capsys.readouterr().out)["images"]
@@ -49,12 +49,12 @@ def test_its_version_decides_what_is_pulled_unasked(
     assert numbers(version) == numbers(engine.version)
     # Without an engine both depend on it; Docker 24 brought BuildKit 0.11, where one way to
     # copy ended and the scanner began.
-    assert unsaid(capsys=capsys) == {"fileop-copy-image": "likely", "sbom-scanner": "likely"}
+    assert implicit(capsys=capsys) == {"fileop-copy-image": "likely", "sbom-scanner": "likely"}
     new = (numbers(version) or ()) >= (24,)
     expected = {"sbom-scanner": "sure"} if new else {"fileop-copy-image": "sure"}
-    assert unsaid("--engine", engine.address, capsys=capsys) == expected
-    # What is said beats what is asked.
-    old = unsaid("--engine", engine.address, "--assume", "docker=18.09",
+    assert implicit("--engine", engine.address, capsys=capsys) == expected
+    # An option wins over what the engine answers.
+    old = implicit("--engine", engine.address, "--assume", "docker=18.09",
                  "--assume", "buildkit=0.3", capsys=capsys)  # fmt: skip
     assert old == {
         "docker-copy-image": "sure", "buildkit-copy-image": "sure", "fileop-copy-image": "sure"

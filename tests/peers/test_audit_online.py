@@ -80,16 +80,16 @@ def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -
     def of(name: str) -> Image:
         return next(image for key, image in found.items() if f"/a/{name}" in key)
 
-    assert of("new").asked is not None
-    assert (of("new").asked.digest, of("new").asked.platforms) == (  # type: ignore[union-attr]
+    assert of("new").lookup is not None
+    assert (of("new").lookup.digest, of("new").lookup.platforms) == (  # type: ignore[union-attr]
         new, ("linux/amd64", "linux/arm64"),
     )  # fmt: skip
-    assert of("new").asked.created == "2026-10-01T00:00:00Z"  # type: ignore[union-attr]
+    assert of("new").lookup.created == "2026-10-01T00:00:00Z"  # type: ignore[union-attr]
     assert "old" in [risk.id for risk in of("old").risks]
-    assert of("zero").asked.created == ""  # type: ignore[union-attr]
+    assert of("zero").lookup.created == ""  # type: ignore[union-attr]
     assert of("gone").level == "high"
     assert "moved-tag" in [risk.id for risk in of("moved").risks]
-    assert "could not be asked" in of("b").asked.problem  # type: ignore[union-attr]
+    assert "lookup failed" in of("b").lookup.problem  # type: ignore[union-attr]
 
 
 def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path)
 
     def of(name: str) -> tuple[tuple[str, ...], str, list[str]]:
         image = next(image for key, image in found.items() if key.endswith(f"/a/{name}"))
-        assert image.asked is not None
+        assert image.lookup is not None
         ids = [risk.id for risk in image.risks if risk.id in ("one-platform", "moved-tag")]
-        return image.asked.platforms, image.asked.note, ids
+        return image.lookup.platforms, image.lookup.note, ids
 
     assert of(names[0]) == (("linux/amd64", "linux/arm64"), "", [])
     assert of(names[1]) == (

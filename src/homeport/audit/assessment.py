@@ -23,22 +23,25 @@ PIPELINES = frozenset(
      "cloudbuild", "buildkite", "concourse", "travis")
 )  # fmt: skip
 
+_UNPINNED = "tag not pinned"
+
 
 class Risk(msgspec.Struct, frozen=True, kw_only=True):
-    """One reason to act; ``id`` has a page in docs/findings."""
+    """One reason to act; ``id`` has a page in docs/findings. ``brief``: for a line of a table."""
 
     id: str
     level: Level
+    brief: str
     text: str
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What a registry said (``--online``).
+class Lookup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a registry answered (``--online``).
 
     created:  when the image was built, ``""`` when it does not say
     moved:    the tag beside a digest is another image now
     part:     the digest is one platform's part of what the tag names
-    gone:     there is no such image; other problems only mean that nobody could be asked
+    gone:     there is no such image; other problems mean that the registry did not answer
     """
 
     digest: str = ""
@@ -63,22 +66,27 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     registry: RegistryFacts | None
     end_of_life: EndOfLife | None
     risks: tuple[Risk, ...]
-    asked: Asked | None = None
+    lookup: Lookup | None = None
 
     @property
-    def said(self) -> bool:
+    def explicit(self) -> bool:
         """Whether any file names it; otherwise only rules do."""
         return any(not use.rule for use in self.uses)
 
     @property
+    def rules(self) -> list[str]:
+        """The rules that pull it."""
+        return sorted({use.rule for use in self.uses if use.rule})
+
+    @property
     def own(self) -> str:
-        """Why it is no foreign image, if every use says so."""
+        """Why it is not a foreign image, if every use gives a reason."""
         reasons = [use.own or use.via for use in self.uses]
         return reasons[0] if all(reasons) else ""
 
     @property
     def foreign(self) -> bool:
-        """Whether it comes from somebody else's registry."""
+        """Whether it comes from a registry of others."""
         return not self.home and not self.own
 
     @property
@@ -125,7 +133,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def foreign(self) -> tuple[Image, ...]:
-        """Images that come from somebody else."""
+        """Images that come from registries of others."""
         return tuple(image for image in self.images if image.foreign)
 
 
@@ -179,7 +187,9 @@ def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
     rule = dead.get(image.name)
     if rule is None or image.own:
         return image
-    risk = Risk(id=rule.id, level="medium", text=f"{rule.title}: {rule.why}")
+    risk = Risk(
+        id=rule.id, level="medium", brief="not needed any more", text=f"{rule.title}: {rule.why}"
+    )
     return msgspec.structs.replace(image, risks=(risk, *image.risks))
 
 
@@ -196,30 +206,50 @@ def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
         return
     problems = {use.problem for use in image.uses if use.problem}
     if image.reference is None:
-        yield Risk(id="unresolved", level="medium", text="; ".join(sorted(problems)))
+        yield Risk(
+            id="unresolved", level="medium", brief="not resolved",
+            text="; ".join(sorted(problems)),
+        )  # fmt: skip
         return
     ends = image.end_of_life
     if ends is not None and ends.ends < today:
-        text = f"{ends.title} {ends.release} is without security support since {ends.ends}"
-        yield Risk(id="end-of-life", level="high", text=text)
+        brief = f"end of life since {ends.ends}"
+        text = f"{ends.title} {ends.release} has had no security support since {ends.ends}"
+        yield Risk(id="end-of-life", level="high", brief=brief, text=text)
     if image.home:
         if image.pin == "floating":
-            yield Risk(id="floating", level="low", text="a tag at home that may move")
+            yield Risk(
+                id="floating",
+                level="low",
+                brief=_UNPINNED,
+                text="the tag may move to another image",
+            )
         return
     if image.pin == "floating":
         level: Level = "medium" if image.sure == "sure" else "low"
-        yield Risk(id="floating", level=level, text="the tag moves; nobody sees when")
+        yield Risk(
+            id="floating", level=level, brief=_UNPINNED,
+            text="the tag is not pinned and moves to new images",
+        )  # fmt: skip
     elif image.pin == "fixed":
-        yield Risk(id="fixed-by-custom", level="low", text="only custom keeps the tag in place")
-    if not image.said:
-        yield Risk(id="unsaid", level="medium", text="pulled without being written anywhere")
+        yield Risk(
+            id="fixed-by-convention", level="low", brief="tag fixed by convention only",
+            text="only convention keeps the tag in place",
+        )  # fmt: skip
+    if not image.explicit:
+        yield Risk(
+            id="implicit", level="medium", brief=f"pulled implicitly ({', '.join(image.rules)})",
+            text="a tool pulls it; no file names it",
+        )  # fmt: skip
     if image.registry is not None and image.registry.pulls:
         facts = image.registry
         yield Risk(
-            id="rate-limited", level="medium",
+            id="rate-limited", level="medium", brief="anonymous pulls limited",
             text=f"{facts.title} allows {facts.pulls} anonymous pulls in {facts.hours} hours",
         )  # fmt: skip
-    yield Risk(id="foreign", level="low", text=f"{image.reference.registry} is not yours")
+    yield Risk(
+        id="foreign", level="low", brief="foreign", text=f"{image.reference.registry} is not yours"
+    )
 
 
 def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:

@@ -52,12 +52,13 @@ def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audi
     found = scan(
         request.paths, root=request.root, exclude=request.exclude, programs=programs, check=check
     )
-    said = (*found.uses, *request.live)
-    unsaid = apply_rules(found.causes, said, tools, request.assumptions)
-    dead = {verdict.image: verdict.rule for verdict in unsaid.verdicts}
+    explicit = (*found.uses, *request.live)
+    implicit = apply_rules(found.causes, explicit, tools, request.assumptions)
+    dead = {verdict.image: verdict.rule for verdict in implicit.verdicts}
     report = make_report(
-        (*said, *unsaid.uses), causes=found.causes, unread=found.unread, elsewhere=found.elsewhere,
-        files=found.files, read=found.read, home=request.home, dead=dead, today=request.today,
+        (*explicit, *implicit.uses), causes=found.causes, unread=found.unread,
+        elsewhere=found.elsewhere, files=found.files, read=found.read, home=request.home, dead=dead,
+        today=request.today,
     )  # fmt: skip
     return Audited(report=report, rules=by_id(tools), dead=dead)
 

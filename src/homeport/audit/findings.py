@@ -27,43 +27,40 @@ FINDINGS: dict[str, Finding] = {
     finding.id: finding
     for finding in (
         Finding(
-            id="foreign", level="low", title="An image comes from somebody else's registry",
-            why="Builds and deployments stop when that registry, the network to it or the image "
-            "goes away, and change when somebody else changes it.",
-            fix="Import it with `homeport mirror` or `homeport import` and name the copy. "
-            "`homeport audit --plan` writes both.",
+            id="foreign", level="low", title="An image comes from a registry that is not yours",
+            why="Builds and deployments fail when that registry, the network to it or the image "
+            "is gone, and they change when its owner changes the image.",
+            fix="Import it with `homeport mirror` or `homeport import` and use the copy. "
+            "`homeport audit --plan` plans both.",
         ),
         Finding(
-            id="floating", level="medium", title="A tag that moves",
-            why="Tags like latest, 1 or stable are moved to new images without notice; two runs "
+            id="floating", level="medium", title="A tag that is not pinned",
+            why="Tags such as latest, 1 or stable move to new images without notice; two runs "
             "of one commit may use different images.",
-            fix="Name the digest beside the tag (`debian:13-slim@sha256:…`) and let a tool raise "
-            "both.",
+            fix="Add the digest to the tag (`debian:13-slim@sha256:…`) and let a tool update both.",
         ),
         Finding(
-            id="fixed-by-custom", level="low", title="A tag that is fixed by custom alone",
-            why="A whole version or a date in a tag is usually never moved, but nothing holds "
-            "it in place.",
-            fix="Name the digest beside the tag.",
+            id="fixed-by-convention", level="low", title="A tag that only convention keeps fixed",
+            why="A whole version or a date in a tag usually never moves, but nothing enforces it.",
+            fix="Add the digest to the tag.",
         ),
         Finding(
-            id="unsaid", level="medium", title="An image is pulled without being written anywhere",
-            why="A tool pulls it by itself. Mirrors, scanners and reviewers that read files do "
-            "not see it.",
-            fix="The page of the rule says which setting names another image.",
+            id="implicit", level="medium", title="An image that a tool pulls implicitly",
+            why="No file names the image; a tool pulls it. Mirrors, scanners and reviewers that "
+            "read files do not see it.",
+            fix="The page of the rule names the setting that selects another image.",
         ),
         Finding(
             id="rate-limited", level="medium", title="The registry limits anonymous pulls",
             why="All runners behind one address share the limit; a pipeline fails when it is "
             "used up.",
-            fix="Pull through a mirror or from your own registry, or log in.",
+            fix="Pull through a mirror or from your own registry, or authenticate.",
         ),
         Finding(
             id="unresolved", level="medium", title="A reference that could not be resolved",
             why="Its value comes from outside the files: an argument without a default, a "
-            "template, a variable of the CI system. It is listed, because it is an image all "
-            "the same.",
-            fix="Give the variable a default, or look at it by hand.",
+            "template, a variable of the CI system. It is listed because it still names an image.",
+            fix="Give the variable a default, or check it by hand.",
         ),
         Finding(
             id="end-of-life", level="high", title="A release without security support",
@@ -71,29 +68,29 @@ FINDINGS: dict[str, Finding] = {
             fix="Move to a supported release.",
         ),
         Finding(
-            id="old", level="low", title="An image that was built long ago",
-            why="Its registry says that it was built more than a year ago (`--online`), so it "
+            id="old", level="low", title="An image that was built more than a year ago",
+            why="According to its registry the image is more than a year old (`--online`), so it "
             "lacks a year of fixes.",
             fix="Look for a newer tag.",
         ),
         Finding(
-            id="moved-tag", level="medium", title="Tag and digest no longer belong together",
-            why="The file names a tag and a digest; the registry's tag is another image now "
+            id="moved-tag", level="medium", title="A tag that has moved away from its digest",
+            why="The file names a tag and a digest; in the registry the tag is another image now "
             "(`--online`). The digest decides, and gets no updates.",
-            fix="Raise the digest, or drop the tag.",
+            fix="Update the digest, or remove the tag.",
         ),
         Finding(
-            id="one-platform", level="low", title="A digest that is one platform's alone",
+            id="one-platform", level="low", title="A digest of one platform only",
             why="The file names a tag and a digest; the tag is an index of several platforms, the "
-            "digest the manifest of one of them (`--online`). Machines of another kind cannot "
+            "digest the manifest of one of them (`--online`). Machines of other platforms cannot "
             "pull it, or run it by emulation.",
-            fix="Name the digest of the index, which `homeport manifest --digest` prints.",
+            fix="Use the digest of the index, which `homeport manifest --digest` prints.",
         ),
         Finding(
-            id="gone", level="high", title="The registry does not have the image",
-            why="It was asked (`--online`) and answered that there is no such image: the next "
-            "pull fails.",
-            fix="Name another image, or import the copy that some machine still has.",
+            id="gone", level="high", title="An image that the registry does not have",
+            why="The registry answered that there is no such image (`--online`): the next pull "
+            "fails.",
+            fix="Use another image, or import the copy that one of your machines still has.",
         ),
     )
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Causes and rules → the images that are pulled without being said, and dead ones.
+"""Causes and rules → the images that tools pull implicitly, and dead ones.
 
 Everything that a tool's version decides needs a version: from the file, from an image
 that the tree names, or from ``--assume``. Without one the find says "if".
@@ -37,7 +37,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     rule: Rule
 
 
-class Unsaid(msgspec.Struct, frozen=True, kw_only=True):
+class Implicit(msgspec.Struct, frozen=True, kw_only=True):
     """What the rules made of the causes."""
 
     uses: tuple[Use, ...]
@@ -62,10 +62,10 @@ def apply_rules(
     uses: Sequence[Use],
     tools: Iterable[Tool],
     assumptions: Mapping[str, str] | None = None,
-) -> Unsaid:
-    """Find what is pulled unasked. ``assumptions``: tool → version."""
+) -> Implicit:
+    """Find what is pulled implicitly. ``assumptions``: tool → version."""
     given = _with_buildkit(assumptions or {})
-    every = [*causes, *(_said(use) for use in uses if use.reference and not use.own)]
+    every = [*causes, *(_named(use) for use in uses if use.reference and not use.own)]
     by_topic: dict[str, list[Cause]] = {}
     for cause in every:
         by_topic.setdefault(cause.topic, []).append(cause)
@@ -83,7 +83,7 @@ def apply_rules(
                     found.append(use_or_image)
                 else:
                     verdicts.setdefault(use_or_image, Verdict(image=use_or_image, rule=rule))
-    return Unsaid(uses=tuple(found), verdicts=tuple(verdicts.values()))
+    return Implicit(uses=tuple(found), verdicts=tuple(verdicts.values()))
 
 
 def _with_buildkit(assumptions: Mapping[str, str]) -> dict[str, str]:
@@ -95,7 +95,7 @@ def _with_buildkit(assumptions: Mapping[str, str]) -> dict[str, str]:
     return given
 
 
-def _said(use: Use) -> Cause:
+def _named(use: Use) -> Cause:
     assert use.reference is not None
     return Cause(
         topic="image", name=use.reference.name, place=use.place, kind=use.kind, key=use.key,

@@ -59,10 +59,10 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     key:         instruction or path of keys
     expression:  as written; ``value``: after substitution, ``""`` when that failed
     problem:     why there is no ``reference``
-    rule:        for an unsaid image, the id of the rule that pulls it
+    rule:        for an implicit image, the id of the rule that pulls it
     exact:       the file holds ``expression`` literally at ``place``
     fields:      the parts, where a reference is written in several values
-    own:         why this is no foreign image: it is built here
+    own:         why this is not a foreign image: it is built here
     via:         what of one's own it is pulled through, so that no public registry is asked
     """
 

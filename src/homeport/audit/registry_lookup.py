@@ -1,8 +1,8 @@
-"""What registries say about the images of a report (``--online``).
+"""What registries know about the images of a report (``--online``).
 
 For each image one HEAD for its tag, which counts against no limit, and one or two small
 documents for its platforms and age, which count as one pull. A registry that cannot be
-asked is named in the answer; the audit goes on.
+lookup is named in the answer; the audit goes on.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from homeport.audit.assessment import Asked, Image, Report, Risk
+from homeport.audit.assessment import Image, Lookup, Report, Risk
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
@@ -23,7 +23,7 @@ from homeport.registry.errors import NotFound
 from homeport.registry.registries import Registries
 from homeport.registry.repository import Repository
 
-Ask = Callable[[Reference], Asked]
+Ask = Callable[[Reference], Lookup]
 
 #: A build time before this is a trap value: an epoch, a reproducible build's zero.
 _PLAUSIBLE = "1980-01-02"
@@ -56,31 +56,31 @@ def to_ask(report: Report) -> list[Reference]:
 def asker(registries: Registries, store: Store) -> Ask:
     """A function that asks the registries for one image; safe to call from threads."""
 
-    def ask(reference: Reference) -> Asked:
+    def ask(reference: Reference) -> Lookup:
         try:
             return _ask(registries.repository(reference), reference, store)
         except NotFound as error:
-            return Asked(problem=error.what, gone=True)
+            return Lookup(problem=error.what, gone=True)
         except HomeportError as error:
-            return Asked(problem=f"could not be asked: {error.what}")
+            return Lookup(problem=f"lookup failed: {error.what}")
 
     return ask
 
 
 def with_answers(
-    report: Report, answers: Mapping[str, Asked], today: datetime.date | None = None
+    report: Report, answers: Mapping[str, Lookup], today: datetime.date | None = None
 ) -> Report:
-    """The report with what registries said, and the risks that follow from it."""
+    """The report with what registries answered, and the risks that follow from it."""
     today = today or datetime.datetime.now(datetime.UTC).date()
     images = tuple(_with_answer(image, answers.get(image.name), today) for image in report.images)
     return msgspec.structs.replace(report, images=images)
 
 
-def _ask(repository: Repository, reference: Reference, store: Store) -> Asked:
+def _ask(repository: Repository, reference: Reference, store: Store) -> Lookup:
     note = ""
     current = repository.manifest_digest(reference.tag) if reference.tag else None
     if reference.tag and current is None and reference.digest is None:
-        return Asked(problem=f"{reference.registry} has no such image", gone=True)
+        return Lookup(problem=f"{reference.registry} has no such image", gone=True)
     moved = bool(reference.digest and current and current != reference.digest)
     if reference.digest and reference.tag and current is None:
         note = "the tag is gone"
@@ -97,7 +97,7 @@ def _ask(repository: Repository, reference: Reference, store: Store) -> Asked:
             note = note or f"one platform's manifest, {platform}"
     if part:
         platforms, note = (part,), f"the part for {part} of the tag's index"
-    return Asked(
+    return Lookup(
         digest=str(received.digest), created=created, platforms=platforms,
         moved=moved and not part, part=bool(part), note=note,
     )  # fmt: skip
@@ -150,21 +150,24 @@ def _created(repository: Repository, manifest: Manifest, store: Store) -> tuple[
     return next(plausible, ""), platform
 
 
-def _with_answer(image: Image, asked: Asked | None, today: datetime.date) -> Image:
-    if asked is None:
+def _with_answer(image: Image, lookup: Lookup | None, today: datetime.date) -> Image:
+    if lookup is None:
         return image
     risks = list(image.risks)
-    if asked.gone:
-        risks.insert(0, Risk(id="gone", level="high", text=asked.problem))
-    if asked.moved:
+    if lookup.gone:
+        risks.insert(
+            0, Risk(id="gone", level="high", brief="not in the registry", text=lookup.problem)
+        )
+    if lookup.moved:
         text = "the tag is another image now; the digest gets no updates"
-        risks.append(Risk(id="moved-tag", level="medium", text=text))
-    if asked.part:
-        text = f"the digest is {asked.note}; other platforms cannot pull it"
-        risks.append(Risk(id="one-platform", level="low", text=text))
-    if (age := _age(asked.created, today)) and age > _OLD:
-        risks.append(Risk(id="old", level="low", text=f"built {asked.created[:10]}"))
-    return msgspec.structs.replace(image, asked=asked, risks=tuple(risks))
+        risks.append(Risk(id="moved-tag", level="medium", brief="tag moved", text=text))
+    if lookup.part:
+        text = f"the digest is {lookup.note}; other platforms cannot pull it"
+        risks.append(Risk(id="one-platform", level="low", brief="one platform only", text=text))
+    if (age := _age(lookup.created, today)) and age > _OLD:
+        built = f"built {lookup.created[:10]}"
+        risks.append(Risk(id="old", level="low", brief=built, text=built))
+    return msgspec.structs.replace(image, lookup=lookup, risks=tuple(risks))
 
 
 def _age(created: str, today: datetime.date) -> datetime.timedelta | None:

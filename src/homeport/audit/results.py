@@ -66,5 +66,5 @@ def _softened(level: Level, use: Use) -> Level:
 def _text(image: Image, use: Use) -> str:
     name = image.reference.familiar if image.reference else image.name
     why = "; ".join(risk.text for risk in image.risks)
-    lead = f"{name} is pulled here without being said: {use.note}. " if use.rule else f"{name}: "
+    lead = f"{name} is pulled here implicitly: {use.note}. " if use.rule else f"{name}: "
     return lead + why

@@ -1,4 +1,4 @@
-"""The rules of what is pulled without being said: data files, one a tool, read strictly.
+"""The rules for images that tools pull implicitly: data files, one for each tool, read strictly.
 
 A rule says what causes a pull (``when``), what is pulled, by which versions, how to say
 otherwise, and where that was read. docs/audit.md tells how to add one; no code changes.
@@ -63,13 +63,13 @@ class Older(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """One image that something pulls unasked.
+    """One image that a tool pulls implicitly.
 
     tool:     whose version ``since`` and ``until`` speak of, when it is not the file's own
     needs:    ``assume``: reported only when a version is known, because the cause is everywhere
     once:     one find for each place, for each file, or for the whole audit
     dead:     the image is named in files, and nothing needs it any more
-    raise_to: the image that replaces the one that the cause names, and pulls nothing unsaid
+    raise_to: the image that replaces the one that the cause names, and pulls no other
     unless:   settings that, found anywhere in the audit, tell that the pull goes elsewhere
     image:    ``{version}`` is that of ``tool``, ``{number}`` the same without v; ``{tag}`` is the
               tool's choice

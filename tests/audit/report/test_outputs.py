@@ -133,16 +133,17 @@ def test_the_table_names_image_pin_rule_and_place(tmp_path: Path) -> None:
     files = {".github/workflows/a.yml": f"jobs: {{a: {{container: 'debian:11', {steps}}}}}\n"}
     text = report_text(audited(tmp_path, files).report)
     assert text.splitlines() == [
-        "high    debian:11                 floating  said                        "
-        "end-of-life, floating, rate-limited",
+        "HIGH    debian:11                 "
+        "end of life since 2026-08-31; tag not pinned; anonymous pulls limited",
         "          .github/workflows/a.yml:1 jobs.a.container",
-        "medium  tonistiigi/binfmt:latest  floating  unsaid (setup-qemu-binfmt)  "
-        "floating, unsaid, rate-limited",
+        "MEDIUM  tonistiigi/binfmt:latest  "
+        "tag not pinned; pulled implicitly (setup-qemu-binfmt); anonymous pulls limited",
         "          .github/workflows/a.yml:1 jobs.a.steps[0].uses",
         "",
-        "docker.io: one run of every pipeline makes 2 anonymous pulls; 100 in 6 hours are 50 runs",
+        "docker.io: one run of every pipeline makes 2 anonymous pulls; "
+        "the limit of 100 in 6 hours allows 50 runs",
         "",
-        "2 foreign images in 1 of 1 files, 1 of them unsaid",
+        "2 foreign images, 1 of them implicit; read 1 of 1 file",
     ]  # fmt: skip
 
 

@@ -50,7 +50,7 @@ def way_home(use: Use, home: Reference, prefix: str, siblings: Sequence[Use] = (
 
 
 def way_of_rule(use: Use, rule: Rule, home: str) -> WayHome:
-    """How the cause of an unsaid image is made to pull ``home``, or to pull nothing."""
+    """How the cause of an implicit image is made to pull ``home``, or to pull nothing."""
     cause = use.cause
     settings = [override.setting.replace("{home}", home) for override in rule.override]
     setting = settings[0] if settings else ""

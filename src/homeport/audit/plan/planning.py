@@ -122,8 +122,8 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
     if action == "leave" or image.reference is None:
         return PlanImage(image=image.name, action="leave", why=why, places=_bare(image.uses))
     reference = image.reference
-    if image.asked and image.asked.digest and reference.digest is None:
-        reference = msgspec.structs.replace(reference, digest=Digest.parse(image.asked.digest))
+    if image.lookup and image.lookup.digest and reference.digest is None:
+        reference = msgspec.structs.replace(reference, digest=Digest.parse(image.lookup.digest))
     try:
         home = home_of(reference, planner.home)
     except BadReference as error:
@@ -149,7 +149,7 @@ def _action(planner: _Planner, image: Image) -> tuple[PlanAction, str]:
     if (rule := planner.dead.get(image.name)) is not None:
         return rule.action, rule.why
     if all(_spot(use) in planner.raised and not use.rule for use in image.uses):
-        return "raise", f"{planner.raised[_spot(image.uses[0])].familiar} pulls nothing unsaid"
+        return "raise", f"{planner.raised[_spot(image.uses[0])].familiar} pulls no other image"
     rules = [planner.rules[use.rule] for use in image.uses if use.rule in planner.rules]
     wanted = {rule.action for rule in rules}
     if len(rules) == len(image.uses) and len(wanted) == 1 and wanted != {"import"}:
@@ -166,8 +166,8 @@ def _reason_to_leave(image: Image) -> str:
     if image.reference is None:
         problems = sorted({use.problem for use in image.uses if use.problem})
         return f"not resolved: {'; '.join(problems)}"
-    if image.asked and image.asked.gone:
-        return f"{image.asked.problem}: name another one, or push the copy that you have"
+    if image.lookup and image.lookup.gone:
+        return f"{image.lookup.problem}: name another one, or push the copy that you have"
     if image.sure == "weak":
         return "only mentioned in commands or optional; look at the places"
     if all(use.note == "a build cache" for use in image.uses):

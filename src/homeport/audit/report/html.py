@@ -49,7 +49,7 @@ document.getElementById("filter").addEventListener("input", event => {
 });
 """.strip()
 
-_COLUMNS = ("Risk", "Image", "Pinned", "Said", "Why", "Built", "Where")
+_COLUMNS = ("Risk", "Image", "Pinned", "Named", "Why", "Built", "Where")
 _MOST_PLACES = 200
 
 
@@ -64,7 +64,7 @@ def html_page(report: Report) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Images: homeport audit</title>\n<style>{_STYLE}</style></head>\n<body>\n"
-        f"<h1>Images this infrastructure leans on</h1>\n{_summary(report)}\n"
+        f"<h1>Images this infrastructure depends on</h1>\n{_summary(report)}\n"
         '<p><label>Filter <input id="filter" type="search"></label></p>\n'
         f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n"
         f"{_elsewhere(report)}{_unread(report)}<script>{_SCRIPT}</script>\n</body></html>\n"
@@ -72,9 +72,9 @@ def html_page(report: Report) -> str:
 
 
 def _summary(report: Report) -> str:
-    unsaid = sum(1 for image in report.images if not image.said)
+    implicit = sum(1 for image in report.images if not image.explicit)
     facts = [
-        (len(report.foreign), "foreign images"), (unsaid, "pulled without being said"),
+        (len(report.foreign), "foreign images"), (implicit, "pulled implicitly"),
         (sum(len(i.uses) for i in report.images), "places"), (report.read, "files read"),
     ]  # fmt: skip
     items = "".join(f"<li><b>{number}</b> {escape(text)}</li>" for number, text in facts)
@@ -92,12 +92,12 @@ def _row(image: Image) -> str:
         f'<a href="{escape(page_of(risk.id))}">{escape(risk.id)}</a>: {escape(risk.text)}'
         for risk in image.risks
     )
-    said = "said" if image.said else "unsaid"
-    built = escape(image.asked.created[:10]) if image.asked else ""
+    named = "explicitly" if image.explicit else "implicitly"
+    built = escape(image.lookup.created[:10]) if image.lookup else ""
     level = image.level if not image.own else "low"
     return (
         f'<tr><td class="{level}" data-sort="{LEVELS.index(level)}">{level}</td>'
-        f"<td><code>{escape(name)}</code></td><td>{image.pin}</td><td>{said}</td>"
+        f"<td><code>{escape(name)}</code></td><td>{image.pin}</td><td>{named}</td>"
         f"<td>{why or escape(image.own) or 'at home'}</td><td>{built}</td>"
         f'<td data-sort="{len(image.uses):06}">{_places(image)}</td></tr>'
     )
@@ -128,7 +128,7 @@ def _elsewhere(report: Report) -> str:
         f"{escape(e.hint)}</li>"
         for e in report.elsewhere
     )
-    return f"<h2>Lies elsewhere and was not read</h2><ul>{items}</ul>\n"
+    return f"<h2>Outside the audited files, not read</h2><ul>{items}</ul>\n"
 
 
 def _unread(report: Report) -> str:
@@ -137,4 +137,4 @@ def _unread(report: Report) -> str:
     items = "".join(
         f"<li><code>{escape(u.file)}:{u.line}</code> {escape(u.what)}</li>" for u in report.unread
     )
-    return f"<h2>Could not be read</h2><ul>{items}</ul>\n"
+    return f"<h2>Files that could not be read</h2><ul>{items}</ul>\n"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from homeport.audit.assessment import Asked, Image, Report
+from homeport.audit.assessment import Image, Lookup, Report
 from homeport.audit.model import Feed, Unread, Use
 
 SCHEMA = "homeport-audit/v1"
@@ -34,7 +34,7 @@ def _document(report: Report) -> dict[str, Any]:
         "summary": {
             "images": len(report.images),
             "foreign": len(report.foreign),
-            "unsaid": sum(1 for image in report.images if not image.said),
+            "implicit": sum(1 for image in report.images if not image.explicit),
             "uses": sum(len(image.uses) for image in report.images),
             "unread": len(report.unread),
             "elsewhere": len(report.elsewhere),
@@ -61,7 +61,7 @@ def _image(image: Image) -> dict[str, Any]:
         "image": image.name,
         "registry": image.reference.registry if image.reference else "",
         "repository": image.reference.repository if image.reference else "",
-        "said": image.said,
+        "explicit": image.explicit,
         "sure": image.sure,
         "pin": image.pin,
         "foreign": image.foreign,
@@ -75,8 +75,8 @@ def _image(image: Image) -> dict[str, Any]:
             "title": image.end_of_life.title, "release": image.end_of_life.release,
             "ends": image.end_of_life.ends.isoformat(), "source": image.end_of_life.source,
         }  # fmt: skip
-    if image.asked:
-        found["asked"] = _asked(image.asked)
+    if image.lookup:
+        found["lookup"] = _lookup(image.lookup)
     return found
 
 
@@ -113,11 +113,11 @@ def _feed(feed: Feed) -> dict[str, Any]:
     return found
 
 
-def _asked(asked: Asked) -> dict[str, Any]:
+def _lookup(lookup: Lookup) -> dict[str, Any]:
     return {
-        "digest": asked.digest, "created": asked.created, "platforms": list(asked.platforms),
-        "moved": asked.moved, "part": asked.part, "gone": asked.gone, "problem": asked.problem,
-        "note": asked.note,
+        "digest": lookup.digest, "created": lookup.created, "platforms": list(lookup.platforms),
+        "moved": lookup.moved, "part": lookup.part, "gone": lookup.gone, "problem": lookup.problem,
+        "note": lookup.note,
     }  # fmt: skip
 
 

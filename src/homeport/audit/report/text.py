@@ -26,22 +26,22 @@ def report_text(report: Report, *, everything: bool = False) -> str:
         lines = [
             f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.elsewhere
         ]
-        blocks.append("Lies elsewhere and was not read:\n" + "\n".join(lines))
+        blocks.append("Outside the audited files, not read:\n" + "\n".join(lines))
     for count in report.pulls:
         pulls = _count(count.pulls, "anonymous pull")
         blocks.append(
             f"{count.registry}: one run of every pipeline makes {pulls}; "
-            f"{count.limit} in {count.hours} hours are {count.runs} runs"
+            f"the limit of {count.limit} in {count.hours} hours allows {count.runs} runs"
         )
     if report.mirrors:
         lines = [
             f"  {m.place.file}:{m.place.line}  {m.engine}: {m.registry or 'short names'} -> {m.to}"
             for m in report.mirrors
         ]
-        blocks.append("Sent elsewhere by settings:\n" + "\n".join(lines))
+        blocks.append("Mirrors in settings:\n" + "\n".join(lines))
     if report.unread:
         lines = [f"  {u.file}{f':{u.line}' if u.line else ''}: {u.what}" for u in report.unread]
-        blocks.append("Could not read:\n" + "\n".join(lines))
+        blocks.append("Files that could not be read:\n" + "\n".join(lines))
     blocks.append(_closing(report, len(report.images) - len(shown)))
     return "\n\n".join(blocks)
 
@@ -52,10 +52,12 @@ def _is_shown(image: Image) -> bool:
 
 def _closing(report: Report, hidden: int) -> str:
     foreign = [image for image in report.foreign if _is_shown(image)]
-    text = f"{_count(len(foreign), 'foreign image')} in {report.read} of {report.files} files"
-    if unsaid := sum(1 for image in foreign if not image.said):
-        text += f", {unsaid} of them unsaid"
-    return text + (f"; {hidden} weak or own ones left out (--all)" if hidden else "")
+    text = _count(len(foreign), "foreign image")
+    if implicit := sum(1 for image in foreign if not image.explicit):
+        text += f", {implicit} of them implicit"
+    text += f"; read {report.read} of {_count(report.files, 'file')}"
+    hint = f"; --all also lists {_count(hidden, 'image')} of your own or of uncertain uses"
+    return text + (hint if hidden else "")
 
 
 def _table(images: list[Image]) -> str:
@@ -64,12 +66,10 @@ def _table(images: list[Image]) -> str:
         where = [_place(use) for use in image.uses[:_PLACES]]
         if len(image.uses) > _PLACES:
             where.append(f"and {len(image.uses) - _PLACES} more")
-        rules = sorted({use.rule for use in image.uses if use.rule})
-        said = "said" if image.said else f"unsaid ({', '.join(rules)})"
         name = image.reference.familiar if image.reference else image.name
-        risks = ", ".join(risk.id for risk in image.risks if risk.id != "foreign")
-        rows.append((image.level, name, image.pin, said, risks, where))
-    widths = [max(len(str(row[n])) for row in rows) for n in range(4)]
+        risks = "; ".join(risk.brief for risk in image.risks if risk.id != "foreign")
+        rows.append((image.level.upper(), name, risks or image.own, where))
+    widths = [max(len(str(row[n])) for row in rows) for n in range(2)]
     lines = []
     for *cells, risks, where in rows:
         line = "  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
@@ -85,10 +85,10 @@ def _place(use: Use) -> str:
 def plan_text(plan: Plan, path: str) -> str:
     """What a plan holds, and what comes next."""
     actions = Counter(image.action for image in plan.images)
-    said = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
+    counts = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
     edits = sum(len(place.every_edit) for image in plan.images for place in image.places)
     where = f"{_count(edits, 'edit')} in {_count(len(plan.files), 'file')}"
-    lines = [f"Plan {path}: {said or 'nothing to do'}; {where}"]
+    lines = [f"Plan {path}: {counts or 'nothing to do'}; {where}"]
     if plan.mirror:
         lines.append(f"  homeport mirror --file {path}")
     if edits:
@@ -106,4 +106,4 @@ def violations_text(violations: Sequence[Violation]) -> str:
         f"  {_place(v.result.use)}  {v.result.image.name}: {v.why} ({v.result.id})"
         for v in violations
     ]
-    return "Not allowed:\n" + "\n".join(lines)
+    return "Violations of the policy:\n" + "\n".join(lines)
