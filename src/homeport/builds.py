@@ -239,8 +239,13 @@ def pin_parts(
             save=lambda lockfile: write_lockfile(lockfile, paths.write),
         ),
     )
-    path = prepared.path if resolved.lockfile == prepared.lockfile else paths.write
-    return msgspec.structs.replace(prepared, lockfile=resolved.lockfile, path=path), resolved.trees
+    if resolved.lockfile == prepared.lockfile:
+        return prepared, resolved.trees
+    digest = Digest.of(format_lockfile(resolved.lockfile))  # as ``save`` wrote it last
+    pinned = msgspec.structs.replace(
+        prepared, lockfile=resolved.lockfile, path=paths.write, digest=digest
+    )
+    return pinned, resolved.trees
 
 
 def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, EnsuredLock]:
@@ -279,7 +284,7 @@ def _plans(
         recipe=recipe,
         recipe_digest=recipe_digest,
         lockfile=prepared.lockfile,
-        lockfile_digest=Digest.of(format_lockfile(prepared.lockfile)),
+        lockfile_digest=prepared.digest,
         trees=trees,
     )
     return make_plans(asked, platforms, request.options, services.pools.cancel)

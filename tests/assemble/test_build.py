@@ -245,6 +245,33 @@ def test_the_config_says_how_to_start_it_and_what_it_was_made_of(tmp_path: Path)
     assert built.built.index.document.parsed.annotations["a"] == "annotation"
 
 
+def test_a_directory_of_the_recipe_keeps_its_mode_and_owner_although_a_step_makes_it(
+    tmp_path: Path,
+) -> None:
+    here = world(tmp_path, deb("pp", files={"usr/bin/p": b"x", "tmp/": directory(mode=0o755)}))
+    on = BARE.replace("tmp: false", "tmp: true")
+    own = "packages: [pp]\ndirectories: [{path: /tmp, mode: '0700', owner: '5:6'}]\n"
+    assert listing(here.build(on + own))["tmp"] == "directory 0700 5:6"
+    assert listing(here.build(on + "packages: [pp]\n"))["tmp"] == "directory 1777"
+
+
+def test_the_lockfiles_digest_in_an_image_is_of_the_bytes_on_disk(tmp_path: Path) -> None:
+    here = world(tmp_path, deb("pp", files={"usr/bin/p": b"x"}))
+    text = BARE + "packages: [pp]\n"
+
+    def recorded() -> str:
+        config = image_of(here.build(text)).config()
+        assert config is not None
+        return config.parsed.config.labels["dev.homeport.lockfile"]
+
+    first = recorded()
+    lockfile = here.home / "test.lock"
+    written = lockfile.read_bytes()
+    assert first == f"sha256:{hashlib.sha256(written).hexdigest()}"
+    lockfile.write_bytes(written.replace(b"\n", b"\r\n"))
+    assert recorded() == f"sha256:{hashlib.sha256(lockfile.read_bytes()).hexdigest()}" != first
+
+
 def test_one_index_lists_every_platform(tmp_path: Path) -> None:
     files = {"usr/bin/x": b""}
     here = BuildWorld(

@@ -119,6 +119,20 @@ def test_a_wrong_rule_is_named_with_its_file(old: str, new: str, what: str) -> N
     assert raised.value.where["file"] == "x.yaml"
 
 
+@pytest.mark.parametrize(
+    ("tag", "reported"),
+    [("1.9", True), ("2.0", False), ("3", False), ("latest", True), ("main", True)],
+)
+def test_a_setting_elsewhere_counts_only_if_its_version_is_known_to_fit(
+    tag: str, reported: bool, tmp_path: Path
+) -> None:
+    lay_out({"x.sh": "kind delete\n", "Dockerfile": f"FROM registry.example/c:{tag}\n"}, tmp_path)
+    unless = "    unless: [{topic: image, name: registry.example/c, since: '2'}]\n"
+    tool = read_rules((RULE.replace("name: x", "name: kind delete") + unless).encode(), "x.yaml")
+    report = audit(Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
+    assert ("docker.io/a/b:1" in [image.name for image in report.images]) == reported
+
+
 def test_one_id_twice_is_refused() -> None:
     tool = read_rules(RULE.encode(), "x.yaml")
     with pytest.raises(BadFile, match="x-y"):

@@ -404,6 +404,24 @@ def test_a_signal_in_the_middle_of_a_member_removes_it(
     assert os.listdir(world / "dest" / "o") == []
 
 
+# -- special bits
+
+
+@pytest.mark.parametrize("mode", [0o4755, 0o2755, 0o1755, 0o6711, 0o7777, 0o2644])
+def test_a_special_file_keeps_its_special_bits_although_it_gets_an_owner(
+    world: Path, mode: int
+) -> None:
+    """The kernel takes set-id bits away with a change of the owner, also to the same one."""
+    os.mkfifo(world / "src-0" / "p")
+    (world / "src-0" / "p").chmod(mode)
+    copied(world, b"p", b"/x", chown=b"%d:%d" % (os.getuid(), os.getgid()))
+    copied(world, b"p", b"/y")
+    copied(world, b".", b"/d/")
+    assert [(world / "dest" / name).stat().st_mode & 0o7777 for name in ("x", "y", "d/p")] == [
+        mode, mode, mode,
+    ]  # fmt: skip
+
+
 # -- large
 
 

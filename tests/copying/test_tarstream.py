@@ -171,6 +171,60 @@ def test_sparse_files_are_read_whole_in_every_version(
     assert holes >= 60 * 90_000 + tail - 4096
 
 
+def sparse(size: int, pairs: list[tuple[int, int]], form: str, stored: int) -> bytes:
+    """One sparse member whose map is ``pairs``, in one of the three forms that name sizes."""
+    numbers = [number for pair in pairs for number in pair]
+    if form == "gnu":
+        data = archive(entry("x", size=stored), format=tarfile.GNU_FORMAT)
+        header = bytearray(data[:512])
+        header[156] = ord("S")
+        header[386 : 386 + 24 * len(pairs)] = b"".join(b"%011o\0" % n for n in numbers)
+        header[483:495] = b"%011o\0" % size
+        header[148:156] = b" " * 8
+        header[148:156] = b"%06o\0 " % sum(header)
+        return bytes(header) + data[512:]
+    headers = {"GNU.sparse.size": str(size), "GNU.sparse.map": ",".join(map(str, numbers))}
+    if form == "1.0":
+        headers = {
+            "GNU.sparse.major": "1",
+            "GNU.sparse.minor": "0",
+            "GNU.sparse.realsize": str(size),
+        }
+        text = "\n".join(map(str, [len(pairs), *numbers])).encode() + b"\n"
+        data = archive(entry("x", size=512 + stored, pax_headers=headers))
+        at = data.index(b"x" * 512)
+        return data[:at] + text.ljust(512, b"\0") + data[at + 512 :]
+    return archive(entry("x", size=stored, pax_headers=headers))
+
+
+@pytest.mark.parametrize("form", ["gnu", "0.1", "1.0"])
+@pytest.mark.parametrize(
+    ("pairs", "what"),
+    [
+        ([(0, 512), (600, 512)], "is not in order or passes the file's end"),
+        ([(1000, 1)], "is not in order or passes the file's end"),
+        ([(1001, 0)], "is not in order or passes the file's end"),
+        ([(600, 100), (0, 100)], "is not in order or passes the file's end"),
+        ([(0, 100), (50, 100)], "is not in order or passes the file's end"),
+    ],
+)
+def test_a_sparse_map_stays_within_its_file_and_in_order(
+    form: str, pairs: list[tuple[int, int]], what: str
+) -> None:
+    stored = sum(length for _, length in pairs)
+    with pytest.raises(CopyError, match=what):
+        members(sparse(1000, pairs, form, stored))
+
+
+@pytest.mark.parametrize("form", ["gnu", "0.1", "1.0"])
+def test_a_sparse_map_may_end_at_the_last_byte_and_names_what_is_stored(form: str) -> None:
+    pairs = [(0, 10), (990, 10), (1000, 0)]
+    ((member, content),) = members(sparse(1000, pairs, form, 20))
+    assert (member.size, content) == (1000, b"x" * 10 + bytes(980) + b"x" * 10)
+    with pytest.raises(CopyError, match="sparse map needs 20 bytes, 30 are stored"):
+        members(sparse(1000, pairs, form, 30))
+
+
 names = st.text(
     st.characters(codec="utf-8", exclude_characters="\0", exclude_categories=["Cs"]), min_size=1
 ).map(lambda text: text.strip("/") or "x")

@@ -338,11 +338,11 @@ def test_the_catalogs_lockfile_is_read_but_never_written(tmp_path: Path) -> None
     write_lockfile(lockfile, shipped)
     found = paths.find()
     assert found is not None
-    assert found[0] == shipped
+    assert found.path == shipped
     write_lockfile(lockfile, here)
     found = paths.find()
     assert found is not None
-    assert found[0] == here
+    assert found.path == here
 
 
 def test_the_users_own_place_counts_alone(tmp_path: Path) -> None:

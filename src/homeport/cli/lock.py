@@ -85,11 +85,11 @@ def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> No
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)
     found = lock_paths(recipe, catalog, Path.cwd(), file=lockfile).find()
-    differences = stale_reasons(recipe, found[1]) if found else ("there is no lockfile",)
+    differences = stale_reasons(recipe, found.lockfile) if found else ("there is no lockfile",)
     if found and recipe.parts:
         from homeport.parts.resolve import part_stale_reasons
 
-        differences += part_stale_reasons(recipe, found[1], app.cancel)
+        differences += part_stale_reasons(recipe, found.lockfile, app.cancel)
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:

@@ -24,6 +24,7 @@ from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.model import Lockfile, files_of
+from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
 
@@ -39,6 +40,7 @@ class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
     """A lockfile and the packages that it names.
 
     path:    where the lockfile is
+    digest:  of the lockfile's bytes there
     debs:    every package of the platforms that were asked for
     locked:  the report, if the recipe was locked again
     reason:  why it was
@@ -47,6 +49,7 @@ class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
 
     lockfile: Lockfile
     path: Path
+    digest: Digest
     debs: Mapping[PackageFile, Blob]
     locked: LockResult | None = None
     reason: Reason | None = None
@@ -74,21 +77,19 @@ def ensure_lock(
     """
     found = paths.find()
     wanted = tuple(recipe.platforms if platforms is None else platforms)
-    previous = found[1] if found else None
+    previous = found.lockfile if found else None
     update.check(previous)
     update = update.only_packages(previous)
     reason, details = _update_reason(recipe, previous, update, as_of)
     if found and reason is None:
-        path, lockfile = found
-        if (debs := _in_store(lockfile, wanted, store)) is not None:
-            return EnsuredLock(lockfile=lockfile, path=path, debs=debs)
+        debs = _in_store(found.lockfile, wanted, store)
+        if debs is not None:
+            return _as_it_is(found, debs)
         from homeport.debian.archive.package_fetch import PackageGone
         from homeport.locking.fetching import fetch_locked
 
         try:
-            return EnsuredLock(
-                lockfile=lockfile, path=path, debs=fetch_locked(lockfile, wanted, access())
-            )
+            return _as_it_is(found, fetch_locked(found.lockfile, wanted, access()))
         except PackageGone as gone:
             reason, update = "gone", UPDATE_ALL
             names = (f"{file.id.name} {file.id.version}" for file in gone.files)
@@ -103,6 +104,10 @@ def ensure_lock(
         as_of=as_of,
         command=command,
     )
+
+
+def _as_it_is(found: StoredLock, debs: Mapping[PackageFile, Blob]) -> EnsuredLock:
+    return EnsuredLock(lockfile=found.lockfile, path=found.path, digest=found.digest, debs=debs)
 
 
 class _Again(msgspec.Struct, frozen=True, kw_only=True):
@@ -139,13 +144,14 @@ def _lock_again(
         as_of=as_of,
         command=command,
     )
-    write_lockfile(locked.lockfile, paths.write)
+    digest = write_lockfile(locked.lockfile, paths.write)
     for change in locked.changes if locked.previous else ():
         note("lock", f"  {change}")
-    note("lock", _wrote(paths.write, locked))
+    note("lock", _wrote(paths.write, digest, locked))
     return EnsuredLock(
         lockfile=locked.lockfile,
         path=paths.write,
+        digest=digest,
         debs=fetch_locked(locked.lockfile, platforms, access),
         locked=locked,
         reason=again.reason,
@@ -189,8 +195,7 @@ def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> st
     return what + (f" ({'; '.join([*details[:_SHOWN], *more])})" if details else "")
 
 
-def _wrote(path: Path, locked: LockResult) -> str:
-    new = Digest.of(format_lockfile(locked.lockfile))
+def _wrote(path: Path, new: Digest, locked: LockResult) -> str:
     if locked.previous is None:
         return f"wrote {path} ({new})"
     return f"wrote {path} ({Digest.of(format_lockfile(locked.previous))} → {new})"

@@ -11,8 +11,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.recipe.catalog import Catalog
-from homeport.recipe.lock.model import Lockfile
-from homeport.recipe.lock.reading import read_lockfile
+from homeport.recipe.lock.reading import StoredLock, read_stored_lock
 from homeport.recipe.model import Recipe
 
 
@@ -22,12 +21,12 @@ class LockPaths(msgspec.Struct, frozen=True, kw_only=True):
     read: tuple[Path, ...]
     write: Path
 
-    def find(self) -> tuple[Path, Lockfile] | None:
-        """The lockfile that counts, and where it is. Raises ``BadLockfile``."""
+    def find(self) -> StoredLock | None:
+        """The lockfile to use. Raises ``BadLockfile``."""
         for path in self.read:
-            found = read_lockfile(path)
+            found = read_stored_lock(path)
             if found is not None:
-                return path, found
+                return found
         return None
 
 

@@ -46,7 +46,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     client: Callable[[], Client]
     engines: Callable[[], Sequence[Engine]]
     services: Callable[[], Mapping[str, Service]]
-    save: Callable[[Lockfile], None]
+    save: Callable[[Lockfile], object]
 
 
 class Building(msgspec.Struct, frozen=True, kw_only=True):

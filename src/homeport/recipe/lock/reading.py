@@ -1,4 +1,4 @@
-"""Reading a lockfile's text, strictly (docs/formats/lockfile.md). ``lockwriting`` writes it."""
+"""Reading a lockfile strictly (docs/formats/lockfile.md). ``lock.writing`` writes it."""
 
 from __future__ import annotations
 
@@ -37,8 +37,22 @@ class BadLockfile(UsageError):
     id = "lockfile"
 
 
+class StoredLock(msgspec.Struct, frozen=True, kw_only=True):
+    """A lockfile as it is on disk, with the digest of its bytes."""
+
+    path: Path
+    lockfile: Lockfile
+    digest: Digest
+
+
 def read_lockfile(path: Path) -> Lockfile | None:
     """The lockfile at ``path``, or ``None`` if there is none. Raises ``BadLockfile``."""
+    found = read_stored_lock(path)
+    return found.lockfile if found else None
+
+
+def read_stored_lock(path: Path) -> StoredLock | None:
+    """As ``read_lockfile``, with the digest of the bytes that were read."""
     try:
         with path.open("rb") as stream:
             data = read_bounded(stream, LARGEST, str(path))
@@ -49,7 +63,7 @@ def read_lockfile(path: Path) -> Lockfile | None:
             f"cannot read {path}: {error.strerror}", where={"file": str(path)}
         ) from error
     try:
-        return parse_lockfile(data)
+        return StoredLock(path=path, lockfile=parse_lockfile(data), digest=Digest.of(data))
     except HomeportError as error:
         raise error.at(file=str(path)) from None
 

@@ -12,14 +12,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from homeport.content.digest import Digest
 from homeport.content.files import write_file
 from homeport.recipe.lock.model import FORMAT, LockedPackage, LockedPart, LockedSuite, Lockfile
 from homeport.recipe.slices.model import Slice, SliceName
 
 
-def write_lockfile(lockfile: Lockfile, path: Path) -> None:
-    """Write it, whole or not at all."""
-    write_file(path, format_lockfile(lockfile))
+def write_lockfile(lockfile: Lockfile, path: Path) -> Digest:
+    """Write it, whole or not at all. The digest of the bytes written."""
+    data = format_lockfile(lockfile)
+    write_file(path, data)
+    return Digest.of(data)
 
 
 def format_lockfile(lockfile: Lockfile) -> bytes:
