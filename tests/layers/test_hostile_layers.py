@@ -40,12 +40,12 @@ from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.image import Image
 from homeport.inspection.image.file_listing import final_rows
 from homeport.inspection.image.opened_image import open_layers
-from homeport.inspection.layers.paths import visible as safe
 from homeport.inspection.report.inspect_image import inspect
 from homeport.layers import listing as listing_module
 from homeport.layers.listing import Hashed, list_layer
 from homeport.layers.overlay import stack
 from homeport.oci import media_types
+from homeport.printable import printable as safe
 from homeport.progress import CancelToken
 
 

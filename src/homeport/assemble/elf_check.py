@@ -18,6 +18,7 @@ from homeport.assemble.elf_facts import ElfFacts, facts_of, looks_like_elf
 from homeport.assemble.elf_loading import Loader
 from homeport.content.store import Store
 from homeport.errors import Faults, HomeportError
+from homeport.printable import path_text
 from homeport.tree.node import Node, Tree
 
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
@@ -121,11 +122,11 @@ class _Checker:
 
     def _check_elf(self, path: bytes, facts: ElfFacts) -> None:
         if facts.problem:
-            self.findings.warnings.append(f"{_shown(path)} is no readable ELF file")
+            self.findings.warnings.append(f"{path_text(path)} is no readable ELF file")
             return
         if facts.interpreter and self._loader.file_at(facts.interpreter.encode()) is None:
             self._miss(
-                f"{_shown(path)} is started by {facts.interpreter}, which is not in the image",
+                f"{path_text(path)} is started by {facts.interpreter}, which is not in the image",
                 path, facts.interpreter.rpartition("/")[2],
             )  # fmt: skip
         for library in facts.needed:
@@ -138,8 +139,8 @@ class _Checker:
                 self._private.setdefault((library, elsewhere), []).append(path)
                 continue
             self._miss(
-                f"{_shown(path)} needs the library {library}, which is not in the image"
-                + (f" where the loader looks, but in {_shown(elsewhere)}" if elsewhere else ""),
+                f"{path_text(path)} needs the library {library}, which is not in the image"
+                + (f" where the loader looks, but in {path_text(elsewhere)}" if elsewhere else ""),
                 path, library, elsewhere,
             )  # fmt: skip
 
@@ -154,17 +155,17 @@ class _Checker:
     def _warn_of_private(self) -> None:
         """One line for each library that plug-ins would not find by themselves."""
         for (library, place), paths in self._private.items():
-            first, more = _shown(paths[0]), len(paths) - 1
+            first, more = path_text(paths[0]), len(paths) - 1
             files = f"{first} and {more} more need" if more else f"{first} needs"
             self.findings.warnings.append(
-                f"{files} {library}, which lies in {_shown(place)}, "
+                f"{files} {library}, which lies in {path_text(place)}, "
                 "where only a program that has loaded it finds it"
             )
 
     def _warn_of_lacking(self) -> None:
         """One line for each whole package with files that no program of the image loads."""
         for package, lacking in self._lacking.items():
-            first, more = _shown(next(iter(lacking.paths))), len(lacking.paths) - 1
+            first, more = path_text(next(iter(lacking.paths))), len(lacking.paths) - 1
             files = f"{first} and {more} more need" if more else f"{first} needs"
             self.findings.warnings.append(
                 f"{package}: {files} what is not in the image: {', '.join(sorted(lacking.missing))}"
@@ -176,13 +177,13 @@ class _Checker:
         if self._from_whole_package(path):
             self._useless.setdefault(interpreter, []).append(path)
             return
-        what = f"{_shown(path)} is a script for {interpreter!r}, which is not in the image"
+        what = f"{path_text(path)} is a script for {interpreter!r}, which is not in the image"
         self._fault(what, path, interpreter.rpartition("/")[2])
 
     def _warn_of_scripts(self) -> None:
         """One line for each interpreter that scripts of whole packages would need."""
         for interpreter, paths in self._useless.items():
-            example, more = _shown(paths[0]), len(paths) - 1
+            example, more = path_text(paths[0]), len(paths) - 1
             scripts = f"{example} and {more} more are scripts" if more else f"{example} is a script"
             self.findings.warnings.append(
                 f"{scripts} for {interpreter!r}, which is not in the image"
@@ -202,12 +203,9 @@ class _Checker:
             hint = f"the package {package} has it, but no slice that was chosen takes it"
         if elsewhere:
             hint = (
-                f"in the recipe, links: [{{path: {_shown(self._loader.own)}/{missing}, "
-                f"target: {_shown(elsewhere)}}}]; on a machine a script of its package may do that"
+                f"in the recipe, links: [{{path: {path_text(self._loader.own)}/{missing}, "
+                f"target: {path_text(elsewhere)}}}]; "
+                "on a machine a script of its package may do that"
             )
-        where = {"path": _shown(path)} | ({"source": str(node.source)} if node else {})
+        where = {"path": path_text(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))
-
-
-def _shown(path: bytes) -> str:
-    return "/" + path.lstrip(b"/").decode("utf-8", "backslashreplace")

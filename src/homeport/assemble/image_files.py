@@ -17,6 +17,7 @@ from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
 from homeport.images.platforms import select
 from homeport.layers.trees import read_layers
+from homeport.printable import path_text
 from homeport.progress import CancelToken
 from homeport.tree.node import Node, Tree
 
@@ -64,7 +65,7 @@ def _placed(part: ImagePart, tree: Tree) -> Iterator[tuple[bytes, Node]]:
     """The path, or everything below it, at its new place."""
     found = resolve(tree, part.path)
     if found is None and part.path:
-        raise NotInImage(f"/{part.path.decode('utf-8', 'backslashreplace')} is not in the image")
+        raise NotInImage(f"{path_text(part.path)} is not in the image")
     root, top = found or (b"", None)  # layers need not have an entry for their root
     name = part.path.rpartition(b"/")[2]
     target = b"/".join(step for step in (part.to, name) if step) if part.into else part.to
@@ -84,8 +85,7 @@ def _moved(part: ImagePart, node: Node, below: bytes) -> Node:
         return _with_metadata(part, node)
     if not node.target.startswith(below):
         raise NotInImage(
-            f"/{node.target.decode('utf-8', 'backslashreplace')}, a hard link's file, "
-            "lies outside of what is taken"
+            f"{path_text(node.target)}, a hard link's file, lies outside of what is taken"
         )
     target = b"/".join(step for step in (part.to, node.target[len(below) :]) if step)
     return _with_metadata(part, msgspec.structs.replace(node, target=target))

@@ -24,6 +24,7 @@ from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore
 from homeport.copying.rooted import Rooted, RootedDirectory, RootedFile
 from homeport.errors import UsageError
+from homeport.printable import path_text
 from homeport.progress import CancelToken
 from homeport.recipe.entries import LocalFiles
 from homeport.tree.node import Node, Source
@@ -122,7 +123,7 @@ class _Reader:
     def _source(self, below: bytes) -> Source:
         name = self._files.written
         if below:
-            name = f"{name.rstrip('/')}/{below.decode('utf-8', 'backslashreplace')}"
+            name = f"{name.rstrip('/')}{path_text(below)}"
         return Source(kind="local", name=name, detail=str(self._files.place))
 
     def _directory(self, below: bytes) -> Node:

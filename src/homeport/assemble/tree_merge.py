@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from homeport.errors import Faults, HomeportError
 from homeport.layers.entry import WHITEOUT
+from homeport.printable import path_text
 from homeport.tree.node import Node, Source, Tree
 
 
@@ -45,7 +46,7 @@ class Merging:
     def add(self, path: bytes, node: Node) -> None:
         """Put a node where nothing else may be; a clash is kept for ``finish``."""
         if path.rpartition(b"/")[2].startswith(WHITEOUT):
-            what = f"{_shown(path)} would be read as a whiteout, which removes files"
+            what = f"{path_text(path)} would be read as a whiteout, which removes files"
             self._faults.append(Clash(what, where=_where(path, node)))
             return
         old = self._nodes.get(path)
@@ -55,7 +56,7 @@ class Merging:
             if node.source.kind in _DECIDES and old.source.kind not in _DECIDES:
                 self._nodes[path] = node
         elif not (old.type == node.type == "symlink" and old.target == node.target):
-            what = f"{_shown(path)} comes from {old.source} and from {node.source}"
+            what = f"{path_text(path)} comes from {old.source} and from {node.source}"
             self._faults.append(Clash(what, where=_where(path, node)))
 
     def finish(self) -> Tree:
@@ -82,15 +83,11 @@ class Merging:
     def _misplaced(self, path: bytes, parent_path: bytes, parent: Node) -> None:
         node = self._nodes[path]
         what = (
-            f"{_shown(path)} of {node.source} lies below {_shown(parent_path)}, "
+            f"{path_text(path)} of {node.source} lies below {path_text(parent_path)}, "
             f"which is a {parent.type} of {parent.source}"
         )
         self._faults.append(Clash(what, where=_where(path, node)))
 
 
-def _shown(path: bytes) -> str:
-    return "/" + path.decode("utf-8", "backslashreplace")
-
-
 def _where(path: bytes, node: Node) -> dict[str, str | int]:
-    return {"path": _shown(path), "source": str(node.source)}
+    return {"path": path_text(path), "source": str(node.source)}

@@ -15,6 +15,7 @@ import msgspec
 from homeport.cli.options import Session, common
 from homeport.cli.show import counted
 from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.app import App
@@ -251,7 +252,6 @@ def _show(
 ) -> None:
     from homeport.audit.report.json import report_document
     from homeport.audit.report.text import report_text, violations_text
-    from homeport.cli.main import printable
 
     report = audited.report
     document = report_document(report)
@@ -265,7 +265,7 @@ def _show(
         text += "\n\n" + violations_text(violations)
     if written:
         text += f"\n\n{written}"
-    session.output.write(document, printable(text))
+    session.output.write(document, printable(text, lines=True))
 
 
 def _finish(audited: Audited, violations: list[Violation]) -> None:

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from homeport.cli.show import counted, human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
-from homeport.inspection.layers.paths import visible as safe
 from homeport.inspection.packages.provenance import Binary
 from homeport.inspection.packages.verification import Verification
+from homeport.printable import printable as safe
 
 MOST_LINES = 12
 

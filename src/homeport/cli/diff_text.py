@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from homeport.cli.show import counted, human_size, table
-from homeport.inspection.layers.paths import visible as safe
+from homeport.printable import printable as safe
 
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
     from homeport.inspection.report.compare_images import Comparison

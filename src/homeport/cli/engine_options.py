@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.errors import HomeportError
+from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
@@ -42,9 +43,7 @@ def showing_logs(session: Session) -> Iterator[None]:
     except HomeportError as error:
         if session.format != "json":
             for line in (*getattr(error, "log", ()), *_lines(getattr(error, "quotation", ""))):
-                from homeport.cli.main import printable
-
-                click.echo(printable(line), err=True)
+                click.echo(printable(line, lines=True), err=True)
         raise
 
 

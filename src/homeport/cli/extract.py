@@ -13,7 +13,7 @@ from homeport.cli.inspect import one_platform_option, read_platform
 from homeport.cli.options import Session, common
 from homeport.cli.show import counted, human_size
 from homeport.errors import UsageError
-from homeport.inspection.layers.paths import visible
+from homeport.printable import printable
 
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
     from homeport.inspection.image.extraction import Extracted
@@ -63,4 +63,4 @@ def _text(found: Extracted) -> str:
         f"{counted(found.links, 'link')}",
         *(f"skipped: {each}" for each in found.skipped),
     ]
-    return "\n".join(visible(line) for line in lines)
+    return "\n".join(printable(line) for line in lines)

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from homeport.cli.show import counted, human_size, table
-from homeport.inspection.layers.paths import visible as safe
 from homeport.inspection.model import (
     ImageReport,
     InspectReport,
@@ -15,6 +14,7 @@ from homeport.inspection.model import (
     Waste,
     time_text,
 )
+from homeport.printable import printable as safe
 
 if TYPE_CHECKING:
     from homeport.inspection.image.file_listing import FileRow

@@ -19,6 +19,7 @@ import click
 
 from homeport import __version__
 from homeport.errors import Faults, HomeportError, Interrupted, UsageError
+from homeport.printable import printable
 
 
 class CommandEntry:
@@ -270,12 +271,12 @@ def describe(error: HomeportError) -> str:
         for fault in error.faults:
             lines.append(_one_line(fault))
             if fault.hint:
-                lines.append(f"  hint: {printable(fault.hint)}")
+                lines.append(f"  hint: {printable(fault.hint, lines=True)}")
         lines.append(f"error: {error.what}")
     else:
         lines = [f"error: {_one_line(error)}"]
     if error.hint:
-        lines.append(f"  hint: {printable(error.hint)}")
+        lines.append(f"  hint: {printable(error.hint, lines=True)}")
     return "\n".join(lines)
 
 
@@ -291,11 +292,4 @@ def _one_line(error: HomeportError) -> str:
             place += f":{found}"
     rest = [f"{key} {value}" for key, value in where.items() if str(value) not in error.what]
     text = (f"{place}: " if place else "") + error.what + (f" ({', '.join(rest)})" if rest else "")
-    return printable(text)
-
-
-def printable(text: str) -> str:
-    """``text`` with everything that could steer a terminal or hide text made visible."""
-    return "".join(
-        char if char.isprintable() or char in "\n\t" else repr(char)[1:-1] for char in text
-    )
+    return printable(text, lines=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 import msgspec
 
+from homeport.printable import printable
 from homeport.progress import Progress, Silent, State, Unit
 
 if TYPE_CHECKING:
@@ -136,10 +137,8 @@ class PlainProgress:
                 self._line(f"{work.label}{word} ({amount}{took:.1f} s)")
 
     def _line(self, text: str) -> None:
-        from homeport.cli.main import printable
-
         with contextlib.suppress(OSError):  # whether anybody listens decides nothing
-            self._stream.write(printable(text) + "\n")
+            self._stream.write(printable(text, lines=True) + "\n")
             self._stream.flush()
 
 
@@ -175,11 +174,11 @@ class LiveProgress:
                     self._bars.update(self._tasks[id], completed=work.done, amount=_amount(work))
 
     def note(self, id: str, text: str) -> None:
-        from homeport.cli.main import printable
-
         with self._lock:
             work = self._work.get(id)
-            line = printable(f"{work.label}: {text}" if work and work.label != text else text)
+            line = printable(
+                f"{work.label}: {text}" if work and work.label != text else text, lines=True
+            )
             if self._bars is not None:
                 self._bars.console.print(line, markup=False, highlight=False)
             else:
@@ -244,7 +243,5 @@ def warn(text: str) -> None:
 
 def tell(text: str) -> None:
     """Print one line on standard error."""
-    from homeport.cli.main import printable
-
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{printable(text)}\n")
+        sys.stderr.write(f"{printable(text, lines=True)}\n")

@@ -17,6 +17,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import counted
 from homeport.errors import UsageError
+from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.app import App
@@ -398,21 +399,18 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
 
 def _show(error: BuildFailed, *, with_log: bool) -> None:
     """What the failed step printed, if nobody saw it yet, and the Dockerfile's lines."""
-    from homeport.cli.main import printable
-
     for line in error.log if with_log else ():
-        click.echo(printable(line), err=True)
+        click.echo(printable(line, lines=True), err=True)
     if error.quotation:
-        click.echo(printable(error.quotation), err=True)
+        click.echo(printable(error.quotation, lines=True), err=True)
 
 
 def _watcher(session: Session, form: str, progress: Any, prefix: str = "") -> Watcher:
     """How the build is shown; without ``progress``, several builds at once, in lines."""
     from homeport.buildkit.status import Unwatched
-    from homeport.cli.main import printable
 
     def line(text: str) -> None:
-        click.echo(printable(prefix + text), err=True)
+        click.echo(printable(prefix + text, lines=True), err=True)
 
     by_itself = session.quiet or (form == "auto" and session.format == "json")
     if form == "quiet" or (by_itself and form != "rawjson"):

@@ -14,9 +14,9 @@ import msgspec
 
 from homeport.errors import UsageError
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import visible
 from homeport.layers.entry import Entry
 from homeport.layers.history import GONE, Change
+from homeport.printable import printable
 
 #: dive's four words for what a layer did.
 CHANGES = ("added", "removed", "modified", "unmodified")
@@ -33,7 +33,7 @@ class TreeItem(msgspec.Struct):
 
     @property
     def name(self) -> str:
-        return visible(self.path.rpartition(b"/")[2].decode("utf-8", "backslashreplace"))
+        return printable(self.path.rpartition(b"/")[2].decode("utf-8", "backslashreplace"))
 
     @property
     def is_directory(self) -> bool:

@@ -27,11 +27,11 @@ from homeport.errors import HomeportError, UsageError
 from homeport.explorer.model import CHANGES, Model, TreeItem, View
 from homeport.inspection.image.extraction import extract, select_paths
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path, visible
 from homeport.inspection.packages.provenance import inspect_binary
 from homeport.inspection.report.anomalies import MOST
 from homeport.inspection.report.builder import history_rows
 from homeport.inspection.report.waste import find_waste
+from homeport.printable import path_text, printable
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
 _MIN_WIDTH, _MIN_HEIGHT = 60, 15
@@ -216,7 +216,7 @@ class Explorer(App[None]):
     def label(self, item: TreeItem) -> Text:
         name = item.name or "/"
         if item.entry.kind == "symlink":
-            name += " → " + visible(item.entry.target.decode("utf-8", "backslashreplace"))
+            name += " → " + printable(item.entry.target.decode("utf-8", "backslashreplace"))
         style = _COLOURS[item.change]
         if self.attributes:
             entry = item.entry
@@ -272,7 +272,7 @@ class Explorer(App[None]):
         lines = [
             f"{_size(change.freed):>9}  {change.did:<10} shipped in "
             f"{change.before.layer if change.before else number}, unused since {number}  "
-            f"/{visible(change.path.decode('utf-8', 'backslashreplace'))}"
+            f"{printable(path_text(change.path))}"
             for number, change in self.model.wasted()
         ]
         self.push_screen(TextDialog("Waste", "\n".join(lines[: MOST * 50]) or "no wasted bytes"))
@@ -298,14 +298,14 @@ class Explorer(App[None]):
             self.push_screen(TextDialog("Error", error.what))
             return
         text = msgspec.json.format(msgspec.json.encode(found.facts)).decode()
-        self.push_screen(TextDialog("/" + item.name, "\n\n".join((visible(found.verdict), text))))
+        self.push_screen(TextDialog("/" + item.name, "\n\n".join((printable(found.verdict), text))))
 
     def action_save(self) -> None:
         """What ``homeport extract`` does, with what the final tree has at this path."""
         item = self._chosen()
         if item is None or not item.path or item.path not in self.opened.history.final:
             return
-        path = shown_path(item.path)
+        path = path_text(item.path)
 
         def write(folder: str | None) -> None:
             if not folder:
@@ -316,14 +316,14 @@ class Explorer(App[None]):
             except HomeportError as error:
                 self.push_screen(TextDialog("Error", "\n".join((error.what, error.hint or ""))))
                 return
-            skipped = [f"skipped: {visible(each)}" for each in done.skipped]
+            skipped = [f"skipped: {printable(each)}" for each in done.skipped]
             summary = (
                 f"{_counted(done.files, 'file')}, {_counted(done.links, 'link')}, "
                 f"{_size(done.size)} in {folder}"
             )
             self.push_screen(TextDialog("Saved", "\n".join((summary, *skipped))))
 
-        self.push_screen(SaveDialog(visible(path)), write)
+        self.push_screen(SaveDialog(printable(path)), write)
 
     # -- texts
 
@@ -340,7 +340,7 @@ class Explorer(App[None]):
             Option(
                 Text(
                     f"{number:>3} {_size(listing.size):>9}  "
-                    + visible(" ".join(commands.get(number, listing.digest).split()))
+                    + printable(" ".join(commands.get(number, listing.digest).split()))
                 )
             )
             for number, listing in enumerate(listings)
@@ -384,7 +384,7 @@ def _walk(item: TreeItem) -> Iterator[TreeItem]:
 def _shown(data: bytes) -> str:
     """Text as it is, anything else as bytes in rows."""
     if b"\0" not in data[:4096]:
-        return "\n".join(visible(line) for line in data.decode("utf-8", "replace").split("\n"))
+        return "\n".join(printable(line) for line in data.decode("utf-8", "replace").split("\n"))
     return "\n".join(
         f"{at:08x}  {data[at : at + 16].hex(' '):<47}  "
         + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])

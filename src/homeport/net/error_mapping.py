@@ -19,6 +19,7 @@ from homeport.net.errors import (
 )
 from homeport.net.http1 import Malformed, NoAnswer
 from homeport.net.url import Url
+from homeport.printable import printable
 
 
 def mapped(error: BaseException, url: Url) -> NetError:
@@ -63,4 +64,4 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.errno:
         return os.strerror(error.errno).lower()
     text = str(error) or type(error).__name__
-    return "".join(char for char in text if char.isprintable())[:200]
+    return printable(text[:200])

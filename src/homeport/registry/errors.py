@@ -15,6 +15,7 @@ from homeport.errors import HomeportError
 from homeport.net.errors import NetError
 from homeport.net.response import Response
 from homeport.net.url import redact
+from homeport.printable import printable
 from homeport.registry.rate_limits import pulls_allowed
 
 _BODY_LIMIT = 64 << 10
@@ -99,7 +100,7 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
     where: dict[str, str | int] = {"registry": host, "status": status}
     for name in ("x-request-id", "docker-request-id", "x-amzn-requestid"):
         if found := response.headers.get(name):
-            where["request"] = _printable(found)[:80]
+            where["request"] = printable(found[:80])
             break
     said = f": {text}" if text else ""
     what = f"{host} refused to {doing} ({status}){said}"
@@ -172,16 +173,12 @@ def _wait_hint(response: Response) -> str:
     if wait.isascii() and wait.isdigit():
         return f"the registry asks to wait {wait} s before the next try"
     if wait:
-        return f"the registry asks to wait until {_printable(wait)[:60]}"
+        return f"the registry asks to wait until {printable(wait[:60])}"
     if allowed := pulls_allowed(response.headers):
         return f"the registry allows {allowed}; logging in often raises that"
     return "the registry does not say how long to wait; logging in often raises the limit"
 
 
 def _short(text: str) -> str:
-    text = redact(_printable(" ".join(text.split())))
+    text = redact(printable(" ".join(text.split())))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-
-
-def _printable(text: str) -> str:
-    return "".join(char if char.isprintable() else "?" for char in text)

@@ -22,6 +22,7 @@ from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK, VerifiedReader
 from homeport.content.store import Store
 from homeport.errors import IntegrityError, UsageError
+from homeport.printable import path_text
 from homeport.progress import CancelToken
 from homeport.tree.compression import Encoder
 from homeport.tree.node import Tree
@@ -176,7 +177,7 @@ class _Contents:
         if self._blob is not extent.blob or extent.offset < self._position:
             self.finish()
             self._blob, self._position = extent.blob, 0
-            what = "/" + extent.path.decode("utf-8", "backslashreplace")
+            what = path_text(extent.path)
             self._stream = verified(extent.blob, what)
         self._advance(extent.offset, keep=False)
         return self._advance(extent.offset + extent.length, keep=True)

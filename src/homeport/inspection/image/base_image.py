@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Base
+from homeport.printable import path_text
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -67,10 +67,10 @@ def _libc(opened: OpenedImage) -> tuple[str, list[str]]:
             text = opened.text(path) or b""
             found = _MUSL.search(text) if b"musl libc" in text else None
             version = f" {found[1].decode()}" if found else ""
-            return f"musl{version}", [shown_path(path)]
+            return f"musl{version}", [path_text(path)]
     for path in opened.history.final:
         if path.endswith(b"/libc.so.6"):
-            return "glibc", [shown_path(path)]
+            return "glibc", [path_text(path)]
     return "", []
 
 

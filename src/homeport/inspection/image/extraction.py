@@ -23,9 +23,9 @@ from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path, matcher
-from homeport.inspection.layers.paths import shown_path
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
+from homeport.printable import path_text
 
 SCHEMA = "homeport-extract/v1"
 _CHUNK = 1 << 18
@@ -81,7 +81,7 @@ def write_file(opened: OpenedImage, text: str, out: BinaryIO) -> int:
     if place is None or place.entry.kind != "file":
         kind = place.entry.kind if place is not None else "broken link"
         raise UsageError(
-            f"cannot write {shown_path(path)} to standard output: it is a {kind}, not a file",
+            f"cannot write {path_text(path)} to standard output: it is a {kind}, not a file",
             hint="write it to a directory: -o DIR",
         )
     _deliver(opened, {path: place}, lambda _path: _to_stream(out))
@@ -130,7 +130,7 @@ class _Extraction:
             elif place.entry.kind == "symlink":
                 links.append((path, place.entry))
             else:
-                self._left_out.append(f"{shown_path(path)}: {place.entry.kind}")
+                self._left_out.append(f"{path_text(path)}: {place.entry.kind}")
         size = self._files(files)
         # Links last: nothing is ever written through them.
         for path, entry in links:
@@ -169,7 +169,7 @@ class _Extraction:
         except FileExistsError as error:
             raise CannotExtract(
                 f"cannot write {shown(path)}: the file exists",
-                where={"path": shown_path(path)},
+                where={"path": path_text(path)},
                 hint="choose an empty directory",
             ) from error
 
@@ -186,7 +186,7 @@ class _Extraction:
                 raise CannotExtract(
                     f"cannot create the directory {shown(path)}: "
                     f"{shown(name)} exists and is not a directory",
-                    where={"path": shown_path(path)},
+                    where={"path": path_text(path)},
                 ) from error
             current.close()
             current = below

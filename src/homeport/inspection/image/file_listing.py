@@ -12,9 +12,9 @@ import msgspec
 from homeport.errors import UsageError
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import matcher, not_found
-from homeport.inspection.layers.paths import shown_path
 from homeport.layers.entry import Entry
 from homeport.layers.history import GONE, Change, History
+from homeport.printable import path_text
 
 SCHEMA = "homeport-inspect-files/v1"
 
@@ -123,7 +123,7 @@ def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
     for number, changes in enumerate(history.changes):
         for change in changes:
             if wanted(change.path):
-                by = shown_path(change.by) if change.by else ""
+                by = path_text(change.by) if change.by else ""
                 event = PathEvent(layer=number, change=change.did, by=by)
                 events.setdefault(change.path, []).append(event)
                 last[change.path] = (number, change)
@@ -140,14 +140,14 @@ def _change_row(change: Change, layer: int) -> FileRow:
     entry = change.now or before
     assert entry is not None
     row = _row(change.path, entry, layer, entry.size)
-    by = shown_path(change.by) if change.by else ""
+    by = path_text(change.by) if change.by else ""
     return msgspec.structs.replace(row, change=change.did, by=by, wasted=change.freed)
 
 
 def _row(path: bytes, entry: Entry, layer: int, size: int) -> FileRow:
     target = entry.target.decode("utf-8", "backslashreplace")
     return FileRow(
-        path=shown_path(path), kind=entry.kind, size=size, mode=f"{entry.mode:04o}",
+        path=path_text(path), kind=entry.kind, size=size, mode=f"{entry.mode:04o}",
         uid=entry.uid, gid=entry.gid, mtime=entry.mtime, layer=layer,
         target="/" + target if entry.kind == "hardlink" else target,
         sha256=entry.sha256.hex(),

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Package
+from homeport.printable import path_text
 
 
 def compiled_packages(opened: OpenedImage) -> Iterator[Package]:
     """Every module and crate of every program of the final tree, with the program's path."""
     for path, facts in opened.programs:
-        where = shown_path(path)
+        where = path_text(path)
         if facts.go is not None:
             modules = [facts.go.module] if facts.go.module else []
             for module in (*modules, *facts.go.dependencies):

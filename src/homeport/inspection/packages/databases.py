@@ -16,6 +16,7 @@ from homeport.errors import TooLarge
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Package
 from homeport.inspection.packages.rpmdb import BadRpmDatabase, read_rpm_database
+from homeport.printable import path_text
 
 _STATUS_D = b"var/lib/dpkg/status.d/"
 _RPM_PLACES = (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm")
@@ -232,4 +233,4 @@ def _number(text: str) -> int:
 
 
 def _text(path: bytes) -> str:
-    return "/" + path.decode("utf-8", "backslashreplace")
+    return path_text(path)

@@ -18,13 +18,13 @@ from homeport.inspection.binaries.facts import MAX_FILE, BinaryFacts, examine
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import find_path
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.libraries import Libraries
 from homeport.inspection.packages.ownership import Owner, find_owners
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
+from homeport.printable import path_text
 
 SCHEMA = "homeport-inspect-binary/v1"
 _CHUNK = 1 << 18
@@ -111,7 +111,7 @@ def _inspect(opened: OpenedImage, wanted: dict[bytes, StackedEntry]) -> list[Bin
         matches = _matches(owner, sums)
         found.append(
             Binary(
-                path=shown_path(path), size=place.entry.size, layer=place.layer,
+                path=path_text(path), size=place.entry.size, layer=place.layer,
                 sha256=place.entry.sha256.hex(), facts=facts, package=package, matches=matches,
                 missing=tuple(libraries.missing(path, facts)),
                 verdict=verdict(facts, package, matches),

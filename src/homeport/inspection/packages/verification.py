@@ -13,10 +13,10 @@ import msgspec
 
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.packages.ownership import Owner, find_owners
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
+from homeport.printable import path_text
 
 SCHEMA = "homeport-inspect-verify/v1"
 _CHUNK = 1 << 18
@@ -71,12 +71,12 @@ def verify_files(opened: OpenedImage) -> Verification:
             if sums[number][owner.algorithm] != owner.checksum.lower():
                 findings.append(
                     Finding(
-                        path=shown_path(path), status="changed", package=owner.package,
+                        path=path_text(path), status="changed", package=owner.package,
                         kind=owner.kind, layer=place.layer,
                     )
                 )  # fmt: skip
     findings += [
-        Finding(path=shown_path(path), status="missing", package=owner.package, kind=owner.kind)
+        Finding(path=path_text(path), status="missing", package=owner.package, kind=owner.kind)
         for path, owner in owners.missing.items()
     ]
     if owners.by_path:
@@ -93,7 +93,7 @@ def verify_files(opened: OpenedImage) -> Verification:
 def _unowned(opened: OpenedImage, owned: dict[bytes, Owner]) -> list[Finding]:
     """Files that no database knows, where there are databases."""
     return [
-        Finding(path=shown_path(path), status="unowned", layer=place.layer)
+        Finding(path=path_text(path), status="unowned", layer=place.layer)
         for path, place in opened.history.final.items()
         if place.entry.kind in ("file", "hardlink")
         and path not in owned

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from operator import itemgetter
 
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Anomaly
 from homeport.inspection.packages.libraries import Libraries
 from homeport.layers.entry import Entry
 from homeport.layers.history import History
+from homeport.printable import path_text
 
 MOST = 100
 _SECRET = re.compile(
@@ -61,23 +61,23 @@ def _of_paths(opened: OpenedImage) -> Iterator[tuple[bytes, tuple[str, str]]]:
     for path, place in history.final.items():
         entry = place.entry
         if entry.xattrs or entry.mode & 0o6002 or entry.kind in ("char", "block"):
-            for words in _rights(entry, shown_path(path)):
+            for words in _rights(entry, path_text(path)):
                 yield path, words
         if (
             entry.kind == "file" and entry.size
             and (vaults or path[-3:].lower() in _SECRET_ENDS) and _is_secret(path)
         ):  # fmt: skip
-            yield path, ("possible secret, by its name", shown_path(path))
+            yield path, ("possible secret, by its name", path_text(path))
         if users and entry.uid not in users:
-            example = f"{shown_path(path)}: {entry.uid}"
+            example = f"{path_text(path)}: {entry.uid}"
             yield path, ("owner not in /etc/passwd", example)
         if groups and entry.gid not in groups:
-            example = f"{shown_path(path)}: {entry.gid}"
+            example = f"{path_text(path)}: {entry.gid}"
             yield path, ("group not in /etc/group", example)
         if entry.kind == "symlink" and not _leads_somewhere(history, path, entry.target):
             target = entry.target.decode("utf-8", "backslashreplace")
-            yield path, ("broken symbolic link", f"{shown_path(path)} → {target}")
-        if not printable and not (text := shown_path(path)).isprintable():
+            yield path, ("broken symbolic link", f"{path_text(path)} → {target}")
+        if not printable and not (text := path_text(path)).isprintable():
             yield path, ("name with control or invisible characters", text)
 
 
@@ -106,9 +106,9 @@ def _programs(opened: OpenedImage) -> Iterator[tuple[str, str]]:
     libraries = Libraries(opened)
     for path, facts in opened.programs:
         for name in libraries.missing(path, facts):
-            yield "missing library or interpreter", f"{shown_path(path)}: {name}"
+            yield "missing library or interpreter", f"{path_text(path)}: {name}"
         if facts.packer is not None:
-            yield "packed executable", f"{shown_path(path)}: {facts.packer.name}"
+            yield "packed executable", f"{path_text(path)}: {facts.packer.name}"
 
 
 def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
@@ -120,13 +120,13 @@ def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
                 b"var/lib/dpkg/status", b"lib/apk/db/installed", b"var/lib/rpm/rpmdb.sqlite",
                 b"usr/lib/sysimage/rpm/rpmdb.sqlite", b"var/lib/rpm/Packages",
             ) and change.path not in history.final:  # fmt: skip
-                yield "package database deleted", f"{shown_path(change.path)}: by layer {number}"
+                yield "package database deleted", f"{path_text(change.path)}: by layer {number}"
     names = [path for path in opened.kept if b"/ld-musl-" in path]
     databases = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
     if names and not any(path in history.final for path in databases):
         yield (
             "package database missing",
-            f"{shown_path(min(names))}: the musl loader, as on Alpine, but no apk database",
+            f"{path_text(min(names))}: the musl loader, as on Alpine, but no apk database",
         )
 
 

@@ -26,6 +26,7 @@ from homeport.inspection.report.anomalies import find_anomalies
 from homeport.inspection.report.waste import find_waste
 from homeport.layers.listing import Listing
 from homeport.oci.documents import History as HistoryEntry
+from homeport.printable import path_text
 
 MOST_WASTE = 1000
 
@@ -135,7 +136,7 @@ def find_age(opened: OpenedImage) -> Age:
         created=created,
         created_is_fixed=_is_epoch(created),
         newest_file=time_text(newest) if newest else "",
-        newest_file_path="/" + path.decode("utf-8", "backslashreplace") if newest else "",
+        newest_file_path=path_text(path) if newest else "",
         newest_history=steps[-1] if steps else "",
         newest_package=_newest_package(opened),
         notes=tuple(notes),

@@ -15,12 +15,12 @@ import msgspec
 
 from homeport.debian.version import BadVersion, parse_version
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.layers.retained_files import is_kept
 from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
 from homeport.layers.history import StackedEntry
+from homeport.printable import path_text
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10
@@ -239,7 +239,7 @@ def _files(
         if change and (change != "time" or times):
             rows.append(
                 FileDiff(
-                    change=change, path=shown_path(b), package=_package(owners[1], b),
+                    change=change, path=path_text(b), package=_package(owners[1], b),
                     size_before=one.history.size_of(a), size_after=other.history.size_of(b),
                     facts=tuple(facts),
                 )
@@ -259,7 +259,7 @@ def _one_sided(
     side, owner = (one, owners[0]) if a is not None else (other, owners[1])
     size = side.history.size_of(path)
     return FileDiff(
-        change="removed" if a is not None else "added", path=shown_path(path),
+        change="removed" if a is not None else "added", path=path_text(path),
         package=_package(owner, path), size_before=size if a is not None else 0,
         size_after=0 if a is not None else size,
     )  # fmt: skip
@@ -317,7 +317,7 @@ def _with_text(
 ) -> list[FileDiff]:
     """Rows with a unified diff where both sides are small text files."""
     new = _names(other, across)
-    by_name = {shown_path(path): name for name, path in new.items()}
+    by_name = {path_text(path): name for name, path in new.items()}
     names = _names(one, across)
     pairs: dict[str, tuple[bytes, bytes]] = {}
     for row in rows:

@@ -20,9 +20,9 @@ import msgspec
 
 from homeport.content.files import atomic_write
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import visible
 from homeport.inspection.model import ImageReport, InspectReport
 from homeport.inspection.packages.ownership import find_owners
+from homeport.printable import printable
 
 SCHEMA = "homeport-inspect-html/v1"
 _MOST_ROWS = 500
@@ -81,7 +81,7 @@ def tree_data(opened: OpenedImage) -> dict[str, Any]:
             continue
         place = history.final[path]
         parent, _, raw = path.rpartition(b"/")
-        name = visible(raw.decode("utf-8", "backslashreplace"))
+        name = printable(raw.decode("utf-8", "backslashreplace"))
         above = folders[parent][2]
         if place.entry.kind == "directory":
             folders[path] = [name, place.layer, []]
@@ -94,7 +94,7 @@ def tree_data(opened: OpenedImage) -> dict[str, Any]:
             _KINDS.index(place.entry.kind),
         )
         above.append([name, place.entry.size, place.layer, kind, package])
-    return {"tree": root, "packages": [visible(name) for name in packages], "kinds": _KINDS}
+    return {"tree": root, "packages": [printable(name) for name in packages], "kinds": _KINDS}
 
 
 def _summary(report: InspectReport) -> str:
@@ -230,4 +230,4 @@ def _lines(cell: object) -> str:
 
 
 def _text(text: str) -> str:
-    return escape(visible(text), quote=True)
+    return escape(printable(text), quote=True)

@@ -15,11 +15,11 @@ from typing import cast
 import msgspec
 
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.paths import shown_path
 from homeport.inspection.model import Efficiency, Waste, WastedPath
 from homeport.layers.entry import OPAQUE, whiteout_target
 from homeport.layers.history import History
 from homeport.layers.listing import Listing
+from homeport.printable import path_text
 
 SCHEMA = "homeport-inspect-waste/v1"
 
@@ -55,7 +55,7 @@ def find_waste(history: History, *, most: int | None = None) -> Waste:
         by_layer[shipped] += change.freed
         paths.append(
             WastedPath(
-                path=shown_path(change.path), cause=cause, size=change.freed,
+                path=path_text(change.path), cause=cause, size=change.freed,
                 compressed=compressed_share(listing, change.freed),
                 shipped_in=shipped, unused_since=number,
             )

@@ -1,0 +1,63 @@
+"""Nothing that others wrote steers, hides or reorders what a terminal shows."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from homeport.copying.errors import shown
+from homeport.printable import path_text, printable
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain text, ünïcödé, 漢字", "plain text, ünïcödé, 漢字"),
+        ("\x1b[31mred\x07", "\\x1b[31mred\\x07"),
+        ("a\nb\tc\rd", "a\\nb\\tc\\rd"),
+        ("\x85\x9b0m", "\\x85\\x9b0m"),  # C1: a terminal may take them for ESC E and CSI
+        ("a\u202etxt.exe", "a\\u202etxt.exe"),  # right to left
+        ("\u2066x\u2069 \u200e\u200f\u061c", "\\u2066x\\u2069 \\u200e\\u200f\\u061c"),
+        ("in\u200bvisi\u2060ble\ufeff", "in\\u200bvisi\\u2060ble\\ufeff"),
+        ("\u2028line\u2029", "\\u2028line\\u2029"),
+        ("a\xa0b\u3000c", "a\\xa0b\\u3000c"),  # blanks that are none
+        (os.fsdecode(b"caf\xe9"), "caf\\xe9"),
+        ("\ud800", "\\ud800"),
+        ("\U000e0001tag", "\\U000e0001tag"),
+    ],
+)
+def test_what_is_not_visible_becomes_an_escape(text: str, expected: str) -> None:
+    assert printable(text) == expected
+
+
+def test_lines_and_tabs_can_be_kept() -> None:
+    assert printable("a\n\tb\r\x1b", lines=True) == "a\n\tb\\r\\x1b"
+
+
+@given(st.text(st.characters(), max_size=40))
+def test_any_text_is_one_visible_line_that_can_be_encoded(text: str) -> None:
+    found = printable(text)
+    assert found.isprintable()
+    assert len(found.splitlines()) <= 1
+    found.encode()
+    assert printable(found) == found
+    if text.isprintable():
+        assert found == text
+    kept = printable(text, lines=True)
+    assert kept.replace("\n", "").replace("\t", "").isprintable()
+
+
+@given(st.binary(max_size=100))
+def test_the_engine_inside_the_image_shows_names_alike(name: bytes) -> None:
+    assert shown(name) == printable(name.decode("utf-8", "backslashreplace"))
+
+
+@given(st.binary(max_size=40))
+def test_a_path_in_a_document_is_absolute_and_text(path: bytes) -> None:
+    found = path_text(path)
+    assert found.startswith("/")
+    found.encode()
+    assert path_text(b"/" + path) == found
