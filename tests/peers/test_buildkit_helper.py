@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from builders.documents import unspecified
 from homeport.app import App, Settings, open_app
 from homeport.buildkit.helper.cases import CASES, REMOTE
 from homeport.buildkit.helper.proof import Helper, Row, prove
@@ -117,6 +118,7 @@ def test_the_command_says_yes_to_an_image_of_this_machine(
     )  # fmt: skip
     document = json.loads(capsys.readouterr().out)
     assert (document["passed"], document["failed"], document["not_tried"]) == (3, 0, 0)
+    assert unspecified(document) == []
 
 
 @pytest.mark.parametrize("suite", ["trixie", "sid"])

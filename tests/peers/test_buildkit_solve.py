@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from builders.documents import unspecified
 from homeport.app import App, Settings, open_app
 from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
@@ -91,6 +93,17 @@ def test_a_dockerfile_becomes_a_tar_and_ignored_files_stay_here(
 ) -> None:
     build = dockerfile(context, "FROM scratch", "COPY . /", "ADD link /linked")
     assert names(any_engine, build) == ["dir", "dir/y", "f1", "link", "linked"]
+
+
+def test_the_commands_document_is_the_specified_one(
+    any_engine: RunningEngine, context: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    dockerfile(context, "FROM scratch", "COPY . /")
+    arguments = ["--engine", any_engine.address, "--format", "json", "-o", f"dir:{tmp_path}/out"]
+    solve_command.main([str(context), *arguments], standalone_mode=False)
+    document = json.loads(capfd.readouterr().out)
+    assert document["schema"] == "homeport-solve/v1"
+    assert unspecified(document) == []
 
 
 def test_a_result_is_written_into_a_directory(

@@ -124,7 +124,7 @@ def copy_image(
 def report(source: Address, written: Written) -> tuple[dict[str, Any], str]:
     """The result of a copy as a document and as text."""
     document = {
-        "schema": "homeport-copy/v1",
+        "schema": "homeport-transfer/v1",
         "source": str(source),
         "destination": str(written.address),
         "digest": str(written.digest),

@@ -47,7 +47,7 @@ def command(
         repository = options.open(app, parsed.registry).repository(parsed)
         was_there = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
         document = {
-            "schema": "homeport-delete/v1", "reference": str(parsed), "was_there": was_there,
+            "schema": "homeport-delete/v1", "reference": str(parsed), "existed": was_there,
         }  # fmt: skip
         session.output.write(
             document, f"deleted {parsed}" if was_there else f"{parsed} does not exist"

@@ -48,7 +48,8 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
         opened = msgspec.structs.replace(options, login=login).open(app, name).registry(name)
         kept = log_in(opened, login, file)
         document = {
-            "schema": "homeport-login/v1", "registry": name, "user": login.username, "kept": kept,
+            "schema": "homeport-login/v1", "registry": name, "user": login.username,
+            "saved_in": kept,
         }  # fmt: skip
         session.output.write(document, f"logged in to {name} as {login.username}; saved in {kept}")
 

@@ -25,7 +25,7 @@ def command(session: Session, *, registry: str) -> None:
     name = registry_name(registry)
     file = read_auth_file(docker_config_path(os.environ, Path.home()))
     was_there = log_out(name, file) if file is not None else False
-    document = {"schema": "homeport-logout/v1", "registry": name, "was_there": was_there}
+    document = {"schema": "homeport-logout/v1", "registry": name, "existed": was_there}
     session.output.write(
         document, f"logged out of {name}" if was_there else f"no credentials are saved for {name}"
     )

@@ -42,11 +42,7 @@ def command(
     with session.app() as app:
         repository = options.open(app, parsed.registry).repository(parsed)
         found = repository.manifest(parsed.digest or parsed.tag)
-        if only_digest:
-            session.output.write(
-                {"schema": "homeport-manifest/v1", "digest": str(found.digest)}, str(found.digest)
-            )
-        elif session.format == "json":
+        if session.format == "json":
             document = read_manifest_or_index(found.raw, found.media_type)
             session.output.write(
                 {
@@ -58,6 +54,8 @@ def command(
                 },
                 "",
             )
+        elif only_digest:
+            session.output.write({}, str(found.digest))
         else:
             sys.stdout.buffer.write(found.raw)
             sys.stdout.buffer.flush()
