@@ -27,8 +27,6 @@ from homeport.images.address import (
     Address,
     ArchiveAddress,
     LayoutAddress,
-    RegistryAddress,
-    StreamAddress,
 )
 from homeport.images.image import Image, Index
 from homeport.images.transports.base import Destination, Written
@@ -436,9 +434,7 @@ def _fitting(value: Image | Index, output: Address, built: BuiltIndex) -> Image 
     """
     if _is_docker_archive(output):
         return _native_image(value)
-    if isinstance(output, LayoutAddress | ArchiveAddress | RegistryAddress | StreamAddress):
-        return built.index
-    raise AssertionError(output)
+    return built.index
 
 
 def _native_image(value: Image | Index) -> Image:

@@ -15,6 +15,7 @@ import pytest
 from builders.images import everything, image, index, layer
 from homeport.content.files import CannotWrite
 from homeport.errors import HomeportError
+from homeport.images.address import StreamAddress
 from homeport.images.transports.stdio import Stream
 from homeport.images.work import Work
 from images.homes import HOMES, Home
@@ -101,4 +102,4 @@ def test_a_full_standard_output_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     with open("/dev/full", "wb", buffering=0) as full:
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
         with pytest.raises(CannotWrite, match="standard output: No space left"):
-            Stream().write(image(), Work())
+            Stream(StreamAddress()).write(image(), Work())

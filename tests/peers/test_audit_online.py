@@ -172,4 +172,4 @@ def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
     document = json.loads(capsys.readouterr().out)
     assert document["summary"]["foreign"] == 0
     assert len(document["images"]) == 2
-    assert all(image["asked"]["digest"] for image in document["images"])
+    assert all(image["lookup"]["digest"] for image in document["images"])

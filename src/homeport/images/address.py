@@ -1,12 +1,13 @@
-"""Addresses of images: a transport and a place. Specified in docs/formats/addresses.md.
+"""Addresses of images, and the table of transports. Specified in docs/formats/addresses.md.
 
-Parsing only; who serves an address is decided where the transports are put together
-(``images.transports``). Not for the names inside registries (``oci.reference``).
+A transport is a row of ``TRANSPORTS``: how its addresses begin, how they are read, and the class
+that reads and writes images there. Not for the names inside registries (``oci.reference``).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -29,28 +30,37 @@ Engine = Literal["docker-daemon", "containers-storage"]
 _WORD_CHAR = "A-Za-z0-9"
 _LAYOUT_NAME = rf"[{_WORD_CHAR}]+(?:(?:[-._:@/+]|--)[{_WORD_CHAR}]+)*"
 _IMAGE_ID = r"sha256:[0-9a-f]{64}|[0-9a-f]{12,64}"
-_SCHEMES = (
-    "docker://", "oci:", "oci-archive:", "docker-archive:", "docker-daemon:",
-    "containers-storage:",
-)  # fmt: skip
 
 
 class BadAddress(UsageError):
-    """Text that is no address, or one that cannot be used this way."""
+    """An invalid address, or one that cannot be used this way."""
 
     id = "bad-address"
 
 
-class RegistryAddress(msgspec.Struct, frozen=True, kw_only=True):
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an image is or goes. Each transport has its own; ``str`` gives its text."""
+
+    @property
+    def scheme(self) -> str:
+        """The key of its row in ``TRANSPORTS``."""
+        raise NotImplementedError
+
+
+class RegistryAddress(Address, frozen=True, kw_only=True):
     """An image in a registry."""
 
     reference: Reference
+
+    @property
+    def scheme(self) -> str:
+        return "docker"
 
     def __str__(self) -> str:
         return f"docker://{self.reference}"
 
 
-class LayoutAddress(msgspec.Struct, frozen=True, kw_only=True):
+class LayoutAddress(Address, frozen=True, kw_only=True):
     """An image in an OCI image layout, a directory. Empty ``tag`` and no ``digest``: see below.
 
     For reading the only image or ``latest``, for writing ``latest``.
@@ -60,11 +70,15 @@ class LayoutAddress(msgspec.Struct, frozen=True, kw_only=True):
     tag: str = ""
     digest: Digest | None = None
 
+    @property
+    def scheme(self) -> str:
+        return "oci"
+
     def __str__(self) -> str:
         return f"oci:{self.path}{_selector(self.tag, self.digest)}"
 
 
-class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True):
+class ArchiveAddress(Address, frozen=True, kw_only=True):
     """An image in a tar archive; ``path`` is ``None`` for standard input or output.
 
     tag:       of an OCI archive as in a layout; of a docker archive a whole reference
@@ -77,6 +91,10 @@ class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest | None = None
     position: int | None = None
 
+    @property
+    def scheme(self) -> str:
+        return self.format
+
     def __str__(self) -> str:
         selector = _selector(self.tag, self.digest)
         if self.position is not None:
@@ -84,81 +102,99 @@ class ArchiveAddress(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.format}:{self.path or '-'}{selector}"
 
 
-class EngineAddress(msgspec.Struct, frozen=True, kw_only=True):
+class EngineAddress(Address, frozen=True, kw_only=True):
     """An image in a local engine, by name or by image id."""
 
     engine: Engine
     name: str
 
+    @property
+    def scheme(self) -> str:
+        return self.engine
+
     def __str__(self) -> str:
         return f"{self.engine}:{self.name}"
 
 
-class StreamAddress(msgspec.Struct, frozen=True, kw_only=True):
+class StreamAddress(Address, frozen=True, kw_only=True):
     """``-``: an archive on standard input, whichever its kind; an OCI archive on output."""
+
+    @property
+    def scheme(self) -> str:
+        return "-"
 
     def __str__(self) -> str:
         return "-"
 
 
-Address = RegistryAddress | LayoutAddress | ArchiveAddress | EngineAddress | StreamAddress
+class TransportRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One transport.
+
+    prefix:       what its addresses begin with
+    parse:        the whole text and what follows the prefix → the address
+    serves:       ``module:class`` (``transports.base``), made for one address; imported when an
+                  address needs it, because most runs use one. ``""``: the caller makes it,
+                  because it needs a network
+    writes:       whether images can be written there
+    destination:  raises ``BadAddress`` for an address that can be read only
+    """
+
+    prefix: str
+    parse: Callable[[str, str], Address]
+    serves: str
+    writes: bool = True
+    destination: Callable[[str, Address], None] = lambda _text, _address: None
 
 
 def parse_source(text: str) -> Address:
     """Read the address of an image that is to be read. Raises ``UsageError``."""
-    scheme, colon, place = text.partition(":")
-    match (scheme if colon else "", place):
-        case ("docker", place) if place.startswith("//"):
-            return RegistryAddress(reference=_reference_inside(text, place[2:]))
-        case (("oci" | "oci-archive") as kind, place):
-            return _layout_or_archive(text, kind, place)
-        case ("docker-archive", place):
-            return _docker_archive(text, place)
-        case (("docker-daemon" | "containers-storage") as engine, name):
-            return EngineAddress(engine=engine, name=_engine_name(text, name))
-        case _:
-            return _bare(text)
+    for row in TRANSPORTS.values():
+        if text.startswith(row.prefix) and (row.prefix[-1] in ":/" or text == row.prefix):
+            return row.parse(text, text.removeprefix(row.prefix))
+    return _bare(text)
 
 
 def parse_destination(text: str) -> Address:
     """Read the address of an image that is to be written. Raises ``UsageError``."""
     address = parse_source(text)
-    match address:
-        case RegistryAddress(reference=reference):
-            if not names_registry(text.removeprefix("docker://")):
-                raise BadAddress(
-                    f"the destination {text!r} names no registry",
-                    hint=f"if you mean {DEFAULT_REGISTRY}, write docker://{reference}",
-                )
-        case EngineAddress(engine=engine):
-            raise BadAddress(
-                f"{engine}: can be read, not written", hint="homeport build --load loads an image"
-            )
-        case LayoutAddress(digest=Digest()) | ArchiveAddress(digest=Digest()):
-            raise BadAddress(f"a destination is named by a tag, not by a digest: {text}")
-        case ArchiveAddress(position=int()):
-            raise BadAddress(f"a destination is named by a tag, not by a position: {text}")
-        case LayoutAddress(tag=tag) | ArchiveAddress(format="oci-archive", tag=tag):
-            _check_layout_name(text, tag or DEFAULT_TAG)
-        case _:
-            pass
+    row = TRANSPORTS[address.scheme]
+    if not row.writes:
+        raise BadAddress(
+            f"{row.prefix} can be read, not written", hint="homeport build --load loads an image"
+        )
+    row.destination(text, address)
     return address
 
 
-def _bare(text: str) -> RegistryAddress | StreamAddress:
-    if text == "-":
-        return StreamAddress()
+def _registry_destination(text: str, address: Address) -> None:
+    if not names_registry(text.removeprefix("docker://")):
+        raise BadAddress(
+            f"the destination {text!r} names no registry",
+            hint=f"for {DEFAULT_REGISTRY}, write {address}",
+        )
+
+
+def _tagged_destination(text: str, address: Address) -> None:
+    match address:
+        case LayoutAddress(digest=Digest()) | ArchiveAddress(digest=Digest()):
+            raise BadAddress(f"invalid destination {text!r}: use a tag, not a digest")
+        case ArchiveAddress(position=int()):
+            raise BadAddress(f"invalid destination {text!r}: use a tag, not a position")
+        case LayoutAddress(tag=tag) | ArchiveAddress(format="oci-archive", tag=tag):
+            _check_layout_name(text, tag or DEFAULT_TAG)
+
+
+def _bare(text: str) -> RegistryAddress:
     if not text:
         raise BadAddress("the address is empty")
     if text.startswith(("/", "./", "../", "~")):
         raise BadAddress(
-            f"{text!r} is not the address of an image: it names no transport",
+            f"invalid image address {text!r}: no transport",
             hint=f"a directory is oci:{text}, a file oci-archive:{text} or docker-archive:{text}",
         )
     if "://" in text:
-        raise BadAddress(
-            f"{text!r} has an unknown transport", hint=f"known are {', '.join(_SCHEMES)} and -"
-        )
+        known = ", ".join(row.prefix for row in TRANSPORTS.values())
+        raise BadAddress(f"unknown transport in {text!r}", hint=f"use one of {known}")
     return RegistryAddress(reference=parse_reference(text))
 
 
@@ -169,14 +205,21 @@ def _split_place(text: str, place: str) -> tuple[str, str, Digest | None]:
         return _path(text, path), "", Digest.parse(digest)
     path, colon, tag = place.partition(":")
     if colon and not tag:
-        raise BadAddress(f"{text!r} ends with a colon, but no tag follows")
+        raise BadAddress(f"invalid address {text!r}: empty tag after the colon")
     return _path(text, path), tag, None
 
 
-def _layout_or_archive(text: str, kind: str, place: str) -> LayoutAddress | ArchiveAddress:
+def _registry(text: str, place: str) -> RegistryAddress:
+    return RegistryAddress(reference=_reference_inside(text, place))
+
+
+def _layout(text: str, place: str) -> LayoutAddress:
     path, tag, digest = _split_place(text, place)
-    if kind == "oci":
-        return LayoutAddress(path=Path(path), tag=tag, digest=digest)
+    return LayoutAddress(path=Path(path), tag=tag, digest=digest)
+
+
+def _oci_archive(text: str, place: str) -> ArchiveAddress:
+    path, tag, digest = _split_place(text, place)
     return ArchiveAddress(format="oci-archive", path=_file(path), tag=tag, digest=digest)
 
 
@@ -186,7 +229,7 @@ def _docker_archive(text: str, place: str) -> ArchiveAddress:
     tag = ""
     if selector.startswith("@"):
         if not selector[1:].isascii() or not selector[1:].isdigit():
-            raise BadAddress(f"{text!r}: after :@ comes the number of an image, from 0")
+            raise BadAddress(f"invalid address {text!r}: :@ takes the number of an image, from 0")
         position = int(selector[1:])
     elif selector:
         tag = str(_reference_inside(text, selector))
@@ -195,8 +238,14 @@ def _docker_archive(text: str, place: str) -> ArchiveAddress:
     )
 
 
-def _engine_name(text: str, name: str) -> str:
-    return name if re.fullmatch(_IMAGE_ID, name) else str(_reference_inside(text, name))
+def _engine(engine: Engine) -> Callable[[str, str], EngineAddress]:
+    def parse(text: str, name: str) -> EngineAddress:
+        known = re.fullmatch(_IMAGE_ID, name)
+        return EngineAddress(
+            engine=engine, name=name if known else str(_reference_inside(text, name))
+        )
+
+    return parse
 
 
 def _reference_inside(text: str, part: str) -> Reference:
@@ -211,9 +260,9 @@ def _reference_inside(text: str, part: str) -> Reference:
 
 def _path(text: str, path: str) -> str:
     if not path:
-        raise BadAddress(f"{text!r} names no path")
+        raise BadAddress(f"invalid address {text!r}: no path")
     if "\0" in path:
-        raise BadAddress(f"{text!r} holds a zero byte")
+        raise BadAddress(f"invalid address {text!r}: zero byte in the path")
     return path
 
 
@@ -227,12 +276,45 @@ def _check_layout_name(text: str, tag: str) -> None:
     if good < len(tag):
         column = len(text) - len(tag) + good + 1
         raise BadAddress(
-            f"{tag!r} cannot be the tag of an image layout: "
-            f"{tag[good]!r} does not fit (character {column})",
+            f"invalid layout tag {tag!r}: unexpected {tag[good]!r} (character {column})",
             where={"reference": text, "column": column},
-            hint="a tag is letters and digits, with single - . _ : @ / + between them",
+            hint="use letters and digits, with single - . _ : @ / + between them",
         )
 
 
 def _selector(tag: str, digest: Digest | None) -> str:
     return f"@{digest}" if digest else f":{tag}" if tag else ""
+
+
+_BASE = "homeport.images.transports"
+
+#: The transports by scheme. To add one, add a row here, its class beside the others, and a line in
+#: tests/images/homes.py.
+TRANSPORTS: dict[str, TransportRow] = {
+    "docker": TransportRow(
+        prefix="docker://", parse=_registry, serves="", destination=_registry_destination
+    ),
+    "oci": TransportRow(
+        prefix="oci:", parse=_layout, serves=f"{_BASE}.oci_layout:OciLayout",
+        destination=_tagged_destination,
+    ),
+    "oci-archive": TransportRow(
+        prefix="oci-archive:", parse=_oci_archive, serves=f"{_BASE}.oci_archive:OciArchive",
+        destination=_tagged_destination,
+    ),
+    "docker-archive": TransportRow(
+        prefix="docker-archive:", parse=_docker_archive,
+        serves=f"{_BASE}.docker_archive:DockerArchive", destination=_tagged_destination,
+    ),
+    "docker-daemon": TransportRow(
+        prefix="docker-daemon:", parse=_engine("docker-daemon"),
+        serves=f"{_BASE}.docker_daemon:DockerDaemon", writes=False,
+    ),
+    "containers-storage": TransportRow(
+        prefix="containers-storage:", parse=_engine("containers-storage"),
+        serves=f"{_BASE}.containers_storage:ContainersStorage", writes=False,
+    ),
+    "-": TransportRow(
+        prefix="-", parse=lambda _text, _rest: StreamAddress(), serves=f"{_BASE}.stdio:Stream"
+    ),
+}  # fmt: skip

@@ -15,7 +15,7 @@ from builders.archives import before_1_10, config_of, containerd, docker_1_10, d
 from builders.images import artifact, everything, image, index, layer
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
-from homeport.images.address import ArchiveAddress
+from homeport.images.address import ArchiveAddress, StreamAddress
 from homeport.images.image import Image, ImageNotFound, Index, Missing
 from homeport.images.storage import spooled_unpack as unfolding
 from homeport.images.storage.files import BadLayout
@@ -138,7 +138,7 @@ def test_the_whole_archive_may_be_compressed(
     if source == "file":
         assert read(archive(path))[0].digest == wanted.digest
         return
-    for place in (archive(None), Stream()):
+    for place in (archive(None), Stream(StreamAddress())):
         with path.open("rb") as stream:
             monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
             assert read(place)[0].digest == wanted.digest
@@ -150,12 +150,12 @@ def test_a_hyphen_reads_an_oci_archive_too(tmp_path: Path, monkeypatch: pytest.M
     OciArchive(address).write(value, Work())
     with (tmp_path / "o.tar").open("rb") as stream:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
-        assert read(Stream())[1] == everything(value)
+        assert read(Stream(StreamAddress()))[1] == everything(value)
 
 
 def test_a_hyphen_writes_an_oci_archive(tmp_path: Path, capfdbinary) -> None:
     value = index()
-    Stream().write(value, Work())
+    Stream(StreamAddress()).write(value, Work())
     (tmp_path / "o.tar").write_bytes(capfdbinary.readouterr().out)
     address = ArchiveAddress(format="oci-archive", path=tmp_path / "o.tar")
     assert read(OciArchive(address))[1] == everything(value)

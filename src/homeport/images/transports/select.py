@@ -1,22 +1,15 @@
-"""Which transport serves an address: the one list of them.
+"""What reads and writes an address: the class that its row in the table of transports names.
 
 Registries need a network, credentials and trust, which ``homeport.app`` puts together; it
-hands in the function that makes their transport. A transport is imported when an address
-needs it: most runs write one layout.
+passes the function that makes their transport.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 
-from homeport.images.address import (
-    Address,
-    ArchiveAddress,
-    EngineAddress,
-    LayoutAddress,
-    RegistryAddress,
-    StreamAddress,
-)
+from homeport.images.address import TRANSPORTS, Address, RegistryAddress
 from homeport.images.transports.base import Destination, Source, Transport
 
 RegistryMaker = Callable[[RegistryAddress], Transport]
@@ -24,45 +17,18 @@ RegistryMaker = Callable[[RegistryAddress], Transport]
 
 def source_for(address: Address, registry: RegistryMaker) -> Source:
     """What reads ``address``."""
-    match address:
-        case EngineAddress(engine="docker-daemon"):
-            from homeport.images.transports.docker_daemon import DockerDaemon
-
-            return DockerDaemon(address)
-        case EngineAddress():
-            from homeport.images.transports.containers_storage import ContainersStorage
-
-            return ContainersStorage(address)
-        case _:
-            return _both_ways(address, registry)
+    return _made(address, registry)
 
 
 def destination_for(address: Address, registry: RegistryMaker) -> Destination:
     """What writes to ``address``, which ``parse_destination`` has accepted."""
-    assert not isinstance(address, EngineAddress)
-    return _both_ways(address, registry)
+    assert TRANSPORTS[address.scheme].writes
+    return _made(address, registry)
 
 
-def _both_ways(
-    address: RegistryAddress | LayoutAddress | ArchiveAddress | StreamAddress,
-    registry: RegistryMaker,
-) -> Transport:
-    match address:
-        case RegistryAddress():
-            return registry(address)
-        case LayoutAddress():
-            from homeport.images.transports.oci_layout import OciLayout
-
-            return OciLayout(address)
-        case ArchiveAddress(format="oci-archive"):
-            from homeport.images.transports.oci_archive import OciArchive
-
-            return OciArchive(address)
-        case ArchiveAddress():
-            from homeport.images.transports.docker_archive import DockerArchive
-
-            return DockerArchive(address)
-        case StreamAddress():
-            from homeport.images.transports.stdio import Stream
-
-            return Stream()
+def _made(address: Address, registry: RegistryMaker) -> Transport:
+    if isinstance(address, RegistryAddress):
+        return registry(address)
+    module, _, name = TRANSPORTS[address.scheme].serves.partition(":")
+    transport: Transport = getattr(importlib.import_module(module), name)(address)
+    return transport

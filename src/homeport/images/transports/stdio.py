@@ -17,9 +17,12 @@ from homeport.images.work import Work
 class Stream:
     """The address ``-``: an archive of either kind from standard input, an OCI one to output."""
 
+    def __init__(self, address: StreamAddress) -> None:
+        self._address = address
+
     @property
     def address(self) -> StreamAddress:
-        return StreamAddress()
+        return self._address
 
     @contextlib.contextmanager
     def open(self, work: Work) -> Iterator[Image | Index]:
