@@ -12,9 +12,11 @@ from typing import Any, BinaryIO
 import msgspec
 
 from homeport.content.blob import Blob, seekable
+from homeport.content.code_hash import code_hash
 from homeport.content.store import Store
 
 _NAMESPACE = "elf"
+_DECIDES = "assemble/elf_facts.py"
 _MAGIC = b"\x7fELF"
 _MAX_NEEDED = 1000
 
@@ -42,7 +44,7 @@ def looks_like_elf(start: bytes) -> bool:
 
 def facts_of(blob: Blob, store: Store | None) -> ElfFacts:
     """The facts about ``blob``, which begins like an ELF file."""
-    key = str(blob.digest)
+    key = f"{code_hash(_DECIDES)} {blob.digest}"
     known = store.recall(_NAMESPACE, key) if store else None
     if known is not None:
         try:
