@@ -28,9 +28,11 @@ from homeport.layers.entry import (
 )
 from homeport.layers.history import Change, Did, History, StackedEntry
 from homeport.layers.listing import Listing
+from homeport.tree.links import MOST
 
 _PLAIN = ("file", "directory")
 _MOST_PROBLEMS = 100
+_SETGID = 0o2000
 
 
 def stack(listings: Sequence[Listing]) -> History:
@@ -137,7 +139,10 @@ class _Overlay:
         """A directory with links followed; remembered until a link comes or goes."""
         found = self._directories.get(path)
         if found is None:
-            found = self._directories[path] = self.history.followed(path)[0]
+            found, hops = self.history.followed(path)
+            self._directories[path] = found
+            if hops > MOST:
+                self._refuse(f"the symbolic links in {shown(path)} form a circle")
         return found
 
     def _forget_directories(self) -> None:
@@ -224,11 +229,14 @@ class _Overlay:
         changes[at] = Change(path, did, entry, before, first.by, first.freed + freed)
 
     def _link_target(self, path: bytes, written: bytes) -> tuple[int, StackedEntry] | None:
-        """The inode and the entry of the file that a hard link at ``path`` gets."""
+        """The inode and the entry of the file that a hard link at ``path`` gets.
+
+        Engines remove what is at ``path`` first, so it may not be the way to the target.
+        """
         parent, _, name = written.rpartition(b"/")
-        target = join(self._directory(parent), name)
+        target = join(self._directory_without(path, parent), name)
         if target == path or target.startswith(path + b"/"):
-            return None  # engines remove what is at ``path`` first
+            return None
         found = self.history.file_at(target)
         known = self._inode.get(target)
         if found is None and (found := self._aufs.get(written)) is not None:
@@ -240,6 +248,16 @@ class _Overlay:
             self._alive.append(int(target in self._final))
             self._sizes.append(found.entry.size)
         return known, found
+
+    def _directory_without(self, path: bytes, directory: bytes) -> bytes:
+        """``directory`` with links followed, once what is at ``path`` is removed."""
+        before = self.history.file_at(path)
+        if before is None or before.entry.kind != "symlink":
+            return self._directory(directory)
+        removed = self._final.pop(path)
+        found = self.history.followed(directory)[0]
+        self._final[path] = removed
+        return found
 
     def _link(self, path: bytes, inode: int, file: StackedEntry) -> None:
         """Make ``path`` one more name of a file."""
@@ -264,8 +282,11 @@ class _Overlay:
         if found is not None and found.entry.kind != "directory":
             self._refuse(f"{shown(path)} is not a directory, but {shown(below.path)} lies in it")
             return False
+        mode, gid = 0o755, 0
+        if found is not None and found.entry.mode & _SETGID:  # as Linux has it
+            mode, gid = mode | _SETGID, found.entry.gid
         for each in reversed(missing):
-            entry = Entry(each, "directory", 0o755, 0, 0, 0, below.mtime, b"", b"", b"")
+            entry = Entry(each, "directory", mode, 0, gid, 0, below.mtime, b"", b"", b"")
             self._final[each] = StackedEntry(entry, layer)
             parent, _, name = each.rpartition(b"/")
             self._names.setdefault(parent, set()).add(name)
