@@ -27,16 +27,17 @@ def authority(folder: Path, name: str = "ca") -> Issued:
 
 
 def issue(
-    ca: Issued, folder: Path, name: str, *, alternative: str = "IP:127.0.0.1", days: int = 30
-) -> Issued:
+    ca: Issued, folder: Path, name: str, *, alternative: str = "IP:127.0.0.1", days: int = 30,
+    common_name: str = "",
+) -> Issued:  # fmt: skip
     """A certificate for ``alternative`` (``DNS:…`` or ``IP:…``); negative days: expired."""
     certificate, key, request = folder / f"{name}.crt", folder / f"{name}.key", folder / "csr"
     _openssl(
         "req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
-        "-keyout", key, "-out", request, "-subj", f"/CN={name}",
+        "-keyout", key, "-out", request, "-subj", f"/CN={common_name or name}",
     )  # fmt: skip
     extensions = folder / "ext"
-    extensions.write_text(f"subjectAltName={alternative}\n")
+    extensions.write_text(f"subjectAltName={alternative}\n" if alternative else "")
     _openssl(
         "x509", "-req", "-in", request, "-CA", ca.certificate, "-CAkey", ca.key,
         "-CAcreateserial", "-out", certificate, "-days", str(days), "-extfile", extensions,

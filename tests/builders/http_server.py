@@ -73,7 +73,7 @@ Answer = tuple[int, dict[str, str], bytes]
 class Server:
     """Files by path, faults, and the requests so far."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
         self.faults: list[Fault] = []
         self.requests: list[Received] = []
         self.connections = 0
@@ -81,7 +81,7 @@ class Server:
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self._tls = tls
-        self._http = _Listener(("127.0.0.1", 0), self, tls)
+        self._http = _Listener((address, 0), self, tls)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}
@@ -122,8 +122,8 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(tls: ssl.SSLContext | None = None) -> Iterator[Server]:
-    server = Server(tls)
+def serving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Iterator[Server]:
+    server = Server(tls, address)
     try:
         yield server
     finally:

@@ -11,13 +11,16 @@ import pytest
 from builders.certificates import authority, issue
 from builders.http_server import Fault, Server, free_port, server_tls, serving
 from builders.net import FakeClock, quick_client
+from builders.networks import PUBLIC, Hosts
 from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
 from homeport.errors import Interrupted, TooLarge
 from homeport.net import errors, retries
+from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
+from homeport.net.response import Sender
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 from homeport.progress import CancelToken
@@ -227,7 +230,7 @@ def test_a_header_that_would_be_two_is_not_sent(server: Server) -> None:
     clock = FakeClock()
     with (
         quick_client(clock=clock) as client,
-        pytest.raises(errors.NetError, match="the value of X-Note holds a line break"),
+        pytest.raises(errors.NetError, match="invalid value for the header X-Note"),
     ):
         client.request("GET", server.url("/a"), headers={"X-Note": "a\r\nX-Other: b"})
     assert not server.requests
@@ -388,25 +391,34 @@ def test_a_redirect_to_no_url_is_refused(server: Server, location: str) -> None:
     ["169.254.169.254", "10.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "127.0.0.2",
      "[fd00::1]", "[::ffff:10.0.0.1]"],
 )  # fmt: skip
-def test_no_redirect_leads_into_a_private_network(server: Server, host: str) -> None:
-    server.answer("/a", 302, Location=f"http://{host}:{server.port}/b")
-    with quick_client() as client, pytest.raises(errors.ForbiddenAddress):
-        client.request("GET", server.url("/a"))
-    assert server.paths() == ["/a"]
+def test_no_redirect_of_a_public_server_leads_into_a_private_network(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    hosts = Hosts(monkeypatch)
+    public = hosts.name("public.example", PUBLIC)
+    with serving(address=hosts.address(public)) as server:
+        server.answer("/a", 302, Location=f"http://{host}:{server.port}/b")
+        with quick_client() as client, pytest.raises(errors.ForbiddenAddress) as caught:
+            client.request("GET", f"http://{public}:{server.port}/a")
+        assert "public.example (a public address) sent us to another" in caught.value.what
+        assert server.paths() == ["/a"]
 
 
-def test_a_configured_host_may_be_private(server: Server) -> None:
+def test_a_configured_host_may_be_private(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    hosts = Hosts(monkeypatch)
+    public = hosts.name("public.example", PUBLIC)
     server.file("/b", DATA)
-    server.answer("/a", 302, Location=f"http://localhost:{server.port}/b")
-    with (
-        quick_client(trusted_hosts=frozenset({"localhost"})) as client,
-        client.request("GET", server.url("/a")) as response,
-    ):
-        assert response.read() == DATA
+    with serving(address=hosts.address(public)) as first:
+        first.answer("/a", 302, Location=f"http://localhost:{server.port}/b")
+        with (
+            quick_client(trusted_hosts=frozenset({"localhost"})) as client,
+            client.request("GET", f"http://{public}:{first.port}/a") as response,
+        ):
+            assert response.read() == DATA
 
 
 def test_a_url_that_a_server_named_is_treated_like_a_redirect(server: Server) -> None:
-    home = Url.parse("https://registry.example/v2/")
+    home = Sender(url=Url.parse("https://registry.example/v2/"), address_class=AddressClass.PUBLIC)
     with quick_client() as client:
         with pytest.raises(errors.RedirectRefused, match="not secure"):
             client.request("GET", server.url("/a"), named_by=home)

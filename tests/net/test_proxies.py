@@ -14,9 +14,9 @@ from builders.http_server import free_port, server_tls, serving
 from builders.net import quick_client
 from homeport.net.credentials import Credential
 from homeport.net.errors import ForbiddenAddress, ProxyFailed, Refused
-from homeport.net.proxies import Proxies, from_environment
+from homeport.net.proxies import BadProxy, Proxies, from_environment
 from homeport.net.tls_settings import Trust
-from homeport.net.url import BadUrl, Url
+from homeport.net.url import Url
 
 PROXY = "http://proxy.example:3128"
 
@@ -52,10 +52,27 @@ def test_the_environment_decides(environment: dict[str, str], url: str, proxied:
     assert (found is not None and found.host == "proxy.example") == proxied
 
 
-def test_a_variable_that_holds_no_url_is_named() -> None:
-    with pytest.raises(BadUrl, match="https_proxy") as caught:
-        from_environment({"https_proxy": "ftp://user:geheim@proxy/"})
+@pytest.mark.parametrize(
+    ("name", "text", "why"),
+    [
+        ("https_proxy", "ftp://user:geheim@proxy/", "does not hold the URL of a proxy"),
+        ("https_proxy", "http://user:geheim@[::bad/", "does not hold the URL of a proxy"),
+        ("ALL_PROXY", "socks5://user:geheim@proxy:1080", "names a socks5:// proxy"),
+        ("all_proxy", "socks5h://user:geheim@proxy:1080", "names a socks5h:// proxy"),
+        ("HTTPS_PROXY", "SOCKS4://user:geheim@proxy", "names a socks4:// proxy"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_is_named_by_requests_that_need_it(
+    name: str, text: str, why: str
+) -> None:
+    proxies = from_environment({name: text, "no_proxy": "inside.example"})
+    with pytest.raises(BadProxy) as caught:
+        proxies.proxy_for(Url.parse("https://outside.example/"))
+    assert name in caught.value.what
+    assert why in caught.value.what
     assert "geheim" not in repr(caught.value.to_json())
+    assert proxies.proxy_for(Url.parse("https://inside.example/")) is None
+    assert proxies.proxy_for(Url.parse("https://localhost/")) is None
 
 
 def test_plain_requests_go_through_the_proxy_with_its_credentials() -> None:
@@ -130,7 +147,7 @@ def test_secure_requests_go_through_a_tunnel(tmp_path: Path, tunnels: list[str])
         server.file("/x", b"secret")
         with client.request("GET", f"https://a.example:{server.port}/x") as response:
             assert response.read() == b"secret"
-        assert tunnels[1:] == [f"CONNECT a.example:{server.port} HTTP/1.1"]
+        assert tunnels[1:] == [f"CONNECT a.example:{server.port} HTTP/1.0"]
 
 
 def test_a_proxy_that_wants_a_password_is_not_taken_for_the_server(tunnels: list[str]) -> None:

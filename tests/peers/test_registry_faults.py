@@ -284,7 +284,7 @@ PUSH: dict[str, Case] = {
             )
         ],
         expect=net.ForbiddenAddress,
-        says="private network",
+        says="cloud metadata address",
     ),
     "a Location that answers 404": Case(
         faults=[
@@ -298,8 +298,8 @@ PUSH: dict[str, Case] = {
         expect=net.RedirectRefused,
         says="would change it",
     ),
-    "a redirect of a blob to nowhere": Case(
-        faults=[status(307, headers={"Location": "http://10.0.0.1/x"})],
+    "a redirect of a blob to a metadata address": Case(
+        faults=[status(307, headers={"Location": "http://169.254.169.254/x"})],
         expect=net.ForbiddenAddress,
     ),
     "redirects in a circle": Case(
@@ -665,9 +665,11 @@ PULL: dict[str, Case] = {
         expect=net.BadResponse,
         says="web page",
     ),
-    "a blob behind a redirect to a private address": Case(
+    "a blob behind a redirect to a metadata address": Case(
         faults=[
-            Fault(method="GET", path=BLOB, status=307, headers={"Location": "http://10.1.1.1/"})
+            Fault(
+                method="GET", path=BLOB, status=307, headers={"Location": "http://169.254.169.254/"}
+            )
         ],
         expect=net.ForbiddenAddress,
     ),

@@ -92,7 +92,7 @@ def test_with_the_option_they_are_fetched_verified_and_pushed(place: Place) -> N
 def test_urls_to_private_addresses_are_refused(place: Place) -> None:
     result = place.run("push", place.layout(), place.ref, TAKE)
     assert isinstance(result.exception, HomeportError)
-    assert "inside a private network" in result.exception.what
+    assert "a loopback address" in result.exception.what
     assert DIGEST in str(result.exception.to_json())
     assert place.owner.requests == []
     assert place.registry.tags == {}
@@ -101,7 +101,8 @@ def test_urls_to_private_addresses_are_refused(place: Place) -> None:
 @pytest.mark.parametrize(
     ("url", "says"),
     [("http://owner.example/layer", "over https only"), ("file:///etc/passwd", "no URL"),
-     ("https://169.254.169.254/latest", "private network"), ("https://[::1]/", "private network")],
+     ("https://169.254.169.254/latest", "cloud metadata address"),
+     ("https://[::1]/", "a loopback address")],
 )  # fmt: skip
 def test_other_urls_are_refused_too(place: Place, url: str, says: str) -> None:
     result = place.run("push", place.layout(url), place.ref, TAKE)

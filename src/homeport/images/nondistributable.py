@@ -19,17 +19,18 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, Missing, digest_of
 from homeport.images.lazy_blob import FetchedBlob
+from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
 from homeport.net.download import download
 from homeport.net.errors import NetError
-from homeport.net.response import Response
+from homeport.net.response import Response, Sender
 from homeport.net.url import BadUrl, Url
 from homeport.progress import Progress
 
 #: More of a descriptor's URLs are not tried.
 URLS_LIMIT = 16
 #: Stands for the manifest, which names the URLs: they are followed like a server's redirects.
-_MANIFEST = Url.parse("https://manifest.invalid/")
+_MANIFEST = Sender(url=Url.parse("https://manifest.invalid/"), address_class=AddressClass.PUBLIC)
 
 
 class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):

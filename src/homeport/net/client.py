@@ -9,26 +9,31 @@ Not for what an answer means: ``net.download``, ``registry`` and ``debian`` know
 
 from __future__ import annotations
 
+import http.client
 import sys
 from collections.abc import Callable, Mapping
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import msgspec
+import urllib3
+import urllib3.exceptions
+from msgspec.structs import replace
 
 from homeport import __version__
 from homeport.content.blob import Blob
 from homeport.content.reading import file_place
+from homeport.net.address_class import AddressClass, spelled_class
 from homeport.net.clock import Clock, Deadline, SystemClock
-from homeport.net.connection import Answer, Connection
-from homeport.net.connection_pool import Pools, Route, proxy_authorization, route_to
+from homeport.net.connect import check_spelling
+from homeport.net.connection import PlainConnection
+from homeport.net.connection_pool import Pools, Route
 from homeport.net.credentials import Provider, authorization, nobody
-from homeport.net.error_mapping import mapped
-from homeport.net.errors import NetError, RedirectRefused, SourceChanged
-from homeport.net.http1 import Malformed, request_head
+from homeport.net.error_mapping import CHECK_PROXIES, mapped
+from homeport.net.errors import ForbiddenAddress, NetError, RedirectRefused, SourceChanged
 from homeport.net.proxies import Proxies
 from homeport.net.rate_limiter import Crowd
-from homeport.net.response import Response
+from homeport.net.response import Response, Sender
 from homeport.net.retries import Retrier, Rule, default_rule
 from homeport.net.tls_settings import Trust
 from homeport.net.url import BadUrl, Url
@@ -68,7 +73,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request, which can be made as often as it takes.
 
     offset, length: the part of ``body`` that is sent (all from ``offset`` by default)
-    named_by:       the URL whose answer named ``url``; then ``url`` is followed like a redirect
+    named_by:       the server whose answer named ``url``; then ``url`` is followed like a redirect
     trust:          for the host of ``url``, not for where it redirects to
     authorize:      the ``Authorization`` header for the URL of each hop
     on_sent:        told how many body bytes more were sent
@@ -80,7 +85,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: Body = None
     offset: int = 0
     length: int | None = None
-    named_by: Url | None = None
+    named_by: Sender | None = None
     trust: Trust | None = None
     authorize: Authorize | None = None
     rule: Rule | None = None
@@ -115,7 +120,7 @@ class Client:
         self.cancel = cancel or CancelToken()
         self.clock = clock or SystemClock()
         self.retrier = retrier or Retrier(self.clock)
-        self._credentials = credentials
+        self.credentials = credentials
         self._crowd = Crowd()
         self._pools = Pools(
             connect_timeout=self.settings.connect_timeout, per_host=self.settings.per_host
@@ -162,15 +167,17 @@ class Client:
         self.close()
 
     def _follow(self, request: Request) -> Response:
-        home = request.named_by or request.url
-        if request.named_by is not None:
-            self._check_hop(request.named_by, request.url)
+        sender = request.named_by
+        home = request.url if sender is None else sender.url
+        if sender is not None:
+            self._check_hop(sender.url, request.url)
         url = request.url
         for _ in range(HOPS + 1):
-            response = self._once(request, url, home)
+            response = self._once(request, url, home, sender)
             location = response.headers.get("location")
             if not request.follow or response.status not in _REDIRECTS or location is None:
                 return response
+            sender = response.sender
             response.close()
             url = self._next(request.method, url, response.status, location)
         raise RedirectRefused(
@@ -204,92 +211,134 @@ class Client:
                 where={"url": str(source)},
             )
 
-    def _once(self, request: Request, url: Url, home: Url) -> Response:
+    def _once(self, request: Request, url: Url, home: Url, sender: Sender | None) -> Response:
         """One request to one place; nothing is followed or made again."""
         self.cancel.check()
+        least = AddressClass.LOOPBACK
+        if url.host in self.settings.trusted_hosts:
+            least = AddressClass.FORBIDDEN
+        elif sender is not None and url.host != home.host:
+            least = max(least, sender.address_class)
+        try:
+            return self._answered(request, url, least)
+        except ForbiddenAddress as error:
+            if sender is None or url.host == home.host:
+                raise
+            raise error.named_by(sender.url.host, sender.address_class.words) from None
+
+    def _answered(self, request: Request, url: Url, least: AddressClass) -> Response:
         settings = self.settings
         proxy = settings.proxies.proxy_for(url)
+        if proxy is not None or least > AddressClass.LOOPBACK:
+            check_spelling(url.host, least)
         trust = settings.trust
         if request.trust is not None and url.origin == request.url.origin:
             authorities = request.trust.ca_files + trust.ca_files
-            trust = msgspec.structs.replace(request.trust, ca_files=authorities)
-        route = route_to(
-            url,
+            trust = replace(request.trust, ca_files=authorities)
+        route = Route(
             proxy=proxy,
-            trust=trust,
-            named_by_server=url.host != home.host and url.host not in settings.trusted_hosts,
+            trust=trust if url.scheme == "https" else None,
+            proxy_trust=settings.trust if proxy is not None and proxy.scheme == "https" else None,
+            least=least,
         )
         stall = settings.stall
         if request.deadline is not None:
             stall = min(stall, request.deadline.left())
-        with self._crowd.place(url.netloc, lambda: self._check(request)) as answered:
-            answer = self._exchange(route, request, url, stall)
-            answered(answer.head.status)
+        outgoing = _Outgoing(self, request, url, proxied=proxy is not None)
+        with self._crowd.place(url.netloc, lambda: self.check(request)) as answered:
+            raw, found = self._exchange(route, url, outgoing, stall)
+            answered(raw.status)
+        if proxy is not None:  # the proxy's address says nothing of the host's
+            found = spelled_class(url.host) or AddressClass.PUBLIC
         return Response(
-            answer, url, clock=self.clock, cancel=self.cancel, deadline=request.deadline,
-            stall=settings.stall,
-            release=lambda reusable: self._pools.give_back(
-                route, answer.connection, reusable=reusable
-            ),
+            raw, url, address_class=found, clock=self.clock, cancel=self.cancel,
+            deadline=request.deadline, stall=settings.stall, method=request.method,
         )  # fmt: skip
 
-    def _exchange(self, route: Route, request: Request, url: Url, stall: float) -> Answer:
-        head = self._head(route, request, url)
-        connection: Connection | None = None
+    def _exchange(
+        self, route: Route, url: Url, outgoing: _Outgoing, stall: float
+    ) -> tuple[urllib3.BaseHTTPResponse, AddressClass]:
+        headers = outgoing.headers()
         try:
-            connection = opened = self._pools.take(route, stall)
-            return opened.ask(request.method, head, lambda: self._send_body(request, opened))
-        except BaseException as error:
-            if connection is not None:
-                self._pools.give_back(route, connection, reusable=False)
-            if not isinstance(error, OSError | EOFError | Malformed):
+            raw = self._pools.pool(route, url).urlopen(
+                outgoing.request.method, outgoing.place,
+                body=cast(Any, outgoing), headers=headers, retries=False, redirect=False,
+                assert_same_host=False, preload_content=False, decode_content=False,
+                timeout=urllib3.Timeout(connect=stall, read=stall),
+            )  # fmt: skip
+        except NetError as error:
+            if route.proxy is None:
                 raise
-            self._check(request)
-            raise mapped(error, url) from error
+            error.hint = CHECK_PROXIES
+            raise error.at(proxy=route.proxy.netloc)  # noqa: B904  the same, with its place
+        except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+            self.check(outgoing.request)
+            raise mapped(error, url, route.proxy) from error
+        connection = raw.connection
+        assert isinstance(connection, PlainConnection)
+        return raw, connection.address_class
 
-    def _check(self, request: Request) -> None:
+    def check(self, request: Request) -> None:
         """Whether the work is called off, or its time is over."""
         self.cancel.check()
         if request.deadline is not None:
             request.deadline.left()
 
-    def _head(self, route: Route, request: Request, url: Url) -> bytes:
-        """The request's own head: where to, and all of its fields."""
-        target, fields = url.target, [("Host", url.netloc)]
-        if route.proxy is not None and url.scheme == "http":
-            target = url.wire()  # a proxy wants to know the host
-            fields += proxy_authorization(route.proxy)
-        fields += [("User-Agent", self.settings.user_agent), ("Accept-Encoding", "identity")]
-        fields += request.headers.items()
+
+class _Outgoing:
+    """One attempt at a request: its target, its headers, and its body, opened afresh."""
+
+    def __init__(self, client: Client, request: Request, url: Url, *, proxied: bool) -> None:
+        self._client = client
+        self.request = request
+        self._url = url
+        self._forwarded = proxied and url.scheme == "http"
+        #: What urllib3 needs to know of the target; it sends what ``target`` says.
+        self.place = f"{url.scheme}://{url.netloc}/" if proxied else "/"
+        #: A proxy that forwards needs to know the host.
+        self.target = url.wire() if self._forwarded else url.target
+
+    def headers(self) -> dict[str, str]:
+        """All header fields. Raises ``NetError`` for a value that is not one."""
+        request, url = self.request, self._url
+        fields = {
+            "Host": url.netloc,
+            "User-Agent": self._client.settings.user_agent,
+            "Accept-Encoding": "identity",
+            **request.headers,
+        }
         if request.body_length is not None:
-            # Always said, never chunked: storage in front of registries refuses the latter.
-            fields.append(("Content-Length", str(request.body_length)))
+            # Always set, never chunked: storage in front of registries refuses the latter.
+            fields["Content-Length"] = str(request.body_length)
         if request.authorize is not None:
             granted = request.authorize(url)
         else:
-            granted = authorization(url, self._credentials)
+            granted = authorization(url, self._client.credentials)
         if granted is not None:
-            fields.append(("Authorization", granted))
-        try:
-            return request_head(request.method, target, fields)
-        except ValueError as error:  # a user name, a token
-            raise NetError(
-                f"this cannot be sent to {url.host}: {error}", where={"url": str(url)}
-            ) from error
+            fields["Authorization"] = granted
+        for name, value in fields.items():  # a user name, a token
+            if not (value.isascii() and value.isprintable()):
+                raise NetError(
+                    f"invalid value for the header {name} of a request to {url.host}:"
+                    " it holds line breaks, control characters or non-ASCII letters",
+                    where={"url": str(url)},
+                )
+        return fields
 
-    def _send_body(self, request: Request, connection: Connection) -> None:
-        """The body, opened afresh for this attempt; files without a detour through Python."""
+    def send_body(self, connection: PlainConnection, /) -> None:
+        """Send the body; files without a detour through Python where nothing is checked."""
+        request = self.request
         body, left = request.body, request.body_length
         if not left or body is None:
             return
         if isinstance(body, bytes):
-            connection.send(body[request.offset : request.offset + left])
+            connection.send_bytes(body[request.offset : request.offset + left])
             request.on_sent(left)
             return
         with body.open(request.offset) as stream:
             place = file_place(stream)
             while left:
-                self._check(request)
+                self._client.check(request)
                 if place is not None:
                     descriptor, start = place
                     sent = connection.send_file(descriptor, start, min(left, _FILE_BLOCK))
@@ -297,7 +346,7 @@ class Client:
                 else:
                     block = stream.read(min(left, _BLOCK))
                     sent = len(block)
-                    connection.send(block)
+                    connection.send_bytes(block)
                 if not sent:
                     raise SourceChanged(
                         f"the content ends {left} bytes early while it is being sent",

@@ -9,52 +9,39 @@ address that is really connected to, so that a name that changes its mind gains 
 from __future__ import annotations
 
 import errno
-import ipaddress
 import os
 import selectors
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
+from homeport.net.address_class import AddressClass, address_class, spelled_class
 from homeport.net.error_mapping import connect_failure, name_failure
 from homeport.net.errors import ForbiddenAddress, NetError
 
 _HEAD_START = 0.25  # seconds that one address gets before the next is tried too
 
 Address = tuple[Any, ...]
-Permitted = Callable[[str], bool]
 
 
-def anywhere(address: str) -> bool:
-    """For hosts that the user named: every address will do."""
-    return True
+def check_spelling(host: str, least: AddressClass) -> None:
+    """Refuse ``host`` at once if it spells an address of a class below ``least``."""
+    found = spelled_class(host)
+    if found is not None and found < least:
+        raise forbidden(host, host, found)
 
 
-def public_only(address: str) -> bool:
-    """For hosts that a server named: nothing inside this machine or a private network."""
-    found = ipaddress.ip_address(address.partition("%")[0])
-    mapped = getattr(found, "ipv4_mapped", None)
-    return (mapped or found).is_global and not found.is_multicast
+def open_socket(
+    host: str, port: int, timeout: float, least: AddressClass
+) -> tuple[socket.socket, AddressClass]:
+    """A connected socket, and the class of the address that it is connected to.
 
+    timeout: seconds for all addresses together
+    least:   ``LOOPBACK`` for hosts that the user named; for one that a server named the class of
+             that server, and then all addresses of the host must be as public
 
-def check_literal(host: str, permitted: Permitted) -> None:
-    """Refuse ``host`` at once if it spells an address that is not permitted."""
-    if host == "localhost" or host.endswith(".localhost"):
-        host = "127.0.0.1"
-    try:
-        spelled = str(ipaddress.ip_address(host))
-    except ValueError:
-        try:  # 0x7f000001, 127.1 and the like, which the system's resolver would accept
-            spelled = socket.inet_ntoa(socket.inet_aton(host))
-        except OSError:
-            return
-    if not permitted(spelled):
-        raise _forbidden(host)
-
-
-def open_socket(host: str, port: int, timeout: float, permitted: Permitted) -> socket.socket:
-    """A connected socket. Raises ``NameNotFound``, ``Refused``, ``ForbiddenAddress``."""
+    Raises ``NameNotFound``, ``Refused``, ``ForbiddenAddress``.
+    """
     try:
         # As bytes where that is all the same: text makes Python load its tables for IDNA.
         name = host.encode() if host.isascii() else host
@@ -63,19 +50,23 @@ def open_socket(host: str, port: int, timeout: float, permitted: Permitted) -> s
         raise name_failure(error, host) from error
     except UnicodeError as error:
         raise name_failure(socket.gaierror(socket.EAI_NONAME), host) from error
-    addresses: list[tuple[int, Address]] = [
-        (family, address) for family, _, _, _, address in found if permitted(str(address[0]))
-    ]
-    if found and not addresses:
-        raise _forbidden(host)
-    return _first_to_answer(host, port, addresses, timeout)
+    classes = {str(address[0]): address_class(str(address[0])) for *_, address in found}
+    lowest = min(classes, key=classes.__getitem__, default="")
+    permitted: list[tuple[int, Address]] = [
+        (family, address) for family, _, _, _, address in found
+        if classes[str(address[0])] >= least
+    ]  # fmt: skip
+    if lowest and (not permitted or (least > AddressClass.LOOPBACK and classes[lowest] < least)):
+        raise forbidden(host, lowest, classes[lowest])
+    sock, address = _first_to_answer(host, port, permitted, timeout)
+    return sock, classes[address]
 
 
 def _first_to_answer(
     host: str, port: int, addresses: list[tuple[int, Address]], timeout: float
-) -> socket.socket:
+) -> tuple[socket.socket, str]:
     waiting = list(addresses)
-    trying: set[socket.socket] = set()
+    trying: dict[socket.socket, str] = {}
     last: OSError | None = None
     ends = time.monotonic() + timeout
     with selectors.DefaultSelector() as selector:
@@ -89,11 +80,11 @@ def _first_to_answer(
                 for key, _ in selector.select(min(_HEAD_START, left) if waiting else left):
                     sock: socket.socket = key.fileobj  # type: ignore[assignment]  # ours
                     selector.unregister(sock)
-                    trying.discard(sock)
+                    address = trying.pop(sock)
                     code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                     if code == 0:
                         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                        return sock
+                        return sock, address
                     last = OSError(code, os.strerror(code))
                     sock.close()
         finally:
@@ -103,7 +94,7 @@ def _first_to_answer(
 
 
 def _start(
-    target: tuple[int, Address], selector: selectors.BaseSelector, trying: set[socket.socket]
+    target: tuple[int, Address], selector: selectors.BaseSelector, trying: dict[socket.socket, str]
 ) -> OSError | None:
     """Begin to connect; the socket joins ``trying``, or the reason why not is returned."""
     family, address = target
@@ -117,13 +108,15 @@ def _start(
         sock.close()
         return OSError(code, os.strerror(code))
     selector.register(sock, selectors.EVENT_WRITE)
-    trying.add(sock)
+    trying[sock] = str(address[0])
     return None
 
 
-def _forbidden(host: str) -> NetError:
+def forbidden(host: str, address: str, found: AddressClass) -> NetError:
+    """The refusal of an address; the client adds which host named it."""
+    place = found.words if address == host else f"{found.words} ({address})"
     return ForbiddenAddress(
-        f"a server sent us to {host}, an address inside a private network",
-        where={"host": host},
-        hint="if that is right, allow it with HOMEPORT_TRUSTED_HOSTS",
+        f"refused to connect to {host}, {place}",
+        where={"host": host, "address": address},
+        hint=f"if you trust it, set HOMEPORT_TRUSTED_HOSTS={host}",
     )

@@ -1,230 +1,218 @@
-"""One connection that speaks HTTP/1.1: a request out, its answer in, then perhaps the next.
+"""urllib3's connections, opened, fed and checked our way.
 
-Not for how a connection comes about or who gets it next (``net.pools``), nor for what an
-answer means. What goes wrong comes out as ``OSError``, ``EOFError`` (the other side ended too
-early) or ``Malformed``; ``net.errors`` has the words for it.
+``PlainConnection`` and ``TlsConnection`` are urllib3's, which
+
+- open sockets through ``net.connect``, where the address that is really connected to is judged;
+- send the request target byte for byte (urllib3 would normalise signed URLs);
+- send bodies from a Blob or with ``sendfile``, and notice an early refusal at once;
+- read answers through ``net.response_check``;
+- are used again only if nothing was left behind the last answer, not even inside TLS.
+
+Not for which connection serves a request (``net.connection_pool``) or what an answer means.
 """
 
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import select
 import socket
-import time
-from collections.abc import Callable
-from typing import Protocol
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from typing import Any, Protocol
 
-from homeport.net.http1 import (
-    LONGEST_HEAD,
-    Framing,
-    Head,
-    Malformed,
-    NoAnswer,
-    chunk_size,
-    end_of_head,
-    framing,
-    read_head,
-)
+import urllib3.connection
+from urllib3.exceptions import ProxyError
+from urllib3.util.ssltransport import SSLTransport
 
-_READ = 64 << 10  # bytes asked for while a head is read
-_LONGEST_LINE = 4 << 10  # bytes of a chunk's first line or of a trailer
-_INTERIM = 16  # answers of the kind "100 Continue" before the real one
-_TRAILERS = 256  # lines after the last chunk
-_COPIED = 256 << 10  # bytes of a file that are read at once where they have to be
-_JOINED = 64 << 10  # a body up to here travels together with its head
+from homeport.net.address_class import AddressClass
+from homeport.net.response_check import CheckedResponse, Malformed
+from homeport.net.tls import EarlySSLSocket
 
+_CONNECT = 60.0  # seconds for a connection where the caller gives no limit
+_TLS_BLOCK = 64 << 10  # bytes of a file that are read at once where TLS has to see them
+_REFUSALS = 300  # an early answer from here on ends the sending of the body
 
-class Channel(Protocol):
-    """What we need of a socket; TLS within TLS is none, but can do this."""
+#: What a peer's end looks like while we send; an answer may have come before.
+_HUNG_UP = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 
-    def recv(self, size: int, /) -> bytes: ...
-    def sendall(self, data: bytes, /) -> None: ...
-    def settimeout(self, seconds: float | None, /) -> None: ...
-    def gettimeout(self) -> float | None: ...
-    def fileno(self) -> int: ...
-    def close(self) -> None: ...
+#: Opens a socket to (host, port) within so many seconds; also the class of its address.
+OpenSocket = Callable[[str, int, float], tuple[socket.socket, AddressClass]]
 
 
-class Connection:
-    """A channel and what was read from it too early. For one thread at a time."""
+class Outgoing(Protocol):
+    """What a connection sends: the request's exact target, and its body, afresh each time."""
 
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
-        self._descriptor = channel.fileno()  # TLS goes on with the same
-        self._unsent = b""
-        self._held = b""
-        self._broken = False
+    @property
+    def target(self) -> str: ...
 
-    def settimeout(self, seconds: float) -> None:
-        """How long to wait for each byte from now on."""
-        self._channel.settimeout(seconds)
+    def send_body(self, connection: PlainConnection, /) -> None: ...
 
-    def change(self, wrap: Callable[[Channel], Channel]) -> None:
-        """Go on with what ``wrap`` makes of the channel: TLS."""
-        self._channel = wrap(self._channel)
 
-    def ask(self, method: str, head: bytes, send_body: Callable[[], None] = lambda: None) -> Answer:
-        """Send a request and read the head of its answer; ``send_body`` calls ``send``."""
-        self._unsent = head
+class _AnsweredEarly(Exception):
+    """The server answered before it had the whole body."""
+
+
+class PlainConnection(urllib3.connection.HTTPConnection):
+    """A connection without TLS of its own.
+
+    address_class: of the address that the socket is connected to
+    """
+
+    address_class = AddressClass.PUBLIC
+    response_class: Any = CheckedResponse
+    _tainted = False
+    _watched = select.POLLIN
+
+    @staticmethod
+    def _open(host: str, port: int, timeout: float) -> tuple[socket.socket, AddressClass]:
+        """Open the socket; made anew for each pool (``with_opener``)."""
+        raise NotImplementedError
+
+    @staticmethod
+    def _opened(sock: Any, /) -> None:
+        """Called with every socket, so that an interrupt reaches it."""
+
+    def connect(self) -> None:
+        self._tainted = False
+        self.response_class = partial(CheckedResponse, leftover=self._taint)
+        super().connect()
+        # urllib3 would warn where the user asked for no verification by name.
+        self.is_verified = True
+        if isinstance(self.sock, SSLTransport):  # TLS within TLS
+            self.sock.suppress_ragged_eofs = False
+        self._opened(self.sock)
+
+    def _new_conn(self) -> socket.socket:
+        limit = _seconds(self.timeout) or _CONNECT
+        sock, self.address_class = self._open(self._dns_host, self.port, limit)
+        sock.settimeout(limit)
+        self._opened(sock)
+        return sock
+
+    def _tunnel(self) -> None:
         try:
-            send_body()
-            self._send_head()
-        except (BrokenPipeError, ConnectionResetError):
-            # It has hung up on us; often it has said why before (413, 401).
-            self._broken = True
-        for _ in range(_INTERIM):
-            found = self._read_head()
-            if found.status >= 200:
-                return Answer(self, found, framing(found, method))
-            if found.status == 101:
-                raise Malformed("it wants to speak another protocol")
-        raise Malformed("it answers 1xx without end")
+            super()._tunnel()
+            if self._tainted:
+                raise Malformed("it sent bytes behind its answer to CONNECT")
+        except (OSError, http.client.HTTPException) as error:
+            raise ProxyError("no tunnel", error) from error
 
-    def send(self, data: bytes) -> None:
-        """Send bytes of the body, the first of them together with the head if they are few."""
-        if len(data) <= _JOINED:
-            data, self._unsent = self._unsent + data, b""
-        else:
-            self._send_head()
-        self._channel.sendall(data)
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next request may use this connection."""
+        return super().is_connected and not self._tainted and not _pending(self.sock)
+
+    def request(
+        self, method: str, url: str, body: Any = None,
+        headers: Mapping[str, Any] | None = None, **more: Any,
+    ) -> None:  # fmt: skip
+        """Send a request whose ``body`` is an ``Outgoing``; ``url`` is not looked at."""
+        outgoing: Outgoing = body
+        self._watched = select.POLLIN
+        self.response_class = partial(
+            CheckedResponse, leftover=self._taint, limit=_seconds(self.timeout)
+        )
+        try:
+            super().request(method, outgoing.target, None, headers, **more)
+            outgoing.send_body(self)
+        except (_AnsweredEarly, *_HUNG_UP):
+            self._taint()  # it has often said why before (413, 401)
+
+    def send_bytes(self, data: bytes) -> None:
+        """Send bytes of the body. For ``Outgoing`` alone: ``request`` handles what is raised."""
+        sock: Any = self.sock
+        if isinstance(sock, SSLTransport):
+            sock.sendall(data)
+            return
+        view = memoryview(data)
+        with _unblocked(sock):
+            while view:
+                view = view[self._step(partial(sock.send, view)) :]
 
     def send_file(self, descriptor: int, offset: int, length: int) -> int:
         """Send some bytes of an open file; how many they were, 0 at its end."""
-        self._send_head()
-        if type(self._channel) is not socket.socket:  # TLS has to see the bytes
-            data = os.pread(descriptor, min(length, _COPIED), offset)
-            self._channel.sendall(data)
+        sock: Any = self.sock
+        if type(sock) is not socket.socket:  # TLS has to see the bytes
+            data = os.pread(descriptor, min(length, _TLS_BLOCK), offset)
+            self.send_bytes(data)
             return len(data)
+        with _unblocked(sock):
+            return self._step(partial(os.sendfile, sock.fileno(), descriptor, offset, length))
+
+    def _step(self, send: Callable[[], int]) -> int:
+        """One ``send`` that does not block, as soon as the peer takes bytes."""
+        event = select.POLLOUT
         while True:
+            if self._poll(event) & ~select.POLLOUT and self._ended_early():
+                raise _AnsweredEarly
             try:
-                return os.sendfile(self._descriptor, descriptor, offset, length)
-            except BlockingIOError:  # a socket with a time limit is one that does not block
-                if not self._ready(select.POLLOUT, self._channel.gettimeout()):
-                    raise TimeoutError from None
+                return send()
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                event = select.POLLOUT
+            except ssl.SSLWantReadError:
+                event = select.POLLIN
 
-    def receive(self, size: int) -> bytes:
-        """Up to ``size`` bytes as soon as some are there; empty when the other side ended."""
-        held = self._held
-        if held:
-            self._held = held[size:]
-            return held[:size]
-        return self._channel.recv(size)
-
-    def read_line(self) -> bytes:
-        """A line without its end."""
-        while (end := self._held.find(b"\n")) < 0:
-            if len(self._held) > _LONGEST_LINE:
-                raise Malformed("a line within its body is too long")
-            self._fill("within the body")
-        line, self._held = self._held[:end], self._held[end + 1 :]
-        return line.rstrip(b"\r")
-
-    @property
-    def clean(self) -> bool:
-        """Whether all went well and nothing unread is left."""
-        return not self._broken and not self._held
-
-    @property
-    def stale(self) -> bool:
-        """Whether the other side has hung up, or speaks unasked, since the last answer."""
-        return self._ready(select.POLLIN, 0)
-
-    def abort(self) -> None:
-        """Wake whoever waits here; for another thread, as long as nobody closes it meanwhile."""
-        # Not the method of a TLS socket, which would take its state from under the reader.
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(fileno=os.dup(self._descriptor)) as duplicate,
-        ):
-            duplicate.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        self._broken = True
-        with contextlib.suppress(OSError):
-            self._channel.close()
-
-    def _ready(self, event: int, seconds: float | None) -> bool:
-        """Whether ``event`` comes within so many seconds."""
+    def _poll(self, event: int) -> int:
+        """Wait until the peer takes bytes or answers."""
         poll = select.poll()
-        poll.register(self._descriptor, event)
-        return bool(poll.poll(None if seconds is None else seconds * 1000))
+        poll.register(self.sock.fileno(), event | self._watched)
+        limit = _seconds(self.timeout)
+        found = poll.poll(None if limit is None else limit * 1000)
+        if not found:
+            raise TimeoutError
+        return found[0][1]
 
-    def _send_head(self) -> None:
-        if self._unsent:
-            self._channel.sendall(self._unsent)
-            self._unsent = b""
+    def _ended_early(self) -> bool:
+        """Whether what came while we send is a refusal, or the end of the connection."""
+        sock = self.sock
+        peeked = sock.peek() if isinstance(sock, EarlySSLSocket) else sock.recv(12, socket.MSG_PEEK)
+        if peeked is None:  # records of TLS itself, such as a session ticket
+            return False
+        status = peeked[9:12]
+        if peeked and not (len(status) == 3 and status.isdigit() and int(status) >= _REFUSALS):
+            self._watched = 0  # an interim answer, or one that does not end the body
+            return False
+        return True
 
-    def _read_head(self) -> Head:
-        searched, ends = 0, None
-        while (end := end_of_head(self._held, max(0, searched - 2))) < 0:
-            searched = len(self._held)
-            if searched > LONGEST_HEAD:
-                raise Malformed("its header is too long")
-            if searched and not self._held.startswith(b"HTTP/"[:searched]):
-                raise NoAnswer(f"it begins with {self._held[:40]!r}")
-            if ends is not None and time.monotonic() > ends:
-                raise TimeoutError  # a byte now and then is silence too
-            self._fill("in mid-header" if searched else "without an answer")
-            if ends is None:
-                ends = time.monotonic() + (self._channel.gettimeout() or 0.0)
-        head, self._held = self._held[:end], self._held[end:]
-        if end > LONGEST_HEAD:
-            raise Malformed("its header is too long")
-        return read_head(head)
-
-    def _fill(self, where: str) -> None:
-        more = self._channel.recv(_READ)
-        if not more:
-            raise EOFError(where)
-        self._held += more
+    def _taint(self) -> None:
+        self._tainted = True
 
 
-class Answer:
-    """The head of an answer, and its body to be read once."""
+class TlsConnection(PlainConnection, urllib3.connection.HTTPSConnection):
+    """A connection with TLS, perhaps inside the TLS of a proxy."""
 
-    def __init__(self, connection: Connection, head: Head, framing: Framing) -> None:
-        self.head = head
-        self.connection = connection
-        self._chunked = framing.chunked
-        self._left = 0 if framing.chunked else framing.length
-        self.ended = self._left == 0 and not self._chunked
-        self._in_chunk = False
 
-    @property
-    def reusable(self) -> bool:
-        """Whether the connection may serve another request now."""
-        whole = self.ended and self._left == 0  # and not merely over because the other side left
-        return whole and self.head.persistent and self.connection.clean
+def abort(sock: Any) -> None:
+    """Wake the thread that waits on ``sock``; for another thread.
 
-    def read(self, size: int) -> bytes:
-        """Up to ``size`` bytes as soon as some are there; empty at the end of the body.
+    Not by the method of a TLS socket, which would take its state from under the reader.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        descriptor = sock.fileno()
+        if descriptor >= 0:
+            with socket.socket(fileno=os.dup(descriptor)) as duplicate:
+                duplicate.shutdown(socket.SHUT_RDWR)
 
-        Raises ``EOFError`` if the connection ends before the body does.
-        """
-        if self._chunked and self._left == 0 and not self.ended:
-            self._next_chunk()
-        if self.ended:
-            return b""
-        data = self.connection.receive(size if self._left is None else min(size, self._left))
-        if self._left is None:
-            self.ended = not data
-            return data
-        if not data:
-            raise EOFError("within the body")
-        self._left -= len(data)
-        self.ended = self._left == 0 and not self._chunked
-        return data
 
-    def _next_chunk(self) -> None:
-        """Read what stands between two chunks, and the trailers after the last (RFC 9112, 7.1)."""
-        if self._in_chunk and self.connection.read_line():
-            raise Malformed("a chunk is longer than it says")
-        self._in_chunk = True
-        self._left = chunk_size(self.connection.read_line())
-        if self._left == 0:
-            for _ in range(_TRAILERS):
-                if not self.connection.read_line():
-                    self.ended = True
-                    return
-            raise Malformed("its trailers do not end")
+def _pending(sock: Any) -> bool:
+    """Whether bytes were decrypted that nothing has read: they belong to no request of ours."""
+    if isinstance(sock, SSLTransport):
+        return bool(sock.sslobj.pending() or sock.incoming.pending or _pending(sock.socket))
+    return isinstance(sock, ssl.SSLSocket) and sock.pending() > 0
+
+
+def _seconds(timeout: Any) -> float | None:
+    return float(timeout) if isinstance(timeout, int | float) else None
+
+
+@contextlib.contextmanager
+def _unblocked(sock: socket.socket) -> Iterator[None]:
+    limit = sock.gettimeout()
+    sock.settimeout(0.0)
+    try:
+        yield
+    finally:
+        sock.settimeout(limit)

@@ -1,199 +1,129 @@
-"""Kept-alive connections, by where they lead, how, and whom they believe.
+"""urllib3's pools, by proxy, trust and the classes of addresses they may reach.
 
-Opening the socket is ``net.connect``'s, where forbidden addresses and slow ones are handled.
+urllib3 keeps connections, speaks to proxies and does TLS. Opening a socket is ours
+(``net.connect``), and so are sending and checking (``net.connection``). urllib3 neither retries
+nor follows redirects here.
 """
 
 from __future__ import annotations
 
+import socket
 import threading
 import weakref
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import Any
 
 import msgspec
+import urllib3
 
-from homeport.net.connect import anywhere, check_literal, open_socket, public_only
-from homeport.net.connection import Connection
+from homeport.net.address_class import AddressClass
+from homeport.net.connect import open_socket
+from homeport.net.connection import PlainConnection, TlsConnection, abort
 from homeport.net.credentials import Credential
-from homeport.net.error_mapping import mapped
-from homeport.net.errors import NetError, ProxyFailed
-from homeport.net.http1 import Malformed, request_head
+from homeport.net.tls import tls_context
 from homeport.net.tls_settings import Trust
-from homeport.net.url import Url, bracketed
+from homeport.net.url import Url
 
-if TYPE_CHECKING:
-    import ssl
-
-_CHECK_PROXIES = "check http_proxy, https_proxy and no_proxy"
-_MOST_PLACES = 64  # places for which idle connections are kept
+_MOST_HOSTS = 64  # hosts for which idle connections are kept
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a connection leads and how; requests that share it share connections.
+    """How a host is reached; requests that share it share connections.
 
-    trust:   ``None`` where no TLS is spoken
-    guarded: a server named the host: no address inside a private network will do
+    trust:       for the host; ``None`` without TLS
+    proxy_trust: for a proxy that is reached by TLS; never what a registry's settings say
+    least:       the least public class of addresses that may be connected to
     """
 
-    scheme: str
-    host: str
-    port: int
     proxy: Url | None
     trust: Trust | None
-    guarded: bool
-
-
-def route_to(url: Url, *, proxy: Url | None, trust: Trust, named_by_server: bool) -> Route:
-    """The route to ``url``; refuses spelled-out private addresses at once."""
-    if named_by_server:
-        check_literal(url.host, public_only)
-    secure = url.scheme == "https" or (proxy is not None and proxy.scheme == "https")
-    return Route(
-        scheme=url.scheme, host=url.host, port=url.port, proxy=proxy,
-        trust=trust if secure else None,
-        # Through a proxy the proxy's address is ours to reach and the target's is not.
-        guarded=named_by_server and proxy is None,
-    )  # fmt: skip
-
-
-def proxy_authorization(proxy: Url) -> list[tuple[str, str]]:
-    """The header with the proxy's own user and password, if its URL has them."""
-    if not proxy.username and not proxy.password:
-        return []
-    pair = Credential(username=proxy.username, password=proxy.password)
-    return [("Proxy-Authorization", pair.basic())]
+    proxy_trust: Trust | None
+    least: AddressClass
 
 
 class Pools:
-    """Hands out connections and takes them back. Safe to use from threads."""
+    """Finds or makes the pool for a host. Safe to use from threads."""
 
     def __init__(self, *, connect_timeout: float, per_host: int) -> None:
         self._connect_timeout = connect_timeout
         self._per_host = per_host
-        self._idle: dict[Route, list[Connection]] = {}
-        self._busy: set[Connection] = set()
-        self._contexts: dict[Trust, ssl.SSLContext] = {}
+        self._managers: dict[Route, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
-        # A client that was forgotten and not closed takes its idle connections along.
-        weakref.finalize(self, _close_all, self._idle)
+        self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
 
-    def take(self, route: Route, stall: float) -> Connection:
-        """A connection to use alone and to give back.
-
-        stall: seconds that a byte may be waited for. Raises ``NetError``, ``OSError``,
-        ``EOFError``, ``Malformed``.
-        """
-        connection = self._idle_one(route)
-        if connection is None:
-            return self._open(route, stall)
-        connection.settimeout(stall)
+    def pool(self, route: Route, url: Url) -> urllib3.HTTPConnectionPool:
+        """The pool whose connections lead to ``url``. Raises ``UsageError`` for a bad CA file."""
         with self._lock:
-            self._busy.add(connection)
-        return connection
-
-    def give_back(self, route: Route, connection: Connection, *, reusable: bool) -> None:
-        """The request is over; ``reusable`` if another may follow on the connection."""
-        with self._lock:
-            self._busy.discard(connection)
-            surplus = self._keep(route, connection) if reusable else [connection]
-        for one in surplus:
-            one.close()
+            manager = self._managers.get(route)
+            if manager is None:
+                manager = self._managers[route] = self._manager(route)
+            return manager.connection_from_host(url.host, url.port, url.scheme)
 
     def abort(self) -> None:
-        """Shut every connection down under whoever waits on it (an interrupt)."""
-        with self._lock:  # so that none is closed meanwhile and its number another's
-            for connection in self._busy:
-                connection.abort()
+        """Shut every connection down under the thread that waits on it (an interrupt)."""
+        with self._lock:
+            sockets = list(self._sockets)
+        for sock in sockets:
+            abort(sock)
 
     def close(self) -> None:
-        """Close all connections that nobody uses."""
+        """Close all connections that are kept."""
         with self._lock:
-            _close_all(self._idle)
+            for manager in self._managers.values():
+                manager.clear()
+            self._managers.clear()
+            # urllib3 leaves this to the garbage collector, which an old answer may delay.
+            for sock in list(self._sockets):
+                sock.close()
 
-    def _keep(self, route: Route, connection: Connection) -> list[Connection]:
-        """Have an idle connection more; what is too many then is returned. Under the lock."""
-        idle = self._idle.setdefault(route, [])
-        if len(idle) >= self._per_host:
-            return [connection]
-        idle.append(connection)
-        if len(self._idle) <= _MOST_PLACES:
-            return []
-        return self._idle.pop(next(iter(self._idle)))
+    def _manager(self, route: Route) -> urllib3.PoolManager:
+        options: dict[str, Any] = {"num_pools": _MOST_HOSTS, "maxsize": self._per_host}
+        if route.trust is not None:
+            options["ssl_context"] = tls_context(route.trust)
+        if route.proxy is None:
+            manager = urllib3.PoolManager(**options)
+        else:
+            options["proxy_headers"] = proxy_headers(route.proxy)
+            if route.proxy_trust is not None:
+                options["proxy_ssl_context"] = tls_context(route.proxy_trust)
+            place = f"{route.proxy.scheme}://{route.proxy.netloc}"
+            manager = urllib3.ProxyManager(place, **options)
+        # The proxy's own address is the user's choice.
+        least = route.least if route.proxy is None else AddressClass.FORBIDDEN
+        manager.pool_classes_by_scheme = self._pool_classes(least)
+        return manager
 
-    def _idle_one(self, route: Route) -> Connection | None:
-        while True:
-            with self._lock:
-                idle = self._idle.get(route)
-                if not idle:
-                    return None
-                connection = idle.pop()
-            if not connection.stale:
-                return connection
-            connection.close()
+    def _pool_classes(self, least: AddressClass) -> dict[str, Any]:
+        """urllib3's pools with connections that are opened our way."""
+        open_it = partial(_open, limit=self._connect_timeout, least=least)
+        sockets = self._sockets
 
-    def _open(self, route: Route, stall: float) -> Connection:
-        first = route.proxy or route
-        try:
-            sock = open_socket(
-                first.host, first.port, min(self._connect_timeout, stall),
-                public_only if route.guarded else anywhere,
-            )  # fmt: skip
-        except NetError as error:
-            if route.proxy is None:
-                raise
-            error.hint = _CHECK_PROXIES
-            raise error.at(proxy=route.proxy.netloc)  # noqa: B904  the same, with its place
-        sock.settimeout(stall)
-        connection = Connection(sock)
-        with self._lock:
-            self._busy.add(connection)
-        try:
-            if route.proxy is not None:
-                self._go_through(route.proxy, route, connection)
-            if route.scheme == "https":
-                self._secure(connection, route, route.host)
-        except BaseException:
-            self.give_back(route, connection, reusable=False)
-            raise
-        return connection
+        class Plain(PlainConnection):
+            _open = staticmethod(open_it)
+            _opened = staticmethod(sockets.add)
 
-    def _go_through(self, proxy: Url, route: Route, connection: Connection) -> None:
-        """Speak to ``proxy``, or for TLS through it (RFC 9110, 9.3.6)."""
-        try:
-            if proxy.scheme == "https":
-                self._secure(connection, route, proxy.host)
-            if route.scheme != "https":
-                return
-            place = f"{bracketed(route.host)}:{route.port}"
-            fields = [("Host", place), *proxy_authorization(proxy)]
-            answer = connection.ask("CONNECT", request_head("CONNECT", place, fields))
-        except (OSError, EOFError, Malformed) as error:
-            raise _proxy_failed(route.host, mapped(error, proxy).what) from error
-        if not 200 <= answer.head.status < 300:
-            raise _proxy_failed(route.host, f"it answered {answer.head.status}")
+        class Tls(TlsConnection):
+            _open = staticmethod(open_it)
+            _opened = staticmethod(sockets.add)
 
-    def _secure(self, connection: Connection, route: Route, host: str) -> None:
-        from homeport.net.tls import secured, tls_context  # ssl: 7 ms that plain HTTP saves
+        class PlainPool(urllib3.HTTPConnectionPool):
+            ConnectionCls = Plain
 
-        assert route.trust is not None
-        with self._lock:
-            context = self._contexts.get(route.trust)
-        if context is None:
-            # Reading the system's authorities takes a while: once, and only for TLS.
-            context = tls_context(route.trust)
-            with self._lock:
-                context = self._contexts.setdefault(route.trust, context)
-        connection.change(lambda channel: secured(channel, context, host))
+        class TlsPool(urllib3.HTTPSConnectionPool):
+            ConnectionCls = Tls
+
+        return {"http": PlainPool, "https": TlsPool}
 
 
-def _close_all(idle: dict[Route, list[Connection]]) -> None:
-    for connections in idle.values():
-        for connection in connections:
-            connection.close()
-    idle.clear()
+def proxy_headers(proxy: Url) -> dict[str, str]:
+    """The header with the proxy's own user and password, if its URL has them."""
+    if not proxy.username and not proxy.password:
+        return {}
+    pair = Credential(username=proxy.username, password=proxy.password)
+    return {"Proxy-Authorization": pair.basic()}
 
 
-def _proxy_failed(host: str, why: str) -> ProxyFailed:
-    return ProxyFailed(
-        f"the proxy on the way to {host} refused or failed: {why}",
-        hint=_CHECK_PROXIES,
-    )
+def _open(
+    host: str, port: int, timeout: float, *, limit: float, least: AddressClass
+) -> tuple[socket.socket, AddressClass]:
+    return open_socket(host, port, min(timeout, limit), least)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import os
 import socket
-import sys
+import ssl
+
+import urllib3.exceptions
 
 from homeport.net.errors import (
     BadResponse,
@@ -14,29 +17,62 @@ from homeport.net.errors import (
     NameNotFound,
     NameServerBusy,
     NetError,
+    ProxyFailed,
     Refused,
     Stalled,
 )
-from homeport.net.http1 import Malformed, NoAnswer
+from homeport.net.response_check import NotHttp
+from homeport.net.tls import tls_error
 from homeport.net.url import Url
 from homeport.printable import printable
 
+CHECK_PROXIES = "check http_proxy, https_proxy and no_proxy"
 
-def mapped(error: BaseException, url: Url) -> NetError:
-    """The error of ours that says what ``error`` (of a socket, ssl, ``net.connection``) means."""
+
+def mapped(error: BaseException, url: Url, proxy: Url | None = None) -> NetError:
+    """The error of ours that says what ``error`` (of urllib3, ssl or a socket) means.
+
+    proxy: the proxy between here and ``url``, if there is one
+    """
+    cause = _root(error)
     place = {"url": str(url)}
-    ssl = sys.modules.get("ssl")  # not loaded where nobody speaks TLS
-    if ssl is not None and isinstance(error, ssl.SSLError):
-        from homeport.net.tls import tls_error  # ssl: 7 ms that plain HTTP saves
-
-        return tls_error(error, url)
-    if isinstance(error, TimeoutError):
+    if isinstance(error, urllib3.exceptions.ProxyError) and proxy is not None:
+        why = tls_error(cause, proxy).what if isinstance(cause, ssl.SSLError) else _reason(cause)
+        return ProxyFailed(
+            f"the proxy {proxy.netloc} on the way to {url.host} failed: {why}",
+            where=place | {"proxy": proxy.netloc},
+            hint=CHECK_PROXIES,
+        )
+    if isinstance(cause, ssl.SSLError):
+        return tls_error(cause, url)
+    if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
         return Stalled(f"{url.host} sent nothing for too long", where=place)
-    if isinstance(error, Malformed) and not isinstance(error, NoAnswer):
-        return BadResponse(f"{url.host} sent a broken answer: {_reason(error)}", where=place)
-    if isinstance(error, EOFError):
-        return ConnectionCut(f"{url.host} closed the connection {error}", where=place)
-    return ConnectionCut(f"the connection to {url.host} failed: {_reason(error)}", where=place)
+    if ended_early(error):
+        return ConnectionCut(f"{url.host} closed the connection in mid-answer", where=place)
+    # What is not HTTP at all is the rest of something: another connection may do better.
+    if isinstance(cause, OSError | NotHttp | http.client.BadStatusLine):
+        return ConnectionCut(f"the connection to {url.host} failed: {_reason(cause)}", where=place)
+    return BadResponse(f"{url.host} sent a broken answer: {_reason(cause)}", where=place)
+
+
+def ended_early(error: BaseException) -> bool:
+    """Whether the connection ended before the answer was whole."""
+    return isinstance(_root(error), _CUTS)
+
+
+_CUTS = (
+    http.client.IncompleteRead, urllib3.exceptions.IncompleteRead,
+    ssl.SSLEOFError, ssl.SSLZeroReturnError,
+)  # fmt: skip
+
+
+def _root(error: BaseException) -> BaseException:
+    """The innermost error that urllib3 wrapped."""
+    inner = [getattr(error, "reason", None), getattr(error, "original_error", None), *error.args]
+    for each in inner:
+        if isinstance(each, BaseException):
+            return _root(each)
+    return error
 
 
 def name_failure(error: socket.gaierror, host: str) -> NameNotFound:

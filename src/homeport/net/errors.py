@@ -8,7 +8,7 @@ password. Errors of other libraries become these in ``net.error_mapping``.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import ClassVar
+from typing import ClassVar, Self
 
 from homeport.errors import HomeportError
 from homeport.net.url import Url
@@ -49,9 +49,15 @@ class ConnectTimeout(Refused):
 
 
 class ForbiddenAddress(NetError):
-    """A server named an address inside private networks that nobody configured."""
+    """The address is of a class that must not be connected to (``net.address_class``)."""
 
     id = "forbidden-address"
+
+    def named_by(self, host: str, words: str) -> Self:
+        """Say which host sent us there, and the class of its own address."""
+        self.what = f"{host} ({words}) sent us to another host: {self.what}"
+        self.where = {**self.where, "sent_by": host}
+        return self
 
 
 class TlsError(NetError):

@@ -13,26 +13,38 @@ from collections.abc import Mapping
 
 import msgspec
 
+from homeport.errors import UsageError
 from homeport.net.url import BadUrl, Url
+
+
+class BadProxy(UsageError):
+    """A proxy variable that cannot be used."""
+
+    id = "bad-proxy"
 
 
 class Proxies(msgspec.Struct, frozen=True, kw_only=True):
     """The proxy of each scheme, and the hosts that are reached directly."""
 
-    http: Url | None = None
-    https: Url | None = None
+    http: Url | BadProxy | None = None
+    https: Url | BadProxy | None = None
     no_proxy: tuple[str, ...] = ()
 
     def proxy_for(self, url: Url) -> Url | None:
-        """The proxy that a request for ``url`` goes through, or ``None``."""
+        """The proxy that a request for ``url`` goes through, or ``None``.
+
+        Raises ``BadProxy`` if the variable that decides it cannot be used.
+        """
         proxy = self.https if url.scheme == "https" else self.http
-        if proxy is None or url.is_loopback:
+        if proxy is None or url.is_loopback or any(_matches(each, url) for each in self.no_proxy):
             return None
-        return None if any(_matches(entry, url) for entry in self.no_proxy) else proxy
+        if isinstance(proxy, BadProxy):
+            raise proxy
+        return proxy
 
 
 def from_environment(environment: Mapping[str, str]) -> Proxies:
-    """Read the variables. Raises ``BadUrl`` that names the variable."""
+    """Read the variables; one that cannot be used matters only to requests that need it."""
     no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     return Proxies(
         http=_read(environment, ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")),
@@ -41,7 +53,7 @@ def from_environment(environment: Mapping[str, str]) -> Proxies:
     )
 
 
-def _read(environment: Mapping[str, str], names: tuple[str, ...]) -> Url | None:
+def _read(environment: Mapping[str, str], names: tuple[str, ...]) -> Url | BadProxy | None:
     for name in names:
         if name == "HTTP_PROXY" and "REQUEST_METHOD" in environment:
             continue
@@ -50,14 +62,21 @@ def _read(environment: Mapping[str, str], names: tuple[str, ...]) -> Url | None:
             continue
         if "://" not in text:
             text = f"http://{text}"
+        scheme = text.partition("://")[0].lower()
+        if scheme.startswith("socks"):
+            return BadProxy(
+                f"the variable {name} names a {scheme}:// proxy: SOCKS is not supported",
+                where={"variable": name},
+                hint="use an http:// or https:// proxy, or list the host in no_proxy",
+            )
         try:
             return Url.parse(text)
-        except BadUrl as error:
-            raise BadUrl(
+        except BadUrl:
+            return BadProxy(
                 f"the variable {name} does not hold the URL of a proxy",
                 where={"variable": name},
                 hint="write it like http://proxy.example:3128",
-            ) from error
+            )
     return None
 
 

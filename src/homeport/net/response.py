@@ -6,16 +6,20 @@ cancel token and the deadline, and notices a connection that was cut or went sil
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import http.client
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Self
 
+import msgspec
+import urllib3
+import urllib3.exceptions
+
 from homeport.content.reading import CHUNK, read_bounded
+from homeport.net.address_class import AddressClass
 from homeport.net.clock import Clock, Deadline
-from homeport.net.connection import Answer
-from homeport.net.error_mapping import mapped
+from homeport.net.error_mapping import ended_early, mapped
 from homeport.net.errors import ConnectionCut, NetError, Stalled
-from homeport.net.http1 import Malformed
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
@@ -23,8 +27,15 @@ _DRAINED = 64 << 10  # bytes read to the end so that a connection can be used ag
 _DRAIN_READS = 4  # reads that this may take: a slow rest is not worth a connection
 _TRICKLE = 64  # bytes per stall limit below which a connection counts as silent
 
-#: What ``net.connection`` raises while a body is read.
-_READ_ERRORS = (OSError, EOFError, Malformed)
+#: What urllib3 and ``http.client`` raise while a body is read.
+_READ_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
+
+
+class Sender(msgspec.Struct, frozen=True, kw_only=True):
+    """A server that named another: its URL, and the class of the address that answered."""
+
+    url: Url
+    address_class: AddressClass
 
 
 class Response:
@@ -32,33 +43,39 @@ class Response:
 
     def __init__(
         self,
-        answer: Answer,
+        raw: urllib3.BaseHTTPResponse,
         url: Url,
         *,
+        method: str,
+        address_class: AddressClass,
         clock: Clock,
         cancel: CancelToken,
         deadline: Deadline | None,
         stall: float,
-        release: Callable[[bool], None],
     ) -> None:
-        self.status = answer.head.status
-        headers: dict[str, str] = {}
-        for name, value in answer.head.fields:
-            headers[name] = f"{headers[name]}, {value}" if name in headers else value
-        self.headers: Mapping[str, str] = headers
+        self.status = raw.status
+        self.headers: Mapping[str, str] = {
+            name.lower(): ", ".join(raw.headers.getlist(name)) for name in raw.headers
+        }
         self.url = url
         self.received = 0
-        self._answer = answer
+        self._raw = raw
+        self._address_class = address_class
         self._clock = clock
         self._cancel = cancel
         self._deadline = deadline
         self._stall = stall
-        self._release = release
         self._window_start = clock.monotonic()
         self._window_bytes = 0
         self._ended = False
-        if answer.ended:
-            self._give_back()
+        if method == "HEAD" or self.status in (204, 304) or self.length == 0:
+            self._raw.read1(1)  # the end of the body, which frees the connection
+            self._ended = True
+
+    @property
+    def sender(self) -> Sender:
+        """The server that answered, for requests to where its answer leads."""
+        return Sender(url=self.url, address_class=self._address_class)
 
     @property
     def length(self) -> int | None:
@@ -73,7 +90,7 @@ class Response:
 
     def header_values(self, name: str) -> tuple[str, ...]:
         """Every header of that name by itself (a challenge may come in several)."""
-        return tuple(self._answer.head.values(name.lower()))
+        return tuple(self._raw.headers.getlist(name))
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes as soon as some are there; empty at the end.
@@ -89,14 +106,14 @@ class Response:
         if self._deadline is not None:
             self._deadline.left()
         try:
-            data = self._answer.read(size)
+            data = self._raw.read1(size, decode_content=False)
         except _READ_ERRORS as error:
-            self._give_back()
+            self._discard()
             self._cancel.check()
             raise _answered(self._cut(error)) from error
         self.received += len(data)
-        if self._answer.ended:
-            self._give_back()
+        if not data or self.received == self.length:
+            self._ended = True  # urllib3 has the connection back
         self._watch(len(data))
         return data
 
@@ -111,7 +128,7 @@ class Response:
         """Give the connection back; a short rest is read so that it can be used again."""
         if not self._ended:
             self._drain()
-            self._give_back()
+            self._discard()
 
     def __enter__(self) -> Self:
         return self
@@ -124,11 +141,12 @@ class Response:
     ) -> None:
         self.close()
 
-    def _give_back(self) -> None:
-        """No more is read; the connection is kept if another request may go there."""
+    def _discard(self) -> None:
+        """No more is read. The connection is closed unless the body was read to its end."""
         if not self._ended:
             self._ended = True
-            self._release(self._answer.reusable)
+            self._raw.close()
+            self._raw.release_conn()
 
     def _drain(self) -> None:
         length = self.length
@@ -136,13 +154,14 @@ class Response:
             return
         try:
             for _ in range(_DRAIN_READS):
-                if self._answer.ended or not self._answer.read(_DRAINED):
+                if self._raw.closed or not self._raw.read1(_DRAINED, decode_content=False):
+                    self._ended = True
                     return
         except _READ_ERRORS:
             return
 
     def _cut(self, error: Exception) -> NetError:
-        if isinstance(error, EOFError) and self.length is not None:
+        if ended_early(error) and self.length is not None:
             return ConnectionCut(
                 f"{self.url.host} closed the connection after {self.received} of "
                 f"{self.length} bytes",
@@ -157,7 +176,7 @@ class Response:
         if now - self._window_start < self._stall:
             return
         if self._window_bytes < _TRICKLE and not self._ended:
-            self._give_back()
+            self._discard()
             raise _answered(
                 Stalled(
                     f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "

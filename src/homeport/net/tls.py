@@ -1,6 +1,6 @@
-"""TLS over a channel, also over one that is TLS already (an ``https://`` proxy's tunnel).
+"""TLS contexts, TLS sockets, and what their errors mean.
 
-Whom to believe is said by ``net.trust``. Loaded only when TLS is spoken: ``ssl`` takes 3 ms.
+Which authorities are trusted is data (``net.tls_settings``).
 """
 
 from __future__ import annotations
@@ -12,12 +12,52 @@ from pathlib import Path
 from typing import Any
 
 from homeport.errors import UsageError
-from homeport.net.connection import Channel
 from homeport.net.errors import ConnectionCut, NetError, NotTls, TlsError
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 
 _RECORD = 32 << 10  # bytes read at once; a TLS record has at most 16 KiB and a little
+
+
+class EarlySSLSocket(ssl.SSLSocket):
+    """A TLS socket that can look at what the peer sends while we still write."""
+
+    _early = b""
+
+    @property
+    def suppress_ragged_eofs(self) -> bool:
+        """Always false: an end without close_notify is an error."""
+        return False
+
+    @suppress_ragged_eofs.setter
+    def suppress_ragged_eofs(self, value: bool) -> None:
+        """``ssl`` sets its own default."""
+
+    def peek(self) -> bytes | None:
+        """What the peer sent, kept for ``read``; empty at the end, ``None`` if nothing came.
+
+        The socket must not block.
+        """
+        if not self._early:
+            try:
+                self._early = super().read(_RECORD)
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                return None
+            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+                return b""
+        return self._early
+
+    def read(self, len: int = 1024, buffer: Any = None) -> Any:
+        if not self._early:
+            return super().read(len, buffer)
+        data, self._early = self._early[:len], self._early[len:]
+        if buffer is None:
+            return data
+        buffer[: data.__len__()] = data
+        return data.__len__()
+
+    def pending(self) -> int:
+        return len(self._early) + super().pending()
 
 
 def tls_context(trust: Trust) -> ssl.SSLContext:
@@ -28,6 +68,10 @@ def tls_context(trust: Trust) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
+    context.hostname_checks_common_name = False
+    # A connection cut without close_notify is not the end of a body (RFC 9112, 9.8).
+    context.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
+    context.sslsocket_class = EarlySSLSocket
     if not trust.verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
@@ -54,13 +98,6 @@ def _explained(file: Path, load: Callable[[], None]) -> None:
         raise UsageError(
             f"cannot read {file}: {error.strerror}", where={"file": str(file)}
         ) from error
-
-
-def secured(channel: Any, context: ssl.SSLContext, host: str) -> Channel:
-    """``channel`` with TLS in it, after the handshake. Raises ``ssl.SSLError``, ``OSError``."""
-    if isinstance(channel, ssl.SSLSocket):
-        return _WithinTls(channel, context, host)
-    return context.wrap_socket(channel, server_hostname=host)
 
 
 def tls_error(error: ssl.SSLError, url: Url) -> NetError:
@@ -90,57 +127,3 @@ def tls_error(error: ssl.SSLError, url: Url) -> NetError:
             f"{url.netloc} asks for a client certificate", where=place, hint="give one in certs.d"
         )
     return TlsError(f"no secure connection to {url.netloc}: {reason}", where=place)
-
-
-class _WithinTls:
-    """TLS whose records travel in another TLS connection, which the ssl module cannot wrap."""
-
-    def __init__(self, outer: ssl.SSLSocket, context: ssl.SSLContext, host: str) -> None:
-        self._outer = outer
-        self._coming = ssl.MemoryBIO()
-        self._going = ssl.MemoryBIO()
-        self._tls = context.wrap_bio(self._coming, self._going, server_hostname=host)
-        self._run(self._tls.do_handshake)
-
-    def recv(self, size: int, /) -> bytes:
-        try:
-            found: bytes = self._run(self._tls.read, size)
-        except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
-            return b""
-        return found
-
-    def sendall(self, data: bytes, /) -> None:
-        view = memoryview(data)
-        while view:
-            view = view[self._run(self._tls.write, view) :]
-
-    def settimeout(self, seconds: float | None, /) -> None:
-        self._outer.settimeout(seconds)
-
-    def gettimeout(self) -> float | None:
-        return self._outer.gettimeout()
-
-    def fileno(self) -> int:
-        return self._outer.fileno()
-
-    def close(self) -> None:
-        self._outer.close()
-
-    def _run(self, step: Any, *arguments: Any) -> Any:
-        """Do a step of the inner TLS, carrying its records as long as it asks for that."""
-        while True:
-            try:
-                result = step(*arguments)
-            except ssl.SSLWantReadError:
-                self._flush()
-                if data := self._outer.recv(_RECORD):
-                    self._coming.write(data)
-                else:
-                    self._coming.write_eof()
-            else:
-                self._flush()
-                return result
-
-    def _flush(self) -> None:
-        if data := self._going.read():
-            self._outer.sendall(data)

@@ -10,11 +10,12 @@ from __future__ import annotations
 import threading
 
 import msgspec
+from msgspec.structs import replace
 
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
-from homeport.net.response import Response
+from homeport.net.response import Response, Sender
 from homeport.net.url import BadUrl, Url
 from homeport.registry.challenge import Challenge, best, parse_challenges
 from homeport.registry.errors import ProtocolBroken, Unauthorized, failure
@@ -89,7 +90,7 @@ class Authenticator:
             raise self._no_entry(response, scopes)
         self._require_safe(base)
         if challenge.scheme == "bearer":
-            self._learn_bearer(challenge, scopes, ticket, base)
+            self._learn_bearer(challenge, scopes, ticket, replace(response.sender, url=base))
         else:
             self._learn_basic(ticket)
         if ticket.header is not None:
@@ -105,8 +106,9 @@ class Authenticator:
         response.close()
 
     def _learn_bearer(
-        self, challenge: Challenge, scopes: Scopes, ticket: Ticket, base: Url
+        self, challenge: Challenge, scopes: Scopes, ticket: Ticket, sender: Sender
     ) -> None:
+        base = sender.url
         realm = challenge.parameters.get("realm", "")
         try:
             url = Url.parse(realm)
@@ -123,7 +125,7 @@ class Authenticator:
         with self._lock:
             self._scheme = "bearer"
             service = challenge.parameters.get("service", "")
-            self._realm = Realm(url=url, service=service, named_by=base)
+            self._realm = Realm(url=url, service=service, named_by=sender)
             asked = self._more_scopes.get(scopes, scopes)
             wider = merge_scopes(asked | challenge.scopes)
             self._more_scopes[scopes] = wider

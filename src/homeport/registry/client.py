@@ -16,10 +16,11 @@ from msgspec.structs import replace
 
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
+from homeport.net.address_class import AddressClass
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.errors import NetError
-from homeport.net.response import Response
+from homeport.net.response import Response, Sender
 from homeport.net.retries import ONCE, READ, Rule
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
@@ -59,6 +60,8 @@ class Registry:
         #: Blobs that this run saw in a repository of the registry: where to mount them from.
         self.seen_blobs: dict[Digest, str] = {}
         self._base: Url | None = None
+        self._class = AddressClass.FORBIDDEN  # until an answer comes
+        self._reached_lock = threading.Lock()
         self._lock = threading.Lock()
 
     @property
@@ -84,7 +87,7 @@ class Registry:
         """``send`` to a path below ``/v2/`` or to a URL that the registry gave us."""
         if isinstance(where, str):
             return self.send(Request(method=method, url=self.url(where), **more), scopes)
-        return self.send(Request(method=method, url=where, named_by=self.base(), **more), scopes)
+        return self.send(Request(method=method, url=where, named_by=self._sender(), **more), scopes)
 
     def send(self, request: Request, scopes: Scopes) -> Response:
         """The answer, after logging in as often as it takes. Every status is an answer.
@@ -108,10 +111,22 @@ class Registry:
                 )
             )
             self._tell_limit(response)
+            self._reached(response, base)
             # A 401 of another host (storage behind a redirect) is no reason to log in.
             if response.status != 401 or response.url.origin != base.origin:
                 return response
             self.auth.challenged(response, scopes, ticket, base, refused)
+
+    def _sender(self) -> Sender:
+        """The registry, with the most public class of address that has answered for it."""
+        base = self.base()
+        with self._reached_lock:
+            return Sender(url=base, address_class=self._class or AddressClass.PUBLIC)
+
+    def _reached(self, response: Response, base: Url) -> None:
+        if response.url.origin == base.origin:
+            with self._reached_lock:
+                self._class = max(self._class, response.sender.address_class)
 
     def _tell_limit(self, response: Response) -> None:
         if not self._limit_told and (text := pulls_left(response.headers)):
@@ -127,7 +142,7 @@ class Registry:
             Client(quick) as client,
             client.send(
                 Request(
-                    method=method, url=url, named_by=base, rule=ONCE,
+                    method=method, url=url, named_by=self._sender(), rule=ONCE,
                     trust=self._trust if url.origin == base.origin else None,
                     authorize=lambda hop: ticket.header if hop.origin == base.origin else None,
                 )
@@ -167,6 +182,7 @@ class Registry:
                     authorize=lambda _hop: None,
                 )
             ) as response:  # fmt: skip
+                self._reached(response, url)
                 return self._understand(response, url)
         except HomeportError as error:
             raise error.at(registry=self.name)  # noqa: B904  the same error, with its place

@@ -17,7 +17,7 @@ from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
 from homeport.net.errors import NetError
-from homeport.net.response import Response
+from homeport.net.response import Response, Sender
 from homeport.net.retries import TOKEN
 from homeport.net.url import Url
 from homeport.registry.errors import (
@@ -54,7 +54,7 @@ class Realm(msgspec.Struct, frozen=True, kw_only=True):
 
     url: Url
     service: str
-    named_by: Url
+    named_by: Sender
 
 
 class TokenCache:
@@ -180,7 +180,7 @@ def _refused(
             status=status,
             codes=codes,
             where={"token_service": str(realm.url), "scope": asked},
-            hint=f"log in: homeport login {realm.named_by.netloc}",
+            hint=f"log in: homeport login {realm.named_by.url.netloc}",
         )
     error = failure(response, f"give a token for {asked}")
     return error.at(token_service=str(realm.url))

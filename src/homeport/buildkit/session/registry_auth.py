@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from homeport.net.client import Client
+    from homeport.net.response import Sender
     from homeport.net.url import Url
     from homeport.registry.login import Login
 
@@ -101,15 +102,15 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
         from homeport.registry.tokens import Realm, fetch_token
 
         realm = Url.parse(request.realm)
-        base = self._names(request.host, realm)
-        named = Realm(url=realm, service=request.service, named_by=base)
+        sender = self._names(request.host, realm)
+        named = Realm(url=realm, service=request.service, named_by=sender)
         scopes = frozenset(request.scopes)
         return fetch_token(
             self.client(), named, scopes, self._login(request.host), deadline=None
         ).value
 
-    def _names(self, host: str, realm: Url) -> Url:
-        """The registry's URL, if it names that token service itself; else an error."""
+    def _names(self, host: str, realm: Url) -> Sender:
+        """The registry, if it names that token service itself; else an error."""
         from homeport.net.client import Request
         from homeport.registry.challenge import parse_challenges
         from homeport.registry.endpoint import endpoint_for
@@ -122,7 +123,7 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
             challenges = parse_challenges(response.header_values("www-authenticate"))
             response.close()
             if any(each.parameters.get("realm") == str(realm) for each in challenges):
-                return base
+                return response.sender
         raise HomeportError(
             f"the engine asks for a token from {realm.netloc}, which {host} does not name"
         )

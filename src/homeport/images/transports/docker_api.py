@@ -8,6 +8,7 @@ builds (``homeport.buildkit``).
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
 import socket
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,16 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
+import urllib3
+import urllib3.exceptions
 
 from homeport.content.reading import CHUNK, Readable
 from homeport.errors import HomeportError, UsageError
-from homeport.net.connection import Answer, Connection
-from homeport.net.http1 import Malformed, request_head
+from homeport.net.address_class import AddressClass
+from homeport.net.connect import open_socket
+from homeport.net.connection import PlainConnection, TlsConnection
+from homeport.net.tls import tls_context
+from homeport.net.tls_settings import Trust
 
 if TYPE_CHECKING:
     import ssl
@@ -52,41 +58,50 @@ def request(
 ) -> Iterator[EngineAnswer]:  # fmt: skip
     """The daemon's answer, to be read inside the block. Raises ``EngineError``."""
     host = docker_host(environ)
-    fields = [("Host", "docker"), ("Content-Length", str(length))]
+    headers = {"Host": "docker", "Content-Length": str(length)}
     if body is not None:
-        fields.append(("Content-Type", "application/x-tar"))
-    with _explained(host):
-        connection = _connect(host, environ)
-    with contextlib.closing(connection):
-
-        def send_body() -> None:
-            while body is not None and (block := body.read(CHUNK)):
-                connection.send(block)
-
+        headers["Content-Type"] = "application/x-tar"
+    with contextlib.closing(_connection(host, environ)) as connection:
         with _explained(host):
-            answer = connection.ask(method, request_head(method, path, fields), send_body)
-        response = EngineAnswer(answer, host)
-        if answer.head.status >= 400:
+            connection.request(
+                method, path, _Outgoing(path, body), headers,
+                preload_content=False, decode_content=False,
+            )  # fmt: skip
+            raw = connection.getresponse()
+        response = EngineAnswer(raw, host)
+        if raw.status >= 400:
             raise EngineError(
-                f"the docker daemon answered {answer.head.status}: {_reason(response)}",
+                f"the docker daemon answered {raw.status}: {_reason(response)}",
                 where={"engine": host},
             )
         yield response
 
 
+class _Outgoing:
+    """What is sent to the daemon, once."""
+
+    def __init__(self, target: str, body: Readable | None) -> None:
+        self.target = target
+        self._body = body
+
+    def send_body(self, connection: PlainConnection, /) -> None:
+        while self._body is not None and (block := self._body.read(CHUNK)):
+            connection.send_bytes(block)
+
+
 class EngineAnswer:
     """The body of an answer, to be read once; ``EngineError`` if the daemon ends it early."""
 
-    def __init__(self, answer: Answer, host: str) -> None:
-        self._answer = answer
+    def __init__(self, raw: urllib3.BaseHTTPResponse, host: str) -> None:
+        self._raw = raw
         self._host = host
 
     def read(self, size: int = -1, /) -> bytes:
         """Up to ``size`` bytes, all without; empty at the end."""
         with _explained(self._host):
             if size < 0:
-                return b"".join(iter(lambda: self._answer.read(CHUNK), b""))
-            return self._answer.read(size)
+                return b"".join(iter(lambda: self._raw.read1(CHUNK), b""))
+            return self._raw.read1(size)
 
     def close(self) -> None:
         """Nothing: the block in which it was asked for ends the connection."""
@@ -104,7 +119,7 @@ def _reason(response: EngineAnswer) -> str:
 def _explained(host: str) -> Iterator[None]:
     try:
         yield
-    except (OSError, EOFError, Malformed) as error:
+    except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
         raise _unreachable(host, error) from error
 
 
@@ -116,43 +131,51 @@ def _unreachable(host: str, error: Exception) -> EngineError:
     )
 
 
-def _connect(host: str, environ: Mapping[str, str]) -> Connection:
+def _connection(host: str, environ: Mapping[str, str]) -> PlainConnection:
+    """A connection to the daemon, opened when a request is sent."""
     url = urlsplit(host)
     if url.scheme == "unix":
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        sock.settimeout(_TIMEOUT)
-        try:
-            sock.connect(url.path)
-        except BaseException:
-            sock.close()
-            raise
-        return Connection(sock)
+        return _UnixConnection(url.path, timeout=_TIMEOUT)
     if url.scheme != "tcp" or not url.hostname:
         raise UsageError(
             f"DOCKER_HOST={host} is not understood", hint="use unix:///… or tcp://HOST"
         )
-    name = url.hostname
+    if not environ.get("DOCKER_TLS_VERIFY"):
+        return _TcpConnection(url.hostname, url.port or 2375, timeout=_TIMEOUT)
     folder = Path(environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
-    context = _tls(folder) if environ.get("DOCKER_TLS_VERIFY") else None
-    port = url.port or (2375 if context is None else 2376)
-    connection = Connection(socket.create_connection((name, port), _TIMEOUT))
-    if context is not None:
-        from homeport.net.tls import secured
+    return _TcpTlsConnection(
+        url.hostname, url.port or 2376, timeout=_TIMEOUT, ssl_context=_tls(folder)
+    )
 
+
+def _open(host: str, port: int, timeout: float) -> tuple[socket.socket, AddressClass]:
+    return open_socket(host, port, timeout, AddressClass.FORBIDDEN)  # the user's own choice
+
+
+class _TcpConnection(PlainConnection):
+    _open = staticmethod(_open)
+
+
+class _TcpTlsConnection(TlsConnection):
+    _open = staticmethod(_open)
+
+
+class _UnixConnection(PlainConnection):
+    """A connection to a socket file; urllib3's "host" is its path."""
+
+    @staticmethod
+    def _open(host: str, port: int, timeout: float) -> tuple[socket.socket, AddressClass]:
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock.settimeout(timeout)
         try:
-            connection.change(lambda channel: secured(channel, context, name))
+            sock.connect(host)
         except BaseException:
-            connection.close()
+            sock.close()
             raise
-    return connection
+        return sock, AddressClass.LOOPBACK
 
 
 def _tls(folder: Path) -> ssl.SSLContext:
-    import ssl  # 3 ms, for who speaks TLS
-
-    try:
-        context = ssl.create_default_context(cafile=str(folder / "ca.pem"))
-        context.load_cert_chain(folder / "cert.pem", folder / "key.pem")
-    except OSError as error:
-        raise UsageError(f"cannot use the certificates in {folder}: {error}") from error
-    return context
+    certificate = (folder / "cert.pem", folder / "key.pem")
+    trust = Trust(ca_files=(folder / "ca.pem",), only_these=True, client_certificate=certificate)
+    return tls_context(trust)
