@@ -57,7 +57,6 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["push", "oci:/nonexistent:1", "127.0.0.1:1/a:1"], {"yaml", "subprocess"}),
         (["inspect", "oci:/nonexistent:1"], {"yaml", "socket", "sqlite3", "homeport.net"}),
         (["build", "./nonexistent"], {"socket", "subprocess"}),
     ],
