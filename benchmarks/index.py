@@ -23,9 +23,10 @@ from pathlib import Path
 
 from homeport.content.blob import Blob
 from homeport.content.store import Store
+from homeport.content.thread_pools import Pools
 from homeport.debian.archive.apt_sources import read_apt_sources
 from homeport.debian.archive.keyring import debian_keyring
-from homeport.debian.archive.mirror import ExpectedFile, Transfer
+from homeport.debian.archive.mirror import ExpectedFile
 from homeport.debian.archive.mirror_list import MirrorSources, open_mirrors
 from homeport.debian.archive.release import index_files, plain_digest
 from homeport.debian.archive.release_candidates import place_of, read_candidate
@@ -34,6 +35,7 @@ from homeport.debian.index.index import IndexPart, MergedIndex, open_index, pack
 from homeport.debian.listed_file import ListedFile
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
+from homeport.runtime import Runtime
 
 #: The closure of Debian's smallest Python with its whole library.
 NAMES = [
@@ -70,7 +72,7 @@ Index = tuple[ListedFile, ListedFile, Blob]
 def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Index]:
     """The indexes, as files of a cache of their own."""
     cancel = CancelToken()
-    with Client(cancel=cancel) as client:
+    with Client(cancel=cancel) as client, Pools(cancel) as pools:
         sources = MirrorSources(option=mirror, apt=read_apt_sources())
         mirrors = open_mirrors(["debian"], sources, client).of("debian")
         spec = SuiteSpec(
@@ -89,8 +91,10 @@ def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Inde
                     wanted = ExpectedFile(
                         path=f"{folder}/{form.digest.hex}", digest=form.digest, size=form.size
                     )
-                    transfer = Transfer(store=Store(cache), progress=Silent(), cancel=cancel)
-                    found.append((form, plain, mirrors[0].fetch(wanted, transfer)))
+                    runtime = Runtime(
+                        store=Store(cache), pools=pools, progress=Silent(), cancel=cancel
+                    )
+                    found.append((form, plain, mirrors[0].fetch(wanted, runtime)))
             except Exception as error:
                 print(f"# {name}: {error}", file=sys.stderr)
             if len(found) == len(architectures):

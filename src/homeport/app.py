@@ -25,12 +25,13 @@ from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress, Silent
+from homeport.runtime import Runtime
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
     from homeport.buildkit.session.session import Service
-    from homeport.builds import BuildRequest, BuildResult, Services
+    from homeport.builds import BuildRequest, BuildResult, Connections
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.transports.base import Destination, Transport
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from homeport.inspection.model import InspectReport
     from homeport.inspection.report.compare_images import Comparison
     from homeport.inspection.report.page import HtmlPage
-    from homeport.inspection.services import Services as InspectionServices
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.locking.ensure_lock import EnsuredLock
     from homeport.net.client import Client
@@ -58,16 +58,10 @@ class App:
         self,
         *,
         settings: Settings,
-        progress: Progress,
-        cancel: CancelToken,
-        store: Store,
-        pools: Pools,
+        runtime: Runtime,
     ) -> None:
         self.settings = settings
-        self.progress = progress
-        self.cancel = cancel
-        self.store = store
-        self.pools = pools
+        self.runtime = runtime
         self._client: Client | None = None
 
     @cached_property
@@ -79,13 +73,12 @@ class App:
 
         trust = Trust(ca_files=(self.settings.ca,) if self.settings.ca else ())
         settings = client_settings(os.environ, trust)
-        self._client = Client(settings, cancel=self.cancel)
+        self._client = Client(settings, cancel=self.runtime.cancel)
         return self._client
 
     def archives(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> ArchiveAccess:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
         from homeport.debian.archive.apt_sources import read_apt_credentials, read_apt_sources
-        from homeport.debian.archive.mirror import Transfer
         from homeport.debian.archive.mirror_list import MirrorSources
         from homeport.locking.archive_access import open_access
 
@@ -99,8 +92,7 @@ class App:
             recipe,
             sources,
             lambda: self.client,
-            Transfer(store=self.store, progress=self.progress, cancel=self.cancel),
-            self.pools,
+            self.runtime,
             credentials=read_apt_credentials(),
             snapshots=self.settings.snapshots,
             offline=self.settings.offline,
@@ -110,30 +102,27 @@ class App:
         """Build a recipe for its platforms and write it where ``request`` says."""
         from homeport.builds import run_build
 
-        result = run_build(request, self._services())
+        result = run_build(request, self.runtime, self._connections())
         if not all(each.cached for each in result.built.images):  # the cache has grown
-            self.store.prune(self.settings.cache_bound)
+            self.runtime.store.prune(self.settings.cache_bound)
         return result
 
     def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
         from homeport.builds import lock_recipe
 
-        return lock_recipe(request, self._services())
+        return lock_recipe(request, self.runtime, self._connections())
 
     def engines(self, addresses: Sequence[str] = ()) -> list[Engine]:
         """The engines at these addresses, or the first of the usual ones that answers."""
         from homeport.parts.engines import open_engines
 
-        return open_engines(addresses, self.cancel)
+        return open_engines(addresses, self.runtime.cancel)
 
-    def _services(self) -> Services:
-        from homeport.builds import Services
+    def _connections(self) -> Connections:
+        from homeport.builds import Connections
 
-        return Services(
-            store=self.store,
-            pools=self.pools,
-            progress=self.progress,
+        return Connections(
             archives=self.archives,
             open_image=self.open_image,
             destination=self.destination,
@@ -156,10 +145,9 @@ class App:
         """The image or index at an address (docs/formats/addresses.md)."""
         from homeport.images.address import parse_source
         from homeport.images.transports.select import source_for
-        from homeport.images.work import Work
 
         source = source_for(parse_source(address), self.registry_transport)
-        with source.open(Work(progress=self.progress, cancel=self.cancel)) as value:
+        with source.open(self.runtime) as value:
             yield value
 
     @contextmanager
@@ -174,7 +162,7 @@ class App:
         from homeport.inspection.image.platform_choice import choose_image
 
         with self.open_image(address) as value:
-            yield open_layers(choose_image(value, platform), self._inspection(), address)
+            yield open_layers(choose_image(value, platform), self.runtime, address)
 
     def inspect(
         self, address: str, *, platform: Platform | None = None, bases: Sequence[str] = ()
@@ -201,7 +189,7 @@ class App:
 
         with self.open_image(address) as value:
             report = self._inspect(address, value, platform, bases)
-            opened = open_layers(choose_image(value, platform), self._inspection(), address)
+            opened = open_layers(choose_image(value, platform), self.runtime, address)
             return report, write_page(report, opened, file)
 
     def diff(
@@ -229,12 +217,12 @@ class App:
             if after is not None:
                 with self.open_image(after) as other:
                     return compare(
-                        (one, other), (before, after), platforms, self._inspection(),
+                        (one, other), (before, after), platforms, self.runtime,
                         times=times, text=text,
                     )  # fmt: skip
             assert platforms is not None
             pair = (platforms[0], platforms[1])
-            return compare_platforms(one, before, pair, self._inspection(), times=times, text=text)
+            return compare_platforms(one, before, pair, self.runtime, times=times, text=text)
 
     def extract(
         self,
@@ -274,16 +262,9 @@ class App:
         with ExitStack() as stack:
             known = {each: stack.enter_context(self.open_image(each)) for each in bases}
             return inspect(
-                value, address, self._inspection(), platform=platform, referrers=referrers,
+                value, address, self.runtime, platform=platform, referrers=referrers,
                 bases=known,
             )  # fmt: skip
-
-    def _inspection(self) -> InspectionServices:
-        from homeport.inspection.services import Services
-
-        return Services(
-            store=self.store, pool=self.pools.processor, cancel=self.cancel, progress=self.progress
-        )
 
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""
@@ -295,7 +276,7 @@ class App:
         """An image in a registry, reached with the credentials that the user's tools keep."""
         from homeport.images.transports.registry import RegistryTransport
 
-        return RegistryTransport(address, self._registries, self.store, self.pools.network)
+        return RegistryTransport(address, self._registries)
 
     def registries(
         self,
@@ -346,7 +327,7 @@ class App:
     ) -> None:
         if self._client is not None and error is not None:
             self._client.abort()
-        self.pools.__exit__(kind, error, traceback)
+        self.runtime.pools.__exit__(kind, error, traceback)
         if self._client is not None:
             self._client.close()
 
@@ -358,8 +339,10 @@ def open_app(
     cancel = cancel or CancelToken()
     return App(
         settings=settings,
-        progress=progress or Silent(),
-        cancel=cancel,
-        store=Store(settings.cache_dir),
-        pools=Pools(cancel),
+        runtime=Runtime(
+            store=Store(settings.cache_dir),
+            pools=Pools(cancel),
+            progress=progress or Silent(),
+            cancel=cancel,
+        ),
     )

@@ -16,12 +16,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.assemble.build import BuiltIndex, Tools, build, unbuilt
+from homeport.assemble.build import Build, BuiltIndex, build, unbuilt
 from homeport.assemble.plan import BuildOptions, BuildPlan, Request, make_plans
 from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.store import Store
-from homeport.content.thread_pools import Pools
 from homeport.errors import AnswerNo, UsageError
 from homeport.images.address import (
     Address,
@@ -30,17 +29,16 @@ from homeport.images.address import (
 )
 from homeport.images.image import Image, Index
 from homeport.images.transports.base import Destination, Written
-from homeport.images.work import Work
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
 from homeport.locking.lock_paths import lock_paths
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform, native_platform, parse_platform
 from homeport.oci.reference import DEFAULT_TAG
-from homeport.progress import Progress
 from homeport.recipe.catalog import find_recipe, shipped_catalog
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
+from homeport.runtime import Runtime
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
@@ -100,16 +98,13 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     loaded: Loaded | None = None
 
 
-class Services(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build takes from its surroundings; ``homeport.app`` makes it.
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """How a build reaches what is outside; ``homeport.app`` makes it, nothing is connected yet.
 
-    engines: those named, or those that the surroundings name
+    engines: those named, or those that the environment names
     session: what engines may ask of us while they build: logins of registries
     """
 
-    store: Store
-    pools: Pools
-    progress: Progress
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: OpenImage
     destination: Callable[[Address], Destination]
@@ -119,7 +114,7 @@ class Services(msgspec.Struct, frozen=True, kw_only=True):
     offline: bool = False
 
 
-def run_build(request: BuildRequest, services: Services) -> BuildResult:
+def run_build(request: BuildRequest, runtime: Runtime, connections: Connections) -> BuildResult:
     """Build, and write everywhere that was asked for.
 
     Raises ``OutOfDate`` for ``locked``, ``AnswerNo`` for a failed ``check``, and what
@@ -130,18 +125,19 @@ def run_build(request: BuildRequest, services: Services) -> BuildResult:
     outputs = _outputs(request, recipe)
     platforms = _platforms(request, recipe, outputs)
     with ExitStack() as stack:
-        stack.enter_context(services.store.lease())
-        derived = _scratch_store(services.store, stack) if request.fresh else services.store
-        prepared, built = _built_in(derived, request, recipe, platforms, services)
+        stack.enter_context(runtime.store.lease())
+        derived = _scratch_store(runtime.store, stack) if request.fresh else runtime.store
+        prepared, built = _built_in(
+            derived, request, recipe, platforms, runtime=runtime, connections=connections
+        )
         if request.check:
-            _check(request, recipe, platforms, built, services)
+            _check(request, recipe, platforms, built, runtime=runtime, connections=connections)
         value = built.images[0].image if len(built.images) == 1 else built.index
-        work = Work(progress=services.progress, cancel=services.pools.cancel)
         written = tuple(
-            services.destination(output).write(_fitting(value, output, built), work)
+            connections.destination(output).write(_fitting(value, output, built), runtime)
             for output in outputs
         )
-        loaded = _load(request, recipe, value, work) if request.load else None
+        loaded = _load(request, recipe, value, runtime) if request.load else None
     return BuildResult(
         recipe=recipe, prepared=prepared, built=built, written=written, loaded=loaded
     )
@@ -152,7 +148,9 @@ def _prepare(
     recipe: Recipe,
     platforms: tuple[Platform, ...],
     derived: Store,
-    services: Services,
+    *,
+    runtime: Runtime,
+    connections: Connections,
 ) -> tuple[EnsuredLock, tuple[BuildPlan, ...]]:
     """A lockfile that answers the recipe, plans, and the packages of what must be built.
 
@@ -166,8 +164,8 @@ def _prepare(
         return ensure_lock(
             recipe,
             paths,
-            services.store,
-            lambda: services.archives(recipe, request.mirrors),
+            runtime.store,
+            lambda: connections.archives(recipe, request.mirrors),
             platforms=wanted,
             frozen=request.locked,
             update=update,
@@ -177,16 +175,16 @@ def _prepare(
 
     first, trees = pin_parts(
         recipe, prepared((), request.update), paths, platforms,
-        request=request, services=services,
+        request=request, runtime=runtime, connections=connections,
     )  # fmt: skip
-    plans = _plans(recipe, first, platforms, request, services, trees=trees)
+    plans = _plans(recipe, first, platforms, request, runtime=runtime, trees=trees)
     missing = [plan.platform for plan in unbuilt(plans, derived)]
     if not missing:
         return first, plans
     second = prepared(missing, KEEP_LOCKED)
     if second.lockfile != first.lockfile:
         # Packages were gone and the recipe was locked again: all plans are new.
-        plans = _plans(recipe, second, platforms, request, services, trees=trees)
+        plans = _plans(recipe, second, platforms, request, runtime=runtime, trees=trees)
         missing = [plan.platform for plan in unbuilt(plans, derived)]
         third = prepared(missing, KEEP_LOCKED)
         return msgspec.structs.replace(second, debs={**second.debs, **third.debs}), plans
@@ -203,7 +201,8 @@ def pin_parts(
     platforms: tuple[Platform, ...],
     *,
     request: BuildRequest,
-    services: Services,
+    runtime: Runtime,
+    connections: Connections,
 ) -> tuple[EnsuredLock, Trees]:
     """What the recipe's parts give, built on an engine where lockfile and cache lack it.
 
@@ -219,7 +218,7 @@ def pin_parts(
         platforms=platforms,
         frozen=request.locked,
         fresh=request.fresh,
-        offline=services.offline,
+        offline=connections.offline,
         update=request.update,
         as_of=request.as_of,
         command=request.command,
@@ -229,11 +228,11 @@ def pin_parts(
         prepared.lockfile,
         asked,
         PartTools(
-            tools=_tools(services.store, services),
-            access=lambda: services.archives(recipe, request.mirrors),
-            client=services.client,
-            engines=lambda: services.engines(request.engines),
-            services=services.session,
+            build=_build(runtime.store, runtime, connections),
+            access=lambda: connections.archives(recipe, request.mirrors),
+            client=connections.client,
+            engines=lambda: connections.engines(request.engines),
+            services=connections.session,
             save=lambda lockfile: write_lockfile(lockfile, paths.write),
         ),
     )
@@ -246,23 +245,31 @@ def pin_parts(
     return pinned, resolved.trees
 
 
-def lock_recipe(request: BuildRequest, services: Services) -> tuple[Recipe, EnsuredLock]:
+def lock_recipe(
+    request: BuildRequest, runtime: Runtime, connections: Connections
+) -> tuple[Recipe, EnsuredLock]:
     """What ``homeport lock`` does: packages and parts, for all platforms of the recipe."""
     catalog = shipped_catalog()
     recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
     paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
-    with services.store.lease():
+    with runtime.store.lease():
         prepared = ensure_lock(
             recipe,
             paths,
-            services.store,
-            lambda: services.archives(recipe, request.mirrors),
+            runtime.store,
+            lambda: connections.archives(recipe, request.mirrors),
             update=request.update,
             as_of=request.as_of,
             command=request.command,
         )
         prepared, _ = pin_parts(
-            recipe, prepared, paths, recipe.platforms, request=request, services=services
+            recipe,
+            prepared,
+            paths,
+            recipe.platforms,
+            request=request,
+            runtime=runtime,
+            connections=connections,
         )
     return recipe, prepared
 
@@ -272,8 +279,8 @@ def _plans(
     prepared: EnsuredLock,
     platforms: tuple[Platform, ...],
     request: BuildRequest,
-    services: Services,
     *,
+    runtime: Runtime,
     trees: Trees,
 ) -> tuple[BuildPlan, ...]:
     with explained(recipe.path, "read"):
@@ -285,17 +292,11 @@ def _plans(
         lockfile_digest=prepared.digest,
         trees=trees,
     )
-    return make_plans(asked, platforms, request.options, services.pools.cancel)
+    return make_plans(asked, platforms, request.options, runtime.cancel)
 
 
-def _tools(derived: Store, services: Services) -> Tools:
-    return Tools(
-        store=derived,
-        packages=services.store,
-        pools=services.pools,
-        progress=services.progress,
-        open_image=services.open_image,
-    )
+def _build(derived: Store, runtime: Runtime, connections: Connections) -> Build:
+    return Build(runtime=runtime, derived=derived, open_image=connections.open_image)
 
 
 def _built_in(
@@ -303,11 +304,15 @@ def _built_in(
     request: BuildRequest,
     recipe: Recipe,
     platforms: tuple[Platform, ...],
-    services: Services,
+    *,
+    runtime: Runtime,
+    connections: Connections,
 ) -> tuple[EnsuredLock, BuiltIndex]:
     """All images; what is computed on the way goes to ``derived``, downloads to the cache."""
-    prepared, plans = _prepare(request, recipe, platforms, derived, services)
-    return prepared, build(plans, prepared.debs, _tools(derived, services))
+    prepared, plans = _prepare(
+        request, recipe, platforms, derived, runtime=runtime, connections=connections
+    )
+    return prepared, build(plans, prepared.debs, _build(derived, runtime, connections))
 
 
 def _scratch_store(store: Store, stack: ExitStack) -> Store:
@@ -324,13 +329,17 @@ def _check(
     recipe: Recipe,
     platforms: tuple[Platform, ...],
     built: BuiltIndex,
-    services: Services,
+    *,
+    runtime: Runtime,
+    connections: Connections,
 ) -> None:
     """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
     with ExitStack() as stack:
-        scratch = _scratch_store(services.store, stack)
+        scratch = _scratch_store(runtime.store, stack)
         again = msgspec.structs.replace(request, update=KEEP_LOCKED, as_of=None, fresh=False)
-        _, second = _built_in(scratch, again, recipe, platforms, services)
+        _, second = _built_in(
+            scratch, again, recipe, platforms, runtime=runtime, connections=connections
+        )
     different = [
         f"{one.platform}: {one.image.digest} and {other.image.digest}"
         for one, other in zip(built.images, second.images, strict=True)
@@ -443,12 +452,12 @@ def _native_image(value: Image | Index) -> Image:
     return one_platform(value)
 
 
-def _load(request: BuildRequest, recipe: Recipe, value: Image | Index, work: Work) -> Loaded:
+def _load(request: BuildRequest, recipe: Recipe, value: Image | Index, runtime: Runtime) -> Loaded:
     from homeport.images.load import load
     from homeport.oci.reference import parse_reference
 
     name = _full(recipe, (request.tags or (DEFAULT_TAG,))[0])
-    return load(_native_image(value), parse_reference(name), work)
+    return load(_native_image(value), parse_reference(name), runtime)
 
 
 def key_values(pairs: Sequence[str], what: str) -> Mapping[str, str]:

@@ -13,8 +13,9 @@ from typing import Any
 
 from builders.locking import World
 from builders.net import quick_client
+from builders.runtime import runtime
 from homeport.buildkit.address import Engine
-from homeport.builds import BuildRequest, BuildResult, Services, run_build
+from homeport.builds import BuildRequest, BuildResult, Connections, run_build
 from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
@@ -22,7 +23,6 @@ from homeport.images.address import Address, LayoutAddress, parse_source
 from homeport.images.image import Image, Index, digest_of
 from homeport.images.transports.base import Destination
 from homeport.images.transports.select import destination_for, source_for
-from homeport.images.work import Work
 from homeport.layers.trees import read_tree
 from homeport.oci.platform import Platform, parse_platform
 from homeport.progress import CancelToken
@@ -64,10 +64,8 @@ class BuildWorld(World):
 
             return run_build(
                 request,
-                Services(
-                    store=store or self.store,
-                    pools=pools,
-                    progress=self.notes,
+                runtime(store or self.store, pools=pools, progress=self.notes),
+                Connections(
                     archives=reached,
                     open_image=_open,
                     destination=_destination,
@@ -80,7 +78,7 @@ class BuildWorld(World):
 
 
 def _open(address: str) -> AbstractContextManager[Image | Index]:
-    return source_for(parse_source(address), _no_registry).open(Work())
+    return source_for(parse_source(address), _no_registry).open(runtime())
 
 
 def _destination(address: Address) -> Destination:

@@ -10,11 +10,11 @@ import tarfile
 from typing import Any
 
 from builders.images import Layer, image
+from builders.runtime import runtime
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.images.image import Image
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
-from homeport.inspection.services import Services
 from homeport.layers.history import History
 from homeport.layers.listing import Hashed, Listing, list_layer
 from homeport.layers.overlay import stack
@@ -82,14 +82,10 @@ def layer(*members: Member, codec: str = "gzip") -> Layer:
     return Layer(plain, plain, media_types.OCI_LAYER)
 
 
-def services(store: Store | None = None) -> Services:
-    return Services(store=store, pool=None, cancel=CancelToken())
-
-
 def opened(
     *layers: Layer, store: Store | None = None, config: RunConfig | None = None
 ) -> OpenedImage:
-    return open_layers(made(*layers, config=config), services(store))
+    return open_layers(made(*layers, config=config), runtime(store))
 
 
 def made(*layers: Layer, config: RunConfig | None = None, platform: str = "linux/amd64") -> Image:

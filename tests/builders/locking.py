@@ -16,9 +16,10 @@ from typing import Any
 from builders.archive import DATE, NOW, Archive, archive, suite
 from builders.net import quick_client
 from builders.recipe import catalog, recipe, slices
+from builders.runtime import runtime
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
-from homeport.debian.archive.mirror import Transfer, open_mirror
+from homeport.debian.archive.mirror import open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
@@ -83,8 +84,7 @@ class World:
         with Pools(cancel, network=2, processor=2) as pools:
             yield ArchiveAccess(
                 mirrors=mirrors,
-                transfer=Transfer(store=self.store, progress=self.notes, cancel=cancel),
-                pools=pools,
+                runtime=runtime(self.store, pools=pools, progress=self.notes),
                 offline=self.offline,
                 clock=lambda: self.now,
             )

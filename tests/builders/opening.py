@@ -15,13 +15,14 @@ from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.keyring import Keyring, parse_keyring
-from homeport.debian.archive.mirror import Mirror, Transfer, open_mirror
+from homeport.debian.archive.mirror import Mirror, open_mirror
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.package_fetch import fetch_packages
 from homeport.debian.archive.state import ArchiveState, SuiteSpec
 from homeport.debian.package import PackageFile
 from homeport.net.client import Client
 from homeport.progress import CancelToken, Silent
+from homeport.runtime import Runtime
 
 ALL = ("amd64", "arm64", "armhf")
 
@@ -51,8 +52,8 @@ class World:
         self.pools.__exit__(None, None, None)
 
     @property
-    def transfer(self) -> Transfer:
-        return Transfer(store=self.store, progress=self.notes, cancel=self.cancel)
+    def runtime(self) -> Runtime:
+        return Runtime(store=self.store, pools=self.pools, progress=self.notes, cancel=self.cancel)
 
     def mirrors(self, *places: str, snapshots: Sequence[str] = ()) -> Mirrors:
         opened: tuple[Mirror, ...] = tuple(open_mirror(place, self.client) for place in places)
@@ -64,7 +65,7 @@ class World:
 
     def fetch(self, file: PackageFile, **more: Any) -> Blob:
         """One package; ``mirrors`` and what else ``fetch_packages`` takes."""
-        found = fetch_packages([file], transfer=self.transfer, pools=self.pools, **more)
+        found = fetch_packages([file], runtime=self.runtime, **more)
         return found[file]
 
     def open(
@@ -89,10 +90,7 @@ class World:
             ],
             architectures,
             mirrors=self.mirrors(*(places or (debian.url,)), snapshots=snapshots),
-            store=self.store,
-            pools=self.pools,
-            progress=self.notes,
-            cancel=self.cancel,
+            runtime=self.runtime,
             clock=lambda: now,
             **more,
         )

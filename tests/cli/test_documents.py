@@ -16,6 +16,7 @@ from builders.documents import index, unspecified
 from builders.inspection import file, layer, made, whiteout
 from builders.locking import World
 from builders.recipe import recipe_file
+from builders.runtime import runtime
 from builders.small_registry import small_registry
 from homeport.buildkit.llb.marshal import marshal
 from homeport.buildkit.llb.sources import image
@@ -23,7 +24,6 @@ from homeport.buildkit.protobuf import encode
 from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 
 SOURCES = Path(__file__).parents[2] / "src/homeport"
 #: Files, no answers (docs/formats/README.md, "Files").
@@ -69,7 +69,7 @@ def prepare(work: Path, folder: Path) -> None:
     value = made(
         layer(file("a", b"1" * 100), file("b", b"hello\n")), layer(whiteout("a"), file("c", b"2"))
     )
-    OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, runtime())
     lay_out({"tree/Dockerfile": "FROM debian:13\nFROM $X\n"}, work)
     (work / "one.llb").write_bytes(encode(marshal(image("registry.example/debian:13"))))
 

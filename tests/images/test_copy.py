@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from builders.images import SEVEN, attestation_of, everything, image, index
+from builders.runtime import runtime
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.copy import copy
 from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
 from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import parse_platform
 
@@ -100,11 +100,11 @@ def test_a_chosen_index_is_whole() -> None:
 
 def test_an_error_of_a_copy_says_from_where_to_where(tmp_path: Path) -> None:
     source = OciLayout(LayoutAddress(path=tmp_path / "source", tag="1.0"))
-    source.write(image(), Work())
+    source.write(image(), runtime())
     blob = next((tmp_path / "source/blobs/sha256").iterdir())
     blob.write_bytes(bytes(blob.stat().st_size))
     target = OciLayout(LayoutAddress(path=tmp_path / "target"))
     with pytest.raises(HomeportError) as caught:
-        copy(source, target)
+        copy(source, target, runtime())
     assert caught.value.where["source"] == f"oci:{tmp_path}/source:1.0"
     assert caught.value.where["destination"] == f"oci:{tmp_path}/target"

@@ -13,11 +13,11 @@ from types import SimpleNamespace
 import pytest
 
 from builders.images import everything, image, index, layer
+from builders.runtime import runtime
 from homeport.content.files import CannotWrite
 from homeport.errors import HomeportError
 from homeport.images.address import StreamAddress
 from homeport.images.transports.stdio import Stream
-from homeport.images.work import Work
 from images.homes import HOMES, Home
 
 each_home = pytest.mark.parametrize("home", HOMES, ids=str)
@@ -30,12 +30,10 @@ class Recorder:
         self.total = 0
         self.done = 0
         self.states: list[str] = []
-        self.parents: list[str | None] = []
 
     def begin(self, id, *, parent=None, label="", total=None, unit="") -> None:
         assert (unit, bool(label)) == ("bytes", True)
         self.total += total
-        self.parents.append(parent)
 
     def advance(self, id, n) -> None:
         self.done += n
@@ -52,9 +50,8 @@ def test_progress_counts_every_byte_once(home: Home, tmp_path: Path) -> None:
     value = index() if home.indexes else image(layers=[layer({"a": bytes(3 << 20)}, "none")])
     for _ in range(2):
         progress = Recorder()
-        home.make(tmp_path, "1.0").write(value, Work(progress=progress, parent="build"))
+        home.make(tmp_path, "1.0").write(value, runtime(progress=progress))
         assert progress.total == progress.done > 0
-        assert progress.parents == ["build"]
         assert progress.states in (["done"], ["cached"])
 
 
@@ -63,7 +60,7 @@ def _write_with_small_files_only(home: Home, folder: Path, answers: SimpleQueue[
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     value = image(layers=[layer({"a": bytes(1 << 20)}, "none")])
     try:
-        home.make(folder, "1.0").write(value, Work())
+        home.make(folder, "1.0").write(value, runtime())
     except HomeportError as error:
         answers.put((type(error).__name__, error.what))
     else:
@@ -76,7 +73,7 @@ def test_a_file_that_cannot_grow_is_named_and_the_old_image_stays(
 ) -> None:
     place = home.make(tmp_path, "1.0")
     old = image(layers=[layer({"a": b"old"})])
-    place.write(old, Work())
+    place.write(old, runtime())
     context = multiprocessing.get_context("fork")
     answers: SimpleQueue[object] = context.SimpleQueue()
     writer = context.Process(target=_write_with_small_files_only, args=(home, tmp_path, answers))
@@ -86,7 +83,7 @@ def test_a_file_that_cannot_grow_is_named_and_the_old_image_stays(
     assert kind == "CannotWrite"
     assert "File too large" in what
     assert str(tmp_path) in what
-    with place.open(Work()) as value:
+    with place.open(runtime()) as value:
         assert everything(value) == everything(old)
     assert list(tmp_path.rglob(".*")) == []
 
@@ -95,11 +92,11 @@ def test_a_file_that_cannot_grow_is_named_and_the_old_image_stays(
 def test_a_place_below_a_file_cannot_be_written(home: Home, tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(CannotWrite, match=r"Not a directory|File exists"):
-        home.make(tmp_path / "file", "1.0").write(image(), Work())
+        home.make(tmp_path / "file", "1.0").write(image(), runtime())
 
 
 def test_a_full_standard_output_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     with open("/dev/full", "wb", buffering=0) as full:
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
         with pytest.raises(CannotWrite, match="standard output: No space left"):
-            Stream(StreamAddress()).write(image(), Work())
+            Stream(StreamAddress()).write(image(), runtime())

@@ -12,11 +12,11 @@ import pytest
 
 from builders.images import index
 from builders.inspection import file, layer, made, whiteout
+from builders.runtime import runtime
 from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, Index
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 
 
 @pytest.fixture(autouse=True)
@@ -27,7 +27,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def write(value: Image | Index, name: str = "one") -> str:
-    OciLayout(LayoutAddress(path=Path(name), tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=Path(name), tag="1")).write(value, runtime())
     return f"oci:{name}:1"
 
 

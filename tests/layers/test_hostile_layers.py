@@ -28,11 +28,11 @@ from builders.inspection import (
     member,
     opaque,
     opened,
-    services,
     symlink,
     tar,
     whiteout,
 )  # fmt: skip
+from builders.runtime import runtime
 from homeport.cli.inspect_text import files_text, report_text
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
@@ -129,7 +129,7 @@ def test_a_layer_that_is_odd_is_read_as_engines_do(name: str) -> None:
     layers, expected = ANSWERS[name]
     found = opened(*layers)
     assert {path.decode() for path in found.history.final} == expected
-    report_text(inspect(made(*layers), "x", services()))  # and every view of it can be made
+    report_text(inspect(made(*layers), "x", runtime()))  # and every view of it can be made
     list(files_text(final_rows(found.history, None)))
 
 
@@ -245,7 +245,7 @@ def test_a_blob_with_another_digest_is_refused() -> None:
     changed = Image(document=image.document, blobs={**image.blobs, digest: blob},
                     platform=image.platform)  # fmt: skip
     with pytest.raises(IntegrityError):
-        open_layers(changed, services())
+        open_layers(changed, runtime())
 
 
 def test_a_layer_that_is_not_the_one_of_the_config_is_refused() -> None:

@@ -9,13 +9,12 @@ import pytest
 
 from builders.archive import certificate_of, new_key
 from builders.recipe import recipe
-from homeport.content.store import Store
+from builders.runtime import runtime
 from homeport.content.thread_pools import Pools
-from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import MirrorSources
 from homeport.errors import HomeportError
 from homeport.locking.archive_access import open_access, suite_specs
-from homeport.progress import CancelToken, Silent
+from homeport.progress import CancelToken
 
 VENDOR = "archives: [{name: vendor, suites: [a, b], mirrors: [./mirror], keys: [KEYS]}]"
 
@@ -58,15 +57,14 @@ def never() -> NoReturn:
 def test_the_recipes_directory_is_a_mirror_and_offline_asks_nobody(tmp_path: Path) -> None:
     (tmp_path / "key.asc").write_bytes(certificate_of(new_key()))
     found = recipe(tmp_path, VENDOR.replace("KEYS", "key.asc"))
-    cancel = CancelToken()
-    transfer = Transfer(store=Store(tmp_path / "cache"), progress=Silent(), cancel=cancel)
-    with Pools(cancel) as pools:
-        access = open_access(found, MirrorSources(), lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # directories need no client
+    with Pools(CancelToken()) as pools:
+        means = runtime(pools=pools)
+        access = open_access(found, MirrorSources(), lambda: None, means)  # type: ignore[arg-type,return-value]  # directories need no client
         assert [mirror.label for mirror in access.mirrors.of("vendor")] == [
             str(tmp_path / "mirror")
         ]
         sources = MirrorSources(option=("vendor=file:///elsewhere",))
-        access = open_access(found, sources, lambda: None, transfer, pools)  # type: ignore[arg-type,return-value]  # as above
+        access = open_access(found, sources, lambda: None, means)  # type: ignore[arg-type,return-value]  # as above
         assert [mirror.label for mirror in access.mirrors.of("vendor")] == ["/elsewhere"]
-        offline = open_access(found, MirrorSources(), never, transfer, pools, offline=True)
+        offline = open_access(found, MirrorSources(), never, means, offline=True)
         assert offline.mirrors.of("vendor") == ()

@@ -69,7 +69,7 @@ def test_whenever_it_is_stopped_nothing_is_half_written_and_the_next_run_succeed
 def test_a_cancelled_lock_raises_interrupted(tmp_path: Path) -> None:
     world = World(tmp_path, [deb("app", files={"usr/bin/app": b"x"})])
     with pytest.raises(Interrupted), world.access() as access:
-        access.transfer.cancel.cancel()
+        access.runtime.cancel.cancel()
         lock(world.recipe("packages: [app]"), access)
 
 

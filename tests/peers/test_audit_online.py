@@ -50,13 +50,13 @@ def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -
     reference = parse_reference(name)
     shipment = Shipment(blobs=blobs, manifests=statements, tags=[reference.tag])
     repository = app.registries().repository(reference)
-    return str(push(repository, shipment, app.pools.network).digest)
+    return str(push(repository, shipment, app.runtime.pools.network).digest)
 
 
 def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
     lay_out(files, root)
     report = audit(Request(paths=["."], root=root, today=TODAY)).report
-    ask = asker(app.registries(), app.store)
+    ask = asker(app.registries(), app.runtime.store)
     answers = {str(reference): ask(reference) for reference in to_ask(report)}
     return {i.name: i for i in with_answers(report, answers, TODAY).images}
 

@@ -71,7 +71,7 @@ def rows(
     )
     with serving(None, {"remote.txt": REMOTE}) as web:
         helper = Helper(reference=f"{name}@{pushed['digest']}", url=web.url)
-        return list(prove(dockerd_20.engine, helper, app.store))
+        return list(prove(dockerd_20.engine, helper, app.runtime.store))
 
 
 def test_every_copy_and_add_is_done_by_our_image_by_digest_and_equals_the_engines_own(
@@ -101,7 +101,7 @@ def test_an_image_without_the_program_fails_so_the_proof_can_fail(
 ) -> None:
     with app.open_image(f"oci:{layout}:latest") as ours, serving(_emptied(ours), {}) as web:
         helper = Helper(reference=web.reference(_emptied(ours).digest))
-        [row] = prove(dockerd_20.engine, helper, app.store, cases=CASES[:1])
+        [row] = prove(dockerd_20.engine, helper, app.runtime.store, cases=CASES[:1])
     assert row.state == "failed"
     assert "copy" in row.why
 
@@ -125,7 +125,7 @@ def test_the_command_says_yes_to_an_image_of_this_machine(
 def test_an_engine_that_uses_no_helpers_any_more_says_so(suite: str, app: App) -> None:
     helper = Helper(reference="registry.example/copy@sha256:" + "0" * 64)
     with running_in_chroot(suite) as engine, pytest.raises(EngineTooOld, match="no helper images"):
-        list(prove(engine.engine, helper, app.store, cases=CASES[:1]))
+        list(prove(engine.engine, helper, app.runtime.store, cases=CASES[:1]))
 
 
 def _emptied(value: Image | Index) -> Image:

@@ -20,6 +20,7 @@ import pytest
 from msgspec.structs import replace
 
 from builders.documents import unspecified
+from builders.runtime import runtime
 from homeport.app import App, Settings, open_app
 from homeport.buildkit.async_bridge import wait_for
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
@@ -38,7 +39,6 @@ from homeport.buildkit.status import Unwatched
 from homeport.cli.solve import command as solve_command
 from homeport.errors import HomeportError, Interrupted
 from homeport.images.image import Image
-from homeport.images.work import Work
 from homeport.progress import CancelToken
 from peers import buildkit_engines
 from peers.buildkit_engines import RunningEngine, running_dockerd, running_in_chroot
@@ -142,7 +142,7 @@ def test_an_image_has_the_dockerfiles_config_and_files(
     any_engine: RunningEngine, context: Path, app: App
 ) -> None:
     build = dockerfile(context, "FROM scratch", "COPY f1 /a/b", 'ENTRYPOINT ["/a/b"]', "ENV X=y")
-    how = ImageWork(store=app.store, work=Work())
+    how = ImageWork(runtime=runtime(app.runtime.store))
     with built_image(any_engine.engine, build, (), how) as (value, _):
         image = value if isinstance(value, Image) else value.children[0].open()
         assert isinstance(image, Image)

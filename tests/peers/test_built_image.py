@@ -25,6 +25,7 @@ import pytest
 import zstandard
 from elftools.elf.elffile import ELFFile
 
+from builders.runtime import runtime
 from homeport.content.blob import verified
 from homeport.images.address import EngineAddress, LayoutAddress
 from homeport.images.copy import copy
@@ -32,7 +33,6 @@ from homeport.images.image import Image
 from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.docker_daemon import DockerDaemon
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from homeport.oci.platform import native_platform, parse_platform
 from peers.engines import Podman, Program, RegistryServer
 
@@ -168,7 +168,7 @@ def test_homeport_loads_into_docker(
     loaded = json.loads(printed)["loaded"]
     assert loaded["engine"] == "docker"
     address = EngineAddress(engine="docker-daemon", name=loaded["name"])
-    with DockerDaemon(address).open(Work()) as value:
+    with DockerDaemon(address).open(runtime()) as value:
         assert platforms_of(value) == [native_platform()]
 
 
@@ -205,7 +205,7 @@ class Machine:
 @pytest.fixture
 def machine(name: str, built: Path, tmp_path: Path) -> Machine:
     root = tmp_path / "root"
-    with OciLayout(LayoutAddress(path=built)).open(Work()) as value:
+    with OciLayout(LayoutAddress(path=built)).open(runtime()) as value:
         assert len(platforms_of(value)) == 7
         image = select(value, [parse_platform(f"linux/{name}")])
         assert isinstance(image, Image)

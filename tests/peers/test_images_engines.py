@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.images import Layer, everything, image, index, layer
+from builders.runtime import runtime
 from homeport.images.address import ArchiveAddress, EngineAddress, LayoutAddress
 from homeport.images.copy import copy
 from homeport.images.image import Image
@@ -17,7 +18,6 @@ from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.docker_daemon import DockerDaemon
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import parse_reference
@@ -40,7 +40,7 @@ def archive(path: Path, tag: str = NAME) -> DockerArchive:
 @pytest.mark.parametrize("codec", ["gzip", "zstd", "none"])
 def test_podman_loads_our_docker_archive(podman: Podman, codec: str, tmp_path: Path) -> None:
     value = native_image(codec)
-    archive(tmp_path / "a.tar").write(value, Work())
+    archive(tmp_path / "a.tar").write(value, runtime())
     assert NAME in podman.run("load", "--input", str(tmp_path / "a.tar"))
     found = podman.run("image", "inspect", "--format", "{{.Id}} {{.Labels.who}}", NAME)
     assert found.split() == [value.document.parsed.config.digest.removeprefix("sha256:"), "we"]
@@ -50,7 +50,7 @@ def test_podman_loads_our_docker_archive(podman: Podman, codec: str, tmp_path: P
 def test_podman_loads_our_oci_archive(podman: Podman, tmp_path: Path) -> None:
     value = native_image()
     place = OciArchive(ArchiveAddress(format="oci-archive", path=tmp_path / "a.tar", tag="1.0"))
-    place.write(value, Work())
+    place.write(value, runtime())
     podman.run("load", "--input", str(tmp_path / "a.tar"))
     config = value.document.parsed.config.digest.removeprefix("sha256:")
     assert podman.run("images", "--quiet", "--no-trunc").split() == [f"sha256:{config}"]
@@ -60,7 +60,7 @@ def test_podman_loads_our_oci_archive(podman: Podman, tmp_path: Path) -> None:
 def test_podman_runs_what_it_loaded(podman: Podman, tmp_path: Path) -> None:
     busybox = Path("/bin/busybox").read_bytes()
     archive(tmp_path / "a.tar").write(
-        image(str(native_platform()), [layer({"bin/busybox": busybox})]), Work()
+        image(str(native_platform()), [layer({"bin/busybox": busybox})]), runtime()
     )
     podman.run("load", "--input", str(tmp_path / "a.tar"))
     shared = tmp_path / "shared"
@@ -78,11 +78,11 @@ def test_an_image_comes_back_out_of_podmans_storage(
 ) -> None:
     monkeypatch.setenv("CONTAINERS_STORAGE_CONF", podman.environ["CONTAINERS_STORAGE_CONF"])
     value = native_image()
-    loaded = load(index([value]), parse_reference(NAME), Work(), engine="podman")
+    loaded = load(index([value]), parse_reference(NAME), runtime(), engine="podman")
     assert (loaded.name, loaded.digest) == (NAME, value.digest)
     source = ContainersStorage(EngineAddress(engine="containers-storage", name=NAME))
-    written = copy(source, OciLayout(LayoutAddress(path=tmp_path / "one")))
-    again = copy(source, OciLayout(LayoutAddress(path=tmp_path / "two")))
+    written = copy(source, OciLayout(LayoutAddress(path=tmp_path / "one")), runtime())
+    again = copy(source, OciLayout(LayoutAddress(path=tmp_path / "two")), runtime())
     assert written.digest == again.digest
     _same_content(tmp_path / "one", value)
 
@@ -91,7 +91,7 @@ def test_an_image_comes_back_out_of_podmans_storage(
 @pytest.mark.parametrize("kind", ["oci-archive", "docker-archive"])
 def test_archives_of_podman_save_are_read(podman: Podman, kind: str, tmp_path: Path) -> None:
     value = native_image()
-    archive(tmp_path / "a.tar").write(value, Work())
+    archive(tmp_path / "a.tar").write(value, runtime())
     podman.run("load", "--input", str(tmp_path / "a.tar"))
     podman.run("save", "--format", kind, "--output", str(tmp_path / "saved.tar"), NAME)
     path = tmp_path / "saved.tar"
@@ -100,7 +100,7 @@ def test_archives_of_podman_save_are_read(podman: Podman, kind: str, tmp_path: P
         if kind == "docker-archive"
         else OciArchive(ArchiveAddress(format="oci-archive", path=path))
     )
-    with place.open(Work()) as found:
+    with place.open(runtime()) as found:
         assert isinstance(found, Image)
         assert found.document.parsed.config.digest == value.document.parsed.config.digest
         everything(found)
@@ -112,7 +112,7 @@ def test_a_layout_that_buildah_writes_is_read(podman: Podman, tmp_path: Path) ->
     container = buildah.run("from", "scratch").strip()
     buildah.run("config", "--label", "who=buildah", container)
     buildah.run("commit", "--rm", container, f"oci:{tmp_path}/layout:1.0")
-    with OciLayout(LayoutAddress(path=tmp_path / "layout", tag="1.0")).open(Work()) as found:
+    with OciLayout(LayoutAddress(path=tmp_path / "layout", tag="1.0")).open(runtime()) as found:
         assert isinstance(found, Image)
         config = found.config()
         assert config is not None
@@ -127,7 +127,7 @@ def test_an_image_that_podman_does_not_have_is_named(
     address = EngineAddress(engine="containers-storage", name="localhost/absent:1")
     with (
         pytest.raises(EngineError, match="localhost/absent:1"),
-        ContainersStorage(address).open(Work()),
+        ContainersStorage(address).open(runtime()),
     ):
         pass
 
@@ -139,13 +139,13 @@ def test_docker_loads_our_image_and_gives_it_back(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", dockerd)
     value = native_image(codec)
-    loaded = load(value, parse_reference(NAME), Work())
+    loaded = load(value, parse_reference(NAME), runtime())
     assert (loaded.engine, loaded.name, loaded.digest) == ("docker", NAME, value.digest)
     source = DockerDaemon(EngineAddress(engine="docker-daemon", name=NAME))
-    copy(source, OciLayout(LayoutAddress(path=tmp_path / "back")))
+    copy(source, OciLayout(LayoutAddress(path=tmp_path / "back")), runtime())
     _same_content(tmp_path / "back", value)
     by_id = EngineAddress(engine="docker-daemon", name=value.document.parsed.config.digest)
-    copy(DockerDaemon(by_id), archive(tmp_path / "saved.tar", ""))
+    copy(DockerDaemon(by_id), archive(tmp_path / "saved.tar", ""), runtime())
 
 
 @pytest.mark.peer("dockerd")
@@ -156,14 +156,14 @@ def test_an_image_that_docker_does_not_have_is_an_error_with_its_answer(
     address = EngineAddress(engine="docker-daemon", name="localhost/absent:1")
     with (
         pytest.raises(EngineError, match="404: reference does not exist"),
-        DockerDaemon(address).open(Work()),
+        DockerDaemon(address).open(runtime()),
     ):
         pass
 
 
 def _same_content(layout: Path, value: Image) -> None:
     """The layout holds ``value`` with its layers unpacked: the same config, the same diff ids."""
-    with OciLayout(LayoutAddress(path=layout)).open(Work()) as found:
+    with OciLayout(LayoutAddress(path=layout)).open(runtime()) as found:
         assert isinstance(found, Image)
         assert found.document.parsed.config.digest == value.document.parsed.config.digest
         config = found.config()

@@ -11,7 +11,8 @@ import pytest
 
 from builders.deb import deb
 from builders.images import Layer
-from builders.inspection import made, services
+from builders.inspection import made
+from builders.runtime import runtime
 from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.golang import read_go
@@ -170,4 +171,4 @@ def dpkg_verify(root: Path) -> set[tuple[str, str]]:
 def looked_into(root: Path) -> OpenedImage:
     tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True)
     layer = Layer(gzip.compress(tar.stdout, 1), tar.stdout)
-    return open_layers(made(layer), services())
+    return open_layers(made(layer), runtime())

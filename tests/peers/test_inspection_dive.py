@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from builders.inspection import directory, file, layer, made, opaque, opened, whiteout
+from builders.runtime import runtime
 from homeport.images.address import ArchiveAddress
 from homeport.images.transports.docker_archive import DockerArchive
-from homeport.images.work import Work
 from homeport.inspection.report.waste import efficiency
 
 
@@ -26,7 +26,7 @@ def test_dive_and_we_give_the_same_figures(tmp_path: Path) -> None:
         layer(file("a", b"3" * 950_000)),
     ]  # fmt: skip
     address = ArchiveAddress(format="docker-archive", path=tmp_path / "a.tar", tag="a/b:1")
-    DockerArchive(address).write(made(*layers), Work())
+    DockerArchive(address).write(made(*layers), runtime())
     answer = tmp_path / "dive.json"
     subprocess.run(
         ["dive", f"docker-archive://{tmp_path}/a.tar", "--json", str(answer)],

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from builders.inspection import directory, file, layer, made, whiteout
+from builders.runtime import runtime
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from peers.engines import short_folder
 
 pytestmark = pytest.mark.peer("tmux")
@@ -57,7 +57,7 @@ def command(tmp_path: Path) -> str:
         layer(directory("d"), file("d/big", b"B" * 3000), file("\x1b[31mred")),
         layer(file("new", b"n"), whiteout("d/big")),
     )
-    OciLayout(LayoutAddress(path=tmp_path / "one", tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=tmp_path / "one", tag="1")).write(value, runtime())
     return (
         f"{sys.executable} -m homeport inspect oci:{tmp_path}/one:1 -i "
         f"--cache-dir {tmp_path}/cache; sleep 60"

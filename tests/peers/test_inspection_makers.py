@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from builders.inspection import services
+from builders.runtime import runtime
 from homeport.images.address import parse_source
 from homeport.images.image import Image
 from homeport.images.transports.select import source_for
-from homeport.images.work import Work
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.report.builder import history_rows, report_image
 from homeport.inspection.report.waste import find_waste
@@ -25,9 +24,9 @@ DOCKERFILE = 'FROM scratch\nCOPY one /data/file\nLABEL who=we\nCOPY two /data/fi
 @contextlib.contextmanager
 def looked_into(address: str) -> Iterator[OpenedImage]:
     source = source_for(parse_source(address), None)  # type: ignore[arg-type]  # no registry here
-    with source.open(Work()) as value:
+    with source.open(runtime()) as value:
         assert isinstance(value, Image)
-        yield open_layers(value, services())
+        yield open_layers(value, runtime())
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from builders.inspection import Member, file, layer, made, opened, services
+from builders.inspection import Member, file, layer, made, opened
+from builders.runtime import runtime
 from homeport.inspection.report.inspect_image import inspect
 from homeport.inspection.report.page import html_page
 from homeport.oci.documents import RunConfig
@@ -23,7 +24,7 @@ EVIL = [
 def page(*members: Member, config: RunConfig | None = None) -> str:
     one = layer(*members)
     image = made(one, config=config)
-    return html_page(inspect(image, "docker://registry.example/a", services()), opened(one))
+    return html_page(inspect(image, "docker://registry.example/a", runtime()), opened(one))
 
 
 def dom(folder: Path, text: str, *more: str) -> str:

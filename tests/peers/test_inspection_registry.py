@@ -10,10 +10,10 @@ import pytest
 from builders.images import artifact, index, layer
 from builders.inspection import file, made
 from builders.inspection import layer as layer_of
+from builders.runtime import runtime
 from homeport.cli.main import run
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from peers.engines import RegistryServer
 
 
@@ -30,7 +30,7 @@ def test_an_image_in_a_registry_is_looked_into_with_what_refers_to_it(
     signature = made(layer({"payload": b"signed"}))
     tag = f"{one.digest.algorithm}-{one.digest.hex}.sig"
     for name, what in (("1.0", value), (tag, signature), ("about", artifact(one))):
-        OciLayout(LayoutAddress(path=tmp_path / name, tag="1")).write(what, Work())
+        OciLayout(LayoutAddress(path=tmp_path / name, tag="1")).write(what, runtime())
         remote = f"{registry.repository('app')}:{name}"
         assert run(["push", f"oci:{tmp_path}/{name}:1", remote]) == 0
     capsys.readouterr()

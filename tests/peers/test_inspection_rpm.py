@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from builders.images import Layer
-from builders.inspection import made, services
+from builders.inspection import made
+from builders.runtime import runtime
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.verification import verify_files
@@ -61,7 +62,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def looked_into(root: Path) -> OpenedImage:
     tar = subprocess.run(["tar", "-C", str(root), "-c", "."], capture_output=True, check=True)
-    return open_layers(made(Layer(gzip.compress(tar.stdout, 1), tar.stdout)), services())
+    return open_layers(made(Layer(gzip.compress(tar.stdout, 1), tar.stdout)), runtime())
 
 
 def test_packages_are_those_that_rpm_lists(root: Path) -> None:

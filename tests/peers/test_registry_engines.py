@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from builders.images import Layer, everything, image, index, layer
 from builders.net import quick_client
-from homeport.content.store import Store
+from builders.runtime import runtime
 from homeport.images.address import RegistryAddress
 from homeport.images.image import Image, Index
 from homeport.images.transports.registry import RegistryTransport
-from homeport.images.work import Work
 from homeport.oci.documents import RunConfig
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import parse_reference
@@ -28,8 +26,8 @@ pytestmark = pytest.mark.root
 @pytest.fixture
 def place(registry: RegistryServer, tmp_path: Path) -> Iterator[RegistryTransport]:
     address = RegistryAddress(reference=parse_reference(f"{registry.host}/team/copy:1.0"))
-    with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
-        yield RegistryTransport(address, Registries(client), Store(tmp_path / "store"), pool)
+    with quick_client(stall=5) as client:
+        yield RegistryTransport(address, Registries(client))
 
 
 def native_image(codec: str = "gzip") -> Image:
@@ -45,7 +43,7 @@ def config_of(value: Image) -> str:
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])
 def test_podman_pulls_what_we_pushed(place: RegistryTransport, podman: Podman, codec: str) -> None:
     own = native_image(codec)
-    place.write(index([own, image("linux/s390x")]), Work())
+    place.write(index([own, image("linux/s390x")]), runtime())
     podman.run("pull", "--tls-verify=false", str(place.address.reference))
     found = json.loads(podman.run("image", "inspect", str(place.address.reference)))[0]
     assert found["Id"] == config_of(own).removeprefix("sha256:")
@@ -55,11 +53,11 @@ def test_podman_pulls_what_we_pushed(place: RegistryTransport, podman: Podman, c
 
 @pytest.mark.peer("podman", "docker-registry")
 def test_we_pull_what_podman_pushed(place: RegistryTransport, podman: Podman) -> None:
-    place.write(native_image(), Work())
+    place.write(native_image(), runtime())
     name = str(place.address.reference)
     podman.run("pull", "--tls-verify=false", name)
     podman.run("push", "--tls-verify=false", name, name)
-    with place.open(Work()) as value:
+    with place.open(runtime()) as value:
         assert isinstance(value, Image)
         content = everything(value)
     assert len(content) == 4, "manifest, config, two layers"
@@ -71,7 +69,7 @@ def test_docker_pulls_what_we_pushed_and_pushes_what_we_pull(
 ) -> None:
     own = native_image()
     pushed: Image | Index = index([own, image("linux/s390x")])
-    place.write(pushed, Work())
+    place.write(pushed, runtime())
     docker = Program(("docker",), {"DOCKER_HOST": dockerd})
     name = str(place.address.reference)
     docker.run("pull", name)

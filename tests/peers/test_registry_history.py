@@ -20,15 +20,14 @@ from builders.fault_proxy import Fault, fault_proxy
 from builders.images import index
 from builders.net import FakeClock, quick_client
 from builders.registry import Running, docker_registry, seven_platforms
+from builders.runtime import runtime
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
-from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress, RegistryAddress
 from homeport.images.copy import copy
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.images.transports.registry import RegistryTransport
-from homeport.images.work import Work
 from homeport.oci.reference import parse_reference
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
@@ -153,7 +152,7 @@ def test_everything_that_is_damaged_in_a_layout_is_named_and_not_pushed(
     registry: Running, tmp_path: Path
 ) -> None:
     folder = tmp_path / "layout"
-    OciLayout(LayoutAddress(path=folder, tag="1")).write(index(), Work())
+    OciLayout(LayoutAddress(path=folder, tag="1")).write(index(), runtime())
     number = 0
     for path, how in damages(folder):
         number += 1
@@ -164,13 +163,13 @@ def test_everything_that_is_damaged_in_a_layout_is_named_and_not_pushed(
             path.write_bytes(good + b"!")
         else:
             path.unlink()
-        with quick_client(stall=5) as client, ThreadPoolExecutor(2) as pool:
+        with quick_client(stall=5) as client:
             address = RegistryAddress(
                 reference=parse_reference(f"{registry.host}/damaged/{number}:1")
             )
-            target = RegistryTransport(address, Registries(client), Store(tmp_path / "store"), pool)
+            target = RegistryTransport(address, Registries(client))
             with pytest.raises(HomeportError) as caught:
-                copy(OciLayout(LayoutAddress(path=folder, tag="1")), target)
+                copy(OciLayout(LayoutAddress(path=folder, tag="1")), target, runtime())
             shown = f"{caught.value.what} {caught.value.where}"
             assert path.name in shown, (how, shown)
             with pytest.raises(NotFound):

@@ -13,11 +13,11 @@ from click.testing import CliRunner, Result
 
 from builders.images import index
 from builders.registry import Running, docker_registry, need
+from builders.runtime import runtime
 from homeport.cli.main import homeport
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 
 pytestmark = pytest.mark.peer("docker-registry", "skopeo")
 
@@ -65,7 +65,7 @@ def skopeo(*arguments: str | Path) -> str:
 
 def layout(folder: Path) -> str:
     value = index()
-    OciLayout(LayoutAddress(path=folder, tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=folder, tag="1")).write(value, runtime())
     return str(value.digest)
 
 

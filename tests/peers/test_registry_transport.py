@@ -8,7 +8,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,14 +15,13 @@ import pytest
 from builders.images import artifact, attestation_of, everything, image, index, layer
 from builders.net import quick_client
 from builders.registry import Running, docker_registry
+from builders.runtime import runtime
 from homeport.app import Settings, open_app
-from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
 from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.images.transports.registry import RegistryTransport
-from homeport.images.work import Work
 from homeport.oci.reference import parse_reference
 from homeport.registry.registries import Registries
 
@@ -38,12 +36,12 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
 
 @pytest.fixture
 def make(registry: Running, tmp_path: Path) -> Iterator[Callable[[str], RegistryTransport]]:
-    with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
+    with quick_client(stall=5) as client:
         registries = Registries(client)
 
         def transport(name: str) -> RegistryTransport:
             address = RegistryAddress(reference=parse_reference(f"{registry.host}/{name}"))
-            return RegistryTransport(address, registries, Store(tmp_path / "store"), pool)
+            return RegistryTransport(address, registries)
 
         yield transport
 
@@ -74,19 +72,19 @@ def test_a_round_trip_keeps_every_byte_and_digest(
 ) -> None:
     value = VALUES[name]()
     place = make(f"trip/{list(VALUES).index(name)}:1")
-    assert place.write(value, Work()).digest == value.digest
-    with place.open(Work()) as found:
+    assert place.write(value, runtime()).digest == value.digest
+    with place.open(runtime()) as found:
         assert found.digest == value.digest
         assert everything(found) == everything(value)
-    again = place.write(value, Work())
+    again = place.write(value, runtime())
     assert again.copied == 0
 
 
 def test_what_is_not_there_is_said(make: Callable[[str], RegistryTransport]) -> None:
-    make("there:1.0").write(image(), Work())
+    make("there:1.0").write(image(), runtime())
     with (
         pytest.raises(ImageNotFound, match=r"no tag 1\.1") as caught,
-        make("there:1.1").open(Work()),
+        make("there:1.1").open(runtime()),
     ):
         pass
     assert "1.0" in str(caught.value.hint)
@@ -96,11 +94,11 @@ def test_a_destination_with_a_digest_takes_only_that(
     make: Callable[[str], RegistryTransport],
 ) -> None:
     value = image()
-    make(f"exact@{value.digest}").write(value, Work())
-    with make(f"exact@{value.digest}").open(Work()) as found:
+    make(f"exact@{value.digest}").write(value, runtime())
+    with make(f"exact@{value.digest}").open(runtime()) as found:
         assert found.digest == value.digest
     with pytest.raises(UsageError, match="asks for"):
-        make("exact@sha256:" + "0" * 64).write(value, Work())
+        make("exact@sha256:" + "0" * 64).write(value, runtime())
 
 
 def test_the_python_api_takes_five_lines(registry: Running, tmp_path: Path) -> None:
@@ -108,10 +106,10 @@ def test_the_python_api_takes_five_lines(registry: Running, tmp_path: Path) -> N
     value = index()
     settings = Settings(cache_dir=tmp_path / "cache")
     with open_app(settings) as app:
-        app.destination(parse_destination(f"{registry.host}/api:1.0")).write(value, Work())
+        app.destination(parse_destination(f"{registry.host}/api:1.0")).write(value, runtime())
     with open_app(settings) as app, app.open_image(f"{registry.host}/api:1.0") as found:
-        app.destination(parse_destination(f"oci:{tmp_path}/copy")).write(found, Work())
-    with OciLayout(LayoutAddress(path=tmp_path / "copy", tag="latest")).open(Work()) as back:
+        app.destination(parse_destination(f"oci:{tmp_path}/copy")).write(found, runtime())
+    with OciLayout(LayoutAddress(path=tmp_path / "copy", tag="latest")).open(runtime()) as back:
         assert back.digest == value.digest
 
 
@@ -134,7 +132,7 @@ def test_a_command_that_is_cut_short_goes_on_when_it_is_run_again(
 ) -> None:
     big = [layer({str(n): os.urandom(3 << 20)}, "none") for n in range(4)]
     value = image(layers=big)
-    OciLayout(LayoutAddress(path=tmp_path / "ours", tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=tmp_path / "ours", tag="1")).write(value, runtime())
     name = f"{registry.host}/cut/{number.name.lower()}:1"
     for command in (
         ["push", f"oci:{tmp_path}/ours:1", name],
@@ -147,5 +145,5 @@ def test_a_command_that_is_cut_short_goes_on_when_it_is_run_again(
             assert end(process) in (0, 130, -number)
             assert registry.damaged() == []
         assert end(homeport(tmp_path, *command)) == 0
-    with OciLayout(LayoutAddress(path=tmp_path / "back", tag="1")).open(Work()) as back:
+    with OciLayout(LayoutAddress(path=tmp_path / "back", tag="1")).open(runtime()) as back:
         assert everything(back) == everything(value)

@@ -12,13 +12,13 @@ from click.testing import CliRunner, Result
 from builders.certificates import authority, issue
 from builders.http_server import Server, server_tls, serving
 from builders.images import windows_image
+from builders.runtime import runtime
 from builders.small_registry import SmallRegistry, small_registry
 from homeport.cli.main import homeport
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 
 LAYER = b"what its owner alone hands out"
 DIGEST = str(Digest.of(LAYER))
@@ -37,7 +37,7 @@ class Place:
     def layout(self, *urls: str) -> str:
         """An image in a layout; by default its foreign layer is at the owner's."""
         value = windows_image(LAYER, urls or (self.owner.url("/layer"),))
-        OciLayout(LayoutAddress(path=self.folder / "layout", tag="1")).write(value, Work())
+        OciLayout(LayoutAddress(path=self.folder / "layout", tag="1")).write(value, runtime())
         return f"oci:{self.folder / 'layout'}:1"
 
     def run(self, *arguments: str) -> Result:

@@ -11,6 +11,7 @@ import pytest
 from builders.http_server import Received, Server, serving
 from builders.net import quick_client
 from builders.registry import image
+from builders.runtime import runtime
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import HomeportError
@@ -19,7 +20,6 @@ from homeport.images.transports.registry import Contents
 from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
-from homeport.progress import Silent
 from homeport.registry import errors
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
@@ -194,7 +194,7 @@ def test_a_hostile_manifest_is_refused_with_its_place(
 ) -> None:
     kind = media_types.OCI_INDEX if b'"manifests"' in HOSTILE[name] else media_types.OCI_MANIFEST
     descriptor = put(server, HOSTILE[name], kind)
-    contents = Contents((repository,), Store(tmp_path), Silent())
+    contents = Contents((repository,), runtime(Store(tmp_path)))
     with pytest.raises(HomeportError) as caught:
         raw = contents.manifest(descriptor)
         list(walk(open_contents(contents, raw, descriptor.media_type, descriptor)))
@@ -205,7 +205,7 @@ def test_a_chain_of_indexes_ends(server: Server, repository: Repository, tmp_pat
     descriptor = put(server, child("sha256:" + "0" * 64))
     for _ in range(50):
         descriptor = put(server, child(descriptor.digest, descriptor.size, media_types.OCI_INDEX))
-    contents = Contents((repository,), Store(tmp_path), Silent())
+    contents = Contents((repository,), runtime(Store(tmp_path)))
     with pytest.raises(HomeportError, match="nested more than"):
         raw = contents.manifest(descriptor)
         list(walk(open_contents(contents, raw, "", descriptor)))

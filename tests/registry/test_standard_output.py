@@ -12,14 +12,14 @@ from pathlib import Path
 import pytest
 
 from builders.images import image
+from builders.runtime import runtime
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 
 
 def pull(folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
     value = image()
-    OciLayout(LayoutAddress(path=folder / "layout", tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=folder / "layout", tag="1")).write(value, runtime())
     return subprocess.run(
         [sys.executable, "-m", "homeport", "pull", f"oci:{folder / 'layout'}:1", *arguments],
         capture_output=True, check=True, env={"HOME": str(folder), "PATH": "/usr/bin:/bin"},

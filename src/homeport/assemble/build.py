@@ -19,12 +19,12 @@ from homeport.assemble.layer_cache import FinishedLayer
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
 from homeport.content.store import Store
-from homeport.content.thread_pools import Pools, run_all
+from homeport.content.thread_pools import run_all
 from homeport.debian.package import PackageFile
 from homeport.errors import IntegrityError
 from homeport.images.image import Image, Index
 from homeport.oci.platform import Platform
-from homeport.progress import Progress
+from homeport.runtime import Runtime
 from homeport.tree.layer_writer import WrittenLayer
 
 if TYPE_CHECKING:  # a build without changes loads neither
@@ -32,17 +32,15 @@ if TYPE_CHECKING:  # a build without changes loads neither
     from homeport.debian.deb.contents import PackageContents
 
 
-class Tools(msgspec.Struct, frozen=True, kw_only=True):
-    """What building takes from its surroundings.
+class Build(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for one build.
 
-    store:    where derived content goes
-    packages: the store that packages came from: a damaged one is dropped there
+    derived:    where computed content goes: the cache, or a scratch store
+    open_image: opens the images that a recipe takes files from
     """
 
-    store: Store
-    packages: Store
-    pools: Pools
-    progress: Progress
+    runtime: Runtime
+    derived: Store
     open_image: OpenImage
 
 
@@ -75,19 +73,17 @@ def unbuilt(plans: Iterable[BuildPlan], store: Store) -> list[BuildPlan]:
     return [plan for plan in plans if _recall_sound(plan, store) is None]
 
 
-def build(
-    plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], tools: Tools
-) -> BuiltIndex:
+def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: Build) -> BuiltIndex:
     """Build every plan. ``debs`` holds the packages of those that are ``unbuilt``.
 
     Raises what reading packages, assembling trees and writing layers raises; nothing of a
     failed image stays.
     """
-    known = {plan.platform: finished.recall(plan, tools.store) for plan in plans}
+    known = {plan.platform: finished.recall(plan, how.derived) for plan in plans}
     missing = [plan for plan in plans if known[plan.platform] is None]
-    contents = _read_packages(missing, debs, tools) if missing else {}
+    contents = _read_packages(missing, debs, how) if missing else {}
     made = run_all(
-        tools.pools.processor, [partial(_make_layer, plan, contents, tools) for plan in missing]
+        how.runtime.pools.processor, [partial(_make_layer, plan, contents, how) for plan in missing]
     )
     new = {plan.platform: each for plan, each in zip(missing, made, strict=True)}
     images = []
@@ -132,7 +128,7 @@ ContentsOf = Mapping[tuple[PackageFile, tuple[str, ...]], "PackageContents"]
 
 
 def _read_packages(
-    plans: Sequence[BuildPlan], debs: Mapping[PackageFile, Blob], tools: Tools
+    plans: Sequence[BuildPlan], debs: Mapping[PackageFile, Blob], how: Build
 ) -> ContentsOf:
     """Every package that the plans need, read once for all platforms that share it."""
     from homeport.assemble.tree_assembly import globs_of
@@ -142,19 +138,19 @@ def _read_packages(
         for plan in plans
         for package in plan.packages
     }
-    tools.progress.begin("unpack", label="read packages", total=len(wanted), unit="items")
+    how.runtime.progress.begin("unpack", label="read packages", total=len(wanted), unit="items")
     # Large packages first: the last one running is then a small one.
     keys = sorted(wanted, key=lambda key: -key[0].size)
     results = run_all(
-        tools.pools.processor,
-        [partial(_read_package, *wanted[key], debs[key[0]], tools) for key in keys],
+        how.runtime.pools.processor,
+        [partial(_read_package, *wanted[key], debs[key[0]], how) for key in keys],
     )
-    tools.progress.end("unpack")
+    how.runtime.progress.end("unpack")
     return dict(zip(keys, results, strict=True))
 
 
 def _read_package(
-    package: PlannedPackage, plan: BuildPlan, deb: Blob, tools: Tools
+    package: PlannedPackage, plan: BuildPlan, deb: Blob, how: Build
 ) -> PackageContents:
     from homeport.assemble.tree_assembly import globs_of, lacking
     from homeport.debian.deb.contents import read_contents
@@ -164,46 +160,46 @@ def _read_package(
 
     def read(wanted: PathGlobs) -> PackageContents:
         return read_contents(
-            deb, wanted, tools.store, expected=package.file.id, cancel=tools.pools.cancel
+            deb, wanted, how.derived, expected=package.file.id, cancel=how.runtime.cancel
         )
 
     try:
         found = read(globs)
     except IntegrityError as error:
         # Kept, it would fail every run: its size is right, so nobody fetches it again.
-        tools.packages.drop(deb.digest)
+        how.runtime.store.drop(deb.digest)
         error.hint = error.hint or "it was removed from the cache; run the same command again"
         raise
     if more := lacking(package, plan, found):
         paths = (f"/{path.decode('utf-8', 'surrogateescape')}" for path in more)
         found = read(PathGlobs.of((*globs.globs, *paths)))
-    tools.progress.advance("unpack", 1)
+    how.runtime.progress.advance("unpack", 1)
     return found
 
 
-def _make_layer(plan: BuildPlan, contents: ContentsOf, tools: Tools) -> tuple[FinishedLayer, float]:
+def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayer, float]:
     from homeport.assemble.image_files import nodes_of_parts
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
 
     began = time.monotonic()
     name = f"layer {plan.platform}"
-    cancel = tools.pools.cancel
-    tools.progress.begin(name, label=str(plan.platform), unit="bytes")
-    parts = nodes_of_parts(plan, tools.open_image, tools.store, cancel) if plan.parts else []
+    cancel = how.runtime.cancel
+    how.runtime.progress.begin(name, label=str(plan.platform), unit="bytes")
+    parts = nodes_of_parts(plan, how.open_image, how.derived, cancel) if plan.parts else []
     own = {
         package.name: contents[package.file, globs_of(package, plan).globs]
         for package in plan.packages
     }
-    assembled = assemble_tree(plan, own, parts, tools.store)
+    assembled = assemble_tree(plan, own, parts, how.derived)
     layer = write_layer(
         assembled.tree,
         plan.encoder,
-        tools.store,
+        how.derived,
         cancel,
-        partial(tools.progress.advance, name),
+        partial(how.runtime.progress.advance, name),
     )
     found = FinishedLayer(layer=layer, warnings=assembled.warnings, declared=assembled.declared)
-    finished.remember(plan, found, tools.store)
-    tools.progress.end(name)
+    finished.remember(plan, found, how.derived)
+    how.runtime.progress.end(name)
     return found, time.monotonic() - began

@@ -21,28 +21,26 @@ from homeport.buildkit.protocol.gateway import CONFIG
 from homeport.buildkit.solve import Build, Export, Solved, solve
 from homeport.buildkit.status import Watcher
 from homeport.content.digest import Digest
-from homeport.content.store import Store
 from homeport.oci.platform import Platform, native_platform
 from homeport.progress import CancelToken
+from homeport.runtime import Runtime
 
 # What reads and writes images is imported when one is made: many builds have other outputs.
 if TYPE_CHECKING:
     from homeport.images.address import RegistryAddress
     from homeport.images.image import Image, Index
-    from homeport.images.work import Work
 
 
 class ImageWork(msgspec.Struct, frozen=True, kw_only=True):
     """What making images needs. ``squash``: whether one layer may stand for all."""
 
-    store: Store
-    work: Work
+    runtime: Runtime
     squash: bool = True
     watcher: Watcher | None = None
 
     @property
     def cancel(self) -> CancelToken:
-        return self.work.cancel
+        return self.runtime.cancel
 
 
 @contextmanager
@@ -55,13 +53,13 @@ def built_image(
     from homeport.images.transports.oci_archive import OciArchive
 
     description = describe(engine, how.cancel)
-    with tempfile.TemporaryDirectory(prefix="homeport-", dir=how.work.spool) as place:
+    with tempfile.TemporaryDirectory(prefix="homeport-") as place:
         if description.has_oci_exporter:
             file = Path(place, "image.tar")
             with file.open("wb") as stream:
                 solved = _solve(engine, build, Export(type="oci", to=stream), how)
             with OciArchive(ArchiveAddress(format="oci-archive", path=file)).open(
-                how.work
+                how.runtime
             ) as value:
                 yield value, solved
             return
@@ -109,9 +107,11 @@ class _Squashing(msgspec.Struct, frozen=True):
             solved = _solve(self.engine, build, Export(type="tar", to=spool), self.how)
             spool.seek(0)
             source = Source(kind="step", name="result", detail=self.engine.name)
-            tree = read_tree(spool, self.how.store, source, self.how.cancel)
+            tree = read_tree(spool, self.how.runtime.store, source, self.how.cancel)
         config = solved.metadata.get(CONFIG) or solved.metadata.get(f"{CONFIG}/{platform}", b"")
-        return squashed_image(tree, config, platform, self.how.store, self.how.cancel), solved
+        return squashed_image(
+            tree, config, platform, self.how.runtime.store, self.how.cancel
+        ), solved
 
 
 def _solve(engine: Engine, build: Build, export: Export, how: ImageWork) -> Solved:
@@ -130,7 +130,7 @@ def _refuse_or_say(description: Description, how: ImageWork) -> None:
             hint='turn the containerd store on ({"features": {"containerd-snapshotter": true}}'
             " in dockerd's daemon.json, since 24.0), or leave --no-squash out",
         )
-    how.work.progress.note(
+    how.runtime.progress.note(
         "squash", f"{description.engine} exports no layers: the image gets one, squashed"
     )
 

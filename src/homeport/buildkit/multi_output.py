@@ -82,7 +82,7 @@ def run_outputs(
         with built_on(engines, build, platforms, how, watcher_for) as (value, solved):
             found.add(solved)
             for image in wanted:
-                written = destination(image.address).write(value, how.work)
+                written = destination(image.address).write(value, how.runtime)
                 found.images[str(image)] = written.digest
     return found.run(time.monotonic() - began)
 

@@ -85,7 +85,7 @@ def built_on(
             if not rest:
                 raise next(iter(lost.values()))[1]
             for name, (_, error) in lost.items():
-                how.work.progress.note("engines", f"{name} was lost ({error.what}): once more")
+                how.runtime.progress.note("engines", f"{name} was lost ({error.what}): once more")
             more, lost = rounds.build_all(place(again, rest))
             if lost:
                 raise next(iter(lost.values()))[1]
@@ -140,7 +140,7 @@ def _reachable(engines: Mapping[str, Engine], how: ImageWork) -> dict[str, Descr
             found[name] = describe(engine, how.cancel)
         except EngineUnreachable as error:
             errors.append(error)
-            how.work.progress.note("engines", error.what)
+            how.runtime.progress.note("engines", error.what)
     if not found:
         raise errors[0]
     return found

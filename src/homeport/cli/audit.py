@@ -141,8 +141,8 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
         from homeport.audit.engineversion import engine_versions
         from homeport.cli.engine_options import open_engines
 
-        for engine in open_engines(options["engine"], app.cancel):
-            for tool, version in engine_versions(engine, app.cancel).items():
+        for engine in open_engines(options["engine"], app.runtime.cancel):
+            for tool, version in engine_versions(engine, app.runtime.cancel).items():
                 assumed.setdefault(tool, version)
     files = [path for path in paths if path != Path(STDIN)]
     if not files and not live:
@@ -156,15 +156,15 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
 def _audited(app: App, request: Request, *, online: bool) -> Audited:
     from homeport.audit.auditing import audit
 
-    audited = audit(request, check=app.cancel.check)
+    audited = audit(request, check=app.runtime.cancel.check)
     if not online:
         return audited
     from homeport.audit.registry_lookup import asker, to_ask, with_answers
     from homeport.content.thread_pools import run_all
 
-    ask = asker(app.registries(), app.store)
+    ask = asker(app.registries(), app.runtime.store)
     wanted = to_ask(audited.report)
-    found = run_all(app.pools.network, [partial(ask, one) for one in wanted])
+    found = run_all(app.runtime.pools.network, [partial(ask, one) for one in wanted])
     answers = dict(zip(map(str, wanted), found, strict=True))
     return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 

@@ -48,7 +48,7 @@ def command(
     with session.app() as app:
         repository = options.open(app, parsed.registry).repository(parsed)
         blob = repository.fetch_blob_of_unknown_size(
-            parsed.digest, app.store, progress=app.progress
+            parsed.digest, app.runtime.store, progress=app.runtime.progress
         )
         if output is None:
             _copy(blob, sys.stdout.buffer)

@@ -26,18 +26,18 @@ def command() -> None:
 def info(session: Session) -> None:
     """Show where the cache is and what it holds."""
     with session.app() as app:
-        usage = app.store.usage()
+        usage = app.runtime.store.usage()
         bound = app.settings.cache_bound
         document: dict[str, Any] = {
             "schema": "homeport-cache/v1",
-            "directory": str(app.store.root),
+            "directory": str(app.runtime.store.root),
             "bound_bytes": bound,
             "total_bytes": usage.total_bytes,
             **msgspec.to_builtins(usage),
         }
         session.output.write(
             document,
-            f"directory  {app.store.root}\n"
+            f"directory  {app.runtime.store.root}\n"
             f"content    {counted(usage.blobs, 'file')}, {human_size(usage.blob_bytes)}\n"
             f"results    {counted(usage.answers, 'file')}, {human_size(usage.answer_bytes)}\n"
             f"unfinished {human_size(usage.partial_bytes)}\n"
@@ -65,7 +65,7 @@ def prune(session: Session, bound: str | None, everything: bool) -> None:
     """
     with session.app() as app:
         limit = 0 if everything else parse_size(bound) if bound else app.settings.cache_bound
-        pruned = app.store.prune(limit)
+        pruned = app.runtime.store.prune(limit)
         session.output.write(
             {"schema": "homeport-cache-prune/v1", **msgspec.to_builtins(pruned)},
             f"removed {counted(pruned.removed, 'file')}, {human_size(pruned.removed_bytes)}; "
@@ -81,10 +81,14 @@ def verify(session: Session) -> None:
     Exit code 3 if a file was damaged.
     """
     with session.app() as app:
-        usage = app.store.usage()
-        app.progress.begin("cache verify", label="verify", total=usage.blob_bytes, unit="bytes")
-        damaged = app.store.verify(lambda size: app.progress.advance("cache verify", size))
-        app.progress.end("cache verify")
+        usage = app.runtime.store.usage()
+        app.runtime.progress.begin(
+            "cache verify", label="verify", total=usage.blob_bytes, unit="bytes"
+        )
+        damaged = app.runtime.store.verify(
+            lambda size: app.runtime.progress.advance("cache verify", size)
+        )
+        app.runtime.progress.end("cache verify")
         names = [str(digest) for digest in damaged]
         session.output.write(
             {"schema": "homeport-cache-verify/v1", "checked": usage.blobs, "damaged": names},

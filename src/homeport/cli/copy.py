@@ -169,8 +169,8 @@ def command(
 
 def _stepper(app: App) -> Callable[[], None]:
     def step() -> None:
-        app.cancel.check()
-        app.progress.advance("copy", 1)
+        app.runtime.cancel.check()
+        app.runtime.progress.advance("copy", 1)
 
     return step
 
@@ -178,7 +178,7 @@ def _stepper(app: App) -> Callable[[], None]:
 def _sources(app: App, context: Path, ignore_file: Path | None) -> Filesystem:
     from homeport.copying.rooted import Rooted
 
-    filesystem: Filesystem = Rooted(os.fsencode(context), check=app.cancel.check)
+    filesystem: Filesystem = Rooted(os.fsencode(context), check=app.runtime.cancel.check)
     if ignore_file is not None:
         from homeport.copying.context import Context
         from homeport.copying.ignore import Ignore, read
@@ -202,18 +202,18 @@ def _run(
     from homeport.copying.sources import CopySource
 
     def warn(text: str) -> None:
-        app.progress.note("copy", text)
+        app.runtime.progress.note("copy", text)
 
     # Owners that were asked for are set or an error; those of sources only if we may.
     owners = True if flags.chown else None
-    real = Rooted(os.fsencode(root), owners, warn, app.cancel.check)
+    real = Rooted(os.fsencode(root), owners, warn, app.runtime.cancel.check)
     target: Filesystem = DryRun(real) if dry_run else real
-    app.progress.begin("copy", label="copy", unit="items")
+    app.runtime.progress.begin("copy", label="copy", unit="items")
     try:
         found = [CopySource(sources, os.fsencode(word)) for word in words[:-1]]
         return copy(found, target, os.fsencode(words[-1]), flags)
     finally:
-        app.progress.end("copy")  # why it failed is the one line that the error takes
+        app.runtime.progress.end("copy")  # why it failed is the one line that the error takes
         real.close()
 
 

@@ -50,7 +50,7 @@ def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image |
 
         if app.settings.offline:
             raise UsageError("--allow-nondistributable-artifacts cannot be combined with --offline")
-        return ForeignLayers(client=app.client, store=app.store, progress=app.progress).take
+        return ForeignLayers(client=app.client, runtime=app.runtime).take
 
     def leave(value: Image | Index) -> Image | Index:
         from homeport.images.image_blobs import foreign_parts
@@ -58,7 +58,7 @@ def foreign_layers(app: App, *, take: bool) -> Callable[[Image | Index], Image |
         left = foreign_parts(value)
         if left:
             many = f"{counted(len(left), 'layer')} {'is' if len(left) == 1 else 'are'}"
-            app.progress.note(
+            app.runtime.progress.note(
                 "non-distributable layers",
                 f"{many} not copied; clients download from {left[0].urls[0]}. "
                 "Use --allow-nondistributable-artifacts to include non-distributable layers",
@@ -108,17 +108,15 @@ def copy_image(
     reader: Source = source_for(source, maker)
     writer: Destination = destination_for(destination, maker)
     from homeport.images.platforms import select
-    from homeport.images.work import Work
 
-    work = Work(progress=app.progress, cancel=app.cancel)
-    with reader.open(work) as value:
+    with reader.open(app.runtime) as value:
         chosen = select(value, platforms)
         if isinstance(reader, RegistryTransport):
-            open_manifests(chosen, app.pools.network)
+            open_manifests(chosen, app.runtime.pools.network)
         chosen = foreign_layers(app, take=take_foreign)(chosen)
         if not isinstance(writer, RegistryTransport):
-            prefetch(chosen, app.pools.network, wanted=_not_in(destination))
-        return writer.write(chosen, work)
+            prefetch(chosen, app.runtime.pools.network, wanted=_not_in(destination))
+        return writer.write(chosen, app.runtime)
 
 
 def report(source: Address, written: Written) -> tuple[dict[str, Any], str]:

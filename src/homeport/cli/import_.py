@@ -53,7 +53,6 @@ def command(
     """
     from homeport.images.address import RegistryAddress, parse_destination, parse_source
     from homeport.images.importing import vendor
-    from homeport.images.work import Work
 
     origin, target = parse_source(source), parse_destination(destination)
     if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
@@ -64,8 +63,7 @@ def command(
     with session.app() as app:
         make = options.maker(app, target.reference.registry, no_clobber=no_clobber)
         imported = vendor(
-            make(origin), make(target), app.pools.network, platforms=read_platforms(platforms),
-            work=Work(progress=app.progress, cancel=app.cancel),
+            make(origin), make(target), app.runtime, platforms=read_platforms(platforms),
             prepare=foreign_layers(app, take=take_foreign),
         )  # fmt: skip
         pinned = str(target.reference.at_digest(imported.pushed.digest))

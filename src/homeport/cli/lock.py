@@ -89,7 +89,7 @@ def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> No
     if found and recipe.parts:
         from homeport.parts.resolve import part_stale_reasons
 
-        differences += part_stale_reasons(recipe, found.lockfile, app.cancel)
+        differences += part_stale_reasons(recipe, found.lockfile, app.runtime.cancel)
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:

@@ -197,7 +197,6 @@ def _run(
     """Copy one pair, or only look; an error becomes part of the outcome."""
     from homeport.images.mirror import estimate, load_cargo, ship
     from homeport.images.transports.select import source_for
-    from homeport.images.work import Work
 
     about = registry_of(pair.destination, pair.source)
     row: dict[str, Any] = {"source": str(pair.source), "destination": str(pair.destination)}
@@ -207,21 +206,22 @@ def _run(
 
         make = options.maker(app, about, no_clobber=no_clobber)
         source, destination = source_for(pair.source, make), make(pair.destination)
-        work = Work(progress=app.progress, cancel=app.cancel)
-        with source.open(work) as value:
+        with source.open(app.runtime) as value:
             chosen = select(value, pair.platforms)
-            open_manifests(chosen, app.pools.network)
+            open_manifests(chosen, app.runtime.pools.network)
             chosen = prepare(chosen)
-            cargo = load_cargo(chosen, source, destination, work, with_referrers=pair.referrers)
+            cargo = load_cargo(
+                chosen, source, destination, app.runtime, with_referrers=pair.referrers
+            )
             if dry_run:
-                found = estimate(cargo, destination, app.pools.network)
+                found = estimate(cargo, destination, app.runtime)
                 row |= {
                     "digest": str(found.digest), "images": found.images, "blobs": found.blobs,
                     "copied": found.missing, "copied_bytes": found.missing_bytes,
                     "requests": found.requests,
                 }  # fmt: skip
             else:
-                pushed = ship(cargo, destination, app.pools.network, work)
+                pushed = ship(cargo, destination, app.runtime)
                 row |= {
                     "digest": str(pushed.digest), "copied": pushed.sent,
                     "copied_bytes": pushed.sent_bytes, "mounted": pushed.mounted,

@@ -53,7 +53,7 @@ class Session:
             verbose=self.verbose,
         )
         app = open_app(self.settings, progress)
-        stop_on_signals(app.cancel)
+        stop_on_signals(app.runtime.cancel)
         return app
 
 

@@ -54,9 +54,7 @@ class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True):
         def make(address: RegistryAddress) -> RegistryTransport:
             if not opened:
                 opened.append(self.open(app, about))
-            return RegistryTransport(
-                address, opened[0], app.store, app.pools.network, no_clobber=no_clobber
-            )
+            return RegistryTransport(address, opened[0], no_clobber=no_clobber)
 
         return make
 

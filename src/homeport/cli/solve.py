@@ -136,7 +136,7 @@ def command(
     wanted = [parse_output(text) for text in outputs]
     build = _build(context, asked)
     with session.app() as app, ExitStack() as stack:
-        engines = open_engines(asked["engines"], app.cancel)
+        engines = open_engines(asked["engines"], app.runtime.cancel)
         build = _with_registries(build, app, engines, asked["engine_credentials"])
         if context == "-":
             build = _with_upload(build, stack)
@@ -144,11 +144,11 @@ def command(
         if contexts := _contexts(asked, images=True):
             _require_layouts(engines, app)
         build = _with_contents(build, app, contexts, caches, stack)
-        watcher = _watcher(session, asked["progress_form"], app.progress)
+        watcher = _watcher(session, asked["progress_form"], app.runtime.progress)
         try:
             form = asked["progress_form"]
             run = run_outputs(
-                engines, build, wanted, watcher=watcher, cancel=app.cancel,
+                engines, build, wanted, watcher=watcher, cancel=app.runtime.cancel,
                 for_images=lambda: _image_work(app, watcher, squash=not asked["no_squash"]),
                 platforms=read_platforms(asked["platforms"]) or (),
                 watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
@@ -163,7 +163,7 @@ def command(
             if hasattr(watcher, "close"):
                 watcher.close()
         if caches is not None:
-            caches.finish(run.response, app.cancel)
+            caches.finish(run.response, app.runtime.cancel)
     document = {
         "schema": "homeport-solve/v1",
         "engines": [engine.name for engine in engines],
@@ -260,10 +260,8 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
 
 def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
     from homeport.buildkit.images import ImageWork
-    from homeport.images.work import Work
 
-    work = Work(progress=app.progress, cancel=app.cancel)
-    return ImageWork(store=app.store, work=work, squash=squash, watcher=watcher)
+    return ImageWork(runtime=app.runtime, squash=squash, watcher=watcher)
 
 
 def _destinations(
@@ -329,7 +327,7 @@ def _require_layouts(engines: Sequence[Engine], app: App) -> None:
     from homeport.buildkit.protocol.errors import EngineTooOld
 
     for engine in engines:
-        found = describe(engine, app.cancel)
+        found = describe(engine, app.runtime.cancel)
         if not (found.has_oci_exporter and found.version):
             raise EngineTooOld(
                 f"{engine.name} cannot read local images",

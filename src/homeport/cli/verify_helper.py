@@ -49,13 +49,13 @@ def command(
     from homeport.buildkit.helper.proof import prove
 
     with session.app() as app:
-        engine = open_engines(engines, app.cancel)[0]
+        engine = open_engines(engines, app.runtime.cancel)[0]
         cases = _cases(wanted)
         with _offered(app, image, engine.name) as (helper, digest):
             rows = list(
                 prove(
-                    engine, helper, app.store, cases=cases, progress=app.progress,
-                    cancel=app.cancel,
+                    engine, helper, app.runtime.store, cases=cases, progress=app.runtime.progress,
+                    cancel=app.runtime.cancel,
                 )
             )  # fmt: skip
         session.output.write(_document(engine.name, image, digest, rows), _text(digest, rows))
@@ -113,10 +113,9 @@ def _offered(app: Any, image: str, engine: str) -> Any:
 
 def _open_registry(app: Any, address: Any) -> Any:
     from homeport.cli.registry_options import RegistryOptions
-    from homeport.images.work import Work
 
     transport = RegistryOptions().maker(app, address.reference.registry)(address)
-    return transport.open(Work(progress=app.progress, cancel=app.cancel))
+    return transport.open(app.runtime)
 
 
 def _document(engine: str, image: str, digest: Any, rows: Sequence[Row]) -> dict[str, Any]:

@@ -70,7 +70,7 @@ class Pool:
     """
 
     def __init__(self, workers: int, name: str) -> None:
-        self._workers = workers
+        self.workers = workers
         self._name = name
         self._threads: list[threading.Thread] = []
         self._waiting: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
@@ -85,7 +85,7 @@ class Pool:
                 raise RuntimeError(f"the {self._name} pool is closed")
             self._waiting.put(call)
             self._unfinished += 1
-            if self._unfinished > len(self._threads) < self._workers:
+            if self._unfinished > len(self._threads) < self.workers:
                 name = f"{self._name}-{len(self._threads)}"
                 thread = threading.Thread(target=self._work, name=name, daemon=True)
                 thread.start()

@@ -10,25 +10,24 @@ from collections.abc import Sequence
 from homeport.errors import HomeportError
 from homeport.images.platforms import select
 from homeport.images.transports.base import Destination, Source, Written
-from homeport.images.work import Work
 from homeport.oci.platform import Platform
+from homeport.runtime import Runtime
 
 
 def copy(
     source: Source,
     destination: Destination,
+    runtime: Runtime,
     *,
     platforms: Sequence[Platform] | None = None,
-    work: Work | None = None,
 ) -> Written:
     """Copy the image at ``source`` to ``destination``; ``platforms`` as for ``select``.
 
     Every manifest and blob is verified on its way. Safe to run again after any failure.
     """
-    work = work or Work()
     try:
-        with source.open(work) as value:
-            return destination.write(select(value, platforms), work)
+        with source.open(runtime) as value:
+            return destination.write(select(value, platforms), runtime)
     except HomeportError as error:
         error.at(source=str(source.address), destination=str(destination.address))
         raise

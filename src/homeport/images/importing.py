@@ -12,16 +12,15 @@ import msgspec
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
-from homeport.content.thread_pools import Threads
 from homeport.images.image import Image, Index
 from homeport.images.mirror import load_cargo, ship
 from homeport.images.platforms import select
 from homeport.images.transports.registry import RegistryTransport, open_manifests
-from homeport.images.work import Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, encode
 from homeport.oci.platform import Platform
 from homeport.registry.push import Pushed, Statement
+from homeport.runtime import Runtime
 
 ORIGIN_TYPE = "application/vnd.homeport.origin.v1+json"
 #: Annotations of the origin artifact (OCI image spec, "Pre-Defined Annotation Keys").
@@ -39,26 +38,26 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def vendor(
-    source: RegistryTransport, destination: RegistryTransport, pool: Threads, *,
-    platforms: Sequence[Platform] | None = None, work: Work,
+    source: RegistryTransport, destination: RegistryTransport, runtime: Runtime, *,
+    platforms: Sequence[Platform] | None = None,
     prepare: Callable[[Image | Index], Image | Index] = lambda value: value,
 ) -> Imported:  # fmt: skip
     """Copy the image with signatures, SBOMs and provenance, and record where it came from.
 
     ``prepare`` is given what was chosen, before anything of it travels.
     """
-    with source.open(work) as value:
+    with source.open(runtime) as value:
         chosen = select(value, platforms)
-        open_manifests(chosen, pool)
+        open_manifests(chosen, runtime.pools.network)
         chosen = prepare(chosen)
-        cargo = load_cargo(chosen, source, destination, work, with_referrers=True)
+        cargo = load_cargo(chosen, source, destination, runtime, with_referrers=True)
         origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
         shipment = msgspec.structs.replace(
             cargo.shipment,
             blobs={**cargo.shipment.blobs, _EMPTY.digest: _EMPTY},
             referrers=(*cargo.shipment.referrers, origin),
         )
-        pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, pool, work)
+        pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, runtime)
         return Imported(pushed=pushed, upstream=value.digest, origin=origin.digest)
 
 

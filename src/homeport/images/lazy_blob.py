@@ -12,9 +12,8 @@ import msgspec
 
 from homeport.content.blob import Blob, KnownGood
 from homeport.content.digest import Digest
-from homeport.content.store import Store
 from homeport.oci.documents import Descriptor
-from homeport.progress import Progress
+from homeport.runtime import Runtime
 
 
 class FetchedBlob(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,8 +23,7 @@ class FetchedBlob(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     descriptor: Descriptor
-    store: Store
-    progress: Progress
+    runtime: Runtime
 
     def fetch(self) -> Blob:
         """The verified content, here from now on. Raises ``Missing`` where nobody has it."""

@@ -22,8 +22,8 @@ from homeport.images.storage.temp_space import temporary_folder
 from homeport.images.transports.docker_api import EngineError, request
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.podman import is_installed, run_podman
-from homeport.images.work import Work
 from homeport.oci.reference import Reference
+from homeport.runtime import Runtime
 
 LocalEngine = Literal["docker", "podman"]
 _ANSWER_LIMIT = 4 << 20
@@ -44,7 +44,7 @@ class _Line(msgspec.Struct):
 def load(
     value: Image | Index,
     name: Reference,
-    work: Work,
+    runtime: Runtime,
     *,
     engine: LocalEngine | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -55,14 +55,14 @@ def load(
     again changes nothing but its name.
     """
     chosen = engine or choose_engine(environ)
-    with temporary_folder(work.spool) as folder:
+    with temporary_folder() as folder:
         path = folder / "image.tar"
         address = ArchiveAddress(format="docker-archive", path=path, tag=str(name))
-        written = DockerArchive(address).write(value, work)
+        written = DockerArchive(address).write(value, runtime)
         if chosen == "docker":
             _load_docker(path, environ)
         else:
-            run_podman(["load", "--quiet", "--input", str(path)], work.cancel)
+            run_podman(["load", "--quiet", "--input", str(path)], runtime.cancel)
     return Loaded(engine=chosen, name=name.familiar, digest=written.digest)
 
 

@@ -15,19 +15,19 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
-from homeport.content.thread_pools import Threads, run_all
+from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError, TooLarge
 from homeport.images.image import Image, Index, open_descriptor, walk
 from homeport.images.platforms import select
 from homeport.images.transports.base import Source
 from homeport.images.transports.registry import Contents, RegistryTransport, shipment
-from homeport.images.work import Work
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
 from homeport.registry.push import Pushed, Shipment, Statement, push
 from homeport.registry.referrers import fallback_tag, referrers
 from homeport.registry.repository import Repository
+from homeport.runtime import Runtime
 
 #: How far referrers of referrers are followed, and how many there may be in all.
 DEPTH_LIMIT = 8
@@ -55,7 +55,7 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def load_cargo(
-    value: Image | Index, source: Source, destination: RegistryTransport, work: Work, *,
+    value: Image | Index, source: Source, destination: RegistryTransport, runtime: Runtime, *,
     with_referrers: bool,
 ) -> Cargo:  # fmt: skip
     """Find everything that travels. ``value`` is what ``source.open`` gave, or a part of it."""
@@ -65,7 +65,7 @@ def load_cargo(
     if not with_referrers or not isinstance(source, RegistryTransport):
         return Cargo(value=value, shipment=base)
     origin = source.repository
-    contents = Contents(source.sources, source.store, work.progress)
+    contents = Contents(source.sources, runtime)
     found: dict[Digest, Image | Index] = {}
     for node in walk(value):
         _collect(origin, contents, node.digest, found, depth=0)
@@ -91,24 +91,27 @@ def load_cargo(
     )
 
 
-def ship(cargo: Cargo, destination: RegistryTransport, pool: Threads, work: Work) -> Pushed:
+def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Pushed:
     """Push it: signatures under their own tags first, the image's tag last."""
+    network = runtime.pools.network
     for _tag, extra in cargo.signatures:
-        push(destination.repository, extra, pool, progress=work.progress, parent=work.parent)
+        push(destination.repository, extra, network, progress=runtime.progress)
     return push(
-        destination.repository, cargo.shipment, pool, no_clobber=destination.no_clobber,
-        progress=work.progress, parent=work.parent,
+        destination.repository, cargo.shipment, network, no_clobber=destination.no_clobber,
+        progress=runtime.progress,
     )  # fmt: skip
 
 
-def estimate(cargo: Cargo, destination: RegistryTransport, pool: Threads) -> Estimate:
+def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Estimate:
     """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
     shipments = [cargo.shipment, *(extra for _tag, extra in cargo.signatures)]
     blobs: dict[Digest, Blob] = {}
     for one in shipments:
         blobs |= one.blobs
     repository = destination.repository
-    there = run_all(pool, [partial(_is_there, repository, blob) for blob in blobs.values()])
+    there = run_all(
+        runtime.pools.network, [partial(_is_there, repository, blob) for blob in blobs.values()]
+    )
     missing = [blob for blob, found in zip(blobs.values(), there, strict=True) if not found]
     statements = sum(len(one.manifests) + len(one.referrers) for one in shipments)
     return Estimate(
@@ -122,14 +125,14 @@ def estimate(cargo: Cargo, destination: RegistryTransport, pool: Threads) -> Est
 
 
 def mirror(
-    source: Source, destination: RegistryTransport, pool: Threads, *,
-    platforms: Sequence[Platform] | None = None, with_referrers: bool = False, work: Work,
+    source: Source, destination: RegistryTransport, runtime: Runtime, *,
+    platforms: Sequence[Platform] | None = None, with_referrers: bool = False,
 ) -> Pushed:  # fmt: skip
     """Copy one image, with what refers to it if so wished. A second time copies nothing."""
-    with source.open(work) as value:
+    with source.open(runtime) as value:
         chosen = select(value, platforms)
-        cargo = load_cargo(chosen, source, destination, work, with_referrers=with_referrers)
-        return ship(cargo, destination, pool, work)
+        cargo = load_cargo(chosen, source, destination, runtime, with_referrers=with_referrers)
+        return ship(cargo, destination, runtime)
 
 
 def is_digest_tag(tag: str) -> bool:

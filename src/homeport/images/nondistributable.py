@@ -15,7 +15,6 @@ from typing import Any
 import msgspec
 
 from homeport.content.blob import Blob
-from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, Missing, digest_of
 from homeport.images.lazy_blob import FetchedBlob
@@ -25,7 +24,7 @@ from homeport.net.download import download
 from homeport.net.errors import NetError
 from homeport.net.response import Response, Sender
 from homeport.net.url import BadUrl, Url
-from homeport.progress import Progress
+from homeport.runtime import Runtime
 
 #: More of a descriptor's URLs are not tried.
 URLS_LIMIT = 16
@@ -37,8 +36,7 @@ class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
     """Brings foreign layers along. ``take(value)`` is ``value`` with all of them as blobs."""
 
     client: Client
-    store: Store
-    progress: Progress
+    runtime: Runtime
 
     def take(self, value: Image | Index) -> Image | Index:
         """The same image, nothing fetched yet; its manifests and digests stay as they are."""
@@ -59,7 +57,7 @@ class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
                     digest,
                     ForeignBlob(
                         here=here, descriptor=descriptor, client=self.client,
-                        store=self.store, progress=self.progress,
+                        runtime=self.runtime,
                     ),
                 )  # fmt: skip
         return msgspec.structs.replace(image, blobs=blobs)
@@ -73,7 +71,7 @@ class ForeignBlob(FetchedBlob, frozen=True, kw_only=True):
 
     def fetch(self) -> Blob:
         """The content. Raises ``Missing``, which names the first URL, when nobody gives it."""
-        found = self.store.get(self.digest, self.size)
+        found = self.runtime.store.get(self.digest, self.size)
         if found is not None:
             return found
         try:
@@ -88,7 +86,8 @@ class ForeignBlob(FetchedBlob, frozen=True, kw_only=True):
             return download(
                 _Named(self.client),
                 [_allowed(url) for url in self.descriptor.urls[:URLS_LIMIT]],
-                digest=self.digest, size=self.size, store=self.store, progress=self.progress,
+                digest=self.digest, size=self.size,
+                store=self.runtime.store, progress=self.runtime.progress,
                 label=f"foreign layer {self.digest.hex[:12]}",
             )  # fmt: skip
         except NetError as error:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from homeport.content.thread_pools import Pools
 from homeport.debian.archive.keyring import (
     Keyring,
     debian_keyring,
@@ -15,7 +14,6 @@ from homeport.debian.archive.keyring import (
     read_keyring,
     shipped_keyring,
 )
-from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, MirrorSources, open_mirrors
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
@@ -24,6 +22,7 @@ from homeport.net.credentials import Provider, nobody
 from homeport.recipe.entries import Archive
 from homeport.recipe.model import Recipe
 from homeport.recipe.text_files import BadRecipe
+from homeport.runtime import Runtime
 
 
 def _now() -> datetime:
@@ -37,8 +36,7 @@ class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     mirrors: Mirrors
-    transfer: Transfer
-    pools: Pools
+    runtime: Runtime
     offline: bool = False
     clock: Callable[[], datetime] = _now
 
@@ -47,8 +45,7 @@ def open_access(
     recipe: Recipe,
     sources: MirrorSources,
     client: Callable[[], Client],
-    transfer: Transfer,
-    pools: Pools,
+    runtime: Runtime,
     *,
     credentials: Provider = nobody,
     snapshots: Sequence[str] = (),
@@ -61,7 +58,7 @@ def open_access(
     """
     if offline:
         nowhere = Mirrors(by_archive={})
-        return ArchiveAccess(mirrors=nowhere, transfer=transfer, pools=pools, offline=True)
+        return ArchiveAccess(mirrors=nowhere, runtime=runtime, offline=True)
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
@@ -70,7 +67,7 @@ def open_access(
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,
     )
-    return ArchiveAccess(mirrors=mirrors, transfer=transfer, pools=pools)
+    return ArchiveAccess(mirrors=mirrors, runtime=runtime)
 
 
 def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:

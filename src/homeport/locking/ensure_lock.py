@@ -132,7 +132,7 @@ def _lock_again(
     from homeport.locking.fetching import fetch_locked
     from homeport.locking.lock import lock
 
-    note = access.transfer.progress.note
+    note = access.runtime.progress.note
     note("lock", _says(again.recipe, again.reason, again.details))
     if again.reason == "gone":
         note("lock", f"locking {again.recipe.name} again as a whole")

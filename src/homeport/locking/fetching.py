@@ -27,8 +27,7 @@ def fetch_packages(
     return package_fetch.fetch_packages(
         files,
         mirrors=access.mirrors,
-        transfer=access.transfer,
-        pools=access.pools,
+        runtime=access.runtime,
         dates=newest,
         offline=access.offline,
     )

@@ -141,19 +141,19 @@ def _read_packages(
     except PackageGone as error:
         error.hint = "its archive lists it: use another --mirror, or wait until this one is done"
         raise
-    transfer = access.transfer
+    runtime = access.runtime
     calls = [
         partial(
             read_contents,
             debs[file],
             globs,
-            transfer.store,
+            runtime.store,
             expected=file.id,
-            cancel=transfer.cancel,
+            cancel=runtime.cancel,
         )
         for file, globs in wanted
     ]
-    read = dict(zip(wanted, run_all(access.pools.processor, calls), strict=True))
+    read = dict(zip(wanted, run_all(runtime.pools.processor, calls), strict=True))
     return {
         platform: {name: read[key] for name, key in packages.items()}
         for platform, packages in asked.items()

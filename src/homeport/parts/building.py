@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from homeport.assemble.build import Tools
+from homeport.assemble.build import Build
 from homeport.buildkit.address import Engine
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.session.session import Service
@@ -41,7 +41,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     save: writes a lockfile that has changed
     """
 
-    tools: Tools
+    build: Build
     access: Callable[[], ArchiveAccess]
     client: Callable[[], Client]
     engines: Callable[[], Sequence[Engine]]
@@ -65,7 +65,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         for platform in platforms:
             fitting = engines
             if len(engines) > 1:
-                progress = self.tools.tools.progress
+                progress = self.tools.build.runtime.progress
                 suitable = suited(engines, [platform], self._cancel, progress)
                 fitting = [engine for engine, _, _ in suitable]
             attempts = [
@@ -85,14 +85,14 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         """What the commands leave in ``/out``, for each platform."""
         fetched = fetch_sources(sources, root, self.tools.access)
         nodes = self._context(part, inputs, sources, fetched)
-        tools = self.tools.tools
-        context = write_context(nodes, root.epoch, tools.packages, self._cancel)
-        suitable = suited(self.tools.engines(), part.on, self._cancel, tools.progress)
+        build = self.tools.build
+        context = write_context(nodes, root.epoch, build.runtime.store, self._cancel)
+        suitable = suited(self.tools.engines(), part.on, self._cancel, build.runtime.progress)
         recipe = root_recipe(self.recipe, part)
 
         def attempts() -> Iterator[tuple[Engine, AbstractContextManager[BinaryIO]]]:
             for engine, description, on in suitable:
-                made = make_root(recipe, root, on, tools, self.tools.access)
+                made = make_root(recipe, root, on, build, self.tools.access)
                 prepared = Prepared(
                     part=part, on=on, layout=description.has_oci_exporter, root=made.image,
                     layer=made.layer, context=context, epoch=root.epoch,
@@ -106,17 +106,17 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         self, attempts: Iterable[tuple[Engine, AbstractContextManager[BinaryIO]]], name: str
     ) -> Tree:
         """What the first engine that stays gives. Raises what the last one did."""
-        tools = self.tools.tools
+        runtime = self.tools.build.runtime
         lost: HomeportError | None = None
         for engine, attempt in attempts:
             try:
                 with attempt as stream:
                     return read_tree(
-                        stream, tools.packages, Source(kind="part", name=name), self._cancel
+                        stream, runtime.store, Source(kind="part", name=name), self._cancel
                     )
             except (EngineLost, EngineUnreachable) as error:
                 lost = error
-                tools.progress.note("engines", f"{engine.name} was lost ({error.what})")
+                runtime.progress.note("engines", f"{engine.name} was lost ({error.what})")
         assert lost is not None
         raise lost
 
@@ -127,7 +127,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         """Local files, and files that were fetched, at their places in the build root."""
         for _, nodes in inputs.local:
             yield from nodes
-        store = self.tools.tools.packages
+        store = self.tools.build.runtime.store
         for each in part.inputs:
             source = Source(kind="part", name=part.name, detail=str(each.place))
             if isinstance(each, UrlInput):
@@ -143,8 +143,8 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def _how(self) -> Running:
         return Running(
-            folder=self.tools.tools.packages.root,
-            progress=self.tools.tools.progress,
+            folder=self.tools.build.runtime.store.root,
+            progress=self.tools.build.runtime.progress,
             cancel=self._cancel,
             services=self.tools.services,
             fresh=self.fresh,
@@ -152,7 +152,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def _cancel(self) -> CancelToken:
-        return self.tools.tools.pools.cancel
+        return self.tools.build.runtime.cancel
 
 
 def _file(to: str, blob: Blob, source: Source) -> PathNode:

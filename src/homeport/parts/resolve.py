@@ -233,7 +233,7 @@ class _Resolving(msgspec.Struct):
         return found
 
     def _recall(self, output: LockedTree) -> Tree | None:
-        store = self.tools.tools.packages
+        store = self.tools.build.runtime.store
         blob = store.get(output.digest, output.size)
         if blob is None:
             return None
@@ -279,7 +279,7 @@ class _Resolving(msgspec.Struct):
 
     def _taken(self, result: Tree, platform: Platform) -> tuple[Tree, LockedTree]:
         """What the image takes of a result, kept in the cache: contents, then the list."""
-        store = self.tools.tools.packages
+        store = self.tools.build.runtime.store
         wanted = taken(self.recipe, self.part, platform)
         tree = select(result, wanted, self._source)
         for node in tree.values():
@@ -298,10 +298,10 @@ class _Resolving(msgspec.Struct):
 
     @property
     def _cancel(self) -> CancelToken:
-        return self.tools.tools.pools.cancel
+        return self.tools.build.runtime.cancel
 
     def _note(self, text: str) -> None:
-        self.tools.tools.progress.note("parts", f"part {self.part.name}: {text}")
+        self.tools.build.runtime.progress.note("parts", f"part {self.part.name}: {text}")
 
 
 def _unlocked(part: RunPart, sources: Sequence[LockedSource]) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from homeport.assemble.build import Tools, build
+from homeport.assemble.build import Build, build
 from homeport.assemble.plan import BuildOptions, Request, make_plans
 from homeport.assemble.tree_merge import Merging
 from homeport.content.blob import Blob
@@ -45,7 +45,7 @@ def make_root(
     recipe: Recipe,
     lockfile: Lockfile,
     on: Platform,
-    tools: Tools,
+    how: Build,
     access: Callable[[], ArchiveAccess],
 ) -> Root:
     """Build the root for one platform; its packages are fetched where the cache lacks them.
@@ -59,11 +59,11 @@ def make_root(
         lockfile_digest=Digest.of(format_lockfile(lockfile)),
         checked=False,
     )
-    plans = make_plans(asked, [on], BuildOptions(), tools.pools.cancel)
-    debs = _cached(lockfile, on, tools.packages)
+    plans = make_plans(asked, [on], BuildOptions(), how.runtime.cancel)
+    debs = _cached(lockfile, on, how.runtime.store)
     if debs is None:
         debs = fetch_locked(lockfile, [on], access())
-    built = build(plans, debs, tools).images[0]
+    built = build(plans, debs, how).images[0]
     return Root(image=built.image, layer=built.layer.blob)
 
 

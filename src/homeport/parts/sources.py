@@ -80,8 +80,7 @@ def fetch_sources(
     return package_fetch.fetch_packages(
         files,
         mirrors=opened.mirrors,
-        transfer=opened.transfer,
-        pools=opened.pools,
+        runtime=opened.runtime,
         dates={archive: date for (archive, _), date in root.suite_dates().items()},
         offline=opened.offline,
     )
@@ -115,7 +114,7 @@ def _stanzas(
 def _candidate(spec: SuiteSpec, root: Lockfile, access: ArchiveAccess) -> Candidate:
     """The verified release file of the state that the build root is locked to."""
     wanted = {(suite.archive, suite.suite): suite.release for suite in root.archives}
-    for candidate in remembered(access.transfer.store, spec):
+    for candidate in remembered(access.runtime.store, spec):
         if candidate.digest == wanted[spec.archive, spec.suite]:
             return candidate
     raise NoSource(
@@ -133,12 +132,12 @@ def _index(name: str, candidate: Candidate, access: ArchiveAccess) -> bytes:
     ]
     trouble: HomeportError | None = None
     for form in forms:
-        blob: Blob | None = access.transfer.store.get(form.digest, form.size)
+        blob: Blob | None = access.runtime.store.get(form.digest, form.size)
         offers = [] if blob is not None else list(_offers(form, candidate))
         for mirror in access.mirrors.of(candidate.spec.archive):
             for wanted in offers if blob is None else ():
                 try:
-                    blob = mirror.fetch(wanted, access.transfer)
+                    blob = mirror.fetch(wanted, access.runtime)
                     break
                 except MIRROR_ERRORS as error:
                     trouble = trouble or error.at(mirror=mirror.label)

@@ -202,7 +202,7 @@ def test_both_kinds_of_mirror_keep_the_same_promises(mirror, world: World) -> No
     with pytest.raises(NotOnMirror):
         mirror.read_small("pool/absent", 10)
     assert mirror.may_have(EXPECTED)
-    blob = mirror.fetch(EXPECTED, world.transfer)
+    blob = mirror.fetch(EXPECTED, world.runtime)
     with blob.open() as stream:
         assert stream.read() == b"content"
     assert world.store.get(EXPECTED.digest, 7) is not None
@@ -216,11 +216,11 @@ def test_both_kinds_of_mirror_hand_out_nothing_that_is_wrong(mirror, world: Worl
         ExpectedFile(path="/etc/passwd", digest=EXPECTED.digest, size=7),
     ):
         with pytest.raises(IntegrityError):
-            mirror.fetch(expected, world.transfer)
+            mirror.fetch(expected, world.runtime)
         assert world.store.get(expected.digest, expected.size) is None
     with pytest.raises(NotOnMirror):
         mirror.fetch(
-            ExpectedFile(path="pool/absent", digest=EXPECTED.digest, size=7), world.transfer
+            ExpectedFile(path="pool/absent", digest=EXPECTED.digest, size=7), world.runtime
         )
 
 

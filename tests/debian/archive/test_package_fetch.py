@@ -148,7 +148,7 @@ def test_when_many_are_gone_former_states_are_asked_for_one_of_them(
         mirrors = world.mirrors(debian.url, snapshots=[server.url])
         with pytest.raises(PackageGone) as caught:
             fetch_packages(
-                files, mirrors=mirrors, transfer=world.transfer, pools=world.pools,
+                files, mirrors=mirrors, runtime=world.runtime,
                 dates={"debian": DATE},
             )  # fmt: skip
         assert {path.rpartition("/")[2] for path, _ in server.requests} == {
@@ -162,9 +162,7 @@ def test_many_packages_are_fetched_together_each_once(debian: Archive, world: Wo
     index = world.open(debian).indexes["amd64"]
     files = [index.named(name)[0].file for name in ("hello", "other", "hello")]
     with debian.serve() as server:
-        blobs = fetch_packages(
-            files, mirrors=world.mirrors(server.url), transfer=world.transfer, pools=world.pools
-        )
+        blobs = fetch_packages(files, mirrors=world.mirrors(server.url), runtime=world.runtime)
         assert len(server.requests) == 2
     assert content(blobs[files[0]]) == HELLO
     assert list(blobs) == files[:2]

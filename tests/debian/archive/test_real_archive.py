@@ -14,18 +14,18 @@ from pathlib import Path
 
 import pytest
 
+from builders.runtime import runtime
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
 from homeport.debian.archive.apt_sources import read_apt_sources
 from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.keyring import debian_keyring
-from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import MirrorSources, open_mirrors
 from homeport.debian.archive.package_fetch import fetch_packages
 from homeport.debian.archive.release_errors import NoCompleteState, OnlyExpired
 from homeport.debian.archive.state import ArchiveState, SuiteSpec
 from homeport.net.client import Client
-from homeport.progress import CancelToken, Silent
+from homeport.progress import CancelToken
 
 pytestmark = pytest.mark.network
 
@@ -42,12 +42,11 @@ class Machine:
 
     def __init__(self, cache: Path) -> None:
         self.cancel = CancelToken()
-        self.store = Store(cache)
         self.pools = Pools(self.cancel)
         self.client = Client(cancel=self.cancel)
         sources = MirrorSources(apt=read_apt_sources())
         self.mirrors = open_mirrors({archive for archive, _ in SUITES}, sources, self.client)
-        self.transfer = Transfer(store=self.store, progress=Silent(), cancel=self.cancel)
+        self.runtime = runtime(Store(cache), pools=self.pools)
 
     def open(self, as_of: datetime | None = None, *, offline: bool = False) -> ArchiveState:
         return open_archives(
@@ -57,10 +56,7 @@ class Machine:
             ],
             SEVEN,
             mirrors=self.mirrors,
-            store=self.store,
-            pools=self.pools,
-            progress=Silent(),
-            cancel=self.cancel,
+            runtime=self.runtime,
             as_of=as_of,
             offline=offline,
         )
@@ -122,8 +118,7 @@ def test_packages_of_the_state_are_still_in_the_pool(machine: Machine, state: Ar
     blobs = fetch_packages(
         files,
         mirrors=machine.mirrors,
-        transfer=machine.transfer,
-        pools=machine.pools,
+        runtime=machine.runtime,
         dates={"debian": state.date},
     )
     assert [blob.digest for blob in blobs.values()] == [file.sha256 for file in files]

@@ -12,22 +12,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.archives import tar
+from builders.runtime import runtime
 from homeport.errors import HomeportError, TooLarge
 from homeport.images.image import Missing
 from homeport.images.storage import archive_files
 from homeport.images.storage.archive_files import open_archive
 from homeport.images.storage.files import BadLayout
-from homeport.images.work import Work
 
 
 def read(path: Path, name: str, offset: int = 0) -> bytes:
-    with open_archive(path, Work()) as files, files.open(name, offset) as stream:
+    with open_archive(path, runtime()) as files, files.open(name, offset) as stream:
         return stream.read()
 
 
 def test_files_are_read_from_any_offset_and_side_by_side(tmp_path: Path) -> None:
     path = tar(tmp_path / "x", {"./a": b"0123456789", "b/c": b"abc"})
-    with open_archive(path, Work()) as files:
+    with open_archive(path, runtime()) as files:
         assert files.names == ["a", "b/c"]
         assert (files.size("a"), files.size("b/c"), files.size("d")) == (10, 3, None)
         with files.open("a", 3) as one, files.open("a") as two, files.open("b/c", 99) as end:
@@ -69,7 +69,7 @@ def test_links_are_followed_inside_the_archive(tmp_path: Path) -> None:
 )
 def test_a_name_or_link_that_leads_out_is_refused(members, tmp_path: Path) -> None:
     path = tar(tmp_path / "x", members)
-    with pytest.raises(BadLayout, match="leads out of the archive"), open_archive(path, Work()):
+    with pytest.raises(BadLayout, match="leads out of the archive"), open_archive(path, runtime()):
         pass
 
 
@@ -86,7 +86,7 @@ def test_a_document_that_is_there_twice_is_refused(tmp_path: Path) -> None:
             member = tarfile.TarInfo("index.json")
             member.size = len(data)
             archive.addfile(member, io.BytesIO(data))
-    with pytest.raises(BadLayout, match=r"holds index.json twice"), open_archive(path, Work()):
+    with pytest.raises(BadLayout, match=r"holds index.json twice"), open_archive(path, runtime()):
         pass
 
 
@@ -97,7 +97,7 @@ def test_devices_pipes_and_folders_are_no_files(tmp_path: Path) -> None:
             member = tarfile.TarInfo(name)
             member.type = kind
             archive.addfile(member)
-    with open_archive(path, Work()) as files:
+    with open_archive(path, runtime()) as files:
         assert files.names == []
         with pytest.raises(Missing):
             files.open("a")
@@ -109,7 +109,7 @@ def test_an_archive_cut_anywhere_is_damaged_or_ends_before_a_member(tmp_path: Pa
     for length in [*range(1, 3000, 97), 512, 1024, 1536, 2048, 2560]:
         cut.write_bytes(whole[:length])
         try:
-            with open_archive(cut, Work()) as files:
+            with open_archive(cut, runtime()) as files:
                 names = files.names
         except BadLayout as error:
             assert str(cut) in error.what  # noqa: PT017  either is right
@@ -135,7 +135,7 @@ def test_a_huge_member_costs_nothing_to_step_over(tmp_path: Path) -> None:
 def test_members_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archive_files, "MEMBER_LIMIT", 3)
     path = tar(tmp_path / "x", dict.fromkeys("abcd", b""))
-    with pytest.raises(TooLarge, match="more than 3 members"), open_archive(path, Work()):
+    with pytest.raises(TooLarge, match="more than 3 members"), open_archive(path, runtime()):
         pass
 
 
@@ -146,9 +146,10 @@ def test_what_a_compressed_archive_unfolds_to_is_bounded_and_leaves_no_file(
     path = tar(tmp_path / "x", {"a": bytes(3 << 20)}, "w:gz")
     spool = tmp_path / "spool"
     spool.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(spool))
     with (
         pytest.raises(TooLarge, match="unfolds to more than 1048576"),
-        open_archive(path, Work(spool=spool)),
+        open_archive(path, runtime()),
     ):
         pass
     assert list(spool.iterdir()) == []
@@ -160,7 +161,7 @@ def test_any_bytes_are_an_archive_or_an_error_of_ours(tmp_path: Path, data: byte
     path = tmp_path / "x"
     path.write_bytes(data)
     try:
-        with open_archive(path, Work()) as files:
+        with open_archive(path, runtime()) as files:
             assert isinstance(files.names, list)
     except HomeportError as error:
         assert str(path) in f"{error.what}{error.where}"  # noqa: PT017  either is right

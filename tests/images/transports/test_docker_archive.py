@@ -13,6 +13,7 @@ import zstandard
 
 from builders.archives import before_1_10, config_of, containerd, docker_1_10, docker_25, tar
 from builders.images import artifact, everything, image, index, layer
+from builders.runtime import runtime
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.address import ArchiveAddress, StreamAddress
@@ -22,7 +23,6 @@ from homeport.images.storage.files import BadLayout
 from homeport.images.transports.docker_archive import DockerArchive, NotForDocker
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.stdio import Stream
-from homeport.images.work import Work
 from homeport.oci.platform import native_platform
 
 LAYERS = [layer({"a": b"one"}), layer({"b": b"two"}), layer({"a": b"one"})]
@@ -36,7 +36,7 @@ def archive(path: Path | None, tag: str = "", **more) -> DockerArchive:
 
 
 def read(place) -> tuple[Image | Index, dict[str, bytes]]:
-    with place.open(Work()) as value:
+    with place.open(runtime()) as value:
         return value, everything(value)
 
 
@@ -147,7 +147,7 @@ def test_the_whole_archive_may_be_compressed(
 def test_a_hyphen_reads_an_oci_archive_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     value = index()
     address = ArchiveAddress(format="oci-archive", path=tmp_path / "o.tar", tag="any")
-    OciArchive(address).write(value, Work())
+    OciArchive(address).write(value, runtime())
     with (tmp_path / "o.tar").open("rb") as stream:
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(stream))
         assert read(Stream(StreamAddress()))[1] == everything(value)
@@ -155,7 +155,7 @@ def test_a_hyphen_reads_an_oci_archive_too(tmp_path: Path, monkeypatch: pytest.M
 
 def test_a_hyphen_writes_an_oci_archive(tmp_path: Path, capfdbinary) -> None:
     value = index()
-    Stream(StreamAddress()).write(value, Work())
+    Stream(StreamAddress()).write(value, runtime())
     (tmp_path / "o.tar").write_bytes(capfdbinary.readouterr().out)
     address = ArchiveAddress(format="oci-archive", path=tmp_path / "o.tar")
     assert read(OciArchive(address))[1] == everything(value)
@@ -228,7 +228,7 @@ def test_a_written_archive_is_a_layout_with_a_manifest_json_of_the_same_blobs(
     tmp_path: Path,
 ) -> None:
     value = image(layers=LAYERS)
-    archive(tmp_path / "x", "copy:1.0").write(value, Work())
+    archive(tmp_path / "x", "copy:1.0").write(value, runtime())
     names = [f"blobs/sha256/{digest.removeprefix('sha256:')}" for digest in everything(value)]
     found = members_of(tmp_path / "x")
     assert list(found) == [
@@ -248,13 +248,13 @@ def test_a_written_archive_is_a_layout_with_a_manifest_json_of_the_same_blobs(
 
 
 def test_a_name_with_a_registry_stays_whole(tmp_path: Path) -> None:
-    archive(tmp_path / "x", "registry.example/team/copy:1.0").write(image(), Work())
+    archive(tmp_path / "x", "registry.example/team/copy:1.0").write(image(), runtime())
     [saved] = json.loads(member(tmp_path / "x", "manifest.json"))
     assert saved["RepoTags"] == ["registry.example/team/copy:1.0"]
 
 
 def test_without_a_name_the_image_has_none(tmp_path: Path) -> None:
-    archive(tmp_path / "x").write(image(), Work())
+    archive(tmp_path / "x").write(image(), runtime())
     [saved] = json.loads(member(tmp_path / "x", "manifest.json"))
     assert saved["RepoTags"] is None
 
@@ -262,7 +262,7 @@ def test_without_a_name_the_image_has_none(tmp_path: Path) -> None:
 def test_a_zstd_layer_stands_there_unpacked_too(tmp_path: Path) -> None:
     layers = [layer({"a": bytes(3 << 20)}, "zstd"), layer({"b": b"b"})]
     value = image(layers=layers)
-    archive(tmp_path / "x").write(value, Work())
+    archive(tmp_path / "x").write(value, runtime())
     [saved] = json.loads(member(tmp_path / "x", "manifest.json"))
     assert [member(tmp_path / "x", name) for name in saved["Layers"]] == [
         layers[0].plain, layers[1].data,
@@ -277,29 +277,31 @@ def test_what_a_zstd_layer_may_unfold_to_is_bounded(
 ) -> None:
     monkeypatch.setattr(unfolding, "SPOOL_LIMIT", 1 << 20)
     with pytest.raises(TooLarge, match="unfolds to more than 1048576 bytes"):
-        archive(tmp_path / "x").write(image(layers=[layer({"a": bytes(3 << 20)}, "zstd")]), Work())
+        archive(tmp_path / "x").write(
+            image(layers=[layer({"a": bytes(3 << 20)}, "zstd")]), runtime()
+        )
     assert not (tmp_path / "x").exists()
 
 
 def test_of_an_index_the_native_platform_is_written(tmp_path: Path) -> None:
     value = index()
     native = [child for child in value.children if child.platform == native_platform()]
-    written = archive(tmp_path / "x").write(value, Work())
+    written = archive(tmp_path / "x").write(value, runtime())
     assert [child.descriptor.digest for child in native] == [str(written.digest)]
 
 
 def test_of_an_index_of_one_foreign_platform_that_one_is_written(tmp_path: Path) -> None:
     only = image("linux/s390x")
-    assert archive(tmp_path / "x").write(index([only]), Work()).digest == only.digest
+    assert archive(tmp_path / "x").write(index([only]), runtime()).digest == only.digest
 
 
 def test_what_docker_cannot_load_is_refused(tmp_path: Path) -> None:
     others = ["linux/s390x", "linux/riscv64"]
     with pytest.raises(NotForDocker, match="one platform") as caught:
-        archive(tmp_path / "x").write(index([image(one) for one in others]), Work())
+        archive(tmp_path / "x").write(index([image(one) for one in others]), runtime())
     assert caught.value.hint == "choose one with --platform: linux/s390x, linux/riscv64"
     with pytest.raises(NotForDocker, match="this is an artifact"):
-        archive(tmp_path / "x").write(artifact(), Work())
+        archive(tmp_path / "x").write(artifact(), runtime())
     assert list(tmp_path.iterdir()) == []
 
 
@@ -358,17 +360,17 @@ def test_a_layer_that_is_not_what_the_config_says_is_refused(tmp_path: Path) -> 
     name = next(name for name in members if name.endswith("layer.tar"))
     members[name] = bytes(len(members[name]))
     with (
-        archive(tar(tmp_path / "x", members)).open(Work()) as value,
+        archive(tar(tmp_path / "x", members)).open(runtime()) as value,
         pytest.raises(IntegrityError, match="expected sha256"),
     ):
-        archive(tmp_path / "y").write(value, Work())
+        archive(tmp_path / "y").write(value, runtime())
     assert not (tmp_path / "y").exists()
 
 
 def test_an_oci_archive_read_as_dockers_is_told_apart_and_the_reverse(tmp_path: Path) -> None:
     value = index()
     oci = ArchiveAddress(format="oci-archive", path=tmp_path / "o.tar")
-    OciArchive(oci).write(value, Work())
+    OciArchive(oci).write(value, runtime())
     assert read(archive(tmp_path / "o.tar"))[0].digest == value.digest
     tar(tmp_path / "d.tar", docker_1_10(image(layers=LAYERS), LAYERS, NAMES))
     with pytest.raises(BadLayout, match="not an OCI archive but one of docker's") as caught:

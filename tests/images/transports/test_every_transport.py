@@ -20,6 +20,7 @@ from builders.images import (
     index,
     layer,
 )
+from builders.runtime import runtime
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, Interrupted
@@ -29,7 +30,6 @@ from homeport.images.image import Image, ImageNotFound, Index, child_of, new_ind
 from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.base import Transport
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
 from homeport.oci.platform import parse_platform
 from homeport.progress import CancelToken
 from images.homes import HOMES, Home
@@ -76,7 +76,7 @@ each_home = pytest.mark.parametrize("home", HOMES, ids=str)
 
 
 def read(place: Transport) -> tuple[str, dict[str, bytes]]:
-    with place.open(Work()) as value:
+    with place.open(runtime()) as value:
         return str(value.digest), everything(value)
 
 
@@ -84,7 +84,7 @@ def read(place: Transport) -> tuple[str, dict[str, bytes]]:
 def test_a_round_trip_keeps_every_byte_and_digest(home: Home, make, tmp_path: Path) -> None:
     value = make()
     place = home.make(tmp_path, "1.0")
-    written = place.write(value, Work())
+    written = place.write(value, runtime())
     assert written.digest == value.digest
     assert read(place) == (str(value.digest), everything(value))
 
@@ -93,9 +93,9 @@ def test_a_round_trip_keeps_every_byte_and_digest(home: Home, make, tmp_path: Pa
 def test_writing_the_same_again_changes_nothing(home: Home, make, tmp_path: Path) -> None:
     value = make()
     place = home.make(tmp_path, "1.0")
-    place.write(value, Work())
+    place.write(value, runtime())
     before = contents_of(tmp_path)
-    place.write(value, Work())
+    place.write(value, runtime())
     assert contents_of(tmp_path) == before
 
 
@@ -105,22 +105,22 @@ def test_the_same_image_is_the_same_bytes_in_every_directory(
 ) -> None:
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        home.make(tmp_path / name, "1.0").write(make(), Work())
+        home.make(tmp_path / name, "1.0").write(make(), runtime())
     assert contents_of(tmp_path / "one") == contents_of(tmp_path / "two")
 
 
 @each_home
 def test_the_platform_of_an_image_is_read_from_its_config(home: Home, tmp_path: Path) -> None:
     place = home.make(tmp_path, "1.0")
-    place.write(image("linux/arm/v7"), Work())
-    with place.open(Work()) as value:
+    place.write(image("linux/arm/v7"), runtime())
+    with place.open(runtime()) as value:
         assert platforms_of(value) == [parse_platform("linux/arm/v7")]
 
 
 @each_home
 def test_a_tag_that_is_not_there_is_named_with_those_that_are(home: Home, tmp_path: Path) -> None:
-    home.make(tmp_path, "1.0").write(image(), Work())
-    with pytest.raises(ImageNotFound) as caught, home.make(tmp_path, "1.1").open(Work()):
+    home.make(tmp_path, "1.0").write(image(), runtime())
+    with pytest.raises(ImageNotFound) as caught, home.make(tmp_path, "1.1").open(runtime()):
         pass
     assert "1.1" in caught.value.what
     assert "1.0" in (caught.value.hint or "")
@@ -128,7 +128,7 @@ def test_a_tag_that_is_not_there_is_named_with_those_that_are(home: Home, tmp_pa
 
 @each_home
 def test_a_place_that_does_not_exist_is_named(home: Home, tmp_path: Path) -> None:
-    with pytest.raises(HomeportError) as caught, home.make(tmp_path, "1.0").open(Work()):
+    with pytest.raises(HomeportError) as caught, home.make(tmp_path, "1.0").open(runtime()):
         pass
     assert str(tmp_path) in caught.value.what
 
@@ -136,9 +136,9 @@ def test_a_place_that_does_not_exist_is_named(home: Home, tmp_path: Path) -> Non
 @each_home
 def test_a_written_image_replaces_the_one_of_the_same_name(home: Home, tmp_path: Path) -> None:
     place = home.make(tmp_path, "1.0")
-    place.write(image(layers=[layer({"a": b"old"})]), Work())
+    place.write(image(layers=[layer({"a": b"old"})]), runtime())
     new = image(layers=[layer({"a": b"new"})])
-    place.write(new, Work())
+    place.write(new, runtime())
     assert read(place)[0] == str(new.digest)
 
 
@@ -188,11 +188,11 @@ def test_a_part_that_goes_wrong_on_the_way_is_named_and_the_old_image_stays(
 ) -> None:
     place = home.make(tmp_path, "1.0")
     old = image(layers=[layer({"a": b"old"})])
-    place.write(old, Work())
+    place.write(old, runtime())
     new = image(layers=[layer({"a": b"a"}), layer({"b": b"b"})])
     value, digest = broken(new, position, fault)
     with pytest.raises(IntegrityError) as caught:
-        place.write(value, Work())
+        place.write(value, runtime())
     assert digest in f"{caught.value.what} {caught.value.where}"
     assert read(place) == (str(old.digest), everything(old))
     assert leftovers(tmp_path) == []
@@ -203,8 +203,8 @@ def test_after_a_failure_the_same_write_succeeds(home: Home, tmp_path: Path) -> 
     place = home.make(tmp_path, "1.0")
     new = image(layers=[layer({"a": b"a"}), layer({"b": b"b"})])
     with pytest.raises(IntegrityError):
-        place.write(broken(new, 2, "changed")[0], Work())
-    place.write(new, Work())
+        place.write(broken(new, 2, "changed")[0], runtime())
+    place.write(new, runtime())
     assert read(place) == (str(new.digest), everything(new))
 
 
@@ -228,11 +228,11 @@ def test_an_interrupted_write_leaves_the_old_image_and_no_rubbish(
 ) -> None:
     place = home.make(tmp_path, "1.0")
     old = image(layers=[layer({"a": b"old"})])
-    place.write(old, Work())
+    place.write(old, runtime())
     new = image(layers=[layer({"a": b"a"}), layer({"b": b"b"})])
     for n in range(100):
         try:
-            place.write(new, Work(cancel=StopAt(n)))
+            place.write(new, runtime(cancel=StopAt(n)))
         except Interrupted:
             assert read(place)[0] == str(old.digest)
             assert leftovers(tmp_path) == []
@@ -251,19 +251,19 @@ def test_a_layout_with_any_damaged_part_is_never_copied(
     if home.indexes:
         value = index([image(), value, index([image("linux/arm64")])])
     source = OciLayout(LayoutAddress(path=tmp_path / "source"))
-    source.write(value, Work())
+    source.write(value, runtime())
     for blob in blobs_of(tmp_path / "source"):
         # Each time a new destination: what an earlier try has brought whole is not asked again.
         place = home.make(fresh(tmp_path / blob.name), "1.0")
         good = blob.read_bytes()
         damage(blob, kind)
         with pytest.raises(HomeportError) as caught:
-            copy(source, place)
+            copy(source, place, runtime())
         assert blob.name in f"{caught.value.what} {caught.value.where}", kind
-        with pytest.raises(HomeportError), place.open(Work()):
+        with pytest.raises(HomeportError), place.open(runtime()):
             pass
         blob.write_bytes(good)
-        copy(source, place)
+        copy(source, place, runtime())
         assert read(place)[0] == str(value.digest)
 
 
@@ -292,8 +292,8 @@ def test_an_image_goes_from_every_place_to_every_other(
     source = origin.make(tmp_path / "from", "1.0")
     target = destination.make(tmp_path / "to", "2.0")
     value = image(layers=[layer({"a": b"a"}), layer({"b": b"b"}, "zstd")], docker=True)
-    source.write(value, Work())
-    assert copy(source, target).digest == value.digest
+    source.write(value, runtime())
+    assert copy(source, target, runtime()).digest == value.digest
     assert read(target) == (str(value.digest), everything(value))
 
 
@@ -301,10 +301,10 @@ def test_an_image_goes_from_every_place_to_every_other(
 def test_a_choice_of_platforms_is_copied_as_chosen(home: Home, tmp_path: Path) -> None:
     source = OciLayout(LayoutAddress(path=tmp_path / "source"))
     value = index()
-    source.write(value, Work())
+    source.write(value, runtime())
     place = home.make(tmp_path, "1.0")
-    copy(source, place, platforms=SEVEN[:2])
-    with place.open(Work()) as found:
+    copy(source, place, runtime(), platforms=SEVEN[:2])
+    with place.open(runtime()) as found:
         assert platforms_of(found) == list(SEVEN[:2])
         assert found.digest == select(value, SEVEN[:2]).digest
 
@@ -313,9 +313,9 @@ def test_a_choice_of_platforms_is_copied_as_chosen(home: Home, tmp_path: Path) -
 def test_one_platform_of_an_index_is_copied_with_its_own_digest(home: Home, tmp_path: Path) -> None:
     source = OciLayout(LayoutAddress(path=tmp_path / "source"))
     value = index()
-    source.write(value, Work())
+    source.write(value, runtime())
     place = home.make(tmp_path, "1.0")
-    written = copy(source, place, platforms=[parse_platform("linux/s390x")])
+    written = copy(source, place, runtime(), platforms=[parse_platform("linux/s390x")])
     assert str(written.digest) == value.children[5].descriptor.digest
     assert read(place)[0] == str(written.digest)
 

@@ -11,6 +11,7 @@ from typing import ClassVar
 import pytest
 
 from builders.images import everything, index
+from builders.runtime import runtime
 from homeport.cli.main import run
 from homeport.errors import UsageError
 from homeport.images.address import (
@@ -24,7 +25,7 @@ from homeport.images.address import (
 from homeport.images.image import Image, ImageNotFound, Index
 from homeport.images.transports.base import Written
 from homeport.images.transports.oci_layout import OciLayout
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 
 
 class MemoryAddress(Address, frozen=True, kw_only=True):
@@ -49,12 +50,12 @@ class Memory:
         self.address = address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
         if self.address.name not in self.held:
             raise ImageNotFound(f"no image named {self.address.name}")
         yield self.held[self.address.name]
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         self.held[self.address.name] = value
         return Written(address=self.address, digest=value.digest)
 
@@ -76,11 +77,11 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_toy_transport_is_read_and_written_by_commands(tmp_path: Path) -> None:
     value = index()
-    OciLayout(LayoutAddress(path=tmp_path / "a", tag="1")).write(value, Work())
+    OciLayout(LayoutAddress(path=tmp_path / "a", tag="1")).write(value, runtime())
     assert run(["pull", f"oci:{tmp_path}/a:1", "memory:x"]) == 0
     assert Memory.held["x"].digest == value.digest
     assert run(["pull", "memory:x", f"oci:{tmp_path}/b:2"]) == 0
-    with OciLayout(LayoutAddress(path=tmp_path / "b", tag="2")).open(Work()) as found:
+    with OciLayout(LayoutAddress(path=tmp_path / "b", tag="2")).open(runtime()) as found:
         assert everything(found) == everything(value)
     assert run(["pull", "memory:y", f"oci:{tmp_path}/b:3"]) == 1
 

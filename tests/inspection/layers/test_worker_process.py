@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 import pytest
-from msgspec.structs import replace
 
-from builders.inspection import directory, file, hardlink, layer, made, services, symlink
+from builders.inspection import directory, file, hardlink, layer, made, symlink
+from builders.runtime import runtime
 from homeport.content.blob import Blob, BytesBlob, FileBlob
 from homeport.content.digest import Digest
 from homeport.content.reading import Slice
+from homeport.content.thread_pools import Pools
 from homeport.errors import IntegrityError, Interrupted
 from homeport.inspection.image import opened_image as opened
 from homeport.inspection.image.opened_image import open_layers
@@ -108,11 +109,11 @@ def test_an_image_of_several_large_layers_is_read_by_several(
 
     image = made(layer(file("a", os.urandom(2000))), layer(file("b", os.urandom(2000))),
                  layer(file("c")))  # fmt: skip
-    alone = open_layers(image, services())
+    cancel = CancelToken()
+    alone = open_layers(image, runtime(pools=Pools(cancel, processor=1)))
     assert not asked, "small layers are not worth it"
     monkeypatch.setattr(opened, "WORTH_IT", 2000)
     monkeypatch.setattr(opened, "examine_in_process", seen)
-    with ThreadPoolExecutor(2) as pool:
-        together = open_layers(image, replace(services(), pool=pool))
+    together = open_layers(image, runtime(pools=Pools(cancel, processor=2)))
     assert len(asked) == 2
     assert together.history.final == alone.history.final

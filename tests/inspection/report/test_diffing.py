@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from builders.images import Layer, index
-from builders.inspection import directory, file, layer, made, opened, services, symlink
+from builders.inspection import directory, file, layer, made, opened, symlink
+from builders.runtime import runtime
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.report.compare_images import compare, compare_platforms
 from homeport.inspection.report.diffing import FileDiff, ImageDiff, diff_images
@@ -93,7 +94,7 @@ def test_two_platforms_are_compared_without_the_machines_names() -> None:
     other = made(image("aarch64"), platform="linux/arm64")
     value = index([one, other])
     found = compare_platforms(
-        value, "x", (parse_platform("amd64"), parse_platform("arm64")), services()
+        value, "x", (parse_platform("amd64"), parse_platform("arm64")), runtime()
     )
     assert rows(found.images[0]) == {"/only-amd64": "removed"}
 
@@ -108,14 +109,14 @@ def test_indexes_are_compared_platform_by_platform() -> None:
             made(layer(file("c")), platform="linux/s390x"),
         ]
     )
-    found = compare((one, other), ("one", "other"), None, services())
+    found = compare((one, other), ("one", "other"), None, runtime())
     assert (found.only_before, found.only_after) == ((), ("linux/s390x",))
     assert found.equal == ("linux/amd64",)
     assert [(each.platform_before, rows(each)) for each in found.images] == [
         ("linux/arm64", {"/b": "content"})
     ]
     assert not found.same
-    assert compare((one, one), ("one", "one"), None, services()).same
+    assert compare((one, one), ("one", "one"), None, runtime()).same
 
 
 @pytest.mark.parametrize("data", [b"\xff\xfe", b"a\0b"])

@@ -19,10 +19,10 @@ from builders.inspection import (
     layer,
     made,
     opened,
-    services,
     symlink,
     whiteout,
 )  # fmt: skip
+from builders.runtime import runtime
 from homeport.content.store import Store
 from homeport.images.image import ImageNotFound, child_of
 from homeport.inspection.layers.examine_layer import CannotRead
@@ -224,7 +224,7 @@ def test_an_index_shows_its_platforms_and_attestations() -> None:
     one = made(layer(file("a")), platform="linux/s390x")
     other = made(layer(file("a")), platform="linux/riscv64")
     value = index([child_of(one), child_of(other), attestation_of(one)])  # type: ignore[list-item]
-    report = inspect(value, "x", services(), platform=parse_platform("s390x"))
+    report = inspect(value, "x", runtime(), platform=parse_platform("s390x"))
     assert [(row.platform, row.shown) for row in report.platforms] == [
         ("linux/s390x", True), ("linux/riscv64", False),
     ]  # fmt: skip
@@ -232,13 +232,13 @@ def test_an_index_shows_its_platforms_and_attestations() -> None:
         ("other", "attestation in the index")
     ]
     with pytest.raises(ImageNotFound) as caught:
-        inspect(value, "x", services(), platform=parse_platform("arm64"))
+        inspect(value, "x", runtime(), platform=parse_platform("arm64"))
     assert caught.value.hint == "there is one for linux/riscv64, linux/s390x"
 
 
 def test_an_artifact_is_no_image() -> None:
     with pytest.raises(CannotRead, match="an artifact, not an image"):
-        inspect(artifact(), "x", services())
+        inspect(artifact(), "x", runtime())
 
 
 @pytest.mark.parametrize(
@@ -262,21 +262,21 @@ def test_layers_that_cannot_be_read_are_named(
     blobs = {digest: blob for digest, blob in image.blobs.items() if str(digest) != changed.digest}
     other = replace(image, document=written(manifest, media_types.OCI_MANIFEST), blobs=blobs)
     with pytest.raises(CannotRead, match=what) as caught:
-        inspect(other, "x", services())
+        inspect(other, "x", runtime())
     assert caught.value.hint
 
 
 def test_a_second_look_reads_no_layer(tmp_path: Path) -> None:
     image, store = made(layer(file("a"))), Store(tmp_path)
-    first = inspect(image, "x", services(store))
+    first = inspect(image, "x", runtime(store))
     image.blobs.clear()  # type: ignore[attr-defined]
     config = made(layer(file("a")))
     image.blobs.update({d: b for d, b in config.blobs.items() if b.size < 1000})  # type: ignore[attr-defined]
-    assert inspect(image, "x", services(store)) == first
+    assert inspect(image, "x", runtime(store)) == first
 
 
 def test_the_report_is_json_that_can_be_read_back() -> None:
-    report = inspect(made(layer(file("a", base64.b64decode("AAAA")))), "x", services())
+    report = inspect(made(layer(file("a", base64.b64decode("AAAA")))), "x", runtime())
     raw = msgspec.json.encode(report)
     assert json.loads(raw)["schema"] == "homeport-inspect/v1"
     assert msgspec.json.decode(raw, type=InspectReport) == report

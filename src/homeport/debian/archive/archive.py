@@ -15,10 +15,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from functools import partial
 
-from homeport.content.store import Store
-from homeport.content.thread_pools import Pools, run_all
+from homeport.content.thread_pools import run_all
 from homeport.debian.archive.index_fetch import CompleteState, IncompleteState
-from homeport.debian.archive.mirror import Transfer
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.release_errors import no_state_error
 from homeport.debian.archive.release_search import (
@@ -42,7 +40,7 @@ from homeport.debian.archive.state import (
 from homeport.debian.archive.state_cache import remember
 from homeport.debian.index.index import MergedIndex
 from homeport.errors import UsageError
-from homeport.progress import CancelToken, Progress
+from homeport.runtime import Runtime
 
 _ID = "archives"  # of the progress
 
@@ -52,10 +50,7 @@ def open_archives(
     architectures: Sequence[str],
     *,
     mirrors: Mirrors,
-    store: Store,
-    pools: Pools,
-    progress: Progress,
-    cancel: CancelToken,
+    runtime: Runtime,
     as_of: datetime | None = None,
     offline: bool = False,
     not_before: SuiteDates | None = None,
@@ -71,13 +66,12 @@ def open_archives(
 
     Raises ``NoCompleteState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
     """
-    progress.begin(_ID, label="archives")
+    runtime.progress.begin(_ID, label="archives")
     context = SearchContext(
         specs=tuple(specs),
         architectures=tuple(architectures),
         mirrors=mirrors,
-        transfer=Transfer(store=store, progress=progress, cancel=cancel),
-        pools=pools,
+        runtime=runtime,
         now=clock(),
         as_of=as_of,
         offline=offline,
@@ -87,9 +81,9 @@ def open_archives(
         _check_moment(context)
         state = _open(context, command)
     except BaseException:
-        progress.end(_ID, "failed")
+        runtime.progress.end(_ID, "failed")
         raise
-    progress.end(_ID)
+    runtime.progress.end(_ID)
     return state
 
 
@@ -115,7 +109,7 @@ def _check_moment(context: SearchContext) -> None:
 
 def _open(context: SearchContext, command: str) -> ArchiveState:
     searches = run_all(
-        context.pools.network,
+        context.runtime.pools.network,
         [partial(read_first_release, context, spec) for spec in context.specs],
     )
     searches = [find_state(context, search) for search in searches]
@@ -129,7 +123,7 @@ def _open(context: SearchContext, command: str) -> ArchiveState:
             command=command,
         )
     for complete in taken:
-        remember(context.transfer.store, complete.candidate)
+        remember(context.runtime.store, complete.candidate)
     state = ArchiveState(
         suites=tuple(
             _suite_state(context, search, search.taken) for search in searches if search.taken
@@ -144,7 +138,7 @@ def _open(context: SearchContext, command: str) -> ArchiveState:
     )
     for suite in state.suites:
         for line in describe(suite, context.now):
-            context.transfer.progress.note(_ID, line)
+            context.runtime.progress.note(_ID, line)
     return state
 
 

@@ -16,13 +16,12 @@ import msgspec
 
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
-from homeport.content.thread_pools import Batch, Pools, run_all
+from homeport.content.thread_pools import Batch, run_all
 from homeport.debian.archive.mirror import (
     MIRROR_ERRORS,
     ExpectedFile,
     Mirror,
     NotOnMirror,
-    Transfer,
     is_unresponsive,
 )
 from homeport.debian.archive.release import index_files, plain_digest
@@ -36,6 +35,7 @@ from homeport.debian.index.index import (
 )
 from homeport.debian.listed_file import ListedFile
 from homeport.errors import HomeportError, IntegrityError
+from homeport.runtime import Runtime
 
 T = TypeVar("T")
 _Outcome = tuple["IndexTask", T | None, HomeportError | None]
@@ -113,8 +113,7 @@ def fetch_indexes(
     candidate: Candidate,
     architectures: Sequence[str],
     elsewhere: Sequence[SuiteLocation],
-    transfer: Transfer,
-    pools: Pools,
+    runtime: Runtime,
 ) -> CompleteState | IncompleteState:
     """Make a candidate whole, or say what is missing.
 
@@ -123,19 +122,19 @@ def fetch_indexes(
     no fault of a mirror (a full disk, an interrupt).
     """
     tasks = index_tasks(candidate, architectures)
-    cached = {digest: open_index(digest, transfer.store) for digest in tasks}
+    cached = {digest: open_index(digest, runtime.store) for digest in tasks}
     packed = {digest: index for digest, index in cached.items() if index is not None}
     locations = tuple(
         location for location in (candidate.location, *elsewhere) if location.mirror is not None
     )
     asked = [
-        partial(_attempt, task, partial(_locate, task, candidate, locations, transfer))
+        partial(_attempt, task, partial(_locate, task, candidate, locations, runtime))
         for digest, task in tasks.items()
         if digest not in packed
     ]
-    copies, missing = _split(run_all(pools.network, asked))
+    copies, missing = _split(run_all(runtime.pools.network, asked))
     if not missing:
-        fetched, missing = _fetch_and_pack(copies, candidate, transfer, pools)
+        fetched, missing = _fetch_and_pack(copies, candidate, runtime)
         packed |= {task.digest: index for task, index in fetched.items()}
     if missing:
         return _incomplete(candidate, tasks.values(), missing)
@@ -159,13 +158,13 @@ class _IndexCopies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _locate(
-    task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation], transfer: Transfer
+    task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation], runtime: Runtime
 ) -> _IndexCopies:
     """Who has an index. Raises ``MidSync`` if nobody does, ``NotCached`` offline."""
     if task.plain is not None and task.plain.size == 0:
         return _IndexCopies(here=(task.plain, BytesBlob(b"")))
     for form in task.forms:
-        if (blob := transfer.store.get(form.digest, form.size)) is not None:
+        if (blob := runtime.store.get(form.digest, form.size)) is not None:
             return _IndexCopies(here=(form, blob))
     if not locations:
         raise NotCached(
@@ -214,7 +213,7 @@ def _paths(form: ListedFile, *, by_hash: bool) -> Iterator[str]:
 
 
 def _fetch(
-    task: IndexTask, copies: _IndexCopies, candidate: Candidate, transfer: Transfer
+    task: IndexTask, copies: _IndexCopies, candidate: Candidate, runtime: Runtime
 ) -> tuple[ListedFile, Blob]:
     """The index, verified, in whichever form it could be had."""
     if copies.here is not None:
@@ -225,7 +224,7 @@ def _fetch(
         if any(mirror is known for known in silent):
             continue
         try:
-            return form, mirror.fetch(expected, transfer)
+            return form, mirror.fetch(expected, runtime)
         except MIRROR_ERRORS as error:
             errors.append(error)
             if is_unresponsive(error):
@@ -234,21 +233,21 @@ def _fetch(
 
 
 def _fetch_and_pack(
-    copies: Mapping[IndexTask, _IndexCopies], candidate: Candidate, transfer: Transfer, pools: Pools
+    copies: Mapping[IndexTask, _IndexCopies], candidate: Candidate, runtime: Runtime
 ) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
     """Fetch all, unpacking each as soon as it is there."""
-    packing: Batch[_Outcome[PackedIndex]] = Batch(pools.processor)
+    packing: Batch[_Outcome[PackedIndex]] = Batch(runtime.pools.processor)
 
     def fetch(task: IndexTask, source: _IndexCopies) -> None:
-        form, blob = _fetch(task, source, candidate, transfer)
-        pack = partial(pack_index, blob, form, task.plain, transfer.store, transfer.cancel)
+        form, blob = _fetch(task, source, candidate, runtime)
+        pack = partial(pack_index, blob, form, task.plain, runtime.store, runtime.cancel)
         packing.start(partial(_attempt, task, pack))
 
     fetching = [
         partial(_attempt, task, partial(fetch, task, source)) for task, source in copies.items()
     ]
     try:
-        _, missing = _split(run_all(pools.network, fetching))
+        _, missing = _split(run_all(runtime.pools.network, fetching))
         packed, broken = _split(packing.results())
     except BaseException:
         packing.drop()

@@ -17,7 +17,6 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.reading import Readable, VerifiedReader, read_bounded
-from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge, UsageError
 from homeport.net.client import Client
 from homeport.net.credentials import Credential, Provider, nobody
@@ -25,7 +24,7 @@ from homeport.net.download import download, expect_ok, fetch_small
 from homeport.net.errors import HttpFailure, NameNotFound, NetError, Refused, Stalled
 from homeport.net.retries import READ
 from homeport.net.url import Url, redact
-from homeport.progress import CancelToken, Progress
+from homeport.runtime import Runtime
 
 _OK = 200
 _GONE = frozenset({404, 410})
@@ -72,14 +71,6 @@ class ExpectedFile(msgspec.Struct, frozen=True, kw_only=True):
     label: str = ""
 
 
-class Transfer(msgspec.Struct, frozen=True, kw_only=True):
-    """Where fetched files go, and who watches."""
-
-    store: Store
-    progress: Progress
-    cancel: CancelToken
-
-
 class Mirror(Protocol):
     """A mirror's root. ``label`` is its address for messages, without a password."""
 
@@ -95,7 +86,7 @@ class Mirror(Protocol):
     def may_have(self, expected: ExpectedFile) -> bool:
         """A quick question: ``False`` if the file is surely absent or of another size."""
 
-    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
+    def fetch(self, expected: ExpectedFile, runtime: Runtime) -> Blob:
         """The file, verified and in the store. Raises ``NotOnMirror``, ``IntegrityError`` …"""
 
 
@@ -137,16 +128,16 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
                 return False
             return response.status != _OK or response.length in (None, expected.size)
 
-    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
+    def fetch(self, expected: ExpectedFile, runtime: Runtime) -> Blob:
         try:
             return download(
                 self.client,
                 [self._url(expected.path)],
                 digest=expected.digest,
                 size=expected.size,
-                store=transfer.store,
-                progress=transfer.progress,
-                cancel=transfer.cancel,
+                store=runtime.store,
+                progress=runtime.progress,
+                cancel=runtime.cancel,
                 label=expected.label,
                 authorize=self._authorize,
             )
@@ -184,8 +175,8 @@ class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
     def may_have(self, expected: ExpectedFile) -> bool:
         return self._file(expected.path).stat().st_size == expected.size
 
-    def fetch(self, expected: ExpectedFile, transfer: Transfer) -> Blob:
-        found = transfer.store.get(expected.digest, expected.size)
+    def fetch(self, expected: ExpectedFile, runtime: Runtime) -> Blob:
+        found = runtime.store.get(expected.digest, expected.size)
         if found is not None:
             return found
         file = self._file(expected.path)
@@ -199,7 +190,7 @@ class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
         with VerifiedReader(
             cast("Readable", stream), expected.digest, expected.size, str(file)
         ) as reader:
-            return transfer.store.put(cast("Readable", reader), expected.digest)
+            return runtime.store.put(cast("Readable", reader), expected.digest)
 
     def _file(self, path: str) -> Path:
         if not self.root.is_dir():

@@ -16,7 +16,7 @@ from functools import partial
 import msgspec
 
 from homeport.content.blob import Blob
-from homeport.content.thread_pools import Pools, run_all
+from homeport.content.thread_pools import Pool, run_all
 from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.archive.mirror import (
@@ -24,11 +24,11 @@ from homeport.debian.archive.mirror import (
     ExpectedFile,
     Mirror,
     NotOnMirror,
-    Transfer,
 )
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
+from homeport.runtime import Runtime
 
 _SECURITY_POOL = "pool/updates/"
 _SHOWN = 3  # packages in a message
@@ -79,8 +79,7 @@ def fetch_packages(
     files: Iterable[PackageFile],
     *,
     mirrors: Mirrors,
-    transfer: Transfer,
-    pools: Pools,
+    runtime: Runtime,
     dates: Dates | None = None,
     offline: bool = False,
 ) -> dict[PackageFile, Blob]:
@@ -95,15 +94,15 @@ def fetch_packages(
     expected = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
     on_mirrors: _Ask
     if offline:
-        on_mirrors = partial(_from_cache, transfer=transfer)
+        on_mirrors = partial(_from_cache, runtime=runtime)
     else:
-        on_mirrors = partial(_from_mirrors, mirrors=mirrors, transfer=transfer)
-    found, missing = _ask_all(on_mirrors, expected, pools)
-    from_snapshots = partial(_from_snapshots, mirrors=mirrors, transfer=transfer, dates=dates or {})
+        on_mirrors = partial(_from_mirrors, mirrors=mirrors, runtime=runtime)
+    found, missing = _ask_all(on_mirrors, expected, runtime.pools.network)
+    from_snapshots = partial(_from_snapshots, mirrors=mirrors, runtime=runtime, dates=dates or {})
     # Mostly many are gone at once. If former states lack one of them, that is enough to
     # know: nobody waits for the others.
     for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
-        more, lacking = _ask_all(from_snapshots, some, pools)
+        more, lacking = _ask_all(from_snapshots, some, runtime.pools.network)
         found |= more
         for lack in lacking:
             if lack.first_error is not None:
@@ -114,12 +113,12 @@ def fetch_packages(
 
 
 def _ask_all(
-    ask: _Ask, packages: Sequence[_Missing], pools: Pools
+    ask: _Ask, packages: Sequence[_Missing], network: Pool
 ) -> tuple[dict[PackageFile, Blob], list[_Missing]]:
     """What was found, and what was not."""
     found: dict[PackageFile, Blob] = {}
     missing: list[_Missing] = []
-    answers = run_all(pools.network, [partial(ask, package) for package in packages])
+    answers = run_all(network, [partial(ask, package) for package in packages])
     for package, answer in zip(packages, answers, strict=True):
         if isinstance(answer, _Missing):
             missing.append(answer)
@@ -128,9 +127,9 @@ def _ask_all(
     return found, missing
 
 
-def _from_cache(package: _Missing, *, transfer: Transfer) -> Blob:
+def _from_cache(package: _Missing, *, runtime: Runtime) -> Blob:
     file = package.file
-    found = transfer.store.get(file.sha256, file.size)
+    found = runtime.store.get(file.sha256, file.size)
     if found is None:
         raise NotCached(
             f"the cache does not have {file.id}",
@@ -140,17 +139,17 @@ def _from_cache(package: _Missing, *, transfer: Transfer) -> Blob:
     return found
 
 
-def _from_mirrors(package: _Missing, *, mirrors: Mirrors, transfer: Transfer) -> Blob | _Missing:
+def _from_mirrors(package: _Missing, *, mirrors: Mirrors, runtime: Runtime) -> Blob | _Missing:
     file = package.file
-    found = transfer.store.get(file.sha256, file.size)
+    found = runtime.store.get(file.sha256, file.size)
     if found is not None:
         return found
     tried: list[str] = []
     first_error: HomeportError | None = None
     for mirror, expected in _locations(file, mirrors):
-        transfer.cancel.check()
+        runtime.cancel.check()
         try:
-            return mirror.fetch(expected, transfer)
+            return mirror.fetch(expected, runtime)
         except NotOnMirror:
             pass
         except MIRROR_ERRORS as error:
@@ -161,7 +160,7 @@ def _from_mirrors(package: _Missing, *, mirrors: Mirrors, transfer: Transfer) ->
 
 
 def _from_snapshots(
-    package: _Missing, *, mirrors: Mirrors, transfer: Transfer, dates: Dates
+    package: _Missing, *, mirrors: Mirrors, runtime: Runtime, dates: Dates
 ) -> Blob | _Missing:
     file = package.file
     tried, snapshot_errors = list(package.tried), list(package.snapshot_errors)
@@ -170,9 +169,9 @@ def _from_snapshots(
         for states in mirrors.snapshot_mirrors(file.archive, date, date + _SNAPSHOT_LAG):
             tried.append(states[0].label)
             for mirror in states:
-                transfer.cancel.check()
+                runtime.cancel.check()
                 try:
-                    return mirror.fetch(_wanted(file, file.path), transfer)
+                    return mirror.fetch(_wanted(file, file.path), runtime)
                 except NotOnMirror:
                     continue
                 except MIRROR_ERRORS as error:

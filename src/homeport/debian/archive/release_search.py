@@ -15,14 +15,14 @@ from functools import partial
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.content.thread_pools import Pools, run_all
+from homeport.content.thread_pools import run_all
 from homeport.debian.archive.index_fetch import (
     CompleteState,
     IncompleteState,
     NotCached,
     fetch_indexes,
 )
-from homeport.debian.archive.mirror import MIRROR_ERRORS, Mirror, Transfer
+from homeport.debian.archive.mirror import MIRROR_ERRORS, Mirror
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.release import Expired, KeyExpired, ReleaseNotYetValid, check_dates
 from homeport.debian.archive.release_candidates import (
@@ -36,6 +36,7 @@ from homeport.debian.archive.release_errors import FailedSearch
 from homeport.debian.archive.state import SuiteDates, SuiteSpec
 from homeport.debian.archive.state_cache import remembered, remembered_date
 from homeport.errors import HomeportError
+from homeport.runtime import Runtime
 
 
 class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,8 +45,7 @@ class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
     specs: tuple[SuiteSpec, ...]
     architectures: tuple[str, ...]
     mirrors: Mirrors
-    transfer: Transfer
-    pools: Pools
+    runtime: Runtime
     now: datetime
     as_of: datetime | None
     offline: bool
@@ -60,7 +60,7 @@ class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
         if self.as_of is not None:
             return None
         known = self.not_before.get((spec.archive, spec.suite))
-        return known or remembered_date(self.transfer.store, spec)
+        return known or remembered_date(self.runtime.store, spec)
 
 
 class SuiteSearch(msgspec.Struct, kw_only=True):
@@ -97,7 +97,7 @@ def read_first_release(context: SearchContext, spec: SuiteSpec) -> SuiteSearch:
     """The suite under its own name on the first mirror that has it, signed."""
     search = SuiteSearch(spec=spec)
     if context.offline:
-        for candidate in remembered(context.transfer.store, spec):
+        for candidate in remembered(context.runtime.store, spec):
             search.add(candidate.location, candidate)
         if not search.candidates:
             search.errors.append(
@@ -118,7 +118,7 @@ def read_first_release(context: SearchContext, spec: SuiteSpec) -> SuiteSearch:
 def _read_release(
     context: SearchContext, spec: SuiteSpec, location: SuiteLocation, *, fail_fast: bool
 ) -> Candidate | HomeportError:
-    context.transfer.cancel.check()
+    context.runtime.cancel.check()
     try:
         return read_candidate(spec, location, fail_fast=fail_fast)
     except MIRROR_ERRORS as error:
@@ -167,7 +167,7 @@ def _read_everywhere(
         partial(_read_release, context, spec, location, fail_fast=not retrying)
         for location in unseen
     ]
-    found = run_all(context.pools.network, looks)
+    found = run_all(context.runtime.pools.network, looks)
     search.asked |= {location.label: retrying for location in unseen}
     codenames = {candidate.release.codename for candidate in search.candidates.values()}
     for location, candidate in zip(unseen, found, strict=True):
@@ -221,7 +221,7 @@ def _check_complete(
             if location.label != candidate.location.label
         ]
         search.outcomes[candidate.digest] = fetch_indexes(
-            candidate, context.architectures, elsewhere, context.transfer, context.pools
+            candidate, context.architectures, elsewhere, context.runtime
         )
     return search.outcomes[candidate.digest]
 

@@ -21,7 +21,7 @@ from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
 from homeport.images.storage.files import BadLayout, missing
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
 #: Members of one archive; an image of the largest size seen has some hundreds.
@@ -116,57 +116,57 @@ class ArchiveFiles:
 
 
 @contextlib.contextmanager
-def open_archive(path: Path | None, work: Work) -> Iterator[ArchiveFiles]:
+def open_archive(path: Path | None, runtime: Runtime) -> Iterator[ArchiveFiles]:
     """The members of the archive ``path``, decompressed into a temporary file if need be.
 
     ``None`` is standard input, which is spooled. Raises ``BadLayout``, ``TooLarge``,
     ``CannotWrite``.
     """
     if path is None:
-        with open_stream(sys.stdin.buffer, "standard input", work) as files:
+        with open_stream(sys.stdin.buffer, "standard input", runtime) as files:
             yield files
         return
     with explained(path, "read"):
         stream = path.open("rb")
     # A pipe by name, as a shell's <(docker save …) makes it, can be read once only.
     opened = _in_place if stream.seekable() else open_stream
-    with stream, opened(stream, str(path), work) as files:
+    with stream, opened(stream, str(path), runtime) as files:
         yield files
 
 
 @contextlib.contextmanager
-def _in_place(stream: BinaryIO, what: str, work: Work) -> Iterator[ArchiveFiles]:
-    with _unfolded(stream, what, work) as plain:
+def _in_place(stream: BinaryIO, what: str, runtime: Runtime) -> Iterator[ArchiveFiles]:
+    with _unfolded(stream, what, runtime) as plain:
         yield ArchiveFiles(plain, what)
 
 
 @contextlib.contextmanager
-def open_stream(stream: Readable, what: str, work: Work) -> Iterator[ArchiveFiles]:
+def open_stream(stream: Readable, what: str, runtime: Runtime) -> Iterator[ArchiveFiles]:
     """The members of an archive that can be read once only: it is spooled first."""
-    with spooled(stream, what, work) as spool, _unfolded(spool, what, work) as plain:
+    with spooled(stream, what, runtime) as spool, _unfolded(spool, what, runtime) as plain:
         yield ArchiveFiles(plain, what)
 
 
 @contextlib.contextmanager
-def _unfolded(stream: BinaryIO, what: str, work: Work) -> Iterator[BinaryIO]:
+def _unfolded(stream: BinaryIO, what: str, runtime: Runtime) -> Iterator[BinaryIO]:
     start = stream.read(MAGIC_LENGTH)
     stream.seek(0)
     if codec_of(start) == "none":
         yield stream
         return
-    with spooled(decompressed(stream, what), what, work) as spool:
+    with spooled(decompressed(stream, what), what, runtime) as spool:
         yield spool
 
 
 @contextlib.contextmanager
-def spooled(stream: Readable, what: str, work: Work) -> Iterator[BinaryIO]:
+def spooled(stream: Readable, what: str, runtime: Runtime) -> Iterator[BinaryIO]:
     """All of ``stream`` in a temporary file without a name, which ends with the block."""
-    folder = work.spool or Path(tempfile.gettempdir())
+    folder = Path(tempfile.gettempdir())
     with contextlib.ExitStack() as stack:
         with explained(folder):
             spool = stack.enter_context(tempfile.TemporaryFile(dir=folder))
         while chunk := stream.read(CHUNK):
-            work.cancel.check()
+            runtime.cancel.check()
             with explained(folder):
                 spool.write(chunk)
             if spool.tell() > SPOOL_LIMIT:

@@ -15,8 +15,9 @@ from typing import BinaryIO
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write, explained
+from homeport.images.byte_progress import ByteProgress, byte_progress
 from homeport.images.storage.layout import LAYOUT_FILE, LAYOUT_VERSION, blob_name
-from homeport.images.work import Piece, Work
+from homeport.runtime import Runtime
 from homeport.tree.node import Node, Source, Tree
 from homeport.tree.tar_writer import END, entries, write_tar
 
@@ -24,7 +25,10 @@ _SOURCE = Source(kind="image", name="archive")
 
 
 def write_layout_archive(
-    path: Path | None, parts: Mapping[Digest, Blob], documents: Mapping[str, bytes], work: Work
+    path: Path | None,
+    parts: Mapping[Digest, Blob],
+    documents: Mapping[str, bytes],
+    runtime: Runtime,
 ) -> None:
     """Write ``parts`` and the files ``documents`` to ``path`` (``None``: standard output).
 
@@ -37,10 +41,12 @@ def write_layout_archive(
         _add(tree, blob_name(digest), blob)
     place = "-" if path is None else str(path)
     with (
-        work.piece(f"write archive {place}", f"Writing {place}", _size(tree)) as piece,
+        byte_progress(
+            runtime, f"write archive {place}", f"Writing {place}", _size(tree)
+        ) as progress,
         _output(path) as stream,
     ):
-        write_tar(tree, _counting(stream, path, piece), work.cancel)
+        write_tar(tree, _counting(stream, path, progress), runtime.cancel)
 
 
 def _size(tree: Tree) -> int:
@@ -72,12 +78,14 @@ def _output(path: Path | None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
 
 
-def _counting(stream: BinaryIO, path: Path | None, piece: Piece) -> Callable[[bytes], None]:
+def _counting(
+    stream: BinaryIO, path: Path | None, progress: ByteProgress
+) -> Callable[[bytes], None]:
     place = path or Path("standard output")
 
     def write(data: bytes) -> None:
         with explained(place):
             stream.write(data)
-        piece.advance(len(data))
+        progress.advance(len(data))
 
     return write

@@ -14,12 +14,12 @@ from pathlib import Path
 from homeport.content.blob import Blob, KnownGood, verified
 from homeport.content.files import explained
 from homeport.content.reading import CHUNK
-from homeport.images.work import Piece
+from homeport.images.byte_progress import ByteProgress
 
 _FICLONE = 0x40049409  # linux/fs.h; the same on the architectures we know
 
 
-def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
+def place_file(blob: Blob, target: Path, scratch: Path, progress: ByteProgress) -> None:
     """Make ``target`` a file with the content of ``blob``, whole and durable, or not at all.
 
     ``scratch`` is a folder on the same filesystem. Raises ``IntegrityError``, ``CannotWrite``.
@@ -27,7 +27,7 @@ def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
     unfinished = scratch / os.urandom(8).hex()
     known_good = blob.verified_file() if isinstance(blob, KnownGood) else None
     if known_good is not None and _share(known_good, unfinished):
-        piece.advance(blob.size)
+        progress.advance(blob.size)
         _finish(unfinished, target)
         return
     source = blob.local_path()
@@ -36,12 +36,12 @@ def place_file(blob: Blob, target: Path, scratch: Path, piece: Piece) -> None:
         with verified(blob, target.name) as stream, explained(target):
             if shared:
                 while chunk := stream.read(CHUNK):
-                    piece.advance(len(chunk))
+                    progress.advance(len(chunk))
             else:
                 with unfinished.open("xb") as out:
                     while chunk := stream.read(CHUNK):
                         out.write(chunk)
-                        piece.advance(len(chunk))
+                        progress.advance(len(chunk))
             if not shared:
                 unfinished.chmod(0o644)
         _finish(unfinished, target)

@@ -12,11 +12,11 @@ from homeport.content.files import explained
 from homeport.content.reading import CHUNK
 from homeport.errors import TooLarge
 from homeport.images.storage.archive_files import SPOOL_LIMIT
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 from homeport.tree.decompression import decompressed
 
 
-def unfolded_layer(blob: Blob, folder: Path, work: Work) -> FileBlob:
+def unfolded_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
     """What the layer unfolds to, as a file in ``folder``; the layer is verified.
 
     Raises ``IntegrityError``, ``TooLarge``, ``CannotWrite``.
@@ -28,7 +28,7 @@ def unfolded_layer(blob: Blob, folder: Path, work: Work) -> FileBlob:
     source = decompressed(verified(blob, "the layer"), what)
     with contextlib.closing(source), explained(path), path.open("xb") as out:
         while chunk := source.read(CHUNK):
-            work.cancel.check()
+            runtime.cancel.check()
             out.write(chunk)
             hasher.update(chunk)
             size += len(chunk)

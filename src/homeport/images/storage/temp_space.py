@@ -54,11 +54,11 @@ def remove_abandoned(root: Path) -> None:
 
 
 @contextlib.contextmanager
-def temporary_folder(spool: Path | None) -> Iterator[Path]:
-    """A folder in ``spool`` or the system's place for such, removed when the block ends."""
+def temporary_folder() -> Iterator[Path]:
+    """A folder in the system's place for temporary files, removed when the block ends."""
     import tempfile  # archives only
 
-    place = spool or Path(tempfile.gettempdir())
+    place = Path(tempfile.gettempdir())
     with explained(place):
         folder = Path(tempfile.mkdtemp(prefix="homeport-", dir=place))
     try:

@@ -17,7 +17,7 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.images.address import Address
 from homeport.images.image import Image, Index
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +47,7 @@ class Source(Protocol):
     @property
     def address(self) -> Address: ...
 
-    def open(self, work: Work) -> AbstractContextManager[Image | Index]:
+    def open(self, runtime: Runtime) -> AbstractContextManager[Image | Index]:
         """The image at the address, usable inside the ``with`` block.
 
         Lazy: manifests are checked when they are opened, blobs when they are read. Changes
@@ -63,7 +63,7 @@ class Destination(Protocol):
     @property
     def address(self) -> Address: ...
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         """Make the address lead to ``value``, bytes unchanged.
 
         Verified: size and digest of each blob are checked while it streams, and nothing

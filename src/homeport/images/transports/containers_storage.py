@@ -14,7 +14,7 @@ from homeport.images.image import Image, Index
 from homeport.images.storage.archive_files import ArchiveFiles, spooled
 from homeport.images.transports.docker_archive import open_in_archive
 from homeport.images.transports.podman import podman_output
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 
 
 class ContainersStorage:
@@ -28,11 +28,11 @@ class ContainersStorage:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
         arguments = ["save", "--quiet", "--format", "docker-archive", "--", self._address.name]
         with contextlib.ExitStack() as stack:
             # The program's failure is raised before its half of an archive is looked at.
             with podman_output(arguments) as output:
-                spool = stack.enter_context(spooled(output, str(self._address), work))
+                spool = stack.enter_context(spooled(output, str(self._address), runtime))
             files = ArchiveFiles(spool, str(self._address))
             yield open_in_archive(files, ArchiveAddress(format="docker-archive", path=None))

@@ -48,11 +48,11 @@ from homeport.images.storage.layout import (
 from homeport.images.storage.spooled_unpack import unfolded_layer
 from homeport.images.storage.temp_space import temporary_folder
 from homeport.images.transports.base import Written
-from homeport.images.work import Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import native_platform
 from homeport.oci.reference import DEFAULT_TAG, BadReference, parse_reference
+from homeport.runtime import Runtime
 
 
 class NotForDocker(UsageError):
@@ -72,28 +72,29 @@ class DockerArchive:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
-        with open_archive(self._address.path, work) as files:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
+        with open_archive(self._address.path, runtime) as files:
             yield open_in_archive(files, self._address)
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         image = one_platform(value)
         parts = all_parts(image)
-        with temporary_folder(work.spool) as folder:
+        with temporary_folder() as folder:
             layers = [
-                self._loadable(image, layer, folder, work) for layer in image.document.parsed.layers
+                self._loadable(image, layer, folder, runtime)
+                for layer in image.document.parsed.layers
             ]
             documents = self._documents(image, layers)
             members = {**parts, **{layer.digest: layer for layer in layers}}
-            write_layout_archive(self._address.path, members, documents, work)
+            write_layout_archive(self._address.path, members, documents, runtime)
         return Written.whole(self._address, image.digest, parts)
 
-    def _loadable(self, image: Image, layer: Descriptor, folder: Path, work: Work) -> Blob:
+    def _loadable(self, image: Image, layer: Descriptor, folder: Path, runtime: Runtime) -> Blob:
         """The layer in a form that every docker loads: 20.10 cannot unpack zstd (tried)."""
         blob = image.blobs[digest_of(layer)]
         if layer.media_type not in (media_types.OCI_LAYER_ZSTD, media_types.DOCKER_LAYER_ZSTD):
             return blob
-        return unfolded_layer(blob, folder, work)
+        return unfolded_layer(blob, folder, runtime)
 
     def _documents(self, image: Image, layers: Sequence[Blob]) -> dict[str, bytes]:
         names = [parse_reference(self._address.tag)] if self._address.tag else []

@@ -17,7 +17,7 @@ from homeport.images.image import Image, Index
 from homeport.images.storage.archive_files import open_stream
 from homeport.images.transports.docker_api import request
 from homeport.images.transports.docker_archive import open_in_archive
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 
 
 class DockerDaemon:
@@ -31,10 +31,10 @@ class DockerDaemon:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
         path = f"/images/{quote(self._address.name, safe='/:@')}/get"
         with (
             request("GET", path) as response,
-            open_stream(cast("Readable", response), str(self._address), work) as files,
+            open_stream(cast("Readable", response), str(self._address), runtime) as files,
         ):
             yield open_in_archive(files, ArchiveAddress(format="docker-archive", path=None))

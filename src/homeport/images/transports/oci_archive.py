@@ -22,8 +22,8 @@ from homeport.images.storage.layout import (
     open_in_layout,
 )
 from homeport.images.transports.base import Written
-from homeport.images.work import Work
 from homeport.oci.reference import DEFAULT_TAG
+from homeport.runtime import Runtime
 
 
 class OciArchive:
@@ -37,8 +37,8 @@ class OciArchive:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
-        with open_archive(self._address.path, work) as files:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
+        with open_archive(self._address.path, runtime) as files:
             if files.size(LAYOUT_FILE) is None and files.size("manifest.json") is not None:
                 raise BadLayout(
                     f"{files.place} is not an OCI archive but one of docker's",
@@ -47,9 +47,9 @@ class OciArchive:
                 )
             yield open_in_layout(files, self._address.tag, self._address.digest)
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         parts = all_parts(value)
         tag = self._address.tag or DEFAULT_TAG
         documents = {INDEX_FILE: index_of_one(value.descriptor(), {REF_NAME: tag})}
-        write_layout_archive(self._address.path, parts, documents, work)
+        write_layout_archive(self._address.path, parts, documents, runtime)
         return Written.whole(self._address, value.digest, parts)

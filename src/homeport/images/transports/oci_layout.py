@@ -23,6 +23,7 @@ from homeport.content.files import explained, sync_directory
 from homeport.content.reading import CHUNK
 from homeport.errors import IntegrityError
 from homeport.images.address import LayoutAddress
+from homeport.images.byte_progress import ByteProgress, byte_progress
 from homeport.images.image import Image, Index
 from homeport.images.image_blobs import all_parts
 from homeport.images.storage.blob_files import place_file
@@ -44,10 +45,10 @@ from homeport.images.storage.temp_space import (
     write_through_scratch,
 )
 from homeport.images.transports.base import Written
-from homeport.images.work import Piece, Work
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
+from homeport.runtime import Runtime
 
 
 class OciLayout:
@@ -62,29 +63,31 @@ class OciLayout:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
         files = DirectoryFiles(self._address.path)
         yield open_in_layout(files, self._address.tag, self._address.digest)
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         root = self._address.path
         prepare_layout(root)
-        written = self._write_blobs(value, work)
-        with locked_directory(root, work.cancel):
+        written = self._write_blobs(value, runtime)
+        with locked_directory(root, runtime.cancel):
             point_tag(root, self._address.tag or DEFAULT_TAG, value.descriptor())
         return written
 
-    def _write_blobs(self, value: Image | Index, work: Work) -> Written:
+    def _write_blobs(self, value: Image | Index, runtime: Runtime) -> Written:
         parts = all_parts(value)
         total = sum(blob.size for blob in parts.values())
         missing = {}
-        with work.piece(f"write {self._address}", f"Writing {self._address}", total) as piece:
+        with byte_progress(
+            runtime, f"write {self._address}", f"Writing {self._address}", total
+        ) as progress:
             for digest, blob in parts.items():
                 if self._is_present(digest, blob):
-                    piece.skip(blob.size)
+                    progress.skip(blob.size)
                 else:
                     missing[digest] = blob
-            self._place(missing, piece)
+            self._place(missing, progress)
         return Written(
             address=self._address,
             digest=value.digest,
@@ -103,7 +106,7 @@ class OciLayout:
             return False
         return self._trust_existing or _is_intact(path, digest, blob.size)
 
-    def _place(self, missing: dict[Digest, Blob], piece: Piece) -> None:
+    def _place(self, missing: dict[Digest, Blob], progress: ByteProgress) -> None:
         if not missing:
             return
         root = self._address.path
@@ -112,7 +115,7 @@ class OciLayout:
             _require_folder(folder)
         with scratch_folder(root) as scratch:
             for digest, blob in missing.items():
-                place_file(blob, root / blob_name(digest), scratch, piece)
+                place_file(blob, root / blob_name(digest), scratch, progress)
         for folder in folders:
             sync_directory(folder)
 

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
 from homeport.content.hash_cache import KnownGoodFiles
-from homeport.content.store import Store
 from homeport.content.thread_pools import Threads, run_all
 from homeport.errors import UsageError
 from homeport.images.address import RegistryAddress
@@ -31,14 +30,13 @@ from homeport.images.image import (
 from homeport.images.image_blobs import all_parts, blobs_of
 from homeport.images.lazy_blob import FetchedBlob
 from homeport.images.transports.base import Written
-from homeport.images.work import Work
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
-from homeport.progress import Progress
 from homeport.registry.errors import NotFound
 from homeport.registry.push import Shipment, Statement, push
 from homeport.registry.registries import Registries, from_any
 from homeport.registry.repository import Repository
+from homeport.runtime import Runtime
 
 #: Manifests up to this size, and up to so many, are not asked for twice in a run.
 _KEPT_SIZE = 64 << 10
@@ -63,7 +61,7 @@ class RemoteBlob(FetchedBlob, frozen=True, kw_only=True):
             return from_any(
                 self.sources,
                 lambda source: source.fetch_blob(
-                    self.descriptor, self.store, progress=self.progress
+                    self.descriptor, self.runtime.store, progress=self.runtime.progress
                 ),
             )
         except (NotFound, HttpFailure) as error:
@@ -79,16 +77,12 @@ class RegistryTransport:
         self,
         address: RegistryAddress,
         registries: Registries,
-        store: Store,
-        pool: Threads,
         *,
         no_clobber: bool = False,
     ) -> None:
         self._address = address
         self._registries = registries
-        self.store = store
         self.no_clobber = no_clobber
-        self._pool = pool
 
     @property
     def address(self) -> RegistryAddress:
@@ -104,7 +98,7 @@ class RegistryTransport:
         return self._registries.sources(self._address.reference)
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
         reference = self._address.reference
         sources = self._registries.sources(reference)
         try:
@@ -113,11 +107,11 @@ class RegistryTransport:
             )
         except NotFound as error:
             raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
-        contents = Contents(sources, self.store, work.progress)
-        with self.store.lease():
+        contents = Contents(sources, runtime)
+        with runtime.store.lease():
             yield open_contents(contents, found.raw, found.media_type)
 
-    def write(self, value: Image | Index, work: Work) -> Written:
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
         reference = self._address.reference
         if reference.digest is not None and reference.digest != value.digest:
             raise UsageError(
@@ -126,15 +120,14 @@ class RegistryTransport:
                 where={"destination": str(reference)},
             )
         repository = self.repository
-        with self.store.lease():
+        with runtime.store.lease():
             pushed = push(
                 repository,
                 shipment(value, repository, tags=(reference.tag,) if reference.tag else ()),
-                self._pool,
+                runtime.pools.network,
                 no_clobber=self.no_clobber,
-                progress=work.progress,
-                parent=work.parent,
-                files=KnownGoodFiles(self.store),
+                progress=runtime.progress,
+                files=KnownGoodFiles(runtime.store),
             )
         return Written(
             address=self._address,
@@ -200,10 +193,9 @@ def open_manifests(value: Image | Index, pool: Threads) -> None:
 class Contents:
     """A repository, read by descriptor. Keeps manifests that were read, within bounds."""
 
-    def __init__(self, sources: tuple[Repository, ...], store: Store, progress: Progress) -> None:
+    def __init__(self, sources: tuple[Repository, ...], runtime: Runtime) -> None:
         self.sources = sources
-        self.store = store
-        self.progress = progress
+        self._runtime = runtime
         self._kept: dict[str, bytes] = {}
 
     def manifest(self, descriptor: Descriptor) -> bytes:
@@ -223,9 +215,7 @@ class Contents:
             raise _missing(self.sources[-1], descriptor) from error
 
     def blob(self, descriptor: Descriptor) -> Blob:
-        return RemoteBlob(
-            sources=self.sources, descriptor=descriptor, store=self.store, progress=self.progress
-        )
+        return RemoteBlob(sources=self.sources, descriptor=descriptor, runtime=self._runtime)
 
 
 def _missing(repository: Repository, descriptor: Descriptor) -> Missing:

@@ -11,7 +11,7 @@ from homeport.images.storage.archive_files import open_archive
 from homeport.images.transports.base import Written
 from homeport.images.transports.docker_archive import open_in_archive
 from homeport.images.transports.oci_archive import OciArchive
-from homeport.images.work import Work
+from homeport.runtime import Runtime
 
 
 class Stream:
@@ -25,9 +25,9 @@ class Stream:
         return self._address
 
     @contextlib.contextmanager
-    def open(self, work: Work) -> Iterator[Image | Index]:
-        with open_archive(None, work) as files:
+    def open(self, runtime: Runtime) -> Iterator[Image | Index]:
+        with open_archive(None, runtime) as files:
             yield open_in_archive(files, ArchiveAddress(format="docker-archive", path=None))
 
-    def write(self, value: Image | Index, work: Work) -> Written:
-        return OciArchive(ArchiveAddress(format="oci-archive", path=None)).write(value, work)
+    def write(self, value: Image | Index, runtime: Runtime) -> Written:
+        return OciArchive(ArchiveAddress(format="oci-archive", path=None)).write(value, runtime)

@@ -212,7 +212,7 @@ def _deliver(
 
     sinks: dict[int, Sink] = dict.fromkeys(paths, fan_out)
     stream_contents(
-        opened.history, opened.blobs, list(files.values()), sinks, cancel=opened.services.cancel
+        opened.history, opened.blobs, list(files.values()), sinks, cancel=opened.runtime.cancel
     )
     return sum(place.entry.size for place in files.values())
 

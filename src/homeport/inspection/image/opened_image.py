@@ -18,11 +18,11 @@ from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.image.file_contents import read_files
 from homeport.inspection.layers.examine_layer import CannotRead, Retained, examine_layer
 from homeport.inspection.layers.worker_process import WORTH_IT, examine_in_process
-from homeport.inspection.services import Services
 from homeport.layers.history import History
 from homeport.layers.listing import Listing, require_diff_id
 from homeport.layers.overlay import stack
 from homeport.oci.documents import Descriptor, ImageConfig
+from homeport.runtime import Runtime
 
 
 class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -39,7 +39,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     descriptors: tuple[Descriptor, ...]
     history: History
     blobs: dict[int, Blob]
-    services: Services
+    runtime: Runtime
     texts: dict[bytes, bytes]
     binaries: dict[bytes, BinaryFacts]
     kept: tuple[bytes, ...]
@@ -55,9 +55,9 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
 
     def read(self, paths: Iterable[bytes], *, limit: int = 16 << 20) -> dict[bytes, bytes]:
         """Contents of files of the final tree, links followed (``file_contents.read_files``)."""
-        services = self.services
+        runtime = self.runtime
         return read_files(
-            self.history, self.blobs, paths, services.cancel, services.pool, limit=limit
+            self.history, self.blobs, paths, runtime.cancel, runtime.pools.processor, limit=limit
         )
 
     @property
@@ -65,7 +65,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
         return self.history.listings
 
 
-def open_layers(image: Image, services: Services, address: str = "") -> OpenedImage:
+def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImage:
     """List and stack every layer of ``image``.
 
     Raises ``CannotRead`` for artifacts, encrypted layers, and non-distributable layers whose
@@ -83,19 +83,19 @@ def open_layers(image: Image, services: Services, address: str = "") -> OpenedIm
     diff_ids = config.rootfs.diff_ids
     blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
     large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
-    pool = services.pool
-    separate = large if len(large) > 1 and pool is not None else []
-    services.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
+    pool = runtime.pools.processor
+    separate = large if len(large) > 1 and pool.workers > 1 else []
+    runtime.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
     try:
         calls = [
-            _lister(blob, number, diff_ids[number : number + 1], services, number in separate)
+            _lister(blob, number, diff_ids[number : number + 1], runtime, number in separate)
             for number, blob in blobs.items()
         ]
-        read = [call() for call in calls] if pool is None else run_all(pool, calls)
+        read = run_all(pool, calls)
     except BaseException:
-        services.progress.end("layers", "failed")
+        runtime.progress.end("layers", "failed")
         raise
-    services.progress.end("layers")
+    runtime.progress.end("layers")
     history = stack([listing for listing, _ in read])
     contents = [(path, place.entry.sha256) for path, place in history.final.items()]
     binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
@@ -103,7 +103,7 @@ def open_layers(image: Image, services: Services, address: str = "") -> OpenedIm
     return OpenedImage(
         address=address,
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
-        services=services, texts=texts, binaries=binaries,
+        runtime=runtime, texts=texts, binaries=binaries,
         kept=tuple(sorted(path for path, digest in contents if digest in texts)),
         programs=tuple(
             sorted((path, binaries[digest]) for path, digest in contents if digest in binaries)
@@ -130,20 +130,20 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
 
 
 def _lister(
-    blob: Blob, number: int, diff_id: tuple[str, ...], services: Services, separate: bool
+    blob: Blob, number: int, diff_id: tuple[str, ...], runtime: Runtime, separate: bool
 ) -> Callable[[], tuple[Listing, Retained]]:
     def call() -> tuple[Listing, Retained]:
         what = f"layer {number}"
         try:
             listing, kept = examine_layer(
-                blob, services.store, services.cancel, what=what,
+                blob, runtime.store, runtime.cancel, what=what,
                 in_process=examine_in_process if separate else None,
             )  # fmt: skip
             if diff_id:
                 require_diff_id(listing, diff_id[0], what)
         except HomeportError as error:
             raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
-        services.progress.advance("layers", 1)
+        runtime.progress.advance("layers", 1)
         return listing, kept
 
     return call

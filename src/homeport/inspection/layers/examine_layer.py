@@ -7,6 +7,7 @@ nothing. Of contents only package databases and the like are retained (``retaine
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 
@@ -69,8 +70,10 @@ def examine_layer(
     found = in_process(blob, cancel) if in_process is not None else None
     listing, retained = found or _examine(blob, cancel, what)
     if store:
-        store.remember(_RETAINED, key, msgspec.msgpack.encode(retained))
-        store.remember(_NAMESPACE, key, msgspec.msgpack.encode(listing))
+        with contextlib.suppress(OverflowError):  # a time beyond 64 bits cannot be stored
+            encoded = msgspec.msgpack.encode(listing)
+            store.remember(_RETAINED, key, msgspec.msgpack.encode(retained))
+            store.remember(_NAMESPACE, key, encoded)
     return listing, retained
 
 

@@ -125,7 +125,7 @@ def _read_all(
 ) -> dict[int, tuple[BinaryFacts, dict[str, str]]]:
     """Facts and checksums of contents, by ``id`` of the entry; each layer read once."""
     found: dict[int, tuple[BinaryFacts, dict[str, str]]] = {}
-    check = opened.services.cancel.check
+    check = opened.runtime.cancel.check
 
     def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
         hashers = [hashlib.new(name, usedforsecurity=False) for name in algorithms]
@@ -152,9 +152,14 @@ def _read_all(
                 name: hashlib.new(name, usedforsecurity=False).hexdigest() for name in algorithms
             }
             found[id(place.entry)] = BinaryFacts(format="data"), sums
-    services = opened.services
+    runtime = opened.runtime
     stream_contents(
-        opened.history, opened.blobs, every, sinks, cancel=services.cancel, pool=services.pool
+        opened.history,
+        opened.blobs,
+        every,
+        sinks,
+        cancel=runtime.cancel,
+        pool=runtime.pools.processor,
     )
     return found
 

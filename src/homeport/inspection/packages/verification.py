@@ -106,7 +106,7 @@ def _sums(
 ) -> dict[int, dict[str, str]]:
     """Checksums of contents by ``id`` of the entry, in the algorithms that are asked for."""
     found: dict[int, dict[str, str]] = {}
-    check = opened.services.cancel.check
+    check = opened.runtime.cancel.check
 
     def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
         names = {owner.algorithm for _, owner, _ in wanted[id(entry)]}
@@ -124,8 +124,13 @@ def _sums(
             sinks[id(place.entry)] = sink
         else:
             sink(place.entry, lambda _size: b"")
-    services = opened.services
+    runtime = opened.runtime
     stream_contents(
-        opened.history, opened.blobs, places, sinks, cancel=services.cancel, pool=services.pool
+        opened.history,
+        opened.blobs,
+        places,
+        sinks,
+        cancel=runtime.cancel,
+        pool=runtime.pools.processor,
     )
     return found

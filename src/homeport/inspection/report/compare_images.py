@@ -11,8 +11,8 @@ from homeport.images.image import Image, Index
 from homeport.images.platforms import platforms_of, select
 from homeport.inspection.image.opened_image import open_layers
 from homeport.inspection.report.diffing import SCHEMA, ImageDiff, diff_images
-from homeport.inspection.services import Services
 from homeport.oci.platform import Platform
+from homeport.runtime import Runtime
 
 
 class Comparison(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +41,7 @@ def compare(
     values: tuple[Image | Index, Image | Index],
     addresses: tuple[str, str],
     wanted: Sequence[Platform] | None,
-    services: Services,
+    runtime: Runtime,
     *,
     times: bool = False,
     text: bool = True,
@@ -60,8 +60,8 @@ def compare(
             continue
         images.append(
             diff_images(
-                open_layers(one, services, addresses[0]),
-                open_layers(other, services, addresses[1]),
+                open_layers(one, runtime, addresses[0]),
+                open_layers(other, runtime, addresses[1]),
                 times=times,
                 text=text,
             )
@@ -77,7 +77,7 @@ def compare_platforms(
     value: Image | Index,
     address: str,
     platforms: tuple[Platform, Platform],
-    services: Services,
+    runtime: Runtime,
     *,
     times: bool = False,
     text: bool = True,
@@ -85,8 +85,8 @@ def compare_platforms(
     """Compare two platforms of one index. Raises ``ImageNotFound``."""
     one, other = (_image(value, platform) for platform in platforms)
     found = diff_images(
-        open_layers(one, services, address),
-        open_layers(other, services, address),
+        open_layers(one, runtime, address),
+        open_layers(other, runtime, address),
         times=times,
         text=text,
     )

@@ -15,9 +15,9 @@ from homeport.inspection.code_version import code_version
 from homeport.inspection.image.attached_artifacts import find_attached
 from homeport.inspection.image.platform_choice import choose_image, platform_rows
 from homeport.inspection.model import SCHEMA, ImageReport, InspectReport
-from homeport.inspection.services import Services
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
+from homeport.runtime import Runtime
 
 _NAMESPACE = "image-report"
 Referrers = Callable[[str], Iterable[Descriptor]]
@@ -26,7 +26,7 @@ Referrers = Callable[[str], Iterable[Descriptor]]
 def inspect(
     value: Image | Index,
     address: str,
-    services: Services,
+    runtime: Runtime,
     *,
     platform: Platform | None = None,
     referrers: Referrers | None = None,
@@ -38,7 +38,7 @@ def inspect(
     """
     image = choose_image(value, platform)
     attached, problems = find_attached(value, image, referrers)
-    report = _image_report(image, services, address)
+    report = _image_report(image, runtime, address)
     if attached or problems:
         report = msgspec.structs.replace(
             report, attached=attached, problems=(*report.problems, *problems)
@@ -75,10 +75,10 @@ def _with_base(
     return msgspec.structs.replace(report, base=base)
 
 
-def _image_report(image: Image, services: Services, address: str) -> ImageReport:
+def _image_report(image: Image, runtime: Runtime, address: str) -> ImageReport:
     key = f"{code_version()} {image.digest} {image.platform}"
-    store = services.store
-    known = store.recall(_NAMESPACE, key) if store else None
+    store = runtime.store
+    known = store.recall(_NAMESPACE, key)
     if known is not None:
         try:
             return msgspec.msgpack.decode(known, type=ImageReport)
@@ -88,7 +88,6 @@ def _image_report(image: Image, services: Services, address: str) -> ImageReport
     from homeport.inspection.image.opened_image import open_layers
     from homeport.inspection.report.builder import report_image
 
-    report = report_image(open_layers(image, services, address))
-    if store:
-        store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))
+    report = report_image(open_layers(image, runtime, address))
+    store.remember(_NAMESPACE, key, msgspec.msgpack.encode(report))
     return report
