@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -10,9 +10,9 @@ import pytest
 
 from builders.inspection import file, layer, opened, whiteout
 from homeport.errors import Faults
-from homeport.inspection.model import Age, Attached, ImageReport
+from homeport.inspection.model import Age, Anomaly, Attached, Base, ImageReport
 from homeport.inspection.report.builder import report_image
-from homeport.inspection.report.policy import BadRule, check_rules, parse_rule, read_rules
+from homeport.inspection.report.policy import BadRule, Rule, check_rules, parse_rule, read_rules
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -105,3 +105,57 @@ def test_all_faults_of_a_file_are_named_at_once(tmp_path: Path) -> None:
 def test_a_limit_that_is_none_is_refused(name: str, limit: str) -> None:
     with pytest.raises(BadRule, match=rf"^invalid limit {limit!r} for {name}$"):
         parse_rule(name, limit)
+
+
+@pytest.mark.parametrize("limit", ["0", "1", "0%", "100%"])
+def test_a_fraction_includes_both_ends(limit: str) -> None:
+    assert parse_rule("min-efficiency", limit) is not None
+
+
+@pytest.mark.parametrize(
+    ("rule", "limit", "value"),
+    [
+        ("max-size", "2KiB", 2048), ("max-size", "1.5kB", 1500),
+        ("max-age", "2m", timedelta(days=60)), ("max-age", "2w", timedelta(days=14)),
+        ("max-age", "12h", timedelta(hours=12)),
+    ],
+)  # fmt: skip
+def test_units_of_limits(rule: str, limit: str, value: object) -> None:
+    parsed = parse_rule(rule, limit)
+    assert parsed is not None
+    assert parsed.value == value
+
+
+@pytest.mark.parametrize(
+    ("age", "passes"),
+    [
+        (Age(created="2026-02-28T00:00:00Z"), True),
+        (Age(created="2026-02-27T23:59:59Z"), False),
+        (Age(created="2026-02-28T00:00:00"), True),
+        (Age(created="2026-02-28T00:00:00", created_is_fixed=True), False),
+        (Age(created="", newest_history="2026-02-28T00:00:00+00:00"), True),
+        (Age(created="2026-02-28T12:00:00", created_is_fixed=True,
+             newest_history="2026-01-01T00:00:00Z"), False),
+    ],
+)  # fmt: skip
+def test_the_age_is_that_of_the_first_timestamp_that_is_one(age: Age, passes: bool) -> None:
+    assert kept("max-age", "1d", age=age) is passes
+
+
+def test_setgid_files_break_the_rule_on_setuid() -> None:
+    anomalies = (Anomaly(kind="setgid", count=2, examples=("/a: 2755 0:0",)),)
+    rule = parse_rule("no-setuid", "")
+    assert rule is not None
+    result = check_rules(report(anomalies=anomalies), [rule], NOW)[0]
+    assert (result.passed, result.found) == (False, "2 files, first /a: 2755 0:0")
+
+
+def test_a_base_is_known_by_its_digest_and_an_unknown_one_by_nothing() -> None:
+    assert kept("base-in", "sha256:1", base=Base(image="x", image_digest="sha256:1"))
+    rule = Rule(name="base-in", text="", value=("", ":"))
+    assert not check_rules(report(base=Base()), [rule], NOW)[0].passed
+
+
+def test_the_last_of_two_rules_of_one_name_counts() -> None:
+    rules = [rule for limit in ("1", "1GB") if (rule := parse_rule("max-size", limit))]
+    assert [one.limit for one in check_rules(report(), rules, NOW)] == ["1GB"]
