@@ -1,4 +1,4 @@
-"""Our version order against ``dpkg --compare-versions``, on thousands of generated pairs."""
+"""Our order of versions and our wildcards of architectures against those of dpkg."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 
 import pytest
 
+from homeport.debian.architecture import PLATFORM_OF, matches_architecture
 from homeport.debian.version import parse_version
 
 pytestmark = pytest.mark.peer("dpkg")
@@ -60,3 +61,16 @@ def test_what_we_refuse_dpkg_warns_of_or_refuses_too(text: str) -> None:
         ["dpkg", "--validate-version", text], capture_output=True, text=True, check=False
     )
     assert run.returncode != 0
+
+
+@pytest.mark.peer("dpkg-architecture")
+@pytest.mark.parametrize("architecture", sorted(PLATFORM_OF))
+def test_wildcards_of_architectures_mean_what_dpkg_says(architecture: str) -> None:
+    parts = ("any", "linux", "gnu", "musl", "hurd", "base", "eabi", "eabihf", "arm", "amd64")
+    patterns = ["any", "amd64", "armhf", "mips64el", *(f"{a}-{b}" for a in parts for b in parts)]
+    patterns += [f"{a}-{b}-any" for a in parts for b in parts]
+    patterns += [f"{a}-gnu-{b}-any" for a in parts for b in parts]
+    for pattern in patterns:
+        command = ["dpkg-architecture", f"-a{architecture}", f"-i{pattern}"]
+        expected = subprocess.run(command, check=False, capture_output=True).returncode == 0
+        assert matches_architecture(architecture, pattern) == expected, pattern

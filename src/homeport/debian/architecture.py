@@ -38,3 +38,27 @@ TRIPLET_OF = {
     "loong64": "loongarch64-linux-gnu",
     "mips64el": "mips64el-linux-gnuabi64",
 }
+
+#: Debian architecture → ABI and CPU of its tuple where these are not ``base`` and its own name.
+_ABI_AND_CPU = {
+    "armhf": ("eabihf", "arm"),
+    "armel": ("eabi", "arm"),
+    "mips64el": ("abi64", "mips64el"),
+}
+
+
+def matches_architecture(architecture: str, pattern: str) -> bool:
+    """Whether ``pattern`` of a restriction list means ``architecture`` (Debian Policy 11.1.1).
+
+    ``any``, ``linux-any`` and ``any-arm`` are wildcards: parts of the tuple ABI, C library,
+    system and CPU, counted from its end.
+    """
+    parts = pattern.split("-")
+    if "any" not in parts:
+        return pattern.removeprefix("linux-") == architecture
+    abi, cpu = _ABI_AND_CPU.get(architecture, ("base", architecture))
+    own = (abi, "gnu", "linux", cpu)
+    wanted = ("any",) * (len(own) - len(parts)) + tuple(parts)
+    return len(wanted) == len(own) and all(
+        part in ("any", there) for part, there in zip(wanted, own, strict=True)
+    )

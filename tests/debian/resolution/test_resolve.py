@@ -80,6 +80,29 @@ class TestWhatIsFollowed:
         ]
         assert names(answer(packages, "a")) == "a c d f"
 
+    @pytest.mark.parametrize(
+        ("restriction", "counts"),
+        [
+            ("[linux-any]", True),
+            ("[any]", True),
+            ("[any-amd64]", True),
+            ("[hurd-any]", False),
+            ("[kfreebsd-any arm64]", False),
+            ("[!linux-any]", False),
+            ("[!any]", False),
+            ("[!hurd-any]", True),
+            ("[!hurd-any !amd64]", False),
+            ("<!nocheck !cross>", True),
+            ("<!nocheck cross>", False),
+            ("<!nocheck> <cross>", True),
+            ("<stage1> <cross>", False),
+            ("[linux-any] <cross>", False),
+        ],
+    )
+    def test_wildcards_and_lists_of_profiles_restrict(self, restriction: str, counts: bool) -> None:
+        found = answer([p("a", depends=f"b {restriction}"), p("b")], "a")
+        assert names(found) == ("a b" if counts else "a")
+
     def test_architecture_qualifiers_reduce_to_the_one_architecture(self) -> None:
         packages = [p("a", depends="b:any, c:native, d:amd64"), *map(p, "bcd")]
         assert names(answer(packages, "a")) == "a b c d"
@@ -125,6 +148,43 @@ class TestAlternatives:
         ]
         assert names(answer(packages, "a")) == "a b2 c2 d1 e f"
 
+    def test_a_choice_without_an_option_left_gives_up_the_choice_that_it_rests_on(self) -> None:
+        packages = [
+            p("a", depends="b | c"),
+            p("b", depends="x | y"),
+            p("x", depends="gone"),
+            p("y", depends="gone"),
+            p("c"),
+        ]
+        assert names(answer(packages, "a")) == "a c"
+
+    def test_a_choice_that_has_nothing_to_do_with_the_failure_is_not_tried_otherwise(self) -> None:
+        # The ten between have a thousand ways, as many as the search is allowed to try.
+        between = [p(f"o{n}", depends=f"o{n}a | o{n}b") for n in range(10)]
+        packages = [
+            p("a", depends="b | c"),
+            *between,
+            p("z", depends="z1 | z2"),
+            p("z1", depends="last"),
+            p("z2", depends="last"),
+            p("last", conflicts="b"),
+            *(p(f"o{n}{letter}") for n in range(10) for letter in "ab"),
+            *map(p, "bc"),
+        ]
+        found = names(answer(packages, "a", *(each.name for each in between), "z")).split()
+        assert (found[:2], found[-2:]) == (["a", "c"], ["z", "z1"])
+
+    def test_what_every_option_rests_on_is_remembered_and_not_only_the_last(self) -> None:
+        packages = [
+            p("a", depends="b | c"),
+            p("d", depends="x | y"),
+            p("x", depends="needs-c"),
+            p("needs-c", conflicts="b"),
+            p("y", depends="gone"),
+            *map(p, "bc"),
+        ]
+        assert names(answer(packages, "a", "d")) == "a c d needs-c x"
+
     def test_a_lower_version_is_taken_where_only_it_fits(self) -> None:
         packages = [p("a", depends="b, c"), p("b", "2"), p("b", "1"), p("c", depends="b (<< 2)")]
         assert chosen(answer(packages, "a")) == ["a=1.0", "b=1", "c=1.0"]
@@ -166,6 +226,29 @@ class TestVirtualPackages:
         packages = [p("a", depends="awk"), p("gawk", provides="awk"), p("mawk", provides="awk")]
         assert names(answer(packages, "a", "mawk")) == "a mawk"
 
+    def test_two_required_ones_are_as_many_as_any_two(self) -> None:
+        packages = [
+            p("a", depends="awk"),
+            p("gawk", provides="awk", priority="required"),
+            p("mawk", provides="awk", priority="required"),
+        ]
+        assert lines(answer(packages, "a"))[-1].endswith(
+            "it is one of 2 providers of awk; name one"
+        )
+
+    def test_where_a_real_package_is_refused_its_providers_are_not_the_reason(self) -> None:
+        packages = [
+            p("a", depends="v", conflicts="v"),
+            p("v"),
+            p("v1", provides="v"),
+            p("v2", provides="v"),
+        ]
+        assert lines(answer(packages, "a")) == [
+            "the recipe asks for a",
+            "a 1.0 depends on v",
+            "there is v 1.0 (amd64, trixie), but a 1.0 conflicts with it",
+        ]
+
     def test_among_several_the_required_one_does(self) -> None:
         packages = [
             p("a", depends="awk"),
@@ -181,6 +264,31 @@ class TestVirtualPackages:
             p("debconf", provides="debconf-2.0"),
         ]
         assert names(answer(packages, "a")) == "a debconf"
+
+    def test_an_alternative_waits_for_one_of_several_providers_that_something_else_brings(
+        self,
+    ) -> None:
+        packages = [
+            p("a", depends="b | v"),
+            p("b"),
+            p("v1", provides="v"),
+            p("v2", provides="v"),
+            p("z", depends="v2"),
+        ]
+        assert names(answer(packages, "a")) == "a b"
+        assert names(answer(packages, "a", "z")) == "a v2 z"
+
+    def test_where_several_provide_it_an_earlier_choice_may_bring_one_of_them(self) -> None:
+        packages = [
+            p("a", depends="n | v2"),
+            p("b", depends="p | q"),
+            p("n"),
+            p("p", depends="v"),
+            p("q", depends="v"),
+            p("v1", provides="v"),
+            p("v2", provides="v"),
+        ]
+        assert names(answer(packages, "a", "b")) == "a b p v2"
 
     def test_a_root_must_be_the_real_name(self) -> None:
         found = answer([p("libssl3t64", provides="libssl3 (= 1.0)")], "libssl3")
@@ -255,6 +363,13 @@ class TestLeavingOut:
             ("perl-base", "a", "Depends", "perl-base (>= 5)")
         ]
 
+    def test_what_an_abandoned_choice_left_out_is_not_recorded(self) -> None:
+        packages = [p("a", depends="b | c"), p("b", depends="x, d"), p("d", depends="gone"), p("c")]
+        found = answer(packages, "a", without=("x",))
+        assert names(found) == "a c"
+        assert isinstance(found, Resolution)
+        assert found.left_out == ()
+
     def test_leaving_out_one_alternative_does_not_pull_in_the_other(self) -> None:
         packages = [p("a", depends="debconf | cdebconf"), p("debconf"), p("cdebconf")]
         assert names(answer(packages, "a", without=("debconf",))) == "a"
@@ -269,6 +384,22 @@ class TestLeavingOut:
     def test_leaving_out_the_only_provider_leaves_out_the_virtual_package(self) -> None:
         packages = [p("a", depends="default-mta | mta"), p("exim", provides="default-mta, mta")]
         assert names(answer(packages, "a", without=("exim",))) == "a"
+
+    def test_a_virtual_package_is_left_out_only_with_all_that_provide_it(self) -> None:
+        packages = [
+            p("a", depends="mta"),
+            p("exim", provides="mta"),
+            p("nullmailer", provides="mta"),
+        ]
+        assert names(answer(packages, "a", without=("exim",))) == "a nullmailer"
+        found = answer(packages, "a", without=("exim", "nullmailer"))
+        assert names(found) == "a"
+        assert isinstance(found, Resolution)
+        assert [left.name for left in found.left_out] == ["exim"]
+
+    def test_a_real_package_counts_although_those_that_provide_its_name_are_left_out(self) -> None:
+        packages = [p("a", depends="mta"), p("exim", provides="mta"), p("mta")]
+        assert names(answer(packages, "a", without=("exim",))) == "a mta"
 
     def test_a_package_that_is_asked_for_cannot_be_left_out(self) -> None:
         assert lines(answer([p("a")], "a", without=("a",))) == [
@@ -285,6 +416,17 @@ class TestConflicts:
             "the recipe asks for b",
             "there is b 1.0 (amd64, trixie), but a 1.0 conflicts with it",
         ]
+
+    @pytest.mark.parametrize("field", ["conflicts", "breaks"])
+    def test_whichever_of_the_two_is_chosen_first(self, field: str) -> None:
+        found = answer([p("a"), p("b", **{field: "a"})], "a", "b")
+        assert lines(found)[-1].endswith("but it conflicts with a 1.0")
+
+    def test_a_conflict_with_a_version_means_the_version_that_is_provided(self) -> None:
+        packages = [p("a", conflicts="v (<< 2)"), p("b", provides="v (= 2)")]
+        assert names(answer(packages, "a", "b")) == "a b"
+        packages = [p("a", conflicts="v (<< 2)"), p("b", provides="v (= 1)")]
+        assert lines(answer(packages, "a", "b"))[-1].endswith("a 1.0 conflicts with it")
 
     def test_a_conflict_with_another_version_is_none(self) -> None:
         assert names(answer([p("a", breaks="b (<< 1)"), p("b")], "a", "b")) == "a b"

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from homeport.debian.architecture import matches_architecture
 from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.resolution.requirements import ResolveRequest
@@ -179,13 +180,12 @@ class CandidateFinder:
         return None
 
     def _relation_applies(self, relation: Relation) -> bool:
-        if relation.architectures:
-            excluded = {name[1:] for name in relation.architectures if name.startswith("!")}
-            included = {name for name in relation.architectures if not name.startswith("!")}
-            if self._architecture in excluded or (
-                included and not included & {self._architecture, "any", "linux-any"}
-            ):
-                return False
+        excluded = [name[1:] for name in relation.architectures if name.startswith("!")]
+        included = [name for name in relation.architectures if not name.startswith("!")]
+        if any(matches_architecture(self._architecture, name) for name in excluded):
+            return False
+        if included and not any(matches_architecture(self._architecture, n) for n in included):
+            return False
         # No profile is active: <!nocheck> holds, <nocheck> does not.
         return not relation.profiles or any(
             all(term.startswith("!") for term in terms) for terms in relation.profiles

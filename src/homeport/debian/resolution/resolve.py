@@ -175,7 +175,7 @@ class _Search:
             self._choices.append(
                 Choice(state.copy(), requirement, possible[0].name, possible[1:], base)
             )
-            self._take(possible[0], requirement, base | {len(self._choices) - 1})
+            self._take(possible[0], requirement, frozenset({len(self._choices) - 1}))
         else:
             state.deferred.append(requirement)
         return None
@@ -226,7 +226,7 @@ class _Search:
                 choice.tried = package.name
                 self._choices.append(choice)
                 self._state = choice.state.copy()
-                self._take(package, choice.requirement, choice.base | {level})
+                self._take(package, choice.requirement, frozenset({level}))
                 return True
             reasons = choice.failed | choice.base
         return False
