@@ -84,7 +84,7 @@ def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
             "schema: homeport-policy/v2\n",
             "unknown schema 'homeport-policy/v2', expected 'homeport-policy/v1'",
         ),
-        ("deny: [flaoting]\n", "there is no finding 'flaoting'"),
+        ("deny: [flaoting]\n", "unknown finding 'flaoting'"),
         ("deny: floating\n", "expected a list, found the text 'floating'"),
         ("denied: []\n", "unknown field 'denied'"),
         ("allow: [{image: a}]\n", "missing field 'why'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
+from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -78,7 +79,5 @@ def plan(audited: Audited, request: Request) -> Plan:
 
 def _recipes() -> list[str]:
     """Recipes of the catalog that builds an image that is known here."""
-    from importlib.resources import files
-
     folder = files("homeport.catalog")
     return [name for name in RECIPES.values() if (folder / name / "homeport.yaml").is_file()]

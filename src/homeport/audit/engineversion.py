@@ -44,11 +44,11 @@ def read_version(answer: bytes, name: str) -> str:
     head, _, body = answer.partition(b"\r\n\r\n")
     if re.match(rb"HTTP/1\.[01] 200\b", head) is None:
         status = ascii(head[:60].split(b"\r\n")[0].decode("latin-1"))
-        raise EngineRefused(f"{name} does not tell its version: {status}")
+        raise EngineRefused(f"{name}: no version in the answer: {status}")
     try:
         return msgspec.json.decode(body, type=_Version).version
     except msgspec.DecodeError as error:
-        raise EngineRefused(f"{name} tells its version in a way not understood") from error
+        raise EngineRefused(f"{name}: unknown format of the version") from error
 
 
 async def _asked(engine: Engine) -> bytes:

@@ -51,7 +51,7 @@ def parse_assumptions(texts: Iterable[str]) -> dict[str, str]:
         match = _ASSUMPTION.fullmatch(text)
         if match is None:
             raise UsageError(
-                f"{text!r} is not TOOL=VERSION", hint="for example --assume docker=18.09"
+                f"{text!r} must be TOOL=VERSION", hint="for example --assume docker=18.09"
             )
         found[match.group(1)] = match.group(2)
     return found
@@ -160,7 +160,7 @@ def _filled_in(rule: Rule, tool: str, version: str) -> tuple[str, str]:
         return image.replace("{tag}", "TAG"), "the tool chooses the tag"
     if "{" in image and not version:
         image = image.replace("{version}", "VERSION").replace("{number}", "VERSION")
-        return image, f"the tag is the version of {tool}; tell it with --assume {tool}=VERSION"
+        return image, f"the tag is the version of {tool}; set it with --assume {tool}=VERSION"
     return image.replace("{version}", version).replace("{number}", version.removeprefix("v")), ""
 
 

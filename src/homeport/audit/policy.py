@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import difflib
 import fnmatch
 from collections.abc import Iterable, Sequence
 
@@ -96,11 +97,9 @@ def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
     known = {*FINDINGS, *rules}
     for id in ids:
         if id not in known:
-            import difflib
-
             near = difflib.get_close_matches(id, sorted(known), n=3)
             raise UsageError(
-                f"there is no finding {id!r}",
+                f"unknown finding {id!r}",
                 hint=f"did you mean {' or '.join(near)}?" if near else "see docs/findings",
             )
 

@@ -125,9 +125,9 @@ def pod_uses(data: bytes) -> list[Use]:
         listed = msgspec.json.decode(data, type=_Pods).items
         pods = [msgspec.json.decode(data, type=_Pod)] if listed is None else listed
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"standard input is no list of pods: {error}", hint=_HINT) from error
+        raise UsageError(f"standard input is not a list of pods: {error}", hint=_HINT) from error
     if listed is None and not pods[0].spec.every:
-        raise UsageError("standard input is no list of pods", hint=_HINT)
+        raise UsageError("standard input is not a list of pods", hint=_HINT)
     found = []
     for pod in pods:
         running = {s.name: s.image_id for s in pod.status.every}

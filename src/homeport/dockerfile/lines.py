@@ -9,6 +9,7 @@ what instructions mean (``dockerfile.stages``).
 from __future__ import annotations
 
 import bisect
+import json
 import re
 from collections.abc import Iterator
 from typing import Literal
@@ -317,8 +318,6 @@ def _may_have_heredoc(text: str, at: int) -> bool:
 
 
 def _is_json_list(arguments: str) -> bool:
-    import json
-
     if not arguments.lstrip(BLANK).startswith("["):
         return False
     try:

@@ -183,13 +183,13 @@ class _Parser:
             elif char == "\n":
                 break
             at += 1
-        raise Unparsable("a string has no end", start)
+        raise Unparsable("unterminated string", start)
 
     def _heredoc(self, match: re.Match[str]) -> yaml.ScalarNode:
         end = re.compile(rf"^[ \t]*{match.group(2)}[ \t]*\r?$", re.MULTILINE)
         found = end.search(self._text, match.end())
         if found is None:
-            raise Unparsable(f"the here-document {match.group(2)} has no end", match.start())
+            raise Unparsable(f"unterminated here-document {match.group(2)}", match.start())
         start = self._at
         self._at = found.end()
         return scalar(self._text[match.end() : found.start()], start, self._at, "|")

@@ -72,7 +72,7 @@ class _Parser:
     def _string(self) -> yaml.ScalarNode:
         match = _STRING.match(self._text, self.at)
         if match is None:
-            raise Unparsable("a string has no end", self.at)
+            raise Unparsable("unterminated string", self.at)
         self.at = match.end()
         try:
             value = json.loads(match.group(), strict=False)

@@ -8,6 +8,7 @@ docs/formats/plan.md.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import os
 import stat
 from collections.abc import Sequence
@@ -49,8 +50,6 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def diff(self) -> str:
         """The change as a unified diff."""
-        import difflib  # for messages only
-
         old, new = (
             data.decode("utf-8", "replace").splitlines(keepends=True)
             for data in (self.before, self.after)
@@ -74,7 +73,7 @@ def prepare(plan: Plan, root: Path) -> list[Change]:
     if len(faults) == 1:
         raise faults[0]
     if faults:
-        raise _Refused(faults, what=f"{len(faults)} files stand against the plan; nothing written")
+        raise _Refused(faults, what=f"{len(faults)} files do not match the plan; wrote nothing")
     return changes
 
 
@@ -102,7 +101,9 @@ def apply_edits(data: bytes, edits: Sequence[Edit]) -> bytes:
     last = len(data)
     for edit in sorted(edits, key=lambda e: (e.start, e.end), reverse=True):
         if not 0 <= edit.start <= edit.end <= last:
-            raise PlanIsForOtherFiles(f"an edit at byte {edit.start} overlaps or lies outside")
+            raise PlanIsForOtherFiles(
+                f"an edit at byte {edit.start} overlaps another or is past the end"
+            )
         if data[edit.start : edit.end] != edit.old.encode():
             raise PlanIsForOtherFiles(f"the bytes at {edit.start} are not {edit.old!r}")
         data = data[: edit.start] + edit.new.encode() + data[edit.end :]
@@ -150,9 +151,9 @@ def _prove(before: Source, after: Source, edits: Sequence[Edit], context: Contex
         # A template that is no YAML by itself: its lines are compared.
         old, new = lines_of(before), lines_of(after)
     if new is None:
-        raise EditWouldChangeMore("the file would no longer parse")
+        raise EditWouldChangeMore("the file would not parse after the edit")
     if old_read and new_read and len(new_read.unread) > len(old_read.unread):
-        raise EditWouldChangeMore(f"the file would be broken: {new_read.unread[-1].what}")
+        raise EditWouldChangeMore(f"the edit breaks the file: {new_read.unread[-1].what}")
     _compare(before.data, old, new, edits)
 
 
@@ -173,7 +174,7 @@ def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Ed
             raise EditWouldChangeMore(f"{piece.text[:60]!r} would become {kept[at].text[:60]!r}")
         at += 1
     if any(piece.text.strip() for piece in kept[at:]):
-        raise EditWouldChangeMore("the file would say more than before")
+        raise EditWouldChangeMore("the edit would add content")
 
 
 def _inserted(edits: Sequence[Edit]) -> list[tuple[int, int]]:

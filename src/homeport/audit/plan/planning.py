@@ -84,13 +84,13 @@ def make_plan(
 def check_home(home: str) -> None:
     """Raise ``UsageError`` unless images can live below ``home``."""
     if not home:
-        raise UsageError("a plan needs to know where images come home to", hint="--home PREFIX")
+        raise UsageError("a plan needs the registry of your own images", hint="--home PREFIX")
     try:
         parse_reference(f"{home}/x:1")
     except BadReference as error:
         raise UsageError(f"--home {home}: {error.what}") from error
     if not names_registry(f"{home}/x"):
-        raise UsageError(f"--home {home!r} names no registry", hint="for example registry.example")
+        raise UsageError(f"--home {home!r}: no registry", hint="for example registry.example")
 
 
 def home_of(reference: Reference, home: str) -> Reference:
@@ -167,9 +167,9 @@ def _reason_to_leave(image: Image) -> str:
         problems = sorted({use.problem for use in image.uses if use.problem})
         return f"not resolved: {'; '.join(problems)}"
     if image.lookup and image.lookup.gone:
-        return f"{image.lookup.problem}: name another one, or push the copy that you have"
+        return f"{image.lookup.problem}: use another image, or push the copy that you have"
     if image.sure == "weak":
-        return "only mentioned in commands or optional; look at the places"
+        return "only in commands, or optional; check the places by hand"
     if all(use.note == "a build cache" for use in image.uses):
         return "a build cache"
     return ""
@@ -179,10 +179,10 @@ def _place(
     planner: _Planner, image: Image, use: Use, home: Reference, action: PlanAction
 ) -> tuple[Use, WayHome]:
     if use.own or use.via or use.sure == "weak":
-        return use, WayHome(note=use.own or use.via or "a weak find, not edited")
+        return use, WayHome(note=use.own or use.via or "an uncertain use, not edited")
     if (better := planner.raised.get(_spot(use))) is not None:
         if use.rule:
-            return use, WayHome(note=f"{better.familiar} instead does not need it")
+            return use, WayHome(note=f"{better.familiar} replaces it and does not need it")
         target = home_of(better, planner.home)
         _pair(planner, better, target)
         return use, _free(planner, way_home(use, target, f"{planner.home}/"))
@@ -206,7 +206,7 @@ def _free(planner: _Planner, way: WayHome) -> WayHome:
             overlaps = edit.start < end and start < edit.end
             at_once = edit.start == start and (edit.start == edit.end or start == end)
             if not same and (overlaps or at_once):
-                return WayHome(setting=edit.new, note="another edit of this plan is there")
+                return WayHome(setting=edit.new, note="another edit changes the same bytes")
     for file_edit in way.edits:
         edit = file_edit.edit
         planner.taken[file_edit.file].append((edit.start, edit.end, edit.new))

@@ -171,7 +171,7 @@ def _evaluated(chart: _Chart, value: Written, variables: dict[str, str]) -> _Lin
     except NotSimple as error:
         return _Line(value, problem=str(error))
     absent = missing(pieces).removeprefix(".")
-    return _Line(value, pieces, f"{absent} has no value in the chart" if absent else "")
+    return _Line(value, pieces, f"no value for {absent} in the chart" if absent else "")
 
 
 def _report(

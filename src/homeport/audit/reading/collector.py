@@ -127,9 +127,9 @@ class Collector:
 def read(text: str) -> tuple[Reference | None, str]:
     """The reference that ``text`` is, or why it is none."""
     if found := _TEMPLATE.search(text):
-        return None, f"{found.group()!r} is filled in elsewhere"
+        return None, f"{found.group()!r} is filled in outside this file"
     if _BLANK.search(text):
-        return None, "a reference holds no blanks"
+        return None, "a blank in the reference"
     try:
         return parse_reference(text), ""
     except BadReference as error:

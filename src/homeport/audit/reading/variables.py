@@ -85,7 +85,7 @@ def _variable(piece: Variable, cut: Cut, lookup: Lookup, depth: int) -> list[Out
         case "-" if not known:
             return _word(piece, cut, lookup, depth)
     if not known:
-        return [Outcome(value="", problem=f"{piece.name} has no value here")]
+        return [Outcome(value="", problem=f"no value for {piece.name}")]
     return [Outcome(value=f.value, feeds=(f,)) for f in known]
 
 

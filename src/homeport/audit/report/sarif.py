@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from urllib.parse import quote
 
 from homeport import __version__
 from homeport.audit.findings import FINDINGS, Finding, page_of
@@ -116,6 +117,4 @@ def _notification(unread: Unread) -> dict[str, Any]:
 
 def uri_of(path: str) -> str:
     """A path as a relative URI reference."""
-    from urllib.parse import quote
-
     return quote(path, safe="/!$&'()*+,;=@~", errors="surrogateescape")

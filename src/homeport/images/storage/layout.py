@@ -8,6 +8,7 @@ and one document, blobs are what their digests say. For a directory (``oci_layou
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 import msgspec
@@ -153,8 +154,6 @@ def _named(entries: Sequence[Descriptor], tag: str) -> list[Descriptor]:
 
 def _not_found(files: Files, index: documents.Index, tag: str) -> ImageNotFound:
     known = tags_of(index)
-    import difflib  # for messages only
-
     near = difflib.get_close_matches(tag, known, n=3) or known[:10]
     more = ", …" if len(near) < len(known) else ""
     what = f"no image with the tag {tag!r}" if tag else "several images, and none named latest"

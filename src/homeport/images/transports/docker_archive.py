@@ -12,6 +12,7 @@ Where the archive has the image's own manifest it is used as it is; otherwise on
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -174,8 +175,6 @@ def _choose(files: Files, images: Sequence[SavedImage], address: ArchiveAddress)
             if address.tag in map(_full, saved.repo_tags or ()):
                 return saved
         known = [tag for saved in images for tag in saved.repo_tags or ()]
-        import difflib  # for messages only
-
         near = difflib.get_close_matches(address.tag, known, n=3) or known[:10]
         raise ImageNotFound(
             f"{files.place} holds no image {address.tag}",
