@@ -266,7 +266,7 @@ def test_a_byte_now_and_then_is_silence_too(server: Server) -> None:
     with (
         quick_client() as client,
         client.request("GET", url) as response,
-        pytest.raises(errors.Stalled, match="next to nothing"),
+        pytest.raises(errors.Stalled, match="almost no data"),
     ):
         while response.read(100):
             client.clock.wait(0.1, client.cancel)
@@ -309,7 +309,7 @@ def test_an_unknown_name_is_told() -> None:
 
 def test_plain_http_where_tls_was_expected_is_told(server: Server) -> None:
     server.file("/a", DATA)
-    with quick_client() as client, pytest.raises(errors.TlsError, match="does not speak TLS"):
+    with quick_client() as client, pytest.raises(errors.TlsError, match="does not use TLS"):
         client.request("GET", f"https://127.0.0.1:{server.port}/a")
 
 
@@ -366,7 +366,10 @@ def test_a_body_follows_a_redirect_that_keeps_the_method(server: Server) -> None
 
 def test_a_redirect_that_would_turn_a_post_into_a_get_is_refused(server: Server) -> None:
     server.answer("/a", 301, Location="/b")
-    with quick_client() as client, pytest.raises(errors.RedirectRefused, match="would change it"):
+    with (
+        quick_client() as client,
+        pytest.raises(errors.RedirectRefused, match="would turn POST into GET"),
+    ):
         client.request("POST", server.url("/a"), body=b"")
 
 
@@ -382,7 +385,10 @@ def test_a_redirect_loop_ends(server: Server) -> None:
 )
 def test_a_redirect_to_no_url_is_refused(server: Server, location: str) -> None:
     server.answer("/a", 302, Location=location)
-    with quick_client() as client, pytest.raises(errors.RedirectRefused, match="no URL"):
+    with (
+        quick_client() as client,
+        pytest.raises(errors.RedirectRefused, match="invalid redirect URL"),
+    ):
         client.request("GET", server.url("/a"))
 
 
@@ -420,7 +426,7 @@ def test_a_configured_host_may_be_private(server: Server, monkeypatch: pytest.Mo
 def test_a_url_that_a_server_named_is_treated_like_a_redirect(server: Server) -> None:
     home = Sender(url=Url.parse("https://registry.example/v2/"), address_class=AddressClass.PUBLIC)
     with quick_client() as client:
-        with pytest.raises(errors.RedirectRefused, match="not secure"):
+        with pytest.raises(errors.RedirectRefused, match="refused to follow a redirect"):
             client.request("GET", server.url("/a"), named_by=home)
         with pytest.raises(errors.ForbiddenAddress):
             client.request("GET", f"https://127.0.0.1:{server.port}/a", named_by=home)

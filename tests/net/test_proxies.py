@@ -55,8 +55,8 @@ def test_the_environment_decides(environment: dict[str, str], url: str, proxied:
 @pytest.mark.parametrize(
     ("name", "text", "why"),
     [
-        ("https_proxy", "ftp://user:geheim@proxy/", "does not hold the URL of a proxy"),
-        ("https_proxy", "http://user:geheim@[::bad/", "does not hold the URL of a proxy"),
+        ("https_proxy", "ftp://user:geheim@proxy/", "invalid proxy URL"),
+        ("https_proxy", "http://user:geheim@[::bad/", "invalid proxy URL"),
         ("ALL_PROXY", "socks5://user:geheim@proxy:1080", "names a socks5:// proxy"),
         ("all_proxy", "socks5h://user:geheim@proxy:1080", "names a socks5h:// proxy"),
         ("HTTPS_PROXY", "SOCKS4://user:geheim@proxy", "names a socks4:// proxy"),

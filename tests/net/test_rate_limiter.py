@@ -10,7 +10,7 @@ import pytest
 
 from builders.http_server import Fault, Server, serving
 from builders.net import quick_client
-from homeport.net.rate_limiter import Crowd
+from homeport.net.rate_limiter import RateLimiter
 
 HOST = "registry.example"
 
@@ -19,64 +19,64 @@ def nothing() -> None:
     pass
 
 
-def refused(crowd: Crowd, beside: int, status: int = 429) -> None:
+def refused(limiter: RateLimiter, beside: int, status: int = 429) -> None:
     """A refusal while ``beside`` other requests are under way."""
     with ExitStack() as others:
         for _ in range(beside):
-            others.enter_context(crowd.place(HOST, nothing))(200)
-        with crowd.place(HOST, nothing) as answered:
+            others.enter_context(limiter.slot(HOST, nothing))(200)
+        with limiter.slot(HOST, nothing) as answered:
             answered(status)
 
 
 def test_nobody_waits_as_long_as_nothing_is_refused() -> None:
-    crowd = Crowd()
+    limiter = RateLimiter()
     with ExitStack() as inside:
         for _ in range(100):
-            inside.enter_context(crowd.place(HOST, nothing))(200)
-    assert crowd.allowed(HOST) is None
+            inside.enter_context(limiter.slot(HOST, nothing))(200)
+    assert limiter.allowed(HOST) is None
 
 
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_refusal_halves_how_many_may_be_under_way(status: int) -> None:
-    crowd = Crowd()
-    refused(crowd, beside=7, status=status)
-    allowed = crowd.allowed(HOST)
+    limiter = RateLimiter()
+    refused(limiter, beside=7, status=status)
+    allowed = limiter.allowed(HOST)
     assert allowed is not None
     assert 4 <= allowed < 7  # half of eight, and what went well beside it
-    assert crowd.allowed("other.example") is None
+    assert limiter.allowed("other.example") is None
 
 
 def test_one_burst_of_refusals_counts_once() -> None:
-    crowd = Crowd()
+    limiter = RateLimiter()
     with ExitStack() as burst:
         for _ in range(8):
-            burst.enter_context(crowd.place(HOST, nothing))(429)
-    assert crowd.allowed(HOST) == 4
+            burst.enter_context(limiter.slot(HOST, nothing))(429)
+    assert limiter.allowed(HOST) == 4
 
 
 def test_what_goes_well_lets_more_in_again() -> None:
-    crowd = Crowd()
-    refused(crowd, beside=0)
-    assert crowd.allowed(HOST) == 1
+    limiter = RateLimiter()
+    refused(limiter, beside=0)
+    assert limiter.allowed(HOST) == 1
     for _ in range(10):
-        with crowd.place(HOST, nothing) as answered:
+        with limiter.slot(HOST, nothing) as answered:
             answered(200)
-    allowed = crowd.allowed(HOST)
+    allowed = limiter.allowed(HOST)
     assert allowed is not None
     assert allowed > 3
 
 
 def test_who_finds_no_place_waits_for_one() -> None:
-    crowd = Crowd()
-    refused(crowd, beside=0)
+    limiter = RateLimiter()
+    refused(limiter, beside=0)
     entered = threading.Event()
 
     def second() -> None:
-        with crowd.place(HOST, nothing):
+        with limiter.slot(HOST, nothing):
             entered.set()
 
     with ThreadPoolExecutor(1) as pool:
-        with crowd.place(HOST, nothing):
+        with limiter.slot(HOST, nothing):
             waiting = pool.submit(second)
             assert not entered.wait(0.2)
         wait([waiting])
@@ -84,13 +84,13 @@ def test_who_finds_no_place_waits_for_one() -> None:
 
 
 def test_a_wait_can_be_called_off() -> None:
-    crowd = Crowd()
-    refused(crowd, beside=0)
+    limiter = RateLimiter()
+    refused(limiter, beside=0)
 
     def stop() -> None:
         raise TimeoutError
 
-    with crowd.place(HOST, nothing), pytest.raises(TimeoutError), crowd.place(HOST, stop):
+    with limiter.slot(HOST, nothing), pytest.raises(TimeoutError), limiter.slot(HOST, stop):
         pass
 
 
@@ -104,4 +104,4 @@ def assert_learned(server: Server, client) -> None:
     server.faults.append(Fault(status=429))
     with client.request("GET", server.url("/a")) as response:
         assert response.status == 200
-    assert client._crowd.allowed(f"127.0.0.1:{server.port}") is not None
+    assert client._limiter.allowed(f"127.0.0.1:{server.port}") is not None

@@ -28,7 +28,10 @@ def test_an_authority_of_ones_own_is_believed_besides_the_systems(tmp_path: Path
             client.request("GET", url) as response,
         ):
             assert response.read() == b"x"
-        with quick_client(stall=3) as client, pytest.raises(TlsError, match="cannot be trusted"):
+        with (
+            quick_client(stall=3) as client,
+            pytest.raises(TlsError, match="certificate not trusted"),
+        ):
             client.request("GET", url)
         with (
             quick_client(trust=Trust(verify=False), stall=3) as client,
@@ -46,7 +49,7 @@ def test_a_certificate_for_another_name_is_refused(tmp_path: Path) -> None:
             pytest.raises(TlsError, match=r"127\.0\.0\.1") as caught,
         ):
             client.request("GET", server.url("/"))
-        assert "made out to" in str(caught.value.hint)
+        assert "valid for" in str(caught.value.hint)
 
 
 def test_a_client_certificate_is_shown_to_whoever_asks(tmp_path: Path) -> None:

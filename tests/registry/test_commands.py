@@ -97,7 +97,7 @@ def test_login_is_remembered_and_logout_forgets_it(server: Server, tmp_path: Pat
         (["mirror", "oci:x", "oci:y"], "writes to a registry"),
         (["import", "oci:x", "r.example/y"], "two registry addresses"),
         (["retag", "r.example/a:1", "no/tag"], "does not fit in a tag"),
-        (["login", "not a host"], "not the name of a registry"),
+        (["login", "not a host"], "invalid registry name"),
     ],
 )
 def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> None:
@@ -129,7 +129,7 @@ def test_certificates_of_certs_d_are_used(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("status", "kind", "says"),
-    [(404, "text/plain", "no registry"), (403, "text/plain", "refused to let us in"),
+    [(404, "text/plain", "not a registry"), (403, "text/plain", "cannot access the registry"),
      (200, "text/html", "web page")],
 )  # fmt: skip
 def test_what_lets_nobody_in_is_no_success(

@@ -214,7 +214,7 @@ def test_a_helper_is_asked_before_the_file(tmp_path: Path, helper: Path) -> None
 
 @pytest.mark.parametrize(
     ("script", "says"),
-    [("exit 3", None), ("echo x; exit 3", "code 3"), ("echo nonsense", "no valid answer")],
+    [("exit 3", None), ("echo x; exit 3", "code 3"), ("echo nonsense", "returned invalid JSON")],
 )
 def test_a_helper_that_fails_is_named(
     tmp_path: Path, helper: Path, script: str, says: str | None
@@ -237,7 +237,7 @@ def test_a_helper_that_is_missing_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["../evil", "a b", "a;b"])
 def test_a_helper_name_is_only_a_name(tmp_path: Path, name: str) -> None:
     write(tmp_path / ".docker/config.json", {"credsStore": name})
-    with pytest.raises(UsageError, match="not the name"):
+    with pytest.raises(UsageError, match="invalid credential helper name"):
         find(tmp_path)
 
 
@@ -312,7 +312,7 @@ def test_a_registry_is_named_with_or_without_scheme(text: str, name: str) -> Non
 
 @pytest.mark.parametrize("text", ["", "debian", "r.example/team", "a b", "-x.example"])
 def test_what_names_no_registry_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="not the name of a registry"):
+    with pytest.raises(UsageError, match="invalid registry name"):
         registry_name(text)
 
 
@@ -327,7 +327,7 @@ def test_a_password_is_not_sent_without_tls_to_another_machine() -> None:
         with quick_client(proxies=proxies) as client:
             endpoint = endpoint_for("registry.example", plain_http=True)
             registry = Registry(client, endpoint, lambda: login)
-            with pytest.raises(errors.Unauthorized, match="without TLS: not sent"):
+            with pytest.raises(errors.Unauthorized, match="without TLS; refused to send it"):
                 registry.ping()
         assert [one.headers.get("authorization") for one in proxy.requests] == [None]
 

@@ -28,7 +28,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
     with session.app() as app:
         opened = options.open(app, name).registry(name)
         opened.ping()
-        login = opened.auth.login() if opened.auth.is_asked else None
+        login = opened.auth.login() if opened.auth.requires_login else None
         who = f"as {login.username or 'a token'} (from {login.source})" if login else "anonymously"
         document = {
             "schema": "homeport-ping/v1",

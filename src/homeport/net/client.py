@@ -32,7 +32,7 @@ from homeport.net.credentials import Provider, authorization, nobody
 from homeport.net.error_mapping import CHECK_PROXIES, mapped
 from homeport.net.errors import ForbiddenAddress, NetError, RedirectRefused, SourceChanged
 from homeport.net.proxies import Proxies
-from homeport.net.rate_limiter import Crowd
+from homeport.net.rate_limiter import RateLimiter
 from homeport.net.response import Response, Sender
 from homeport.net.retries import Retrier, Rule, default_rule
 from homeport.net.tls_settings import Trust
@@ -121,7 +121,7 @@ class Client:
         self.clock = clock or SystemClock()
         self.retrier = retrier or Retrier(self.clock)
         self.credentials = credentials
-        self._crowd = Crowd()
+        self._limiter = RateLimiter()
         self._pools = Pools(
             connect_timeout=self.settings.connect_timeout, per_host=self.settings.per_host
         )
@@ -189,15 +189,15 @@ class Client:
         if method not in ("GET", "HEAD") and status not in (307, 308):
             # A client that turned this into a GET, as browsers do, would look successful.
             raise RedirectRefused(
-                f"{url.host} answered {method} with a redirect ({status}) that would change it",
+                f"{url.host}: a redirect ({status}) would turn {method} into GET",
                 where={"url": str(url)},
-                hint="check the address: a proxy in front of it seems to rewrite paths",
+                hint="check the address: a proxy in front of the server may rewrite paths",
             )
         try:
             target = url.join(location)
         except BadUrl as error:
             raise RedirectRefused(
-                f"{url.host} redirects to something that is no URL", where={"url": str(url)}
+                f"{url.host}: invalid redirect URL", where={"url": str(url)}
             ) from error
         self._check_hop(url, target)
         return target
@@ -207,7 +207,7 @@ class Client:
             if self.settings.insecure_redirects:
                 return
             raise RedirectRefused(
-                f"{source.host} sends us from https to {target}, which is not secure",
+                f"{source.host}: refused to follow a redirect from https to {target}",
                 where={"url": str(source)},
             )
 
@@ -245,7 +245,7 @@ class Client:
         if request.deadline is not None:
             stall = min(stall, request.deadline.left())
         outgoing = _Outgoing(self, request, url, proxied=proxy is not None)
-        with self._crowd.place(url.netloc, lambda: self.check(request)) as answered:
+        with self._limiter.slot(url.netloc, lambda: self.check(request)) as answered:
             raw, found = self._exchange(route, url, outgoing, stall)
             answered(raw.status)
         if proxy is not None:  # the proxy's address says nothing of the host's
@@ -273,7 +273,7 @@ class Client:
             raise error.at(proxy=route.proxy.netloc)  # noqa: B904  the same, with its place
         except (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
             self.check(outgoing.request)
-            raise mapped(error, url, route.proxy) from error
+            raise mapped(error, url, route.proxy, stall=stall) from error
         connection = raw.connection
         assert isinstance(connection, PlainConnection)
         return raw, connection.address_class
@@ -349,9 +349,9 @@ class _Outgoing:
                     connection.send_bytes(block)
                 if not sent:
                     raise SourceChanged(
-                        f"the content ends {left} bytes early while it is being sent",
+                        f"the content ended {left} bytes early while it was sent",
                         where={"digest": str(body.digest)},
-                        hint="a file was changed meanwhile; run the command again",
+                        hint="a file changed during the upload; run the command again",
                     )
                 left -= sent
                 request.on_sent(sent)

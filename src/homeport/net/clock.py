@@ -40,17 +40,18 @@ class Deadline(msgspec.Struct, frozen=True):
 
     clock: Clock
     at: float
+    seconds: float = 0.0
 
     @classmethod
     def after(cls, seconds: float, clock: Clock | None = None) -> Deadline:
         clock = clock or SystemClock()
-        return cls(clock, clock.monotonic() + seconds)
+        return cls(clock, clock.monotonic() + seconds, seconds)
 
     def left(self) -> float:
         """Seconds left; raises ``DeadlinePassed`` when there are none."""
         left = self.at - self.clock.monotonic()
         if left <= 0:
             raise DeadlinePassed(
-                "the time given for this is over", hint="give more with --timeout SECONDS"
+                f"timed out after {self.seconds:g} s", hint="allow more time with --timeout SECONDS"
             )
         return left

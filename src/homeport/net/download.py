@@ -109,14 +109,14 @@ def expect_ok(response: Response) -> None:
     if response.status in (200, 206):
         return
     hints = {
-        401: "the server wants a user name and password",
-        403: "the server does not let this user, or this network, have it",
+        401: "the server requires a user name and password",
+        403: "the server denies it to this user or network",
         404: "the server does not have it (any more)",
-        407: "the proxy wants a user name and password",
+        407: "the proxy requires a user name and password",
         429: "too many requests; wait a while",
     }
     wait = response.headers.get("retry-after", "")
-    more = f"; it asks to wait {wait[:60]}" if wait and wait.isprintable() else ""
+    more = f"; retry after {wait[:60]}" if wait and wait.isprintable() else ""
     raise HttpFailure(
         response.url,
         response.status,
@@ -143,7 +143,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
 
     def run(self, urls: list[Url], label: str) -> Blob:
         if not urls:
-            raise BadResponse(f"nobody offers {self.digest}")
+            raise BadResponse(f"no download location for {self.digest}")
         with self.store.partial(self.digest, self.cancel) as stream:
             found = self.store.get(self.digest, self.size)  # another process was faster
             if found is not None:
@@ -172,7 +172,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         try:
             return self._once_from(url, part)
         except IntegrityError as error:
-            self.progress.note(self.id, f"{error.what}; fetching it again")
+            self.progress.note(self.id, f"{error.what}; downloading it again")
         try:
             return self._once_from(url, part)
         except IntegrityError as error:
@@ -182,7 +182,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         fruitless = 0
         while (have := part.length) < self.size:
             if have:
-                self.progress.note(self.id, f"going on at byte {have}")
+                self.progress.note(self.id, f"resuming at byte {have}")
             try:
                 self._append(url, part, have)
             except NetError as error:
@@ -200,12 +200,12 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             "GET", url, headers=headers, authorize=self.authorize, deadline=self.deadline,
             rule=RESUME,
             on_retry=lambda why, wait: self.progress.note(
-                self.id, f"{why}; again in {wait:.0f} s"
+                self.id, f"{why}; retrying in {wait:.0f} s"
             ),
         ) as response:  # fmt: skip
             if response.status == 416 and have:
                 part.restart()
-                raise ConnectionCut(f"{url.host} cannot go on at byte {have}")
+                raise ConnectionCut(f"{url.host} cannot resume at byte {have}")
             expect_ok(response)
             self._expect_a_file(response)
             self._place(response, part, have)
@@ -213,14 +213,14 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
                 self.cancel.check()
                 if part.length + len(chunk) > self.size:
                     part.restart()
-                    raise self._wrong(url, f"sends more than the expected {self.size} bytes")
+                    raise self._wrong(url, f"returned more than the expected {self.size} bytes")
                 part.append(chunk)
                 self.progress.advance(self.id, len(chunk))
             if part.length < self.size:
                 if response.length is None:
                     raise ConnectionCut(f"{url.host} closed the connection early")
                 part.restart()
-                raise self._wrong(url, f"has only {response.received} of {self.size} bytes")
+                raise self._wrong(url, f"returned only {response.received} of {self.size} bytes")
 
     def _wrong(self, url: Url, what: str) -> IntegrityError:
         return IntegrityError(
@@ -240,28 +240,28 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         self.progress.advance(self.id, -have)
         part.restart()
         raise BadResponse(
-            f"{response.url.host} sent another part than was asked for ({said[:80]!r})",
+            f"{response.url.host} returned a different range than requested ({said[:80]!r})",
             where={"url": str(response.url)},
         )
 
     def _expect_a_file(self, response: Response) -> None:
         if response.media_type in _HTML:
             raise BadResponse(
-                f"{response.url.host} answered with a web page instead of the file",
+                f"{response.url.host} returned a web page instead of the file",
                 where={"url": str(response.url)},
-                hint="a login page or a proxy of this network stands in between",
+                hint="a login page or a proxy on this network may have answered instead",
             )
         if response.status == 200 and response.length not in (None, self.size):
             encoding = response.headers.get("content-encoding", "identity")
             if encoding != "identity":
                 raise BadResponse(
-                    f"{response.url.host} sends it compressed ({encoding[:40]}) although it was "
-                    "asked for as it is",
+                    f"{response.url.host} returned the file compressed ({encoding[:40]}), "
+                    "although it was requested uncompressed",
                     where={"url": str(response.url)},
-                    hint="a cache or proxy in between does that; go round it",
+                    hint="a cache or proxy may compress it; bypass it",
                 )
             raise IntegrityError(
-                f"{response.url.host} offers {response.length} bytes, expected {self.size}",
+                f"{response.url.host} returned {response.length} bytes, expected {self.size}",
                 where={"url": str(response.url), "digest": str(self.digest)},
             )
 

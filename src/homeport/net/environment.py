@@ -38,5 +38,7 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     except ValueError:
         found = 0.0
     if not 0 < found < 86400:
-        raise UsageError(f"{name} is not a number of seconds", where={"variable": name})
+        raise UsageError(
+            f"invalid {name}: expected seconds between 0 and 86400", where={"variable": name}
+        )
     return found

@@ -29,10 +29,13 @@ from homeport.printable import printable
 CHECK_PROXIES = "check http_proxy, https_proxy and no_proxy"
 
 
-def mapped(error: BaseException, url: Url, proxy: Url | None = None) -> NetError:
+def mapped(
+    error: BaseException, url: Url, proxy: Url | None = None, *, stall: float | None = None
+) -> NetError:
     """The error of ours that says what ``error`` (of urllib3, ssl or a socket) means.
 
     proxy: the proxy between here and ``url``, if there is one
+    stall: seconds without data after which the connection was given up
     """
     cause = _root(error)
     place = {"url": str(url)}
@@ -46,13 +49,16 @@ def mapped(error: BaseException, url: Url, proxy: Url | None = None) -> NetError
     if isinstance(cause, ssl.SSLError):
         return tls_error(cause, url)
     if isinstance(cause, TimeoutError | urllib3.exceptions.TimeoutError):
-        return Stalled(f"{url.host} sent nothing for too long", where=place)
+        seconds = "" if stall is None else f" for {stall:g} s"
+        return Stalled(f"{url.host}: no data received{seconds}", where=place)
     if ended_early(error):
-        return ConnectionCut(f"{url.host} closed the connection in mid-answer", where=place)
+        return ConnectionCut(
+            f"{url.host} closed the connection in the middle of its answer", where=place
+        )
     # What is not HTTP at all is the rest of something: another connection may do better.
     if isinstance(cause, OSError | NotHttp | http.client.BadStatusLine):
         return ConnectionCut(f"the connection to {url.host} failed: {_reason(cause)}", where=place)
-    return BadResponse(f"{url.host} sent a broken answer: {_reason(cause)}", where=place)
+    return BadResponse(f"{url.host}: invalid HTTP response: {_reason(cause)}", where=place)
 
 
 def ended_early(error: BaseException) -> bool:
@@ -76,20 +82,20 @@ def _root(error: BaseException) -> BaseException:
 
 
 def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
-    """DNS said no (``NameNotFound``) or said nothing (``NameServerBusy``)."""
+    """DNS does not know the name (``NameNotFound``) or did not respond (``NameServerBusy``)."""
     if error.errno == socket.EAI_AGAIN:
         return NameServerBusy(
-            f"the name {host} could not be looked up: the name server gave no answer",
+            f"cannot resolve {host}: the DNS server did not respond",
             hint="check this machine's network and DNS",
         )
-    return NameNotFound(f"there is no host {host}", hint="check the spelling of the name")
+    return NameNotFound(f"unknown host {host}", hint="check the spelling of the name")
 
 
 def connect_failure(error: OSError | None, host: str, port: int) -> NetError:
     """No address of ``host`` took the connection."""
     place: dict[str, str | int] = {"host": host, "port": port}
     if error is None or isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
-        return ConnectTimeout(f"{host} port {port} did not answer in time", where=place)
+        return ConnectTimeout(f"cannot connect to {host} port {port}: timed out", where=place)
     return Refused(
         f"cannot connect to {host} port {port}: {os.strerror(error.errno or 0).lower()}",
         where=place,

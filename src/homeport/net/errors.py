@@ -80,7 +80,7 @@ class ConnectionCut(NetError):
 
 
 class Stalled(NetError):
-    """No byte moved for as long as we are willing to wait."""
+    """No data moved within the stall limit."""
 
     id = "stalled"
     retryable = True
@@ -115,15 +115,15 @@ class SourceChanged(NetError):
 
 
 class HttpFailure(NetError):
-    """The server answered with a status that means no."""
+    """The server returned a status that means failure."""
 
     id = "http-status"
 
     def __init__(self, url: Url, status: int, *, hint: str | None = None, more: str = "") -> None:
         phrase = next((known.phrase for known in HTTPStatus if known == status), "")
-        said = f"{status} {phrase}".strip()
+        answer = f"{status} {phrase}".strip()
         super().__init__(
-            f"{url.host} answered {said} for {url}{more}",
+            f"{url.host} returned {answer} for {url}{more}",
             where={"url": str(url), "status": status},
             hint=hint,
         )

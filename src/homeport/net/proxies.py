@@ -73,7 +73,7 @@ def _read(environment: Mapping[str, str], names: tuple[str, ...]) -> Url | BadPr
             return Url.parse(text)
         except BadUrl:
             return BadProxy(
-                f"the variable {name} does not hold the URL of a proxy",
+                f"invalid proxy URL in the variable {name}",
                 where={"variable": name},
                 hint="write it like http://proxy.example:3128",
             )

@@ -1,4 +1,4 @@
-"""How many requests to one host may be under way at once: fewer after it said "too many".
+"""How many requests to one host may be under way at once: fewer after 429 or 503.
 
 As many as there are workers, until a host answers 429 or 503; then half as many as there
 were, and one more after every few that went well (additive increase, multiplicative
@@ -19,11 +19,11 @@ _POLL = 0.1  # seconds between looks at whether the wait was called off
 class _Host:
     def __init__(self) -> None:
         self.allowed: float | None = None  # as many as like
-        self.inside = 0
+        self.running = 0
         self.shrunk = 0  # how often, so that one burst of refusals counts once
 
 
-class Crowd:
+class RateLimiter:
     """Counts what is under way. Safe to use from threads."""
 
     def __init__(self) -> None:
@@ -31,14 +31,14 @@ class Crowd:
         self._changed = threading.Condition()
 
     @contextlib.contextmanager
-    def place(self, host: str, check: Callable[[], None]) -> Iterator[Callable[[int], None]]:
-        """Wait for a place, asking ``check`` meanwhile; tell the function yielded the status."""
+    def slot(self, host: str, check: Callable[[], None]) -> Iterator[Callable[[int], None]]:
+        """Wait for a free slot, calling ``check``; give the status to the function yielded."""
         with self._changed:
             state = self._hosts[host]
-            while state.allowed is not None and state.inside >= max(1, int(state.allowed)):
+            while state.allowed is not None and state.running >= max(1, int(state.allowed)):
                 self._changed.wait(_POLL)
                 check()
-            state.inside += 1
+            state.running += 1
             generation = state.shrunk
         status = 0
 
@@ -51,7 +51,7 @@ class Crowd:
         finally:
             with self._changed:
                 self._learn(state, status, generation)
-                state.inside -= 1
+                state.running -= 1
                 self._changed.notify_all()
 
     def allowed(self, host: str) -> float | None:
@@ -62,7 +62,7 @@ class Crowd:
     def _learn(self, state: _Host, status: int, generation: int) -> None:
         if status in TOO_MANY:
             if generation == state.shrunk:  # sent before this limit was known: no news
-                state.allowed = max(1.0, state.inside / 2)
+                state.allowed = max(1.0, state.running / 2)
                 state.shrunk += 1
         elif status and state.allowed is not None:
             state.allowed += 1 / state.allowed

@@ -167,7 +167,7 @@ class Response:
                 f"{self.length} bytes",
                 where={"url": str(self.url)},
             )
-        return mapped(error, self.url)
+        return mapped(error, self.url, stall=self._stall)
 
     def _watch(self, count: int) -> None:
         """A byte now and then keeps a socket from timing out; it is silence all the same."""
@@ -179,7 +179,7 @@ class Response:
             self._discard()
             raise _answered(
                 Stalled(
-                    f"{self.url.host} sends next to nothing ({self._window_bytes} bytes in "
+                    f"{self.url.host}: almost no data received ({self._window_bytes} bytes in "
                     f"{now - self._window_start:.0f} s)",
                     where={"url": str(self.url)},
                 )

@@ -125,7 +125,7 @@ class Retrier:
                 wait = wait if told is None else told
                 if wait > LONGEST_WAIT or not _fits(wait, deadline):
                     return response  # the caller says how long the server wants us to wait
-                why = f"{host} answered {response.status}"
+                why = f"{host} returned {response.status}"
                 if told is not None and response.status in (429, 503):
                     self.hold(host, told)
                 response.close()

@@ -90,7 +90,7 @@ def _explained(file: Path, load: Callable[[], None]) -> None:
         load()
     except ssl.SSLError as error:
         raise UsageError(
-            f"{file} holds no certificate that can be used: {error.reason or error}",
+            f"invalid certificate file {file}: {error.reason or error}",
             where={"file": str(file)},
             hint="it must be a PEM file (-----BEGIN CERTIFICATE-----)",
         ) from error
@@ -107,23 +107,23 @@ def tls_error(error: ssl.SSLError, url: Url) -> NetError:
         why = error.verify_message or str(error)
         hint = "add the authority that signed it with --ca FILE"
         if "mismatch" in why.lower() or "not valid for" in why.lower():
-            hint = "use the name that the certificate is made out to"
+            hint = "use a name that the certificate is valid for"
         elif "expired" in why.lower():
-            hint = "the certificate must be renewed by whoever runs the host"
-        return TlsError(
-            f"the certificate of {url.netloc} cannot be trusted: {why}", where=place, hint=hint
-        )
+            hint = "the operator of the host must renew the certificate"
+        return TlsError(f"{url.netloc}: certificate not trusted: {why}", where=place, hint=hint)
     reason = (error.reason or str(error)).replace("_", " ").lower()
     if "wrong version number" in reason or "http request" in reason:
         return NotTls(
-            f"{url.netloc} does not speak TLS there",
+            f"{url.netloc}: the server does not use TLS",
             where=place,
-            hint="if it is a plain HTTP server, say so: --plain-http, or an http:// URL",
+            hint="if it is a plain HTTP server, add --plain-http or use an http:// URL",
         )
     if "eof occurred" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return ConnectionCut(f"{url.host} closed the connection", where=place)
     if "certificate required" in reason:
         return TlsError(
-            f"{url.netloc} asks for a client certificate", where=place, hint="give one in certs.d"
+            f"{url.netloc} requires a client certificate",
+            where=place,
+            hint="add NAME.cert and NAME.key in certs.d",
         )
-    return TlsError(f"no secure connection to {url.netloc}: {reason}", where=place)
+    return TlsError(f"TLS handshake with {url.netloc} failed: {reason}", where=place)

@@ -1,4 +1,4 @@
-"""Whom we believe: certificate authorities, and the certificate we show ourselves.
+"""TLS settings of a host: trusted certificate authorities and the client certificate.
 
 What TLS makes of it is ``net.tls``, which is loaded when TLS is spoken.
 """
@@ -16,7 +16,7 @@ class Trust(msgspec.Struct, frozen=True, kw_only=True):
     ca_files:           authorities besides the system's
     only_these:         leave the system's authorities out
     client_certificate: (certificate, key) in PEM files, shown when a server asks
-    verify:             ``False`` accepts anybody; a user must have asked for it by name
+    verify:             ``False`` accepts any certificate; only on explicit request of the user
     """
 
     ca_files: tuple[Path, ...] = ()

@@ -57,8 +57,8 @@ class Authenticator:
             return self._login
 
     @property
-    def is_asked(self) -> bool:
-        """Whether the registry wants to know who we are."""
+    def requires_login(self) -> bool:
+        """Whether the registry requires authentication."""
         return bool(self._scheme)
 
     def ticket(self, scopes: Scopes) -> Ticket:
@@ -87,7 +87,7 @@ class Authenticator:
         if challenge is None and not challenges and self.login() is not None:
             challenge = Challenge(scheme="basic")  # some old registries ask without saying how
         if challenge is None:
-            raise self._no_entry(response, scopes)
+            raise self._rejected(response, scopes)
         self._require_safe(base)
         if challenge.scheme == "bearer":
             self._learn_bearer(challenge, scopes, ticket, replace(response.sender, url=base))
@@ -99,9 +99,9 @@ class Authenticator:
             renewed = len([secret for secret in refused if secret])
             useless = challenge.parameters.get("error") == "insufficient_scope" and renewed
             if renewed >= _RENEWALS or same or useless:
-                raise self._no_entry(response, scopes)
+                raise self._rejected(response, scopes)
         elif challenge.scheme == "basic" and self.login() is None:
-            raise self._no_entry(response, scopes)
+            raise self._rejected(response, scopes)
         refused.append(ticket.secret)
         response.close()
 
@@ -114,12 +114,12 @@ class Authenticator:
             url = Url.parse(realm)
         except BadUrl as error:
             raise ProtocolBroken(
-                f"{base.netloc} names no token service that could be asked ({realm[:80]!r})",
+                f"{base.netloc}: invalid URL of its token service ({realm[:80]!r})",
                 where={"registry": base.netloc},
             ) from error
         if base.scheme != "https" and not url.is_loopback and self.login() is not None:
             raise ProtocolBroken(
-                f"{base.netloc}, reached without TLS, sends the password to {url.netloc}: refused",
+                f"{base.netloc} does not use TLS; refused to send the password to {url.netloc}",
                 where={"registry": base.netloc},
             )
         with self._lock:
@@ -142,24 +142,24 @@ class Authenticator:
         if base.scheme == "https" or base.is_loopback or self.login() is None:
             return
         raise Unauthorized(
-            f"{base.netloc} wants a password, which would travel without TLS: not sent",
+            f"{base.netloc} requires a password without TLS; refused to send it",
             where={"registry": base.netloc},
             hint="serve the registry over https",
         )
 
-    def _no_entry(self, response: Response, scopes: Scopes) -> Unauthorized:
+    def _rejected(self, response: Response, scopes: Scopes) -> Unauthorized:
         login = self.login()
         asked = ", ".join(sorted(scopes))
-        error = failure(response, "let us in")
+        error = failure(response, "authenticate")
         who = f"as {login.username or 'token'} (from {login.source})" if login else "anonymously"
         return Unauthorized(
-            f"{error.what}, asked {who}",
+            f"{error.what}, {who}",
             status=error.status,
             codes=error.codes,
             where={**error.where, "scope": asked},
             hint=f"log in: homeport login {response.url.netloc}"
             if login is None
-            else "the password or token may be wrong, or not good for this scope",
+            else "the password or token may be wrong, or not valid for this scope",
         )
 
 

@@ -69,7 +69,7 @@ class Registry:
         return self.endpoint.name
 
     def base(self) -> Url:
-        """The URL that ends in ``/v2/``, found out once; also how the registry lets us in."""
+        """The URL that ends in ``/v2/``, found out once; also how to authenticate."""
         with self._lock:
             if self._base is None:
                 self._base = self._find_base()
@@ -151,15 +151,15 @@ class Registry:
             pass
 
     def ping(self) -> None:
-        """Find out whether the registry is there and lets us in. Raises what is in the way."""
+        """Check that the registry can be reached and accepts the login. Raises if not."""
         with self.request("GET", "", NO_SCOPE) as response:
             if response.status == 404:
                 raise ProtocolBroken(
-                    f"{self.name} is a web server, but no registry: it has no /v2/",
+                    f"{self.name}: not a registry: the web server has no /v2/",
                     where={"registry": self.name},
                 )
             if response.status != 200:
-                raise failure(response, "let us in")
+                raise failure(response, "access the registry")
 
     def _find_base(self) -> Url:
         candidates = self.endpoint.candidates
@@ -194,10 +194,10 @@ class Registry:
             self.auth.challenged(response, NO_SCOPE, Ticket(), url, [])
         elif response.media_type in ("text/html", "application/xhtml+xml"):
             raise ProtocolBroken(
-                f"{url.netloc} answered with a web page: it is no registry, or something stands "
-                "in between",
+                f"{url.netloc} returned a web page: it is not a registry, or a proxy answered "
+                "instead",
                 where={"registry": self.name},
-                hint="check the name; a login page or a proxy of this network would look so too",
+                hint="check the name; a login page or a proxy on this network may have answered",
             )
         return url
 

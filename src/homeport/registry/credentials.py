@@ -59,7 +59,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
             file = read_auth_file(Path(named))
             if file is None:
                 raise UsageError(
-                    "there is no such file, although REGISTRY_AUTH_FILE names it",
+                    "no such file (named by REGISTRY_AUTH_FILE)",
                     where={"file": named},
                 )
             yield file

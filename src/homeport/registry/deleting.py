@@ -21,7 +21,7 @@ def delete(repository: Repository, what: Digest | str, *, with_all_tags: bool = 
     except RegistryError as error:
         if isinstance(what, Digest):
             if isinstance(error, Unsupported):
-                error.hint = "deleting is switched off in this registry; its operator can allow it"
+                error.hint = "deletion is disabled in this registry; its operator can enable it"
             raise
         if error.status not in (400, 405) and not isinstance(error, Unsupported):
             raise
@@ -31,10 +31,10 @@ def delete(repository: Repository, what: Digest | str, *, with_all_tags: bool = 
         return False
     if not with_all_tags:
         raise Unsupported(
-            f"{repository.registry.name} cannot delete a tag by itself",
+            f"{repository.registry.name} cannot delete a tag alone",
             status=refusal.status,
             codes=refusal.codes,
             where={"registry": repository.registry.name, "repository": repository.name},
-            hint=f"--with-all-tags deletes {digest} with every tag that leads to it",
+            hint=f"--with-all-tags deletes {digest} with all its tags",
         )
     return delete(repository, digest)

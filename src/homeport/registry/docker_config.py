@@ -108,13 +108,11 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
             text = binascii.a2b_base64(str(auth) + "===").decode().rstrip("\0")
         except (binascii.Error, UnicodeDecodeError) as error:
             raise UsageError(
-                f"the entry of {name} holds no usable credentials", where={"file": str(self.path)}
+                f"invalid credentials in the entry of {name}", where={"file": str(self.path)}
             ) from error
         username, colon, password = text.partition(":")
         if not colon:
-            raise UsageError(
-                f"the entry of {name} holds no password", where={"file": str(self.path)}
-            )
+            raise UsageError(f"no password in the entry of {name}", where={"file": str(self.path)})
         return username, password
 
 

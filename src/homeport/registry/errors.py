@@ -1,4 +1,4 @@
-"""What a registry's refusal means, in the user's words (distribution spec, "Error Codes").
+"""What a registry's error response means, in the user's words (distribution spec, "Error Codes").
 
 A body may be anything: JSON in several dialects, a web page, nothing. Only a short,
 printable part of it is shown, with the place and the status.
@@ -23,7 +23,7 @@ _SHOWN = 300
 
 
 class RegistryError(HomeportError):
-    """The registry said no. ``status`` and ``codes`` are what it answered."""
+    """The registry returned an error; ``status`` and ``codes`` are from its response."""
 
     id = "registry"
 
@@ -34,13 +34,13 @@ class RegistryError(HomeportError):
 
 
 class Unauthorized(RegistryError):
-    """Nobody is known under these credentials, or none were given."""
+    """Authentication failed: wrong credentials, or none."""
 
     id = "unauthorized"
 
 
 class Denied(RegistryError):
-    """Known, but not allowed to."""
+    """Authenticated, but not permitted."""
 
     id = "denied"
 
@@ -64,26 +64,26 @@ class PartsMissing(RegistryError):
 
 
 class TagTaken(RegistryError):
-    """The tag may not be moved: the registry's rule or ``--no-clobber``."""
+    """The tag must not be moved: the registry's rule or ``--no-clobber``."""
 
     id = "tag-taken"
     exit_code = 3
 
 
 class Unsupported(RegistryError):
-    """The registry does not offer this."""
+    """The registry does not support this."""
 
     id = "unsupported"
 
 
 class ProtocolBroken(RegistryError):
-    """The registry's answer makes no sense."""
+    """The registry's response violates the protocol."""
 
     id = "protocol"
 
 
 class ServerFailed(RegistryError):
-    """The registry failed, again and again."""
+    """The registry returned a server error, after all retries."""
 
     id = "server-failed"
 
@@ -103,22 +103,25 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
             where["request"] = printable(found[:80])
             break
     said = f": {text}" if text else ""
-    what = f"{host} refused to {doing} ({status}){said}"
+    what = f"{host}: cannot {doing} ({status}){said}"
     more: dict[str, Any] = {"status": status, "codes": codes, "where": where}
     kind: type[RegistryError] = RegistryError
     hint = None
     if status == 401:
-        kind, hint = Unauthorized, f"log in first: homeport login {host}"
+        kind, hint = Unauthorized, f"log in: homeport login {host}"
+        what = f"{host}: authentication failed (401){said}"
     elif status == 403 or "DENIED" in codes:
         kind = Denied
-        hint = f"the scope asked for was {scopes}" if scopes else "ask for the right to do so"
+        hint = (
+            f"requested scope: {scopes}" if scopes else "ask the registry's operator for permission"
+        )
     elif status == 429:
         kind, hint = RateLimited, _wait_hint(response)
     elif status == 413:
-        hint = "the registry, or a proxy in front of it, takes nothing that large"
+        hint = "the registry, or a proxy in front of it, limits the size of uploads"
     elif status == 412 or (status in (400, 409) and _IMMUTABLE.intersection(codes)):
-        kind, hint = TagTaken, "a rule of the registry keeps this tag as it is"
-    elif doing.startswith("take") and status in (400, 404) and _MISSING.intersection(codes):
+        kind, hint = TagTaken, "a rule of the registry makes this tag immutable"
+    elif doing.startswith("upload") and status in (400, 404) and _MISSING.intersection(codes):
         kind = PartsMissing
     elif status == 404:
         kind = NotFound
@@ -126,7 +129,7 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
         kind = Unsupported
     elif status >= 500:
         kind = ServerFailed
-        what = f"{host} failed to {doing} ({status}){said}"
+        what = f"{host}: cannot {doing}: server error ({status}){said}"
     return kind(what, hint=hint, **more)
 
 
@@ -171,12 +174,12 @@ def _from_json(document: Any) -> tuple[tuple[str, ...], str]:
 def _wait_hint(response: Response) -> str:
     wait = response.headers.get("retry-after", "")
     if wait.isascii() and wait.isdigit():
-        return f"the registry asks to wait {wait} s before the next try"
+        return f"retry after {wait} s"
     if wait:
-        return f"the registry asks to wait until {printable(wait[:60])}"
+        return f"retry after {printable(wait[:60])}"
     if allowed := pulls_allowed(response.headers):
-        return f"the registry allows {allowed}; logging in often raises that"
-    return "the registry does not say how long to wait; logging in often raises the limit"
+        return f"the registry allows {allowed}; log in for a higher limit"
+    return "the registry did not say how long to wait; log in for a higher limit"
 
 
 def _short(text: str) -> str:

@@ -39,7 +39,7 @@ def get(helper: str, server: str) -> Login | None:
     try:
         found = msgspec.json.decode(out, type=_Secret)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise _failed(helper, "sent no valid answer") from error
+        raise _failed(helper, "returned invalid JSON") from error
     if not found.secret:
         return None
     source = f"docker-credential-{helper}"
@@ -64,7 +64,7 @@ def erase(helper: str, server: str) -> bool:
 
 def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
     if not re.fullmatch(_NAME, helper):
-        raise UsageError(f"{helper!r} is not the name of a credential helper")
+        raise UsageError(f"invalid credential helper name {helper!r}")
     import subprocess  # few have a helper
 
     program = f"docker-credential-{helper}"
@@ -75,7 +75,7 @@ def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
     except FileNotFoundError as error:
         raise HelperFailed(
             f"the credential helper {program} is not installed",
-            hint="install it, or take it out of docker's config.json",
+            hint="install it, or remove it from docker's config.json",
         ) from error
     except subprocess.TimeoutExpired as error:
         raise _failed(helper, f"did not answer within {_PATIENCE:.0f} s") from error

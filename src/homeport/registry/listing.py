@@ -75,11 +75,11 @@ def _next_page(response: Response) -> Url | None:
             found = response.url.join(link[1])
         except BadUrl as error:
             raise ProtocolBroken(
-                f"{response.url.netloc} links to a next page that is no URL"
+                f"{response.url.netloc} returned an invalid link to the next page"
             ) from error
         if found.host != response.url.host:
             raise ProtocolBroken(
-                f"{response.url.netloc} links to a next page on {found.host}: not followed"
+                f"{response.url.netloc} refers to a next page on {found.host}; refused to follow it"
             )
         return upgraded(found, response.url)
     return None

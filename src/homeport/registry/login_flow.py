@@ -15,21 +15,21 @@ def registry_name(text: str) -> str:
     host = text.removeprefix("docker://").removeprefix("https://").removeprefix("http://")
     host = host.rstrip("/").removesuffix("/v2").removesuffix("/v1")
     if "/" in host or not host:
-        raise UsageError(f"{text!r} is not the name of a registry")
+        raise UsageError(f"invalid registry name {text!r}")
     is_host = host == "localhost" or any(char in host for char in ".:[")
     try:
         parsed = parse_reference(f"{host}/x") if is_host else None
     except BadReference as error:
-        raise UsageError(f"{text!r} is not the name of a registry") from error
+        raise UsageError(f"invalid registry name {text!r}") from error
     if parsed is None:
         raise UsageError(
-            f"{text!r} is not the name of a registry", hint="write it like registry.example:5000"
+            f"invalid registry name {text!r}", hint="write it like registry.example:5000"
         )
     return parsed.registry
 
 
 def log_in(registry: Registry, login: Login, file: AuthFile) -> str:
-    """Keep ``login`` once the registry has let us in with it; returns where it is kept."""
+    """Keep ``login`` once the registry has accepted it; returns where it is kept."""
     registry.ping()
     helper = file.helper_for(registry.name)
     if helper:

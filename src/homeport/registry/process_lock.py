@@ -1,4 +1,4 @@
-"""Processes of one user take turns at what a registry gives no lock for.
+"""A lock between processes of one user, for what a registry cannot lock.
 
 A file lock per thing, in the user's own runtime folder. Not for other machines or users:
 whoever writes reads back what became of it (``registry.referrers``).
@@ -21,7 +21,7 @@ _POLL = 0.05  # seconds between tries for a lock that another process holds
 
 
 @contextlib.contextmanager
-def turn(
+def process_lock(
     what: str, clock: Clock, cancel: CancelToken, folder: Path | None = None
 ) -> Iterator[None]:
     """While the block runs, no other process of this user is in one about ``what``.

@@ -123,7 +123,7 @@ class _Push:
         self._lock = threading.Lock()
         self._sent: set[Digest] = set()
         self._mounted: set[Digest] = set()
-        self._settled: set[Digest] = set()  # blobs that progress has counted
+        self._counted: set[Digest] = set()  # blobs that progress has counted
         self._sent_bytes = 0
         self._accepted: dict[Digest, Accepted] = {}
 
@@ -194,9 +194,9 @@ class _Push:
             found = self._found(tag)
             if found is not None and found != wanted:
                 raise TagTaken(
-                    f"{self._repository}:{tag} leads to {found} already",
+                    f"{self._repository}:{tag} already exists with digest {found}",
                     where={"tag": tag, "digest": str(found)},
-                    hint="leave out --no-clobber to move the tag",
+                    hint="to move the tag, omit --no-clobber",
                 )
 
     def _bring(self, blob: Blob) -> None:
@@ -204,8 +204,8 @@ class _Push:
         repository = self._repository
         if self._has(blob):
             with self._lock:
-                new = blob.digest not in self._settled
-                self._settled.add(blob.digest)
+                new = blob.digest not in self._counted
+                self._counted.add(blob.digest)
             self._progress.advance(self._id, blob.size if new else 0)
             return
         known_good, state = blob.digest in self._shipment.known_good, None
@@ -229,7 +229,7 @@ class _Push:
             self._files.add(state, blob)
         repository.registry.seen_blobs[blob.digest] = repository.name
         with self._lock:
-            self._settled.add(blob.digest)
+            self._counted.add(blob.digest)
             if was_sent:
                 self._sent.add(blob.digest)
                 self._sent_bytes += blob.size
@@ -299,7 +299,7 @@ class _Push:
             except PartsMissing as error:
                 if look + 1 == _LOOKS:
                     raise
-                self._progress.note(self._id, f"{error.what}; checking every part")
+                self._progress.note(self._id, f"{error.what}; checking all blobs and manifests")
                 client.clock.wait(0.25 * 2**look, client.cancel)
                 self._look_after_parts(statement)
             else:

@@ -1,9 +1,9 @@
 """What refers to an image: signatures, SBOMs, provenance (distribution spec, "Listing Referrers").
 
 A registry that keeps the list itself says so (``OCI-Subject``); for others the client keeps
-it in an index under a tag made of the subject's digest. Processes of one user take turns at
-it; against all others there is no lock: after a write the tag is read again, and written
-again if somebody else's write was lost.
+it in an index under a tag made of the subject's digest. Processes of one user lock it; there
+is no lock against other clients: after a write the tag is read again, and written again if
+another client's write was lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from homeport.oci.documents import (
 )
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
 from homeport.registry.listing import pages
-from homeport.registry.process_lock import turn
+from homeport.registry.process_lock import process_lock
 from homeport.registry.repository import Repository
 
 _PAGE_LIMIT = 4 << 20
@@ -85,9 +85,9 @@ def ensure_listed(repository: Repository, subject: Digest, referrer: Descriptor)
         if listed is not None and any(one.digest == referrer.digest for one in listed):
             return
     client = repository.registry.client
-    with (  # our own threads and processes take turns
+    with (  # a lock for our own threads and processes
         repository.registry.referrers_lock,
-        turn(f"{repository}:{fallback_tag(subject)}", client.clock, client.cancel),
+        process_lock(f"{repository}:{fallback_tag(subject)}", client.clock, client.cancel),
     ):
         _add_to_tag(repository, subject, referrer)
 
@@ -104,7 +104,7 @@ def _add_to_tag(repository: Repository, subject: Digest, referrer: Descriptor) -
         client.clock.wait(_SETTLED * client.retrier.pause(READ, number), client.cancel)
     raise ProtocolBroken(
         f"{repository}: the list of referrers of {subject} keeps losing entries",
-        hint="run the command again when nobody else is writing to it",
+        hint="run the command again when no other client writes to it",
     )
 
 
@@ -150,7 +150,7 @@ def _read_tag(repository: Repository, subject: Digest) -> Index | None:
     document = read_manifest_or_index(found.raw, found.media_type)
     if not isinstance(document.parsed, Index):
         raise NotAList(
-            f"{repository}:{tag} should list what refers to {subject}, but is an image",
+            f"{repository}:{tag} is an image, expected the list of referrers of {subject}",
             hint="delete or rename that tag",
         )
     return document.parsed

@@ -83,7 +83,7 @@ class Repository(msgspec.Struct, frozen=True):
                 headers={"Accept": ACCEPT},
             ) as response:  # fmt: skip
                 if response.status != 200:
-                    error = failure(response, f"give {self.name}:{reference}")
+                    error = failure(response, f"read {self.name}:{reference}")
                     raise self._not_found(error, reference) if suggest else error
                 raw = response.read_all(MANIFEST_LIMIT, "the manifest")
                 return self._checked(raw, response, reference)
@@ -127,7 +127,7 @@ class Repository(msgspec.Struct, frozen=True):
         ) as response:  # fmt: skip
             if response.status not in (200, 201, 202, 204):
                 raise failure(
-                    response, f"take the manifest {reference}", scopes=", ".join(self.push_scope)
+                    response, f"upload the manifest {reference}", scopes=", ".join(self.push_scope)
                 )
             _expect_digest(response, digest)
             return Accepted(digest=digest, subject_indexed="oci-subject" in response.headers)
@@ -188,10 +188,10 @@ class Repository(msgspec.Struct, frozen=True):
             ) as response,
         ):
             if response.status != 200:
-                raise failure(response, f"give the blob {digest}")
+                raise failure(response, f"read the blob {digest}")
             size = response.length
         if size is None:
-            raise ProtocolBroken(f"{self} does not say how large {digest} is")
+            raise ProtocolBroken(f"{self}: the registry returned no size for {digest}")
         descriptor = Descriptor(media_type="", digest=str(digest), size=size)
         return self.fetch_blob(descriptor, store, progress=progress)
 
@@ -211,8 +211,8 @@ class Repository(msgspec.Struct, frozen=True):
         media_type = response.media_type
         if media_type in ("text/html", "application/xhtml+xml"):
             raise ProtocolBroken(
-                f"{response.url.netloc} answered with a web page instead of the manifest",
-                hint="a login page or a proxy of this network stands in between",
+                f"{response.url.netloc} returned a web page instead of the manifest",
+                hint="a login page or a proxy on this network may have answered instead",
             )
         if isinstance(reference, Digest):
             expected: Digest | None = reference
@@ -238,15 +238,15 @@ class Repository(msgspec.Struct, frozen=True):
             near = difflib.get_close_matches(reference, list(self.tags(limit=1000)), n=3)
         except HomeportError:
             return NotFound(
-                f"{self.registry.name} has no repository {self.name}, or shows it to others only",
+                f"repository not found, or not visible to you: {self}",
                 status=404, codes=error.codes, where=error.where,
             )  # fmt: skip
         return NotFound(
-            f"{self} has no tag {reference}",
+            f"tag not found: {self}:{reference}",
             status=404,
             codes=error.codes,
             where=error.where,
-            hint=f"near names: {', '.join(near)}" if near else f"list them: homeport tags {self}",
+            hint=f"similar tags: {', '.join(near)}" if near else f"list them: homeport tags {self}",
         )
 
     @contextlib.contextmanager
@@ -268,5 +268,5 @@ def _expect_digest(response: Response, digest: Digest) -> None:
             raise IntegrityError(
                 f"{response.url.netloc} stored another manifest than was sent: {found}, "
                 f"expected {digest}",
-                hint="something between us and the registry rewrites manifests",
+                hint="a proxy between client and registry modifies manifests",
             )

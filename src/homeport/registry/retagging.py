@@ -25,7 +25,7 @@ def retag(
         for tag, digest in there.items():
             if digest not in (None, found.digest):
                 raise TagTaken(
-                    f"{repository}:{tag} leads to {digest} already",
+                    f"{repository}:{tag} already exists with digest {digest}",
                     where={"tag": tag, "digest": str(digest)},
                 )
     moved = [tag for tag, digest in there.items() if digest != found.digest]

@@ -70,8 +70,8 @@ class TokenCache:
     def get(self, realm: Realm, scopes: Scopes, login: Callable[[], Login | None]) -> Token:
         """A token that will last a while."""
         with self._lock:
-            turn = self._locks.setdefault(scopes, threading.Lock())
-        with turn:
+            lock = self._locks.setdefault(scopes, threading.Lock())
+        with lock:
             found = self._tokens.get(scopes)
             now = self._client.clock.monotonic()
             if found is not None and now < found.renew_at:
@@ -105,8 +105,8 @@ def fetch_token(
         if response.media_type in ("text/html", "application/xhtml+xml"):
             response.close()
             raise ProtocolBroken(
-                f"the token service {realm.url.netloc} answered with a web page",
-                hint="a login page or a proxy of this network stands in between",
+                f"the token service {realm.url.netloc} returned a web page",
+                hint="a login page or a proxy on this network may have answered instead",
             )
         raw = response.read_all(_BODY_LIMIT, "the token")
     except NetError as error:
@@ -170,19 +170,19 @@ def _refused(
 ) -> RegistryError:
     status = response.status
     asked = ", ".join(sorted(scopes)) or "no scope"
-    who = f"the user {login.username!r} (from {login.source})" if login else "nobody (anonymous)"
+    who = f"the user {login.username!r} (from {login.source})" if login else "anonymous users"
     if status in (400, 401, 403):
         codes, text = read_errors(response)
         kind = Denied if status == 403 else Unauthorized
         return kind(
-            f"the token service {realm.url.netloc} gives {who} no token for {asked}"
+            f"the token service {realm.url.netloc} denied {who} a token for {asked}"
             + (f": {text}" if text else ""),
             status=status,
             codes=codes,
             where={"token_service": str(realm.url), "scope": asked},
             hint=f"log in: homeport login {realm.named_by.url.netloc}",
         )
-    error = failure(response, f"give a token for {asked}")
+    error = failure(response, f"get a token for {asked}")
     return error.at(token_service=str(realm.url))
 
 
@@ -191,12 +191,12 @@ def _read(raw: bytes, realm: Realm, now: float) -> Token:
     try:
         answer = msgspec.json.decode(raw, type=_Answer)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise ProtocolBroken(f"the token service {host} sent no JSON: {error}") from error
+        raise ProtocolBroken(f"the token service {host} returned invalid JSON: {error}") from error
     value = answer.access_token or answer.token
     if not isinstance(value, str) or not value:
-        raise ProtocolBroken(f"the answer of the token service {host} holds no token")
+        raise ProtocolBroken(f"the token service {host} returned no token")
     if not value.isascii() or not value.isprintable() or " " in value:
-        raise ProtocolBroken(f"the token of {host} holds characters that no header may hold")
+        raise ProtocolBroken(f"the token service {host} returned a token with invalid characters")
     return Token(value=value, renew_at=now + _RENEWED_AT * _life(answer.expires_in))
 
 

@@ -1,4 +1,4 @@
-"""Bringing one blob to a registry, whatever happens on the way (distribution spec, "Push").
+"""Upload of one blob, resumed after every failure (distribution spec, "Push").
 
     POST uploads/  ──►  PUT location?digest  whole blob at once          (usual)
                    └►  PATCH location  pieces, PUT ?digest              (when asked for, or
@@ -263,7 +263,7 @@ class _Upload:
     def _refusal(self, response: Response) -> tuple[RegistryError, float | None]:
         """The error that an answer means, and how long it asks to wait."""
         told = retry_after(response.headers.get("retry-after", ""), self._registry.client.clock)
-        error = failure(response, "take the blob", scopes=", ".join(self._scopes))
+        error = failure(response, "upload the blob", scopes=", ".join(self._scopes))
         return error, told
 
     def _fail(self, error: RegistryError, told: float | None) -> NoReturn:
@@ -283,7 +283,7 @@ class _Upload:
         session = self._session
         if session is None:
             return
-        self._on_note(f"{lost.why.what}; trying again")
+        self._on_note(f"{lost.why.what}; retrying")
         known = None if lost.session_over else self._ask_offset(session)
         if known is None or known > self._blob.size:
             self._forget_session()
@@ -317,7 +317,7 @@ class _Upload:
         said = int(found[1]) + 1
         if said > end:
             raise _Lost(
-                ProtocolBroken(f"{self._repository} claims to have more than was sent"),
+                ProtocolBroken(f"{self._repository} reported more bytes than were sent"),
                 session_over=True,
             )
         if first <= said:
@@ -340,8 +340,8 @@ class _Upload:
         """The registry says the digest is wrong: are we sending what we think we are?"""
         if self._source_checked:
             raise SourceChanged(
-                "the registry got other bytes than were sent, twice",
-                hint="something between us and the registry changes what passes",
+                "the registry received other bytes than were sent, twice",
+                hint="a proxy between client and registry modifies the data",
             )
         self._source_checked = True
         try:
@@ -357,7 +357,7 @@ class _Upload:
         said = response.headers.get("docker-content-digest", "")
         ours = self._blob.digest
         if said.startswith(f"{ours.algorithm}:") and said != str(ours):
-            raise IntegrityError(f"the registry stored {said[:100]} for what is {ours}")
+            raise IntegrityError(f"the registry stored the blob as {said[:100]}, expected {ours}")
 
     def _pause(self, lost: _Lost, fruitless: int) -> None:
         client = self._registry.client

@@ -43,7 +43,7 @@ def newest_location(response: Response, current: Url | None) -> Url:
         found = response.url.join(said)
     except BadUrl as error:
         raise ProtocolBroken(
-            f"{response.url.netloc} does not say where the upload goes ({said[:80]!r})"
+            f"{response.url.netloc} returned no valid upload location ({said[:80]!r})"
         ) from error
     return upgraded(found, response.url)
 
