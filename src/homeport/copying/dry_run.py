@@ -72,7 +72,7 @@ def apply(info: Info, metadata: Metadata) -> None:
 
 
 class DryRunDirectory:
-    """An open directory (``homeport.copying.metadata.Directory``)."""
+    """An open directory (``homeport.copying.filesystem.Directory``)."""
 
     __slots__ = ("_filesystem", "_node")
 

@@ -4,7 +4,7 @@
     relation := name[":" qualifier] ["(" operator version ")"] ["[" arch… "]"] {"<" profile… ">"}
 
 Debian Policy chapter 7 and deb-control(5). Not for deciding what satisfies what across
-an archive (``debian.resolve``).
+an archive (``debian.resolution.resolve``).
 """
 
 from __future__ import annotations

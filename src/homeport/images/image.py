@@ -75,7 +75,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     blobs:    config and layers by digest; foreign layers may be absent
     platform: what the index says that listed it, or its config; ``None`` for an artifact
-    foreign:  layers that are left where their ``urls`` point (``images.foreign``), and how
+    foreign:  layers that are left where their ``urls`` point (``images.nondistributable``), and how
               to ask the image's own place for them, which may hold them all the same
     """
 

@@ -37,7 +37,7 @@ def blobs_of(nodes: Iterable[Image | Index]) -> dict[Digest, Blob]:
 
 
 def foreign_parts(value: Image | Index) -> list[Descriptor]:
-    """The foreign layers that ``value`` only points at (``images.foreign``). Opens manifests."""
+    """The layers that ``value`` only refers to (``images.nondistributable``). Opens manifests."""
     found: dict[str, Descriptor] = {}
     for image in walk(value):
         if isinstance(image, Image) and image.foreign:

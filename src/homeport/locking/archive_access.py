@@ -51,7 +51,7 @@ def open_access(
     snapshots: Sequence[str] = (),
     offline: bool = False,
 ) -> ArchiveAccess:
-    """The recipe's archives by the order of ``debian.mirrors``; nothing is connected yet.
+    """The recipe's archives, ordered by ``debian.archive.mirror_list``; nothing is connected yet.
 
     sources:   what others than the recipe say about mirrors
     client: makes the HTTP client, asked only if it is not ``offline``

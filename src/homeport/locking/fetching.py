@@ -1,4 +1,4 @@
-"""Fetching the packages that a recipe takes; where and how is ``debian.pool``'s affair."""
+"""Fetch the packages that a recipe takes; ``debian.archive.package_fetch`` says where and how."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From the parts of recipe files to a ``Recipe``: defaults, account names, conflicts.
 
 Every fault is noted and the rest still read, so that one pass finds all. The fields by
-themselves were checked by ``recipe.wire``; the disk is not looked at.
+themselves were checked by ``recipe.schema``; the disk is not looked at.
 """
 
 from __future__ import annotations

@@ -114,7 +114,8 @@ class Registries:
 def from_any(sources: Sequence[Repository], read: Callable[[Repository], T]) -> T:
     """What the first source that can be read gives. The error of the last one is raised.
 
-    Whatever a mirror serves is checked by digest, so one that lies is as good as absent.
+    Blobs and manifests that are asked for by digest are verified, so a mirror can withhold but
+    not replace them. Nothing verifies a tag: it points to what the first source that answers says.
     """
     for source in sources[:-1]:
         try:

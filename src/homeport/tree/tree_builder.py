@@ -216,7 +216,7 @@ class TreeFile:
 
 
 class TreeDirectory:
-    """An open directory of a builder (``homeport.copying.metadata.Directory``)."""
+    """An open directory of a builder (``homeport.copying.filesystem.Directory``)."""
 
     def __init__(self, builder: TreeBuilder, inode: _Inode) -> None:
         self._builder = builder

@@ -1,4 +1,4 @@
-"""One suite for all places of images: what is promised in ``images.transport`` holds in each."""
+"""One suite for all transports: what ``images.transports.base`` promises holds in each."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The home plan as a file: ``homeport-plan/v1`` (docs/formats/plan.md).
 
-Reading and writing only. What goes into a plan is ``audit.planning``, what it does to
-files is ``audit.applying``, what it copies is ``homeport mirror --file``.
+Reading and writing only. What goes into a plan is ``audit.plan.planning``, what it does to
+files is ``audit.plan.applying``, what it copies is ``homeport mirror --file``.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a file says, as a list of pieces in order: to prove that an edit changed nothing else.
 
 Two versions of a file are compared piece by piece, each at its place; see
-``audit.applying``. A kind without a parser here is compared by its lines.
+``audit.plan.applying``. A kind without a parser here is compared by its lines.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Read-only and forgiving as a whole: these files are somebody else's, so a file that
 cannot be understood is reported and left out, and nothing here can make an archive
 trusted. Formats: sources.list(5), apt_auth.conf(5). Not for choosing a mirror
-(``debian.mirrors``).
+(``debian.archive.mirror_list``).
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ if every wanted architecture has it. It is looked for where the user's first mir
 it, then under the suite's other names and on the other mirrors, newest first; what was
 taken and what was passed over is said and recorded. Nothing unverified, expired or older
 than before is ever taken instead: such an answer is an error with its ways out
-(``debian.no_state_error``).
+(``debian.archive.release_errors``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Trust is given per suite, never to one ring for everything: ``debian_keyring`` knows
 which of Debian's certificates sign which suite (docs/debian-keys.md has the
-fingerprints). Not for checking a signature (``debian.signature``).
+fingerprints). Not for checking a signature (``debian.archive.signature``).
 """
 
 from __future__ import annotations

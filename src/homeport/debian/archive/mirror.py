@@ -2,7 +2,7 @@
 
 Two kinds behind one interface. Neither decides what a file must be: ``fetch`` is told
 digest and size and hands out nothing else, ``read_small`` is for release files, whose
-signature the caller checks. Not for choosing mirrors (``debian.mirrors``).
+signature the caller checks. Not for choosing mirrors (``debian.archive.mirror_list``).
 """
 
 from __future__ import annotations

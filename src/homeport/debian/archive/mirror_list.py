@@ -4,7 +4,7 @@ What the user says for this run comes first, what the machine happens to have la
 ``--mirror``, ``HOMEPORT_DEBIAN_MIRROR``, the configuration file, the recipe, the machine's
 apt sources, and only if none of these says anything a public mirror that Debian documents
 (docs/debian.md). Mirrors are a convenience, not a matter of trust: whatever they serve is
-checked against signatures. Not for talking to one (``debian.mirror``).
+checked against signatures. Not for talking to one (``debian.archive.mirror``).
 """
 
 from __future__ import annotations

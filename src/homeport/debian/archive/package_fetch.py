@@ -3,8 +3,8 @@
 Debian deletes old versions from its pool at every point release. A locked package is
 looked for on the configured mirrors, then, if it came from the security archive, where the
 main archive keeps it after a point release, then in archives of former states. What it
-must be is known, so it does not matter who has it. Not for resolving (``debian.resolve``)
-nor for opening packages (``debian.deb``).
+must be is known, so it does not matter who has it. Not for resolving
+(``debian.resolution.resolve``) nor for opening packages (``debian.deb``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Release files: what a suite's archive vouches for, and until when.
 
-``parse_release`` reads signed text (``debian.signature`` gives it); ``check_dates`` holds
-the Date and Valid-Until rules. Not for choosing among several states (``debian.state``).
+``parse_release`` reads signed text (``debian.archive.signature`` gives it); ``check_dates`` holds
+the Date and Valid-Until rules. Not for choosing among several states (``debian.archive.state``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 A suite is served under its codename and under an alias (``trixie``, ``stable``), on
 several mirrors, and some of these may be older, broken or in the middle of an update.
-Each verified one is a ``Candidate``. Not for choosing among them (``debian.choice``).
+Each verified one is a ``Candidate``. Not for choosing among them
+(``debian.archive.release_search``).
 """
 
 from __future__ import annotations

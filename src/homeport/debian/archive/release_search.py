@@ -3,7 +3,7 @@
 First the suite under its own name on the user's first mirror; if that state is not good,
 everywhere, newest first. Coordinates on the caller's thread; reading and fetching run on
 the pools. Not for what several suites have in common (``debian.archive``) nor for wording
-a no_state_error (``debian.no_state_error``).
+a no_state_error (``debian.archive.release_errors``).
 """
 
 from __future__ import annotations

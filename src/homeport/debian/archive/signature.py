@@ -3,7 +3,7 @@
 Only what a trusted key has signed comes out of here; everything else that the file
 holds is refused. One good signature by one trusted key is enough, as it is for apt:
 archives sign with old and new keys at once. Not for deciding whom to trust
-(``debian.keyring``).
+(``debian.archive.keyring``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """States of an archive as data: what was asked for, what was taken, what else was seen.
 
-``SuiteState`` is what a lockfile records. Not for finding states (``debian.survey``,
-``debian.archive``).
+``SuiteState`` is what a lockfile records. Not for finding states
+(``debian.archive.release_candidates``, ``debian.archive.archive``).
 """
 
 from __future__ import annotations

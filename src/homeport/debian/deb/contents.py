@@ -5,7 +5,7 @@ Wanted content goes into the store as one pack; a list of what lies where is rem
 under the package's digest, the wanted globs and a hash of the code that made it, so that
 the next build decompresses nothing.
 
-Not for deciding which paths belong to an image: ``debian.path_globs`` matches,
+Not for deciding which paths belong to an image: ``debian.deb.path_globs`` matches,
 ``homeport.assemble`` decides.
 """
 

@@ -2,7 +2,7 @@
 
 What ``dpkg-deb`` writes is read; what could do harm outside the root it is unpacked
 below, or could hide something, is refused with the member's name. Nothing is unpacked
-here: content is handed out in pieces. Not for verifying: see ``debian.contents``.
+here: content is handed out in pieces. Not for verifying: see ``debian.deb.contents``.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ is unpacked once and kept as two blobs (docs/formats/index-cache.md):
 
 An index is a multimap: one name may have several versions. ``MergedIndex`` shows several
 suites as one and is the ``PackageIndex`` that resolution asks. Not for fetching
-(``debian.state``) nor for what a stanza says (``debian.package``).
+(``debian.archive.state``) nor for what a stanza says (``debian.package``).
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Named files of a layout, whether they lie in a directory or in a tar archive.
 
-What reads a layout (``images.layout``, ``images.docker_archive``) knows only ``Files``. Names
-are relative paths with ``/``; nothing outside of the directory or archive can be reached,
-by ``..``, absolute names, or links: in a directory links are not followed at all.
+What reads a layout (``images.transports.oci_layout``, ``images.transports.docker_archive``)
+knows only ``Files``. Names are relative paths with ``/``; nothing outside of the directory or
+archive can be reached, by ``..``, absolute names, or links: in a directory links are not
+followed at all.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The lockfile as data: what a recipe resolved to, and from which archive state.
 
-Its text is read by ``recipe.lockreading`` and written by ``recipe.lockwriting``
+Its text is read by ``recipe.lock.reading`` and written by ``recipe.lock.writing``
 (docs/formats/lockfile.md). How a recipe becomes one is ``homeport.locking``.
 """
 

@@ -1,7 +1,7 @@
 """Slices: the named parts of packages that images need (docs/formats/slices.md).
 
 A reference is ``PACKAGE_SLICE`` (package names have no underscore). Here: slices as data.
-Reading slice files is ``recipe.slicefile``; which paths a glob means, ``debian.path_globs``.
+``recipe.slices.reading`` reads slice files; ``debian.deb.path_globs`` matches their globs.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class SliceName(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class SlicePath(msgspec.Struct, frozen=True, kw_only=True):
-    """A glob for a package's absolute paths (``debian.path_globs``); ends in ``/`` for directories.
+    """A glob for absolute paths of a package (``debian.deb.path_globs``); directories end in ``/``.
 
     architectures: Debian's names; empty means all
     """
