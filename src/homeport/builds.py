@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.assemble.build import Build, BuiltIndex, build, unbuilt
-from homeport.assemble.plan import BuildOptions, BuildPlan, Request, make_plans
+from homeport.assemble.plan import BuildOptions, BuildPlan, PlanInputs, make_plans
 from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.store import Store
@@ -212,9 +212,9 @@ def pin_parts(
     if not recipe.parts and not prepared.lockfile.parts:
         return prepared, {}
     from homeport.parts.building import PartTools
-    from homeport.parts.resolve import Asked, resolve_parts
+    from homeport.parts.resolve import PartOptions, resolve_parts
 
-    asked = Asked(
+    asked = PartOptions(
         platforms=platforms,
         frozen=request.locked,
         fresh=request.fresh,
@@ -285,7 +285,7 @@ def _plans(
 ) -> tuple[BuildPlan, ...]:
     with explained(recipe.path, "read"):
         recipe_digest = Digest.of(recipe.path.read_bytes())
-    asked = Request(
+    asked = PlanInputs(
         recipe=recipe,
         recipe_digest=recipe_digest,
         lockfile=prepared.lockfile,

@@ -12,7 +12,7 @@ from builders.elf import MACHINES, elf
 from builders.tree import file, symlink, tree
 from homeport.assemble.elf_check import check
 from homeport.assemble.elf_facts import facts_of
-from homeport.assemble.tree_merge import Merging
+from homeport.assemble.tree_merge import TreeMerger
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.errors import HomeportError
@@ -23,7 +23,7 @@ LOADER = "/lib64/ld-linux-x86-64.so.2"
 
 def checked(nodes: dict[str, Node], tmp_path: Path, architecture: str = "amd64") -> list[str]:
     """Warnings, or faults marked ``!``."""
-    whole = Merging(0)
+    whole = TreeMerger(0)
     whole.add_all(tree(nodes).items())
     try:
         return list(check(whole.finish(), architecture, (), Store(tmp_path)))

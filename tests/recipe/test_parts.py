@@ -13,7 +13,7 @@ from homeport.oci.platform import parse_platform
 from homeport.recipe.checking import missing_files
 from homeport.recipe.dockerfile_pinning import materials_of, unpinned
 from homeport.recipe.entries import LocalFiles, PartFiles
-from homeport.recipe.model import root_recipe, taken
+from homeport.recipe.model import build_root_recipe, files_of_part
 from homeport.recipe.parts import (
     DockerfilePart,
     GitInput,
@@ -58,9 +58,9 @@ def test_commands_with_every_kind_of_input(tmp_path: Path) -> None:
     assert list(map(type, part.inputs)) == kinds
     (files,) = found.files
     assert isinstance(files, PartFiles)
-    assert taken(found, part, parse_platform("linux/arm64")) == (files,)
-    assert taken(found, part, parse_platform("linux/amd64")) == ()
-    root = root_recipe(found, part)
+    assert files_of_part(found, part, parse_platform("linux/arm64")) == (files,)
+    assert files_of_part(found, part, parse_platform("linux/amd64")) == ()
+    root = build_root_recipe(found, part)
     assert [choice.name for choice in root.packages] == ["golang-go", "dash"]
     assert root.archives == found.archives
 

@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.assemble import layer_cache as finished
 from homeport.assemble.image import make_image, make_index
-from homeport.assemble.layer_cache import FinishedLayer
+from homeport.assemble.layer_cache import FinishedLayer, drop_layer, find_layer, store_layer
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
 from homeport.content.store import Store
@@ -30,6 +29,7 @@ from homeport.tree.layer_writer import WrittenLayer
 if TYPE_CHECKING:  # a build without changes loads neither
     from homeport.assemble.image_files import OpenImage
     from homeport.debian.deb.contents import PackageContents
+    from homeport.tree.node import Node
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,7 +70,7 @@ class BuiltIndex(msgspec.Struct, frozen=True, kw_only=True):
 
 def unbuilt(plans: Iterable[BuildPlan], store: Store) -> list[BuildPlan]:
     """The plans whose layers are not in ``store``: only their packages are needed."""
-    return [plan for plan in plans if _recall_sound(plan, store) is None]
+    return [plan for plan in plans if _intact_layer(plan, store) is None]
 
 
 def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: Build) -> BuiltIndex:
@@ -79,7 +79,7 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
     Raises what reading packages, assembling trees and writing layers raises; nothing of a
     failed image stays.
     """
-    known = {plan.platform: finished.recall(plan, how.derived) for plan in plans}
+    known = {plan.platform: find_layer(plan, how.derived) for plan in plans}
     missing = [plan for plan in plans if known[plan.platform] is None]
     contents = _read_packages(missing, debs, how) if missing else {}
     made = run_all(
@@ -107,9 +107,9 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
     )
 
 
-def _recall_sound(plan: BuildPlan, store: Store) -> WrittenLayer | None:
+def _intact_layer(plan: BuildPlan, store: Store) -> WrittenLayer | None:
     """The finished layer, read through once: a damaged one is dropped and built again."""
-    found = finished.recall(plan, store)
+    found = find_layer(plan, store)
     if found is None:
         return None
     layer = found.layer
@@ -119,7 +119,7 @@ def _recall_sound(plan: BuildPlan, store: Store) -> WrittenLayer | None:
                 pass
     except (IntegrityError, OSError):
         store.drop(layer.digest)
-        finished.forget(plan, store)
+        drop_layer(plan, store)
         return None
     return layer
 
@@ -152,7 +152,7 @@ def _read_packages(
 def _read_package(
     package: PlannedPackage, plan: BuildPlan, deb: Blob, how: Build
 ) -> PackageContents:
-    from homeport.assemble.tree_assembly import globs_of, lacking
+    from homeport.assemble.tree_assembly import globs_of, missing_contents
     from homeport.debian.deb.contents import read_contents
     from homeport.debian.deb.path_globs import PathGlobs
 
@@ -170,7 +170,7 @@ def _read_package(
         how.runtime.store.drop(deb.digest)
         error.hint = error.hint or "it was removed from the cache; run the same command again"
         raise
-    if more := lacking(package, plan, found):
+    if more := missing_contents(package, plan, found):
         paths = (f"/{path.decode('utf-8', 'surrogateescape')}" for path in more)
         found = read(PathGlobs.of((*globs.globs, *paths)))
     how.runtime.progress.advance("unpack", 1)
@@ -178,7 +178,7 @@ def _read_package(
 
 
 def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayer, float]:
-    from homeport.assemble.image_files import nodes_of_parts
+    from homeport.assemble.image_files import image_file_nodes
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
 
@@ -186,12 +186,14 @@ def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fini
     name = f"layer {plan.platform}"
     cancel = how.runtime.cancel
     how.runtime.progress.begin(name, label=str(plan.platform), unit="bytes")
-    parts = nodes_of_parts(plan, how.open_image, how.derived, cancel) if plan.parts else []
+    image_files: list[tuple[bytes, Node]] = []
+    if plan.image_files:
+        image_files = image_file_nodes(plan, how.open_image, how.derived, cancel)
     own = {
         package.name: contents[package.file, globs_of(package, plan).globs]
         for package in plan.packages
     }
-    assembled = assemble_tree(plan, own, parts, how.derived)
+    assembled = assemble_tree(plan, own, image_files, how.derived)
     layer = write_layer(
         assembled.tree,
         plan.encoder,
@@ -200,6 +202,6 @@ def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fini
         partial(how.runtime.progress.advance, name),
     )
     found = FinishedLayer(layer=layer, warnings=assembled.warnings, declared=assembled.declared)
-    finished.remember(plan, found, how.derived)
+    store_layer(plan, found, how.derived)
     how.runtime.progress.end(name)
     return found, time.monotonic() - began

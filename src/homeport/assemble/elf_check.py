@@ -165,7 +165,10 @@ class _Checker:
     def _warn_of_lacking(self) -> None:
         """One line for each whole package with files that no program of the image loads."""
         for package, lacking in self._lacking.items():
-            first, more = path_text(next(iter(lacking.paths))), len(lacking.paths) - 1
+            first, more = (
+                path_text(next(iter(lacking.paths))),
+                len(lacking.paths) - 1,
+            )
             files = f"{first} and {more} more need" if more else f"{first} needs"
             self.findings.warnings.append(
                 f"{package}: {files} what is not in the image: {', '.join(sorted(lacking.missing))}"

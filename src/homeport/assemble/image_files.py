@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 import msgspec
 
 from homeport.assemble.path_lookup import resolve
-from homeport.assemble.plan import BuildPlan, ImagePart
+from homeport.assemble.plan import BuildPlan, PlannedImageFiles
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
@@ -30,72 +30,76 @@ class NotInImage(HomeportError):
     id = "not-in-image"
 
 
-def nodes_of_parts(
+def image_file_nodes(
     plan: BuildPlan, open_image: OpenImage, store: Store, cancel: CancelToken
 ) -> list[tuple[bytes, Node]]:
-    """What the plan's parts of other images put into this one.
+    """What the plan's files of other images put into this one.
 
     Raises ``NotInImage``, and what opening and reading images raises.
     """
     trees: dict[str, Tree] = {}
     nodes: list[tuple[bytes, Node]] = []
-    for part in plan.parts:
+    for files in plan.image_files:
         try:
-            if part.address not in trees:
-                with open_image(part.address) as value:
-                    trees[part.address] = _tree(value, part, plan, store, cancel)
-            nodes += _placed(part, trees[part.address])
+            if files.address not in trees:
+                with open_image(files.address) as value:
+                    trees[files.address] = _tree(value, files, plan, store, cancel)
+            nodes += _placed(files, trees[files.address])
         except HomeportError as error:
-            raise error.at(image=part.address, recipe=part.source.detail) from error.__cause__
+            raise error.at(image=files.address, recipe=files.source.detail) from error.__cause__
     return nodes
 
 
 def _tree(
-    value: Image | Index, part: ImagePart, plan: BuildPlan, store: Store, cancel: CancelToken
+    value: Image | Index,
+    files: PlannedImageFiles,
+    plan: BuildPlan,
+    store: Store,
+    cancel: CancelToken,
 ) -> Tree:
-    if value.digest != part.digest:
-        raise NotInImage(f"the image has digest {value.digest}, the recipe says {part.digest}")
+    if value.digest != files.digest:
+        raise NotInImage(f"the image has digest {value.digest}, the recipe says {files.digest}")
     image = select(value, [plan.platform]) if isinstance(value, Index) else value
     assert isinstance(image, Image)
     layers = [image.blobs[digest_of(layer)] for layer in image.document.parsed.layers]
     return read_layers(layers, store, cancel)
 
 
-def _placed(part: ImagePart, tree: Tree) -> Iterator[tuple[bytes, Node]]:
+def _placed(files: PlannedImageFiles, tree: Tree) -> Iterator[tuple[bytes, Node]]:
     """The path, or everything below it, at its new place."""
-    found = resolve(tree, part.path)
-    if found is None and part.path:
-        raise NotInImage(f"{path_text(part.path)} is not in the image")
+    found = resolve(tree, files.path)
+    if found is None and files.path:
+        raise NotInImage(f"{path_text(files.path)} is not in the image")
     root, top = found or (b"", None)  # layers need not have an entry for their root
-    name = part.path.rpartition(b"/")[2]
-    target = b"/".join(step for step in (part.to, name) if step) if part.into else part.to
+    name = files.path.rpartition(b"/")[2]
+    target = b"/".join(step for step in (files.to, name) if step) if files.into else files.to
     if top is not None and top.type != "directory":
-        yield target, _with_metadata(part, top)
+        yield target, _with_metadata(files, top)
         return
     below = root + b"/" if root else b""
     for path, node in tree.items():
         if path not in (root, b"") and path.startswith(below):
-            inside = b"/".join(step for step in (part.to, path[len(below) :]) if step)
-            yield inside, _moved(part, node, below)
+            inside = b"/".join(step for step in (files.to, path[len(below) :]) if step)
+            yield inside, _moved(files, node, below)
 
 
-def _moved(part: ImagePart, node: Node, below: bytes) -> Node:
+def _moved(files: PlannedImageFiles, node: Node, below: bytes) -> Node:
     """A node with its hard link, if it is one, pointing to the new place."""
     if node.type != "hardlink":
-        return _with_metadata(part, node)
+        return _with_metadata(files, node)
     if not node.target.startswith(below):
         raise NotInImage(
             f"{path_text(node.target)}, a hard link's file, lies outside of what is taken"
         )
-    target = b"/".join(step for step in (part.to, node.target[len(below) :]) if step)
-    return _with_metadata(part, msgspec.structs.replace(node, target=target))
+    target = b"/".join(step for step in (files.to, node.target[len(below) :]) if step)
+    return _with_metadata(files, msgspec.structs.replace(node, target=target))
 
 
-def _with_metadata(part: ImagePart, node: Node) -> Node:
+def _with_metadata(files: PlannedImageFiles, node: Node) -> Node:
     return msgspec.structs.replace(
         node,
-        mode=node.mode if part.mode is None or node.type != "file" else part.mode,
-        uid=node.uid if part.uid is None else part.uid,
-        gid=node.gid if part.gid is None else part.gid,
-        source=part.source,
+        mode=node.mode if files.mode is None or node.type != "file" else files.mode,
+        uid=node.uid if files.uid is None else files.uid,
+        gid=node.gid if files.gid is None else files.gid,
+        source=files.source,
     )

@@ -24,7 +24,7 @@ _DECIDES = ("assemble", "copying", "debian", "layers", "recipe", "tree")
 
 
 class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer and what is to be said about its making.
+    """A layer and what a build reports about it.
 
     warnings: a line each
     declared: dependencies that packages declare and the image does not have
@@ -35,7 +35,7 @@ class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
     declared: tuple[str, ...]
 
 
-class _Known(msgspec.Struct, frozen=True, kw_only=True):
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     size: int
     diff_id: str
@@ -45,13 +45,13 @@ class _Known(msgspec.Struct, frozen=True, kw_only=True):
     declared: tuple[str, ...]
 
 
-def recall(plan: BuildPlan, store: Store) -> FinishedLayer | None:
+def find_layer(plan: BuildPlan, store: Store) -> FinishedLayer | None:
     """The layer of ``plan``, if the store still has it."""
     answer = store.recall(_NAMESPACE, _key(plan))
     if answer is None:
         return None
     try:
-        known = msgspec.json.decode(answer, type=_Known)
+        known = msgspec.json.decode(answer, type=_Answer)
         blob = store.get(Digest.parse(known.digest), known.size)
         if blob is None:
             return None
@@ -68,10 +68,10 @@ def recall(plan: BuildPlan, store: Store) -> FinishedLayer | None:
     return FinishedLayer(layer=layer, warnings=known.warnings, declared=known.declared)
 
 
-def remember(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
-    """Keep where the layer of ``plan`` is."""
+def store_layer(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
+    """Record where the layer of ``plan`` is."""
     layer = finished.layer
-    known = _Known(
+    answer = _Answer(
         digest=str(layer.digest),
         size=layer.size,
         diff_id=str(layer.diff_id),
@@ -80,11 +80,11 @@ def remember(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
         warnings=finished.warnings,
         declared=finished.declared,
     )
-    store.remember(_NAMESPACE, _key(plan), msgspec.json.encode(known))
+    store.remember(_NAMESPACE, _key(plan), msgspec.json.encode(answer))
 
 
-def forget(plan: BuildPlan, store: Store) -> None:
-    """Drop what is known of the layer of ``plan``, because it was found damaged."""
+def drop_layer(plan: BuildPlan, store: Store) -> None:
+    """Remove the record of the layer of ``plan``, because it is damaged."""
     store.forget(_NAMESPACE, _key(plan))
 
 

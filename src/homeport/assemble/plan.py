@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from homeport.assemble.local_files import local_nodes
-from homeport.assemble.step_outputs import part_nodes
+from homeport.assemble.part_outputs import part_nodes
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile
@@ -74,7 +74,7 @@ class PlannedPackage(msgspec.Struct, frozen=True, kw_only=True):
         return not self.slices
 
 
-class ImagePart(msgspec.Struct, frozen=True, kw_only=True):
+class PlannedImageFiles(msgspec.Struct, frozen=True, kw_only=True):
     """A file or tree to be taken out of another image; ``None`` keeps what is there."""
 
     address: str
@@ -106,7 +106,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     epoch_override: bool
     packages: tuple[PlannedPackage, ...]
     own: tuple[tuple[bytes, Node], ...]
-    parts: tuple[ImagePart, ...]
+    image_files: tuple[PlannedImageFiles, ...]
     users: tuple[User, ...]
     groups: tuple[Group, ...]
     steps: Steps
@@ -125,7 +125,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
         return self.epoch * _SECOND
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class PlanInputs(msgspec.Struct, frozen=True, kw_only=True):
     """Recipe and lockfile, with the digests of their bytes.
 
     trees:   what the recipe's parts gave, by their name and the platform
@@ -142,15 +142,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def make_plans(
-    request: Request, platforms: Iterable[Platform], options: BuildOptions, cancel: CancelToken
+    inputs: PlanInputs, platforms: Iterable[Platform], options: BuildOptions, cancel: CancelToken
 ) -> tuple[BuildPlan, ...]:
     """A plan for each of ``platforms``.
 
     Raises ``UsageError`` and its kin: a local file that is missing or of no use, a platform
     that is not locked.
     """
-    own = _OwnFiles(request, _epoch(request, options) * _SECOND, cancel)
-    return tuple(_plan(request, platform.normalized(), options, own) for platform in platforms)
+    own = _OwnFiles(inputs, _epoch(inputs, options) * _SECOND, cancel)
+    return tuple(_plan(inputs, platform.normalized(), options, own) for platform in platforms)
 
 
 def inputs_of(plan: BuildPlan) -> bytes:
@@ -161,7 +161,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "epoch": plan.epoch,
             "packages": [_package_inputs(package) for package in plan.packages],
             "own": [_node_inputs(path, node) for path, node in plan.own],
-            "parts": [_part_inputs(part) for part in plan.parts],
+            "image_files": [_image_files_inputs(files) for files in plan.image_files],
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
             "steps": msgspec.to_builtins(plan.steps),
@@ -174,13 +174,15 @@ def inputs_of(plan: BuildPlan) -> bytes:
     )
 
 
-def _epoch(request: Request, options: BuildOptions) -> int:
+def _epoch(inputs: PlanInputs, options: BuildOptions) -> int:
     chosen = options.source_date_epoch
-    return request.lockfile.epoch if chosen is None else chosen
+    return inputs.lockfile.epoch if chosen is None else chosen
 
 
-def _plan(request: Request, platform: Platform, options: BuildOptions, own: _OwnFiles) -> BuildPlan:
-    recipe, lockfile = request.recipe, request.lockfile
+def _plan(
+    inputs: PlanInputs, platform: Platform, options: BuildOptions, own: _OwnFiles
+) -> BuildPlan:
+    recipe, lockfile = inputs.recipe, inputs.lockfile
     locked = lockfile.platforms.get(platform)
     if locked is None:
         known = ", ".join(map(str, lockfile.platforms))
@@ -190,16 +192,16 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
             hint=f"it has {known}" if known else None,
         )
     config = recipe.config_for(platform)
-    parts = [(name, lockfile.parts[name]) for name, of in request.trees if of == platform]
+    parts = [(name, lockfile.parts[name]) for name, of in inputs.trees if of == platform]
     return BuildPlan(
         name=recipe.name,
         platform=platform,
         architecture=debian_architecture(platform),
-        epoch=_epoch(request, options),
+        epoch=_epoch(inputs, options),
         epoch_override=options.source_date_epoch is not None,
         packages=tuple(_planned(package, lockfile) for package in locked),
         own=own.of(platform),
-        parts=tuple(_parts(recipe, platform)),
+        image_files=tuple(_image_files(recipe, platform)),
         users=recipe.users,
         groups=recipe.groups,
         steps=recipe.steps,
@@ -209,11 +211,11 @@ def _plan(request: Request, platform: Platform, options: BuildOptions, own: _Own
             annotations={**config.annotations, **options.annotations},
         ),
         without=lockfile.without,
-        recipe_digest=request.recipe_digest,
-        lockfile_digest=request.lockfile_digest,
+        recipe_digest=inputs.recipe_digest,
+        lockfile_digest=inputs.lockfile_digest,
         results=tuple(f"{name}@{part.outputs[platform].digest}" for name, part in parts),
         materials=tuple(sorted({each for _, part in parts for each in part.materials})),
-        checked=request.checked,
+        checked=inputs.checked,
         encoder=make_encoder(options.compression, options.level),
     )
 
@@ -230,9 +232,9 @@ def _planned(package: LockedPackage, lockfile: Lockfile) -> PlannedPackage:
 class _OwnFiles:
     """What the recipe itself brings; local files are read once for all platforms."""
 
-    def __init__(self, request: Request, mtime: int, cancel: CancelToken) -> None:
-        self._recipe = request.recipe
-        self._trees = request.trees
+    def __init__(self, inputs: PlanInputs, mtime: int, cancel: CancelToken) -> None:
+        self._recipe = inputs.recipe
+        self._trees = inputs.trees
         self._mtime = mtime
         self._cancel = cancel
         self._read: dict[int, tuple[tuple[bytes, Node], ...]] = {}
@@ -282,10 +284,10 @@ def image_path(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape").strip(b"/")
 
 
-def _parts(recipe: Recipe, platform: Platform) -> Iterable[ImagePart]:
+def _image_files(recipe: Recipe, platform: Platform) -> Iterable[PlannedImageFiles]:
     for files in recipe.files:
         if isinstance(files, ImageFiles) and files.applies_to(platform):
-            yield ImagePart(
+            yield PlannedImageFiles(
                 address=files.image,
                 digest=files.digest,
                 path=image_path(files.path),
@@ -316,7 +318,7 @@ def _node_inputs(path: bytes, node: Node) -> list[Any]:
     return [path, node.type, node.mode, node.uid, node.gid, node.mtime, node.target, content]
 
 
-def _part_inputs(part: ImagePart) -> list[Any]:
+def _image_files_inputs(files: PlannedImageFiles) -> list[Any]:
     return [
-        str(part.digest), part.path, part.to, part.into, part.mode, part.uid, part.gid,
+        str(files.digest), files.path, files.to, files.into, files.mode, files.uid, files.gid,
     ]  # fmt: skip

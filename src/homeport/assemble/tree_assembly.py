@@ -1,4 +1,4 @@
-"""A plan becomes a tree: packages, the recipe's own files, parts of other images, steps.
+"""A plan becomes a tree: packages, the recipe's own files, files of other images, steps.
 
 Everything is settled here, before the first byte of a layer is written: what comes from
 where, that no two sources give one path, and that the image's programs can start.
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping
 import msgspec
 
 from homeport.assemble import elf_check
+from homeport.assemble.omitted_depends import omitted_depends
+from homeport.assemble.path_selection import path_nodes, select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
-from homeport.assemble.selection import choose, nodes_of
 from homeport.assemble.steps import accounts, ca_bundle, status_database, tmp, usrmerge
 from homeport.assemble.steps.step import PackageInImage, Step, View
-from homeport.assemble.tree_merge import Merging
-from homeport.assemble.undeclared_depends import declared_and_absent
+from homeport.assemble.tree_merge import TreeMerger
 from homeport.assemble.usrmerge import merged_path
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
@@ -47,7 +47,7 @@ def globs_of(package: PlannedPackage, plan: BuildPlan) -> PathGlobs:
     return wanted
 
 
-def lacking(
+def missing_contents(
     package: PlannedPackage, plan: BuildPlan, contents: PackageContents
 ) -> frozenset[bytes]:
     """Files that the image gets and ``contents`` has no content of, by the package's paths.
@@ -55,7 +55,7 @@ def lacking(
     A slice may name ``/usr/bin/x``, where usrmerge puts it, of a package that ships ``/bin/x``.
     """
     entries = tuple(contents.entries.values())
-    chosen = choose(package, entries, plan.architecture, usrmerge=plan.steps.usrmerge)
+    chosen = select_paths(package, entries, plan.architecture, usrmerge=plan.steps.usrmerge)
     return frozenset(
         each.entry.path
         for each in chosen
@@ -66,25 +66,25 @@ def lacking(
 def assemble_tree(
     plan: BuildPlan,
     contents: Mapping[str, PackageContents],
-    parts: Iterable[PathNode],
+    image_files: Iterable[PathNode],
     store: Store,
 ) -> AssembledTree:
     """The tree that ``plan`` describes.
 
     contents: every package of the plan by name, read with ``globs_of``
-    parts:    what comes out of other images (``image_parts``)
+    image_files: what comes out of other images (``image_files``)
     Raises ``Clash``, ``EmptySlicePath``, ``CannotStart``, or ``Faults`` of several.
     """
-    merging = Merging(plan.mtime)
+    merging = TreeMerger(plan.mtime)
     packages = tuple(_packages(plan, contents))
     for planned, package in zip(plan.packages, packages, strict=True):
         merging.add_all(
-            nodes_of(
+            path_nodes(
                 planned, package.chosen, package.contents.blobs, plan.mtime,
                 usrmerge=plan.steps.usrmerge,
             )
         )  # fmt: skip
-    for path, node in (*plan.own, *parts):
+    for path, node in (*plan.own, *image_files):
         merging.add(merged_path(path) if plan.steps.usrmerge else path, node)
     for step in _steps(plan):
         view = View(plan=plan, nodes=merging.nodes, packages=packages)
@@ -98,14 +98,14 @@ def assemble_tree(
     return AssembledTree(
         tree=tree,
         warnings=(*_script_warnings(packages), *warnings),
-        declared=declared_and_absent(package.contents for package in packages),
+        declared=omitted_depends(package.contents for package in packages),
     )
 
 
 def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Iterator[PackageInImage]:
     for planned in plan.packages:
         found = contents[planned.name]
-        chosen = choose(
+        chosen = select_paths(
             planned,
             tuple(found.entries.values()),
             plan.architecture,

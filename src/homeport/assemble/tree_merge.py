@@ -26,7 +26,7 @@ class Clash(HomeportError):
 _DECIDES = ("recipe", "step")
 
 
-class Merging:
+class TreeMerger:
     """The tree so far. ``mtime`` is given to directories that nobody named."""
 
     def __init__(self, mtime: int) -> None:

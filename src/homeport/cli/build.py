@@ -226,7 +226,7 @@ def _document(result: BuildResult) -> dict[str, Any]:
                 "seconds": round(each.seconds, 3),
                 "cached": each.cached,
                 "warnings": list(each.warnings),
-                "declared_and_absent": list(each.declared),
+                "omitted_depends": list(each.declared),
             }
             for each in result.built.images
         ],

@@ -16,7 +16,7 @@ from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.errors import HomeportError
 from homeport.locking.package_selection import Selection
-from homeport.recipe.slices.model import COPYRIGHT, Slice, select
+from homeport.recipe.slices.model import COPYRIGHT, Slice, match_slice
 
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
 _DOC = b"usr/share/doc/"
@@ -86,7 +86,7 @@ def _sliced(
     names |= {path: path for path in contents.entries}
     folders = {name for name, path in names.items() if contents.entries[path].type == "directory"}
     for slice in slices:
-        taken = select(slice, selection.architecture, names, folders)
+        taken = match_slice(slice, selection.architecture, names, folders)
         paths |= dict.fromkeys(sorted(names[name] for name in taken.paths))
         if slice.name.slice == COPYRIGHT:
             continue  # one of its two paths is enough, and Debian forgets both at times

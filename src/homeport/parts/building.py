@@ -23,14 +23,14 @@ from homeport.layers.trees import read_tree
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.net.client import Client
 from homeport.oci.platform import Platform
-from homeport.parts.engines import suited
+from homeport.parts.engines import suitable_engines
 from homeport.parts.inputs import Inputs, PathNode, source_of
 from homeport.parts.root import fetch_url, make_root, write_context
-from homeport.parts.running import Prepared, Running, folder_of, run_commands, run_dockerfile
+from homeport.parts.running import PreparedRun, RunOptions, folder_of, run_commands, run_dockerfile
 from homeport.parts.sources import fetch_sources, files_of_source
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedSource, Lockfile
-from homeport.recipe.model import Recipe, root_recipe
+from homeport.recipe.model import Recipe, build_root_recipe
 from homeport.recipe.parts import DockerfilePart, RunPart, SourceInput, UrlInput
 from homeport.tree.node import Node, Source, Tree
 
@@ -49,7 +49,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     save: Callable[[Lockfile], object]
 
 
-class Building(msgspec.Struct, frozen=True, kw_only=True):
+class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
     """``fresh``: nothing that an engine remembers counts."""
 
     recipe: Recipe
@@ -66,7 +66,7 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
             fitting = engines
             if len(engines) > 1:
                 progress = self.tools.build.runtime.progress
-                suitable = suited(engines, [platform], self._cancel, progress)
+                suitable = suitable_engines(engines, [platform], self._cancel, progress)
                 fitting = [engine for engine, _, _ in suitable]
             attempts = [
                 (engine, run_dockerfile(engine, part, platform, self._how)) for engine in fitting
@@ -87,13 +87,15 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
         nodes = self._context(part, inputs, sources, fetched)
         build = self.tools.build
         context = write_context(nodes, root.epoch, build.runtime.store, self._cancel)
-        suitable = suited(self.tools.engines(), part.on, self._cancel, build.runtime.progress)
-        recipe = root_recipe(self.recipe, part)
+        suitable = suitable_engines(
+            self.tools.engines(), part.on, self._cancel, build.runtime.progress
+        )
+        recipe = build_root_recipe(self.recipe, part)
 
         def attempts() -> Iterator[tuple[Engine, AbstractContextManager[BinaryIO]]]:
             for engine, description, on in suitable:
                 made = make_root(recipe, root, on, build, self.tools.access)
-                prepared = Prepared(
+                prepared = PreparedRun(
                     part=part, on=on, layout=description.has_oci_exporter, root=made.image,
                     layer=made.layer, context=context, epoch=root.epoch,
                 )  # fmt: skip
@@ -141,8 +143,8 @@ class Building(msgspec.Struct, frozen=True, kw_only=True):
                     yield _file(f"{each.to}/{name}", fetched[file], source)
 
     @property
-    def _how(self) -> Running:
-        return Running(
+    def _how(self) -> RunOptions:
+        return RunOptions(
             folder=self.tools.build.runtime.store.root,
             progress=self.tools.build.runtime.progress,
             cancel=self._cancel,

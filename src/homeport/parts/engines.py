@@ -23,7 +23,7 @@ def open_engines(texts: Sequence[str], cancel: CancelToken) -> list[Engine]:
     return [first_reachable(default_engines(around), cancel)]
 
 
-def suited(
+def suitable_engines(
     engines: Sequence[Engine],
     platforms: Sequence[Platform],
     cancel: CancelToken,

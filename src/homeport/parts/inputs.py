@@ -21,7 +21,7 @@ from homeport.progress import CancelToken
 from homeport.recipe.dockerfile_pinning import materials_of
 from homeport.recipe.entries import LocalFiles
 from homeport.recipe.lock.model import LockedSource, Lockfile
-from homeport.recipe.model import Recipe, taken
+from homeport.recipe.model import Recipe, files_of_part
 from homeport.recipe.parts import (
     DockerfilePart,
     EnginePart,
@@ -61,7 +61,7 @@ def read_inputs(
     root, sources: of a part that runs commands, as they are locked
     """
     paths = {
-        str(platform): sorted({files.path for files in taken(recipe, part, platform)})
+        str(platform): sorted({files.path for files in files_of_part(recipe, part, platform)})
         for platform in recipe.platforms
     }
     if isinstance(part, DockerfilePart):

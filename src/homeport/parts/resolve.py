@@ -1,6 +1,6 @@
 """Parts of a recipe become trees, pinned by digest in the lockfile: what a build does first.
 
-    resolved = resolve_parts(recipe, lockfile, asked, tools)
+    resolved = resolve_parts(recipe, lockfile, options, tools)
     resolved.trees["helper", platform]      what files take from
 
 A result that the lockfile pins and the cache holds is used as it is: no engine is asked.
@@ -15,7 +15,7 @@ from datetime import datetime
 
 import msgspec
 
-from homeport.assemble.step_outputs import decode, encode, select
+from homeport.assemble.part_outputs import decode_tree, encode_tree, select_files
 from homeport.content.blob import verified
 from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.package_fetch import PackageGone
@@ -24,12 +24,12 @@ from homeport.locking.lock import lock
 from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
-from homeport.parts.building import Building, PartTools
+from homeport.parts.building import PartBuilder, PartTools
 from homeport.parts.inputs import Inputs, read_inputs
 from homeport.parts.sources import lock_sources
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree, Lockfile
-from homeport.recipe.model import Recipe, root_recipe, taken
+from homeport.recipe.model import Recipe, build_root_recipe, files_of_part
 from homeport.recipe.parts import DockerfilePart, EnginePart, RunPart, SourceInput
 from homeport.tree.node import Source, Tree
 
@@ -40,8 +40,8 @@ class OutputChanged(IntegrityError):
     id = "output-changed"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What is wanted of the parts.
+class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How parts are resolved.
 
     platforms: of the image
     frozen:    refuse what the lockfile does not pin (``--locked``)
@@ -58,7 +58,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     command: str = "homeport lock"
 
 
-class Resolved(msgspec.Struct, frozen=True, kw_only=True):
+class ResolvedParts(msgspec.Struct, frozen=True, kw_only=True):
     """The lockfile that pins every part, the trees by part and platform, and what was built."""
 
     lockfile: Lockfile
@@ -66,8 +66,10 @@ class Resolved(msgspec.Struct, frozen=True, kw_only=True):
     built: tuple[str, ...] = ()
 
 
-def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartTools) -> Resolved:
-    """Every part that the images of ``asked.platforms`` take from.
+def resolve_parts(
+    recipe: Recipe, lockfile: Lockfile, options: PartOptions, tools: PartTools
+) -> ResolvedParts:
+    """Every part that the images of ``options.platforms`` take from.
 
     Raises ``OutOfDate`` for ``frozen``, ``OutputChanged``, ``NotInResult``, ``Unpinned``,
     ``BuildFailed`` and its kin, ``EngineUnreachable``, and what locking and fetching raise.
@@ -76,11 +78,11 @@ def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartT
     built: list[str] = []
     known = {part.name for part in recipe.parts}
     kept = {name: part for name, part in lockfile.parts.items() if name in known}
-    if kept != lockfile.parts and not asked.frozen:
+    if kept != lockfile.parts and not options.frozen:
         lockfile = msgspec.structs.replace(lockfile, parts=kept)
         tools.save(lockfile)
     for part in recipe.parts:
-        resolving = _Resolving(recipe, part, lockfile.parts.get(part.name), asked, tools)
+        resolving = _PartResolver(recipe, part, lockfile.parts.get(part.name), options, tools)
         try:
             locked, found = resolving.run()
         except HomeportError as error:
@@ -92,7 +94,7 @@ def resolve_parts(recipe: Recipe, lockfile: Lockfile, asked: Asked, tools: PartT
             parts = {**lockfile.parts, part.name: locked}
             lockfile = msgspec.structs.replace(lockfile, parts=dict(sorted(parts.items())))
             tools.save(lockfile)
-    return Resolved(lockfile=lockfile, trees=trees, built=tuple(built))
+    return ResolvedParts(lockfile=lockfile, trees=trees, built=tuple(built))
 
 
 def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) -> tuple[str, ...]:
@@ -104,7 +106,7 @@ def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) 
             found.append(f"the part {part.name} is not locked")
             continue
         if isinstance(part, RunPart):
-            root = root_recipe(recipe, part)
+            root = build_root_recipe(recipe, part)
             details = stale_reasons(root, locked.root) if locked.root else ("it is not locked",)
             details = details or _unlocked(part, locked.sources)
             if details:
@@ -113,31 +115,31 @@ def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) 
         inputs = read_inputs(recipe, part, locked.root, locked.sources, cancel)
         if inputs.digest != locked.inputs:
             found.append(f"the inputs of the part {part.name} are not those that were locked")
-        wanted = [each for each in recipe.platforms if taken(recipe, part, each)]
+        wanted = [each for each in recipe.platforms if files_of_part(recipe, part, each)]
         if missing := [str(each) for each in wanted if each not in locked.outputs]:
             found.append(f"the part {part.name} is not locked for {', '.join(missing)}")
     return tuple(found)
 
 
-class _Resolving(msgspec.Struct):
+class _PartResolver(msgspec.Struct):
     """One part. ``locked``: as the lockfile has it."""
 
     recipe: Recipe
     part: EnginePart
     locked: LockedPart | None
-    asked: Asked
+    options: PartOptions
     tools: PartTools
     was_built: bool = False
 
     def run(self) -> tuple[LockedPart | None, dict[Platform, Tree]]:
-        platforms = [p for p in self.asked.platforms if taken(self.recipe, self.part, p)]
+        platforms = [p for p in self.options.platforms if files_of_part(self.recipe, self.part, p)]
         if not platforms:
             return self.locked, {}
         root, sources = self._locked_root(self._renewal())
         try:
             return self._with(root, sources, platforms)
         except PackageGone as gone:
-            if self.asked.frozen:
+            if self.options.frozen:
                 raise self._refused(f"{gone.what}") from gone
             self._note(f"{gone.what}; locking its build root again")
             root, sources = self._locked_root(UPDATE_ALL)
@@ -152,7 +154,7 @@ class _Resolving(msgspec.Struct):
         inputs = read_inputs(self.recipe, self.part, root, sources, self._cancel)
         same = self.locked is not None and self.locked.inputs == inputs.digest
         pinned = dict(self.locked.outputs) if self.locked is not None and same else {}
-        again = self.asked.fresh or self._is_renewed
+        again = self.options.fresh or self._is_renewed
         trees = {} if again else self._recalled(pinned, platforms)
         missing = [platform for platform in platforms if platform not in trees]
         if missing:
@@ -172,19 +174,19 @@ class _Resolving(msgspec.Struct):
         """The packages of the build root, and source packages, locked again where needed."""
         if isinstance(self.part, DockerfilePart):
             return None, ()
-        recipe = root_recipe(self.recipe, self.part)
+        recipe = build_root_recipe(self.recipe, self.part)
         old = self.locked.root if self.locked is not None else None
         details = stale_reasons(recipe, old) if old is not None else ("it is not locked yet",)
         sources = self.locked.sources if self.locked is not None else ()
         details = details or _unlocked(self.part, sources)
         if old is not None and not details and update == KEEP_LOCKED:
             return old, sources
-        if self.asked.frozen:
+        if self.options.frozen:
             raise self._refused("; ".join(details))
         self._note(f"locking its build root ({'; '.join(details) or 'update'})")
         found = lock(
-            recipe, self.tools.access(), previous=old, update=update, as_of=self.asked.as_of,
-            command=self.asked.command,
+            recipe, self.tools.access(), previous=old, update=update, as_of=self.options.as_of,
+            command=self.options.command,
         )  # fmt: skip
         asked = [each for each in self.part.inputs if isinstance(each, SourceInput)]
         if asked:
@@ -197,18 +199,18 @@ class _Resolving(msgspec.Struct):
             return UPDATE_ALL
         root = self.locked.root if self.locked is not None else None
         names = {p.name for packages in root.platforms.values() for p in packages} if root else ()
-        return UpdatePolicy(names=self.asked.update.names & frozenset(names))
+        return UpdatePolicy(names=self.options.update.names & frozenset(names))
 
     @property
     def _is_renewed(self) -> bool:
-        return not self.asked.update.keeps(self.part.name)
+        return not self.options.update.keeps(self.part.name)
 
     def _may_build(self, same: bool, unpinned: Sequence[Platform]) -> None:
-        if self.asked.frozen and not same:
+        if self.options.frozen and not same:
             raise self._refused("its inputs are not those that were locked")
-        if self.asked.frozen and unpinned:
+        if self.options.frozen and unpinned:
             raise self._refused(f"nothing is locked for {', '.join(map(str, unpinned))}")
-        if self.asked.offline:
+        if self.options.offline:
             raise NotCached(
                 f"the cache has no result of the part {self.part.name}",
                 hint="building it needs an engine; run it once without --offline",
@@ -243,7 +245,7 @@ class _Resolving(msgspec.Struct):
         except (IntegrityError, OSError):
             store.drop(output.digest)
             return None
-        return decode(data, store, self._source)
+        return decode_tree(data, store, self._source)
 
     def _compare(self, platform: Platform, output: LockedTree, *, same: bool) -> None:
         old = self.locked.outputs.get(platform) if self.locked is not None else None
@@ -268,8 +270,8 @@ class _Resolving(msgspec.Struct):
         platforms: Sequence[Platform],
     ) -> dict[Platform, tuple[Tree, LockedTree]]:
         self.was_built = True
-        fresh = self.asked.fresh or self._is_renewed
-        building = Building(recipe=self.recipe, tools=self.tools, fresh=fresh)
+        fresh = self.options.fresh or self._is_renewed
+        building = PartBuilder(recipe=self.recipe, tools=self.tools, fresh=fresh)
         if isinstance(self.part, DockerfilePart):
             results = building.dockerfile(self.part, platforms)
         else:
@@ -280,13 +282,13 @@ class _Resolving(msgspec.Struct):
     def _taken(self, result: Tree, platform: Platform) -> tuple[Tree, LockedTree]:
         """What the image takes of a result, kept in the cache: contents, then the list."""
         store = self.tools.build.runtime.store
-        wanted = taken(self.recipe, self.part, platform)
-        tree = select(result, wanted, self._source)
+        wanted = files_of_part(self.recipe, self.part, platform)
+        tree = select_files(result, wanted, self._source)
         for node in tree.values():
             if node.content is not None and store.get(node.content.digest) is None:
                 with verified(node.content, "a file of a part") as stream:
                     store.put(stream, node.content.digest, sync=False)
-        blob = store.put_bytes(encode(tree))
+        blob = store.put_bytes(encode_tree(tree))
         output = LockedTree(digest=blob.digest, size=blob.size)
         again = self._recall(output)
         assert again is not None

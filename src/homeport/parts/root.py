@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 
 from homeport.assemble.build import Build, build
-from homeport.assemble.plan import BuildOptions, Request, make_plans
-from homeport.assemble.tree_merge import Merging
+from homeport.assemble.plan import BuildOptions, PlanInputs, make_plans
+from homeport.assemble.tree_merge import TreeMerger
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.files import explained
@@ -34,7 +34,7 @@ _SECOND = 1_000_000_000
 _LARGEST = 4 << 30  # bytes of a file from a web server
 
 
-class Root(msgspec.Struct, frozen=True, kw_only=True):
+class BuildRoot(msgspec.Struct, frozen=True, kw_only=True):
     """A build root: the image, and its one layer."""
 
     image: Image
@@ -47,12 +47,12 @@ def make_root(
     on: Platform,
     how: Build,
     access: Callable[[], ArchiveAccess],
-) -> Root:
+) -> BuildRoot:
     """Build the root for one platform; its packages are fetched where the cache lacks them.
 
     Raises ``PackageGone``, and what building an image raises.
     """
-    asked = Request(
+    asked = PlanInputs(
         recipe=recipe,
         recipe_digest=Digest.of(b""),
         lockfile=lockfile,
@@ -64,7 +64,7 @@ def make_root(
     if debs is None:
         debs = fetch_locked(lockfile, [on], access())
     built = build(plans, debs, how).images[0]
-    return Root(image=built.image, layer=built.layer.blob)
+    return BuildRoot(image=built.image, layer=built.layer.blob)
 
 
 def _cached(lockfile: Lockfile, on: Platform, store: Store) -> dict[PackageFile, Blob] | None:
@@ -81,7 +81,7 @@ def write_context(
     nodes: Iterable[PathNode], epoch: int, store: Store, cancel: CancelToken
 ) -> Blob | None:
     """The inputs as a layer: modes, owners and times are the same on every machine."""
-    merging = Merging(epoch * _SECOND)
+    merging = TreeMerger(epoch * _SECOND)
     merging.add_all(nodes)
     tree = merging.finish()
     if not tree:

@@ -44,7 +44,7 @@ _ROOT, _INPUTS, _ARCHIVE = "homeport-root", "homeport-inputs", "layer.tar.gz"
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
-class Running(msgspec.Struct, frozen=True, kw_only=True):
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What building on an engine takes besides the part.
 
     folder:   where large things may lie for a while
@@ -59,7 +59,7 @@ class Running(msgspec.Struct, frozen=True, kw_only=True):
     fresh: bool = False
 
 
-class Prepared(msgspec.Struct, frozen=True, kw_only=True):
+class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
     """A part that runs commands, made ready: its build root, and its inputs as a layer.
 
     on:     the platform of the build root
@@ -79,9 +79,9 @@ class Prepared(msgspec.Struct, frozen=True, kw_only=True):
 @contextmanager
 def run_commands(
     engine: Engine,
-    prepared: Prepared,
+    prepared: PreparedRun,
     platforms: Sequence[Platform],
-    how: Running,
+    how: RunOptions,
 ) -> Iterator[BinaryIO]:
     """The results for all ``platforms`` as a tar of folders (``folder_of``).
 
@@ -110,7 +110,7 @@ def run_commands(
 
 @contextmanager
 def run_dockerfile(
-    engine: Engine, part: DockerfilePart, platform: Platform, how: Running
+    engine: Engine, part: DockerfilePart, platform: Platform, how: RunOptions
 ) -> Iterator[BinaryIO]:
     """The filesystem of the Dockerfile's target for one platform, as a tar."""
     build = prepare(
@@ -134,7 +134,7 @@ def folder_of(platform: Platform) -> str:
     return str(platform).replace("/", "-")
 
 
-def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> State:
+def _graph(prepared: PreparedRun, platforms: Sequence[Platform], how: RunOptions) -> State:
     part, on = prepared.part, prepared.on
     if prepared.layout:
         # The name is never asked for, but it must look like a registry's.
@@ -173,7 +173,7 @@ def _graph(prepared: Prepared, platforms: Sequence[Platform], how: Running) -> S
     return sources.scratch().file(*results, name=f"{part.name}: collect {OUT}")
 
 
-def _environment(prepared: Prepared, platform: Platform) -> dict[str, str]:
+def _environment(prepared: PreparedRun, platform: Platform) -> dict[str, str]:
     """BuildKit's names for the platform, and those of dpkg-architecture."""
     architecture = debian_architecture(platform)
     triplet = TRIPLET_OF[architecture]
@@ -196,7 +196,7 @@ def _environment(prepared: Prepared, platform: Platform) -> dict[str, str]:
 
 
 @contextmanager
-def _solved(engine: Engine, build: Build, how: Running) -> Iterator[BinaryIO]:
+def _solved(engine: Engine, build: Build, how: RunOptions) -> Iterator[BinaryIO]:
     """Build, and the tar that came back."""
     watcher = BarWatcher(how.progress)
     with explained(how.folder), tempfile.TemporaryFile(dir=how.folder) as spool:

@@ -25,10 +25,10 @@ class Accounts:
     ) -> None:
         self._fault = fault
         self.users = self._distinct(
-            [_user(part) for part in users], lambda user: user.uid, _NUMBERS
+            [_user(entry) for entry in users], lambda user: user.uid, _NUMBERS
         )
         self.groups = self._distinct(
-            [_group(part) for part in groups], lambda group: group.gid, _GROUPS
+            [_group(entry) for entry in groups], lambda group: group.gid, _GROUPS
         )
         self._uids = _NUMBERS | {user.name: user.uid for user in self.users}
         self._primary = dict(_NUMBERS) | {user.name: user.gid for user in self.users}
@@ -86,16 +86,18 @@ class Accounts:
         return tuple(sorted(names.values(), key=number))
 
 
-def _user(part: FieldValues) -> User:
-    more = {name: part.get(name) for name in ("home", "shell", "comment") if part.get(name)}
-    uid = part.get("uid")
-    return User(name=part.get("name"), uid=uid, gid=part.get("gid", uid), place=part.place, **more)
+def _user(entry: FieldValues) -> User:
+    more = {name: entry.get(name) for name in ("home", "shell", "comment") if entry.get(name)}
+    uid = entry.get("uid")
+    return User(
+        name=entry.get("name"), uid=uid, gid=entry.get("gid", uid), place=entry.place, **more
+    )
 
 
-def _group(part: FieldValues) -> Group:
+def _group(entry: FieldValues) -> Group:
     return Group(
-        name=part.get("name"),
-        gid=part.get("gid"),
-        members=part.get("members", ()),
-        place=part.place,
+        name=entry.get("name"),
+        gid=entry.get("gid"),
+        members=entry.get("members", ()),
+        place=entry.place,
     )

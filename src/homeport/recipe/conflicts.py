@@ -25,11 +25,11 @@ from homeport.recipe.entries import (
 from homeport.recipe.model import Recipe
 
 Fault = Callable[..., None]
-_Placed = LocalFiles | InlineFile | ImageFiles | PartFiles | Link | Directory
-_Any = TypeVar("_Any", bound=PackageChoice | Pin | _Placed)
+_PathEntry = LocalFiles | InlineFile | ImageFiles | PartFiles | Link | Directory
+_Any = TypeVar("_Any", bound=PackageChoice | Pin | _PathEntry)
 
 
-def find(recipe: Recipe, fault: Fault) -> None:
+def find_conflicts(recipe: Recipe, fault: Fault) -> None:
     """Note every clash of ``recipe``, at the later of the two places."""
     _archives(recipe, fault)
     _packages(recipe, fault)
@@ -83,22 +83,22 @@ def _pins(recipe: Recipe, fault: Fault) -> None:
 
 
 def _paths(recipe: Recipe, fault: Fault) -> None:
-    """Two parts for one path. What a local directory holds is not known here."""
-    by_path: dict[str, list[_Placed]] = {}
-    for path, part in _places_taken(recipe):
-        by_path.setdefault(path, []).append(part)
-    for path, parts in by_path.items():
-        for one, other in _overlapping_pairs([parts]):
-            directories = sum(isinstance(part, Directory) for part in (one, other))
+    """Two entries for one path. What a local directory holds is not known here."""
+    by_path: dict[str, list[_PathEntry]] = {}
+    for path, entry in _described_paths(recipe):
+        by_path.setdefault(path, []).append(entry)
+    for path, entries in by_path.items():
+        for one, other in _overlapping_pairs([entries]):
+            directories = sum(isinstance(entry, Directory) for entry in (one, other))
             copies = sum(
-                isinstance(part, LocalFiles | ImageFiles | PartFiles) for part in (one, other)
+                isinstance(entry, LocalFiles | ImageFiles | PartFiles) for entry in (one, other)
             )
             if directories == 1 and copies == 1:
                 continue  # the directory's mode and owner, and what is put into it
             fault(other.place, f"{path} is described twice, first at {one.place}")
 
 
-def _places_taken(recipe: Recipe) -> Iterator[tuple[str, _Placed]]:
+def _described_paths(recipe: Recipe) -> Iterator[tuple[str, _PathEntry]]:
     for files in recipe.files:
         if not files.to.endswith("/"):
             yield files.to, files

@@ -1,4 +1,4 @@
-"""Recipes that extend others: the parts of all files in one, each still with its place.
+"""Recipes that extend others: the entries of all files in one, each still with its place.
 
 What a recipe says again replaces what it extends says; the key of each kind of entry is
 listed in ``_KEYS``. Slices of a package add up. (docs/formats/recipe.md, "extends".)
@@ -32,7 +32,7 @@ _INHERITED = ("platforms",)
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     """What one file says, or several joined.
 
     top:     fields that stand alone: name, summary, platforms…
@@ -52,37 +52,37 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     known: frozenset[Platform] = frozenset()
 
 
-def written(part: FieldValues, path: Path) -> Written:
-    """One file's parts in the form that can be joined."""
-    accounts: FieldValues | None = part.get("accounts")
-    steps: FieldValues | None = part.get("steps")
-    lists: dict[str, list[FieldValues]] = {kind: list(part.get(kind, ())) for kind in _KEYS}
+def recipe_text(entry: FieldValues, path: Path) -> RecipeText:
+    """One file's entries in the form that can be joined."""
+    accounts: FieldValues | None = entry.get("accounts")
+    steps: FieldValues | None = entry.get("steps")
+    lists: dict[str, list[FieldValues]] = {kind: list(entry.get(kind, ())) for kind in _KEYS}
     if accounts:
         lists |= {kind: list(accounts.get(kind, ())) for kind in ("users", "groups")}
     configs: list[tuple[Platform | None, FieldValues]] = []
-    if config := part.get("config"):
+    if config := entry.get("config"):
         configs.append((None, config))
-    for platform, special in part.get("per_platform", {}).items():
+    for platform, special in entry.get("per_platform", {}).items():
         for kind in _PER_PLATFORM:
             lists[kind] += [_only(entry, platform) for entry in special.get(kind, ())]
         if config := special.get("config"):
             configs.append((platform, config))
-    return Written(
+    return RecipeText(
         path=path,
-        place=part.place,
-        top=part,
+        place=entry.place,
+        top=entry,
         lists={kind: tuple(entries) for kind, entries in lists.items()},
-        without=part.get("without", ()),
+        without=entry.get("without", ()),
         configs=tuple(configs),
         steps=dict(steps.values) if steps else {},
-        known=frozenset(part.get("platforms", ())),
+        known=frozenset(entry.get("platforms", ())),
     )
 
 
-def join(base: Written, top: Written) -> Written:
+def join(base: RecipeText, top: RecipeText) -> RecipeText:
     """``top``, which extends ``base``."""
     inherited = {name: base.top.values[name] for name in _INHERITED if name in base.top.values}
-    return Written(
+    return RecipeText(
         path=top.path,
         extends=(base.path, *base.extends),
         place=top.place,

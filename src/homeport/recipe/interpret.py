@@ -1,4 +1,4 @@
-"""From the parts of recipe files to a ``Recipe``: defaults, account names, conflicts.
+"""From the entries of recipe files to a ``Recipe``: defaults, account names, conflicts.
 
 Every fault is noted and the rest still read, so that one pass finds all. The fields by
 themselves were checked by ``recipe.schema``; the disk is not looked at.
@@ -30,7 +30,7 @@ from homeport.recipe.entries import (
     Steps,
     join_configs,
 )
-from homeport.recipe.extends import Written
+from homeport.recipe.extends import RecipeText
 from homeport.recipe.model import Recipe
 from homeport.recipe.schema import defaults
 from homeport.recipe.schema.values import RECIPE_NAME
@@ -39,7 +39,7 @@ from homeport.yamlfile.position import FilePosition
 from homeport.yamlfile.shapes import FieldValues
 
 
-class Faulty:
+class FaultCollector:
     """Where faults go."""
 
     def __init__(self, faults: list[HomeportError]) -> None:
@@ -49,11 +49,11 @@ class Faulty:
         self.faults.append(BadRecipe(what, where=place.where(), hint=hint))
 
 
-def recipe_of(
-    source: Written, faults: list[HomeportError], slices: tuple[Path, ...]
+def interpret_recipe(
+    source: RecipeText, faults: list[HomeportError], slices: tuple[Path, ...]
 ) -> Recipe | None:
     """The recipe that the joined files describe, or ``None`` if the faults leave none."""
-    fault = Faulty(faults)
+    fault = FaultCollector(faults)
     accounts = Accounts(source.lists["users"], source.lists["groups"], fault)
     platforms = _platforms(source, fault)
     common, special = _configs(source, accounts, fault)
@@ -68,8 +68,10 @@ def recipe_of(
         packages=tuple(_packages(source.lists["packages"], fault)),
         without=source.without,
         pins=tuple(_pins(source.lists["pins"], fault)),
-        parts=tuple(parts_interpret.parts_of(source.lists["parts"], _packages, beside, fault)),
-        files=tuple(_file(part, accounts, fault) for part in source.lists["files"]),
+        parts=tuple(
+            parts_interpret.interpret_parts(source.lists["parts"], _packages, beside, fault)
+        ),
+        files=tuple(_file(entry, accounts, fault) for entry in source.lists["files"]),
         links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
         users=accounts.users,
@@ -79,13 +81,13 @@ def recipe_of(
         steps=Steps(**source.steps),
         place=source.place,
     )
-    conflicts.find(recipe, fault)
+    conflicts.find_conflicts(recipe, fault)
     parts_interpret.check(recipe, fault)
     _check_platforms(source, recipe, fault)
     return None if faults else recipe
 
 
-def _name(source: Written, fault: Faulty) -> str:
+def _name(source: RecipeText, fault: FaultCollector) -> str:
     name = source.top.get("name")
     if isinstance(name, str):
         return name
@@ -96,7 +98,7 @@ def _name(source: Written, fault: Faulty) -> str:
     return guess
 
 
-def _platforms(source: Written, fault: Faulty) -> tuple[Platform, ...]:
+def _platforms(source: RecipeText, fault: FaultCollector) -> tuple[Platform, ...]:
     found: tuple[Platform, ...] = source.top.get("platforms", ())
     if not found and "platforms" not in source.top.positions:
         fault(source.place, "the recipe needs the field 'platforms'", "write [linux/amd64]")
@@ -107,25 +109,25 @@ def _platforms(source: Written, fault: Faulty) -> tuple[Platform, ...]:
     return tuple(sorted(set(found), key=str))
 
 
-def _archives(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Archive]:
-    if not parts:
+def _archives(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Archive]:
+    if not entries:
         yield from defaults.archives()
-    for part in parts:
-        name = part.get("name")
-        keys = tuple(_keyring(text, part.place) for text in part.get("keys", ()))
+    for entry in entries:
+        name = entry.get("name")
+        keys = tuple(_keyring(text, entry.place) for text in entry.get("keys", ()))
         if name not in defaults.KNOWN_ARCHIVES:
             for field in ("keys", "mirrors"):
-                if not part.get(field):
-                    fault(part.place, f"the archive {name} needs the field {field!r}")
-        if not part.get("suites"):
-            fault(part.at("suites"), f"the archive {name} has no suites")
+                if not entry.get(field):
+                    fault(entry.place, f"the archive {name} needs the field {field!r}")
+        if not entry.get("suites"):
+            fault(entry.at("suites"), f"the archive {name} has no suites")
         yield Archive(
             name=name,
-            suites=part.get("suites"),
-            components=part.get("components") or ("main",),
-            mirrors=tuple(_mirror(text, part.place) for text in part.get("mirrors", ())),
+            suites=entry.get("suites"),
+            components=entry.get("components") or ("main",),
+            mirrors=tuple(_mirror(text, entry.place) for text in entry.get("mirrors", ())),
             keys=keys,
-            place=part.place,
+            place=entry.place,
         )
 
 
@@ -147,109 +149,111 @@ def beside(place: FilePosition, text: str) -> Path:
     return Path(place.file).parent / text
 
 
-def _packages(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[PackageChoice]:
-    for part in parts:
-        if part.get("slices") == ():
-            fault(part.at("slices"), "no slices at all", "leave slices out for the whole package")
+def _packages(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[PackageChoice]:
+    for entry in entries:
+        if entry.get("slices") == ():
+            fault(entry.at("slices"), "no slices at all", "leave slices out for the whole package")
         yield PackageChoice(
-            name=part.get("name"),
-            slices=part.get("slices", ()),
-            version=part.get("version"),
-            suite=part.get("suite"),
-            platforms=part.get("platforms", ()),
-            place=part.place,
+            name=entry.get("name"),
+            slices=entry.get("slices", ()),
+            version=entry.get("version"),
+            suite=entry.get("suite"),
+            platforms=entry.get("platforms", ()),
+            place=entry.place,
         )
 
 
-def _pins(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Pin]:
-    for part in parts:
-        if not part.get("version") and not part.get("suite"):
-            fault(part.place, "a pin needs version or suite")
+def _pins(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Pin]:
+    for entry in entries:
+        if not entry.get("version") and not entry.get("suite"):
+            fault(entry.place, "a pin needs version or suite")
         yield Pin(
-            name=part.get("name"),
-            version=part.get("version"),
-            suite=part.get("suite"),
-            platforms=part.get("platforms", ()),
-            place=part.place,
+            name=entry.get("name"),
+            version=entry.get("version"),
+            suite=entry.get("suite"),
+            platforms=entry.get("platforms", ()),
+            place=entry.place,
         )
 
 
-def _file(part: FieldValues, accounts: Accounts, fault: Faulty) -> Files:
-    place: FilePosition = part.place
+def _file(entry: FieldValues, accounts: Accounts, fault: FaultCollector) -> Files:
+    place: FilePosition = entry.place
     common: dict[str, Any] = {
-        "to": part.get("to"),
-        "platforms": part.get("platforms", ()),
+        "to": entry.get("to"),
+        "platforms": entry.get("platforms", ()),
         "place": place,
     }
-    if "image" in part.values:
-        owner = accounts.owner(part.get("owner"), part.at("owner")) if part.get("owner") else None
-        reference, digest = part.get("image")
+    if "image" in entry.values:
+        owner = (
+            accounts.owner(entry.get("owner"), entry.at("owner")) if entry.get("owner") else None
+        )
+        reference, digest = entry.get("image")
         return ImageFiles(
             image=reference,
             digest=digest,
-            path=part.get("path"),
-            mode=part.get("mode"),
+            path=entry.get("path"),
+            mode=entry.get("mode"),
             uid=owner[0] if owner else None,
             gid=owner[1] if owner else None,
             **common,
         )
-    uid, gid = accounts.owner(part.get("owner", "0:0"), part.at("owner"))
-    if "text" in part.values:
-        if part.get("to").endswith("/"):
-            fault(part.at("to"), "an inline file needs a name: its path ends in /")
-        text, mode = part.get("text"), part.get("mode", 0o644)
+    uid, gid = accounts.owner(entry.get("owner", "0:0"), entry.at("owner"))
+    if "text" in entry.values:
+        if entry.get("to").endswith("/"):
+            fault(entry.at("to"), "an inline file needs a name: its path ends in /")
+        text, mode = entry.get("text"), entry.get("mode", 0o644)
         return InlineFile(text=text, mode=mode, uid=uid, gid=gid, **common)
-    if "part" in part.values:
+    if "part" in entry.values:
         return PartFiles(
-            part=part.get("part"), path=part.get("path"), mode=part.get("mode"), uid=uid, gid=gid,
-            **common,
+            part=entry.get("part"), path=entry.get("path"), mode=entry.get("mode"),
+            uid=uid, gid=gid, **common,
         )  # fmt: skip
     return LocalFiles(
-        source=beside(place, part.get("from")),
-        written=part.get("from"),
-        mode=part.get("mode"),
+        source=beside(place, entry.get("from")),
+        written=entry.get("from"),
+        mode=entry.get("mode"),
         uid=uid,
         gid=gid,
-        exclude=part.get("exclude", ()),
+        exclude=entry.get("exclude", ()),
         **common,
     )
 
 
-def _links(parts: tuple[FieldValues, ...], fault: Faulty) -> Iterable[Link]:
-    for part in parts:
-        if part.get("path") == "/":
-            fault(part.at("path"), "the root cannot be a link")
+def _links(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Link]:
+    for entry in entries:
+        if entry.get("path") == "/":
+            fault(entry.at("path"), "the root cannot be a link")
         yield Link(
-            path=part.get("path").rstrip("/"),
-            target=part.get("target"),
-            platforms=part.get("platforms", ()),
-            place=part.place,
+            path=entry.get("path").rstrip("/"),
+            target=entry.get("target"),
+            platforms=entry.get("platforms", ()),
+            place=entry.place,
         )
 
 
 def _directories(
-    parts: tuple[FieldValues, ...], accounts: Accounts, fault: Faulty
+    entries: tuple[FieldValues, ...], accounts: Accounts, fault: FaultCollector
 ) -> Iterable[Directory]:
-    for part in parts:
-        uid, gid = accounts.owner(part.get("owner", "0:0"), part.at("owner"))
+    for entry in entries:
+        uid, gid = accounts.owner(entry.get("owner", "0:0"), entry.at("owner"))
         yield Directory(
-            path=part.get("path").rstrip("/") or "/",
-            mode=part.get("mode", 0o755),
+            path=entry.get("path").rstrip("/") or "/",
+            mode=entry.get("mode", 0o755),
             uid=uid,
             gid=gid,
-            platforms=part.get("platforms", ()),
-            place=part.place,
+            platforms=entry.get("platforms", ()),
+            place=entry.place,
         )
 
 
 def _configs(
-    source: Written, accounts: Accounts, fault: Faulty
+    source: RecipeText, accounts: Accounts, fault: FaultCollector
 ) -> tuple[Config, Mapping[Platform, Config]]:
     common, special = Config(), dict[Platform, Config]()
-    for platform, part in source.configs:
-        config = Config(**part.values)
+    for platform, entry in source.configs:
+        config = Config(**entry.values)
         if config.user:
-            accounts.check_user(config.user, part.at("user"))
+            accounts.check_user(config.user, entry.at("user"))
         if platform is None:
             common = join_configs(common, config)
         else:
@@ -257,15 +261,15 @@ def _configs(
     return common, special
 
 
-def _check_platforms(source: Written, recipe: Recipe, fault: Faulty) -> None:
-    """A part for a platform that no file of the chain is built for is a slip of the pen."""
+def _check_platforms(source: RecipeText, recipe: Recipe, fault: FaultCollector) -> None:
+    """A entry for a platform that no file of the chain is built for is a slip of the pen."""
     known = source.known
     hint = "the recipe is built for " + ", ".join(map(str, recipe.platforms))
-    parts = (*recipe.packages, *recipe.pins, *recipe.files, *recipe.links, *recipe.directories)
-    for part in parts:
-        for platform in part.platforms:
+    entries = (*recipe.packages, *recipe.pins, *recipe.files, *recipe.links, *recipe.directories)
+    for entry in entries:
+        for platform in entry.platforms:
             if known and platform not in known:
-                fault(part.place, f"{platform} is none of the recipe's platforms", hint)
+                fault(entry.place, f"{platform} is none of the recipe's platforms", hint)
     for special, config in source.configs:
         if special is not None and known and special not in known:
             fault(config.place, f"{special} is none of the recipe's platforms", hint)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.catalog import Catalog, find_recipe
-from homeport.recipe.extends import Written, join, written
-from homeport.recipe.interpret import recipe_of
+from homeport.recipe.extends import RecipeText, join, recipe_text
+from homeport.recipe.interpret import interpret_recipe
 from homeport.recipe.model import Recipe
 from homeport.recipe.schema.fields import read_recipe_text
 from homeport.recipe.text_files import BadRecipe, read_text_file
@@ -25,7 +25,9 @@ def load_recipe(path: Path, catalog: Catalog) -> Recipe:
     faults: list[HomeportError] = []
     try:
         source = _chain(path, catalog, (), faults)
-        recipe = recipe_of(source, faults, _slice_folders(source, catalog)) if source else None
+        recipe = (
+            interpret_recipe(source, faults, _slice_folders(source, catalog)) if source else None
+        )
     except BadRecipe as error:
         faults.append(error)
         recipe = None
@@ -42,13 +44,13 @@ def _position(fault: HomeportError) -> tuple[str, int, int]:
 
 def _chain(
     path: Path, catalog: Catalog, above: tuple[Path, ...], faults: list[HomeportError]
-) -> Written | None:
+) -> RecipeText | None:
     """The parts of ``path`` on top of those of the recipes that it extends."""
     part, reader = read_recipe_text(read_text_file(path), str(path))
     faults += reader.faults
     if part is None:
         return None
-    own = written(part, path)
+    own = recipe_text(part, path)
     if "extends" not in part.values:
         return own
     place: FilePosition = part.at("extends")
@@ -70,7 +72,7 @@ def _chain(
     return join(below, own) if below else own
 
 
-def _slice_folders(source: Written, catalog: Catalog) -> tuple[Path, ...]:
+def _slice_folders(source: RecipeText, catalog: Catalog) -> tuple[Path, ...]:
     """Where slice files are looked for: beside the recipe first, the catalog's last."""
     beside = [path.parent / "slices" for path in (source.path, *source.extends)]
     return tuple(dict.fromkeys((*beside, catalog.slices)))

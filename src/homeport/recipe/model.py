@@ -74,7 +74,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.name}.lock"
 
 
-def taken(recipe: Recipe, part: EnginePart, platform: Platform) -> tuple[PartFiles, ...]:
+def files_of_part(recipe: Recipe, part: EnginePart, platform: Platform) -> tuple[PartFiles, ...]:
     """The files that the image of one platform takes from a part; none: it is not needed."""
     return tuple(
         files
@@ -83,7 +83,7 @@ def taken(recipe: Recipe, part: EnginePart, platform: Platform) -> tuple[PartFil
     )
 
 
-def root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
+def build_root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
     """The build root of a part as a recipe of its own, from the same archives."""
     return Recipe(
         name=f"{recipe.name}.{part.name}",

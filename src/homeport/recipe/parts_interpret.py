@@ -28,7 +28,7 @@ Packages = Callable[..., Iterable[PackageChoice]]
 DEFAULT_ON = ("linux/amd64",)
 
 
-def parts_of(
+def interpret_parts(
     parts: Iterable[FieldValues], packages: Packages, beside: Beside, fault: Fault
 ) -> Iterator[EnginePart]:
     """Each part; ``packages`` and ``beside`` read lists of packages and paths of this machine."""

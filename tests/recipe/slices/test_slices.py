@@ -14,7 +14,7 @@ from homeport.recipe.slices.model import (
     SliceName,
     SlicePath,
     copyright_slice,
-    select,
+    match_slice,
     wanted_globs,
 )
 from homeport.recipe.slices.reading import SliceFolders, read_slice_file, slice_name
@@ -46,11 +46,11 @@ def test_a_slice_takes_its_paths_and_tells_what_matched_nothing() -> None:
         ),
     )
     paths = [b"a", b"a/b", b"a/c", b"a/c/d", b"d", b"arm"]
-    found = select(slice, "amd64", paths, {b"a", b"a/c", b"d"})
+    found = match_slice(slice, "amd64", paths, {b"a", b"a/c", b"d"})
     assert found.paths == {b"a/b", b"d"}
     assert [entry.path for entry in found.unmatched] == ["/gone"]
-    assert select(slice, "armhf", paths, {b"a", b"a/c", b"d"}).paths == {b"a/b", b"d", b"arm"}
-    assert b"d" in select(slice, "amd64", paths).paths
+    assert match_slice(slice, "armhf", paths, {b"a", b"a/c", b"d"}).paths == {b"a/b", b"d", b"arm"}
+    assert b"d" in match_slice(slice, "amd64", paths).paths
 
 
 def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> None:

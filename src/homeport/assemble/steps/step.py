@@ -11,8 +11,8 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
+from homeport.assemble.path_selection import SelectedPath
 from homeport.assemble.plan import BuildPlan
-from homeport.assemble.selection import Chosen
 from homeport.content.blob import BytesBlob
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import matches
@@ -24,7 +24,7 @@ class PackageInImage(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     contents: PackageContents
-    chosen: tuple[Chosen, ...]
+    chosen: tuple[SelectedPath, ...]
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):

@@ -334,7 +334,7 @@ _STEPS = Fields(
 assert set(_STEPS.fields) == set(Steps.__struct_fields__)
 
 #: What may be given for all platforms, or below ``per_platform`` for one.
-_PARTS: dict[str, Field] = {
+_PLATFORM_FIELDS: dict[str, Field] = {
     "packages": _optional(ListOf(item=_PACKAGE), "packages, whole or sliced"),
     "pins": _optional(ListOf(item=_PIN), "rules for packages wherever they are needed"),
     "files": _optional(ListOf(item=_FILES), "local files, inline files, files of parts and images"),
@@ -394,15 +394,15 @@ RECIPE = Fields(
             ListOf(item=_PART), "what is built on a BuildKit engine first; files take from it"
         ),
         "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
-        **_PARTS,
+        **_PLATFORM_FIELDS,
         "per_platform": _optional(
             MapOf(
                 key=values.PLATFORM,
                 value=_of_one_platform(
-                    Fields(what="a platform's part", fields=_PARTS, tolerant=True)
+                    Fields(what="an entry of per_platform", fields=_PLATFORM_FIELDS, tolerant=True)
                 ),
             ),
-            "parts for single platforms",
+            "entries for single platforms",
         ),
     },
 )

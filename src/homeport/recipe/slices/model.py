@@ -71,19 +71,19 @@ def copyright_slice(package: str) -> Slice:
     )
 
 
-class Selection(msgspec.Struct, frozen=True, kw_only=True):
+class SliceMatch(msgspec.Struct, frozen=True, kw_only=True):
     """What a slice takes of a package: ``paths`` as given, and globs that matched nothing."""
 
     paths: frozenset[bytes]
     unmatched: tuple[SlicePath, ...]
 
 
-def select(
+def match_slice(
     slice: Slice,
     architecture: str,
     paths: Iterable[bytes],
     directories: Container[bytes] | None = None,
-) -> Selection:
+) -> SliceMatch:
     """Which of a package's ``paths`` (relative, no slash at either end) ``slice`` takes.
 
     directories: which of the paths are directories; without it a glob that ends in ``/``
@@ -100,7 +100,7 @@ def select(
         taken.update(found)
         if not found:
             unmatched.append(entry)
-    return Selection(paths=frozenset(taken), unmatched=tuple(unmatched))
+    return SliceMatch(paths=frozenset(taken), unmatched=tuple(unmatched))
 
 
 def _matches(glob: str, path: bytes, directories: Container[bytes] | None) -> bool:

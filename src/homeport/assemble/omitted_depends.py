@@ -21,7 +21,7 @@ from homeport.debian.relations import (
 _FIELDS = ("Pre-Depends", "Depends")
 
 
-def declared_and_absent(packages: Iterable[PackageContents]) -> tuple[str, ...]:
+def omitted_depends(packages: Iterable[PackageContents]) -> tuple[str, ...]:
     """``PACKAGE: ALTERNATIVES`` for every dependency that no package of the image fulfils by name.
 
     Versions are not compared: locking did that for what it followed.

@@ -15,7 +15,7 @@ from homeport.assemble.usrmerge import MERGED, merged_path
 from homeport.content.blob import Blob
 from homeport.debian.deb.deb import Entry
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.slices.model import COPYRIGHT, select
+from homeport.recipe.slices.model import COPYRIGHT, match_slice
 from homeport.tree.node import Node, Source
 
 
@@ -26,7 +26,7 @@ class EmptySlicePath(HomeportError):
     exit_code = 2
 
 
-class Chosen(msgspec.Struct, frozen=True, kw_only=True):
+class SelectedPath(msgspec.Struct, frozen=True, kw_only=True):
     """A path of a package that the image gets.
 
     slice: the first slice that took it, or "" for a whole package or a parent directory
@@ -37,28 +37,30 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
     slice: str
 
 
-def choose(
+def select_paths(
     package: PlannedPackage, entries: Sequence[Entry], architecture: str, *, usrmerge: bool
-) -> list[Chosen]:
+) -> list[SelectedPath]:
     """What ``package`` gives to the image, in the order of its archive.
 
     Raises ``EmptySlicePath`` or ``Clash``, or ``Faults`` of several.
     """
     placed = _placed(entries, usrmerge=usrmerge)
     if package.whole:
-        return [Chosen(path=path, entry=entry, slice="") for path, entry in placed.items()]
+        return [SelectedPath(path=path, entry=entry, slice="") for path, entry in placed.items()]
     taken = _taken(package, placed, architecture)
     parents = {parent for path in taken for parent in _parents(path)}
     return [
-        Chosen(path=path, entry=_without_lost_link(entry, placed, taken), slice=taken.get(path, ""))
+        SelectedPath(
+            path=path, entry=_without_lost_link(entry, placed, taken), slice=taken.get(path, "")
+        )
         for path, entry in placed.items()
         if path in taken or (entry.type == "directory" and path in parents)
     ]
 
 
-def nodes_of(
+def path_nodes(
     package: PlannedPackage,
-    chosen: Sequence[Chosen],
+    chosen: Sequence[SelectedPath],
     contents: Mapping[bytes, Blob],
     epoch: int,
     *,
@@ -98,8 +100,8 @@ def _taken(
     names = {entry.path: path for path, entry in placed.items()} | {path: path for path in placed}
     directories = {name for name, path in names.items() if placed[path].type == "directory"}
     for each in package.slices:
-        selection = select(each, architecture, names, directories)
-        for name in selection.paths:
+        matched = match_slice(each, architecture, names, directories)
+        for name in matched.paths:
             taken.setdefault(names[name], each.name.slice)
         if each.name.slice == COPYRIGHT:
             continue  # one of two: the file, or a link to another package's folder
@@ -109,7 +111,7 @@ def _taken(
                 where={"slice": str(each.name), "architecture": architecture},
                 hint="correct the slice, or limit the path to the architectures that have it",
             )
-            for path in selection.unmatched
+            for path in matched.unmatched
         ]
     if faults:
         raise faults[0] if len(faults) == 1 else Faults(faults)
@@ -134,7 +136,12 @@ def _without_lost_link(
 
 
 def _node(
-    package: str, chosen: Chosen, contents: Mapping[bytes, Blob], epoch: int, *, usrmerge: bool
+    package: str,
+    chosen: SelectedPath,
+    contents: Mapping[bytes, Blob],
+    epoch: int,
+    *,
+    usrmerge: bool,
 ) -> Node:
     entry = chosen.entry
     target = entry.target

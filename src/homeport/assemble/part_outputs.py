@@ -1,10 +1,10 @@
-"""What a part of a recipe gave, as an input of the image: a list of files, pinned by digest.
+"""The output of a build part as an input of the image: a list of files, pinned by digest.
 
-    encode(tree)            the list as a document; its digest is what the lockfile pins
-    decode(data, store)     the tree again, if the store still has all of it
+    encode_tree(tree)       the list as a document; its digest is what the lockfile pins
+    decode_tree(data, store)the tree again, if the store still has all of it
     part_nodes(files, tree) what one entry of the recipe's ``files`` takes from it
 
-Of what an engine hands out only names, bytes, links and execute bits count, as of local
+Of what an engine returns only names, bytes, links and execute bits count, as of local
 files: modes, owners and times are the recipe's. Not for building parts (``homeport.parts``).
 """
 
@@ -33,16 +33,16 @@ class NotInResult(HomeportError):
     id = "not-in-result"
 
 
-class NoUse(HomeportError):
-    """A part made something that an image cannot get from it."""
+class UnsupportedFile(HomeportError):
+    """A part made a file of a kind that an image cannot take from it."""
 
     id = "part-file"
 
 
-def select(tree: Tree, wanted: Iterable[PartFiles], source: Source) -> Tree:
+def select_files(tree: Tree, wanted: Iterable[PartFiles], source: Source) -> Tree:
     """What is taken of a part's result, by the paths it has there.
 
-    Raises ``NotInResult`` for a path that is not there, ``NoUse`` for devices and the like.
+    Raises ``NotInResult`` for a path that is not there, ``UnsupportedFile`` for a device.
     """
     found: dict[bytes, Node] = {}
     for files in wanted:
@@ -65,14 +65,14 @@ def select(tree: Tree, wanted: Iterable[PartFiles], source: Source) -> Tree:
     return Tree(found)
 
 
-def encode(tree: Tree) -> bytes:
+def encode_tree(tree: Tree) -> bytes:
     """The same tree is the same bytes."""
     entries = [_entry(path, node) for path, node in tree.items()]
     document = {"format": _FORMAT, "entries": entries}
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
 
 
-def decode(data: bytes, store: Store, source: Source) -> Tree | None:
+def decode_tree(data: bytes, store: Store, source: Source) -> Tree | None:
     """The tree of a document, or ``None`` if the store lacks a file of it.
 
     The caller has verified ``data`` by its digest, so that its form is ours.
@@ -95,7 +95,7 @@ def decode(data: bytes, store: Store, source: Source) -> Tree | None:
 
 
 def part_nodes(files: PartFiles, tree: Tree, mtime: int) -> Iterator[tuple[bytes, Node]]:
-    """What ``files`` puts into an image. ``tree``: as ``select`` or ``decode`` gave it."""
+    """What ``files`` puts into an image, of a tree of ``select_files`` or ``decode_tree``."""
     path, to = _bytes(files.path), _bytes(files.to)
     source = Source(kind="part", name=files.part, detail=str(files.place))
     top = tree.get(path)
@@ -135,7 +135,7 @@ def _plain(
     if node.type == "symlink":
         return Node(type="symlink", mode=0o777, target=node.target, source=source)
     shown = path.decode("utf-8", "backslashreplace")
-    raise NoUse(f"/{shown} is a {node.type}, which an image cannot get from a part", where=where)
+    raise UnsupportedFile(f"cannot take /{shown} from a part: it is a {node.type}", where=where)
 
 
 def _entry(path: bytes, node: Node) -> dict[str, Any]:
