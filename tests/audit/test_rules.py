@@ -159,9 +159,35 @@ def test_versions_lie_within_bounds_or_do_not_say(
     assert within(version, since, until) is answer
 
 
-@given(st.text(max_size=20), st.text(max_size=10), st.text(max_size=10))
-def test_any_version_text_is_compared(version: str, since: str, until: str) -> None:
-    assert within(version, since, until) in (True, False, None)
+few_numbers = st.lists(st.integers(0, 3), min_size=1, max_size=4)
+
+
+def dotted(numbers: list[int]) -> str:
+    return ".".join(map(str, numbers))
+
+
+@given(few_numbers, few_numbers, few_numbers)
+def test_a_version_lies_within_bounds_if_all_that_it_may_stand_for_do(
+    version: list[int], one: list[int], two: list[int]
+) -> None:
+    """``1`` may be 1.0, 1.26 and all between: inside, outside, or it does not say."""
+    since, until = sorted((one, two), key=lambda numbers: [*numbers, 0, 0, 0, 0][:4])
+    low = [*version, 0, 0, 0, 0][:4]
+    high = [*version, 9, 9, 9, 9][:4]
+    first, end = ([*bound, 0, 0, 0, 0][:4] for bound in (since, until))
+    if first <= low and high < end:
+        expected: bool | None = True
+    else:
+        expected = False if high < first or low >= end else None
+    assert within(dotted(version), dotted(since), dotted(until)) is expected
+    assert within(f"v{dotted(version)}-x", dotted(since), dotted(until)) is expected
+
+
+@given(st.text(max_size=20), st.text("0123456789.v-", max_size=10))
+def test_a_text_that_begins_with_no_number_says_nothing_of_bounds(text: str, bound: str) -> None:
+    if not re.match(r"v?\d", text):
+        assert within(text, bound, "") is None
+        assert within(text, "", bound) is None
 
 
 def images(root: Path, files: dict[str, str], **assume: str) -> list[str]:

@@ -256,6 +256,22 @@ def test_a_state_of_old_takes_from_the_snapshot_what_its_mirror_has_deleted(tmp_
     assert versions(world.lock(TEXT, as_of=DATE).lockfile) == {"app": "1.0-1"}
 
 
+def test_the_date_that_is_locked_already_locks_nothing_again_and_another_does(
+    tmp_path: Path,
+) -> None:
+    world = world_of(tmp_path)
+    first = world.ensure_lock(TEXT, as_of=DATE)
+    assert first.lockfile.as_of == DATE
+    again = world.ensure_lock(TEXT, as_of=DATE, frozen=True)
+    assert (again.reason, again.lockfile) == (None, first.lockfile)
+    assert world.ensure_lock(TEXT, frozen=True).reason is None
+    world.now = LATER
+    with pytest.raises(OutOfDate):
+        world.ensure_lock(TEXT, as_of=LATER, frozen=True)
+    later = world.ensure_lock(TEXT, as_of=LATER)
+    assert (later.reason, later.lockfile.as_of) == ("update", LATER)
+
+
 def test_a_mirror_that_lacks_what_it_lists_is_not_a_reason_to_lock_again(tmp_path: Path) -> None:
     world = world_of(tmp_path)
     world.archive.lose("pool/*")
