@@ -80,8 +80,8 @@ def scripted(way: str, folder: Path, script: Script) -> Iterator[Place]:
 
 
 @contextlib.contextmanager
-def listening(serve: Script) -> Iterator[int]:
-    """Call ``serve`` in a thread for each connection to the port."""
+def listening(serve: Script, *, most: int = 1000) -> Iterator[int]:
+    """Call ``serve`` in a thread for each of so many connections to the port."""
     listener = socket.create_server(("127.0.0.1", 0))
     threads: list[threading.Thread] = []
 
@@ -90,7 +90,7 @@ def listening(serve: Script) -> Iterator[int]:
             serve(sock, number)
 
     def accept() -> None:
-        for number in range(1000):
+        for number in range(most):
             try:
                 sock, _ = listener.accept()
             except OSError:

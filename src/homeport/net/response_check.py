@@ -68,9 +68,13 @@ class CheckedResponse(http.client.HTTPResponse):
                 break
         else:
             raise Malformed(f"more than {_MOST_INTERIM} interim (1xx) answers")
-        _check_framing(head)
+        framing = _framing(head)
         self._checked.replay(head)
         super().begin()
+        if self.length == 0:  # HEAD, 204 and 304 have no body, whatever their fields say
+            self.chunked = False
+        elif (self.chunked, self.length) != framing:
+            raise Malformed("the end of the answer is ambiguous")  # http.client reads it otherwise
         if self.chunked:
             self._checked.expect_chunks()
 
@@ -241,8 +245,11 @@ def _check_start(data: bytes) -> None:
         raise NotHttp(f"the answer begins with {data[:60]!r}")
 
 
-def _check_framing(head: bytes) -> None:
-    """Refuse an answer whose end is ambiguous (RFC 9112, 6.3)."""
+def _framing(head: bytes) -> tuple[bool, int | None]:
+    """Whether the body comes in chunks, and its length (RFC 9112, 6.3).
+
+    Raises ``Malformed`` if that is ambiguous.
+    """
     lengths, codings = [], []
     for line in head.splitlines()[1:]:
         name, _, value = line.partition(b":")
@@ -256,3 +263,4 @@ def _check_framing(head: bytes) -> None:
         raise Malformed("both Content-Length and Transfer-Encoding are set")
     if len(lengths) > 1 or any(not _LENGTH.fullmatch(length) for length in lengths):
         raise Malformed(f"invalid Content-Length {b', '.join(lengths)[:60]!r}")
+    return bool(codings), int(lengths[0]) if lengths else None
