@@ -9,8 +9,8 @@ Dockerfile that runs nothing needs no processor for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
+from functools import partial
 
 import msgspec
 
@@ -20,6 +20,7 @@ from homeport.buildkit.images import ImageWork, built_image
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.solve import Build, Solved
 from homeport.buildkit.status import Watcher
+from homeport.content.thread_pools import Pool, run_all
 from homeport.errors import HomeportError, UsageError
 from homeport.images.image import Child, Image, Index, child_of, new_index
 from homeport.images.platforms import platforms_of, select
@@ -112,16 +113,27 @@ class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
         """On all engines at once: what was built by platform, and what was lost by engine."""
         done: _Done = {}
         lost: _Lost = {}
-        with ThreadPoolExecutor(len(placed)) as pool:
-            futures = {name: pool.submit(self._one, name, placed[name]) for name in placed}
-            for name, future in futures.items():
-                try:
-                    result = future.result()
-                except (EngineLost, EngineUnreachable) as error:
-                    lost[name] = (placed[name], error)
-                else:
-                    done |= dict.fromkeys(placed[name], result)
+        # A pool of its own: each build is a coordinator, which waits for tasks of the others.
+        pool = Pool(len(placed), "engines")
+        try:
+            calls = [partial(self._attempt, name, placed[name]) for name in placed]
+            outcomes = run_all(pool, calls)
+        finally:
+            pool.close()
+        for name, outcome in zip(placed, outcomes, strict=True):
+            if isinstance(outcome, HomeportError):
+                lost[name] = (placed[name], outcome)
+            else:
+                done |= dict.fromkeys(placed[name], outcome)
         return done, lost
+
+    def _attempt(
+        self, name: str, platforms: list[Platform]
+    ) -> tuple[Image | Index, Solved] | EngineLost | EngineUnreachable:
+        try:
+            return self._one(name, platforms)
+        except (EngineLost, EngineUnreachable) as error:
+            return error
 
     def _one(self, name: str, platforms: list[Platform]) -> tuple[Image | Index, Solved]:
         engine = self.engines[name]
