@@ -12,6 +12,7 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -61,7 +62,6 @@ def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, Retain
 
 def _answer(place: int, task: Task, cancel: CancelToken) -> bytes | None:
     """Runs the process; nothing of it is left when this returns or raises."""
-    import subprocess  # for several large layers only
 
     command = [sys.executable, "-P", "-m", __name__, msgspec.json.encode(task).decode()]
     # The same modules, wherever this one came from.
