@@ -14,12 +14,14 @@ the cancel token, and hands on the members that a function needs, never itself.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
+
+import msgspec
 
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools
@@ -34,7 +36,10 @@ if TYPE_CHECKING:
     from homeport.builds import BuildRequest, BuildResult, Connections
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
-    from homeport.images.transports.base import Destination, Transport
+    from homeport.images.importing import Imported
+    from homeport.images.mirror import MirrorOutcome, MirrorPair
+    from homeport.images.transports.base import Destination, Transport, Written
+    from homeport.images.transports.registry import RegistryTransport
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.model import InspectReport
@@ -45,6 +50,7 @@ if TYPE_CHECKING:
     from homeport.net.client import Client
     from homeport.oci.platform import Platform
     from homeport.recipe.model import Recipe
+    from homeport.registry.access import RegistryAccess
     from homeport.registry.login import Login
     from homeport.registry.registries import Registries
 
@@ -266,11 +272,185 @@ class App:
                 bases=known,
             )  # fmt: skip
 
+    def login(self, registry: str, login: Login, access: RegistryAccess | None = None) -> str:
+        """Verify credentials at a registry and save them as docker does; returns where."""
+        from homeport.registry.access import RegistryAccess
+        from homeport.registry.credentials import docker_config_path
+        from homeport.registry.docker_config import AuthFile, read_auth_file
+        from homeport.registry.login_flow import log_in, registry_name
+
+        name = registry_name(registry)
+        path = docker_config_path(os.environ, Path.home())
+        file = read_auth_file(path) or AuthFile(path=path, document={})
+        access = msgspec.structs.replace(access or RegistryAccess(), login=login)
+        return log_in(self.registries(name, access).registry(name), login, file)
+
+    def push(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False,
+    ) -> Written:  # fmt: skip
+        """Copy an image, byte for byte, to a registry.
+
+        platforms:        of an index; by default all
+        access:           for the registry of the destination
+        no_clobber:       raise ``AnswerNo`` if the tag leads to another image
+        nondistributable: include layers whose owner distributes them
+        """
+        from homeport.images.address import RegistryAddress, parse_destination, parse_source
+
+        origin, target = parse_source(source), parse_destination(destination)
+        if not isinstance(target, RegistryAddress):
+            raise UsageError(
+                f"push writes to a registry only, not to {destination}",
+                hint=f"homeport pull {source} {destination}",
+            )
+        registry = self._registry_maker(target.reference.registry, access, no_clobber=no_clobber)
+        return self._copy(origin, target, registry, platforms, nondistributable)
+
+    def pull(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, nondistributable: bool = False,
+    ) -> Written:  # fmt: skip
+        """Copy an image, byte for byte, from anywhere to anywhere; parameters as for ``push``."""
+        from homeport.images.address import parse_destination, parse_source
+
+        origin, target = parse_source(source), parse_destination(destination)
+        registry = self._registry_maker(_registry_of(origin, target), access)
+        return self._copy(origin, target, registry, platforms, nondistributable)
+
+    def mirror(
+        self, pair: MirrorPair, *, access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False, dry_run: bool = False,
+    ) -> MirrorOutcome:  # fmt: skip
+        """Copy one image to a registry; an error is part of the outcome."""
+        from homeport.images.mirror import mirror
+
+        about = _registry_of(pair.destination, pair.source)
+        return mirror(
+            pair, self._registry_maker(about, access, no_clobber=no_clobber), self.runtime,
+            prepare=self._prepare(nondistributable), dry_run=dry_run,
+        )  # fmt: skip
+
+    def mirror_pairs(
+        self, source: str, destination: str, *, tags: Sequence[str] | None = None,
+        platforms: Sequence[Platform] | None = None, referrers: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> list[MirrorPair]:  # fmt: skip
+        """The images to mirror from one address to another.
+
+        tags: globs; both addresses are then repositories without a tag; ``[]`` is every tag
+        """
+        from homeport.images.mirror import matching_tags
+        from homeport.images.mirror_pairs import pair_of, repository_reference
+
+        if tags is None:
+            return [pair_of(source, destination, platforms, referrers)]
+        reference = repository_reference(source)
+        repository = self.registries(reference.registry, access).repository(reference)
+        return [
+            pair_of(f"{source}:{tag}", f"{destination}:{tag}", platforms, referrers)
+            for tag in matching_tags(repository, tags)
+        ]
+
+    def mirror_plan(
+        self, file: Path, *, platforms: Sequence[Platform] | None = None, referrers: bool = False
+    ) -> list[MirrorPair]:
+        """The images that a home plan lists (docs/formats/plan.md).
+
+        platforms, referrers: instead of, or in addition to, what the plan says
+        """
+        from homeport.audit.plan.planfile import read_plan_file
+        from homeport.images.mirror_pairs import pair_of
+        from homeport.oci.platform import parse_platforms
+
+        pairs = []
+        for number, entry in enumerate(read_plan_file(file).mirror):
+            planned = None if entry.platforms == "all" else parse_platforms(entry.platforms)
+            try:
+                pairs.append(
+                    pair_of(
+                        entry.source, entry.destination, platforms or planned,
+                        referrers or entry.referrers,
+                    )
+                )  # fmt: skip
+            except UsageError as error:
+                raise error.at(file=str(file), field=f"mirror[{number}]")  # noqa: B904
+        return pairs
+
+    def import_image(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False,
+    ) -> Imported:  # fmt: skip
+        """Copy an upstream image to a registry of the user's, and record its origin there."""
+        from homeport.images.address import RegistryAddress, parse_destination, parse_source
+        from homeport.images.importing import vendor
+
+        origin, target = parse_source(source), parse_destination(destination)
+        if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
+            raise UsageError(
+                "import requires two registry addresses",
+                hint=f"homeport push {source} {destination}",
+            )
+        registry = self._registry_maker(target.reference.registry, access, no_clobber=no_clobber)
+        return vendor(
+            registry(origin), registry(target), self.runtime, platforms=platforms,
+            prepare=self._prepare(nondistributable),
+        )  # fmt: skip
+
+    def _copy(
+        self,
+        origin: Address, target: Address, registry: Callable[[RegistryAddress], RegistryTransport],
+        platforms: Sequence[Platform] | None, nondistributable: bool,
+    ) -> Written:  # fmt: skip
+        from homeport.images.copy import copy
+        from homeport.images.transports.select import destination_for, source_for
+
+        return copy(
+            source_for(origin, registry), destination_for(target, registry),
+            self.runtime, platforms=platforms, prepare=self._prepare(nondistributable),
+        )  # fmt: skip
+
+    def _prepare(self, nondistributable: bool) -> Callable[[Image | Index], Image | Index]:
+        from functools import partial
+
+        from homeport.images.nondistributable import ForeignLayers, report_left_out
+
+        if not nondistributable:
+            return partial(report_left_out, self.runtime.progress)
+        if self.settings.offline:
+            raise UsageError("--allow-nondistributable-artifacts cannot be combined with --offline")
+        return ForeignLayers(client=self.client, runtime=self.runtime).take
+
+    def _registry_maker(
+        self, about: str, access: RegistryAccess | None, *, no_clobber: bool = False
+    ) -> Callable[[RegistryAddress], RegistryTransport]:
+        """What makes transports of registries, all with one ``Registries``, when it is needed."""
+        from functools import cache
+
+        from homeport.images.transports.registry import RegistryTransport
+
+        @cache
+        def registries() -> Registries:
+            return self.registries(about, access)
+
+        return lambda address: RegistryTransport(address, registries(), no_clobber=no_clobber)
+
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""
         from homeport.images.transports.select import destination_for
 
         return destination_for(address, self.registry_transport)
+
+    def destinations(
+        self, addresses: Sequence[Address], access: RegistryAccess | None = None
+    ) -> Callable[[Address], Destination]:
+        """Writes to these addresses; ``access`` is for the first registry among them."""
+        from homeport.images.transports.select import destination_for
+
+        registry = self._registry_maker(_registry_of(*addresses), access)
+        return lambda address: destination_for(address, registry)
 
     def registry_transport(self, address: RegistryAddress) -> Transport:
         """An image in a registry, reached with the credentials that the user's tools keep."""
@@ -278,20 +458,8 @@ class App:
 
         return RegistryTransport(address, self._registries)
 
-    def registries(
-        self,
-        about: str = "",
-        *,
-        login: Login | None = None,
-        plain_http: bool | None = None,
-        timeout: float | None = None,
-    ) -> Registries:
-        """The registries of one run.
-
-        about:      the registry that ``login`` and ``plain_http`` are meant for
-        plain_http: ``None``: only a registry on loopback is talked to without TLS
-        timeout:    seconds for everything together
-        """
+    def registries(self, about: str = "", access: RegistryAccess | None = None) -> Registries:
+        """The registries of one run; ``access`` is meant for the registry ``about``."""
         from homeport.net.clock import Deadline
         from homeport.registry.credentials import Credentials
         from homeport.registry.endpoint import Endpoint, endpoint_for
@@ -300,17 +468,25 @@ class App:
 
         if self.settings.offline:
             raise UsageError("registries cannot be reached with --offline")
-        given = {about: login} if login is not None else {}
+        given = {about: access.login} if access and access.login else {}
         credentials = Credentials(environment=os.environ, home=Path.home(), given=given)
+
+        plain_http = True if access and access.plain_http else None
 
         def find_endpoint(name: str) -> Endpoint:
             return endpoint_for(name, plain_http=plain_http if name == about else None)
 
+        timeout = access.timeout if access else None
         deadline = Deadline.after(timeout) if timeout is not None else None
         folders = default_folders(Path.home())
-        return Registries(
+        registries = Registries(
             self.client, credentials.find, find_endpoint, folders=folders, deadline=deadline
         )
+        if access and access.on_login:
+            registries.on_login = access.on_login
+        if access and access.on_limit:
+            registries.on_limit = access.on_limit
+        return registries
 
     @cached_property
     def _registries(self) -> Registries:
@@ -330,6 +506,16 @@ class App:
         self.runtime.pools.__exit__(kind, error, traceback)
         if self._client is not None:
             self._client.close()
+
+
+def _registry_of(*addresses: Address) -> str:
+    """The registry that an access is meant for: the first that is named."""
+    from homeport.images.address import RegistryAddress
+
+    for address in addresses:
+        if isinstance(address, RegistryAddress):
+            return address.reference.registry
+    return ""
 
 
 def open_app(

@@ -13,8 +13,8 @@ from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
     from homeport.content.blob import Blob
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -33,7 +33,7 @@ ed12ab4d8e11ba873c2f11161202b945 -o layer.tar.gz
 @registry_options
 @common
 def command(
-    session: Session, *, reference: str, output: Path | None, options: RegistryOptions
+    session: Session, *, reference: str, output: Path | None, access: RegistryAccess
 ) -> None:
     """Fetch a blob by its digest and verify it before writing.
 
@@ -46,7 +46,7 @@ def command(
     if parsed.digest is None:
         raise UsageError(f"{reference}: a digest is required", hint="write REPOSITORY@sha256:…")
     with session.app() as app:
-        repository = options.open(app, parsed.registry).repository(parsed)
+        repository = app.registries(parsed.registry, access).repository(parsed)
         blob = repository.fetch_blob_of_unknown_size(
             parsed.digest, app.runtime.store, progress=app.runtime.progress
         )

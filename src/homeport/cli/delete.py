@@ -10,7 +10,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -30,7 +30,7 @@ Examples:
 @registry_options
 @common
 def command(
-    session: Session, *, reference: str, with_all_tags: bool, options: RegistryOptions
+    session: Session, *, reference: str, with_all_tags: bool, access: RegistryAccess
 ) -> None:
     """Delete a tag or, with @sha256:…, a manifest from a registry.
 
@@ -44,7 +44,7 @@ def command(
     if not parsed.tag and parsed.digest is None:
         raise UsageError(f"{reference}: a tag or digest is required")
     with session.app() as app:
-        repository = options.open(app, parsed.registry).repository(parsed)
+        repository = app.registries(parsed.registry, access).repository(parsed)
         was_there = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
         document = {
             "schema": "homeport-delete/v1", "reference": str(parsed), "existed": was_there,

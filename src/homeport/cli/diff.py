@@ -5,10 +5,11 @@ from __future__ import annotations
 import click
 import msgspec
 
-from homeport.cli.copying_options import platform_option, read_platforms
+from homeport.cli.copying_options import platform_option
 from homeport.cli.diff_text import comparison_text
 from homeport.cli.options import Session, common
 from homeport.errors import AnswerNo
+from homeport.oci.platform import parse_platforms
 
 
 @click.command(
@@ -42,7 +43,7 @@ def command(
     Packages, configuration, files and layers of IMAGE and OTHER are compared for each
     platform. Without OTHER, two platforms of IMAGE are compared with each other.
     """
-    wanted = read_platforms(platforms)
+    wanted = parse_platforms(platforms)
     with session.app() as app:
         found = app.diff(image, other, platforms=wanted, times=times, text=not no_text)
     session.output.write(

@@ -7,18 +7,16 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    foreign_layers,
     foreign_option,
     no_clobber_option,
     platform_option,
-    read_platforms,
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.errors import UsageError
+from homeport.oci.platform import parse_platforms
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -43,7 +41,7 @@ def command(
     platforms: tuple[str, ...],
     no_clobber: bool,
     take_foreign: bool,
-    options: RegistryOptions,
+    access: RegistryAccess,
 ) -> None:
     """Import an upstream image into your registry, pinned by digest.
 
@@ -51,29 +49,18 @@ def command(
     signatures; an artifact beside the image records its origin. Importing again copies only
     what is missing. The command prints the reference to use, with its digest.
     """
-    from homeport.images.address import RegistryAddress, parse_destination, parse_source
-    from homeport.images.importing import vendor
-
-    origin, target = parse_source(source), parse_destination(destination)
-    if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
-        raise UsageError(
-            "import requires two registry addresses",
-            hint=f"homeport push {source} {destination}",
-        )
     with session.app() as app:
-        make = options.maker(app, target.reference.registry, no_clobber=no_clobber)
-        imported = vendor(
-            make(origin), make(target), app.runtime, platforms=read_platforms(platforms),
-            prepare=foreign_layers(app, take=take_foreign),
+        imported = app.import_image(
+            source, destination, platforms=parse_platforms(platforms), access=access,
+            no_clobber=no_clobber, nondistributable=take_foreign,
         )  # fmt: skip
-        pinned = str(target.reference.at_digest(imported.pushed.digest))
         document = {
             "schema": "homeport-import/v1",
-            "reference": pinned,
-            "source": str(origin),
+            "reference": imported.reference,
+            "source": imported.source,
             "upstream_digest": str(imported.upstream),
             "origin_artifact": str(imported.origin),
             "copied": imported.pushed.sent,
             "copied_bytes": imported.pushed.sent_bytes,
         }
-        session.output.write(document, pinned)
+        session.output.write(document, imported.reference)

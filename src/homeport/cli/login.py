@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -12,7 +10,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
     from homeport.registry.login import Login
 
 
@@ -27,26 +25,19 @@ Examples:
 @click.argument("registry")
 @registry_options
 @common
-def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
+def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
     """Verify credentials at REGISTRY and save them for later commands.
 
     They are saved in docker's config.json, or by the credential helper that it names, so that
     docker and Homeport share them. The command prompts for user and password unless --username
     and --password-stdin, or --creds, give them.
     """
-    import msgspec
-
-    from homeport.registry.credentials import docker_config_path
-    from homeport.registry.docker_config import AuthFile, read_auth_file
-    from homeport.registry.login_flow import log_in, registry_name
+    from homeport.registry.login_flow import registry_name
 
     name = registry_name(registry)
-    login = options.login or _ask()
-    path = docker_config_path(os.environ, Path.home())
-    file = read_auth_file(path) or AuthFile(path=path, document={})
+    login = access.login or _ask()
     with session.app() as app:
-        opened = msgspec.structs.replace(options, login=login).open(app, name).registry(name)
-        kept = log_in(opened, login, file)
+        kept = app.login(name, login, access)
         document = {
             "schema": "homeport-login/v1", "registry": name, "user": login.username,
             "saved_in": kept,

@@ -11,7 +11,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -26,9 +26,7 @@ Examples:
 @click.option("--digest", "only_digest", is_flag=True, help="Print only its digest.")
 @registry_options
 @common
-def command(
-    session: Session, *, reference: str, only_digest: bool, options: RegistryOptions
-) -> None:
+def command(session: Session, *, reference: str, only_digest: bool, access: RegistryAccess) -> None:
     """Print a manifest or index from a registry, byte for byte.
 
     With --format json, an object with digest, media type, size and the document.
@@ -40,7 +38,7 @@ def command(
 
     parsed = parse_reference(reference.removeprefix("docker://"))
     with session.app() as app:
-        repository = options.open(app, parsed.registry).repository(parsed)
+        repository = app.registries(parsed.registry, access).repository(parsed)
         found = repository.manifest(parsed.digest or parsed.tag)
         if session.format == "json":
             document = read_manifest_or_index(found.raw, found.media_type)

@@ -10,14 +10,14 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(name="ping", epilog="Example:  homeport ping registry.example")
 @click.argument("registry")
 @registry_options
 @common
-def command(session: Session, *, registry: str, options: RegistryOptions) -> None:
+def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
     """Check access to REGISTRY and show the user.
 
     Shows also where the credentials come from.
@@ -26,7 +26,7 @@ def command(session: Session, *, registry: str, options: RegistryOptions) -> Non
 
     name = registry_name(registry)
     with session.app() as app:
-        opened = options.open(app, name).registry(name)
+        opened = app.registries(name, access).registry(name)
         opened.ping()
         login = opened.auth.login() if opened.auth.requires_login else None
         who = f"as {login.username or 'a token'} (from {login.source})" if login else "anonymously"

@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    copy_image,
     foreign_option,
     platform_option,
-    read_platforms,
-    registry_of,
     report,
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.images.address import ArchiveAddress, StreamAddress
+from homeport.oci.platform import parse_platforms
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -43,28 +42,21 @@ def command(
     destination: str,
     platforms: tuple[str, ...],
     take_foreign: bool,
-    options: RegistryOptions,
+    access: RegistryAccess,
 ) -> None:
     """Pull an image from a registry to a layout or an archive.
 
     Every platform is copied unchanged, digests included, and verified. After an interruption
     the same command resumes where it stopped.
     """
-    from homeport.images.address import (
-        ArchiveAddress,
-        StreamAddress,
-        parse_destination,
-        parse_source,
-    )
-
-    origin, target = parse_source(source), parse_destination(destination)
     with session.app() as app:
-        written = copy_image(
-            app, options, origin, target, read_platforms(platforms),
-            about=registry_of(origin, target), take_foreign=take_foreign,
+        written = app.pull(
+            source, destination, platforms=parse_platforms(platforms), access=access,
+            nondistributable=take_foreign,
         )  # fmt: skip
+        target = written.address
         to_output = isinstance(target, StreamAddress) or (
             isinstance(target, ArchiveAddress) and target.path is None
         )
-        document, text = report(origin, written)
+        document, text = report(source, written)
         session.output.write(document, text, quiet_text=str(written.digest), beside=to_output)

@@ -7,20 +7,17 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    copy_image,
     foreign_option,
     no_clobber_option,
     platform_option,
-    read_platforms,
-    registry_of,
     report,
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.errors import UsageError
+from homeport.oci.platform import parse_platforms
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -47,25 +44,17 @@ def command(
     platforms: tuple[str, ...],
     no_clobber: bool,
     take_foreign: bool,
-    options: RegistryOptions,
+    access: RegistryAccess,
 ) -> None:
     """Push an image to a registry.
 
     Every platform is sent unchanged, digests included; blobs that the registry has are not
     sent again. After a failure the same command resumes where it stopped.
     """
-    from homeport.images.address import RegistryAddress, parse_destination, parse_source
-
-    origin, target = parse_source(source), parse_destination(destination)
-    if not isinstance(target, RegistryAddress):
-        raise UsageError(
-            f"push writes to a registry only, not to {destination}",
-            hint=f"homeport pull {source} {destination}",
-        )
     with session.app() as app:
-        written = copy_image(
-            app, options, origin, target, read_platforms(platforms),
-            about=registry_of(target), no_clobber=no_clobber, take_foreign=take_foreign,
+        written = app.push(
+            source, destination, platforms=parse_platforms(platforms), access=access,
+            no_clobber=no_clobber, nondistributable=take_foreign,
         )  # fmt: skip
-        document, text = report(origin, written)
+        document, text = report(source, written)
         session.output.write(document, text, quiet_text=str(written.digest))

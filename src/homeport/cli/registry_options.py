@@ -1,4 +1,4 @@
-"""Options of every command that talks to a registry, and the registries that they open."""
+"""Options of every command that talks to a registry."""
 
 from __future__ import annotations
 
@@ -8,55 +8,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeport.app import App
-    from homeport.images.address import RegistryAddress
-    from homeport.images.transports.registry import RegistryTransport
     from homeport.registry.login import Login
-    from homeport.registry.registries import Registries
 
 _PASSWORD_LIMIT = 64 << 10
-
-
-class RegistryOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What the options said; ``login`` is meant for the registry that the command is about."""
-
-    login: Login | None = None
-    plain_http: bool = False
-    timeout: float | None = None
-    verbose: int = 0
-
-    def open(self, app: App, about: str) -> Registries:
-        """The registries of this run; ``about`` is the one that the options are meant for."""
-        opened = app.registries(
-            about,
-            login=self.login,
-            plain_http=True if self.plain_http else None,
-            timeout=self.timeout,
-        )
-        if self.verbose:
-            opened.on_login = _tell_login
-            opened.on_limit = _tell_limit
-        return opened
-
-    def maker(
-        self, app: App, about: str, *, no_clobber: bool = False
-    ) -> Callable[[RegistryAddress], RegistryTransport]:
-        """What ``images.transports`` needs to serve registry addresses."""
-        from homeport.images.transports.registry import RegistryTransport
-
-        opened: list[Registries] = []
-
-        def make(address: RegistryAddress) -> RegistryTransport:
-            if not opened:
-                opened.append(self.open(app, about))
-            return RegistryTransport(address, opened[0], no_clobber=no_clobber)
-
-        return make
 
 
 _OPTIONS = (
@@ -88,7 +46,7 @@ _OPTIONS = (
 
 
 def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options; the command gets them as ``options``."""
+    """Add the options; the command gets them as ``access``."""
 
     @functools.wraps(function)
     def with_options(
@@ -100,11 +58,17 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
         timeout: float | None,
         **more: Any,
     ) -> Any:
-        login = _login(creds, username, password_stdin)
-        options = RegistryOptions(
-            login=login, plain_http=plain_http, timeout=timeout, verbose=more.get("verbose", 0)
+        from homeport.registry.access import RegistryAccess
+
+        verbose = more.get("verbose", 0) > 0
+        access = RegistryAccess(
+            login=_login(creds, username, password_stdin),
+            plain_http=plain_http,
+            timeout=timeout,
+            on_login=_tell_login if verbose else None,
+            on_limit=_tell_limit if verbose else None,
         )
-        return function(*args, options=options, **more)
+        return function(*args, access=access, **more)
 
     decorated: Callable[..., Any] = with_options
     for option in reversed(_OPTIONS):

@@ -10,7 +10,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -33,7 +33,7 @@ def command(
     reference: str,
     tags: tuple[str, ...],
     no_clobber: bool,
-    options: RegistryOptions,
+    access: RegistryAccess,
 ) -> None:
     """Add tags to an image in its registry.
 
@@ -45,7 +45,7 @@ def command(
     parsed = parse_reference(reference.removeprefix("docker://"))
     wanted = [check_tag(tag) for tag in tags]
     with session.app() as app:
-        repository = options.open(app, parsed.registry).repository(parsed)
+        repository = app.registries(parsed.registry, access).repository(parsed)
         digest, moved = retag(
             repository, parsed.digest or parsed.tag, wanted, no_clobber=no_clobber
         )

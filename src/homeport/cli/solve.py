@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import counted
 from homeport.errors import UsageError
+from homeport.oci.platform import parse_platforms
 from homeport.printable import printable
 
 if TYPE_CHECKING:
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from homeport.buildkit.session.cache_folder import LocalCaches
     from homeport.buildkit.solve import Build
     from homeport.buildkit.status import Watcher
-    from homeport.cli.registry_options import RegistryOptions
-    from homeport.images.address import Address
-    from homeport.images.transports.base import Destination
+    from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials
 
 
@@ -119,7 +118,7 @@ def command(
     session: Session,
     context: str,
     outputs: tuple[str, ...],
-    options: RegistryOptions,
+    access: RegistryAccess,
     **asked: Any,
 ) -> None:
     """Build a Dockerfile or an LLB file on a BuildKit engine.
@@ -129,9 +128,8 @@ def command(
     The engine is buildkitd, or dockerd 18.09 or later.
     """
     from homeport.buildkit.multi_output import run_outputs
-    from homeport.buildkit.outputs import parse_output
+    from homeport.buildkit.outputs import ImageOutput, parse_output
     from homeport.buildkit.protocol.errors import BuildFailed
-    from homeport.cli.copying_options import read_platforms
 
     wanted = [parse_output(text) for text in outputs]
     build = _build(context, asked)
@@ -150,10 +148,12 @@ def command(
             run = run_outputs(
                 engines, build, wanted, watcher=watcher, cancel=app.runtime.cancel,
                 for_images=lambda: _image_work(app, watcher, squash=not asked["no_squash"]),
-                platforms=read_platforms(asked["platforms"]) or (),
+                platforms=parse_platforms(asked["platforms"]) or (),
                 watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
                 push_by_engine=asked["push_by"] == "engine",
-                destination=_destinations(app, options, wanted),
+                destination=app.destinations(
+                    [each.address for each in wanted if isinstance(each, ImageOutput)], access
+                ),
             )  # fmt: skip
         except BuildFailed as error:
             if session.format != "json":
@@ -215,7 +215,6 @@ def _read_policy(path: Path) -> Policy:
 
 def _from_file(context: str, asked: dict[str, Any]) -> Build:
     from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
-    from homeport.cli.copying_options import read_platforms
 
     return prepare(
         DockerfileBuild(
@@ -225,7 +224,7 @@ def _from_file(context: str, asked: dict[str, Any]) -> Build:
             build_args=_arguments(asked["build_args"]),
             labels=_pairs(asked["labels"], "--label"),
             build_contexts=_contexts(asked, images=False),
-            platforms=read_platforms(asked["platforms"]) or (),
+            platforms=parse_platforms(asked["platforms"]) or (),
             no_cache=asked["no_cache"],
             attests=asked["attests"],
             options=_pairs(asked["frontend_options"], "--opt"),
@@ -262,22 +261,6 @@ def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
     from homeport.buildkit.images import ImageWork
 
     return ImageWork(runtime=app.runtime, squash=squash, watcher=watcher)
-
-
-def _destinations(
-    app: App, options: RegistryOptions, outputs: Sequence[Any]
-) -> Callable[[Address], Destination]:
-    """How images are written; what registries need is imported when one is."""
-
-    def open_it(address: Address) -> Destination:
-        from homeport.buildkit.outputs import ImageOutput
-        from homeport.cli.copying_options import registry_of
-        from homeport.images.transports.select import destination_for
-
-        images = [output.address for output in outputs if isinstance(output, ImageOutput)]
-        return destination_for(address, options.maker(app, registry_of(*images)))
-
-    return open_it
 
 
 _UPLOAD = "context"

@@ -11,7 +11,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 
 if TYPE_CHECKING:
-    from homeport.cli.registry_options import RegistryOptions
+    from homeport.registry.access import RegistryAccess
 
 
 @click.command(
@@ -29,14 +29,14 @@ Examples:
 @registry_options
 @common
 def command(
-    session: Session, *, repository: str, match: str | None, options: RegistryOptions
+    session: Session, *, repository: str, match: str | None, access: RegistryAccess
 ) -> None:
     """List the tags of REPOSITORY, one per line."""
     from homeport.oci.reference import parse_reference
 
     reference = parse_reference(repository.removeprefix("docker://"), default_tag="")
     with session.app() as app:
-        registries = options.open(app, reference.registry)
+        registries = app.registries(reference.registry, access)
         found = list(registries.repository(reference).tags())
         if match is not None:
             found = fnmatch.filter(found, match)

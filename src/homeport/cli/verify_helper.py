@@ -93,7 +93,7 @@ def _offered(app: Any, image: str, engine: str) -> Any:
     def offered() -> Any:
         with contextlib.ExitStack() as stack:
             if isinstance(address, RegistryAddress):
-                value = stack.enter_context(_open_registry(app, address))
+                value = stack.enter_context(app.open_image(image))
                 served = stack.enter_context(serving(None, {"remote.txt": REMOTE}))
                 name = address.reference
                 reference = f"{name.registry}/{name.repository}@{value.digest}"
@@ -109,13 +109,6 @@ def _offered(app: Any, image: str, engine: str) -> Any:
             yield Helper(reference=reference, url=served.url if here else ""), value.digest
 
     return offered()
-
-
-def _open_registry(app: Any, address: Any) -> Any:
-    from homeport.cli.registry_options import RegistryOptions
-
-    transport = RegistryOptions().maker(app, address.reference.registry)(address)
-    return transport.open(app.runtime)
 
 
 def _document(engine: str, image: str, digest: Any, rows: Sequence[Row]) -> dict[str, Any]:

@@ -1,17 +1,30 @@
 """Copying an image from one address to another.
 
-What is not changed is sent as it was received. Not for building or changing images.
+What is not changed is sent as it was received. What comes from a registry is fetched in
+parallel. Not for building or changing images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+from homeport.content.blob import Blob
 from homeport.errors import HomeportError
+from homeport.images.address import Address, LayoutAddress
+from homeport.images.image import Image, Index
 from homeport.images.platforms import select
 from homeport.images.transports.base import Destination, Source, Written
+from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
 from homeport.oci.platform import Platform
 from homeport.runtime import Runtime
+
+#: What is done with an image before anything of it travels (``nondistributable``).
+Prepare = Callable[[Image | Index], Image | Index]
+
+
+def unchanged(value: Image | Index) -> Image | Index:
+    """The image as it is."""
+    return value
 
 
 def copy(
@@ -20,14 +33,37 @@ def copy(
     runtime: Runtime,
     *,
     platforms: Sequence[Platform] | None = None,
+    prepare: Prepare = unchanged,
 ) -> Written:
     """Copy the image at ``source`` to ``destination``; ``platforms`` as for ``select``.
 
     Every manifest and blob is verified on its way. Safe to run again after any failure.
     """
+    network = runtime.pools.network
     try:
         with source.open(runtime) as value:
-            return destination.write(select(value, platforms), runtime)
+            chosen = select(value, platforms)
+            if isinstance(source, RegistryTransport):
+                open_manifests(chosen, network)
+            chosen = prepare(chosen)
+            if not isinstance(destination, RegistryTransport):
+                prefetch(chosen, network, wanted=_missing_in(destination.address))
+            return destination.write(chosen, runtime)
     except HomeportError as error:
         error.at(source=str(source.address), destination=str(destination.address))
         raise
+
+
+def _missing_in(destination: Address) -> Callable[[Blob], bool]:
+    """Whether a layout at the destination lacks a blob, so that it must be fetched."""
+    if not isinstance(destination, LayoutAddress):
+        return lambda _blob: True
+    folder = destination.path / "blobs"
+
+    def missing(blob: Blob) -> bool:
+        try:
+            return (folder / blob.digest.algorithm / blob.digest.hex).stat().st_size != blob.size
+        except OSError:
+            return True
+
+    return missing

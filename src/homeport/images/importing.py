@@ -30,8 +30,15 @@ _EMPTY = BytesBlob(b"{}")
 
 
 class Imported(msgspec.Struct, frozen=True, kw_only=True):
-    """An image that has come home. ``upstream``: the digest that its name had there."""
+    """An image that has come home.
 
+    reference: to use from now on, with its digest
+    upstream:  the digest that its name had there
+    origin:    of the artifact that records where it came from
+    """
+
+    source: str
+    reference: str
     pushed: Pushed
     upstream: Digest
     origin: Digest
@@ -58,7 +65,13 @@ def vendor(
             referrers=(*cargo.shipment.referrers, origin),
         )
         pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, runtime)
-        return Imported(pushed=pushed, upstream=value.digest, origin=origin.digest)
+        return Imported(
+            source=str(source.address),
+            reference=str(destination.address.reference.at_digest(pushed.digest)),
+            pushed=pushed,
+            upstream=value.digest,
+            origin=origin.digest,
+        )
 
 
 def origin_of(name: str, digest: Digest, subject: Descriptor) -> Statement:

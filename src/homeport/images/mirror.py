@@ -7,8 +7,9 @@ so that nobody sees the image without them. Digests stay as they are.
 
 from __future__ import annotations
 
+import fnmatch
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import msgspec
@@ -16,11 +17,19 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import run_all
-from homeport.errors import HomeportError, TooLarge
+from homeport.errors import HomeportError, Interrupted, TooLarge, UsageError
+from homeport.images.address import Address, RegistryAddress
+from homeport.images.copy import Prepare, unchanged
 from homeport.images.image import Image, Index, open_descriptor, walk
 from homeport.images.platforms import select
 from homeport.images.transports.base import Source
-from homeport.images.transports.registry import Contents, RegistryTransport, shipment
+from homeport.images.transports.registry import (
+    Contents,
+    RegistryTransport,
+    open_manifests,
+    shipment,
+)
+from homeport.images.transports.select import source_for
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
@@ -29,6 +38,7 @@ from homeport.registry.referrers import fallback_tag, referrers
 from homeport.registry.repository import Repository
 from homeport.runtime import Runtime
 
+RegistryMaker = Callable[[RegistryAddress], RegistryTransport]
 #: How far referrers of referrers are followed, and how many there may be in all.
 DEPTH_LIMIT = 8
 COUNT_LIMIT = 2000
@@ -41,6 +51,24 @@ class Cargo(msgspec.Struct, frozen=True, kw_only=True):
     value: Image | Index
     shipment: Shipment
     signatures: Sequence[tuple[str, Shipment]] = ()
+
+
+class MirrorPair(msgspec.Struct, frozen=True, kw_only=True):
+    """One image to copy, with its signatures, SBOMs and provenance if ``referrers``."""
+
+    source: Address
+    destination: RegistryAddress
+    platforms: Sequence[Platform] | None = None
+    referrers: bool = False
+
+
+class MirrorOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one pair: exactly one of the three is set."""
+
+    pair: MirrorPair
+    pushed: Pushed | None = None
+    estimate: Estimate | None = None
+    error: HomeportError | None = None
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,14 +153,51 @@ def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> 
 
 
 def mirror(
-    source: Source, destination: RegistryTransport, runtime: Runtime, *,
-    platforms: Sequence[Platform] | None = None, with_referrers: bool = False,
-) -> Pushed:  # fmt: skip
-    """Copy one image, with what refers to it if so wished. A second time copies nothing."""
-    with source.open(runtime) as value:
-        chosen = select(value, platforms)
-        cargo = load_cargo(chosen, source, destination, runtime, with_referrers=with_referrers)
-        return ship(cargo, destination, runtime)
+    pair: MirrorPair, registry: RegistryMaker, runtime: Runtime, *, prepare: Prepare = unchanged,
+    dry_run: bool = False,
+) -> MirrorOutcome:  # fmt: skip
+    """Copy one image, with what refers to it if so wished. A second time copies nothing.
+
+    registry: makes the transport of a registry address
+    dry_run:  find out what would be copied, and copy nothing
+
+    An error becomes part of the outcome, so that the next image can be copied; only
+    ``Interrupted`` is raised.
+    """
+    try:
+        source = source_for(pair.source, registry)
+        destination = registry(pair.destination)
+        with source.open(runtime) as value:
+            chosen = select(value, pair.platforms)
+            open_manifests(chosen, runtime.pools.network)
+            cargo = load_cargo(
+                prepare(chosen), source, destination, runtime, with_referrers=pair.referrers
+            )
+            if dry_run:
+                found = estimate(cargo, destination, runtime)
+                return MirrorOutcome(pair=pair, estimate=found)
+            return MirrorOutcome(pair=pair, pushed=ship(cargo, destination, runtime))
+    except Interrupted:
+        raise
+    except HomeportError as error:
+        return MirrorOutcome(pair=pair, error=error)
+
+
+def matching_tags(repository: Repository, globs: Sequence[str] = ()) -> list[str]:
+    """The tags of images in a repository that match one of ``globs``; without globs, all.
+
+    Raises ``UsageError`` if none does.
+    """
+    found = [tag for tag in repository.tags() if not is_digest_tag(tag)]
+    chosen = [
+        tag for tag in found if not globs or any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
+    ]
+    if not chosen:
+        name = f"{repository.registry.name}/{repository.name}"
+        raise UsageError(
+            f"no tag of {name} matches (of {len(found)})", hint=f"homeport tags {name}"
+        )
+    return chosen
 
 
 def is_digest_tag(tag: str) -> bool:

@@ -17,6 +17,7 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, Missing, digest_of
+from homeport.images.image_blobs import foreign_parts
 from homeport.images.lazy_blob import FetchedBlob
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
@@ -24,6 +25,7 @@ from homeport.net.download import download
 from homeport.net.errors import NetError
 from homeport.net.response import Response, Sender
 from homeport.net.url import BadUrl, Url
+from homeport.progress import Progress
 from homeport.runtime import Runtime
 
 #: More of a descriptor's URLs are not tried.
@@ -61,6 +63,19 @@ class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
                     ),
                 )  # fmt: skip
         return msgspec.structs.replace(image, blobs=blobs)
+
+
+def report_left_out(progress: Progress, value: Image | Index) -> Image | Index:
+    """``value`` itself; its non-distributable layers are not copied, which ``progress`` is told."""
+    left = foreign_parts(value)
+    if left:
+        many = "1 layer is" if len(left) == 1 else f"{len(left)} layers are"
+        progress.note(
+            "non-distributable layers",
+            f"{many} not copied; clients download from {left[0].urls[0]}. "
+            "Use --allow-nondistributable-artifacts to include non-distributable layers",
+        )
+    return value
 
 
 class ForeignBlob(FetchedBlob, frozen=True, kw_only=True):

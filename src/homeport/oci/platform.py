@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -81,6 +82,18 @@ def parse_platform(text: str) -> Platform:
         parts = ["linux", *parts]
     fields: dict[str, Any] = dict(zip(("os", "architecture", "variant"), parts, strict=False))
     return Platform(**fields).normalized()
+
+
+def parse_platforms(texts: Sequence[str]) -> list[Platform] | None:
+    """Platforms separated by commas, ``native`` for this machine's; ``None`` for all.
+
+    All is meant where there is no word, or one of them is ``all``. Raises ``UsageError``.
+    """
+    words = [word for text in texts for word in text.split(",") if word.strip()]
+    if not words or "all" in words:
+        return None
+    found = [native_platform() if word == "native" else parse_platform(word) for word in words]
+    return list(dict.fromkeys(found))
 
 
 def native_platform() -> Platform:

@@ -7,17 +7,21 @@ files is ``audit.plan.applying``, what it copies is ``homeport mirror --file``.
 from __future__ import annotations
 
 import posixpath
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
 import yaml
 
 from homeport.audit.own_files import check_schema, read_own
+from homeport.content.files import explained
+from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.oci.reference import names_registry, parse_reference
 from homeport.yamlfile.typed import TypedFile
 
 SCHEMA = "homeport-plan/v1"
+_LIMIT = 16 << 20
 
 PlanAction = Literal["import", "build", "delete", "raise", "leave"]
 
@@ -112,6 +116,12 @@ def read_plan(data: bytes, file: str) -> Plan:
     _check_mirror(read)
     _check_files(read)
     return read.check()
+
+
+def read_plan_file(path: Path) -> Plan:
+    """Read a plan of this machine. Raises ``BadFile``, or ``Faults`` of several."""
+    with explained(path, "read"), path.open("rb") as stream:
+        return read_plan(read_bounded(stream, _LIMIT, str(path)), str(path))
 
 
 def write_plan(plan: Plan) -> bytes:
