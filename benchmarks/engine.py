@@ -72,7 +72,7 @@ class Bench:
             best.append(time.monotonic() - began)
         heard = First()
         began = time.monotonic()
-        solve(self.engine, prepare(DockerfileBuild(context=context)), watcher=heard)
+        solve(self.engine, prepare(DockerfileBuild(context=context)), listener=heard)
         row("from the call to the first step", (heard.at or began) - began, None)
         row("a build without changes, whole program", min(best), self.client(context))
 

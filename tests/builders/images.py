@@ -22,7 +22,7 @@ from homeport.images.image import (
     Missing,
     new_index,
 )
-from homeport.images.image_blobs import all_parts
+from homeport.images.image_blobs import all_blobs
 from homeport.oci import media_types
 from homeport.oci.documents import (
     Descriptor,
@@ -191,7 +191,7 @@ class MemoryContents:
 def everything(value: Image | Index) -> dict[str, bytes]:
     """Digest → bytes of all that ``value`` consists of."""
     found = {}
-    for digest, blob in all_parts(value).items():
+    for digest, blob in all_blobs(value).items():
         with blob.open() as stream:
             found[str(digest)] = stream.read()
     return found

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.errors import Interrupted
 from homeport.progress import CancelToken
 
@@ -21,9 +21,9 @@ def test_a_result_comes_out_and_so_does_an_error() -> None:
     async def fail() -> None:
         raise LookupError("no")
 
-    assert wait_for(add()) == 2
+    assert run_async(add()) == 2
     with pytest.raises(LookupError):
-        wait_for(fail())
+        run_async(fail())
 
 
 def test_cancelling_runs_what_must_run_at_the_end() -> None:
@@ -37,7 +37,7 @@ def test_cancelling_runs_what_must_run_at_the_end() -> None:
             ended.set()
 
     with pytest.raises(Interrupted):
-        wait_for(work(), cancel)
+        run_async(work(), cancel)
     assert ended.is_set()
 
 
@@ -56,7 +56,7 @@ async def write_to_a_pipe_that_nobody_reads():
     os.kill(os.getpid(), signal.SIGINT)
     await asyncio.to_thread(os.write, write, bytes(1 << 20))
 
-door.wait_for(write_to_a_pipe_that_nobody_reads(), cancel)
+door.run_async(write_to_a_pipe_that_nobody_reads(), cancel)
 """
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from homeport.buildkit.engine import Description, Worker
-from homeport.buildkit.scheduling import NoEngineFor, place
+from homeport.buildkit.scheduling import NoEngineFor, schedule
 from homeport.oci.platform import parse_platform
 
 
@@ -15,7 +15,7 @@ def engine(*platforms: str) -> Description:
 
 
 def placed(engines: dict[str, Description], *platforms: str) -> dict[str, list[str]]:
-    found = place([parse_platform(text) for text in platforms], engines)
+    found = schedule([parse_platform(text) for text in platforms], engines)
     return {name: [str(platform) for platform in each] for name, each in found.items()}
 
 

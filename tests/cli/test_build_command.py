@@ -251,7 +251,7 @@ def test_a_read_only_folder_is_named_with_its_reason(setting: Setting) -> None:
         (["--tag", "a b"], "'a b' is no tag"),
         (["--label", "nothing"], "label 'nothing' is not of the form KEY=VALUE"),
         (["-o", "team/copy"], "names no registry"),
-        (["-o", "./out"], "is not the address of an image: it names no transport"),
+        (["-o", "./out"], "no transport"),
         (["--as-of", "yesterday"], "'yesterday' is not a date"),
         (["--compression-level", "3"], "gzip level 3 is not offered"),
     ],

@@ -57,7 +57,7 @@ def test_a_choice_from_dockers_list_is_dockers_list() -> None:
 def test_a_platform_that_is_not_there_is_named_with_those_that_are() -> None:
     with pytest.raises(ImageNotFound, match="no image for linux/riscv64") as caught:
         select(attested(), [AMD64, parse_platform("linux/riscv64")])
-    assert caught.value.hint == "there is one for linux/amd64, linux/arm64, linux/s390x"
+    assert caught.value.hint == "available: linux/amd64, linux/arm64, linux/s390x"
 
 
 def test_an_image_of_one_platform_is_only_chosen_for_that() -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.buildkit.engine import connected
 from homeport.buildkit.protobuf import flag, message
 from homeport.buildkit.protocol.control import CONTROL, Empty
@@ -49,7 +49,7 @@ def forget(engine: RunningEngine) -> None:
             async for _ in call:
                 pass
 
-    wait_for(prune())
+    run_async(prune())
 
 
 def stamp(engine: RunningEngine, place: Path, *more: str) -> bytes:

@@ -15,9 +15,9 @@ from homeport.app import App, Settings, open_app
 from homeport.buildkit.address import Surroundings, parse_engine
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
 from homeport.buildkit.engine import describe
-from homeport.buildkit.images import ImageWork
+from homeport.buildkit.images import ImageOptions
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
-from homeport.buildkit.scheduling import built_on
+from homeport.buildkit.scheduling import image_from_engines
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.images.platforms import platforms_of
 from homeport.oci.platform import parse_platform
@@ -61,9 +61,9 @@ def sleeping(context: Path, mark: str) -> Build:
 def test_platforms_are_built_side_by_side_and_put_together(tmp_path: Path, app: App) -> None:
     build = sleeping(tmp_path / "context", "0.01")
     with app, running_dockerd() as one, running_dockerd() as other:
-        how = ImageWork(runtime=runtime(app.runtime.store))
+        how = ImageOptions(runtime=runtime(app.runtime.store))
         engines = [one.engine, other.engine]
-        with built_on(engines, build, BOTH, how, lambda _: None) as (value, _):
+        with image_from_engines(engines, build, BOTH, how, lambda _: None) as (value, _):
             assert platforms_of(value) == list(BOTH)
 
 
@@ -73,9 +73,9 @@ def test_an_engine_lost_in_mid_build_is_replaced_by_the_other(tmp_path: Path, ap
     with app, running_dockerd() as one, running_dockerd() as other:
         thread = threading.Thread(target=lambda: (until(lambda: runs("2.345")), one.process.kill()))
         thread.start()
-        how = ImageWork(runtime=runtime(app.runtime.store, progress=Noting(notes)))
+        how = ImageOptions(runtime=runtime(app.runtime.store, progress=Noting(notes)))
         engines = [one.engine, other.engine]
-        with built_on(engines, build, BOTH, how, lambda _: None) as (value, _):
+        with image_from_engines(engines, build, BOTH, how, lambda _: None) as (value, _):
             assert platforms_of(value) == list(BOTH)
         thread.join()
         assert any(one.address in note and "once more" in note for note in notes)

@@ -15,7 +15,7 @@ from builders.documents import unspecified
 from homeport.app import App, Settings, open_app
 from homeport.buildkit.helper.cases import CASES, REMOTE
 from homeport.buildkit.helper.proof import Helper, Row, prove
-from homeport.buildkit.local_registry import serving
+from homeport.buildkit.local_registry import local_registry
 from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.cli.verify_helper import command as verify_helper
 from homeport.content.blob import BytesBlob
@@ -69,7 +69,7 @@ def rows(
     pushed = json.loads(
         homeport("push", f"oci:{layout}:latest", f"docker://{name}:1", "--format", "json")
     )
-    with serving(None, {"remote.txt": REMOTE}) as web:
+    with local_registry(None, {"remote.txt": REMOTE}) as web:
         helper = Helper(reference=f"{name}@{pushed['digest']}", url=web.url)
         return list(prove(dockerd_20.engine, helper, app.runtime.store))
 
@@ -99,7 +99,7 @@ def test_an_image_without_the_program_fails_so_the_proof_can_fail(
     layout: Path,
     app: App,
 ) -> None:
-    with app.open_image(f"oci:{layout}:latest") as ours, serving(_emptied(ours), {}) as web:
+    with app.open_image(f"oci:{layout}:latest") as ours, local_registry(_emptied(ours), {}) as web:
         helper = Helper(reference=web.reference(_emptied(ours).digest))
         [row] = prove(dockerd_20.engine, helper, app.runtime.store, cases=CASES[:1])
     assert row.state == "failed"

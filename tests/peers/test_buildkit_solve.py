@@ -22,10 +22,10 @@ from msgspec.structs import replace
 from builders.documents import unspecified
 from builders.runtime import runtime
 from homeport.app import App, Settings, open_app
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare
 from homeport.buildkit.engine import Connected, connected, describe
-from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.images import ImageOptions, built_image
 from homeport.buildkit.llb.files import copy, mkdir, mkfile
 from homeport.buildkit.llb.marshal import marshal
 from homeport.buildkit.llb.sources import local, scratch
@@ -142,7 +142,7 @@ def test_an_image_has_the_dockerfiles_config_and_files(
     any_engine: RunningEngine, context: Path, app: App
 ) -> None:
     build = dockerfile(context, "FROM scratch", "COPY f1 /a/b", 'ENTRYPOINT ["/a/b"]', "ENV X=y")
-    how = ImageWork(runtime=runtime(app.runtime.store))
+    how = ImageOptions(runtime=runtime(app.runtime.store))
     with built_image(any_engine.engine, build, (), how) as (value, _):
         image = value if isinstance(value, Image) else value.children[0].open()
         assert isinstance(image, Image)
@@ -203,7 +203,7 @@ def test_a_secret_is_there_while_a_step_runs_and_in_no_layer(
     services = secret_values({"word": b"open sesame"}.get)
     attrs = {**build.attrs, **NO_NETWORK, "no-cache": ""}  # the step must run to be heard
     build = replace(build, attrs=attrs, services=services)
-    solve(any_engine.engine, build, watcher=heard)
+    solve(any_engine.engine, build, listener=heard)
     assert heard.lines == ["11 /word"]
     assert "word" not in [name for name in names(any_engine, build) if name == "word"]
 
@@ -280,7 +280,7 @@ def test_the_session_also_goes_through_the_control_api_as_buildkitd_needs(
         async with connected(any_engine.engine) as connection:
             await solve_on(Connected(connection.engine, "buildkit", connection.calls), build)
 
-    wait_for(tunnelled())
+    run_async(tunnelled())
     assert b"dir/y" in received.getvalue()
 
 
@@ -336,7 +336,7 @@ def test_an_engine_that_dies_in_mid_build_is_named(context: Path) -> None:
     with running_dockerd() as engine:
         thread = threading.Thread(target=lambda: (until(lambda: runs(mark)), engine.process.kill()))
         thread.start()
-        with pytest.raises(EngineLost, match="went away") as error:
+        with pytest.raises(EngineLost, match="lost the engine") as error:
             solve(engine.engine, replace(build, attrs={**build.attrs, **NO_NETWORK}))
         thread.join()
         assert error.value.where["engine"] == engine.address

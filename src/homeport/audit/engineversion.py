@@ -12,7 +12,7 @@ import re
 import msgspec
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.buildkit.engine import describe
 from homeport.buildkit.protocol.errors import EngineRefused
 from homeport.progress import CancelToken
@@ -31,7 +31,7 @@ def engine_versions(engine: Engine, cancel: CancelToken | None = None) -> dict[s
     found = describe(engine, cancel)
     versions = {"buildkit": found.version, "docker": ""}
     if found.kind == "docker":
-        versions["docker"] = read_version(wait_for(_asked(engine), cancel), engine.name)
+        versions["docker"] = read_version(run_async(_asked(engine), cancel), engine.name)
     return {
         tool: version.removeprefix("v")
         for tool, version in versions.items()

@@ -62,9 +62,7 @@ def parse_engine(text: str, around: Surroundings) -> Engine:
     """Read one address. Raises ``BadEngineAddress``."""
     scheme, found, place = text.partition("://")
     if not found or not place:
-        raise BadEngineAddress(
-            f"{text!r} is not the address of an engine", hint=f"known are {_SCHEMES}"
-        )
+        raise BadEngineAddress(f"{text!r} is not an engine address", hint=f"use {_SCHEMES}")
     match scheme:
         case "unix":
             return Engine(name=text, opener=UnixStream("/" + place.lstrip("/")))
@@ -78,7 +76,7 @@ def parse_engine(text: str, around: Surroundings) -> Engine:
             return _ssh(text)
         case "docker-context":
             return _context(place, around)
-    raise BadEngineAddress(f"{text!r}: unknown kind of engine", hint=f"known are {_SCHEMES}")
+    raise BadEngineAddress(f"{text!r}: unknown kind of engine", hint=f"use {_SCHEMES}")
 
 
 def default_engines(around: Surroundings) -> list[Engine]:
@@ -122,7 +120,7 @@ def _tls(text: str, certs: Path, verify: bool) -> ssl.SSLContext:
         return tls_context(certs, verify=verify)
     except (OSError, ssl.SSLError) as error:
         raise BadEngineAddress(
-            f"{text!r}: the certificates in {certs} cannot be used: {error}",
+            f"{text!r}: cannot use the certificates in {certs}: {error}",
             hint="the folder holds ca.pem, cert.pem and key.pem",
         ) from error
 
@@ -145,7 +143,7 @@ def _ssh(text: str) -> Engine:
 def _container(text: str, place: str) -> str:
     name = place.partition("?")[0].strip("/")
     if not name or name.startswith("-"):
-        raise BadEngineAddress(f"{text!r} names no container")
+        raise BadEngineAddress(f"{text!r}: no container name")
     return name
 
 
@@ -177,7 +175,7 @@ def _context(name: str, around: Surroundings) -> Engine:
         meta = msgspec.json.decode(_read(path), type=_Meta)
     except (OSError, msgspec.DecodeError) as error:
         raise BadEngineAddress(
-            f"docker's context {name!r} cannot be read", where={"file": str(path)},
+            f"cannot read docker's context {name!r}", where={"file": str(path)},
             hint="docker context ls lists those that exist",
         ) from error  # fmt: skip
     endpoint = meta.endpoints.get("docker", _Endpoint())
@@ -185,7 +183,7 @@ def _context(name: str, around: Surroundings) -> Engine:
     if endpoint.host.startswith("tcp://") and certs.is_dir():
         return _tcp(endpoint.host, around, certs, not endpoint.skip_verify)
     if not endpoint.host:
-        raise BadEngineAddress(f"docker's context {name!r} names no host")
+        raise BadEngineAddress(f"docker's context {name!r} has no host")
     return parse_engine(endpoint.host, around)
 
 

@@ -1,6 +1,6 @@
-"""The one door between Homeport's blocking world and asyncio: run this, and wait.
+"""Where blocking code runs a coroutine and waits for it; asyncio is used nowhere else.
 
-``wait_for`` runs a coroutine on a fresh event loop in the caller's thread. When the cancel
+``run_async`` runs a coroutine on a fresh event loop in the caller's thread. When the cancel
 token is set or the caller is interrupted, the coroutine is cancelled and its ``finally``
 blocks run, so that the engine hears of it; then ``Interrupted`` is raised.
 """
@@ -24,7 +24,7 @@ _LOOK = 0.05  # seconds between looks at the token
 _GRACE = 10.0  # seconds from a signal to the end of the build on our side
 
 
-def wait_for(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) -> T:
+def run_async(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) -> T:
     """The coroutine's result. Raises what it raises, and ``Interrupted``."""
     # grpclib logs handlers' errors with tracebacks; users get ours instead.
     logging.getLogger("grpclib").setLevel(logging.CRITICAL)
@@ -37,9 +37,9 @@ def wait_for(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) ->
 def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
     """The first signal sets the token, and does not raise in the middle of the event loop.
 
-    An exception there ends whichever task has its turn, which need not be one that is waited
-    for. A second signal means what it meant before, and one comes by itself when the end
-    takes longer than ``_GRACE``: a thread may hang in a pipe that nobody reads.
+    An exception there ends whichever task runs, which may be another one. A second signal means
+    what it meant before. It is sent automatically when the end takes longer than ``_GRACE``: a
+    thread may hang in a pipe without a reader.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -1,6 +1,6 @@
-"""A Dockerfile build as BuildKit's ``dockerfile.v0`` frontend wants it told.
+"""A Dockerfile build as BuildKit's ``dockerfile.v0`` frontend expects it.
 
-Turns what a user says (context, file, arguments, platforms) into the frontend's attributes
+Turns the options of a build (context, file, arguments, platforms) into the frontend's attributes
 and the directories that the session offers. The frontend itself asks for the Dockerfile and
 .dockerignore and filters the context. Not for running it (``homeport.buildkit.solve``).
 """
@@ -32,12 +32,12 @@ _REMOTE = ("http://", "https://", "git://", "ssh://", "git@")
 
 
 class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """What a user asks for.
+    """The options of a build.
 
     context:        a directory, or a URL that the engine fetches
     file:           the Dockerfile; by default ``Dockerfile`` in the context
     build_contexts: named contexts: a directory, a URL, ``docker-image://…``
-    options:        any attribute of the frontend, the last word
+    options:        any attribute of the frontend; overrides all others
     """
 
     context: Path | str
@@ -58,57 +58,57 @@ def read_context(text: str) -> Path | str:
         return text
     path = Path(text)
     if not path.exists():
-        raise BadContext(f"there is no directory {text}", where={"file": text})
+        raise BadContext(f"no such directory: {text}", where={"file": text})
     if not path.is_dir():
         raise BadContext(
-            f"{text} is no directory", where={"file": text},
+            f"not a directory: {text}", where={"file": text},
             hint="the context is a directory, a URL, or a file that ends in .llb",
         )  # fmt: skip
     return path
 
 
-def prepare(asked: DockerfileBuild) -> Build:
+def prepare(wanted: DockerfileBuild) -> Build:
     """The build, without exports. Raises ``BadContext``."""
     attrs: dict[str, str] = {}
     folders: dict[str, Path] = {}
     sources = Sources()
     key = ""
-    if isinstance(asked.context, str):
-        attrs["context"] = asked.context
-        if asked.file is not None:
-            attrs["filename"] = str(asked.file)
+    if isinstance(wanted.context, str):
+        attrs["context"] = wanted.context
+        if wanted.file is not None:
+            attrs["filename"] = str(wanted.file)
     else:
-        file = Path(asked.file) if asked.file is not None else asked.context / "Dockerfile"
+        file = Path(wanted.file) if wanted.file is not None else wanted.context / "Dockerfile"
         sources = Sources({str(file): _read(file)})
-        folders = {"context": asked.context, "dockerfile": file.parent}
+        folders = {"context": wanted.context, "dockerfile": file.parent}
         attrs["filename"] = file.name
-        key = shared_key(os.uname().nodename, str(asked.context.resolve()), str(file.resolve()))
-    attrs |= _attributes(asked)
-    for name, value in asked.build_contexts.items():
+        key = shared_key(os.uname().nodename, str(wanted.context.resolve()), str(file.resolve()))
+    attrs |= _attributes(wanted)
+    for name, value in wanted.build_contexts.items():
         attrs[f"context:{name}"] = _named_context(name, value, folders)
-    attrs |= asked.options
+    attrs |= wanted.options
     return Build(
         frontend="dockerfile.v0", attrs=attrs, folders=folders, shared_key=key, sources=sources
     )
 
 
-def _attributes(asked: DockerfileBuild) -> dict[str, str]:
+def _attributes(wanted: DockerfileBuild) -> dict[str, str]:
     attrs: dict[str, str] = {}
-    if asked.target:
-        attrs["target"] = asked.target
-    if asked.no_cache:
+    if wanted.target:
+        attrs["target"] = wanted.target
+    if wanted.no_cache:
         attrs["no-cache"] = ""
-    if asked.platforms:
-        for platform in asked.platforms:
+    if wanted.platforms:
+        for platform in wanted.platforms:
             _check(platform)
-        attrs["platform"] = ",".join(str(platform) for platform in asked.platforms)
-    attrs |= {f"build-arg:{name}": value for name, value in asked.build_args.items()}
-    attrs |= {f"label:{name}": value for name, value in asked.labels.items()}
-    for text in asked.attests:
+        attrs["platform"] = ",".join(str(platform) for platform in wanted.platforms)
+    attrs |= {f"build-arg:{name}": value for name, value in wanted.build_args.items()}
+    attrs |= {f"label:{name}": value for name, value in wanted.labels.items()}
+    for text in wanted.attests:
         kind, _, rest = text.removeprefix("type=").partition(",")
         if kind not in ("sbom", "provenance"):
             raise UsageError(
-                f"--attest {text!r}: known are sbom and provenance",
+                f"--attest {text!r}: unknown kind; use sbom or provenance",
                 hint="--attest provenance,mode=max",
             )
         attrs[f"attest:{kind}"] = rest
@@ -116,10 +116,10 @@ def _attributes(asked: DockerfileBuild) -> dict[str, str]:
 
 
 def _check(platform: Platform) -> None:
-    """Engines believe any name, as long as nothing runs."""
+    """Engines accept any name as long as no step runs."""
     if platform.os not in _SYSTEMS or platform.architecture not in _ARCHITECTURES:
         raise UsageError(
-            f"--platform {platform}: there is no such platform",
+            f"--platform {platform}: unknown platform",
             hint=f"architectures are {', '.join(_ARCHITECTURES)}",
         )
 
@@ -130,7 +130,7 @@ def _named_context(name: str, value: str, folders: dict[str, Path]) -> str:
     path = Path(value)
     if not path.is_dir():
         raise BadContext(
-            f"the build context {name!r} is no directory: {value}", where={"file": value}
+            f"the build context {name!r} is not a directory: {value}", where={"file": value}
         )
     folders[f"context:{name}"] = path
     return f"local:context:{name}"
@@ -142,6 +142,6 @@ def _read(file: Path) -> str:
             return read_bounded(stream, _FILE_LIMIT, str(file)).decode("utf-8", "replace")
     except OSError as error:
         raise BadContext(
-            f"the Dockerfile cannot be read: {error.strerror}", where={"file": str(file)},
+            f"cannot read the Dockerfile: {error.strerror}", where={"file": str(file)},
             hint="name another one with --file",
         ) from error  # fmt: skip

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import msgspec
 
 from homeport.buildkit.address import Engine, Kind
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.buildkit.protocol.control import CONTROL, Empty, InfoResponse, ListWorkersResponse
 from homeport.buildkit.protocol.errors import (
     EngineLost,
@@ -72,7 +72,7 @@ class Connected(msgspec.Struct, frozen=True):
         )  # fmt: skip
         try:
             info = await self.calls.unary(
-                CONTROL + "Info", Empty(), InfoResponse, doing="tell its version", timeout=_ANSWER
+                CONTROL + "Info", Empty(), InfoResponse, doing="report its version", timeout=_ANSWER
             )
             version = info.version.version if info.version else ""
         except EngineTooOld:  # BuildKit before 0.11
@@ -114,7 +114,8 @@ async def _reached(engine: Engine) -> Connected:
         return await _connect(engine)
     except (OSError, TimeoutError) as error:
         raise EngineUnreachable(
-            f"no engine answers at {engine.name}: {_reason(error)}", where={"engine": engine.name},
+            f"no answer from an engine at {engine.name}: {_reason(error)}",
+            where={"engine": engine.name},
             hint=_START,
         ) from error  # fmt: skip
 
@@ -126,9 +127,9 @@ async def _connect(engine: Engine) -> Connected:
             await calls.connect()
         except NotHttp:
             if engine.kind == "docker":
-                said = engine.opener.said() or "what answers is no dockerd"
+                said = engine.opener.said() or "the server is not dockerd"
                 raise EngineUnreachable(
-                    f"no engine answers at {engine.name}: {said}", hint=_START
+                    f"no answer from an engine at {engine.name}: {said}", hint=_START
                 ) from None
         else:
             return Connected(engine, "docker", calls)
@@ -140,7 +141,7 @@ async def _connect(engine: Engine) -> Connected:
         except (EngineLost, EngineRefused) as error:
             calls.close()
             raise EngineUnreachable(
-                f"no engine answers at {engine.name}: {engine.opener.said() or error.what}",
+                f"no answer from an engine at {engine.name}: {engine.opener.said() or error.what}",
                 where={"engine": engine.name}, hint=_START,
             ) from error  # fmt: skip
     return Connected(engine, "buildkit", calls)
@@ -153,7 +154,7 @@ def describe(engine: Engine, cancel: CancelToken | None = None) -> Description:
         async with connected(engine) as connection:
             return await connection.describe()
 
-    return wait_for(ask(), cancel)
+    return run_async(ask(), cancel)
 
 
 def first_reachable(engines: Sequence[Engine], cancel: CancelToken | None = None) -> Engine:

@@ -19,7 +19,7 @@ from homeport.buildkit.engine import Description, describe
 from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.buildkit.protocol.gateway import CONFIG
 from homeport.buildkit.solve import Build, Export, Solved, solve
-from homeport.buildkit.status import Watcher
+from homeport.buildkit.status import StatusListener
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform, native_platform
 from homeport.progress import CancelToken
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from homeport.images.image import Image, Index
 
 
-class ImageWork(msgspec.Struct, frozen=True, kw_only=True):
+class ImageOptions(msgspec.Struct, frozen=True, kw_only=True):
     """What making images needs. ``squash``: whether one layer may stand for all."""
 
     runtime: Runtime
     squash: bool = True
-    watcher: Watcher | None = None
+    listener: StatusListener | None = None
 
     @property
     def cancel(self) -> CancelToken:
@@ -45,7 +45,7 @@ class ImageWork(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def built_image(
-    engine: Engine, build: Build, platforms: Sequence[Platform], how: ImageWork
+    engine: Engine, build: Build, platforms: Sequence[Platform], how: ImageOptions
 ) -> Iterator[tuple[Image | Index, Solved]]:
     """The image or index that ``build`` makes, usable inside the ``with`` block."""
     from homeport.images.address import ArchiveAddress
@@ -75,12 +75,12 @@ def built_image(
 
 
 def pushed_by_engine(
-    engine: Engine, build: Build, address: RegistryAddress, how: ImageWork
+    engine: Engine, build: Build, address: RegistryAddress, how: ImageOptions
 ) -> tuple[Solved, Digest]:
     """Let the engine push, with the logins of the session; the digest that it names."""
     if not describe(engine, how.cancel).has_oci_exporter:
         raise EngineTooOld(
-            f"{engine.name} cannot push images", hint="leave --push-by out: then we push"
+            f"{engine.name} cannot push images", hint="omit --push-by: then homeport pushes"
         )
     attrs = {"name": str(address.reference), "push": "true"}
     export = Export(type="image", attrs=attrs)
@@ -91,7 +91,7 @@ def pushed_by_engine(
 class _Squashing(msgspec.Struct, frozen=True):
     engine: Engine
     build: Build
-    how: ImageWork
+    how: ImageOptions
     place: Path
 
     def one(self, platform: Platform) -> tuple[Image, Solved]:
@@ -114,24 +114,24 @@ class _Squashing(msgspec.Struct, frozen=True):
         ), solved
 
 
-def _solve(engine: Engine, build: Build, export: Export, how: ImageWork) -> Solved:
+def _solve(engine: Engine, build: Build, export: Export, how: ImageOptions) -> Solved:
     return solve(
         engine,
         msgspec.structs.replace(build, exports=(export,)),
-        watcher=how.watcher,
+        listener=how.listener,
         cancel=how.cancel,
     )
 
 
-def _refuse_or_say(description: Description, how: ImageWork) -> None:
+def _refuse_or_say(description: Description, how: ImageOptions) -> None:
     if not how.squash:
         raise EngineTooOld(
             f"{description.engine} cannot export layers",
-            hint='turn the containerd store on ({"features": {"containerd-snapshotter": true}}'
-            " in dockerd's daemon.json, since 24.0), or leave --no-squash out",
+            hint='enable the containerd store ({"features": {"containerd-snapshotter": true}}'
+            " in dockerd's daemon.json, since 24.0), or omit --no-squash",
         )
     how.runtime.progress.note(
-        "squash", f"{description.engine} exports no layers: the image gets one, squashed"
+        "squash", f"{description.engine} cannot export layers: squashing the image into one"
     )
 
 

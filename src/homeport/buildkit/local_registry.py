@@ -22,7 +22,7 @@ from homeport.images.image import Image, Index, walk
 _NAME = "helper"
 
 
-class Served(msgspec.Struct, frozen=True, kw_only=True):
+class LocalRegistry(msgspec.Struct, frozen=True, kw_only=True):
     """Where things are while they are served. ``pulled``: digests that were asked for."""
 
     host: str
@@ -37,7 +37,9 @@ class Served(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def serving(value: Image | Index | None, files: Mapping[str, bytes]) -> Iterator[Served]:
+def local_registry(
+    value: Image | Index | None, files: Mapping[str, bytes]
+) -> Iterator[LocalRegistry]:
     """Serve an image and ``files`` for the length of the block."""
     manifests: dict[str, tuple[str, bytes]] = {}
     blobs: dict[str, Blob] = {}
@@ -103,7 +105,7 @@ def serving(value: Image | Index | None, files: Mapping[str, bytes]) -> Iterator
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
-        yield Served(host=f"127.0.0.1:{server.server_address[1]}", pulled=pulled)
+        yield LocalRegistry(host=f"127.0.0.1:{server.server_address[1]}", pulled=pulled)
     finally:
         server.shutdown()
         thread.join()

@@ -15,14 +15,14 @@ import msgspec
 from homeport.buildkit.address import Engine
 from homeport.buildkit.outputs import ImageOutput, Output, export_to
 from homeport.buildkit.solve import Build, Solved, solve
-from homeport.buildkit.status import Steps, Watcher
+from homeport.buildkit.status import StatusListener, Steps
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 
 # What images need is imported when one is wanted.
 if TYPE_CHECKING:
-    from homeport.buildkit.images import ImageWork
-    from homeport.buildkit.scheduling import WatcherFor
+    from homeport.buildkit.images import ImageOptions
+    from homeport.buildkit.scheduling import ListenerFor
     from homeport.content.digest import Digest
     from homeport.images.address import Address
     from homeport.images.transports.base import Destination
@@ -43,11 +43,11 @@ def run_outputs(
     build: Build,
     outputs: Sequence[Output],
     *,
-    watcher: Watcher | None = None,
+    listener: StatusListener | None = None,
     cancel: CancelToken,
-    for_images: Callable[[], ImageWork],
+    for_images: Callable[[], ImageOptions],
     platforms: Sequence[Platform] = (),
-    watcher_for: WatcherFor = lambda _engine: None,
+    listener_for: ListenerFor = lambda _engine: None,
     push_by_engine: bool = False,
     destination: Callable[[Address], Destination],
 ) -> Run:
@@ -61,13 +61,13 @@ def run_outputs(
     files = [output for output in outputs if not isinstance(output, ImageOutput)]
     for output in files if outputs else [None]:
         with export_to(output) as exports:
-            asked = msgspec.structs.replace(build, exports=exports)
-            found.add(solve(engines[0], asked, watcher=watcher, cancel=cancel))
+            one = msgspec.structs.replace(build, exports=exports)
+            found.add(solve(engines[0], one, listener=listener, cancel=cancel))
         build = _without_repeats(build)
     wanted = [output for output in outputs if isinstance(output, ImageOutput)]
     if wanted:
         from homeport.buildkit.images import pushed_by_engine
-        from homeport.buildkit.scheduling import built_on
+        from homeport.buildkit.scheduling import image_from_engines
         from homeport.images.address import RegistryAddress
 
         how = for_images()
@@ -79,7 +79,7 @@ def run_outputs(
                 build = _without_repeats(build)
                 wanted.remove(image)
     if wanted:
-        with built_on(engines, build, platforms, how, watcher_for) as (value, solved):
+        with image_from_engines(engines, build, platforms, how, listener_for) as (value, solved):
             found.add(solved)
             for image in wanted:
                 written = destination(image.address).write(value, how.runtime)
@@ -88,7 +88,7 @@ def run_outputs(
 
 
 class _Found(msgspec.Struct):
-    """What the calls told, put together."""
+    """The answers of all calls, joined."""
 
     steps: Steps | None = None
     response: dict[str, str] = msgspec.field(default_factory=dict)

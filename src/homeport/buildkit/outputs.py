@@ -58,17 +58,17 @@ def parse_output(text: str) -> Output:
     kind, colon, place = text.partition(":")
     if kind in ("dir", "tar"):
         if not colon or not place or "\0" in place:
-            raise UsageError(f"-o {text}: names no place", hint=f"write {FORMS}")
+            raise UsageError(f"-o {text}: no path", hint=f"write {FORMS}")
         if kind == "dir":
             return FolderOutput(Path(place))
         return TarOutput(None if place == "-" else Path(place))
     if text.startswith("type="):
-        raise UsageError(f"-o {text}: is not an output here", hint=f"write {FORMS}")
+        raise UsageError(f"-o {text}: unknown kind of output", hint=f"write {FORMS}")
     from homeport.images.address import StreamAddress, parse_destination
 
     address = parse_destination(text)
     if isinstance(address, StreamAddress):
-        raise UsageError(f"-o {text}: say which archive", hint=f"write {FORMS}")
+        raise UsageError(f"-o {text}: name the archive format", hint=f"write {FORMS}")
     return ImageOutput(address)
 
 

@@ -1,7 +1,7 @@
 """Several engines, one image: each platform where it runs best, and again elsewhere if lost.
 
 A platform goes to an engine whose processor runs it, else to one that emulates it, else it
-is an error; among equals they take turns. An engine that is lost in mid-build is named, and
+is an error; equal engines get platforms in turn. An engine that is lost in mid-build is named, and
 its platforms are built once more on the others. One engine alone gets everything, because a
 Dockerfile that runs nothing needs no processor for it.
 """
@@ -16,10 +16,10 @@ import msgspec
 
 from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
-from homeport.buildkit.images import ImageWork, built_image
+from homeport.buildkit.images import ImageOptions, built_image
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
 from homeport.buildkit.solve import Build, Solved
-from homeport.buildkit.status import Watcher
+from homeport.buildkit.status import StatusListener
 from homeport.content.thread_pools import Pool, run_all
 from homeport.errors import HomeportError, UsageError
 from homeport.images.image import Child, Image, Index, child_of, new_index
@@ -29,7 +29,7 @@ from homeport.oci.platform import Platform
 #: What a processor runs besides its own platform, by architecture.
 _RUNS_TOO = {"amd64": ("386",), "arm64": ("arm",)}
 
-WatcherFor = Callable[[Engine], Watcher | None]
+ListenerFor = Callable[[Engine], StatusListener | None]
 
 
 class NoEngineFor(UsageError):
@@ -38,12 +38,12 @@ class NoEngineFor(UsageError):
     id = "no-engine-for"
 
 
-def place(
+def schedule(
     platforms: Sequence[Platform], descriptions: Mapping[str, Description]
 ) -> dict[str, list[Platform]]:
     """Platforms by engine's name. Raises ``NoEngineFor``, which names all that have none."""
     placed: dict[str, list[Platform]] = {name: [] for name in descriptions}
-    homeless = []
+    unscheduled = []
     for platform in platforms:
         for fits in (_native, _listed):
             able = [name for name, each in descriptions.items() if fits(each, platform)]
@@ -51,22 +51,22 @@ def place(
                 placed[min(able, key=lambda name: len(placed[name]))].append(platform)
                 break
         else:
-            homeless.append(platform)
-    if homeless:
+            unscheduled.append(platform)
+    if unscheduled:
         raise NoEngineFor(
-            f"no engine builds for {', '.join(map(str, homeless))}",
+            f"no engine builds for {', '.join(map(str, unscheduled))}",
             hint="name an engine that does with --engine, or install QEMU's binfmt on one",
         )
     return {name: each for name, each in placed.items() if each}
 
 
 @contextmanager
-def built_on(
+def image_from_engines(
     engines: Sequence[Engine],
     build: Build,
     platforms: Sequence[Platform],
-    how: ImageWork,
-    watcher_for: WatcherFor,
+    how: ImageOptions,
+    listener_for: ListenerFor,
 ) -> Iterator[tuple[Image | Index, Solved]]:
     """``built_image`` over any number of engines, several at the same time."""
     if len(engines) == 1 or len(platforms) < 2:
@@ -77,17 +77,20 @@ def built_on(
     described = _reachable(by_name, how)
     with ExitStack() as stack:
         rounds = _Rounds(
-            engines=by_name, build=build, how=how, watcher_for=watcher_for, stack=stack
+            engines=by_name, build=build, how=how, listener_for=listener_for, stack=stack
         )
-        done, lost = rounds.build_all(place(platforms, described))
+        done, lost = rounds.build_all(schedule(platforms, described))
         if lost:
             rest = {name: each for name, each in described.items() if name not in lost}
             again = [platform for name in lost for platform in lost[name][0]]
             if not rest:
                 raise next(iter(lost.values()))[1]
             for name, (_, error) in lost.items():
-                how.runtime.progress.note("engines", f"{name} was lost ({error.what}): once more")
-            more, lost = rounds.build_all(place(again, rest))
+                how.runtime.progress.note(
+                    "engines",
+                    f"lost {name} ({error.what}); building elsewhere",
+                )
+            more, lost = rounds.build_all(schedule(again, rest))
             if lost:
                 raise next(iter(lost.values()))[1]
             done |= more
@@ -101,12 +104,12 @@ _Lost = dict[str, tuple[list[Platform], HomeportError]]
 
 
 class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
-    """What stays the same from one round to the next."""
+    """What all rounds share."""
 
     engines: Mapping[str, Engine]
     build: Build
-    how: ImageWork
-    watcher_for: WatcherFor
+    how: ImageOptions
+    listener_for: ListenerFor
     stack: ExitStack
 
     def build_all(self, placed: Mapping[str, list[Platform]]) -> tuple[_Done, _Lost]:
@@ -141,11 +144,11 @@ class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
         if self.build.frontend:
             attrs = {**attrs, "platform": ",".join(map(str, platforms))}
         alone = msgspec.structs.replace(self.build, attrs=attrs)
-        how = msgspec.structs.replace(self.how, watcher=self.watcher_for(engine))
+        how = msgspec.structs.replace(self.how, listener=self.listener_for(engine))
         return self.stack.enter_context(built_image(engine, alone, platforms, how))
 
 
-def _reachable(engines: Mapping[str, Engine], how: ImageWork) -> dict[str, Description]:
+def _reachable(engines: Mapping[str, Engine], how: ImageOptions) -> dict[str, Description]:
     found, errors = {}, []
     for name, engine in engines.items():
         try:

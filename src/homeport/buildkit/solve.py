@@ -21,7 +21,7 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError, StreamTerminatedError
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.async_bridge import wait_for
+from homeport.buildkit.async_bridge import run_async
 from homeport.buildkit.engine import Connected, connected
 from homeport.buildkit.failures import Sources, build_failure
 from homeport.buildkit.llb.ops import Definition
@@ -43,7 +43,7 @@ from homeport.buildkit.session import services
 from homeport.buildkit.session.context_folder import Folder
 from homeport.buildkit.session.services import Sink
 from homeport.buildkit.session.session import Service, Session, attached
-from homeport.buildkit.status import Steps, Watcher
+from homeport.buildkit.status import StatusListener, Steps
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
@@ -99,7 +99,7 @@ def solve(
     engine: Engine,
     build: Build,
     *,
-    watcher: Watcher | None = None,
+    listener: StatusListener | None = None,
     cancel: CancelToken | None = None,
 ) -> Solved:
     """Build and wait. Raises ``BuildFailed``, ``EngineUnreachable``, ``EngineLost``,
@@ -108,16 +108,19 @@ def solve(
 
     async def run() -> Solved:
         async with connected(engine) as connection:
-            return await solve_on(connection, build, watcher)
+            return await solve_on(connection, build, listener)
 
-    return wait_for(run(), cancel)
+    return run_async(run(), cancel)
 
 
-async def solve_on(connection: Connected, build: Build, watcher: Watcher | None = None) -> Solved:
+async def solve_on(
+    connection: Connected, build: Build, listener: StatusListener | None = None
+) -> Solved:
     """The same on a connection that is open."""
     if build.source_policy is not None and not (await connection.describe()).version:
         raise EngineTooOld(
-            "this engine heeds no source policies", hint="BuildKit 0.11 and later do (Docker 24.0)"
+            "this engine does not support source policies",
+            hint="BuildKit 0.11 and later do (Docker 24.0)",
         )
     with contextlib.ExitStack() as stack:
         folders = {}
@@ -126,19 +129,19 @@ async def solve_on(connection: Connected, build: Build, watcher: Watcher | None 
             folder.replaced.update(build.replaced.get(name, {}))
             stack.callback(folder.close)
             folders[name] = folder
-        session = Session(_offered(build, folders), shared_key=build.shared_key)
+        session = Session(_session_services(build, folders), shared_key=build.shared_key)
         async with attached(session, connection):
-            return await _Solving(connection, build, session, Steps(watcher)).run()
+            return await _Solving(connection, build, session, Steps(listener)).run()
 
 
-def _offered(build: Build, folders: Mapping[str, Folder]) -> dict[str, Service]:
-    offered: dict[str, Service] = {**services.health(), **build.services}
+def _session_services(build: Build, folders: Mapping[str, Folder]) -> dict[str, Service]:
+    found: dict[str, Service] = {**services.health(), **build.services}
     if folders:
-        offered |= services.file_sync(folders)
+        found |= services.file_sync(folders)
     sinks = [each.to for each in build.exports if each.to is not None]
     if sinks:
-        offered |= services.file_send(sinks)
-    return offered
+        found |= services.file_send(sinks)
+    return found
 
 
 class _Solving(msgspec.Struct):
@@ -159,8 +162,8 @@ class _Solving(msgspec.Struct):
             raise self._failure(error) from error
         except (StreamTerminatedError, ConnectionError) as error:
             raise self.session.failure or EngineLost(
-                f"the engine {self.connection.engine.name} went away in mid-build: {error}",
-                hint="look at the engine's own log; the build can be run again",
+                f"lost the engine {self.connection.engine.name} during the build: {error}",
+                hint="check the engine's log, then run the build again",
             ) from error
         finally:
             await stop(status)
@@ -212,7 +215,10 @@ class _Solving(msgspec.Struct):
     async def _status(self) -> None:
         """Follow the build until the engine ends the stream; a broken stream is no failure."""
         listening = self.connection.calls.listen(
-            CONTROL + "Status", StatusRequest(ref=self.ref), StatusResponse, doing="tell its status"
+            CONTROL + "Status",
+            StatusRequest(ref=self.ref),
+            StatusResponse,
+            doing="report status",
         )
         with contextlib.suppress(EngineRefused, EngineLost):
             async for response in listening:

@@ -1,4 +1,4 @@
-"""An image from an engine that exports none: its files as one layer, its config as it said.
+"""An image from an engine that exports none: its files as one layer, its config as it fields.
 
 Every dockerd without the containerd store is such an engine. The config is the frontend's,
 with what it does not know (layers, history) replaced; an annotation says what was done.
@@ -28,7 +28,7 @@ _CONFIG_LIMIT = 4 << 20
 
 
 class BadResult(HomeportError):
-    """What the engine said of the result cannot be used."""
+    """The engine's description of the result is unusable."""
 
     id = "bad-result"
 
@@ -36,21 +36,21 @@ class BadResult(HomeportError):
 def squashed_image(
     tree: Tree, config: bytes, platform: Platform, store: Store, cancel: CancelToken
 ) -> Image:
-    """The image of one platform. ``config`` may be empty: LLB says nothing of one."""
+    """The image of one platform. ``config`` may be empty: LLB has none."""
     layer = write_layer(tree, make_encoder("gzip"), store, cancel)
-    said = _read(config)
-    said.setdefault("architecture", platform.architecture)
-    said.setdefault("os", platform.os)
+    fields = _read(config)
+    fields.setdefault("architecture", platform.architecture)
+    fields.setdefault("os", platform.os)
     if platform.variant:
-        said.setdefault("variant", platform.variant)
-    said["rootfs"] = {"type": "layers", "diff_ids": [str(layer.diff_id)]}
-    history = said.get("history")
+        fields.setdefault("variant", platform.variant)
+    fields["rootfs"] = {"type": "layers", "diff_ids": [str(layer.diff_id)]}
+    history = fields.get("history")
     last = history[-1] if isinstance(history, list) and history else {}
-    created = said.get("created") or (last.get("created") if isinstance(last, dict) else None)
-    said["history"] = [
+    created = fields.get("created") or (last.get("created") if isinstance(last, dict) else None)
+    fields["history"] = [
         {"created_by": "homeport solve (squashed)", **({"created": created} if created else {})}
     ]
-    raw = msgspec.json.encode(said, order="sorted")
+    raw = msgspec.json.encode(fields, order="sorted")
     document = documents.read_config(raw, media_types.OCI_CONFIG, Digest.of(raw))
     manifest = Manifest(
         schema_version=2,
@@ -72,10 +72,10 @@ def squashed_image(
 
 def _read(config: bytes) -> dict[str, Any]:
     if len(config) > _CONFIG_LIMIT:
-        raise BadResult("the config that the engine sent is larger than 4 MiB")
+        raise BadResult("the engine's image config is larger than 4 MiB")
     if not config:
         return {}
     try:
         return msgspec.json.decode(config, type=dict[str, Any])
     except (msgspec.DecodeError, RecursionError) as error:
-        raise BadResult(f"the config that the engine sent is no JSON object: {error}") from error
+        raise BadResult(f"the engine's image config is not a JSON object: {error}") from error

@@ -2,7 +2,7 @@
 
 Records of one step come in pieces and more than once (a cache look-up, then a run); the
 last one wins. Logs are cut anywhere, so lines are put together per step. Events go to a
-``Watcher``; how they look is the command line's business (``homeport.cli``).
+``StatusListener``; how they look is the command line's business (``homeport.cli``).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _LINE_LIMIT = 64 << 10
 _KEPT_LINES = 200  # of each step's log, for the error
 
 
-class Watcher(Protocol):
+class StatusListener(Protocol):
     """Hears of a build while it runs."""
 
     def step(self, number: int, vertex: Vertex) -> None:
@@ -42,7 +42,7 @@ class Watcher(Protocol):
 
 
 class Unwatched:
-    """Nobody looks."""
+    """Ignores everything."""
 
     def step(self, number: int, vertex: Vertex) -> None:
         pass
@@ -79,8 +79,8 @@ class Step(msgspec.Struct):
 class Steps:
     """The state of a build, fed with responses."""
 
-    def __init__(self, watcher: Watcher | None = None) -> None:
-        self._watcher = watcher or Unwatched()
+    def __init__(self, listener: StatusListener | None = None) -> None:
+        self._watcher = listener or Unwatched()
         self.by_digest: dict[str, Step] = {}
         self.warnings: list[VertexWarning] = []
 

@@ -23,12 +23,12 @@ from homeport.printable import printable
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.buildkit.address import Engine
-    from homeport.buildkit.images import ImageWork
+    from homeport.buildkit.images import ImageOptions
     from homeport.buildkit.llb.source_policy import Policy
     from homeport.buildkit.protocol.errors import BuildFailed
     from homeport.buildkit.session.cache_folder import LocalCaches
     from homeport.buildkit.solve import Build
-    from homeport.buildkit.status import Watcher
+    from homeport.buildkit.status import StatusListener
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials
 
@@ -142,14 +142,14 @@ def command(
         if contexts := _contexts(asked, images=True):
             _require_layouts(engines, app)
         build = _with_contents(build, app, contexts, caches, stack)
-        watcher = _watcher(session, asked["progress_form"], app.runtime.progress)
+        listener = _listener(session, asked["progress_form"], app.runtime.progress)
         try:
             form = asked["progress_form"]
             run = run_outputs(
-                engines, build, wanted, watcher=watcher, cancel=app.runtime.cancel,
-                for_images=lambda: _image_work(app, watcher, squash=not asked["no_squash"]),
+                engines, build, wanted, listener=listener, cancel=app.runtime.cancel,
+                for_images=lambda: _image_options(app, listener, squash=not asked["no_squash"]),
                 platforms=parse_platforms(asked["platforms"]) or (),
-                watcher_for=lambda engine: _watcher(session, form, None, f"{engine.name} "),
+                listener_for=lambda engine: _listener(session, form, None, f"{engine.name} "),
                 push_by_engine=asked["push_by"] == "engine",
                 destination=app.destinations(
                     [each.address for each in wanted if isinstance(each, ImageOutput)], access
@@ -160,8 +160,8 @@ def command(
                 _show(error, with_log=session.quiet or asked["progress_form"] == "quiet")
             raise
         finally:
-            if hasattr(watcher, "close"):
-                watcher.close()
+            if hasattr(listener, "close"):
+                listener.close()
         if caches is not None:
             caches.finish(run.response, app.runtime.cancel)
     document = {
@@ -257,10 +257,10 @@ def _with_registries(build: Build, app: App, engines: Sequence[Engine], password
     return msgspec.structs.replace(build, services={**build.services, **auth.services()})
 
 
-def _image_work(app: App, watcher: Watcher, *, squash: bool) -> ImageWork:
-    from homeport.buildkit.images import ImageWork
+def _image_options(app: App, listener: StatusListener, *, squash: bool) -> ImageOptions:
+    from homeport.buildkit.images import ImageOptions
 
-    return ImageWork(runtime=app.runtime, squash=squash, watcher=watcher)
+    return ImageOptions(runtime=app.runtime, squash=squash, listener=listener)
 
 
 _UPLOAD = "context"
@@ -386,7 +386,7 @@ def _show(error: BuildFailed, *, with_log: bool) -> None:
         click.echo(printable(error.quotation, lines=True), err=True)
 
 
-def _watcher(session: Session, form: str, progress: Any, prefix: str = "") -> Watcher:
+def _listener(session: Session, form: str, progress: Any, prefix: str = "") -> StatusListener:
     """How the build is shown; without ``progress``, several builds at once, in lines."""
     from homeport.buildkit.status import Unwatched
 

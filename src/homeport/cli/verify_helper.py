@@ -83,7 +83,7 @@ def _offered(app: Any, image: str, engine: str) -> Any:
 
     from homeport.buildkit.helper.cases import REMOTE
     from homeport.buildkit.helper.proof import Helper
-    from homeport.buildkit.local_registry import serving
+    from homeport.buildkit.local_registry import local_registry
     from homeport.images.address import RegistryAddress, parse_source
 
     address = parse_source(image)
@@ -94,12 +94,12 @@ def _offered(app: Any, image: str, engine: str) -> Any:
         with contextlib.ExitStack() as stack:
             if isinstance(address, RegistryAddress):
                 value = stack.enter_context(app.open_image(image))
-                served = stack.enter_context(serving(None, {"remote.txt": REMOTE}))
+                served = stack.enter_context(local_registry(None, {"remote.txt": REMOTE}))
                 name = address.reference
                 reference = f"{name.registry}/{name.repository}@{value.digest}"
             elif here:
                 value = stack.enter_context(app.open_image(image))
-                served = stack.enter_context(serving(value, {"remote.txt": REMOTE}))
+                served = stack.enter_context(local_registry(value, {"remote.txt": REMOTE}))
                 reference = served.reference(value.digest)
             else:
                 raise UsageError(

@@ -10,7 +10,7 @@ from homeport.images.image import Image, Index, digest_of, walk
 from homeport.oci.documents import Descriptor
 
 
-def all_parts(value: Image | Index) -> dict[Digest, Blob]:
+def all_blobs(value: Image | Index) -> dict[Digest, Blob]:
     """Blobs and documents by digest, each once, parts before what names them.
 
     Foreign layers that their place does not hold are left out. Opens every manifest.

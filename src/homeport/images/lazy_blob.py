@@ -16,7 +16,7 @@ from homeport.oci.documents import Descriptor
 from homeport.runtime import Runtime
 
 
-class FetchedBlob(msgspec.Struct, frozen=True, kw_only=True):
+class LazyBlob(msgspec.Struct, frozen=True, kw_only=True):
     """A Blob by its descriptor; size and digest are known before anything is fetched.
 
     Each kind of place has its own ``fetch``.

@@ -75,7 +75,7 @@ def choose_engine(environ: Mapping[str, str] = os.environ) -> LocalEngine:
         if is_installed():
             return "podman"
         raise EngineError(
-            f"there is no engine to load into: {error.what}, and no podman", where=error.where
+            f"no engine to load into: {error.what}, and no podman", where=error.where
         ) from error
     return "docker"
 

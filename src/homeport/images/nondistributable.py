@@ -18,7 +18,7 @@ from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, Missing, digest_of
 from homeport.images.image_blobs import foreign_parts
-from homeport.images.lazy_blob import FetchedBlob
+from homeport.images.lazy_blob import LazyBlob
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
 from homeport.net.download import download
@@ -78,7 +78,7 @@ def report_left_out(progress: Progress, value: Image | Index) -> Image | Index:
     return value
 
 
-class ForeignBlob(FetchedBlob, frozen=True, kw_only=True):
+class ForeignBlob(LazyBlob, frozen=True, kw_only=True):
     """A foreign layer, fetched when it is first opened. ``here`` asks the image's own place."""
 
     here: Callable[[], Blob]

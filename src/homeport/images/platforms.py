@@ -99,7 +99,7 @@ def _satisfies(platform: Platform | None, wanted: Platform) -> bool:
 def _no_platform(wanted: Platform, there: Sequence[Platform | None]) -> ImageNotFound:
     known = ", ".join(sorted({str(platform) for platform in there if platform}))
     return ImageNotFound(
-        f"there is no image for {wanted}",
+        f"no image for {wanted}",
         where={"platform": str(wanted)},
-        hint=f"there is one for {known}" if known else "none of its entries names a platform",
+        hint=f"available: {known}" if known else "none of its entries names a platform",
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from homeport.buildkit.address import Engine, Surroundings, default_engines, parse_engine
 from homeport.buildkit.engine import Description, describe, first_reachable
 from homeport.buildkit.protocol.errors import EngineUnreachable
-from homeport.buildkit.scheduling import NoEngineFor, place
+from homeport.buildkit.scheduling import NoEngineFor, schedule
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken, Progress
 
@@ -50,7 +50,7 @@ def suitable_engines(
         left = {name: each for name, each in described.items() if name not in dict(ordered)}
         while left:
             try:
-                name = next(iter(place([platform], left)))
+                name = next(iter(schedule([platform], left)))
             except NoEngineFor as found:
                 refusal = refusal or found
                 break

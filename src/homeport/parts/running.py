@@ -198,14 +198,14 @@ def _environment(prepared: PreparedRun, platform: Platform) -> dict[str, str]:
 @contextmanager
 def _solved(engine: Engine, build: Build, how: RunOptions) -> Iterator[BinaryIO]:
     """Build, and the tar that came back."""
-    watcher = BarWatcher(how.progress)
+    listener = BarWatcher(how.progress)
     with explained(how.folder), tempfile.TemporaryFile(dir=how.folder) as spool:
         stream = cast("BinaryIO", spool)
         try:
             exported = msgspec.structs.replace(build, exports=(Export(type="tar", to=stream),))
-            solve(engine, exported, watcher=watcher, cancel=how.cancel)
+            solve(engine, exported, listener=listener, cancel=how.cancel)
         finally:
-            watcher.close()
+            listener.close()
         stream.seek(0)
         yield stream
 

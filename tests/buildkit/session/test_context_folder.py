@@ -121,7 +121,7 @@ def test_such_a_name_may_be_ignored(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    with pytest.raises(BadContext, match="cannot be read"):
+    with pytest.raises(BadContext, match="cannot read"):
         Folder.open(tmp_path / "nope")
 
 

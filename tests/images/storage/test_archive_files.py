@@ -69,13 +69,13 @@ def test_links_are_followed_inside_the_archive(tmp_path: Path) -> None:
 )
 def test_a_name_or_link_that_leads_out_is_refused(members, tmp_path: Path) -> None:
     path = tar(tmp_path / "x", members)
-    with pytest.raises(BadLayout, match="leads out of the archive"), open_archive(path, runtime()):
+    with pytest.raises(BadLayout, match="is outside the archive"), open_archive(path, runtime()):
         pass
 
 
 def test_links_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
     path = tar(tmp_path / "x", {"a": "b", "b": "a"})
-    with pytest.raises(BadLayout, match="lead nowhere"):
+    with pytest.raises(BadLayout, match="form a circle"):
         read(path, "a")
 
 
@@ -148,7 +148,7 @@ def test_what_a_compressed_archive_unfolds_to_is_bounded_and_leaves_no_file(
     spool.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(spool))
     with (
-        pytest.raises(TooLarge, match="unfolds to more than 1048576"),
+        pytest.raises(TooLarge, match="decompresses to more than 1048576"),
         open_archive(path, runtime()),
     ):
         pass

@@ -46,7 +46,7 @@ def read_definition(data: bytes) -> Definition:
         for each in definition.defs:
             decode(Op, each)
     except BadMessage as error:
-        raise BadLlb(f"this is no LLB definition: {error.what}") from error
+        raise BadLlb(f"not an LLB definition: {error.what}") from error
     if not definition.defs:
         raise BadLlb(
             "this holds no LLB operations",

@@ -91,10 +91,10 @@ def read_policy(path: Path) -> Policy:
         said = msgspec.json.decode(data, type=_File)
     except OSError as error:
         raise UsageError(
-            f"the source policy cannot be read: {error.strerror}", where={"file": str(path)}
+            f"cannot read the source policy: {error.strerror}", where={"file": str(path)}
         ) from error
     except (msgspec.DecodeError, RecursionError) as error:
-        raise UsageError(f"this is no source policy: {error}", where={"file": str(path)}) from error
+        raise UsageError(f"not a source policy: {error}", where={"file": str(path)}) from error
     return Policy(version=said.version, rules=tuple(_rule(each) for each in said.rules))
 
 

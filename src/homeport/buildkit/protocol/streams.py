@@ -137,7 +137,7 @@ class ProgramStream(msgspec.Struct, frozen=True):
 def tls_context(folder: Path, *, verify: bool = True) -> ssl.SSLContext:
     """Client certificates as docker keeps them: ca.pem, cert.pem, key.pem."""
     if not folder.is_dir():
-        raise FileNotFoundError(f"there is no directory {folder}")
+        raise FileNotFoundError(f"no such directory: {folder}")
     ca = folder / "ca.pem"
     context = ssl.create_default_context(cafile=str(ca) if ca.exists() else None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2

@@ -115,7 +115,7 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
             descriptor = msgspec.json.decode(said, type=Descriptor)
         except msgspec.DecodeError as error:
             raise HomeportError(
-                f"the engine's word of the cache is no descriptor: {error}"
+                f"the engine's descriptor of the cache is invalid: {error}"
             ) from error
         for entry in self.exports:
             if entry.type == "local":

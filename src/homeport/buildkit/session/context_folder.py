@@ -51,7 +51,7 @@ class Folder(msgspec.Struct):
             return cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY))
         except OSError as error:
             raise BadContext(
-                f"the directory {path} cannot be read: {error.strerror}", where={"file": str(path)}
+                f"cannot read the directory {path}: {error.strerror}", where={"file": str(path)}
             ) from error
 
     def close(self) -> None:
@@ -77,7 +77,7 @@ class Folder(msgspec.Struct):
             return os.open(name, flags, dir_fd=directory)
         except OSError as error:
             raise BadContext(
-                f"{shown(path)} cannot be read: {error.strerror or error}",
+                f"cannot read {shown(path)}: {error.strerror or error}",
                 where={"file": str(self.path / os.fsdecode(path))},
             ) from error
         finally:
@@ -196,7 +196,7 @@ def _open_child(fd: int, name: bytes, path: bytes, root: Path) -> int:
 
 def _unreadable(path: bytes, root: Path, error: OSError) -> HomeportError:
     return BadContext(
-        f"the directory {shown(path) or '.'} of the context cannot be read: {error.strerror}",
+        f"cannot read the directory {shown(path) or '.'} of the context: {error.strerror}",
         where={"file": str(root / os.fsdecode(path))},
         hint="exclude it in .dockerignore, or make it readable",
     )

@@ -149,11 +149,11 @@ class _Sending(msgspec.Struct):
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise BadContext(f"{shown(path)} is no regular file any more")
+                raise BadContext(f"{shown(path)} is not a regular file any more")
             while chunk := os.read(descriptor, CHUNK):
                 yield chunk
         except OSError as error:
-            raise BadContext(f"{shown(path)} cannot be read: {error.strerror}") from error
+            raise BadContext(f"cannot read {shown(path)}: {error.strerror}") from error
         finally:
             os.close(descriptor)
 

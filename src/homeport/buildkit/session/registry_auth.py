@@ -65,7 +65,7 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
         if login is not None and not self.passwords:
             raise GRPCError(
                 Status.PERMISSION_DENIED,
-                f"{host} wants the password itself, which engines get only with"
+                f"{host} requires the password itself, which is sent to engines only with"
                 " --engine-credentials",
             )
         if login is not None and login.identity_token:
@@ -125,7 +125,7 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
             if any(each.parameters.get("realm") == str(realm) for each in challenges):
                 return response.sender
         raise HomeportError(
-            f"the engine asks for a token from {realm.netloc}, which {host} does not name"
+            f"the engine asks for a token from {realm.netloc}, which {host} does not refer to"
         )
 
     def _login(self, host: str) -> Login | None:

@@ -1,6 +1,6 @@
-"""``--secret`` and ``--ssh``: what a build may use of ours, read before it starts.
+"""``--secret`` and ``--ssh``: secrets and agents for a build, read before it starts.
 
-What is named must be there: a secret that a build silently lacks is a bug found late.
+All must exist: a secret that a build silently lacks is a bug found late.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ def read_secrets(texts: Sequence[str], environment: Mapping[str, str]) -> dict[s
         for word in text.split(","):
             key, equals, value = word.partition("=")
             if not equals or key not in _KEYS:
-                raise UsageError(f"--secret {text}: {word!r} is none of id=, src=, env=")
+                raise UsageError(f"--secret {text}: {word!r} is unknown; use id=, src= or env=")
             fields[key] = value
         id = fields.get("id", "")
         if not id:
-            raise UsageError(f"--secret {text}: has no id")
+            raise UsageError(f"--secret {text}: no id")
         found[id] = _value(id, fields, environment)
     return found
 
@@ -43,14 +43,14 @@ def _value(id: str, fields: Mapping[str, str], environment: Mapping[str, str]) -
     if path is None:
         variable = fields.get("env", id)
         if variable not in environment:
-            raise SecretNotFound(f"secret {id}: there is no variable {variable}")
+            raise SecretNotFound(f"secret {id}: the variable {variable} is not set")
         return environment[variable].encode("utf-8", "surrogateescape")
     try:
         with open(path, "rb") as stream:
             return read_bounded(stream, _SECRET_LIMIT, f"secret {id}")
     except OSError as error:
         raise SecretNotFound(
-            f"secret {id} cannot be read: {error.strerror}", where={"file": path}
+            f"cannot read secret {id}: {error.strerror}", where={"file": path}
         ) from error
 
 
@@ -63,6 +63,6 @@ def read_agents(texts: Sequence[str], environment: Mapping[str, str]) -> dict[st
         if not path:
             raise SecretNotFound(f"--ssh {text}: no ssh agent runs (SSH_AUTH_SOCK is empty)")
         if not Path(path).is_socket():
-            raise SecretNotFound(f"--ssh {text}: {path} is no agent's socket")
+            raise SecretNotFound(f"--ssh {text}: {path} is not a socket of an agent")
         found[id or "default"] = Path(path)
     return found

@@ -94,7 +94,7 @@ def file_send(sinks: Sequence[Sink | Path]) -> dict[str, Service]:
     async def diff_copy(stream: Any) -> None:
         number = int(_header(stream, "buildkit-attachable-exporter-id") or 0)
         if number >= len(sinks):
-            raise GRPCError(Status.NOT_FOUND, f"there is no exporter {number}")
+            raise GRPCError(Status.NOT_FOUND, f"unknown exporter {number}")
         sink = sinks[number]
         if isinstance(sink, Path):
             from homeport.buildkit.session.filereceive import receive_folder

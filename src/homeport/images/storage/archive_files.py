@@ -70,7 +70,7 @@ class ArchiveFiles:
             if name not in self._links:
                 return None
             name = self._links[name]
-        raise BadLayout(f"links in {self._place} lead nowhere", where={"file": self._place})
+        raise BadLayout(f"links form a circle in {self._place}", where={"file": self._place})
 
     def _list(self) -> None:
         headers = _Headers(self._stream)
@@ -78,7 +78,9 @@ class ArchiveFiles:
         try:
             while member := reader.next():
                 if headers.to_step:
-                    raise BadLayout(f"{self._place} holds a sparse file, no image tool writes that")
+                    raise BadLayout(
+                        f"{self._place} contains a sparse file; no image tool writes any"
+                    )
                 name = self._clean(member.name)
                 if member.kind == "file":
                     self._add(name, headers.position, member.size)
@@ -109,7 +111,7 @@ class ArchiveFiles:
         clean = posixpath.normpath(name)
         if name.startswith("/") or clean == ".." or clean.startswith("../"):
             raise BadLayout(
-                f"{self._place} holds {name!a}, which leads out of the archive",
+                f"{self._place} holds {name!a}, which is outside the archive",
                 where={"file": self._place},
             )
         return clean
@@ -170,7 +172,7 @@ def spooled(stream: Readable, what: str, runtime: Runtime) -> Iterator[BinaryIO]
             with explained(folder):
                 spool.write(chunk)
             if spool.tell() > SPOOL_LIMIT:
-                raise TooLarge(f"{what} unfolds to more than {SPOOL_LIMIT} bytes")
+                raise TooLarge(f"{what} decompresses to more than {SPOOL_LIMIT} bytes")
         with explained(folder):
             spool.seek(0)
         yield cast("BinaryIO", spool)

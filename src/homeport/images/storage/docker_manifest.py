@@ -59,7 +59,7 @@ def saved_images(files: Files) -> list[SavedImage]:
     place = f"{files.place}/{MANIFEST_FILE}"
     if files.size(MANIFEST_FILE) is None:
         raise BadLayout(
-            f"{files.place} is no image archive: it has neither {MANIFEST_FILE} nor index.json",
+            f"{files.place} is not an image archive: it has neither {MANIFEST_FILE} nor index.json",
             where={"file": files.place},
         )
     raw = read_small(files, MANIFEST_FILE, _LIMIT, place)

@@ -107,7 +107,7 @@ def read_index(files: Files) -> tuple[bytes, documents.Index]:
         raise BadLayout(
             f"{files.place} has no {INDEX_FILE}",
             where={"file": place},
-            hint="whatever wrote it did not finish; write the image again",
+            hint="the write did not finish; write the image again",
         )
     raw = read_small(files, INDEX_FILE, INDEX_LIMIT, place)
     try:
@@ -185,6 +185,6 @@ def _open_digest(contents: LayoutContents, index: documents.Index, digest: Diges
     if size is None:
         raise missing(contents.files, blob_name(digest), digest)
     if size > MANIFEST_LIMIT:
-        raise BadDocument(f"{digest} is no manifest: it has {size} bytes")
+        raise BadDocument(f"{digest} is not a manifest: it has {size} bytes")
     descriptor = Descriptor(media_type="", digest=str(digest), size=size)
     return open_descriptor(contents, descriptor)

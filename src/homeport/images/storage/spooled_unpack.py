@@ -16,7 +16,7 @@ from homeport.runtime import Runtime
 from homeport.tree.decompression import decompressed
 
 
-def unfolded_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
+def decompressed_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
     """What the layer unfolds to, as a file in ``folder``; the layer is verified.
 
     Raises ``IntegrityError``, ``TooLarge``, ``CannotWrite``.
@@ -33,5 +33,5 @@ def unfolded_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
             hasher.update(chunk)
             size += len(chunk)
             if size > SPOOL_LIMIT:
-                raise TooLarge(f"{what} unfolds to more than {SPOOL_LIMIT} bytes")
+                raise TooLarge(f"{what} decompresses to more than {SPOOL_LIMIT} bytes")
     return FileBlob(path, Digest.finished(hasher), size)

@@ -24,7 +24,7 @@ _NO_LOCKS = frozenset({errno.EBADF, errno.ENOLCK, errno.ENOTSUP, errno.EINVAL, e
 
 
 @contextlib.contextmanager
-def scratch_folder(root: Path) -> Iterator[Path]:
+def unfinished_folder(root: Path) -> Iterator[Path]:
     """A folder inside ``root`` for unfinished files; removed when the block ends."""
     folder, handle = _locked_folder(root)
     try:
@@ -34,9 +34,9 @@ def scratch_folder(root: Path) -> Iterator[Path]:
         os.close(handle)
 
 
-def write_through_scratch(path: Path, data: bytes) -> None:
+def write_unfinished_first(path: Path, data: bytes) -> None:
     """``write_file`` inside a directory whose next writer removes what a crash leaves."""
-    with scratch_folder(path.parent) as scratch, explained(path):
+    with unfinished_folder(path.parent) as scratch, explained(path):
         unfinished = scratch / path.name
         write_file(unfinished, data)
         unfinished.replace(path)

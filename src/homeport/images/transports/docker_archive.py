@@ -22,7 +22,7 @@ from homeport.content.blob import Blob
 from homeport.errors import HomeportError, UsageError
 from homeport.images.address import ArchiveAddress
 from homeport.images.image import Image, ImageNotFound, Index, Missing, digest_of, open_descriptor
-from homeport.images.image_blobs import all_parts
+from homeport.images.image_blobs import all_blobs
 from homeport.images.platforms import platforms_of, select
 from homeport.images.storage.archive_files import ArchiveFiles, open_archive
 from homeport.images.storage.archive_writer import write_layout_archive
@@ -46,7 +46,7 @@ from homeport.images.storage.layout import (
     open_in_layout,
     read_index,
 )
-from homeport.images.storage.spooled_unpack import unfolded_layer
+from homeport.images.storage.spooled_unpack import decompressed_layer
 from homeport.images.storage.temp_space import temporary_folder
 from homeport.images.transports.base import Written
 from homeport.oci import media_types
@@ -79,7 +79,7 @@ class DockerArchive:
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
         image = one_platform(value)
-        parts = all_parts(image)
+        parts = all_blobs(image)
         with temporary_folder() as folder:
             layers = [
                 self._loadable(image, layer, folder, runtime)
@@ -95,7 +95,7 @@ class DockerArchive:
         blob = image.blobs[digest_of(layer)]
         if layer.media_type not in (media_types.OCI_LAYER_ZSTD, media_types.DOCKER_LAYER_ZSTD):
             return blob
-        return unfolded_layer(blob, folder, runtime)
+        return decompressed_layer(blob, folder, runtime)
 
     def _documents(self, image: Image, layers: Sequence[Blob]) -> dict[str, bytes]:
         names = [parse_reference(self._address.tag)] if self._address.tag else []
@@ -228,7 +228,7 @@ def _images(contents: LayoutContents, entry: Descriptor) -> Iterator[Image]:
 
 def _is_whole(files: Files, value: Image | Index) -> bool:
     try:
-        parts = all_parts(value)
+        parts = all_blobs(value)
     except Missing:
         return False
     return all(files.size(blob_name(digest)) == blob.size for digest, blob in parts.items())

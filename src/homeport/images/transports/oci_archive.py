@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from homeport.images.address import ArchiveAddress
 from homeport.images.image import Image, Index
-from homeport.images.image_blobs import all_parts
+from homeport.images.image_blobs import all_blobs
 from homeport.images.storage.archive_files import open_archive
 from homeport.images.storage.archive_writer import write_layout_archive
 from homeport.images.storage.files import BadLayout
@@ -48,7 +48,7 @@ class OciArchive:
             yield open_in_layout(files, self._address.tag, self._address.digest)
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
-        parts = all_parts(value)
+        parts = all_blobs(value)
         tag = self._address.tag or DEFAULT_TAG
         documents = {INDEX_FILE: index_of_one(value.descriptor(), {REF_NAME: tag})}
         write_layout_archive(self._address.path, parts, documents, runtime)

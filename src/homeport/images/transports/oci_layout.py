@@ -25,7 +25,7 @@ from homeport.errors import IntegrityError
 from homeport.images.address import LayoutAddress
 from homeport.images.byte_progress import ByteProgress, byte_progress
 from homeport.images.image import Image, Index
-from homeport.images.image_blobs import all_parts
+from homeport.images.image_blobs import all_blobs
 from homeport.images.storage.blob_files import place_file
 from homeport.images.storage.files import BadLayout, DirectoryFiles
 from homeport.images.storage.layout import (
@@ -41,8 +41,8 @@ from homeport.images.storage.layout import (
 from homeport.images.storage.temp_space import (
     locked_directory,
     remove_abandoned,
-    scratch_folder,
-    write_through_scratch,
+    unfinished_folder,
+    write_unfinished_first,
 )
 from homeport.images.transports.base import Written
 from homeport.oci import media_types
@@ -76,7 +76,7 @@ class OciLayout:
         return written
 
     def _write_blobs(self, value: Image | Index, runtime: Runtime) -> Written:
-        parts = all_parts(value)
+        parts = all_blobs(value)
         total = sum(blob.size for blob in parts.values())
         missing = {}
         with byte_progress(
@@ -113,7 +113,7 @@ class OciLayout:
         folders = {root / "blobs" / digest.algorithm for digest in missing}
         for folder in folders:
             _require_folder(folder)
-        with scratch_folder(root) as scratch:
+        with unfinished_folder(root) as scratch:
             for digest, blob in missing.items():
                 place_file(blob, root / blob_name(digest), scratch, progress)
         for folder in folders:
@@ -133,7 +133,7 @@ def prepare_layout(root: Path) -> None:
                 where={"file": str(root)},
                 hint="choose a new directory",
             )
-        write_through_scratch(root / LAYOUT_FILE, LAYOUT_VERSION)
+        write_unfinished_first(root / LAYOUT_FILE, LAYOUT_VERSION)
     check_version(DirectoryFiles(root))
     _require_folder(root / "blobs")
     remove_abandoned(root)
@@ -160,7 +160,7 @@ def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
     if lines == index["manifests"]:
         return
     index["manifests"] = lines
-    write_through_scratch(root / INDEX_FILE, msgspec.json.encode(index))
+    write_unfinished_first(root / INDEX_FILE, msgspec.json.encode(index))
 
 
 def _load(root: Path) -> dict[str, Any]:

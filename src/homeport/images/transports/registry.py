@@ -27,8 +27,8 @@ from homeport.images.image import (
     open_contents,
     walk,
 )
-from homeport.images.image_blobs import all_parts, blobs_of
-from homeport.images.lazy_blob import FetchedBlob
+from homeport.images.image_blobs import all_blobs, blobs_of
+from homeport.images.lazy_blob import LazyBlob
 from homeport.images.transports.base import Written
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
@@ -43,7 +43,7 @@ _KEPT_SIZE = 64 << 10
 _KEPT_COUNT = 256
 
 
-class RemoteBlob(FetchedBlob, frozen=True, kw_only=True):
+class RemoteBlob(LazyBlob, frozen=True, kw_only=True):
     """A blob in a registry: fetched into the store when it is first opened.
 
     sources: where it can be had, the registry's own repository last
@@ -171,7 +171,7 @@ def prefetch(
 ) -> None:
     """Download what of ``value`` is remote and ``wanted``, in parallel, largest first."""
     open_manifests(value, pool)
-    blobs = sorted(all_parts(value).values(), key=lambda blob: blob.size, reverse=True)
+    blobs = sorted(all_blobs(value).values(), key=lambda blob: blob.size, reverse=True)
     run_all(pool, [blob.fetch for blob in blobs if isinstance(blob, Remote) and wanted(blob)])
 
 
