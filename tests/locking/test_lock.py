@@ -284,7 +284,7 @@ def test_a_slice_file_with_faults_is_told_before_anything_is_fetched(tmp_path: P
     world.archive.lose("dists/*")
     assert faults(lambda: world.lock("packages: [app_bin]")) == [
         "unknown field 'pats' of a slice (None)",
-        "there is no slice app_bin (None)",
+        "unknown slice app_bin (None)",
     ]
 
 

@@ -35,7 +35,7 @@ def test_a_recipe_without_parts_never_asks_for_an_engine(world: BuildWorld) -> N
 
 def test_locked_refuses_a_part_that_is_not_locked(world: BuildWorld) -> None:
     world.build(f"{BARE}packages: [hello]\n")
-    with pytest.raises(OutOfDate, match="the part tool is not as it was locked") as caught:
+    with pytest.raises(OutOfDate, match="the part tool is out of date") as caught:
         world.build(f"{BARE}packages: [hello]\n{PART}", locked=True)
     assert caught.value.where["field"] == "parts[0]"
 

@@ -166,7 +166,7 @@ def test_a_changed_input_is_built_and_pinned_anew_and_said(world: Steps) -> None
     world.make()
     old = locked(world)["tool"]["linux/amd64"]
     (world.home / "src/data").write_text("two\n")
-    with pytest.raises(OutOfDate, match="its inputs are not those that were locked"):
+    with pytest.raises(OutOfDate, match="its inputs differ from the locked ones"):
         world.make(locked=True)
     result = world.make()
     assert listing(result)["usr/share/tool/data"] == "0600 two"
@@ -292,7 +292,7 @@ def test_a_dockerfile_that_fails_is_quoted(world: Steps, page: Path) -> None:
 
 def test_an_image_without_a_digest_is_refused_with_its_line(world: Steps, page: Path) -> None:
     (page / "Dockerfile").write_text("FROM debian:13\nRUN true\n")
-    with pytest.raises(HomeportError, match="the image debian:13 is not named by its digest") as e:
+    with pytest.raises(HomeportError, match="the image debian:13 is not pinned by digest") as e:
         world.make(FROM.replace("target: out, ", ""), PAGE)
     assert e.value.where["line"] == 1
 

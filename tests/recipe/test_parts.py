@@ -128,7 +128,7 @@ files:
 """,
     ) == [
         "2:5 parts[0]: no file is taken from the part tool",
-        "3:5 parts[1]: the part tool stands here twice, first at homeport.yaml:5",
+        "3:5 parts[1]: duplicate part tool, first at homeport.yaml:5",
         "4:5 parts[2]: no file is taken from the part other",
         "5:29 parts[3].packages: a build root without packages runs nothing",
         "7:5 files[0]: the recipe has no part 'tol'",
@@ -162,7 +162,7 @@ def test_what_is_not_there_is_found_without_an_engine(tmp_path: Path) -> None:
     assert [fault.what for fault in missing_files(found)] == [
         f"missing file {tmp_path}/none",
         f"missing directory {tmp_path}/gone",
-        f"there is no Dockerfile {tmp_path}/gone/Dockerfile: No such file or directory",
+        f"cannot read the Dockerfile {tmp_path}/gone/Dockerfile: No such file or directory",
     ]
 
 

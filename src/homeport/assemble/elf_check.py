@@ -122,7 +122,7 @@ class _Checker:
 
     def _check_elf(self, path: bytes, facts: ElfFacts) -> None:
         if facts.problem:
-            self.findings.warnings.append(f"{path_text(path)} is no readable ELF file")
+            self.findings.warnings.append(f"{path_text(path)} is not a readable ELF file")
             return
         if facts.interpreter and self._loader.file_at(facts.interpreter.encode()) is None:
             self._miss(

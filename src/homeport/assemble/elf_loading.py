@@ -63,7 +63,7 @@ class Loader:
         return found[0] if found and found[1].type == "file" else None
 
     def _is_program(self, path: bytes) -> bool:
-        """Whether somebody could start the file."""
+        """Whether the file is executable."""
         return bool(self._files[path].interpreter and self._tree[path].mode & 0o111)
 
     def _direct(self, path: bytes, facts: ElfFacts) -> Iterator[bytes]:
@@ -84,7 +84,7 @@ class Loader:
         return frozenset(seen)
 
     def _folders(self, user: bytes, facts: ElfFacts) -> Iterator[bytes]:
-        """Where is looked for the libraries of ``user``: what it says, then the own places."""
+        """Directories searched for the libraries of ``user``: its own paths, then the loader's."""
         found = resolve(self._tree, user)
         origin = (found[0] if found else user).rpartition(b"/")[0]
         for text in facts.search:

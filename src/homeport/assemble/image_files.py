@@ -25,7 +25,7 @@ OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
 
 class NotInImage(HomeportError):
-    """The path that a recipe wants is not in the image that it names."""
+    """The image does not contain the path that the recipe names."""
 
     id = "not-in-image"
 
@@ -58,7 +58,9 @@ def _tree(
     cancel: CancelToken,
 ) -> Tree:
     if value.digest != files.digest:
-        raise NotInImage(f"the image has digest {value.digest}, the recipe says {files.digest}")
+        raise NotInImage(
+            f"digest mismatch: the image has {value.digest}, the recipe {files.digest}"
+        )
     image = select(value, [plan.platform]) if isinstance(value, Index) else value
     assert isinstance(image, Image)
     layers = [image.blobs[digest_of(layer)] for layer in image.document.parsed.layers]

@@ -35,7 +35,7 @@ _MAX_DEPTH = 200
 
 
 class BadLocalFile(UsageError):
-    """A file named by a recipe is missing, unreadable or of a kind that an image cannot get."""
+    """A file named by a recipe is missing, unreadable or of a kind that cannot be copied."""
 
     id = "local-file"
 
@@ -116,7 +116,7 @@ class _Reader:
             else:
                 shown = below.decode("utf-8", "backslashreplace")
                 raise BadLocalFile(
-                    f"{shown} is a {info.kind}, which an image cannot get from a recipe",
+                    f"cannot copy {shown}: it is a {info.kind}",
                     hint="exclude it",
                 )
 

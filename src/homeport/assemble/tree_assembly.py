@@ -142,7 +142,7 @@ class _Providers:
 
 
 def _script_warnings(packages: Iterable[PackageInImage]) -> Iterator[str]:
-    """Scripts that nobody has read, of packages that the image holds as a whole."""
+    """Unreviewed maintainer scripts of whole packages in the image."""
     for package in packages:
         if all(not each.slice for each in package.chosen):
             yield from map(str, judge_scripts(package.contents).warnings)

@@ -27,7 +27,7 @@ _DECIDES = ("recipe", "step")
 
 
 class TreeMerger:
-    """The tree so far. ``mtime`` is given to directories that nobody named."""
+    """The tree so far. ``mtime`` is given to directories that no source names."""
 
     def __init__(self, mtime: int) -> None:
         self._mtime = mtime

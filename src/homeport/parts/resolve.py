@@ -35,7 +35,7 @@ from homeport.tree.node import Source, Tree
 
 
 class OutputChanged(IntegrityError):
-    """A part was built again from the same inputs and came out otherwise."""
+    """A part built again from the same inputs has another output."""
 
     id = "output-changed"
 
@@ -114,7 +114,7 @@ def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) 
                 continue
         inputs = read_inputs(recipe, part, locked.root, locked.sources, cancel)
         if inputs.digest != locked.inputs:
-            found.append(f"the inputs of the part {part.name} are not those that were locked")
+            found.append(f"the inputs of the part {part.name} differ from the locked ones")
         wanted = [each for each in recipe.platforms if files_of_part(recipe, part, each)]
         if missing := [str(each) for each in wanted if each not in locked.outputs]:
             found.append(f"the part {part.name} is not locked for {', '.join(missing)}")
@@ -207,7 +207,7 @@ class _PartResolver(msgspec.Struct):
 
     def _may_build(self, same: bool, unpinned: Sequence[Platform]) -> None:
         if self.options.frozen and not same:
-            raise self._refused("its inputs are not those that were locked")
+            raise self._refused("its inputs differ from the locked ones")
         if self.options.frozen and unpinned:
             raise self._refused(f"nothing is locked for {', '.join(map(str, unpinned))}")
         if self.options.offline:
@@ -218,7 +218,7 @@ class _PartResolver(msgspec.Struct):
 
     def _refused(self, why: str) -> OutOfDate:
         return OutOfDate(
-            f"the part {self.part.name} is not as it was locked: {why}",
+            f"the part {self.part.name} is out of date: {why}",
             hint="run homeport lock, look at what changed, and commit it",
         )
 
@@ -253,8 +253,8 @@ class _PartResolver(msgspec.Struct):
             self._note(f"{platform}: {output.digest}")
         elif old != output and same and not self._is_renewed:
             raise OutputChanged(
-                f"the part {self.part.name} came out otherwise for {platform}: "
-                f"{output.digest}, locked is {old.digest}",
+                f"the output of the part {self.part.name} differs for {platform}: "
+                f"built {output.digest}, locked {old.digest}",
                 where={"platform": str(platform)},
                 hint=f"its inputs are the same, so it is not reproducible; accept the new one "
                 f"with --update {self.part.name}",

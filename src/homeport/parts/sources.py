@@ -60,7 +60,7 @@ def lock_sources(
             raise NoSource(
                 f"no suite of the recipe has the source package {wanted}",
                 where=each.place.where(),
-                hint="source packages may be called otherwise than what is built of them",
+                hint="a source package may have another name than its binary packages",
             )
         spec, newest = max(stanzas, key=lambda pair: parse_version(pair[1].get("Version")))
         locked = _locked(newest, spec)

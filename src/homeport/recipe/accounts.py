@@ -36,7 +36,10 @@ class Accounts:
         for group in self.groups:
             for member in group.members:
                 if member not in self._uids:
-                    fault(group.place, f"{member} of the group {group.name} is no user")
+                    fault(
+                        group.place,
+                        f"member {member} of the group {group.name} is not a user of the recipe",
+                    )
 
     def owner(self, text: str, place: FilePosition) -> tuple[int, int]:
         """Numbers for ``USER[:GROUP]``. Without a group: the user's own, or the same number."""
@@ -69,7 +72,7 @@ class Accounts:
             first = names.setdefault(account.name, account)
             if first is not account:
                 self._fault(
-                    account.place, f"{account.name} is described twice, first at {first.place}"
+                    account.place, f"duplicate account {account.name}, first at {first.place}"
                 )
                 continue
             taken = {value: name for name, value in always.items()}.get(number(account))

@@ -67,7 +67,7 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
         path = path / FILE_NAME
     if not path.is_file():
         raise UnknownRecipe(
-            f"there is no file {path}",
+            f"missing file {path}",
             hint=f"write one (docs/formats/recipe.md), or name one of the catalog: "
             f"{_names(catalog)}",
         )

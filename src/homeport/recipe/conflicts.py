@@ -38,7 +38,7 @@ def find_conflicts(recipe: Recipe, fault: Fault) -> None:
     for name in recipe.without:
         chosen = [choice for choice in recipe.packages if choice.name == name]
         if chosen:
-            fault(chosen[0].place, f"{name} is chosen here, and left out by without")
+            fault(chosen[0].place, f"{name} is in packages and in without")
 
 
 def matches(pattern: str, text: str) -> bool:
@@ -50,10 +50,10 @@ def _archives(recipe: Recipe, fault: Fault) -> None:
     for archive in recipe.archives:
         first = names.setdefault(archive.name, archive)
         if first is not archive:
-            what = f"the archive {archive.name} is described twice, first at {first.place}"
+            what = f"duplicate archive {archive.name}, first at {first.place}"
             fault(archive.place, what)
         if archive.suites and len(set(archive.suites)) < len(archive.suites):
-            fault(archive.place, f"a suite of the archive {archive.name} stands here twice")
+            fault(archive.place, f"duplicate suite of the archive {archive.name}")
 
 
 def _packages(recipe: Recipe, fault: Fault) -> None:
@@ -63,11 +63,11 @@ def _packages(recipe: Recipe, fault: Fault) -> None:
     for one, other in _overlapping_pairs(by_name.values()):
         first = f"first at {one.place}"
         if one.whole and other.whole:
-            fault(other.place, f"{other.name} stands here twice, {first}")
+            fault(other.place, f"duplicate package {other.name}, {first}")
         elif one.whole or other.whole:
-            fault(other.place, f"{other.name} is wanted whole and in slices, {first}")
+            fault(other.place, f"{other.name} is chosen whole and in slices, {first}")
         elif both := sorted(set(one.slices) & set(other.slices)):
-            fault(other.place, f"{other.name}_{both[0]} stands here twice, {first}")
+            fault(other.place, f"duplicate slice {other.name}_{both[0]}, {first}")
         for field in ("version", "suite"):
             values = getattr(one, field), getattr(other, field)
             if None not in values and values[0] != values[1]:
@@ -79,7 +79,7 @@ def _pins(recipe: Recipe, fault: Fault) -> None:
     for pin in recipe.pins:
         by_name.setdefault(pin.name, []).append(pin)
     for one, other in _overlapping_pairs(by_name.values()):
-        fault(other.place, f"{other.name} is pinned twice, first at {one.place}")
+        fault(other.place, f"duplicate pin of {other.name}, first at {one.place}")
 
 
 def _paths(recipe: Recipe, fault: Fault) -> None:
@@ -95,7 +95,7 @@ def _paths(recipe: Recipe, fault: Fault) -> None:
             )
             if directories == 1 and copies == 1:
                 continue  # the directory's mode and owner, and what is put into it
-            fault(other.place, f"{path} is described twice, first at {one.place}")
+            fault(other.place, f"duplicate path {path}, first at {one.place}")
 
 
 def _described_paths(recipe: Recipe) -> Iterator[tuple[str, _PathEntry]]:

@@ -23,7 +23,7 @@ _REMOTE = re.compile(r"(?:https?|git|ssh)://|git@")
 
 
 class Unpinned(BadRecipe):
-    """A Dockerfile takes something whose content nobody has fixed."""
+    """A Dockerfile takes an input that is not pinned."""
 
     id = "unpinned-input"
 
@@ -66,7 +66,7 @@ def _inputs(part: DockerfilePart) -> Iterator[tuple[str, HomeportError | None]]:
         if use.value is not None and _PINNED.search(use.value):
             yield name, None
         else:
-            yield "", _error(part, use.line, f"the image {name} is not named by its digest",
+            yield "", _error(part, use.line, f"the image {name} is not pinned by digest",
                              use.problem or f"write {name}@sha256:…")  # fmt: skip
     yield from _added(part, dockerfile)
 
@@ -90,7 +90,8 @@ def _added(
                 )
                 yield f"{name}@{digest}" if digest else name, None
             else:
-                yield "", _error(part, instruction.lines[0], f"{name} is fetched unseen",
+                what = f"{name} is fetched without a checksum"
+                yield "", _error(part, instruction.lines[0], what,
                                  "write ADD --checksum=sha256:… or #COMMIT")  # fmt: skip
 
 
@@ -104,5 +105,5 @@ def _read(part: DockerfilePart) -> str:
         with part.file.open("rb") as stream:
             return read_bounded(stream, _LARGEST, str(part.file)).decode("utf-8", "replace")
     except OSError as error:
-        what = f"there is no Dockerfile {part.file}: {error.strerror}"
+        what = f"cannot read the Dockerfile {part.file}: {error.strerror}"
         raise BadRecipe(what, where=part.place.where()) from error

@@ -94,7 +94,9 @@ def _name(source: RecipeText, fault: FaultCollector) -> str:
     path = source.path.absolute()
     guess = path.parent.name if path.name == defaults.FILE_NAME else path.stem
     if not conflicts.matches(RECIPE_NAME.pattern, guess):
-        fault(source.place, f"the recipe needs a name, for {guess!r} is none", "add name:")
+        fault(
+            source.place, f"missing name: {guess!r}, from the path, is not a valid one", "add name:"
+        )
     return guess
 
 
@@ -105,7 +107,7 @@ def _platforms(source: RecipeText, fault: FaultCollector) -> tuple[Platform, ...
     elif not found:
         fault(source.top.at("platforms"), "the list of platforms is empty")
     if len(set(found)) < len(found):
-        fault(source.top.at("platforms"), "a platform stands here twice")
+        fault(source.top.at("platforms"), "duplicate platform")
     return tuple(sorted(set(found), key=str))
 
 
@@ -269,7 +271,7 @@ def _check_platforms(source: RecipeText, recipe: Recipe, fault: FaultCollector) 
     for entry in entries:
         for platform in entry.platforms:
             if known and platform not in known:
-                fault(entry.place, f"{platform} is none of the recipe's platforms", hint)
+                fault(entry.place, f"{platform} is not a platform of the recipe", hint)
     for special, config in source.configs:
         if special is not None and known and special not in known:
-            fault(config.place, f"{special} is none of the recipe's platforms", hint)
+            fault(config.place, f"{special} is not a platform of the recipe", hint)

@@ -1,4 +1,4 @@
-"""From what a recipe file says about ``parts`` to ``recipe.parts``; faults are noted."""
+"""From the ``parts`` of a recipe file to ``recipe.parts``; faults are noted."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def check(recipe: Recipe, fault: Fault) -> None:
     for part in recipe.parts:
         first = names.setdefault(part.name, part)
         if first is not part:
-            fault(part.place, f"the part {part.name} stands here twice, first at {first.place}")
+            fault(part.place, f"duplicate part {part.name}, first at {first.place}")
     used = {files.part for files in recipe.files if isinstance(files, PartFiles)}
     for name in names.keys() - used:
         hint = f"write {{part: {name}, path: …, to: …}} in files"

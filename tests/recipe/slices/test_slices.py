@@ -70,10 +70,10 @@ def test_a_slice_that_is_not_defined_is_named_with_who_wants_it(tmp_path: Path) 
     folders.reach([(slice_name("x1_lib"), _PLACE), (slice_name("x1_libs"), _PLACE)], "amd64")
     assert [(fault.what, fault.hint) for fault in folders.faults] == [
         (
-            "there is no slice y1_b (x1_libs needs it)",
+            "unknown slice y1_b (x1_libs needs it)",
             f"write {tmp_path}/slices/y1.yaml, or take the whole package",
         ),
-        ("there is no slice x1_lib", "did you mean x1_libs?"),
+        ("unknown slice x1_lib", "did you mean x1_libs?"),
     ]
     assert folders.faults[0].where["line"] == 7
 

@@ -74,7 +74,7 @@ def parse_lockfile(data: bytes) -> Lockfile:
         version = msgspec.json.decode(data, type=_Version)
         if version.format != FORMAT:
             raise BadLockfile(
-                f"lockfile format {version.format} is not known, only {FORMAT}",
+                f"unknown lockfile format {version.format}; this Homeport reads {FORMAT}",
                 where={"field": "format"},
                 hint="a newer Homeport may read it, or run homeport lock to write it again",
             )
@@ -192,11 +192,11 @@ def _from_wire(wire: _Wire) -> Lockfile:
         ]
         platform, names = parse_platform(text), {package.name for package in read}
         if platform in platforms or len(names) < len(read):
-            what = "the platform" if platform in platforms else "a package"
-            raise BadLockfile(f"{what} stands here twice", where={"field": f"platforms.{text}"})
+            what = "platform" if platform in platforms else "package"
+            raise BadLockfile(f"duplicate {what}", where={"field": f"platforms.{text}"})
         platforms[platform] = tuple(sorted(read, key=lambda package: package.name))
     if not 0 <= wire.epoch < 1 << 33:
-        raise BadLockfile(f"{wire.epoch} is no time of ours", where={"field": "epoch"})
+        raise BadLockfile(f"invalid epoch {wire.epoch}", where={"field": "epoch"})
     return Lockfile(
         recipe=wire.recipe,
         request=Digest.parse(wire.request),
@@ -256,7 +256,7 @@ def _below(path: str, where: dict[str, str | int]) -> str:
 
 def _size(size: int, where: dict[str, str | int]) -> int:
     if size < 0:
-        raise BadLockfile(f"{size} is no size", where=where)
+        raise BadLockfile(f"invalid size {size}", where=where)
     return size
 
 
@@ -282,7 +282,7 @@ def _moment(value: datetime, field: str) -> datetime:
 def _package(wire: _Package, slices: Mapping[SliceName, Slice], field: str) -> LockedPackage:
     where: dict[str, str | int] = {"field": field, "package": wire.name}
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9+.\-_]*", wire.name):
-        raise BadLockfile(f"{wire.name!r} is no package name", where=where)
+        raise BadLockfile(f"invalid package name {wire.name!r}", where=where)
     for slice in wire.slices:
         if slice != COPYRIGHT and SliceName(package=wire.name, slice=slice) not in slices:
             raise BadLockfile(f"the slice {wire.name}_{slice} is not defined", where=where)
@@ -322,5 +322,5 @@ def _slice(name: SliceName, wire: _Slice) -> Slice:
 def _slice_name(text: str) -> SliceName:
     package, _, slice = text.partition("_")
     if not package or not slice:
-        raise BadLockfile(f"{text!r} is no slice", where={"field": "slices"})
+        raise BadLockfile(f"invalid slice name {text!r}", where={"field": "slices"})
     return SliceName(package=package, slice=slice)

@@ -1,4 +1,4 @@
-"""What a recipe means when it says nothing."""
+"""Defaults of a recipe."""
 
 from __future__ import annotations
 

@@ -244,7 +244,7 @@ _LINK = Fields(
     what="a link",
     fields={
         "path": _needed(values.PATH, "where the link is"),
-        "target": _needed(Text(what="a link's target"), "what it says, absolute or relative"),
+        "target": _needed(Text(what="a link's target"), "its target, absolute or relative"),
         **_ONLY,
     },
 )

@@ -40,7 +40,7 @@ class SlicePath(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SliceNeed(msgspec.Struct, frozen=True, kw_only=True):
-    """Another slice that this one is of no use without, on some architectures or all."""
+    """Another slice that this one depends on, on some architectures or all."""
 
     name: SliceName
     architectures: tuple[str, ...] = ()

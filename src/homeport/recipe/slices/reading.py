@@ -61,7 +61,7 @@ _SLICE = Fields(
                     field="slice",
                 )
             ),
-            about="slices without which this one is of no use",
+            about="slices that this one depends on",
         ),
         "paths": Field(
             shape=ListOf(
@@ -106,7 +106,7 @@ def slice_schema() -> dict[str, Any]:
 
 
 class SliceFolders:
-    """Slice definitions by name, read when asked for; each file once."""
+    """Slice definitions by name, read on demand, each file once."""
 
     def __init__(self, folders: Iterable[Path]) -> None:
         self._folders = tuple(folders)
@@ -165,7 +165,7 @@ class SliceFolders:
             hint = f"{name.package} has the slices {', '.join(known)}"
         else:
             hint = f"write {self._folders[0] / name.package}.yaml, or take the whole package"
-        fault = BadRecipe(f"there is no slice {name}{why}", where=place.where(), hint=hint)
+        fault = BadRecipe(f"unknown slice {name}{why}", where=place.where(), hint=hint)
         if all(fault.where != old.where or fault.what != old.what for old in self.faults):
             self.faults.append(fault)
 
