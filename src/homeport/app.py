@@ -32,7 +32,11 @@ from homeport.settings import Settings
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
+    from homeport.buildkit.builds import SolveRequest
+    from homeport.buildkit.multi_output import Run
+    from homeport.buildkit.scheduling import ListenerFor
     from homeport.buildkit.session.session import Service
+    from homeport.buildkit.status import StatusListener
     from homeport.builds import BuildRequest, BuildResult, Connections
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
@@ -55,6 +59,13 @@ if TYPE_CHECKING:
     from homeport.registry.registries import Registries
 
 __all__ = ["App", "Settings", "open_app"]
+
+
+class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What a build on engines did."""
+
+    engines: tuple[str, ...]
+    run: Run
 
 
 class App:
@@ -119,6 +130,54 @@ class App:
 
         return lock_recipe(request, self.runtime, self._connections())
 
+    def solve(
+        self, request: SolveRequest, *, access: RegistryAccess | None = None,
+        listener: StatusListener | None = None, listener_for: ListenerFor | None = None,
+    ) -> SolveResult:  # fmt: skip
+        """Build a Dockerfile or LLB on a BuildKit engine, and write its outputs.
+
+        access:      for the first registry among the outputs
+        listener:     is told of every step; ``listener_for``, if several engines build at once
+        """
+        from homeport.buildkit import builds
+        from homeport.buildkit.images import ImageOptions
+        from homeport.buildkit.multi_output import run_outputs
+        from homeport.buildkit.outputs import ImageOutput
+
+        build = builds.make_build(request, os.environ)
+        with ExitStack() as stack:
+            engines = self.engines(request.engines)
+            if request.engine_credentials:
+                builds.require_private(engines)
+            services = self._engine_session(passwords=request.engine_credentials)
+            build = msgspec.structs.replace(build, services={**build.services, **services})
+            if request.upload is not None:
+                build = builds.with_upload(build, request.upload, stack)
+            caches = builds.find_local_caches(build)
+            for folder in caches.missing if caches else ():
+                self.runtime.progress.note(
+                    "cache", f"warning: --cache-from: no build cache in {folder}"
+                )
+            images = request.local_images()
+            if images:
+                builds.require_layouts(engines, self.runtime.cancel)
+            opened = {name: stack.enter_context(self.open_image(at)) for name, at in images.items()}
+            build = builds.with_contents(build, opened, caches)
+            written = [each.address for each in request.outputs if isinstance(each, ImageOutput)]
+            run = run_outputs(
+                engines, build, request.outputs, listener=listener, cancel=self.runtime.cancel,
+                for_images=lambda: ImageOptions(
+                    runtime=self.runtime, squash=request.squash, listener=listener
+                ),
+                platforms=request.platforms,
+                listener_for=listener_for or (lambda _engine: None),
+                push_by_engine=request.push_by_engine,
+                destination=self.destinations(written, access),
+            )  # fmt: skip
+            if caches is not None:
+                caches.finish(run.response, self.runtime.cancel)
+        return SolveResult(engines=tuple(engine.name for engine in engines), run=run)
+
     def engines(self, addresses: Sequence[str] = ()) -> list[Engine]:
         """The engines at these addresses, or the first of the usual ones that answers."""
         from homeport.parts.engines import open_engines
@@ -138,13 +197,15 @@ class App:
             offline=self.settings.offline,
         )
 
-    def _engine_session(self) -> Mapping[str, Service]:
-        """What engines may ask while they build: tokens for registries, never passwords."""
+    def _engine_session(self, *, passwords: bool = False) -> Mapping[str, Service]:
+        """What engines may ask while they build: tokens for registries, passwords if allowed."""
         from homeport.buildkit.session.registry_auth import RegistryAuth
         from homeport.registry.credentials import Credentials
 
         credentials = Credentials(environment=os.environ, home=Path.home(), given={})
-        return RegistryAuth(find=credentials.find, client=lambda: self.client).services()
+        return RegistryAuth(
+            find=credentials.find, client=lambda: self.client, passwords=passwords
+        ).services()
 
     @contextmanager
     def open_image(self, address: str) -> Iterator[Image | Index]:

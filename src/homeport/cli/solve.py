@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.cli.engine_options import engine_option, open_engines
+from homeport.cli.engine_options import engine_option
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import counted
@@ -21,16 +19,9 @@ from homeport.oci.platform import parse_platforms
 from homeport.printable import printable
 
 if TYPE_CHECKING:
-    from homeport.app import App
-    from homeport.buildkit.address import Engine
-    from homeport.buildkit.images import ImageOptions
-    from homeport.buildkit.llb.source_policy import Policy
     from homeport.buildkit.protocol.errors import BuildFailed
-    from homeport.buildkit.session.cache_folder import LocalCaches
-    from homeport.buildkit.solve import Build
     from homeport.buildkit.status import StatusListener
     from homeport.registry.access import RegistryAccess
-    from homeport.registry.credentials import Credentials
 
 
 @click.command(
@@ -127,46 +118,53 @@ def command(
     input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
     The engine is buildkitd, or dockerd 18.09 or later.
     """
-    from homeport.buildkit.multi_output import run_outputs
-    from homeport.buildkit.outputs import ImageOutput, parse_output
+    from homeport.buildkit.builds import SolveRequest
+    from homeport.buildkit.outputs import parse_output
     from homeport.buildkit.protocol.errors import BuildFailed
 
-    wanted = [parse_output(text) for text in outputs]
-    build = _build(context, asked)
-    with session.app() as app, ExitStack() as stack:
-        engines = open_engines(asked["engines"], app.runtime.cancel)
-        build = _with_registries(build, app, engines, asked["engine_credentials"])
-        if context == "-":
-            build = _with_upload(build, stack)
-        caches = _local_caches(build)
-        if contexts := _contexts(asked, images=True):
-            _require_layouts(engines, app)
-        build = _with_contents(build, app, contexts, caches, stack)
-        listener = _listener(session, asked["progress_form"], app.runtime.progress)
+    wanted = tuple(parse_output(text) for text in outputs)
+    form = asked["progress_form"]
+    request = SolveRequest(
+        context=context,
+        upload=sys.stdin.buffer if context == "-" else None,
+        outputs=wanted,
+        file=asked["file"],
+        target=asked["target"] or "",
+        build_args=_arguments(asked["build_args"]),
+        build_contexts=_pairs(asked["build_contexts"], "--build-context"),
+        options=_pairs(asked["frontend_options"], "--opt"),
+        labels=_pairs(asked["labels"], "--label"),
+        secrets=asked["secrets"],
+        agents=asked["agents"],
+        platforms=parse_platforms(asked["platforms"]) or (),
+        no_cache=asked["no_cache"],
+        cache_from=asked["cache_from"],
+        cache_to=asked["cache_to"],
+        source_policy=asked["source_policy"],
+        attests=asked["attests"],
+        engines=asked["engines"],
+        push_by_engine=asked["push_by"] == "engine",
+        squash=not asked["no_squash"],
+        engine_credentials=asked["engine_credentials"],
+    )
+    with session.app() as app:
+        listener = _listener(session, form, app.runtime.progress)
         try:
-            form = asked["progress_form"]
-            run = run_outputs(
-                engines, build, wanted, listener=listener, cancel=app.runtime.cancel,
-                for_images=lambda: _image_options(app, listener, squash=not asked["no_squash"]),
-                platforms=parse_platforms(asked["platforms"]) or (),
+            result = app.solve(
+                request, access=access, listener=listener,
                 listener_for=lambda engine: _listener(session, form, None, f"{engine.name} "),
-                push_by_engine=asked["push_by"] == "engine",
-                destination=app.destinations(
-                    [each.address for each in wanted if isinstance(each, ImageOutput)], access
-                ),
             )  # fmt: skip
         except BuildFailed as error:
             if session.format != "json":
-                _show(error, with_log=session.quiet or asked["progress_form"] == "quiet")
+                _show(error, with_log=session.quiet or form == "quiet")
             raise
         finally:
             if hasattr(listener, "close"):
                 listener.close()
-        if caches is not None:
-            caches.finish(run.response, app.runtime.cancel)
+    run = result.run
     document = {
         "schema": "homeport-solve/v1",
-        "engines": [engine.name for engine in engines],
+        "engines": list(result.engines),
         "outputs": [str(output) for output in wanted],
         "steps": run.steps,
         "cached": run.cached,
@@ -180,178 +178,6 @@ def command(
     if any(str(output) == "tar:-" for output in wanted):
         return
     session.output.write(document, "\n".join(lines), quiet_text="")
-
-
-def _build(context: str, asked: dict[str, Any]) -> Build:
-    import msgspec
-
-    from homeport.buildkit.caching import parse_cache
-    from homeport.buildkit.session.secrets import read_agents, read_secrets
-    from homeport.buildkit.session.services import secret_values, ssh_agents
-
-    if context == "-":
-        context = f"http://buildkit-session/{_UPLOAD}"  # BuildKit's name for what we send
-    build = _from_llb(Path(context)) if context.endswith(".llb") else _from_file(context, asked)
-    services = dict(build.services)
-    secrets = read_secrets(asked["secrets"], os.environ)
-    services |= secret_values(secrets.get)
-    if agents := read_agents(asked["agents"], os.environ):
-        services |= ssh_agents(agents)
-    policy = asked["source_policy"]
-    return msgspec.structs.replace(
-        build,
-        services=services,
-        source_policy=_read_policy(policy) if policy is not None else None,
-        cache_imports=[parse_cache(text) for text in asked["cache_from"]],
-        cache_exports=[parse_cache(text) for text in asked["cache_to"]],
-    )
-
-
-def _read_policy(path: Path) -> Policy:
-    from homeport.buildkit.llb.source_policy import read_policy
-
-    return read_policy(path)
-
-
-def _from_file(context: str, asked: dict[str, Any]) -> Build:
-    from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
-
-    return prepare(
-        DockerfileBuild(
-            context=read_context(context),
-            file=asked["file"],
-            target=asked["target"] or "",
-            build_args=_arguments(asked["build_args"]),
-            labels=_pairs(asked["labels"], "--label"),
-            build_contexts=_contexts(asked, images=False),
-            platforms=parse_platforms(asked["platforms"]) or (),
-            no_cache=asked["no_cache"],
-            attests=asked["attests"],
-            options=_pairs(asked["frontend_options"], "--opt"),
-        )
-    )
-
-
-def _with_registries(build: Build, app: App, engines: Sequence[Engine], passwords: bool) -> Build:
-    """Let the engine pull and push as we may."""
-    import msgspec
-
-    from homeport.buildkit.session.registry_auth import RegistryAuth
-
-    public = [engine.name for engine in engines if not engine.private]
-    if passwords and public:
-        raise UsageError(
-            f"--engine-credentials: {public[0]} is reached without TLS",
-            hint="use tcp://HOST:PORT?certs=DIR",
-        )
-
-    @functools.cache
-    def credentials() -> Credentials:
-        from homeport.registry.credentials import Credentials
-
-        return Credentials(environment=os.environ, home=Path.home(), given={})
-
-    auth = RegistryAuth(
-        find=lambda host: credentials().find(host), client=lambda: app.client, passwords=passwords
-    )
-    return msgspec.structs.replace(build, services={**build.services, **auth.services()})
-
-
-def _image_options(app: App, listener: StatusListener, *, squash: bool) -> ImageOptions:
-    from homeport.buildkit.images import ImageOptions
-
-    return ImageOptions(runtime=app.runtime, squash=squash, listener=listener)
-
-
-_UPLOAD = "context"
-_IMAGES = ("oci:", "oci-archive:", "docker-archive:")
-
-
-def _contexts(asked: dict[str, Any], *, images: bool) -> dict[str, str]:
-    """Named contexts: those that are images of this machine, or all others."""
-    every = _pairs(asked["build_contexts"], "--build-context")
-    return {name: value for name, value in every.items() if value.startswith(_IMAGES) == images}
-
-
-def _with_upload(build: Build, stack: ExitStack) -> Build:
-    """Offer the tar on standard input as the context, as long as ``stack`` is open."""
-    import shutil
-    import tempfile
-    from functools import partial
-
-    import msgspec
-
-    from homeport.buildkit.session.services import uploads
-
-    place = stack.enter_context(tempfile.TemporaryDirectory(prefix="homeport-"))
-    spool = Path(place, "context.tar")
-    with spool.open("wb") as stream:
-        shutil.copyfileobj(sys.stdin.buffer, stream, 1 << 20)
-    sent = uploads({_UPLOAD: partial(spool.open, "rb")})
-    return msgspec.structs.replace(build, services={**build.services, **sent})
-
-
-def _local_caches(build: Build) -> LocalCaches | None:
-    """Build caches in folders of this machine, if there are any."""
-    if all(entry.type != "local" for entry in (*build.cache_imports, *build.cache_exports)):
-        return None
-    from homeport.buildkit.session.cache_folder import local_caches
-    from homeport.cli.show import warn
-
-    caches = local_caches(build.cache_imports, build.cache_exports)
-    for place in caches.missing:
-        warn(f"--cache-from: no build cache in {place}")
-    return caches
-
-
-def _require_layouts(engines: Sequence[Engine], app: App) -> None:
-    """Engines that cannot read images of ours would look for them on Docker Hub."""
-    from homeport.buildkit.engine import describe
-    from homeport.buildkit.protocol.errors import EngineTooOld
-
-    for engine in engines:
-        found = describe(engine, app.runtime.cancel)
-        if not (found.has_oci_exporter and found.version):
-            raise EngineTooOld(
-                f"{engine.name} cannot read local images",
-                hint="use BuildKit 0.11 or later (dockerd: with the containerd store), or push"
-                " the image",
-            )
-
-
-def _with_contents(
-    build: Build, app: App, contexts: dict[str, str], caches: LocalCaches | None, stack: ExitStack
-) -> Build:
-    """Offer images of this machine as contexts, and caches, as long as ``stack`` is open."""
-    import msgspec
-
-    if not contexts and caches is None:
-        return build
-    from homeport.buildkit.session.content_store import content_services
-
-    opened = {name: stack.enter_context(app.open_image(at)) for name, at in contexts.items()}
-    attrs = {
-        f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in opened.items()
-    }
-    offered = content_services(opened, caches.stores if caches else None)
-    return msgspec.structs.replace(
-        build,
-        attrs={**build.attrs, **attrs},
-        services={**build.services, **offered},
-        cache_imports=caches.imports if caches else build.cache_imports,
-    )
-
-
-def _from_llb(path: Path) -> Build:
-    from homeport.buildkit.llb.dump import LARGEST, read_definition
-    from homeport.buildkit.solve import Build
-    from homeport.content.reading import read_bounded
-
-    try:
-        with path.open("rb") as stream:
-            return Build(definition=read_definition(read_bounded(stream, LARGEST, str(path))))
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:

@@ -1,0 +1,196 @@
+"""A build as a user asks for it: Dockerfile or LLB, secrets, caches, contexts, outputs.
+
+Puts together what the frontend and the session take, from one request. Not for talking to
+engines (``homeport.buildkit.solve``) nor for choosing among them (``scheduling``).
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from homeport.buildkit.address import Engine
+from homeport.buildkit.caching import parse_cache
+from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
+from homeport.buildkit.engine import describe
+from homeport.buildkit.llb.dump import LARGEST, read_definition
+from homeport.buildkit.llb.source_policy import read_policy
+from homeport.buildkit.outputs import Output
+from homeport.buildkit.protocol.errors import EngineTooOld
+from homeport.buildkit.session.secrets import read_agents, read_secrets
+from homeport.buildkit.session.services import secret_values, ssh_agents, uploads
+from homeport.buildkit.solve import Build
+from homeport.content.reading import read_bounded
+from homeport.errors import UsageError
+from homeport.oci.platform import Platform
+from homeport.progress import CancelToken
+
+if TYPE_CHECKING:  # only a build with a cache or an image of this machine loads what they need
+    from homeport.buildkit.session.cache_folder import LocalCaches
+    from homeport.images.image import Image, Index
+
+_UPLOAD = "context"
+_IMAGES = ("oci:", "oci-archive:", "docker-archive:")
+
+
+class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """A build on a BuildKit engine.
+
+    context:            a directory or URL with a Dockerfile, or a file that ends in ``.llb``
+    upload:             a tar of a context, instead of ``context``
+    file:               the Dockerfile; by default ``Dockerfile`` in the context
+    build_contexts:     name → directory, URL, ``docker-image://REF``, or an image of this machine
+    options:            further attributes of the frontend
+    secrets, agents:    as ``--secret`` and ``--ssh`` write them
+    platforms:          by default the engine's
+    engines:            addresses; empty: what the environment names
+    push_by_engine:     the engine pushes outputs in registries
+    squash:             where the engine exports no layers, one layer may stand for all
+    engine_credentials: send passwords to the engine where a registry does not issue tokens
+    """
+
+    context: str
+    upload: BinaryIO | None = None
+    outputs: tuple[Output, ...] = ()
+    file: Path | None = None
+    target: str = ""
+    build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
+    build_contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
+    options: Mapping[str, str] = msgspec.field(default_factory=dict)
+    labels: Mapping[str, str] = msgspec.field(default_factory=dict)
+    secrets: Sequence[str] = ()
+    agents: Sequence[str] = ()
+    platforms: Sequence[Platform] = ()
+    no_cache: bool = False
+    cache_from: Sequence[str] = ()
+    cache_to: Sequence[str] = ()
+    source_policy: Path | None = None
+    attests: Sequence[str] = ()
+    engines: Sequence[str] = ()
+    push_by_engine: bool = False
+    squash: bool = True
+    engine_credentials: bool = False
+
+    def local_images(self) -> dict[str, str]:
+        """The named contexts that are images of this machine."""
+        found = self.build_contexts.items()
+        return {name: value for name, value in found if value.startswith(_IMAGES)}
+
+
+def make_build(request: SolveRequest, environment: Mapping[str, str]) -> Build:
+    """The build, without what must be open while it runs. Raises ``UsageError``, ``BadContext``."""
+    if request.context.endswith(".llb") and request.upload is None:
+        build = _from_llb(Path(request.context))
+    else:
+        build = _from_dockerfile(request)
+    services = dict(build.services)
+    services |= secret_values(read_secrets(request.secrets, environment).get)
+    if agents := read_agents(request.agents, environment):
+        services |= ssh_agents(agents)
+    policy = request.source_policy
+    return msgspec.structs.replace(
+        build,
+        services=services,
+        source_policy=read_policy(policy) if policy is not None else None,
+        cache_imports=[parse_cache(text) for text in request.cache_from],
+        cache_exports=[parse_cache(text) for text in request.cache_to],
+    )
+
+
+def with_upload(build: Build, stream: BinaryIO, stack: ExitStack) -> Build:
+    """Offer a tar as the context, as long as ``stack`` is open."""
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="homeport-"))
+    spool = Path(folder, "context.tar")
+    with spool.open("wb") as out:
+        shutil.copyfileobj(stream, out, 1 << 20)
+    sent = uploads({_UPLOAD: partial(spool.open, "rb")})
+    return msgspec.structs.replace(build, services={**build.services, **sent})
+
+
+def find_local_caches(build: Build) -> LocalCaches | None:
+    """Build caches in folders of this machine, if there are any."""
+    if all(entry.type != "local" for entry in (*build.cache_imports, *build.cache_exports)):
+        return None
+    from homeport.buildkit.session.cache_folder import local_caches
+
+    return local_caches(build.cache_imports, build.cache_exports)
+
+
+def with_contents(
+    build: Build, images: Mapping[str, Image | Index], caches: LocalCaches | None
+) -> Build:
+    """Offer images of this machine as named contexts, and caches of this machine."""
+    if not images and caches is None:
+        return build
+    from homeport.buildkit.session.content_store import content_services
+
+    attrs = {
+        f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in images.items()
+    }
+    offered = content_services(images, caches.stores if caches else None)
+    return msgspec.structs.replace(
+        build,
+        attrs={**build.attrs, **attrs},
+        services={**build.services, **offered},
+        cache_imports=caches.imports if caches else build.cache_imports,
+    )
+
+
+def require_layouts(engines: Sequence[Engine], cancel: CancelToken) -> None:
+    """Raise ``EngineTooOld`` for an engine that would look for our images on Docker Hub."""
+    for engine in engines:
+        found = describe(engine, cancel)
+        if not (found.has_oci_exporter and found.version):
+            raise EngineTooOld(
+                f"{engine.name} cannot read local images",
+                hint="use BuildKit 0.11 or later (dockerd: with the containerd store), or push"
+                " the image",
+            )
+
+
+def require_private(engines: Sequence[Engine]) -> None:
+    """Raise ``UsageError`` for an engine to which passwords would travel without TLS."""
+    public = [engine.name for engine in engines if not engine.private]
+    if public:
+        raise UsageError(
+            f"--engine-credentials: {public[0]} is reached without TLS",
+            hint="use tcp://HOST:PORT?certs=DIR",
+        )
+
+
+def _from_dockerfile(request: SolveRequest) -> Build:
+    context = request.context
+    if request.upload is not None:
+        context = f"http://buildkit-session/{_UPLOAD}"  # BuildKit's name for what we send
+    local = request.local_images()
+    return prepare(
+        DockerfileBuild(
+            context=read_context(context),
+            file=request.file,
+            target=request.target,
+            build_args=request.build_args,
+            labels=request.labels,
+            build_contexts={
+                name: value for name, value in request.build_contexts.items() if name not in local
+            },
+            platforms=request.platforms,
+            no_cache=request.no_cache,
+            attests=request.attests,
+            options=request.options,
+        )
+    )
+
+
+def _from_llb(path: Path) -> Build:
+    try:
+        with path.open("rb") as stream:
+            return Build(definition=read_definition(read_bounded(stream, LARGEST, str(path))))
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from error
