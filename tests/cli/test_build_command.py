@@ -145,7 +145,7 @@ def test_offline_without_a_cache_says_what_is_missing(setting: Setting) -> None:
     code, _, err = setting.run("--offline")
     assert code == 1
     assert "the cache does not have tool 1.0-1 all" in err
-    assert "hint: run it once without --offline" in err
+    assert "hint: run the command once without --offline" in err
 
 
 def test_a_locked_build_with_another_recipe_is_out_of_date(setting: Setting) -> None:
@@ -252,7 +252,7 @@ def test_a_read_only_folder_is_named_with_its_reason(setting: Setting) -> None:
         (["--label", "nothing"], "label 'nothing' is not of the form KEY=VALUE"),
         (["-o", "team/copy"], "names no registry"),
         (["-o", "./out"], "no transport"),
-        (["--as-of", "yesterday"], "'yesterday' is not a date"),
+        (["--as-of", "yesterday"], "invalid date 'yesterday'"),
         (["--compression-level", "3"], "gzip level 3 is not offered"),
     ],
 )

@@ -110,7 +110,7 @@ def test_a_version_condition_allows_what_it_says(
         ("a (2.0)", 3, r"expected \(OPERATOR VERSION\) after a"),
         ("a (>= )", 3, r"expected \(OPERATOR VERSION\) after a"),
         ("a (>= 1 2)", 3, r"expected \(OPERATOR VERSION\) after a"),
-        ("ok, a (>= x:1)", 7, "before the colon is no number"),
+        ("ok, a (>= x:1)", 7, "before the colon is not a number"),
         ("a [amd64", 3, "expected a comma"),
         ("${shlibs:Depends}", 1, "expected a package name"),
     ],

@@ -97,7 +97,7 @@ def parse_paragraph(data: bytes, *, comments: bool = False) -> Paragraph:
     paragraphs = parse_paragraphs(data, comments=comments)
     first = next(paragraphs, None)
     if first is None:
-        raise Malformed("there is nothing in it", where={"line": 1})
+        raise Malformed("the text is empty", where={"line": 1})
     second = next(paragraphs, None)
     if second is not None:
         raise Malformed("a second paragraph follows the first", where={"line": second.line})
@@ -107,12 +107,12 @@ def parse_paragraph(data: bytes, *, comments: bool = False) -> Paragraph:
 def _lines(data: bytes) -> list[str]:
     if b"\0" in data:
         line = data.count(b"\n", 0, data.index(b"\0")) + 1
-        raise Malformed("there is a NUL byte in it", where={"line": line})
+        raise Malformed("the text contains a NUL byte", where={"line": line})
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise Malformed("it is not UTF-8 text", where={"line": line}) from error
+        raise Malformed("the text is not UTF-8", where={"line": line}) from error
     return [line.removesuffix("\r") for line in text.split("\n")]
 
 

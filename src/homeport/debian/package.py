@@ -123,7 +123,9 @@ def _package(fields: Paragraph, stanza: bytes, archive: str, suite: str) -> Pack
     file = _file(fields, archive)
     source = _SOURCE.fullmatch(fields.get("Source", file.id.name))
     if source is None:
-        raise BadPackage(f"{fields.get('Source')!r} is no source name", where={"field": "Source"})
+        raise BadPackage(
+            f"{fields.get('Source')!r} is not a source name", where={"field": "Source"}
+        )
     return Package(
         file=file,
         source_name=source[1],
@@ -148,10 +150,10 @@ def _file(fields: Paragraph, archive: str) -> PackageFile:
     path = _required(fields, "Filename").removeprefix("./")
     if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path.isprintable():
         # It is appended to the mirror's address and must stay below it.
-        raise BadPackage(f"{path!r} leaves the archive", where={"field": "Filename"})
+        raise BadPackage(f"path {path!r} leads out of the archive", where={"field": "Filename"})
     size = _required(fields, "Size")
     if not (size.isascii() and size.isdigit() and len(size) < 16):
-        raise BadPackage(f"{size!r} is no size", where={"field": "Size"})
+        raise BadPackage(f"invalid size {size!r}", where={"field": "Size"})
     try:
         sha256 = Digest.parse(f"sha256:{_required(fields, 'SHA256').lower()}")
     except HomeportError as error:

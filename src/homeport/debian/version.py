@@ -69,7 +69,7 @@ def parse_version(text: str) -> Version:
     """Read ``[epoch:]upstream[-revision]``; raise ``BadVersion`` that says what is wrong."""
     if not text or len(text) > _LONGEST:
         raise BadVersion(
-            "a version is empty" if not text else f"a version is longer than {_LONGEST} characters"
+            "empty version" if not text else f"version longer than {_LONGEST} characters"
         )
     epoch, colon, rest = text.partition(":")
     if not colon:
@@ -78,14 +78,14 @@ def parse_version(text: str) -> Version:
     if not dash:
         upstream, revision = rest, ""
     if not _EPOCH.fullmatch(epoch):
-        raise BadVersion(f"{text!r} is no version: what stands before the colon is no number")
+        raise BadVersion(f"invalid version {text!r}: the epoch before the colon is not a number")
     if not _UPSTREAM.fullmatch(upstream):
         raise BadVersion(
-            f"{text!r} is no version: upstream part {upstream!r} is empty or has odd characters"
+            f"invalid version {text!r}: upstream {upstream!r} is empty or has invalid characters"
         )
     if dash and not _REVISION.fullmatch(revision):
         raise BadVersion(
-            f"{text!r} is no version: revision {revision!r} is empty or has odd characters"
+            f"invalid version {text!r}: revision {revision!r} is empty or has invalid characters"
         )
     number = int(epoch)
     key = (number, _sort_key(upstream), _sort_key(revision))

@@ -84,7 +84,7 @@ def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
                 raise BadRecipe(
                     f"the keys of the archive {archive.name} cannot be used: {file}{error.what}",
                     where=archive.place.where(),
-                    hint=error.hint or "name the files that the archive publishes to be trusted",
+                    hint=error.hint or "name the key files that the archive publishes",
                 ) from error
             specs.append(
                 SuiteSpec(

@@ -204,6 +204,6 @@ def _wrote(path: Path, new: Digest, locked: LockResult) -> str:
 def _refused(
     recipe: Recipe, paths: LockPaths, reason: Reason | None, details: tuple[str, ...]
 ) -> OutOfDate:
-    hint = f"run homeport lock for {recipe.path}, look at what changed, and commit it"
+    hint = f"run homeport lock {recipe.path}, review the changes, and commit the lockfile"
     where = {"file": str(paths.write)}
     return OutOfDate(_says(recipe, reason, details), where=where, hint=hint)

@@ -139,7 +139,7 @@ def _read_packages(
     try:
         debs = fetch_packages((file for file, _ in wanted), state.suite_dates(), access)
     except PackageGone as error:
-        error.hint = "its archive lists it: use another --mirror, or wait until this one is done"
+        error.hint = "its archive lists it: use another --mirror, or wait until this one is in sync"
         raise
     runtime = access.runtime
     calls = [

@@ -152,7 +152,7 @@ def test_signed_by_may_choose_from_known_keys_by_fingerprint() -> None:
     assert ring.fingerprints == (wanted.upper(),)
     with pytest.raises(UsageError, match="names no keyring"):
         parse_signed_by(wanted)
-    with pytest.raises(UsageError, match="not a key's fingerprint"):
+    with pytest.raises(UsageError, match="invalid fingerprint"):
         parse_signed_by("75B188BD", known)
 
 

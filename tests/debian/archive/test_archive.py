@@ -131,7 +131,7 @@ def test_when_nothing_is_whole_the_architectures_and_the_ways_out_are_named(
     assert "the mirror is mid-sync" in error.what
     assert error.where["architectures"] == "arm64 armhf"
     assert error.hint == (
-        "another --mirror | fewer platforms (amd64 can be had) | waiting until the mirror is done"
+        "another --mirror | fewer platforms (complete: amd64) | wait until the mirror is in sync"
     )
     assert error.as_of is None
 
@@ -146,7 +146,7 @@ def test_a_whole_state_that_has_expired_is_refused_with_the_command_that_takes_i
     with pytest.raises(NoCompleteState) as caught:
         world.open(debian, now=late + timedelta(hours=1), command="homeport lock ./x")
     error = caught.value
-    assert "a whole state of 2026-01-10 12:00 UTC is there" in error.what
+    assert "a complete state of 2026-01-10 12:00 UTC is there" in error.what
     assert "it expired on 2026-01-17 12:00 UTC" in error.what
     assert error.hint is not None
     assert error.hint.startswith("homeport lock ./x --as-of 2026-01-10 | ")
@@ -344,7 +344,7 @@ def test_an_index_that_architectures_share_is_found_under_any_of_their_names(
 
 def test_a_date_that_has_not_come_yet_is_refused(root: Path, world: World) -> None:
     debian = archive(root, [suite(packages=OLD)])
-    with pytest.raises(UsageError, match="has not come yet"):
+    with pytest.raises(UsageError, match="is in the future"):
         world.open(debian, as_of=NOW + timedelta(days=1))
     assert version(world.open(debian, as_of=NOW + timedelta(hours=2))) == "1.0-1"
 
@@ -361,7 +361,7 @@ def test_offline_a_cache_whose_state_is_too_old_says_to_go_online(
             debian, offline=True, not_before=lockfile, now=DATE + timedelta(days=30),
             command="homeport lock x --offline",
         )  # fmt: skip
-    assert str(caught.value.hint).startswith("run it once without --offline")
+    assert str(caught.value.hint).startswith("run the command once without --offline")
     assert str(caught.value.hint).endswith(": homeport lock x --offline --as-of 2026-01-10")
     assert "mirror" not in str(caught.value.hint)
     if lockfile:
@@ -426,5 +426,5 @@ def test_dates_are_read_and_written(text: str, expected: str, again: str) -> Non
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-13-01", "30.10.2026"])
 def test_what_is_no_date_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="not a date"):
+    with pytest.raises(UsageError, match="invalid date"):
         parse_as_of(text)

@@ -112,7 +112,7 @@ def test_a_ring_can_be_limited_to_fingerprints_of_certificates_or_signing_keys()
 
 
 def test_short_key_ids_are_refused() -> None:
-    with pytest.raises(UsageError, match="not a key's fingerprint"):
+    with pytest.raises(UsageError, match="invalid fingerprint"):
         parse_fingerprint("75B188BD")
 
 

@@ -138,7 +138,7 @@ def test_an_archive_that_nobody_places_is_an_error_that_says_how() -> None:
 
 def test_opening_says_whose_mirror_cannot_be_understood() -> None:
     sources = MirrorSources(environment={"HOMEPORT_DEBIAN_MIRROR": "ftp://m.example/debian"})
-    with pytest.raises(UsageError, match="is not a mirror") as caught:
+    with pytest.raises(UsageError, match="invalid mirror") as caught:
         open_mirrors(["debian"], sources, quick_client())
     assert caught.value.where["configured_by"] == "HOMEPORT_DEBIAN_MIRROR"
 

@@ -92,7 +92,7 @@ def test_sha512_alone_is_good_enough(tmp_path: Path) -> None:
 
 def test_a_release_is_valid_from_its_date_until_valid_until(tmp_path: Path) -> None:
     release = published(tmp_path, suite(valid_for=timedelta(days=7)))
-    for moment in (DATE - timedelta(seconds=9), DATE, DATE + timedelta(days=7)):
+    for moment in (DATE - timedelta(seconds=10), DATE, DATE + timedelta(days=7)):
         check_dates(release, moment)
     with pytest.raises(ReleaseNotYetValid):
         check_dates(release, DATE - timedelta(seconds=11))

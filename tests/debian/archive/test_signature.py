@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pysequoia
 import pytest
+from pysequoia.packet import PacketPile, Tag
 
 from builders.archive import Archive, archive, certificate_of, new_key
 from homeport.debian.archive.keyring import Keyring, join_keyrings, parse_keyring
@@ -52,7 +53,7 @@ def test_lines_that_begin_with_a_dash_come_out_as_they_were(ring: Keyring, debia
 
 def test_a_changed_byte_is_noticed(debian: Archive, ring: Keyring) -> None:
     error = refused(inrelease(debian).replace(b"Codename: trixie", b"Codename: trixiX"), ring)
-    assert "is not of this text" in error.what
+    assert "does not match the text" in error.what
 
 
 def test_another_key_is_refused_and_both_are_named(debian: Archive, ring: Keyring) -> None:
@@ -60,13 +61,14 @@ def test_another_key_is_refused_and_both_are_named(debian: Archive, ring: Keyrin
     debian.sign_again("trixie", key=stranger)
     error = refused(inrelease(debian), ring)
     assert debian.fingerprint in error.what
-    assert "it is signed by" in error.what
+    assert "signed by" in error.what
 
 
 def test_a_ring_limited_to_another_key_refuses(debian: Archive, ring: Keyring) -> None:
     other = parse_keyring(certificate_of(new_key()), "other")
     both = join_keyrings([ring, other])
-    refused(inrelease(debian), both.limited_to(other.fingerprints))
+    error = refused(inrelease(debian), both.limited_to(other.fingerprints))
+    assert "the suite trusts only" in error.what
     assert verify_clearsigned(inrelease(debian), both.limited_to(ring.fingerprints)).signers
 
 
@@ -78,16 +80,27 @@ def test_unsigned_text_is_refused(debian: Archive, ring: Keyring) -> None:
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        (b"Origin: Evil\n\n", b"", "before"),
-        (b"\n", b"", "before"),
-        (b"", b"Origin: Evil\n", "after"),
-        (b"", b"\n\n-----BEGIN PGP SIGNED MESSAGE-----\n", "not one whole"),
+        (b"Origin: Evil\n\n", b"", "precedes"),
+        (b"\n", b"", "precedes"),
+        (b"", b"Origin: Evil\n", "follows"),
+        (b"", b"\n\n-----BEGIN PGP SIGNED MESSAGE-----\n", "not one complete"),
     ],
 )
 def test_text_outside_the_signature_is_refused(
     debian: Archive, ring: Keyring, before: bytes, after: bytes, words: str
 ) -> None:
     assert words in refused(before + inrelease(debian) + after, ring).what
+
+
+@pytest.mark.parametrize(
+    "order", [("BEGIN", "BEGIN", "END"), ("END", "BEGIN"), ("BEGIN", "END", "END"), ("END",), ()]
+)
+def test_the_lines_around_a_signature_stand_once_and_in_order(
+    debian: Archive, ring: Keyring, order: tuple[str, ...]
+) -> None:
+    text = inrelease(debian).partition(b"-----BEGIN PGP SIGNATURE-----\n")[0]
+    lines = b"".join(b"-----%s PGP SIGNATURE-----\n" % word.encode() for word in order)
+    assert "not one complete signed message" in refused(text + lines, ring).what
 
 
 def test_blank_lines_at_the_end_are_harmless(debian: Archive, ring: Keyring) -> None:
@@ -122,10 +135,13 @@ def test_release_with_a_detached_signature_is_believed_too(debian: Archive, ring
     signed = verify_detached(release, signature, ring)
     assert signed.text == release
     assert signed.signers == (debian.fingerprint,)
-    with pytest.raises(BadSignature, match="not of this text"):
+    with pytest.raises(BadSignature, match="does not match the text"):
         verify_detached(release + b"x", signature, ring)
     with pytest.raises(BadSignature):
         verify_detached(release, b"<html>", ring)
+    (key,) = (p for p in PacketPile.from_bytes(debian.certificate) if p.tag == Tag.PublicKey)
+    with pytest.raises(NotSigned):  # OpenPGP without any signature in it
+        verify_detached(release, bytes(key), ring)
 
 
 def test_one_good_signature_of_several_is_enough(debian: Archive, ring: Keyring) -> None:

@@ -349,7 +349,7 @@ class TestLimits:
 
     @pytest.mark.parametrize("text", ["", "a b", "a=", "a=1=2", "a/b/c", "/x", "a (>= 1)", "a=x:1"])
     def test_a_root_that_cannot_be_read_is_a_usage_error(self, text: str) -> None:
-        with pytest.raises((UsageError, BadVersion), match=r"invalid package|no version"):
+        with pytest.raises((UsageError, BadVersion), match=r"invalid"):
             parse_root(text)
 
 

@@ -102,7 +102,7 @@ def _check_moment(context: SearchContext) -> None:
     """Today's end is meant where today is given; anything later was hardly meant."""
     if context.as_of is not None and context.as_of.date() > context.now.astimezone(UTC).date():
         raise UsageError(
-            f"--as-of {format_as_of(context.as_of)} has not come yet",
+            f"--as-of {format_as_of(context.as_of)} is in the future",
             hint=f"today is {context.now.astimezone(UTC):%Y-%m-%d}, by this machine's clock",
         )
 

@@ -169,7 +169,7 @@ def _locate(
     if not locations:
         raise NotCached(
             f"the cache has no index of {candidate.spec} for {', '.join(task.architectures)}",
-            hint="run it once without --offline",
+            hint="run the command once without --offline",
         )
     copies = list(_copies(task, candidate, locations))
     errors: list[HomeportError] = []

@@ -113,7 +113,7 @@ def parse_fingerprint(text: str) -> str:
     plain = text.replace(" ", "").upper().removeprefix("0X")
     if not _FINGERPRINT.fullmatch(plain):
         raise UsageError(
-            f"{text!r} is not a key's fingerprint",
+            f"invalid fingerprint {text!r}",
             hint="give all 40 (or 64) hexadecimal digits; short key ids can be forged",
         )
     return plain
@@ -123,7 +123,7 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
     """Certificates, binary or in ASCII armour, one or several. Raises ``BadKey``."""
     if data[8:12] == _KEYBOX:
         raise BadKey(
-            "this is a GnuPG keybox, which nothing but GnuPG reads",
+            "this is a GnuPG keybox, which only GnuPG can read",
             where={"file": name},
             hint=f"gpg --no-default-keyring --keyring {name} --export > keys.pgp",
         )
@@ -132,7 +132,7 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
     except (RuntimeError, ValueError) as error:
         raise BadKey("this is not an OpenPGP certificate", where={"file": name}) from error
     if not certificates:
-        raise BadKey("there is no OpenPGP certificate in it", where={"file": name})
+        raise BadKey("the file contains no OpenPGP certificate", where={"file": name})
     return Keyring(name=name, certificates=tuple(bytes(cert) for cert in certificates))
 
 
@@ -178,7 +178,7 @@ def shipped_keyring(name: str) -> Keyring:
     if short not in SHIPPED:
         raise UsageError(
             f"no certificate named {name!r} ships with Homeport",
-            hint=f"there are {', '.join(_PREFIX + known for known in SHIPPED)}",
+            hint=f"available: {', '.join(_PREFIX + known for known in SHIPPED)}",
         )
     file = resources.files("homeport.debian") / "keys" / f"{_PREFIX}{short}.pgp"
     return parse_keyring(file.read_bytes(), f"{_PREFIX}{short}")

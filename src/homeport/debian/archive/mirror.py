@@ -222,7 +222,7 @@ def open_mirror(text: str, client: Client | None, credentials: Provider = nobody
         return DirectoryMirror(root=Path(urllib.parse.unquote(parts.path)))
     if not text or separator or ":" in text.partition("/")[0]:
         raise UsageError(
-            f"{redact(text)!r} is not a mirror",
+            f"invalid mirror {redact(text)!r}",
             hint="give an http, https or file URL, or a directory",
         )
     return DirectoryMirror(root=Path(text).expanduser().absolute())
@@ -238,7 +238,7 @@ def _not_a_page(data: bytes, label: str, path: str) -> bytes:
     if data[:256].lstrip().lower().startswith(_WEB_PAGE):
         raise HtmlResponse(
             f"{label} answered with a web page instead of {path}",
-            hint="that is no mirror's address, or a login page or a proxy stands in between",
+            hint="check the address of the mirror; a login page or a proxy may have answered",
         )
     return data
 

@@ -124,7 +124,7 @@ def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddres
         found = [MirrorAddress(text=PUBLIC[archive], configured_by="Debian's public mirror")]
     if not found:
         raise NoMirror(
-            f"nobody says where the archive {archive!r} is",
+            f"no mirror for the archive {archive!r}",
             hint=f"give --mirror {archive}=URL, or 'mirrors' in the recipe",
         )
     return _unique(found)

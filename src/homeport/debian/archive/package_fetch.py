@@ -134,7 +134,7 @@ def _from_cache(package: _Missing, *, runtime: Runtime) -> Blob:
         raise NotCached(
             f"the cache does not have {file.id}",
             where={"package": str(file.id)},
-            hint="run it once without --offline",
+            hint="run the command once without --offline",
         )
     return found
 

@@ -89,7 +89,9 @@ def parse_release(text: bytes) -> Release:
     paragraph = parse_paragraph(text)
     date = _date(paragraph, "Date")
     if date is None:
-        raise BadRelease("it has no Date", hint="an archive's age must be known to be judged")
+        raise BadRelease(
+            "the release file has no Date", hint="without a date, the age of the archive is unknown"
+        )
     architectures = tuple(paragraph.get("Architectures").split())
     separate_all = paragraph.get("No-Support-for-Architecture-all") != "Packages"
     return Release(
@@ -187,7 +189,8 @@ def _files(paragraph: Paragraph) -> dict[str, ListedFile]:
         if section is not None:
             return {entry.path: entry for entry in _entries(section, algorithm, length)}
     raise BadRelease(
-        "it lists no SHA256 of its files", hint="MD5 and SHA-1 can be forged and are not believed"
+        "the release file lists no SHA256 of its files",
+        hint="MD5 and SHA-1 can be forged and are not accepted",
     )
 
 

@@ -156,7 +156,7 @@ def _detached(
             path_in(location, "Release.gpg"), MAX_SIGNATURE, fail_fast=fail_fast
         )
     except NotOnMirror as error:
-        raise NotSigned("it is not signed") from error
+        raise NotSigned("the release file is not signed") from error
     return verified_candidate(spec, location, ReleaseFiles(release=release, signature=signature))
 
 

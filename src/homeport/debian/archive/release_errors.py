@@ -17,7 +17,7 @@ from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec, format_as_of
 from homeport.errors import HomeportError, IntegrityError
 
-_ONLINE = "run it once without --offline, which brings the cache up to date"
+_ONLINE = "run the command once without --offline to update the cache"
 
 
 class NoCompleteState(MidSync):
@@ -171,16 +171,16 @@ def _mid_sync(
         older = max(expired, key=lambda release: release.date)
         assert older.valid_until is not None
         more = (
-            f"; a whole state of {_day(older.date)} is there, "
+            f"; a complete state of {_day(older.date)} is there, "
             f"but it expired on {_day(older.valid_until)}"
         )
     ways = [way_out] if way_out else []
     ways.append(_ONLINE if search.offline else "another --mirror")
     good = [name for name in search.architectures if name not in incomplete.architectures]
     if good:
-        ways.append(f"fewer platforms ({', '.join(good)} can be had)")
+        ways.append(f"fewer platforms (complete: {', '.join(good)})")
     if not search.offline:
-        ways.append("waiting until the mirror is done")
+        ways.append("wait until the mirror is in sync")
     return NoCompleteState(
         f"{search.spec}: {incomplete.error.what}{more}",
         as_of=date,
@@ -202,14 +202,14 @@ def _invalid(search: FailedSearch, date: datetime | None, way_out: str | None) -
             told = f"; of those asked: {'; '.join(reasons)}" if reasons else ""
             error.hint = f"give a later --as-of, or a snapshot archive that has that day{told}"
         return error.at(suite=search.spec.suite, mirror=newest.location.label)
-    hint = "somebody may be holding back newer ones: try another --mirror"
+    hint = "the mirror may be stale, or may withhold newer states: try another --mirror"
     if search.offline:
         hint = _ONLINE
     return OnlyExpired(
         error.what,
         as_of=date,
         where={"suite": search.spec.suite, "mirror": newest.location.label},
-        hint=f"{hint} | to use it all the same: {way_out}" if way_out else hint,
+        hint=f"{hint} | to use it anyway: {way_out}" if way_out else hint,
     )
 
 

@@ -101,7 +101,10 @@ def read_first_release(context: SearchContext, spec: SuiteSpec) -> SuiteSearch:
             search.add(candidate.location, candidate)
         if not search.candidates:
             search.errors.append(
-                NotCached(f"the cache has no state of {spec}", hint="run it once without --offline")
+                NotCached(
+                    f"the cache has no state of {spec}",
+                    hint="run the command once without --offline",
+                )
             )
         return search
     mirrors = context.mirrors.of(spec.archive)
@@ -205,7 +208,7 @@ def validity(context: SearchContext, candidate: Candidate) -> HomeportError | No
         return KeyExpired(
             f"the keys that signed {candidate.release.title} expired on "
             f"{candidate.trusted_until:%Y-%m-%d}",
-            hint="a newer Homeport, or the recipe, may know newer keys",
+            hint="update Homeport, or add newer keys to 'keys' of the archive in the recipe",
         )
     return None
 

@@ -88,17 +88,17 @@ def _signature_block(data: bytes) -> bytes:
     """The armoured signature of a clear-signed file that holds nothing else."""
     if not data.startswith(_BEGIN):
         if _BEGIN in data:
-            raise BadSignature("there is text before the part that is signed")
-        raise NotSigned("it is not signed")
+            raise BadSignature("text precedes the signed part")
+        raise NotSigned("the release file is not signed")
     lines = data.splitlines()
     if lines.count(_BEGIN) != 1 or lines.count(_SIGNATURE) != 1 or lines.count(_END) != 1:
-        raise BadSignature("it is not one whole signed message")
+        raise BadSignature("the release file is not one complete signed message")
     begin, end = data.index(b"\n" + _SIGNATURE) + 1, data.index(b"\n" + _END) + 1
     if end < begin:
-        raise BadSignature("it is not one whole signed message")
+        raise BadSignature("the release file is not one complete signed message")
     end += len(_END)
     if data[end:].strip():
-        raise BadSignature("there is text after the part that is signed")
+        raise BadSignature("text follows the signed part")
     return data[begin:end]
 
 
@@ -106,9 +106,9 @@ def _claims(signature: bytes) -> list[_Claim]:
     try:
         packets = [p for p in PacketPile.from_bytes(signature) if p.tag == Tag.Signature]
     except (RuntimeError, ValueError) as error:
-        raise BadSignature("its signature cannot be read") from error
+        raise BadSignature("the signature cannot be parsed") from error
     if not packets:
-        raise NotSigned("it is not signed")
+        raise NotSigned("the release file is not signed")
     return [
         _Claim(
             packet=bytes(packet),
@@ -136,12 +136,12 @@ def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
     """Why none of these signatures counts, as far as can be told without believing them."""
     known = {key[-16:] for keys in keyring.all_keys for key in keys}
     ours = [claim for claim in claims if claim.issuer[-16:] in known]
-    trusted = ", ".join(keyring.fingerprints) or "nobody"
+    trusted = ", ".join(keyring.fingerprints) or "no key"
     if not ours or keyring.only:
         signers = ", ".join(claim.issuer for claim in claims)
         return BadSignature(
-            f"it is signed by {signers}, and its suite trusts {trusted} ({keyring.name})",
-            hint="if that key is right, name it in the recipe's archive entry",
+            f"signed by {signers}, but the suite trusts only {trusted} ({keyring.name})",
+            hint="if the key is right, add it to 'keys' of the archive in the recipe",
         )
     now = datetime.now(tz=ours[0].made.tzinfo) if ours[0].made else None
     if now and ours[0].made and ours[0].made > now:
@@ -150,6 +150,6 @@ def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
             hint="set this machine's clock",
         )
     return BadSignature(
-        f"the signature by {ours[0].issuer} is not of this text",
-        hint="the mirror is broken or somebody changed the file; try another mirror",
+        f"the signature by {ours[0].issuer} does not match the text",
+        hint="the file was modified or is damaged; try another mirror",
     )

@@ -109,7 +109,7 @@ def parse_as_of(text: str) -> datetime:
         moment = datetime.fromisoformat(plain)
     except ValueError as error:
         raise UsageError(
-            f"{text!r} is not a date", hint="give --as-of 2026-10-30 or 2026-10-30T08:08:01Z"
+            f"invalid date {text!r}", hint="give --as-of 2026-10-30 or 2026-10-30T08:08:01Z"
         ) from error
     if len(plain) == len("2026-10-30"):
         moment += timedelta(days=1) - timedelta(seconds=1)

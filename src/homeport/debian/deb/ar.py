@@ -38,7 +38,7 @@ class ArReader:
         magic = self._exactly(len(_MAGIC))
         if magic != _MAGIC:
             raise BadDeb(
-                "it is no Debian package: it does not begin with !<arch>",
+                "not a Debian package: it does not begin with !<arch>",
                 hint="the mirror may have sent an error page instead" if b"<" in magic else None,
             )
 

@@ -87,7 +87,7 @@ class DebReader:
     def _check_version(self) -> None:
         first = self._ar.next()
         if first is None or first.name != "debian-binary":
-            raise BadDeb("it is no Debian package: its first member is not debian-binary")
+            raise BadDeb("not a Debian package: its first member is not debian-binary")
         version = self._ar.read(16)
         if not version.startswith(b"2.") or b"\n" not in version:
             raise BadDeb(f"format version {shown(version.strip())!r} is not known, only 2.x is")

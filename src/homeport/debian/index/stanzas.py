@@ -140,4 +140,4 @@ def _decoded(blob: Blob, form: ListedFile, cancel: CancelToken) -> Iterator[byte
         except (lzma.LZMAError, zlib.error, EOFError) as error:
             raise IntegrityError(f"{form.path} cannot be unpacked: {error}") from error
     if not decoder.finished():
-        raise IntegrityError(f"{form.path} ends in the middle")
+        raise IntegrityError(f"{form.path} is truncated")
