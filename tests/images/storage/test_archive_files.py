@@ -115,7 +115,7 @@ def test_an_archive_cut_anywhere_is_damaged_or_ends_before_a_member(tmp_path: Pa
             assert str(cut) in error.what  # noqa: PT017  either is right
         else:
             assert length in (1536, 2048 + 512, 2560 + 512) or length > 3072 - 512, length
-            assert names in (["a"], ["a", "b"])
+            assert names == (["a"] if length <= 1536 else ["a", "b"])
 
 
 def test_a_huge_member_costs_nothing_to_step_over(tmp_path: Path) -> None:
