@@ -26,7 +26,7 @@ from homeport.net.address_class import AddressClass, address_class, most_private
         ("224.0.0.1", FORBIDDEN), ("239.1.1.1", FORBIDDEN), ("ff02::1", FORBIDDEN),
         ("240.0.0.1", FORBIDDEN), ("255.255.255.255", FORBIDDEN), ("fec0::1", FORBIDDEN),
         ("198.18.0.1", FORBIDDEN), ("198.19.255.255", FORBIDDEN), ("2001:2::1", FORBIDDEN),
-        ("192.0.2.1", FORBIDDEN), ("2001:db8::1", FORBIDDEN),
+        ("192.0.2.1", PRIVATE), ("203.0.113.80", PRIVATE), ("2001:db8::1", PRIVATE),
         # metadata services of clouds, wherever they lie
         ("169.254.169.254", FORBIDDEN), ("fd00:ec2::254", FORBIDDEN),
         ("100.100.100.200", FORBIDDEN), ("168.63.129.16", FORBIDDEN), ("192.0.0.192", FORBIDDEN),

@@ -61,14 +61,15 @@ def _networks(*texts: str) -> tuple[ipaddress.IPv4Network | ipaddress.IPv6Networ
     return tuple(map(ipaddress.ip_network, texts))
 
 
+#: Also the ranges for documentation, which closed networks use for hosts of their own.
 _PRIVATE = _networks(
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "fc00::/7",
+    "192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32", "3fff::/20",
 )  # fmt: skip
 _LOOPBACK = _networks("127.0.0.0/8", "::1/128")
 #: What versions of ``ipaddress`` judge differently: protocol assignments, benchmarks and more.
 _FORBIDDEN = _networks(
-    "0.0.0.0/8", "192.0.0.0/24", "192.0.2.0/24", "198.18.0.0/15", "198.51.100.0/24",
-    "203.0.113.0/24", "240.0.0.0/4", "2001:2::/48", "2001:db8::/32", "3fff::/20", "100::/64",
+    "0.0.0.0/8", "192.0.0.0/24", "198.18.0.0/15", "240.0.0.0/4", "2001:2::/48", "100::/64",
     "fec0::/10",
 )  # fmt: skip
 _NAT64 = _networks("64:ff9b::/96")
