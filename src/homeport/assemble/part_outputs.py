@@ -10,6 +10,7 @@ files: modes, owners and times are the recipe's. Not for building parts (``homep
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -156,8 +157,6 @@ def _mode(entry: dict[str, Any]) -> int:
 
 
 def _near(tree: Tree, path: bytes) -> str:
-    import difflib  # for messages only
-
     names = [_text(name) for name, node in tree.items() if node.type != "directory"]
     wanted = _text(path)
     last = wanted.rpartition("/")[2]

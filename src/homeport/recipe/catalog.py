@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import difflib
 from pathlib import Path
 
 import msgspec
@@ -75,8 +76,6 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
 
 
 def _near(wanted: str, catalog: Catalog) -> str:
-    import difflib  # for messages only
-
     near = difflib.get_close_matches(wanted, catalog.names(), n=1)
     meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}."
     return f"{meant} A file or folder is written with a slash: ./{wanted}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -52,8 +53,6 @@ def check(recipe: Recipe, fault: Fault) -> None:
         fault(names[name].place, f"no file is taken from the part {name}", hint)
     for files in recipe.files:
         if isinstance(files, PartFiles) and files.part not in names:
-            import difflib  # for messages only
-
             near = difflib.get_close_matches(files.part, names, n=1)
             hint = f"did you mean {near[0]}?" if near else "describe it in parts"
             fault(files.place, f"the recipe has no part {files.part!r}", hint)

@@ -8,6 +8,7 @@ The same declaration reads a file and gives its part of the JSON Schema.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from typing import Any
 
@@ -149,8 +150,6 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
         return schema
 
     def _near(self, name: str) -> str:
-        import difflib  # for messages only
-
         near = difflib.get_close_matches(name, self.fields, n=1)
         return f"did you mean {near[0]}?" if near else "known fields: " + ", ".join(self.fields)
 

@@ -7,6 +7,7 @@ slices are.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -155,8 +156,6 @@ class SliceFolders:
         return dict(sorted(found.items()))
 
     def _undefined(self, name: SliceName, place: FilePosition, why: str) -> None:
-        import difflib  # for messages only
-
         known = self.of_package(name.package)
         near = difflib.get_close_matches(name.slice, known, n=1)
         if near:
