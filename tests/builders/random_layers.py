@@ -137,23 +137,15 @@ def whiteouts_first(layers: list[list[Member]]) -> list[list[Member]]:
 
 def state(tree: Tree, root: str) -> State:
     """What is below ``root`` in a Tree."""
-    below = {
-        path.removeprefix(root.encode() + b"/").decode(): node
-        for path, node in tree.items()
-        if path.startswith(root.encode() + b"/")
-    }
-    inodes: dict[str, list[str]] = {}
+    prefix = f"{root}/".encode() if root else b""
+    below = {path: node for path, node in tree.items() if path.startswith(prefix)}
+    inodes: dict[bytes, list[str]] = {}
     for path, node in below.items():
-        first = node.target.decode().removeprefix(root + "/") if node.type == "hardlink" else path
-        inodes.setdefault(first, []).append(path)
-    names = {path: sorted(paths) for paths in inodes.values() for path in paths}
-    return {path: _facts(below[names_file(path, below, root)], names[path]) for path in below}
-
-
-def names_file(path: str, nodes: dict[str, Node], root: str) -> str:
-    """The path itself, or of a hard link the path of its file."""
-    node = nodes[path]
-    return node.target.decode().removeprefix(root + "/") if node.type == "hardlink" else path
+        file = node.target if node.type == "hardlink" else path
+        inodes.setdefault(file, []).append(path.removeprefix(prefix).decode())
+    return {
+        path: _facts(below[file], sorted(paths)) for file, paths in inodes.items() for path in paths
+    }
 
 
 def _facts(node: Node, names: list[str]) -> tuple[object, ...]:

@@ -146,6 +146,18 @@ def pax(records: bytes, kind: bytes = b"x") -> bytes:
     return info.tobuf(tarfile.USTAR_FORMAT) + records + bytes(-len(records) % 512)
 
 
+def sparse(pairs: bytes, *, size: int, stored: int) -> Layer:
+    """A sparse file of pax format 0.1 with this map."""
+
+    def record(text: bytes) -> bytes:
+        length = len(text) + 2
+        length += len(str(length + 1))
+        return b"%d %s\n" % (length, text)
+
+    records = record(b"GNU.sparse.map=" + pairs) + record(b"GNU.sparse.size=%d" % size)
+    return raw(pax(records) + tar(file("a", b"x" * stored)))
+
+
 GOOD = tar(file("a", b"x" * 2000))
 PACKED = gzip.compress(GOOD, mtime=0)
 REFUSED: dict[str, Refused] = {
@@ -175,8 +187,13 @@ REFUSED: dict[str, Refused] = {
         raw(pax(b"12 path=a\0b\n") + GOOD), HomeportError, "zero byte|length"),
     "a pax header and then the end": Refused(raw(pax(b"10 path=x\n")[:1024]), HomeportError, "ends"),
     "a sparse map that overlaps": Refused(
-        raw(pax(b"26 GNU.sparse.map=0,9,5,9\n27 GNU.sparse.size=0000999\n") + GOOD),
-        HomeportError, "."),
+        sparse(b"0,9,5,9", size=999, stored=18), HomeportError, "not in order"),
+    "a sparse map past the file's end": Refused(
+        sparse(b"0,9", size=5, stored=9), HomeportError, "passes the file's end"),
+    "a sparse map with an entry at the file's end and more": Refused(
+        sparse(b"0,4,5,1", size=5, stored=5), HomeportError, "passes the file's end"),
+    "a sparse map of fewer bytes than are stored": Refused(
+        sparse(b"0,4", size=5, stored=5), HomeportError, "needs 4 bytes, 5 are stored"),
     "a long name without an entry": Refused(
         raw(pax(b"aaaa\0", b"L")), HomeportError, "ends"),
 }  # fmt: skip
