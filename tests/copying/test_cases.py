@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from builders import copying as table
+from builders.tree_filesystem import TreeFilesystem
 from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.errors import CopyError
 from homeport.copying.rooted import Rooted
 from homeport.copying.rules import rule_set
 from homeport.copying.sources import CopySource
-from homeport.tree.tree_builder import TreeBuilder
 
 TABLE = Path(__file__).parent.parent / "data" / "copy-cases.txt"
 ROWS = [
@@ -45,10 +45,10 @@ def test_a_real_directory_comes_out_as_the_table_says(
 
 @pytest.mark.parametrize(("case", "rules"), ROWS)
 def test_a_tree_as_data_comes_out_as_the_table_says(case: table.Case, rules: str) -> None:
-    source = TreeBuilder(table.ENTRY, tree=table.make_tree(case.source))
+    source = TreeFilesystem(table.ENTRY, tree=table.make_tree(case.source))
     target = source
     if case.before is not None:
-        target = TreeBuilder(table.ENTRY, tree=table.make_tree(case.before))
+        target = TreeFilesystem(table.ENTRY, tree=table.make_tree(case.before))
     failure = run(case, rules, source, target)
     check(case, failure, table.described_tree(target.freeze()))
 
@@ -60,7 +60,7 @@ def test_the_table_is_complete() -> None:
 
 
 def run(
-    case: table.Case, rules: str, source: Rooted | TreeBuilder, target: Rooted | TreeBuilder
+    case: table.Case, rules: str, source: Rooted | TreeFilesystem, target: Rooted | TreeFilesystem
 ) -> CopyError | None:
     workdir, verb, options, paths, destination = table.command(case.run)
     flags = Flags(rules=rule_set(rules), unpack=OPENERS if verb == "ADD" else None)

@@ -11,21 +11,23 @@ from typing import Any
 import pytest
 
 from builders.copying import ENTRY, entries, make_tree
+from builders.tree_filesystem import TreeFilesystem
 from homeport.copying.command import Flags, copy
 from homeport.copying.content_sources import heredoc, remote, remote_name
 from homeport.copying.context import Context
 from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore, read
 from homeport.copying.sources import CopySource
-from homeport.tree.tree_builder import TreeBuilder
 
 DATA = Path(__file__).parent.parent / "data"
 
 
 def sent(text: str, tree: str, words: tuple[str, ...] = (".",)) -> list[str]:
     """The paths that a COPY of ``words`` finds in a context with this ignore file."""
-    source = Context(TreeBuilder(ENTRY, tree=make_tree(entries(tree))), Ignore(read(text.encode())))
-    target = TreeBuilder(ENTRY)
+    source = Context(
+        TreeFilesystem(ENTRY, tree=make_tree(entries(tree))), Ignore(read(text.encode()))
+    )
+    target = TreeFilesystem(ENTRY)
     copy([CopySource(source, word.encode()) for word in words], target, b"/o/", Flags())
     return [path.decode()[2:] for path in target.freeze() if path != b"o"]
 
@@ -53,7 +55,7 @@ def test_a_source_that_is_ignored_is_not_found() -> None:
 
 
 def test_a_context_is_only_read() -> None:
-    source = Context(TreeBuilder(ENTRY, tree=make_tree(entries("a"))), Ignore([]))
+    source = Context(TreeFilesystem(ENTRY, tree=make_tree(entries("a"))), Ignore([]))
     with pytest.raises(CopyError, match="only read"):
         copy([CopySource(source, b"a")], source, b"/b", Flags())  # type: ignore[arg-type]
 
@@ -79,8 +81,8 @@ def check_walk(row: dict[str, Any]) -> None:
     directories = {p.rsplit("/", n)[0] for p in files for n in range(1, p.count("/") + 1)}
     tree = [json.dumps(f"{d}/") for d in sorted(directories)] + [json.dumps(f) for f in files]
     patterns = Ignore([pattern.encode() for pattern in row["read"] or []])
-    source = Context(TreeBuilder(ENTRY, tree=make_tree(entries(", ".join(tree)))), patterns)
-    target = TreeBuilder(ENTRY)
+    source = Context(TreeFilesystem(ENTRY, tree=make_tree(entries(", ".join(tree)))), patterns)
+    target = TreeFilesystem(ENTRY)
     copy([CopySource(source, b".")], target, b"/o", Flags())
     found = target.freeze()
     kept = {path.decode()[2:] for path in found if found[path].type == "file"}
@@ -88,7 +90,7 @@ def check_walk(row: dict[str, Any]) -> None:
 
 
 def test_a_heredoc_is_a_file_of_its_name() -> None:
-    target = TreeBuilder(ENTRY)
+    target = TreeFilesystem(ENTRY)
     words = [heredoc(b"A", b"\tone\n", 7, strip_tabs=True), heredoc(b"B", b"\ttwo\n", 7)]
     copy(words, target, b"/d/", Flags(chmod="u=rwX,go=rX"))
     tree = target.freeze()
@@ -98,7 +100,7 @@ def test_a_heredoc_is_a_file_of_its_name() -> None:
 
 
 def test_a_remote_file_is_private_and_as_old_as_its_server_says() -> None:
-    target = TreeBuilder(ENTRY)
+    target = TreeFilesystem(ENTRY)
     word = remote("https://h.example/p/x%20y.tgz?q#f", io.BytesIO(b"body"), 5_000_000_000)
     copy([word], target, b"/", Flags())
     node = target.freeze()[b"x y.tgz"]
@@ -119,7 +121,7 @@ def test_names_of_remote_files(url: str, name: bytes) -> None:
 
 def test_a_checksum_that_does_not_match_leaves_no_file() -> None:
     good = "sha256:" + hashlib.sha256(b"body").hexdigest()
-    target = TreeBuilder(ENTRY)
+    target = TreeFilesystem(ENTRY)
     copy([remote("http://h/a", io.BytesIO(b"body"), 0, good)], target, b"/", Flags())
     with pytest.raises(CopyError, match="digest mismatch"):
         copy([remote("http://h/b", io.BytesIO(b"other"), 0, good)], target, b"/", Flags())

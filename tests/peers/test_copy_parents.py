@@ -19,6 +19,7 @@ import pytest
 
 from builders import copying as table
 from builders.copying import Entry, entries, failure_of
+from builders.tree_filesystem import TreeFilesystem
 from homeport.buildkit.llb import sources
 from homeport.buildkit.llb.files import Owner
 from homeport.buildkit.llb.files import copy as copy_action
@@ -31,7 +32,6 @@ from homeport.copying.patterns import has_wildcard
 from homeport.copying.resolve import clean
 from homeport.copying.rooted import Rooted
 from homeport.copying.sources import CopySource
-from homeport.tree.tree_builder import TreeBuilder
 from peers import test_copy_buildkit as builds
 from peers.buildkit_engines import RunningEngine, running_in_chroot
 
@@ -149,7 +149,7 @@ def theirs(engine: RunningEngine, case: Case, folder: Path) -> dict[bytes, str] 
     return builds.read_export(received.getvalue())
 
 
-def copied(case: Case, source: Rooted | TreeBuilder, target: Rooted | TreeBuilder) -> str:
+def copied(case: Case, source: Rooted | TreeFilesystem, target: Rooted | TreeFilesystem) -> str:
     """Ours into one home; the error, if that is how it ends."""
     words = [CopySource(source, word.encode()) for word in case.words]
     error = failure_of(lambda: copy(words, target, case.destination.encode(), case.flags()))
@@ -170,8 +170,8 @@ def in_a_directory(case: Case, folder: Path) -> dict[bytes, str] | str:
 
 
 def in_a_tree(case: Case) -> dict[bytes, str] | str:
-    source = TreeBuilder(table.ENTRY, tree=table.make_tree(entries(case.source)))
-    target = TreeBuilder(table.ENTRY, tree=table.make_tree(entries(case.before)))
+    source = TreeFilesystem(table.ENTRY, tree=table.make_tree(entries(case.source)))
+    target = TreeFilesystem(table.ENTRY, tree=table.make_tree(entries(case.before)))
     return copied(case, source, target) or table.described_tree(target.freeze())
 
 

@@ -33,6 +33,12 @@ _MAGIC: dict[bytes, Codec] = {
 _SKIPPED = b"\x2a\x4d\x18"  # of a frame that zstd skips: pzstd begins with one
 
 
+class Source(Protocol):
+    """Returns at most so many bytes."""
+
+    def read(self, size: int, /) -> bytes: ...
+
+
 def codec_of(start: bytes) -> Codec:
     """The codec of a stream that begins with these ``MAGIC_LENGTH`` bytes."""
     if start[1:4] == _SKIPPED and start[0] & 0xF0 == 0x50:
@@ -41,27 +47,38 @@ def codec_of(start: bytes) -> Codec:
 
 
 def decompressed(stream: Readable, what: str) -> Readable:
-    """What ``stream`` unfolds to. Closing the answer closes ``stream``.
+    """What ``stream`` unpacks to. Closing the answer closes ``stream``.
 
     Reading damaged or truncated data raises ``IntegrityError`` naming ``what``.
     """
     start = b""
     while len(start) < MAGIC_LENGTH and (more := stream.read(MAGIC_LENGTH - len(start))):
         start += more
-    source = _Replayed(start, stream)
     codec = codec_of(start)
-    if codec == "none":
-        return _Explained(source, stream, what, ())
-    new, error = _decoders(codec)
     # zstd has padding of its own, and nothing else may stand between its frames.
-    padding = b"" if codec == "zstd" else b"\0"
-    return _Explained(_Members(source, new, padding), stream, what, (error,))
+    return _Explained(
+        *_decoded(_Replayed(start, stream), codec, padded=codec != "zstd"), what, stream.close
+    )
 
 
-class _Source(Protocol):
-    """What gives at most so many bytes."""
+def decoded(source: Source, codec: Codec, what: str, *, padded: bool) -> Source:
+    """What ``source`` unpacks to, in a codec that is known.
 
-    def read(self, size: int, /) -> bytes: ...
+    padded: whether zeros may stand between members and after the last
+
+    Reading damaged or truncated data raises ``IntegrityError`` naming ``what``.
+    """
+    return _Explained(*_decoded(source, codec, padded=padded), what, lambda: None)
+
+
+def _decoded(
+    source: Source, codec: Codec, *, padded: bool
+) -> tuple[Source, tuple[type[Exception], ...]]:
+    """The decoded members, and the errors of their library."""
+    if codec == "none":
+        return source, ()
+    new, error = _decoders(codec)
+    return _Members(source, new, b"\0" if padded else b""), (error,)
 
 
 class _Decoder(Protocol):
@@ -170,13 +187,14 @@ class _Zstd:
 class _Members:
     """The members of a stream, one after the other; zeros between and after are padding."""
 
-    def __init__(self, source: _Source, new: Callable[[], _Decoder], padding: bytes) -> None:
+    def __init__(self, source: Source, new: Callable[[], _Decoder], padding: bytes) -> None:
         self._source = source
         self._new = new
         self._padding = padding
         self._decoder = new()
         self._input = b""
         self._ended = False
+        self._later = False  # whether this is not the first member
 
     def read(self, size: int, /) -> bytes:
         while not self._ended:
@@ -189,7 +207,8 @@ class _Members:
                 # Large steps for who reads large ones: threads wait for each other between steps.
                 data = self._source.read(max(_INPUT, size))
                 if not data:
-                    raise EOFError("it is truncated")
+                    more = ", or garbage follows it" if self._later else ""
+                    raise EOFError(f"it is truncated{more}")
             if found := decoder.decompress(data, size):
                 return found
         return b""
@@ -201,6 +220,7 @@ class _Members:
                 self._ended = True
                 return
         self._input = rest
+        self._later = True
         self._decoder = self._new()
 
 
@@ -222,12 +242,16 @@ class _Explained:
     """A decompressing reader whose library's errors are ours."""
 
     def __init__(
-        self, inner: _Source, stream: Readable, what: str, errors: tuple[type[Exception], ...]
+        self,
+        inner: Source,
+        errors: tuple[type[Exception], ...],
+        what: str,
+        close: Callable[[], None],
     ) -> None:
         self._inner = inner
-        self._stream = stream
-        self._what = what
         self._errors: tuple[type[Exception], ...] = (EOFError, OSError, *errors)
+        self._what = what
+        self.close = close
 
     def read(self, size: int = -1, /) -> bytes:
         if size < 0:
@@ -238,6 +262,3 @@ class _Explained:
             return self._inner.read(size)
         except self._errors as error:
             raise IntegrityError(f"{self._what} is damaged: {error}") from error
-
-    def close(self) -> None:
-        self._stream.close()

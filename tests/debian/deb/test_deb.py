@@ -233,7 +233,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         ),
         "garbage after the compressed stream": (
             outer(good[0], ("data.tar.xz", data + b"garbage!")),
-            "data.tar.xz is truncated, or garbage follows it",
+            "data.tar.xz is damaged: it is truncated, or garbage follows it",
         ),
         "garbage after the package": (outer(*good) + b"garbage", "ends in the middle of a header"),
         "much garbage after the package": (outer(*good) + b"x" * 100, "garbage stands where"),

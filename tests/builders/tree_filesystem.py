@@ -1,10 +1,8 @@
-"""A Tree as a home of the COPY engine: copied into and from as if it were a directory.
+"""A filesystem in memory for the COPY engine, without root and without a disk.
 
-Starts empty or from a Tree and freezes to one. It answers as a kernel would (the same
-``OSError``), so the engine needs to know nothing of it. Contents become Blobs by the
-function handed in; a content that already is one is only referred to.
-
-Not for merging Trees or giving whiteouts a meaning: ``homeport.layers``.
+Starts empty or from a Tree and freezes to one. It returns errors as a kernel would (the same
+``OSError``), so the engine's rules are tested for any owner by any user, and beside the real
+directory of ``homeport.copying.rooted``.
 """
 
 from __future__ import annotations
@@ -38,7 +36,7 @@ def in_store(store: Store) -> Keep:
     return lambda content: store.put(cast("Readable", _Closable(content)))
 
 
-class TreeBuilder:
+class TreeFilesystem:
     """A filesystem as data, to be filled.
 
     source: what nodes say they come from
@@ -218,7 +216,7 @@ class TreeFile:
 class TreeDirectory:
     """An open directory of a builder (``homeport.copying.filesystem.Directory``)."""
 
-    def __init__(self, builder: TreeBuilder, inode: _Inode) -> None:
+    def __init__(self, builder: TreeFilesystem, inode: _Inode) -> None:
         self._builder = builder
         self._inode = inode
 

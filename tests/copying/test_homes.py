@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.tree_filesystem import TreeFilesystem, in_store
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.copying.command import Flags, copy
@@ -15,13 +16,12 @@ from homeport.copying.metadata import NO_METADATA, Bytes, Metadata
 from homeport.copying.rooted import Rooted
 from homeport.copying.sources import CopySource
 from homeport.tree.node import Node, Source, Tree
-from homeport.tree.tree_builder import TreeBuilder, in_store
 
 HERE = Source(kind="inline", name="test")
 
 
-def builder(**options: object) -> TreeBuilder:
-    return TreeBuilder(HERE, **options)  # type: ignore[arg-type]
+def builder(**options: object) -> TreeFilesystem:
+    return TreeFilesystem(HERE, **options)  # type: ignore[arg-type]
 
 
 def test_what_is_created_is_frozen_with_its_metadata_and_source() -> None:
