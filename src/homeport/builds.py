@@ -383,8 +383,8 @@ def _short(tag: str) -> str:
     short = tag.rpartition(":")[2]
     if not _TAG.fullmatch(short):
         raise UsageError(
-            f"{tag!r} is no tag",
-            hint="a tag is up to 128 letters, digits, _ . and -, and begins with none of . -",
+            f"invalid tag {tag!r}",
+            hint="use up to 128 letters, digits, _ . and -; the first is not . or -",
         )
     return short
 
@@ -466,6 +466,6 @@ def key_values(pairs: Sequence[str], what: str) -> Mapping[str, str]:
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key:
-            raise UsageError(f"{what} {pair!r} is not of the form KEY=VALUE")
+            raise UsageError(f"{what} {pair!r}: KEY=VALUE is expected")
         found[key] = value
     return found
