@@ -85,6 +85,7 @@ def ensure_lock(
         debs = _in_store(found.lockfile, wanted, store)
         if debs is not None:
             return _as_it_is(found, debs)
+        # 450 ms that a build saves whose lockfile and packages are all here (net, OpenPGP).
         from homeport.debian.archive.package_fetch import PackageGone
         from homeport.locking.fetching import fetch_locked
 
@@ -129,6 +130,7 @@ def _lock_again(
     as_of: datetime | None,
     command: str,
 ) -> EnsuredLock:
+    # As above.
     from homeport.locking.fetching import fetch_locked
     from homeport.locking.lock import lock
 

@@ -120,3 +120,18 @@ def test_joined_rings_hold_every_certificate_once() -> None:
     ring = shipped_keyring("trixie-automatic")
     joined = join_keyrings([ring, shipped_keyring("trixie-stable"), ring])
     assert joined.fingerprints == (TRIXIE_AUTOMATIC, TRIXIE_STABLE)
+
+
+def test_a_ring_is_trusted_until_the_last_of_its_signers_expires() -> None:
+    automatic, stable = shipped_keyring("trixie-automatic"), shipped_keyring("trixie-stable")
+    ring = join_keyrings([automatic, stable])
+    last, first = ring.trusted_until([TRIXIE_AUTOMATIC]), ring.trusted_until([TRIXIE_STABLE])
+    assert first is not None
+    assert last is not None
+    assert (first.year, last.year) == (2033, 2035)
+    assert ring.trusted_until([TRIXIE_STABLE, TRIXIE_AUTOMATIC]) == last
+    assert ring.limited_to([TRIXIE_STABLE]).fingerprints == (TRIXIE_STABLE,)
+    assert ring.trusted_until([]) is None
+    forever = parse_keyring(certificate_of(new_key()), "a key without an end")
+    both = join_keyrings([stable, forever])
+    assert both.trusted_until(both.fingerprints) is None

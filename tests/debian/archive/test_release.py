@@ -154,6 +154,26 @@ def test_a_flat_archive_has_one_index(tmp_path: Path) -> None:
     assert [form.path for form in forms] == ["Packages.xz", "Packages.gz", "Packages"]
 
 
+def test_the_strongest_list_of_digests_counts(tmp_path: Path) -> None:
+    """SHA-256 where it is there, whatever else the release lists."""
+    release = published(tmp_path, suite())
+    assert {entry.digest.algorithm for entry in release.files.values()} == {"sha256"}
+    digest = "a" * 128
+    text = f"Date: {DATE:%a, %d %b %Y %H:%M:%S} UTC\n"
+    text += f"SHA512:\n {digest} 1 x\nSHA256:\n {digest[:64]} 1 x\n"
+    assert parse_release(text.encode()).files["x"].digest.algorithm == "sha256"
+
+
+def test_a_release_without_a_list_of_components_has_whatever_it_lists() -> None:
+    entries = f"{'a' * 64} 1 odd/binary-amd64/Packages"
+    text = f"Date: {DATE:%a, %d %b %Y %H:%M:%S} UTC\nSHA256:\n {entries}\n"
+    release = parse_release(text.encode())
+    assert not release.acquire_by_hash
+    assert not release.not_automatic
+    (forms,) = index_files(release, "odd", "amd64")
+    assert [form.path for form in forms] == ["odd/binary-amd64/Packages"]
+
+
 @given(st.text(max_size=200))
 def test_any_signed_text_is_read_or_refused_by_name(text: str) -> None:
     with contextlib.suppress(HomeportError):
