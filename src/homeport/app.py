@@ -31,6 +31,8 @@ from homeport.runtime import Runtime
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
+    from homeport.audit.auditing import Audited
+    from homeport.audit.auditing import Request as AuditRequest
     from homeport.buildkit.address import Engine
     from homeport.buildkit.builds import SolveRequest
     from homeport.buildkit.multi_output import Run
@@ -332,6 +334,27 @@ class App:
                 value, address, self.runtime, platform=platform, referrers=referrers,
                 bases=known,
             )  # fmt: skip
+
+    def audit(self, request: AuditRequest, *, online: bool = False) -> Audited:
+        """Every public image that files depend on, explicitly or implicitly.
+
+        online: ask the registries whether tags exist, and their digests
+        """
+        from homeport.audit.auditing import audit
+
+        audited = audit(request, check=self.runtime.cancel.check)
+        if not online:
+            return audited
+        from functools import partial
+
+        from homeport.audit.registry_lookup import asker, to_ask, with_answers
+        from homeport.content.thread_pools import run_all
+
+        ask = asker(self.registries(), self.runtime.store)
+        wanted = to_ask(audited.report)
+        found = run_all(self.runtime.pools.network, [partial(ask, one) for one in wanted])
+        answers = dict(zip(map(str, wanted), found, strict=True))
+        return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 
     def login(self, registry: str, login: Login, access: RegistryAccess | None = None) -> str:
         """Verify credentials at a registry and save them as docker does; returns where."""

@@ -5,12 +5,10 @@ from __future__ import annotations
 import datetime
 import sys
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.show import counted
@@ -113,7 +111,7 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
         return
     with session.app() as app:
         request = _request(app, paths, options)
-        audited = _audited(app, request, online=options["online"])
+        audited = app.audit(request, online=options["online"])
         results, violations = _judged(audited, options)
         written = _write_files(audited, request, results, options)
         _show(session, audited, violations, written, everything=options["everything"])
@@ -151,22 +149,6 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
         paths=files, home=options["home"], assumptions=assumed, exclude=options["exclude"],
         live=live,
     )  # fmt: skip
-
-
-def _audited(app: App, request: Request, *, online: bool) -> Audited:
-    from homeport.audit.auditing import audit
-
-    audited = audit(request, check=app.runtime.cancel.check)
-    if not online:
-        return audited
-    from homeport.audit.registry_lookup import asker, to_ask, with_answers
-    from homeport.content.thread_pools import run_all
-
-    ask = asker(app.registries(), app.runtime.store)
-    wanted = to_ask(audited.report)
-    found = run_all(app.runtime.pools.network, [partial(ask, one) for one in wanted])
-    answers = dict(zip(map(str, wanted), found, strict=True))
-    return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 
 
 def _judged(audited: Audited, options: dict[str, Any]) -> tuple[list[Result], list[Violation]]:

@@ -70,6 +70,12 @@ class MirrorOutcome(msgspec.Struct, frozen=True, kw_only=True):
     estimate: Estimate | None = None
     error: HomeportError | None = None
 
+    @property
+    def digest(self) -> Digest | None:
+        """Of the image that was copied, or would be."""
+        found = self.pushed or self.estimate
+        return found.digest if found is not None else None
+
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy would do. ``requests``: manifests read, which rate limits count as pulls."""
