@@ -24,6 +24,7 @@ from homeport.buildkit.llb.dump import LARGEST, read_definition
 from homeport.buildkit.llb.source_policy import read_policy
 from homeport.buildkit.outputs import Output
 from homeport.buildkit.protocol.errors import EngineTooOld
+from homeport.buildkit.session.content_store import content_services
 from homeport.buildkit.session.secrets import read_agents, read_secrets
 from homeport.buildkit.session.services import secret_values, ssh_agents, uploads
 from homeport.buildkit.solve import Build
@@ -115,9 +116,10 @@ def with_upload(build: Build, stream: BinaryIO, stack: ExitStack) -> Build:
 
 
 def find_local_caches(build: Build) -> LocalCaches | None:
-    """Build caches in folders of this machine, if there are any."""
+    """Build caches in local folders, if there are any."""
     if all(entry.type != "local" for entry in (*build.cache_imports, *build.cache_exports)):
         return None
+    # 50 ms that a build without a cache in a local folder saves
     from homeport.buildkit.session.cache_folder import local_caches
 
     return local_caches(build.cache_imports, build.cache_exports)
@@ -126,11 +128,9 @@ def find_local_caches(build: Build) -> LocalCaches | None:
 def with_contents(
     build: Build, images: Mapping[str, Image | Index], caches: LocalCaches | None
 ) -> Build:
-    """Offer images of this machine as named contexts, and caches of this machine."""
+    """Serve local images as named contexts, and local caches."""
     if not images and caches is None:
         return build
-    from homeport.buildkit.session.content_store import content_services
-
     attrs = {
         f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in images.items()
     }

@@ -38,6 +38,7 @@ from homeport.buildkit.protocol.control import (
     StatusResponse,
 )
 from homeport.buildkit.protocol.errors import EngineLost, EngineRefused, EngineTooOld, refused
+from homeport.buildkit.protocol.gateway import bridged_solve
 from homeport.buildkit.protocol.grpc_client import stop
 from homeport.buildkit.session import services
 from homeport.buildkit.session.context_folder import Folder
@@ -182,8 +183,6 @@ class _Solving(msgspec.Struct):
         if not (self.build.wants_metadata and self.build.frontend):
             return await calls.raw_unary(CONTROL + "Solve", request), {}
         bare = changed(request, frontend="", frontend_attrs={}, frontend_inputs={})
-        from homeport.buildkit.protocol.gateway import bridged_solve
-
         bridged = await bridged_solve(calls, bare, request)
         return bridged.answer, bridged.metadata
 

@@ -24,6 +24,7 @@ from homeport.buildkit.protocol import control
 from homeport.buildkit.protocol.control import BytesMessage
 from homeport.buildkit.protocol.grpc_client import stop
 from homeport.buildkit.session.context_folder import Filters, Folder
+from homeport.buildkit.session.filereceive import receive_folder
 from homeport.buildkit.session.filesync import framed, send_folder
 from homeport.buildkit.session.session import Service
 
@@ -97,8 +98,6 @@ def file_send(sinks: Sequence[Sink | Path]) -> dict[str, Service]:
             raise GRPCError(Status.NOT_FOUND, f"unknown exporter {number}")
         sink = sinks[number]
         if isinstance(sink, Path):
-            from homeport.buildkit.session.filereceive import receive_folder
-
             await receive_folder(sink, GrpcWire(stream))
         else:
             await _receive_file(sink, stream)

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,7 +57,7 @@ def remove_abandoned(root: Path) -> None:
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder in the system's place for temporary files, removed when the block ends."""
-    import tempfile  # archives only
+    import tempfile  # 8 ms that writing a layout saves
 
     place = Path(tempfile.gettempdir())
     with explained(place):
@@ -116,7 +117,5 @@ def _remove(folder: Path) -> None:
         for name in os.listdir(folder):
             os.unlink(folder / name)
         folder.rmdir()
-    except OSError:  # a folder in it, say; Python's own way takes 2 ms to load
-        import shutil
-
+    except OSError:  # a folder in it, say
         shutil.rmtree(folder, ignore_errors=True)
