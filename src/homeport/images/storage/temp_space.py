@@ -11,7 +11,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,9 +112,13 @@ def _try_lock(handle: int) -> bool:
 
 def _remove(folder: Path) -> None:
     """The folder and all in it, as far as that can be done."""
-    try:
-        for name in os.listdir(folder):
-            os.unlink(folder / name)
+    for place, folders, files in os.walk(folder, topdown=False):
+        for name in files:
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(place, name))
+        for name in folders:  # a symbolic link to a directory is listed here too
+            path = os.path.join(place, name)
+            with contextlib.suppress(OSError):
+                (os.unlink if os.path.islink(path) else os.rmdir)(path)
+    with contextlib.suppress(OSError):
         folder.rmdir()
-    except OSError:  # a folder in it, say
-        shutil.rmtree(folder, ignore_errors=True)
