@@ -123,7 +123,7 @@ def test_it_goes_through_a_registry_and_back_with_unchanged_digests(
 def test_umoci_unpacks_the_native_image(built: Path, umoci: Program, tmp_path: Path) -> None:
     source = OciLayout(LayoutAddress(path=built))
     native = OciLayout(LayoutAddress(path=tmp_path / "native", tag="native"))
-    copy(source, native, platforms=[native_platform()])  # umoci takes no index
+    copy(source, native, runtime(), platforms=[native_platform()])  # umoci takes no index
     assert umoci.run("ls", "--layout", str(tmp_path / "native")).split() == ["native"]
     umoci.run("unpack", "--rootless", "--image", f"{tmp_path}/native:native", f"{tmp_path}/u")
     assert (tmp_path / "u/rootfs/usr/bin/copy").stat().st_mode & 0o111
