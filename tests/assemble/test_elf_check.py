@@ -53,6 +53,8 @@ def test_what_an_elf_file_needs_is_read_on_every_machine(machine: str, tmp_path:
     assert facts.needed == ("libc.so.6", "libm.so.6")
     assert facts.search == ("/r",)
     assert facts_of(BytesBlob(data), Store(tmp_path)) == facts  # remembered
+    cut = facts_of(BytesBlob(data[:64]), Store(tmp_path))
+    assert cut.problem == "it has no program headers within its bounds"
 
 
 def test_a_program_with_all_it_needs_is_in_order(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from builders.deb import deb
 from builders.images import Layer
 from builders.inspection import made
 from builders.runtime import runtime
-from homeport.inspection.binaries.elf import read_elf
+from homeport.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.golang import read_go
 from homeport.inspection.image.opened_image import OpenedImage, open_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from homeport.content.code_hash import code_hash
 
 _DECIDES = (
-    "inspection", "layers", "tree", "copying/tarstream.py", "debian/deb822.py",
+    "inspection", "layers", "tree", "copying/tarstream.py", "debian/deb822.py", "elf.py",
 )  # fmt: skip
 
 

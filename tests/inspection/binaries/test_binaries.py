@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from builders.elf import elf
 from builders.inspection import file, layer, opened, symlink
+from homeport.elf import read_elf
 from homeport.errors import UsageError
 from homeport.inspection.binaries import upx
-from homeport.inspection.binaries.elf import read_elf
 from homeport.inspection.binaries.facts import examine
 from homeport.inspection.binaries.gobuildinfo import MAGIC, read_buildinfo
 from homeport.inspection.packages.provenance import inspect_binaries, inspect_binary

@@ -15,10 +15,10 @@ from collections.abc import Callable
 
 import msgspec
 
+from homeport import elf as elves
+from homeport.elf import BadElf, Elf, read_elf
 from homeport.errors import TooLarge
-from homeport.inspection.binaries import elf as elves
 from homeport.inspection.binaries import upx
-from homeport.inspection.binaries.elf import BadElf, Elf, read_elf
 from homeport.inspection.binaries.golang import GoFacts, read_go
 from homeport.inspection.binaries.rust import RustFacts, read_rust
 from homeport.inspection.binaries.scripts import ScriptFacts, bundled, read_script

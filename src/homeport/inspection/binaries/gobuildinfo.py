@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.inspection.binaries.elf import LOAD, WRITABLE, Elf
+from homeport.elf import LOAD, WRITABLE, Elf
 
 MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16

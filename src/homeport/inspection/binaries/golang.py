@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-from homeport.inspection.binaries.elf import Elf
+from homeport.elf import Elf
 from homeport.inspection.binaries.gobuildinfo import GoModule, find_version, read_buildinfo
 from homeport.inspection.binaries.pclntab import GoTable, read_table
 

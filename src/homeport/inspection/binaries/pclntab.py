@@ -13,7 +13,7 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.inspection.binaries.elf import Elf
+from homeport.elf import Elf
 
 _MAGICS = {0xFFFFFFFB: "1.2", 0xFFFFFFFA: "1.16", 0xFFFFFFF0: "1.18", 0xFFFFFFF1: "1.20"}
 _LITTLE = re.compile(rb"[\xfb\xfa\xf0\xf1]\xff\xff\xff\0\0[\x01\x02\x04][\x04\x08]")

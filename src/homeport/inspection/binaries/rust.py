@@ -7,7 +7,7 @@ import zlib
 
 import msgspec
 
-from homeport.inspection.binaries.elf import Elf
+from homeport.elf import Elf
 
 _MAX_AUDIT = 8 << 20
 _MOST_CRATES = 5000

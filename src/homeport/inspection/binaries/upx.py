@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from homeport.elf import LOAD, BadElf, Segment, read_elf
 from homeport.errors import TooLarge
-from homeport.inspection.binaries.elf import LOAD, BadElf, Segment, read_elf
 
 MAX_OUTPUT = 512 << 20
 MAX_RATIO = 273  # an LZMA match is at most 273 bytes long

@@ -15,8 +15,8 @@ import msgspec
 
 from homeport.content.blob import Blob
 from homeport.content.store import Store
+from homeport.elf import MAGIC as ELF_MAGIC
 from homeport.errors import HomeportError
-from homeport.inspection.binaries.elf import MAGIC as ELF_MAGIC
 from homeport.inspection.binaries.facts import BinaryFacts, examine
 from homeport.inspection.code_version import code_version
 from homeport.inspection.layers.retained_files import MAX_TOTAL, is_kept

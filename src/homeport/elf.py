@@ -2,7 +2,7 @@
 
 Offsets are checked where they are used: what lies outside reads as nothing. Sections are a
 convenience that strip may remove; everything needed to run is found by segments too. Not
-for other formats (``binary``).
+for other formats (``homeport.inspection.binaries.facts``).
 
 A reader of our own: every ELF file of an image is looked at, and pyelftools takes about
 ten milliseconds for one, this a tenth of one.
