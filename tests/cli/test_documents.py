@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -127,9 +129,6 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
 
 def ask(arguments: list[str], code: int) -> dict[str, Any]:
     """The one document that a command prints on standard output."""
-    import contextlib
-    import io
-
     stream = io.TextIOWrapper(io.BytesIO(), write_through=True)
     with pytest.MonkeyPatch.context() as patch:
         if arguments[0] == "login":

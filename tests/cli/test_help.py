@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 
 import click
@@ -84,8 +85,6 @@ def test_every_command_has_an_example_of_itself_that_the_command_line_understand
 
 def _words(line: str) -> list[str]:
     """The arguments up to a comment, a pipe or a redirection; examples may explain themselves."""
-    import shlex
-
     plain = re.split(r"\s[#|<>]\s", line)[0]
     return shlex.split(plain)
 

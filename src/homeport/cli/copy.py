@@ -238,9 +238,9 @@ class _Zstd:
     """Frames of zstd as the engine reads them: its stream is not ours to close."""
 
     def __init__(self, stream: Any) -> None:
-        from homeport.tree.decompression import decompressed
+        from homeport.tree.decompression import decoded
 
-        self._reader = decompressed(stream, "zstd data")
+        self._reader = decoded(stream, "zstd", "zstd data", padded=False)
 
     def read(self, size: int, /) -> bytes:
         try:

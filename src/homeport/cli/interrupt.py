@@ -16,7 +16,7 @@ def stop_on_signals(cancel: CancelToken) -> None:
     Ending at once is safe too: files are written beside and renamed.
     """
     if threading.current_thread() is not threading.main_thread():
-        return  # somebody uses the command line's functions from a thread of their own
+        return  # the caller runs commands in a thread of its own
 
     def stop(number: int, frame: FrameType | None) -> None:
         if cancel.cancelled:

@@ -141,9 +141,9 @@ def main() -> NoReturn:
 
 
 def _may_end_at_once() -> bool:
-    """Whether nobody minds that Python does not take everything apart, which takes 2 to 20 ms.
+    """Whether the process may end without Python's own shutdown, which takes 2 to 20 ms.
 
-    Minding are threads that Python waits for, profilers, debuggers and ``python -i``.
+    Not with threads that Python waits for, with profilers or debuggers, or with ``python -i``.
     """
     here = threading.current_thread()
     return here is threading.main_thread() and not (
@@ -161,7 +161,7 @@ def _delivered(code: int) -> int:
         if sys.stdout is not None:
             sys.stdout.flush()
     except BrokenPipeError:
-        _abandon_output()  # its reader has seen enough
+        _abandon_output()  # the reader closed the pipe
     except OSError as error:
         failed = _report(_output_error(error), as_json=False)
         return code or failed
@@ -179,7 +179,7 @@ def run(arguments: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except BrokenPipeError:
-        _abandon_output()  # its reader has seen enough
+        _abandon_output()  # the reader closed the pipe
         return 0
     except click.ClickException as error:
         found = _usage_error(error)
@@ -193,7 +193,7 @@ def run(arguments: list[str]) -> int:
 
 
 class OutputFailed(HomeportError):
-    """The result was there, but standard output did not take it."""
+    """The result could not be written to standard output."""
 
     id = "output"
 
@@ -214,14 +214,14 @@ def _fill_closed_streams() -> None:
 
 
 def _output_error(error: OSError) -> HomeportError:
-    """What commands do to files has been explained where it failed; our output is left."""
+    """Errors of files were explained where they occurred; what remains is our own output."""
     if error.filename is not None:
         return HomeportError(f"{error.filename}: {error.strerror}")
     return OutputFailed(f"cannot write standard output: {error.strerror}")
 
 
 def _abandon_output() -> None:
-    """What Python still holds goes nowhere; it would complain once more when it ends."""
+    """Discard what Python still buffers; otherwise it reports the same error when it ends."""
     if sys.stdout is not None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -258,7 +258,7 @@ def _report(error: HomeportError, as_json: bool) -> int:
             _abandon_output()
             as_json = False
     if not as_json:
-        with contextlib.suppress(OSError):  # nobody is there to be told
+        with contextlib.suppress(OSError):  # standard error is closed
             sys.stderr.write(describe(error) + "\n")
             sys.stderr.flush()
     return error.exit_code

@@ -137,7 +137,7 @@ class PlainProgress:
                 self._line(f"{work.label}{word} ({amount}{took:.1f} s)")
 
     def _line(self, text: str) -> None:
-        with contextlib.suppress(OSError):  # whether anybody listens decides nothing
+        with contextlib.suppress(OSError):  # a closed standard error does not stop the work
             self._stream.write(printable(text, lines=True) + "\n")
             self._stream.flush()
 
