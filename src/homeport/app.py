@@ -499,13 +499,13 @@ class App:
     def _prepare(self, nondistributable: bool) -> Callable[[Image | Index], Image | Index]:
         from functools import partial
 
-        from homeport.images.nondistributable import ForeignLayers, report_left_out
+        from homeport.images.nondistributable import NonDistributableLayers, report_left_out
 
         if not nondistributable:
             return partial(report_left_out, self.runtime.progress)
         if self.settings.offline:
             raise UsageError("--allow-nondistributable-artifacts cannot be combined with --offline")
-        return ForeignLayers(client=self.client, runtime=self.runtime).take
+        return NonDistributableLayers(client=self.client, runtime=self.runtime).take
 
     def _registry_maker(
         self, about: str, access: RegistryAccess | None, *, no_clobber: bool = False

@@ -100,7 +100,7 @@ def test_urls_to_private_addresses_are_refused(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("http://owner.example/layer", "over https only"), ("file:///etc/passwd", "no URL"),
+    [("http://owner.example/layer", "must have an https URL"), ("file:///etc/passwd", "invalid URL"),
      ("https://169.254.169.254/latest", "cloud metadata address"),
      ("https://[::1]/", "a loopback address")],
 )  # fmt: skip
@@ -124,7 +124,7 @@ def test_what_the_owner_sends_is_verified(place: Place) -> None:
 def test_an_owner_who_has_it_no_more_is_named(place: Place) -> None:
     result = place.run("push", place.layout(place.owner.url("/gone")), place.ref, TAKE)
     assert isinstance(result.exception, HomeportError)
-    assert "cannot be had from its owner" in result.exception.what
+    assert "cannot fetch the non-distributable layer" in result.exception.what
     assert "/gone" in str(result.exception.to_json())
 
 

@@ -36,7 +36,7 @@ def blobs_of(nodes: Iterable[Image | Index]) -> dict[Digest, Blob]:
     return found
 
 
-def foreign_parts(value: Image | Index) -> list[Descriptor]:
+def nondistributable_left_out(value: Image | Index) -> list[Descriptor]:
     """The layers that ``value`` only refers to (``images.nondistributable``). Opens manifests."""
     found: dict[str, Descriptor] = {}
     for image in walk(value):

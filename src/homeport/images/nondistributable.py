@@ -1,8 +1,8 @@
-"""Foreign layers: content that its owner hands out himself, at the ``urls`` of a descriptor.
+"""Non-distributable layers: content that its owner serves at a descriptor's ``urls``.
 
 Such layers ("non-distributable", Windows' base layers above all) stay where they are: a copy
 keeps manifest and digest, and whoever pulls fetches them from their owner. Only who says so
-takes them along: ``ForeignLayers.take``. They come from the place that the image is in, if
+takes them along: ``NonDistributableLayers.take``. They come from the place that the image is in, if
 it holds them, else from their ``urls``: over https, without credentials, never from an
 address inside a private network; size and digest are checked as everywhere.
 """
@@ -17,7 +17,7 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.image import Child, Image, Index, Missing, digest_of
-from homeport.images.image_blobs import foreign_parts
+from homeport.images.image_blobs import nondistributable_left_out
 from homeport.images.lazy_blob import LazyBlob
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
@@ -34,8 +34,8 @@ URLS_LIMIT = 16
 _MANIFEST = Sender(url=Url.parse("https://manifest.invalid/"), address_class=AddressClass.PUBLIC)
 
 
-class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
-    """Brings foreign layers along. ``take(value)`` is ``value`` with all of them as blobs."""
+class NonDistributableLayers(msgspec.Struct, frozen=True, kw_only=True):
+    """Includes non-distributable layers. ``take(value)`` is ``value`` with all of them as blobs."""
 
     client: Client
     runtime: Runtime
@@ -57,7 +57,7 @@ class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
             if here is not None:
                 blobs.setdefault(
                     digest,
-                    ForeignBlob(
+                    NonDistributableBlob(
                         here=here, descriptor=descriptor, client=self.client,
                         runtime=self.runtime,
                     ),
@@ -67,7 +67,7 @@ class ForeignLayers(msgspec.Struct, frozen=True, kw_only=True):
 
 def report_left_out(progress: Progress, value: Image | Index) -> Image | Index:
     """``value`` itself; its non-distributable layers are not copied, which ``progress`` is told."""
-    left = foreign_parts(value)
+    left = nondistributable_left_out(value)
     if left:
         many = "1 layer is" if len(left) == 1 else f"{len(left)} layers are"
         progress.note(
@@ -78,14 +78,14 @@ def report_left_out(progress: Progress, value: Image | Index) -> Image | Index:
     return value
 
 
-class ForeignBlob(LazyBlob, frozen=True, kw_only=True):
-    """A foreign layer, fetched when it is first opened. ``here`` asks the image's own place."""
+class NonDistributableBlob(LazyBlob, frozen=True, kw_only=True):
+    """A non-distributable layer, fetched when it is opened. ``here``: from the image's place."""
 
     here: Callable[[], Blob]
     client: Client
 
     def fetch(self) -> Blob:
-        """The content. Raises ``Missing``, which names the first URL, when nobody gives it."""
+        """The content. Raises ``Missing`` with the first URL when no server has it."""
         found = self.runtime.store.get(self.digest, self.size)
         if found is not None:
             return found
@@ -103,30 +103,32 @@ class ForeignBlob(LazyBlob, frozen=True, kw_only=True):
                 [_allowed(url) for url in self.descriptor.urls[:URLS_LIMIT]],
                 digest=self.digest, size=self.size,
                 store=self.runtime.store, progress=self.runtime.progress,
-                label=f"foreign layer {self.digest.hex[:12]}",
+                label=f"non-distributable layer {self.digest.hex[:12]}",
             )  # fmt: skip
         except NetError as error:
             raise Missing(
-                f"the foreign layer {self.digest} cannot be had from its owner: {error.what}",
+                f"cannot fetch the non-distributable layer {self.digest}: {error.what}",
                 where={**error.where, "digest": str(self.digest)},
                 hint=error.hint,
             ) from error
 
 
-class ForeignUrlRefused(HomeportError):
+class LayerUrlRejected(HomeportError):
     """A manifest names a URL for a layer that is not followed."""
 
-    id = "foreign-url-refused"
+    id = "layer-url-rejected"
 
 
 def _allowed(text: str) -> Url:
     try:
         url = Url.parse(text)
     except BadUrl as error:
-        raise ForeignUrlRefused("a foreign layer's URL is no URL", where={"url": text}) from error
+        raise LayerUrlRejected(
+            "invalid URL of a non-distributable layer", where={"url": text}
+        ) from error
     if url.scheme != "https":
-        raise ForeignUrlRefused(
-            f"a foreign layer is fetched over https only, and its manifest says {url}",
+        raise LayerUrlRejected(
+            f"a non-distributable layer must have an https URL, not {url}",
             where={"url": str(url)},
         )
     return url
