@@ -100,7 +100,7 @@ def test_urls_to_private_addresses_are_refused(place: Place) -> None:
 
 @pytest.mark.parametrize(
     ("url", "says"),
-    [("http://owner.example/layer", "must have an https URL"), ("file:///etc/passwd", "invalid URL"),
+    [("http://owner.example/layer", "an https URL"), ("file:///etc/passwd", "invalid URL"),
      ("https://169.254.169.254/latest", "cloud metadata address"),
      ("https://[::1]/", "a loopback address")],
 )  # fmt: skip
