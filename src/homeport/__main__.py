@@ -14,7 +14,8 @@ def main() -> NoReturn:
     Ctrl-C while it is loaded ends the process as it ends any program that has nothing to
     finish yet; afterwards the command line answers for it.
     """
-    gc.set_threshold(50_000)  # cycles are rare here; looking for them took 5 % of a short run
+    # 2 ms of --version, 15 ms of an audit (benchmarks/start.py): cycles are rare here.
+    gc.set_threshold(50_000)
     as_python_does = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if as_python_does:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
