@@ -147,7 +147,7 @@ def test_rule(rule: str, tmp_path: Path) -> None:
 
 
 def test_markers_of_aufs_are_no_problem_and_other_whiteouts_of_nothing_are() -> None:
-    found = history(layer(directory(".wh..wh.plnk"), file(".wh..wh.aufs", b""), whiteout("a")))
+    found = history(layer(file(".wh..wh.plnk/7.1"), file(".wh..wh.aufs", b""), whiteout("a")))
     assert found.problems == [".wh.a removes what is not there"]
     assert not found.error
 
@@ -160,6 +160,7 @@ def test_markers_of_aufs_are_no_problem_and_other_whiteouts_of_nothing_are() -> 
         ([[directory("d"), hardlink("b", "d")]], "leads to no file"),
         ([[file("a"), hardlink("a", "a")]], "leads to no file"),
         ([[file("t/a"), symlink("d", "t"), hardlink("d", "d/a")]], "leads to no file"),
+        ([[file("d/x"), hardlink("d", "d/x")]], "leads to no file"),
         ([[file("f"), file("f/x")]], "is not a directory"),
         ([[symlink("a", "b"), symlink("b", "a"), file("a/x")]], "form a circle"),
         ([[symlink("a", "a")], [whiteout("a/x")]], "form a circle"),
@@ -212,6 +213,11 @@ def test_bytes_of_a_file_of_several_names_are_wasted_once_and_when_its_last_name
     assert [(number, change.path, change.freed) for number, change in found.wasted()] == [
         (1, b"b", 5), (3, b"c", 1),
     ]  # fmt: skip
+
+
+def test_bytes_behind_a_link_of_aufs_are_wasted_when_the_link_goes() -> None:
+    base = layer(file(".wh..wh.plnk/7.1", b"body"), hardlink("a", ".wh..wh.plnk/7.1"))
+    assert [change.freed for _, change in history(base, layer(whiteout("a"))).wasted()] == [4]
 
 
 # -- laws
