@@ -61,7 +61,11 @@ def main() -> None:
             row(build, 300)
             run(look)
             row(look, 300)
-    for arguments in (["--version"], ["catalog", "list"], ["audit", os.path.dirname(__file__)]):
+    for arguments in (
+        ["--version"],
+        ["catalog", "list"],
+        ["audit", f"{os.path.dirname(__file__)}/README.md"],
+    ):
         times: dict[str, list[float]] = {name: [] for name in WITHOUT}
         for _ in range(ROUNDS):
             for name, prelude in WITHOUT.items():
