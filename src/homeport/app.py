@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from homeport.oci.platform import Platform
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
+    from homeport.registry.credentials import Credentials, HelperLogins
     from homeport.registry.login import Login
     from homeport.registry.registries import Registries
 
@@ -81,6 +82,8 @@ class App:
     ) -> None:
         self.settings = settings
         self.runtime = runtime
+        #: Told which host served a repository that has mirrors.
+        self.on_read: Callable[[str], None] = lambda _text: None
         self._client: Client | None = None
 
     @cached_property
@@ -202,9 +205,8 @@ class App:
     def _engine_session(self, *, passwords: bool = False) -> Mapping[str, Service]:
         """What engines may ask while they build: tokens for registries, passwords if allowed."""
         from homeport.buildkit.session.registry_auth import RegistryAuth
-        from homeport.registry.credentials import Credentials
 
-        credentials = Credentials(environment=os.environ, home=Path.home(), given={})
+        credentials = self._credentials({})
         return RegistryAuth(
             find=credentials.find, client=lambda: self.client, passwords=passwords
         ).services()
@@ -327,7 +329,7 @@ class App:
         if isinstance(parsed, RegistryAddress):
             from homeport.inspection.image.registry_referrers import referrers_in
 
-            referrers = referrers_in(self.registries().repository(parsed.reference))
+            referrers = referrers_in(self._registries.sources(parsed.reference))
         with ExitStack() as stack:
             known = {each: stack.enter_context(self.open_image(each)) for each in bases}
             return inspect(
@@ -431,7 +433,7 @@ class App:
         if tags is None:
             return [pair_of(source, destination, platforms, referrers)]
         reference = repository_reference(source)
-        repository = self.registries(reference.registry, access).repository(reference)
+        repository = self.registries(reference.registry, access).sources(reference)
         return [
             pair_of(f"{source}:{tag}", f"{destination}:{tag}", platforms, referrers)
             for tag in matching_tags(repository, tags)
@@ -545,7 +547,6 @@ class App:
     def registries(self, about: str = "", access: RegistryAccess | None = None) -> Registries:
         """The registries of one run; ``access`` is meant for the registry ``about``."""
         from homeport.net.clock import Deadline
-        from homeport.registry.credentials import Credentials
         from homeport.registry.endpoint import Endpoint, endpoint_for
         from homeport.registry.hosts import default_folders
         from homeport.registry.registries import Registries
@@ -553,7 +554,7 @@ class App:
         if self.settings.offline:
             raise UsageError("registries cannot be reached with --offline")
         given = {about: access.login} if access and access.login else {}
-        credentials = Credentials(environment=os.environ, home=Path.home(), given=given)
+        credentials = self._credentials(given)
 
         plain_http = True if access and access.plain_http else None
 
@@ -564,13 +565,28 @@ class App:
         deadline = Deadline.after(timeout) if timeout is not None else None
         folders = default_folders(Path.home())
         registries = Registries(
-            self.client, credentials.find, find_endpoint, folders=folders, deadline=deadline
+            self.client, credentials, find_endpoint, folders=folders, deadline=deadline
         )
+        registries.on_read = self.on_read
         if access and access.on_login:
             registries.on_login = access.on_login
         if access and access.on_limit:
             registries.on_limit = access.on_limit
         return registries
+
+    def _credentials(self, given: Mapping[str, Login]) -> Credentials:
+        """Where logins come from; what credential helpers answer is kept for the run."""
+        from homeport.registry.credentials import Credentials
+
+        return Credentials(
+            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins
+        )
+
+    @cached_property
+    def _helper_logins(self) -> HelperLogins:
+        from homeport.registry.credentials import HelperLogins
+
+        return HelperLogins()
 
     @cached_property
     def _registries(self) -> Registries:

@@ -126,7 +126,9 @@ def home(
 def repository(home: Home, request: pytest.FixtureRequest) -> Iterator[Repository]:
     name = f"{home.prefix}/{request.node.originalname.removeprefix('test_')[:60]}"
     with quick_client(stall=5) as client:
-        yield Repository(Registry(client, endpoint_for(home.host), lambda: home.login), name)
+        yield Repository(
+            Registry(client, endpoint_for(home.host), lambda _rejected: home.login), name
+        )
 
 
 def send(repository: Repository, shipment: Shipment) -> Pushed:

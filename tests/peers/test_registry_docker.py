@@ -58,7 +58,7 @@ def client() -> Iterator[Client]:
 def open_repository(
     client: Client, host: str, name: str = "a/b", login: Login | None = None
 ) -> Repository:
-    return Repository(Registry(client, endpoint_for(host), lambda: login), name)
+    return Repository(Registry(client, endpoint_for(host), lambda _rejected: login), name)
 
 
 def send(repository: Repository, shipment: Shipment, **more: bool) -> Pushed:

@@ -15,6 +15,7 @@ from builders.net import quick_client
 from homeport.errors import UsageError
 from homeport.net.proxies import Proxies
 from homeport.net.url import Url
+from homeport.oci.reference import parse_reference
 from homeport.registry import errors
 from homeport.registry.auth import Ticket
 from homeport.registry.client import NO_SCOPE, Registry
@@ -24,6 +25,7 @@ from homeport.registry.endpoint import endpoint_for
 from homeport.registry.helpers import HelperFailed
 from homeport.registry.login import Login
 from homeport.registry.login_flow import log_in, log_out, registry_name
+from homeport.registry.registries import Registries
 from homeport.registry.tokens import Token
 
 R = "registry.example:5000"
@@ -241,16 +243,67 @@ def test_a_helper_name_is_only_a_name(tmp_path: Path, name: str) -> None:
         find(tmp_path)
 
 
-# login and logout
-
-
-def registry_wanting_a_password(server: Server) -> None:
+def registry_wanting_a_password(server: Server, *, password: str = "secret") -> None:
     def answer(request: Received) -> tuple[int, dict[str, str], bytes]:
-        if request.headers.get("authorization") == "Basic " + auth("me", "secret"):
-            return 200, {}, b"{}"
+        if request.headers.get("authorization") == "Basic " + auth("me", password):
+            return 200, {}, b'{"tags": []}'
         return 401, {"WWW-Authenticate": 'Basic realm="x"'}, b"{}"
 
-    server.answers["/v2/"] = answer
+    for path in ("/v2/", "/v2/a/tags/list", "/v2/b/tags/list"):
+        server.answers[path] = answer
+
+
+def list_tags(registries: Registries, server: Server, *repositories: str) -> None:
+    for name in repositories:
+        reference = parse_reference(f"127.0.0.1:{server.port}/{name}")
+        assert list(registries.sources(reference).tags()) == []
+
+
+def test_a_helper_runs_only_when_a_registry_asks_and_once(tmp_path: Path, helper: Path) -> None:
+    (helper / "kept").write_text('{"Username":"me","Secret":"secret"}')
+    write(tmp_path / ".docker/config.json", {"credsStore": "test"})
+    logins = Credentials(environment={}, home=tmp_path, given={})
+    with serving() as server, quick_client() as client:
+        for path in ("/v2/", "/v2/a/tags/list"):
+            server.answer(path, 200, b'{"tags": []}')
+        list_tags(Registries(client, logins), server, "a")
+        assert not (helper / "calls").exists(), "the registry asked for no login"
+        registry_wanting_a_password(server)
+        for _ in range(2):  # a command may open its registries more than once
+            list_tags(Registries(client, logins), server, "a", "b")
+    assert (helper / "calls").read_text() == "get\n"
+
+
+def test_a_helper_runs_again_when_the_registry_rejects_its_secret(
+    tmp_path: Path, helper: Path
+) -> None:
+    (helper / "kept").write_text('{"Username":"me","Secret":"secret"}')
+    write(tmp_path / ".docker/config.json", {"credsStore": "test"})
+    logins = Credentials(environment={}, home=tmp_path, given={})
+    with serving() as server, quick_client() as client:
+        registry_wanting_a_password(server)
+        registries = Registries(client, logins)
+        list_tags(registries, server, "a")
+        registry_wanting_a_password(server, password="rotated")
+        (helper / "kept").write_text('{"Username":"me","Secret":"rotated"}')
+        list_tags(registries, server, "a", "b")
+    assert (helper / "calls").read_text() == "get\nget\n"
+
+
+def test_a_helper_that_fails_is_not_run_again(tmp_path: Path, helper: Path) -> None:
+    program = helper / "docker-credential-test"
+    program.write_text(f"#!/bin/sh\necho x >> {helper}/calls; echo x; exit 3\n")
+    write(tmp_path / ".docker/config.json", {"credsStore": "test"})
+    logins = Credentials(environment={}, home=tmp_path, given={})
+    with serving() as server, quick_client() as client:
+        registry_wanting_a_password(server)
+        for _ in range(2):
+            with pytest.raises(HelperFailed, match="code 3"):
+                list_tags(Registries(client, logins), server, "a")
+    assert (helper / "calls").read_text() == "x\n"
+
+
+# login and logout
 
 
 def test_login_keeps_what_the_registry_accepts_and_logout_forgets_it(tmp_path: Path) -> None:
@@ -262,7 +315,7 @@ def test_login_keeps_what_the_registry_accepts_and_logout_forgets_it(tmp_path: P
         name = f"127.0.0.1:{server.port}"
         file = read_auth_file(path)
         assert file
-        log_in(Registry(client, endpoint_for(name), lambda: login), login, file)
+        log_in(Registry(client, endpoint_for(name), lambda _rejected: login), login, file)
     document = json.loads(path.read_text())
     assert document["auths"][name] == {"auth": auth("me", "secret")}
     assert document["HttpHeaders"] == {"X": "y"}
@@ -284,7 +337,7 @@ def test_login_keeps_nothing_that_is_refused(tmp_path: Path) -> None:
         registry_wanting_a_password(server)
         name = f"127.0.0.1:{server.port}"
         with pytest.raises(errors.Unauthorized):
-            log_in(Registry(client, endpoint_for(name), lambda: login), login, file)
+            log_in(Registry(client, endpoint_for(name), lambda _rejected: login), login, file)
         assert len(server.requests) <= 4, "a wrong password is not tried again and again"
     assert not file.path.exists()
 
@@ -294,7 +347,9 @@ def test_login_uses_the_helper_if_one_is_set(tmp_path: Path, helper: Path) -> No
     file = AuthFile(path=tmp_path / "config.json", document={"credsStore": "test"})
     with serving() as server, quick_client() as client:
         registry_wanting_a_password(server)
-        registry = Registry(client, endpoint_for(f"127.0.0.1:{server.port}"), lambda: login)
+        registry = Registry(
+            client, endpoint_for(f"127.0.0.1:{server.port}"), lambda _rejected: login
+        )
         assert log_in(registry, login, file) == "docker-credential-test"
     assert json.loads((helper / "kept").read_text())["Secret"] == "secret"
     assert "secret" not in (helper / "calls").read_text(), "never an argument"
@@ -326,7 +381,7 @@ def test_a_password_is_not_sent_without_tls_to_another_machine() -> None:
         proxies = Proxies(http=Url.parse(proxy.url()))
         with quick_client(proxies=proxies) as client:
             endpoint = endpoint_for("registry.example", plain_http=True)
-            registry = Registry(client, endpoint, lambda: login)
+            registry = Registry(client, endpoint, lambda _rejected: login)
             with pytest.raises(errors.Unauthorized, match="without TLS; refused to send it"):
                 registry.ping()
         assert [one.headers.get("authorization") for one in proxy.requests] == [None]
@@ -338,7 +393,7 @@ def test_another_host_that_asks_gets_nothing() -> None:
         registry_wanting_a_password(home)
         other.answer("/blob", 401, b"", WWW_Authenticate='Basic realm="give me"')
         home.answer("/v2/x/blobs/y", 307, b"", Location=other.url("/blob"))
-        registry = Registry(client, endpoint_for(f"127.0.0.1:{home.port}"), lambda: login)
+        registry = Registry(client, endpoint_for(f"127.0.0.1:{home.port}"), lambda _rejected: login)
         response = registry.request("GET", "x/blobs/y", NO_SCOPE)
         assert response.status == 401
         response.close()

@@ -25,6 +25,7 @@ from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
+from homeport.registry.sources import RepositorySources
 from homeport.registry.upload_session import upgraded
 
 SUBJECT = Digest.of(b"subject")
@@ -194,7 +195,7 @@ def test_a_hostile_manifest_is_refused_with_its_place(
 ) -> None:
     kind = media_types.OCI_INDEX if b'"manifests"' in HOSTILE[name] else media_types.OCI_MANIFEST
     descriptor = put(server, HOSTILE[name], kind)
-    contents = Contents((repository,), runtime(Store(tmp_path)))
+    contents = Contents(RepositorySources(origin=repository), runtime(Store(tmp_path)))
     with pytest.raises(HomeportError) as caught:
         raw = contents.manifest(descriptor)
         list(walk(open_contents(contents, raw, descriptor.media_type, descriptor)))
@@ -205,7 +206,7 @@ def test_a_chain_of_indexes_ends(server: Server, repository: Repository, tmp_pat
     descriptor = put(server, child("sha256:" + "0" * 64))
     for _ in range(50):
         descriptor = put(server, child(descriptor.digest, descriptor.size, media_types.OCI_INDEX))
-    contents = Contents((repository,), runtime(Store(tmp_path)))
+    contents = Contents(RepositorySources(origin=repository), runtime(Store(tmp_path)))
     with pytest.raises(HomeportError, match="nested more than"):
         raw = contents.manifest(descriptor)
         list(walk(open_contents(contents, raw, "", descriptor)))

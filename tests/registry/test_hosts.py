@@ -16,10 +16,11 @@ from homeport.net.tls_settings import Trust
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import parse_reference
-from homeport.registry.endpoint import endpoint_for
-from homeport.registry.hosts import read_hosts
+from homeport.registry.credentials import Credentials
+from homeport.registry.endpoint import Endpoint, endpoint_for
+from homeport.registry.hosts import Mirror, read_hosts
 from homeport.registry.login import Login
-from homeport.registry.registries import Registries, from_any
+from homeport.registry.registries import Registries
 
 R = "registry.example:5000"
 
@@ -84,12 +85,15 @@ server = "https://{R}"
     )
     found = read_hosts(R, [tmp_path])
     assert found.server.host == R
-    assert [mirror.candidates[0].wire() for mirror in found.mirrors] == [
+    assert [mirror.endpoint.candidates[0].wire() for mirror in found.mirrors] == [
         "https://mirror.example/v2/",
         "http://plain.example:8080/cache/v2/",
         "https://nested.example/v2/hub/",
     ]
-    assert {mirror.namespace for mirror in found.mirrors} == {R}
+    assert {mirror.endpoint.namespace for mirror in found.mirrors} == {R}
+    assert [set(mirror.capabilities) for mirror in found.mirrors] == [
+        {"pull", "resolve"}, {"pull"}, {"pull"}
+    ]  # fmt: skip
     assert found.trust["mirror.example"] == Trust(ca_files=(tmp_path / R / "mirror.pem",))
     assert found.trust["push.example"].verify is False
 
@@ -108,7 +112,7 @@ def test_a_host_that_is_the_registry_itself_is_no_mirror(tmp_path: Path, host: s
 """,
     )
     found = read_hosts(R, [tmp_path])
-    assert [mirror.host for mirror in found.mirrors] == ["mirror.example"]
+    assert [mirror.endpoint.host for mirror in found.mirrors] == ["mirror.example"]
     assert found.server == endpoint_for(R)
     assert found.trust == {R: Trust(ca_files=(tmp_path / R / "own.pem",))}
 
@@ -120,6 +124,10 @@ def test_a_host_that_is_the_registry_itself_is_no_mirror(tmp_path: Path, host: s
         ("host = 3", "must be a table"),
         ('[host."https://a b"]', "not a URL"),
         ('[host."https://a.example"]\ncapabilities = "pull"', "must be a list"),
+        ('[host."https://a.example"]\ncapabilities = ["pul"]', "unknown capability 'pul'"),
+        ('[host."https://a.example"]\nskip_verify = "no"', "true or false"),
+        ("server = 3", "server must be a URL"),
+        ("#" * (1 << 20) + "\n", "the file is larger than 1048576 bytes"),
         ('[host."https://a.example"]\nclient = ["a", "b", "c"]', "pair of files"),
     ],
 )
@@ -128,6 +136,46 @@ def test_a_mistake_names_file_and_field(tmp_path: Path, text: str, says: str) ->
     with pytest.raises(UsageError, match=says) as caught:
         read_hosts(R, [tmp_path])
     assert caught.value.where["file"] == str(path)
+
+
+def test_settings_at_the_root_are_the_servers(tmp_path: Path) -> None:
+    write(
+        tmp_path / R / "hosts.toml",
+        """
+server = "https://inside.example/api"
+ca = "ca.pem"
+client = ["c.pem", "c.key"]
+skip_verify = true
+override_path = true
+""",
+    )
+    found = read_hosts(R, [tmp_path])
+    assert [url.wire() for url in found.server.candidates] == ["https://inside.example/api/"]
+    folder = tmp_path / R
+    assert found.trust == {
+        "inside.example": Trust(
+            ca_files=(folder / "ca.pem",),
+            client_certificate=(folder / "c.pem", folder / "c.key"),
+            verify=False,
+        )
+    }
+
+
+def test_the_default_folder_is_for_registries_without_one(tmp_path: Path) -> None:
+    write(tmp_path / "_default/hosts.toml", '[host."https://mirror.example"]\n')
+    write(tmp_path / "own.example/hosts.toml", '[host."https://other.example"]\n')
+    found = read_hosts(R, [tmp_path])
+    assert found.server == endpoint_for(R)
+    assert found.mirrors == (
+        Mirror(
+            endpoint=Endpoint(name="mirror.example", host="mirror.example", plain_http=False,
+                              namespace=R),
+            capabilities=frozenset({"pull", "resolve", "push", "referrers"}),
+        ),
+    )  # fmt: skip
+    own = read_hosts("own.example", [tmp_path]).mirrors
+    assert [mirror.endpoint.host for mirror in own] == ["other.example"]
+    assert read_hosts("mirror.example", [tmp_path]).mirrors == (), "not a mirror of itself"
 
 
 def test_what_the_user_says_wins_over_a_file(tmp_path: Path) -> None:
@@ -140,7 +188,6 @@ def test_a_mirror_is_read_first_and_its_lies_do_no_harm(tmp_path: Path) -> None:
     manifest, blobs = image(b"layer")
     layer = Digest.of(b"layer")
     descriptor = Descriptor(media_type="", digest=str(layer), size=5)
-    logins = {"asked": Login(username="u", password="secret", source="the test")}
     with serving() as home, serving() as mirror, quick_client() as client:
         name = f"127.0.0.1:{home.port}"
         write(
@@ -155,23 +202,18 @@ def test_a_mirror_is_read_first_and_its_lies_do_no_harm(tmp_path: Path) -> None:
             )  # fmt: skip
         home.file(f"/v2/a/blobs/{layer}", b"layer")
         mirror.file(f"/v2/a/blobs/{layer}", b"liars")
-        asked: list[str] = []
-
-        def find_login(registry: str, repository: str) -> Login | None:
-            asked.append(registry)
-            return logins["asked"] if registry == name else None
-
-        registries = Registries(client, find_login, folders=[tmp_path])
+        given = {name: Login(username="u", password="secret", source="the test")}
+        logins = Credentials(environment={}, home=tmp_path, given=given)
+        registries = Registries(client, logins, folders=[tmp_path])
         sources = registries.sources(parse_reference(f"{name}/a"))
-        assert len(sources) == 2
-        found = from_any(sources, lambda source: source.manifest(manifest.digest))
+        assert len(sources.mirrors) == 1
+        found = sources.manifest(manifest.digest)
         assert found.raw == manifest.raw
         assert not home.paths(), "the mirror had it"
         assert f"/v2/a/manifests/{manifest.digest}?ns={name}" in mirror.paths()
         store = Store(tmp_path / "store")
-        blob = from_any(sources, lambda source: source.fetch_blob(descriptor, store))
+        blob = sources.fetch_blob(descriptor, store)
         with blob.open() as stream:
             assert stream.read() == b"layer"
         assert all("authorization" not in one.headers for one in mirror.requests)
-        assert f"127.0.0.1:{mirror.port}" in asked, "a mirror has credentials of its own, or none"
     assert len(blobs) == 2

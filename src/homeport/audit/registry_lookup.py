@@ -21,7 +21,7 @@ from homeport.oci.platform import Platform
 from homeport.oci.reference import Reference
 from homeport.registry.errors import NotFound
 from homeport.registry.registries import Registries
-from homeport.registry.repository import Repository
+from homeport.registry.sources import RepositorySources
 
 Ask = Callable[[Reference], Lookup]
 
@@ -58,7 +58,7 @@ def asker(registries: Registries, store: Store) -> Ask:
 
     def ask(reference: Reference) -> Lookup:
         try:
-            return _ask(registries.repository(reference), reference, store)
+            return _ask(registries.sources(reference), reference, store)
         except NotFound as error:
             return Lookup(problem=error.what, gone=True)
         except HomeportError as error:
@@ -76,7 +76,7 @@ def with_answers(
     return msgspec.structs.replace(report, images=images)
 
 
-def _ask(repository: Repository, reference: Reference, store: Store) -> Lookup:
+def _ask(repository: RepositorySources, reference: Reference, store: Store) -> Lookup:
     note = ""
     current = repository.manifest_digest(reference.tag) if reference.tag else None
     if reference.tag and current is None and reference.digest is None:
@@ -112,7 +112,9 @@ def _part(raw: bytes, digest: str) -> str:
     return next((str(m.platform) for m in index.manifests if str(m.parsed_digest) == digest), "")
 
 
-def _platforms(repository: Repository, raw: bytes) -> tuple[tuple[str, ...], Manifest | None]:
+def _platforms(
+    repository: RepositorySources, raw: bytes
+) -> tuple[tuple[str, ...], Manifest | None]:
     """The platforms of an index, and the manifest of the one that is looked into."""
     try:
         index = msgspec.json.decode(raw, type=Index)
@@ -129,7 +131,7 @@ def _platforms(repository: Repository, raw: bytes) -> tuple[tuple[str, ...], Man
         return (), None
 
 
-def _created(repository: Repository, manifest: Manifest, store: Store) -> tuple[str, str]:
+def _created(repository: RepositorySources, manifest: Manifest, store: Store) -> tuple[str, str]:
     """When it was built and for which platform, as far as config, history, annotation say."""
     candidates = [manifest.annotations.get("org.opencontainers.image.created", "")]
     platform = ""

@@ -46,7 +46,7 @@ def command(
     if parsed.digest is None:
         raise UsageError(f"{reference}: a digest is required", hint="write REPOSITORY@sha256:…")
     with session.app() as app:
-        repository = app.registries(parsed.registry, access).repository(parsed)
+        repository = app.registries(parsed.registry, access).sources(parsed)
         blob = repository.fetch_blob_of_unknown_size(
             parsed.digest, app.runtime.store, progress=app.runtime.progress
         )

@@ -38,7 +38,7 @@ def command(session: Session, *, reference: str, only_digest: bool, access: Regi
 
     parsed = parse_reference(reference.removeprefix("docker://"))
     with session.app() as app:
-        repository = app.registries(parsed.registry, access).repository(parsed)
+        repository = app.registries(parsed.registry, access).sources(parsed)
         found = repository.manifest(parsed.digest or parsed.tag)
         if session.format == "json":
             document = read_manifest_or_index(found.raw, found.media_type)

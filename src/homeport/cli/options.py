@@ -17,7 +17,7 @@ import click
 
 from homeport.app import App, Settings, open_app
 from homeport.cli.interrupt import stop_on_signals
-from homeport.cli.show import Output, progress_for
+from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError
 
 if TYPE_CHECKING:
@@ -53,6 +53,8 @@ class Session:
             verbose=self.verbose,
         )
         app = open_app(self.settings, progress)
+        if self.verbose:
+            app.on_read = tell
         stop_on_signals(app.runtime.cancel)
         return app
 

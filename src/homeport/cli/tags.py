@@ -37,7 +37,7 @@ def command(
     reference = parse_reference(repository.removeprefix("docker://"), default_tag="")
     with session.app() as app:
         registries = app.registries(reference.registry, access)
-        found = list(registries.repository(reference).tags())
+        found = registries.sources(reference).tags()
         if match is not None:
             found = fnmatch.filter(found, match)
         document = {"schema": "homeport-tags/v1", "repository": reference.name, "tags": found}

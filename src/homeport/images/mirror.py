@@ -34,8 +34,9 @@ from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
 from homeport.registry.push import Pushed, Shipment, Statement, push
-from homeport.registry.referrers import fallback_tag, referrers
+from homeport.registry.referrers import fallback_tag
 from homeport.registry.repository import Repository
+from homeport.registry.sources import RepositorySources
 from homeport.runtime import Runtime
 
 RegistryMaker = Callable[[RegistryAddress], RegistryTransport]
@@ -98,8 +99,8 @@ def load_cargo(
     base = shipment(value, target, tags=(tag,) if tag else ())
     if not with_referrers or not isinstance(source, RegistryTransport):
         return Cargo(value=value, shipment=base)
-    origin = source.repository
-    contents = Contents(source.sources, runtime)
+    origin = source.sources
+    contents = Contents(origin, runtime)
     found: dict[Digest, Image | Index] = {}
     for node in walk(value):
         _collect(origin, contents, node.digest, found, depth=0)
@@ -189,7 +190,7 @@ def mirror(
         return MirrorOutcome(pair=pair, error=error)
 
 
-def matching_tags(repository: Repository, globs: Sequence[str] = ()) -> list[str]:
+def matching_tags(repository: RepositorySources, globs: Sequence[str] = ()) -> list[str]:
     """The tags of images in a repository that match one of ``globs``; without globs, all.
 
     Raises ``UsageError`` if none does.
@@ -199,9 +200,8 @@ def matching_tags(repository: Repository, globs: Sequence[str] = ()) -> list[str
         tag for tag in found if not globs or any(fnmatch.fnmatchcase(tag, glob) for glob in globs)
     ]
     if not chosen:
-        name = f"{repository.registry.name}/{repository.name}"
         raise UsageError(
-            f"no tag of {name} matches (of {len(found)})", hint=f"homeport tags {name}"
+            f"no tag of {repository} matches (of {len(found)})", hint=f"homeport tags {repository}"
         )
     return chosen
 
@@ -219,13 +219,13 @@ def _is_there(repository: Repository, blob: Blob) -> bool:
 
 
 def _collect(
-    origin: Repository, contents: Contents, subject: Digest, found: dict[Digest, Image | Index],
-    depth: int,
+    origin: RepositorySources, contents: Contents, subject: Digest,
+    found: dict[Digest, Image | Index], depth: int,
 ) -> None:  # fmt: skip
     """Referrers of ``subject`` and theirs, what is referred to before what refers to it."""
     if depth > DEPTH_LIMIT:
         raise TooLarge(f"referrers refer to referrers more than {DEPTH_LIMIT} deep")
-    for one in referrers(origin, subject):
+    for one in origin.referrers(subject):
         value = _open(contents, one)
         if value.digest in found:
             continue
@@ -243,7 +243,7 @@ def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
 
 
 def _signatures(
-    origin: Repository, contents: Contents, target: Repository, digests: set[Digest]
+    origin: RepositorySources, contents: Contents, target: Repository, digests: set[Digest]
 ) -> Iterator[tuple[str, Shipment]]:
     """Images under cosign's tags of one of the digests."""
     names = {fallback_tag(digest) for digest in digests}

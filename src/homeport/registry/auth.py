@@ -53,7 +53,7 @@ class Authenticator:
         """The credential in use, looked up once."""
         with self._lock:
             if not self._looked_up:
-                self._login, self._looked_up = self._lookup(), True
+                self._login, self._looked_up = self._lookup(None), True
             return self._login
 
     @property
@@ -135,8 +135,9 @@ class Authenticator:
     def _learn_basic(self, ticket: Ticket) -> None:
         with self._lock:
             self._scheme = "basic"
-            if ticket.header is not None:  # a helper may have a newer secret by now
-                self._login = self._lookup()
+            rejected = self._login
+            if ticket.header is not None and rejected and rejected.password == ticket.secret:
+                self._login = self._lookup(rejected)  # a helper may have a newer secret by now
 
     def _require_safe(self, base: Url) -> None:
         if base.scheme == "https" or base.is_loopback or self.login() is None:

@@ -8,21 +8,59 @@
     6. containers' auth.json
     7. GitLab's CI_REGISTRY, CI_REGISTRY_USER, CI_REGISTRY_PASSWORD
 
-The first that has an entry wins; nothing is tried with the next after a refusal.
+The first that has an entry wins; nothing is tried with the next after a refusal. Credential
+helpers run when a registry has asked for a login, once a run; again only when the registry
+rejects what a helper gave, as some keep secrets that are valid for a short time.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from homeport.errors import UsageError
-from homeport.registry.docker_config import AuthFile, parse_auth_file, read_auth_file
+from homeport.registry import helpers
+from homeport.registry.docker_config import (
+    AuthFile,
+    HelperEntry,
+    parse_auth_file,
+    read_auth_file,
+)
+from homeport.registry.helpers import HelperFailed
 from homeport.registry.login import Login
 
 Environment = Mapping[str, str]
+
+
+class HelperLogins:
+    """What credential helpers have answered in this run. Safe to use from threads."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str], Login | HelperFailed | None] = {}
+        self._locks: dict[tuple[str, str], threading.Lock] = {}
+        self._lock = threading.Lock()
+
+    def get(self, helper: str, server: str, rejected: Login | None = None) -> Login | None:
+        """The helper's login for ``server``; it runs again if that is the ``rejected`` one.
+
+        Raises ``HelperFailed``.
+        """
+        key = (helper, server)
+        with self._lock:
+            lock = self._locks.setdefault(key, threading.Lock())
+        with lock:
+            if key not in self._found or (rejected and self._found[key] == rejected):
+                try:
+                    self._found[key] = helpers.get(helper, server)
+                except HelperFailed as error:
+                    self._found[key] = error
+            found = self._found[key]
+        if isinstance(found, HelperFailed):
+            raise HelperFailed(found.what, hint=found.hint) from found
+        return found
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,19 +69,46 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     environment: Environment
     home: Path
     given: Mapping[str, Login]
+    helpers: HelperLogins = msgspec.field(default_factory=HelperLogins)
 
-    def find(self, registry: str, repository: str = "") -> Login | None:
-        """The login for a registry, or ``None``: then it is asked anonymously."""
+    def entries(self, registry: str, repository: str = "") -> tuple[Login | HelperEntry, ...]:
+        """What is configured for a registry, found without running a program.
+
+        The helpers that come first, and the login that counts if they have none.
+        """
+        found: list[Login | HelperEntry] = []
+        for entry in self._entries(registry, repository):
+            found.append(entry)
+            if isinstance(entry, Login):
+                break
+        return tuple(found)
+
+    def find(
+        self, registry: str, repository: str = "", rejected: Login | None = None
+    ) -> Login | None:
+        """The login for a registry, or ``None``: then it is asked anonymously. Runs helpers.
+
+        rejected: what the registry has just refused
+        """
+        for entry in self._entries(registry, repository):
+            if isinstance(entry, Login):
+                return entry
+            for server in entry.servers:
+                login = self.helpers.get(entry.helper, server, rejected)
+                if login is not None:
+                    return login
+        return None
+
+    def _entries(self, registry: str, repository: str) -> Iterator[Login | HelperEntry]:
         if registry in self.given:
-            return self.given[registry]
-        found = self._from_own_variables(registry)
-        if found is not None:
-            return found
-        for file in self._files():
-            found = file.find(registry, repository)
-            if found is not None:
-                return found
-        return self._from_gitlab(registry)
+            yield self.given[registry]
+        elif (own := self._from_own_variables(registry)) is not None:
+            yield own
+        else:
+            for file in self._files():
+                yield from file.entries(registry, repository)
+            if (gitlab := self._from_gitlab(registry)) is not None:
+                yield gitlab
 
     def _from_own_variables(self, registry: str) -> Login | None:
         host = self.environment.get("HOMEPORT_REGISTRY_HOST", "")

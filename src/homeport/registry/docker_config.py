@@ -7,7 +7,7 @@ Both have ``auths`` (base64 of user:password, or tokens), ``credHelpers`` and
 from __future__ import annotations
 
 import binascii
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +15,18 @@ import msgspec
 
 from homeport.content.files import explained, write_file
 from homeport.errors import UsageError
-from homeport.registry import helpers
 from homeport.registry.login import Login
 
 _LIMIT = 4 << 20
 #: Under these names Docker Hub's credentials are kept.
 _HUB = ("https://index.docker.io/v1/", "index.docker.io", "docker.io", "registry-1.docker.io")
+
+
+class HelperEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A program that may keep the login of a registry, and what it knows the registry as."""
+
+    helper: str
+    servers: tuple[str, ...]
 
 
 class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,24 +38,22 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"AuthFile(path={self.path!r})"
 
-    def find(self, registry: str, repository: str = "") -> Login | None:
-        """The login for a registry, the most specific first (``host/team`` before ``host``).
+    def entries(self, registry: str, repository: str = "") -> Iterator[Login | HelperEntry]:
+        """What the file has for a registry: its helper, then the most specific of its logins.
 
-        Helpers are run. Raises ``UsageError`` naming the file when an entry is damaged.
+        ``host/team`` comes before ``host``. Raises ``UsageError`` naming the file when an entry
+        is damaged.
         """
         helper = self.helper_for(registry)
         if helper:
-            for key in server_names(registry):
-                found = helpers.get(helper, key)
-                if found is not None:
-                    return found
+            yield HelperEntry(helper=helper, servers=server_names(registry))
         auths = _table(self.document.get("auths"))
         by_name = {_plain(key): value for key, value in auths.items()}
         for name in _candidates(registry, repository):
             entry = by_name.get(name)
             if isinstance(entry, dict) and (login := self._login(entry, name)) is not None:
-                return login
-        return None
+                yield login
+                return
 
     def helper_for(self, registry: str) -> str:
         """The program that keeps this registry's secrets, or ``""``."""

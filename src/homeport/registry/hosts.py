@@ -7,8 +7,10 @@ Read from the places that docker, podman and containerd use (docs/registry.md):
     /etc/containers/certs.d/HOST/…            the same
     ~/.docker/certs.d/HOST/…, ~/.config/containers/certs.d/HOST/…
 
-A mirror is asked for pulls only, before the registry; it gets credentials of its own and
-never the registry's. Whatever it serves is checked by digest.
+In each of these folders, ``_default`` stands for every registry without a folder of its own.
+
+A mirror is used for reading only, before the registry, and only for what its ``capabilities``
+say; it gets credentials of its own and never the registry's. Content is checked by digest.
 """
 
 from __future__ import annotations
@@ -25,22 +27,33 @@ from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 from homeport.registry.endpoint import Endpoint, endpoint_for
 
-_LIMIT = 1 << 20
+_LIMIT = 1 << 20  # bytes
+_DEFAULT = "_default"
+#: pull: content by digest; resolve: what a tag points to; referrers: what refers to a digest
+CAPABILITIES = frozenset({"pull", "resolve", "push", "referrers"})
 
 
-class HostSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One host of ``hosts.toml``: where, what for, whom to trust."""
+class Mirror(msgspec.Struct, frozen=True, kw_only=True):
+    """A host that serves content of a registry, and what it may be used for."""
 
     endpoint: Endpoint
-    capabilities: frozenset[str]
-    trust: Trust | None = None
+    capabilities: frozenset[str] = CAPABILITIES
 
 
 class RegistryHosts(msgspec.Struct, frozen=True, kw_only=True):
-    """All ways to one registry. ``mirrors`` are tried first, for reading only."""
+    """All hosts that serve one registry. ``mirrors`` are tried first, for reading only."""
 
     server: Endpoint
-    mirrors: tuple[Endpoint, ...] = ()
+    mirrors: tuple[Mirror, ...] = ()
+    trust: Mapping[str, Trust]
+
+
+class _File(msgspec.Struct, frozen=True, kw_only=True):
+    """What one ``hosts.toml`` says. ``trust``: by host."""
+
+    server: Endpoint | None
+    hosts: tuple[Mirror, ...]
+    server_trust: Trust | None
     trust: Mapping[str, Trust]
 
 
@@ -60,26 +73,33 @@ def read_hosts(
 ) -> RegistryHosts:
     """The settings of one registry. Raises ``UsageError`` that names file and field.
 
-    ``server`` is where it is if somebody said so; then no file says otherwise.
+    server: where the registry is, if the user has said so; it has priority over every file
     """
-    said = server if server != endpoint_for(registry) else None
-    server = said or endpoint_for(registry)
-    mirrors: list[Endpoint] = []
+    given = server if server != endpoint_for(registry) else None
+    server = given or endpoint_for(registry)
+    mirrors: list[Mirror] = []
     trust: dict[str, Trust] = {}
     for folder in _folders(registry, folders):
         certificates = _certificates(folder)
+        file = folder / "hosts.toml"
+        found = _read_toml(file, registry) if file.is_file() else None
+        if found is not None:
+            server = given or found.server or server
+            mirrors += found.hosts
+            certificates = found.server_trust or certificates
         if certificates is not None:
             trust[server.host] = certificates
-        file = folder / "hosts.toml"
-        if file.is_file():
-            found, told = _read_toml(file, registry)
-            server = said or found or server
-            for one in told:
-                if one.trust is not None:
-                    trust[one.endpoint.host] = one.trust
-                if one.capabilities & {"pull", "resolve"} and one.endpoint.host != server.host:
-                    mirrors.append(one.endpoint)
-    return RegistryHosts(server=server, mirrors=tuple(mirrors), trust=trust)
+        trust |= found.trust if found is not None else {}
+    reading = frozenset({"pull", "resolve", "referrers"})
+    return RegistryHosts(
+        server=server,
+        mirrors=tuple(
+            mirror
+            for mirror in mirrors
+            if mirror.endpoint.host != server.host and mirror.capabilities & reading
+        ),
+        trust=trust,
+    )
 
 
 def _folders(registry: str, folders: Sequence[Path]) -> Iterator[Path]:
@@ -87,9 +107,8 @@ def _folders(registry: str, folders: Sequence[Path]) -> Iterator[Path]:
     host, colon, port = registry.rpartition(":")
     names = [registry, f"{host}_{port}_"] if colon else [registry]
     for folder in folders:
-        for name in names:
-            if (folder / name).is_dir():
-                yield folder / name
+        own = [folder / name for name in names if (folder / name).is_dir()]
+        yield from own or [path for path in (folder / _DEFAULT,) if path.is_dir()]
 
 
 def _certificates(folder: Path) -> Trust | None:
@@ -106,51 +125,76 @@ def _certificates(folder: Path) -> Trust | None:
     return Trust(ca_files=authorities, client_certificate=pairs[0] if pairs else None)
 
 
-def _read_toml(file: Path, registry: str) -> tuple[Endpoint | None, list[HostSettings]]:
+def _read_toml(file: Path, registry: str) -> _File:
     import tomllib  # few have such a file
 
     with explained(file, "read"), file.open("rb") as stream:
         raw = stream.read(_LIMIT + 1)
+    if len(raw) > _LIMIT:
+        raise UsageError(f"the file is larger than {_LIMIT} bytes", where={"file": str(file)})
     try:
-        document = tomllib.loads(raw[:_LIMIT].decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        document = tomllib.loads(raw.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"not valid TOML: {error}", where={"file": str(file)}) from error
     server = document.get("server")
-    found = _endpoint(server, registry, file, "server") if isinstance(server, str) else None
+    if server is not None and not isinstance(server, str):
+        raise UsageError("server must be a URL", where={"file": str(file), "field": "server"})
     hosts = document.get("host", {})
     if not isinstance(hosts, dict):
         raise UsageError("host must be a table", where={"file": str(file), "field": "host"})
-    return found, [_host(url, fields, registry, file) for url, fields in hosts.items()]
+    found: list[Mirror] = []
+    trust: dict[str, Trust] = {}
+    for url, fields in hosts.items():
+        where: dict[str, str | int] = {"file": str(file), "field": f'host."{url}"'}
+        if not isinstance(fields, dict):
+            raise UsageError("must be a table", where=where)
+        endpoint = _endpoint(url, registry, where, override=fields.get("override_path") is True)
+        found.append(Mirror(endpoint=endpoint, capabilities=_capabilities(fields, where)))
+        if (trusted := _trust(fields, file, where)) is not None:
+            trust[endpoint.host] = trusted
+    where = {"file": str(file), "field": "server"}
+    override = document.get("override_path") is True
+    return _File(
+        server=_endpoint(server, registry, where, override=override) if server else None,
+        hosts=tuple(found),
+        server_trust=_trust(document, file, {"file": str(file)}),
+        trust=trust,
+    )
 
 
-def _host(url: str, fields: Any, registry: str, file: Path) -> HostSettings:
-    where: dict[str, str | int] = {"file": str(file), "field": f'host."{url}"'}
-    if not isinstance(fields, dict):
-        raise UsageError("must be a table", where=where)
-    capabilities = fields.get("capabilities", ["pull", "resolve", "push"])
-    if not isinstance(capabilities, list):
-        raise UsageError("capabilities must be a list", where=where)
+def _capabilities(fields: Mapping[str, Any], where: Mapping[str, str | int]) -> frozenset[str]:
+    """What a host may be used for; without a list, everything, as in containerd."""
+    found = fields.get("capabilities") or []
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise UsageError("capabilities must be a list of names", where=where)
+    unknown = sorted(set(found) - CAPABILITIES)
+    if unknown:
+        raise UsageError(
+            f"unknown capability {unknown[0][:40]!r}", where=where,
+            hint=f"known capabilities: {', '.join(sorted(CAPABILITIES))}",
+        )  # fmt: skip
+    return frozenset(found) or CAPABILITIES
+
+
+def _trust(fields: Mapping[str, Any], file: Path, where: Mapping[str, str | int]) -> Trust | None:
+    """``ca``, ``client`` and ``skip_verify``, of a host or, at the root, of the server."""
     ca = _paths(fields.get("ca"), file)
     client = _client(fields.get("client"), file, where)
-    skip = fields.get("skip_verify") is True
-    trust = None
-    if ca or client or skip:
-        trust = Trust(ca_files=ca, client_certificate=client, verify=not skip)
-    endpoint = _endpoint(
-        url, registry, file, f'host."{url}"', override=fields.get("override_path") is True
-    )
-    return HostSettings(
-        endpoint=endpoint, capabilities=frozenset(map(str, capabilities)), trust=trust
-    )
+    skip = fields.get("skip_verify")
+    if skip not in (None, True, False):
+        raise UsageError("skip_verify must be true or false", where=where)
+    if not (ca or client or skip):
+        return None
+    return Trust(ca_files=ca, client_certificate=client, verify=not skip)
 
 
 def _endpoint(
-    text: str, registry: str, file: Path, field: str, *, override: bool = False
+    text: str, registry: str, where: Mapping[str, str | int], *, override: bool = False
 ) -> Endpoint:
     try:
         url = Url.parse(text if "://" in text else f"https://{text}")
     except UsageError as error:
-        raise error.at(file=str(file), field=field)  # noqa: B904  the same error, with its place
+        raise error.at(**where)  # noqa: B904  the same error, with its place
     path = url.path.rstrip("/")
     # With override_path the path is the root of the API; otherwise /v2 follows it.
     root = f"{path}/" if override else f"{path.removesuffix('/v2')}/v2/"

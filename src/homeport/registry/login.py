@@ -25,9 +25,9 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         return f"Login(username={self.username!r}, source={self.source!r})"
 
 
-#: Looks the login up, afresh each time: helpers hand out secrets that change.
-Lookup = Callable[[], Login | None]
+#: Looks the login up; given a login that the registry rejected, only a different one helps.
+Lookup = Callable[[Login | None], Login | None]
 
 
-def anonymous() -> Login | None:
+def anonymous(_rejected: Login | None = None) -> Login | None:
     return None

@@ -3,32 +3,43 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol
 
-from homeport.errors import IntegrityError, TooLarge
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
-from homeport.net.errors import DeadlinePassed, NetError
 from homeport.oci.reference import Reference
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import Endpoint, endpoint_for
-from homeport.registry.errors import RegistryError
 from homeport.registry.hosts import RegistryHosts, read_hosts
 from homeport.registry.login import Login
 from homeport.registry.repository import Repository
+from homeport.registry.sources import MirrorRepository, RepositorySources
 
-#: The login for a registry and a repository in it.
-FindLogin = Callable[[str, str], Login | None]
 FindEndpoint = Callable[[str], Endpoint]
 
-T = TypeVar("T")
+
+class Logins(Protocol):
+    """The logins for registries and repositories in them (``credentials.Credentials``)."""
+
+    def entries(self, registry: str, repository: str, /) -> Hashable:
+        """What identifies the login, found without running credential helpers."""
+        ...
+
+    def find(self, registry: str, repository: str, rejected: Login | None, /) -> Login | None:
+        """The login, another than ``rejected`` if there is one."""
+        ...
 
 
-def nobody(registry: str, repository: str) -> Login | None:
-    """Knows no login."""
-    return None
+class NoLogins:
+    """Every registry is asked anonymously."""
+
+    def entries(self, _registry: str, _repository: str, /) -> Hashable:
+        return ()
+
+    def find(self, _registry: str, _repository: str, _rejected: Login | None, /) -> Login | None:
+        return None
 
 
 class Registries:
@@ -44,14 +55,14 @@ class Registries:
     def __init__(
         self,
         client: Client,
-        find_login: FindLogin = nobody,
+        logins: Logins | None = None,
         find_endpoint: FindEndpoint = endpoint_for,
         *,
         folders: Sequence[Path] = (),
         deadline: Deadline | None = None,
     ) -> None:
         self._client = client
-        self._find_login = find_login
+        self._logins = logins or NoLogins()
         self._find_endpoint = find_endpoint
         self.folders = tuple(folders)
         self._deadline = deadline
@@ -59,7 +70,10 @@ class Registries:
         self.on_login: Callable[[str, Login], None] = lambda _registry, _login: None
         #: Told once per registry how many pulls it still allows, if it says so.
         self.on_limit: Callable[[str, str], None] = lambda _registry, _text: None
-        self._open: dict[tuple[Endpoint, Login | None], Registry] = {}
+        #: Told once which host served a repository that has mirrors, and why others did not.
+        self.on_read: Callable[[str], None] = lambda _text: None
+        self._reported: set[str] = set()
+        self._open: dict[tuple[Endpoint, Hashable], Registry] = {}
         self._hosts: dict[str, RegistryHosts] = {}
         self._lock = threading.RLock()
 
@@ -69,14 +83,21 @@ class Registries:
             self.registry(reference.registry, reference.repository), reference.repository
         )
 
-    def sources(self, reference: Reference) -> tuple[Repository, ...]:
-        """Where the repository can be read: configured mirrors first, itself last."""
+    def sources(self, reference: Reference) -> RepositorySources:
+        """Where the repository can be read: configured mirrors first, the registry last."""
         hosts = self._configured(reference.registry)
-        mirrors = [
-            Repository(self._opened(mirror, hosts, reference.repository), reference.repository)
-            for mirror in hosts.mirrors
-        ]
-        return (*mirrors, self.repository(reference))
+        name = reference.repository
+        return RepositorySources(
+            origin=self.repository(reference),
+            mirrors=tuple(
+                MirrorRepository(
+                    repository=Repository(self._opened(mirror.endpoint, hosts, name), name),
+                    capabilities=mirror.capabilities,
+                )
+                for mirror in hosts.mirrors
+            ),
+            report=self._report_once,
+        )
 
     def registry(self, name: str, repository: str = "") -> Registry:
         """The registry of that name, logged in as is right for ``repository``."""
@@ -89,39 +110,29 @@ class Registries:
                 self._hosts[name] = read_hosts(name, self.folders, server=self._find_endpoint(name))
             return self._hosts[name]
 
-    def _look_up(self, name: str, repository: str) -> Login | None:
-        login = self._find_login(name, repository)
+    def _report_once(self, text: str) -> None:
+        with self._lock:
+            new = text not in self._reported
+            self._reported.add(text)
+        if new:
+            self.on_read(text)
+
+    def _look_up(self, name: str, repository: str, rejected: Login | None) -> Login | None:
+        login = self._logins.find(name, repository, rejected)
         if login is not None:
             self.on_login(name, login)
         return login
 
     def _opened(self, endpoint: Endpoint, hosts: RegistryHosts, repository: str) -> Registry:
-        login = self._find_login(endpoint.name, repository)
+        key = (endpoint, self._logins.entries(endpoint.name, repository))
         with self._lock:
-            key = (endpoint, login)
             if key not in self._open:
                 opened = self._open[key] = Registry(
                     self._client,
                     endpoint,
-                    lambda: self._look_up(endpoint.name, repository),
+                    lambda rejected: self._look_up(endpoint.name, repository, rejected),
                     deadline=self._deadline,
                     trust=hosts.trust.get(endpoint.host),
                 )
                 opened.on_limit = lambda text: self.on_limit(endpoint.name, text)
             return self._open[key]
-
-
-def from_any(sources: Sequence[Repository], read: Callable[[Repository], T]) -> T:
-    """What the first source that can be read gives. The error of the last one is raised.
-
-    Blobs and manifests that are asked for by digest are verified, so a mirror can withhold but
-    not replace them. Nothing verifies a tag: it points to what the first source that answers says.
-    """
-    for source in sources[:-1]:
-        try:
-            return read(source)
-        except DeadlinePassed:
-            raise
-        except (NetError, RegistryError, IntegrityError, TooLarge):
-            continue
-    return read(sources[-1])

@@ -34,8 +34,9 @@ from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
 from homeport.registry.errors import NotFound
 from homeport.registry.push import Shipment, Statement, push
-from homeport.registry.registries import Registries, from_any
+from homeport.registry.registries import Registries
 from homeport.registry.repository import Repository
+from homeport.registry.sources import RepositorySources
 from homeport.runtime import Runtime
 
 #: Manifests up to this size, and up to so many, are not asked for twice in a run.
@@ -46,23 +47,20 @@ _KEPT_COUNT = 256
 class RemoteBlob(LazyBlob, frozen=True, kw_only=True):
     """A blob in a registry: fetched into the store when it is first opened.
 
-    sources: where it can be had, the registry's own repository last
+    sources: where it can be read from, mirrors first
     """
 
-    sources: tuple[Repository, ...]
+    sources: RepositorySources
 
     @property
     def repository(self) -> Repository:
-        return self.sources[-1]
+        return self.sources.origin
 
     def fetch(self) -> Blob:
         """The verified content. Raises ``Missing`` if the registry does not have it."""
         try:
-            return from_any(
-                self.sources,
-                lambda source: source.fetch_blob(
-                    self.descriptor, self.runtime.store, progress=self.runtime.progress
-                ),
+            return self.sources.fetch_blob(
+                self.descriptor, self.runtime.store, progress=self.runtime.progress
             )
         except (NotFound, HttpFailure) as error:
             if isinstance(error, HttpFailure) and error.status != 404:
@@ -93,7 +91,7 @@ class RegistryTransport:
         return self._registries.repository(self._address.reference)
 
     @property
-    def sources(self) -> tuple[Repository, ...]:
+    def sources(self) -> RepositorySources:
         """Where the address can be read: mirrors first, the registry itself last."""
         return self._registries.sources(self._address.reference)
 
@@ -102,9 +100,7 @@ class RegistryTransport:
         reference = self._address.reference
         sources = self._registries.sources(reference)
         try:
-            found = from_any(
-                sources, lambda source: source.manifest(reference.digest or reference.tag)
-            )
+            found = sources.manifest(reference.digest or reference.tag)
         except NotFound as error:
             raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
         contents = Contents(sources, runtime)
@@ -193,7 +189,7 @@ def open_manifests(value: Image | Index, pool: Threads) -> None:
 class Contents:
     """A repository, read by descriptor. Keeps manifests that were read, within bounds."""
 
-    def __init__(self, sources: tuple[Repository, ...], runtime: Runtime) -> None:
+    def __init__(self, sources: RepositorySources, runtime: Runtime) -> None:
         self.sources = sources
         self._runtime = runtime
         self._kept: dict[str, bytes] = {}
@@ -208,11 +204,9 @@ class Contents:
 
     def _received(self, descriptor: Descriptor) -> bytes:
         try:
-            return from_any(
-                self.sources, lambda source: source.manifest(descriptor.parsed_digest)
-            ).raw
+            return self.sources.manifest(descriptor.parsed_digest).raw
         except NotFound as error:
-            raise _missing(self.sources[-1], descriptor) from error
+            raise _missing(self.sources.origin, descriptor) from error
 
     def blob(self, descriptor: Descriptor) -> Blob:
         return RemoteBlob(sources=self.sources, descriptor=descriptor, runtime=self._runtime)

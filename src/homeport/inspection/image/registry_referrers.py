@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from homeport.content.digest import Digest
 from homeport.oci.documents import Descriptor
-from homeport.registry.referrers import referrers
-from homeport.registry.repository import Repository
+from homeport.registry.sources import RepositorySources
 
 #: Suffix of a tag that cosign makes from a digest → artifact type.
 _COSIGN_TAGS = (
@@ -17,12 +16,12 @@ _COSIGN_TAGS = (
 )
 
 
-def referrers_in(repository: Repository) -> Callable[[str], Iterable[Descriptor]]:
+def referrers_in(repository: RepositorySources) -> Callable[[str], Iterable[Descriptor]]:
     """A function that lists everything in ``repository`` that refers to a digest."""
 
     def find(text: str) -> Iterator[Descriptor]:
         subject = Digest.parse(text)
-        yield from referrers(repository, subject)
+        yield from repository.referrers(subject)
         for suffix, type in _COSIGN_TAGS:
             found = repository.manifest_digest(f"{subject.algorithm}-{subject.hex}.{suffix}")
             if found is not None:
