@@ -87,7 +87,7 @@ def test_the_waste_of_every_file_is_listed(capsys: pytest.CaptureFixture[str]) -
         (("--layer", "0", "--path", "/nothing"), 2, "no path in layer 0 matches /nothing"),
         (("--path", "/nothing"), 1, "path not found in the image: /nothing"),
         (("--binary", "/a"), 1, "/a was removed by layer 1; it exists in layer 0"),
-        (("--platform", "linux/s390x"), 1, "there is no image for linux/s390x"),
+        (("--platform", "linux/s390x"), 1, "no image for linux/s390x"),
         (("--rule", "max-size=1"), 3, "the image breaks 1 rule: max-size"),
         (("--rule", "no-such=1"), 2, "unknown rule 'no-such'"),
         (("--files", "--waste"), 2, "options cannot be combined: --files, --layer, --path; --"),

@@ -233,7 +233,7 @@ def test_an_index_shows_its_platforms_and_attestations() -> None:
     ]
     with pytest.raises(ImageNotFound) as caught:
         inspect(value, "x", runtime(), platform=parse_platform("arm64"))
-    assert caught.value.hint == "there is one for linux/riscv64, linux/s390x"
+    assert caught.value.hint == "available: linux/riscv64, linux/s390x"
 
 
 def test_an_artifact_is_no_image() -> None:

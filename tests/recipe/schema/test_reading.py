@@ -104,8 +104,8 @@ def test_all_faults_of_a_file_come_in_one_pass(tmp_path: Path) -> None:
     assert found == [
         "1:1 pakages: unknown field 'pakages' of the recipe",
         "3:5 packages[0]: invalid value 'Hello': expected a package",
-        "5:14 packages[1].version: '1 2' is no version: "
-        "upstream part '1 2' is empty or has odd characters",
+        "5:14 packages[1].version: invalid version '1 2': "
+        "upstream '1 2' is empty or has invalid characters",
         "6:5 packages[1].colour: unknown field 'colour' of a package",
         "8:5 files[0]: an entry of files needs exactly one of from, text, part, image; "
         "it has from and text",

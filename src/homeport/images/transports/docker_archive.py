@@ -120,7 +120,7 @@ def one_platform(value: Image | Index) -> Image:
         wanted = there[:1] if len(set(there)) == 1 else [native_platform()]
         if not any(platform.satisfies(wanted[0]) for platform in there):
             raise NotForDocker(
-                f"a docker archive holds one platform, and there is no image for {wanted[0]}",
+                f"a docker archive holds one platform; no image for {wanted[0]}",
                 hint=f"choose one with --platform: {', '.join(map(str, there))}",
             )
         value = select(value, wanted)
