@@ -72,7 +72,10 @@ class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class App:
-    """What is open while a command runs; closed by leaving the ``with`` block."""
+    """What is open while a command runs; closed by leaving the ``with`` block.
+
+    Leaving it also prunes the cache to its bound, if anything was added to it.
+    """
 
     def __init__(
         self,
@@ -124,10 +127,7 @@ class App:
         """Build a recipe for its platforms and write it where ``request`` says."""
         from homeport.builds import run_build
 
-        result = run_build(request, self.runtime, self._connections())
-        if not all(each.cached for each in result.built.images):  # the cache has grown
-            self.runtime.store.prune(self.settings.cache_bound)
-        return result
+        return run_build(request, self.runtime, self._connections())
 
     def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
@@ -601,11 +601,15 @@ class App:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        interrupted = self.runtime.cancel.cancelled
         if self._client is not None and error is not None:
             self._client.abort()
         self.runtime.pools.__exit__(kind, error, traceback)
         if self._client is not None:
             self._client.close()
+        store = self.runtime.store
+        if store.has_grown and not interrupted:
+            store.prune(self.settings.cache_bound)
 
 
 def _registry_of(*addresses: Address) -> str:

@@ -25,7 +25,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is configured outside recipes and commands.
 
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
-    cache_bound: bytes that ``cache prune`` and every build leave at most
+    cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
     cache_dir: Path

@@ -112,6 +112,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        #: Whether this process has added anything, so that a bound may be passed.
+        self.has_grown = False
         #: What this process has hashed and synced itself, as it was then.
         self._verified: dict[Digest, tuple[int, int]] = {}
 
@@ -166,6 +168,7 @@ class Store:
         ``sync`` says that its content is on the disk, and makes the move durable too.
         """
         target = self._blob_path(digest)
+        self.has_grown = True
         with explained(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)
@@ -188,6 +191,7 @@ class Store:
         written stays for the next run. Finish with ``commit_partial``.
         """
         path = self.root / "partial" / f"{digest.algorithm}-{digest.hex}"
+        self.has_grown = True
         stream = _open_locked(path, cancel or CancelToken())
         try:
             yield stream
@@ -227,6 +231,7 @@ class Store:
 
     def remember(self, namespace: str, key: str, answer: bytes) -> None:
         """Keep a small answer under ``key`` (any text that names all its inputs)."""
+        self.has_grown = True
         with atomic_write(self._answer_path(namespace, key), sync=False) as stream:
             stream.write(answer)
 
