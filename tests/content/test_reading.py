@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,19 @@ def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:
 def test_what_is_no_digest_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is not a digest"):
         Digest.parse(text)
+
+
+def test_tiny_pieces_cost_what_they_hold() -> None:
+    class Dripping:
+        left = 300_000
+
+        def read(self, _size: int = -1, /) -> bytes:
+            self.left -= 2
+            return self.left.to_bytes(4, "big")[2:] if self.left >= 0 else b""
+
+    tracemalloc.start()
+    try:
+        assert len(read_bounded(Dripping(), 1 << 20, "it")) == 300_000
+        assert tracemalloc.get_traced_memory()[1] < 2_000_000
+    finally:
+        tracemalloc.stop()

@@ -3,26 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from builders.http_server import Received, Server, serving
-from builders.net import quick_client
+from builders.net import FakeClock, quick_client
 from builders.registry import image
 from builders.runtime import runtime
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, TooLarge
 from homeport.images.image import open_contents, walk
 from homeport.images.transports.registry import Contents
 from homeport.net.url import Url
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
-from homeport.registry import errors
+from homeport.registry import errors, listing
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
+from homeport.registry.listing import Bounds
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources
@@ -90,6 +91,56 @@ def test_a_list_of_tags_that_is_none_is_refused(
 def test_pages_that_go_round_end(server: Server, repository: Repository) -> None:
     pages(server, b'{"tags":["x"]}', link='</v2/a/b/tags/list?n=1&last=x>; rel="next"')
     with pytest.raises(errors.ProtocolBroken, match="form a loop"):
+        list(repository.tags())
+
+
+def endless(server: Server, page: bytes, every: Callable[[], None] = lambda: None) -> None:
+    """A list of tags whose every page names another one. ``every``: called for each page."""
+
+    def answer(request: Received) -> tuple[int, dict[str, str], bytes]:
+        every()
+        number = len(server.requests)
+        body = page.replace(b"NUMBER", str(number).encode())
+        return 200, {"Link": f'</v2/a/b/tags/list?page={number}>; rel="next"'}, body
+
+    server.answers["/v2/a/b/tags/list"] = answer
+
+
+@pytest.mark.parametrize(
+    "bounds",
+    [Bounds(pages=3), Bounds(size=40), Bounds(entries=5)],
+    ids=["pages", "bytes", "entries"],
+)
+def test_a_list_without_end_is_refused(
+    server: Server, repository: Repository, monkeypatch: pytest.MonkeyPatch, bounds: Bounds
+) -> None:
+    monkeypatch.setattr(listing, "BOUNDS", bounds)
+    endless(server, b'{"tags":["aNUMBER","bNUMBER"]}')
+    with pytest.raises(errors.ProtocolBroken) as caught:
+        list(repository.tags())
+    assert caught.value.what == (
+        f"{repository}: the list of tags is too long (limits: {bounds.pages} pages, "
+        f"{bounds.size >> 20} MiB, {bounds.entries} entries, 600 s)"
+    )
+    assert len(server.requests) - 1 == 3
+
+
+def test_a_list_that_takes_too_long_is_refused(server: Server, repository: Repository) -> None:
+    clock = repository.registry.client.clock
+    assert isinstance(clock, FakeClock)
+
+    def pass_time() -> None:
+        clock.now += 250
+
+    endless(server, b'{"tags":["NUMBER"]}', pass_time)
+    with pytest.raises(errors.ProtocolBroken, match=r"too long \(limits: .* 600 s\)$"):
+        list(repository.tags())
+    assert len(server.requests) - 1 == 3
+
+
+def test_a_page_of_many_megabytes_is_not_read(server: Server, repository: Repository) -> None:
+    pages(server, b'{"tags":["' + b"x" * (4 << 20) + b'"]}')
+    with pytest.raises(TooLarge, match=r"a page of the list of .* is larger than"):
         list(repository.tags())
 
 

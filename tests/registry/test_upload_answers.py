@@ -143,3 +143,18 @@ def test_a_clear_refusal_is_believed_whatever_the_registry_seems_to_hold(
         upload_blob(repository, BLOB)
     assert "HEAD" not in happened(server)
     assert happened(server)[:3] == ["POST", "PUT", "DELETE"]
+
+
+@pytest.mark.parametrize(
+    "smallest",
+    ["-1", "0", "text", "1e3", "\xb2", "0x10", "9" * 18, "0" * 17 + "5" * 5000, "1" * 5000],
+)
+def test_a_smallest_piece_that_makes_no_sense_is_ignored(
+    server: Server, repository: Repository, smallest: str
+) -> None:
+    """It is a number of bytes up to 1 GiB, or the blob goes whole."""
+    server.answer(START, 202, Location=SESSION, OCI_Chunk_Min_Length=smallest)
+    server.answer(AT, 404)
+    server.answer(SESSION, 201)
+    assert upload_blob(repository, BLOB)
+    assert happened(server) == ["POST", "PUT"]

@@ -27,14 +27,14 @@ def read_bounded(stream: Readable, limit: int, what: str) -> bytes:
     Raises ``TooLarge`` naming ``what`` and the limit. One byte past the limit is
     asked for, never more.
     """
-    parts: list[bytes] = []
+    whole = io.BytesIO()  # a list of parts would cost more than they hold if they are tiny
     left = limit + 1
     while left > 0 and (chunk := stream.read(min(left, CHUNK))):
-        parts.append(chunk)
+        whole.write(chunk)
         left -= len(chunk)
     if left <= 0:
         raise TooLarge(f"{what} is larger than {limit} bytes")
-    return b"".join(parts)
+    return whole.getvalue()
 
 
 class VerifiedReader(io.RawIOBase):

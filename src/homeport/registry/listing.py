@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import msgspec
 
+from homeport.net.clock import Deadline
+from homeport.net.errors import DeadlinePassed
 from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
 from homeport.registry.client import Registry, scope
@@ -14,14 +16,53 @@ from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.upload_session import upgraded
 
 PAGE = 1000  # as many as distribution hands out at most
-_PAGES = 5000
-_PAGE_LIMIT = 16 << 20
+PAGE_LIMIT = 4 << 20  # bytes of one page
 _NEXT = r"<([^<>]*)>((?:\s*;[^,<]*)*)"
 _REL = r"(?i);\s*rel\s*=\s*\"?next\"?\s*(?:;|$)"
 
 
+class Bounds(msgspec.Struct, frozen=True, kw_only=True):
+    """How long a list may be in all."""
+
+    pages: int = 5000
+    size: int = 64 << 20
+    entries: int = 1_000_000
+    seconds: float = 600.0
+
+    def passed(self, repository: str, what: str) -> ProtocolBroken:
+        """The error of a list that passes one of the bounds."""
+        return ProtocolBroken(
+            f"{repository}: the list of {what} is too long (limits: {self.pages} pages, "
+            f"{self.size >> 20} MiB, {self.entries} entries, {self.seconds:.0f} s)"
+        )
+
+
+BOUNDS = Bounds()
+
+
 class _Tags(msgspec.Struct):
     tags: list[str] | None = None
+
+
+class Page(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of a list. ``read`` it before the next is taken."""
+
+    response: Response
+    too_long: ProtocolBroken
+    deadline: Deadline | None
+
+    @property
+    def media_type(self) -> str:
+        return self.response.media_type
+
+    def read(self) -> bytes:
+        """The page. Raises ``TooLarge``, and ``ProtocolBroken`` when the list takes too long."""
+        try:
+            return self.response.read_all(PAGE_LIMIT, "a page of the list")
+        except DeadlinePassed as error:
+            if self.deadline is None:  # the user's own
+                raise
+            raise self.too_long from error
 
 
 def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator[str]:
@@ -30,10 +71,9 @@ def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator
     Raises ``NotFound`` for an unknown repository, ``ProtocolBroken`` for a list without end.
     """
     seen: set[str] = set()
-    for response in pages(registry, name, f"tags/list?n={PAGE}", "list the tags"):
-        raw = response.read_all(_PAGE_LIMIT, "the list of tags")
+    for page in pages(registry, name, f"tags/list?n={PAGE}", "tags"):
         try:
-            found = msgspec.json.decode(raw, type=_Tags)
+            found = msgspec.json.decode(page.read(), type=_Tags)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ProtocolBroken(
                 f"{registry.name}/{name}: invalid list of tags: {error}"
@@ -44,27 +84,55 @@ def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator
                 yield tag
                 if limit is not None and len(seen) >= limit:
                     return
+        if len(seen) > BOUNDS.entries:
+            raise page.too_long
 
 
-def pages(registry: Registry, name: str, path: str, doing: str) -> Iterator[Response]:
-    """The answers for ``path`` below repository ``name``, and for each page that follows it."""
+def pages(registry: Registry, name: str, path: str, what: str) -> Iterator[Page]:
+    """The pages of a list of ``what`` at ``path`` below repository ``name``."""
     repository = f"{registry.name}/{name}"
+    too_long = BOUNDS.passed(repository, what)
+    deadline = _deadline(registry)
     where: str | Url = f"{name}/{path}"
-    visited: set[str] = set()
-    for _ in range(_PAGES):
-        with registry.request("GET", where, scope(name, "pull")) as response:
+    visited: set[int] = set()  # hashes: a URL may be long
+    size = 0
+    for _ in range(BOUNDS.pages):
+        with _requested(registry, name, where, deadline, too_long) as response:
             if response.status != 200:
-                error = failure(response, f"{doing} of {name}")
+                error = failure(response, f"list the {what} of {name}")
                 raise error.at(registry=registry.name, repository=name)
-            yield response
+            yield Page(response=response, too_long=too_long, deadline=deadline)
+            size += response.received
             following = _next_page(response)
             if following is None:
                 return
-            if following.wire() in visited:
+            if hash(following.wire()) in visited:
                 raise ProtocolBroken(f"{repository}: the pages of the list form a loop")
-            visited.add(following.wire())
+            visited.add(hash(following.wire()))
             where = following
-    raise ProtocolBroken(f"{repository}: the list has more than {_PAGES} pages")
+        if size > BOUNDS.size:
+            break
+    raise too_long
+
+
+def _deadline(registry: Registry) -> Deadline | None:
+    """When a list takes too long; ``None`` if the user's own limit ends it before."""
+    clock = registry.client.clock
+    if registry.deadline is not None and registry.deadline.left() < BOUNDS.seconds:
+        return None
+    return Deadline.after(BOUNDS.seconds, clock)
+
+
+def _requested(
+    registry: Registry, name: str, where: str | Url, deadline: Deadline | None,
+    too_long: ProtocolBroken,
+) -> Response:  # fmt: skip
+    try:
+        return registry.request("GET", where, scope(name, "pull"), deadline=deadline)
+    except DeadlinePassed as error:
+        if deadline is None:
+            raise
+        raise too_long from error
 
 
 def _next_page(response: Response) -> Url | None:

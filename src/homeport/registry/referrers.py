@@ -30,7 +30,6 @@ from homeport.registry.listing import pages
 from homeport.registry.process_lock import process_lock
 from homeport.registry.repository import Repository
 
-_PAGE_LIMIT = 4 << 20
 _TRIES = 6
 _SETTLED = 0.5  # of a retry's pause: how long after a write the list is read again
 COUNT_LIMIT = 10_000
@@ -115,10 +114,10 @@ def _from_registry(repository: Repository, subject: Digest) -> list[Descriptor] 
     found: list[Descriptor] = []
     path = f"referrers/{subject}"
     try:
-        for response in pages(repository.registry, repository.name, path, "list the referrers"):
-            if response.media_type != media_types.OCI_INDEX:
+        for page in pages(repository.registry, repository.name, path, "referrers"):
+            if page.media_type != media_types.OCI_INDEX:
                 return None  # a proxy's page, or a registry that answers everything
-            found += _decode(response.read_all(_PAGE_LIMIT, "the list of referrers"), repository)
+            found += _decode(page.read(), repository)
     except RegistryError as error:
         if error.status in (400, 404, 405, 501):
             repository.registry.quirks.no_referrers = error.status != 400

@@ -6,6 +6,8 @@ counts. Registries behind a proxy that ends TLS name ``http`` for what is reache
 
 from __future__ import annotations
 
+import re
+
 import msgspec
 
 from homeport.net.response import Response
@@ -28,10 +30,17 @@ def open_session(response: Response) -> UploadSession:
     """The session that the answer to a POST opened; closes the answer."""
     with response:
         session = UploadSession(location=newest_location(response, None))
-        asked = response.headers.get("oci-chunk-min-length", "")
-        if asked.isascii() and asked.isdigit() and 0 < int(asked[:18]) <= LARGEST_MINIMUM:
-            session.piece = max(PIECE, int(asked))
+        smallest = _smallest_piece(response.headers.get("oci-chunk-min-length", ""))
+        if smallest is not None:
+            session.piece = max(PIECE, smallest)
     return session
+
+
+def _smallest_piece(text: str) -> int | None:
+    """Bytes that a piece must have; a value that is no number of 1 B to 1 GiB is ignored."""
+    if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
+        return None
+    return int(text) if 0 < int(text) <= LARGEST_MINIMUM else None
 
 
 def newest_location(response: Response, current: Url | None) -> Url:
