@@ -59,6 +59,16 @@ if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
     from homeport.registry.login import Login
+    from homeport.registry.login_flow import LoginResult, LogoutResult
+    from homeport.registry.operations import (
+        BlobWritten,
+        Deleted,
+        ManifestBytes,
+        OpenRegistries,
+        PingResult,
+        Retagged,
+        TagList,
+    )
     from homeport.registry.registries import Registries
 
 __all__ = ["App", "Settings", "open_app"]
@@ -358,18 +368,75 @@ class App:
         answers = dict(zip(map(str, wanted), found, strict=True))
         return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
 
-    def login(self, registry: str, login: Login, access: RegistryAccess | None = None) -> str:
-        """Verify credentials at a registry and save them as docker does; returns where."""
+    def login(
+        self, registry: str, login: Login, access: RegistryAccess | None = None
+    ) -> LoginResult:
+        """Verify credentials at a registry and save them as docker does."""
+        from homeport.oci.reference import registry_name
         from homeport.registry.access import RegistryAccess
-        from homeport.registry.credentials import docker_config_path
-        from homeport.registry.docker_config import AuthFile, read_auth_file
-        from homeport.registry.login_flow import log_in, registry_name
+        from homeport.registry.login_flow import save_login
 
         name = registry_name(registry)
-        path = docker_config_path(os.environ, Path.home())
-        file = read_auth_file(path) or AuthFile(path=path, document={})
         access = msgspec.structs.replace(access or RegistryAccess(), login=login)
-        return log_in(self.registries(name, access).registry(name), login, file)
+        opened = self.registries(name, access).registry(name)
+        return save_login(opened, login, os.environ, Path.home())
+
+    def logout(self, registry: str) -> LogoutResult:
+        """Remove the credentials of a registry from where docker keeps them."""
+        from homeport.registry.login_flow import remove_login
+
+        return remove_login(registry, os.environ, Path.home())
+
+    def ping(self, registry: str, access: RegistryAccess | None = None) -> PingResult:
+        """Check access to a registry, and with which login."""
+        from homeport.registry.operations import ping
+
+        return ping(registry, self._opening(access))
+
+    def tags(
+        self, repository: str, *, match: str | None = None, access: RegistryAccess | None = None
+    ) -> TagList:
+        """The tags of a repository; ``match`` is a glob."""
+        from homeport.registry.operations import list_tags
+
+        return list_tags(repository, self._opening(access), match=match)
+
+    def manifest(self, reference: str, access: RegistryAccess | None = None) -> ManifestBytes:
+        """A manifest or index from a registry, byte for byte."""
+        from homeport.registry.operations import read_manifest
+
+        return read_manifest(reference, self._opening(access))
+
+    def blob(
+        self, reference: str, output: Path | BinaryIO, access: RegistryAccess | None = None
+    ) -> BlobWritten:
+        """Fetch the blob ``REPOSITORY@DIGEST``, verify it, and write it to a file or stream."""
+        from homeport.registry.operations import write_blob
+
+        return write_blob(reference, output, self._opening(access), self.runtime)
+
+    def delete(
+        self, reference: str, *, with_all_tags: bool = False, access: RegistryAccess | None = None
+    ) -> Deleted:
+        """Delete a tag, or with ``@DIGEST`` a manifest, from a registry.
+
+        with_all_tags: delete the image if the registry cannot delete a tag alone
+        """
+        from homeport.registry.operations import delete_reference
+
+        return delete_reference(reference, self._opening(access), with_all_tags=with_all_tags)
+
+    def retag(
+        self, reference: str, tags: Sequence[str], *, no_clobber: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> Retagged:  # fmt: skip
+        """Add tags to an image in its registry.
+
+        no_clobber: raise ``AnswerNo`` if a tag points to another image
+        """
+        from homeport.registry.operations import add_tags
+
+        return add_tags(reference, tags, self._opening(access), no_clobber=no_clobber)
 
     def push(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
@@ -543,6 +610,10 @@ class App:
         from homeport.images.transports.registry import RegistryTransport
 
         return RegistryTransport(address, self._registries)
+
+    def _opening(self, access: RegistryAccess | None) -> OpenRegistries:
+        """Opens the registries of a run; ``access`` is for the one that a reference names."""
+        return lambda registry: self.registries(registry, access)
 
     def registries(self, about: str = "", access: RegistryAccess | None = None) -> Registries:
         """The registries of one run; ``access`` is meant for the registry ``about``."""

@@ -15,7 +15,7 @@ from builders.net import quick_client
 from homeport.errors import UsageError
 from homeport.net.proxies import Proxies
 from homeport.net.url import Url
-from homeport.oci.reference import parse_reference
+from homeport.oci.reference import parse_reference, registry_name
 from homeport.registry import errors
 from homeport.registry.auth import Ticket
 from homeport.registry.client import NO_SCOPE, Registry
@@ -24,7 +24,7 @@ from homeport.registry.docker_config import AuthFile, read_auth_file
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.helpers import HelperFailed
 from homeport.registry.login import Login
-from homeport.registry.login_flow import log_in, log_out, registry_name
+from homeport.registry.login_flow import log_in, log_out
 from homeport.registry.registries import Registries
 from homeport.registry.tokens import Token
 

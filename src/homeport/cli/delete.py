@@ -36,19 +36,10 @@ def command(
 
     REFERENCE must name the tag or digest; 'latest' is not assumed.
     """
-    from homeport.errors import UsageError
-    from homeport.oci.reference import parse_reference
-    from homeport.registry.deleting import delete
-
-    parsed = parse_reference(reference.removeprefix("docker://"), default_tag="")
-    if not parsed.tag and parsed.digest is None:
-        raise UsageError(f"{reference}: a tag or digest is required")
     with session.app() as app:
-        repository = app.registries(parsed.registry, access).repository(parsed)
-        was_there = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
-        document = {
-            "schema": "homeport-delete/v1", "reference": str(parsed), "existed": was_there,
-        }  # fmt: skip
-        session.output.write(
-            document, f"deleted {parsed}" if was_there else f"{parsed} does not exist"
-        )
+        deleted = app.delete(reference, with_all_tags=with_all_tags, access=access)
+    name = str(deleted.reference)
+    session.output.write(
+        {"schema": "homeport-delete/v1", "reference": name, "existed": deleted.existed},
+        f"deleted {name}" if deleted.existed else f"{name} does not exist",
+    )

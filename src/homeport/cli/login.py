@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.oci.reference import registry_name
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -32,17 +33,16 @@ def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
     docker and Homeport share them. The command prompts for user and password unless --username
     and --password-stdin, or --creds, give them.
     """
-    from homeport.registry.login_flow import registry_name
-
-    name = registry_name(registry)
-    login = access.login or _ask()
+    registry_name(registry)  # a wrong name is refused before the prompt
     with session.app() as app:
-        kept = app.login(name, login, access)
-        document = {
-            "schema": "homeport-login/v1", "registry": name, "user": login.username,
-            "saved_in": kept,
-        }  # fmt: skip
-        session.output.write(document, f"logged in to {name} as {login.username}; saved in {kept}")
+        saved = app.login(registry, access.login or _ask(), access)
+    session.output.write(
+        {
+            "schema": "homeport-login/v1", "registry": saved.registry, "user": saved.user,
+            "saved_in": saved.saved_in,
+        },
+        f"logged in to {saved.registry} as {saved.user}; saved in {saved.saved_in}",
+    )  # fmt: skip
 
 
 def _ask() -> Login:

@@ -6,6 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
@@ -31,29 +32,21 @@ def command(session: Session, *, reference: str, only_digest: bool, access: Regi
 
     With --format json, an object with digest, media type, size and the document.
     """
-    import msgspec
-
-    from homeport.oci.documents import read_manifest_or_index
-    from homeport.oci.reference import parse_reference
-
-    parsed = parse_reference(reference.removeprefix("docker://"))
     with session.app() as app:
-        repository = app.registries(parsed.registry, access).sources(parsed)
-        found = repository.manifest(parsed.digest or parsed.tag)
-        if session.format == "json":
-            document = read_manifest_or_index(found.raw, found.media_type)
-            session.output.write(
-                {
-                    "schema": "homeport-manifest/v1",
-                    "digest": str(found.digest),
-                    "media_type": document.media_type,
-                    "size": len(found.raw),
-                    "manifest": msgspec.Raw(found.raw),
-                },
-                "",
-            )
-        elif only_digest:
-            session.output.write({}, str(found.digest))
-        else:
-            sys.stdout.buffer.write(found.raw)
-            sys.stdout.buffer.flush()
+        found = app.manifest(reference, access)
+    if session.format == "json":
+        session.output.write(
+            {
+                "schema": "homeport-manifest/v1",
+                "digest": str(found.digest),
+                "media_type": found.media_type,
+                "size": len(found.raw),
+                "manifest": msgspec.Raw(found.raw),
+            },
+            "",
+        )
+    elif only_digest:
+        session.output.write({}, str(found.digest))
+    else:
+        sys.stdout.buffer.write(found.raw)
+        sys.stdout.buffer.flush()

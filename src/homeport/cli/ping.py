@@ -22,19 +22,18 @@ def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
 
     Shows also where the credentials come from.
     """
-    from homeport.registry.login_flow import registry_name
-
-    name = registry_name(registry)
     with session.app() as app:
-        opened = app.registries(name, access).registry(name)
-        opened.ping()
-        login = opened.auth.login() if opened.auth.requires_login else None
-        who = f"as {login.username or 'a token'} (from {login.source})" if login else "anonymously"
-        document = {
+        found = app.ping(registry, access)
+    who = "anonymously"
+    if found.user is not None:
+        who = f"as {found.user or 'a token'} (from {found.source})"
+    session.output.write(
+        {
             "schema": "homeport-ping/v1",
-            "registry": name,
-            "url": str(opened.base()),
-            "user": login.username if login else None,
-            "source": login.source if login else None,
-        }
-        session.output.write(document, f"{name}: access granted {who}")
+            "registry": found.registry,
+            "url": found.url,
+            "user": found.user,
+            "source": found.source,
+        },
+        f"{found.registry}: access granted {who}",
+    )

@@ -39,22 +39,15 @@ def command(
 
     TAGS are plain tag names in the repository of REFERENCE. No blob is transferred.
     """
-    from homeport.oci.reference import check_tag, parse_reference
-    from homeport.registry.retagging import retag
-
-    parsed = parse_reference(reference.removeprefix("docker://"))
-    wanted = [check_tag(tag) for tag in tags]
     with session.app() as app:
-        repository = app.registries(parsed.registry, access).repository(parsed)
-        digest, moved = retag(
-            repository, parsed.digest or parsed.tag, wanted, no_clobber=no_clobber
-        )
-        document = {
-            "schema": "homeport-retag/v1", "repository": parsed.name, "digest": str(digest),
-            "tags": wanted, "moved": moved,
-        }  # fmt: skip
-        lines = [
-            f"{parsed.name}:{tag} {'points' if tag in moved else 'already pointed'} to {digest}"
-            for tag in wanted
-        ]
-        session.output.write(document, "\n".join(lines), quiet_text=str(digest))
+        done = app.retag(reference, tags, no_clobber=no_clobber, access=access)
+    document = {
+        "schema": "homeport-retag/v1", "repository": done.repository,
+        "digest": str(done.digest), "tags": list(done.tags), "moved": list(done.moved),
+    }  # fmt: skip
+    lines = [
+        f"{done.repository}:{tag} {'points' if tag in done.moved else 'already pointed'}"
+        f" to {done.digest}"
+        for tag in done.tags
+    ]
+    session.output.write(document, "\n".join(lines), quiet_text=str(done.digest))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fnmatch
 from typing import TYPE_CHECKING
 
 import click
@@ -32,13 +31,12 @@ def command(
     session: Session, *, repository: str, match: str | None, access: RegistryAccess
 ) -> None:
     """List the tags of REPOSITORY, one per line."""
-    from homeport.oci.reference import parse_reference
-
-    reference = parse_reference(repository.removeprefix("docker://"), default_tag="")
     with session.app() as app:
-        registries = app.registries(reference.registry, access)
-        found = registries.sources(reference).tags()
-        if match is not None:
-            found = fnmatch.filter(found, match)
-        document = {"schema": "homeport-tags/v1", "repository": reference.name, "tags": found}
-        session.output.write(document, "\n".join(found))
+        found = app.tags(repository, match=match, access=access)
+    session.output.write(
+        {
+            "schema": "homeport-tags/v1", "repository": found.repository,
+            "tags": list(found.tags),
+        },
+        "\n".join(found.tags),
+    )  # fmt: skip

@@ -94,6 +94,24 @@ def parse_reference(text: str, *, default_tag: str = DEFAULT_TAG) -> Reference:
     return found
 
 
+def registry_name(text: str) -> str:
+    """The registry that a person names, with or without scheme. Raises ``UsageError``."""
+    host = text.removeprefix("docker://").removeprefix("https://").removeprefix("http://")
+    host = host.rstrip("/").removesuffix("/v2").removesuffix("/v1")
+    if "/" in host or not host:
+        raise UsageError(f"invalid registry name {text!r}")
+    is_host = host == "localhost" or any(char in host for char in ".:[")
+    try:
+        parsed = parse_reference(f"{host}/x") if is_host else None
+    except BadReference as error:
+        raise UsageError(f"invalid registry name {text!r}") from error
+    if parsed is None:
+        raise UsageError(
+            f"invalid registry name {text!r}", hint="write it like registry.example:5000"
+        )
+    return parsed.registry
+
+
 def names_registry(text: str) -> bool:
     """Whether the reference spells out its registry instead of leaving it to the default."""
     return bool(_split_host(text.partition("@")[0])[0])

@@ -2,30 +2,49 @@
 
 from __future__ import annotations
 
-from homeport.errors import UsageError
-from homeport.oci.reference import BadReference, parse_reference
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from homeport.oci.reference import registry_name
 from homeport.registry import helpers
 from homeport.registry.client import Registry
-from homeport.registry.docker_config import AuthFile, server_names
+from homeport.registry.credentials import docker_config_path
+from homeport.registry.docker_config import AuthFile, read_auth_file, server_names
 from homeport.registry.login import Login
 
 
-def registry_name(text: str) -> str:
-    """The registry that a person names, with or without scheme. Raises ``UsageError``."""
-    host = text.removeprefix("docker://").removeprefix("https://").removeprefix("http://")
-    host = host.rstrip("/").removesuffix("/v2").removesuffix("/v1")
-    if "/" in host or not host:
-        raise UsageError(f"invalid registry name {text!r}")
-    is_host = host == "localhost" or any(char in host for char in ".:[")
-    try:
-        parsed = parse_reference(f"{host}/x") if is_host else None
-    except BadReference as error:
-        raise UsageError(f"invalid registry name {text!r}") from error
-    if parsed is None:
-        raise UsageError(
-            f"invalid registry name {text!r}", hint="write it like registry.example:5000"
-        )
-    return parsed.registry
+class LoginResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A login that a registry accepted, and the file or helper that keeps it."""
+
+    registry: str
+    user: str
+    saved_in: str
+
+
+class LogoutResult(msgspec.Struct, frozen=True, kw_only=True):
+    """A registry whose login is forgotten; ``existed`` is false if none was saved."""
+
+    registry: str
+    existed: bool
+
+
+def save_login(
+    registry: Registry, login: Login, environment: Mapping[str, str], home: Path
+) -> LoginResult:
+    """Save ``login`` where docker does, once the registry has accepted it."""
+    path = docker_config_path(environment, home)
+    file = read_auth_file(path) or AuthFile(path=path, document={})
+    saved_in = log_in(registry, login, file)
+    return LoginResult(registry=registry.name, user=login.username, saved_in=saved_in)
+
+
+def remove_login(registry: str, environment: Mapping[str, str], home: Path) -> LogoutResult:
+    """Forget the login for the registry that a person names."""
+    name = registry_name(registry)
+    file = read_auth_file(docker_config_path(environment, home))
+    return LogoutResult(registry=name, existed=log_out(name, file) if file is not None else False)
 
 
 def log_in(registry: Registry, login: Login, file: AuthFile) -> str:

@@ -1,0 +1,168 @@
+"""What the commands for registries do: list, read, delete, tag and check, with typed results.
+
+References are read here; ``open`` gives the registries for the one that a reference names.
+Not for the protocol itself (``repository``, ``client``).
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from homeport.content.blob import Blob, verified
+from homeport.content.digest import Digest
+from homeport.content.files import atomic_write
+from homeport.content.reading import CHUNK
+from homeport.errors import UsageError
+from homeport.oci.documents import read_manifest_or_index
+from homeport.oci.reference import Reference, check_tag, parse_reference, registry_name
+from homeport.registry.deleting import delete
+from homeport.registry.registries import Registries
+from homeport.registry.retagging import retag
+from homeport.runtime import Runtime
+
+#: The registries of a run, where options may be meant for the one that is named.
+OpenRegistries = Callable[[str], Registries]
+
+
+class TagList(msgspec.Struct, frozen=True, kw_only=True):
+    """The tags of a repository, as the registry orders them."""
+
+    repository: str
+    tags: tuple[str, ...]
+
+
+class ManifestBytes(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest or index, byte for byte; ``content_type`` is what the registry says it is."""
+
+    digest: Digest
+    content_type: str
+    raw: bytes
+
+    @property
+    def media_type(self) -> str:
+        """What the document says it is. Raises ``BadDocument``."""
+        return read_manifest_or_index(self.raw, self.content_type).media_type
+
+
+class BlobWritten(msgspec.Struct, frozen=True, kw_only=True):
+    """A blob that was verified and written."""
+
+    digest: Digest
+    size: int
+
+
+class Deleted(msgspec.Struct, frozen=True, kw_only=True):
+    """What was deleted; ``existed`` is false if it was not there."""
+
+    reference: Reference
+    existed: bool
+
+
+class Retagged(msgspec.Struct, frozen=True, kw_only=True):
+    """The tags that point to an image now; ``moved`` are those that did not before."""
+
+    repository: str
+    digest: Digest
+    tags: tuple[str, ...]
+    moved: tuple[str, ...]
+
+
+class PingResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How a registry gives access.
+
+    user:   ``None`` without a login, empty for a token
+    source: where the login is from
+    """
+
+    registry: str
+    url: str
+    user: str | None
+    source: str | None
+
+
+def list_tags(repository: str, open: OpenRegistries, *, match: str | None = None) -> TagList:
+    """The tags of a repository; ``match`` is a glob."""
+    reference = _parse(repository, default_tag="")
+    found = open(reference.registry).sources(reference).tags()
+    if match is not None:
+        found = fnmatch.filter(found, match)
+    return TagList(repository=reference.name, tags=tuple(found))
+
+
+def read_manifest(reference: str, open: OpenRegistries) -> ManifestBytes:
+    """The manifest or index that a reference names."""
+    parsed = _parse(reference)
+    found = open(parsed.registry).sources(parsed).manifest(parsed.digest or parsed.tag)
+    return ManifestBytes(digest=found.digest, content_type=found.media_type, raw=found.raw)
+
+
+def write_blob(
+    reference: str, output: Path | BinaryIO, open: OpenRegistries, runtime: Runtime
+) -> BlobWritten:
+    """Fetch ``REPOSITORY@DIGEST``, verify it, and write it to a file or a stream."""
+    parsed = _parse(reference, default_tag="")
+    if parsed.digest is None:
+        raise UsageError(f"{reference}: a digest is required", hint="write REPOSITORY@sha256:…")
+    repository = open(parsed.registry).sources(parsed)
+    blob = repository.fetch_blob_of_unknown_size(
+        parsed.digest, runtime.store, progress=runtime.progress
+    )
+    if isinstance(output, Path):
+        with atomic_write(output) as stream:
+            _copy(blob, stream)
+    else:
+        _copy(blob, output)
+    return BlobWritten(digest=blob.digest, size=blob.size)
+
+
+def delete_reference(
+    reference: str, open: OpenRegistries, *, with_all_tags: bool = False
+) -> Deleted:
+    """Delete the tag or the manifest that a reference names; no tag is assumed."""
+    parsed = _parse(reference, default_tag="")
+    if not parsed.tag and parsed.digest is None:
+        raise UsageError(f"{reference}: a tag or digest is required")
+    repository = open(parsed.registry).repository(parsed)
+    existed = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
+    return Deleted(reference=parsed, existed=existed)
+
+
+def add_tags(
+    reference: str, tags: Sequence[str], open: OpenRegistries, *, no_clobber: bool = False
+) -> Retagged:
+    """Make plain tags of the same repository point to the image that a reference names."""
+    parsed = _parse(reference)
+    checked = tuple(check_tag(tag) for tag in tags)
+    repository = open(parsed.registry).repository(parsed)
+    digest, moved = retag(repository, parsed.digest or parsed.tag, checked, no_clobber=no_clobber)
+    return Retagged(repository=parsed.name, digest=digest, tags=checked, moved=tuple(moved))
+
+
+def ping(registry: str, open: OpenRegistries) -> PingResult:
+    """Check that a registry gives access, and with which login."""
+    name = registry_name(registry)
+    opened = open(name).registry(name)
+    opened.ping()
+    login = opened.auth.login() if opened.auth.requires_login else None
+    return PingResult(
+        registry=name,
+        url=str(opened.base()),
+        user=login.username if login else None,
+        source=login.source if login else None,
+    )
+
+
+def _parse(text: str, **options: str) -> Reference:
+    return parse_reference(text.removeprefix("docker://"), **options)
+
+
+def _copy(blob: Blob, stream: BinaryIO) -> None:
+    with verified(blob) as content:
+        while chunk := content.read(CHUNK):
+            stream.write(chunk)
+    stream.flush()
