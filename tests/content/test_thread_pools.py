@@ -158,3 +158,27 @@ def test_an_interrupt_of_the_waiting_caller_drops_what_has_not_begun() -> None:
     gate.set()
     pool.close()
     assert late == []
+
+
+def test_an_interrupt_while_a_thread_starts_does_not_keep_the_pool_from_closing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin = threading.Thread.start
+    gate = threading.Event()
+
+    def interrupted(thread: threading.Thread) -> None:
+        begin(thread)
+        if thread.name == "test-1":
+            raise KeyboardInterrupt
+
+    pool = Pool(4, "test")
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    pool.submit(lambda: gate.wait(30))
+    with pytest.raises(KeyboardInterrupt):
+        pool.submit(lambda: None)
+    closing = threading.Thread(target=pool.close, kwargs={"drop": True}, daemon=True)
+    closing.start()
+    time.sleep(0.1)  # the thread that is in no list is idle and sees the end first
+    gate.set()
+    closing.join(10)
+    assert not closing.is_alive()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,7 +18,7 @@ from builders.networks import PUBLIC, Hosts
 from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
 from homeport.errors import Interrupted, TooLarge
-from homeport.net import errors, retries
+from homeport.net import connection_pool, errors, retries
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
@@ -289,6 +292,32 @@ def test_abort_wakes_whoever_waits(server: Server) -> None:
         threading.Timer(0.1, client.abort).start()
         with pytest.raises(Interrupted):
             response.read()
+
+
+def test_abort_reaches_a_connection_that_is_only_just_opening(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    really = connection_pool.open_socket
+
+    def slow(*where: Any) -> tuple[socket.socket, AddressClass]:
+        opened = really(*where)
+        client.abort()
+        return opened
+
+    monkeypatch.setattr(connection_pool, "open_socket", slow)
+    server.file("/a", DATA)
+    with quick_client(stall=30) as client, pytest.raises(Interrupted):
+        client.request("GET", server.url("/a"))
+    assert server.requests == []  # nothing was sent, so no answer was waited for
+
+
+def test_abort_wakes_whoever_waits_in_a_handshake() -> None:
+    begun = time.monotonic()
+    with socket.create_server(("127.0.0.1", 0)) as silent, quick_client(stall=10) as client:
+        threading.Timer(0.3, client.abort).start()
+        with pytest.raises(Interrupted):
+            client.request("GET", f"https://127.0.0.1:{silent.getsockname()[1]}/")
+    assert time.monotonic() - begun < 8
 
 
 def test_a_refused_connection_is_tried_three_times() -> None:

@@ -99,8 +99,7 @@ class Pool:
             with contextlib.suppress(Empty):
                 while True:
                     self._waiting.get_nowait()
-        for _ in self._threads:
-            self._waiting.put(None)
+        self._waiting.put(None)
         for thread in self._threads:
             thread.join()
 
@@ -110,6 +109,9 @@ class Pool:
             del call  # what it holds on to must not live until the next one comes
             with self._lock:
                 self._unfinished -= 1
+        # For the next thread. One None for each thread in the list would not be enough: an
+        # interrupt inside ``Thread.start`` leaves a thread that runs and is not in the list.
+        self._waiting.put(None)
 
 
 class Batch(Generic[T]):

@@ -8,6 +8,7 @@ nor follows redirects here.
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import weakref
 from functools import partial
@@ -20,7 +21,7 @@ from homeport.net.address_class import AddressClass
 from homeport.net.connect import open_socket
 from homeport.net.connection import PlainConnection, TlsConnection, abort
 from homeport.net.credentials import Credential
-from homeport.net.tls import tls_context
+from homeport.net.tls import EarlySSLSocket, tls_context
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
 
@@ -50,6 +51,7 @@ class Pools:
         self._managers: dict[Route, urllib3.PoolManager] = {}
         self._lock = threading.Lock()
         self._sockets: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._aborted = False
 
     def pool(self, route: Route, url: Url) -> urllib3.HTTPConnectionPool:
         """The pool whose connections lead to ``url``. Raises ``UsageError`` for a bad CA file."""
@@ -62,6 +64,7 @@ class Pools:
     def abort(self) -> None:
         """Shut every connection down under the thread that waits on it (an interrupt)."""
         with self._lock:
+            self._aborted = True
             sockets = list(self._sockets)
         for sock in sockets:
             abort(sock)
@@ -76,16 +79,37 @@ class Pools:
             for sock in list(self._sockets):
                 sock.close()
 
+    def _add(self, sock: Any) -> None:
+        """Remember a socket for ``abort``; one that opened too late for it is shut down at once."""
+        with self._lock:
+            self._sockets.add(sock)
+            aborted = self._aborted
+        if aborted:
+            abort(sock)
+
+    def _context(self, trust: Trust) -> ssl.SSLContext:
+        """Settings of TLS whose sockets ``abort`` reaches while they shake hands, too."""
+        opened = self._add
+
+        class Watched(EarlySSLSocket):
+            def do_handshake(self, block: bool = False) -> None:
+                opened(self)
+                super().do_handshake(block)
+
+        context = tls_context(trust)
+        context.sslsocket_class = Watched
+        return context
+
     def _manager(self, route: Route) -> urllib3.PoolManager:
         options: dict[str, Any] = {"num_pools": _MOST_HOSTS, "maxsize": self._per_host}
         if route.trust is not None:
-            options["ssl_context"] = tls_context(route.trust)
+            options["ssl_context"] = self._context(route.trust)
         if route.proxy is None:
             manager = urllib3.PoolManager(**options)
         else:
             options["proxy_headers"] = proxy_headers(route.proxy)
             if route.proxy_trust is not None:
-                options["proxy_ssl_context"] = tls_context(route.proxy_trust)
+                options["proxy_ssl_context"] = self._context(route.proxy_trust)
             place = f"{route.proxy.scheme}://{route.proxy.netloc}"
             manager = urllib3.ProxyManager(place, **options)
         # The proxy's own address is the user's choice.
@@ -96,15 +120,15 @@ class Pools:
     def _pool_classes(self, least: AddressClass) -> dict[str, Any]:
         """urllib3's pools with connections that are opened our way."""
         open_it = partial(_open, limit=self._connect_timeout, least=least)
-        sockets = self._sockets
+        opened = self._add
 
         class Plain(PlainConnection):
             _open = staticmethod(open_it)
-            _opened = staticmethod(sockets.add)
+            _opened = staticmethod(opened)
 
         class Tls(TlsConnection):
             _open = staticmethod(open_it)
-            _opened = staticmethod(sockets.add)
+            _opened = staticmethod(opened)
 
         class PlainPool(urllib3.HTTPConnectionPool):
             ConnectionCls = Plain
