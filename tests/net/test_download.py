@@ -86,6 +86,48 @@ def test_the_file_is_right_whatever_happens(
     assert partial_files(store) == []
 
 
+WRONG_RANGE = {"Content-Range": f"bytes 7-131071/{len(DATA)}"}
+
+
+@pytest.mark.parametrize("left", [b"", DATA[:100_000], b"x" * 100_000, DATA + b"!"])
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [],
+        [Fault(cut_at=1000)],
+        [Fault(ignore_range=True)],
+        [Fault(cut_at=1000), Fault(ignore_range=True)],
+        [Fault(status=416)],
+        [Fault(cut_at=1000), Fault(status=416)],
+        [Fault(status=206, headers=WRONG_RANGE, body=DATA[7:])],
+        [Fault(flip=7)],
+        [Fault(body=DATA[:-1])],
+        [Fault(headers=CHUNKED, body=b"20001\r\n" + DATA + b"!\r\n0\r\n\r\n")],
+    ],
+)  # fmt: skip
+def test_progress_is_what_has_arrived_whatever_happens(
+    server: Server, store: Store, left: bytes, faults: list[Fault]
+) -> None:
+    """``left``: what an earlier run left behind."""
+    counted: list[int] = []
+
+    class Counting(Silent):
+        def advance(self, id: str, n: int) -> None:
+            counted.append(n)
+            assert sum(counted) >= 0
+
+    with store.partial(DIGEST) as stream:
+        stream.write(left)
+    url = server.file("/a", DATA)
+    server.faults += faults
+    with quick_client() as client:
+        urls = [url] * 3
+        check(
+            download(client, urls, digest=DIGEST, size=len(DATA), store=store, progress=Counting())
+        )
+    assert sum(counted) == len(DATA)
+
+
 def test_after_a_cut_only_the_rest_is_asked_for(server: Server, store: Store) -> None:
     url = server.file("/a", DATA)
     server.faults.append(Fault(close_at=100_000))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
@@ -151,7 +151,13 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             name = label or urls[0].path.rpartition("/")[2]
             self.progress.begin(self.id, label=name, total=self.size, unit="bytes")
             try:
-                blob = self._from_any(urls, _Partial(stream, self.store, self.digest))
+                part = _Partial(
+                    stream,
+                    self.store,
+                    self.digest,
+                    lambda count: self.progress.advance(self.id, count),
+                )
+                blob = self._from_any(urls, part)
             except BaseException:
                 self.progress.end(self.id, "failed")
                 raise
@@ -215,7 +221,6 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
                     part.restart()
                     raise self._wrong(url, f"returned more than the expected {self.size} bytes")
                 part.append(chunk)
-                self.progress.advance(self.id, len(chunk))
             if part.length < self.size:
                 if response.length is None:
                     raise ConnectionCut(f"{url.host} closed the connection early")
@@ -231,13 +236,11 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         """Stand where the answer's first byte belongs."""
         if response.status == 200:
             if have:  # the server ignored Range: it starts again, and so do we
-                self.progress.advance(self.id, -have)
                 part.restart()
             return
         said = response.headers.get("content-range", "")
         if said.startswith(f"bytes {have}-") and said.rpartition("/")[2] in (str(self.size), "*"):
             return
-        self.progress.advance(self.id, -have)
         part.restart()
         raise BadResponse(
             f"{response.url.host} returned a different range than requested ({said[:80]!r})",
@@ -267,20 +270,30 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Partial:
-    """The file that a download is collected in, hashed on the way if we saw its start."""
+    """The file that a download is collected in, hashed on the way if we saw its start.
 
-    def __init__(self, stream: BinaryIO, store: Store, digest: Digest) -> None:
+    on_change: told by how many bytes the file has grown, or shrunk (negative), also at once what
+               an earlier run left, so that the sum is its length at any time
+    """
+
+    def __init__(
+        self, stream: BinaryIO, store: Store, digest: Digest, on_change: Callable[[int], None]
+    ) -> None:
         self._stream = stream
         self._store = store
         self._digest = digest
         self.length = os.fstat(stream.fileno()).st_size
         self._hasher: Any = digest.hasher() if self.length == 0 else None
         self._on_its_way = self.length
+        self._on_change = on_change
+        if self.length:
+            on_change(self.length)
 
     def append(self, chunk: bytes) -> None:
         with explained(self._store.root):
             self._stream.write(chunk)
         self.length += len(chunk)
+        self._on_change(len(chunk))
         if self._hasher is not None:
             self._hasher.update(chunk)
         if self.length - self._on_its_way >= _WRITE_BEHIND:
@@ -301,6 +314,8 @@ class _Partial:
         with explained(self._store.root):
             self._stream.seek(0)
             self._stream.truncate(0)
+        if self.length:
+            self._on_change(-self.length)
         self.length = self._on_its_way = 0
         self._hasher = self._digest.hasher()
 
