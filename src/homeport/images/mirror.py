@@ -127,22 +127,36 @@ def load_cargo(
 
 
 def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Pushed:
-    """Push it: signatures under their own tags first, the image's tag last."""
+    """Push it: signatures under their own tags first, the image's tag last.
+
+    What is returned counts all of these pushes together, each blob once.
+    """
     network = runtime.pools.network
-    for _tag, extra in cargo.signatures:
+    signatures = [
         push(destination.repository, extra, network, progress=runtime.progress)
-    return push(
+        for _tag, extra in cargo.signatures
+    ]
+    image = push(
         destination.repository, cargo.shipment, network, no_clobber=destination.no_clobber,
         progress=runtime.progress,
     )  # fmt: skip
+    done = [*signatures, image]
+    sent = sum(one.sent for one in done)
+    mounted = sum(one.mounted for one in done)
+    return msgspec.structs.replace(
+        image,
+        sent=sent,
+        sent_bytes=sum(one.sent_bytes for one in done),
+        mounted=mounted,
+        present=len(_blobs(cargo)) - sent - mounted,
+        manifests=sum(one.manifests for one in done),
+    )
 
 
 def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Estimate:
     """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
     shipments = [cargo.shipment, *(extra for _tag, extra in cargo.signatures)]
-    blobs: dict[Digest, Blob] = {}
-    for one in shipments:
-        blobs |= one.blobs
+    blobs = _blobs(cargo)
     repository = destination.repository
     there = run_all(
         runtime.pools.network, [partial(_is_there, repository, blob) for blob in blobs.values()]
@@ -209,6 +223,14 @@ def matching_tags(repository: RepositorySources, globs: Sequence[str] = ()) -> l
 def is_digest_tag(tag: str) -> bool:
     """Whether a tag is not an image's but holds what refers to one."""
     return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
+
+
+def _blobs(cargo: Cargo) -> dict[Digest, Blob]:
+    """Every blob that travels, each once."""
+    found = dict(cargo.shipment.blobs)
+    for _tag, extra in cargo.signatures:
+        found |= extra.blobs
+    return found
 
 
 def _is_there(repository: Repository, blob: Blob) -> bool:
