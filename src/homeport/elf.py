@@ -12,13 +12,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
+from itertools import islice
 
 import msgspec
 
 MAGIC = b"\x7fELF"
 _MAX_HEADERS = 4096
 _MAX_NOTES = 1000
+_MAX_NOTE_AREAS = 256
 _MAX_DYNAMIC = 10_000
+_MAX_NAME = 4096  # bytes of one string: of a section, a library, a search path
+_MAX_LOADS = 64
 LOAD, DYNAMIC, INTERP, NOTE = 1, 2, 3, 4
 WRITABLE, EXECUTABLE = 2, 1
 _NOBITS = 8
@@ -120,6 +124,15 @@ class Elf(msgspec.Struct, frozen=True):
         offset = self.offset_of(address)
         return b"" if offset is None or size < 0 else self.data[offset : offset + size]
 
+    def loads(self, *, writable: bool) -> list[Segment]:
+        """Segments that are loaded; not more than any linker makes."""
+        found = [
+            one
+            for one in self.segments
+            if one.type == LOAD and bool(one.flags & WRITABLE) == writable
+        ]
+        return found[:_MAX_LOADS]
+
     def interpreter(self) -> str:
         for segment in self.segments:
             if segment.type == INTERP:
@@ -131,7 +144,7 @@ class Elf(msgspec.Struct, frozen=True):
         """(owner, type, description) of every note, by segment and by section."""
         spans = [(one.offset, one.size) for one in self.segments if one.type == NOTE]
         spans += [(one.offset, one.size) for one in self.sections if one.type == 7]
-        for offset, size in dict.fromkeys(spans):
+        for offset, size in list(dict.fromkeys(spans))[:_MAX_NOTE_AREAS]:
             yield from self._notes(self.data[offset : offset + min(size, 1 << 20)])
 
     def _notes(self, raw: bytes) -> Iterator[tuple[bytes, int, bytes]]:
@@ -150,14 +163,15 @@ class Elf(msgspec.Struct, frozen=True):
         return any(segment.type == DYNAMIC for segment in self.segments)
 
     def dynamic(self) -> Dynamic:
-        tags = list(self._tags())
+        tags = list(islice(self._tags(), _MAX_DYNAMIC))
         table = next((value for tag, value in tags if tag == _STRTAB), 0)
         size = next((value for tag, value in tags if tag == _STRSZ), 0)
         strings = self.read(table, min(size, 16 << 20))
 
         def text(offset: int) -> str:
-            end = strings.find(b"\0", offset)
-            return strings[offset : end if end >= 0 else None].decode("utf-8", "replace")
+            return (
+                strings[offset : offset + _MAX_NAME].partition(b"\0")[0].decode("utf-8", "replace")
+            )
 
         def all_of(wanted: int) -> list[str]:
             return [text(value) for tag, value in tags if tag == wanted and value < len(strings)]
@@ -246,6 +260,6 @@ def _sections(
     if names < len(rows):
         text = data[rows[names][4] : rows[names][4] + min(rows[names][5], 1 << 20)]
     for name, type, flags, address, offset, length, *_ in rows:
-        end = text.find(b"\0", name)
+        end = text.find(b"\0", name, name + _MAX_NAME)
         shown = text[name:end] if 0 <= name < len(text) and end >= 0 else b""
         yield Section(shown.decode("utf-8", "replace"), type, flags, address, offset, length)

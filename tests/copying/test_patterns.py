@@ -127,3 +127,12 @@ def test_what_is_no_mode_is_refused(text: str) -> None:
 def test_a_compiled_pattern_can_be_used_again() -> None:
     pattern = Pattern(b"*.t")
     assert [pattern.matches(name) for name in (b"a.t", b"a/b.t", b".t")] == [True, False, True]
+
+
+def test_an_ignore_pattern_may_hold_any_character() -> None:
+    """Found by fuzzing: a character beyond U+00FF ended the build with a traceback."""
+    patterns = Ignore(read("документ*\nа.о\n日本/**/x\n".encode()))
+    assert patterns.matches("документы".encode())
+    assert patterns.matches("а.о".encode())
+    assert patterns.matches("日本/a/b/x".encode())
+    assert not patterns.matches("аxо".encode())

@@ -81,3 +81,9 @@ def test_a_query_is_added_to_and_never_rewritten() -> None:
     url = Url.parse("https://r.example/u?_state=a%3d%2B+=")
     assert url.with_query("digest=x").target == "/u?_state=a%3d%2B+=&digest=x"
     assert Url.parse("https://r.example/u").with_query("digest=x").target == "/u?digest=x"
+
+
+def test_an_argument_that_is_not_utf_8_is_refused() -> None:
+    """Found by fuzzing: Python gives such bytes of an argument as lone surrogates."""
+    with pytest.raises(BadUrl, match="not UTF-8"):
+        Url.parse("https://r.example/\udcff")

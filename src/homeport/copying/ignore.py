@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from homeport.copying.path_filter import State
 
 MAX_LINE = 64 << 10
+ESCAPED = frozenset(b".+()|{}$")  # not bytes: "in" would refuse characters beyond 255
 
 
 def read(data: bytes, file: str = ".dockerignore") -> "list[bytes]":
@@ -216,7 +217,7 @@ def _translated(text: "list[int]") -> "tuple[str, list[int]]":
         elif rune == 63:
             out.extend(b"[^/]")
             how = "expression"
-        elif rune in b".+()|{}$":
+        elif rune in ESCAPED:
             out.extend((92, rune))
         elif rune == 92 and at < len(text):
             out.extend((92, text[at]))

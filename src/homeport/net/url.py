@@ -20,6 +20,7 @@ from homeport.errors import UsageError
 
 _PORTS = {"http": 80, "https": 443}
 _UNSAFE = r"[\x00-\x20\x7f<>\"\\^`{|}]"
+_NOT_UTF_8 = r"[\ud800-\udfff]"  # bytes of an argument that are not UTF-8
 _HOST = r"[A-Za-z0-9._-]+"
 _HIDDEN = "***"
 #: Query parameters whose value is as good as a password while it lives.
@@ -50,6 +51,8 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
         """Read an absolute URL; raises ``BadUrl`` (without repeating a password)."""
         if re.search(_UNSAFE, text) or len(text) > 16384:
             raise BadUrl(f"{redact(text)!r} is not a URL: it holds blanks or control characters")
+        if re.search(_NOT_UTF_8, text):
+            raise BadUrl(f"{redact(text)!r} is not a URL: it is not UTF-8")
         try:
             parts = urllib.parse.urlsplit(text)
             port = parts.port

@@ -178,3 +178,9 @@ def test_a_release_without_a_list_of_components_has_whatever_it_lists() -> None:
 def test_any_signed_text_is_read_or_refused_by_name(text: str) -> None:
     with contextlib.suppress(HomeportError):
         parse_release((HEAD + text).encode())
+
+
+def test_a_date_beyond_the_calendar_in_utc_is_refused() -> None:
+    date = "Fri, 31 Dec 9999 23:59:59 -2359"
+    with pytest.raises(BadRelease, match="is not a date"):
+        parse_release(HEAD.replace("Sat, 10 Jan 2026 12:00:00 UTC", date).encode())

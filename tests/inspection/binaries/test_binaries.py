@@ -8,24 +8,23 @@ import struct
 import zipfile
 import zlib
 from io import BytesIO
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from builders.binaries import DATA, buildinfo, elf_with
 from builders.elf import elf
 from builders.inspection import file, layer, opened, symlink
 from homeport.elf import read_elf
 from homeport.errors import UsageError
-from homeport.inspection.binaries import upx
+from homeport.inspection.binaries import golang, upx
 from homeport.inspection.binaries.facts import examine
-from homeport.inspection.binaries.gobuildinfo import MAGIC, read_buildinfo
+from homeport.inspection.binaries.gobuildinfo import read_buildinfo
 from homeport.inspection.packages.provenance import inspect_binaries, inspect_binary
 from homeport.inspection.packages.verification import verify_files
 from homeport.inspection.report.builder import report_image
 
-DATA = Path(__file__).parents[2] / "data/inspection"
 GO = (DATA / "go1.15-gopath.upx").read_bytes()
 TINY = (DATA / "tiny").read_bytes()
 
@@ -149,38 +148,6 @@ def test_a_zipapp_is_told_from_a_script_and_a_jar_from_a_zip() -> None:
 # -- Go and Rust
 
 
-def elf_with(sections: dict[str, bytes]) -> bytes:
-    """An ELF file of sections alone."""
-    names = b"\0" + b"".join(name.encode() + b"\0" for name in (*sections, ".shstrtab"))
-    body, rows = b"", [struct.pack("<IIQQQQIIQQ", 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)]
-    at = 1
-    for name, data in (*sections.items(), (".shstrtab", names)):
-        offset = 64 + len(body)
-        rows.append(struct.pack("<IIQQQQIIQQ", at, 1, 0, 0x400000 + offset & ~15 if data[:1] ==
-                                b"\xff" else 0, offset, len(data), 0, 0, 1, 0))  # fmt: skip
-        at += len(name) + 1
-        body += data
-    head = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
-        "<HHIQQQIHHHHHH", 2, 62, 1, 0, 0, 64 + len(body), 0, 64, 56, 0, 64, len(rows), len(rows) - 1
-    )
-    return head + body + b"".join(rows)
-
-
-def buildinfo(version: str, lines: list[str]) -> bytes:
-    text = b"x" * 16 + "\n".join([*lines, ""]).encode() + b"y" * 16
-    assert len(version) < 128
-
-    def varint(number: int) -> bytes:
-        out = b""
-        while number > 127:
-            out += bytes([number & 127 | 128])
-            number >>= 7
-        return out + bytes([number])
-
-    head = (MAGIC + bytes([8, 2])).ljust(32, b"\0")
-    return head + varint(len(version)) + version.encode() + varint(len(text)) + text
-
-
 def test_inline_build_information_is_read_with_all_its_lines() -> None:
     blob = buildinfo(
         "go1.22.1",
@@ -301,3 +268,88 @@ def test_powerpc_branches_are_restored_with_a_link_and_without() -> None:
     packed = struct.pack(">III", 0x48083551, 0x60000000, 0x48000E70)
     plain = struct.pack(">III", 0x480826CD, 0x60000000, 0x4BFFFFE4)
     assert upx.unfilter(bytes(3716) + packed, 0xD0, 0)[3716:] == plain
+
+
+# -- hostile programs: found by fuzzing, or built by hand from what fuzzing found
+
+
+def go_table(count: int, functions_at: int, rest: bytes = b"") -> bytes:
+    """Go 1.20's table of functions with everything but the functions at its beginning."""
+    head = struct.pack("<I", 0xFFFFFFF1) + b"\0\0\x01\x08"
+    return head + struct.pack("<8Q", count, 0, 0, 72, 72, 72, 72, functions_at) + rest
+
+
+def test_a_table_of_functions_beyond_all_addresses_is_no_table() -> None:
+    assert examine(elf_with({".gopclntab": go_table(1, 1 << 63)})).go is None
+
+
+def test_names_of_functions_that_overlap_are_no_table() -> None:
+    """Each of them 4 kB: a file of 64 MB could ask for 8 GB."""
+    count = 4000
+    names = b"n" * 5000 + b"\0"
+    at = 72 + len(names)
+    pairs = b"".join(struct.pack("<II", 0, 8 * count + 8 * n) for n in range(count))
+    records = b"".join(struct.pack("<II", 0, 1000 + n) for n in range(count))
+    raw = go_table(count, at, names + pairs + bytes(8) + records)
+    assert examine(elf_with({".gopclntab": raw})).go is None
+
+
+def test_a_module_cache_is_found_in_long_names_at_once() -> None:
+    names = [b"pkg/mod/" * 500, b"/go/pkg/mod/a.example/!b@v1/pkg/mod/c.go"]
+    assert [golang._package_of_file(name.decode()) for name in names] == [
+        "", "a.example/B/pkg/mod",
+    ]  # fmt: skip
+
+
+def test_many_libraries_in_a_string_without_an_end_are_cut() -> None:
+    """Ten thousand names of 16 MB each would be 160 GB."""
+    strings = b"l" * 100_000
+    entries = [(1, n) for n in range(1000)] + [(5, 64 + 56 * 2), (10, len(strings)), (0, 0)]
+    dynamic = b"".join(struct.pack("<QQ", *entry) for entry in entries)
+    base = 64 + 56 * 2
+    size = base + len(strings) + len(dynamic)
+    header = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + struct.pack(
+        "<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 64, 0, 0
+    )
+    programs = struct.pack("<IIQQQQQQ", 1, 5, 0, 0, 0, size, size, 8)
+    programs += struct.pack(
+        "<IIQQQQQQ", 2, 6, base + len(strings), 0, 0, len(dynamic), len(dynamic), 8
+    )
+    found = read_elf(header + programs + strings + dynamic).dynamic()
+    assert len(found.needed) == 1000
+    assert max(len(name) for name in found.needed) == 4096
+
+
+def test_a_packed_file_unpacks_to_no_more_than_it_claims() -> None:
+    """Each of a thousand segments may be the whole file again: refused at twice its size."""
+    packed = bytearray((DATA / "tiny.nrv2e").read_bytes())
+    header = upx.find_header(bytes(packed))
+    assert header is not None
+    block = header.overlay + 12
+    struct.pack_into("<I", packed, block, 400 << 20)
+    with pytest.raises(upx.CannotUnpack, match="more than the file claims"):
+        upx.unpack(bytes(packed))
+
+
+def test_a_segment_beyond_the_end_of_a_packed_file_is_refused() -> None:
+    """Found by fuzzing: what lies before it had a length that no block can have."""
+    head = bytearray(TINY[:176])
+    struct.pack_into("<Q", head, 64 + 8, 1 << 40)  # where the first segment lies
+    length = len(head)
+    body = struct.pack("<IIIII4s", 0, 4096, 4096, length, length, bytes(4)) + bytes(head)
+    tail = bytearray(b"UPX!" + bytes([13, 22, 8, 1]) + bytes(28))
+    struct.pack_into("<I", tail, 24, 4096)
+    tail[31] = sum(tail[4:31]) % 251
+    with pytest.raises(upx.CannotUnpack, match="data after the segments was not found"):
+        upx.unpack(body + bytes(64) + bytes(tail))
+
+
+@pytest.mark.parametrize("flags", [0x01, 0x40])
+def test_an_encrypted_jar_is_a_zip(flags: int) -> None:
+    out = BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        archive.writestr("META-INF/MANIFEST.MF", "Main-Class: a\n")
+    data = bytearray(out.getvalue())
+    for mark, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.find(mark) + place] |= flags
+    assert examine(bytes(data)).format in ("zip", "data")

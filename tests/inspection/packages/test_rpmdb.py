@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 import struct
-from collections.abc import Sequence
 
 import pytest
 
 from builders.inspection import file, layer, opened
+from builders.rpm import Value, header, ndb
 from homeport.inspection.packages.ownership import find_owners
 from homeport.inspection.packages.rpmdb import BadRpmDatabase, RpmHeader, read_rpm_database
-
-Value = str | Sequence[str] | Sequence[int]
-TAGS: dict[str, int] = {
-    "name": 1000, "version": 1001, "release": 1002, "epoch": 1003, "basenames": 1117,
-    "dirnames": 1118, "dirindexes": 1116, "digests": 1035, "flags": 1037, "algorithm": 5011,
-}  # fmt: skip
-
-
-def header(**fields: Value) -> bytes:
-    data, entries = b"", b""
-    for name, value in fields.items():
-        kind, raw, count = 6, b"", 1
-        if isinstance(value, str):
-            raw = value.encode() + b"\0"
-        else:
-            count = len(value)
-            numbers = [one for one in value if isinstance(one, int)]
-            kind = 4 if numbers else 8
-            texts = [one.encode() + b"\0" for one in value if isinstance(one, str)]
-            raw = struct.pack(f">{len(numbers)}I", *numbers) if numbers else b"".join(texts)
-        entries += struct.pack(">IIII", TAGS[name], kind, len(data), count)
-        data += raw
-    return struct.pack(">II", len(fields), len(data)) + entries + data
-
-
-def ndb(*headers: bytes, pages: int = 1, mark: bytes = b"BlbS") -> bytes:
-    """Slots in the first page, the first of them empty; blobs after it."""
-    slots, blobs, block = struct.pack("<4sIII", b"Slot", 0, 1, 0), b"", 256
-    for number, one in enumerate(headers, 1):
-        blob = struct.pack("<4sIII", mark, number, 1, len(one)) + one
-        blob += bytes(-len(blob) % 16)
-        slots += struct.pack("<4sIII", b"Slot", number, block, len(blob) // 16)
-        block += len(blob) // 16
-        blobs += blob
-    return struct.pack("<4sIII", b"RpmP", 0, 1, pages).ljust(32, b"\0") + slots.ljust(
-        4096 - 32, b"\0"
-    ) + blobs  # fmt: skip
 
 
 def read(*headers: bytes) -> list[RpmHeader]:
@@ -100,3 +64,66 @@ def test_files_without_flags_are_plain_files() -> None:
 def test_a_damaged_database_is_an_error_that_says_what(data: bytes, what: str) -> None:
     with pytest.raises(BadRpmDatabase, match=f"^{what}"):
         list(read_rpm_database(data))
+
+
+# -- hostile databases: found by fuzzing, or built by hand from what fuzzing found
+
+
+def sqlite(*statements: str) -> bytes:
+    database = sqlite3.connect(":memory:")
+    for statement in statements:
+        database.execute(statement)
+    database.commit()
+    return database.serialize()
+
+
+@pytest.mark.parametrize(
+    ("statements", "what"),
+    [
+        (["CREATE VIEW Packages AS WITH RECURSIVE n(hnum) AS (SELECT 1 UNION ALL SELECT hnum + 1"
+          " FROM n) SELECT hnum, x'00' AS blob FROM n"], "not a table of stored rows"),
+        (["CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob AS (zeroblob(900000000)))",
+          "INSERT INTO Packages VALUES (1)"], "not a table of stored rows"),
+        (["CREATE TABLE Other (a)"], "not a table of stored rows"),
+    ],
+)  # fmt: skip
+def test_a_database_that_computes_its_packages_is_refused(statements: list[str], what: str) -> None:
+    with pytest.raises(BadRpmDatabase, match=what):
+        list(read_rpm_database(sqlite(*statements)))
+
+
+def test_sqlites_own_table_is_read() -> None:
+    one = header(name="a", version="1", release="1").hex()
+    table = "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)"
+    data = sqlite(table, f"INSERT INTO Packages VALUES (1, x'{one}')")
+    assert [each.name for each in read_rpm_database(data)] == ["a"]
+
+
+def test_names_in_sqlites_tables_that_are_not_utf_8_are_an_error() -> None:
+    table = "CREATE TABLE Packages (hnum INTEGER PRIMARY KEY, blob BLOB NOT NULL)"
+    data = sqlite(table, "CREATE INDEX i ON Packages (blob)").replace(
+        b"blob BLOB", b"\xff\xff\xff\xff BLOB"
+    )
+    with pytest.raises(BadRpmDatabase, match=r"^sqlite: "):
+        list(read_rpm_database(data))
+
+
+def test_slots_that_share_a_package_are_refused() -> None:
+    """A file of 16 MB could name one header of a megabyte a million times."""
+    data = bytearray(ndb(*(header(name="a", version="1", release="1") for _ in range(30))))
+    first = struct.unpack_from("<I", data, 32 + 16 + 8)[0]
+    length = len(data) - first * 16 - 16
+    struct.pack_into("<I", data, first * 16 + 12, length)
+    for number in range(30):
+        struct.pack_into("<I", data, 32 + 16 * (number + 1) + 8, first)
+    with pytest.raises(BadRpmDatabase, match="more bytes than the file"):
+        list(read_rpm_database(bytes(data)))
+
+
+def test_one_long_directory_for_many_files_is_refused() -> None:
+    one = header(
+        name="a", version="1", release="1", basenames=["x"] * 1000, dirnames=["/" + "d" * 100_000],
+        dirindexes=[0] * 1000,
+    )  # fmt: skip
+    with pytest.raises(BadRpmDatabase, match="paths are too long"):
+        read(one)

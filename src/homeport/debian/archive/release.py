@@ -176,11 +176,11 @@ def _date(paragraph: Paragraph, name: str) -> datetime | None:
         return None
     try:
         moment = parsedate_to_datetime(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise BadRelease(
             f"{text!r} is not a date", where={"line": paragraph.line_of(name), "field": name}
         ) from error
-    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def _files(paragraph: Paragraph) -> dict[str, ListedFile]:

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.elf import LOAD, WRITABLE, Elf
+from homeport.elf import Elf
 
 MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16
 _MAX_TEXT = 16 << 20
+_MAX_BLOB = _MAX_TEXT + 4096
+_MAX_BLOBS = 50  # that begin as one but are none
 _MAX_CANDIDATES = 500
+_MAX_SEARCHED = 4 << 30  # bytes, in all searches for a pointer
 _VERSION = re.compile(rb"(?:devel )?go1\.\d+(?:\.\d+)?(?:beta\d+|rc\d+)?")
 
 
@@ -42,14 +45,18 @@ class GoBuildInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 def read_buildinfo(elf: Elf) -> GoBuildInfo | None:
     """The build information of a file; ``None`` if there is none."""
+    left = _MAX_BLOBS
     for start, area in _areas(elf):
         at = -1
         while (at := area.find(MAGIC, at + 1)) >= 0:
             if (start + at) % _ALIGN:
                 continue
-            found = _read(elf, area[at:])
+            found = _read(elf, area[at : at + _MAX_BLOB])
             if found is not None:
                 return found
+            left -= 1
+            if not left:
+                return None
     return None
 
 
@@ -60,11 +67,9 @@ def find_version(elf: Elf) -> str:
     writable data gives the length beside it.
     """
     form = elf.order + ("QQ" if elf.wide else "II")
-    writable = [
-        elf.data[one.offset : one.offset + one.size]
-        for one in elf.segments
-        if one.type == LOAD and one.flags & WRITABLE
-    ]
+    writable = [elf.data[one.offset : one.offset + one.size] for one in elf.loads(writable=True)]
+    step = sum(len(area) for area in writable)
+    left = _MAX_SEARCHED
     for number, found in enumerate(_VERSION.finditer(elf.data)):
         if number >= _MAX_CANDIDATES:
             break
@@ -76,6 +81,9 @@ def find_version(elf: Elf) -> str:
                 pair = struct.pack(form, address, length)
             except struct.error:
                 break
+            left -= step
+            if left < 0:
+                return ""
             if any(pair in area for area in writable):
                 return elf.data[found.start() : found.start() + length].decode()
     return ""
@@ -87,13 +95,11 @@ def _areas(elf: Elf) -> Iterator[tuple[int, bytes]]:
     if section is not None:
         yield section.address, elf.data[section.offset : section.offset + section.size]
         return
-    for segment in elf.segments:
-        if segment.type == LOAD and segment.flags & WRITABLE:
-            yield segment.address, elf.data[segment.offset : segment.offset + segment.size]
+    for segment in elf.loads(writable=True):
+        yield segment.address, elf.data[segment.offset : segment.offset + segment.size]
     if not elf.sections:
-        for segment in elf.segments:
-            if segment.type == LOAD and not segment.flags & WRITABLE:
-                yield segment.address, elf.data[segment.offset : segment.offset + segment.size]
+        for segment in elf.loads(writable=False):
+            yield segment.address, elf.data[segment.offset : segment.offset + segment.size]
 
 
 def _read(elf: Elf, blob: bytes) -> GoBuildInfo | None:

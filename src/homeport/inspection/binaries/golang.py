@@ -17,7 +17,7 @@ from homeport.inspection.binaries.pclntab import GoTable, read_table
 
 _COMMAND_LINE = "command-line-arguments"
 _RUNTIME = re.compile(rb"(.*)/src/runtime/proc(?:1)?\.go")
-_MODULE_CACHE = re.compile(r"(?:.*/)?pkg/mod/([^@]+)@([^/]+)/?(.*)")
+_MODULE_CACHE = "/pkg/mod/"
 _DISTRIBUTIONS = (
     ("/usr/lib/go-", "Debian"),
     ("/usr/lib/golang", "Fedora"),
@@ -146,13 +146,24 @@ def _package_of(function: str) -> str:
 
 def _package_of_file(file: str) -> str:
     """The package whose file this is, where its path says so."""
-    if found := _MODULE_CACHE.fullmatch(file):
-        module, inner = _unescaped(found[1]), found[3].rpartition("/")[0]
+    if found := _in_module_cache(file):
+        module, inner = _unescaped(found[0]), found[2].rpartition("/")[0]
         return f"{module}/{inner}" if inner else module
     _, mark, rest = file.rpartition("/vendor/")
     if mark:
         return rest.rpartition("/")[0]
     return ""
+
+
+def _in_module_cache(file: str) -> tuple[str, str, str] | None:
+    """Module, version and path below it of ``…/pkg/mod/MODULE@VERSION/PATH``."""
+    rooted = "/" + file
+    at = rooted.rfind(_MODULE_CACHE, 0, rooted.rfind("@"))
+    if at < 0:
+        return None
+    module, _, rest = rooted[at + len(_MODULE_CACHE) :].partition("@")
+    version, _, path = rest.partition("/")
+    return (module, version, path) if module and version else None
 
 
 def _unescaped(path: str) -> str:
@@ -183,7 +194,7 @@ def _main_by_source(source: str) -> str:
     if not source:
         return ""
     folder = source.rpartition("/")[0]
-    if _MODULE_CACHE.fullmatch(source):
+    if _in_module_cache(source):
         return _package_of_file(source)
     _, mark, inside = folder.rpartition("/src/")
     if mark and "." in inside.partition("/")[0]:
@@ -216,6 +227,6 @@ def _goroot(table: GoTable | None) -> tuple[str, str]:
 def _versions(table: GoTable | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for file in table.files if table else ():
-        if match := _MODULE_CACHE.fullmatch(file.decode("utf-8", "replace")):
-            found[_unescaped(match[1])] = match[2]
+        if match := _in_module_cache(file.decode("utf-8", "replace")):
+            found[_unescaped(match[0])] = match[1]
     return dict(sorted(found.items()))

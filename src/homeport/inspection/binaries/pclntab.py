@@ -22,6 +22,9 @@ _SECTIONS = (".gopclntab", ".data.rel.ro.gopclntab", ".data.rel.ro")
 _MAX_FUNCTIONS = 2_000_000
 _MAX_FILES = 500_000
 _MAX_NAME = 4096
+_MAX_CANDIDATES = 20
+_MAX_UNNAMED = 1000  # functions at the beginning without a name, in what is no table
+_MOST_TEXT = 4  # bytes of all names together for each byte of the table
 
 
 class GoTable(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,7 @@ def read_table(elf: Elf) -> GoTable | None:
     for raw in _candidates(elf):
         try:
             found = _Reader(raw).read()
-        except (struct.error, IndexError, ValueError):
+        except (struct.error, IndexError, ValueError, OverflowError):
             continue
         if found.functions:
             return found
@@ -52,7 +55,7 @@ def _candidates(elf: Elf) -> Iterator[bytes]:
             yield elf.data[section.offset :]
     pattern = _LITTLE if elf.little else _BIG
     for number, found in enumerate(pattern.finditer(elf.data)):
-        if number > 50:
+        if number >= _MAX_CANDIDATES:
             return
         yield elf.data[found.start() :]
 
@@ -60,6 +63,7 @@ def _candidates(elf: Elf) -> Iterator[bytes]:
 class _Reader:
     def __init__(self, raw: bytes) -> None:
         self._raw = raw
+        self._left = _MOST_TEXT * len(raw)
         for order in "<>":
             format = _MAGICS.get(struct.unpack_from(order + "I", raw)[0])
             if format is not None:
@@ -89,10 +93,12 @@ class _Reader:
     def read(self) -> GoTable:
         records = self._records()
         functions: dict[bytes, int] = {}
-        for record in records:
+        for number, record in enumerate(records):
             name = self._text(self._names + self._u32(record + self._name_at))
             if name:
                 functions.setdefault(name, record)
+            elif not functions and number >= _MAX_UNNAMED:
+                raise ValueError("functions without names")
         main = b""
         if b"main.main" in functions:
             main = self._file_of(functions[b"main.main"])
@@ -119,8 +125,8 @@ class _Reader:
                 yield self._text(offset)
             return
         area = self._raw[self._filetab : self._pctab]
-        for name in area.split(b"\0")[:_MAX_FILES]:
-            if name:
+        for name in area.split(b"\0", _MAX_FILES)[:_MAX_FILES]:
+            if 0 < len(name) <= _MAX_NAME:
                 yield name
 
     def _old_files(self) -> int:
@@ -157,4 +163,9 @@ class _Reader:
 
     def _text(self, at: int) -> bytes:
         end = self._raw.find(b"\0", at, at + _MAX_NAME)
-        return self._raw[at:end] if end >= 0 else b""
+        if end < 0:
+            return b""
+        self._left -= end - at
+        if self._left < 0:
+            raise ValueError("names overlap")
+        return self._raw[at:end]

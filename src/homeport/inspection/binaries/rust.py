@@ -84,7 +84,7 @@ def _audit(elf: Elf) -> tuple[Crate, ...] | None:
         decoder = zlib.decompressobj()
         text = decoder.decompress(raw, _MAX_AUDIT)
         document = msgspec.json.decode(text, type=_Audit)
-    except (zlib.error, msgspec.DecodeError):
+    except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return tuple(
         Crate(name=one.name, version=one.version, source=one.source, root=one.root)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import lzma
 import re
+import struct
 import zipfile
+import zlib
 from io import BytesIO
 
 import msgspec
@@ -36,6 +39,13 @@ class ScriptFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     language: str = ""
     main: str = ""
     modules: tuple[str, ...] = ()
+
+
+#: What ``zipfile`` raises for archives that are damaged, encrypted or compressed in another way.
+_BAD_ZIP = (
+    zipfile.BadZipFile, ValueError, OSError, RuntimeError, EOFError, zlib.error, lzma.LZMAError,
+    struct.error, LookupError, OverflowError,
+)  # fmt: skip
 
 
 def read_script(data: bytes) -> ScriptFacts | None:
@@ -99,7 +109,7 @@ def _zip(data: bytes) -> ScriptFacts | None:
                     modules=tuple(sorted(tops))[:200],
                 )  # fmt: skip
             return ScriptFacts(kind="zip")
-    except (zipfile.BadZipFile, ValueError, OSError, NotImplementedError, EOFError):
+    except _BAD_ZIP:
         return None
 
 

@@ -24,6 +24,7 @@ MAX_OUTPUT = 512 << 20
 MAX_RATIO = 273  # an LZMA match is at most 273 bytes long
 _TAIL = 36
 _SEARCH = 1 << 16
+_SLACK = 1 << 16
 _VERSION = re.compile(rb"\$Id: UPX ([0-9.]+) Copyright")
 METHODS = {
     2: "NRV2B", 3: "NRV2B", 4: "NRV2B", 5: "NRV2D", 6: "NRV2D", 7: "NRV2D", 8: "NRV2E",
@@ -105,6 +106,7 @@ class _Unpacking:
         self._check = check
         self._order = "<" if header.little else ">"
         self._sum = 1
+        self._left = 0  # bytes that may still be unpacked
 
     def run(self) -> bytes:
         data, at = self._data, self._header.overlay
@@ -114,6 +116,8 @@ class _Unpacking:
         size = size or self._header.original_size
         if size > min(MAX_OUTPUT, len(data) * MAX_RATIO):
             raise TooLarge(f"claims to unpack to {size} bytes, too many for its length")
+        # The first block is unpacked twice, the last may be longer than what is left.
+        self._left = 2 * size + _SLACK
         first, _ = self._block(at + 12)
         head = self._inflate(first)
         try:
@@ -193,6 +197,9 @@ class _Unpacking:
         return _Block(size, packed, method, filter, parameter, at + 12), at + 12 + packed
 
     def _inflate(self, block: _Block) -> bytes:
+        self._left -= block.size
+        if self._left < 0:
+            raise CannotUnpack("the blocks unpack to more than the file claims")
         raw = self._data[block.start : block.start + block.packed]
         if block.method == 0:
             return raw
@@ -204,8 +211,10 @@ def _gaps(loads: list[Segment], size: int) -> Iterator[tuple[int, int]]:
     place = 0
     for load in sorted(loads, key=lambda load: load.offset):
         if load.offset > place:
-            yield place, load.offset - place
+            yield place, min(load.offset, size) - place
         place = max(place, load.offset + load.size)
+        if place >= size:
+            return
     if place < size:
         yield place, size - place
 

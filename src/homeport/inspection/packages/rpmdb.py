@@ -9,6 +9,7 @@ import sqlite3
 import struct
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -16,6 +17,10 @@ import msgspec
 from homeport.errors import HomeportError
 
 _MAX_TAGS = 100_000
+_MAX_HEADER = 64 << 20  # bytes of one package's header
+_MAX_STEPS = 10_000_000  # instructions of sqlite's machine, about a second's work
+_STEPS = 10_000
+_MOST_PATHS = 16  # bytes of all paths of a package for each byte of its header
 _NDB_MAX_PAGES = 4096
 _NAME, _VERSION, _RELEASE, _EPOCH, _SIZE, _VENDOR = 1000, 1001, 1002, 1003, 1009, 1011
 _LICENSE, _ARCH, _SOURCE = 1014, 1022, 1044
@@ -72,6 +77,7 @@ def read_rpm_database(data: bytes, wal: bytes = b"") -> Iterator[RpmHeader]:
 
 
 def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
+    left = len(data) + len(wal)
     if not wal and data[18:20] == b"\x02\x02":
         data = data[:18] + b"\x01\x01" + data[20:]  # journal mode WAL without a journal
     try:
@@ -80,15 +86,32 @@ def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
             place.write_bytes(data)
             if wal:
                 (place.parent / "rpmdb.sqlite-wal").write_bytes(wal)
-            database = sqlite3.connect(place)
-            try:
-                for (blob,) in database.execute("SELECT blob FROM Packages ORDER BY hnum"):
+            with closing(sqlite3.connect(place)) as database:
+                _restrict(database)
+                for (blob,) in database.execute("SELECT blob FROM Packages"):
                     if isinstance(blob, bytes):
+                        left -= len(blob)
+                        if left < 0:
+                            raise BadRpmDatabase("the packages have more bytes than the file")
                         yield blob
-            finally:
-                database.close()
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:
         raise BadRpmDatabase(f"sqlite: {error}") from error
+
+
+def _restrict(database: sqlite3.Connection) -> None:
+    """Bound what a hostile file can make sqlite do: views compute, and pages may form circles."""
+    database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_HEADER)
+    steps = iter(range(_MAX_STEPS // _STEPS))
+    database.set_progress_handler(lambda: next(steps, None) is None, _STEPS)
+    database.execute("PRAGMA trusted_schema = OFF")
+    stored = database.execute(
+        "SELECT 1 FROM sqlite_master WHERE name = 'Packages' AND type = 'table' AND rootpage > 0"
+    ).fetchone()
+    computed = database.execute(
+        "SELECT 1 FROM pragma_table_xinfo('Packages') WHERE hidden <> 0"
+    ).fetchone()
+    if not stored or computed:
+        raise BadRpmDatabase("Packages is not a table of stored rows")
 
 
 def _ndb(data: bytes) -> Iterator[bytes]:
@@ -96,6 +119,7 @@ def _ndb(data: bytes) -> Iterator[bytes]:
     pages = int.from_bytes(data[12:16], "little")
     if not 0 < pages <= _NDB_MAX_PAGES:
         raise BadRpmDatabase(f"invalid number of slot pages: {pages}")
+    left = len(data)
     for at in range(32, min(pages * 4096, len(data) - 15), 16):
         magic, index, block, _count = struct.unpack_from("<4sIII", data, at)
         if magic != b"Slot" or not index:
@@ -104,6 +128,9 @@ def _ndb(data: bytes) -> Iterator[bytes]:
         if data[start : start + 4] != b"BlbS":
             raise BadRpmDatabase(f"slot {index} does not point to a package")
         length = int.from_bytes(data[start + 12 : start + 16], "little")
+        left -= 16 + length
+        if left < 0:
+            raise BadRpmDatabase(f"slot {index}: the packages have more bytes than the file")
         yield data[start + 16 : start + 16 + length]
 
 
@@ -170,8 +197,12 @@ class _Tags:
     def files(self) -> Iterator[RpmFile]:
         directories, digests = self.texts(_DIRNAMES), self.texts(_DIGESTS)
         indexes, flags, modes = (self.numbers(tag) for tag in (_DIRINDEXES, _FLAGS, _MODES))
+        left = _MOST_PATHS * len(self._data)
         for number, name in enumerate(self.texts(_BASENAMES)):
             directory = directories[indexes[number]]
+            left -= len(directory) + len(name)
+            if left < 0:
+                raise ValueError("the paths are too long for the header")
             yield RpmFile(
                 path=(directory + name).lstrip(b"/"),
                 digest=digests[number].decode("ascii", "replace") if number < len(digests) else "",
