@@ -35,11 +35,15 @@ if TYPE_CHECKING:
     from homeport.audit.auditing import Request as AuditRequest
     from homeport.buildkit.address import Engine
     from homeport.buildkit.builds import SolveRequest
+    from homeport.buildkit.helper.verification import HelperVerified
+    from homeport.buildkit.llb.ops import Definition
     from homeport.buildkit.multi_output import Run
     from homeport.buildkit.scheduling import ListenerFor
     from homeport.buildkit.session.session import Service
     from homeport.buildkit.status import StatusListener
     from homeport.builds import BuildRequest, BuildResult, Connections
+    from homeport.content.store import Pruned
+    from homeport.content.verification import CacheInfo, CacheVerified
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
@@ -55,6 +59,7 @@ if TYPE_CHECKING:
     from homeport.locking.ensure_lock import EnsuredLock
     from homeport.net.client import Client
     from homeport.oci.platform import Platform
+    from homeport.recipe.catalog_listing import LockedRecipe
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
@@ -193,11 +198,64 @@ class App:
                 caches.finish(run.response, self.runtime.cancel)
         return SolveResult(engines=tuple(engine.name for engine in engines), run=run)
 
+    def llb(self, source: str | BinaryIO) -> Definition:
+        """The LLB definition in a file or a stream."""
+        from homeport.buildkit.llb.dump import read_llb
+
+        return read_llb(source)
+
+    def verify_helper(
+        self, image: str, *, cases: Sequence[str] = (), engines: Sequence[str] = ()
+    ) -> HelperVerified:
+        """Test a helper image inside the first of these engines.
+
+        cases: run only those whose names contain one of these texts
+        """
+        from homeport.buildkit.helper.verification import verify_helper
+
+        engine = self.engines(engines)[0]
+        return verify_helper(image, engine, self.open_image, self.runtime, cases=cases)
+
     def engines(self, addresses: Sequence[str] = ()) -> list[Engine]:
         """The engines at these addresses, or the first of the usual ones that answers."""
         from homeport.parts.engines import open_engines
 
         return open_engines(addresses, self.runtime.cancel)
+
+    def catalog(self) -> tuple[Recipe, ...]:
+        """The recipes that ship with Homeport."""
+        from homeport.recipe.catalog_listing import catalog_recipes
+
+        return catalog_recipes()
+
+    def catalog_recipe(self, name: str) -> LockedRecipe:
+        """A recipe of the catalog, its file, and what is locked for it."""
+        from homeport.recipe.catalog_listing import locked_recipe
+
+        return locked_recipe(name)
+
+    def check_recipe(self, recipe: str) -> Recipe:
+        """Check a recipe and its slices without the network. Raises ``Faults``."""
+        from homeport.recipe.checking import check_recipe
+
+        return check_recipe(recipe)
+
+    def cache_info(self) -> CacheInfo:
+        """Where the cache is and what it holds."""
+        from homeport.content.verification import CacheInfo
+
+        store = self.runtime.store
+        return CacheInfo(directory=store.root, bound=self.settings.cache_bound, usage=store.usage())
+
+    def cache_prune(self, bound: int | None = None) -> Pruned:
+        """Remove least recently used files until the cache fits ``bound``, or its own bound."""
+        return self.runtime.store.prune(self.settings.cache_bound if bound is None else bound)
+
+    def cache_verify(self) -> CacheVerified:
+        """Verify the digest of every file of the cache and remove damaged files."""
+        from homeport.content.verification import verify_cache
+
+        return verify_cache(self.runtime.store, self.runtime.progress)
 
     def _connections(self) -> Connections:
         from homeport.builds import Connections

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import msgspec
 
@@ -26,23 +24,22 @@ def command() -> None:
 def info(session: Session) -> None:
     """Show where the cache is and what it holds."""
     with session.app() as app:
-        usage = app.runtime.store.usage()
-        bound = app.settings.cache_bound
-        document: dict[str, Any] = {
+        found = app.cache_info()
+    usage = found.usage
+    session.output.write(
+        {
             "schema": "homeport-cache/v1",
-            "directory": str(app.runtime.store.root),
-            "bound_bytes": bound,
+            "directory": str(found.directory),
+            "bound_bytes": found.bound,
             "total_bytes": usage.total_bytes,
             **msgspec.to_builtins(usage),
-        }
-        session.output.write(
-            document,
-            f"directory  {app.runtime.store.root}\n"
-            f"content    {counted(usage.blobs, 'file')}, {human_size(usage.blob_bytes)}\n"
-            f"results    {counted(usage.answers, 'file')}, {human_size(usage.answer_bytes)}\n"
-            f"unfinished {human_size(usage.partial_bytes)}\n"
-            f"bound      {human_size(bound)}",
-        )
+        },
+        f"directory  {found.directory}\n"
+        f"content    {counted(usage.blobs, 'file')}, {human_size(usage.blob_bytes)}\n"
+        f"results    {counted(usage.answers, 'file')}, {human_size(usage.answer_bytes)}\n"
+        f"unfinished {human_size(usage.partial_bytes)}\n"
+        f"bound      {human_size(found.bound)}",
+    )
 
 
 @command.command(
@@ -63,14 +60,14 @@ def prune(session: Session, bound: str | None, everything: bool) -> None:
 
     Files that a running build may be using are kept.
     """
+    limit = 0 if everything else parse_size(bound) if bound else None
     with session.app() as app:
-        limit = 0 if everything else parse_size(bound) if bound else app.settings.cache_bound
-        pruned = app.runtime.store.prune(limit)
-        session.output.write(
-            {"schema": "homeport-cache-prune/v1", **msgspec.to_builtins(pruned)},
-            f"removed {counted(pruned.removed, 'file')}, {human_size(pruned.removed_bytes)}; "
-            f"{human_size(pruned.kept_bytes)} left",
-        )
+        pruned = app.cache_prune(limit)
+    session.output.write(
+        {"schema": "homeport-cache-prune/v1", **msgspec.to_builtins(pruned)},
+        f"removed {counted(pruned.removed, 'file')}, {human_size(pruned.removed_bytes)}; "
+        f"{human_size(pruned.kept_bytes)} left",
+    )
 
 
 @command.command(epilog="Example:  homeport cache verify")
@@ -81,24 +78,17 @@ def verify(session: Session) -> None:
     Exit code 3 if a file was damaged.
     """
     with session.app() as app:
-        usage = app.runtime.store.usage()
-        app.runtime.progress.begin(
-            "cache verify", label="verify", total=usage.blob_bytes, unit="bytes"
-        )
-        damaged = app.runtime.store.verify(
-            lambda size: app.runtime.progress.advance("cache verify", size)
-        )
-        app.runtime.progress.end("cache verify")
-        names = [str(digest) for digest in damaged]
-        session.output.write(
-            {"schema": "homeport-cache-verify/v1", "checked": usage.blobs, "damaged": names},
-            "\n".join(
-                [*(f"removed {name}" for name in names), f"verified {counted(usage.blobs, 'file')}"]
-            ),
-        )
-    if damaged:
+        found = app.cache_verify()
+    names = list(map(str, found.damaged))
+    session.output.write(
+        {"schema": "homeport-cache-verify/v1", "checked": found.checked, "damaged": names},
+        "\n".join(
+            [*(f"removed {name}" for name in names), f"verified {counted(found.checked, 'file')}"]
+        ),
+    )
+    if names:
         raise AnswerNo(
             "removed 1 damaged file; it will be rebuilt when needed"
-            if len(damaged) == 1
-            else f"removed {len(damaged)} damaged files; they will be rebuilt when needed"
+            if len(names) == 1
+            else f"removed {len(names)} damaged files; they will be rebuilt when needed"
         )

@@ -23,12 +23,8 @@ def command() -> None:
 @common
 def list_(session: Session) -> None:
     """List the recipes that ship with Homeport."""
-    from homeport.recipe.catalog import shipped_catalog
-    from homeport.recipe.loading import load_recipe
-
-    catalog = shipped_catalog()
-    files = [catalog.recipe_file(name) for name in catalog.names()]
-    recipes = [load_recipe(file, catalog) for file in files if file is not None]
+    with session.app() as app:
+        recipes = app.catalog()
     document = {
         "schema": "homeport-catalog/v1",
         "recipes": [
@@ -55,15 +51,10 @@ def list_(session: Session) -> None:
 @common
 def show(session: Session, name: str, as_recipe: bool) -> None:
     """Show what recipe NAME is made of and which packages are locked."""
-    from homeport.recipe.catalog import find_recipe, shipped_catalog
-    from homeport.recipe.loading import load_recipe
-    from homeport.recipe.lock.reading import read_lockfile
-
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(name, catalog), catalog)
-    lockfile = read_lockfile(recipe.path.parent / recipe.lock_name)
-    text = recipe.path.read_text() if as_recipe else _describe(recipe, lockfile)
-    session.output.write(_document(recipe, lockfile), text.rstrip("\n"))
+    with session.app() as app:
+        found = app.catalog_recipe(name)
+    text = found.text if as_recipe else _describe(found.recipe, found.lockfile)
+    session.output.write(_document(found.recipe, found.lockfile), text.rstrip("\n"))
 
 
 def _document(recipe: Recipe, lockfile: Lockfile | None) -> dict[str, Any]:

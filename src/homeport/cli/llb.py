@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from typing import Any
 
 import click
 
@@ -31,25 +30,11 @@ def dump(session: Session, file: str, dot: bool) -> None:
 
     FILE is a marshalled definition; "-" is standard input.
     """
-    from homeport.buildkit.llb.dump import as_dot, as_json, as_text, read_definition
+    from homeport.buildkit.llb.dump import as_dot, as_json, as_text
 
-    definition = read_definition(_read(file))
+    with session.app() as app:
+        definition = app.llb(sys.stdin.buffer if file == "-" else file)
     if dot:
         click.echo(as_dot(definition))
-        return
-    document: dict[str, Any] = as_json(definition)
-    session.output.write(document, as_text(definition))
-
-
-def _read(file: str) -> bytes:
-    from homeport.buildkit.llb.dump import LARGEST
-    from homeport.content.reading import read_bounded
-    from homeport.errors import UsageError
-
-    if file == "-":
-        return read_bounded(sys.stdin.buffer, LARGEST, "standard input")
-    try:
-        with open(file, "rb") as stream:
-            return read_bounded(stream, LARGEST, file)
-    except OSError as error:
-        raise UsageError(f"cannot read {file}: {error.strerror}") from error
+    else:
+        session.output.write(as_json(definition), as_text(definition))

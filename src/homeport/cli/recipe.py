@@ -27,9 +27,8 @@ def check(session: Session, recipe: str) -> None:
     RECIPE is a recipe file, its directory, or a name of the catalog.  [default:
     ./homeport.yaml] All errors are reported at once.
     """
-    from homeport.recipe.checking import check_recipe
-
-    found = check_recipe(recipe)
+    with session.app() as app:
+        found = app.check_recipe(recipe)
     document = {
         "schema": "homeport-recipe-check/v1",
         "name": found.name,

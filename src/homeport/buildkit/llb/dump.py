@@ -7,13 +7,14 @@ checks that it is one, and keeps the order of its operations.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
 from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Definition, Op, OpMetadata
 from homeport.buildkit.protobuf import BadMessage, contents, decode
+from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
 LARGEST = 64 << 20
@@ -37,6 +38,17 @@ class Step(msgspec.Struct, frozen=True, kw_only=True):
     def kind(self) -> str:
         """ "result" is the last one, which only names its input."""
         return next((kind for kind in _KINDS if getattr(self.op, kind) is not None), "result")
+
+
+def read_llb(source: str | BinaryIO) -> Definition:
+    """The definition in a file or a stream (standard input). Raises ``BadLlb``, ``UsageError``."""
+    if not isinstance(source, str):
+        return read_definition(read_bounded(source, LARGEST, "standard input"))
+    try:
+        with open(source, "rb") as stream:
+            return read_definition(read_bounded(stream, LARGEST, source))
+    except OSError as error:
+        raise UsageError(f"cannot read {source}: {error.strerror}") from error
 
 
 def read_definition(data: bytes) -> Definition:
