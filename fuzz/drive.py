@@ -6,6 +6,8 @@ import argparse
 import faulthandler
 import hashlib
 import importlib.util
+import itertools
+import math
 import subprocess
 import sys
 import time
@@ -16,7 +18,6 @@ from fuzz import target as targets
 from fuzz.mutations import mutations
 
 _FOUND = Path(__file__).parent / "found"
-_HINT = "pip install 'atheris>=3,<4' (Linux, CPython 3.11 to 3.13), or give --tries"
 
 
 def main() -> int:
@@ -25,11 +26,14 @@ def main() -> int:
     failed = 0
     for name in options.target or targets.names():
         if options.input is not None:
-            failed += not _try(targets.load(name), [options.input.read_bytes()])
+            failed += not _try(targets.load(name), options.input.read_bytes())
         elif options.tries is not None:
             failed += not _mutate(name, options.tries, options.seed)
-        else:
+        elif importlib.util.find_spec("atheris") is not None:
             failed += not _guided(name, options.seconds)
+        else:
+            print("atheris is not installed: mutations alone, not guided by coverage")
+            failed += not _mutate(name, None, options.seed, options.seconds)
     return 1 if failed else 0
 
 
@@ -48,8 +52,6 @@ def _options() -> argparse.Namespace:
 
 
 def _guided(name: str, seconds: int) -> bool:
-    if importlib.util.find_spec("atheris") is None:
-        sys.exit(f"error: atheris is not installed\nhint: {_HINT}")
     corpus = _FOUND / "corpus" / name
     _FOUND.mkdir(exist_ok=True)
     print(f"{name}: {seconds} s", flush=True)
@@ -61,35 +63,39 @@ def _guided(name: str, seconds: int) -> bool:
     return done.returncode == 0
 
 
-def _mutate(name: str, tries: int, seed: int) -> bool:
+def _mutate(name: str, tries: int | None, seed: int, seconds: float = math.inf) -> bool:
     target = targets.load(name)
     seeds = target.seeds()
     targets.limit_memory()
     began = time.monotonic()
-    good = _try(target, [*seeds, *mutations(seeds, tries, seed, target.max_length)])
-    print(f"{name}: {len(seeds)} seeds, {tries} mutations (--seed {seed}), "
-          f"{time.monotonic() - began:.1f} s")  # fmt: skip
+    inputs = itertools.chain(seeds, mutations(seeds, tries, seed, target.max_length))
+    count = itertools.count(1)
+    good = all(
+        _try(target, data)
+        for data in itertools.takewhile(lambda _: time.monotonic() - began < seconds, inputs)
+        if next(count)
+    )
+    print(f"{name}: {next(count) - 1} inputs (--seed {seed}), {time.monotonic() - began:.1f} s")
     return good
 
 
-def _try(target: targets.Target, inputs: list[bytes]) -> bool:
-    """Whether every input keeps to the rule; the first that does not is saved and shown."""
-    for data in inputs:
-        # For what does not return to Python, which the alarm cannot stop.
-        faulthandler.dump_traceback_later(targets.SECONDS * 4, exit=True)
-        try:
-            target.run_timed(data)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt):
-                raise
-            _FOUND.mkdir(exist_ok=True)
-            path = _FOUND / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
-            path.write_bytes(data)
-            traceback.print_exception(error)
-            print(f"{target.name}: fuzz/run {target.name} --input {path}", file=sys.stderr)
-            return False
-        finally:
-            faulthandler.cancel_dump_traceback_later()
+def _try(target: targets.Target, data: bytes) -> bool:
+    """Whether an input keeps to the rule; one that does not is saved and shown."""
+    # For what does not return to Python, which the alarm cannot stop.
+    faulthandler.dump_traceback_later(targets.SECONDS * 4, exit=True)
+    try:
+        target.run_timed(data)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        _FOUND.mkdir(exist_ok=True)
+        path = _FOUND / f"{target.name}-{hashlib.sha256(data).hexdigest()[:16]}"
+        path.write_bytes(data)
+        traceback.print_exception(error)
+        print(f"again: fuzz/run {target.name} --input {path}", file=sys.stderr)
+        return False
+    finally:
+        faulthandler.cancel_dump_traceback_later()
     return True
 
 

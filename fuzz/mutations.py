@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Iterator, Sequence
 
@@ -9,9 +10,11 @@ _NUMBERS = (0, 1, 2, 7, 8, 9, 10, 13, 32, 34, 39, 47, 48, 58, 92, 127, 128, 254,
 _WIDE = (0, 1, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0x7FFFFFFFFFFFFFFF, 0xFFFFFFFFFFFFFFFF)
 
 
-def mutations(seeds: Sequence[bytes], count: int, seed: int, longest: int) -> Iterator[bytes]:
-    """``count`` inputs, none longer than ``longest``."""
-    for number in range(count):
+def mutations(
+    seeds: Sequence[bytes], count: int | None, seed: int, longest: int
+) -> Iterator[bytes]:
+    """``count`` inputs (endless if that is ``None``), none longer than ``longest``."""
+    for number in itertools.count() if count is None else range(count):
         choose = random.Random(f"{seed} {number}")
         data = bytearray(choose.choice(seeds))
         for _ in range(choose.choice((1, 1, 1, 2, 3, 5, 8, 20))):

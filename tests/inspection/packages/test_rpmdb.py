@@ -108,6 +108,14 @@ def test_names_in_sqlites_tables_that_are_not_utf_8_are_an_error() -> None:
         list(read_rpm_database(data))
 
 
+def test_a_length_in_sqlites_file_that_no_memory_has_is_an_error() -> None:
+    data = bytearray(b"SQLite format 3\0\x02\0\0\0\0\x40\x20\x20".ljust(439, b"\0"))
+    data[100], data[104], data[108:110] = 13, 1, b"\x01\xa6"  # a leaf with one cell
+    data[0x1A6:0x1B7] = b"\xff" * 15 + b"\0h"
+    with pytest.raises(BadRpmDatabase, match="beyond all bounds"):
+        list(read_rpm_database(bytes(data)))
+
+
 def test_slots_that_share_a_package_are_refused() -> None:
     """A file of 16 MB could name one header of a megabyte a million times."""
     data = bytearray(ndb(*(header(name="a", version="1", release="1") for _ in range(30))))

@@ -94,6 +94,8 @@ def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
                         if left < 0:
                             raise BadRpmDatabase("the packages have more bytes than the file")
                         yield blob
+    except MemoryError as error:  # what sqlite says of a length that no file can have
+        raise BadRpmDatabase("sqlite: a length in the file is beyond all bounds") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise BadRpmDatabase(f"sqlite: {error}") from error
 
