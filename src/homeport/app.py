@@ -33,6 +33,12 @@ from homeport.settings import Settings
 if TYPE_CHECKING:
     from homeport.audit.auditing import Audited
     from homeport.audit.auditing import Request as AuditRequest
+    from homeport.audit.live import LiveImages
+    from homeport.audit.plan.apply_plan import PlanApplied
+    from homeport.audit.plan.planfile import Plan
+    from homeport.audit.policy_check import PolicyOptions, PolicyResult
+    from homeport.audit.report.writing import ReportFiles
+    from homeport.audit.results import Result
     from homeport.buildkit.address import Engine
     from homeport.buildkit.builds import SolveRequest
     from homeport.buildkit.helper.verification import HelperVerified
@@ -415,16 +421,58 @@ class App:
         audited = audit(request, check=self.runtime.cancel.check)
         if not online:
             return audited
-        from functools import partial
+        from homeport.audit.registry_lookup import look_up
 
-        from homeport.audit.registry_lookup import asker, to_ask, with_answers
-        from homeport.content.thread_pools import run_all
+        report = look_up(audited.report, self.registries(), self.runtime)
+        return msgspec.structs.replace(audited, report=report)
 
-        ask = asker(self.registries(), self.runtime.store)
-        wanted = to_ask(audited.report)
-        found = run_all(self.runtime.pools.network, [partial(ask, one) for one in wanted])
-        answers = dict(zip(map(str, wanted), found, strict=True))
-        return msgspec.structs.replace(audited, report=with_answers(audited.report, answers))
+    def audit_live(
+        self, *, pods: BinaryIO | None = None, docker: bool = False, engines: Sequence[str] = ()
+    ) -> LiveImages:
+        """Images that run now and versions of engines, for the request of an audit.
+
+        pods:    what ``kubectl get pods -o json`` prints
+        docker:  ask the local Docker engine
+        engines: addresses of engines whose versions are asked
+        """
+        from homeport.audit.live import read_live
+
+        return read_live(
+            pods=pods, docker=docker, cancel=self.runtime.cancel,
+            engines=lambda: self.engines(engines) if engines else (),
+        )  # fmt: skip
+
+    def audit_policy(self, audited: Audited, options: PolicyOptions) -> PolicyResult:
+        """The results of an audit, and those that a policy does not allow."""
+        from homeport.audit.policy_check import check_policy
+
+        return check_policy(audited, options)
+
+    def audit_reports(
+        self, audited: Audited, results: Sequence[Result], files: ReportFiles
+    ) -> None:
+        """Write the SARIF, HTML and Code Quality reports and the baseline of an audit."""
+        from homeport.audit.report.writing import write_reports
+
+        write_reports(audited, results, files)
+
+    def audit_plan(self, audited: Audited, request: AuditRequest, file: Path | None = None) -> Plan:
+        """The plan that replaces the images of an audit, also written to ``file``."""
+        from homeport.audit.auditing import plan
+        from homeport.audit.plan.planfile import write_plan_file
+
+        made = plan(audited, request)
+        if file is not None:
+            write_plan_file(file, made)
+        return made
+
+    def audit_apply(
+        self, file: Path, *, root: Path | None = None, make_edits: bool = False
+    ) -> PlanApplied:
+        """The changes that a plan makes to files below ``root``; ``make_edits`` writes them."""
+        from homeport.audit.plan.apply_plan import apply_plan
+
+        return apply_plan(file, root or Path.cwd(), make_edits=make_edits)
 
     def login(
         self, registry: str, login: Login, access: RegistryAccess | None = None
@@ -571,23 +619,9 @@ class App:
 
         platforms, referrers: instead of, or in addition to, what the plan says
         """
-        from homeport.audit.plan.planfile import read_plan_file
-        from homeport.images.mirror_pairs import pair_of
-        from homeport.oci.platform import parse_platforms
+        from homeport.audit.plan.mirroring import planned_pairs
 
-        pairs = []
-        for number, entry in enumerate(read_plan_file(file).mirror):
-            planned = None if entry.platforms == "all" else parse_platforms(entry.platforms)
-            try:
-                pairs.append(
-                    pair_of(
-                        entry.source, entry.destination, platforms or planned,
-                        referrers or entry.referrers,
-                    )
-                )  # fmt: skip
-            except UsageError as error:
-                raise error.at(file=str(file), field=f"mirror[{number}]")  # noqa: B904
-        return pairs
+        return planned_pairs(file, platforms=platforms, referrers=referrers)
 
     def import_image(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,

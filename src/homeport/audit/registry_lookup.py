@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import msgspec
 
 from homeport.audit.assessment import Image, Lookup, Report, Risk
 from homeport.content.digest import Digest
 from homeport.content.store import Store
+from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError
 from homeport.oci.documents import Descriptor, Index, Manifest
 from homeport.oci.platform import Platform
@@ -22,6 +24,7 @@ from homeport.oci.reference import Reference
 from homeport.registry.errors import NotFound
 from homeport.registry.registries import Registries
 from homeport.registry.sources import RepositorySources
+from homeport.runtime import Runtime
 
 Ask = Callable[[Reference], Lookup]
 
@@ -42,6 +45,14 @@ class _Config(msgspec.Struct):
     os: str = ""
     architecture: str = ""
     variant: str = ""
+
+
+def look_up(report: Report, registries: Registries, runtime: Runtime) -> Report:
+    """The report with what the registries know about its images."""
+    ask = asker(registries, runtime.store)
+    wanted = to_ask(report)
+    found = run_all(runtime.pools.network, [partial(ask, one) for one in wanted])
+    return with_answers(report, dict(zip(map(str, wanted), found, strict=True)))
 
 
 def to_ask(report: Report) -> list[Reference]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,12 +17,17 @@ from homeport.printable import printable
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.audit.auditing import Audited, Request
-    from homeport.audit.policy import Policy, Violation
-    from homeport.audit.results import Result
+    from homeport.audit.model import Use
+    from homeport.audit.plan.planfile import Plan
+    from homeport.audit.policy import Violation
+    from homeport.audit.policy_check import PolicyOptions
+    from homeport.audit.report.writing import ReportFiles
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
-_REPORTS = ("sarif", "html", "code_quality")
+#: The path that stands for pods on standard input.
+_STDIN = Path("-")
+_REPORTS = ("sarif", "html", "code_quality", "write_baseline")
 
 
 class PartlyRead(HomeportError):
@@ -112,37 +116,27 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
     with session.app() as app:
         request = _request(app, paths, options)
         audited = app.audit(request, online=options["online"])
-        results, violations = _judged(audited, options)
-        written = _write_files(audited, request, results, options)
-        _show(session, audited, violations, written, everything=options["everything"])
-    _finish(audited, violations)
+        checked = app.audit_policy(audited, _policy_options(options))
+        plan = None
+        if options["plan_file"]:
+            plan = app.audit_plan(audited, request, options["plan_file"])
+        if any(options[name] for name in _REPORTS):
+            app.audit_reports(audited, checked.results, _report_files(options))
+    _show(session, audited, checked.violations, plan, options)
+    _finish(audited, checked.violations)
 
 
 def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Request:
     from homeport.audit.auditing import Request
     from homeport.audit.implicit import parse_assumptions
-    from homeport.audit.running import STDIN
 
     assumed = parse_assumptions(options["assume"])
-    live = []
-    if Path(STDIN) in paths:
-        from homeport.audit.running import pod_uses, read_stdin
-
-        live += pod_uses(read_stdin(sys.stdin.buffer))
-    if options["docker"]:
-        from homeport.audit.running import docker_uses, docker_version
-        from homeport.images.transports.docker_api import request as ask
-
-        live += docker_uses(lambda path: ask("GET", path))
-        assumed.setdefault("docker", docker_version(lambda path: ask("GET", path)))
-    if options["engine"]:
-        from homeport.audit.engineversion import engine_versions
-        from homeport.cli.engine_options import open_engines
-
-        for engine in open_engines(options["engine"], app.runtime.cancel):
-            for tool, version in engine_versions(engine, app.runtime.cancel).items():
-                assumed.setdefault(tool, version)
-    files = [path for path in paths if path != Path(STDIN)]
+    live: Sequence[Use] = ()
+    pods = sys.stdin.buffer if _STDIN in paths else None
+    if pods or options["docker"] or options["engine"]:
+        found = app.audit_live(pods=pods, docker=options["docker"], engines=options["engine"])
+        live, assumed = found.uses, {**found.versions, **assumed}
+    files = [path for path in paths if path != _STDIN]
     if not files and not live:
         files = [Path()]
     return Request(
@@ -151,89 +145,38 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
     )  # fmt: skip
 
 
-def _judged(audited: Audited, options: dict[str, Any]) -> tuple[list[Result], list[Violation]]:
-    from homeport.audit.policy import read_baseline, violations
-    from homeport.audit.results import results
+def _policy_options(options: dict[str, Any]) -> PolicyOptions:
+    from homeport.audit.policy_check import PolicyOptions
 
-    known: list[str] = []
-    if options["baseline"]:
-        path = options["baseline"]
-        known = [k.fingerprint for k in read_baseline(path.read_bytes(), str(path)).known]
-    found = list(results(audited.report, known))
-    today = datetime.datetime.now(datetime.UTC).date()
-    return found, violations(found, _policy(audited, options), today)
-
-
-def _policy(audited: Audited, options: dict[str, Any]) -> Policy:
-    """The policy file, and what the options add to it."""
-    from homeport.audit.policy import Policy, check_ids, read_policy
-
-    policy = Policy()
-    if path := options["policy_file"]:
-        policy = read_policy(path.read_bytes(), str(path), audited.rules)
-    check_ids(options["deny"], audited.rules)
-    deny = (*policy.deny, *options["deny"])
-    allowed = (*policy.allow_registries, *options["allow_registry"])
-    if options["exit_code"] and not deny and not allowed:
-        deny = ("foreign", "unresolved")
-    return Policy(deny=deny, allow_registries=allowed, allow=policy.allow, sure=policy.sure)
+    return PolicyOptions(
+        policy=options["policy_file"],
+        deny=options["deny"],
+        allow_registries=options["allow_registry"],
+        deny_foreign=options["exit_code"],
+        baseline=options["baseline"],
+    )
 
 
-def _write_files(
-    audited: Audited, request: Request, results: list[Result], options: dict[str, Any]
-) -> str:
-    """Write what was asked for; what a person does next with it."""
-    from homeport.content.files import write_file
+def _report_files(options: dict[str, Any]) -> ReportFiles:
+    from homeport.audit.report.writing import ReportFiles
 
-    said = ""
-    if path := options["plan_file"]:
-        from homeport.audit.auditing import plan
-        from homeport.audit.plan.planfile import write_plan
-        from homeport.audit.report.text import plan_text
-
-        made = plan(audited, request)
-        write_file(path, write_plan(made))
-        said = plan_text(made, str(path))
-    if path := options["write_baseline"]:
-        from homeport.audit.policy import write_baseline
-
-        write_file(path, write_baseline(results))
-    for name in _REPORTS:
-        if path := options[name]:
-            write_file(path, _rendered(name, audited, results))
-    return said
-
-
-def _rendered(name: str, audited: Audited, results: list[Result]) -> bytes:
-    import msgspec
-
-    if name == "html":
-        from homeport.audit.report.html import html_page
-
-        return html_page(audited.report).encode("utf-8", "replace")
-    if name == "sarif":
-        from homeport.audit.report.sarif import sarif_document
-
-        document: Any = sarif_document(results, audited.report.unread, audited.rules)
-    else:
-        from homeport.audit.report.codequality import code_quality_document
-
-        document = code_quality_document(results)
-    from homeport.audit.report.json import clean
-
-    return msgspec.json.format(msgspec.json.encode(clean(document))) + b"\n"
+    return ReportFiles(
+        sarif=options["sarif"],
+        html=options["html"],
+        code_quality=options["code_quality"],
+        baseline=options["write_baseline"],
+    )
 
 
 def _show(
     session: Session,
     audited: Audited,
-    violations: list[Violation],
-    written: str,
-    *,
-    everything: bool,
+    violations: Sequence[Violation],
+    plan: Plan | None,
+    options: dict[str, Any],
 ) -> None:
     from homeport.audit.report.json import report_document
-    from homeport.audit.report.text import report_text, violations_text
+    from homeport.audit.report.text import plan_text, report_text, violations_text
 
     report = audited.report
     document = report_document(report)
@@ -242,15 +185,15 @@ def _show(
          "file": v.result.use.place.file, "line": v.result.use.place.line,
          "fingerprint": v.result.fingerprint} for v in violations
     ]  # fmt: skip
-    text = report_text(report, everything=everything)
+    text = report_text(report, everything=options["everything"])
     if violations:
         text += "\n\n" + violations_text(violations)
-    if written:
-        text += f"\n\n{written}"
+    if plan:
+        text += "\n\n" + plan_text(plan, str(options["plan_file"]))
     session.output.write(document, printable(text, lines=True))
 
 
-def _finish(audited: Audited, violations: list[Violation]) -> None:
+def _finish(audited: Audited, violations: Sequence[Violation]) -> None:
     """Exit code 3 for violations, 1 for files that could not be read."""
     if violations:
         raise AnswerNo(f"{counted(len(violations), 'violation')} of the policy")
@@ -263,26 +206,16 @@ def _finish(audited: Audited, violations: list[Violation]) -> None:
 
 
 def _apply(session: Session, path: Path, *, yes: bool) -> None:
-    from homeport.audit.own_files import BadFile
-    from homeport.audit.plan.applying import prepare, write
-    from homeport.audit.plan.planfile import read_plan
-
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        where = {"file": str(path)}
-        raise BadFile(f"cannot read the plan: {error.strerror}", where=where) from error
-    root = Path.cwd()
-    changes = prepare(read_plan(data, str(path)), root)
-    if yes:
-        write(changes, root)
-    edits = sum(len(change.edits) for change in changes)
+    with session.app() as app:
+        applied = app.audit_apply(path, make_edits=yes)
+    changes = applied.changes
     done = "made" if yes else "to make; --yes makes them"
     text = "\n".join(change.diff() for change in changes)
+    counts = f"{counted(applied.edits, 'edit')} in {counted(len(changes), 'file')} {done}"
     session.output.write(
         {
-            "schema": "homeport-audit-apply/v1", "applied": yes, "edits": edits,
+            "schema": "homeport-audit-apply/v1", "applied": yes, "edits": applied.edits,
             "files": [{"file": c.path, "diff": c.diff()} for c in changes],
         },
-        f"{text}\n{counted(edits, 'edit')} in {counted(len(changes), 'file')} {done}".lstrip("\n"),
+        f"{text}\n{counts}".lstrip("\n"),
     )  # fmt: skip

@@ -14,7 +14,7 @@ import msgspec
 import yaml
 
 from homeport.audit.own_files import check_schema, read_own
-from homeport.content.files import explained
+from homeport.content.files import explained, write_file
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.oci.reference import names_registry, parse_reference
@@ -122,6 +122,11 @@ def read_plan_file(path: Path) -> Plan:
     """Read a plan of this machine. Raises ``BadFile``, or ``Faults`` of several."""
     with explained(path, "read"), path.open("rb") as stream:
         return read_plan(read_bounded(stream, _LIMIT, str(path)), str(path))
+
+
+def write_plan_file(path: Path, plan: Plan) -> None:
+    """Write the plan to a file."""
+    write_file(path, write_plan(plan))
 
 
 def write_plan(plan: Plan) -> bytes:

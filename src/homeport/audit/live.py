@@ -1,0 +1,52 @@
+"""Images that run now, and versions of engines: what files alone do not say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
+
+from homeport.audit.model import Use
+from homeport.audit.running import docker_uses, docker_version, pod_uses, read_stdin
+from homeport.progress import CancelToken
+
+if TYPE_CHECKING:
+    from homeport.buildkit.address import Engine
+
+
+class LiveImages(msgspec.Struct, frozen=True, kw_only=True):
+    """Uses for ``Request.live``, and tool → version for ``Request.assumptions``."""
+
+    uses: tuple[Use, ...]
+    versions: Mapping[str, str]
+
+
+def read_live(
+    *,
+    pods: BinaryIO | None,
+    docker: bool,
+    engines: Callable[[], Sequence[Engine]],
+    cancel: CancelToken,
+) -> LiveImages:
+    """Ask those that are named.
+
+    pods:    what ``kubectl get pods -o json`` prints
+    docker:  ask the local Docker engine for its containers, images and version
+    engines: their versions are asked
+    """
+    uses: list[Use] = []
+    versions: dict[str, str] = {}
+    if pods is not None:
+        uses += pod_uses(read_stdin(pods))
+    if docker:
+        from homeport.images.transports.docker_api import request
+
+        uses += docker_uses(lambda path: request("GET", path))
+        versions["docker"] = docker_version(lambda path: request("GET", path))
+    for engine in engines():
+        from homeport.audit.engineversion import engine_versions
+
+        for tool, version in engine_versions(engine, cancel).items():
+            versions.setdefault(tool, version)
+    return LiveImages(uses=tuple(uses), versions=versions)
