@@ -73,7 +73,9 @@ Answer = tuple[int, dict[str, str], bytes]
 class Server:
     """Files by path, faults, and the requests so far."""
 
-    def __init__(self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> None:
+    def __init__(
+        self, tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+    ) -> None:
         self.faults: list[Fault] = []
         self.requests: list[Received] = []
         self.connections = 0
@@ -81,7 +83,7 @@ class Server:
         self.stopping = threading.Event()
         self.lock = threading.Lock()
         self._tls = tls
-        self._http = _Listener((address, 0), self, tls)
+        self._http = _Listener((address, port), self, tls)
         self.port = self._http.server_address[1]
         self._thread = threading.Thread(
             target=self._http.serve_forever, kwargs={"poll_interval": 0.01}
@@ -122,8 +124,10 @@ class Server:
 
 
 @contextlib.contextmanager
-def serving(tls: ssl.SSLContext | None = None, address: str = "127.0.0.1") -> Iterator[Server]:
-    server = Server(tls, address)
+def serving(
+    tls: ssl.SSLContext | None = None, address: str = "127.0.0.1", port: int = 0
+) -> Iterator[Server]:
+    server = Server(tls, address, port)
     try:
         yield server
     finally:

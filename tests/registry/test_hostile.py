@@ -146,10 +146,9 @@ def test_a_page_of_many_megabytes_is_not_read(server: Server, repository: Reposi
 
 @pytest.mark.parametrize(
     "link",
-    ['<http://other.example/v2/>; rel="next"', '<http://169.254.169.254/>; rel="next"',
-     "<javascript:x>; rel=next", "<//evil.example/x>; rel=next"],
-)  # fmt: skip
-def test_a_next_page_elsewhere_is_not_followed(
+    ["<javascript:x>; rel=next", "<http://a b/>; rel=next", '<file:///etc/passwd>; rel="next"'],
+)
+def test_a_next_page_that_is_no_url_is_refused(
     server: Server, repository: Repository, link: str
 ) -> None:
     pages(server, b'{"tags":["x"]}', link=link)
