@@ -47,7 +47,7 @@ def _table(magic: int) -> bytes:
     records, pairs = b"", b""
     for number, offset in enumerate((0, 10, 25)):
         pairs += struct.pack("<II" if late else "<QQ", number, table_size + len(records))
-        records += struct.pack(form, number, offset, 0, 0, 1, 0, 0, 0, 0)
+        records += struct.pack(form, number, offset, 0, 0, 0, 1, 0, 0, 0)  # 1: the step to its file
     head = struct.pack("<I", magic) + b"\0\0\x01\x08"
     counts = (3, 2, 0) if late else (3, 2)
     head += struct.pack(f"<{words}Q", *counts, name_at, cu_at, file_at, pc_at, functions_at)
