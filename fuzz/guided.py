@@ -5,6 +5,7 @@ python -m fuzz.guided TARGET CORPUS -max_total_time=60
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from fuzz import target as targets
 def main() -> None:
     """Give the seeds to libFuzzer and run it; it ends the process."""
     name, corpus = sys.argv[1], Path(sys.argv[2])
+    # A trace for every error of Sequoia takes a second.
+    os.environ["RUST_BACKTRACE"] = os.environ["RUST_LIB_BACKTRACE"] = "0"
     # All of Homeport that the target imports, and no library: their code is not looked at.
     with atheris.instrument_imports(include=["homeport"], enable_loader_override=False):
         target = targets.load(name)

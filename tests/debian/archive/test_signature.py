@@ -157,3 +157,17 @@ def test_a_revoked_certificate_signs_nothing(debian: Archive) -> None:
     revoked = pysequoia.Cert.from_bytes(bytes(certificate) + bytes(revocation))
     assert revoked.is_revoked
     refused(inrelease(debian), parse_keyring(bytes(revoked), "revoked"))
+
+
+def test_a_signature_by_an_unknown_kind_of_key_is_refused_or_passed_over(
+    ring: Keyring, debian: Archive
+) -> None:
+    """Found by fuzzing: Sequoia parses such a packet and then fails to write it."""
+    signed = pysequoia.sign(debian.key.signer(), b"text", mode=pysequoia.SignatureMode.DETACHED)
+    (packet,) = PacketPile.from_bytes(bytes(signed))
+    good = bytes(packet)
+    odd = good.replace(b"\x16\x21\x04", b"\x16\x21\x09")
+    assert odd != good
+    with pytest.raises(BadSignature, match="cannot be parsed"):
+        verify_detached(b"text", odd, ring)
+    assert verify_detached(b"text", odd + good, ring).signers == (debian.fingerprint,)

@@ -128,12 +128,12 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
             hint=f"gpg --no-default-keyring --keyring {name} --export > keys.pgp",
         )
     try:
-        certificates = pysequoia.Cert.split_bytes(data)
+        certificates = tuple(bytes(cert) for cert in pysequoia.Cert.split_bytes(data))
     except (RuntimeError, ValueError) as error:
         raise BadKey("this is not an OpenPGP certificate", where={"file": name}) from error
     if not certificates:
         raise BadKey("the file contains no OpenPGP certificate", where={"file": name})
-    return Keyring(name=name, certificates=tuple(bytes(cert) for cert in certificates))
+    return Keyring(name=name, certificates=certificates)
 
 
 def read_keyring(path: Path) -> Keyring:

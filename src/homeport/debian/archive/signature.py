@@ -109,14 +109,17 @@ def _claims(signature: bytes) -> list[_Claim]:
         raise BadSignature("the signature cannot be parsed") from error
     if not packets:
         raise NotSigned("the release file is not signed")
-    return [
-        _Claim(
-            packet=bytes(packet),
-            issuer=(packet.issuer_fingerprint or packet.issuer_key_id or "?").upper(),
-            made=packet.signature_created,
-        )
-        for packet in packets
-    ]
+    claims = []
+    for packet in packets:
+        try:
+            issuer = packet.issuer_fingerprint or packet.issuer_key_id or "?"
+            made = packet.signature_created
+            claims.append(_Claim(packet=bytes(packet), issuer=issuer.upper(), made=made))
+        except (RuntimeError, ValueError, OverflowError):
+            continue  # parsed, but of a kind that Sequoia does not know; another may be good
+    if not claims:
+        raise BadSignature("the signature cannot be parsed")
+    return claims
 
 
 def _certificates(keyring: Keyring) -> list[pysequoia.Cert]:
