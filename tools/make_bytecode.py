@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 from homeport.app import Settings, open_app
-from homeport.builds import BuildRequest
+from homeport.building.request import BuildRequest
 from homeport.images.address import LayoutAddress
 
 PACKAGE = Path(__file__).parents[1] / "src/homeport"

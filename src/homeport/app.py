@@ -4,7 +4,7 @@ The only composition root. It makes the cache, the HTTP client, the pools, progr
 the cancel token, and hands on the members that a function needs, never itself.
 
     from homeport.app import Settings, open_app
-    from homeport.builds import BuildRequest
+    from homeport.building.request import BuildRequest
 
     with open_app(Settings.load()) as app:
         result = app.build(BuildRequest(recipe="dockerfile-copy"))
@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from homeport.audit.policy_check import PolicyOptions, PolicyResult
     from homeport.audit.report.writing import ReportFiles
     from homeport.audit.results import Result
+    from homeport.building.lock import LockCheck
+    from homeport.building.request import BuildRequest, BuildResult, Connections
     from homeport.buildkit.address import Engine
     from homeport.buildkit.builds import SolveRequest
     from homeport.buildkit.helper.verification import HelperVerified
@@ -47,7 +49,6 @@ if TYPE_CHECKING:
     from homeport.buildkit.scheduling import ListenerFor
     from homeport.buildkit.session.session import Service
     from homeport.buildkit.status import StatusListener
-    from homeport.builds import BuildRequest, BuildResult, Connections
     from homeport.content.store import Pruned
     from homeport.content.verification import CacheInfo, CacheVerified
     from homeport.images.address import Address, RegistryAddress
@@ -146,15 +147,21 @@ class App:
 
     def build(self, request: BuildRequest) -> BuildResult:
         """Build a recipe for its platforms and write it where ``request`` says."""
-        from homeport.builds import run_build
+        from homeport.building.run import run_build
 
         return run_build(request, self.runtime, self._connections())
 
     def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
-        from homeport.builds import lock_recipe
+        from homeport.building.lock import lock_recipe
 
         return lock_recipe(request, self.runtime, self._connections())
+
+    def check_lock(self, recipe: str, lockfile: Path | None = None) -> LockCheck:
+        """Where a recipe and its lockfile disagree; nothing is written."""
+        from homeport.building.lock import check_lock
+
+        return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel)
 
     def solve(
         self, request: SolveRequest, *, access: RegistryAccess | None = None,
@@ -264,7 +271,7 @@ class App:
         return verify_cache(self.runtime.store, self.runtime.progress)
 
     def _connections(self) -> Connections:
-        from homeport.builds import Connections
+        from homeport.building.request import Connections
 
         return Connections(
             archives=self.archives,

@@ -14,8 +14,9 @@ from typing import Any
 from builders.locking import World
 from builders.net import quick_client
 from builders.runtime import runtime
+from homeport.building.request import BuildRequest, BuildResult, Connections
+from homeport.building.run import run_build
 from homeport.buildkit.address import Engine
-from homeport.builds import BuildRequest, BuildResult, Connections, run_build
 from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.content.thread_pools import Pools

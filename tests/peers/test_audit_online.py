@@ -136,7 +136,7 @@ def test_an_image_that_is_gone_is_not_planned_to_be_imported(
     assert "Plan p.yaml: leave 1; 0 edits in 0 files" in capsys.readouterr().out
     (image,) = read_plan((tmp_path / "p.yaml").read_bytes(), "p.yaml").images
     assert "has no such image" in image.why
-    assert "name another one" in image.why
+    assert "use another image" in image.why
 
 
 def test_plan_mirror_apply_audit_ends_with_nothing_foreign(

@@ -16,9 +16,9 @@ import pytest
 from builders.building import BARE, BuildWorld, image_of, listing
 from builders.deb import Entry, deb
 from builders.http_server import serving
+from homeport.building.request import BuildResult
 from homeport.buildkit.address import Surroundings, parse_engine
 from homeport.buildkit.protocol.errors import BuildFailed, EngineUnreachable
-from homeport.builds import BuildResult
 from homeport.content.store import Store
 from homeport.errors import HomeportError, OutOfDate
 from homeport.locking.update_policy import UpdatePolicy

@@ -16,7 +16,7 @@ import pytest
 from elftools.elf.elffile import ELFFile
 
 from homeport.app import Settings, open_app
-from homeport.builds import BuildRequest, BuildResult
+from homeport.building.request import BuildRequest, BuildResult
 from homeport.content.blob import verified
 from homeport.images.address import LayoutAddress
 from homeport.images.image import digest_of

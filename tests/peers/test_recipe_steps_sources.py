@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from builders.building import BARE, listing
-from homeport.builds import BuildResult
+from homeport.building.request import BuildResult
 from homeport.errors import HomeportError, OutOfDate
 from homeport.recipe.lock.reading import read_lockfile
 from peers import buildkit_engines

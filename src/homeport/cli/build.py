@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.engine_options import engine_option, showing_logs
+from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.show import human_size, table, warn
@@ -15,7 +16,7 @@ from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeport.builds import BuildRequest, BuildResult
+    from homeport.building.request import BuildRequest, BuildResult
     from homeport.images.address import Address
 
 
@@ -110,7 +111,7 @@ def command(session: Session, **options: Any) -> None:
 
 def _request(options: dict[str, Any]) -> BuildRequest:
     from homeport.assemble.plan import BuildOptions
-    from homeport.builds import BuildRequest, key_values
+    from homeport.building.request import BuildRequest
     from homeport.images.address import parse_destination
 
     outputs = [*options["outputs"], *(f"docker://{_bare(ref)}" for ref in options["pushes"])]
@@ -125,8 +126,8 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         platforms=_platforms(options["platforms"]),
         tags=options["tags"],
         options=BuildOptions(
-            labels=key_values(options["labels"], "label"),
-            annotations=key_values(options["annotations"], "annotation"),
+            labels=key_values(options["labels"], "--label"),
+            annotations=key_values(options["annotations"], "--annotation"),
             source_date_epoch=_source_date_epoch(),
             compression=options["compression"],
             level=options["compression_level"],

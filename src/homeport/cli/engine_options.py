@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,7 @@ from homeport.errors import HomeportError
 from homeport.printable import printable
 
 if TYPE_CHECKING:
-    from homeport.buildkit.address import Engine
     from homeport.cli.options import Session
-    from homeport.progress import CancelToken
 
 engine_option = click.option(
     "--engine",
@@ -26,13 +24,6 @@ engine_option = click.option(
     " podman-container://NAME, ssh://HOST, docker-context://NAME. Repeatable."
     "  [default: BUILDKIT_HOST, DOCKER_HOST, docker's context, the standard sockets]",
 )
-
-
-def open_engines(texts: Sequence[str], cancel: CancelToken) -> list[Engine]:
-    """The engines named, or the first default that answers. Raises ``EngineUnreachable``."""
-    from homeport.parts.engines import open_engines
-
-    return open_engines(texts, cancel)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ def command(
     """
     if check and (updates or as_of):
         raise UsageError("--check cannot be combined with --update or --as-of")
-    from homeport.builds import BuildRequest
+    from homeport.building.request import BuildRequest
     from homeport.debian.archive.state import parse_as_of
 
     with session.app() as app, showing_logs(session):
@@ -76,24 +76,12 @@ def command(
         session.output.write(_document(prepared), _text(prepared), quiet_text=str(prepared.path))
 
 
-def _check(app: App, session: Session, wanted: str, lockfile: Path | None) -> None:
-    from homeport.locking.lock_paths import lock_paths
-    from homeport.locking.staleness import stale_reasons
-    from homeport.recipe.catalog import find_recipe, shipped_catalog
-    from homeport.recipe.loading import load_recipe
-
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(wanted, catalog), catalog)
-    found = lock_paths(recipe, catalog, Path.cwd(), file=lockfile).find()
-    differences = stale_reasons(recipe, found.lockfile) if found else ("there is no lockfile",)
-    if found and recipe.parts:
-        from homeport.parts.resolve import part_stale_reasons
-
-        differences += part_stale_reasons(recipe, found.lockfile, app.runtime.cancel)
+def _check(app: App, session: Session, recipe: str, lockfile: Path | None) -> None:
+    differences = app.check_lock(recipe, lockfile).disagreements
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:
-        raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {wanted}")
+        raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {recipe}")
 
 
 def _document(prepared: EnsuredLock) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.engine_options import engine_option
+from homeport.cli.key_values import key_values
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import counted
@@ -131,9 +132,9 @@ def command(
         file=asked["file"],
         target=asked["target"] or "",
         build_args=_arguments(asked["build_args"]),
-        build_contexts=_pairs(asked["build_contexts"], "--build-context"),
-        options=_pairs(asked["frontend_options"], "--opt"),
-        labels=_pairs(asked["labels"], "--label"),
+        build_contexts=key_values(asked["build_contexts"], "--build-context"),
+        options=key_values(asked["frontend_options"], "--opt"),
+        labels=key_values(asked["labels"], "--label"),
         secrets=asked["secrets"],
         agents=asked["agents"],
         platforms=parse_platforms(asked["platforms"]) or (),
@@ -178,16 +179,6 @@ def command(
     if any(str(output) == "tar:-" for output in wanted):
         return
     session.output.write(document, "\n".join(lines), quiet_text="")
-
-
-def _pairs(texts: Sequence[str], option: str) -> dict[str, str]:
-    found = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key:
-            raise UsageError(f"invalid {option} {text!r}: KEY=VALUE is expected")
-        found[key] = value
-    return found
 
 
 def _arguments(texts: Sequence[str]) -> dict[str, str]:

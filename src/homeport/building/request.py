@@ -1,0 +1,88 @@
+"""What a build is asked for, what it needs to reach, and what it gives back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from homeport.assemble.build import BuiltIndex
+from homeport.assemble.plan import BuildOptions
+from homeport.images.address import Address
+from homeport.images.image import Image, Index
+from homeport.images.transports.base import Destination, Written
+from homeport.locking.ensure_lock import EnsuredLock
+from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
+from homeport.recipe.model import Recipe
+
+if TYPE_CHECKING:
+    from homeport.buildkit.address import Engine
+    from homeport.buildkit.session.session import Service
+    from homeport.images.load import Loaded
+    from homeport.locking.archive_access import ArchiveAccess
+    from homeport.net.client import Client
+
+OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
+
+
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody wants built.
+
+    recipe:    a name of the catalog, a recipe file or its folder
+    outputs:   destinations; empty: ``./NAME.oci``
+    platforms: ``all``, ``native`` or OCI platforms; empty: what the outputs need
+    tags:      for outputs that name none themselves
+    locked:    refuse to lock again
+    fresh:     use nothing that was computed before, only downloads (``--no-cache``)
+    check:     build a second time from downloads alone and compare
+    load:      hand the native image to a running docker or podman
+    engines:   for parts that must run; empty: what the surroundings name
+    command:   what the user typed, for refusals that print the command to use instead
+    """
+
+    recipe: str
+    outputs: tuple[Address, ...] = ()
+    platforms: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    options: BuildOptions = msgspec.field(default_factory=BuildOptions)
+    mirrors: tuple[str, ...] = ()
+    lockfile: Path | None = None
+    locked: bool = False
+    update: UpdatePolicy = KEEP_LOCKED
+    as_of: datetime | None = None
+    fresh: bool = False
+    check: bool = False
+    load: bool = False
+    engines: tuple[str, ...] = ()
+    directory: Path = msgspec.field(default_factory=Path.cwd)
+    command: str = "homeport build"
+
+
+class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was built and where it went."""
+
+    recipe: Recipe
+    prepared: EnsuredLock
+    built: BuiltIndex
+    written: tuple[Written, ...]
+    loaded: Loaded | None = None
+
+
+class Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """How a build reaches what is outside; ``homeport.app`` makes it, nothing is connected yet.
+
+    engines: those named, or those that the environment names
+    session: what engines may ask of us while they build: logins of registries
+    """
+
+    archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
+    open_image: OpenImage
+    destination: Callable[[Address], Destination]
+    client: Callable[[], Client]
+    engines: Callable[[Sequence[str]], Sequence[Engine]]
+    session: Callable[[], Mapping[str, Service]]
+    offline: bool = False

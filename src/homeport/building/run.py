@@ -1,0 +1,108 @@
+"""A build from beginning to end: recipe → lockfile → plans → images → where they go.
+
+What ``homeport build`` and ``App.build`` do, as one function over plain members. The parts
+have homes of their own (``recipe``, ``locking``, ``assemble``, ``images``); here they are
+put in order. Nothing is fetched, and no package read, while the cache has the answer.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import msgspec
+
+from homeport.assemble.build import BuiltIndex, build
+from homeport.building.outputs import choose_outputs, fitting_image, load_image
+from homeport.building.platforms import choose_platforms
+from homeport.building.preparation import open_build, prepare
+from homeport.building.request import BuildRequest, BuildResult, Connections
+from homeport.content.files import explained
+from homeport.content.store import Store
+from homeport.errors import AnswerNo
+from homeport.locking.ensure_lock import EnsuredLock
+from homeport.locking.update_policy import KEEP_LOCKED
+from homeport.oci.platform import Platform
+from homeport.recipe.catalog import find_recipe, shipped_catalog
+from homeport.recipe.loading import load_recipe
+from homeport.recipe.model import Recipe
+from homeport.runtime import Runtime
+
+
+def run_build(request: BuildRequest, runtime: Runtime, connections: Connections) -> BuildResult:
+    """Build, and write everywhere that was asked for.
+
+    Raises ``OutOfDate`` for ``locked``, ``AnswerNo`` for a failed ``check``, and what
+    reading recipes, locking, building and writing raise.
+    """
+    catalog = shipped_catalog()
+    recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
+    outputs = choose_outputs(request, recipe)
+    platforms = choose_platforms(request, recipe, outputs)
+    with ExitStack() as stack:
+        stack.enter_context(runtime.store.lease())
+        derived = _scratch_store(runtime.store, stack) if request.fresh else runtime.store
+        prepared, built = _built_in(
+            derived, request, recipe, platforms, runtime=runtime, connections=connections
+        )
+        if request.check:
+            _check(request, recipe, platforms, built, runtime=runtime, connections=connections)
+        value = built.images[0].image if len(built.images) == 1 else built.index
+        written = tuple(
+            connections.destination(output).write(fitting_image(value, output, built), runtime)
+            for output in outputs
+        )
+        loaded = load_image(request, recipe, value, runtime) if request.load else None
+    return BuildResult(
+        recipe=recipe, prepared=prepared, built=built, written=written, loaded=loaded
+    )
+
+
+def _built_in(
+    derived: Store,
+    request: BuildRequest,
+    recipe: Recipe,
+    platforms: tuple[Platform, ...],
+    *,
+    runtime: Runtime,
+    connections: Connections,
+) -> tuple[EnsuredLock, BuiltIndex]:
+    """All images; what is computed on the way goes to ``derived``, downloads to the cache."""
+    prepared, plans = prepare(
+        request, recipe, platforms, derived, runtime=runtime, connections=connections
+    )
+    return prepared, build(plans, prepared.debs, open_build(derived, runtime, connections))
+
+
+def _check(
+    request: BuildRequest,
+    recipe: Recipe,
+    platforms: tuple[Platform, ...],
+    built: BuiltIndex,
+    *,
+    runtime: Runtime,
+    connections: Connections,
+) -> None:
+    """Build once more from downloads alone; ``AnswerNo`` naming the platforms that differ."""
+    with ExitStack() as stack:
+        scratch = _scratch_store(runtime.store, stack)
+        again = msgspec.structs.replace(request, update=KEEP_LOCKED, as_of=None, fresh=False)
+        _, second = _built_in(
+            scratch, again, recipe, platforms, runtime=runtime, connections=connections
+        )
+    different = [
+        f"{one.platform}: {one.image.digest} and {other.image.digest}"
+        for one, other in zip(built.images, second.images, strict=True)
+        if one.image.digest != other.image.digest
+    ]
+    if different or built.index.digest != second.index.digest:
+        raise AnswerNo(f"two builds differ: {'; '.join(different)}")
+
+
+def _scratch_store(store: Store, stack: ExitStack) -> Store:
+    import tempfile  # only where something is built twice
+
+    with explained(store.root):
+        store.root.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=store.root)
+    return Store(Path(stack.enter_context(folder)))
