@@ -304,3 +304,17 @@ def test_noise_in_a_pax_header_is_our_error_or_none(record: bytes) -> None:
     data = bytes(header) + record + bytes(-len(record) % 512) + archive(entry("a", size=600))
     error = failure_of(lambda: members(data))
     assert error is None or str(error).isprintable()
+
+
+def test_global_headers_are_bounded_together() -> None:
+    """Each adds records that hold for every later member: memory without end otherwise."""
+    parts = []
+    for number in range(3):
+        out = io.BytesIO()
+        pax = {f"SCHILY.xattr.user.{number}": "x" * 600}
+        with tarfile.open(fileobj=out, mode="w", format=tarfile.PAX_FORMAT, pax_headers=pax) as tar:
+            tar.addfile(entry("a"))
+        parts.append(out.getvalue()[: 512 + 1024 + 512])
+    assert len(members(parts[0] + parts[1], max_header=1500)) == 2
+    with pytest.raises(CopyError, match="global headers are too long together"):
+        members(b"".join(parts), max_header=1500)

@@ -126,6 +126,7 @@ class TarReader:
         self._max_sparse = max_sparse
         self._use_globals = global_pax
         self._globals: dict[bytes, bytes] = {}
+        self._global_bytes = 0
         self._buffer = b""
         self._at = 0  # in the buffer
         self._base = 0  # position in the archive of the buffer's first byte
@@ -163,8 +164,12 @@ class TarReader:
             if kind in b"xX":
                 local = self._records(self._meta(block, "pax header"), offset)
             elif kind == b"g":
-                records = self._records(self._meta(block, "pax global header"), offset)
+                data = self._meta(block, "pax global header")
+                records = self._records(data, offset)
                 if self._use_globals:
+                    self._global_bytes += len(data)  # each is bounded, but not their number
+                    if self._global_bytes > self._max_header:
+                        raise self._error("pax global headers are too long together", offset)
                     self._globals.update(records)
             elif kind == b"L":
                 long_name = self._meta(block, "long name").partition(b"\0")[0]
