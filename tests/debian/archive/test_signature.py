@@ -171,3 +171,14 @@ def test_a_signature_by_an_unknown_kind_of_key_is_refused_or_passed_over(
     with pytest.raises(BadSignature, match="cannot be parsed"):
         verify_detached(b"text", odd, ring)
     assert verify_detached(b"text", odd + good, ring).signers == (debian.fingerprint,)
+
+
+def test_a_packet_of_an_unassigned_kind_is_passed_over(debian: Archive) -> None:
+    """Found by fuzzing: asking Sequoia for its tag raises."""
+    certificate = bytes(pysequoia.Cert.from_bytes(debian.certificate))
+    ring = parse_keyring(certificate + b"\xcf\x01\x00", "a key and a packet with tag 15")
+    assert ring.all_keys == parse_keyring(certificate, "the key alone").all_keys
+    signed = pysequoia.sign(debian.key.signer(), b"text", mode=pysequoia.SignatureMode.DETACHED)
+    (packet,) = PacketPile.from_bytes(bytes(signed))
+    both = bytes(packet) + b"\xcf\x01\x00"
+    assert verify_detached(b"text", both, ring).signers == (debian.fingerprint,)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pysequoia
@@ -184,9 +185,17 @@ def shipped_keyring(name: str) -> Keyring:
     return parse_keyring(file.read_bytes(), f"{_PREFIX}{short}")
 
 
+def tag_of(packet: Any) -> Any:
+    """What a packet is; ``None`` for tags that are not assigned."""
+    try:
+        return packet.tag
+    except RuntimeError:
+        return None
+
+
 def _key_fingerprints(certificate: bytes) -> tuple[str, ...]:
     return tuple(
         packet.fingerprint.upper()
         for packet in PacketPile.from_bytes(certificate)
-        if packet.tag in (Tag.PublicKey, Tag.PublicSubkey) and packet.fingerprint
+        if tag_of(packet) in (Tag.PublicKey, Tag.PublicSubkey) and packet.fingerprint
     )

@@ -14,7 +14,7 @@ import msgspec
 import pysequoia
 from pysequoia.packet import PacketPile, Tag
 
-from homeport.debian.archive.keyring import Keyring
+from homeport.debian.archive.keyring import Keyring, tag_of
 from homeport.errors import IntegrityError
 
 _BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
@@ -104,7 +104,7 @@ def _signature_block(data: bytes) -> bytes:
 
 def _claims(signature: bytes) -> list[_Claim]:
     try:
-        packets = [p for p in PacketPile.from_bytes(signature) if p.tag == Tag.Signature]
+        packets = [p for p in PacketPile.from_bytes(signature) if tag_of(p) == Tag.Signature]
     except (RuntimeError, ValueError) as error:
         raise BadSignature("the signature cannot be parsed") from error
     if not packets:
