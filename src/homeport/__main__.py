@@ -19,6 +19,7 @@ def main() -> NoReturn:
     as_python_does = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if as_python_does:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Here, for the 40 ms in which it loads are those that Ctrl-C must be able to end.
     from homeport.cli.main import main as command_line
 
     if as_python_does:

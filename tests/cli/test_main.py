@@ -21,10 +21,8 @@ from homeport.cli import main as program
 
 HEAVY = ("rich", "yaml", "ssl", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
 
-RARE = {
-    "asyncio", "concurrent.futures", "dataclasses", "email.utils", "logging", "rich", "shutil",
-    "ssl", "tempfile",
-}  # fmt: skip
+#: What a command loads only where it needs it, and the ms that this saves (least of nine runs).
+LATE = {"asyncio": 23, "email.utils": 12, "homeport.net.client": 55, "rich": 30, "ssl": 9}
 
 
 def homeport(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -57,15 +55,15 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
 @pytest.mark.parametrize(
     ("arguments", "more"),
     [
-        (["inspect", "oci:/nonexistent:1"], {"yaml", "socket", "sqlite3", "homeport.net"}),
-        (["build", "./nonexistent"], {"socket", "subprocess"}),
+        (["inspect", "oci:/nonexistent:1"], {"yaml"}),
+        (["build", "./nonexistent"], set()),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else None,
 )
 def test_a_command_imports_nothing_that_only_rare_cases_need(
     arguments: list[str], more: set[str]
 ) -> None:
-    """docs/decisions/start.md: each of these takes 1 to 10 ms of every start."""
+    """Each of these takes more than 5 ms of every start; yaml 12 ms (docs/decisions/start.md)."""
     code = (
         "import sys; from homeport.cli.main import run; run(sys.argv[1:])\n"
         "print(*sys.modules, sep='\\n')"
@@ -75,7 +73,7 @@ def test_a_command_imports_nothing_that_only_rare_cases_need(
     )
     loaded = set(done.stdout.splitlines())
     assert "homeport.cli.options" in loaded
-    assert loaded & (RARE | more) == set()
+    assert loaded & (LATE.keys() | more) == set()
 
 
 def test_an_interrupt_while_the_program_loads_ends_it_without_a_word(tmp_path: Path) -> None:

@@ -7,20 +7,27 @@ import os
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 import msgspec
 
+from homeport.app import App
 from homeport.cli.options import Session, common
 from homeport.cli.show import human_size
+from homeport.copying.codecs import OPENERS
+from homeport.copying.command import Flags, copy
+from homeport.copying.context import Context
+from homeport.copying.dry_run import DryRun
 from homeport.copying.errors import CopyError, shown
+from homeport.copying.filesystem import Filesystem
+from homeport.copying.ignore import Ignore, read
+from homeport.copying.rooted import Rooted
+from homeport.copying.rules import rule_set
+from homeport.copying.sources import CopySource
 from homeport.errors import HomeportError, IntegrityError, UsageError
-
-if TYPE_CHECKING:
-    from homeport.app import App
-    from homeport.copying.command import Flags
-    from homeport.copying.filesystem import Filesystem
+from homeport.settings import parse_size
+from homeport.tree.decompression import decoded
 
 #: Options whose mistakes are mistakes of the command line.
 _OPTIONS = ("--chmod", "--chown", "--exclude", "--rules")
@@ -127,10 +134,6 @@ def command(
     the --context directory, DEST below --root, also with a leading slash. Links cannot lead
     out of either.
     """
-    from homeport.copying.command import Flags
-    from homeport.copying.rules import rule_set
-    from homeport.settings import parse_size
-
     if len(words) < 2:
         raise UsageError("copy requires at least one SRC and a DEST")
     with session.app() as app:
@@ -176,13 +179,8 @@ def _stepper(app: App) -> Callable[[], None]:
 
 
 def _sources(app: App, context: Path, ignore_file: Path | None) -> Filesystem:
-    from homeport.copying.rooted import Rooted
-
     filesystem: Filesystem = Rooted(os.fsencode(context), check=app.runtime.cancel.check)
     if ignore_file is not None:
-        from homeport.copying.context import Context
-        from homeport.copying.ignore import Ignore, read
-
         filesystem = Context(filesystem, Ignore(read(ignore_file.read_bytes(), str(ignore_file))))
     return filesystem
 
@@ -196,11 +194,6 @@ def _run(
     root: Path,
     dry_run: bool,
 ) -> int:
-    from homeport.copying.command import copy
-    from homeport.copying.dry_run import DryRun
-    from homeport.copying.rooted import Rooted
-    from homeport.copying.sources import CopySource
-
     def warn(text: str) -> None:
         app.runtime.progress.note("copy", text)
 
@@ -229,8 +222,6 @@ def explained(error: CopyError) -> HomeportError:
 
 def _openers() -> dict[str, Any]:
     """The engine's own decompressors, but of zstd ours: not every machine has its library."""
-    from homeport.copying.codecs import OPENERS
-
     return {**OPENERS, "zstd": _Zstd}
 
 
@@ -238,8 +229,6 @@ class _Zstd:
     """Frames of zstd as the engine reads them: its stream is not ours to close."""
 
     def __init__(self, stream: Any) -> None:
-        from homeport.tree.decompression import decoded
-
         self._reader = decoded(stream, "zstd", "zstd data", padded=False)
 
     def read(self, size: int, /) -> bytes:

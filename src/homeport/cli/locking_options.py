@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from homeport.locking.update_policy import UpdatePolicy
+from homeport.locking.update_policy import UpdatePolicy
 
 _OPTIONS = (
     click.option(
@@ -51,6 +50,4 @@ def locking_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def parse_updates(updates: Sequence[str]) -> UpdatePolicy:
     """What the words of ``--update`` allow to change."""
-    from homeport.locking.update_policy import UpdatePolicy
-
     return UpdatePolicy(all_packages="all" in updates, names=frozenset(updates) - {"all"})

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import difflib
 import importlib
 import os
 import sys
@@ -83,8 +84,6 @@ class Commands(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            import difflib
-
             near = difflib.get_close_matches(args[0], COMMANDS, n=2)
             hint = f"; did you mean {' or '.join(near)}?" if near else ""
             raise click.UsageError(f"unknown command {args[0]!r}{hint}", ctx)
@@ -249,7 +248,7 @@ def _report(error: HomeportError, as_json: bool) -> int:
         as_json = False
     as_json = as_json and not error.after_result
     if as_json and sys.stdout is not None:
-        import msgspec
+        import msgspec  # 10 ms that --version and --help save
 
         document: dict[str, Any] = {"schema": "homeport-error/v1", "error": error.to_json()}
         try:

@@ -11,17 +11,16 @@ import functools
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import click
+from click.shell_completion import CompletionItem
 
 from homeport.app import App, Settings, open_app
 from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError
-
-if TYPE_CHECKING:
-    from click.shell_completion import CompletionItem
+from homeport.recipe.catalog import shipped_catalog
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -63,10 +62,6 @@ def complete_recipe(
     context: click.Context, parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Names of the catalog, and files."""
-    from click.shell_completion import CompletionItem
-
-    from homeport.recipe.catalog import shipped_catalog
-
     names = [name for name in shipped_catalog().names() if name.startswith(incomplete)]
     return [*map(CompletionItem, names)] or [CompletionItem(incomplete, type="file")]
 

@@ -5,14 +5,15 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
+from homeport.cli.show import tell
 from homeport.errors import UsageError
-
-if TYPE_CHECKING:
-    from homeport.registry.login import Login
+from homeport.registry.access import RegistryAccess
+from homeport.registry.credentials import parse_creds
+from homeport.registry.login import Login
 
 _PASSWORD_LIMIT = 64 << 10
 
@@ -58,8 +59,6 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
         timeout: float | None,
         **more: Any,
     ) -> Any:
-        from homeport.registry.access import RegistryAccess
-
         verbose = more.get("verbose", 0) > 0
         access = RegistryAccess(
             login=_login(creds, username, password_stdin),
@@ -77,23 +76,16 @@ def registry_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _tell_login(registry: str, login: Login) -> None:
-    from homeport.cli.show import tell
-
     tell(f"{registry}: logging in as {login.username or 'a token'} (from {login.source})")
 
 
 def _tell_limit(registry: str, text: str) -> None:
-    from homeport.cli.show import tell
-
     tell(f"{registry}: {text}")
 
 
 def _login(creds: str | None, username: str | None, password_stdin: bool) -> Login | None:
     if creds is None and username is None and not password_stdin:
         return None
-    from homeport.registry.credentials import parse_creds
-    from homeport.registry.login import Login
-
     if creds is not None and (username is not None or password_stdin):
         raise UsageError("--creds cannot be combined with --username or --password-stdin")
     if creds is not None:

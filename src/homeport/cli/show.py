@@ -42,8 +42,6 @@ class Output:
         """
         self.written = not beside
         if self.format == "json":
-            import msgspec
-
             click.echo(msgspec.json.format(msgspec.json.encode(document)).decode(), err=beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
             click.echo(shown, err=beside)
@@ -200,6 +198,7 @@ class LiveProgress:
                 self._bars = None
 
     def _start(self) -> None:
+        # 30 ms that a command without bars saves.
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 

@@ -6,14 +6,14 @@ import shlex
 
 import click
 
+from homeport.net.url import redact
+
 
 def typed_without(option: str) -> str:
     """The command line as it was, without ``option`` and its value, ready for a shell.
 
     Passwords in addresses are not repeated.
     """
-    from homeport.net.url import redact
-
     kept = ["homeport"]
     is_value = False
     for word in click.get_current_context().find_root().obj:

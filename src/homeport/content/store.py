@@ -20,6 +20,7 @@ import contextlib
 import fcntl
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -307,8 +308,6 @@ class Store:
 
     def clear(self) -> None:
         """Remove everything, also under other processes' feet."""
-        import shutil  # brings every decompressor along, 2 ms
-
         with explained(self.root, "remove"):
             if self.root.exists():
                 shutil.rmtree(self.root)

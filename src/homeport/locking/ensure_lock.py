@@ -130,7 +130,7 @@ def _lock_again(
     as_of: datetime | None,
     command: str,
 ) -> EnsuredLock:
-    # As above.
+    # 60 ms that a build saves whose lockfile and packages are all here.
     from homeport.locking.fetching import fetch_locked
     from homeport.locking.lock import lock
 

@@ -7,6 +7,7 @@ with full jitter; a server's ``Retry-After`` is obeyed, within ``LONGEST_WAIT``.
 
 from __future__ import annotations
 
+import email.utils
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -183,8 +184,6 @@ def retry_after(value: str, clock: Clock) -> float | None:
         if seconds > 1_000_000_000:  # some servers send the moment, not the distance
             seconds -= clock.time()
         return seconds if seconds >= 0 else None
-    import email.utils  # few servers ask to wait, and those give seconds
-
     try:
         when = email.utils.parsedate_to_datetime(value)
     except (ValueError, TypeError, OverflowError):

@@ -7,6 +7,7 @@ standard output. Secrets travel through pipes only, never as arguments.
 from __future__ import annotations
 
 import re
+import subprocess
 
 import msgspec
 
@@ -65,8 +66,6 @@ def erase(helper: str, server: str) -> bool:
 def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
     if not re.fullmatch(_NAME, helper):
         raise UsageError(f"invalid credential helper name {helper!r}")
-    import subprocess  # few have a helper
-
     program = f"docker-credential-{helper}"
     try:
         done = subprocess.run(

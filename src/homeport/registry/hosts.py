@@ -15,6 +15,7 @@ say; it gets credentials of its own and never the registry's. Content is checked
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -126,8 +127,6 @@ def _certificates(folder: Path) -> Trust | None:
 
 
 def _read_toml(file: Path, registry: str) -> _File:
-    import tomllib  # few have such a file
-
     with explained(file, "read"), file.open("rb") as stream:
         raw = stream.read(_LIMIT + 1)
     if len(raw) > _LIMIT:

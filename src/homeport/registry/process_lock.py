@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -42,8 +43,6 @@ def _own_folder() -> Path:
     runtime = os.environ.get("XDG_RUNTIME_DIR")
     if runtime and os.path.isabs(runtime):
         return Path(runtime, "homeport")
-    import tempfile  # few need it
-
     return Path(tempfile.gettempdir(), f"homeport-{os.getuid()}")
 
 

@@ -7,6 +7,7 @@ Uploads of blobs are in ``registry.upload``, the order of a push in ``registry.p
 from __future__ import annotations
 
 import contextlib
+import difflib
 from collections.abc import Iterator
 
 import msgspec
@@ -232,8 +233,6 @@ class Repository(msgspec.Struct, frozen=True):
     def _not_found(self, error: RegistryError, reference: str | Digest) -> RegistryError:
         if not isinstance(error, NotFound) or isinstance(reference, Digest):
             return error
-        import difflib
-
         try:
             near = difflib.get_close_matches(reference, list(self.tags(limit=1000)), n=3)
         except HomeportError:

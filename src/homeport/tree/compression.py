@@ -19,7 +19,9 @@ import functools
 import hashlib
 from typing import Protocol
 
+import deflate
 import msgspec
+import zstandard
 
 from homeport.errors import HomeportError, IntegrityError, UsageError
 
@@ -104,8 +106,6 @@ class Gzip(msgspec.Struct, frozen=True):
         return _gzip_member(data, self.level)
 
     def decode(self, member: bytes, size: int) -> bytes:
-        import deflate
-
         try:
             return bytes(deflate.gzip_decompress(member, size))
         except deflate.DeflateError as error:
@@ -121,19 +121,13 @@ class Zstd(msgspec.Struct, frozen=True):
 
     @property
     def id(self) -> str:
-        import zstandard
-
         version = ".".join(map(str, zstandard.ZSTD_VERSION))
         return f"zstd {version} python-zstandard-{zstandard.__version__} level {self.level}"
 
     def encode(self, data: bytes) -> bytes:
-        import zstandard
-
         return zstandard.ZstdCompressor(level=self.level, write_checksum=True).compress(data)
 
     def decode(self, member: bytes, size: int) -> bytes:
-        import zstandard
-
         try:
             return zstandard.ZstdDecompressor().decompress(member, max_output_size=size)
         except zstandard.ZstdError as error:
@@ -164,8 +158,6 @@ def check_deflate(level: int) -> None:
     The version says what was installed, the test vector what it does: a distribution may
     have linked it with another libdeflate.
     """
-    import deflate
-
     hint = f"install deflate=={DEFLATE_VERSION} as published, for example: pip install homeport"
     if deflate.__version__ != DEFLATE_VERSION:
         raise WrongEncoder(
@@ -178,8 +170,6 @@ def check_deflate(level: int) -> None:
 
 
 def _gzip_member(data: bytes, level: int) -> bytes:
-    import deflate
-
     trailer = deflate.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(
         4, "little"
     )

@@ -7,12 +7,23 @@ decides a digest (``compression``).
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import zlib
 from collections.abc import Callable
 from typing import Any, Literal, Protocol, cast
 
+import zstandard
+
 from homeport.content.reading import CHUNK, Readable
 from homeport.errors import IntegrityError
+
+try:
+    from isal import igzip_lib
+except ImportError:
+    _HAS_ISAL = False
+else:
+    _HAS_ISAL = True
 
 Codec = Literal["gzip", "zstd", "xz", "bzip2", "none"]
 #: Bytes from the start of a stream that tell its codec.
@@ -98,24 +109,16 @@ def _decoders(codec: Codec) -> tuple[Callable[[], _Decoder], type[Exception]]:
     if codec == "gzip":
         return _gzip()
     if codec == "xz":
-        import lzma
-
         return _xz, lzma.LZMAError
     if codec == "bzip2":
-        import bz2
-
         return bz2.BZ2Decompressor, OSError
-    import zstandard
-
     shared = zstandard.ZstdDecompressor(max_window_size=_ZSTD_WINDOW)
     return lambda: _Zstd(shared.decompressobj()), zstandard.ZstdError
 
 
 def _gzip() -> tuple[Callable[[], _Decoder], type[Exception]]:
     """Intel's decoder, twice as fast, where there is one; both check what members end with."""
-    try:
-        from isal import igzip_lib
-    except ImportError:
+    if not _HAS_ISAL:
         return _Gzip, zlib.error
     flag = igzip_lib.DECOMP_GZIP
     error = cast("type[Exception]", igzip_lib.IsalError)  # its stubs take it for an instance
@@ -123,8 +126,6 @@ def _gzip() -> tuple[Callable[[], _Decoder], type[Exception]]:
 
 
 def _xz() -> _Decoder:
-    import lzma
-
     return lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
 
 

@@ -11,6 +11,7 @@ import contextlib
 import errno
 import fcntl
 import os
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,6 @@ def remove_abandoned(root: Path) -> None:
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
     """A folder in the system's place for temporary files, removed when the block ends."""
-    import tempfile  # 8 ms that writing a layout saves
-
     place = Path(tempfile.gettempdir())
     with explained(place):
         folder = Path(tempfile.mkdtemp(prefix="homeport-", dir=place))
