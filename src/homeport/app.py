@@ -16,15 +16,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 import msgspec
 
-from homeport.content.store import Store
+from homeport.content.store import Pruned, Store
 from homeport.content.thread_pools import Pools
+from homeport.content.verification import CacheInfo, CacheVerified, verify_cache
 from homeport.errors import UsageError
 from homeport.progress import CancelToken, Progress, Silent
 from homeport.runtime import Runtime
@@ -49,8 +50,6 @@ if TYPE_CHECKING:
     from homeport.buildkit.scheduling import ListenerFor
     from homeport.buildkit.session.session import Service
     from homeport.buildkit.status import StatusListener
-    from homeport.content.store import Pruned
-    from homeport.content.verification import CacheInfo, CacheVerified
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
@@ -114,6 +113,7 @@ class App:
     @cached_property
     def client(self) -> Client:
         """The one HTTP client, made when first needed."""
+        # 100 ms that other commands save
         from homeport.net.client import Client
         from homeport.net.environment import client_settings
         from homeport.net.tls_settings import Trust
@@ -125,6 +125,7 @@ class App:
 
     def archives(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> ArchiveAccess:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""
+        # 140 ms that other commands save
         from homeport.debian.archive.apt_sources import read_apt_credentials, read_apt_sources
         from homeport.debian.archive.mirror_list import MirrorSources
         from homeport.locking.archive_access import open_access
@@ -147,18 +148,21 @@ class App:
 
     def build(self, request: BuildRequest) -> BuildResult:
         """Build a recipe for its platforms and write it where ``request`` says."""
+        # 130 ms that other commands save
         from homeport.building.run import run_build
 
         return run_build(request, self.runtime, self._connections())
 
     def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
+        # 120 ms that other commands save
         from homeport.building.lock import lock_recipe
 
         return lock_recipe(request, self.runtime, self._connections())
 
     def check_lock(self, recipe: str, lockfile: Path | None = None) -> LockCheck:
         """Where a recipe and its lockfile disagree; nothing is written."""
+        # 120 ms that other commands save
         from homeport.building.lock import check_lock
 
         return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel)
@@ -172,6 +176,7 @@ class App:
         access:      for the first registry among the outputs
         listener:     is told of every step; ``listener_for``, if several engines build at once
         """
+        # 120 ms that other commands save
         from homeport.buildkit import builds
         from homeport.buildkit.images import ImageOptions
         from homeport.buildkit.multi_output import run_outputs
@@ -213,6 +218,7 @@ class App:
 
     def llb(self, source: str | BinaryIO) -> Definition:
         """The LLB definition in a file or a stream."""
+        # 13 ms that other commands save
         from homeport.buildkit.llb.dump import read_llb
 
         return read_llb(source)
@@ -224,6 +230,7 @@ class App:
 
         cases: run only those whose names contain one of these texts
         """
+        # 200 ms that other commands save
         from homeport.buildkit.helper.verification import verify_helper
 
         engine = self.engines(engines)[0]
@@ -231,32 +238,34 @@ class App:
 
     def engines(self, addresses: Sequence[str] = ()) -> list[Engine]:
         """The engines at these addresses, or the first of the usual ones that answers."""
+        # 150 ms that other commands save
         from homeport.parts.engines import open_engines
 
         return open_engines(addresses, self.runtime.cancel)
 
     def catalog(self) -> tuple[Recipe, ...]:
         """The recipes that ship with Homeport."""
+        # 60 ms that other commands save
         from homeport.recipe.catalog_listing import catalog_recipes
 
         return catalog_recipes()
 
     def catalog_recipe(self, name: str) -> LockedRecipe:
         """A recipe of the catalog, its file, and what is locked for it."""
+        # 70 ms that other commands save
         from homeport.recipe.catalog_listing import locked_recipe
 
         return locked_recipe(name)
 
     def check_recipe(self, recipe: str) -> Recipe:
         """Check a recipe and its slices without the network. Raises ``Faults``."""
+        # 90 ms that other commands save
         from homeport.recipe.checking import check_recipe
 
         return check_recipe(recipe)
 
     def cache_info(self) -> CacheInfo:
         """Where the cache is and what it holds."""
-        from homeport.content.verification import CacheInfo
-
         store = self.runtime.store
         return CacheInfo(directory=store.root, bound=self.settings.cache_bound, usage=store.usage())
 
@@ -266,11 +275,10 @@ class App:
 
     def cache_verify(self) -> CacheVerified:
         """Verify the digest of every file of the cache and remove damaged files."""
-        from homeport.content.verification import verify_cache
-
         return verify_cache(self.runtime.store, self.runtime.progress)
 
     def _connections(self) -> Connections:
+        # 140 ms that other commands save
         from homeport.building.request import Connections
 
         return Connections(
@@ -285,6 +293,7 @@ class App:
 
     def _engine_session(self, *, passwords: bool = False) -> Mapping[str, Service]:
         """What engines may ask while they build: tokens for registries, passwords if allowed."""
+        # 140 ms that other commands save
         from homeport.buildkit.session.registry_auth import RegistryAuth
 
         credentials = self._credentials({})
@@ -295,6 +304,7 @@ class App:
     @contextmanager
     def open_image(self, address: str) -> Iterator[Image | Index]:
         """The image or index at an address (docs/formats/addresses.md)."""
+        # 20 ms that other commands save
         from homeport.images.address import parse_source
         from homeport.images.transports.select import source_for
 
@@ -310,6 +320,7 @@ class App:
 
         platform: by default this machine's, else the first of the index
         """
+        # 110 ms that other commands save
         from homeport.inspection.image.opened_image import open_layers
         from homeport.inspection.image.platform_choice import choose_image
 
@@ -335,6 +346,7 @@ class App:
         bases: Sequence[str] = (),
     ) -> tuple[InspectReport, HtmlPage]:
         """The report of ``inspect``, and an HTML page of it with all files."""
+        # 140 ms that other commands save
         from homeport.inspection.image.opened_image import open_layers
         from homeport.inspection.image.platform_choice import choose_image
         from homeport.inspection.report.page import write_page
@@ -358,6 +370,7 @@ class App:
         times: differences in time alone count
         text:  small text files are compared line by line
         """
+        # 120 ms that other commands save
         from homeport.inspection.report.compare_images import compare, compare_platforms
 
         if after is None and (platforms is None or len(platforms) != 2):
@@ -385,6 +398,7 @@ class App:
         platform: Platform | None = None,
     ) -> Extracted:
         """Write files of an image below ``directory``; ``paths`` may be globs."""
+        # 80 ms that other commands save
         from homeport.inspection.image.extraction import extract, select_paths
 
         with self.open_layers(address, platform=platform) as opened:
@@ -394,6 +408,7 @@ class App:
         self, address: str, path: str, out: BinaryIO, *, platform: Platform | None = None
     ) -> int:
         """Write the content of one file of an image to a stream; returns its size."""
+        # 110 ms that other commands save
         from homeport.inspection.image.extraction import write_file
 
         with self.open_layers(address, platform=platform) as opened:
@@ -402,12 +417,14 @@ class App:
     def _inspect(
         self, address: str, value: Image | Index, platform: Platform | None, bases: Sequence[str]
     ) -> InspectReport:
+        # 20 ms that other commands save
         from homeport.images.address import RegistryAddress, parse_source
         from homeport.inspection.report.inspect_image import inspect
 
         referrers = None
         parsed = parse_source(address)
         if isinstance(parsed, RegistryAddress):
+            # 130 ms that other commands save
             from homeport.inspection.image.registry_referrers import referrers_in
 
             referrers = referrers_in(self._registries.sources(parsed.reference))
@@ -423,11 +440,13 @@ class App:
 
         online: ask the registries whether tags exist, and their digests
         """
+        # 100 ms that other commands save
         from homeport.audit.auditing import audit
 
         audited = audit(request, check=self.runtime.cancel.check)
         if not online:
             return audited
+        # 180 ms that other commands save
         from homeport.audit.registry_lookup import look_up
 
         report = look_up(audited.report, self.registries(), self.runtime)
@@ -442,6 +461,7 @@ class App:
         docker:  ask the local Docker engine
         engines: addresses of engines whose versions are asked
         """
+        # 12 ms that other commands save
         from homeport.audit.live import read_live
 
         return read_live(
@@ -451,6 +471,7 @@ class App:
 
     def audit_policy(self, audited: Audited, options: PolicyOptions) -> PolicyResult:
         """The results of an audit, and those that a policy does not allow."""
+        # 90 ms that other commands save
         from homeport.audit.policy_check import check_policy
 
         return check_policy(audited, options)
@@ -459,12 +480,14 @@ class App:
         self, audited: Audited, results: Sequence[Result], files: ReportFiles
     ) -> None:
         """Write the SARIF, HTML and Code Quality reports and the baseline of an audit."""
+        # 110 ms that other commands save
         from homeport.audit.report.writing import write_reports
 
         write_reports(audited, results, files)
 
     def audit_plan(self, audited: Audited, request: AuditRequest, file: Path | None = None) -> Plan:
         """The plan that replaces the images of an audit, also written to ``file``."""
+        # 80 ms that other commands save
         from homeport.audit.auditing import plan
         from homeport.audit.plan.planfile import write_plan_file
 
@@ -477,6 +500,7 @@ class App:
         self, file: Path, *, root: Path | None = None, make_edits: bool = False
     ) -> PlanApplied:
         """The changes that a plan makes to files below ``root``; ``make_edits`` writes them."""
+        # 90 ms that other commands save
         from homeport.audit.plan.apply_plan import apply_plan
 
         return apply_plan(file, root or Path.cwd(), make_edits=make_edits)
@@ -485,6 +509,7 @@ class App:
         self, registry: str, login: Login, access: RegistryAccess | None = None
     ) -> LoginResult:
         """Verify credentials at a registry and save them as docker does."""
+        # 100 ms that other commands save
         from homeport.oci.reference import registry_name
         from homeport.registry.access import RegistryAccess
         from homeport.registry.login_flow import save_login
@@ -496,12 +521,14 @@ class App:
 
     def logout(self, registry: str) -> LogoutResult:
         """Remove the credentials of a registry from where docker keeps them."""
+        # 110 ms that other commands save
         from homeport.registry.login_flow import remove_login
 
         return remove_login(registry, os.environ, Path.home())
 
     def ping(self, registry: str, access: RegistryAccess | None = None) -> PingResult:
         """Check access to a registry, and with which login."""
+        # 170 ms that other commands save
         from homeport.registry.operations import ping
 
         return ping(registry, self._opening(access))
@@ -510,12 +537,14 @@ class App:
         self, repository: str, *, match: str | None = None, access: RegistryAccess | None = None
     ) -> TagList:
         """The tags of a repository; ``match`` is a glob."""
+        # 120 ms that other commands save
         from homeport.registry.operations import list_tags
 
         return list_tags(repository, self._opening(access), match=match)
 
     def manifest(self, reference: str, access: RegistryAccess | None = None) -> ManifestBytes:
         """A manifest or index from a registry, byte for byte."""
+        # 110 ms that other commands save
         from homeport.registry.operations import read_manifest
 
         return read_manifest(reference, self._opening(access))
@@ -524,6 +553,7 @@ class App:
         self, reference: str, output: Path | BinaryIO, access: RegistryAccess | None = None
     ) -> BlobWritten:
         """Fetch the blob ``REPOSITORY@DIGEST``, verify it, and write it to a file or stream."""
+        # 130 ms that other commands save
         from homeport.registry.operations import write_blob
 
         return write_blob(reference, output, self._opening(access), self.runtime)
@@ -535,6 +565,7 @@ class App:
 
         with_all_tags: delete the image if the registry cannot delete a tag alone
         """
+        # 120 ms that other commands save
         from homeport.registry.operations import delete_reference
 
         return delete_reference(reference, self._opening(access), with_all_tags=with_all_tags)
@@ -547,6 +578,7 @@ class App:
 
         no_clobber: raise ``AnswerNo`` if a tag points to another image
         """
+        # 120 ms that other commands save
         from homeport.registry.operations import add_tags
 
         return add_tags(reference, tags, self._opening(access), no_clobber=no_clobber)
@@ -563,6 +595,7 @@ class App:
         no_clobber:       raise ``AnswerNo`` if the tag leads to another image
         nondistributable: include layers whose owner distributes them
         """
+        # 5 ms that other commands save
         from homeport.images.address import RegistryAddress, parse_destination, parse_source
 
         origin, target = parse_source(source), parse_destination(destination)
@@ -579,6 +612,7 @@ class App:
         access: RegistryAccess | None = None, nondistributable: bool = False,
     ) -> Written:  # fmt: skip
         """Copy an image, byte for byte, from anywhere to anywhere; parameters as for ``push``."""
+        # 5 ms that other commands save
         from homeport.images.address import parse_destination, parse_source
 
         origin, target = parse_source(source), parse_destination(destination)
@@ -590,6 +624,7 @@ class App:
         nondistributable: bool = False, dry_run: bool = False,
     ) -> MirrorOutcome:  # fmt: skip
         """Copy one image to a registry; an error is part of the outcome."""
+        # 190 ms that other commands save
         from homeport.images.mirror import mirror
 
         about = _registry_of(pair.destination, pair.source)
@@ -607,6 +642,7 @@ class App:
 
         tags: globs; both addresses are then repositories without a tag; ``[]`` is every tag
         """
+        # 200 ms that other commands save
         from homeport.images.mirror import matching_tags
         from homeport.images.mirror_pairs import pair_of, repository_reference
 
@@ -626,6 +662,7 @@ class App:
 
         platforms, referrers: instead of, or in addition to, what the plan says
         """
+        # 190 ms that other commands save
         from homeport.audit.plan.mirroring import planned_pairs
 
         return planned_pairs(file, platforms=platforms, referrers=referrers)
@@ -636,6 +673,7 @@ class App:
         nondistributable: bool = False,
     ) -> Imported:  # fmt: skip
         """Copy an upstream image to a registry of the user's, and record its origin there."""
+        # 210 ms that other commands save
         from homeport.images.address import RegistryAddress, parse_destination, parse_source
         from homeport.images.importing import vendor
 
@@ -656,6 +694,7 @@ class App:
         origin: Address, target: Address, registry: Callable[[RegistryAddress], RegistryTransport],
         platforms: Sequence[Platform] | None, nondistributable: bool,
     ) -> Written:  # fmt: skip
+        # 140 ms that other commands save
         from homeport.images.copy import copy
         from homeport.images.transports.select import destination_for, source_for
 
@@ -665,8 +704,7 @@ class App:
         )  # fmt: skip
 
     def _prepare(self, nondistributable: bool) -> Callable[[Image | Index], Image | Index]:
-        from functools import partial
-
+        # 90 ms that other commands save
         from homeport.images.nondistributable import NonDistributableLayers, report_left_out
 
         if not nondistributable:
@@ -679,8 +717,7 @@ class App:
         self, about: str, access: RegistryAccess | None, *, no_clobber: bool = False
     ) -> Callable[[RegistryAddress], RegistryTransport]:
         """What makes transports of registries, all with one ``Registries``, when it is needed."""
-        from functools import cache
-
+        # 120 ms that other commands save
         from homeport.images.transports.registry import RegistryTransport
 
         @cache
@@ -691,6 +728,7 @@ class App:
 
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""
+        # 12 ms that other commands save
         from homeport.images.transports.select import destination_for
 
         return destination_for(address, self.registry_transport)
@@ -699,6 +737,7 @@ class App:
         self, addresses: Sequence[Address], access: RegistryAccess | None = None
     ) -> Callable[[Address], Destination]:
         """Writes to these addresses; ``access`` is for the first registry among them."""
+        # 13 ms that other commands save
         from homeport.images.transports.select import destination_for
 
         registry = self._registry_maker(_registry_of(*addresses), access)
@@ -706,6 +745,7 @@ class App:
 
     def registry_transport(self, address: RegistryAddress) -> Transport:
         """An image in a registry, reached with the credentials that the user's tools keep."""
+        # 130 ms that other commands save
         from homeport.images.transports.registry import RegistryTransport
 
         return RegistryTransport(address, self._registries)
@@ -716,6 +756,7 @@ class App:
 
     def registries(self, about: str = "", access: RegistryAccess | None = None) -> Registries:
         """The registries of one run; ``access`` is meant for the registry ``about``."""
+        # 100 ms that other commands save
         from homeport.net.clock import Deadline
         from homeport.registry.endpoint import Endpoint, endpoint_for
         from homeport.registry.hosts import default_folders
@@ -746,6 +787,7 @@ class App:
 
     def _credentials(self, given: Mapping[str, Login]) -> Credentials:
         """Where logins come from; what credential helpers answer is kept for the run."""
+        # 5 ms that other commands save
         from homeport.registry.credentials import Credentials
 
         return Credentials(
@@ -754,6 +796,7 @@ class App:
 
     @cached_property
     def _helper_logins(self) -> HelperLogins:
+        # 5 ms that other commands save
         from homeport.registry.credentials import HelperLogins
 
         return HelperLogins()
@@ -784,6 +827,7 @@ class App:
 
 def _registry_of(*addresses: Address) -> str:
     """The registry that an access is meant for: the first that is named."""
+    # 5 ms that other commands save
     from homeport.images.address import RegistryAddress
 
     for address in addresses:

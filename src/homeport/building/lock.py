@@ -64,6 +64,7 @@ def check_lock(name: str, lockfile: Path | None, directory: Path, cancel: Cancel
         return LockCheck(recipe=recipe, lockfile=None, disagreements=("there is no lockfile",))
     differences = stale_reasons(recipe, found.lockfile)
     if recipe.parts:
+        # 300 ms that other builds save
         from homeport.parts.resolve import part_stale_reasons
 
         differences += part_stale_reasons(recipe, found.lockfile, cancel)

@@ -47,6 +47,7 @@ def fitting_image(value: Image | Index, output: Address, built: BuiltIndex) -> I
 def load_image(
     request: BuildRequest, recipe: Recipe, value: Image | Index, runtime: Runtime
 ) -> Loaded:
+    # 100 ms that other builds save
     from homeport.images.load import load
 
     name = _full_name(recipe, (request.tags or (DEFAULT_TAG,))[0])
@@ -95,6 +96,7 @@ def _full_name(recipe: Recipe, tag: str) -> str:
 
 
 def _native_image(value: Image | Index) -> Image:
+    # 30 ms that other builds save
     from homeport.images.transports.docker_archive import one_platform
 
     return one_platform(value)

@@ -42,6 +42,7 @@ def pin_parts(
     """
     if not recipe.parts and not prepared.lockfile.parts:
         return prepared, {}
+    # 300 ms that other builds save
     from homeport.parts.building import PartTools
     from homeport.parts.resolve import PartOptions, resolve_parts
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from homeport.cli.inspect import one_platform_option, read_platform
 from homeport.cli.options import Session, common
+from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.show import counted, human_size
 from homeport.errors import UsageError
 from homeport.printable import printable

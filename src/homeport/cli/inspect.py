@@ -12,19 +12,14 @@ import msgspec
 
 from homeport.cli.inspect_text import files_text, report_text, rules_text, waste_text
 from homeport.cli.options import Session, common
+from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.show import counted, human_size
 from homeport.errors import AnswerNo, UsageError
 from homeport.inspection.model import InspectReport
-from homeport.oci.platform import Platform, native_platform, parse_platform
 
 if TYPE_CHECKING:
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.report.policy import Rule
-
-one_platform_option = click.option(
-    "--platform", metavar="OS/ARCH[/VARIANT]", envvar="HOMEPORT_PLATFORM",
-    help="Platform to inspect.  [default: this machine's, else the first]",
-)  # fmt: skip
 
 
 @click.command(
@@ -163,13 +158,6 @@ def _require_one_view(views: dict[str, bool]) -> None:
         raise UsageError(
             f"options cannot be combined: {'; '.join(wanted)}", hint="run one command for each"
         )
-
-
-def read_platform(text: str | None) -> Platform | None:
-    """The platform of ``--platform``; ``None`` if it is not given."""
-    if text is None:
-        return None
-    return native_platform() if text == "native" else parse_platform(text)
 
 
 def _explore(opened: OpenedImage) -> None:
