@@ -1,8 +1,9 @@
 """Check that the packages of Homeport read as a table of contents.
 
-    python tools/check_structure.py [PACKAGE] [TESTS]
+    python tools/check_structure.py [--outline] [PACKAGE] [TESTS]
 
-Prints every package with the first sentence of its docstrings, then each fault:
+Prints each fault and their number; with --outline first every package and module with the
+first sentence of its docstring:
 
 cycle     modules that import each other, also inside functions and under TYPE_CHECKING
 siblings  modules or packages of one folder that depend on each other in a circle
@@ -111,11 +112,14 @@ def outline(root: Path, depth: int = 0) -> Iterator[str]:
 
 def main(package: str = "homeport", tests: str = "tests") -> int:
     root = Path(__import__(package).__path__[0])
-    print("\n".join(outline(root)))
     faults = [*import_faults(package), *source_faults(root), *test_faults(root, Path(tests))]
-    print("\n".join(["", *faults, f"{len(faults)} faults in the structure of {package}"]))
+    print("\n".join([*faults, f"{len(faults)} faults in the structure of {package}"]))
     return 1 if faults else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    words = sys.argv[1:]
+    if "--outline" in words:
+        words.remove("--outline")
+        print(*outline(Path(__import__((*words, "homeport")[0]).__path__[0])), "", sep="\n")
+    sys.exit(main(*words))
