@@ -32,6 +32,7 @@ from homeport.net.address_class import AddressClass, address_class, most_private
         ("100.100.100.200", FORBIDDEN), ("168.63.129.16", FORBIDDEN), ("192.0.0.192", FORBIDDEN),
         # IPv4 inside IPv6: mapped, compatible, NAT64 (also the local prefix), 6to4, Teredo
         ("::ffff:10.0.0.1", PRIVATE), ("::ffff:127.0.0.1", LOOPBACK), ("::ffff:1.1.1.1", PUBLIC),
+        ("::169.254.169.254", FORBIDDEN), ("::192.168.0.1", PRIVATE),  # above 2^31
         ("::127.0.0.1", LOOPBACK), ("::10.0.0.1", PRIVATE), ("::ffff:169.254.169.254", FORBIDDEN),
         ("64:ff9b::10.0.0.1", PRIVATE), ("64:ff9b::169.254.169.254", FORBIDDEN),
         ("64:ff9b::1.1.1.1", PUBLIC), ("64:ff9b:1::127.0.0.1", LOOPBACK),

@@ -12,7 +12,8 @@ from builders.http_server import Received, Server, serving
 from builders.net import FakeClock, quick_client
 from homeport.registry.client import Registry, scope
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.errors import Unauthorized
+from homeport.registry.errors import RegistryError, Unauthorized
+from homeport.registry.login import Login
 
 PULL = scope("a", "pull")
 
@@ -97,3 +98,53 @@ def test_fresh_tokens_are_not_asked_for_without_end(
         with pytest.raises(Unauthorized, match="401"):
             ask(registry)
     assert len(service.given) == tokens
+
+
+LOGIN = Login(username="me", password="secret")
+
+
+def test_the_password_goes_to_the_token_service_and_not_to_where_that_redirects(
+    service: Service,
+) -> None:
+    with serving() as other, quick_client() as client:
+        other.answers["/token"] = service.token
+        service.server.answer("/token", 307, b"", Location=other.url("/token"))
+        registry = Registry(
+            client, endpoint_for(f"127.0.0.1:{service.server.port}"), lambda _rejected: LOGIN
+        )
+        ask(registry)
+    [first] = [one for one in service.server.requests if one.path.startswith("/token")]
+    assert first.headers["authorization"].startswith("Basic ")
+    assert ["authorization" in one.headers for one in other.requests] == [False]
+
+
+@pytest.mark.parametrize(
+    ("login", "status", "methods"),
+    [
+        (None, 200, ["GET"]),
+        (LOGIN, 200, ["GET"]),
+        (LOGIN, 404, ["GET", "POST"]),
+        (LOGIN, 405, ["GET", "POST"]),
+    ],
+)
+def test_a_form_with_the_password_is_sent_only_to_a_service_that_takes_nothing_else(
+    service: Service, login: Login | None, status: int, methods: list[str]
+) -> None:
+    service.server.answers["/token"] = lambda request: (
+        service.token(request) if status == 200 or request.method == "POST" else (status, {}, b"")
+    )
+    with quick_client() as client:
+        endpoint = endpoint_for(f"127.0.0.1:{service.server.port}")
+        ask(Registry(client, endpoint, lambda _rejected: login))
+    asked = [one for one in service.server.requests if one.path.startswith("/token")]
+    assert [one.method for one in asked] == methods
+    assert [b"password=secret" in one.body for one in asked] == [m == "POST" for m in methods]
+
+
+def test_without_a_login_no_form_is_sent(service: Service) -> None:
+    service.server.answer("/token", 404)
+    with quick_client() as client:
+        registry = Registry(client, endpoint_for(f"127.0.0.1:{service.server.port}"))
+        with pytest.raises(RegistryError):
+            ask(registry)
+    assert "POST" not in [one.method for one in service.server.requests]
