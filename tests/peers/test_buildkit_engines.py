@@ -78,7 +78,7 @@ def test_an_engine_lost_in_mid_build_is_replaced_by_the_other(tmp_path: Path, ap
         with image_from_engines(engines, build, BOTH, how, lambda _: None) as (value, _):
             assert platforms_of(value) == list(BOTH)
         thread.join()
-        assert any(one.address in note and "once more" in note for note in notes)
+        assert any(one.address in note and "building elsewhere" in note for note in notes)
     end("2.345")
 
 

@@ -79,7 +79,7 @@ def test_an_engine_that_cannot_read_our_images_says_so(
     if describe(any_engine.engine).has_oci_exporter:
         build(any_engine, context, *more)
         return
-    with pytest.raises(EngineTooOld, match="cannot read images"):
+    with pytest.raises(EngineTooOld, match="cannot read local images"):
         build(any_engine, context, *more)
 
 

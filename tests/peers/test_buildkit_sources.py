@@ -157,7 +157,7 @@ def test_an_engine_that_would_not_heed_rules_is_refused(
 
 def test_rules_that_are_not_understood_are_refused(tmp_path: Path) -> None:
     for wrong in ({"action": "TURN", "selector": {"identifier": "*"}}, {"action": "DENY"}, 3):
-        with pytest.raises(UsageError, match="no source policy"):
+        with pytest.raises(UsageError, match="not a source policy"):
             policy(tmp_path, wrong)
 
 

@@ -475,7 +475,9 @@ def test_a_fallback_tag_that_is_an_image_is_left_alone() -> None:
         tag = str(subject.digest).replace(":", "-")
         retag(repository, "v1", [tag])
         signed = signature(subject, json.loads(subject.raw)["config"])
-        with pytest.raises(errors.RegistryError, match="but is an image"):
+        with pytest.raises(
+            errors.RegistryError, match="is an image, expected the list of referrers"
+        ):
             send(
                 repository,
                 Shipment(blobs=shipment.blobs, manifests=shipment.manifests, referrers=(signed,)),

@@ -192,7 +192,7 @@ def test_no_clobber_keeps_a_tag_where_it_is(client: Client, registry: Running) -
     send(repository, first)
     manifest, blobs = image(b"another layer")
     second = Shipment(blobs=blobs, manifests=(manifest,), tags=("latest",))
-    with pytest.raises(errors.TagTaken, match="leads to"):
+    with pytest.raises(errors.TagTaken, match="already exists with digest"):
         send(repository, second, no_clobber=True)
     assert repository.manifest_digest("latest") == first.manifests[0].digest
     send(repository, first, no_clobber=True)
@@ -202,7 +202,7 @@ def test_deleting_a_tag_never_deletes_more(client: Client, registry: Running) ->
     repository = open_repository(client, registry.host, "delete")
     send(repository, small())
     retag(repository, "latest", ["other"])
-    with pytest.raises(errors.Unsupported, match="by itself"):
+    with pytest.raises(errors.Unsupported, match="cannot delete a tag alone"):
         delete(repository, "other")
     assert set(repository.tags()) == {"latest", "other"}
     assert delete(repository, "other", with_all_tags=True)
