@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def way(request: pytest.FixtureRequest) -> str:
 def test_bytes_behind_an_answer_never_become_the_next_one(
     way: str, tmp_path: Path, pause: float
 ) -> None:
+    sent = threading.Semaphore(0)
+
     def script(sock: socket.socket, _number: int) -> None:
         while read_head(sock):
             if pause:
@@ -44,12 +47,14 @@ def test_bytes_behind_an_answer_never_become_the_next_one(
                 sock.sendall(FORGED)
             else:
                 sock.sendall(OK + FORGED)
+            sent.release()
 
     with scripted(way, tmp_path, script) as place, place.client() as client:
         for _ in range(3):
             with client.request("GET", place.url, rule=ONCE) as response:
                 assert response.read() == b"ok"
-            time.sleep(2 * pause)
+            assert sent.acquire(timeout=5)
+            time.sleep(2 * pause)  # a proxy has to carry the bytes, too
         assert len(place.connections) == 3, "no connection is used again"
 
 

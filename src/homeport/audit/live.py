@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
+from homeport.audit.engineversion import engine_versions
 from homeport.audit.model import Use
 from homeport.audit.running import docker_uses, docker_version, pod_uses, read_stdin
+from homeport.images.transports.docker_api import request
 from homeport.progress import CancelToken
 
 if TYPE_CHECKING:
@@ -40,13 +42,9 @@ def read_live(
     if pods is not None:
         uses += pod_uses(read_stdin(pods))
     if docker:
-        from homeport.images.transports.docker_api import request
-
         uses += docker_uses(lambda path: request("GET", path))
         versions["docker"] = docker_version(lambda path: request("GET", path))
     for engine in engines():
-        from homeport.audit.engineversion import engine_versions
-
         for tool, version in engine_versions(engine, cancel).items():
             versions.setdefault(tool, version)
     return LiveImages(uses=tuple(uses), versions=versions)

@@ -9,6 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.audit.auditing import Audited, Request
+from homeport.audit.implicit import parse_assumptions
+from homeport.audit.policy_check import PolicyOptions
+from homeport.audit.report.json import report_document
+from homeport.audit.report.text import plan_text, report_text, violations_text
+from homeport.audit.report.writing import ReportFiles
 from homeport.cli.options import Session, common
 from homeport.cli.show import counted
 from homeport.errors import AnswerNo, HomeportError, UsageError
@@ -16,13 +22,9 @@ from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.app import App
-    from homeport.audit.auditing import Audited, Request
     from homeport.audit.model import Use
     from homeport.audit.plan.planfile import Plan
     from homeport.audit.policy import Violation
-    from homeport.audit.policy_check import PolicyOptions
-    from homeport.audit.report.writing import ReportFiles
-
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
 #: The path that stands for pods on standard input.
@@ -127,9 +129,6 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
 
 
 def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Request:
-    from homeport.audit.auditing import Request
-    from homeport.audit.implicit import parse_assumptions
-
     assumed = parse_assumptions(options["assume"])
     live: Sequence[Use] = ()
     pods = sys.stdin.buffer if _STDIN in paths else None
@@ -146,8 +145,6 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
 
 
 def _policy_options(options: dict[str, Any]) -> PolicyOptions:
-    from homeport.audit.policy_check import PolicyOptions
-
     return PolicyOptions(
         policy=options["policy_file"],
         deny=options["deny"],
@@ -158,8 +155,6 @@ def _policy_options(options: dict[str, Any]) -> PolicyOptions:
 
 
 def _report_files(options: dict[str, Any]) -> ReportFiles:
-    from homeport.audit.report.writing import ReportFiles
-
     return ReportFiles(
         sarif=options["sarif"],
         html=options["html"],
@@ -175,9 +170,6 @@ def _show(
     plan: Plan | None,
     options: dict[str, Any],
 ) -> None:
-    from homeport.audit.report.json import report_document
-    from homeport.audit.report.text import plan_text, report_text, violations_text
-
     report = audited.report
     document = report_document(report)
     document["violations"] = [

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from homeport.buildkit.llb.dump import as_dot, as_json, as_text
 from homeport.cli.options import Session, common
 
 
@@ -30,8 +31,6 @@ def dump(session: Session, file: str, dot: bool) -> None:
 
     FILE is a marshalled definition; "-" is standard input.
     """
-    from homeport.buildkit.llb.dump import as_dot, as_json, as_text
-
     with session.app() as app:
         definition = app.llb(sys.stdin.buffer if file == "-" else file)
     if dot:

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
 from homeport.cli.show import counted
 from homeport.cli.typed import typed_without
+from homeport.debian.archive.state import parse_as_of
 from homeport.errors import OutOfDate, UsageError
 
 if TYPE_CHECKING:
@@ -55,9 +57,6 @@ def command(
     """
     if check and (updates or as_of):
         raise UsageError("--check cannot be combined with --update or --as-of")
-    from homeport.building.request import BuildRequest
-    from homeport.debian.archive.state import parse_as_of
-
     with session.app() as app, showing_logs(session):
         if check:
             _check(app, session, recipe, lockfile)

@@ -9,10 +9,10 @@ import click
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.oci.reference import registry_name
+from homeport.registry.login import Login
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
-    from homeport.registry.login import Login
 
 
 @click.command(
@@ -46,8 +46,6 @@ def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
 
 
 def _ask() -> Login:
-    from homeport.registry.login import Login
-
     username = click.prompt("User name", err=True)
     password = click.prompt("Password", hide_input=True, err=True)
     return Login(username=username, password=password, source="the prompt")

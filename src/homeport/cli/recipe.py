@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from homeport.cli.options import Session, common
+from homeport.recipe.schema.fields import recipe_schema
+from homeport.recipe.slices.reading import slice_schema
 
 
 @click.group(name="recipe")
@@ -50,9 +54,4 @@ then, as the first line of a recipe:
 @click.option("--slices", is_flag=True, help="Print the schema of slice files.")
 def schema(slices: bool) -> None:
     """Print the JSON Schema of recipes."""
-    import json
-
-    from homeport.recipe.schema.fields import recipe_schema
-    from homeport.recipe.slices.reading import slice_schema
-
     click.echo(json.dumps(slice_schema() if slices else recipe_schema(), indent=2))

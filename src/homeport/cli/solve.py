@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from homeport.buildkit.builds import SolveRequest
+from homeport.buildkit.outputs import parse_output
+from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
+from homeport.buildkit.protocol.errors import BuildFailed
+from homeport.buildkit.status import StatusListener, Unwatched
 from homeport.cli.engine_options import engine_option
 from homeport.cli.key_values import key_values
 from homeport.cli.options import Session, common
@@ -20,8 +25,6 @@ from homeport.oci.platform import parse_platforms
 from homeport.printable import printable
 
 if TYPE_CHECKING:
-    from homeport.buildkit.protocol.errors import BuildFailed
-    from homeport.buildkit.status import StatusListener
     from homeport.registry.access import RegistryAccess
 
 
@@ -119,10 +122,6 @@ def command(
     input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
     The engine is buildkitd, or dockerd 18.09 or later.
     """
-    from homeport.buildkit.builds import SolveRequest
-    from homeport.buildkit.outputs import parse_output
-    from homeport.buildkit.protocol.errors import BuildFailed
-
     wanted = tuple(parse_output(text) for text in outputs)
     form = asked["progress_form"]
     request = SolveRequest(
@@ -205,7 +204,6 @@ def _show(error: BuildFailed, *, with_log: bool) -> None:
 
 def _listener(session: Session, form: str, progress: Any, prefix: str = "") -> StatusListener:
     """How the build is shown; without ``progress``, several builds at once, in lines."""
-    from homeport.buildkit.status import Unwatched
 
     def line(text: str) -> None:
         click.echo(printable(prefix + text, lines=True), err=True)
@@ -213,8 +211,6 @@ def _listener(session: Session, form: str, progress: Any, prefix: str = "") -> S
     by_itself = session.quiet or (form == "auto" and session.format == "json")
     if form == "quiet" or (by_itself and form != "rawjson"):
         return Unwatched()
-    from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
-
     if form == "rawjson":
         return JsonWatcher(lambda text: click.echo(text, err=True))
     live = progress is not None and sys.stderr.isatty() and not session.no_progress
