@@ -82,5 +82,5 @@ def test_units_are_decimal_or_binary(text: str, size: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "GiB", "-1", "1e99", "5 apples", "nan"])
 def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a size"):
+    with pytest.raises(UsageError, match="invalid size"):
         parse_size(text)

@@ -763,7 +763,7 @@ class App:
         from homeport.registry.registries import Registries
 
         if self.settings.offline:
-            raise UsageError("registries cannot be reached with --offline")
+            raise UsageError("cannot access a registry with --offline")
         given = {about: access.login} if access and access.login else {}
         credentials = self._credentials(given)
 

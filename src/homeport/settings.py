@@ -104,7 +104,7 @@ def parse_size(text: str) -> int:
     except ValueError:
         number = -1
     if unit is None or not 0 <= number < 1 << 60:
-        raise UsageError(f"{text!r} is not a size", hint="write it like 5GiB or 500MB")
+        raise UsageError(f"invalid size {text!r}", hint="write it like 5GiB or 500MB")
     return int(number * unit)
 
 
@@ -145,7 +145,7 @@ class _Reader:
             return {}
         for key in value.keys() - known:
             full = f"{name}.{key}" if name else key
-            self.fault(f"{full} is not a setting; known are {', '.join(sorted(known))}", full)
+            self.fault(f"unknown setting {full}; known: {', '.join(sorted(known))}", full)
         return value
 
     def text(self, value: Any, name: str) -> str | None:

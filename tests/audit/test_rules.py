@@ -105,7 +105,7 @@ def test_a_rule_names_programs_that_are_not_called_as_the_tool(tmp_path: Path) -
     [
         ("why: w", "why: w\n    wy: w", "unknown field 'wy'"),
         ("id: x-y", "id: X", "invalid id"),
-        ("image: a/b:1", "image: a//b", "is not an image reference"),
+        ("image: a/b:1", "image: a//b", "invalid image reference"),
         ("image: a/b:1", "sure: sure", "needs an image"),
         ("name: x.*}", "name: '['}", "invalid regular expression"),
         ("when: [{topic: command, name: x.*}]", "when: []", "needs an entry in when"),

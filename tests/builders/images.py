@@ -114,7 +114,7 @@ def image(
 
 
 def windows_image(data: bytes, urls: tuple[str, ...]) -> Image:
-    """An image whose first layer ``data`` is foreign: its owner hands it out at ``urls``."""
+    """An image whose first layer ``data`` is non-distributable: its owner serves it at ``urls``."""
     plain = image(layers=[layer({"program": b"ours"})])
     foreign = Descriptor(
         media_type=media_types.DOCKER_FOREIGN_LAYER, digest=str(Digest.of(data)), size=len(data),

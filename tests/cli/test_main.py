@@ -111,7 +111,7 @@ def test_with_format_json_an_error_is_json_on_standard_output() -> None:
         "schema": "homeport-error/v1",
         "error": {
             "id": "usage",
-            "what": "'much' is not a size",
+            "what": "invalid size 'much'",
             "exit_code": 2,
             "hint": "write it like 5GiB or 500MB",
         },
@@ -225,7 +225,7 @@ def test_a_closed_standard_output_is_one_message() -> None:
 def test_an_error_in_json_that_cannot_be_written_is_told_as_text() -> None:
     done = shell("homeport cache prune --bound much --format json > /dev/full")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[0] == "error: 'much' is not a size"
+    assert done.stderr.splitlines()[0] == "error: invalid size 'much'"
 
 
 def test_without_a_standard_error_the_exit_code_still_tells() -> None:
@@ -311,7 +311,7 @@ def test_an_interrupted_command_ends_with_its_code() -> None:
 
 def test_every_option_can_be_set_by_a_variable_named_as_it_is_written() -> None:
     done = shell("homeport cache prune", HOMEPORT_CACHE_PRUNE_BOUND="much")
-    assert done.stderr.splitlines()[0] == "error: 'much' is not a size"
+    assert done.stderr.splitlines()[0] == "error: invalid size 'much'"
 
 
 def test_a_shell_completes_commands_and_options() -> None:

@@ -109,7 +109,7 @@ def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:
     "text", ["", "sha256", "sha256:", "sha256:" + "g" * 64, "md5:" + "0" * 32, "sha256:" + "A" * 64]
 )
 def test_what_is_no_digest_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="is not a digest"):
+    with pytest.raises(UsageError, match="invalid digest"):
         Digest.parse(text)
 
 

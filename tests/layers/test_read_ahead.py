@@ -57,7 +57,7 @@ def test_an_error_comes_where_it_is() -> None:
 
 def test_the_bound_is_kept() -> None:
     ahead = ReadAhead(Watched(DATA), CHUNK, "layer 3", CancelToken())
-    with pytest.raises(TooLarge, match="layer 3 unfolds to more than"):
+    with pytest.raises(TooLarge, match="layer 3 decompresses to more than"):
         while ahead.read(CHUNK):
             pass
     ahead.close()

@@ -155,12 +155,12 @@ def test_markers_of_aufs_are_no_problem_and_other_whiteouts_of_nothing_are() -> 
 @pytest.mark.parametrize(
     ("layers", "match"),
     [
-        ([[hardlink("b", "a"), file("a")]], "leads to no file"),
-        ([[file("a")], [whiteout("a"), hardlink("b", "a")]], "leads to no file"),
-        ([[directory("d"), hardlink("b", "d")]], "leads to no file"),
-        ([[file("a"), hardlink("a", "a")]], "leads to no file"),
-        ([[file("t/a"), symlink("d", "t"), hardlink("d", "d/a")]], "leads to no file"),
-        ([[file("d/x"), hardlink("d", "d/x")]], "leads to no file"),
+        ([[hardlink("b", "a"), file("a")]], "has no target file"),
+        ([[file("a")], [whiteout("a"), hardlink("b", "a")]], "has no target file"),
+        ([[directory("d"), hardlink("b", "d")]], "has no target file"),
+        ([[file("a"), hardlink("a", "a")]], "has no target file"),
+        ([[file("t/a"), symlink("d", "t"), hardlink("d", "d/a")]], "has no target file"),
+        ([[file("d/x"), hardlink("d", "d/x")]], "has no target file"),
         ([[file("f"), file("f/x")]], "is not a directory"),
         ([[symlink("a", "b"), symlink("b", "a"), file("a/x")]], "form a circle"),
         ([[symlink("a", "a")], [whiteout("a/x")]], "form a circle"),

@@ -45,7 +45,7 @@ def test_keys_that_cannot_be_used_are_told_at_the_recipes_line(tmp_path: Path, k
         suite_specs(found)
     assert caught.value.where["file"] == str(tmp_path / "homeport.yaml")
     assert caught.value.where["line"] == 4
-    assert "the keys of the archive vendor cannot be used" in caught.value.what
+    assert "cannot use the keys of the archive vendor" in caught.value.what
     assert caught.value.what.count(keys) == 1
     assert caught.value.hint
 

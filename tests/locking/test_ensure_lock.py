@@ -115,7 +115,7 @@ def test_a_slice_that_is_defined_otherwise_is_a_disagreement(tmp_path: Path) -> 
     assert stale_reasons(world.recipe("packages: [app_bin]"), lockfile) == ()
     world.slices("app", "bin: {paths: [/usr/bin/*]}")
     assert stale_reasons(world.recipe("packages: [app_bin]"), lockfile) == (
-        "the slice app_bin is defined otherwise now",
+        "the slice app_bin has a new definition",
     )
 
 

@@ -84,7 +84,7 @@ def test_bytes_behind_the_answer_to_connect_end_the_tunnel(tmp_path: Path, secur
             quick_client(
                 proxies=Proxies(https=url), trust=Trust(ca_files=(ca.certificate,))
             ) as client,
-            pytest.raises(ProxyFailed, match="bytes behind its answer to CONNECT"),
+            pytest.raises(ProxyFailed, match="data after its response to CONNECT"),
         ):
             client.request("GET", "https://a.example/", rule=ONCE)
 

@@ -97,5 +97,5 @@ def test_a_document_without_a_type_has_the_one_it_came_with(said: str, kind: str
 
 def test_a_document_that_came_as_something_else_is_refused() -> None:
     raw = encode(Index(schema_version=2, media_type=media_types.OCI_INDEX))
-    with pytest.raises(BadDocument, match="but came as"):
+    with pytest.raises(BadDocument, match="but the server sent it as"):
         read_manifest_or_index(raw, media_types.DOCKER_INDEX)

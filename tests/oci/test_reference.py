@@ -63,7 +63,7 @@ def test_a_reference_is_read_in_full(text: str, full: str) -> None:
     ],
 )
 def test_what_does_not_fit_is_pointed_at(text: str, column: int, says: str) -> None:
-    with pytest.raises(BadReference, match="is not an image reference") as caught:
+    with pytest.raises(BadReference, match="invalid image reference") as caught:
         parse_reference(text)
     assert says in caught.value.what
     assert caught.value.where == {"reference": text, "column": column}

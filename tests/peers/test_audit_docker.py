@@ -50,4 +50,4 @@ def test_an_engine_that_is_not_there_is_one_clear_error(
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     assert run(["audit", "--docker"]) == 1
-    assert "cannot talk to the docker daemon" in capsys.readouterr().err
+    assert "cannot reach the docker daemon" in capsys.readouterr().err

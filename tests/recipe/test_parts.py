@@ -107,7 +107,7 @@ def test_all_faults_of_parts_come_in_one_pass(tmp_path: Path) -> None:
         "7:23 parts[2].on[1]: Debian has no architecture for the platform linux/vax",
         "9:49 parts[2].inputs[0].commit: invalid value 'main': expected the whole hash of a commit",
         "10:49 parts[2].inputs[1].sha256: invalid value '12': expected a SHA-256 in hex",
-        "11:17 parts[2].inputs[2].image: 'registry.example/x:1' names no digest",
+        "11:17 parts[2].inputs[2].image: no digest in 'registry.example/x:1'",
         "12:15 parts[2].inputs[3].url: invalid value 'ftp://host.example/x': "
         "expected an address of a file",
         "13:37 parts[3].from.contxt: unknown field 'contxt' of from",

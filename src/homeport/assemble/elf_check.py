@@ -67,7 +67,7 @@ def check(
     checker.run(entrypoint)
     faults = checker.findings.faults
     if len(faults) > 1:
-        raise Faults(faults, what=f"programs of the image miss {len(faults)} things")
+        raise Faults(faults, what=f"programs of the image lack {len(faults)} things")
     if faults:
         raise faults[0]
     return tuple(checker.findings.warnings)

@@ -165,7 +165,7 @@ def _near(tree: Tree, path: bytes) -> str:
     if near:
         return "there is " + ", ".join(f"/{name}" for name in near[:3])
     if not names:
-        return "it made no file at all; of commands, what they leave in /out counts"
+        return "it made no file; commands must write their result to /out"
     return "it made " + ", ".join(f"/{name}" for name in sorted(names)[:5])
 
 

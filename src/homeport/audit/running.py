@@ -152,7 +152,7 @@ def _answer(get: Get, path: str, type: type[T]) -> T:
     try:
         return msgspec.json.decode(raw, type=type)
     except msgspec.DecodeError as error:
-        raise UsageError(f"the engine's answer to {path} is not understood: {error}") from error
+        raise UsageError(f"invalid response of the engine to {path}: {error}") from error
 
 
 def _use(kind: str, key: str, name: str, *, sure: Sure = "sure", file: str = "") -> Use:

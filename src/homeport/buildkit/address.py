@@ -62,7 +62,7 @@ def parse_engine(text: str, around: Surroundings) -> Engine:
     """Read one address. Raises ``BadEngineAddress``."""
     scheme, found, place = text.partition("://")
     if not found or not place:
-        raise BadEngineAddress(f"{text!r} is not an engine address", hint=f"use {_SCHEMES}")
+        raise BadEngineAddress(f"invalid engine address {text!r}", hint=f"use {_SCHEMES}")
     match scheme:
         case "unix":
             return Engine(name=text, opener=UnixStream("/" + place.lstrip("/")))

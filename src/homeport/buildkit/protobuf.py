@@ -248,7 +248,7 @@ def split(data: bytes | memoryview) -> Iterator[tuple[int, int, Any]]:
         else:
             raise BadMessage(f"a field has the unknown wire type {wire}")
         if size > end - at:
-            raise BadMessage("a message is cut short")
+            raise BadMessage("a message is truncated")
         yield tag, wire, view[at : at + size]
         at += size
 
@@ -272,7 +272,7 @@ def _one(number: int, shape: _Shape, content: Any) -> bytes:
 
 def _value(shape: _Shape, content: Any) -> Any:
     if isinstance(content, int) != (shape.kind in ("number", "flag")):
-        raise BadMessage("a field has another type than agreed")
+        raise BadMessage("a field has an unexpected type")
     match shape.kind:
         case "text":
             return str(content, "utf-8", "replace")
@@ -312,7 +312,7 @@ def _empty(shape: _Shape) -> Any:
 
 def _signed(value: Any) -> int:
     if not isinstance(value, int):
-        raise BadMessage("a time is none")
+        raise BadMessage("invalid time")
     return value - (1 << 64) if value >> 63 else value
 
 

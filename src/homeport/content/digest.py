@@ -29,9 +29,9 @@ class Digest(msgspec.Struct, frozen=True, order=True):
         algorithm, colon, digits = text.partition(":")
         wanted = _LENGTHS.get(algorithm)
         if not colon or wanted is None:
-            raise UsageError(f"{text!r} is not a digest: it must start with sha256: or sha512:")
+            raise UsageError(f"invalid digest {text!r}: it must start with sha256: or sha512:")
         if len(digits) != wanted or not _HEX.fullmatch(digits):
-            raise UsageError(f"{text!r} is not a digest: {algorithm} has {wanted} digits 0-9a-f")
+            raise UsageError(f"invalid digest {text!r}: {algorithm} has {wanted} digits 0-9a-f")
         return cls(algorithm, digits)
 
     @classmethod

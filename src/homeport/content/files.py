@@ -46,7 +46,7 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
             errno.EACCES: "choose a place that you may write to",
         }.get(error.errno or 0)
         if kind is CannotRead and error.errno == errno.EACCES:
-            hint = "its owner has to let you read it"
+            hint = "ask its owner for read permission"
         raise kind(
             f"cannot {doing} {path}: {reason}", where={"file": str(path)}, hint=hint
         ) from error

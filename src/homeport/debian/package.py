@@ -123,9 +123,7 @@ def _package(fields: Paragraph, stanza: bytes, archive: str, suite: str) -> Pack
     file = _file(fields, archive)
     source = _SOURCE.fullmatch(fields.get("Source", file.id.name))
     if source is None:
-        raise BadPackage(
-            f"{fields.get('Source')!r} is not a source name", where={"field": "Source"}
-        )
+        raise BadPackage(f"invalid source name {fields.get('Source')!r}", where={"field": "Source"})
     return Package(
         file=file,
         source_name=source[1],
@@ -150,7 +148,7 @@ def _file(fields: Paragraph, archive: str) -> PackageFile:
     path = _required(fields, "Filename").removeprefix("./")
     if path.startswith("/") or ".." in path.split("/") or "\\" in path or not path.isprintable():
         # It is appended to the mirror's address and must stay below it.
-        raise BadPackage(f"path {path!r} leads out of the archive", where={"field": "Filename"})
+        raise BadPackage(f"path {path!r} is outside the archive", where={"field": "Filename"})
     size = _required(fields, "Size")
     if not (size.isascii() and size.isdigit() and len(size) < 16):
         raise BadPackage(f"invalid size {size!r}", where={"field": "Size"})

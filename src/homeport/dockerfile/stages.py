@@ -193,7 +193,7 @@ class _Analysis:
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].text.lower() != "as"):
             problem = problem or "FROM takes one name, or a name, AS and a stage"
         elif len(words) == 3 and not _STAGE.fullmatch(words[2].text.lower()):
-            problem = problem or f"{words[2].text!r} cannot be the name of a stage"
+            problem = problem or f"invalid stage name {words[2].text!r}"
         self._images.append(
             ImageUse(
                 how="from", expression=word.text, span=instruction.span(word.start, word.end),

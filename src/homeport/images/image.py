@@ -250,7 +250,7 @@ def _open_child(contents: Contents, descriptor: Descriptor, depth: int) -> Image
     digest_of(descriptor)
     if descriptor.size > MANIFEST_LIMIT:
         raise TooLarge(
-            f"the manifest {descriptor.digest} is said to have {descriptor.size} bytes, "
+            f"the manifest {descriptor.digest} is listed with {descriptor.size} bytes, "
             f"more than {MANIFEST_LIMIT}"
         )
     raw = contents.manifest(descriptor)

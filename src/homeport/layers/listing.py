@@ -169,7 +169,7 @@ def require_diff_id(listing: Listing, expected: str, what: str) -> None:
     """The tar must be the one that the config names. Raises ``IntegrityError``."""
     if expected.startswith("sha256:") and listing.diff_id != expected:
         raise IntegrityError(
-            f"{what} unpacks to {listing.diff_id}, the config says {expected}",
+            f"{what} unpacks to {listing.diff_id}, the config lists {expected}",
             where={"digest": listing.digest},
         )
 

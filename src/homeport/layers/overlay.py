@@ -177,7 +177,7 @@ class _Overlay:
         if entry.kind == "hardlink":
             linked = self._link_target(path, entry.target)
             if linked is None:
-                self._refuse(f"the hard link {shown(path)} leads to no file")
+                self._refuse(f"the hard link {shown(path)} has no target file")
                 return
         before = self._final.get(path)
         freed = self._replace(path, before, entry, changes) if before is not None else 0

@@ -78,5 +78,5 @@ class ReadAhead:
         self.hasher.update(chunk)
         self.size += len(chunk)
         if self.size > self._limit:
-            raise TooLarge(f"{self._what} unfolds to more than {self._limit} bytes")
+            raise TooLarge(f"{self._what} decompresses to more than {self._limit} bytes")
         return chunk

@@ -82,7 +82,7 @@ def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
                 name = str(error.where.get("file", ""))
                 file = f"{name}: " if name not in error.what else ""
                 raise BadRecipe(
-                    f"the keys of the archive {archive.name} cannot be used: {file}{error.what}",
+                    f"cannot use the keys of the archive {archive.name}: {file}{error.what}",
                     where=archive.place.where(),
                     hint=error.hint or "name the key files that the archive publishes",
                 ) from error

@@ -45,7 +45,10 @@ def _platforms(recipe: Recipe, lockfile: Lockfile) -> list[str]:
     wanted, locked = set(recipe.platforms), set(lockfile.platforms)
     return [
         *(f"{platform} is not locked" for platform in sorted(wanted - locked, key=str)),
-        *(f"{platform} is no longer wanted" for platform in sorted(locked - wanted, key=str)),
+        *(
+            f"{platform} is no longer in the recipe"
+            for platform in sorted(locked - wanted, key=str)
+        ),
     ]
 
 
@@ -62,7 +65,7 @@ def _packages(recipe: Recipe, lockfile: Lockfile) -> list[str]:
             if there is None:
                 found[f"{choice.name} is not locked"] = None
             elif not there.whole:
-                found[f"{choice.name} is locked in slices, and wanted whole"] = None
+                found[f"{choice.name} is locked in slices, but the recipe takes it whole"] = None
         for name in wanted_slices(recipe, platform):
             there = locked.get(name.package)
             if there is None or (there.slices and name.slice not in there.slices):
@@ -72,7 +75,7 @@ def _packages(recipe: Recipe, lockfile: Lockfile) -> list[str]:
 
 def _slices(definitions: dict[SliceName, Slice], lockfile: Lockfile) -> list[str]:
     return [
-        f"the slice {name} is defined otherwise now"
+        f"the slice {name} has a new definition"
         for name, definition in definitions.items()
         if name in lockfile.slices and lockfile.slices[name] != definition
     ]

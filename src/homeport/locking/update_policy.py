@@ -30,7 +30,7 @@ class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
             near = difflib.get_close_matches(name, locked, n=1)
             hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
             raise UsageError(
-                f"no package or part {name!r} is locked, so it cannot be updated", hint=hint
+                f"cannot update {name!r}: no package or part of that name is locked", hint=hint
             )
 
     def only_packages(self, lockfile: Lockfile | None) -> UpdatePolicy:

@@ -96,7 +96,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
         try:
             super()._tunnel()
             if self._tainted:
-                raise Malformed("it sent bytes behind its answer to CONNECT")
+                raise Malformed("it sent data after its response to CONNECT")
         except (OSError, http.client.HTTPException) as error:
             raise ProxyError("no tunnel", error) from error
 

@@ -53,7 +53,7 @@ def mapped(
         return Stalled(f"{url.host}: no data received{seconds}", where=place)
     if ended_early(error):
         return ConnectionCut(
-            f"{url.host} closed the connection in the middle of its answer", where=place
+            f"{url.host} closed the connection in the middle of its response", where=place
         )
     # What is not HTTP at all is the rest of something: another connection may do better.
     if isinstance(cause, OSError | NotHttp | http.client.BadStatusLine):

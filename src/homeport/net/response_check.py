@@ -63,18 +63,20 @@ class CheckedResponse(http.client.HTTPResponse):
         for _ in range(_MOST_INTERIM):
             status, head = self._checked.read_head()
             if status == 101:
-                raise Malformed("the server switches protocols without being asked")
+                raise Malformed("the server switched protocols without a request to do so")
             if status >= 200:
                 break
         else:
-            raise Malformed(f"more than {_MOST_INTERIM} interim (1xx) answers")
+            raise Malformed(f"more than {_MOST_INTERIM} interim (1xx) responses")
         framing = _framing(head)
         self._checked.replay(head)
         super().begin()
         if self.length == 0:  # HEAD, 204 and 304 have no body, whatever their fields say
             self.chunked = False
         elif (self.chunked, self.length) != framing:
-            raise Malformed("the end of the answer is ambiguous")  # http.client reads it otherwise
+            raise Malformed(
+                "the end of the response is ambiguous"
+            )  # http.client reads it otherwise
         if self.chunked:
             self._checked.expect_chunks()
 
@@ -123,7 +125,7 @@ class _CheckedReader:
         lines = [self._head_line()]
         found = _STATUS.fullmatch(lines[0].rstrip(b"\r\n"))
         if found is None:
-            raise NotHttp(f"the answer begins with {lines[0][:60]!r}")
+            raise NotHttp(f"the response begins with {lines[0][:60]!r}")
         while (line := self._head_line()).rstrip(b"\r\n"):
             if not _FIELD.fullmatch(line.rstrip(b"\r\n")):
                 raise Malformed(f"invalid header line {line[:60]!r}")
@@ -203,7 +205,7 @@ class _CheckedReader:
             raise Malformed(f"{self._chunks} chunks with less than {_SMALL_CHUNK} bytes on average")
 
     def _head_line(self) -> bytes:
-        line = self._line(LONGEST_HEAD - self._head_bytes, "the header of the answer")
+        line = self._line(LONGEST_HEAD - self._head_bytes, "the header of the response")
         self._head_bytes += len(line)
         return line
 
@@ -242,7 +244,7 @@ class _CheckedReader:
 def _check_start(data: bytes) -> None:
     """Refuse at once what cannot become a status line, however long it is."""
     if not data.startswith(b"HTTP/1."[: len(data)]):
-        raise NotHttp(f"the answer begins with {data[:60]!r}")
+        raise NotHttp(f"the response begins with {data[:60]!r}")
 
 
 def _framing(head: bytes) -> tuple[bool, int | None]:

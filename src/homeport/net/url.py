@@ -50,16 +50,16 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
     def parse(cls, text: str) -> Url:
         """Read an absolute URL; raises ``BadUrl`` (without repeating a password)."""
         if re.search(_UNSAFE, text) or len(text) > 16384:
-            raise BadUrl(f"{redact(text)!r} is not a URL: it holds blanks or control characters")
+            raise BadUrl(f"invalid URL {redact(text)!r}: it holds blanks or control characters")
         if re.search(_NOT_UTF_8, text):
-            raise BadUrl(f"{redact(text)!r} is not a URL: it is not UTF-8")
+            raise BadUrl(f"invalid URL {redact(text)!r}: it is not UTF-8")
         try:
             parts = urllib.parse.urlsplit(text)
             port = parts.port
         except ValueError as error:
-            raise BadUrl(f"{redact(text)!r} is not a URL: {error}") from error
+            raise BadUrl(f"invalid URL {redact(text)!r}: {error}") from error
         if parts.scheme not in _PORTS:
-            raise BadUrl(f"{redact(text)!r} is not a URL that starts with https:// or http://")
+            raise BadUrl(f"invalid URL {redact(text)!r}: it must start with https:// or http://")
         target = parts.path or "/"
         if parts.query or "?" in text.partition("#")[0]:
             target += f"?{parts.query}"
@@ -79,7 +79,7 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
         try:
             joined = urllib.parse.urljoin(self.wire(), location.strip())
         except ValueError as error:
-            raise BadUrl(f"{redact(location)!r} is not a URL: {error}") from error
+            raise BadUrl(f"invalid URL {redact(location)!r}: {error}") from error
         return Url.parse(joined)
 
     def with_query(self, addition: str) -> Url:

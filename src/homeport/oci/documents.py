@@ -225,23 +225,23 @@ def _kind(shape: _Shape, said: str) -> str:
     known = media_types.INDEXES | media_types.MANIFESTS
     if shape.fs_layers != _NULL or shape.schema_version == 1:
         raise BadDocument(
-            "the image is of Docker's schema 1, which nothing writes since 2017",
+            "the image is of Docker's schema 1, which no current tool writes",
             hint="push it again with a current tool",
         )
     if shape.schema_version != 2:
         raise BadDocument("the document is neither an image manifest nor an index")
     if shape.manifests != _NULL and (shape.config != _NULL or shape.layers != _NULL):
-        raise BadDocument("the document claims to be a manifest and an index at once")
+        raise BadDocument("the document is both a manifest and an index")
     is_index = shape.manifests != _NULL
     own = shape.media_type
     if own and said in known and own != said:
-        raise BadDocument(f"the document says it is {own}, but came as {said}")
+        raise BadDocument(f"the document's mediaType is {own}, but the server sent it as {said}")
     kind = own or (said if said in known else "")
     kind = kind or (media_types.OCI_INDEX if is_index else media_types.OCI_MANIFEST)
     if kind not in known:
-        raise BadDocument(f"documents of type {kind} are not images")
+        raise BadDocument(f"unsupported document type {kind}: not an image")
     if (kind in media_types.INDEXES) != is_index:
-        raise BadDocument(f"the document says it is {kind}, but its fields say otherwise")
+        raise BadDocument(f"the document's mediaType is {kind}, but its fields are of another type")
     return kind
 
 

@@ -76,7 +76,7 @@ def parse_platform(text: str) -> Platform:
     parts = text.strip().split("/")
     if not 1 <= len(parts) <= 3 or not all(re.fullmatch(_PART, part) for part in parts):
         raise UsageError(
-            f"{text!r} is not a platform", hint="write it like linux/amd64 or linux/arm/v7"
+            f"invalid platform {text!r}", hint="write it like linux/amd64 or linux/arm/v7"
         )
     if len(parts) == 1:
         parts = ["linux", *parts]

@@ -194,7 +194,7 @@ def _match(text: str, pattern: str, part: str, start: int, what: str) -> None:
 def _bad(text: str, position: int, why: str, hint: str | None = None) -> BadReference:
     column = min(position, len(text)) + 1
     return BadReference(
-        f"{text!r} is not an image reference: {why} (character {column})",
+        f"invalid image reference {text!r}: {why} (character {column})",
         where={"reference": text, "column": column},
         hint=hint,
     )

@@ -202,7 +202,7 @@ def _file(entry: FieldValues, accounts: Accounts, fault: FaultCollector) -> File
     uid, gid = accounts.owner(entry.get("owner", "0:0"), entry.at("owner"))
     if "text" in entry.values:
         if entry.get("to").endswith("/"):
-            fault(entry.at("to"), "an inline file needs a name: its path ends in /")
+            fault(entry.at("to"), "an inline file needs a name, but its path ends in /")
         text, mode = entry.get("text"), entry.get("mode", 0o644)
         return InlineFile(text=text, mode=mode, uid=uid, gid=gid, **common)
     if "part" in entry.values:
@@ -271,7 +271,7 @@ def _check_platforms(source: RecipeText, recipe: Recipe, fault: FaultCollector) 
     for entry in entries:
         for platform in entry.platforms:
             if known and platform not in known:
-                fault(entry.place, f"{platform} is not a platform of the recipe", hint)
+                fault(entry.place, f"the recipe has no platform {platform}", hint)
     for special, config in source.configs:
         if special is not None and known and special not in known:
-            fault(config.place, f"{special} is not a platform of the recipe", hint)
+            fault(config.place, f"the recipe has no platform {special}", hint)

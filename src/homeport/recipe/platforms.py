@@ -18,7 +18,7 @@ def debian_architecture(platform: Platform) -> str:
         # Later variants (amd64/v3, arm64/v9) run what the first one runs.
         found = ARCHITECTURE_OF.get(f"{wanted.os}/{wanted.architecture}")
     if found is None:
-        hint = "known are " + ", ".join(ARCHITECTURE_OF)
+        hint = "supported: " + ", ".join(ARCHITECTURE_OF)
         if wanted.architecture == "arm":
             # armel is built for ARMv5T: it runs on v6, but claims no more than its files need.
             hint = "Debian has armhf for linux/arm/v7 and armel for linux/arm/v5"
@@ -31,7 +31,7 @@ def platform_of(architecture: str) -> Platform:
     found = PLATFORM_OF.get(architecture)
     if found is None:
         raise UsageError(
-            f"{architecture!r} is not a Debian architecture that Homeport knows",
-            hint="known are " + ", ".join(sorted(PLATFORM_OF)),
+            f"unknown Debian architecture {architecture!r}",
+            hint="supported: " + ", ".join(sorted(PLATFORM_OF)),
         )
     return parse_platform(found)

@@ -179,7 +179,7 @@ def _wait_hint(response: Response) -> str:
         return f"retry after {printable(wait[:60])}"
     if allowed := pulls_allowed(response.headers):
         return f"the registry allows {allowed}; log in for a higher limit"
-    return "the registry did not say how long to wait; log in for a higher limit"
+    return "the registry gave no time to wait; log in for a higher limit"
 
 
 def _short(text: str) -> str:

@@ -81,13 +81,13 @@ def make_encoder(name: str, level: int | None = None) -> Encoder:
         chosen = DEFAULT_LEVEL if level is None else level
         if chosen not in _KNOWN_ANSWERS:
             offered = ", ".join(map(str, _KNOWN_ANSWERS))
-            raise UsageError(f"gzip level {chosen} is not offered", hint=f"choose one of {offered}")
+            raise UsageError(f"unsupported gzip level {chosen}", hint=f"choose one of {offered}")
         return Gzip(chosen)
     if name == "zstd":
         return Zstd(_DEFAULT_ZSTD_LEVEL if level is None else level)
     if name == "none":
         return Plain()
-    raise UsageError(f"compression {name!r} is not known", hint="choose gzip, zstd or none")
+    raise UsageError(f"unknown compression {name!r}", hint="choose gzip, zstd or none")
 
 
 class Gzip(msgspec.Struct, frozen=True):

@@ -154,7 +154,7 @@ def _check_path(path: bytes) -> None:
     if path and any(part in (b"", b".", b"..") for part in path.split(b"/")):
         raise NotInTar("a path in a tree is relative and has no empty, . or .. parts")
     if b"\0" in path:
-        raise NotInTar("a path cannot hold a NUL byte")
+        raise NotInTar("a path must not contain a NUL byte")
 
 
 def _split(name: bytes) -> tuple[bytes, bytes | None]:
@@ -187,7 +187,7 @@ def _is_utf8(name: bytes) -> bool:
 def _xattr_records(xattrs: Mapping[bytes, bytes]) -> dict[bytes, bytes]:
     for name in xattrs:
         if not name or b"=" in name or b"\0" in name:
-            raise NotInTar(f"extended attribute {_shown(name)!r} cannot be named in a pax header")
+            raise NotInTar(f"invalid extended attribute name {_shown(name)!r} in a pax header")
     return {b"SCHILY.xattr." + name: value for name, value in xattrs.items()}
 
 

@@ -164,7 +164,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         ),
         "a hard link to nothing": (
             with_files(("./x", hardlink("y"))),
-            "x is a hard link to y, which is no earlier file",
+            "x is a hard link to y, which is not an earlier file",
         ),
         "a path twice": (with_files(("./x", b"1"), ("./x", b"2")), "x appears twice"),
         "a file in place of a directory": (
@@ -180,7 +180,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         ),
         "two control members": (
             outer(good[0], *good),
-            r"member control\.tar\.gz stands where data\.tar should be",
+            r"found member control\.tar\.gz, expected data\.tar",
         ),
         "a control member after the data": (
             outer(*good, good[0]),
@@ -189,7 +189,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "a member of another kind": (outer(*good, ("extra", b"")), "extra appears after data.tar"),
         "data before control": (
             outer(good[1], good[0]),
-            r"member data\.tar\.xz stands where control\.tar should be",
+            r"found member data\.tar\.xz, expected control\.tar",
         ),
         "no data": (outer(good[0]), "it has no data.tar"),
         "no control": (outer(), "it has no control.tar"),
@@ -212,11 +212,11 @@ def hostile() -> dict[str, tuple[bytes, str]]:
         "no version": (ar(good), "its first member is not debian-binary"),
         "another version": (
             ar([("debian-binary", b"3.0\n"), *good]),
-            "format version '3.0' is not known",
+            "unknown format version '3.0'",
         ),
         "an unknown compression": (
             outer(good[0], ("data.tar.lz4", b"")),
-            r"data\.tar\.lz4 has a compression that is not known: lz4",
+            r"unknown compression of data\.tar\.lz4: lz4",
         ),
         "the wrong compression": (outer(good[0], ("data.tar.gz", data)), "data.tar.gz is damaged"),
         "a data archive cut in the middle": (
@@ -236,7 +236,7 @@ def hostile() -> dict[str, tuple[bytes, str]]:
             "data.tar.xz is damaged: it is truncated, or garbage follows it",
         ),
         "garbage after the package": (outer(*good) + b"garbage", "ends in the middle of a header"),
-        "much garbage after the package": (outer(*good) + b"x" * 100, "garbage stands where"),
+        "much garbage after the package": (outer(*good) + b"x" * 100, "garbage in place of"),
         "a web page": (b"<html><body>Welcome</body></html>", "does not begin with !<arch>"),
         "nothing": (b"", "it ends in the middle of the archive's beginning"),
     }

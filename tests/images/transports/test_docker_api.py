@@ -62,9 +62,9 @@ def test_a_request_and_its_body_reach_the_daemon(tmp_path: Path) -> None:
     [
         (b'HTTP/1.1 404 No\r\nContent-Length: 23\r\n\r\n{"message":"no such x"}', "404: no such x"),
         (b"HTTP/1.1 500 No\r\nContent-Length: 3\r\n\r\n<x>", "500: '<x>'"),
-        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "cannot talk to the docker daemon"),
-        (b"garbage\r\n\r\n", "cannot talk to the docker daemon"),
-        (b"", "cannot talk to the docker daemon"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", "cannot reach the docker daemon"),
+        (b"garbage\r\n\r\n", "cannot reach the docker daemon"),
+        (b"", "cannot reach the docker daemon"),
     ],
 )
 def test_a_daemon_that_refuses_or_breaks_off_is_named(
@@ -86,7 +86,7 @@ def test_no_daemon_and_no_address_are_told_apart(tmp_path: Path) -> None:
     ):
         pass
     with (
-        pytest.raises(UsageError, match="is not understood"),
+        pytest.raises(UsageError, match="invalid DOCKER_HOST"),
         request("GET", "/", environ={"DOCKER_HOST": "npipe:////./pipe/docker"}),
     ):
         pass

@@ -373,7 +373,7 @@ def test_an_oci_archive_read_as_dockers_is_told_apart_and_the_reverse(tmp_path: 
     OciArchive(oci).write(value, runtime())
     assert read(archive(tmp_path / "o.tar"))[0].digest == value.digest
     tar(tmp_path / "d.tar", docker_1_10(image(layers=LAYERS), LAYERS, NAMES))
-    with pytest.raises(BadLayout, match="not an OCI archive but one of docker's") as caught:
+    with pytest.raises(BadLayout, match="is a docker archive, not an OCI archive") as caught:
         read(OciArchive(ArchiveAddress(format="oci-archive", path=tmp_path / "d.tar")))
     assert caught.value.hint == f"read it as docker-archive:{tmp_path}/d.tar"
 

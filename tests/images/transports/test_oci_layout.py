@@ -398,7 +398,7 @@ def test_an_artifact_has_no_platform(tmp_path: Path) -> None:
         (
             "index.json",
             b'{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:../../x","size":1}]}',
-            "is not a digest",
+            "invalid digest",
         ),
         (
             "index.json",

@@ -110,7 +110,7 @@ def test_all_faults_of_a_file_come_in_one_pass(tmp_path: Path) -> None:
         "8:5 files[0]: an entry of files needs exactly one of from, text, part, image; "
         "it has from and text",
         "9:5 files[1]: an entry of files needs exactly one of from, text, part, image; it has none",
-        "10:19 files[2].to: 'c' is not an absolute path",
+        "10:19 files[2].to: invalid path 'c': it is not absolute",
         "12:15 config.entrypoint: expected a list of words, found the text '/bin/sh -c x'",
         "13:9 config.user: the recipe has no user 'app'",
         "14:12 config.env.A: expected text, found nothing",

@@ -125,7 +125,7 @@ class _Expression(msgspec.Struct):
             return _call(name, [*arguments, *piped])
         operand = self._operand()
         if operand is None or piped:
-            raise NotSimple(f"{self.text[:40]!r} is not understood")
+            raise NotSimple(f"{self.text[:40]!r} is not supported")
         return operand
 
     def _operand(self) -> Value | None:

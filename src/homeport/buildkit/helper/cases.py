@@ -110,7 +110,7 @@ CASES: tuple[Case, ...] = (
     _case("COPY what is not there", "COPY nope /x", refused="both"),
     _case("COPY by a star that finds nothing", "COPY f1 /x/", "COPY nope* /x/",
           refused="helper"),
-    _case("COPY several files to what is no directory", "COPY f1 /x", "COPY f1 f2 /x/",
+    _case("COPY several files to a non-directory", "COPY f1 /x", "COPY f1 f2 /x/",
           refused="both"),
 )  # fmt: skip
 

@@ -143,7 +143,7 @@ class _Proving(msgspec.Struct, frozen=True):
         if case.refused == "both":
             return _both_refuse(case, plain, helped)
         if case.refused == "helper" and helped.tree is None and plain.tree is not None:
-            why = "refused, as public helpers do; the engine's own copying is more patient"
+            why = "refused, as public helpers do; the engine's own copying is more tolerant"
             return Row(name=case.name, state="passed", why=why)
         return self._judge(case, plain, helped)
 

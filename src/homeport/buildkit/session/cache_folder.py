@@ -83,7 +83,7 @@ class _Ingest(msgspec.Struct):
         found = Digest.finished(self.hasher)
         if digest not in ("", str(found)) or size not in (0, self.size):
             raise IntegrityError(
-                f"the engine said that it sends {digest or 'a blob'} of {size} bytes, but sent"
+                f"the engine announced {digest or 'a blob'} of {size} bytes, but sent"
                 f" {found} of {self.size} bytes"
             )
         with explained(self.folder):

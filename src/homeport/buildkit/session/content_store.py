@@ -137,13 +137,13 @@ def _services(stores: Mapping[str, ContentStore]) -> dict[str, Service]:
     def chosen(stream: Any) -> ContentStore:
         name = str(stream.metadata.get(_STORE, ""))
         if name not in stores:
-            raise GRPCError(Status.NOT_FOUND, f"the store {name!r} is not offered: not found")
+            raise GRPCError(Status.NOT_FOUND, f"store {name!r}: not found")
         return stores[name]
 
     async def find(stream: Any, digest: str) -> Blob:
         blob = await asyncio.to_thread(chosen(stream).find, digest)
         if blob is None:
-            raise GRPCError(Status.NOT_FOUND, f"content {digest} is not offered: not found")
+            raise GRPCError(Status.NOT_FOUND, f"content {digest}: not found")
         return blob
 
     async def info(stream: Any) -> None:

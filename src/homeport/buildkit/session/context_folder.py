@@ -152,7 +152,7 @@ class _Walk:
             path.decode()
         except UnicodeDecodeError:
             raise BadContext(
-                f"the name {shown(path)} is not UTF-8, which BuildKit cannot take",
+                f"the name {shown(path)} is not UTF-8, which BuildKit does not accept",
                 where={"file": str(self._folder.path)},
                 hint="rename it, or exclude it in .dockerignore",
             ) from None

@@ -122,7 +122,9 @@ class _Receiving(msgspec.Struct):
 
     def _write(self, packet: Packet) -> None:
         if packet.id not in self.waiting:
-            raise BadMessage(f"the engine sent content for entry {packet.id}, which wants none")
+            raise BadMessage(
+                f"the engine sent content for entry {packet.id}, which was not requested"
+            )
         entry = self.entries[packet.id]
         parent, name = self._parent(entry.path)
         try:

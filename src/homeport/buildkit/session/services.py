@@ -138,7 +138,7 @@ def ssh_agents(sockets: Mapping[str, Path]) -> dict[str, Service]:
     def find(id: str) -> Path:
         path = sockets.get(id or "default")
         if path is None:
-            raise GRPCError(Status.NOT_FOUND, f"no ssh agent {id or 'default'!r} is offered")
+            raise GRPCError(Status.NOT_FOUND, f"no ssh agent {id or 'default'!r}")
         return path
 
     async def check(stream: Any) -> None:

@@ -213,7 +213,7 @@ def open_mirror(text: str, client: Client | None, credentials: Provider = nobody
     scheme, separator, _ = text.partition("://")
     if scheme in ("http", "https") and separator:
         if client is None:
-            raise UsageError(f"{redact(text)} cannot be reached offline")
+            raise UsageError(f"cannot access {redact(text)} offline")
         return HttpMirror(base=Url.parse(text), client=client, credentials=credentials)
     if text.startswith("file:"):
         parts = urllib.parse.urlsplit(text)
@@ -246,5 +246,5 @@ def _not_a_page(data: bytes, label: str, path: str) -> bytes:
 def _inside(path: str) -> str:
     """Paths come from signed files and are checked there; this is the second lock."""
     if path.startswith("/") or ".." in path.split("/"):
-        raise IntegrityError(f"{path!r} leads out of the mirror")
+        raise IntegrityError(f"{path!r} is outside the mirror")
     return path

@@ -179,7 +179,7 @@ def _date(paragraph: Paragraph, name: str) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise BadRelease(
-            f"{text!r} is not a date", where={"line": paragraph.line_of(name), "field": name}
+            f"invalid date {text!r}", where={"line": paragraph.line_of(name), "field": name}
         ) from error
 
 

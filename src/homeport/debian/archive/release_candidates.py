@@ -171,5 +171,5 @@ def _check_identity(spec: SuiteSpec, location: SuiteLocation, release: Release) 
         return
     raise WrongSuite(
         f"it is of the suite {release.codename or release.suite or '?'}, not {location.folder}",
-        hint="ask for the suite by the name that its archive gives it" if names else None,
+        hint="use the name that the archive gives the suite" if names else None,
     )

@@ -199,7 +199,7 @@ def _invalid(search: FailedSearch, date: datetime | None, way_out: str | None) -
     if not isinstance(error, Expired):
         if search.as_of is not None:
             reasons = dict.fromkeys(errors.what for errors in search.errors)
-            told = f"; of those asked: {'; '.join(reasons)}" if reasons else ""
+            told = f"; of the mirrors tried: {'; '.join(reasons)}" if reasons else ""
             error.hint = f"give a later --as-of, or a snapshot archive that has that day{told}"
         return error.at(suite=search.spec.suite, mirror=newest.location.label)
     hint = "the mirror may be stale, or may withhold newer states: try another --mirror"

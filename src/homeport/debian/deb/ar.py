@@ -56,9 +56,9 @@ class ArReader:
         name = header[:16].decode("ascii", "replace").rstrip(" ").removesuffix("/")
         size = header[48:58].rstrip(b" ")
         if header[58:] != b"`\n" or not name.isprintable() or not name:
-            raise BadDeb("garbage stands where the next member's header should be")
+            raise BadDeb("garbage in place of the next member's header")
         if not size.isdigit():
-            raise BadDeb("the size in the header is no number", where={"member": name})
+            raise BadDeb("the size in the header is not a number", where={"member": name})
         self._name, self._left = name, int(size)
         self._padding = self._left % 2
         return ArMember(name=name, size=self._left)

@@ -116,7 +116,7 @@ def read_contents(
         raise
     if expected is not None and contents.id != expected:
         raise BadDeb(
-            f"the package says that it is {contents.id}, but the index has it as {expected}",
+            f"the package is {contents.id}, but the index lists it as {expected}",
             where={"package": expected.name},
         )
     return contents

@@ -90,7 +90,9 @@ class DebReader:
             raise BadDeb("not a Debian package: its first member is not debian-binary")
         version = self._ar.read(16)
         if not version.startswith(b"2.") or b"\n" not in version:
-            raise BadDeb(f"format version {shown(version.strip())!r} is not known, only 2.x is")
+            raise BadDeb(
+                f"unknown format version {shown(version.strip())!r}: only 2.x is supported"
+            )
 
     def _member(self, prefix: str) -> ArMember:
         """The next member, which must be ``prefix`` with some compression; ``_x`` may precede."""
@@ -100,7 +102,7 @@ class DebReader:
             raise BadDeb(f"it has no {prefix}")
         stem, _, rest = member.name.partition(".tar")
         if f"{stem}.tar" != prefix or (rest and not rest.startswith(".")):
-            raise BadDeb(f"member {member.name} stands where {prefix} should be")
+            raise BadDeb(f"found member {member.name}, expected {prefix}")
         return member
 
     def _unpacked(self, member: ArMember, limit: int) -> Unpacked:
@@ -198,7 +200,9 @@ class _Layout:
         if member.kind == "hardlink":
             target = _inside(member.link, "link target")
             if self._types.get(target) != "file":
-                raise _refused(path, f"is a hard link to {shown(target)}, which is no earlier file")
+                raise _refused(
+                    path, f"is a hard link to {shown(target)}, which is not an earlier file"
+                )
             return target
         if member.kind == "symlink":
             if not member.link or len(member.link) > _MAX_PATH or b"\n" in member.link:

@@ -25,8 +25,8 @@ class Unpacked:
         codec = _CODECS.get(compression)
         if codec is None:
             raise BadDeb(
-                f"{what} has a compression that is not known: {compression}",
-                hint="known are none, gz, xz, zst and bz2",
+                f"unknown compression of {what}: {compression}",
+                hint="supported: none, gz, xz, zst and bz2",
             )
         self._stream = decoded(source, codec, what, padded=codec == "xz")
         self._what = what

@@ -56,7 +56,7 @@ KNOWN = (
         packages=r"(lib)?python3(\.[0-9]+)?(-minimal|-stdlib)?",
         instead="compiles byte code and makes an empty dist-packages; Python does without both",
     ),
-    Known(packages=r"debconf", instead="asks questions, which nobody would answer"),
+    Known(packages=r"debconf", instead="asks questions, which a build cannot answer"),
     Known(packages=r"dash", instead="only undoes diversions of old releases; it ships /usr/bin/sh"),
     Known(
         packages=r"bash",

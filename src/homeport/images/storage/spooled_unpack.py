@@ -17,7 +17,7 @@ from homeport.tree.decompression import decompressed
 
 
 def decompressed_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
-    """What the layer unfolds to, as a file in ``folder``; the layer is verified.
+    """What the layer decompresses to, as a file in ``folder``; the layer is verified.
 
     Raises ``IntegrityError``, ``TooLarge``, ``CannotWrite``.
     """

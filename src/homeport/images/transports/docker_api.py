@@ -125,9 +125,9 @@ def _explained(host: str) -> Iterator[None]:
 
 def _unreachable(host: str, error: Exception) -> EngineError:
     return EngineError(
-        f"cannot talk to the docker daemon at {host}: {error}",
+        f"cannot reach the docker daemon at {host}: {error}",
         where={"engine": host},
-        hint="start it, or say where it is with DOCKER_HOST",
+        hint="start it, or set DOCKER_HOST to its address",
     )
 
 
@@ -137,9 +137,7 @@ def _connection(host: str, environ: Mapping[str, str]) -> PlainConnection:
     if url.scheme == "unix":
         return _UnixConnection(url.path, timeout=_TIMEOUT)
     if url.scheme != "tcp" or not url.hostname:
-        raise UsageError(
-            f"DOCKER_HOST={host} is not understood", hint="use unix:///… or tcp://HOST"
-        )
+        raise UsageError(f"invalid DOCKER_HOST {host!r}", hint="use unix:///… or tcp://HOST")
     if not environ.get("DOCKER_TLS_VERIFY"):
         return _TcpConnection(url.hostname, url.port or 2375, timeout=_TIMEOUT)
     folder = Path(environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")

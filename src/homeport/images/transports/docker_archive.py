@@ -130,9 +130,9 @@ def one_platform(value: Image | Index) -> Image:
     missing = [part.digest for part in value.parts() if digest_of(part) not in value.blobs]
     if missing:
         raise NotForDocker(
-            f"the layer {missing[0]} is foreign: its owner hands it out, and a docker archive "
-            "has to hold it",
-            hint="--allow-nondistributable-artifacts fetches it, if you may",
+            f"the layer {missing[0]} is non-distributable, and a docker archive must contain "
+            "every layer",
+            hint="add --allow-nondistributable-artifacts (check that your licence permits it)",
         )
     return value
 

@@ -41,7 +41,7 @@ class OciArchive:
         with open_archive(self._address.path, runtime) as files:
             if files.size(LAYOUT_FILE) is None and files.size("manifest.json") is not None:
                 raise BadLayout(
-                    f"{files.place} is not an OCI archive but one of docker's",
+                    f"{files.place} is a docker archive, not an OCI archive",
                     where={"file": files.place},
                     hint=f"read it as docker-archive:{self._address.path or '-'}",
                 )

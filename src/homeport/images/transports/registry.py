@@ -111,7 +111,7 @@ class RegistryTransport:
         reference = self._address.reference
         if reference.digest is not None and reference.digest != value.digest:
             raise UsageError(
-                f"the image has digest {value.digest}, but the destination asks for "
+                f"the image has digest {value.digest}, but the destination names "
                 f"{reference.digest}",
                 where={"destination": str(reference)},
             )

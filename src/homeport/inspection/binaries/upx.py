@@ -115,7 +115,7 @@ class _Unpacking:
         _, size = struct.unpack_from(self._order + "II", data, at)
         size = size or self._header.original_size
         if size > min(MAX_OUTPUT, len(data) * MAX_RATIO):
-            raise TooLarge(f"claims to unpack to {size} bytes, too many for its length")
+            raise TooLarge(f"the header promises {size} bytes, too many for its length")
         # The first block is unpacked twice, the last may be longer than what is left.
         self._left = 2 * size + _SLACK
         first, _ = self._block(at + 12)

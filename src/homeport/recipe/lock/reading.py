@@ -275,7 +275,7 @@ def _state(wire: _State) -> LockedSuite:
 
 def _moment(value: datetime, field: str) -> datetime:
     if value.tzinfo is None:
-        raise BadLockfile("a moment needs its zone, Z", where={"field": field})
+        raise BadLockfile("a time needs its zone, Z", where={"field": field})
     return value.astimezone(UTC)
 
 

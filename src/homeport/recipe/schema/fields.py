@@ -51,7 +51,7 @@ _FILE_TEXT = Text(what="text", longest=1 << 18, empty=True)
 _ARCHIVE = Fields(
     what="an archive",
     fields={
-        "name": _needed(values.ARCHIVE_NAME, "how the recipe and the lockfile call it"),
+        "name": _needed(values.ARCHIVE_NAME, "its name in the recipe and the lockfile"),
         "suites": _needed(ListOf(item=values.SUITE), "suites, in order of preference"),
         "components": _optional(ListOf(item=values.COMPONENT), "components; main if absent"),
         "mirrors": _optional(
@@ -59,7 +59,7 @@ _ARCHIVE = Fields(
         ),
         "keys": _optional(
             ListOf(item=values.LINE),
-            "who may sign: key files beside the recipe, or names of certificates that ship "
+            "accepted signers: key files beside the recipe, or names of certificates that ship "
             "with Homeport",
         ),
     },
@@ -187,7 +187,7 @@ _INPUTS = Kinds(
     },
 )
 _NETWORK = {
-    "network": _optional(Flag(), "let commands reach the network; false if absent"),
+    "network": _optional(Flag(), "allow commands to use the network; false if absent"),
 }
 
 _PART = Kinds(
@@ -196,7 +196,7 @@ _PART = Kinds(
         "run": Fields(
             what="a part that runs commands",
             fields={
-                "name": _needed(values.PART_NAME, "how files and the lockfile call it"),
+                "name": _needed(values.PART_NAME, "its name in files and the lockfile"),
                 "run": _needed(
                     _FILE_TEXT, "commands for /bin/sh; what they leave in /out is the result"
                 ),
@@ -204,7 +204,7 @@ _PART = Kinds(
                     values.PLATFORMS, "platforms of the build root; [linux/amd64] if absent"
                 ),
                 "packages": _needed(ListOf(item=_PACKAGE), "packages of the build root"),
-                "inputs": _optional(ListOf(item=_INPUTS), "what the commands find, all pinned"),
+                "inputs": _optional(ListOf(item=_INPUTS), "inputs of the commands, all pinned"),
                 "env": _optional(
                     MapOf(
                         key=values.ENV_NAME,
@@ -219,7 +219,7 @@ _PART = Kinds(
         "from": Fields(
             what="a part from a Dockerfile",
             fields={
-                "name": _needed(values.PART_NAME, "how files and the lockfile call it"),
+                "name": _needed(values.PART_NAME, "its name in files and the lockfile"),
                 "from": _needed(
                     Fields(
                         what="from",
@@ -309,7 +309,7 @@ _CONFIG = Fields(
         "entrypoint": _optional(_WORDS, "the program, as a list of words"),
         "cmd": _optional(_WORDS, "arguments after the entrypoint, as a list of words"),
         "workdir": _optional(values.PATH, "working directory"),
-        "user": _optional(values.CONFIG_USER, "who the program runs as"),
+        "user": _optional(values.CONFIG_USER, "user that the program runs as"),
         "stop_signal": _optional(values.STOP_SIGNAL, "signal that ends it"),
         "volumes": _optional(ListOf(item=values.PATH), "paths that engines mount volumes on"),
         "exposed_ports": _optional(ListOf(item=values.PORT), "ports it listens on"),

@@ -70,7 +70,7 @@ STOP_SIGNAL = Text(
 def _port(text: str) -> str:
     number, _, protocol = text.partition("/")
     if not 0 < int(number) < 65536:
-        raise UsageError(f"{number} is not a port")
+        raise UsageError(f"invalid port {number}: use 1 to 65535")
     return f"{int(number)}/{protocol or 'tcp'}"
 
 
@@ -81,9 +81,9 @@ PORT = Text(
 
 def _image_path(text: str) -> str:
     if not text.startswith("/"):
-        raise UsageError(f"{text!r} is not an absolute path", hint="begin it with /")
+        raise UsageError(f"invalid path {text!r}: it is not absolute", hint="begin it with /")
     if ".." in text.split("/"):
-        raise UsageError(f"{text!r} has .. in it", hint="write the path that is meant")
+        raise UsageError(f"invalid path {text!r}: it contains ..", hint="write the path without ..")
     clean = posixpath.normpath(text).replace("//", "/")
     return clean + "/" if text.endswith("/") and clean != "/" else clean
 
@@ -146,7 +146,7 @@ def _image_reference(text: str) -> tuple[str, Digest]:
     name, at, digest = text.rpartition("@")
     if not at or not name:
         raise UsageError(
-            f"{text!r} names no digest", hint="write it like registry.example/tool@sha256:…"
+            f"no digest in {text!r}", hint="write it like registry.example/tool@sha256:…"
         )
     return text, Digest.parse(digest)
 
