@@ -26,7 +26,7 @@ import pytest
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.oci import media_types
-from homeport.registry.push import Shipment, Statement
+from homeport.registry.push import PushRequest, PushManifest
 
 
 def need(program: str) -> str:
@@ -165,7 +165,7 @@ def _await_port(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
 
 def image(
     *layers: bytes, architecture: str = "amd64", docker: bool = False, annotation: str = ""
-) -> tuple[Statement, dict[Digest, Blob]]:
+) -> tuple[PushManifest, dict[Digest, Blob]]:
     """An image of those layers: its manifest, and its blobs by digest."""
     config = BytesBlob(
         json.dumps(
@@ -195,7 +195,7 @@ def image(
     return statement(document), blobs
 
 
-def index(*images: Statement, architectures: tuple[str, ...] = ()) -> Statement:
+def index(*images: PushManifest, architectures: tuple[str, ...] = ()) -> PushManifest:
     """An index over those manifests."""
     entries = []
     for number, one in enumerate(images):
@@ -208,9 +208,9 @@ def index(*images: Statement, architectures: tuple[str, ...] = ()) -> Statement:
     return statement({"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": entries})
 
 
-def statement(document: Mapping[str, Any]) -> Statement:
+def statement(document: Mapping[str, Any]) -> PushManifest:
     raw = json.dumps(document).encode()
-    return Statement(
+    return PushManifest(
         raw=raw,
         media_type=str(document["mediaType"]),
         digest=Digest.of(raw),
@@ -225,7 +225,7 @@ def descriptor(blob: Blob, media_type: str) -> dict[str, Any]:
 PLATFORMS = ("amd64", "arm64", "arm", "386", "ppc64le", "riscv64", "s390x")
 
 
-def seven_platforms(size: int = 3000, tags: tuple[str, ...] = ("latest",)) -> Shipment:
+def seven_platforms(size: int = 3000, tags: tuple[str, ...] = ("latest",)) -> PushRequest:
     """An index of seven platforms that share one layer and have one of their own."""
     shared = b"shared" * (size // 6 + 1)
     blobs: dict[Digest, Blob] = {}
@@ -236,4 +236,4 @@ def seven_platforms(size: int = 3000, tags: tuple[str, ...] = ("latest",)) -> Sh
         images.append(manifest)
         blobs |= parts
     top = index(*images, architectures=PLATFORMS)
-    return Shipment(blobs=blobs, manifests=(*images, top), tags=tags)
+    return PushRequest(blobs=blobs, manifests=(*images, top), tags=tags)

@@ -21,7 +21,7 @@ from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
 from homeport.oci import media_types
 from homeport.oci.reference import parse_reference
-from homeport.registry.push import Shipment, Statement, push
+from homeport.registry.push import PushRequest, PushManifest, push
 
 pytestmark = pytest.mark.peer("docker-registry")
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.peer("docker-registry")
 def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -> str:
     """Push an image that says when it was built; its digest."""
     layer = BytesBlob(created.encode() or b"x")
-    statements: list[Statement] = []
+    statements: list[PushManifest] = []
     blobs = {layer.digest: layer}
     for architecture in platforms or ("amd64",):
         config = BytesBlob(
@@ -48,9 +48,9 @@ def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -
     if platforms:
         statements.append(index(*statements, architectures=platforms))
     reference = parse_reference(name)
-    shipment = Shipment(blobs=blobs, manifests=statements, tags=[reference.tag])
+    push_request = PushRequest(blobs=blobs, manifests=statements, tags=[reference.tag])
     repository = app.registries().repository(reference)
-    return str(push(repository, shipment, app.runtime.pools.network).digest)
+    return str(push(repository, push_request, app.runtime.pools.network).digest)
 
 
 def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:

@@ -18,7 +18,7 @@ from builders.registry import Running, docker_registry, seven_platforms
 from homeport.content.digest import Digest
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.push import Shipment, push
+from homeport.registry.push import PushRequest, push
 from homeport.registry.repository import Repository
 
 pytestmark = pytest.mark.peer("docker-registry")
@@ -55,7 +55,7 @@ def random_fault(dice: random.Random) -> Fault:
 def chaos(registry: Running, seed: int) -> None:
     """One push, which must arrive: so few faults in all are no reason to give up."""
     dice = random.Random(seed)
-    shipment = seven_platforms(5000 + seed)
+    push_request = seven_platforms(5000 + seed)
     name = f"chaos/{seed}"
     with (
         fault_proxy(registry.host, tokens=True) as proxy,
@@ -67,18 +67,18 @@ def chaos(registry: Running, seed: int) -> None:
         flips = [fault for fault in faults if fault.flip_request]
         proxy.faults += [fault for fault in faults if fault not in flips[1:]]
         repository = Repository(Registry(client, endpoint_for(proxy.host, plain_http=True)), name)
-        push(repository, shipment, pool)
-        check(registry, name, shipment)
+        push(repository, push_request, pool)
+        check(registry, name, push_request)
     assert registry.damaged() == []
 
 
-def check(registry: Running, name: str, shipment: Shipment) -> None:
+def check(registry: Running, name: str, push_request: PushRequest) -> None:
     with quick_client(stall=5) as client:
         repository = Repository(Registry(client, endpoint_for(registry.host)), name)
-        assert repository.manifest("latest").raw == shipment.manifests[-1].raw
-        for statement in shipment.manifests:
+        assert repository.manifest("latest").raw == push_request.manifests[-1].raw
+        for statement in push_request.manifests:
             assert repository.manifest(statement.digest).raw == statement.raw
-    for digest, blob in shipment.blobs.items():
+    for digest, blob in push_request.blobs.items():
         assert registry.content(digest) == blob.open().read()
 
 
@@ -94,14 +94,14 @@ def test_many_pushes_in_chaos_arrive(registry: Running, seed: int) -> None:
 
 
 def test_two_pushers_of_the_same_image_both_succeed(registry: Running) -> None:
-    shipment = seven_platforms(20_000)
+    push_request = seven_platforms(20_000)
     failures: list[BaseException] = []
 
     def run() -> None:
         try:
             with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
                 endpoint = endpoint_for(registry.host)
-                push(Repository(Registry(client, endpoint), "both"), shipment, pool)
+                push(Repository(Registry(client, endpoint), "both"), push_request, pool)
         except BaseException as error:
             failures.append(error)
 
@@ -111,14 +111,14 @@ def test_two_pushers_of_the_same_image_both_succeed(registry: Running) -> None:
     for thread in threads:
         thread.join()
     assert failures == []
-    check(registry, "both", shipment)
+    check(registry, "both", push_request)
 
 
 def test_a_blob_pushed_to_one_repository_is_mounted_into_the_next(registry: Running) -> None:
-    shipment = seven_platforms(7777)
+    push_request = seven_platforms(7777)
     with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
         opened = Registry(client, endpoint_for(registry.host))
-        assert push(Repository(opened, "first"), shipment, pool).sent == 15
-        second = push(Repository(opened, "second"), shipment, pool)
+        assert push(Repository(opened, "first"), push_request, pool).sent == 15
+        second = push(Repository(opened, "second"), push_request, pool)
         assert (second.sent, second.mounted) == (0, 15)
-    assert Digest.of(b"") not in shipment.blobs
+    assert Digest.of(b"") not in push_request.blobs

@@ -46,7 +46,7 @@ from homeport.registry.client import Registry, scope
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.login import Login
-from homeport.registry.push import Pushed, Shipment, Statement, push
+from homeport.registry.push import Pushed, PushRequest, PushManifest, push
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
 from homeport.registry.retagging import retag
@@ -131,17 +131,17 @@ def repository(home: Home, request: pytest.FixtureRequest) -> Iterator[Repositor
         )
 
 
-def send(repository: Repository, shipment: Shipment) -> Pushed:
+def send(repository: Repository, push_request: PushRequest) -> Pushed:
     with ThreadPoolExecutor(2) as pool:
-        return push(repository, shipment, pool)
+        return push(repository, push_request, pool)
 
 
-def small(data: bytes = b"a layer") -> Shipment:
+def small(data: bytes = b"a layer") -> PushRequest:
     manifest, blobs = image(data)
-    return Shipment(blobs=blobs, manifests=(manifest,), tags=("v1",))
+    return PushRequest(blobs=blobs, manifests=(manifest,), tags=("v1",))
 
 
-def signature(of: Statement, config: dict[str, object], number: int = 0) -> Statement:
+def signature(of: PushManifest, config: dict[str, object], number: int = 0) -> PushManifest:
     return statement(
         {
             "schemaVersion": 2,
@@ -208,9 +208,9 @@ def test_a_manifest_that_is_not_there_is_not_there(repository: Repository) -> No
 
 
 def test_a_manifest_is_read_by_tag_and_by_digest(repository: Repository) -> None:
-    shipment = small()
-    send(repository, shipment)
-    (manifest,) = shipment.manifests
+    push_request = small()
+    send(repository, push_request)
+    (manifest,) = push_request.manifests
     for reference in ("v1", manifest.digest):
         assert repository.manifest_digest(reference) == manifest.digest
         found = repository.manifest(reference)
@@ -279,11 +279,11 @@ def test_a_blob_is_mounted_from_wherever_it_is(repository: Repository, home: Hom
 
 
 def test_an_index_is_pushed_after_its_children(repository: Repository) -> None:
-    shipment = seven_platforms()
-    pushed = send(repository, shipment)
+    push_request = seven_platforms()
+    pushed = send(repository, push_request)
     assert pushed.manifests == 8
-    assert repository.manifest("latest").raw == shipment.manifests[-1].raw
-    assert send(repository, shipment).manifests == 0
+    assert repository.manifest("latest").raw == push_request.manifests[-1].raw
+    assert send(repository, push_request).manifests == 0
 
 
 def test_a_tag_moves_and_the_old_manifest_stays(repository: Repository, home: Home) -> None:
@@ -306,9 +306,9 @@ def test_a_manifest_without_its_parts_is_refused(repository: Repository, home: H
 
 
 def test_a_manifest_under_a_wrong_digest_is_refused(repository: Repository) -> None:
-    shipment = small()
-    send(repository, shipment)
-    (manifest,) = shipment.manifests
+    push_request = small()
+    send(repository, push_request)
+    (manifest,) = push_request.manifests
     with pytest.raises((errors.RegistryError, IntegrityError)):
         repository.put_manifest(manifest.raw, manifest.media_type, NOWHERE, NOWHERE)
 
@@ -334,17 +334,17 @@ def test_tags_of_an_unknown_repository_are_an_error(repository: Repository) -> N
 def test_referrers_are_found_with_and_without_the_registrys_help(
     repository: Repository, home: Home
 ) -> None:
-    shipment = small()
-    send(repository, shipment)
-    subject = shipment.manifests[0]
+    push_request = small()
+    send(repository, push_request)
+    subject = push_request.manifests[0]
     config = json.loads(subject.raw)["config"]
     signatures = tuple(signature(subject, config, number) for number in range(5))
     assert referrers(repository, subject.digest) == []
     for _ in range(2):
         send(
             repository,
-            Shipment(
-                blobs=shipment.blobs, manifests=shipment.manifests, referrers=signatures,
+            PushRequest(
+                blobs=push_request.blobs, manifests=push_request.manifests, referrers=signatures,
                 tags=("v1",),
             ),
         )  # fmt: skip
@@ -371,10 +371,10 @@ def test_a_tag_is_deleted_alone_or_not_at_all(repository: Repository, home: Home
 
 
 def test_a_manifest_is_deleted_by_its_digest(repository: Repository, home: Home) -> None:
-    shipment = small()
-    send(repository, shipment)
-    assert delete(repository, shipment.manifests[0].digest)
-    assert repository.manifest_digest(shipment.manifests[0].digest) is None
+    push_request = small()
+    send(repository, push_request)
+    assert delete(repository, push_request.manifests[0].digest)
+    assert repository.manifest_digest(push_request.manifests[0].digest) is None
     assert delete(repository, NOWHERE) is False
 
 
@@ -425,13 +425,13 @@ def test_what_refers_to_an_image_comes_after_it_and_before_its_tag() -> None:
     """GitLab refuses a manifest whose subject is missing; watchers of a tag want signatures."""
     with small_registry(require_subject=True) as registry, quick_client(stall=5) as client:
         repository = Repository(Registry(client, endpoint_for(registry.host)), "x")
-        shipment = small()
-        subject = shipment.manifests[0]
+        push_request = small()
+        subject = push_request.manifests[0]
         signed = signature(subject, json.loads(subject.raw)["config"])
         send(
             repository,
-            Shipment(
-                blobs=shipment.blobs, manifests=shipment.manifests, referrers=(signed,),
+            PushRequest(
+                blobs=push_request.blobs, manifests=push_request.manifests, referrers=(signed,),
                 tags=("v1",),
             ),
         )  # fmt: skip
@@ -444,18 +444,18 @@ def test_what_refers_to_an_image_comes_after_it_and_before_its_tag() -> None:
 def test_two_writers_of_the_fallback_tag_both_end_up_in_it() -> None:
     with small_registry(referrers=False) as registry, quick_client(stall=5) as client:
         repository = Repository(Registry(client, endpoint_for(registry.host)), "x")
-        shipment = small()
-        send(repository, shipment)
-        subject = shipment.manifests[0]
+        push_request = small()
+        send(repository, push_request)
+        subject = push_request.manifests[0]
         config = json.loads(subject.raw)["config"]
         with ThreadPoolExecutor(4) as pool:
             for future in [
                 pool.submit(
                     send,
                     repository,
-                    Shipment(
-                        blobs=shipment.blobs,
-                        manifests=shipment.manifests,
+                    PushRequest(
+                        blobs=push_request.blobs,
+                        manifests=push_request.manifests,
                         referrers=(signature(subject, config, number),),
                     ),
                 )
@@ -469,9 +469,9 @@ def test_two_writers_of_the_fallback_tag_both_end_up_in_it() -> None:
 def test_a_fallback_tag_that_is_an_image_is_left_alone() -> None:
     with small_registry(referrers=False) as registry, quick_client(stall=5) as client:
         repository = Repository(Registry(client, endpoint_for(registry.host)), "x")
-        shipment = small()
-        send(repository, shipment)
-        subject = shipment.manifests[0]
+        push_request = small()
+        send(repository, push_request)
+        subject = push_request.manifests[0]
         tag = str(subject.digest).replace(":", "-")
         retag(repository, "v1", [tag])
         signed = signature(subject, json.loads(subject.raw)["config"])
@@ -480,7 +480,9 @@ def test_a_fallback_tag_that_is_an_image_is_left_alone() -> None:
         ):
             send(
                 repository,
-                Shipment(blobs=shipment.blobs, manifests=shipment.manifests, referrers=(signed,)),
+                PushRequest(
+                    blobs=push_request.blobs, manifests=push_request.manifests, referrers=(signed,)
+                ),
             )
         assert referrers(repository, subject.digest) == []
         assert repository.manifest_digest(tag) == subject.digest

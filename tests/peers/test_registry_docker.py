@@ -32,7 +32,7 @@ from homeport.registry.client import Registry
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.login import Login
-from homeport.registry.push import Pushed, Shipment, push
+from homeport.registry.push import Pushed, PushRequest, push
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
 from homeport.registry.retagging import retag
@@ -61,14 +61,14 @@ def open_repository(
     return Repository(Registry(client, endpoint_for(host), lambda _rejected: login), name)
 
 
-def send(repository: Repository, shipment: Shipment, **more: bool) -> Pushed:
+def send(repository: Repository, push_request: PushRequest, **more: bool) -> Pushed:
     with ThreadPoolExecutor(4) as pool:
-        return push(repository, shipment, pool, **more)
+        return push(repository, push_request, pool, **more)
 
 
-def small() -> Shipment:
+def small() -> PushRequest:
     manifest, blobs = image(b"a layer")
-    return Shipment(blobs=blobs, manifests=(manifest,), tags=("latest",))
+    return PushRequest(blobs=blobs, manifests=(manifest,), tags=("latest",))
 
 
 # what works
@@ -78,12 +78,12 @@ def test_seven_platforms_arrive_and_each_blob_travels_once(
     client: Client, registry: Running
 ) -> None:
     with fault_proxy(registry.host) as proxy:
-        shipment = seven_platforms()
-        pushed = send(open_repository(client, proxy.host, "seven"), shipment)
-        assert pushed.sent == len(shipment.blobs) == 15
+        push_request = seven_platforms()
+        pushed = send(open_repository(client, proxy.host, "seven"), push_request)
+        assert pushed.sent == len(push_request.blobs) == 15
         assert len(proxy.requests("POST")) == 15
         sent = sum(one.body for one in proxy.requests("PUT", "/blobs/"))
-        assert sent == pushed.sent_bytes == sum(blob.size for blob in shipment.blobs.values())
+        assert sent == pushed.sent_bytes == sum(blob.size for blob in push_request.blobs.values())
         order = [one.path for one in proxy.requests("PUT")]
         manifests = [path for path in order if "/manifests/" in path]
         assert order[-len(manifests) :] == manifests
@@ -101,21 +101,24 @@ def test_a_second_push_sends_no_body(client: Client, registry: Running) -> None:
 
 def test_a_manifest_that_exists_does_not_prove_its_parts(client: Client, registry: Running) -> None:
     repository = open_repository(client, registry.host, "parts")
-    shipment = small()
-    send(repository, shipment)
+    push_request = small()
+    send(repository, push_request)
     layer = Digest.of(b"a layer")
     assert repository.delete_blob(layer)
-    assert repository.manifest_digest("latest") == shipment.manifests[0].digest
-    assert send(repository, shipment).sent == 1
+    assert repository.manifest_digest("latest") == push_request.manifests[0].digest
+    assert send(repository, push_request).sent == 1
     assert repository.has_blob(layer, 7)
 
 
 def test_a_blob_is_mounted_from_where_it_is(client: Client, registry: Running) -> None:
-    shipment = small()
-    send(open_repository(client, registry.host, "origin"), shipment)
-    origins = dict.fromkeys(shipment.blobs, "origin")
-    moved = Shipment(
-        blobs=shipment.blobs, manifests=shipment.manifests, tags=("latest",), origins=origins
+    push_request = small()
+    send(open_repository(client, registry.host, "origin"), push_request)
+    origins = dict.fromkeys(push_request.blobs, "origin")
+    moved = PushRequest(
+        blobs=push_request.blobs,
+        manifests=push_request.manifests,
+        tags=("latest",),
+        origins=origins,
     )
     pushed = send(open_repository(client, registry.host, "target"), moved)
     assert (pushed.sent, pushed.mounted) == (0, 2)
@@ -124,8 +127,8 @@ def test_a_blob_is_mounted_from_where_it_is(client: Client, registry: Running) -
 def test_a_mount_from_where_it_is_not_becomes_an_upload(client: Client, registry: Running) -> None:
     manifest, blobs = image(b"a layer that nobody has")
     origins = dict.fromkeys(blobs, "no/such/place")
-    shipment = Shipment(blobs=blobs, manifests=(manifest,), tags=("x",), origins=origins)
-    pushed = send(open_repository(client, registry.host, "target2"), shipment)
+    push_request = PushRequest(blobs=blobs, manifests=(manifest,), tags=("x",), origins=origins)
+    pushed = send(open_repository(client, registry.host, "target2"), push_request)
     assert (pushed.sent, pushed.mounted) == (2, 0)
 
 
@@ -168,7 +171,7 @@ def test_docker_and_oci_types_artifacts_and_annotations_are_kept(
     ):
         send(
             repository,
-            Shipment(blobs=blobs, manifests=(manifest,), tags=(f"t{number}",)),
+            PushRequest(blobs=blobs, manifests=(manifest,), tags=(f"t{number}",)),
         )
         found = repository.manifest(f"t{number}")
         assert (found.raw, found.media_type) == (manifest.raw, manifest.media_type)
@@ -178,8 +181,8 @@ def test_tags_are_listed_page_by_page(
     client: Client, registry: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository = open_repository(client, registry.host, "tags")
-    shipment = small()
-    send(repository, shipment)
+    push_request = small()
+    send(repository, push_request)
     names = [f"v{number}" for number in range(23)]
     retag(repository, "latest", names)
     monkeypatch.setattr("homeport.registry.listing.PAGE", 4)
@@ -191,7 +194,7 @@ def test_no_clobber_keeps_a_tag_where_it_is(client: Client, registry: Running) -
     first = small()
     send(repository, first)
     manifest, blobs = image(b"another layer")
-    second = Shipment(blobs=blobs, manifests=(manifest,), tags=("latest",))
+    second = PushRequest(blobs=blobs, manifests=(manifest,), tags=("latest",))
     with pytest.raises(errors.TagTaken, match="already exists with digest"):
         send(repository, second, no_clobber=True)
     assert repository.manifest_digest("latest") == first.manifests[0].digest
@@ -211,9 +214,9 @@ def test_deleting_a_tag_never_deletes_more(client: Client, registry: Running) ->
 
 def test_a_referrer_is_listed_under_the_fallback_tag(client: Client, registry: Running) -> None:
     repository = open_repository(client, registry.host, "referrers")
-    shipment = small()
-    send(repository, shipment)
-    subject = shipment.manifests[0]
+    push_request = small()
+    send(repository, push_request)
+    subject = push_request.manifests[0]
     signatures = []
     for number in range(3):
         signature = statement(
@@ -235,8 +238,8 @@ def test_a_referrer_is_listed_under_the_fallback_tag(client: Client, registry: R
         for _ in range(2):  # the second time changes nothing
             send(
                 repository,
-                Shipment(
-                    blobs=shipment.blobs, manifests=shipment.manifests, referrers=(signature,),
+                PushRequest(
+                    blobs=push_request.blobs, manifests=push_request.manifests, referrers=(signature,),
                     tags=("latest",),
                 ),
             )  # fmt: skip

@@ -26,7 +26,7 @@ from homeport.oci.documents import Descriptor
 from homeport.registry import errors
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.push import Pushed, Shipment, push
+from homeport.registry.push import Pushed, PushRequest, push
 from homeport.registry.repository import Repository
 
 pytestmark = pytest.mark.peer("docker-registry")
@@ -536,11 +536,11 @@ def repository(
     )
 
 
-def send(repo: Repository, layer: bytes) -> tuple[Shipment, Pushed]:
+def send(repo: Repository, layer: bytes) -> tuple[PushRequest, Pushed]:
     manifest, blobs = image(layer)
-    shipment = Shipment(blobs=blobs, manifests=(manifest,), tags=("latest",))
+    push_request = PushRequest(blobs=blobs, manifests=(manifest,), tags=("latest",))
     with ThreadPoolExecutor(1) as pool:
-        return shipment, push(repo, shipment, pool)
+        return push_request, push(repo, push_request, pool)
 
 
 def fit_to(proxy: Proxy, fault: Fault) -> Fault:
@@ -566,8 +566,8 @@ def test_a_push_ends_with_every_byte_in_place_or_with_a_clear_error(
         repo.registry.quirks.largest_piece = case.pieces
         repo.registry.quirks.no_anonymous_mount = not case.mounts
         if case.expect is None:
-            shipment, _ = send(repo, layer)
-            check_arrived(registry, repo_name, shipment)
+            push_request, _ = send(repo, layer)
+            check_arrived(registry, repo_name, push_request)
         else:
             with pytest.raises(case.expect) as caught:
                 send(repo, layer)
@@ -578,15 +578,15 @@ def test_a_push_ends_with_every_byte_in_place_or_with_a_clear_error(
         assert_framed(proxy)
     assert registry.damaged() == []
     with quick_client(stall=5) as client:  # and the next push goes through, whatever was left
-        shipment, _ = send(repository(client, registry.host, repo_name), layer)
-        check_arrived(registry, repo_name, shipment)
+        push_request, _ = send(repository(client, registry.host, repo_name), layer)
+        check_arrived(registry, repo_name, push_request)
 
 
-def check_arrived(registry: Running, name: str, shipment: Shipment) -> None:
+def check_arrived(registry: Running, name: str, push_request: PushRequest) -> None:
     with quick_client(stall=5) as client:
         repo = repository(client, registry.host, name)
-        assert repo.manifest("latest").raw == shipment.manifests[-1].raw
-        for digest, blob in shipment.blobs.items():
+        assert repo.manifest("latest").raw == push_request.manifests[-1].raw
+        for digest, blob in push_request.blobs.items():
             assert repo.has_blob(digest, blob.size)
             assert registry.content(digest) == blob.open().read()
 
@@ -705,14 +705,14 @@ PULL: dict[str, Case] = {
 
 
 @pytest.fixture(scope="module")
-def stocked(registry: Running) -> Shipment:
+def stocked(registry: Running) -> PushRequest:
     with quick_client(stall=5) as client:
         return send(repository(client, registry.host, "pull/stock"), LAYER)[0]
 
 
 @pytest.mark.parametrize("name", PULL)
 def test_a_pull_ends_with_every_byte_in_place_or_with_a_clear_error(
-    name: str, registry: Running, stocked: Shipment, tmp_path: Path
+    name: str, registry: Running, stocked: PushRequest, tmp_path: Path
 ) -> None:
     case = PULL[name]
     store = Store(tmp_path)

@@ -81,7 +81,7 @@ def test_cannot_reuse_body_request_must_be_retried(registry: Running) -> None:
 
     containerd's pusher of 2021 to 2022 could not send a body again and gave up here.
     """
-    shipment = seven_platforms(200_000)
+    push_request = seven_platforms(200_000)
     with (
         fault_proxy(registry.host, tokens=True) as proxy,
         quick_client(stall=5) as client,
@@ -96,10 +96,10 @@ def test_cannot_reuse_body_request_must_be_retried(registry: Running) -> None:
             Fault(method="PUT", path="/manifests/", status=503, skip=5),
         ]
         repository = Repository(Registry(client, endpoint_for(proxy.host, plain_http=True)), "h/1")
-        pushed = push(repository, shipment, pool)
+        pushed = push(repository, push_request, pool)
         assert proxy.faults == []
-        assert pushed.sent == len(shipment.blobs)
-    for digest, blob in shipment.blobs.items():
+        assert pushed.sent == len(push_request.blobs)
+    for digest, blob in push_request.blobs.items():
         assert registry.content(digest) == blob.open().read()
     assert registry.damaged() == []
 
@@ -123,7 +123,7 @@ def test_seek_on_closed_reader_after_a_retry(registry: Running) -> None:
 
 def test_expected_n_bytes_but_got_0_after_a_429(registry: Running) -> None:
     """A manifest that is refused for the moment is sent again with all its bytes."""
-    shipment = seven_platforms(3000)
+    push_request = seven_platforms(3000)
     clock = FakeClock()
     with (
         fault_proxy(registry.host) as proxy,
@@ -134,10 +134,10 @@ def test_expected_n_bytes_but_got_0_after_a_429(registry: Running) -> None:
             Fault(method="PUT", path="/manifests/", status=429, headers={"Retry-After": "7"})
         )
         repository = Repository(Registry(client, endpoint_for(proxy.host, plain_http=True)), "h/3")
-        push(repository, shipment, pool)
+        push(repository, push_request, pool)
         sent = proxy.requests("PUT", "/manifests/")
-    sizes = {str(one.digest): len(one.raw) for one in shipment.manifests}
-    sizes |= dict.fromkeys(shipment.tags, len(shipment.manifests[-1].raw))
+    sizes = {str(one.digest): len(one.raw) for one in push_request.manifests}
+    sizes |= dict.fromkeys(push_request.tags, len(push_request.manifests[-1].raw))
     assert all(one.body == sizes[one.path.rpartition("/")[2]] for one in sent)
     assert len(sent) == len(sizes) + 1, "one was sent twice"
     assert 7 in clock.waits

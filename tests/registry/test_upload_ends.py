@@ -22,7 +22,7 @@ from homeport.net.errors import SourceChanged
 from homeport.progress import CancelToken
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
-from homeport.registry.push import Shipment, push
+from homeport.registry.push import PushRequest, push
 from homeport.registry.repository import Repository
 from homeport.registry.upload import upload_blob
 
@@ -60,38 +60,38 @@ def test_an_upload_of_damaged_content_is_closed_at_the_registry(registry: SmallR
 def test_what_another_repository_has_is_mounted_though_nobody_named_it(
     registry: SmallRegistry,
 ) -> None:
-    shipment = seven_platforms()
+    push_request = seven_platforms()
     with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
-        push(repository(registry, client), shipment, pool)
+        push(repository(registry, client), push_request, pool)
     with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:  # which knows nothing
-        pushed = push(repository(registry, client, "team/b"), shipment, pool)
+        pushed = push(repository(registry, client, "team/b"), push_request, pool)
     assert pushed.sent == 0
-    assert pushed.mounted == len(shipment.blobs)
+    assert pushed.mounted == len(push_request.blobs)
     assert registry.sessions == {}
 
 
 def test_where_nothing_can_be_mounted_no_request_is_lost() -> None:
-    shipment = seven_platforms()
+    push_request = seven_platforms()
     with small_registry(automatic_mount=False) as registry:
         with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
-            pushed = push(repository(registry, client), shipment, pool)
+            pushed = push(repository(registry, client), push_request, pool)
         posts = [line for line in registry.requests if line.startswith("POST")]
-    assert pushed.sent == len(posts) == len(shipment.blobs)
+    assert pushed.sent == len(posts) == len(push_request.blobs)
 
 
-def _layer_in(path: Path, content: bytes) -> tuple[FileBlob, Shipment]:
+def _layer_in(path: Path, content: bytes) -> tuple[FileBlob, PushRequest]:
     """An image whose layer should be ``LARGE`` and lies in a file with that content."""
     path.write_bytes(content)
     blob = FileBlob(path, LARGE.digest, LARGE.size)
     manifest, blobs = image(LARGE.data)
-    return blob, Shipment(blobs={**blobs, LARGE.digest: blob}, manifests=(manifest,))
+    return blob, PushRequest(blobs={**blobs, LARGE.digest: blob}, manifests=(manifest,))
 
 
 @pytest.mark.usefixtures("later")
 def test_a_file_that_an_earlier_push_has_verified_is_hashed_again_once_it_is_touched(
     tmp_path: Path,
 ) -> None:
-    blob, shipment = _layer_in(tmp_path / "blob", LARGE.data)
+    blob, push_request = _layer_in(tmp_path / "blob", LARGE.data)
     files = KnownGoodFiles(Store(tmp_path / "store"))
 
     def send() -> None:
@@ -100,7 +100,7 @@ def test_a_file_that_an_earlier_push_has_verified_is_hashed_again_once_it_is_tou
             quick_client(stall=5) as client,
             ThreadPoolExecutor(4) as pool,
         ):
-            push(repository(registry, client), shipment, pool, files=files)
+            push(repository(registry, client), push_request, pool, files=files)
             assert registry.blobs["team/a", str(LARGE.digest)] == LARGE.data
 
     send()
@@ -115,7 +115,7 @@ def test_a_file_that_an_earlier_push_has_verified_is_hashed_again_once_it_is_tou
 
 @pytest.mark.usefixtures("later")
 def test_a_wrong_memory_of_a_file_does_no_harm(registry: SmallRegistry, tmp_path: Path) -> None:
-    blob, shipment = _layer_in(tmp_path / "blob", b"\xff" + LARGE.data[1:])
+    blob, push_request = _layer_in(tmp_path / "blob", b"\xff" + LARGE.data[1:])
     files = KnownGoodFiles(Store(tmp_path / "store"))
     files.add(files.state(blob), blob)
     for error in (SourceChanged, IntegrityError):  # it is believed once, then looked at
@@ -124,6 +124,6 @@ def test_a_wrong_memory_of_a_file_does_no_harm(registry: SmallRegistry, tmp_path
             ThreadPoolExecutor(4) as pool,
             pytest.raises(error),
         ):
-            push(repository(registry, client), shipment, pool, files=files)
+            push(repository(registry, client), push_request, pool, files=files)
     assert ("team/a", str(LARGE.digest)) not in registry.blobs
     assert registry.manifests == {}

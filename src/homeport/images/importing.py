@@ -19,7 +19,7 @@ from homeport.images.transports.registry import RegistryTransport, open_manifest
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, encode
 from homeport.oci.platform import Platform
-from homeport.registry.push import Pushed, Statement
+from homeport.registry.push import Pushed, PushManifest
 from homeport.runtime import Runtime
 
 ORIGIN_TYPE = "application/vnd.homeport.origin.v1+json"
@@ -59,12 +59,14 @@ def vendor(
         chosen = prepare(chosen)
         cargo = load_cargo(chosen, source, destination, runtime, with_referrers=True)
         origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
-        shipment = msgspec.structs.replace(
-            cargo.shipment,
-            blobs={**cargo.shipment.blobs, _EMPTY.digest: _EMPTY},
-            referrers=(*cargo.shipment.referrers, origin),
+        push_request = msgspec.structs.replace(
+            cargo.push_request,
+            blobs={**cargo.push_request.blobs, _EMPTY.digest: _EMPTY},
+            referrers=(*cargo.push_request.referrers, origin),
         )
-        pushed = ship(msgspec.structs.replace(cargo, shipment=shipment), destination, runtime)
+        pushed = ship(
+            msgspec.structs.replace(cargo, push_request=push_request), destination, runtime
+        )
         return Imported(
             source=str(source.address),
             reference=str(destination.address.reference.at_digest(pushed.digest)),
@@ -74,7 +76,7 @@ def vendor(
         )
 
 
-def origin_of(name: str, digest: Digest, subject: Descriptor) -> Statement:
+def origin_of(name: str, digest: Digest, subject: Descriptor) -> PushManifest:
     """The artifact that says where ``subject`` came from."""
     empty = Descriptor(
         media_type=media_types.OCI_EMPTY, digest=str(_EMPTY.digest), size=2, data="e30="
@@ -89,6 +91,6 @@ def origin_of(name: str, digest: Digest, subject: Descriptor) -> Statement:
         annotations={ORIGIN_NAME: name, ORIGIN_DIGEST: str(digest)},
     )
     raw = encode(manifest)
-    return Statement(
+    return PushManifest(
         raw=raw, media_type=media_types.OCI_MANIFEST, digest=Digest.of(raw), refers=True
     )

@@ -27,13 +27,13 @@ from homeport.images.transports.registry import (
     Contents,
     RegistryTransport,
     open_manifests,
-    shipment,
+    push_request,
 )
 from homeport.images.transports.select import source_for
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
-from homeport.registry.push import Pushed, Shipment, Statement, push
+from homeport.registry.push import Pushed, PushRequest, PushManifest, push
 from homeport.registry.referrers import fallback_tag
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources
@@ -50,8 +50,8 @@ class Cargo(msgspec.Struct, frozen=True, kw_only=True):
     """One image on its way: what will be pushed, and under which extra tags its signatures go."""
 
     value: Image | Index
-    shipment: Shipment
-    signatures: Sequence[tuple[str, Shipment]] = ()
+    push_request: PushRequest
+    signatures: Sequence[tuple[str, PushRequest]] = ()
 
 
 class MirrorPair(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,26 +96,28 @@ def load_cargo(
     """Find everything that travels. ``value`` is what ``source.open`` gave, or a part of it."""
     tag = destination.address.reference.tag
     target = destination.repository
-    base = shipment(value, target, tags=(tag,) if tag else ())
+    base = push_request(value, target, tags=(tag,) if tag else ())
     if not with_referrers or not isinstance(source, RegistryTransport):
-        return Cargo(value=value, shipment=base)
+        return Cargo(value=value, push_request=base)
     origin = source.sources
     contents = Contents(origin, runtime)
     found: dict[Digest, Image | Index] = {}
     for node in walk(value):
         _collect(origin, contents, node.digest, found, depth=0)
     known = {one.digest for one in base.manifests}
-    extra = [shipment(one, target, tags=()) for one in found.values() if one.digest not in known]
+    extra = [
+        push_request(one, target, tags=()) for one in found.values() if one.digest not in known
+    ]
     blobs: dict[Digest, Blob] = dict(base.blobs)
     origins: dict[Digest, str] = dict(base.origins)
-    statements: dict[Digest, Statement] = {}
+    statements: dict[Digest, PushManifest] = {}
     for one in extra:
         blobs |= one.blobs
         origins |= one.origins
         statements |= {s.digest: s for s in one.manifests if s.digest not in known}
     return Cargo(
         value=value,
-        shipment=msgspec.structs.replace(
+        push_request=msgspec.structs.replace(
             base,
             blobs=blobs,
             origins=origins,
@@ -137,7 +139,7 @@ def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Push
         for _tag, extra in cargo.signatures
     ]
     image = push(
-        destination.repository, cargo.shipment, network, no_clobber=destination.no_clobber,
+        destination.repository, cargo.push_request, network, no_clobber=destination.no_clobber,
         progress=runtime.progress,
     )  # fmt: skip
     done = [*signatures, image]
@@ -155,14 +157,14 @@ def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Push
 
 def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Estimate:
     """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
-    shipments = [cargo.shipment, *(extra for _tag, extra in cargo.signatures)]
+    push_requests = [cargo.push_request, *(extra for _tag, extra in cargo.signatures)]
     blobs = _blobs(cargo)
     repository = destination.repository
     there = run_all(
         runtime.pools.network, [partial(_is_there, repository, blob) for blob in blobs.values()]
     )
     missing = [blob for blob, found in zip(blobs.values(), there, strict=True) if not found]
-    statements = sum(len(one.manifests) + len(one.referrers) for one in shipments)
+    statements = sum(len(one.manifests) + len(one.referrers) for one in push_requests)
     return Estimate(
         digest=cargo.value.digest,
         images=sum(1 for node in walk(cargo.value) if isinstance(node, Image)),
@@ -227,7 +229,7 @@ def is_digest_tag(tag: str) -> bool:
 
 def _blobs(cargo: Cargo) -> dict[Digest, Blob]:
     """Every blob that travels, each once."""
-    found = dict(cargo.shipment.blobs)
+    found = dict(cargo.push_request.blobs)
     for _tag, extra in cargo.signatures:
         found |= extra.blobs
     return found
@@ -266,7 +268,7 @@ def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
 
 def _signatures(
     origin: RepositorySources, contents: Contents, target: Repository, digests: set[Digest]
-) -> Iterator[tuple[str, Shipment]]:
+) -> Iterator[tuple[str, PushRequest]]:
     """Images under cosign's tags of one of the digests."""
     names = {fallback_tag(digest) for digest in digests}
     for tag in origin.tags():
@@ -277,4 +279,4 @@ def _signatures(
         descriptor = Descriptor(
             media_type=found.media_type, digest=str(found.digest), size=len(found.raw)
         )
-        yield tag, shipment(_open(contents, descriptor), target, tags=(tag,))
+        yield tag, push_request(_open(contents, descriptor), target, tags=(tag,))

@@ -1,9 +1,9 @@
 """The order of a push: blobs, manifests by digest, index, tags last.
 
-Each digest travels once however many platforms share it. A manifest that exists does not
-prove that its parts do: parts are asked for one by one, in parallel, and what is missing
-follows right away. Tags come last, so that nobody who watches them sees an image that is
-not whole.
+Each digest is sent once, however many platforms share it. A manifest that exists does not
+prove that its parts do: parts are requested one by one, in parallel, and missing
+ones are sent right away. Tags come last, so that a tag never names an incomplete
+image.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from homeport.registry.referrers import describe, ensure_listed
 from homeport.registry.repository import Accepted, Repository
 from homeport.registry.upload import upload_blob
 
-#: How often parts that a registry denies to have are looked after (eventual consistency).
-_LOOKS = 4
+#: How often parts that the registry reports as missing are checked (eventual consistency).
+_CHECKS = 4
 
 
-class Statement(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest or index to push. ``refers``: it has a subject, so it must be listed there."""
+class PushManifest(msgspec.Struct, frozen=True, kw_only=True):
+    """A manifest or index to push. ``refers``: it has a subject, so it must be listed state."""
 
     raw: bytes
     media_type: str
@@ -39,22 +39,22 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True):
     refers: bool = False
 
     def __repr__(self) -> str:
-        return f"Statement({self.media_type}, {self.digest}, refers={self.refers})"
+        return f"PushManifest({self.media_type}, {self.digest}, refers={self.refers})"
 
 
-class Shipment(msgspec.Struct, frozen=True, kw_only=True):
-    """All that one push brings.
+class PushRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one push sends.
 
     blobs:     by digest, each once
-    manifests: children before parents, the one that the tags lead to last
+    manifests: children before parents, the one that the tags name last
     referrers: signatures and the like; they come after what they refer to, before the tags
     known_good: blobs that were verified when they came and are not hashed again
     origins:   repositories of the same registry that hold a blob already, for mounting
     """
 
     blobs: Mapping[Digest, Blob]
-    manifests: Sequence[Statement]
-    referrers: Sequence[Statement] = ()
+    manifests: Sequence[PushManifest]
+    referrers: Sequence[PushManifest] = ()
     tags: Sequence[str] = ()
     known_good: frozenset[Digest] = frozenset()
     origins: Mapping[Digest, str] = msgspec.field(default_factory=dict)
@@ -74,7 +74,7 @@ class Pushed(msgspec.Struct, frozen=True, kw_only=True):
 
 def push(
     repository: Repository,
-    shipment: Shipment,
+    push_request: PushRequest,
     pool: Threads,
     *,
     no_clobber: bool = False,
@@ -82,23 +82,23 @@ def push(
     parent: str | None = None,
     files: KnownGoodFiles | None = None,
 ) -> Pushed:
-    """Bring ``shipment`` to ``repository``. Safe to run again after any failure.
+    """Push ``push_request`` to ``repository``. Safe to run again after any failure.
 
     files: what earlier runs have verified, which is not hashed again
 
-    Raises ``TagTaken`` if a tag leads elsewhere and ``no_clobber`` is set, and everything
+    Raises ``TagTaken`` if a tag names another digest and ``no_clobber`` is set, and everything
     that ``upload_blob`` and ``put_manifest`` raise.
     """
     work = _Push(
-        repository, shipment, pool, progress=progress or Silent(), parent=parent, files=files
+        repository, push_request, pool, progress=progress or Silent(), parent=parent, files=files
     )
     return work.run(no_clobber)
 
 
-class _There(msgspec.Struct, frozen=True, kw_only=True):
-    """Which manifests the registry lacks, and what each tag leads to."""
+class _RegistryState(msgspec.Struct, frozen=True, kw_only=True):
+    """Which manifests the registry lacks, and the digest of each tag."""
 
-    missing: Sequence[Statement]
+    missing: Sequence[PushManifest]
     tags: Mapping[str, Digest | None]
 
 
@@ -106,7 +106,7 @@ class _Push:
     def __init__(
         self,
         repository: Repository,
-        shipment: Shipment,
+        push_request: PushRequest,
         pool: Threads,
         *,
         progress: Progress,
@@ -114,12 +114,12 @@ class _Push:
         files: KnownGoodFiles | None,
     ) -> None:
         self._repository = repository
-        self._shipment = shipment
+        self._push_request = push_request
         self._pool = pool
         self._progress = progress
         self._parent = parent
         self._files = files
-        self._id = f"push {repository} {shipment.manifests[-1].digest}"
+        self._id = f"push {repository} {push_request.manifests[-1].digest}"
         self._lock = threading.Lock()
         self._sent: set[Digest] = set()
         self._mounted: set[Digest] = set()
@@ -128,54 +128,56 @@ class _Push:
         self._accepted: dict[Digest, Accepted] = {}
 
     def run(self, no_clobber: bool) -> Pushed:
-        shipment = self._shipment
-        self._repository.registry.base()  # logged in, or told how, before any body is sent
+        push_request = self._push_request
+        self._repository.registry.base()  # logs in before any body is sent
         if no_clobber:
             self._refuse_to_move_tags()
         self._progress.begin(
             self._id, parent=self._parent, label=f"Pushing to {self._repository}",
-            total=sum(blob.size for blob in shipment.blobs.values()), unit="bytes",
+            total=sum(blob.size for blob in push_request.blobs.values()), unit="bytes",
         )  # fmt: skip
         try:
-            there = self._bring_parts(self._statements(), shipment.tags)
-            self._write(there.missing)
+            state = self._ensure_parts(self._all_manifests(), push_request.tags)
+            self._write(state.missing)
             self._list_referrers()
-            self._tag(there.tags)
+            self._tag(state.tags)
         except BaseException:
             self._progress.end(self._id, "failed")
             raise
-        self._progress.end(self._id, "done" if self._sent or there.missing else "cached")
+        self._progress.end(self._id, "done" if self._sent or state.missing else "cached")
         return Pushed(
-            digest=shipment.manifests[-1].digest,
+            digest=push_request.manifests[-1].digest,
             sent=len(self._sent),
             sent_bytes=self._sent_bytes,
             mounted=len(self._mounted),
-            present=len(shipment.blobs) - len(self._sent) - len(self._mounted),
+            present=len(push_request.blobs) - len(self._sent) - len(self._mounted),
             manifests=len(self._accepted),
             accepted=self._accepted,
         )
 
-    def _statements(self) -> list[Statement]:
+    def _all_manifests(self) -> list[PushManifest]:
         """All manifests, in the order in which they are written."""
-        return [*self._shipment.manifests, *self._shipment.referrers]
+        return [*self._push_request.manifests, *self._push_request.referrers]
 
-    def _bring_parts(self, statements: Sequence[Statement], tags: Sequence[str]) -> _There:
-        """Ask for everything at once; a blob that is missing follows its question right away.
+    def _ensure_parts(
+        self, manifests: Sequence[PushManifest], tags: Sequence[str]
+    ) -> _RegistryState:
+        """Ask for everything at once; send a missing blob right after the answer.
 
         Large ones first, so that no worker is left with a large one at the end.
         """
-        references: list[Digest | str] = [*(one.digest for one in statements), *tags]
-        blobs = sorted(self._shipment.blobs.values(), key=lambda blob: blob.size, reverse=True)
+        references: list[Digest | str] = [*(one.digest for one in manifests), *tags]
+        blobs = sorted(self._push_request.blobs.values(), key=lambda blob: blob.size, reverse=True)
         calls: list[Callable[[], Digest | None]] = [
             *(partial(self._found, reference) for reference in references),
-            *(partial(self._bring, blob) for blob in blobs),
+            *(partial(self._ensure_blob, blob) for blob in blobs),
         ]
         found = run_all(self._pool, calls)
-        return _There(
+        return _RegistryState(
             missing=[
-                one for one, digest in zip(statements, found, strict=False) if digest != one.digest
+                one for one, digest in zip(manifests, found, strict=False) if digest != one.digest
             ],
-            tags=dict(zip(tags, found[len(statements) :], strict=False)),
+            tags=dict(zip(tags, found[len(manifests) :], strict=False)),
         )
 
     def _found(self, reference: Digest | str) -> Digest | None:
@@ -189,8 +191,8 @@ class _Push:
         return found
 
     def _refuse_to_move_tags(self) -> None:
-        wanted = self._shipment.manifests[-1].digest
-        for tag in self._shipment.tags:
+        wanted = self._push_request.manifests[-1].digest
+        for tag in self._push_request.tags:
             found = self._found(tag)
             if found is not None and found != wanted:
                 raise TagTaken(
@@ -199,8 +201,8 @@ class _Push:
                     hint="to move the tag, omit --no-clobber",
                 )
 
-    def _bring(self, blob: Blob) -> None:
-        """Have the registry have ``blob``: it has it, mounts it, or gets it."""
+    def _ensure_blob(self, blob: Blob) -> None:
+        """Make sure that the registry has ``blob``: present, mounted or uploaded."""
         repository = self._repository
         if self._has(blob):
             with self._lock:
@@ -208,7 +210,7 @@ class _Push:
                 self._counted.add(blob.digest)
             self._progress.advance(self._id, blob.size if new else 0)
             return
-        known_good, state = blob.digest in self._shipment.known_good, None
+        known_good, state = blob.digest in self._push_request.known_good, None
         if self._files is not None and not known_good:
             state = self._files.state(blob)
             known_good = self._files.has(state)
@@ -222,7 +224,7 @@ class _Push:
                 on_note=lambda text: self._progress.note(self._id, text),
             )
         except SourceChanged:
-            if self._files is not None:  # the disk has changed what nobody has touched
+            if self._files is not None:  # the file changed although its times did not
                 self._files.forget(state)
             raise
         if self._files is not None and was_sent and not known_good:
@@ -239,74 +241,72 @@ class _Push:
 
     def _mount_source(self, blob: Blob) -> str | None:
         seen = self._repository.registry.seen_blobs.get(blob.digest)
-        origin = self._shipment.origins.get(blob.digest, seen)
+        origin = self._push_request.origins.get(blob.digest, seen)
         if blob.digest in self._mounted:
-            return None  # the registry said so and did not have it after all
+            return None  # the registry reported a mount, but lacks the blob
         # Nothing known: the registry may still find it somewhere ("" is a mount without from),
         # and if not, the answer is the open upload that would have been asked for anyway.
         return origin if origin and origin != self._repository.name else ""
 
-    def _write(self, statements: Sequence[Statement]) -> None:
+    def _write(self, manifests: Sequence[PushManifest]) -> None:
         """Images at once, for they need none of each other; then the rest, in order."""
         images = [
-            one
-            for one in statements
-            if one.media_type not in media_types.INDEXES and not one.refers
+            one for one in manifests if one.media_type not in media_types.INDEXES and not one.refers
         ]
         refused = run_all(self._pool, [partial(self._try_put, one) for one in images])
         for image, parts_missing in zip(images, refused, strict=True):
             if parts_missing:
                 self._put(image, image.digest)
         written = {image.digest for image in images}
-        for statement in statements:
-            if statement.digest not in written:
-                self._put(statement, statement.digest)
+        for manifest in manifests:
+            if manifest.digest not in written:
+                self._put(manifest, manifest.digest)
 
     def _list_referrers(self) -> None:
-        """What has a subject must be found by it; where the registry does not see to it, we do."""
-        for statement in self._statements():
-            accepted = self._accepted.get(statement.digest)
-            if not statement.refers or (accepted is not None and accepted.subject_indexed):
+        """List manifests with a subject as its referrers, where the registry does not."""
+        for manifest in self._all_manifests():
+            accepted = self._accepted.get(manifest.digest)
+            if not manifest.refers or (accepted is not None and accepted.subject_indexed):
                 continue
-            described = describe(statement.raw, statement.media_type)
+            described = describe(manifest.raw, manifest.media_type)
             if described is not None:
                 ensure_listed(self._repository, *described)
 
     def _tag(self, tags: Mapping[str, Digest | None]) -> None:
-        top = self._shipment.manifests[-1]
+        top = self._push_request.manifests[-1]
         for tag, found in tags.items():
             if found != top.digest:
                 self._put(top, tag)
 
-    def _try_put(self, statement: Statement) -> bool:
-        """Write one manifest by its digest; whether parts of it are said to be missing."""
+    def _try_put(self, manifest: PushManifest) -> bool:
+        """Write one manifest by its digest; ``True`` if the registry lacks parts of it."""
         try:
-            self._accepted[statement.digest] = self._repository.put_manifest(
-                statement.raw, statement.media_type, statement.digest, statement.digest
+            self._accepted[manifest.digest] = self._repository.put_manifest(
+                manifest.raw, manifest.media_type, manifest.digest, manifest.digest
             )
         except PartsMissing:
             return True
         return False
 
-    def _put(self, statement: Statement, reference: Digest | str) -> None:
-        """Write one manifest; when parts are said to be missing, look after every one of them."""
+    def _put(self, manifest: PushManifest, reference: Digest | str) -> None:
+        """Write one manifest; if the registry lacks parts, check every one of them."""
         client = self._repository.registry.client
-        for look in range(_LOOKS):
+        for look in range(_CHECKS):
             try:
-                self._accepted[statement.digest] = self._repository.put_manifest(
-                    statement.raw, statement.media_type, reference, statement.digest
+                self._accepted[manifest.digest] = self._repository.put_manifest(
+                    manifest.raw, manifest.media_type, reference, manifest.digest
                 )
             except PartsMissing as error:
-                if look + 1 == _LOOKS:
+                if look + 1 == _CHECKS:
                     raise
                 self._progress.note(self._id, f"{error.what}; checking all blobs and manifests")
                 client.clock.wait(0.25 * 2**look, client.cancel)
-                self._look_after_parts(statement)
+                self._check_parts(manifest)
             else:
                 return
 
-    def _look_after_parts(self, statement: Statement) -> None:
-        before = self._statements()[: self._statements().index(statement)]
-        there = self._bring_parts(before, ())
-        for other in there.missing:
+    def _check_parts(self, manifest: PushManifest) -> None:
+        before = self._all_manifests()[: self._all_manifests().index(manifest)]
+        state = self._ensure_parts(before, ())
+        for other in state.missing:
             self._repository.put_manifest(other.raw, other.media_type, other.digest, other.digest)

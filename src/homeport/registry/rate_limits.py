@@ -8,11 +8,11 @@ from collections.abc import Mapping
 def pulls_left(headers: Mapping[str, str]) -> str:
     """``76 of 100 pulls left in 6 hours``, or ``""`` if the answer does not say."""
     left, window = _count(headers.get("ratelimit-remaining", ""))
-    allowed, said = _count(headers.get("ratelimit-limit", ""))
+    allowed, limit_window = _count(headers.get("ratelimit-limit", ""))
     if left is None:
         return ""
     of = f" of {allowed}" if allowed is not None else ""
-    return f"{left}{of} pulls left{_in_time(window or said)}"
+    return f"{left}{of} pulls left{_in_time(window or limit_window)}"
 
 
 def pulls_allowed(headers: Mapping[str, str]) -> str:

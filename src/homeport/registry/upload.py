@@ -4,9 +4,9 @@
                    └►  PATCH location  pieces, PUT ?digest              (when asked for, or
                                                                          to go on after a cut)
 
-A piece is never lost with its connection: after every failure the registry is asked how
-much it has (GET location) and the blob is opened again there; if it does not know, a new
-session starts at 0. Only progress earns new tries, so that the work ends.
+A piece is never interruption with its connection: after every failure the registry is asked how
+much it has (GET location) and the blob is opened again at that offset; if it does not answer, a new
+session starts at 0. Only progress resets the count of failures, so that the work ends.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from homeport.registry.verifying_blob import CheckedBlob
 
 SMALLEST_PIECE = 1 << 20
 #: Failures in a row without a byte of progress after which an upload is given up.
-FRUITLESS = 6
+MAX_FAILURES = 6
 
 Sent = Callable[[int], None]
 #: Answers that may mean "not in this way": pieces, or the whole at once.
@@ -50,7 +50,7 @@ _OCTETS = "application/octet-stream"
 _RANGE = r"(?:bytes=)?0-([0-9]{1,18})"
 
 
-class _Lost(Exception):
+class _UploadInterrupted(Exception):
     """The session has come to an end, or its state is unknown: ``why``, ``after`` seconds."""
 
     def __init__(
@@ -105,7 +105,7 @@ class _Upload:
         return self._repository.push_scope
 
     def run(self) -> bool:
-        fruitless, best = 0, 0
+        failures, best = 0, 0
         try:
             while True:
                 try:
@@ -115,17 +115,17 @@ class _Upload:
                         return False  # mounted
                     if self._advance(self._session):
                         return True
-                except _Lost as lost:
-                    if self._is_there(lost):
+                except _UploadInterrupted as interruption:
+                    if self._is_there(interruption):
                         return True
-                    self._recover(lost)
+                    self._recover(interruption)
                     offset = self._session.offset if self._session else 0
-                    fruitless = 0 if offset > best else fruitless + 1
-                    if fruitless >= FRUITLESS:
-                        raise lost.why from None
-                    self._pause(lost, fruitless)
+                    failures = 0 if offset > best else failures + 1
+                    if failures >= MAX_FAILURES:
+                        raise interruption.why from None
+                    self._pause(interruption, failures)
                 else:
-                    fruitless = 0 if self._session.offset > best else fruitless
+                    failures = 0 if self._session.offset > best else failures
                 best = max(best, self._session.offset if self._session else 0)
         except HomeportError as error:
             self._forget_session()
@@ -176,7 +176,7 @@ class _Upload:
         return open_session(response)
 
     def _advance(self, session: UploadSession) -> bool:
-        """Send what comes next; whether the blob is complete. Raises ``_Lost``."""
+        """Send what comes next; whether the blob is complete. Raises ``_UploadInterrupted``."""
         quirks = self._registry.quirks
         size = self._blob.size
         in_pieces = session.offset > 0 or quirks.no_whole or quirks.largest_piece is not None
@@ -207,11 +207,11 @@ class _Upload:
             return
         if response.status == 413 and piece > SMALLEST_PIECE:
             quirks.largest_piece = max(SMALLEST_PIECE, piece // 2)
-        error, told = self._refusal(response)
+        error, retry_wait = self._refusal(response)
         unknown = "BLOB_UPLOAD_UNKNOWN" in error.codes
         if first == 0 and error.status in _NOT_SO and not unknown and not quirks.no_whole:
-            quirks.no_pieces = True  # GCR and its kin take blobs whole only
-        self._fail(error, told)
+            quirks.no_pieces = True  # GCR and similar registries accept only whole blobs
+        self._fail(error, retry_wait)
 
     def _finish(self, session: UploadSession) -> bool:
         """The closing PUT, with the whole blob in it unless pieces have brought all."""
@@ -227,14 +227,14 @@ class _Upload:
             response.close()
             if self._has_it():
                 return True
-            raise _Lost(ProtocolBroken(f"{self._repository} did not finish an upload"))
+            raise _UploadInterrupted(ProtocolBroken(f"{self._repository} did not finish an upload"))
         if left and response.status == 413:
             quirks.largest_piece = max(SMALLEST_PIECE, min(PIECE, self._blob.size // 2))
-        error, told = self._refusal(response)
+        error, retry_wait = self._refusal(response)
         unknown = {"BLOB_UPLOAD_UNKNOWN", "DIGEST_INVALID"}.intersection(error.codes)
         if left and error.status in _NOT_SO and not unknown and not quirks.no_pieces:
-            quirks.no_whole = True  # Artifactory's kin want PATCH first
-        return self._fail(error, told)
+            quirks.no_whole = True  # Artifactory and similar registries require PATCH first
+        return self._fail(error, retry_wait)
 
     def _send(
         self, method: str, url: Url, offset: int, length: int, headers: dict[str, str]
@@ -256,35 +256,37 @@ class _Upload:
         except NetError as error:
             if not error.retryable:
                 raise
-            raise _Lost(error) from error
+            raise _UploadInterrupted(error) from error
         finally:
             assert self._counted >= before
 
     def _refusal(self, response: Response) -> tuple[RegistryError, float | None]:
         """The error that an answer means, and how long it asks to wait."""
-        told = retry_after(response.headers.get("retry-after", ""), self._registry.client.clock)
+        retry_wait = retry_after(
+            response.headers.get("retry-after", ""), self._registry.client.clock
+        )
         error = failure(response, "upload the blob", scopes=", ".join(self._scopes))
-        return error, told
+        return error, retry_wait
 
-    def _fail(self, error: RegistryError, told: float | None) -> NoReturn:
-        """Sort a refusal: worth another try (``_Lost``) or final (raised as it is)."""
+    def _fail(self, error: RegistryError, retry_wait: float | None) -> NoReturn:
+        """Sort a refusal: worth another try (``_UploadInterrupted``) or final (raised as it is)."""
         status = error.status
-        if status in (401, 403, 407) or (told is not None and told > LONGEST_WAIT):
+        if status in (401, 403, 407) or (retry_wait is not None and retry_wait > LONGEST_WAIT):
             raise error
         if "DIGEST_INVALID" in error.codes:
             self._check_source()
         over = status in (400, 404, 405, 409, 410, 411, 413, 415, 422, 500, 501)
         if status == 416 or status in SEND_PIECE.statuses or over:
-            raise _Lost(error, session_over=over and status != 500, after=told)
+            raise _UploadInterrupted(error, session_over=over and status != 500, after=retry_wait)
         raise error
 
-    def _recover(self, lost: _Lost) -> None:
+    def _recover(self, interruption: _UploadInterrupted) -> None:
         """Find out what the registry has; forget the session if it does not say."""
         session = self._session
         if session is None:
             return
-        self._on_note(f"{lost.why.what}; retrying")
-        known = None if lost.session_over else self._ask_offset(session)
+        self._on_note(f"{interruption.why.what}; retrying")
+        known = None if interruption.session_over else self._ask_offset(session)
         if known is None or known > self._blob.size:
             self._forget_session()
             known = 0
@@ -314,20 +316,20 @@ class _Upload:
         found = re.fullmatch(_RANGE, response.headers.get("range", ""))
         if found is None:
             return end
-        said = int(found[1]) + 1
-        if said > end:
-            raise _Lost(
+        reported = int(found[1]) + 1
+        if reported > end:
+            raise _UploadInterrupted(
                 ProtocolBroken(f"{self._repository} reported more bytes than were sent"),
                 session_over=True,
             )
-        if first <= said:
-            return said if said > 1 or end == 1 else first
-        return end  # some tell the length of the last piece alone; the digest will show
+        if first <= reported:
+            return reported if reported > 1 or end == 1 else first
+        return end  # some registries report the length of the last piece only; the digest is checked later
 
-    def _is_there(self, lost: _Lost) -> bool:
-        """After a cut or a failure the blob may be there although nobody told us."""
-        status = lost.why.status if isinstance(lost.why, RegistryError) else 0
-        ambiguous = isinstance(lost.why, NetError) or status >= 500 or status == 408
+    def _is_there(self, interruption: _UploadInterrupted) -> bool:
+        """After a cut or a failure the blob may be there although its response was lost."""
+        status = interruption.why.status if isinstance(interruption.why, RegistryError) else 0
+        ambiguous = isinstance(interruption.why, NetError) or status >= 500 or status == 408
         return ambiguous and self._counted >= self._blob.size and self._has_it()
 
     def _has_it(self) -> bool:
@@ -337,7 +339,7 @@ class _Upload:
             return False
 
     def _check_source(self) -> None:
-        """The registry says the digest is wrong: are we sending what we think we are?"""
+        """The registry reports a wrong digest: check whether the source changed."""
         if self._source_checked:
             raise SourceChanged(
                 "the registry received other bytes than were sent, twice",
@@ -354,17 +356,19 @@ class _Upload:
             ) from error
 
     def _check_digest(self, response: Response) -> None:
-        said = response.headers.get("docker-content-digest", "")
+        reported = response.headers.get("docker-content-digest", "")
         ours = self._blob.digest
-        if said.startswith(f"{ours.algorithm}:") and said != str(ours):
-            raise IntegrityError(f"the registry stored the blob as {said[:100]}, expected {ours}")
+        if reported.startswith(f"{ours.algorithm}:") and reported != str(ours):
+            raise IntegrityError(
+                f"the registry stored the blob as {reported[:100]}, expected {ours}"
+            )
 
-    def _pause(self, lost: _Lost, fruitless: int) -> None:
+    def _pause(self, interruption: _UploadInterrupted, failures: int) -> None:
         client = self._registry.client
-        if lost.after is not None:
-            client.retrier.hold(self._registry.base().netloc, lost.after)
-        elif fruitless:
-            client.clock.wait(client.retrier.pause(SEND_PIECE, fruitless), client.cancel)
+        if interruption.after is not None:
+            client.retrier.hold(self._registry.base().netloc, interruption.after)
+        elif failures:
+            client.clock.wait(client.retrier.pause(SEND_PIECE, failures), client.cancel)
         if self._registry.deadline is not None:
             self._registry.deadline.left()
 

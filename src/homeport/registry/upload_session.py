@@ -45,14 +45,14 @@ def _smallest_piece(text: str) -> int | None:
 
 def newest_location(response: Response, current: Url | None) -> Url:
     """Where the upload goes on: the newest ``Location``, read where it was seen."""
-    said = response.headers.get("location", "")
-    if not said and current is not None:
+    location = response.headers.get("location", "")
+    if not location and current is not None:
         return current
     try:
-        found = response.url.join(said)
+        found = response.url.join(location)
     except BadUrl as error:
         raise ProtocolBroken(
-            f"{response.url.netloc} returned no valid upload location ({said[:80]!r})"
+            f"{response.url.netloc} returned no valid upload location ({location[:80]!r})"
         ) from error
     return upgraded(found, response.url)
 

@@ -33,7 +33,7 @@ from homeport.images.transports.base import Written
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
 from homeport.registry.errors import NotFound
-from homeport.registry.push import Shipment, Statement, push
+from homeport.registry.push import PushRequest, PushManifest, push
 from homeport.registry.registries import Registries
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources
@@ -119,7 +119,7 @@ class RegistryTransport:
         with runtime.store.lease():
             pushed = push(
                 repository,
-                shipment(value, repository, tags=(reference.tag,) if reference.tag else ()),
+                push_request(value, repository, tags=(reference.tag,) if reference.tag else ()),
                 runtime.pools.network,
                 no_clobber=self.no_clobber,
                 progress=runtime.progress,
@@ -134,14 +134,16 @@ class RegistryTransport:
         )
 
 
-def shipment(value: Image | Index, repository: Repository, *, tags: tuple[str, ...]) -> Shipment:
+def push_request(
+    value: Image | Index, repository: Repository, *, tags: tuple[str, ...]
+) -> PushRequest:
     """What a push of ``value`` to ``repository`` brings there. Opens every manifest."""
     nodes = list(walk(value))
     blobs = blobs_of(nodes)
-    return Shipment(
+    return PushRequest(
         blobs=blobs,
         manifests=[
-            Statement(
+            PushManifest(
                 raw=node.document.raw,
                 media_type=node.document.media_type,
                 digest=node.digest,
