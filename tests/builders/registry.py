@@ -26,7 +26,7 @@ import pytest
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.oci import media_types
-from homeport.registry.push import PushRequest, PushManifest
+from homeport.registry.push import PushManifest, PushRequest
 
 
 def need(program: str) -> str:

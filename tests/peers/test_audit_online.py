@@ -21,7 +21,7 @@ from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
 from homeport.oci import media_types
 from homeport.oci.reference import parse_reference
-from homeport.registry.push import PushRequest, PushManifest, push
+from homeport.registry.push import PushManifest, PushRequest, push
 
 pytestmark = pytest.mark.peer("docker-registry")
 

@@ -46,7 +46,7 @@ from homeport.registry.client import Registry, scope
 from homeport.registry.deleting import delete
 from homeport.registry.endpoint import endpoint_for
 from homeport.registry.login import Login
-from homeport.registry.push import Pushed, PushRequest, PushManifest, push
+from homeport.registry.push import Pushed, PushManifest, PushRequest, push
 from homeport.registry.referrers import referrers
 from homeport.registry.repository import Repository
 from homeport.registry.retagging import retag

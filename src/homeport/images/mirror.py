@@ -33,7 +33,7 @@ from homeport.images.transports.select import source_for
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
 from homeport.registry.errors import NotFound
-from homeport.registry.push import Pushed, PushRequest, PushManifest, push
+from homeport.registry.push import Pushed, PushManifest, PushRequest, push
 from homeport.registry.referrers import fallback_tag
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources

@@ -55,7 +55,7 @@ class ForbiddenAddress(NetError):
 
     def named_by(self, host: str, words: str) -> Self:
         """Say which host sent us there, and the class of its own address."""
-        self.what = f"{host} ({words}) redirected to another host: {self.what}"
+        self.what = f"{host} ({words}) refers to another host: {self.what}"
         self.where = {**self.where, "sent_by": host}
         return self
 

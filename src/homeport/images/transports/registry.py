@@ -33,7 +33,7 @@ from homeport.images.transports.base import Written
 from homeport.net.errors import HttpFailure
 from homeport.oci.documents import Descriptor
 from homeport.registry.errors import NotFound
-from homeport.registry.push import PushRequest, PushManifest, push
+from homeport.registry.push import PushManifest, PushRequest, push
 from homeport.registry.registries import Registries
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources
