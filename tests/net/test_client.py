@@ -435,7 +435,7 @@ def test_no_redirect_of_a_public_server_leads_into_a_private_network(
         server.answer("/a", 302, Location=f"http://{host}:{server.port}/b")
         with quick_client() as client, pytest.raises(errors.ForbiddenAddress) as caught:
             client.request("GET", f"http://{public}:{server.port}/a")
-        assert "public.example (a public address) redirected to another" in caught.value.what
+        assert "public.example (a public address) refers to another" in caught.value.what
         assert server.paths() == ["/a"]
 
 

@@ -51,7 +51,7 @@ def test_a_redirect_is_followed_to_the_own_class_or_a_more_public_one(
             client.request("GET", url)
         assert storage.requests == []
         assert caught.value.what == (
-            f"registry.example ({source.words}) redirected to another host: refused to connect to "
+            f"registry.example ({source.words}) refers to another host: refused to connect to "
             f"storage.example, {target.words} ({hosts.address('storage.example')})"
         )
         assert caught.value.hint == "if you trust it, set HOMEPORT_TRUSTED_HOSTS=storage.example"

@@ -239,7 +239,9 @@ def test_a_referrer_is_listed_under_the_fallback_tag(client: Client, registry: R
             send(
                 repository,
                 PushRequest(
-                    blobs=push_request.blobs, manifests=push_request.manifests, referrers=(signature,),
+                    blobs=push_request.blobs,
+                    manifests=push_request.manifests,
+                    referrers=(signature,),
                     tags=("latest",),
                 ),
             )  # fmt: skip

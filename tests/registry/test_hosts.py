@@ -122,7 +122,7 @@ def test_a_host_that_is_the_registry_itself_is_no_mirror(tmp_path: Path, host: s
     [
         ("=", "not valid TOML"),
         ("host = 3", "must be a table"),
-        ('[host."https://a b"]', "not a URL"),
+        ('[host."https://a b"]', "invalid URL"),
         ('[host."https://a.example"]\ncapabilities = "pull"', "must be a list"),
         ('[host."https://a.example"]\ncapabilities = ["pul"]', "unknown capability 'pul'"),
         ('[host."https://a.example"]\nskip_verify = "no"', "true or false"),

@@ -324,7 +324,8 @@ class _Upload:
             )
         if first <= reported:
             return reported if reported > 1 or end == 1 else first
-        return end  # some registries report the length of the last piece only; the digest is checked later
+        # Some registries report the length of the last piece only; the digest is checked later.
+        return end
 
     def _is_there(self, interruption: _UploadInterrupted) -> bool:
         """After a cut or a failure the blob may be there although its response was lost."""

@@ -68,7 +68,7 @@ def test_dates_are_read_as_archives_write_them(text: str) -> None:
     ("text", "words"),
     [
         (HEAD.replace("Date: Sat", "Day: Sat"), "no Date"),
-        (HEAD.replace("Sat, 10 Jan 2026 12:00:00 UTC", "yesterday"), "not a date"),
+        (HEAD.replace("Sat, 10 Jan 2026 12:00:00 UTC", "yesterday"), "invalid date"),
         (HEAD.replace("SHA256", "MD5Sum"), "no SHA256"),
         (HEAD.replace(HEX, HEX[:-1]), "SHA256 size path"),
         (HEAD.replace(HEX, HEX.upper()), "SHA256 size path"),
@@ -182,5 +182,5 @@ def test_any_signed_text_is_read_or_refused_by_name(text: str) -> None:
 
 def test_a_date_beyond_the_calendar_in_utc_is_refused() -> None:
     date = "Fri, 31 Dec 9999 23:59:59 -2359"
-    with pytest.raises(BadRelease, match="is not a date"):
+    with pytest.raises(BadRelease, match="invalid date"):
         parse_release(HEAD.replace("Sat, 10 Jan 2026 12:00:00 UTC", date).encode())

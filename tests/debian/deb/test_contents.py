@@ -221,7 +221,7 @@ class TestRefusing:
 
     def test_a_package_that_says_it_is_another_is_refused(self, store: Store) -> None:
         expected = PackageId(name="hello", version="2.10-4", architecture="amd64")
-        with pytest.raises(BadDeb, match=r"hello 2\.10-3 amd64, but the index has it as hello 2"):
+        with pytest.raises(BadDeb, match=r"hello 2\.10-3 amd64, but the index lists it as hello 2"):
             read_contents(HELLO, NOTHING, store, expected=expected)
 
     def test_the_error_names_the_package(self, store: Store) -> None:
