@@ -29,14 +29,14 @@ from urllib3.util.ssltransport import SSLTransport
 
 from homeport.net.address_class import AddressClass
 from homeport.net.response_check import CheckedResponse, Malformed
-from homeport.net.tls import EarlySSLSocket
+from homeport.net.tls import EarlySSLSocket, tls_ended
 
 _CONNECT = 60.0  # seconds for a connection where the caller gives no limit
 _TLS_BLOCK = 64 << 10  # bytes of a file that are read at once where TLS has to see them
 _REFUSALS = 300  # an early answer from here on ends the sending of the body
 
 #: What a peer's end looks like while we send; an answer may have come before.
-_HUNG_UP = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+_HUNG_UP = (BrokenPipeError, ConnectionResetError)
 
 #: Opens a socket to (host, port) within so many seconds; also the class of its address.
 OpenSocket = Callable[[str, int, float], tuple[socket.socket, AddressClass]]
@@ -120,6 +120,10 @@ class PlainConnection(urllib3.connection.HTTPConnection):
             outgoing.send_body(self)
         except (_AnsweredEarly, *_HUNG_UP):
             self._taint()  # it has often said why before (413, 401)
+        except ssl.SSLError as error:
+            if not tls_ended(error):
+                raise
+            self._taint()
 
     def send_bytes(self, data: bytes) -> None:
         """Send bytes of the body. For ``Outgoing`` alone: ``request`` handles what is raised."""

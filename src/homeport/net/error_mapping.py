@@ -22,7 +22,7 @@ from homeport.net.errors import (
     Stalled,
 )
 from homeport.net.response_check import NotHttp
-from homeport.net.tls import tls_error
+from homeport.net.tls import tls_ended, tls_error
 from homeport.net.url import Url
 from homeport.printable import printable
 
@@ -63,13 +63,10 @@ def mapped(
 
 def ended_early(error: BaseException) -> bool:
     """Whether the connection ended before the answer was whole."""
-    return isinstance(_root(error), _CUTS)
-
-
-_CUTS = (
-    http.client.IncompleteRead, urllib3.exceptions.IncompleteRead,
-    ssl.SSLEOFError, ssl.SSLZeroReturnError,
-)  # fmt: skip
+    cause = _root(error)
+    return tls_ended(cause) or isinstance(
+        cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead
+    )
 
 
 def _root(error: BaseException) -> BaseException:

@@ -43,7 +43,9 @@ class EarlySSLSocket(ssl.SSLSocket):
                 self._early = super().read(_RECORD)
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 return None
-            except (ssl.SSLEOFError, ssl.SSLZeroReturnError):
+            except ssl.SSLError as error:
+                if not tls_ended(error):
+                    raise
                 return b""
         return self._early
 
@@ -100,6 +102,14 @@ def _explained(file: Path, load: Callable[[], None]) -> None:
         ) from error
 
 
+def tls_ended(error: BaseException) -> bool:
+    """Whether ``error`` says that the peer ended the connection, with close_notify or without."""
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+        return True
+    # Early versions of Python 3.11 have no class of its own for OpenSSL 3's error.
+    return isinstance(error, ssl.SSLError) and error.reason == "UNEXPECTED_EOF_WHILE_READING"
+
+
 def tls_error(error: ssl.SSLError, url: Url) -> NetError:
     """The words for what OpenSSL found wrong."""
     place = {"url": str(url)}
@@ -118,7 +128,7 @@ def tls_error(error: ssl.SSLError, url: Url) -> NetError:
             where=place,
             hint="if it is a plain HTTP server, add --plain-http or use an http:// URL",
         )
-    if "eof occurred" in reason or isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+    if "eof occurred" in reason or tls_ended(error):
         return ConnectionCut(f"{url.host} closed the connection", where=place)
     if "certificate required" in reason:
         return TlsError(
