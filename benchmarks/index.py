@@ -29,7 +29,7 @@ from homeport.debian.archive.keyring import debian_keyring
 from homeport.debian.archive.mirror import ExpectedFile
 from homeport.debian.archive.mirror_list import MirrorSources, open_mirrors
 from homeport.debian.archive.release import index_files, plain_digest
-from homeport.debian.archive.release_candidates import place_of, read_candidate
+from homeport.debian.archive.release_candidates import read_candidate, suite_location
 from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.index.index import IndexPart, MergedIndex, open_index, pack_index
 from homeport.debian.listed_file import ListedFile
@@ -80,7 +80,7 @@ def fetch(architectures: list[str], mirror: list[str], cache: Path) -> list[Inde
         )
         found = []
         for name in ("trixie", "stable"):  # the alias, while the mirror is in mid-sync
-            place = place_of(spec, mirrors[0], name)
+            place = suite_location(spec, mirrors[0], name)
             release = read_candidate(spec, place).release
             try:
                 for architecture in architectures[len(found) :]:
