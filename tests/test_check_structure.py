@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "tools/check_structure.py"
+SCRIPT = Path(__file__).parents[1] / "tools/check_structure.py"
 SOUND = {
     "tiny/__init__.py": "",
     "tiny/low.py": '"""What is below. More of it."""\n',
