@@ -1,6 +1,6 @@
 """What long work reports while it runs, and how it is told to stop.
 
-Workers call ``Progress``; who shows it (a terminal, plain lines, nobody) is decided
+Workers call ``Progress``; who shows it (a terminal, plain lines, nothing) is decided
 by ``homeport.cli``. Calls may come from any thread. ``CancelToken`` is checked at
 every read and write of long work.
 """
@@ -42,7 +42,7 @@ class Progress(Protocol):
 
 
 class Silent:
-    """The default: nobody watches."""
+    """The default: nothing is shown."""
 
     def begin(
         self,
@@ -79,7 +79,7 @@ class CancelToken:
     def cancel(self) -> None:
         self.cancelled = True
         for waiter in list(self._waiters):
-            with contextlib.suppress(RuntimeError):  # somebody else woke it
+            with contextlib.suppress(RuntimeError):  # another thread woke it
                 waiter.release()
 
     def check(self) -> None:

@@ -1,4 +1,4 @@
-"""What every long piece of work needs: a store, threads, somebody to tell, and a way to stop.
+"""What every long piece of work needs: a store, threads, progress, and a way to stop.
 
 One value, made by ``homeport.app`` and handed down unchanged. It says nothing about what
 is done: recipes, addresses and credentials are parameters of the functions that take them.

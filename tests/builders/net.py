@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from homeport.net.client import Client, Settings
-from homeport.net.credentials import Provider, nobody
+from homeport.net.credentials import Provider, no_credentials
 from homeport.net.retries import Retrier
 from homeport.progress import CancelToken
 
@@ -30,7 +30,7 @@ class FakeClock:
 
 
 def quick_client(
-    *, credentials: Provider = nobody, cancel: CancelToken | None = None,
+    *, credentials: Provider = no_credentials, cancel: CancelToken | None = None,
     clock: FakeClock | None = None, **settings: Any,
 ) -> Client:  # fmt: skip
     """A client that gives up on silence after 0.3 s and never sleeps between tries."""

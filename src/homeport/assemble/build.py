@@ -167,7 +167,7 @@ def _read_package(
     try:
         found = read(globs)
     except IntegrityError as error:
-        # Kept, it would fail every run: its size is right, so nobody fetches it again.
+        # Kept, it would fail every run: its size is right, so no run would fetch it again.
         how.runtime.store.drop(deb.digest)
         error.hint = error.hint or "it was removed from the cache; run the same command again"
         raise

@@ -53,7 +53,7 @@ def check(
 ) -> tuple[str, ...]:
     """Check every file of ``tree``; return warnings.
 
-    What somebody chose must work: slices, files of the recipe, and every program with all
+    What the recipe names must work: slices, files of the recipe, and every program with all
     that it loads. The rest of a whole package is there for those who install more (a
     plug-in, a script, test data), so what it misses is a warning, one for a package or an
     interpreter. So is a library that the image has in another folder, and a plug-in's

@@ -22,7 +22,7 @@ class Clash(HomeportError):
     exit_code = 2
 
 
-#: A source of this kind decides a directory's mode and owner, whoever else names it.
+#: A source of this kind decides a directory's mode and owner, whatever else names it.
 _DECIDES = ("recipe", "step")
 
 

@@ -1,4 +1,4 @@
-"""A report as a list of results: one for each use that somebody should look at.
+"""A report as a list of results: one for each use to look at.
 
 Reports for other programs (SARIF, Code Quality) and the baseline are made of these. Every
 result has an identity that outlives moved lines and new tags.

@@ -37,7 +37,7 @@ def choose_outputs(request: BuildRequest, recipe: Recipe) -> tuple[Address, ...]
 def fitting_image(value: Image | Index, output: Address, built: BuiltIndex) -> Image | Index:
     """What goes to ``output``: everything, or the native image where only one fits.
 
-    Whoever reads a layout or a registry expects an index however many platforms there are.
+    Readers of layouts and registries expect an index however many platforms there are.
     """
     if is_docker_archive(output):
         return _native_image(value)

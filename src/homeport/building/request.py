@@ -30,7 +30,7 @@ OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
 
 class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What somebody wants built.
+    """What to build, and how.
 
     recipe:    a name of the catalog, a recipe file or its folder
     outputs:   destinations; empty: ``./NAME.oci``

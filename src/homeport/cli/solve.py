@@ -195,7 +195,7 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _show(error: BuildFailed, *, with_log: bool) -> None:
-    """What the failed step printed, if nobody saw it yet, and the Dockerfile's lines."""
+    """What the failed step printed, if it was not shown yet, and the Dockerfile's lines."""
     for line in error.log if with_log else ():
         click.echo(printable(line, lines=True), err=True)
     if error.quotation:

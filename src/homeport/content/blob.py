@@ -139,7 +139,7 @@ class BytesBlob:
 
 
 class FileBlob(msgspec.Struct, frozen=True):
-    """A Blob that is a whole file, whose digest somebody has vouched for.
+    """A Blob that is a whole file, whose digest was verified before.
 
     verified_now: this process has itself hashed and synced it, a moment ago
     """

@@ -105,7 +105,7 @@ class VerifiedReader(io.RawIOBase):
 
 
 class Slice(io.RawIOBase):
-    """Bytes ``start`` to ``start + size`` of an open file; moves nobody else's position."""
+    """Bytes ``start`` to ``start + size`` of an open file; moves no other reader's position."""
 
     def __init__(self, descriptor: int, start: int, size: int) -> None:
         super().__init__()

@@ -8,7 +8,7 @@
 Concurrent processes share a store without a central lock: files are written beside
 and renamed, and the same digest means the same bytes. ``prune`` removes the least
 recently used first and nothing that a live lease may have seen. A store is never
-needed for correctness: every file in it can be made or fetched again, and whoever
+needed for correctness: every file in it can be made or fetched again, and the code that
 reads content for a result verifies it (``content.blob.verified``).
 
 Not for choosing what is worth keeping: callers decide what they put in.

@@ -66,7 +66,7 @@ class Pools:
 class Pool:
     """At most so many threads, each begun when there is more work than threads.
 
-    They are daemons: a pool that nobody closes does not keep the process from ending.
+    They are daemons: a pool that is not closed does not keep the process from ending.
     """
 
     def __init__(self, workers: int, name: str) -> None:

@@ -2,8 +2,8 @@
 
 A value is made of the bytes that were received (``Document``) and of Blobs that can be
 opened again and again. Nothing is fetched before it is asked for: an Index of forty
-platforms reads the manifests of those that somebody opens. Every manifest is checked
-against its descriptor when it is opened; blobs are checked by whoever reads them
+platforms reads the manifests of those that are opened. Every manifest is checked
+against its descriptor when it is opened; blobs are checked by their readers
 (``content.blob.verified``).
 
 A place that can be read gives a ``Contents``; ``open_contents`` makes values of it. Not for

@@ -26,7 +26,7 @@ class LazyBlob(msgspec.Struct, frozen=True, kw_only=True):
     runtime: Runtime
 
     def fetch(self) -> Blob:
-        """The verified content, here from now on. Raises ``Missing`` where nobody has it."""
+        """The verified content, here from now on. Raises ``Missing`` where no source has it."""
         raise NotImplementedError
 
     @property

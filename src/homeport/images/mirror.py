@@ -2,7 +2,7 @@
 
 An image's signatures, SBOMs and provenance are found through the referrers API or its
 fallback tag, and through cosign's tags (``sha256-….sig``). They arrive before the tag does,
-so that nobody sees the image without them. Digests stay as they are.
+so that no client sees the image without them. Digests stay as they are.
 """
 
 from __future__ import annotations

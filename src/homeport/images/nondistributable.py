@@ -1,7 +1,7 @@
 """Non-distributable layers: content that its owner serves at a descriptor's ``urls``.
 
 Such layers ("non-distributable", Windows' base layers above all) stay where they are: a copy
-keeps manifest and digest, and whoever pulls fetches them from their owner. Only who says so
+keeps manifest and digest, and clients that pull fetch them from their owner. Only who says so
 takes them along: ``NonDistributableLayers.take``. They come from the place that the image is in, if
 it holds them, else from their ``urls``: over https, without credentials, never from an
 address inside a private network; size and digest are checked as everywhere.

@@ -18,7 +18,7 @@ from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, MirrorSource
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
 from homeport.net.client import Client
-from homeport.net.credentials import Provider, nobody
+from homeport.net.credentials import Provider, no_credentials
 from homeport.recipe.entries import Archive
 from homeport.recipe.model import Recipe
 from homeport.recipe.text_files import BadRecipe
@@ -47,7 +47,7 @@ def open_access(
     client: Callable[[], Client],
     runtime: Runtime,
     *,
-    credentials: Provider = nobody,
+    credentials: Provider = no_credentials,
     snapshots: Sequence[str] = (),
     offline: bool = False,
 ) -> ArchiveAccess:

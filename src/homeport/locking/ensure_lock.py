@@ -1,7 +1,7 @@
 """What a build begins with: a lockfile that answers the recipe, and its packages fetched.
 
 The lockfile that is there is used as it is, without looking at any index. Only when it is
-missing, disagrees with the recipe, or names packages that nobody has any more, is the
+missing, disagrees with the recipe, or names packages that no mirror has any more, is the
 recipe locked again, as a whole and from one state (docs/formats/lockfile.md).
 """
 

@@ -28,7 +28,7 @@ from homeport.net.clock import Clock, Deadline, SystemClock
 from homeport.net.connect import check_spelling
 from homeport.net.connection import PlainConnection
 from homeport.net.connection_pool import Pools, Route
-from homeport.net.credentials import Provider, authorization, nobody
+from homeport.net.credentials import Provider, authorization, no_credentials
 from homeport.net.error_mapping import CHECK_PROXIES, mapped
 from homeport.net.errors import ForbiddenAddress, NetError, RedirectRefused, SourceChanged
 from homeport.net.proxies import Proxies
@@ -42,7 +42,7 @@ from homeport.progress import CancelToken
 USER_AGENT = f"homeport/{__version__} (Python {sys.version_info[0]}.{sys.version_info[1]})"
 HOPS = 10  # redirects in a row
 _BLOCK = 256 << 10  # bytes that are read and sent at once
-_FILE_BLOCK = 4 << 20  # bytes of a file that are sent before somebody is told
+_FILE_BLOCK = 4 << 20  # bytes of a file that are sent before progress is reported
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 Body = Blob | bytes | None
@@ -111,7 +111,7 @@ class Client:
         self,
         settings: Settings | None = None,
         *,
-        credentials: Provider = nobody,
+        credentials: Provider = no_credentials,
         cancel: CancelToken | None = None,
         clock: Clock | None = None,
         retrier: Retrier | None = None,
@@ -147,7 +147,7 @@ class Client:
         )
 
     def abort(self) -> None:
-        """Break every connection at once, whoever waits on it; for interrupts."""
+        """Break every connection at once under the threads that wait; for interrupts."""
         self.cancel.cancel()
         self._pools.abort()
 

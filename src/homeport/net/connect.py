@@ -1,4 +1,4 @@
-"""Opening a TCP connection: all addresses of a name, and the ones nobody may send us to.
+"""Opening a TCP connection: all addresses of a name, and those that are refused.
 
 A name whose first address is dead costs a fraction of a second, not a time-out: the next
 address is tried beside it ("happy eyeballs", RFC 8305, without its sorting). Addresses in

@@ -35,7 +35,7 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
 Provider = Callable[[Url], Credential | None]
 
 
-def nobody(url: Url) -> Credential | None:
+def no_credentials(url: Url) -> Credential | None:
     """The provider that knows no credential."""
     return None
 

@@ -57,7 +57,7 @@ class Platform(
         )
 
     def satisfies(self, wanted: Platform) -> bool:
-        """Whether an image for this platform is what somebody asking for ``wanted`` means."""
+        """Whether an image for this platform is what ``wanted`` means."""
         mine, other = self.normalized(), wanted.normalized()
         return (mine.os, mine.architecture, mine.variant) == (
             other.os, other.architecture, other.variant,

@@ -1,7 +1,7 @@
 """Whether everything that a recipe's Dockerfile takes from elsewhere is named by its content.
 
 An image by digest, a file of a web server with ``--checksum``, a repository by commit:
-else the same recipe would be another image tomorrow, and nobody could say why.
+else the same recipe would be another image tomorrow, for no visible reason.
 """
 
 from __future__ import annotations

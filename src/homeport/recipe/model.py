@@ -92,7 +92,7 @@ def build_root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
         archives=recipe.archives,
         slices=recipe.slices,
         packages=part.packages,
-        # Nobody looks at the root of a build: neither scanners nor lawyers.
+        # The root of a build is looked at neither by scanners nor by lawyers.
         steps=Steps(os_release=False, status_database=False, copyright=False),
         place=part.place,
     )

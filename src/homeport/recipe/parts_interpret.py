@@ -41,7 +41,7 @@ def interpret_parts(
 
 
 def check(recipe: Recipe, fault: Fault) -> None:
-    """Note parts with one name, parts that nobody takes from, and files of no part."""
+    """Note parts with one name, parts that nothing is taken from, and files of no part."""
     names: dict[str, EnginePart] = {}
     for part in recipe.parts:
         first = names.setdefault(part.name, part)

@@ -32,7 +32,7 @@ from homeport.registry.rate_limits import pulls_left
 from homeport.registry.tokens import Scopes
 
 NO_SCOPE: Scopes = frozenset()
-_FAREWELL = 1.0  # seconds that whoever interrupts waits for the registry at most
+_FAREWELL = 1.0  # seconds that an interrupt waits for the registry at most
 
 
 class Registry:

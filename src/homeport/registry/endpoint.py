@@ -1,7 +1,7 @@
 """Where a registry is: from the host in a reference to the URL that is asked.
 
 TLS always, except where the user said otherwise and on this machine itself: loopback is
-tried without TLS first (it costs less, and nobody listens in between), then with it. Trust
+tried without TLS first (it costs less, and no network is in between), then with it. Trust
 and mirrors by host: ``registry.hosts``.
 """
 

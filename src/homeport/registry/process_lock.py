@@ -1,7 +1,7 @@
 """A lock between processes of one user, for what a registry cannot lock.
 
 A file lock per thing, in the user's own runtime folder. Not for other machines or users:
-whoever writes reads back what became of it (``registry.referrers``).
+the writer reads back what became of it (``registry.referrers``).
 """
 
 from __future__ import annotations

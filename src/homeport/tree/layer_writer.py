@@ -87,7 +87,7 @@ def write_layer(
                 pieces += 1
                 cached += was_cached
                 advance(len(raw))
-        # A layer is cheap to make again and verified by whoever reads it: no need to wait
+        # A layer is cheap to make again and verified by its readers: no need to wait
         # for the disk.
         blob = writer.commit(sync=False)
     return WrittenLayer(

@@ -93,7 +93,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
             found.image(value, "image", sure="likely")
     whole_ones = {line.repository for line in read_lines if line.is_whole}
     for line in read_lines:
-        # A line for a digest that nobody has set stands beside the one that is used.
+        # A line for a digest that is not set stands beside the one that is used.
         sure: Sure = "likely" if line.is_whole or line.repository not in whole_ones else "weak"
         if chart is not None:
             _report(found, chart, line, variables, sure)

@@ -54,7 +54,7 @@ class RawDetails(StatusDetailsCodecBase):
 
 
 class _Channel(grpclib.client.Channel):
-    """A channel over a stream that somebody else opens."""
+    """A channel over a stream that the caller opens."""
 
     def __init__(self, connect: Callable[[Callable[[], H2Protocol]], Awaitable[H2Protocol]]):
         super().__init__(

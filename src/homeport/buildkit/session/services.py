@@ -62,7 +62,7 @@ class GrpcWire(msgspec.Struct):
 
 
 def health() -> dict[str, Service]:
-    """Engines ask every five seconds and leave when nobody answers."""
+    """Engines ask every five seconds and leave without an answer."""
 
     async def check(stream: Any) -> None:
         await stream.recv_message()

@@ -1,6 +1,6 @@
 """What the machine's own apt is told: sources in both formats, Signed-By, auth.conf.
 
-Read-only and forgiving as a whole: these files are somebody else's, so a file that
+Read-only and forgiving as a whole: these files are apt's, so a file that
 cannot be understood is reported and left out, and nothing here can make an archive
 trusted. Formats: sources.list(5), apt_auth.conf(5). Not for choosing a mirror
 (``debian.archive.mirror_list``).

@@ -160,7 +160,7 @@ class _IndexCopies(msgspec.Struct, frozen=True, kw_only=True):
 def _locate(
     task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation], runtime: Runtime
 ) -> _IndexCopies:
-    """Who has an index. Raises ``MidSync`` if nobody does, ``NotCached`` offline."""
+    """Who has an index. Raises ``MidSync`` if no mirror does, ``NotCached`` offline."""
     if task.plain is not None and task.plain.size == 0:
         return _IndexCopies(here=(task.plain, BytesBlob(b"")))
     for form in task.forms:

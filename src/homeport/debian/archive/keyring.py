@@ -32,7 +32,7 @@ _RELEASES = {
     "trixie": ("trixie-automatic", "trixie-stable"),
 }
 _ROLLING = ("trixie-automatic",)
-#: Aliases change hands: whoever signs a release that may stand behind one.
+#: Aliases change hands: the signers of every release that may stand behind one.
 _ALIASES = ("bookworm-automatic", "bookworm-stable", "trixie-automatic", "trixie-stable")
 _SECURITY = {"bookworm": ("bookworm-security-automatic", "trixie-security-automatic")}
 _SECURITY_ROLLING = ("trixie-security-automatic",)
@@ -94,7 +94,7 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True):
     def trusted_until(self, signers: Iterable[str]) -> datetime | None:
         """When the last of these certificates expires; ``None`` if one of them never does.
 
-        OpenPGP judges a signature at the time that it claims for itself, which whoever got
+        OpenPGP judges a signature at the time that it claims for itself, which a thief who got
         hold of an expired key can choose; so archives are judged by this date too.
         """
         wanted = set(signers)
@@ -145,7 +145,7 @@ def read_keyring(path: Path) -> Keyring:
 
 
 def join_keyrings(keyrings: Iterable[Keyring]) -> Keyring:
-    """One ring that believes whoever any of them believes; none may be limited."""
+    """One ring that trusts every key that one of them trusts; none may be limited."""
     rings = tuple(keyrings)
     assert not any(ring.only for ring in rings)
     return Keyring(

@@ -19,7 +19,7 @@ from homeport.content.files import explained
 from homeport.content.reading import Readable, VerifiedReader, read_bounded
 from homeport.errors import HomeportError, IntegrityError, TooLarge, UsageError
 from homeport.net.client import Client
-from homeport.net.credentials import Credential, Provider, nobody
+from homeport.net.credentials import Credential, Provider, no_credentials
 from homeport.net.download import download, expect_ok, fetch_small
 from homeport.net.errors import HttpFailure, NameNotFound, NetError, Refused, Stalled
 from homeport.net.retries import READ
@@ -95,7 +95,7 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
 
     base: Url
     client: Client
-    credentials: Provider = nobody
+    credentials: Provider = no_credentials
 
     @property
     def label(self) -> str:
@@ -205,7 +205,7 @@ class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
         return file
 
 
-def open_mirror(text: str, client: Client | None, credentials: Provider = nobody) -> Mirror:
+def open_mirror(text: str, client: Client | None, credentials: Provider = no_credentials) -> Mirror:
     """The mirror at a URL (``http``, ``https``, ``file``) or in a directory.
 
     ``client`` may be missing where only directories are expected. Raises ``UsageError``.

@@ -20,7 +20,7 @@ from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.archive.mirror import Mirror, open_mirror
 from homeport.errors import HomeportError, UsageError
 from homeport.net.client import Client
-from homeport.net.credentials import Provider, nobody
+from homeport.net.credentials import Provider, no_credentials
 
 #: The last resort, documented on <https://deb.debian.org/>; the only place that names it.
 PUBLIC = {
@@ -38,7 +38,7 @@ _DEBIAN_SUITE = re.compile(
 
 
 class NoMirror(UsageError):
-    """Nobody says where an archive is."""
+    """No source names a mirror of an archive."""
 
     id = "no-mirror"
 
@@ -78,7 +78,7 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
     client: Client | None = None
 
     def of(self, archive: str) -> tuple[Mirror, ...]:
-        """The mirrors of an archive; none when nobody named one (offline, for example)."""
+        """The mirrors of an archive; none when none is named (offline, for example)."""
         return self.by_archive.get(archive, ())
 
     def snapshot_mirrors(self, archive: str, *moments: datetime) -> Iterator[tuple[Mirror, ...]]:
@@ -135,7 +135,7 @@ def open_mirrors(
     sources: MirrorSources,
     client: Client | None,
     *,
-    credentials: Provider = nobody,
+    credentials: Provider = no_credentials,
     snapshots: Sequence[str] = SNAPSHOTS,
 ) -> Mirrors:
     """Open the mirrors of these archives; nothing is connected yet."""
@@ -169,7 +169,7 @@ def _from_environment(archive: str, environment: Mapping[str, str]) -> Iterator[
 
 
 def _security_beside(archive: str, sources: MirrorSources) -> Iterator[MirrorAddress]:
-    """Mirrors carry ``debian-security`` beside ``debian``: whoever names one means both."""
+    """Mirrors carry ``debian-security`` beside ``debian``: a mirror of one has both."""
     if archive != DEBIAN_SECURITY:
         return
     named = [

@@ -100,7 +100,7 @@ def fetch_packages(
     found, missing = _ask_all(on_mirrors, expected, runtime.pools.network)
     from_snapshots = partial(_from_snapshots, mirrors=mirrors, runtime=runtime, dates=dates or {})
     # Mostly many are gone at once. If former states lack one of them, that is enough to
-    # know: nobody waits for the others.
+    # know: no download waits for another.
     for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
         more, lacking = _ask_all(from_snapshots, some, runtime.pools.network)
         found |= more

@@ -32,7 +32,7 @@ class BadRelease(HomeportError):
 
 
 class Expired(HomeportError):
-    """A release file is past its Valid-Until: somebody may be holding back newer ones."""
+    """A release file is past its Valid-Until: a mirror may be holding back newer ones."""
 
     id = "release-expired"
 

@@ -161,7 +161,7 @@ def _detached(
 
 
 def _check_identity(spec: SuiteSpec, location: SuiteLocation, release: Release) -> None:
-    """Without this, whoever stands between could serve one suite as another.
+    """Without this, an attacker in between could serve one suite as another.
 
     Third parties name their suites as they like, so there only what is named counts.
     """

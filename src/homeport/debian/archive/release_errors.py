@@ -1,6 +1,6 @@
 """Why no state of an archive can be taken, and the ways out, as one error.
 
-Pure: looks at what the search found, asks nobody.
+Pure: looks at what the search found, uses no network.
 """
 
 from __future__ import annotations

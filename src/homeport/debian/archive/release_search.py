@@ -56,7 +56,7 @@ class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
         return self.as_of or self.now
 
     def oldest_allowed(self, spec: SuiteSpec) -> datetime | None:
-        """The date that must not be undercut; whoever gives a date chooses for himself."""
+        """The date that must not be undercut; a date that the user gives is the user's choice."""
         if self.as_of is not None:
             return None
         known = self.not_before.get((spec.archive, spec.suite))

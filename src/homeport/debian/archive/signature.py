@@ -23,7 +23,7 @@ _END = b"-----END PGP SIGNATURE-----"
 
 
 class BadSignature(IntegrityError):
-    """A release file is not signed by anybody whom its suite trusts."""
+    """A release file is not signed by a key that its suite trusts."""
 
     id = "bad-signature"
 
@@ -53,7 +53,7 @@ def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
     """The signed text of an ``InRelease`` file. Raises ``BadSignature``.
 
     Text before, after or between the signed part and its signature is refused: OpenPGP
-    tools skip it, and whoever then reads the file instead of the signed text is fooled.
+    tools skip it, and a reader of the file instead of the signed text is fooled.
     """
     claims = _claims(_signature_block(data))
     try:

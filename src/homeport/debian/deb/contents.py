@@ -159,7 +159,7 @@ def _read(deb: Blob, wanted: PathGlobs, store: Store, cancel: CancelToken) -> _L
 def _read_once(
     deb: Blob, wanted: PathGlobs, also: frozenset[bytes], store: Store, cancel: CancelToken
 ) -> tuple[_Listing, frozenset[bytes]]:
-    """The listing, and files that a wanted hard link needs but nobody wanted."""
+    """The listing, and files that a wanted hard link needs and that was not wanted itself."""
     with verified(deb, "the package") as stream, store.writer() as writer:
         reader = DebReader(stream)
         pack = Pack(writer)

@@ -140,7 +140,7 @@ class DebReader:
 
     def _check_rest(self) -> None:
         while member := self._ar.next():
-            # Signatures of other tools may follow; anything else is read by nobody or, worse,
+            # Signatures of other tools may follow; anything else is read by no tool or, worse,
             # by another reader in place of what we read.
             if not member.name.startswith("_"):
                 again = member.name.startswith(_CONTROL_NAMES)

@@ -106,7 +106,7 @@ class Replaced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScriptWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """A script that nobody has read, and what it seems to do."""
+    """A script that was not reviewed, and what it seems to do."""
 
     package: PackageId
     script: str

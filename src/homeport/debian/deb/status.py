@@ -68,7 +68,7 @@ class Copyright(msgspec.Struct, frozen=True, kw_only=True):
     """Where the copyright file of a package is.
 
     links:   links on the way, each with the package that ships it; they belong to the image
-    holder:  the package that ships the file; ``None`` if nobody that was asked does
+    holder:  the package that ships the file; ``None`` if none of those looked at does
     path:    the file in that package
     missing: the package that should be asked, when ``holder`` is ``None`` and one is known
     """

@@ -234,7 +234,7 @@ class _Search:
     def _note_problem(
         self, requirement: Requirement, found: Candidates, conflicts: list[Rejected]
     ) -> None:
-        # What fails after going back to a lower version tells nobody what to change.
+        # What fails after going back to a lower version does not tell the user what to change.
         if len(self._problems) == _SHOWN_PROBLEMS or any(c.fallback for c in self._choices):
             return
         chain = [requirement.why]

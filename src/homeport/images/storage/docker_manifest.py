@@ -1,7 +1,7 @@
 """``manifest.json`` of docker's archives: which images there are, and a manifest for one.
 
 Docker keeps no manifest in the archives of versions 1.10 to 24, only config and layers; the
-one made here names them as they are, so that it is the same whoever makes it. Not for
+one made here names them as they are, so that it is the same on every machine. Not for
 finding the archive or choosing between its two halves (``docker_archive``).
 """
 

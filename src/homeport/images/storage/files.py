@@ -65,7 +65,7 @@ class FilesBlob(msgspec.Struct, frozen=True):
         return self.files.open(self.name, offset)
 
     def local_path(self) -> Path | None:
-        return None  # nobody has verified it
+        return None  # it was not verified
 
 
 def missing(files: Files, name: str, digest: Digest | None = None) -> Missing:

@@ -1,7 +1,7 @@
 """Unfinished files beside finished ones, and the lock of a directory that several write to.
 
 Whatever is unfinished lies in one folder ``.homeport-…`` per writer, locked while its
-writer lives, so that the next writer can remove what a crash left behind and nobody takes
+writer lives, so that the next writer can remove what a crash left behind and no process takes
 an unfinished file for content.
 """
 

@@ -184,7 +184,7 @@ def open_manifests(value: Image | Index, pool: Threads) -> None:
         new = [child for digest, child in children.items() if digest not in seen]
         seen.update(children)
         if len(seen) > COUNT_LIMIT:
-            return  # whoever walks over it says so
+            return  # reading it will raise the error
         level = run_all(pool, [child.open for child in new])
 
 

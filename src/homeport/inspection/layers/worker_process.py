@@ -29,7 +29,7 @@ from homeport.progress import CancelToken
 WORTH_IT = 16 << 20  # bytes of a compressed layer
 #: glibc gives the memory of every chunk back and asks for it again, unless it is told not to.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
-_PATIENCE = 0.1  # seconds between two looks at whether somebody cancelled
+_PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):

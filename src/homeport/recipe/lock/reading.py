@@ -248,7 +248,7 @@ def _source(wire: _Source, field: str) -> LockedSource:
 
 
 def _below(path: str, where: dict[str, str | int]) -> str:
-    """What is joined to a mirror's address must stay below it, whoever edited the file."""
+    """What is joined to a mirror's address must stay below it, however the file was edited."""
     if path.startswith("/") or ".." in path.split("/") or not path.isprintable():
         raise BadLockfile(f"{path!r} leaves the archive", where=where)
     return path
