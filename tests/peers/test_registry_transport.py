@@ -97,7 +97,7 @@ def test_a_destination_with_a_digest_takes_only_that(
     make(f"exact@{value.digest}").write(value, runtime())
     with make(f"exact@{value.digest}").open(runtime()) as found:
         assert found.digest == value.digest
-    with pytest.raises(UsageError, match="asks for"):
+    with pytest.raises(UsageError, match="but the destination names"):
         make("exact@sha256:" + "0" * 64).write(value, runtime())
 
 
