@@ -31,7 +31,7 @@ _CHECKS = 4
 
 
 class PushManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """A manifest or index to push. ``refers``: it has a subject, so it must be listed state."""
+    """A manifest or index to push. ``refers``: it has a subject, so it must be listed there."""
 
     raw: bytes
     media_type: str

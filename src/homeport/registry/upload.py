@@ -4,8 +4,8 @@
                    └►  PATCH location  pieces, PUT ?digest              (when asked for, or
                                                                          to go on after a cut)
 
-A piece is never interruption with its connection: after every failure the registry is asked how
-much it has (GET location) and the blob is opened again at that offset; if it does not answer, a new
+A piece is not lost with its connection: after every failure the registry is asked how many bytes
+it has (GET location) and the blob is opened again at that offset; if it does not answer, a new
 session starts at 0. Only progress resets the count of failures, so that the work ends.
 """
 
