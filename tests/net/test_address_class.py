@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.networks import FORBIDDEN, LOOPBACK, PRIVATE, PUBLIC
-from homeport.net.address_class import AddressClass, address_class, most_private, spelled_class
+from homeport.net.address_class import AddressClass, address_class, spelled_class
 
 
 @pytest.mark.parametrize(
@@ -83,9 +83,3 @@ def test_a_host_that_spells_an_address_is_judged_by_it(
     host: str, found: AddressClass | None
 ) -> None:
     assert spelled_class(host) is found
-
-
-def test_a_host_with_several_addresses_counts_as_its_most_private() -> None:
-    assert most_private(["1.1.1.1", "10.0.0.1"]) is PRIVATE
-    assert most_private(["1.1.1.1", "169.254.169.254"]) is FORBIDDEN
-    assert most_private([]) is PUBLIC

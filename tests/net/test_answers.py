@@ -13,7 +13,14 @@ from builders.certificates import authority, issue
 from builders.http_server import server_tls
 from builders.net import quick_client
 from builders.scripted_server import WAYS, answers, cut, listening, read_head, reset, scripted
-from homeport.net.errors import BadResponse, ConnectionCut, NetError, ProxyFailed, TlsError
+from homeport.net.errors import (
+    BadResponse,
+    ConnectionCut,
+    NetError,
+    ProxyFailed,
+    Stalled,
+    TlsError,
+)
 from homeport.net.proxies import Proxies
 from homeport.net.retries import ONCE
 from homeport.net.tls_settings import Trust
@@ -287,6 +294,29 @@ def test_what_never_becomes_an_answer_is_refused(
         pytest.raises(kind),
     ):
         client.request("GET", place.url, rule=ONCE)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["new connection", "kept connection"])
+def test_a_head_that_comes_byte_by_byte_is_no_progress(
+    way: str, tmp_path: Path, kept: bool
+) -> None:
+    def script(sock: socket.socket, _number: int) -> None:
+        if kept:
+            read_head(sock)
+            sock.sendall(OK)
+        read_head(sock)
+        for byte in OK * 2:
+            sock.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    with scripted(way, tmp_path, script) as place, place.client(stall=0.5) as client:
+        if kept:
+            with client.request("GET", place.url, rule=ONCE) as response:
+                assert response.read() == b"ok"
+        began = time.monotonic()
+        with pytest.raises(Stalled):
+            client.request("GET", place.url, rule=ONCE)
+        assert time.monotonic() - began < 1.5, "though a byte came every 0.05 s"
 
 
 def test_interim_answers_are_passed_over(way: str, tmp_path: Path) -> None:

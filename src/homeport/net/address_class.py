@@ -81,11 +81,6 @@ def address_class(address: str) -> AddressClass:
     return _judge(ipaddress.ip_address(address.partition("%")[0]))
 
 
-def most_private(addresses: Iterable[str]) -> AddressClass:
-    """The class of a host with several addresses."""
-    return min(map(address_class, addresses), default=AddressClass.PUBLIC)
-
-
 def spelled_class(host: str) -> AddressClass | None:
     """The class of a host that spells an address (also ``0x7f.1``); ``None`` for other names."""
     if host == "localhost" or host.endswith(".localhost"):

@@ -68,7 +68,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
 
     @staticmethod
     def _open(host: str, port: int, timeout: float) -> tuple[socket.socket, AddressClass]:
-        """Open the socket; made anew for each pool (``with_opener``)."""
+        """Open the socket; each pool (``net.connection_pool``) has its own way."""
         raise NotImplementedError
 
     @staticmethod
@@ -77,7 +77,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
 
     def connect(self) -> None:
         self._tainted = False
-        self.response_class = partial(CheckedResponse, leftover=self._taint)
+        self._check_responses()
         super().connect()
         # urllib3 would warn where the user asked for no verification by name.
         self.is_verified = True
@@ -112,18 +112,16 @@ class PlainConnection(urllib3.connection.HTTPConnection):
         """Send a request whose ``body`` is an ``Outgoing``; ``url`` is not looked at."""
         outgoing: Outgoing = body
         self._watched = select.POLLIN
-        self.response_class = partial(
-            CheckedResponse, leftover=self._taint, limit=_seconds(self.timeout)
-        )
+        self._check_responses()  # the limit of this request
         try:
             super().request(method, outgoing.target, None, headers, **more)
             outgoing.send_body(self)
-        except (_AnsweredEarly, *_HUNG_UP):
-            self._taint()  # it has often said why before (413, 401)
-        except ssl.SSLError as error:
-            if not tls_ended(error):
-                raise
+        except _AnsweredEarly:
             self._taint()
+        except OSError as error:
+            if not (isinstance(error, _HUNG_UP) or tls_ended(error)):
+                raise
+            self._taint()  # the server has often answered before (413, 401)
 
     def send_bytes(self, data: bytes) -> None:
         """Send bytes of the body. For ``Outgoing`` alone: ``request`` handles what is raised."""
@@ -180,6 +178,12 @@ class PlainConnection(urllib3.connection.HTTPConnection):
             self._watched = 0  # an interim answer, or one that does not end the body
             return False
         return True
+
+    def _check_responses(self) -> None:
+        """Read responses through ``CheckedResponse``, within the time limit of the connection."""
+        self.response_class = partial(
+            CheckedResponse, leftover=self._taint, limit=_seconds(self.timeout)
+        )
 
     def _taint(self) -> None:
         self._tainted = True
