@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from homeport.errors import Faults, UsageError
-from homeport.settings import Settings, parse_size
+from homeport.settings import Settings
 
 
 def config(tmp_path: Path, text: str) -> Path:
@@ -66,21 +64,3 @@ def test_every_mistake_is_named_in_one_pass(tmp_path: Path) -> None:
 def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="line 1"):
         Settings.load(config(tmp_path, "[cache\n"))
-
-
-@given(st.integers(0, 10**12))
-def test_plain_digits_are_bytes(number: int) -> None:
-    assert parse_size(str(number)) == number
-
-
-@pytest.mark.parametrize(
-    ("text", "size"), [("5GiB", 5 << 30), ("1.5 kB", 1500), ("500mb", 500 * 10**6), ("0", 0)]
-)
-def test_units_are_decimal_or_binary(text: str, size: int) -> None:
-    assert parse_size(text) == size
-
-
-@pytest.mark.parametrize("text", ["", "GiB", "-1", "1e99", "5 apples", "nan"])
-def test_what_is_no_size_is_refused(text: str) -> None:
-    with pytest.raises(UsageError, match="invalid size"):
-        parse_size(text)

@@ -18,6 +18,7 @@ import msgspec
 from homeport.content.files import explained
 from homeport.content.store import DEFAULT_BOUND
 from homeport.errors import Faults, HomeportError, UsageError
+from homeport.quantities import parse_size
 
 _LIMIT = 1 << 20
 
@@ -90,22 +91,6 @@ def _user_folder(variable: str, usual: str, elsewhere: str) -> Path:
 
     found: Path = getattr(platformdirs, elsewhere)("homeport")
     return found
-
-
-def parse_size(text: str) -> int:
-    """Bytes from ``5GiB``, ``500MB`` or plain digits. Raises ``UsageError``."""
-    units = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
-    units |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
-    compact = text.strip().replace(" ", "").upper()
-    digits = compact.rstrip("KMGTIB")
-    unit = units.get(compact[len(digits) :])
-    try:
-        number = float(digits)
-    except ValueError:
-        number = -1
-    if unit is None or not 0 <= number < 1 << 60:
-        raise UsageError(f"invalid size {text!r}", hint="write it like 5GiB or 500MB")
-    return int(number * unit)
 
 
 def _read(path: Path) -> dict[str, Any]:

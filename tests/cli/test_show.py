@@ -9,7 +9,6 @@ import pty
 
 import pytest
 
-from homeport.cli import show
 from homeport.cli.show import LiveProgress, PlainProgress, progress_for
 
 
@@ -82,10 +81,3 @@ def test_a_listener_that_is_gone_does_not_stop_the_work() -> None:
     progress.note("x", "nobody reads this")
     progress.begin("x")
     progress.end("x", "failed")
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.00 kB"), (5_090_000, "5.09 MB")]
-)
-def test_sizes_are_for_people(size: int, text: str) -> None:
-    assert show.human_size(size) == text

@@ -16,9 +16,9 @@ from homeport.audit.report.json import report_document
 from homeport.audit.report.text import plan_text, report_text, violations_text
 from homeport.audit.report.writing import ReportFiles
 from homeport.cli.options import Session, common
-from homeport.cli.show import counted
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.printable import printable
+from homeport.quantities import counted
 
 if TYPE_CHECKING:
     from homeport.app import App

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from homeport.cli.show import counted, human_size
 from homeport.inspection.binaries.facts import BinaryFacts, Packer
 from homeport.inspection.binaries.golang import GoFacts
 from homeport.inspection.packages.provenance import Binary
 from homeport.inspection.packages.verification import Verification
 from homeport.printable import printable as safe
+from homeport.quantities import counted, human_size
 
 MOST_LINES = 12
 

@@ -13,10 +13,11 @@ from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
-from homeport.cli.show import human_size, table, warn
+from homeport.cli.show import table, warn
 from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
 from homeport.images.address import Address, ArchiveAddress, StreamAddress, parse_destination
+from homeport.quantities import human_size
 
 
 @click.command(

@@ -6,9 +6,8 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
-from homeport.cli.show import counted, human_size
 from homeport.errors import AnswerNo
-from homeport.settings import parse_size
+from homeport.quantities import counted, human_size, parse_size
 
 
 @click.group(name="cache")

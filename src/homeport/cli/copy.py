@@ -14,7 +14,6 @@ import msgspec
 
 from homeport.app import App
 from homeport.cli.options import Session, common
-from homeport.cli.show import human_size
 from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.context import Context
@@ -26,7 +25,7 @@ from homeport.copying.rooted import Rooted
 from homeport.copying.rules import rule_set
 from homeport.copying.sources import CopySource
 from homeport.errors import HomeportError, IntegrityError, UsageError
-from homeport.settings import parse_size
+from homeport.quantities import human_size, parse_size
 from homeport.tree.decompression import decoded
 
 #: Options whose mistakes are mistakes of the command line.

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.cli.show import counted, human_size
 from homeport.images.address import parse_source
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
     from homeport.images.transports.base import Written

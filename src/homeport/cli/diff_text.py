@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from homeport.cli.show import counted, human_size, table
+from homeport.cli.show import table
 from homeport.printable import printable as safe
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
     from homeport.inspection.report.compare_images import Comparison

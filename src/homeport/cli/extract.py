@@ -11,9 +11,9 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
-from homeport.cli.show import counted, human_size
 from homeport.errors import UsageError
 from homeport.printable import printable
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
     from homeport.inspection.image.extraction import Extracted

@@ -13,9 +13,9 @@ import msgspec
 from homeport.cli.inspect_text import files_text, report_text, rules_text, waste_text
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
-from homeport.cli.show import counted, human_size
 from homeport.errors import AnswerNo, UsageError
 from homeport.inspection.model import InspectReport
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
     from homeport.inspection.image.opened_image import OpenedImage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from homeport.cli.show import counted, human_size, table
+from homeport.cli.show import table
 from homeport.inspection.model import (
     ImageReport,
     InspectReport,
@@ -15,6 +15,7 @@ from homeport.inspection.model import (
     time_text,
 )
 from homeport.printable import printable as safe
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
     from homeport.inspection.image.file_listing import FileRow

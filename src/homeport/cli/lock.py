@@ -11,10 +11,10 @@ from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
-from homeport.cli.show import counted
 from homeport.cli.typed import typed_without
 from homeport.debian.archive.state import parse_as_of
 from homeport.errors import OutOfDate, UsageError
+from homeport.quantities import counted
 
 if TYPE_CHECKING:
     from homeport.app import App

@@ -13,9 +13,10 @@ from homeport.cli.copying_options import (
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import human_size, table, tell
+from homeport.cli.show import table, tell
 from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import parse_platforms
+from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     from homeport.app import App

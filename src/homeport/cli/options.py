@@ -17,6 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from homeport.app import App, Settings, open_app
+from homeport.budget import limits_set
 from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError
@@ -101,6 +102,10 @@ _COMMON: tuple[Decorator, ...] = (
         envvar="HOMEPORT_CA",
         help="Trust the certificate authorities of this PEM file, besides the system's.",
     ),
+    click.option(
+        "--limit", "limits", multiple=True, metavar="NAME=NUMBER",
+        help="Set a limit on what is read, such as entries=5000000 (docs/limits.md). Repeatable.",
+    ),
 )  # fmt: skip
 
 
@@ -118,12 +123,14 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
         cache_dir: Path | None,
         config: Path | None,
         ca: Path | None,
+        limits: tuple[str, ...],
         **more: Any,
     ) -> Any:
         settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca)
         session = Session(format, quiet, verbose, no_progress, settings)
         try:
-            return function(session, *args, **more)
+            with limits_set(limits):
+                return function(session, *args, **more)
         except HomeportError as error:
             error.after_result = session.output.written
             raise

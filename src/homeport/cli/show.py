@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.printable import printable
 from homeport.progress import Progress, Silent, State, Unit
+from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -45,21 +46,6 @@ class Output:
             click.echo(msgspec.json.format(msgspec.json.encode(document)).decode(), err=beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
             click.echo(shown, err=beside)
-
-
-def human_size(size: int) -> str:
-    """Bytes as people read them: ``5.09 MB`` (10^6 bytes)."""
-    number = float(size)
-    for unit in ("B", "kB", "MB", "GB"):
-        if number < 1000 or unit == "GB":
-            return f"{size} B" if unit == "B" else f"{number:.2f} {unit}"
-        number /= 1000
-    raise AssertionError
-
-
-def counted(number: int, noun: str, nouns: str = "") -> str:
-    """``1 layer``, ``2 layers``; ``nouns`` where the plural is irregular."""
-    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

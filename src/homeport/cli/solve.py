@@ -19,10 +19,10 @@ from homeport.cli.engine_options import engine_option
 from homeport.cli.key_values import key_values
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import counted
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
 from homeport.printable import printable
+from homeport.quantities import counted
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess

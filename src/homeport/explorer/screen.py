@@ -32,6 +32,7 @@ from homeport.inspection.report.anomalies import MOST
 from homeport.inspection.report.builder import history_rows
 from homeport.inspection.report.waste import find_waste
 from homeport.printable import path_text, printable
+from homeport.quantities import counted, human_size
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
 _MIN_WIDTH, _MIN_HEIGHT = 60, 15
@@ -221,7 +222,7 @@ class Explorer(App[None]):
         if self.attributes:
             entry = item.entry
             name = f"{entry.mode:04o} {entry.uid}:{entry.gid}  {name}"
-        return Text(f"{_size(item.size):>9}  {name}", style=style)
+        return Text(f"{human_size(item.size):>9}  {name}", style=style)
 
     # -- keys
 
@@ -270,7 +271,7 @@ class Explorer(App[None]):
 
     def action_waste(self) -> None:
         lines = [
-            f"{_size(change.freed):>9}  {change.did:<10} shipped in "
+            f"{human_size(change.freed):>9}  {change.did:<10} shipped in "
             f"{change.before.layer if change.before else number}, unused since {number}  "
             f"{printable(path_text(change.path))}"
             for number, change in self.model.wasted()
@@ -318,8 +319,8 @@ class Explorer(App[None]):
                 return
             skipped = [f"skipped: {printable(each)}" for each in done.skipped]
             summary = (
-                f"{_counted(done.files, 'file')}, {_counted(done.links, 'link')}, "
-                f"{_size(done.size)} in {folder}"
+                f"{counted(done.files, 'file')}, {counted(done.links, 'link')}, "
+                f"{human_size(done.size)} in {folder}"
             )
             self.push_screen(TextDialog("Saved", "\n".join((summary, *skipped))))
 
@@ -339,7 +340,7 @@ class Explorer(App[None]):
         return [
             Option(
                 Text(
-                    f"{number:>3} {_size(listing.size):>9}  "
+                    f"{number:>3} {human_size(listing.size):>9}  "
                     + printable(" ".join(commands.get(number, listing.digest).split()))
                 )
             )
@@ -360,14 +361,14 @@ class Explorer(App[None]):
     def _details(self) -> None:
         waste = self.waste
         lines = [
-            f"waste {_size(waste.size)}   dive's efficiency {waste.dive.score:.2%}",
-            *(f"{_size(size):>9}  {cause}" for cause, size in waste.by_cause.items()),
+            f"waste {human_size(waste.size)}   dive's efficiency {waste.dive.score:.2%}",
+            *(f"{human_size(size):>9}  {cause}" for cause, size in waste.by_cause.items()),
         ]
         if self.model.layers:
             listing = self.opened.history.listings[self.view.layer]
             lines = [
                 f"{listing.digest}",
-                f"{_counted(len(listing.entries), 'entry', 'entries')}, {listing.codec}",
+                f"{counted(len(listing.entries), 'entry', 'entries')}, {listing.codec}",
                 *lines,
             ]
         self.query_one("#details", Static).update(Text("\n".join(lines)))
@@ -390,16 +391,3 @@ def _shown(data: bytes) -> str:
         + "".join(chr(byte) if 32 <= byte < 127 else "." for byte in data[at : at + 16])
         for at in range(0, min(len(data), 4096), 16)
     )
-
-
-def _counted(number: int, noun: str, nouns: str = "") -> str:
-    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
-
-
-def _size(size: int) -> str:
-    number = float(size)
-    for unit in ("B", "kB", "MB"):
-        if number < 1000:
-            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
-        number /= 1000
-    return f"{number:.1f} GB"

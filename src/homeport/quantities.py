@@ -1,0 +1,37 @@
+"""Sizes and counts as people write and read them: ``5.09 MB``, ``2 layers``, ``5GiB``."""
+
+from __future__ import annotations
+
+from homeport.errors import UsageError
+
+_UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+_UNITS |= {"KIB": 1 << 10, "MIB": 1 << 20, "GIB": 1 << 30, "TIB": 1 << 40}
+
+
+def human_size(size: int) -> str:
+    """Bytes as people read them: ``5.09 MB`` (10^6 bytes)."""
+    number = float(size)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if number < 1000 or unit == "TB":
+            return f"{size} B" if unit == "B" else f"{number:.2f} {unit}"
+        number /= 1000
+    raise AssertionError
+
+
+def counted(number: int, noun: str, nouns: str = "") -> str:
+    """``1 layer``, ``2 layers``; ``nouns`` where the plural is irregular."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
+
+
+def parse_size(text: str) -> int:
+    """Bytes from ``5GiB``, ``500MB`` or plain digits. Raises ``UsageError``."""
+    compact = text.strip().replace(" ", "").upper()
+    digits = compact.rstrip("KMGTIB")
+    unit = _UNITS.get(compact[len(digits) :])
+    try:
+        number = float(digits)
+    except ValueError:
+        number = -1
+    if unit is None or not 0 <= number < 1 << 60:
+        raise UsageError(f"invalid size {text!r}", hint="write it like 5GiB or 500MB")
+    return int(number * unit)
