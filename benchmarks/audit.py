@@ -11,7 +11,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 
 _MANIFEST = "\n---\n".join(
     f"""apiVersion: apps/v1
@@ -83,7 +83,7 @@ def main() -> None:
         make_tree(root, files)
         for _ in range(3):
             start, busy = time.perf_counter(), time.process_time()
-            report = audit(Request(paths=["."], root=root)).report
+            report = audit(AuditRequest(paths=["."], root=root)).report
             took, used = time.perf_counter() - start, time.process_time() - busy
             uses = sum(len(image.uses) for image in report.images)
             print(

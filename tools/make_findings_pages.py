@@ -56,7 +56,9 @@ def _rule_page(tool: Tool, rule: Rule) -> str:
         bounds = [f"from {rule.since} on" if rule.since else "", f"before {rule.until}"]
         facts.append(f"- Versions of {rule.tool or tool.tool}: "
                      + " and ".join(b for b in bounds if b and b != "before "))  # fmt: skip
-    facts.append(f"- Certainty: {rule.sure}" + (", only with a known version" * bool(rule.needs)))
+    facts.append(
+        f"- Confidence: {rule.confidence}" + (", only with a known version" * bool(rule.needs))
+    )
     facts.append(f"- What the plan does: {rule.action}")
     facts.append(f"- Source: {rule.source}")
     parts.append("\n".join(facts))

@@ -32,8 +32,7 @@ from homeport.runtime import Runtime
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
-    from homeport.audit.auditing import Audited
-    from homeport.audit.auditing import Request as AuditRequest
+    from homeport.audit.auditing import AuditRequest, AuditResult
     from homeport.audit.live import LiveImages
     from homeport.audit.plan.apply_plan import PlanApplied
     from homeport.audit.plan.planfile import Plan
@@ -435,7 +434,7 @@ class App:
                 bases=known,
             )  # fmt: skip
 
-    def audit(self, request: AuditRequest, *, online: bool = False) -> Audited:
+    def audit(self, request: AuditRequest, *, online: bool = False) -> AuditResult:
         """Every public image that files depend on, explicitly or implicitly.
 
         online: ask the registries whether tags exist, and their digests
@@ -469,7 +468,7 @@ class App:
             engines=lambda: self.engines(engines) if engines else (),
         )  # fmt: skip
 
-    def audit_policy(self, audited: Audited, options: PolicyOptions) -> PolicyResult:
+    def audit_policy(self, audited: AuditResult, options: PolicyOptions) -> PolicyResult:
         """The results of an audit, and those that a policy does not allow."""
         # 90 ms that other commands save
         from homeport.audit.policy_check import check_policy
@@ -477,7 +476,7 @@ class App:
         return check_policy(audited, options)
 
     def audit_reports(
-        self, audited: Audited, results: Sequence[Result], files: ReportFiles
+        self, audited: AuditResult, results: Sequence[Result], files: ReportFiles
     ) -> None:
         """Write the SARIF, HTML and Code Quality reports and the baseline of an audit."""
         # 110 ms that other commands save
@@ -485,7 +484,9 @@ class App:
 
         write_reports(audited, results, files)
 
-    def audit_plan(self, audited: Audited, request: AuditRequest, file: Path | None = None) -> Plan:
+    def audit_plan(
+        self, audited: AuditResult, request: AuditRequest, file: Path | None = None
+    ) -> Plan:
         """The plan that replaces the images of an audit, also written to ``file``."""
         # 80 ms that other commands save
         from homeport.audit.auditing import plan

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.audit import TODAY, lay_out
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.engineversion import read_version
 from homeport.buildkit.protocol.errors import EngineRefused
 
@@ -47,7 +47,7 @@ def test_a_known_docker_is_a_known_buildkit(docker: str, rules: set[str], tmp_pa
         },
         tmp_path,
     )
-    request = Request(paths=["."], root=tmp_path, assumptions={"docker": docker}, today=TODAY)
+    request = AuditRequest(paths=["."], root=tmp_path, assumptions={"docker": docker}, today=TODAY)
     uses = [use for image in audit(request).report.images for use in image.uses if use.rule]
     assert {use.rule for use in uses} == rules
-    assert {use.sure for use in uses} == {"sure"}
+    assert {use.confidence for use in uses} == {"high"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.audit import TODAY, lay_out
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.own_files import BadFile
 from homeport.audit.policy import (
     Policy,
@@ -28,7 +28,7 @@ FILES = {
 
 def broken(root: Path, policy: Policy, known: bytes = b"") -> list[tuple[str, str]]:
     lay_out(FILES, root)
-    report = audit(Request(paths=["."], root=root, today=TODAY)).report
+    report = audit(AuditRequest(paths=["."], root=root, today=TODAY)).report
     fingerprints = [k.fingerprint for k in read_baseline(known, "b").known] if known else []
     found = violations(list(results(report, fingerprints)), policy, TODAY)
     return [(v.result.image.name, v.why) for v in found]
@@ -56,7 +56,7 @@ def test_registries_that_are_not_allowed_are_violations(tmp_path: Path) -> None:
 
 
 def test_weak_finds_count_only_if_the_policy_says_so(tmp_path: Path) -> None:
-    weak = broken(tmp_path, Policy(deny=("floating",), sure="weak"))
+    weak = broken(tmp_path, Policy(deny=("floating",), confidence="low"))
     assert "docker.io/library/alpine:latest" in [name for name, _ in weak]
 
 
@@ -72,7 +72,7 @@ def test_an_exemption_holds_until_its_day(tmp_path: Path) -> None:
 
 def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:
     lay_out(FILES, tmp_path)
-    report = audit(Request(paths=["."], root=tmp_path, today=TODAY)).report
+    report = audit(AuditRequest(paths=["."], root=tmp_path, today=TODAY)).report
     known = write_baseline(results(report))
     assert broken(tmp_path, Policy(deny=("floating",)), known) == []
 

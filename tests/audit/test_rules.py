@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.auditing import Request, audit, plan
+from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.facts import end_of_life, pin_of
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.own_files import BadFile
@@ -66,7 +66,7 @@ def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
         tmp_path,
     )
     tool = read_rules(rule_of_the_docs(), "mytool.yaml")
-    request = Request(
+    request = AuditRequest(
         paths=["."], root=tmp_path, tools=(tool,), today=TODAY, assumptions={"mytool": "v2.1"},
         home="registry.example/home",
     )  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_rule_is_added_without_code(tmp_path: Path) -> None:
     }
     assert edits["x.sh"] is not None
     assert edits["x.sh"].new == " --agent-image registry.example/home/docker.io/example/agent:v2.1"
-    older = Request(paths=["."], root=tmp_path, tools=(tool,), assumptions={"mytool": "1.9"})
+    older = AuditRequest(paths=["."], root=tmp_path, tools=(tool,), assumptions={"mytool": "1.9"})
     assert audit(older).report.images == ()
 
 
@@ -94,7 +94,7 @@ def test_a_rule_names_programs_that_are_not_called_as_the_tool(tmp_path: Path) -
     with pytest.raises(BadFile, match="'myctl' is not among the programs of this file"):
         read_rules(text, "mytool.yaml")
     tool = read_rules(text.replace(b"title: My", b"programs: [myctl]\ntitle: My"), "mytool.yaml")
-    request = Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)
+    request = AuditRequest(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)
     assert [image.name.partition(":")[0] for image in audit(request).report.images] == [
         "docker.io/example/agent"
     ]
@@ -106,10 +106,14 @@ def test_a_rule_names_programs_that_are_not_called_as_the_tool(tmp_path: Path) -
         ("why: w", "why: w\n    wy: w", "unknown field 'wy'"),
         ("id: x-y", "id: X", "invalid id"),
         ("image: a/b:1", "image: a//b", "invalid image reference"),
-        ("image: a/b:1", "sure: sure", "needs an image"),
+        ("image: a/b:1", "confidence: high", "needs an image"),
         ("name: x.*}", "name: '['}", "invalid regular expression"),
         ("when: [{topic: command, name: x.*}]", "when: []", "needs an entry in when"),
-        ("why: w", "why: w\n    sure: perhaps", "expected one of likely, sure, weak, found"),
+        (
+            "why: w",
+            "why: w\n    confidence: perhaps",
+            "expected one of high, low, medium, found",
+        ),
     ],
 )
 def test_a_wrong_rule_is_named_with_its_file(old: str, new: str, what: str) -> None:
@@ -129,7 +133,7 @@ def test_a_setting_elsewhere_counts_only_if_its_version_is_known_to_fit(
     lay_out({"x.sh": "kind delete\n", "Dockerfile": f"FROM registry.example/c:{tag}\n"}, tmp_path)
     unless = "    unless: [{topic: image, name: registry.example/c, since: '2'}]\n"
     tool = read_rules((RULE.replace("name: x", "name: kind delete") + unless).encode(), "x.yaml")
-    report = audit(Request(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
+    report = audit(AuditRequest(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
     assert ("docker.io/a/b:1" in [image.name for image in report.images]) == reported
 
 
@@ -192,7 +196,7 @@ def test_a_text_that_begins_with_no_number_says_nothing_of_bounds(text: str, bou
 
 def images(root: Path, files: dict[str, str], **assume: str) -> list[str]:
     lay_out(files, root)
-    request = Request(paths=["."], root=root, assumptions=assume, today=TODAY)
+    request = AuditRequest(paths=["."], root=root, assumptions=assume, today=TODAY)
     return [i.name for i in audit(request).report.images if not i.explicit]
 
 

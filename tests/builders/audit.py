@@ -7,7 +7,7 @@
     Dockerfile:1:6 FROM "debian" = docker.io/library/debian:latest
 
 A finding is place, key, the expression as written, and the reference it means; certainty
-only when it is not sure, then what is wrong, who builds it, the rule for an implicit one. A
+only when it is not high, then what is wrong, who builds it, the rule for an implicit one. A
 part ``assume`` holds versions as ``--assume`` takes them, a line each.
 """
 
@@ -19,7 +19,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.model import Use
 
@@ -74,7 +74,7 @@ def findings_of(case: Case) -> list[str]:
     """What an audit finds in a case, a line each."""
     with tempfile.TemporaryDirectory() as name:
         lay_out(case.files, Path(name))
-        request = Request(
+        request = AuditRequest(
             paths=["."], root=Path(name), assumptions=parse_assumptions(case.assume), today=TODAY
         )
         audited = audit(request)
@@ -84,8 +84,8 @@ def findings_of(case: Case) -> list[str]:
         lines += [f"dead {image} ({rule.id})" for image, rule in sorted(audited.dead.items())]
         lines += [f"mirror {m.registry} -> {m.to} ({m.engine})" for m in report.mirrors]
         lines += [
-            f"{e.place.file}:{e.place.line}:{e.place.column} {e.key} elsewhere: {e.what} ({e.hint})"
-            for e in report.elsewhere
+            f"{e.place.file}:{e.place.line}:{e.place.column} {e.key} external: {e.what} ({e.hint})"
+            for e in report.external
         ]
         return lines + [f"{u.file}:{u.line} unread: {u.what}" for u in report.unread]
 
@@ -98,7 +98,7 @@ def describe(use: Use) -> str:
     else:
         text = f'{place} {use.key} "{use.expression}"'
         text += f" = {use.reference}" if use.reference else ""
-    marks = [] if use.sure == "sure" else [use.sure]
-    marks += [f"{name}: {value}" for name, value in
-              (("problem", use.problem), ("own", use.own), ("via", use.via)) if value]  # fmt: skip
+    marks = [] if use.confidence == "high" else [f"confidence: {use.confidence}"]
+    reasons = (("problem", use.problem), ("internal", use.internal), ("via", use.via))
+    marks += [f"{name}: {value}" for name, value in reasons if value]
     return text + (f" ({'; '.join(marks)})" if marks else "")

@@ -56,7 +56,7 @@ def theirs(buildx: str, root: Path, name: str) -> set[str]:
 
 
 def ours(root: Path, name: str) -> set[str]:
-    return {use.value for use in scan([name], root=root).uses if use.sure == "sure"}
+    return {use.value for use in scan([name], root=root).uses if use.confidence == "high"}
 
 
 def a_file(pick: random.Random) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from homeport.audit.auditing import Request, audit, plan
+from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.plan.planfile import read_plan, write_plan
 
 pytestmark = [pytest.mark.peer("apt-get"), pytest.mark.network]
@@ -46,7 +46,7 @@ def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_real_tree_is_audited_planned_and_read_back(tree: Path) -> None:
-    request = Request(paths=["."], root=tree, home="registry.example/mirror")
+    request = AuditRequest(paths=["."], root=tree, home="registry.example/mirror")
     found = audit(request)
     names = {image.reference.name for image in found.report.images if image.reference}
     assert found.report.read > 20

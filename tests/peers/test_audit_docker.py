@@ -39,9 +39,9 @@ def test_containers_and_images_of_an_engine_are_found(
     )  # fmt: skip
     assert run(["audit", "--docker", "--format", "json"]) == 0
     images = json.loads(capsys.readouterr().out)["images"]
-    assert [(i["image"], i["sure"], i["uses"][0]["key"]) for i in images] == [
-        ("quay.io/team/stored:1", "likely", "image store"),
-        ("quay.io/team/used:1", "sure", "container c1"),
+    assert [(i["image"], i["confidence"], i["uses"][0]["key"]) for i in images] == [
+        ("quay.io/team/stored:1", "medium", "image store"),
+        ("quay.io/team/used:1", "high", "container c1"),
     ]
 
 

@@ -24,10 +24,10 @@ FILES = {
 
 
 def implicit(*options: str, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """Rule → how sure, for all that is pulled unasked."""
+    """Rule → how confidence, for all that is pulled unasked."""
     assert run(["audit", "--format", "json", *options]) == 0
     images = json.loads(capsys.readouterr().out)["images"]
-    return {use["rule"]: use["sure"] for i in images for use in i["uses"] if use.get("rule")}
+    return {use["rule"]: use["confidence"] for i in images for use in i["uses"] if use.get("rule")}
 
 
 @pytest.fixture(params=["bookworm", "trixie", "sid"])
@@ -49,13 +49,13 @@ def test_its_version_decides_what_is_pulled_unasked(
     assert numbers(version) == numbers(engine.version)
     # Without an engine both depend on it; Docker 24 brought BuildKit 0.11, where one way to
     # copy ended and the scanner began.
-    assert implicit(capsys=capsys) == {"fileop-copy-image": "likely", "sbom-scanner": "likely"}
+    assert implicit(capsys=capsys) == {"fileop-copy-image": "medium", "sbom-scanner": "medium"}
     new = (numbers(version) or ()) >= (24,)
-    expected = {"sbom-scanner": "sure"} if new else {"fileop-copy-image": "sure"}
+    expected = {"sbom-scanner": "high"} if new else {"fileop-copy-image": "high"}
     assert implicit("--engine", engine.address, capsys=capsys) == expected
     # An option wins over what the engine answers.
     old = implicit("--engine", engine.address, "--assume", "docker=18.09",
                  "--assume", "buildkit=0.3", capsys=capsys)  # fmt: skip
     assert old == {
-        "docker-copy-image": "sure", "buildkit-copy-image": "sure", "fileop-copy-image": "sure"
+        "docker-copy-image": "high", "buildkit-copy-image": "high", "fileop-copy-image": "high"
     }  # fmt: skip

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.report.json import clean
 from homeport.audit.report.sarif import sarif_document
 from homeport.audit.results import results
@@ -78,7 +78,7 @@ def test_sarif_logs_follow_the_published_schema(tmp_path: Path) -> None:
     for number, path in enumerate(every_case()[::5]):
         root = tmp_path / f"case{number}"
         lay_out(read_case(path).files, root)
-        found = audit(Request(paths=["."], root=root, today=TODAY))
+        found = audit(AuditRequest(paths=["."], root=root, today=TODAY))
         some = list(results(found.report))
         known = list(results(found.report, [r.fingerprint for r in some[:1]]))
         log = tmp_path / f"{number}.sarif"

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import CORPUS, TODAY, lay_out, read_case
-from homeport.audit.auditing import Request, audit, plan
+from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.plan.applying import prepare, write
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.plan.planning import home_of
@@ -49,7 +49,7 @@ def read(root: Path) -> list[str]:
 
 
 def way_home(root: Path) -> Plan:
-    request = Request(paths=["."], root=root, home=HOME, today=TODAY)
+    request = AuditRequest(paths=["."], root=root, home=HOME, today=TODAY)
     made = plan(audit(request), request)
     write(prepare(made, root), root)
     return made
@@ -68,7 +68,7 @@ def own_values(made: Plan) -> dict[str, object]:
                 into[key] = value
 
     for image in made.images:
-        for way in image.instead:
+        for way in image.config_files:
             if way.engine == "helm":
                 merge(found, yaml.safe_load(way.text))
     return found

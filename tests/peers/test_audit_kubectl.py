@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, lay_out
-from homeport.audit.auditing import Request, audit, plan
+from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.plan.applying import prepare, write
 from homeport.audit.plan.planning import home_of
 from homeport.audit.scan.scanning import scan
@@ -105,13 +105,13 @@ def theirs(file: Path, lists: tuple[str, ...] = LISTS) -> list[str]:
 
 
 def ours(file: Path) -> list[str]:
-    """Every image that the audit is sure of; an alias is the same place once more."""
+    """Every image that the audit is certain of; an alias is the same place once more."""
     uses = scan([file.name], root=file.parent).uses
-    return sorted(use.value for use in uses if use.sure == "sure")
+    return sorted(use.value for use in uses if use.confidence == "high")
 
 
 def bring_home(root: Path) -> None:
-    request = Request(paths=["."], root=root, home=HOME, today=TODAY)
+    request = AuditRequest(paths=["."], root=root, home=HOME, today=TODAY)
     write(prepare(plan(audit(request), request), root), root)
 
 
@@ -212,6 +212,6 @@ def test_what_kubectl_takes_for_an_image_is_what_we_take_for_one(
     replaced = kubectl(["set", "image", f"*={SENTINEL}"], root / name)
     changed = json.dumps(replaced).count(SENTINEL)
     kept = [c["image"] for pod in pods(replaced) for c in pod.get("ephemeralContainers", ())]
-    uses = [use for use in scan([name], root=root).uses if use.sure == "sure"]
+    uses = [use for use in scan([name], root=root).uses if use.confidence == "confidence"]
     assert len(uses) == changed + len(kept)
     assert [use.value for use in uses if ".ephemeralContainers[" in use.key] == kept

@@ -14,7 +14,7 @@ from builders.audit import TODAY, lay_out
 from builders.registry import descriptor, docker_registry, index, statement
 from homeport.app import App, Settings, open_app
 from homeport.audit.assessment import Image
-from homeport.audit.auditing import Request, audit
+from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.plan.planfile import read_plan
 from homeport.audit.registry_lookup import asker, to_ask, with_answers
 from homeport.cli.main import run
@@ -55,7 +55,7 @@ def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -
 
 def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
     lay_out(files, root)
-    report = audit(Request(paths=["."], root=root, today=TODAY)).report
+    report = audit(AuditRequest(paths=["."], root=root, today=TODAY)).report
     ask = asker(app.registries(), app.runtime.store)
     answers = {str(reference): ask(reference) for reference in to_ask(report)}
     return {i.name: i for i in with_answers(report, answers, TODAY).images}

@@ -1,6 +1,6 @@
 """Uses → images: one row for each, with what makes it a risk.
 
-Pure judgement over data; asks no registry (``audit.registry_lookup``) and prints nothing.
+Pure computation: it queries no registry (``audit.registry_lookup`` does) and prints nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,17 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from homeport.audit.facts import EndOfLife, RegistryFacts, end_of_life, pin_of, registry_facts
-from homeport.audit.model import LEVELS, SURE, Cause, Elsewhere, Level, Pin, Sure, Unread, Use
+from homeport.audit.model import (
+    CONFIDENCE,
+    LEVELS,
+    Cause,
+    Confidence,
+    ExternalConfig,
+    Level,
+    Pin,
+    Unread,
+    Use,
+)
 from homeport.audit.rules import Rule
 from homeport.audit.source import Place
 from homeport.oci.reference import Reference, parse_reference
@@ -38,9 +48,9 @@ class Risk(msgspec.Struct, frozen=True, kw_only=True):
 class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     """What a registry answered (``--online``).
 
-    created:  when the image was built, ``""`` when it does not say
+    created:  when the image was built, ``""`` if unknown
     moved:    the tag beside a digest is another image now
-    part:     the digest is one platform's part of what the tag names
+    one_platform: the digest is one platform's manifest of the index that the tag names
     gone:     there is no such image; other problems mean that the registry did not answer
     """
 
@@ -48,7 +58,7 @@ class Lookup(msgspec.Struct, frozen=True, kw_only=True):
     created: str = ""
     platforms: tuple[str, ...] = ()
     moved: bool = False
-    part: bool = False
+    one_platform: bool = False
     gone: bool = False
     problem: str = ""
     note: str = ""
@@ -60,7 +70,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     reference: Reference | None
     pin: Pin
-    sure: Sure
+    confidence: Confidence
     uses: tuple[Use, ...]
     home: bool
     registry: RegistryFacts | None
@@ -79,15 +89,15 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         return sorted({use.rule for use in self.uses if use.rule})
 
     @property
-    def own(self) -> str:
-        """Why it is not a foreign image, if every use gives a reason."""
-        reasons = [use.own or use.via for use in self.uses]
+    def internal(self) -> str:
+        """Why it is an internal image, if every use gives a reason."""
+        reasons = [use.internal or use.via for use in self.uses]
         return reasons[0] if all(reasons) else ""
 
     @property
     def foreign(self) -> bool:
         """Whether it comes from a registry of others."""
-        return not self.home and not self.own
+        return not self.home and not self.internal
 
     @property
     def level(self) -> Level:
@@ -110,7 +120,7 @@ class PullCount(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mirror(msgspec.Struct, frozen=True, kw_only=True):
-    """A setting, found in the tree, that sends pulls of a registry elsewhere."""
+    """A setting, found in the tree, that redirects pulls of a registry."""
 
     registry: str
     to: str
@@ -127,7 +137,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     read: int
     pulls: tuple[PullCount, ...] = ()
     mirrors: tuple[Mirror, ...] = ()
-    elsewhere: tuple[Elsewhere, ...] = ()
+    external: tuple[ExternalConfig, ...] = ()
     home: str = ""
     baseline: frozenset[str] = msgspec.field(default_factory=frozenset)
 
@@ -142,7 +152,7 @@ def make_report(
     *,
     causes: Iterable[Cause] = (),
     unread: Iterable[Unread] = (),
-    elsewhere: Iterable[Elsewhere] = (),
+    external: Iterable[ExternalConfig] = (),
     files: int = 0,
     read: int = 0,
     home: str = "",
@@ -151,8 +161,8 @@ def make_report(
 ) -> Report:
     """Group uses by image and judge each.
 
-    home:  registry and path of one's own images
-    dead:  images that nothing needs any more, and the rules that say so
+    home:  registry and path of your own images
+    dead:  obsolete images, and the rules that mark them
     """
     groups: dict[str, list[Use]] = defaultdict(list)
     for use in uses:
@@ -165,19 +175,19 @@ def make_report(
     return Report(
         images=images, unread=tuple(unread), files=files, read=read, home=home,
         pulls=_pulls(images), mirrors=tuple(_mirrors(causes)),
-        elsewhere=tuple(elsewhere),
+        external=tuple(external),
     )  # fmt: skip
 
 
 def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) -> Image:
     reference = uses[0].reference
     pin = pin_of(reference)
-    sure = min((use.sure for use in uses), key=SURE.index)
+    confidence = min((use.confidence for use in uses), key=CONFIDENCE.index)
     ends = end_of_life(reference) if reference else None
     facts = registry_facts(reference.registry) if reference else None
     at_home = is_home(reference, home)
     bare = Image(
-        name=name, reference=reference, pin=pin, sure=sure, uses=uses, home=at_home,
+        name=name, reference=reference, pin=pin, confidence=confidence, uses=uses, home=at_home,
         registry=facts, end_of_life=ends, risks=(),
     )  # fmt: skip
     return msgspec.structs.replace(bare, risks=tuple(_risks(bare, today)))
@@ -185,7 +195,7 @@ def _image(name: str, uses: tuple[Use, ...], home: str, today: datetime.date) ->
 
 def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
     rule = dead.get(image.name)
-    if rule is None or image.own:
+    if rule is None or image.internal:
         return image
     risk = Risk(
         id=rule.id, level="medium", brief="not needed any more", text=f"{rule.title}: {rule.why}"
@@ -194,7 +204,7 @@ def _with_dead(image: Image, dead: Mapping[str, Rule]) -> Image:
 
 
 def is_home(reference: Reference | None, home: str) -> bool:
-    """Whether a reference lies under the registry and path of one's own images."""
+    """Whether a reference lies under the registry and path of your own images."""
     if reference is None or not home:
         return False
     name = parse_reference(f"{home}/x").name.removesuffix("/x")
@@ -202,7 +212,7 @@ def is_home(reference: Reference | None, home: str) -> bool:
 
 
 def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
-    if image.own:
+    if image.internal:
         return
     problems = {use.problem for use in image.uses if use.problem}
     if image.reference is None:
@@ -226,7 +236,7 @@ def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
             )
         return
     if image.pin == "floating":
-        level: Level = "medium" if image.sure == "sure" else "low"
+        level: Level = "medium" if image.confidence == "high" else "low"
         yield Risk(
             id="floating", level=level, brief=_UNPINNED,
             text="the tag is not pinned and moves to new images",
@@ -255,10 +265,10 @@ def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
 def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:
     counts: dict[str, int] = defaultdict(int)
     for image in images:
-        if image.registry is None or not image.registry.pulls or image.own:
+        if image.registry is None or not image.registry.pulls or image.internal:
             continue
-        jobs = sum(1 for use in image.uses if use.kind in PIPELINES and use.sure != "weak")
-        builds = any(use.kind == "dockerfile" and use.sure != "weak" for use in image.uses)
+        jobs = sum(1 for use in image.uses if use.kind in PIPELINES and use.confidence != "low")
+        builds = any(use.kind == "dockerfile" and use.confidence != "low" for use in image.uses)
         counts[image.registry.host] += jobs + builds
     return tuple(
         PullCount(registry=host, pulls=pulls, limit=facts.pulls, hours=facts.hours)

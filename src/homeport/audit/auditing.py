@@ -20,12 +20,12 @@ from homeport.audit.scan.scanning import scan
 from homeport.content.digest import Digest
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to audit and what is known beforehand.
 
-    home:         registry and path of one's own images
-    assumptions:  tool → version, where files do not say
-    live:         uses that were read elsewhere: an engine, a cluster
+    home:         registry and path of your own images
+    assumptions:  tool → version, where no file gives it
+    live:         uses from an engine or a cluster
     """
 
     paths: Sequence[str | Path] = ()
@@ -38,15 +38,15 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     today: datetime.date | None = None
 
 
-class Audited(msgspec.Struct, frozen=True, kw_only=True):
-    """The report, and the rules that spoke."""
+class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
+    """The report, and the rules that were applied."""
 
     report: Report
     rules: Mapping[str, Rule]
     dead: Mapping[str, Rule]
 
 
-def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audited:
+def audit(request: AuditRequest, *, check: Callable[[], None] = lambda: None) -> AuditResult:
     """Find every image. ``check`` may raise to stop early."""
     tools = tuple(request.tools) or shipped()
     programs = [word for tool in tools for word in tool.commands]
@@ -58,13 +58,13 @@ def audit(request: Request, *, check: Callable[[], None] = lambda: None) -> Audi
     dead = {verdict.image: verdict.rule for verdict in implicit.verdicts}
     report = make_report(
         (*explicit, *implicit.uses), causes=found.causes, unread=found.unread,
-        elsewhere=found.elsewhere, files=found.files, read=found.read, home=request.home, dead=dead,
+        external=found.external, files=found.files, read=found.read, home=request.home, dead=dead,
         today=request.today,
     )  # fmt: skip
-    return Audited(report=report, rules=by_id(tools), dead=dead)
+    return AuditResult(report=report, rules=by_id(tools), dead=dead)
 
 
-def plan(audited: Audited, request: Request) -> Plan:
+def plan(audited: AuditResult, request: AuditRequest) -> Plan:
     """The plan that brings everything home. Raises ``UsageError`` without a home."""
 
     def digest_of(path: str) -> str:

@@ -1,7 +1,7 @@
 """What version an engine is, for the rules that depend on it (``--engine``).
 
-dockerd is asked for Docker's version and, where it tells, BuildKit's; a buildkitd for its
-own. Nothing else is asked of it.
+dockerd returns Docker's version and, if recent enough, BuildKit's; buildkitd returns its own.
+Nothing else is requested.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ class EndOfLife(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def pin_of(reference: Reference | None) -> Pin:
-    """How firmly a reference is nailed down."""
+    """How a reference is pinned."""
     if reference is None:
         return "unknown"
     if reference.digest is not None:
@@ -68,12 +68,12 @@ def pin_of(reference: Reference | None) -> Pin:
 
 
 def registry_facts(host: str) -> RegistryFacts | None:
-    """What is known about a registry."""
+    """The facts about a registry, if any are recorded."""
     return _registries().get(host)
 
 
 def end_of_life(reference: Reference) -> EndOfLife | None:
-    """When the release that a tag names ends, if the table knows it."""
+    """When support of the release that a tag names ends, if the table lists it."""
     for product in _end_of_life().products:
         if reference.name not in product.repositories:
             continue

@@ -1,7 +1,7 @@
 """Causes and rules → the images that tools pull implicitly, and dead ones.
 
 Everything that a tool's version decides needs a version: from the file, from an image
-that the tree names, or from ``--assume``. Without one the find says "if".
+that the tree names, or from ``--assume``. Without one the use is marked as conditional.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 
-from homeport.audit.model import Cause, Sure, Use
+from homeport.audit.model import Cause, Confidence, Use
 from homeport.audit.reading.collector import read
 from homeport.audit.rules import Rule, Tool, When
 from homeport.audit.versions import within
 from homeport.errors import UsageError
 
 _ASSUMPTION = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(v?\d[\w.+-]*)")
-#: Images that tell the version of a tool, and which part of the tag does.
+#: Images whose tag is the version of a tool.
 _EVIDENCE = {
     "docker.io/library/docker": "docker",
     "docker.io/moby/buildkit": "buildkit",
@@ -65,7 +65,7 @@ def apply_rules(
 ) -> Implicit:
     """Find what is pulled implicitly. ``assumptions``: tool → version."""
     given = _with_buildkit(assumptions or {})
-    every = [*causes, *(_named(use) for use in uses if use.reference and not use.own)]
+    every = [*causes, *(_named(use) for use in uses if use.reference and not use.internal)]
     by_topic: dict[str, list[Cause]] = {}
     for cause in every:
         by_topic.setdefault(cause.topic, []).append(cause)
@@ -177,14 +177,14 @@ def _use(rule: Rule, when: When, cause: Cause, known: tuple[str, str], *, condit
     image, problem = _filled_in(rule, *known)
     reference, problem = (None, problem) if problem else read(image)
     note = rule.title
-    sure: Sure = rule.sure
+    confidence: Confidence = rule.confidence
     if conditional:
         since, until = rule.since or when.since, rule.until or when.until
         bounds = [f"{since} or later" if since else "", f"older than {until}" if until else ""]
         note += f", if {rule.tool or 'its version'} is {' and '.join(b for b in bounds if b)}"
-        sure = "weak" if sure == "weak" else "likely"
+        confidence = "low" if confidence == "low" else "medium"
     return Use(
         kind=cause.kind, key=cause.key or cause.name, place=cause.place,
-        expression=cause.text or cause.name, value=image, reference=reference, sure=sure,
-        problem=problem, rule=rule.id, exact=False, note=note, cause=cause,
+        expression=cause.text or cause.name, value=image, reference=reference,
+        confidence=confidence, problem=problem, rule=rule.id, exact=False, note=note, cause=cause,
     )  # fmt: skip

@@ -1,4 +1,4 @@
-"""Images that run now, and versions of engines: what files alone do not say."""
+"""Images that run now, and versions of engines: what files do not contain."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def read_live(
     engines: Callable[[], Sequence[Engine]],
     cancel: CancelToken,
 ) -> LiveImages:
-    """Ask those that are named.
+    """Query the sources that are given.
 
     pods:    what ``kubectl get pods -o json`` prints
-    docker:  ask the local Docker engine for its containers, images and version
-    engines: their versions are asked
+    docker:  query containers, images and version of the local Docker engine
+    engines: query their versions
     """
     uses: list[Use] = []
     versions: dict[str, str] = {}

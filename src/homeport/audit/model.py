@@ -13,19 +13,19 @@ import msgspec
 from homeport.audit.source import Place, Quoting
 from homeport.oci.reference import Reference
 
-Sure = Literal["sure", "likely", "weak"]
+Confidence = Literal["high", "medium", "low"]
 Pin = Literal["digest", "fixed", "floating", "unknown"]
 
 Level = Literal["high", "medium", "low"]
 
 #: Certainty in order, best first.
-SURE: tuple[Sure, ...] = ("sure", "likely", "weak")
+CONFIDENCE: tuple[Confidence, ...] = ("high", "medium", "low")
 #: How much a risk matters, worst first.
 LEVELS: tuple[Level, ...] = ("high", "medium", "low")
 
 
 class Feed(msgspec.Struct, frozen=True, kw_only=True):
-    """A value from elsewhere that flowed into a reference: an ARG, a variable, a parameter."""
+    """A value that is substituted into a reference: an ARG, a variable, a parameter."""
 
     name: str
     value: str
@@ -41,7 +41,7 @@ class Feed(msgspec.Struct, frozen=True, kw_only=True):
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One part of a reference that is written as several (registry, repository, tag, digest).
 
-    A ``reference`` alone is the whole of one, written elsewhere. ``key``: its path in the
+    A ``reference`` alone is the whole of one, in another place. ``key``: its path in the
     values of a chart.
     """
 
@@ -62,8 +62,8 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     rule:        for an implicit image, the id of the rule that pulls it
     exact:       the file holds ``expression`` literally at ``place``
     fields:      the parts, where a reference is written in several values
-    own:         why this is not a foreign image: it is built here
-    via:         what of one's own it is pulled through, so that no public registry is asked
+    internal:    why this is not a foreign image: a build of the tree makes it
+    via:         your proxy that it is pulled through, so that no public registry is queried
     """
 
     kind: str
@@ -72,7 +72,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     expression: str
     value: str
     reference: Reference | None
-    sure: Sure
+    confidence: Confidence
     problem: str = ""
     rule: str = ""
     exact: bool = True
@@ -80,7 +80,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     feeds: tuple[Feed, ...] = ()
     fields: Mapping[str, Field] = msgspec.field(default_factory=dict)
     note: str = ""
-    own: str = ""
+    internal: str = ""
     via: str = ""
     cause: Cause | None = None
 
@@ -89,7 +89,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
         """The normalised reference, or the expression when there is none."""
         if self.reference is not None:
             return str(self.reference)
-        # A part of a value says less than the expression that it comes from.
+        # The whole expression is clearer than a part of a value.
         return self.value if self.rule or not self.problem else self.expression
 
 
@@ -109,12 +109,12 @@ class Insertion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Cause(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that may make a tool pull an image without being asked.
+    """Something that may make a tool pull an image implicitly.
 
     topic:       what kind of thing: ``action``, ``command``, ``syntax``, ``file``, ``object`` …
     name:        which one: ``docker/setup-qemu-action``, ``docker buildx create``
-    version:     as far as the file says, else ``""``
-    attributes:  what else rules may ask for
+    version:     if the file gives one, else ``""``
+    attributes:  what else rules may match
     text:        the file's text at ``place``
     """
 
@@ -129,8 +129,8 @@ class Cause(msgspec.Struct, frozen=True, kw_only=True):
     insertion: Insertion | None = None
 
 
-class Elsewhere(msgspec.Struct, frozen=True, kw_only=True):
-    """A part of the configuration that lies outside the tree and was not fetched.
+class ExternalConfig(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the configuration outside the tree that was not fetched.
 
     what:  what is named: a project, an address, a workflow of another repository
     hint:  what to do to have its images found too

@@ -11,7 +11,7 @@ import msgspec
 import yaml
 
 from homeport.audit.findings import FINDINGS
-from homeport.audit.model import SURE, Sure
+from homeport.audit.model import CONFIDENCE, Confidence
 from homeport.audit.own_files import check_schema, read_own
 from homeport.audit.results import Result
 from homeport.errors import UsageError
@@ -33,14 +33,14 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     deny:              ids of findings that are violations
     allow_registries:  when given, images of all other registries are violations
-    sure:              the weakest certainty that counts
+    confidence:        the lowest confidence that counts
     """
 
     schema: str = POLICY_SCHEMA
     deny: tuple[str, ...] = ()
     allow_registries: tuple[str, ...] = ()
     allow: tuple[Exemption, ...] = ()
-    sure: Sure = "likely"
+    confidence: Confidence = "medium"
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -108,7 +108,9 @@ def violations(results: Sequence[Result], policy: Policy, today: datetime.date) 
     """Results that break the policy and are not in the baseline."""
     found = []
     for result in results:
-        if result.known or SURE.index(result.use.sure) > SURE.index(policy.sure):
+        if result.known or CONFIDENCE.index(result.use.confidence) > CONFIDENCE.index(
+            policy.confidence
+        ):
             continue
         if any(_excepts(exception, result, today) for exception in policy.allow):
             continue

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.audit.auditing import Audited
+from homeport.audit.auditing import AuditResult
 from homeport.audit.policy import (
     Policy,
     Violation,
@@ -47,7 +47,7 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_policy(
-    audited: Audited, options: PolicyOptions, today: datetime.date | None = None
+    audited: AuditResult, options: PolicyOptions, today: datetime.date | None = None
 ) -> PolicyResult:
     """Judge the results of an audit. Raises ``UsageError``, ``BadFile``."""
     known: list[str] = []
@@ -59,7 +59,7 @@ def check_policy(
     return PolicyResult(results=found, violations=tuple(broken))
 
 
-def _policy(audited: Audited, options: PolicyOptions) -> Policy:
+def _policy(audited: AuditResult, options: PolicyOptions) -> Policy:
     policy = Policy()
     if path := options.policy:
         policy = read_policy(path.read_bytes(), str(path), audited.rules)
@@ -68,4 +68,6 @@ def _policy(audited: Audited, options: PolicyOptions) -> Policy:
     allowed = (*policy.allow_registries, *options.allow_registries)
     if options.deny_foreign and not deny and not allowed:
         deny = _FOREIGN
-    return Policy(deny=deny, allow_registries=allowed, allow=policy.allow, sure=policy.sure)
+    return Policy(
+        deny=deny, allow_registries=allowed, allow=policy.allow, confidence=policy.confidence
+    )

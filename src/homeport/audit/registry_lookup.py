@@ -1,8 +1,8 @@
-"""What registries know about the images of a report (``--online``).
+"""What registries return about the images of a report (``--online``).
 
 For each image one HEAD for its tag, which counts against no limit, and one or two small
 documents for its platforms and age, which count as one pull. A registry that cannot be
-lookup is named in the answer; the audit goes on.
+queried is named in the report; the audit goes on.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from homeport.registry.registries import Registries
 from homeport.registry.sources import RepositorySources
 from homeport.runtime import Runtime
 
-Ask = Callable[[Reference], Lookup]
+LookupFunction = Callable[[Reference], Lookup]
 
 #: A build time before this is a trap value: an epoch, a reproducible build's zero.
 _PLAUSIBLE = "1980-01-02"
@@ -48,46 +48,46 @@ class _Config(msgspec.Struct):
 
 
 def look_up(report: Report, registries: Registries, runtime: Runtime) -> Report:
-    """The report with what the registries know about its images."""
-    ask = asker(registries, runtime.store)
-    wanted = to_ask(report)
-    found = run_all(runtime.pools.network, [partial(ask, one) for one in wanted])
+    """The report with what the registries return about its images."""
+    lookup = lookup_function(registries, runtime.store)
+    wanted = to_look_up(report)
+    found = run_all(runtime.pools.network, [partial(lookup, one) for one in wanted])
     return with_answers(report, dict(zip(map(str, wanted), found, strict=True)))
 
 
-def to_ask(report: Report) -> list[Reference]:
-    """Images worth asking for: named surely enough, and not one's own."""
+def to_look_up(report: Report) -> list[Reference]:
+    """Images that are looked up: foreign ones of at least medium confidence."""
     return [
         image.reference
         for image in report.images
-        if image.reference is not None and not image.own and image.sure != "weak"
+        if image.reference is not None and not image.internal and image.confidence != "low"
     ]
 
 
-def asker(registries: Registries, store: Store) -> Ask:
-    """A function that asks the registries for one image; safe to call from threads."""
+def lookup_function(registries: Registries, store: Store) -> LookupFunction:
+    """A function that looks one image up; safe to call from threads."""
 
-    def ask(reference: Reference) -> Lookup:
+    def look_up_one(reference: Reference) -> Lookup:
         try:
-            return _ask(registries.sources(reference), reference, store)
+            return _look_up(registries.sources(reference), reference, store)
         except NotFound as error:
             return Lookup(problem=error.what, gone=True)
         except HomeportError as error:
             return Lookup(problem=f"lookup failed: {error.what}")
 
-    return ask
+    return look_up_one
 
 
 def with_answers(
     report: Report, answers: Mapping[str, Lookup], today: datetime.date | None = None
 ) -> Report:
-    """The report with what registries answered, and the risks that follow from it."""
+    """The report with the answers of registries, and the risks that follow from them."""
     today = today or datetime.datetime.now(datetime.UTC).date()
     images = tuple(_with_answer(image, answers.get(image.name), today) for image in report.images)
     return msgspec.structs.replace(report, images=images)
 
 
-def _ask(repository: RepositorySources, reference: Reference, store: Store) -> Lookup:
+def _look_up(repository: RepositorySources, reference: Reference, store: Store) -> Lookup:
     note = ""
     current = repository.manifest_digest(reference.tag) if reference.tag else None
     if reference.tag and current is None and reference.digest is None:
@@ -110,7 +110,7 @@ def _ask(repository: RepositorySources, reference: Reference, store: Store) -> L
         platforms, note = (part,), f"the part for {part} of the tag's index"
     return Lookup(
         digest=str(received.digest), created=created, platforms=platforms,
-        moved=moved and not part, part=bool(part), note=note,
+        moved=moved and not part, one_platform=bool(part), note=note,
     )  # fmt: skip
 
 
@@ -143,7 +143,7 @@ def _platforms(
 
 
 def _created(repository: RepositorySources, manifest: Manifest, store: Store) -> tuple[str, str]:
-    """When it was built and for which platform, as far as config, history, annotation say."""
+    """When it was built and for which platform, from config, history or annotation."""
     candidates = [manifest.annotations.get("org.opencontainers.image.created", "")]
     platform = ""
     descriptor: Descriptor = manifest.config
@@ -174,7 +174,7 @@ def _with_answer(image: Image, lookup: Lookup | None, today: datetime.date) -> I
     if lookup.moved:
         text = "the tag is another image now; the digest gets no updates"
         risks.append(Risk(id="moved-tag", level="medium", brief="tag moved", text=text))
-    if lookup.part:
+    if lookup.one_platform:
         text = f"the digest is {lookup.note}; other platforms cannot pull it"
         risks.append(Risk(id="one-platform", level="low", brief="one platform only", text=text))
     if (age := _age(lookup.created, today)) and age > _OLD:

@@ -38,7 +38,7 @@ def results(report: Report, known: Iterable[str] = ()) -> Iterator[Result]:
     seen: Counter[str] = Counter()
     pairs = [(use, image) for image in report.images for use in image.uses]
     for use, image in sorted(pairs, key=lambda pair: (pair[0].place, pair[0].rule, pair[0].value)):
-        if use.own or use.via or not image.risks:
+        if use.internal or use.via or not image.risks:
             continue
         risk = _first(image.risks)
         identity = "\0".join((use.place.file, use.kind, _repository(image), use.key, use.rule))
@@ -60,7 +60,7 @@ def _repository(image: Image) -> str:
 
 
 def _softened(level: Level, use: Use) -> Level:
-    return "low" if use.sure == "weak" else level
+    return "low" if use.confidence == "low" else level
 
 
 def _text(image: Image, use: Use) -> str:

@@ -1,7 +1,7 @@
 """The rules for images that tools pull implicitly: data files, one for each tool, read strictly.
 
-A rule says what causes a pull (``when``), what is pulled, by which versions, how to say
-otherwise, and where that was read. docs/audit.md tells how to add one; no code changes.
+A rule defines what causes a pull (``when``), what is pulled, by which versions, how to override
+it, and where that was read. docs/audit.md explains how to add one; no code changes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from homeport.audit.own_files import BadFile, read_own
 from homeport.audit.reading.programs import PROGRAM, with_programs
 from homeport.oci.reference import BadReference, parse_reference
 
-Action = Literal["import", "raise", "delete", "leave"]
+Action = Literal["import", "upgrade", "delete", "leave"]
 
 
 class When(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -65,12 +65,12 @@ class Older(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One image that a tool pulls implicitly.
 
-    tool:     whose version ``since`` and ``until`` speak of, when it is not the file's own
+    tool:     whose version ``since`` and ``until`` are, if not the file's
     needs:    ``assume``: reported only when a version is known, because the cause is everywhere
     once:     one find for each place, for each file, or for the whole audit
     dead:     the image is named in files, and nothing needs it any more
-    raise_to: the image that replaces the one that the cause names, and pulls no other
-    unless:   settings that, found anywhere in the audit, tell that the pull goes elsewhere
+    upgrade_to: the image that replaces the one that the cause names, and pulls no other
+    unless:   settings that, found anywhere in the audit, show that the tool pulls another image
     image:    ``{version}`` is that of ``tool``, ``{number}`` the same without v; ``{tag}`` is the
               tool's choice
     other_tools: tools that, when their version is known, do this instead
@@ -88,10 +88,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     tool: str = ""
     needs: Literal["", "assume"] = ""
     once: Literal["place", "file", "tree"] = "place"
-    sure: Literal["sure", "likely", "weak"] = "sure"
+    confidence: Literal["high", "medium", "low"] = "high"
     action: Action = "import"
     dead: bool = False
-    raise_to: str = ""
+    upgrade_to: str = ""
     unless: tuple[When, ...] = ()
     other_tools: tuple[str, ...] = ()
     older: tuple[Older, ...] = ()
@@ -101,7 +101,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule file.
 
-    programs: whose commands its rules speak of, when they are not called as the tool is
+    programs: whose commands its rules match, if not named as the tool
     """
 
     tool: str

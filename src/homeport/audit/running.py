@@ -1,6 +1,6 @@
 """What really runs: containers of a local engine, pods of a cluster.
 
-An engine is asked over its API; a cluster's pods come as JSON on standard input
+An engine is queried over its API; a cluster's pods come as JSON on standard input
 (``kubectl get pods -A -o json``), so no credential of a cluster is ever touched here.
 """
 
@@ -12,7 +12,7 @@ from typing import Protocol, TypeVar
 
 import msgspec
 
-from homeport.audit.model import Sure, Use
+from homeport.audit.model import Confidence, Use
 from homeport.audit.reading.collector import read
 from homeport.audit.source import Place
 from homeport.content.reading import read_bounded
@@ -97,7 +97,7 @@ class _Engine(msgspec.Struct, rename="pascal"):
 
 
 def docker_uses(get: Get) -> list[Use]:
-    """Images of containers, and images that lie in the engine's store (likely)."""
+    """Images of containers, and images in the engine's store (medium confidence)."""
     containers = _answer(get, "/containers/json?all=1", list[_Container])
     images = _answer(get, "/images/json", list[_Image])
     found = [
@@ -108,7 +108,7 @@ def docker_uses(get: Get) -> list[Use]:
     for image in images:
         tags = [tag for tag in image.repo_tags or [] if tag != "<none>:<none>"]
         for name in tags or (image.repo_digests or [])[:1]:
-            use = _use("docker", "image store", name, sure="likely")
+            use = _use("docker", "image store", name, confidence="medium")
             if use.image not in known:
                 found.append(use)
     return found
@@ -155,13 +155,13 @@ def _answer(get: Get, path: str, type: type[T]) -> T:
         raise UsageError(f"invalid response of the engine to {path}: {error}") from error
 
 
-def _use(kind: str, key: str, name: str, *, sure: Sure = "sure", file: str = "") -> Use:
+def _use(kind: str, key: str, name: str, *, confidence: Confidence = "high", file: str = "") -> Use:
     reference, problem = read(name)
     place = Place(
         file=file or f"{kind}:", start=0, end=0, line=0, column=0, end_line=0, end_column=0
     )
     return Use(
         kind=kind, key=key, place=place, expression=name, value=name, reference=reference,
-        sure=sure, problem="an image without a name" if reference is None else problem,
+        confidence=confidence, problem="an image without a name" if reference is None else problem,
         exact=False,
     )  # fmt: skip

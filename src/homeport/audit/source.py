@@ -146,7 +146,7 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _in_block(self) -> Written:
-        """The same with its exact place, if it lies in one line of a literal block scalar."""
+        """The same with its exact place, if it is within one line of a literal block scalar."""
         whole = self.block or self
         before = whole.text[: self.offset]
         line_start = before.rfind("\n") + 1

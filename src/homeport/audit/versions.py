@@ -1,4 +1,4 @@
-"""Versions as tools write them, compared well enough to tell since and until."""
+"""Versions as tools write them, compared as since and until need."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def numbers(text: str) -> tuple[int, ...] | None:
 
 
 def within(version: str, since: str, until: str) -> bool | None:
-    """Whether ``since`` ≤ version < ``until``; ``None`` if the version does not say.
+    """Whether ``since`` ≤ version < ``until``; ``None`` if the version is not precise enough.
 
     A version of fewer numbers than the bound is compared as far as it goes: ``1`` may be
-    1.0 and 1.26, so it says nothing about a bound of 1.5.
+    1.0 and 1.26, so it does not decide a bound of 1.5.
     """
     found = numbers(version)
     if found is None:

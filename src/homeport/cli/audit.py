@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from homeport.audit.auditing import Audited, Request
+from homeport.audit.auditing import AuditRequest, AuditResult
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.policy_check import PolicyOptions
 from homeport.audit.report.json import report_document
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from homeport.audit.policy import Violation
 _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
-#: The path that stands for pods on standard input.
+#: The path that means pods on standard input.
 _STDIN = Path("-")
 _REPORTS = ("sarif", "html", "code_quality", "write_baseline")
 
@@ -128,7 +128,7 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
     _finish(audited, checked.violations)
 
 
-def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Request:
+def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> AuditRequest:
     assumed = parse_assumptions(options["assume"])
     live: Sequence[Use] = ()
     pods = sys.stdin.buffer if _STDIN in paths else None
@@ -138,7 +138,7 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> Reques
     files = [path for path in paths if path != _STDIN]
     if not files and not live:
         files = [Path()]
-    return Request(
+    return AuditRequest(
         paths=files, home=options["home"], assumptions=assumed, exclude=options["exclude"],
         live=live,
     )  # fmt: skip
@@ -165,7 +165,7 @@ def _report_files(options: dict[str, Any]) -> ReportFiles:
 
 def _show(
     session: Session,
-    audited: Audited,
+    audited: AuditResult,
     violations: Sequence[Violation],
     plan: Plan | None,
     options: dict[str, Any],
@@ -185,7 +185,7 @@ def _show(
     session.output.write(document, printable(text, lines=True))
 
 
-def _finish(audited: Audited, violations: Sequence[Violation]) -> None:
+def _finish(audited: AuditResult, violations: Sequence[Violation]) -> None:
     """Exit code 3 for violations, 1 for files that could not be read."""
     if violations:
         raise AnswerNo(f"{counted(len(violations), 'violation')} of the policy")

@@ -1,7 +1,7 @@
 """Dockerfile text → instructions with places: continuation, comments, escape, heredocs.
 
 The rules are BuildKit's line by line (its parser is the peer of tests/peers). Every
-character of an instruction knows where it stands in the file, across continuation lines.
+character of an instruction keeps its place in the file, across continuation lines.
 Faults are data: what can be read is read, and a builder refuses where it must. Not for
 what instructions mean (``dockerfile.stages``).
 """

@@ -18,7 +18,7 @@ _ONE = object()
 
 
 class BadPattern(Exception):
-    """The pattern, or its size, cannot be used; the text says why."""
+    """The pattern, or its size, is not usable; the text gives the reason."""
 
 
 class WordPattern(msgspec.Struct, frozen=True):

@@ -46,7 +46,7 @@ class ArgDefault(msgspec.Struct, frozen=True, kw_only=True):
 class ImageUse(msgspec.Struct, frozen=True, kw_only=True):
     """An image, at the place that names it.
 
-    value:    after expansion; ``None`` when that was not possible, and ``problem`` says why
+    value:    after expansion; ``None`` when that was not possible, and ``problem`` gives the reason
     missing:  variables without a default; BuildKit takes them for empty
     feeds:    the defaults that flow into ``value``, first the direct ones
     onbuild:  pulled when a child is built, not here

@@ -1,4 +1,4 @@
-"""Which frontend image a build file asks for: ``# syntax=REF`` and its two relatives.
+"""The frontend image that a build file names: ``# syntax=REF`` and its two relatives.
 
 The rules are stricter than those of other directives: column 0, before anything else.
 Variables are not expanded. The build argument ``BUILDKIT_SYNTAX`` wins over all of it.
@@ -18,7 +18,7 @@ BUILT_IN = "dockerfile.v0"
 
 
 class Syntax(msgspec.Struct, frozen=True):
-    """The frontend's reference and where it stands (characters of the file)."""
+    """The frontend's reference and its place (characters of the file)."""
 
     value: str
     start: int
@@ -26,7 +26,7 @@ class Syntax(msgspec.Struct, frozen=True):
 
 
 def find_syntax(text: str) -> Syntax | None:
-    """The frontend that ``text`` asks for, or ``None``."""
+    """The frontend that ``text`` names, or ``None``."""
     start = 1 if text.startswith("\ufeff") else 0
     if text.startswith("#!", start):
         newline = text.find("\n", start)

@@ -132,7 +132,7 @@ def _is_closed(text: str, escape: str) -> bool:
 
 
 class _Itself(dict[str, str]):
-    """Variables that stand for themselves: a heredoc's name is not expanded."""
+    """Variables are kept as written: a heredoc's name is not expanded."""
 
     def get(self, key: str, default: object = None) -> str:
         return f"${key}"

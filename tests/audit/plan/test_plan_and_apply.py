@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.auditing import Audited, Request, audit, plan
+from homeport.audit.auditing import AuditRequest, AuditResult, audit, plan
 from homeport.audit.own_files import BadFile
 from homeport.audit.plan.applying import (
     EditWouldChangeMore,
@@ -32,8 +32,8 @@ from homeport.oci.reference import parse_reference
 HOME = "registry.example/mirror"
 
 
-def audited(root: Path) -> tuple[Audited, Request]:
-    request = Request(paths=["."], root=root, home=HOME, today=TODAY)
+def audited(root: Path) -> tuple[AuditResult, AuditRequest]:
+    request = AuditRequest(paths=["."], root=root, home=HOME, today=TODAY)
     return audit(request), request
 
 
@@ -48,7 +48,7 @@ def bring_home(root: Path) -> None:
 
 def foreign(root: Path) -> list[str]:
     found, _ = audited(root)
-    return [image.name for image in found.report.foreign if image.sure != "weak"]
+    return [image.name for image in found.report.foreign if image.confidence != "low"]
 
 
 FILES = {
@@ -170,7 +170,7 @@ def test_the_copy_helper_of_earthly_is_built_from_the_catalog(tmp_path: Path) ->
 @pytest.mark.parametrize("home", ["", "mirror", "registry.example/UPPER", "a b.example"])
 def test_a_home_must_be_a_registry_and_a_path(tmp_path: Path, home: str) -> None:
     lay_out({"Dockerfile": "FROM a\n"}, tmp_path)
-    request = Request(paths=["."], root=tmp_path, home="")
+    request = AuditRequest(paths=["."], root=tmp_path, home="")
     found = audit(request)
     with pytest.raises(UsageError):
         plan(found, msgspec.structs.replace(request, home=home))
@@ -319,8 +319,8 @@ def test_an_edit_is_made_exactly_or_refused(data: bytes, start: int, end: int, n
 
 def test_ways_without_an_edit_are_whole_files_for_each_engine(tmp_path: Path) -> None:
     lay_out({"Dockerfile": "FROM debian:13\nCOPY --from=quay.io/a/b:1 /x /\n"}, tmp_path)
-    request = Request(paths=["."], root=tmp_path, home="r.example:5000/m", today=TODAY)
-    ways = {way.file: way.text for way in plan(audit(request), request).instead}
+    request = AuditRequest(paths=["."], root=tmp_path, home="r.example:5000/m", today=TODAY)
+    ways = {way.file: way.text for way in plan(audit(request), request).config_files}
     buildkit = tomllib.loads(ways["buildkitd.toml"])["registry"]
     assert {host: table["mirrors"] for host, table in buildkit.items()} == {
         "docker.io": ["r.example:5000/m/docker.io"], "quay.io": ["r.example:5000/m/quay.io"]

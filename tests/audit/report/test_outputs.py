@@ -11,7 +11,7 @@ import pytest
 from make_findings_pages import pages
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.auditing import Audited, Request, audit
+from homeport.audit.auditing import AuditRequest, AuditResult, audit
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
 from homeport.audit.report.json import clean, report_document
@@ -22,9 +22,9 @@ from homeport.audit.results import Result, results
 DOCS = Path(__file__).parents[3] / "docs" / "findings"
 
 
-def audited(root: Path, files: dict[str, str], **more: str) -> Audited:
+def audited(root: Path, files: dict[str, str], **more: str) -> AuditResult:
     lay_out(files, root)
-    return audit(Request(paths=["."], root=root, today=TODAY, **more))
+    return audit(AuditRequest(paths=["."], root=root, today=TODAY, **more))
 
 
 def found(root: Path, files: dict[str, str]) -> list[Result]:
@@ -119,7 +119,7 @@ def test_the_page_needs_nothing_else_and_runs_nothing_from_files(tmp_path: Path)
 
 def test_bytes_that_are_no_utf_8_do_not_stop_any_output(tmp_path: Path) -> None:
     (tmp_path / "Dockerfile").write_bytes(b"FROM a\xff\xfeb\nFROM debian:13\n")
-    one = audit(Request(paths=["."], root=tmp_path, today=TODAY))
+    one = audit(AuditRequest(paths=["."], root=tmp_path, today=TODAY))
     found_ = list(results(one.report))
     json.loads(msgspec.json.encode(report_document(one.report)))
     msgspec.json.encode(clean(sarif_document(found_, one.report.unread, one.rules)))

@@ -2,7 +2,7 @@
 
 ``{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}`` and
 the like are evaluated, each piece with the place that it came from. Control flow, ranges
-and templates of one's own are not: those answer with a reason.
+and user-defined templates are not: those fail with a reason.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ Lookup = Callable[[str], Value | None]
 
 
 class NotSimple(Exception):
-    """The expression says more than is understood here; the text says what."""
+    """The expression uses what is not supported here; the text names it."""
 
 
 def assignments(text: str) -> dict[str, str]:
@@ -151,7 +151,7 @@ class _Expression(msgspec.Struct):
             path = path[1:]
         if path.startswith("$"):
             if path not in self.variables:
-                raise NotSimple(f"{path} is set elsewhere")
+                raise NotSimple(f"{path} is set outside the chart's files")
             return _Expression(
                 self.variables[path], self.lookup, self.variables, self.depth + 1
             ).value()

@@ -1,6 +1,6 @@
 """TOML as nodes with places: settings of engines and runners.
 
-``tomllib`` says whether a file is TOML; the places come from a scanner of tables, keys and
+``tomllib`` decides whether a file is valid TOML; the places come from a scanner of tables, keys and
 strings, which is enough for settings that are strings and lists of strings.
 """
 

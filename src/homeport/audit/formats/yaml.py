@@ -86,9 +86,9 @@ def _fault(written: Written, found: Collector, error: Exception) -> None:
     if mark is None:
         found.fault(f"not YAML: {' '.join(str(error).split())[:200]}")
         return
-    said = (getattr(error, "problem", ""), getattr(error, "context", ""))
+    reasons = (getattr(error, "problem", ""), getattr(error, "context", ""))
     line = written.source.line_of(written.start) + mark.line
-    found.fault(f"not YAML: {' '.join(part for part in said if part)}", line, mark.column + 1)
+    found.fault(f"not YAML: {' '.join(part for part in reasons if part)}", line, mark.column + 1)
 
 
 class _Composer:
@@ -186,7 +186,7 @@ def items(node: Node | None) -> list[Node]:
 
 
 def written(source: Source, node: Node, base: int = 0) -> Written:
-    """A scalar's text and where it stands, without quotes, anchor and tag.
+    """A scalar's text and its place, without quotes, anchor and tag.
 
     ``base``: where the composed text begins in the source.
     """
@@ -207,7 +207,7 @@ def written(source: Source, node: Node, base: int = 0) -> Written:
 
 
 def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node, Node]]:
-    """Every ``(path of keys, value, mapping it stands in)`` below ``node``, bounded."""
+    """Every ``(path of keys, value, mapping that holds it)`` below ``node``, bounded."""
     stack: list[tuple[str, Node, int]] = [(path, node, 0)]
     visits = 0
     while stack:

@@ -1,7 +1,7 @@
 """A plan's edits, made in place: byte-exact, all or nothing, proved before anything is written.
 
 Files must be those that the plan was made for. Every edited file is read again in memory:
-apart from the references that were edited it must say what it said. See "Applying" in
+apart from the references that were edited its content must be the same. See "Applying" in
 docs/formats/plan.md.
 """
 

@@ -35,7 +35,7 @@ class WayHome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def way_home(use: Use, home: Reference, prefix: str, siblings: Sequence[Use] = ()) -> WayHome:
-    """How ``use`` comes to name ``home``, which lies below ``prefix``.
+    """How ``use`` is changed to name ``home``, which is below ``prefix``.
 
     ``siblings`` are other uses of the same expression: values of a matrix.
     """
@@ -134,7 +134,7 @@ def _differs(use: Use, other: Use) -> bool:
 
 
 def parts_at_home(use: Use, home: Reference) -> list[tuple[Field, str]]:
-    """What the parts of a reference become; nothing where that cannot be said."""
+    """What the parts of a reference become; nothing if that is not known."""
     fields: Mapping[str, Field] = use.fields
     if "reference" in fields:
         return [(fields["reference"], str(home))]
@@ -156,7 +156,7 @@ def parts_at_home(use: Use, home: Reference) -> list[tuple[Field, str]]:
 
 def values_at_home(use: Use, home: Reference) -> list[tuple[str, str, str]]:
     """What values make a chart use ``home``: file of values, path of keys, text."""
-    if use.kind != "helm" or use.rule or use.sure == "weak" or "artifacthub" in use.key:
+    if use.kind != "helm" or use.rule or use.confidence == "low" or "artifacthub" in use.key:
         return []
     if use.fields:
         parts = parts_at_home(use, home)

@@ -1,4 +1,4 @@
-"""Settings of engines that send a pull elsewhere, as text to be put into their files."""
+"""Configuration files that redirect pulls to a mirror."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ import yaml
 
 from homeport.audit.model import Use
 from homeport.audit.plan.editing import values_at_home
-from homeport.audit.plan.planfile import Instead
+from homeport.audit.plan.planfile import ConfigFile
 from homeport.oci.reference import DEFAULT_REGISTRY, Reference
 
 
-def instead_of(references: Iterable[Reference], home: str) -> tuple[Instead, ...]:
+def engine_configs(references: Iterable[Reference], home: str) -> tuple[ConfigFile, ...]:
     """Ways to pull all of them from below ``home`` without editing what names them."""
     every = sorted(set(references), key=str)
     mirrors = {r.registry: f"{home}/{r.registry.replace(':', '_').lower()}" for r in every}
     if not mirrors:
         return ()
     return (
-        Instead(
+        ConfigFile(
             engine="buildkit", file="buildkitd.toml",
             text="".join(
                 f'[registry."{host}"]\n  mirrors = ["{to}"]\n' for host, to in mirrors.items()
             ),
         ),
-        Instead(
+        ConfigFile(
             engine="podman", file="/etc/containers/registries.conf",
             text="".join(
                 f'[[registry]]\nprefix = "{host}"\nlocation = "{host}"\n'
@@ -37,17 +37,17 @@ def instead_of(references: Iterable[Reference], home: str) -> tuple[Instead, ...
             ),
         ),
         *(_containerd(host, to) for host, to in mirrors.items()),
-        Instead(
+        ConfigFile(
             engine="buildx", file="EXPERIMENTAL_BUILDKIT_SOURCE_POLICY",
             text=json.dumps({"rules": [_rule(r, mirrors) for r in every]}, indent=1) + "\n",
         ),
     )  # fmt: skip
 
 
-def _containerd(host: str, mirror: str) -> Instead:
+def _containerd(host: str, mirror: str) -> ConfigFile:
     registry, _, path = mirror.partition("/")
     server = "https://registry-1.docker.io" if host == DEFAULT_REGISTRY else f"https://{host}"
-    return Instead(
+    return ConfigFile(
         engine="containerd", file=f"/etc/containerd/certs.d/{host}/hosts.toml",
         text=f'server = "{server}"\n[host."https://{registry}/v2/{path}"]\n'
         '  capabilities = ["pull", "resolve"]\n  override_path = true\n',
@@ -65,14 +65,14 @@ def _rule(reference: Reference, mirrors: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
-def helm_values(uses: Iterable[Use], home: Reference) -> tuple[Instead, ...]:
+def helm_values(uses: Iterable[Use], home: Reference) -> tuple[ConfigFile, ...]:
     """Values of one's own that make charts use ``home``, a file for each chart."""
     charts: dict[str, dict[str, Any]] = defaultdict(dict)
     for use in uses:
         for file, key, text in values_at_home(use, home):
             _put(charts[posixpath.dirname(file)], key, text)
     return tuple(
-        Instead(
+        ConfigFile(
             engine="helm", file=f"a values file for {folder or 'the chart'} (helm -f)",
             text=yaml.safe_dump(values, sort_keys=False, width=1 << 30),
         ) for folder, values in sorted(charts.items()) if values

@@ -17,7 +17,7 @@ def planned_pairs(
 ) -> list[MirrorPair]:
     """Every pair of the plan; errors name its entry.
 
-    platforms, referrers: instead of, or in addition to, what the plan says
+    platforms, referrers: instead of, or in addition to, those of the plan
     """
     pairs = []
     for number, entry in enumerate(read_plan_file(file).mirror):

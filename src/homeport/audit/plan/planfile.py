@@ -23,7 +23,7 @@ from homeport.yamlfile.typed import TypedFile
 SCHEMA = "homeport-plan/v1"
 _LIMIT = 16 << 20
 
-PlanAction = Literal["import", "build", "delete", "raise", "leave"]
+PlanAction = Literal["import", "build", "delete", "upgrade", "leave"]
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +55,7 @@ class PlanPlace(
         return (self.edit, *self.edits) if self.edit else self.edits
 
 
-class Instead(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ConfigFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A way home that edits nothing of what was audited."""
 
     engine: str
@@ -73,7 +73,7 @@ class PlanImage(
     why: str
     home: str = ""
     recipe: str = ""
-    instead: tuple[Instead, ...] = ()
+    config_files: tuple[ConfigFile, ...] = ()
     places: tuple[PlanPlace, ...] = ()
 
 
@@ -104,7 +104,7 @@ class Plan(
     schema: str
     home: str = ""
     mirror: tuple[Pair, ...] = ()
-    instead: tuple[Instead, ...] = ()
+    config_files: tuple[ConfigFile, ...] = ()
     images: tuple[PlanImage, ...] = ()
     files: tuple[PlanFile, ...] = ()
 

@@ -10,7 +10,7 @@ import msgspec
 from homeport.audit.assessment import Image, Report
 from homeport.audit.model import Use
 from homeport.audit.plan.editing import WayHome, way_home, way_of_rule
-from homeport.audit.plan.mirror_config import helm_values, instead_of
+from homeport.audit.plan.mirror_config import engine_configs, helm_values
 from homeport.audit.plan.planfile import (
     SCHEMA,
     Edit,
@@ -61,7 +61,7 @@ def make_plan(
 ) -> Plan:
     """Plan for every image of ``report``.
 
-    dead:       images that nothing needs any more, and the rules that say so
+    dead:       obsolete images, and the rules that mark them
     recipes:    what the catalog can build
     digest_of:  the SHA-256 (hex) of an audited file
     """
@@ -76,7 +76,7 @@ def make_plan(
     return Plan(
         schema=SCHEMA, home=home,
         mirror=tuple(sorted(planner.pairs.values(), key=lambda p: p.destination)),
-        instead=instead_of(planner.imported, home), images=images,
+        config_files=engine_configs(planner.imported, home), images=images,
         files=tuple(PlanFile(path=f, sha256=digest_of(f)) for f in edited),
     )  # fmt: skip
 
@@ -106,10 +106,10 @@ def home_of(reference: Reference, home: str) -> Reference:
 def _raised(report: Report, rules: Mapping[str, Rule]) -> dict[Spot, Reference]:
     """Places whose image is replaced by a newer one, because of what the old one pulls."""
     return {
-        _spot(use): parse_reference(rules[use.rule].raise_to)
+        _spot(use): parse_reference(rules[use.rule].upgrade_to)
         for image in report.images
         for use in image.uses
-        if use.rule in rules and rules[use.rule].raise_to and use.cause and use.cause.text
+        if use.rule in rules and rules[use.rule].upgrade_to and use.cause and use.cause.text
     }
 
 
@@ -136,7 +136,7 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
         return PlanImage(
             image=image.name, action=action, why=why, home=str(home),
             recipe=RECIPES.get(reference.name, "") if action == "build" else "",
-            instead=helm_values(image.uses, home),
+            config_files=helm_values(image.uses, home),
             places=_merged(places),
         )  # fmt: skip
     return PlanImage(image=image.name, action=action, why=why, places=_merged(places))
@@ -149,7 +149,7 @@ def _action(planner: _Planner, image: Image) -> tuple[PlanAction, str]:
     if (rule := planner.dead.get(image.name)) is not None:
         return rule.action, rule.why
     if all(_spot(use) in planner.raised and not use.rule for use in image.uses):
-        return "raise", f"{planner.raised[_spot(image.uses[0])].familiar} pulls no other image"
+        return "upgrade", f"{planner.raised[_spot(image.uses[0])].familiar} pulls no other image"
     rules = [planner.rules[use.rule] for use in image.uses if use.rule in planner.rules]
     wanted = {rule.action for rule in rules}
     if len(rules) == len(image.uses) and len(wanted) == 1 and wanted != {"import"}:
@@ -161,14 +161,14 @@ def _action(planner: _Planner, image: Image) -> tuple[PlanAction, str]:
 
 
 def _reason_to_leave(image: Image) -> str:
-    if image.own:
-        return image.own
+    if image.internal:
+        return image.internal
     if image.reference is None:
         problems = sorted({use.problem for use in image.uses if use.problem})
         return f"not resolved: {'; '.join(problems)}"
     if image.lookup and image.lookup.gone:
         return f"{image.lookup.problem}: use another image, or push the copy that you have"
-    if image.sure == "weak":
+    if image.confidence == "low":
         return "only in commands, or optional; check the places by hand"
     if all(use.note == "a build cache" for use in image.uses):
         return "a build cache"
@@ -178,8 +178,8 @@ def _reason_to_leave(image: Image) -> str:
 def _place(
     planner: _Planner, image: Image, use: Use, home: Reference, action: PlanAction
 ) -> tuple[Use, WayHome]:
-    if use.own or use.via or use.sure == "weak":
-        return use, WayHome(note=use.own or use.via or "an uncertain use, not edited")
+    if use.internal or use.via or use.confidence == "low":
+        return use, WayHome(note=use.internal or use.via or "an uncertain use, not edited")
     if (better := planner.raised.get(_spot(use))) is not None:
         if use.rule:
             return use, WayHome(note=f"{better.familiar} replaces it and does not need it")
@@ -189,7 +189,7 @@ def _place(
     if use.rule:
         rule = planner.rules[use.rule]
         return use, _free(planner, way_of_rule(use, rule, str(home)))
-    if action in ("delete", "raise"):
+    if action in ("delete", "upgrade"):
         dead = planner.dead[image.name]
         setting = dead.override[0].setting if dead.override else "delete what uses it"
         return use, WayHome(setting=setting)

@@ -1,4 +1,4 @@
-"""What a file says, as a list of pieces in order: to prove that an edit changed nothing else.
+"""The content of a file as a list of pieces in order: to prove that an edit changed nothing else.
 
 Two versions of a file are compared piece by piece, each at its place; see
 ``audit.plan.applying``. A kind without a parser here is compared by its lines.

@@ -108,7 +108,7 @@ def _entry(file: _File, key: str, item: Node) -> None:
         if kind == "sbom":
             file.found.image(value, f"{key}.generator")
         else:
-            file.found.image(value, f"{key}.ref", sure="likely", note="a build cache")
+            file.found.image(value, f"{key}.ref", confidence="medium", note="a build cache")
     elif kind == "sbom":
         value = written(file.source, get(item, "type") or item)
         file.found.cause("sbom", "buildkit", value, key=key, attributes={"value": "type=sbom"})

@@ -48,7 +48,7 @@ def read_skaffold(source: Source, found: Collector, context: Context) -> None:
             elif re.search(r"\.docker\.buildArgs\.[^.]+$", path) and text_of(node):
                 value = written(source, node)
                 if "/" in value.text and ":" in value.text:
-                    found.image(value, path, sure="likely")
+                    found.image(value, path, confidence="medium")
             elif path.endswith(".kaniko"):
                 key = next((k for k, v in owner.value if v is node), node)
                 attributes = {name: text_of(value) or "" for name, value in entries(node)}

@@ -35,9 +35,9 @@ def read_cache(value: Written, found: Collector, key: str) -> None:
     """A cache source: ``type=registry,ref=REF`` or a bare reference."""
     text = value.text.strip()
     if "=" not in text:
-        found.image(value, key, sure="likely", note="a build cache")
+        found.image(value, key, confidence="medium", note="a build cache")
     elif "type=registry" in text and (match := _REF.search(value.text)):
-        found.image(value.part(match.start(1), match.end(1)), key, sure="likely",
+        found.image(value.part(match.start(1), match.end(1)), key, confidence="medium",
                     note="a build cache")  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from homeport.audit.formats.gotemplate import (
     missing,
 )
 from homeport.audit.formats.yaml import Node, documents, get, text_of, written
-from homeport.audit.model import Feed, Field, Sure, Use
+from homeport.audit.model import Confidence, Feed, Field, Use
 from homeport.audit.readers import helm
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
@@ -42,7 +42,7 @@ _DEEPEST = 4
 
 
 class _Values(msgspec.Struct, frozen=True):
-    """A file of values. ``prefix``: where those of the chart stand in it."""
+    """A file of values. ``prefix``: the path of the chart's values in it."""
 
     source: Source
     documents: tuple[Node, ...]
@@ -90,13 +90,15 @@ def read(source: Source, found: Collector, context: Context) -> None:
         if chart is not None and "{{" in value.text:
             read_lines.append(_evaluated(chart, value, variables))
         elif _LITERAL.match(value.text) or (_NAME.match(value.text) and _is_chart(source, context)):
-            found.image(value, "image", sure="likely")
+            found.image(value, "image", confidence="medium")
     whole_ones = {line.repository for line in read_lines if line.is_whole}
     for line in read_lines:
-        # A line for a digest that is not set stands beside the one that is used.
-        sure: Sure = "likely" if line.is_whole or line.repository not in whole_ones else "weak"
+        # Charts write one line for a digest and one for a tag; only one is rendered.
+        confidence: Confidence = (
+            "medium" if line.is_whole or line.repository not in whole_ones else "low"
+        )
         if chart is not None:
-            _report(found, chart, line, variables, sure)
+            _report(found, chart, line, variables, confidence)
 
 
 def _is_chart(source: Source, context: Context) -> bool:
@@ -175,7 +177,7 @@ def _evaluated(chart: _Chart, value: Written, variables: dict[str, str]) -> _Lin
 
 
 def _report(
-    found: Collector, chart: _Chart, line: _Line, variables: dict[str, str], sure: Sure
+    found: Collector, chart: _Chart, line: _Line, variables: dict[str, str], confidence: Confidence
 ) -> None:
     value = line.written
     if line.problem:
@@ -183,16 +185,16 @@ def _report(
         for use in uses:
             note = f"through {use.key} of {use.place.file}"
             found.image(
-                value, "image", sure=sure, fields=use.fields or _whole(use), note=note,
+                value, "image", confidence=confidence, fields=use.fields or _whole(use), note=note,
                 value=use.value,
             )  # fmt: skip
         if not uses:
-            found.image(value, "image", sure=sure, problem=line.problem)
+            found.image(value, "image", confidence=confidence, problem=line.problem)
         return
     text = "".join(piece.text for piece in line.pieces)
     fields = _fields(line.pieces)
     if fields is not None:
-        found.image(value, "image", sure=sure, value=text, fields=fields)
+        found.image(value, "image", confidence=confidence, value=text, fields=fields)
         return
     feeds = tuple(
         Feed(
@@ -200,7 +202,7 @@ def _report(
             quoting=piece.written.quoting if piece.written else "text", shared=True,
         ) for piece in line.pieces if piece.name
     )  # fmt: skip
-    found.image(value, "image", sure=sure, outcome=Outcome(value=text, feeds=feeds))
+    found.image(value, "image", confidence=confidence, outcome=Outcome(value=text, feeds=feeds))
 
 
 def _whole(use: Use) -> dict[str, Field]:
@@ -213,7 +215,7 @@ def _whole(use: Use) -> dict[str, Field]:
 
 
 def _mentioned(chart: _Chart, value: Written, variables: dict[str, str]) -> list[Use]:
-    """Images of the values file that the expression, or a template it names, speaks of."""
+    """Images of the values file that the expression, or a template it names, mentions."""
     texts, seen = actions(value.text), set[str]()
     for _ in range(_DEEPEST):
         texts += [body for name, body in variables.items() if any(name in t for t in texts)]

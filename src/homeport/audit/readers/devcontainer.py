@@ -38,4 +38,6 @@ def read(source: Source, found: Collector, context: Context) -> None:
         for key, _ in features.value:
             value = written(source, key)
             if "/" in value.text and not value.text.startswith((".", "http")):
-                found.image(value, "features", sure="likely", note="a feature, an OCI artifact")
+                found.image(
+                    value, "features", confidence="medium", note="a feature, an OCI artifact"
+                )

@@ -78,7 +78,7 @@ def _image(use: ImageUse, text: _Text, found: Collector) -> None:
             notes.append(reason)
     found.image(
         expression, (text.key + "." if text.key else "") + _KEYS[use.how],
-        sure="likely" if use.onbuild else "sure",
+        confidence="medium" if use.onbuild else "high",
         outcome=Outcome(value=value, problem=problem, feeds=feeds), note="; ".join(notes),
     )  # fmt: skip
 

@@ -34,6 +34,7 @@ _VARIABLE = re.compile(
 )
 _PROXY = re.compile(r"\$\{?CI_DEPENDENCY_PROXY(?:_DIRECT)?_GROUP_IMAGE_PREFIX\}?/")
 _OWN = re.compile(r"\$\{?CI_(?:TEMPLATE_)?REGISTRY(?:_IMAGE)?\}?(?:[/:]|$)")
+_OWN_REGISTRY = "the project's own registry"
 _DEEPEST = 10
 
 
@@ -101,26 +102,26 @@ def _root_variables(file: _File, context: Context) -> None:
 
 
 def _elsewhere(file: _File, key: str, node: Node) -> None:
-    """What another project, a server or GitLab itself gives to the pipeline."""
+    """Parts of the pipeline from another project, a server or GitLab itself."""
 
-    def say(what: str, hint: str) -> None:
+    def note(what: str, hint: str) -> None:
         file.found.not_followed(written(file.source, node), key, what, hint)
 
     text = text_of(node) or ""
     if "://" in text and not is_map(node):
-        say(text, "download it and audit the file")
+        note(text, "download it and audit the file")
     if remote := text_of(get(node, "remote")):
-        say(remote, "download it and audit the file")
+        note(remote, "download it and audit the file")
     if project := text_of(get(node, "project")):
         named = [text_of(item) for item in items(get(node, "file"))] or [text_of(get(node, "file"))]
         ref = text_of(get(node, "ref"))
         at = f" at {ref}" if ref else ""
         files = ", ".join(name for name in named if name)
-        say(f"{project}{at}: {files}", "audit a checkout of that project too")
+        note(f"{project}{at}: {files}", "audit a checkout of that project too")
     if component := text_of(get(node, "component")):
-        say(component, "audit a checkout of the component's project too")
+        note(component, "audit a checkout of the component's project too")
     if template := text_of(get(node, "template")):
-        say(f"GitLab's template {template}", "its images come with GitLab's version")
+        note(f"GitLab's template {template}", "its images come with GitLab's version")
 
 
 def _included(file: _File, document: Node, context: Context) -> None:
@@ -220,7 +221,7 @@ def _expression(
     file: _File, key: str, value: Written, tables: Sequence[Mapping[str, Sequence[Feed]]]
 ) -> None:
     if _OWN.match(value.text):
-        file.found.image(value, key, problem="the project's own registry", own="own registry")
+        file.found.image(value, key, problem=_OWN_REGISTRY, internal=_OWN_REGISTRY)
         return
     via = ""
     if proxy := _PROXY.match(value.text):
@@ -232,7 +233,7 @@ def _expression(
             )
             file.found.image(value, key, outcome=outcome, via="GitLab's dependency proxy")
         elif _OWN.match(outcome.value):
-            file.found.image(value, key, problem="the project's own registry", own="own registry")
+            file.found.image(value, key, problem=_OWN_REGISTRY, internal=_OWN_REGISTRY)
         else:
             file.found.image(value, key, outcome=outcome, via=via)
 

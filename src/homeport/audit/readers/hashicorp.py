@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from homeport.audit.formats import hcl, json
 from homeport.audit.formats.yaml import Node, entries, get, is_map, items, text_of, walk, written
-from homeport.audit.model import Feed, Sure
+from homeport.audit.model import Confidence, Feed
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.variables import among, feed
@@ -67,15 +67,15 @@ def _image(
     if text is None:
         return
     driver_docker = _SURE.search(path)
-    sure: Sure = "sure" if driver_docker else "likely"
+    confidence: Confidence = "high" if driver_docker else "medium"
     value, outcomes = hcl.values(source, node, among(tables))
     for outcome in outcomes:
-        if outcome.problem and sure != "sure":
+        if outcome.problem and confidence != "high":
             continue
         if re.search(r"(?:docker_image|docker_registry_image)\..*(?:image_id|latest|name)", text):
-            return  # the resource named there is reported where it stands
-        if sure == "sure" or "/" in outcome.value or ":" in outcome.value:
-            found.image(value, path, sure=sure, outcome=outcome)
+            return  # the resource named there is reported at its own place
+        if confidence == "high" or "/" in outcome.value or ":" in outcome.value:
+            found.image(value, path, confidence=confidence, outcome=outcome)
 
 
 def _helm_set(source: Source, found: Collector, path: str, node: Node, owner: Node) -> None:
@@ -84,7 +84,7 @@ def _helm_set(source: Source, found: Collector, path: str, node: Node, owner: No
     if path.endswith(".value") and re.search(r"(?i)image(?:\.repository)?$", name):
         value = written(source, node)
         if "/" in value.text or ":" in value.text:
-            found.image(value, path, sure="likely")
+            found.image(value, path, confidence="medium")
 
 
 def _text(source: Source, found: Collector, path: str, node: Node) -> None:
@@ -97,7 +97,7 @@ def _text(source: Source, found: Collector, path: str, node: Node) -> None:
         if start < 0:
             break
         reference = source.whole().part(start + match.start("ref"), start + match.end("ref"))
-        found.image(reference, f"{path}: image", sure="likely")
+        found.image(reference, f"{path}: image", confidence="medium")
 
 
 def read_packer_json(source: Source, found: Collector, context: Context) -> None:

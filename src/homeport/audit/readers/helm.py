@@ -61,7 +61,9 @@ def read_chart(source: Source, found: Collector, context: Context) -> None:
                 if node is not None and text_of(node):
                     value = _inside(written(inner, node), text)
                     key = f"annotations.artifacthub.io/images[{number}].image"
-                    found.image(value, key, sure="likely", note="declared, not used by itself")
+                    found.image(
+                        value, key, confidence="medium", note="declared, not used by itself"
+                    )
 
 
 def read_values(
@@ -99,7 +101,7 @@ def read_values(
                          "tag": _part(_value(source, tag, inside), beside)}  # fmt: skip
                 _parts(found, where, literal, parts)
             elif ":" in text or "/" in text:
-                found.image(literal, where, sure="likely")
+                found.image(literal, where, confidence="medium")
 
 
 def read_map(
@@ -170,7 +172,7 @@ def _parts(
     if "digest" in parts:
         digest = parts["digest"].value
         expression += f"@{digest if ':' in digest else 'sha256:' + digest}"
-    found.image(place, key, sure="likely", value=expression, fields=parts, note=note)
+    found.image(place, key, confidence="medium", value=expression, fields=parts, note=note)
 
 
 def _part(value: Written, key: str) -> Field:

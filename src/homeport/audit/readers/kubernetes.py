@@ -19,7 +19,7 @@ from homeport.audit.formats.yaml import (
     walk,
     written,
 )
-from homeport.audit.model import Field, Sure
+from homeport.audit.model import Confidence, Field
 from homeport.audit.readers import helm
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
@@ -99,18 +99,18 @@ def _pod(thing: _Object, path: tuple[str, ...]) -> None:
     key = f"{thing.key}: {'.'.join(path)}"
     for what in _CONTAINERS:
         for number, container in enumerate(items(get(spec, what))):
-            _image(thing, f"{key}.{what}[{number}].image", get(container, "image"), "sure")
+            _image(thing, f"{key}.{what}[{number}].image", get(container, "image"), "high")
     for number, volume in enumerate(items(get(spec, "volumes"))):
         node = get(volume, "image", "reference")
-        _image(thing, f"{key}.volumes[{number}].image.reference", node, "sure")
+        _image(thing, f"{key}.volumes[{number}].image.reference", node, "high")
 
 
-def _image(thing: _Object, key: str, node: Node | None, sure: Sure) -> None:
+def _image(thing: _Object, key: str, node: Node | None, confidence: Confidence) -> None:
     if node is not None and text_of(node):
         value = written(thing.source, node)
         parameter = _PARAMETER.search(value.text)
         problem = "a parameter fills it in" if parameter else ""
-        thing.found.image(value, key, sure=sure, problem=problem)
+        thing.found.image(value, key, confidence=confidence, problem=problem)
 
 
 def _special(thing: _Object, context: Context) -> None:
@@ -133,9 +133,9 @@ def _special(thing: _Object, context: Context) -> None:
         case "OCIRepository" | "HelmRepository":
             _oci_url(thing, get(node, "spec", "url"))
         case "Provider" | "Configuration" | "Function" if "pkg.crossplane.io" in thing.group:
-            _image(thing, f"{thing.key}: spec.package", get(node, "spec", "package"), "sure")
+            _image(thing, f"{thing.key}: spec.package", get(node, "spec", "package"), "high")
         case "Cluster" if thing.group.startswith("postgresql.cnpg.io"):
-            _image(thing, f"{thing.key}: spec.imageName", get(node, "spec", "imageName"), "sure")
+            _image(thing, f"{thing.key}: spec.imageName", get(node, "spec", "imageName"), "high")
     del context
 
 
@@ -152,7 +152,7 @@ def _oci_url(thing: _Object, node: Node | None) -> None:
             expression += f"{mark}{fields[name].value}"
     if fields:
         fields["repository"] = field(value)
-    thing.found.image(value, f"{thing.key}: spec.url", sure="likely", value=expression,
+    thing.found.image(value, f"{thing.key}: spec.url", confidence="medium", value=expression,
                       fields=fields, note="an OCI artifact")  # fmt: skip
 
 
@@ -215,7 +215,7 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
             fields.pop("repository")
         found.image(
             value, f"images[{number}]", value=expression, fields=fields or None,
-            sure="likely" if "newTag" not in parts and "digest" not in parts else "sure",
+            confidence="medium" if "newTag" not in parts and "digest" not in parts else "high",
         )  # fmt: skip
     for number, chart in enumerate(items(get(node, "helmCharts"))):
         helm.read_values(
@@ -226,7 +226,7 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
 def _anywhere(thing: _Object) -> None:
     """Images under keys that custom resources commonly use, arguments and environment."""
     group = thing.group + ("" if "/" in thing.group else "/")
-    sure: Sure = "sure" if _SURE_GROUPS.match(group) else "likely"
+    confidence: Confidence = "high" if _SURE_GROUPS.match(group) else "medium"
     for path, node, owner in walk(thing.node):
         key = f"{thing.key}: {path}"
         text = text_of(node)
@@ -236,13 +236,13 @@ def _anywhere(thing: _Object) -> None:
             for number, item in enumerate(items(node)):
                 _argument(thing, f"{key}[{number}]", item)
             continue
-        known = sure == "sure" and path.endswith(".image")
+        known = confidence == "high" and path.endswith(".image")
         if _IMAGE_KEY.search(path) and ("/" in text or ":" in text or known):
-            _image(thing, key, node, "sure" if known else "likely")
+            _image(thing, key, node, "high" if known else "medium")
         elif path.endswith(".bundle") or (
             path.endswith(".value") and _NAMES_IMAGE.match(text_of(get(owner, "name")) or "")
         ):
-            _image(thing, key, node, "likely")
+            _image(thing, key, node, "medium")
 
 
 def _argument(thing: _Object, key: str, node: Node) -> None:
@@ -250,7 +250,7 @@ def _argument(thing: _Object, key: str, node: Node) -> None:
     if text and (match := _ARGUMENT.match(text)):
         value = written(thing.source, node).part(match.start(1), match.end(1))
         if ":" in value.text or "/" in value.text:
-            thing.found.image(value, key, sure="likely")
+            thing.found.image(value, key, confidence="medium")
 
 
 def _causes(thing: _Object) -> None:

@@ -1,4 +1,4 @@
-"""Dependency lists of languages: packages that rules know to pull images, with versions."""
+"""Dependency lists of languages: packages that pull images by a rule, with versions."""
 
 from __future__ import annotations
 

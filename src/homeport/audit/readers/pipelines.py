@@ -133,7 +133,7 @@ def read_bitbucket(source: Source, found: Collector, context: Context) -> None:
                 else:
                     name = value.text.partition(":")[0].removeprefix("atlassian/")
                     found.image(
-                        value, path, sure="likely", value=f"bitbucketpipelines/{name}:"
+                        value, path, confidence="medium", value=f"bitbucketpipelines/{name}:"
                         f"{value.text.partition(':')[2] or 'latest'}"
                         if value.text.startswith("atlassian/") else value.text,
                         note="a pipe; its image is named in its own repository",
@@ -183,7 +183,7 @@ def read_concourse(source: Source, found: Collector, context: Context) -> None:
             own = "image_resource" not in path and kind == "docker-image"
             found.image(
                 value, f"{path}.repository", value=f"{value.text}:{tag}" if tag else value.text,
-                sure="likely" if own else "sure",
+                confidence="medium" if own else "high",
             )  # fmt: skip
 
 

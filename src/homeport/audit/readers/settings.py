@@ -1,4 +1,4 @@
-"""Settings of engines and runners: images they use, and mirrors that send pulls elsewhere."""
+"""Settings of engines and runners: images they use, and mirrors that redirect pulls."""
 
 from __future__ import annotations
 
@@ -44,7 +44,9 @@ def _buildkitd(source: Source, found: Collector, root: Node) -> None:
     allowed = get(root, "frontend", "gateway.v0", "allowedRepositories")
     for number, node in enumerate(items(allowed)):
         key = f'frontend."gateway.v0".allowedRepositories[{number}]'
-        found.image(written(source, node), key, sure="weak", note="a frontend that may be used")
+        found.image(
+            written(source, node), key, confidence="low", note="a frontend that may be used"
+        )
 
 
 def _registries(source: Source, found: Collector, root: Node) -> None:
@@ -59,7 +61,7 @@ def _registries(source: Source, found: Collector, root: Node) -> None:
                 _mirror(found, prefix, written(source, to), "podman", "registry.mirror.location")
     for name, node in entries(get(root, "aliases")):
         if text_of(node):
-            found.image(written(source, node), f'aliases."{name}"', sure="weak",
+            found.image(written(source, node), f'aliases."{name}"', confidence="low",
                         note="a short name that may be used")  # fmt: skip
     for node in items(get(root, "unqualified-search-registries")):
         _mirror(found, "", written(source, node), "podman", "unqualified-search-registries")

@@ -1,4 +1,4 @@
-"""What a reader hands its finds to, while it reads one file."""
+"""Collects what a reader finds in one file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,16 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from homeport.audit.model import Cause, Elsewhere, Feed, Field, Insertion, Sure, Unread, Use
+from homeport.audit.model import (
+    Cause,
+    Confidence,
+    ExternalConfig,
+    Feed,
+    Field,
+    Insertion,
+    Unread,
+    Use,
+)
 from homeport.audit.reading.programs import ALWAYS, Programs
 from homeport.audit.source import Source, Written
 from homeport.oci.reference import BadReference, Reference, parse_reference
@@ -35,11 +44,11 @@ class Collector:
         self.uses: list[Use] = []
         self.causes: list[Cause] = []
         self.unread: list[Unread] = []
-        #: Names of images that are built here, and the key that says so.
+        #: Names of images that are built here, and the key that builds them.
         self.produced: dict[str, str] = {}
         #: Other files that this one names, whatever they are called, and their kinds.
         self.named: list[tuple[str, str]] = []
-        self.elsewhere: list[Elsewhere] = []
+        self.external: list[ExternalConfig] = []
         self._seen: set[tuple[int, int, str, str]] = set()
 
     def image(
@@ -47,16 +56,16 @@ class Collector:
         written: Written,
         key: str,
         *,
-        sure: Sure = "sure",
+        confidence: Confidence = "high",
         outcome: Outcome | None = None,
         fields: Mapping[str, Field] | None = None,
         note: str = "",
         problem: str = "",
         value: str | None = None,
-        own: str = "",
+        internal: str = "",
         via: str = "",
     ) -> None:
-        """An image reference. Only a ``sure`` one is reported when it does not parse."""
+        """An image reference. One of high confidence is reported even when it does not parse."""
         if outcome is not None:
             value, problem = outcome.value, problem or outcome.problem
         feeds: tuple[Feed, ...] = outcome.feeds if outcome else ()
@@ -66,7 +75,7 @@ class Collector:
         reference: Reference | None = None
         if not problem:
             reference, problem = read(value)
-            if reference is None and sure != "sure":
+            if reference is None and confidence != "high":
                 return
         place = written.place
         identity = (place.start, place.end, value, problem)
@@ -76,9 +85,9 @@ class Collector:
         self.uses.append(
             Use(
                 kind=self.kind, key=key, place=place, expression=written.text, value=value,
-                reference=reference, sure=sure, problem=problem, exact=written.exact,
+                reference=reference, confidence=confidence, problem=problem, exact=written.exact,
                 quoting=written.quoting, feeds=feeds, fields=fields or {}, note=note,
-                own=own, via=via,
+                internal=internal, via=via,
             )
         )  # fmt: skip
 
@@ -93,7 +102,7 @@ class Collector:
         attributes: Mapping[str, str] | None = None,
         insertion: Insertion | None = None,
     ) -> None:
-        """Something that rules may know to pull an image."""
+        """Something that may match a rule."""
         if len(self.causes) >= MOST_USES:
             return
         self.causes.append(
@@ -109,9 +118,9 @@ class Collector:
         self.named.append((path, "dockerfile"))
 
     def not_followed(self, written: Written, key: str, what: str, hint: str) -> None:
-        """What is named here lies outside the tree."""
-        if len(self.elsewhere) < MOST_USES:
-            self.elsewhere.append(Elsewhere(place=written.place, key=key, what=what, hint=hint))
+        """A part of the configuration outside the tree."""
+        if len(self.external) < MOST_USES:
+            self.external.append(ExternalConfig(place=written.place, key=key, what=what, hint=hint))
 
     def produces(self, name: str, key: str) -> None:
         """``name`` is built by this file: it is no dependency."""

@@ -1,8 +1,8 @@
 """Shell text: which container tools it runs, and the images it names.
 
 A reading of words, not of shell: quotes, continuation lines and the ends of commands are
-understood, variables and functions are not. So images found here are weak finds; what a
-tool pulls unasked is left to the rules, which get every command as a cause.
+understood, variables and functions are not. So images found here have low confidence; what a
+tool pulls implicitly is left to the rules, which get every command as a cause.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ _SWITCHES = frozenset({
     "--all", "--all-tags",
 })  # fmt: skip
 _SHORT_SWITCHES = re.compile(r"-[ditqPaf]+$")
-#: Words that a command's own subcommands hide behind.
+#: Words that precede subcommands.
 _GROUPS = frozenset({"container", "image", "buildx", "manifest", "compose", "create", "builder"})
 MOST_COMMANDS = 2_000
 
 
 class Command(msgspec.Struct, frozen=True):
-    """A tool and its words, and the stretch of text that they stand in."""
+    """A tool and its words, and the text that contains them."""
 
     tool: str
     words: tuple[Written, ...]
@@ -89,7 +89,7 @@ def read_commands(written: Written, found: Collector, key: str) -> None:
     """Hand the images and causes in a piece of shell text to ``found``."""
     for command in commands(written, found.programs):
         for word in _images(command):
-            found.image(word, f"{key}: {command.name}" if key else command.name, sure="weak")
+            found.image(word, f"{key}: {command.name}" if key else command.name, confidence="low")
         for word in _tags(command):
             found.produces(word.text, f"{found.source.path}: {command.name}")
         attributes = {"args": " ".join(word.text for word in command.words)}

@@ -1,7 +1,7 @@
 """Variables in references, as Compose, CI systems and templates write them.
 
-An expression is cut into pieces by a syntax; a lookup says what each variable may be; the
-outcome is every value the expression can have, with what flowed into it. Not for
+A syntax cuts an expression into pieces; a lookup returns the possible values of each variable;
+an outcome is one value of the expression, with the values that were substituted. Not for
 Dockerfiles, whose expansion is richer (``homeport.dockerfile.expand``).
 """
 
@@ -31,7 +31,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """One value of an expression; a ``problem`` says why there is none."""
+    """One value of an expression; ``problem`` is why there is none."""
 
     value: str
     problem: str = ""

@@ -94,11 +94,11 @@ def _row(image: Image) -> str:
     )
     named = "explicitly" if image.explicit else "implicitly"
     built = escape(image.lookup.created[:10]) if image.lookup else ""
-    level = image.level if not image.own else "low"
+    level = image.level if not image.internal else "low"
     return (
         f'<tr><td class="{level}" data-sort="{LEVELS.index(level)}">{level}</td>'
         f"<td><code>{escape(name)}</code></td><td>{image.pin}</td><td>{named}</td>"
-        f"<td>{why or escape(image.own) or 'at home'}</td><td>{built}</td>"
+        f"<td>{why or escape(image.internal) or 'at home'}</td><td>{built}</td>"
         f'<td data-sort="{len(image.uses):06}">{_places(image)}</td></tr>'
     )
 
@@ -115,18 +115,18 @@ def _places(image: Image) -> str:
 
 def _place(use: Use) -> str:
     text = f"<code>{escape(use.place.file)}:{use.place.line}</code> {escape(use.key)}"
-    notes = [use.rule, use.note, use.problem, use.own, use.via]
+    notes = [use.rule, use.note, use.problem, use.internal, use.via]
     extra = "; ".join(escape(note) for note in notes if note)
     return f"{text}<br><small>{extra}</small>" if extra else text
 
 
 def _elsewhere(report: Report) -> str:
-    if not report.elsewhere:
+    if not report.external:
         return ""
     items = "".join(
         f"<li><code>{escape(e.place.file)}:{e.place.line}</code> {escape(e.what)}: "
         f"{escape(e.hint)}</li>"
-        for e in report.elsewhere
+        for e in report.external
     )
     return f"<h2>Outside the audited files, not read</h2><ul>{items}</ul>\n"
 

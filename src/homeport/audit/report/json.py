@@ -37,7 +37,7 @@ def _document(report: Report) -> dict[str, Any]:
             "implicit": sum(1 for image in report.images if not image.explicit),
             "uses": sum(len(image.uses) for image in report.images),
             "unread": len(report.unread),
-            "elsewhere": len(report.elsewhere),
+            "external": len(report.external),
         },
         "pulls": [
             {"registry": p.registry, "pulls": p.pulls, "limit": p.limit, "hours": p.hours,
@@ -48,9 +48,9 @@ def _document(report: Report) -> dict[str, Any]:
              "line": m.place.line} for m in report.mirrors
         ],
         "images": [_image(image) for image in report.images],
-        "elsewhere": [
+        "external": [
             {"file": e.place.file, "line": e.place.line, "column": e.place.column, "key": e.key,
-             "what": e.what, "hint": e.hint} for e in report.elsewhere
+             "what": e.what, "hint": e.hint} for e in report.external
         ],
         "unread": [_unread(unread) for unread in report.unread],
     }  # fmt: skip
@@ -62,10 +62,10 @@ def _image(image: Image) -> dict[str, Any]:
         "registry": image.reference.registry if image.reference else "",
         "repository": image.reference.repository if image.reference else "",
         "explicit": image.explicit,
-        "sure": image.sure,
+        "confidence": image.confidence,
         "pin": image.pin,
         "foreign": image.foreign,
-        "own": image.own,
+        "internal": image.internal,
         "level": image.level,
         "risks": [{"id": r.id, "level": r.level, "text": r.text} for r in image.risks],
         "uses": [use_document(use) for use in image.uses],
@@ -87,9 +87,9 @@ def use_document(use: Use) -> dict[str, Any]:
         "end_line": use.place.end_line, "end_column": use.place.end_column,
         "start": use.place.start, "end": use.place.end, "kind": use.kind, "key": use.key,
         "expression": use.expression, "value": use.value if use.reference or use.rule else "",
-        "sure": use.sure,
+        "confidence": use.confidence,
     }  # fmt: skip
-    for name in ("problem", "rule", "note", "own", "via"):
+    for name in ("problem", "rule", "note", "internal", "via"):
         if text := getattr(use, name):
             found[name] = text
     if use.feeds:
@@ -116,8 +116,8 @@ def _feed(feed: Feed) -> dict[str, Any]:
 def _lookup(lookup: Lookup) -> dict[str, Any]:
     return {
         "digest": lookup.digest, "created": lookup.created, "platforms": list(lookup.platforms),
-        "moved": lookup.moved, "part": lookup.part, "gone": lookup.gone, "problem": lookup.problem,
-        "note": lookup.note,
+        "moved": lookup.moved, "one_platform": lookup.one_platform, "gone": lookup.gone,
+        "problem": lookup.problem, "note": lookup.note,
     }  # fmt: skip
 
 

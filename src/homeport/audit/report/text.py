@@ -14,17 +14,19 @@ _PLACES = 3
 
 
 def report_text(report: Report, *, everything: bool = False) -> str:
-    """The table, the faults and a closing line. Weak finds and own images only on demand."""
+    """The table, the faults and a closing line; uncertain and internal images on demand."""
     shown = [image for image in report.images if everything or _is_shown(image)]
     blocks = []
     if shown:
         blocks.append(_table(shown))
-    if unresolved := [use for image in shown for use in image.uses if use.problem and not use.own]:
+    if unresolved := [
+        use for image in shown for use in image.uses if use.problem and not use.internal
+    ]:
         lines = [f"  {_place(use)}  {use.expression}: {use.problem}" for use in unresolved]
         blocks.append("Not resolved:\n" + "\n".join(lines))
-    if report.elsewhere:
+    if report.external:
         lines = [
-            f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.elsewhere
+            f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.external
         ]
         blocks.append("Outside the audited files, not read:\n" + "\n".join(lines))
     for count in report.pulls:
@@ -47,7 +49,7 @@ def report_text(report: Report, *, everything: bool = False) -> str:
 
 
 def _is_shown(image: Image) -> bool:
-    return not image.own and image.sure != "weak"
+    return not image.internal and image.confidence != "low"
 
 
 def _closing(report: Report, hidden: int) -> str:
@@ -68,7 +70,7 @@ def _table(images: list[Image]) -> str:
             where.append(f"and {len(image.uses) - _PLACES} more")
         name = image.reference.familiar if image.reference else image.name
         risks = "; ".join(risk.brief for risk in image.risks if risk.id != "foreign")
-        rows.append((image.level.upper(), name, risks or image.own, where))
+        rows.append((image.level.upper(), name, risks or image.internal, where))
     widths = [max(len(str(row[n])) for row in rows) for n in range(2)]
     lines = []
     for *cells, risks, where in rows:

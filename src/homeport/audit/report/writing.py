@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.audit.auditing import Audited
+from homeport.audit.auditing import AuditResult
 from homeport.audit.policy import write_baseline
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
@@ -27,7 +27,7 @@ class ReportFiles(msgspec.Struct, frozen=True, kw_only=True):
     baseline: Path | None = None
 
 
-def write_reports(audited: Audited, results: Sequence[Result], files: ReportFiles) -> None:
+def write_reports(audited: AuditResult, results: Sequence[Result], files: ReportFiles) -> None:
     """Write the reports that ``files`` names."""
     report = audited.report
     if files.baseline:

@@ -1,4 +1,4 @@
-"""What only several files together say: arguments of builds, named contexts, own images."""
+"""What only several files together determine: build arguments, named contexts, internal images."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _KINDS = {"from": "FROM", "copy-from": "COPY --from", "mount-from": "RUN --mount
 
 
 def link(collectors: Mapping[str, Collector], context: Context) -> None:
-    """Settle what needs several files, in place."""
+    """Resolve what needs several files, in place."""
     for call in context.calls:
         target = collectors.get(call.dockerfile)
         if target is not None and call.args:
@@ -63,7 +63,7 @@ def _contexts(calls: list[BuildCall], collector: Collector) -> None:
         *({name.partition("::")[0].removesuffix(":latest") for name in c.contexts} for c in calls)
     )
     collector.uses = [
-        msgspec.structs.replace(use, own="a build context of this name replaces it")
+        msgspec.structs.replace(use, internal="a build context of this name replaces it")
         if use.reference and _familiar(use.reference) in shared
         else use
         for use in collector.uses
@@ -75,7 +75,7 @@ def _familiar(reference: Reference) -> str:
 
 
 def _charts(collectors: Mapping[str, Collector]) -> None:
-    """Values of a chart that a template puts behind text of its own: the template tells more."""
+    """Values of a chart that a template puts behind literal text: the template is more complete."""
     behind = {
         feed.place for collector in collectors.values() if collector.kind == "helm"
         for use in collector.uses for feed in use.feeds if feed.place
@@ -101,6 +101,6 @@ def _own(collectors: Mapping[str, Collector]) -> None:
 
 
 def _settled(use: Use, produced: Mapping[str, str]) -> Use:
-    if use.reference is None or use.own or use.reference.name not in produced:
+    if use.reference is None or use.internal or use.reference.name not in produced:
         return use
-    return msgspec.structs.replace(use, own=f"built by {produced[use.reference.name]}")
+    return msgspec.structs.replace(use, internal=f"built by {produced[use.reference.name]}")

@@ -39,7 +39,7 @@ class Kind(msgspec.Struct, frozen=True):
 #: In ``Kind.needs``: one of the programs.
 _COMMANDS = b"{programs}"
 _IMAGE = rb"(?i)image|docker|container"
-#: Packages that rules know to pull images.
+#: Packages that pull images by a rule.
 _PACKAGES = rb"testcontainers|aws-lambda-python"
 _YAML = r"\.ya?ml$"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.audit.model import Cause, Elsewhere, Unread, Use
+from homeport.audit.model import Cause, ExternalConfig, Unread, Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import LARGEST, Context
 from homeport.audit.reading.programs import with_programs
@@ -27,12 +27,12 @@ _BINARY = b"\0"
 
 
 class Scan(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tree says, in order of files and places."""
+    """What a tree contains, in order of files and places."""
 
     uses: tuple[Use, ...]
     causes: tuple[Cause, ...]
     unread: tuple[Unread, ...]
-    elsewhere: tuple[Elsewhere, ...]
+    external: tuple[ExternalConfig, ...]
     files: int
     read: int
 
@@ -77,7 +77,7 @@ def scan(
         uses=tuple(u for c in done for u in sorted(c.uses, key=lambda u: u.place)),
         causes=tuple(cause for c in done for cause in c.causes),
         unread=tuple(unread) + tuple(u for c in done for u in c.unread),
-        elsewhere=tuple(e for c in done for e in sorted(c.elsewhere, key=lambda e: e.place)),
+        external=tuple(e for c in done for e in sorted(c.external, key=lambda e: e.place)),
         files=count, read=len(collectors),
     )  # fmt: skip
 
@@ -101,7 +101,7 @@ def read_source(source: Source, context: Context) -> Collector | None:
 
 
 def read_as(source: Source, context: Context, name: str) -> Collector:
-    """Read one file as a kind that something else says it is."""
+    """Read one file as a given kind."""
     return _apply(next(kind for kind in KINDS if kind.name == name), source, context)
 
 
