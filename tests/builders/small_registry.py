@@ -48,6 +48,7 @@ class SmallRegistry:
     require_subject:  a manifest whose subject is missing is refused, as GitLab does
     referrers:        whether the referrers API is there
     page:             entries of a page of referrers
+    heads_wait_for:   HEAD requests are answered once so many are here at the same time
     """
 
     chunk_minimum: int = 0
@@ -63,6 +64,7 @@ class SmallRegistry:
     requests: list[str] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
     host: str = ""
+    heads_wait_for: threading.Barrier | None = None
 
     def subjects(self, name: str, digest: str) -> list[dict[str, Any]]:
         """Descriptors of what refers to a digest."""
@@ -130,6 +132,8 @@ class _Handler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         self.query = dict(urllib.parse.parse_qsl(query))
         registry = self.server.registry
+        if self.command == "HEAD" and registry.heads_wait_for is not None:
+            registry.heads_wait_for.wait(timeout=60)
         with registry.lock:
             registry.requests.append(f"{self.command} {self.path}")
             for pattern, name in _ROUTES.items():

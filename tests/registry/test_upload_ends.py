@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,9 +17,10 @@ from homeport.content.blob import BytesBlob, FileBlob
 from homeport.content.digest import Digest
 from homeport.content.hash_cache import KnownGoodFiles
 from homeport.content.store import Store
+from homeport.content.thread_pools import LOOKUP_WORKERS, Pools
 from homeport.errors import IntegrityError, Interrupted
 from homeport.net.client import Client
-from homeport.net.errors import SourceChanged
+from homeport.net.errors import NetError, SourceChanged
 from homeport.progress import CancelToken
 from homeport.registry.client import Registry
 from homeport.registry.endpoint import endpoint_for
@@ -68,6 +70,32 @@ def test_what_another_repository_has_is_mounted_though_nobody_named_it(
     assert pushed.sent == 0
     assert pushed.mounted == len(push_request.blobs)
     assert registry.sessions == {}
+
+
+def test_a_push_asks_for_every_part_at_the_same_time(registry: SmallRegistry) -> None:
+    push_request = seven_platforms()
+    with quick_client(stall=5) as client, ThreadPoolExecutor(4) as pool:
+        push(repository(registry, client), push_request, pool)
+    parts = len(push_request.blobs) + len(push_request.manifests) + len(push_request.tags)
+    registry.heads_wait_for = threading.Barrier(parts)
+    with quick_client(stall=65) as client, Pools(CancelToken(), network=1) as pools:
+        assert parts <= LOOKUP_WORKERS
+        pushed = push(
+            repository(registry, client), push_request, pools.network, lookups=pools.lookups
+        )
+    assert (pushed.sent, pushed.present) == (0, len(push_request.blobs))
+
+
+def test_a_failed_lookup_ends_the_push_after_the_uploads_that_were_begun(
+    registry: SmallRegistry,
+) -> None:
+    push_request = seven_platforms()
+    registry.heads_wait_for = threading.Barrier(2)
+    registry.heads_wait_for.abort()  # every HEAD is cut
+    with quick_client(stall=1) as client, Pools(CancelToken(), network=1) as pools:
+        with pytest.raises(NetError):
+            push(repository(registry, client), push_request, pools.network, lookups=pools.lookups)
+        assert registry.blobs == {}
 
 
 def test_where_nothing_can_be_mounted_no_request_is_lost() -> None:

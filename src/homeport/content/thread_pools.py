@@ -1,4 +1,4 @@
-"""The two pools that all parallel work runs on (invariant "One concurrency world").
+"""The pools that all parallel work runs on (invariant "One concurrency world").
 
 Coordinators run on the caller's thread and hand leaves to a pool; no task on a pool
 waits for another, so neither can starve itself. A leaf may start another one.
@@ -21,7 +21,11 @@ from typing import Generic, Protocol, Self, TypeVar, cast
 from homeport.progress import CancelToken
 
 T = TypeVar("T")
+#: Transfers of bodies at once: enough to fill a line, few enough for a registry.
 NETWORK_WORKERS = 8
+#: Requests without a body at once. A push asks for every part: over a line of 40 ms each wave
+#: costs as much as 40 ms of computing.
+LOOKUP_WORKERS = 24
 
 
 def processors() -> int:
@@ -39,13 +43,15 @@ class Threads(Protocol):
 
 
 class Pools:
-    """``network`` for tasks that wait, ``processor`` for tasks that compute."""
+    """``network`` for transfers, ``lookups`` for requests without a body, ``processor`` for tasks
+    that compute."""
 
     def __init__(
         self, cancel: CancelToken, *, network: int = NETWORK_WORKERS, processor: int | None = None
     ) -> None:
         self.cancel = cancel
         self.network = Pool(network, "network")
+        self.lookups = Pool(LOOKUP_WORKERS, "lookup")
         self.processor = Pool(processor or processors(), "processor")
 
     def __enter__(self) -> Self:
@@ -59,7 +65,7 @@ class Pools:
     ) -> None:
         if error is not None:
             self.cancel.cancel()
-        for pool in (self.network, self.processor):
+        for pool in (self.lookups, self.network, self.processor):
             pool.close(drop=error is not None)
 
 

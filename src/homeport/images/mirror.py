@@ -133,14 +133,14 @@ def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Push
 
     What is returned counts all of these pushes together, each blob once.
     """
-    network = runtime.pools.network
+    network, lookups = runtime.pools.network, runtime.pools.lookups
     signatures = [
-        push(destination.repository, extra, network, progress=runtime.progress)
+        push(destination.repository, extra, network, lookups=lookups, progress=runtime.progress)
         for _tag, extra in cargo.signatures
     ]
     image = push(
-        destination.repository, cargo.push_request, network, no_clobber=destination.no_clobber,
-        progress=runtime.progress,
+        destination.repository, cargo.push_request, network, lookups=lookups,
+        no_clobber=destination.no_clobber, progress=runtime.progress,
     )  # fmt: skip
     done = [*signatures, image]
     sent = sum(one.sent for one in done)
@@ -161,7 +161,7 @@ def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> 
     blobs = _blobs(cargo)
     repository = destination.repository
     there = run_all(
-        runtime.pools.network, [partial(_is_there, repository, blob) for blob in blobs.values()]
+        runtime.pools.lookups, [partial(_is_there, repository, blob) for blob in blobs.values()]
     )
     missing = [blob for blob, found in zip(blobs.values(), there, strict=True) if not found]
     statements = sum(len(one.manifests) + len(one.referrers) for one in push_requests)

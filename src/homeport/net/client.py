@@ -56,12 +56,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     stall:           seconds without a byte after which a connection counts as dead
     trust:           for all hosts for which a request brings none of its own
     trusted_hosts:   hosts that a server may send us to although their address is private
+    per_host:        connections to one host that are kept for the next request
     insecure_redirects: follow a redirect from https to http (never with credentials)
     """
 
     connect_timeout: float = 15.0
     stall: float = 60.0
-    per_host: int = 16
+    per_host: int = 32
     proxies: Proxies = msgspec.field(default_factory=Proxies)
     trust: Trust = msgspec.field(default_factory=Trust)
     trusted_hosts: frozenset[str] = frozenset()

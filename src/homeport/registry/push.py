@@ -1,13 +1,14 @@
 """The order of a push: blobs, manifests by digest, index, tags last.
 
 Each digest is sent once, however many platforms share it. A manifest that exists does not
-prove that its parts do: parts are requested one by one, in parallel, and missing
-ones are sent right away. Tags come last, so that a tag never names an incomplete
-image.
+prove that its parts do: every part is asked for, as many at once as the lookup pool allows
+(over a distant line each wave costs one round trip), and a missing one is sent right away
+by the network pool. Tags come last, so that a tag never names an incomplete image.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +18,8 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.hash_cache import KnownGoodFiles
-from homeport.content.thread_pools import Threads, run_all
+from homeport.content.thread_pools import Batch, Threads, run_all
+from homeport.errors import HomeportError
 from homeport.net.errors import SourceChanged
 from homeport.oci import media_types
 from homeport.progress import Progress, Silent
@@ -77,6 +79,7 @@ def push(
     push_request: PushRequest,
     pool: Threads,
     *,
+    lookups: Threads | None = None,
     no_clobber: bool = False,
     progress: Progress | None = None,
     parent: str | None = None,
@@ -84,14 +87,17 @@ def push(
 ) -> Pushed:
     """Push ``push_request`` to ``repository``. Safe to run again after any failure.
 
-    files: what earlier runs have verified, which is not hashed again
+    pool:    sends blobs and manifests
+    lookups: asks which parts the registry has; without it, ``pool`` does
+    files:   what earlier runs have verified, which is not hashed again
 
     Raises ``TagTaken`` if a tag names another digest and ``no_clobber`` is set, and everything
     that ``upload_blob`` and ``put_manifest`` raise.
     """
     work = _Push(
-        repository, push_request, pool, progress=progress or Silent(), parent=parent, files=files
-    )
+        repository, push_request, pool, lookups=lookups or pool,
+        progress=progress or Silent(), parent=parent, files=files,
+    )  # fmt: skip
     return work.run(no_clobber)
 
 
@@ -109,6 +115,7 @@ class _Push:
         push_request: PushRequest,
         pool: Threads,
         *,
+        lookups: Threads,
         progress: Progress,
         parent: str | None,
         files: KnownGoodFiles | None,
@@ -116,6 +123,7 @@ class _Push:
         self._repository = repository
         self._push_request = push_request
         self._pool = pool
+        self._lookups = lookups
         self._progress = progress
         self._parent = parent
         self._files = files
@@ -166,13 +174,24 @@ class _Push:
 
         Large ones first, so that no worker is left with a large one at the end.
         """
+        uploads: Batch[None] = Batch(self._pool)
         references: list[Digest | str] = [*(one.digest for one in manifests), *tags]
         blobs = sorted(self._push_request.blobs.values(), key=lambda blob: blob.size, reverse=True)
         calls: list[Callable[[], Digest | None]] = [
             *(partial(self._found, reference) for reference in references),
-            *(partial(self._ensure_blob, blob) for blob in blobs),
+            *(partial(self._ensure_blob, blob, uploads) for blob in blobs),
         ]
-        found = run_all(self._pool, calls)
+        try:
+            found = run_all(self._lookups, calls)
+        except HomeportError:
+            uploads.drop()
+            with contextlib.suppress(HomeportError):
+                uploads.results()  # what was begun ends before the push does
+            raise
+        except BaseException:  # an interrupt: not even what was begun is waited for
+            uploads.drop()
+            raise
+        uploads.results()
         return _RegistryState(
             missing=[
                 one for one, digest in zip(manifests, found, strict=False) if digest != one.digest
@@ -201,15 +220,19 @@ class _Push:
                     hint="to move the tag, omit --no-clobber",
                 )
 
-    def _ensure_blob(self, blob: Blob) -> None:
-        """Make sure that the registry has ``blob``: present, mounted or uploaded."""
-        repository = self._repository
-        if self._has(blob):
-            with self._lock:
-                new = blob.digest not in self._counted
-                self._counted.add(blob.digest)
-            self._progress.advance(self._id, blob.size if new else 0)
+    def _ensure_blob(self, blob: Blob, uploads: Batch[None]) -> None:
+        """Make sure that the registry has ``blob``, or start its upload."""
+        if not self._has(blob):
+            uploads.start(partial(self._upload, blob))
             return
+        with self._lock:
+            new = blob.digest not in self._counted
+            self._counted.add(blob.digest)
+        self._progress.advance(self._id, blob.size if new else 0)
+
+    def _upload(self, blob: Blob) -> None:
+        """Mount or send a blob that the registry lacks."""
+        repository = self._repository
         known_good, state = blob.digest in self._push_request.known_good, None
         if self._files is not None and not known_good:
             state = self._files.state(blob)

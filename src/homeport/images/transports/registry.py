@@ -121,6 +121,7 @@ class RegistryTransport:
                 repository,
                 push_request(value, repository, tags=(reference.tag,) if reference.tag else ()),
                 runtime.pools.network,
+                lookups=runtime.pools.lookups,
                 no_clobber=self.no_clobber,
                 progress=runtime.progress,
                 files=KnownGoodFiles(runtime.store),
