@@ -102,4 +102,4 @@ def history(*layers: Layer) -> History:
 
 def did(found: History) -> list[dict[str, str]]:
     """Per layer: path → what happened to it."""
-    return [{c.path.decode(): c.did for c in changes} for changes in found.changes]
+    return [{c.path.decode(): c.action for c in changes} for changes in found.changes]

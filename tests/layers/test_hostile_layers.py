@@ -310,7 +310,7 @@ def test_deep_directories_are_no_recursion() -> None:
 
 def test_a_name_longer_than_a_path_may_be_is_cut_and_said_so() -> None:
     found = opened(plain(file("/".join(["x" * 200] * 40))))
-    assert "names leave the root or are too long" in found.listings[0].oddities[0]
+    assert "1 name outside the root or too long" in found.listings[0].anomalies[0]
 
 
 def test_many_whiteouts_over_many_files_take_no_time_for_each_pair() -> None:

@@ -35,7 +35,7 @@ def test_a_whiteout_removes_a_directory_with_everything_in_it() -> None:
         layer(directory("d"), file("d/x", b"12345"), file("keep")), layer(whiteout("d"))
     )
     assert did(found)[1] == {"d": "removed", "d/x": "removed"}
-    assert [(c.path, c.by, c.freed) for _, c in found.wasted()] == [(b"d/x", b"d", 5)]
+    assert [(c.path, c.by, c.wasted) for _, c in found.wasted()] == [(b"d/x", b"d", 5)]
     assert set(found.final) == {b"keep"}
 
 
@@ -81,7 +81,7 @@ def test_a_link_that_leads_to_itself_leads_nowhere() -> None:
 
 def test_whiteouts_without_a_target_are_problems_and_no_end() -> None:
     found = history(layer(file("a")), layer(whiteout("nothing"), file("b")))
-    assert found.problems == [".wh.nothing removes what is not there"]
+    assert found.problems == [".wh.nothing removes a path that does not exist"]
     assert set(found.final) == {b"a", b"b"}
 
 

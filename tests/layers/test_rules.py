@@ -148,22 +148,22 @@ def test_rule(rule: str, tmp_path: Path) -> None:
 
 def test_markers_of_aufs_are_no_problem_and_other_whiteouts_of_nothing_are() -> None:
     found = history(layer(file(".wh..wh.plnk/7.1"), file(".wh..wh.aufs", b""), whiteout("a")))
-    assert found.problems == [".wh.a removes what is not there"]
+    assert found.problems == [".wh.a removes a path that does not exist"]
     assert not found.error
 
 
 @pytest.mark.parametrize(
     ("layers", "match"),
     [
-        ([[hardlink("b", "a"), file("a")]], "has no target file"),
-        ([[file("a")], [whiteout("a"), hardlink("b", "a")]], "has no target file"),
-        ([[directory("d"), hardlink("b", "d")]], "has no target file"),
-        ([[file("a"), hardlink("a", "a")]], "has no target file"),
-        ([[file("t/a"), symlink("d", "t"), hardlink("d", "d/a")]], "has no target file"),
-        ([[file("d/x"), hardlink("d", "d/x")]], "has no target file"),
+        ([[hardlink("b", "a"), file("a")]], "has no target"),
+        ([[file("a")], [whiteout("a"), hardlink("b", "a")]], "has no target"),
+        ([[directory("d"), hardlink("b", "d")]], "has no target"),
+        ([[file("a"), hardlink("a", "a")]], "has no target"),
+        ([[file("t/a"), symlink("d", "t"), hardlink("d", "d/a")]], "has no target"),
+        ([[file("d/x"), hardlink("d", "d/x")]], "has no target"),
         ([[file("f"), file("f/x")]], "is not a directory"),
-        ([[symlink("a", "b"), symlink("b", "a"), file("a/x")]], "form a circle"),
-        ([[symlink("a", "a")], [whiteout("a/x")]], "form a circle"),
+        ([[symlink("a", "b"), symlink("b", "a"), file("a/x")]], "form a loop"),
+        ([[symlink("a", "a")], [whiteout("a/x")]], "form a loop"),
         ([[symlink("./", "a")]], "the root is a symlink"),
     ],
 )
@@ -210,14 +210,14 @@ def test_an_archive_that_is_a_whole_filesystem_has_no_whiteouts(tmp_path: Path) 
 def test_bytes_of_a_file_of_several_names_are_wasted_once_and_when_its_last_name_goes() -> None:
     base = layer(file("a", b"12345"), hardlink("b", "a"), file("a", b"1"), hardlink("c", "a"))
     found = history(base, layer(whiteout("b")), layer(whiteout("a")), layer(whiteout("c")))
-    assert [(number, change.path, change.freed) for number, change in found.wasted()] == [
+    assert [(number, change.path, change.wasted) for number, change in found.wasted()] == [
         (1, b"b", 5), (3, b"c", 1),
     ]  # fmt: skip
 
 
 def test_bytes_behind_a_link_of_aufs_are_wasted_when_the_link_goes() -> None:
     base = layer(file(".wh..wh.plnk/7.1", b"body"), hardlink("a", ".wh..wh.plnk/7.1"))
-    assert [change.freed for _, change in history(base, layer(whiteout("a"))).wasted()] == [4]
+    assert [change.wasted for _, change in history(base, layer(whiteout("a"))).wasted()] == [4]
 
 
 # -- laws

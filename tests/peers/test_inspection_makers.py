@@ -41,7 +41,7 @@ def context(tmp_path: Path) -> Path:
 
 def check(opened: OpenedImage) -> None:
     """What the Dockerfile did, whoever built it."""
-    did = [{c.path.decode(): c.did for c in changes} for changes in opened.history.changes]
+    did = [{c.path.decode(): c.action for c in changes} for changes in opened.history.changes]
     assert did[0]["data/file"] == "added"
     assert did[-1]["data/file"] == "changed"
     assert find_waste(opened.history).size == 1000

@@ -1,4 +1,4 @@
-"""How binaries and their origin look on a terminal."""
+"""Binaries and their origin as text."""
 
 from __future__ import annotations
 

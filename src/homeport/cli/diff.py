@@ -1,4 +1,4 @@
-"""``homeport diff``: what differs between two images, tags, platforms, or a layout and its twin."""
+"""``homeport diff``: the differences of two images, tags or platforms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Examples:
 @click.argument("image")
 @click.argument("other", required=False)
 @platform_option
-@click.option("--times", is_flag=True, help="Count differences in time alone.")
+@click.option("--times", is_flag=True, help="Include files that differ only in time.")
 @click.option("--no-text", is_flag=True, help="Leave out line-by-line differences of text files.")
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if anything differs.")
 @common

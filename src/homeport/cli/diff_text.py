@@ -1,4 +1,4 @@
-"""How a comparison of images looks on a terminal: packages first."""
+"""A comparison of images as text: packages first."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SIGNS = {
 
 
 def comparison_text(found: Comparison, *, verbose: bool = False) -> str:
-    """The whole comparison; what is equal takes one line."""
+    """The complete comparison; equal platforms take one line."""
     parts = []
     for word, platforms in (
         (f"only in {found.before}", found.only_before),
@@ -81,7 +81,7 @@ def _files(image: ImageDiff, verbose: bool) -> str:
     for one in image.files:
         counts[one.change] = counts.get(one.change, 0) + 1
     changes = ", ".join(f"{count} {change}" for change, count in counts.items())
-    times = f"; {image.time_only} differ in time alone" if image.time_only else ""
+    times = f"; {image.time_only} differ only in time" if image.time_only else ""
     lines = [f"  files ({changes}{times})"]
     by_package: dict[str, list[FileDiff]] = {}
     for one in image.files:

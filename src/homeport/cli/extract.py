@@ -1,4 +1,4 @@
-"""``homeport extract``: files out of an image, without running or unpacking the whole."""
+"""``homeport extract``: write files of an image to a directory."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def command(
     Owners and setuid bits are not kept.
     """
     if output == "-" and len(paths) != 1:
-        raise UsageError("-o - writes one file, and several were named", hint="use -o DIR")
+        raise UsageError("-o - writes one file, but several paths are given", hint="use -o DIR")
     wanted = read_platform(platform)
     with session.app() as app:
         if output == "-":

@@ -1,4 +1,4 @@
-"""How a report of ``inspect`` looks on a terminal. Every name from outside is made printable."""
+"""A report of ``inspect`` as text; names from the image are made printable."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COMMAND = 90
 
 
 def report_text(report: InspectReport, *, verbose: bool = False) -> str:
-    """The whole report, section by section; empty sections are left out."""
+    """The complete report, section by section, without empty sections."""
     image = report.image
     sections = [
         _head(report),

@@ -1,8 +1,8 @@
 """The data that the explorer shows: the tree as of a layer, filtered and sorted.
 
 Independent of widgets. The tree of a layer is replayed from the history when it is first
-requested; the screen lists directories when they are opened, so that a hundred thousand files
-cost nothing before.
+requested; the screen lists a directory when it is opened, so that a hundred thousand files cost
+nothing before.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from homeport.layers.entry import Entry
 from homeport.layers.history import GONE, Change
 from homeport.printable import printable
 
-#: dive's four words for what a layer did.
+#: dive's four kinds of change.
 CHANGES = ("added", "removed", "modified", "unmodified")
 
 
 class TreeItem(msgspec.Struct):
-    """A path as of a layer. ``size`` of a directory is that of all below it that is shown."""
+    """A path as of a layer. ``size`` of a directory includes everything shown below it."""
 
     path: bytes
     entry: Entry
@@ -43,8 +43,8 @@ class TreeItem(msgspec.Struct):
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What to show of a layer.
 
-    aggregated: what all layers up to this one did, instead of this one alone
-    changes:    of dive's four words
+    aggregated: changes of all layers up to this one, instead of this one only
+    changes:    kinds of change to show
     """
 
     layer: int
@@ -85,7 +85,7 @@ class Model:
 
     def wasted(self) -> Iterator[tuple[int, Change]]:
         """Every change that made bytes of lower layers unused, the largest first."""
-        return iter(sorted(self.opened.history.wasted(), key=lambda one: -one[1].freed))
+        return iter(sorted(self.opened.history.wasted(), key=lambda one: -one[1].wasted))
 
     def _paths(self, layer: int, *, aggregated: bool) -> dict[bytes, tuple[Entry, str]]:
         key = (layer, aggregated)
@@ -109,11 +109,13 @@ class Model:
 
 
 def _word(change: Change) -> str:
-    if change.did in GONE:
+    if change.action in GONE:
         return "removed"
-    if change.did == "added":
+    if change.action == "added":
         return "added"
-    same = change.did == "rewritten" and change.now is not None and change.now.kind == "directory"
+    same = (
+        change.action == "rewritten" and change.now is not None and change.now.kind == "directory"
+    )
     return "unmodified" if same else "modified"
 
 

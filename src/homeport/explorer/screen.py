@@ -1,6 +1,6 @@
 """The interactive inspector: layers on the left, the tree on the right, keys as in dive.
 
-Attributes go down, messages up; what is shown is the ``model``'s. Started by
+Shows what ``model`` computes. Started by
 ``homeport inspect -i``.
 """
 
@@ -28,7 +28,7 @@ from homeport.explorer.model import CHANGES, Model, TreeItem, View
 from homeport.inspection.image.extraction import extract, select_paths
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.packages.provenance import inspect_binary
-from homeport.inspection.report.anomalies import MOST
+from homeport.inspection.report.anomalies import MAX_EXAMPLES
 from homeport.inspection.report.builder import history_rows
 from homeport.inspection.report.waste import find_waste
 from homeport.printable import path_text, printable
@@ -40,7 +40,7 @@ _PREVIEW = 64 << 10
 
 
 def explore(opened: OpenedImage) -> None:
-    """Show an image until the user leaves. Raises ``UsageError`` without a fitting terminal."""
+    """Show an image until the user quits. Raises ``UsageError`` without a suitable terminal."""
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):
         raise UsageError("the explorer requires a terminal on standard input, output and error")
     size = shutil.get_terminal_size()
@@ -203,7 +203,7 @@ class Explorer(App[None]):
         self._details()
 
     def fill(self, node: TreeNode[TreeItem]) -> None:
-        """The children of a directory, when it is first opened; filtered trees open whole."""
+        """Add the children of a directory when it is first opened; expand small filtered trees."""
         if node.data is None or node.children:
             return
         few = bool(self.view.pattern) and sum(1 for _ in _walk(node.data)) < 500
@@ -271,12 +271,14 @@ class Explorer(App[None]):
 
     def action_waste(self) -> None:
         lines = [
-            f"{human_size(change.freed):>9}  {change.did:<10} shipped in "
+            f"{human_size(change.wasted):>9}  {change.action:<10} shipped in "
             f"{change.before.layer if change.before else number}, unused since {number}  "
             f"{printable(path_text(change.path))}"
             for number, change in self.model.wasted()
         ]
-        self.push_screen(TextDialog("Waste", "\n".join(lines[: MOST * 50]) or "no wasted bytes"))
+        self.push_screen(
+            TextDialog("Waste", "\n".join(lines[: MAX_EXAMPLES * 50]) or "no wasted bytes")
+        )
 
     def action_preview(self) -> None:
         item = self._chosen()
@@ -326,7 +328,7 @@ class Explorer(App[None]):
 
         self.push_screen(SaveDialog(printable(path)), write)
 
-    # -- texts
+    # -- what is shown
 
     def _chosen(self) -> TreeItem | None:
         node = self.query_one("#tree", Tree).cursor_node

@@ -18,8 +18,8 @@ SCHEMA = "homeport-inspect/v1"
 class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
     """An installed package.
 
-    manager: dpkg, apk, rpm, opkg, pacman, python, npm; go and rust for what is in binaries
-    source:  the source package, where it has another name
+    manager: dpkg, apk, rpm, opkg, pacman, python, npm; go and rust for modules in binaries
+    source:  the source package, if its name differs
     recorded_in: the file that records it
     """
 
@@ -36,7 +36,7 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Something about an image. kind: SBOM, provenance, signature or other."""
+    """An artifact attached to an image. kind: SBOM, provenance, signature or other."""
 
     kind: str
     type: str
@@ -48,9 +48,9 @@ class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where an image comes from.
 
-    distribution, version, codename, pretty: as os-release has them
-    image, image_digest: the base image by name
-    evidence: what each of these was read from
+    distribution, version, codename, pretty_name: from os-release
+    image, image_digest: the base image
+    evidence: where each of these was read
     layers:   how many of the lowest layers are the base image's, if known
     """
 
@@ -123,7 +123,7 @@ class PlatformRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class LayerRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A layer: size as it travels, tar_size unpacked, and what it did to paths."""
+    """A layer: ``size`` compressed, ``tar_size`` unpacked, and its changes of paths."""
 
     number: int
     digest: str
@@ -169,7 +169,7 @@ class Age(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Sizes(msgspec.Struct, frozen=True, kw_only=True):
-    """Bytes: of the layers as they travel, of their tars, and of the files in the end."""
+    """Bytes of the compressed layers, of their tars, and of the final files."""
 
     compressed: int
     tar: int
@@ -198,7 +198,7 @@ class ImageReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 
 
 class InspectReport(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The report of an address: its platforms, and the image of one of them in full."""
+    """The report of an address: its platforms, and the complete report of one image."""
 
     schema: str
     address: str

@@ -1,4 +1,4 @@
-"""One entry of a layer, its name, and the names that remove something of lower layers."""
+"""One entry of a layer, its name, and the names that remove paths of lower layers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Kind = Literal["file", "directory", "symlink", "hardlink", "char", "block", "fif
 
 WHITEOUT = b".wh."
 OPAQUE = b".wh..wh..opq"
-#: aufs keeps its own files below names with this prefix; ``OPAQUE`` alone is everyone's.
+#: aufs keeps its own files below names with this prefix; only ``OPAQUE`` is in the standard.
 AUFS = WHITEOUT + WHITEOUT
 MAX_PATH = 4096  # bytes
 
@@ -20,7 +20,7 @@ _UNCLEAN = (b".", b"/", b"")
 
 
 class BadArchive(HomeportError):
-    """An archive that is damaged, or that no engine could unpack."""
+    """An archive that is damaged, or that engines cannot unpack."""
 
     id = "bad-archive"
 
@@ -29,9 +29,9 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry of a layer.
 
     path:   cleaned: relative, no ``.`` or ``..``; the root is ``b""``
-    target: of a symlink its text; of a hardlink the cleaned path of the file
+    target: of a symlink its target as written; of a hard link the cleaned path of the file
     mtime:  nanoseconds since 1970
-    sha256: of a file's content, 32 bytes; empty for an empty file and all that is no file
+    sha256: of a file's content, 32 bytes; empty for an empty file and any other kind
     start:  the first four bytes of a file
     """
 
@@ -50,10 +50,10 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 def clean(name: bytes) -> tuple[bytes, bool]:
-    """A name from an archive as a path below the root, and whether it was a usable name.
+    """A name from an archive as a path below the root, and whether the name is valid.
 
-    As engines do it, ``..`` at the root stays at the root. A name that leads out of the
-    root, is too long or contains a zero byte is not usable.
+    As in engines, ``..`` at the root stays at the root. A name that leads out of the
+    root, is too long or contains a zero byte is invalid.
     """
     if (
         b"/." not in name and b"//" not in name and name[:1] not in _UNCLEAN
@@ -73,14 +73,14 @@ def clean(name: bytes) -> tuple[bytes, bool]:
 
 
 def is_whiteout(path: bytes) -> bool:
-    """Whether an entry removes something instead of being something."""
+    """Whether an entry is a whiteout or an opaque marker."""
     return WHITEOUT in path and path.rpartition(b"/")[2].startswith(WHITEOUT)
 
 
 def whiteout_target(path: bytes) -> bytes | None:
     """The path that a whiteout removes; ``None`` for any other entry.
 
-    An opaque marker stands for its directory.
+    For an opaque marker: its directory.
     """
     directory, _, name = path.rpartition(b"/")
     if not name.startswith(WHITEOUT):
@@ -89,10 +89,10 @@ def whiteout_target(path: bytes) -> bytes | None:
 
 
 def is_reserved(path: bytes) -> bool:
-    """Whether an entry lies below a name that the specification reserves for whiteouts.
+    """Whether an entry is below a name that the specification reserves for whiteouts.
 
-    No file of an image may have such a name, so nothing can lie in it; aufs put the files
-    behind its hard links there (``.wh..wh.plnk/``).
+    No file of an image may have such a name, so nothing can be below it; aufs put the files
+    of its hard links there (``.wh..wh.plnk/``).
     """
     if WHITEOUT not in path:
         return False

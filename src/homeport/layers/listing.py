@@ -1,7 +1,7 @@
 """One layer as a list: every entry of its tar, in order, with a digest of each file.
 
-A layer is decoded and verified once; its contents pass by on the way, and ``Contents`` says
-what becomes of them. Not for what layers mean together (``overlay``).
+A layer is decoded and verified once; ``Contents`` receives the content of each file on the way.
+Not for stacking layers (``overlay``).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from homeport.layers.entry import BadArchive, Entry, clean
 from homeport.layers.read_ahead import CHUNK, ReadAhead
 from homeport.layers.tar_reader import LayerReader
 from homeport.progress import CancelToken
+from homeport.quantities import counted
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
 MAX_ENTRIES = 5_000_000
@@ -32,25 +33,25 @@ _STEP = 1 << 18
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
-    """A whole tar archive.
+    """A complete tar archive.
 
     diff_id:   digest of the tar
     tar_size:  of the tar
-    oddities:  what a reader should know: names that were cleaned, entries that repeat
-    unusable:  the first name that was not usable as it is, printable; "" if there is none
+    anomalies:  names that were cleaned, entries that repeat
+    unusable:  the first name that leaves the root or is too long, printable; "" if there is none
     """
 
     diff_id: str
     tar_size: int
     entries: tuple[Entry, ...]
-    oddities: tuple[str, ...] = ()
+    anomalies: tuple[str, ...] = ()
     unusable: str = ""
 
 
 class Listing(Archive, frozen=True, kw_only=True):
-    """A whole layer.
+    """A complete layer.
 
-    digest:    of the blob, as it travels
+    digest:    of the blob, compressed
     size:      of the blob
     codec:     gzip, zstd, xz, bzip2 or none, by its first bytes
     """
@@ -61,19 +62,19 @@ class Listing(Archive, frozen=True, kw_only=True):
 
 
 class Contents(Protocol):
-    """Takes the content of every file that is not empty, in the order of the archive."""
+    """Receives the content of every file that is not empty, in the order of the archive."""
 
     def small(self, path: bytes, data: bytes) -> bytes:
-        """A whole content; returns its sha256."""
+        """A content in one piece; returns its sha256."""
         ...
 
     def large(self, path: bytes, size: int, read: Callable[[int], bytes]) -> tuple[bytes, bytes]:
-        """A content to be read piece by piece; returns its sha256 and first four bytes."""
+        """A content to read piece by piece; returns its sha256 and first four bytes."""
         ...
 
 
 class Hashed:
-    """Contents that are hashed and forgotten."""
+    """Hashes contents and drops them."""
 
     def small(self, path: bytes, data: bytes) -> bytes:
         return hashlib.sha256(data).digest()
@@ -115,7 +116,7 @@ def list_layer(
     )
     return Listing(
         digest=str(blob.digest), size=blob.size, codec=codec, diff_id=found.diff_id,
-        tar_size=found.tar_size, entries=found.entries, oddities=found.oddities,
+        tar_size=found.tar_size, entries=found.entries, anomalies=found.anomalies,
         unusable=found.unusable,
     )  # fmt: skip
 
@@ -147,13 +148,13 @@ def list_archive(
                 entries.append(_entry(member, tar, names, contents))
         except CopyError as error:
             raise BadArchive(f"{what}: {error.what}", where=error.where) from error
-        while ahead.read(CHUNK):  # what follows the end of the archive is part of both digests
+        while ahead.read(CHUNK):  # bytes behind the end of the archive are part of both digests
             pass
     return Archive(
         diff_id="sha256:" + ahead.hasher.hexdigest(),
         tar_size=ahead.size,
         entries=tuple(entries),
-        oddities=names.oddities(entries),
+        anomalies=names.anomalies(entries),
         unusable=names.unusable[0] if names.unusable else "",
     )
 
@@ -166,7 +167,7 @@ def open_tar(blob: Blob, what: str) -> tuple[Readable, str]:
 
 
 def require_diff_id(listing: Listing, expected: str, what: str) -> None:
-    """The tar must be the one that the config names. Raises ``IntegrityError``."""
+    """Check the tar against the config. Raises ``IntegrityError``."""
     if expected.startswith("sha256:") and listing.diff_id != expected:
         raise IntegrityError(
             f"{what} unpacks to {listing.diff_id}, the config lists {expected}",
@@ -177,7 +178,7 @@ def require_diff_id(listing: Listing, expected: str, what: str) -> None:
 def _add_small(
     tar: LayerReader, entries: list[Entry], most: int, names: _Names, contents: Contents
 ) -> None:
-    """The small members that come next: nearly all of most layers, so every step counts."""
+    """Add the small members that follow: nearly all of most layers, so this loop must be fast."""
     take, clean_name = contents.small, names.clean
     for (name, kind, text, (mode, uid, gid), size, mtime), data in tar.small():
         path = clean_name(name)
@@ -211,7 +212,7 @@ def _entry(member: Member, tar: LayerReader, names: _Names, contents: Contents) 
 
 
 class _Names:
-    """Names as paths below the root, and what was wrong with them, a few examples each."""
+    """Names as paths below the root, with a count and examples of invalid ones."""
 
     def __init__(self) -> None:
         self.unusable: list[str] = []
@@ -225,13 +226,14 @@ class _Names:
                 self.unusable.append(shown(name, 100))
         return path
 
-    def oddities(self, entries: list[Entry]) -> tuple[str, ...]:
+    def anomalies(self, entries: list[Entry]) -> tuple[str, ...]:
         lines = []
         if self._count:
             lines.append(
-                f"{self._count} names leave the root or are too long: {', '.join(self.unusable)}"
+                f"{counted(self._count, 'name')} outside the root or too long: "
+                f"{', '.join(self.unusable)}"
             )
         repeated = len(entries) - len({entry.path for entry in entries})
         if repeated:
-            lines.append(f"{repeated} entries have the name of an earlier one")
+            lines.append(counted(repeated, "repeated entry", "repeated entries"))
         return tuple(lines)

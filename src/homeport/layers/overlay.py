@@ -2,13 +2,13 @@
 
     history = stack([listing, listing, …])
 
-Entries count in their order, as if they were unpacked one after the other. A whiteout speaks
-of lower layers only, wherever it stands in its own; an opaque directory hides all its lower
-children; a directory over a directory keeps what is in it, any other change of kind replaces
-everything below. A hard link is to the file that its target is at that moment, and keeps that
-content. Symbolic links in the way are followed inside the root.
+Entries apply in their order, as if they were unpacked one after the other. A whiteout removes
+from lower layers only, wherever it is in its own layer; an opaque directory hides all its lower
+children; a directory over a directory keeps its children, any other change of type removes
+everything below. A hard link refers to the file that its target is at that moment, and keeps
+that content. Symbolic links in a path are followed inside the root.
 
-Never refuses a layer: what engines would refuse leaves the tree as it is, and is named in
+Rejects no layer: an entry that engines would reject changes nothing, and is named in
 ``history.problems`` and ``history.error``.
 """
 
@@ -26,12 +26,12 @@ from homeport.layers.entry import (
     is_whiteout,
     join,
 )
-from homeport.layers.history import Change, Did, History, StackedEntry
+from homeport.layers.history import Action, Change, History, StackedEntry
 from homeport.layers.listing import Listing
-from homeport.tree.links import MOST
+from homeport.tree.links import MAX_LINKS
 
 _PLAIN = ("file", "directory")
-_MOST_PROBLEMS = 100
+_MAX_PROBLEMS = 100
 _SETGID = 0o2000
 
 
@@ -44,7 +44,7 @@ def stack(listings: Sequence[Listing]) -> History:
 
 
 def unpack(entries: Sequence[Entry]) -> History:
-    """The history of one archive that is a whole filesystem: no name in it is a whiteout."""
+    """The history of one archive that is a complete filesystem: no name in it is a whiteout."""
     overlay = _Overlay(History())
     overlay.apply(entries, whiteouts=False)
     return overlay.history
@@ -61,10 +61,10 @@ class _Overlay:
         self._alive: list[int] = []  # how many names an inode has
         self._sizes: list[int] = []
         self._directories: dict[bytes, bytes] = {}
-        self._open: dict[bytes, set[bytes]] = {}  # directories that stand, with their names
-        self._own: dict[bytes, int] = {}  # paths this layer put there → index of the change
+        self._open: dict[bytes, set[bytes]] = {}  # directories that exist, with their names
+        self._own: dict[bytes, int] = {}  # paths added by this layer → index of the change
         self._indexed = 0  # how many changes of this layer are in it
-        self._aufs: dict[bytes, StackedEntry] = {}  # of this layer: what its hard links lead to
+        self._aufs: dict[bytes, StackedEntry] = {}  # of this layer: the targets of its hard links
 
     def apply(self, entries: Sequence[Entry], *, whiteouts: bool = True) -> None:
         """Put one more layer on top."""
@@ -85,7 +85,7 @@ class _Overlay:
                 if path not in skipped:
                     self._put(entry, layer, changes)
                 continue
-            final[path] = StackedEntry(entry, layer)  # nearly all: new, in a directory that stands
+            final[path] = StackedEntry(entry, layer)  # nearly all: new, in a directory that exists
             names.add(name)
             added(Change(path, "added", entry, None))
 
@@ -100,7 +100,7 @@ class _Overlay:
         for path in below:
             self._inode.pop(path, None)  # of a lower layer
             if not path.startswith(AUFS):
-                self._problem(f"{shown(path)} lies below a name that is reserved for whiteouts")
+                self._problem(f"{shown(path)} is below a name that is reserved for whiteouts")
         removing = {path: None for path in whiteouts if path not in below}
         return removing, frozenset({*whiteouts, *below})
 
@@ -115,11 +115,11 @@ class _Overlay:
         elif not name.startswith(AUFS):  # other markers of aufs remove nothing
             named = join(directory, name[len(WHITEOUT) :])
             if named not in self._final or not name[len(WHITEOUT) :]:
-                self._problem(f"{shown(path)} removes what is not there")
+                self._problem(f"{shown(path)} removes a path that does not exist")
                 return
             self._remove(named, "removed", named, changes)
 
-    def _remove(self, path: bytes, did: Did, by: bytes, changes: list[Change]) -> None:
+    def _remove(self, path: bytes, action: Action, by: bytes, changes: list[Change]) -> None:
         """Remove a path with everything below it."""
         self._open.clear()
         todo = [path]
@@ -129,20 +129,20 @@ class _Overlay:
             found = self._final.pop(each, None)
             if found is None:
                 continue
-            freed = self._release(each, found)
+            wasted = self._release(each, found)
             cause = b"" if each == by else by
-            changes.append(Change(each, did, None, found, cause, freed))
+            changes.append(Change(each, action, None, found, cause, wasted))
         directory, _, name = path.rpartition(b"/")
         self._names.get(directory, set()).discard(name)
 
     def _directory(self, path: bytes) -> bytes:
-        """A directory with links followed; remembered until a link comes or goes."""
+        """A directory with links followed; remembered until a link is added or removed."""
         found = self._directories.get(path)
         if found is None:
             found, hops = self.history.followed(path)
             self._directories[path] = found
-            if hops > MOST:
-                self._refuse(f"the symbolic links in {shown(path)} form a circle")
+            if hops > MAX_LINKS:
+                self._refuse(f"the symbolic links in {shown(path)} form a loop")
         return found
 
     def _forget_directories(self) -> None:
@@ -150,7 +150,7 @@ class _Overlay:
         self._open.clear()
 
     def _release(self, path: bytes, found: StackedEntry) -> int:
-        """Bytes that nothing uses once ``path`` is gone."""
+        """Bytes that are unused once ``path`` is removed."""
         file = self.history.links.pop(path, found)
         if file.entry.kind == "symlink":
             self._forget_directories()
@@ -177,10 +177,10 @@ class _Overlay:
         if entry.kind == "hardlink":
             linked = self._link_target(path, entry.target)
             if linked is None:
-                self._refuse(f"the hard link {shown(path)} has no target file")
+                self._refuse(f"the hard link {shown(path)} has no target")
                 return
         before = self._final.get(path)
-        freed = self._replace(path, before, entry, changes) if before is not None else 0
+        wasted = self._replace(path, before, entry, changes) if before is not None else 0
         self._final[path] = StackedEntry(entry, layer)
         if entry.kind == "symlink":
             self._forget_directories()
@@ -196,14 +196,14 @@ class _Overlay:
         if before is not None and before.layer == layer:
             repeated = self._put_at(path, changes)
             if repeated is not None:
-                self._repeat(changes, repeated, path, entry, freed)
+                self._repeat(changes, repeated, path, entry, wasted)
                 return
-        changes.append(Change(path, _did(before, entry), entry, before, b"", freed))
+        changes.append(Change(path, _action_of(before, entry), entry, before, b"", wasted))
 
     def _replace(
         self, path: bytes, before: StackedEntry, entry: Entry, changes: list[Change]
     ) -> int:
-        """Take away what was at ``path``, all that is in it too unless a directory stays one."""
+        """Remove what was at ``path``, with its children unless a directory stays one."""
         if before.entry.kind == "directory" and entry.kind != "directory":
             for child in sorted(self._names.get(path, ())):
                 self._remove(join(path, child), "replaced", path, changes)
@@ -212,7 +212,7 @@ class _Overlay:
         return self._release(path, before)
 
     def _put_at(self, path: bytes, changes: list[Change]) -> int | None:
-        """Where this layer's last entry for a path is; few layers ever ask."""
+        """The index of this layer's last entry for a path; made when it is first needed."""
         for at in range(self._indexed, len(changes)):
             if changes[at].now is not None:
                 self._own[changes[at].path] = at
@@ -220,18 +220,18 @@ class _Overlay:
         return self._own.get(path)
 
     def _repeat(
-        self, changes: list[Change], at: int, path: bytes, entry: Entry, freed: int
+        self, changes: list[Change], at: int, path: bytes, entry: Entry, wasted: int
     ) -> None:
-        """A second entry of one name in one layer: the last counts, the first was for nothing."""
+        """A second entry of one name in one layer: the last applies, the first is wasted."""
         first = changes[at]
         before = first.before
-        did: Did = _did(before, entry)
-        changes[at] = Change(path, did, entry, before, first.by, first.freed + freed)
+        action: Action = _action_of(before, entry)
+        changes[at] = Change(path, action, entry, before, first.by, first.wasted + wasted)
 
     def _link_target(self, path: bytes, written: bytes) -> tuple[int, StackedEntry] | None:
         """The inode and the entry of the file that a hard link at ``path`` gets.
 
-        Engines remove what is at ``path`` first, so it may not be the way to the target.
+        Engines remove what is at ``path`` first, so the target cannot be reached through it.
         """
         parent, _, name = written.rpartition(b"/")
         target = join(self._directory_without(path, parent), name)
@@ -270,7 +270,7 @@ class _Overlay:
     def _make_directories(
         self, path: bytes, below: Entry, layer: int, changes: list[Change]
     ) -> bool:
-        """Make what is missing above an entry, with the rights that engines give it."""
+        """Make the missing directories above an entry, with the mode that engines set."""
         found = self._final.get(path)
         if found is not None and found.entry.kind == "directory":
             return True
@@ -280,10 +280,10 @@ class _Overlay:
             path = path.rpartition(b"/")[0]
         found = self._final.get(path)
         if found is not None and found.entry.kind != "directory":
-            self._refuse(f"{shown(path)} is not a directory, but {shown(below.path)} lies in it")
+            self._refuse(f"{shown(path)} is not a directory, but {shown(below.path)} is below it")
             return False
         mode, gid = 0o755, 0
-        if found is not None and found.entry.mode & _SETGID:  # as Linux has it
+        if found is not None and found.entry.mode & _SETGID:  # as in mkdir(2)
             mode, gid = mode | _SETGID, found.entry.gid
         for each in reversed(missing):
             entry = Entry(each, "directory", mode, 0, gid, 0, below.mtime, b"", b"", b"")
@@ -298,11 +298,11 @@ class _Overlay:
         self._problem(text)
 
     def _problem(self, text: str) -> None:
-        if len(self.history.problems) < _MOST_PROBLEMS:
+        if len(self.history.problems) < _MAX_PROBLEMS:
             self.history.problems.append(text)
 
 
-def _did(before: StackedEntry | None, now: Entry) -> Did:
+def _action_of(before: StackedEntry | None, now: Entry) -> Action:
     if before is None:
         return "added"
     old = before.entry

@@ -1,7 +1,7 @@
 """A layer's tar, decoded and hashed on a thread of its own while its headers are read.
 
-Decoding and hashing leave the interpreter free, so they cost next to no time on the clock
-beside the reading of headers, which does not. What waits to be read is bounded.
+Decoding and hashing release the interpreter's lock and run beside the reading of headers, which
+holds it. The number of chunks read ahead is bounded.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from homeport.content.thread_pools import Pool
 from homeport.errors import TooLarge
 from homeport.progress import CancelToken
 
-CHUNK = 1 << 20  # bytes that are handed over at once
+CHUNK = 1 << 20  # bytes passed to the reader at once
 _AHEAD = 4  # chunks
 
 
 class ReadAhead:
-    """Counts and hashes what ``stream`` holds while it is read; stops at ``limit`` bytes.
+    """Counts and hashes ``stream`` while it is read; stops at ``limit`` bytes.
 
-    size, hasher: of what was decoded so far; right once ``read`` gave the end
+    size, hasher: of what was decoded so far; complete once ``read`` returned ``b""``
     """
 
     def __init__(self, stream: Readable, limit: int, what: str, cancel: CancelToken) -> None:
@@ -34,7 +34,7 @@ class ReadAhead:
         self._rest = b""
         self._thread = Pool(1, "decode")
         self._coming: SimpleQueue[bytes | BaseException] = SimpleQueue()
-        self._last: bytes | BaseException | None = None  # the end, or why there is none
+        self._last: bytes | BaseException | None = None  # the end, or the error
         for _ in range(_AHEAD):
             self._thread.submit(self._decode)
 
@@ -61,10 +61,10 @@ class ReadAhead:
         return b""
 
     def _decode(self) -> None:
-        """One chunk, or why there is none; runs on the thread."""
+        """Queue one chunk or the error; runs on the thread."""
         try:
             self._coming.put(self._chunk())
-        except BaseException as error:  # it is raised again where it is read
+        except BaseException as error:  # raised again by ``read``
             self._coming.put(error)
 
     def _chunk(self) -> bytes:

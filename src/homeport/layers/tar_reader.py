@@ -1,11 +1,11 @@
-"""The tar of a layer, read as engines read it, and fast where headers are plain.
+"""The tar of a layer, read as engines read it, and fast for ordinary headers.
 
-The rules are ``homeport.copying.tarstream``'s. Two differ, as in Go's reader, which every
-engine uses: pax global headers say nothing of the members after them, and an archive may end
+The rules are those of ``homeport.copying.tarstream``. Two differ, as in Go's reader, which every
+engine uses: pax global headers do not apply to the members after them, and an archive may end
 right behind its last file's bytes, without the padding (umoci's insert leaves it out).
 
-Headers of files, directories and links as nearly all are written go a short way; anything
-else, damage above all, goes the long way of ``TarReader``. Not for what members mean.
+Ordinary headers of files, directories and links are parsed here; all others, damaged ones
+included, by ``TarReader``. Not for what members mean.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 _PLAIN = {48: "file", 49: "hardlink", 50: "symlink", 53: "directory"}
 _FILE = 48
 _ADLER = 65521
-_MOST_REMEMBERED = 1 << 14
+_MAX_REMEMBERED = 1 << 14
 _CHUNK = 1 << 20  # asked of the stream at once
-_SMALL = 1 << 16  # a header and a content that are worth having in one piece
+_SMALL = 1 << 16  # larger contents are not read in one piece
 V = TypeVar("V")
 #: An ordinary header: name, kind, link, (mode, uid, gid), size of the content, mtime in seconds.
 Plain = tuple[bytes, str, bytes, tuple[int, int, int], int, int]
@@ -67,10 +67,10 @@ class LayerReader(TarReader):
         return member
 
     def small(self) -> Iterator[tuple[Plain, bytes]]:
-        """The ordinary small members that come next, each with its whole content.
+        """The ordinary small members that follow, each with its content.
 
-        Ends before the first one that is large, unusual or damaged, which ``next`` then gives.
-        A ``Member`` for each would take longer than all the rest.
+        Ends before the first one that is large, unusual or damaged, which ``next`` then returns.
+        Making a ``Member`` for each would take longer than everything else.
         """
         if self.ended or self._left:
             return
@@ -96,7 +96,7 @@ class LayerReader(TarReader):
             yield plain, self._buffer[begin:end]
 
     def _extend(self, wanted: int) -> bool:
-        """Read on until the buffer has ``wanted`` bytes behind the present place."""
+        """Read until the buffer has ``wanted`` bytes from the current position."""
         parts = [self._buffer[self._at :]]
         have = len(parts[0])
         while have < wanted and (more := self._stream.read(_CHUNK)):
@@ -108,7 +108,7 @@ class LayerReader(TarReader):
         return have >= wanted
 
     def _plain(self, block: bytes) -> Plain | None:
-        """What an ordinary header says; ``None`` for all that needs a closer look."""
+        """The fields of an ordinary header; ``None`` for any other."""
         kind = block[156]
         word = _PLAIN.get(kind)
         expected = self._sums.get(block[148:156]) or self._sum(block[148:156])
@@ -129,11 +129,11 @@ class LayerReader(TarReader):
         return name, word, link, owner, size, mtime
 
     def _sum(self, field: bytes) -> int:
-        """What Adler's checksum of a block with this checksum must be; -1 is never right."""
+        """The Adler checksum of a block with this header checksum; -1 matches no block."""
         stored = _octal(field)
         if stored < 0:
             return -1
-        # The checksum is made with eight blanks where it will stand.
+        # The header checksum is computed with eight blanks in its own field.
         expected = (stored - 8 * 32 + sum(field) + 1) % _ADLER
         return _remember(self._sums, field, expected)
 
@@ -147,7 +147,7 @@ class LayerReader(TarReader):
         return _remember(self._numbers, field, _octal(field))
 
     def _skip_padding(self) -> None:
-        """Over the zeros behind a file, as many as there are."""
+        """Skip the zeros after a file, as many as there are."""
         left, self._padding = self._padding, 0
         while left > len(self._buffer) - self._at:
             left -= len(self._buffer) - self._at
@@ -164,7 +164,7 @@ class LayerReader(TarReader):
 
 
 def _octal(field: bytes) -> int:
-    """A number as nearly all write it, digits and then a zero or a blank; -1 for any other."""
+    """A number in the usual form, digits and then a zero or a blank; -1 for any other."""
     digits = field.rstrip(b"\0 ")
     if digits.isdigit() and len(digits) < len(field):
         try:
@@ -175,8 +175,8 @@ def _octal(field: bytes) -> int:
 
 
 def _remember(known: dict[bytes, V], key: bytes, value: V) -> V:
-    """Keep an answer, within a bound."""
-    if len(known) >= _MOST_REMEMBERED:
+    """Cache a value, within a bound."""
+    if len(known) >= _MAX_REMEMBERED:
         known.clear()
     known[key] = value
     return value

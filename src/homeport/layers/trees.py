@@ -1,7 +1,7 @@
 """Archives and stacked layers as Trees, with every content in the store.
 
 Contents of one archive go into one file of the store, so that a layer of ten thousand files
-does not become ten thousand files. What engines would refuse is refused.
+does not become ten thousand files. What engines would reject is an error.
 """
 
 from __future__ import annotations
@@ -58,8 +58,8 @@ def read_tree(
 ) -> Tree:
     """The filesystem in the archive ``stream``, which is read to its end and closed.
 
-    It is whole: no name in it is a whiteout. Raises ``BadArchive``, ``IntegrityError``,
-    ``TooLarge``, ``CannotWrite``, ``Interrupted``.
+    It is a complete filesystem: no name in it is a whiteout. Raises ``BadArchive``,
+    ``IntegrityError``, ``TooLarge``, ``CannotWrite``, ``Interrupted``.
     """
     what = str(source)
 
@@ -74,7 +74,7 @@ def read_tree(
 
 
 def read_layers(layers: Sequence[Blob], store: Store, cancel: CancelToken) -> Tree:
-    """What a container sees of ``layers``, lowest first. Every node's source is its layer.
+    """The filesystem that ``layers`` result in, lowest first. A node's source is its layer.
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``CannotWrite``, ``Interrupted``.
     """
@@ -105,7 +105,7 @@ def _spool(
         blob = writer.commit(sync=False) if writer.size else None
     if archive.unusable:
         raise BadArchive(
-            f"{what}: {archive.unusable} leaves the root or is not a usable name",
+            f"{what}: {archive.unusable} leaves the root or is not a valid name",
             where={"member": archive.unusable},
         )
     if blob is None:
@@ -147,7 +147,7 @@ class _Spooled:
 def _tree(
     history: History, blobs: Mapping[bytes, SpooledBlob], sources: Sequence[Source], what: str
 ) -> Tree:
-    """The files that are left in the end."""
+    """The final files."""
     if history.error:
         raise BadArchive(f"{what}: {history.error}")
     nodes: dict[bytes, Node] = {}
@@ -161,7 +161,7 @@ def _tree(
     for path, found in history.final.items():
         if names := linked.pop(id(found.entry), None):
             _link(nodes, path, names, history, sources)
-    for names in linked.values():  # the name that brought the content is gone
+    for names in linked.values():  # the name that had the content was removed
         first, *others = sorted(names, key=lambda path: path.split(b"/"))
         file = history.links[first].entry
         nodes[first] = _node(file, blobs, sources[history.final[first].layer])
@@ -173,7 +173,7 @@ def _link(
     nodes: dict[bytes, Node], file: bytes, names: Sequence[bytes], history: History,
     sources: Sequence[Source],
 ) -> None:  # fmt: skip
-    """Make ``names`` hard links to ``file``: one inode, so all facts but the source are its."""
+    """Make ``names`` hard links to ``file``: one inode, so only the source differs."""
     for name in names:
         nodes[name] = msgspec.structs.replace(
             nodes[file], type="hardlink", target=file, content=None,

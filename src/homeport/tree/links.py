@@ -1,21 +1,21 @@
-"""Symbolic links in the way of a path, followed within a tree as engines follow them."""
+"""Symbolic links in a path, followed inside a tree as engines do."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-MOST = 255  # links followed for one path, as containerd
+MAX_LINKS = 255  # for one path, as in containerd
 
 
 def followed(
     path: bytes, target_of: Callable[[bytes], bytes | None], *, last: bool = True
 ) -> tuple[bytes, int]:
-    """``path`` with links followed, never out of the root, and how many there were.
+    """``path`` with links followed, never out of the root, and the number of links.
 
-    target_of: the text of the symbolic link at a path, ``None`` where there is none
-    last:      whether a link at the very end is followed too
+    target_of: the target of the symbolic link at a path, ``None`` for anything else
+    last:      whether a link in the last component is followed, too
 
-    More than ``MOST`` links are a circle: the answer is ``path`` itself.
+    More than ``MAX_LINKS`` links are a loop: the result is ``path`` itself.
     """
     todo = path.split(b"/")[::-1] if path else []
     done: list[bytes] = []
@@ -32,7 +32,7 @@ def followed(
             done.append(part)
             continue
         hops += 1
-        if hops > MOST:
+        if hops > MAX_LINKS:
             return path, hops
         if target.startswith(b"/"):
             done = []

@@ -216,7 +216,7 @@ def test_stamps_that_tell_nothing_are_said_so() -> None:
     age = report_image(opened(layer(file("a", mtime=5), file("b", mtime=5)))).age
     assert age.notes == (
         "the creation time (1970-01-01T00:00:00Z) is a fixed value, not a date",
-        "all files have the same modification time, which the build set",
+        "all files have the same modification time, set by the build",
     )
 
 

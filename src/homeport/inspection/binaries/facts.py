@@ -1,8 +1,8 @@
-"""One binary's facts, from its bytes alone: format, linking, compiler, language, origin.
+"""The facts of one binary, from its bytes only: format, linking, compiler, language, origin.
 
 ``examine`` dispatches by the first bytes. Nothing is run; packed files are unpacked in
-memory and the unpacked one is described. Which package owns the file, and whether its
-libraries are in the image, is ``provenance``'s question.
+memory and the unpacked one is described. Not for the package that owns the file, nor for
+missing libraries (``provenance``).
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from homeport.inspection.binaries.rust import RustFacts, read_rust
 from homeport.inspection.binaries.scripts import ScriptFacts, bundled, read_script
 
 MAX_FILE = 512 << 20
-_MOST_STRINGS = 20
+_MAX_STRINGS = 20
 _HOSTS = (b"github.com", b"gitlab.com", b"codeberg.org", b"bitbucket.org", b"salsa.debian.org")
 _REPOSITORY = re.compile(rb"[/:][A-Za-z0-9_.-]{1,64}/[A-Za-z0-9_.-]{1,64}")
-_MOST_HITS = 10_000
+_MAX_HITS = 10_000
 _OTHERS = {
     b"MZ": "PE",
     b"\0asm": "wasm",
@@ -52,13 +52,13 @@ class Packer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class BinaryFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a file says about itself.
+    """The facts recorded in a file.
 
     format:  ELF, PE, Mach-O, wasm, script, zipapp, jar, zip, class, archive or data
-    linking: static, static-pie, dynamic, library, object; empty for what is no ELF
-    libc:    glibc or musl where it shows
+    linking: static, static-pie, dynamic, library, object; empty for other formats than ELF
+    libc:    glibc or musl, if known
     distribution: of the compiler or the package note
-    repositories: source repositories that strings name, the most frequent first
+    repositories: source repositories named in strings, the most frequent first
     """
 
     format: str
@@ -87,7 +87,7 @@ class BinaryFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
 def examine(data: bytes, check: Callable[[], None] = lambda: None) -> BinaryFacts:
     """The facts of one file. Never raises for bad bytes.
 
-    check: called now and then while a packed file is unpacked; stops that by raising
+    check: called regularly while a packed file is unpacked; may raise to stop it
     """
     if data.startswith(elves.MAGIC):
         return _examine_elf(data, check)
@@ -203,7 +203,7 @@ def _build_id(elf: Elf) -> str:
 
 
 def _compiler(comment: bytes, go: GoFacts | None, rust: RustFacts | None) -> tuple[str, str]:
-    """The compiler, and the distribution that its name gives away."""
+    """The compiler, and the distribution in its name."""
     if go is not None:
         return go.version, ""
     lines = [
@@ -218,7 +218,7 @@ def _compiler(comment: bytes, go: GoFacts | None, rust: RustFacts | None) -> tup
 
 
 def _package_note(elf: Elf) -> dict[str, str]:
-    """The note that distributions leave about the package (owner FDO)."""
+    """The package note of distributions (owner FDO)."""
     for owner, type, text in elf.notes():
         if owner == b"FDO" and type == 0xCAFE1A7E:
             try:
@@ -231,15 +231,15 @@ def _package_note(elf: Elf) -> dict[str, str]:
 
 
 def _repositories(data: bytes) -> tuple[str, ...]:
-    """Source repositories that strings name. By host, since a search for a text is quick."""
+    """Source repositories named in strings; searched by host, which is fast."""
     counts: Counter[str] = Counter()
     for host in _HOSTS:
         at = data.find(host)
-        for _ in range(_MOST_HITS):
+        for _ in range(_MAX_HITS):
             if at < 0:
                 break
             if found := _REPOSITORY.match(data, at + len(host)):
                 text = (host + found[0]).decode("ascii").rstrip(".")
                 counts[text.replace(":", "/").removesuffix(".git")] += 1
             at = data.find(host, at + 1)
-    return tuple(name for name, _ in counts.most_common(_MOST_STRINGS))
+    return tuple(name for name, _ in counts.most_common(_MAX_STRINGS))

@@ -18,14 +18,14 @@ MAGIC = b"\xff Go buildinf:"
 _ALIGN = 16
 _MAX_TEXT = 16 << 20
 _MAX_BLOB = _MAX_TEXT + 4096
-_MAX_BLOBS = 50  # that begin as one but are none
+_MAX_BLOBS = 50  # with the magic bytes, but invalid
 _MAX_CANDIDATES = 500
 _MAX_SEARCHED = 4 << 30  # bytes, in all searches for a pointer
 _VERSION = re.compile(rb"(?:devel )?go1\.\d+(?:\.\d+)?(?:beta\d+|rc\d+)?")
 
 
 class GoModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A module by path and version; ``replaced_by`` is what was built in its place."""
+    """A module by path and version; ``replaced_by``: the module used in its place."""
 
     path: str
     version: str = ""
@@ -34,7 +34,7 @@ class GoModule(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class GoBuildInfo(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What the blob says; everything but the version is empty for builds without modules."""
+    """The content of the blob; only the version is set for builds without modules."""
 
     version: str
     path: str = ""
@@ -63,8 +63,8 @@ def read_buildinfo(elf: Elf) -> GoBuildInfo | None:
 def find_version(elf: Elf) -> str:
     """The version that ``runtime.buildVersion`` points to, of files without the blob.
 
-    Strings in Go have no end, so a match of the text alone may run on: a pointer to it in
-    writable data gives the length beside it.
+    Strings in Go have no terminator, so a match of the text may be too long: a pointer to it in
+    writable data has the length beside it.
     """
     form = elf.order + ("QQ" if elf.wide else "II")
     writable = [elf.data[one.offset : one.offset + one.size] for one in elf.loads(writable=True)]
@@ -90,7 +90,7 @@ def find_version(elf: Elf) -> str:
 
 
 def _areas(elf: Elf) -> Iterator[tuple[int, bytes]]:
-    """The section if there is one, else every writable segment, else the whole file."""
+    """The section if there is one, else all writable segments, else the whole file."""
     section = elf.find_section(".go.buildinfo")
     if section is not None:
         yield section.address, elf.data[section.offset : section.offset + section.size]
@@ -137,7 +137,7 @@ def _string(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _pointed(elf: Elf, address: int, form: str) -> bytes:
-    """The Go string whose header stands at an address."""
+    """The Go string whose header is at an address."""
     head = elf.read(address, struct.calcsize(form))
     if len(head) < struct.calcsize(form):
         return b""
@@ -146,7 +146,7 @@ def _pointed(elf: Elf, address: int, form: str) -> bytes:
 
 
 def _parsed(version: str, text: bytes) -> GoBuildInfo:
-    # The text stands between two marks of 16 bytes each.
+    # The text is between two marks of 16 bytes each.
     inner = text[16:-16] if len(text) >= 33 and text[-17:-16] == b"\n" else b""
     path = ""
     module: GoModule | None = None

@@ -28,14 +28,14 @@ MOST_PACKAGES = 5000
 
 
 class GoFacts(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Everything a Go binary says about itself.
+    """The facts recorded in a Go binary.
 
     main:        path of its main package
     main_evidence: build information, source path, or guess
     source:      source file of ``main.main``
     packages:    the packages it was built from, without Go's own; ``main`` left out
     standard:    how many packages of Go's own
-    versions:    of modules that stand in file names, where nothing else gives them
+    versions:    of modules, from file names, if nothing else records them
     goroot_origin: whose Go the path of its own library suggests
     table_format: layout of the table of functions
     """
@@ -145,7 +145,7 @@ def _package_of(function: str) -> str:
 
 
 def _package_of_file(file: str) -> str:
-    """The package whose file this is, where its path says so."""
+    """The package of a source file, if its path contains it."""
     if found := _in_module_cache(file):
         module, inner = _unescaped(found[0]), found[2].rpartition("/")[0]
         return f"{module}/{inner}" if inner else module
@@ -167,7 +167,7 @@ def _in_module_cache(file: str) -> tuple[str, str, str] | None:
 
 
 def _unescaped(path: str) -> str:
-    """Capital letters stand as ``!a`` in Go's module cache."""
+    """Undo the escaping of Go's module cache, which writes capital letters as ``!a``."""
     return re.sub(r"!([a-z])", lambda found: found[1].upper(), path)
 
 
@@ -183,7 +183,7 @@ def _main(path: str, table: GoTable | None, packages: tuple[str, ...]) -> tuple[
     found = _main_by_source(source)
     if found:
         return found, "source path", source
-    # A common prefix of a module's own packages that the main package does not give itself.
+    # The common prefix of the module's own packages, if the main package does not tell.
     guess = _common(packages)
     if guess:
         return guess, "guess", source
@@ -219,8 +219,8 @@ def _goroot(table: GoTable | None) -> tuple[str, str]:
     for file in table.files if table else ():
         if found := _RUNTIME.fullmatch(file):
             root = found[1].decode("utf-8", "replace")
-            says = next((who for prefix, who in _DISTRIBUTIONS if root.startswith(prefix)), "")
-            return root, says
+            origin = next((name for prefix, name in _DISTRIBUTIONS if root.startswith(prefix)), "")
+            return root, origin
     return "", ""
 
 

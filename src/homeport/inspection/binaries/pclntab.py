@@ -110,7 +110,7 @@ class _Reader:
         )
 
     def _records(self) -> list[int]:
-        """Where the record of every function stands."""
+        """The offset of each function's record."""
         form = f"{self._order}{2 * self._count}{self._field}"
         pairs = struct.unpack_from(form, self._raw, self._functab_at)
         base = self._functab

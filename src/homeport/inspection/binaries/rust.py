@@ -1,4 +1,4 @@
-"""Rust binaries: cargo-auditable's list of crates, else what strings give away."""
+"""Rust binaries: cargo-auditable's list of crates, else the crates named in strings."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def bundled(data: bytes) -> str:
 
 
 def _really(data: bytes, mark: bytes, name: str) -> bool:
-    if name == ".NET bundle":  # the place of the bundle stands before the mark; 0: a plain host
+    if name == ".NET bundle":  # before the mark: the offset of the bundle, 0 if none
         at = data.find(mark)
         return any(data[at - 8 : at])
     return name != "Deno" or data[-40:].startswith(mark) or mark in data[-64:]

@@ -34,11 +34,11 @@ _BIG_ENDIAN_FORMATS = 128
 
 
 class CannotUnpack(ValueError):
-    """A packed file of a kind that is not handled, or a damaged one; says which."""
+    """A packed file that is damaged or of an unsupported kind; the message names which."""
 
 
 class Packed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the packer's header says."""
+    """The packer's header."""
 
     version: str
     format: int
@@ -151,7 +151,7 @@ class _Unpacking:
         return at
 
     def _gaps(self, out: bytearray, loads: list[Segment], at: int, size: int) -> None:
-        """What lies between the segments and after them follows the loader's stub."""
+        """Restore the bytes between and after the segments, which follow the loader's stub."""
         for start, length in _gaps(loads, size):
             place = start
             found = self._find_block(at, length)
@@ -166,7 +166,7 @@ class _Unpacking:
                 place += len(piece)
 
     def _find_block(self, at: int, length: int) -> int | None:
-        """The next place that looks like the header of a block of ``length`` bytes."""
+        """The next offset with a plausible header of a block of ``length`` bytes."""
         wanted = struct.pack(self._order + "I", length)
         stop = min(len(self._data), at + (1 << 20))
         while (at := self._data.find(wanted, at, stop)) >= 0:
@@ -283,7 +283,7 @@ def _nrv(raw: bytes, variant: str, word: int, size: int, check: Callable[[], Non
             work += 1
             if not work & 0xFFFF:
                 check()
-            # literals: this loop is where the time goes, so bit() is written out
+            # literals: most of the time is spent in this loop, so bit() is inlined
             while True:
                 if not left:
                     bits = from_bytes(raw[at : at + step], "little")

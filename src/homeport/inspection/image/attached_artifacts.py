@@ -70,7 +70,7 @@ def _attestations(value: Image | Index) -> Iterable[Attached]:
 
 
 def _predicate(image: Image, layer: Descriptor) -> str:
-    """The predicate type that an in-toto statement names itself."""
+    """The predicate type in an in-toto statement."""
     blob = image.blobs.get(digest_of(layer))
     if blob is None or layer.size > 64 << 20:
         return ""

@@ -27,7 +27,7 @@ def find_base(opened: OpenedImage) -> Base:
     """The distribution, C library and base image, with the evidence for each."""
     fields, evidence = _distribution(opened)
     libc, more = _libc(opened)
-    image, digest, said = _image(opened)
+    image, digest, source = _image(opened)
     layers, why = _boundary(opened)
     return Base(
         distribution=fields.get("ID", ""),
@@ -38,22 +38,22 @@ def find_base(opened: OpenedImage) -> Base:
         image=image,
         image_digest=digest,
         layers=layers,
-        evidence=(*evidence, *more, *said, *why),
+        evidence=(*evidence, *more, *source, *why),
     )
 
 
 def _distribution(opened: OpenedImage) -> tuple[dict[str, str], list[str]]:
     for path in (b"etc/os-release", b"usr/lib/os-release"):
-        text = opened.text(path)
+        text = opened.metadata(path)
         if text:
             fields = {}
             for line in text[: 1 << 16].decode("utf-8", "replace").splitlines():
                 if found := _OS_RELEASE.fullmatch(line.strip()):
                     fields[found[1]] = found[2].strip("\"'")
-            if (version := opened.text(b"etc/debian_version")) and fields.get("ID") == "debian":
+            if (version := opened.metadata(b"etc/debian_version")) and fields.get("ID") == "debian":
                 fields["VERSION_ID"] = version[:40].decode("utf-8", "replace").strip()
             return fields, [f"/{path.decode()}"]
-    release = opened.text(b"etc/alpine-release")
+    release = opened.metadata(b"etc/alpine-release")
     if release:
         number = release[:40].decode("utf-8", "replace").strip()
         return {"ID": "alpine", "VERSION_ID": number}, ["/etc/alpine-release"]
@@ -62,9 +62,9 @@ def _distribution(opened: OpenedImage) -> tuple[dict[str, str], list[str]]:
 
 def _libc(opened: OpenedImage) -> tuple[str, list[str]]:
     """musl by its loader, which holds its version; glibc by the loader's name."""
-    for path in opened.kept:
+    for path in opened.metadata_paths:
         if b"/ld-musl-" in path:
-            text = opened.text(path) or b""
+            text = opened.metadata(path) or b""
             found = _MUSL.search(text) if b"musl libc" in text else None
             version = f" {found[1].decode()}" if found else ""
             return f"musl{version}", [path_text(path)]
@@ -90,7 +90,7 @@ def _image(opened: OpenedImage) -> tuple[str, str, list[str]]:
 
 
 def _boundary(opened: OpenedImage) -> tuple[int | None, list[str]]:
-    """The lowest layers up to the first command of the base, if steps of another day follow."""
+    """The number of layers up to the base image's CMD, if later steps have another date."""
     layers = 0
     history = opened.config.history
     for number, step in enumerate(history):

@@ -1,8 +1,8 @@
 """Files out of an image into a directory, without root and without leaving the directory.
 
-Every step is taken from a directory handle, no link on the disk is followed: whatever the
-image's links say, nothing is written outside. Owners are not kept, setuid bits neither;
-devices are left out. Contents are checked against the digests of the listing.
+Every path is resolved from a directory handle, and no link on the disk is followed: whatever the
+links of the image are, nothing is written outside. Owners and setuid bits are not kept; devices
+are skipped. Contents are checked against the digests of the listing.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
             found.update(history.final)
         elif inside:
             found.update(path for path in history.final if path.startswith(inside))
-    found.discard(b"")  # the directory that is written to
+    found.discard(b"")  # the destination directory itself
     return sorted(found, key=lambda path: path.split(b"/"))
 
 

@@ -31,9 +31,9 @@ class FileRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A path. ``size`` of a hard link is its file's; ``mode`` is octal text.
 
     layer:  the layer that the shown state comes from
-    change: with ``--layer``: what that layer did
+    change: with ``--layer``: what that layer changed
     wasted: bytes of lower layers that this change made unused
-    events: with ``--path``: what every layer did
+    events: with ``--path``: what each layer changed
     """
 
     path: str
@@ -69,9 +69,9 @@ def list_files(
     pattern: str | None = None,
     events: bool = False,
 ) -> FileListing:
-    """Files of the final tree, or the changes of one layer; of ``pattern`` alone if given.
+    """Files of the final tree, or the changes of one layer; only of ``pattern`` if given.
 
-    events: every path that matches ``pattern`` in any layer, with what each layer did to it
+    events: every path that matches ``pattern`` in any layer, with the changes of each layer
 
     Raises ``UsageError`` for a layer that does not exist, ``PathNotFound`` if nothing matches.
     """
@@ -104,7 +104,7 @@ def final_rows(history: History, pattern: bytes | None) -> Iterator[FileRow]:
 
 
 def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[FileRow]:
-    """What one layer did, in the order of paths. Raises ``UsageError``."""
+    """The changes of one layer, in the order of paths. Raises ``UsageError``."""
     if not 0 <= layer < len(history.changes):
         count = len(history.changes)
         known = f"its layers are numbered 0 to {count - 1}" if count else "it has no layers"
@@ -116,7 +116,7 @@ def layer_rows(history: History, layer: int, pattern: bytes | None) -> Iterator[
 
 
 def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
-    """All matching paths of any layer, each with what every layer did to it."""
+    """All matching paths of any layer, each with the changes of every layer."""
     wanted = matcher(pattern)
     events: dict[bytes, list[PathEvent]] = {}
     last: dict[bytes, tuple[int, Change]] = {}
@@ -124,13 +124,13 @@ def path_rows(history: History, pattern: bytes) -> Iterator[FileRow]:
         for change in changes:
             if wanted(change.path):
                 by = path_text(change.by) if change.by else ""
-                event = PathEvent(layer=number, change=change.did, by=by)
+                event = PathEvent(layer=number, change=change.action, by=by)
                 events.setdefault(change.path, []).append(event)
                 last[change.path] = (number, change)
     for path in sorted(events, key=lambda path: path.split(b"/")):
         number, change = last[path]
         row = _change_row(change, number)
-        if change.did not in GONE:
+        if change.action not in GONE:
             row = msgspec.structs.replace(row, change="", size=history.size_of(path))
         yield msgspec.structs.replace(row, events=tuple(events[path]))
 
@@ -141,7 +141,7 @@ def _change_row(change: Change, layer: int) -> FileRow:
     assert entry is not None
     row = _row(change.path, entry, layer, entry.size)
     by = path_text(change.by) if change.by else ""
-    return msgspec.structs.replace(row, change=change.did, by=by, wasted=change.freed)
+    return msgspec.structs.replace(row, change=change.action, by=by, wasted=change.wasted)
 
 
 def _row(path: bytes, entry: Entry, layer: int, size: int) -> FileRow:

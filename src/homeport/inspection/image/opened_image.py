@@ -1,6 +1,6 @@
 """An image opened for inspection: config, layers as lists, their history, contents.
 
-Every later question goes to one ``OpenedImage``. Layers are listed in parallel; a second
+All other modules read from an ``OpenedImage``. Layers are listed in parallel; a second
 inspection reads the lists from the store. Does not interpret files.
 """
 
@@ -16,7 +16,7 @@ from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
 from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.image.file_contents import read_files
-from homeport.inspection.layers.examine_layer import CannotRead, Retained, examine_layer
+from homeport.inspection.layers.examine_layer import CannotRead, LayerMetadata, examine_layer
 from homeport.inspection.layers.worker_process import WORTH_IT, examine_in_process
 from homeport.layers.history import History
 from homeport.layers.listing import Listing, require_diff_id
@@ -28,9 +28,10 @@ from homeport.runtime import Runtime
 class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
-    address:  where it was opened, as results name it
-    kept:     the paths of the final tree whose content was kept (``retained_files``), sorted
-    programs: the ELF files of the final tree and what they say, sorted by path
+    address:        where it was opened, as results name it
+    metadata_files: contents stored with the listings (``metadata_files``), by their sha256
+    metadata_paths: the paths of the final tree that have such a content, sorted
+    programs:       the ELF files of the final tree and their facts, sorted by path
     """
 
     address: str
@@ -40,18 +41,18 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     history: History
     blobs: dict[int, Blob]
     runtime: Runtime
-    texts: dict[bytes, bytes]
+    metadata_files: dict[bytes, bytes]
     binaries: dict[bytes, BinaryFacts]
-    kept: tuple[bytes, ...]
+    metadata_paths: tuple[bytes, ...]
     programs: tuple[tuple[bytes, BinaryFacts], ...]
 
-    def text(self, path: bytes) -> bytes | None:
-        """The retained content of a file of the final tree, links followed (``retained_files``)."""
+    def metadata(self, path: bytes) -> bytes | None:
+        """The stored content of a file of the final tree, links followed, if there is one."""
         resolved = self.history.resolve(path)
         place = self.history.file_at(resolved) if resolved is not None else None
         if place is None or place.entry.kind != "file":
             return None
-        return self.texts.get(place.entry.sha256) if place.entry.size else b""
+        return self.metadata_files.get(place.entry.sha256) if place.entry.size else b""
 
     def read(self, paths: Iterable[bytes], *, limit: int = 16 << 20) -> dict[bytes, bytes]:
         """Contents of files of the final tree, links followed (``file_contents.read_files``)."""
@@ -98,13 +99,13 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     runtime.progress.end("layers")
     history = stack([listing for listing, _ in read])
     contents = [(path, place.entry.sha256) for path, place in history.final.items()]
-    binaries = {digest: facts for _, kept in read for digest, facts in kept.binaries.items()}
-    texts = {digest: text for _, kept in read for digest, text in kept.texts.items()}
+    binaries = {digest: facts for _, found in read for digest, facts in found.binaries.items()}
+    files = {digest: data for _, found in read for digest, data in found.files.items()}
     return OpenedImage(
         address=address,
         image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
-        runtime=runtime, texts=texts, binaries=binaries,
-        kept=tuple(sorted(path for path, digest in contents if digest in texts)),
+        runtime=runtime, metadata_files=files, binaries=binaries,
+        metadata_paths=tuple(sorted(path for path, digest in contents if digest in files)),
         programs=tuple(
             sorted((path, binaries[digest]) for path, digest in contents if digest in binaries)
         ),
@@ -131,11 +132,11 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
 
 def _lister(
     blob: Blob, number: int, diff_id: tuple[str, ...], runtime: Runtime, separate: bool
-) -> Callable[[], tuple[Listing, Retained]]:
-    def call() -> tuple[Listing, Retained]:
+) -> Callable[[], tuple[Listing, LayerMetadata]]:
+    def call() -> tuple[Listing, LayerMetadata]:
         what = f"layer {number}"
         try:
-            listing, kept = examine_layer(
+            listing, metadata = examine_layer(
                 blob, runtime.store, runtime.cancel, what=what,
                 in_process=examine_in_process if separate else None,
             )  # fmt: skip
@@ -144,6 +145,6 @@ def _lister(
         except HomeportError as error:
             raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
         runtime.progress.advance("layers", 1)
-        return listing, kept
+        return listing, metadata
 
     return call

@@ -16,7 +16,7 @@ from homeport.errors import HomeportError
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.layers.history import GONE, History
 
-_MOST_NEAR = 3
+_MAX_NEAR = 3
 _SHORT_NAME = 3
 _MAX_PATTERN = 4096
 
@@ -63,7 +63,7 @@ def not_found(opened: OpenedImage, path: bytes) -> PathNotFound:
     """The error for a missing path: which layer removed it, or which paths are similar."""
     history, text = opened.history, "/" + shown(path)
     events = list(history.of(path))
-    if events and events[-1][1].did in GONE:
+    if events and events[-1][1].action in GONE:
         number, change = events[-1]
         how = f" with /{shown(change.by)}" if change.by else ""
         assert change.before is not None
@@ -83,11 +83,11 @@ def not_found(opened: OpenedImage, path: bytes) -> PathNotFound:
 
 
 def _near(history: History, path: bytes) -> list[bytes]:
-    """Same name elsewhere, then names that look alike, then what else is where it should be."""
+    """Paths of the same name, else similar names, else other names of the same directory."""
     name = path.rpartition(b"/")[2]
     same = [each for each in history.final if each.rpartition(b"/")[2] == name]
     if same:
-        return sorted(same, key=len)[:_MOST_NEAR]
+        return sorted(same, key=len)[:_MAX_NEAR]
     prefix, wanted = _first_missing(history, path)
     siblings = {
         each[len(prefix) :].decode("utf-8", "surrogateescape"): each
@@ -95,14 +95,14 @@ def _near(history: History, path: bytes) -> list[bytes]:
         if each and each.startswith(prefix) and b"/" not in each[len(prefix) :]
     }
     text = wanted.decode("utf-8", "surrogateescape")
-    # In names of two letters one other letter is half of the name.
+    # In a name of two letters one letter is half of the name.
     alike = 0.6 if len(text) > _SHORT_NAME else 0.5
-    near = difflib.get_close_matches(text, siblings, _MOST_NEAR, alike)
-    return [siblings[one] for one in near or sorted(siblings)[:_MOST_NEAR]]
+    near = difflib.get_close_matches(text, siblings, _MAX_NEAR, alike)
+    return [siblings[one] for one in near or sorted(siblings)[:_MAX_NEAR]]
 
 
 def _first_missing(history: History, path: bytes) -> tuple[bytes, bytes]:
-    """The deepest directory of ``path`` that there is, with its slash, and the name after it."""
+    """The deepest existing directory of ``path``, with its slash, and the name after it."""
     parent, _, name = path.rpartition(b"/")
     while parent and parent not in history.final:
         parent, _, name = parent.rpartition(b"/")

@@ -1,10 +1,10 @@
-"""A layer listed by a process of its own, so that several are listed at once.
+"""A layer listed by a separate process, so that several are listed in parallel.
 
-Every header and every small file costs some steps of the interpreter, for which threads wait
-for each other. A process takes a tenth of a second to start, so only large layers get one.
+Parsing headers needs the interpreter's lock, for which threads would wait. A process takes 0.1 s
+to start, so only large layers get one.
 
-Nothing is said here about what is wrong with a layer: a process that does not end well gives
-``None``, and who reads the layer then himself learns it.
+Errors of the process are not reported: the result is ``None``, and the caller lists the layer
+itself and gets the error.
 """
 
 from __future__ import annotations
@@ -22,49 +22,49 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.reading import Slice
-from homeport.inspection.layers.examine_layer import Retained, examine_layer
+from homeport.inspection.layers.examine_layer import LayerMetadata, examine_layer
 from homeport.layers.listing import Listing
 from homeport.progress import CancelToken
 
 WORTH_IT = 16 << 20  # bytes of a compressed layer
-#: glibc gives the memory of every chunk back and asks for it again, unless it is told not to.
+#: Without these, glibc returns the memory of every chunk to the system and requests it again.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
-_PATIENCE = 0.1  # seconds between two looks at whether the work was cancelled
+_POLL = 0.1  # seconds between two checks of the cancel token
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
-    """What the process is told: which part of its standard input the layer is."""
+    """The argument of the process: which part of its standard input the layer is."""
 
     digest: str
     size: int
     start: int
 
 
-def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, Retained] | None:
-    """What a process of its own found in the layer ``blob``; ``None`` if it found fault.
+def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, LayerMetadata] | None:
+    """The result of a separate process for the layer ``blob``; ``None`` if it failed.
 
     Raises ``Interrupted``.
     """
     with blob.open() as stream:
         try:
             place, start = stream.fileno(), stream.tell()
-        except io.UnsupportedOperation:  # it lies in memory
+        except io.UnsupportedOperation:  # it is in memory
             return None
         task = Task(str(blob.digest), blob.size, start)
         answer = _answer(place, task, cancel)
     if answer is None:
         return None
     try:
-        return msgspec.msgpack.decode(answer, type=tuple[Listing, Retained])
+        return msgspec.msgpack.decode(answer, type=tuple[Listing, LayerMetadata])
     except msgspec.DecodeError:
         return None
 
 
 def _answer(place: int, task: Task, cancel: CancelToken) -> bytes | None:
-    """Runs the process; nothing of it is left when this returns or raises."""
+    """Run the process; it has ended when this returns or raises."""
 
     command = [sys.executable, "-P", "-m", __name__, msgspec.json.encode(task).decode()]
-    # The same modules, wherever this one came from.
+    # The same modules as in this process.
     environment = {
         **os.environ, **_MEMORY, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)),
     }  # fmt: skip
@@ -79,7 +79,7 @@ def _answer(place: int, task: Task, cancel: CancelToken) -> bytes | None:
         try:
             while True:
                 try:
-                    answer, _ = process.communicate(timeout=_PATIENCE)
+                    answer, _ = process.communicate(timeout=_POLL)
                     break
                 except subprocess.TimeoutExpired:
                     cancel.check()
@@ -112,7 +112,7 @@ def main() -> None:
     found = examine_layer(blob, None, CancelToken())
     sys.stdout.buffer.write(msgspec.msgpack.encode(found))
     sys.stdout.flush()
-    os._exit(0)  # to take down a hundred thousand entries one by one takes time
+    os._exit(0)  # freeing a hundred thousand entries one by one takes time
 
 
 if __name__ == "__main__":

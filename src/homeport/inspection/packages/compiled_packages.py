@@ -1,7 +1,7 @@
-"""Modules and crates that compiled programs say they were built from, as packages.
+"""Modules and crates recorded in compiled programs, as packages.
 
-Go's build information and cargo-auditable's data; names found in strings alone are not
-taken for packages.
+Go's build information and cargo-auditable's data; names found only in strings are not
+listed as packages.
 """
 
 from __future__ import annotations

@@ -50,17 +50,17 @@ def _dpkg(opened: OpenedImage) -> Iterator[Package]:
     places = [b"var/lib/dpkg/status"]
     places += (
         path
-        for path in opened.kept
+        for path in opened.metadata_paths
         if path.startswith(_STATUS_D) and not path.endswith(b".md5sums")
     )
     for place in places:
-        text = opened.text(place)
+        text = opened.metadata(place)
         if text:
             yield from _stanzas(text, "dpkg", place)
 
 
 def _opkg(opened: OpenedImage) -> Iterator[Package]:
-    text = opened.text(b"usr/lib/opkg/status")
+    text = opened.metadata(b"usr/lib/opkg/status")
     if text:
         yield from _stanzas(text, "opkg", b"usr/lib/opkg/status")
 
@@ -103,8 +103,10 @@ def apk_records(text: bytes) -> Iterator[list[tuple[str, str]]]:
 
 def _apk(opened: OpenedImage) -> Iterator[Package]:
     for place in (b"lib/apk/db/installed", b"usr/lib/apk/db/installed"):
-        text = opened.text(place)
-        if not text or (place.startswith(b"usr") and opened.text(b"lib/apk/db/installed") == text):
+        text = opened.metadata(place)
+        if not text or (
+            place.startswith(b"usr") and opened.metadata(b"lib/apk/db/installed") == text
+        ):
             continue
         for record in apk_records(text):
             fields: dict[str, str] = {}
@@ -123,10 +125,10 @@ def _rpm(opened: OpenedImage) -> Iterator[Package]:
     for place in _RPM_PLACES:
         for name in (b"rpmdb.sqlite", b"Packages.db", b"Packages"):
             path = place + b"/" + name
-            data = opened.text(path)
+            data = opened.metadata(path)
             if not data:
                 continue
-            wal = opened.text(path + b"-wal") or b""
+            wal = opened.metadata(path + b"-wal") or b""
             for header in read_rpm_database(data, wal):
                 yield Package(
                     manager="rpm", name=header.name, version=header.full_version,
@@ -135,7 +137,7 @@ def _rpm(opened: OpenedImage) -> Iterator[Package]:
                     recorded_in=_text(path),
                 )  # fmt: skip
             return
-    manifest = opened.text(b"var/lib/rpmmanifest/container-manifest-2")
+    manifest = opened.metadata(b"var/lib/rpmmanifest/container-manifest-2")
     for line in (manifest or b"").decode("utf-8", "replace").splitlines():
         columns = line.split("\t")
         if len(columns) >= 8:  # name, version-release, times, vendor, epoch, size, arch, …
@@ -146,10 +148,10 @@ def _rpm(opened: OpenedImage) -> Iterator[Package]:
 
 
 def _pacman(opened: OpenedImage) -> Iterator[Package]:
-    for path in opened.kept:
+    for path in opened.metadata_paths:
         if not path.startswith(b"var/lib/pacman/local/"):
             continue
-        text = opened.text(path)
+        text = opened.metadata(path)
         if not text:
             continue
         lines = text.decode("utf-8", "replace").splitlines()
@@ -167,12 +169,12 @@ def _pacman(opened: OpenedImage) -> Iterator[Package]:
 
 
 def _python(opened: OpenedImage) -> Iterator[Package]:
-    for path in opened.kept:
+    for path in opened.metadata_paths:
         if b"-info" not in path[-24:]:
             continue
         text = _text(path)
         found = _PYTHON.fullmatch(text)
-        data = opened.text(path) if found else None
+        data = opened.metadata(path) if found else None
         if found is None or not data:
             continue
         fields = _mail_fields(data)
@@ -198,7 +200,7 @@ def _mail_fields(data: bytes) -> dict[str, str]:
 
 
 def _git_origin(opened: OpenedImage, metadata: bytes) -> str:
-    data = opened.text(metadata.rpartition(b"/")[0] + b"/direct_url.json")
+    data = opened.metadata(metadata.rpartition(b"/")[0] + b"/direct_url.json")
     if not data:
         return ""
     try:
@@ -213,11 +215,11 @@ def _git_origin(opened: OpenedImage, metadata: bytes) -> str:
 
 
 def _node(opened: OpenedImage) -> Iterator[Package]:
-    for path in opened.kept:
+    for path in opened.metadata_paths:
         if not path.endswith(b"/package.json") or not _NODE.fullmatch(path):
             continue
         try:
-            document = json.loads(opened.text(path) or b"")
+            document = json.loads(opened.metadata(path) or b"")
         except (ValueError, RecursionError):
             continue
         if isinstance(document, dict) and isinstance(document.get("name"), str):

@@ -1,6 +1,6 @@
-"""Whether an image has the libraries and interpreters that its programs ask for.
+"""Whether an image has the libraries and interpreters that its programs need.
 
-As the loaders look: RUNPATH with ``$ORIGIN``, ``ld.so.conf``, the directories built in,
+Searched like the loaders do: RUNPATH with ``$ORIGIN``, ``ld.so.conf``, the directories built in,
 which on Debian are those named after the machine. Not for versions of symbols.
 """
 
@@ -15,7 +15,7 @@ _BUILT_IN = (b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib")
 
 
 class Libraries:
-    """The places of one image where libraries are looked for."""
+    """The library directories of one image."""
 
     def __init__(self, opened: OpenedImage) -> None:
         self._history = opened.history
@@ -23,7 +23,7 @@ class Libraries:
         self._places = (*_configured(opened), *_BUILT_IN, *_of_machines(opened))
 
     def missing(self, path: bytes, facts: BinaryFacts) -> Iterator[str]:
-        """What the file at ``path`` asks for and the image does not have."""
+        """The libraries and interpreters that the file at ``path`` needs and the image lacks."""
         script = facts.script.interpreter if facts.script is not None else ""
         for program in (facts.interpreter, script):
             if program.startswith("/") and not self._has(_encoded(program).lstrip(b"/")):
@@ -54,16 +54,16 @@ def _search(path: bytes, facts: BinaryFacts) -> Iterator[bytes]:
 
 
 def _configured(opened: OpenedImage) -> Iterator[bytes]:
-    for conf in opened.kept:
+    for conf in opened.metadata_paths:
         inside = conf.startswith(b"etc/ld.so.conf.d/") and conf.endswith(b".conf")
         if inside or conf == b"etc/ld.so.conf":
-            for line in (opened.text(conf) or b"").splitlines():
+            for line in (opened.metadata(conf) or b"").splitlines():
                 if line.startswith(b"/"):
                     yield line.strip().strip(b"/")
 
 
 def _of_machines(opened: OpenedImage) -> Iterator[bytes]:
-    """``usr/lib/x86_64-linux-gnu`` and its like."""
+    """Directories of an architecture, such as ``usr/lib/x86_64-linux-gnu``."""
     for path, place in opened.history.final.items():
         if b"-linux-" in path and place.entry.kind == "directory":
             parent = path.rpartition(b"/")[0]

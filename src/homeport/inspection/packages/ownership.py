@@ -1,4 +1,4 @@
-"""Which package each file belongs to, and the checksum that the package gives for it.
+"""Which package owns each file, and the checksum that the package records for it.
 
 dpkg (lists, md5sums, conffiles, diversions; distroless's status.d), apk, rpm. Paths are
 looked up through the image's links, so that a package that ships ``/bin/x`` owns
@@ -23,10 +23,10 @@ _CONFIG, _GHOST = 1, 64
 
 
 class Owner(msgspec.Struct, frozen=True, kw_only=True):
-    """A package's claim on a path.
+    """A package that lists a path.
 
     manager, package: dpkg, "bash" or "libc6:amd64" as the database has it
-    algorithm, checksum: md5, sha1, sha256…; empty where the package gives none
+    algorithm, checksum: md5, sha1, sha256…; empty if the package records none
     kind: file, or config for files that are meant to be edited
     """
 
@@ -57,7 +57,7 @@ def find_owners(opened: OpenedImage) -> Owners:
             owners.missing.setdefault(path, owner)
             continue
         known = owners.by_path.get(real)
-        # A directory belongs to many; a file's claim with a checksum says more than one without.
+        # Several packages list a directory; an owner with a checksum is preferred.
         if known is None or (owner.checksum and not known.checksum):
             owners.by_path[real] = owner
     return owners
@@ -97,10 +97,10 @@ def _dpkg(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
         name, _, kind = path[len(_INFO) :].rpartition(b".")
         package = name.decode("utf-8", "replace")
         if kind == b"md5sums":
-            for checksum, file in _md5sums(opened.text(path) or b""):
+            for checksum, file in _md5sums(opened.metadata(path) or b""):
                 sums[package, file] = checksum
         elif kind == b"list":
-            lists.append((package, opened.text(path) or b""))
+            lists.append((package, opened.metadata(path) or b""))
     for package, text in lists:
         plain = package.partition(":")[0]
         for line in text.split(b"\n"):
@@ -119,8 +119,8 @@ def _dpkg(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
 
 
 def _diversions(opened: OpenedImage) -> dict[bytes, tuple[bytes, str]]:
-    """Path → (where it went, the package that keeps the name)."""
-    lines = (opened.text(b"var/lib/dpkg/diversions") or b"").split(b"\n")
+    """Path → (its diverted path, the package that keeps the original one)."""
+    lines = (opened.metadata(b"var/lib/dpkg/diversions") or b"").split(b"\n")
     return {
         lines[at].strip(b"/"): (lines[at + 1].strip(b"/"), lines[at + 2].decode("utf-8", "replace"))
         for at in range(0, len(lines) - 2, 3)
@@ -131,7 +131,7 @@ def _conffiles(opened: OpenedImage) -> dict[tuple[str, bytes], str]:
     """Configuration files with the checksum they were shipped with, of the status file."""
     found: dict[tuple[str, bytes], str] = {}
     package, inside = "", False
-    for line in (opened.text(b"var/lib/dpkg/status") or b"").split(b"\n"):
+    for line in (opened.metadata(b"var/lib/dpkg/status") or b"").split(b"\n"):
         if line.startswith(b"Package:"):
             package = line[8:].strip().decode("utf-8", "replace")
         if line.startswith(b"Conffiles:"):
@@ -156,7 +156,7 @@ def _distroless(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     for path in opened.history.final:
         if path.startswith(_STATUS_D) and path.endswith(b".md5sums"):
             package = path[len(_STATUS_D) : -len(b".md5sums")].decode("utf-8", "replace")
-            for checksum, file in _md5sums(opened.text(path) or b""):
+            for checksum, file in _md5sums(opened.metadata(path) or b""):
                 yield (
                     file,
                     Owner(manager="dpkg", package=package, algorithm="md5", checksum=checksum),
@@ -164,7 +164,11 @@ def _distroless(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
 
 
 def _apk(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
-    text = opened.text(b"lib/apk/db/installed") or opened.text(b"usr/lib/apk/db/installed") or b""
+    text = (
+        opened.metadata(b"lib/apk/db/installed")
+        or opened.metadata(b"usr/lib/apk/db/installed")
+        or b""
+    )
     for record in apk_records(text):
         package = folder = file = ""
         for letter, value in record:
@@ -194,11 +198,11 @@ def _apk_sum(text: str) -> tuple[str, str]:
 def _rpm(opened: OpenedImage) -> Iterator[tuple[bytes, Owner]]:
     for folder in (b"var/lib/rpm", b"usr/lib/sysimage/rpm", b"usr/share/rpm"):
         for name in (b"rpmdb.sqlite", b"Packages.db"):
-            data = opened.text(folder + b"/" + name)
+            data = opened.metadata(folder + b"/" + name)
             if not data:
                 continue
             try:
-                wal = opened.text(folder + b"/" + name + b"-wal") or b""
+                wal = opened.metadata(folder + b"/" + name + b"-wal") or b""
                 for header in read_rpm_database(data, wal):
                     for file in header.files:
                         if file.flags & _GHOST:

@@ -1,4 +1,4 @@
-"""Where a binary came from: who owns it, whether it is what was shipped, what it needs.
+"""The origin of a binary: its package, whether it is unchanged, and what it needs.
 
 The verdict is one line: from a package (verified or changed), built from a module, or
 unknown. Package databases come first: they record what is installed. What the binary says
@@ -36,7 +36,7 @@ class Binary(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A file that can be run or linked, and where it came from.
 
     package:  what owns it, as ``manager name version``; empty for a file of no package
-    matches:  whether the content is what the package shipped; ``None``: it gives no checksum
+    matches:  whether the content is what the package shipped; ``None`` if no checksum is recorded
     missing:  libraries and interpreter that the image does not have
     verdict:  one line
     """

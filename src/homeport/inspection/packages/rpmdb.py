@@ -18,9 +18,9 @@ from homeport.errors import HomeportError
 
 _MAX_TAGS = 100_000
 _MAX_HEADER = 64 << 20  # bytes of one package's header
-_MAX_STEPS = 10_000_000  # instructions of sqlite's machine, about a second's work
+_MAX_STEPS = 10_000_000  # instructions of sqlite's virtual machine, about one second
 _STEPS = 10_000
-_MOST_PATHS = 16  # bytes of all paths of a package for each byte of its header
+_MAX_PATHS_RATIO = 16  # bytes of all paths of a package for each byte of its header
 _NDB_MAX_PAGES = 4096
 _NAME, _VERSION, _RELEASE, _EPOCH, _SIZE, _VENDOR = 1000, 1001, 1002, 1003, 1009, 1011
 _LICENSE, _ARCH, _SOURCE = 1014, 1022, 1044
@@ -94,14 +94,14 @@ def _sqlite(data: bytes, wal: bytes) -> Iterator[bytes]:
                         if left < 0:
                             raise BadRpmDatabase("the packages have more bytes than the file")
                         yield blob
-    except MemoryError as error:  # what sqlite says of a length that no file can have
-        raise BadRpmDatabase("sqlite: a length in the file is beyond all bounds") from error
+    except MemoryError as error:  # sqlite's error for an impossible length
+        raise BadRpmDatabase("sqlite: impossible length in the file") from error
     except (sqlite3.Error, UnicodeDecodeError) as error:
         raise BadRpmDatabase(f"sqlite: {error}") from error
 
 
 def _restrict(database: sqlite3.Connection) -> None:
-    """Bound what a hostile file can make sqlite do: views compute, and pages may form circles."""
+    """Bound the work of sqlite: a hostile file may have views or pages that form loops."""
     database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _MAX_HEADER)
     steps = iter(range(_MAX_STEPS // _STEPS))
     database.set_progress_handler(lambda: next(steps, None) is None, _STEPS)
@@ -199,7 +199,7 @@ class _Tags:
     def files(self) -> Iterator[RpmFile]:
         directories, digests = self.texts(_DIRNAMES), self.texts(_DIGESTS)
         indexes, flags, modes = (self.numbers(tag) for tag in (_DIRINDEXES, _FLAGS, _MODES))
-        left = _MOST_PATHS * len(self._data)
+        left = _MAX_PATHS_RATIO * len(self._data)
         for number, name in enumerate(self.texts(_BASENAMES)):
             directory = directories[indexes[number]]
             left -= len(directory) + len(name)

@@ -1,7 +1,7 @@
-"""Whether the files of an image are still what their packages shipped.
+"""Whether the files of an image are identical to those of their packages.
 
-As ``dpkg --verify`` and its like, for every database at once, without the package
-manager. Links are compared by nothing, directories not at all.
+Like ``dpkg --verify``, for all package databases, without the package manager. Links and
+directories are not compared.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _GENERATED = (b".pyc", b"ld.so.cache")
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, order=True):
-    """status: changed, missing or unowned. layer: where the shown content comes from."""
+    """status: changed, missing or unowned. layer: the layer that has the content."""
 
     path: str
     status: str
@@ -50,7 +50,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def verify_files(opened: OpenedImage) -> Verification:
-    """Compare every file that a package gives a checksum for; each layer is read once."""
+    """Compare every file for which a package records a checksum; each layer is read once."""
     owners = find_owners(opened)
     history = opened.history
     wanted: dict[int, list[tuple[bytes, Owner, StackedEntry]]] = {}
@@ -91,7 +91,7 @@ def verify_files(opened: OpenedImage) -> Verification:
 
 
 def _unowned(opened: OpenedImage, owned: dict[bytes, Owner]) -> list[Finding]:
-    """Files that no database knows, where there are databases."""
+    """Files that no package database lists."""
     return [
         Finding(path=path_text(path), status="unowned", layer=place.layer)
         for path, place in opened.history.final.items()

@@ -1,7 +1,7 @@
 """Anomalies of a final tree: facts that a reviewer of an image needs to see.
 
-Each has a path and a kind; none is judged. Bounded: all are counted, and the first hundred of
-each kind are listed.
+Each has a path and a kind, and no severity. All are counted; the first hundred of each kind
+are listed.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from homeport.layers.entry import Entry
 from homeport.layers.history import History
 from homeport.printable import path_text
 
-MOST = 100
+MAX_EXAMPLES = 100
 _SECRET = re.compile(
     rb"(?:^|/)(?:id_(?:rsa|dsa|ecdsa|ed25519)|\.netrc|\.npmrc|\.pypirc|\.git-credentials|\.pgpass"
     rb"|\.docker/config\.json|\.aws/credentials|\.kube/config|\.env|\.htpasswd|\.bash_history"
@@ -25,7 +25,7 @@ _SECRET = re.compile(
     rb"|.*\.tfstate|secrets?\.(?:ya?ml|json|txt|env)|vault[-_]pass.*)$",
     re.IGNORECASE,
 )
-#: The last three bytes of all those names but the last, which may end in anything.
+#: The last three bytes of all those names except ``vault-pass…``: a quick test.
 _SECRET_ENDS = frozenset(
     b"rsa dsa 519 trc mrc irc als ass son fig env swd ory pem key p12 pfx jks ore dbx ate aml yml"
     b" txt".split()
@@ -46,7 +46,7 @@ def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
         *(words for _, words in of_paths), *_programs(opened), *_databases(opened)
     ):  # fmt: skip
         counts[kind] = counts.get(kind, 0) + 1
-        if counts[kind] <= MOST:
+        if counts[kind] <= MAX_EXAMPLES:
             found.setdefault(kind, []).append(example)
     return [Anomaly(kind=kind, count=counts[kind], examples=tuple(found[kind])) for kind in found]
 
@@ -54,7 +54,7 @@ def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
 def _of_paths(opened: OpenedImage) -> Iterator[tuple[bytes, tuple[str, str]]]:
     """Anomalies of single paths, each with its path."""
     history = opened.history
-    users, groups = _ids(opened.text(b"etc/passwd")), _ids(opened.text(b"etc/group"))
+    users, groups = _ids(opened.metadata(b"etc/passwd")), _ids(opened.metadata(b"etc/group"))
     names = b"".join(history.final)
     printable = not names.translate(None, _PRINTABLE)  # as nearly always
     vaults = b"vault" in names.lower()
@@ -121,7 +121,7 @@ def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:
                 b"usr/lib/sysimage/rpm/rpmdb.sqlite", b"var/lib/rpm/Packages",
             ) and change.path not in history.final:  # fmt: skip
                 yield "package database deleted", f"{path_text(change.path)}: by layer {number}"
-    names = [path for path in opened.kept if b"/ld-musl-" in path]
+    names = [path for path in opened.metadata_paths if b"/ld-musl-" in path]
     databases = (b"lib/apk/db/installed", b"usr/lib/apk/db/installed")
     if names and not any(path in history.final for path in databases):
         yield (

@@ -1,4 +1,4 @@
-"""The report of one image, put together from all that inspection finds."""
+"""Builds the report of one image."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MOST_WASTE = 1000
 
 
 def report_image(opened: OpenedImage, attached: tuple[Attached, ...] = ()) -> ImageReport:
-    """The whole report of one image."""
+    """The complete report of one image."""
     packages, problems = find_packages(opened)
     waste = find_waste(opened.history, most=MOST_WASTE)
     image = opened.image
@@ -93,7 +93,7 @@ def layers_of(opened: OpenedImage, waste: Waste) -> tuple[LayerRow, ...]:
     }
     rows = []
     for number, listing in enumerate(listings):
-        changes = Counter(str(change.did) for change in opened.history.changes[number])
+        changes = Counter(str(change.action) for change in opened.history.changes[number])
         step = by_layer.get(number)
         wasted = waste.by_layer[number]
         rows.append(
@@ -105,7 +105,7 @@ def layers_of(opened: OpenedImage, waste: Waste) -> tuple[LayerRow, ...]:
                 wasted_compressed=round(wasted * listing.size / listing.tar_size)
                 if listing.tar_size else 0,
                 command=step.command if step else "", created=step.created if step else "",
-                anomalies=listing.oddities,
+                anomalies=listing.anomalies,
             )
         )  # fmt: skip
     return tuple(rows)
@@ -128,9 +128,9 @@ def find_age(opened: OpenedImage) -> Age:
             f"the creation time ({created or 'not recorded'}) is a fixed value, not a date"
         )
     if len({moment // 10**9 for moment in times}) == 1 and len(opened.history.final) > 1:
-        notes.append("all files have the same modification time, which the build set")
+        notes.append("all files have the same modification time, set by the build")
     elif newest and newest // 10**9 < 86400:
-        notes.append("all files are dated 1970, which the build set")
+        notes.append("all files are dated 1970, set by the build")
     steps = sorted(step.created for step in opened.config.history if not _is_epoch(step.created))
     return Age(
         created=created,
@@ -144,11 +144,11 @@ def find_age(opened: OpenedImage) -> Age:
 
 
 def _newest_package(opened: OpenedImage) -> str:
-    """When dpkg last wrote a package's list of files, and whose."""
+    """The package whose list of files dpkg wrote last, and when."""
     folder, suffix = b"var/lib/dpkg/info/", b".list"
     found = [
         (opened.history.final[path].entry.mtime, path[len(folder) : -len(suffix)])
-        for path in opened.kept
+        for path in opened.metadata_paths
         if path.startswith(folder) and path.endswith(suffix)
     ]
     if not found:

@@ -1,7 +1,7 @@
 """Two images side by side: packages, config, files, layers; ``homeport-diff/v1``.
 
-Times alone are no difference unless asked for. Between platforms, directories named after
-the machine (``x86_64-linux-gnu``) count as one, and compiled files are expected to differ.
+Differences in time only are not counted unless ``times`` is set. Between platforms, directories
+named after the machine (``x86_64-linux-gnu``) count as one, and compiled files may differ.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import msgspec
 
 from homeport.debian.version import BadVersion, parse_version
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.layers.retained_files import is_kept
+from homeport.inspection.layers.metadata_files import is_metadata_file
 from homeport.inspection.model import Package
 from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
@@ -76,7 +76,7 @@ class LayerDiff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ImageDiff(msgspec.Struct, frozen=True, kw_only=True):
-    """The difference of two images. ``times``: paths that differ in time alone."""
+    """The difference of two images. ``times``: include paths that differ only in time."""
 
     before: str
     after: str
@@ -124,7 +124,7 @@ def diff_images(
 def diff_packages(
     before: list[Package], after: list[Package], *, across: bool = False
 ) -> Iterator[PackageDiff]:
-    """By manager, name and architecture; several versions of one name are told apart."""
+    """By manager, name and architecture; several versions of one name stay separate."""
 
     def key(package: Package) -> tuple[str, str, str]:
         return package.manager, package.name, "" if across else package.architecture
@@ -321,7 +321,7 @@ def _with_text(
     names = _names(one, across)
     pairs: dict[str, tuple[bytes, bytes]] = {}
     for row in rows:
-        if is_kept(row.path.encode().lstrip(b"/"), 0):
+        if is_metadata_file(row.path.encode().lstrip(b"/"), 0):
             continue  # a database, whose packages are listed
         if row.change != "content" or max(row.size_before, row.size_after) > MAX_TEXT:
             continue

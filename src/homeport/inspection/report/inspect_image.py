@@ -1,6 +1,6 @@
 """Inspecting an opened address: an image or index becomes an ``InspectReport``.
 
-The report of an image is kept in the store under the image's digest: a second inspection
+The report of an image is stored under the image's digest: a second inspection
 reads no layer.
 """
 

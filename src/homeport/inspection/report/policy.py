@@ -1,7 +1,7 @@
 """Rules that an image must pass, for CI: read from a file or from options, checked on a report.
 
 The file is YAML with ``rules:``. dive's ``.dive-ci`` is understood: its names in both
-spellings, its "disabled". Each rule gives a result; the caller decides what a failure means.
+spellings, its "disabled". Each rule has a result; the caller decides about a failure.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_rule(name: str, text: str) -> Rule | None:
-    """A rule; ``None`` if its limit switches it off. Raises ``BadRule``."""
+    """A rule; ``None`` if its limit disables it. Raises ``BadRule``."""
     plain = name.strip()
     plain = _DIVE.get(plain.lower(), plain)
     if plain not in _RULES:
@@ -177,20 +177,20 @@ def _bytes(text: str) -> int:
 def _span(text: str) -> timedelta:
     found = re.fullmatch(r"([0-9]+)([hdwmy])", text)
     if found is None:
-        raise ValueError("write it like 30d, 12w or 1y")
+        raise ValueError("expected a time span such as 30d, 12w or 1y")
     return timedelta(days=int(found[1]) * _SPANS[found[2]])
 
 
 def _flag(text: str) -> bool:
     if text.lower() not in ("", "true", "yes", "on", "1"):
-        raise ValueError("it is on or off")
+        raise ValueError("expected on or off")
     return True
 
 
 def _names(text: str) -> tuple[str, ...]:
     names = tuple(part.strip() for part in text.split(",") if part.strip())
     if not names:
-        raise ValueError("it is a list of names, separated by commas")
+        raise ValueError("expected names, separated by commas")
     return names
 
 
@@ -243,8 +243,8 @@ def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, boo
 
 
 def _setuid(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:
-    found = [odd for odd in report.anomalies if odd.kind in ("setuid", "setgid")]
-    count = sum(odd.count for odd in found)
+    found = [one for one in report.anomalies if one.kind in ("setuid", "setgid")]
+    count = sum(one.count for one in found)
     first = f", first {found[0].examples[0]}" if found else ""
     return f"{count} files{first}", not count
 

@@ -1,10 +1,10 @@
 """Bytes that are shipped but not used, and dive's efficiency score beside them.
 
-Ours: a byte is wasted if a lower layer holds it and the final tree does not use it,
+Homeport: a byte is wasted if a lower layer holds it and the final tree does not use it,
 whatever removed it, whole directories included; the last copy of a file is not waste.
-dive's: ``score = sum of smallest copies / sum of all copies``, every copy of a path with
-two or more counted as wasted, the kept one too; a removed directory counts once, under its
-own name. Both are useful; only the second can be compared with dive's output.
+dive: ``score = sum of smallest copies / sum of all copies``, every copy of a path with
+two or more counted as wasted, including the last; a removed directory counts once, under its
+own name. Only the second can be compared with dive's output.
 """
 
 from __future__ import annotations
@@ -46,17 +46,17 @@ def find_waste(history: History, *, most: int | None = None) -> Waste:
     for number, change in history.wasted():
         shipped = change.before.layer if change.before is not None else number
         cause: str = (
-            "removed with directory" if change.did == "removed" and change.by else change.did
+            "removed with directory" if change.action == "removed" and change.by else change.action
         )
         if change.before is None:
             cause = "repeated in its layer"
         listing = history.listings[shipped]
-        by_cause[cause] = by_cause.get(cause, 0) + change.freed
-        by_layer[shipped] += change.freed
+        by_cause[cause] = by_cause.get(cause, 0) + change.wasted
+        by_layer[shipped] += change.wasted
         paths.append(
             WastedPath(
-                path=path_text(change.path), cause=cause, size=change.freed,
-                compressed=compressed_share(listing, change.freed),
+                path=path_text(change.path), cause=cause, size=change.wasted,
+                compressed=compressed_share(listing, change.wasted),
                 shipped_in=shipped, unused_since=number,
             )
         )  # fmt: skip

@@ -1,8 +1,8 @@
-"""What is kept of a layer's contents when it is listed: package databases and the like.
+"""Which contents are stored when a layer is listed: package databases, os-release and others.
 
-Small files that every look asks for, so that no layer is unpacked twice for them. By path
-alone, since other layers are not known yet; whether a file is still there is ``history``'s
-question.
+They are small files that every inspection needs, so that no layer is decompressed twice for
+them. Chosen by path only, since other layers are not known yet; whether a file is still in the
+final tree is decided by ``history``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PATTERN = re.compile(
     rb"|(?:usr/)?lib(?:/[^/]+)?/ld-musl-[^/]+\.so\.1"
     rb"|var/lib/pacman/local/[^/]+/desc"
 )
-#: How all those names end, so that nearly every other is told apart by four bytes.
+#: The last four bytes of all those names: a quick test that rejects nearly every other name.
 _LAST = frozenset(
     b"ease sion sswd roup atus lled ions st-2 conf list sums lite -wal s.db ages DATA INFO json"
     b" info so.1 desc".split()
@@ -40,8 +40,8 @@ _LAST = frozenset(
 _STATUS_D = b"var/lib/dpkg/status.d/"
 
 
-def is_kept(path: bytes, size: int) -> bool:
-    """Whether the content of a file of this name is kept."""
+def is_metadata_file(path: bytes, size: int) -> bool:
+    """Whether the content of a file with this path and size is stored."""
     if path[-4:] not in _LAST and not path.startswith(_STATUS_D):
         return False
     return size <= MAX_FILE and (path in _EXACT or _PATTERN.fullmatch(path) is not None)
