@@ -1,4 +1,4 @@
-"""The program ``homeport``, also as ``python -m homeport``: begins before anything is loaded.
+"""The program ``homeport``, also as ``python -m homeport``: starts before other modules are loaded.
 
 Not the command line itself: that is ``homeport.cli.main``.
 """
@@ -12,14 +12,14 @@ def main() -> NoReturn:
     """Load the command line and run it.
 
     Ctrl-C while it is loaded ends the process as it ends any program that has nothing to
-    finish yet; afterwards the command line answers for it.
+    finish yet; afterwards the command line handles it.
     """
     # 2 ms of --version, 15 ms of an audit (benchmarks/start.py): cycles are rare here.
     gc.set_threshold(50_000)
     as_python_does = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if as_python_does:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # Here, for the 40 ms in which it loads are those that Ctrl-C must be able to end.
+    # Imported here, so that Ctrl-C can end the 40 ms in which it loads.
     from homeport.cli.main import main as command_line
 
     if as_python_does:

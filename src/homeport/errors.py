@@ -1,4 +1,4 @@
-"""The one hierarchy of errors that Homeport raises for bad input and a bad world.
+"""The one hierarchy of errors that Homeport raises for bad input and failures outside.
 
 An error says what happened, where (as data), and what to do next. The place
 gathers as the error rises: the code that parses knows the field, its caller the
@@ -19,7 +19,7 @@ Where = Mapping[str, str | int]
 class HomeportError(Exception):
     """Something could not be done (exit code 1).
 
-    what:  one phrase without a full stop, in the user's words
+    what:  one phrase without a full stop, in terms that the user knows
     where: place as data, for example ``{"file": "homeport.yaml", "line": 3, "field": "user"}``
            or ``{"registry": "r.example", "repository": "a/b", "digest": "sha256:…"}``
     hint:  what to do next, one phrase or a command line
@@ -35,7 +35,7 @@ class HomeportError(Exception):
         self.what = what
         self.where: dict[str, str | int] = dict(where or {})
         self.hint = hint
-        #: Standard output has its document already, which says what this error says.
+        #: The document on standard output already contains what this error says.
         self.after_result = False
 
     def at(self, **place: str | int) -> Self:
@@ -61,14 +61,14 @@ class HomeportError(Exception):
 
 
 class UsageError(HomeportError):
-    """The request itself is wrong: options, a recipe, an address (exit code 2)."""
+    """Invalid options, recipe or address (exit code 2)."""
 
     id = "usage"
     exit_code = 2
 
 
 class AnswerNo(HomeportError):
-    """The question was answered, and the answer is no (exit code 3).
+    """A check was made and its result is negative (exit code 3).
 
     Verification failed, a policy is violated, two things differ.
     """
@@ -78,14 +78,14 @@ class AnswerNo(HomeportError):
 
 
 class OutOfDate(HomeportError):
-    """What was asked to be used as it is has been overtaken (exit code 4)."""
+    """The lockfile that must be used unchanged is out of date (exit code 4)."""
 
     id = "out-of-date"
     exit_code = 4
 
 
 class Interrupted(HomeportError):
-    """The user or the system asked us to stop (exit code 130)."""
+    """The user or the system interrupted the run (exit code 130)."""
 
     id = "interrupted"
     exit_code = 130
@@ -101,7 +101,7 @@ class IntegrityError(HomeportError):
 
 
 class TooLarge(HomeportError):
-    """Something read from outside passed its bound; the bound is in the message."""
+    """External input exceeds its limit; the message names the limit."""
 
     id = "too-large"
 

@@ -1,4 +1,4 @@
-"""What long work reports while it runs, and how it is told to stop.
+"""Progress reports of long operations, and the token that cancels them.
 
 Workers call ``Progress``; who shows it (a terminal, plain lines, nothing) is decided
 by ``homeport.cli``. Calls may come from any thread. ``CancelToken`` is checked at
@@ -35,7 +35,7 @@ class Progress(Protocol):
         """``n`` more units are done (negative after a restart of the piece)."""
 
     def note(self, id: str, text: str) -> None:
-        """One line that a person should see: a retry, a fallback, a choice."""
+        """One line for the user: a retry, a fallback, a choice."""
 
     def end(self, id: str, state: State = "done") -> None:
         """The piece of work is over."""
@@ -66,7 +66,7 @@ class Silent:
 
 
 class CancelToken:
-    """Set once, by a signal or a failing sibling; seen by every loop that moves bytes.
+    """Set once, by a signal or after a failure; every loop that moves bytes checks it.
 
     No ``threading.Event``: a signal may come while this very thread holds its lock, and
     then setting it there never returns. Here each waiter has a lock of its own.
@@ -79,7 +79,7 @@ class CancelToken:
     def cancel(self) -> None:
         self.cancelled = True
         for waiter in list(self._waiters):
-            with contextlib.suppress(RuntimeError):  # another thread woke it
+            with contextlib.suppress(RuntimeError):  # another thread released it
                 waiter.release()
 
     def check(self) -> None:

@@ -1,8 +1,8 @@
-"""What a user has set once for all runs: the configuration file and its defaults.
+"""The user's configuration file and its defaults.
 
 One TOML file, ``$XDG_CONFIG_HOME/homeport/config.toml`` unless ``--config`` or
 ``HOMEPORT_CONFIG`` names another (docs/configuration.md). Command line options and
-environment variables win over it; what a recipe says is weaker.
+environment variables override it; it overrides a recipe.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def default_config_path() -> Path:
-    """Where the configuration file is looked for when none is named."""
+    """The default path of the configuration file."""
     return _user_folder("XDG_CONFIG_HOME", ".config", "user_config_path") / "config.toml"
 
 
 def default_cache_dir() -> Path:
-    """The cache's place by the XDG base directory specification (or the platform's own)."""
+    """The default cache directory (XDG base directory specification, or the platform's rule)."""
     return _user_folder("XDG_CACHE_HOME", ".cache", "user_cache_path")
 
 

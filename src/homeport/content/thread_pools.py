@@ -1,6 +1,6 @@
 """The pools that all parallel work runs on (invariant "One concurrency world").
 
-Coordinators run on the caller's thread and hand leaves to a pool; no task on a pool
+Coordinators run on the caller's thread and submit leaves to a pool; no task on a pool
 waits for another, so neither can starve itself. A leaf may start another one.
 
 Not ``concurrent.futures``: it brings the logging package, 4 ms of every start. Plain locks and
@@ -36,10 +36,10 @@ def processors() -> int:
 
 
 class Threads(Protocol):
-    """What runs calls beside the caller: a ``Pool``, or an executor of Python's own."""
+    """Runs calls in other threads: a ``Pool``, or an executor of ``concurrent.futures``."""
 
     def submit(self, call: Callable[[], object], /) -> object:
-        """Have ``call`` run some time; what comes of it is the call's own affair."""
+        """Run ``call`` later; its result and errors are not reported."""
 
 
 class Pools:
@@ -85,7 +85,7 @@ class Pool:
         self._closed = False
 
     def submit(self, call: Callable[[], object], /) -> None:
-        """Have ``call`` run; it must not raise (``Batch`` sees to that)."""
+        """Run ``call`` later; it must not raise (``Batch`` ensures that)."""
         with self._lock:
             if self._closed:
                 raise RuntimeError(f"the {self._name} pool is closed")
@@ -112,7 +112,7 @@ class Pool:
     def _work(self) -> None:
         while (call := self._waiting.get()) is not None:
             call()
-            del call  # what it holds on to must not live until the next one comes
+            del call  # free what it references before the next call arrives
             with self._lock:
                 self._unfinished -= 1
         # For the next thread. One None for each thread in the list would not be enough: an
@@ -131,14 +131,14 @@ class Batch(Generic[T]):
         self._ended: SimpleQueue[tuple[int, T | None, BaseException | None]] = SimpleQueue()
 
     def start(self, call: Callable[[], T]) -> None:
-        """One more call. From any thread, until ``results`` is asked for."""
+        """Add a call. From any thread, until ``results`` is called."""
         with self._lock:
             number = self._started
             self._started += 1
         self._pool.submit(partial(self._run, number, call))
 
     def drop(self) -> None:
-        """What has not begun is not to begin any more."""
+        """Do not start the calls that have not begun."""
         with self._lock:
             self._dropped = True
 
@@ -168,7 +168,7 @@ class Batch(Generic[T]):
             self._begun += 1
         try:
             self._ended.put((number, call(), None))
-        except BaseException as error:  # it is raised again where the results are
+        except BaseException as error:  # ``results`` raises it again
             self._ended.put((number, None, error))
 
 
@@ -180,5 +180,5 @@ def run_all(pool: Threads, calls: Iterable[Callable[[], T]]) -> list[T]:
             batch.start(call)
         return batch.results()
     except BaseException:
-        batch.drop()  # an interrupt, wherever it came
+        batch.drop()  # also after an interrupt
         raise

@@ -4,7 +4,7 @@ A server may name hosts of its own class or of a more public one: ``LOOPBACK`` <
 ``PUBLIC``. Self-hosted registries, token services and object storage live on private networks
 under different names, and must reach each other; a public server must not reach them. Addresses
 that serve no registry (link-local, unspecified, multicast, reserved, benchmark ranges) and those
-of cloud metadata services are ``FORBIDDEN`` for everybody.
+of cloud metadata services are always ``FORBIDDEN``.
 
 An IPv4 address that is embedded in an IPv6 address (mapped, compatible, NAT64, 6to4, Teredo) is
 judged by what it reaches. Sources: IANA's special-purpose registries (RFC 6890), RFC 6598, RFC
@@ -31,7 +31,7 @@ class AddressClass(enum.IntEnum):
 
     @property
     def words(self) -> str:
-        """As it stands in messages."""
+        """The name of the class in messages."""
         return _WORDS[self]
 
 

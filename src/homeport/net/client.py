@@ -4,7 +4,7 @@ Every body can be sent again from any byte (a Blob or bytes, never a stream). Re
 retries, credentials and limits are decided here and in the tables beside, not in the
 library below. One client serves many threads; it keeps connections alive.
 
-Not for what an answer means: ``net.download``, ``registry`` and ``debian`` know that.
+Not for what a response means: ``net.download``, ``registry`` and ``debian`` know that.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ Authorize = Callable[[Url], str | None]
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """What holds for every request of a client.
 
-    connect_timeout: seconds for a connection to come about
+    connect_timeout: seconds in which a connection must be established
     stall:           seconds without a byte after which a connection counts as dead
     trust:           for all hosts for which a request brings none of its own
     trusted_hosts:   hosts that a server may send us to although their address is private
@@ -71,7 +71,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
-    """One request, which can be made as often as it takes.
+    """One request; it can be sent again after a failure.
 
     offset, length: the part of ``body`` that is sent (all from ``offset`` by default)
     named_by:       the server whose answer named ``url``; then ``url`` is followed like a redirect
@@ -135,7 +135,7 @@ class Client:
     def send(self, request: Request) -> Response:
         """Make the request, again where the retry table says so, and follow its redirects.
 
-        Every status is an answer, not an error. Close the response, or use it in a ``with``
+        Every status is a response, not an error. Close the response, or use it in a ``with``
         block. Raises ``NetError`` and, when cancelled, ``Interrupted``.
         """
         return self.retrier.run(
@@ -186,9 +186,9 @@ class Client:
         )
 
     def _next(self, method: str, url: Url, status: int, location: str) -> Url:
-        """Where a redirect leads, if it may be followed at all."""
+        """The target of a redirect. Raises ``NetError`` if it must not be followed."""
         if method not in ("GET", "HEAD") and status not in (307, 308):
-            # A client that turned this into a GET, as browsers do, would look successful.
+            # A GET in its place, as browsers send, would succeed without having done the work.
             raise RedirectRefused(
                 f"{url.host}: a redirect ({status}) would turn {method} into GET",
                 where={"url": str(url)},
@@ -213,7 +213,7 @@ class Client:
             )
 
     def _once(self, request: Request, url: Url, home: Url, sender: Sender | None) -> Response:
-        """One request to one place; nothing is followed or made again."""
+        """One request to one URL, without redirects or retries."""
         self.cancel.check()
         least = AddressClass.LOOPBACK
         if url.host in self.settings.trusted_hosts:
@@ -249,7 +249,7 @@ class Client:
         with self._limiter.slot(url.netloc, lambda: self.check(request)) as answered:
             raw, found = self._exchange(route, url, outgoing, stall)
             answered(raw.status)
-        if proxy is not None:  # the proxy's address says nothing of the host's
+        if proxy is not None:  # the address is the proxy's, not the host's
             found = spelled_class(url.host) or AddressClass.PUBLIC
         return Response(
             raw, url, address_class=found, clock=self.clock, cancel=self.cancel,
@@ -280,7 +280,7 @@ class Client:
         return raw, connection.address_class
 
     def check(self, request: Request) -> None:
-        """Whether the work is called off, or its time is over."""
+        """Raise if the work was cancelled or its deadline has passed."""
         self.cancel.check()
         if request.deadline is not None:
             request.deadline.left()
@@ -327,7 +327,7 @@ class _Outgoing:
         return fields
 
     def send_body(self, connection: PlainConnection, /) -> None:
-        """Send the body; files without a detour through Python where nothing is checked."""
+        """Send the body; a file by ``sendfile`` where nothing is checked."""
         request = self.request
         body, left = request.body, request.body_length
         if not left or body is None:

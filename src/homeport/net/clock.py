@@ -1,4 +1,4 @@
-"""Time, handed in: waiting, deadlines and dates, so that no test has to sleep."""
+"""An injected clock: waiting, deadlines and dates, so that no test has to sleep."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from homeport.progress import CancelToken
 
 class Clock(Protocol):
     def monotonic(self) -> float:
-        """Seconds that only ever grow."""
+        """Seconds of a monotonic clock."""
 
     def time(self) -> float:
-        """Seconds since 1970, as far as this machine knows."""
+        """Seconds since 1970 by the clock of this machine."""
 
     def wait(self, seconds: float, cancel: CancelToken) -> None:
         """Sleep; raise ``Interrupted`` as soon as ``cancel`` is set."""
 
 
 class SystemClock:
-    """The machine's own."""
+    """The clock of this machine."""
 
     def monotonic(self) -> float:
         return time.monotonic()
@@ -36,7 +36,7 @@ class SystemClock:
 
 
 class Deadline(msgspec.Struct, frozen=True):
-    """The moment at which the whole work must be over."""
+    """The time at which the whole operation must have ended."""
 
     clock: Clock
     at: float

@@ -1,9 +1,9 @@
 """Opening a TCP connection: all addresses of a name, and those that are refused.
 
-A name whose first address is dead costs a fraction of a second, not a time-out: the next
+If the first address of a name does not respond, a fraction of a second is lost: the next
 address is tried beside it ("happy eyeballs", RFC 8305, without its sorting). Addresses in
-private networks are refused for hosts that only a server named; that is checked on the
-address that is really connected to, so that a name that changes its mind gains nothing.
+private networks are refused for hosts that only a server named. The check uses the
+address of the connected socket, so a name that resolves differently later gains nothing.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from homeport.net.address_class import AddressClass, address_class, spelled_clas
 from homeport.net.error_mapping import connect_failure, name_failure
 from homeport.net.errors import ForbiddenAddress, NetError
 
-_HEAD_START = 0.25  # seconds that one address gets before the next is tried too
+_HEAD_START = 0.25  # seconds before the next address is tried as well
 
 Address = tuple[Any, ...]
 
@@ -43,7 +43,7 @@ def open_socket(
     Raises ``NameNotFound``, ``Refused``, ``ForbiddenAddress``.
     """
     try:
-        # As bytes where that is all the same: text makes Python load its tables for IDNA.
+        # Bytes, where the name is ASCII: for text Python loads its IDNA tables.
         name = host.encode() if host.isascii() else host
         found = socket.getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except socket.gaierror as error:

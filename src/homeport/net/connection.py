@@ -1,14 +1,14 @@
-"""urllib3's connections, opened, fed and checked our way.
+"""urllib3's connections with our checks of addresses, bodies and responses.
 
 ``PlainConnection`` and ``TlsConnection`` are urllib3's, which
 
 - open sockets through ``net.connect``, where the address that is really connected to is judged;
 - send the request target byte for byte (urllib3 would normalise signed URLs);
 - send bodies from a Blob or with ``sendfile``, and notice an early refusal at once;
-- read answers through ``net.response_check``;
-- are used again only if nothing was left behind the last answer, not even inside TLS.
+- read responses through ``net.response_check``;
+- are used again only if nothing was left behind the last response, not even inside TLS.
 
-Not for which connection serves a request (``net.connection_pool``) or what an answer means.
+Not for which connection serves a request (``net.connection_pool``) or what a response means.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ from homeport.net.address_class import AddressClass
 from homeport.net.response_check import CheckedResponse, Malformed
 from homeport.net.tls import EarlySSLSocket, tls_ended
 
-_CONNECT = 60.0  # seconds for a connection where the caller gives no limit
+_CONNECT = 60.0  # seconds for a connection if the caller sets no limit
 _TLS_BLOCK = 64 << 10  # bytes of a file that are read at once where TLS has to see them
-_REFUSALS = 300  # an early answer from here on ends the sending of the body
+_REFUSALS = 300  # an early response from here on ends the sending of the body
 
-#: What a peer's end looks like while we send; an answer may have come before.
+#: What a peer's end looks like while we send; a response may have come before.
 _HUNG_UP = (BrokenPipeError, ConnectionResetError)
 
 #: Opens a socket to (host, port) within so many seconds; also the class of its address.
@@ -43,7 +43,7 @@ OpenSocket = Callable[[str, int, float], tuple[socket.socket, AddressClass]]
 
 
 class Outgoing(Protocol):
-    """What a connection sends: the request's exact target, and its body, afresh each time."""
+    """What a connection sends: the request's exact target, and a newly opened body."""
 
     @property
     def target(self) -> str: ...
@@ -52,7 +52,7 @@ class Outgoing(Protocol):
 
 
 class _AnsweredEarly(Exception):
-    """The server answered before it had the whole body."""
+    """The server responded before it had received the whole body."""
 
 
 class PlainConnection(urllib3.connection.HTTPConnection):
@@ -121,7 +121,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
         except OSError as error:
             if not (isinstance(error, _HUNG_UP) or tls_ended(error)):
                 raise
-            self._taint()  # the server has often answered before (413, 401)
+            self._taint()  # the server has often responded already (413, 401)
 
     def send_bytes(self, data: bytes) -> None:
         """Send bytes of the body. For ``Outgoing`` alone: ``request`` handles what is raised."""
@@ -135,7 +135,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
                 view = view[self._step(partial(sock.send, view)) :]
 
     def send_file(self, descriptor: int, offset: int, length: int) -> int:
-        """Send some bytes of an open file; how many they were, 0 at its end."""
+        """Send some bytes of an open file. Returns how many; 0 at its end."""
         sock: Any = self.sock
         if type(sock) is not socket.socket:  # TLS has to see the bytes
             data = os.pread(descriptor, min(length, _TLS_BLOCK), offset)
@@ -175,7 +175,7 @@ class PlainConnection(urllib3.connection.HTTPConnection):
             return False
         status = peeked[9:12]
         if peeked and not (len(status) == 3 and status.isdigit() and int(status) >= _REFUSALS):
-            self._watched = 0  # an interim answer, or one that does not end the body
+            self._watched = 0  # an interim response, or one that does not end the body
             return False
         return True
 

@@ -75,7 +75,7 @@ class Pools:
             for manager in self._managers.values():
                 manager.clear()
             self._managers.clear()
-            # urllib3 leaves this to the garbage collector, which an old answer may delay.
+            # urllib3 leaves this to the garbage collector, which an old response may delay.
             for sock in list(self._sockets):
                 sock.close()
 
@@ -88,7 +88,7 @@ class Pools:
             abort(sock)
 
     def _context(self, trust: Trust) -> ssl.SSLContext:
-        """Settings of TLS whose sockets ``abort`` reaches while they shake hands, too."""
+        """A TLS context whose sockets ``abort`` reaches during the handshake, too."""
         opened = self._add
 
         class Watched(EarlySSLSocket):
@@ -118,7 +118,7 @@ class Pools:
         return manager
 
     def _pool_classes(self, least: AddressClass) -> dict[str, Any]:
-        """urllib3's pools with connections that are opened our way."""
+        """urllib3's pools whose connections are opened by ``net.connect``."""
         open_it = partial(_open, limit=self._connect_timeout, least=least)
         opened = self._add
 

@@ -1,7 +1,7 @@
 """User names and passwords for plain HTTP authentication, and who may see them.
 
-Callers hand in a ``Provider``: a function from the URL about to be asked to its
-credential. It is asked again for every hop of a redirect, so a credential reaches the
+Callers pass a ``Provider``: a function from the URL of the next request to its
+credential. It is called again for every hop of a redirect, so a credential reaches the
 host it was made for and no other. ``netrc_provider`` reads apt's ``auth.conf`` files.
 """
 
@@ -36,7 +36,7 @@ Provider = Callable[[Url], Credential | None]
 
 
 def no_credentials(url: Url) -> Credential | None:
-    """The provider that knows no credential."""
+    """The provider without credentials."""
     return None
 
 

@@ -1,8 +1,8 @@
-"""Fetching a file of known digest and size, whatever happens on the way.
+"""Fetching a file of known digest and size over connections that may fail.
 
-What arrived before a cut is kept (also by a run that was killed) and the rest is asked
-for; nothing is handed out before size and digest are right. Several URLs may offer the
-file; they are tried in turn.
+Bytes that arrived before a cut are kept (also by a run that was killed) and the rest is
+requested. The caller gets the file only after its size and digest were verified. Several URLs
+of the file may be given; they are tried in turn.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from homeport.progress import CancelToken, Progress, Silent
 
 #: Cuts in a row without a single new byte after which a URL is given up.
 _FRUITLESS = 4
-_WRITE_BEHIND = 8 << 20  # bytes after which the disk is told to begin
+_WRITE_BEHIND = 8 << 20  # bytes after which the kernel starts to write to the disk
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
 class Requester(Protocol):
-    """A client, or whatever wraps one (a registry's, which logs in)."""
+    """A client, or an object that wraps one (a registry's, which logs in)."""
 
     @property
     def clock(self) -> Clock: ...
@@ -126,7 +126,7 @@ def expect_ok(response: Response) -> None:
 
 
 class _Work(msgspec.Struct, frozen=True, kw_only=True):
-    """One download on its way."""
+    """One download in progress."""
 
     client: Requester
     digest: Digest
@@ -200,7 +200,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         return part.commit(self.store, self.digest, self.size)
 
     def _append(self, url: Url, part: _Partial, have: int) -> None:
-        """Ask for what is missing and write it behind what is there."""
+        """Request the missing bytes and append them to the file."""
         headers = {"Range": f"bytes={have}-"} if have else {}
         with self.client.request(
             "GET", url, headers=headers, authorize=self.authorize, deadline=self.deadline,
@@ -233,9 +233,9 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _place(self, response: Response, part: _Partial, have: int) -> None:
-        """Stand where the answer's first byte belongs."""
+        """Move to the offset at which the response begins."""
         if response.status == 200:
-            if have:  # the server ignored Range: it starts again, and so do we
+            if have:  # the server ignored Range and sends the file from its start
                 part.restart()
             return
         said = response.headers.get("content-range", "")
@@ -270,7 +270,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Partial:
-    """The file that a download is collected in, hashed on the way if we saw its start.
+    """The file of an unfinished download, hashed while it is written if this run wrote its start.
 
     on_change: told by how many bytes the file has grown, or shrunk (negative), also at once what
                an earlier run left, so that the sum is its length at any time
@@ -300,7 +300,7 @@ class _Partial:
             self._begin_to_sync()
 
     def _begin_to_sync(self) -> None:
-        """Let the disk write while the network reads: the sync at the end has less to wait for."""
+        """Start writing to the disk during the download: the fsync at the end waits less."""
         if hasattr(os, "posix_fadvise"):  # Linux begins to write such pages and does not wait
             with contextlib.suppress(OSError):
                 self._stream.flush()
@@ -320,8 +320,10 @@ class _Partial:
         self._hasher = self._digest.hasher()
 
     def commit(self, store: Store, digest: Digest, size: int) -> Blob:
-        """Make it content of the store; ``IntegrityError`` and an empty file if it is not right."""
-        if self._hasher is None:  # an earlier run wrote its beginning: all of it is read again
+        """Move it into the store. On a mismatch: ``IntegrityError``, and the file is emptied."""
+        if (
+            self._hasher is None
+        ):  # an earlier run wrote the beginning: the whole file is hashed again
             try:
                 return store.commit_partial(self._stream, digest, size)
             except IntegrityError:

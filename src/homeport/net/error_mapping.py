@@ -1,4 +1,4 @@
-"""Errors of sockets, TLS and HTTP parsing become errors of ours, here alone."""
+"""The one place that turns errors of sockets, TLS and HTTP parsing into Homeport's errors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CHECK_PROXIES = "check http_proxy, https_proxy and no_proxy"
 def mapped(
     error: BaseException, url: Url, proxy: Url | None = None, *, stall: float | None = None
 ) -> NetError:
-    """The error of ours that says what ``error`` (of urllib3, ssl or a socket) means.
+    """The Homeport error for ``error`` of urllib3, ssl or a socket.
 
     proxy: the proxy between here and ``url``, if there is one
     stall: seconds without data after which the connection was given up
@@ -55,14 +55,14 @@ def mapped(
         return ConnectionCut(
             f"{url.host} closed the connection in the middle of its response", where=place
         )
-    # What is not HTTP at all is the rest of something: another connection may do better.
+    # Bytes that are not HTTP at all may be left over from an earlier response: retry.
     if isinstance(cause, OSError | NotHttp | http.client.BadStatusLine):
         return ConnectionCut(f"the connection to {url.host} failed: {_reason(cause)}", where=place)
     return BadResponse(f"{url.host}: invalid HTTP response: {_reason(cause)}", where=place)
 
 
 def ended_early(error: BaseException) -> bool:
-    """Whether the connection ended before the answer was whole."""
+    """Whether the connection ended before the response was whole."""
     cause = _root(error)
     return tls_ended(cause) or isinstance(
         cause, http.client.IncompleteRead | urllib3.exceptions.IncompleteRead
@@ -89,7 +89,7 @@ def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
 
 
 def connect_failure(error: OSError | None, host: str, port: int) -> NetError:
-    """No address of ``host`` took the connection."""
+    """No address of ``host`` accepted the connection."""
     place: dict[str, str | int] = {"host": host, "port": port}
     if error is None or isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
         return ConnectTimeout(f"cannot connect to {host} port {port}: timed out", where=place)

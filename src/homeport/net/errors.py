@@ -1,7 +1,7 @@
 """What can go wrong with a request.
 
 ``retryable`` says whether the same request may succeed when it is made again; how often
-is the retry table's business (``net.retries``). Messages name the host and never hold a
+is decided by the retry table (``net.retries``). Messages name the host and never hold a
 password. Errors of other libraries become these in ``net.error_mapping``.
 """
 
@@ -15,12 +15,12 @@ from homeport.net.url import Url
 
 
 class NetError(HomeportError):
-    """A request failed before its answer could be used."""
+    """A request failed before its response could be used."""
 
     id = "net"
     #: The failure came before the server can have seen the request.
     unsent: ClassVar[bool] = False
-    #: An answer had begun: it was its body that could not be read to the end.
+    #: A response had begun: it was its body that could not be read to the end.
     answered: bool = False
 
 
@@ -30,14 +30,14 @@ class NameNotFound(NetError):
 
 
 class NameServerBusy(NameNotFound):
-    """The name server gave no answer; another try may get one."""
+    """The name server gave no response; another try may get one."""
 
     id = "name-server-busy"
     retryable = True
 
 
 class Refused(NetError):
-    """Nothing listens there, or no way leads there."""
+    """The port is closed, or the host is unreachable."""
 
     id = "connection-refused"
     retryable = True
@@ -54,26 +54,26 @@ class ForbiddenAddress(NetError):
     id = "forbidden-address"
 
     def named_by(self, host: str, words: str) -> Self:
-        """Say which host sent us there, and the class of its own address."""
+        """Add the host that named this one, and the class of its address."""
         self.what = f"{host} ({words}) refers to another host: {self.what}"
         self.where = {**self.where, "sent_by": host}
         return self
 
 
 class TlsError(NetError):
-    """The other side could not prove who it is, or does not speak TLS."""
+    """The server's certificate is not trusted, or the server does not use TLS."""
 
     id = "tls"
 
 
 class NotTls(TlsError):
-    """What answers there speaks, as far as one can tell, plain HTTP."""
+    """The server appears to use plain HTTP."""
 
     id = "not-tls"
 
 
 class ConnectionCut(NetError):
-    """The connection ended before the request or the answer was whole."""
+    """The connection ended before the request or the response was whole."""
 
     id = "connection-cut"
     retryable = True
@@ -87,7 +87,7 @@ class Stalled(NetError):
 
 
 class DeadlinePassed(NetError):
-    """The time that the caller gave to the whole work is over."""
+    """The deadline of the whole operation has passed."""
 
     id = "deadline"
 
@@ -97,19 +97,19 @@ class ProxyFailed(NetError):
 
 
 class BadResponse(NetError):
-    """The answer breaks the rules of HTTP, or is not what was asked for."""
+    """The response violates HTTP, or is not what was requested."""
 
     id = "bad-response"
 
 
 class RedirectRefused(NetError):
-    """Following this redirect would be unsafe or would not end."""
+    """The redirect is unsafe to follow, or redirects do not end."""
 
     id = "redirect-refused"
 
 
 class SourceChanged(NetError):
-    """What we are sending is no longer the bytes it was."""
+    """The file changed while it was sent."""
 
     id = "source-changed"
 

@@ -1,6 +1,6 @@
 """Which proxy a request goes through: ``http_proxy``, ``https_proxy``, ``no_proxy``.
 
-Rules as most programs of the field have them (Go's ``httpproxy``): lower case wins over
+The rules are those of Go's ``httpproxy``: lower case wins over
 upper case, loopback is never proxied, ``HTTP_PROXY`` is ignored inside a CGI program
 (where a client sets it), ``no_proxy`` takes names, ``.suffix``, ``*``, addresses, networks
 and an optional port.
@@ -18,7 +18,7 @@ from homeport.net.url import BadUrl, Url
 
 
 class BadProxy(UsageError):
-    """A proxy variable that cannot be used."""
+    """A proxy variable with an invalid value."""
 
     id = "bad-proxy"
 
@@ -44,7 +44,7 @@ class Proxies(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def from_environment(environment: Mapping[str, str]) -> Proxies:
-    """Read the variables; one that cannot be used matters only to requests that need it."""
+    """Read the variables; an invalid one is an error only for requests that need it."""
     no_proxy = environment.get("no_proxy") or environment.get("NO_PROXY") or ""
     return Proxies(
         http=_read(environment, ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")),

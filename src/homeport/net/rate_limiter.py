@@ -2,7 +2,7 @@
 
 As many as there are workers, until a host answers 429 or 503; then half as many as there
 were, and one more after every few that went well (additive increase, multiplicative
-decrease). A request counts until its answer begins, with its body if it sends one.
+decrease). A request counts until its response begins, with its body if it sends one.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 
 TOO_MANY = frozenset({429, 503})
-_POLL = 0.1  # seconds between looks at whether the wait was called off
+_POLL = 0.1  # seconds between looks at whether the wait was cancelled
 
 
 class _Host:
     def __init__(self) -> None:
-        self.allowed: float | None = None  # as many as like
+        self.allowed: float | None = None  # no limit
         self.running = 0
-        self.shrunk = 0  # how often, so that one burst of refusals counts once
+        self.shrunk = 0  # seconds within which several refusals count once
 
 
 class RateLimiter:

@@ -1,4 +1,4 @@
-"""An answer whose body is read as it comes, bounded and watched.
+"""A response whose body is read as it comes, bounded and watched.
 
 Bytes are never decoded: digests are over what the server sent. Every read checks the
 cancel token and the deadline, and notices a connection that was cut or went silent.
@@ -23,8 +23,8 @@ from homeport.net.errors import ConnectionCut, NetError, Stalled
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
-_DRAINED = 64 << 10  # bytes read to the end so that a connection can be used again
-_DRAIN_READS = 4  # reads that this may take: a slow rest is not worth a connection
+_DRAINED = 64 << 10  # bytes of a rest that is read so that the connection can be used again
+_DRAIN_READS = 4  # reads that this may take; a slow rest closes the connection
 _TRICKLE = 64  # bytes per stall limit below which a connection counts as silent
 
 #: What urllib3 and ``http.client`` raise while a body is read.
@@ -74,7 +74,7 @@ class Response:
 
     @property
     def sender(self) -> Sender:
-        """The server that answered, for requests to where its answer leads."""
+        """The server that answered, for requests to where its response leads."""
         return Sender(url=self.url, address_class=self._address_class)
 
     @property
@@ -142,7 +142,7 @@ class Response:
         self.close()
 
     def _discard(self) -> None:
-        """No more is read. The connection is closed unless the body was read to its end."""
+        """Stop reading. The connection is closed unless the body was read to its end."""
         if not self._ended:
             self._ended = True
             self._raw.close()
@@ -170,7 +170,7 @@ class Response:
         return mapped(error, self.url, stall=self._stall)
 
     def _watch(self, count: int) -> None:
-        """A byte now and then keeps a socket from timing out; it is silence all the same."""
+        """Occasional single bytes keep a socket from timing out; they count as a stall."""
         self._window_bytes += count
         now = self._clock.monotonic()
         if now - self._window_start < self._stall:

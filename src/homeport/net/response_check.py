@@ -1,13 +1,13 @@
-"""What an answer must look like before ``http.client`` parses it.
+"""What a response must look like before ``http.client`` parses it.
 
-``http.client`` and urllib3 read answers more leniently than is safe on a connection that is
-used again: they take folded and bare header lines, endless ``1xx`` answers, lengths such as
+``http.client`` and urllib3 read responses more leniently than is safe on a connection that is
+used again: they take folded and bare header lines, endless ``1xx`` responses, lengths such as
 ``+5``, chunk sizes such as ``0x1_0``, and lines of any length. ``CheckedResponse`` reads the
 head itself, bounded, refuses what is ambiguous (RFC 9112, sections 5.2, 6.3, 7.1 and 11.2), and
 hands exactly the checked bytes to ``http.client``. It also knows how many bytes came behind the
 answer, so that they never become part of the next one.
 
-Not for what an answer means (``net.response``) or for sending (``net.connection``).
+Not for what a response means (``net.response``) or for sending (``net.connection``).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from typing import Any, cast
 
 LONGEST_HEAD = 64 << 10  # bytes of status line and header fields
 _LONGEST_LINE = 4 << 10  # bytes of a chunk's size line or of a trailer
-_MOST_INTERIM = 16  # 1xx answers before the real one
+_MOST_INTERIM = 16  # 1xx responses before the real one
 _MOST_TRAILERS = 100
-_FREE_CHUNKS = 10_000  # chunks that may be as small as they like
+_FREE_CHUNKS = 10_000  # chunks whose size is not checked
 _SMALL_CHUNK = 64  # bytes that further chunks must have on average
 _BLOCK = 64 << 10  # bytes read from the socket at once
 
@@ -35,17 +35,17 @@ _CHUNK_SIZE = re.compile(rb"([0-9A-Fa-f]{1,15})[ \t]*(?:;[\t\x20-\x7e\x80-\xff]*
 
 
 class Malformed(http.client.HTTPException):
-    """The answer breaks the rules of HTTP, or its end is ambiguous."""
+    """The response violates HTTP, or its end is ambiguous."""
 
 
 class NotHttp(Malformed):
-    """The bytes do not begin as an answer does."""
+    """The bytes do not begin as a response does."""
 
 
 class CheckedResponse(http.client.HTTPResponse):
-    """An answer of ``http.client`` whose bytes are checked first.
+    """A response of ``http.client`` whose bytes are checked first.
 
-    leftover: called once if the server sent bytes behind the answer
+    leftover: called once if the server sent bytes behind the response
     limit:    seconds that the head may take from its first byte on
     """
 
@@ -59,7 +59,7 @@ class CheckedResponse(http.client.HTTPResponse):
         self.fp = cast(io.BufferedReader, self._checked)
 
     def begin(self) -> None:
-        """Read the head of the answer. Raises ``Malformed``, ``OSError``."""
+        """Read the head of the response. Raises ``Malformed``, ``OSError``."""
         for _ in range(_MOST_INTERIM):
             status, head = self._checked.read_head()
             if status == 101:
@@ -93,7 +93,7 @@ class CheckedResponse(http.client.HTTPResponse):
 
 
 class _CheckedReader:
-    """The file that ``http.client`` reads an answer from; knows what it has buffered."""
+    """The file that ``http.client`` reads a response from; knows what it has buffered."""
 
     def __init__(
         self, raw: socket.SocketIO, leftover: Callable[[], None], limit: float | None
@@ -138,10 +138,10 @@ class _CheckedReader:
         self._head_bytes = 0
 
     def expect_chunks(self) -> None:
-        """From now on lines are the sizes of chunks, then trailers."""
+        """The lines that follow are sizes of chunks, then trailers."""
         self._in_chunks = True
 
-    # What http.client calls.
+    # The methods that http.client calls.
 
     def readline(self, _limit: int = -1, /) -> bytes:
         if not self._in_chunks:
@@ -229,7 +229,7 @@ class _CheckedReader:
         if self._at == len(self._held) and first:
             self._began = 0.0
         elif self._began and self._limit and time.monotonic() > self._began + self._limit:
-            raise TimeoutError  # a byte now and then is no progress
+            raise TimeoutError  # occasional single bytes are not progress
         more = self._raw.read(_BLOCK) or b""
         if not more:
             if first and self._at == len(self._held):

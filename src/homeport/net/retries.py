@@ -22,7 +22,7 @@ from homeport.progress import CancelToken
 T = TypeVar("T")
 
 _REREADS = 4  # how often a short body is read at most
-LONGEST_WAIT = 900.0  # seconds that a server may make us wait for one retry
+LONGEST_WAIT = 900.0  # the longest Retry-After that is obeyed, in seconds
 
 #: Answers that mean "not now": overload, time-outs, and the gateway errors of CDNs.
 NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -31,7 +31,7 @@ NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524}
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the table.
 
-    attempts:         how often the request is made at most when answers or connections fail
+    attempts:         how often the request is made at most when responses or connections fail
     connect_attempts: how often at most when no connection comes about (nothing was sent)
     statuses:         answers after which it is made again
     after_cut:        whether it is made again when the connection broke after it was sent
@@ -65,13 +65,13 @@ PUT_MANIFEST = Rule(name="put-manifest")
 """PUT of a manifest: the same bytes under the same name, as often as needed."""
 
 DELETE = Rule(name="delete", attempts=3)
-"""DELETE: a second one finds nothing, which is what was wanted."""
+"""DELETE: repeating it has no further effect."""
 
 TOKEN = Rule(name="token", attempts=4)
 """GET or POST to a token service."""
 
 ONCE = Rule(name="once", attempts=1, connect_attempts=1, after_cut=False)
-"""A request that is not made again: nothing is known about it."""
+"""A request that is never retried."""
 
 TABLE = (READ, RESUME, START_UPLOAD, SEND_PIECE, PUT_MANIFEST, DELETE, TOKEN, ONCE)
 """All rows, in the order in which they are documented."""
@@ -109,7 +109,7 @@ class Retrier:
         deadline: Deadline | None = None,
         on_retry: Callable[[str, float], None] = lambda _why, _wait: None,
     ) -> Response:
-        """The first answer that is not to be retried, or the last one, or its error."""
+        """The first response that is not to be retried, or the last one, or its error."""
         for number in range(1, max(rule.attempts, rule.connect_attempts) + 1):
             self._wait_for_host(host, cancel, deadline)
             wait = self.pause(rule, number)
@@ -125,7 +125,7 @@ class Retrier:
                 told = retry_after(response.headers.get("retry-after", ""), self.clock)
                 wait = wait if told is None else told
                 if wait > LONGEST_WAIT or not _fits(wait, deadline):
-                    return response  # the caller says how long the server wants us to wait
+                    return response  # the caller reports the server's Retry-After
                 why = f"{host} returned {response.status}"
                 if told is not None and response.status in (429, 503):
                     self.hold(host, told)
@@ -137,7 +137,7 @@ class Retrier:
     def reread(self, call: Callable[[], T], cancel: CancelToken) -> T:
         """``call`` asks and reads a short body; it is made again when the body is cut.
 
-        What fails before the answer was made again by ``run`` already.
+        What fails before the response was made again by ``run`` already.
         """
         for number in range(1, _REREADS):
             try:
@@ -149,7 +149,7 @@ class Retrier:
         return call()
 
     def hold(self, host: str, seconds: float) -> None:
-        """Keep every request to ``host`` back for a while, as it asked for."""
+        """Delay every request to ``host`` by its Retry-After."""
         self._closed_until[host] = self.clock.monotonic() + min(seconds, LONGEST_WAIT)
 
     def pause(self, rule: Rule, number: int) -> float:
@@ -181,7 +181,7 @@ def retry_after(value: str, clock: Clock) -> float | None:
     value = value.strip()
     if value.isascii() and value.isdigit():
         seconds = float(value[:12])
-        if seconds > 1_000_000_000:  # some servers send the moment, not the distance
+        if seconds > 1_000_000_000:  # some servers send a Unix time instead of seconds
             seconds -= clock.time()
         return seconds if seconds >= 0 else None
     try:

@@ -2,7 +2,7 @@
 
 A ``Url`` keeps its path and query exactly as they were written, because registries
 sign them byte for byte (``_state``, pre-signed storage URLs); ``str()`` and ``repr()``
-leave out the password and the values of queries that grant access. ``wire()`` alone
+leave out the password and the values of queries that grant access. Only ``wire()``
 gives the true text, for the request line.
 
 Not a general parser: only absolute ``http`` and ``https``.
@@ -23,7 +23,7 @@ _UNSAFE = r"[\x00-\x20\x7f<>\"\\^`{|}]"
 _NOT_UTF_8 = r"[\ud800-\udfff]"  # bytes of an argument that are not UTF-8
 _HOST = r"[A-Za-z0-9._-]+"
 _HIDDEN = "***"
-#: Query parameters whose value is as good as a password while it lives.
+#: Query parameters whose value grants access, as a password does.
 _GRANTING = (
     r"(?i)((?:^|[?&])(?:[^=&]*(?:signature|token|secret|password|credential|key-pair-id|policy)[^=&]*"
     r"|sig|se|_state|code)=)[^&]+"
@@ -31,7 +31,7 @@ _GRANTING = (
 
 
 class BadUrl(UsageError):
-    """Text that is no URL we would send a request to."""
+    """Text that is not an absolute http or https URL."""
 
     id = "bad-url"
 
@@ -110,13 +110,13 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def netloc(self) -> str:
-        """Host and port as the Host header wants them."""
+        """Host and port as in the Host header."""
         host = bracketed(self.host)
         return host if self.port == _PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the host is this machine by its very spelling; no name is looked up."""
+        """Whether the host is spelled as this machine; no name is resolved."""
         return is_loopback(self.host)
 
     def wire(self) -> str:
