@@ -2,7 +2,7 @@
 
 ``run_async`` runs a coroutine on a fresh event loop in the caller's thread. When the cancel
 token is set or the caller is interrupted, the coroutine is cancelled and its ``finally``
-blocks run, so that the engine hears of it; then ``Interrupted`` is raised.
+blocks run, so that the engine is told to stop; then ``Interrupted`` is raised.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from homeport.errors import Interrupted
 from homeport.progress import CancelToken
 
 T = TypeVar("T")
-_LOOK = 0.05  # seconds between looks at the token
-_GRACE = 10.0  # seconds from a signal to the end of the build on our side
+_POLL_INTERVAL = 0.05  # seconds between checks of the token
+_SHUTDOWN_TIMEOUT = 10.0  # seconds from a signal to the end of the build on our side
 
 
 def run_async(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) -> T:
@@ -37,9 +37,9 @@ def run_async(work: Coroutine[Any, Any, T], cancel: CancelToken | None = None) -
 def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
     """The first signal sets the token, and does not raise in the middle of the event loop.
 
-    An exception there ends whichever task runs, which may be another one. A second signal means
-    what it meant before. It is sent automatically when the end takes longer than ``_GRACE``: a
-    thread may hang in a pipe without a reader.
+    An exception there would end the task that happens to run. A second signal has its former
+    effect. It is sent automatically after ``_SHUTDOWN_TIMEOUT``: a thread may hang in a pipe
+    without a reader.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -55,7 +55,7 @@ def _signals_cancel(cancel: CancelToken) -> Iterator[None]:
         cancel.cancel()
         main = threading.main_thread().ident
         assert main is not None
-        bound = threading.Timer(_GRACE, signal.pthread_kill, (main, number))
+        bound = threading.Timer(_SHUTDOWN_TIMEOUT, signal.pthread_kill, (main, number))
         bound.daemon = True
         bounds.append(bound)
         bound.start()
@@ -79,7 +79,7 @@ async def _watched(work: Coroutine[Any, Any, T], cancel: CancelToken) -> T:
         while not task.done():
             if cancel.cancelled:
                 raise Interrupted
-            await asyncio.wait((task,), timeout=_LOOK)
+            await asyncio.wait((task,), timeout=_POLL_INTERVAL)
         return task.result()
     finally:
         if not task.done():

@@ -43,7 +43,7 @@ class Worker(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine says of itself. ``version`` is empty where it does not say."""
+    """What an engine reports about itself. ``version`` is empty if it reports none."""
 
     engine: str
     kind: Kind
@@ -52,7 +52,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def has_oci_exporter(self) -> bool:
-        """Whether it can hand out images; dockerd needs the containerd store for that."""
+        """Whether it can export images; dockerd needs the containerd store for that."""
         labels = {key for worker in self.workers for key, _ in worker.labels}
         return self.kind == "buildkit" or _SNAPSHOTTER in labels
 
@@ -127,9 +127,9 @@ async def _connect(engine: Engine) -> Connected:
             await calls.connect()
         except NotHttp:
             if engine.kind == "docker":
-                said = engine.opener.said() or "the server is not dockerd"
+                reason = engine.opener.failure_text() or "the server is not dockerd"
                 raise EngineUnreachable(
-                    f"no answer from an engine at {engine.name}: {said}", hint=_START
+                    f"no answer from an engine at {engine.name}: {reason}", hint=_START
                 ) from None
         else:
             return Connected(engine, "docker", calls)
@@ -140,8 +140,9 @@ async def _connect(engine: Engine) -> Connected:
             await calls.unary(CONTROL + "ListWorkers", Empty(), ListWorkersResponse, doing="answer")
         except (EngineLost, EngineRefused) as error:
             calls.close()
+            reason = engine.opener.failure_text() or error.what
             raise EngineUnreachable(
-                f"no answer from an engine at {engine.name}: {engine.opener.said() or error.what}",
+                f"no answer from an engine at {engine.name}: {reason}",
                 where={"engine": engine.name}, hint=_START,
             ) from error  # fmt: skip
     return Connected(engine, "buildkit", calls)

@@ -1,7 +1,7 @@
 """One build with any number of outputs: the engine is asked once for each.
 
 Old engines take one exporter a call. The steps run in the first call; the others find them
-in the engine's cache, even with ``--no-cache``, which only the first one hears.
+in the engine's cache, even with ``--no-cache``, which only the first call has.
 """
 
 from __future__ import annotations

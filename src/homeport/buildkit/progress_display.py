@@ -24,7 +24,7 @@ class PlainWatcher(msgspec.Struct):
 
     print: Print
     _begun: dict[int, int] = msgspec.field(default_factory=dict)
-    _told: set[tuple[int, str]] = msgspec.field(default_factory=set)
+    _transfers_printed: set[tuple[int, str]] = msgspec.field(default_factory=set)
     _ended: dict[int, str] = msgspec.field(default_factory=dict)
 
     def step(self, number: int, vertex: Vertex) -> None:
@@ -50,8 +50,8 @@ class PlainWatcher(msgspec.Struct):
         self.print(f"#{number} {line}")
 
     def transfer(self, number: int, status: VertexStatus) -> None:
-        if status.completed is not None and (number, status.id) not in self._told:
-            self._told.add((number, status.id))
+        if status.completed is not None and (number, status.id) not in self._transfers_printed:
+            self._transfers_printed.add((number, status.id))
             amount = f" {_size(status.current)}" if status.current else ""
             self.print(f"#{number} {status.name or status.id}{amount} done")
 

@@ -175,7 +175,7 @@ def contents(value: Any) -> dict[str, Any] | None:
     """A message's fields that are set, by name, in the order of their numbers.
 
     A field that may be ``None`` was chosen where it is not: its zero means something.
-    Nothing for what is no message.
+    Nothing for bytes that are not a message.
     """
     shapes = _SHAPES.get(type(value))
     if shapes is None:

@@ -1,4 +1,4 @@
-"""Several engines, one image: each platform where it runs best, and again elsewhere if lost.
+"""Several engines, one image: each platform where it runs best, elsewhere if that one is lost.
 
 A platform goes to an engine whose processor runs it, else to one that emulates it, else it
 is an error; equal engines get platforms in turn. An engine that is lost in mid-build is named, and
@@ -100,7 +100,7 @@ def image_from_engines(
 
 
 _Done = dict[Platform, tuple[Image | Index, Solved]]
-_Lost = dict[str, tuple[list[Platform], HomeportError]]
+_LostEngines = dict[str, tuple[list[Platform], HomeportError]]
 
 
 class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,10 +112,10 @@ class _Rounds(msgspec.Struct, frozen=True, kw_only=True):
     listener_for: ListenerFor
     stack: ExitStack
 
-    def build_all(self, placed: Mapping[str, list[Platform]]) -> tuple[_Done, _Lost]:
-        """On all engines at once: what was built by platform, and what was lost by engine."""
+    def build_all(self, placed: Mapping[str, list[Platform]]) -> tuple[_Done, _LostEngines]:
+        """On all engines at once: results by platform, and the lost engines."""
         done: _Done = {}
-        lost: _Lost = {}
+        lost: _LostEngines = {}
         # A pool of its own: each build is a coordinator, which waits for tasks of the others.
         pool = Pool(len(placed), "engines")
         try:

@@ -3,7 +3,7 @@
     result = solve(engine, Build(frontend="dockerfile.v0", …), cancel=cancel)
 
 Cancelling resets the Solve call, which is what stops running steps (closing the session
-alone does not). What to build and where results go is told by ``Build``; Dockerfiles and
+alone does not). ``Build`` says what to build and where results go; Dockerfiles and
 their options are ``homeport.buildkit.dockerfile``'s.
 """
 
@@ -212,7 +212,10 @@ class _Solving(msgspec.Struct):
         )
 
     async def _status(self) -> None:
-        """Follow the build until the engine ends the stream; a broken stream is no failure."""
+        """Follow the build until the engine ends the stream.
+
+        A broken stream does not fail the build.
+        """
         listening = self.connection.calls.listen(
             CONTROL + "Status",
             StatusRequest(ref=self.ref),

@@ -24,7 +24,7 @@ _KEPT_LINES = 200  # of each step's log, for the error
 
 
 class StatusListener(Protocol):
-    """Hears of a build while it runs."""
+    """Receives the events of a running build."""
 
     def step(self, number: int, vertex: Vertex) -> None:
         """A step started, was found cached, completed or failed."""

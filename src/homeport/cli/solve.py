@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.buildkit.builds import SolveRequest
-from homeport.buildkit.outputs import parse_output
+from homeport.buildkit.outputs import Output, parse_output
 from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
 from homeport.buildkit.protocol.errors import BuildFailed
 from homeport.buildkit.status import StatusListener, Unwatched
@@ -25,6 +25,7 @@ from homeport.printable import printable
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
+    from homeport.app import SolveResult
     from homeport.registry.access import RegistryAccess
 
 
@@ -122,12 +123,31 @@ def command(
     input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
     The engine is buildkitd, or dockerd 18.09 or later.
     """
-    wanted = tuple(parse_output(text) for text in outputs)
+    request = _request(context, tuple(parse_output(text) for text in outputs), asked)
     form = asked["progress_form"]
-    request = SolveRequest(
+    with session.app() as app:
+        listener = _listener(session, form, app.runtime.progress)
+        try:
+            result = app.solve(
+                request, access=access, listener=listener,
+                listener_for=lambda engine: _listener(session, form, None, f"{engine.name} "),
+            )  # fmt: skip
+        except BuildFailed as error:
+            if session.format != "json":
+                _show(error, with_log=session.quiet or form == "quiet")
+            raise
+        finally:
+            if hasattr(listener, "close"):
+                listener.close()
+    if not any(str(output) == "tar:-" for output in request.outputs):
+        session.output.write(_document(result, request), _text(result, request), quiet_text="")
+
+
+def _request(context: str, outputs: tuple[Output, ...], asked: Mapping[str, Any]) -> SolveRequest:
+    return SolveRequest(
         context=context,
         upload=sys.stdin.buffer if context == "-" else None,
-        outputs=wanted,
+        outputs=outputs,
         file=asked["file"],
         target=asked["target"] or "",
         build_args=_arguments(asked["build_args"]),
@@ -147,37 +167,28 @@ def command(
         squash=not asked["no_squash"],
         engine_credentials=asked["engine_credentials"],
     )
-    with session.app() as app:
-        listener = _listener(session, form, app.runtime.progress)
-        try:
-            result = app.solve(
-                request, access=access, listener=listener,
-                listener_for=lambda engine: _listener(session, form, None, f"{engine.name} "),
-            )  # fmt: skip
-        except BuildFailed as error:
-            if session.format != "json":
-                _show(error, with_log=session.quiet or form == "quiet")
-            raise
-        finally:
-            if hasattr(listener, "close"):
-                listener.close()
+
+
+def _document(result: SolveResult, request: SolveRequest) -> dict[str, Any]:
+    """docs/formats/solve.md."""
     run = result.run
-    document = {
+    return {
         "schema": "homeport-solve/v1",
         "engines": list(result.engines),
-        "outputs": [str(output) for output in wanted],
+        "outputs": [str(output) for output in request.outputs],
         "steps": run.steps,
         "cached": run.cached,
         "seconds": round(run.seconds, 3),
         "images": {output: str(digest) for output, digest in run.images.items()},
         "response": dict(run.response),
     }
-    text = f"built {counted(run.steps, 'step')}, {run.cached} cached, {run.seconds:.1f} s"
-    lines = [f"{output}  {run.images.get(str(output), '')}".rstrip() for output in wanted]
-    lines.append(text)
-    if any(str(output) == "tar:-" for output in wanted):
-        return
-    session.output.write(document, "\n".join(lines), quiet_text="")
+
+
+def _text(result: SolveResult, request: SolveRequest) -> str:
+    run = result.run
+    lines = [f"{output}  {run.images.get(str(output), '')}".rstrip() for output in request.outputs]
+    lines.append(f"built {counted(run.steps, 'step')}, {run.cached} cached, {run.seconds:.1f} s")
+    return "\n".join(lines)
 
 
 def _arguments(texts: Sequence[str]) -> dict[str, str]:

@@ -30,8 +30,8 @@ from homeport.net.url import Url
 from homeport.progress import CancelToken, Progress, Silent
 
 #: Cuts in a row without a single new byte after which a URL is given up.
-_FRUITLESS = 4
-_WRITE_BEHIND = 8 << 20  # bytes after which the kernel starts to write to the disk
+_MOST_WITHOUT_PROGRESS = 4
+_WRITE_BEHIND = 8 << 20  # bytes after which the system starts to write to disk
 _HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
@@ -61,7 +61,7 @@ def download(
     authorize: Authorize | None = None,
     deadline: Deadline | None = None,
 ) -> Blob:
-    """The content ``digest`` as a file of ``store``, fetched only if it is not there yet.
+    """The content ``digest`` as a file of ``store``, fetched only if it is missing.
 
     A damaged download is fetched again once per URL, then the next URL is tried. The error
     of the last URL is raised: ``HttpFailure``, ``IntegrityError``, ``NetError``.
@@ -111,7 +111,7 @@ def expect_ok(response: Response) -> None:
     hints = {
         401: "the server requires a user name and password",
         403: "the server denies it to this user or network",
-        404: "the server does not have it (any more)",
+        404: "the server does not have it",
         407: "the proxy requires a user name and password",
         429: "too many requests; wait a while",
     }
@@ -185,18 +185,20 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             raise error.at(url=str(url)) from None
 
     def _once_from(self, url: Url, part: _Partial) -> Blob:
-        fruitless = 0
+        without_progress = 0
         while (have := part.length) < self.size:
             if have:
                 self.progress.note(self.id, f"resuming at byte {have}")
             try:
                 self._append(url, part, have)
             except NetError as error:
-                fruitless = 0 if part.length > have else fruitless + 1
-                if not error.retryable or fruitless >= _FRUITLESS:
+                without_progress = 0 if part.length > have else without_progress + 1
+                if not error.retryable or without_progress >= _MOST_WITHOUT_PROGRESS:
                     raise
                 self.progress.note(self.id, error.what)
-                self.client.clock.wait(self.client.retrier.pause(READ, fruitless + 1), self.cancel)
+                self.client.clock.wait(
+                    self.client.retrier.pause(READ, without_progress + 1), self.cancel
+                )
         return part.commit(self.store, self.digest, self.size)
 
     def _append(self, url: Url, part: _Partial, have: int) -> None:
@@ -238,12 +240,14 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             if have:  # the server ignored Range and sends the file from its start
                 part.restart()
             return
-        said = response.headers.get("content-range", "")
-        if said.startswith(f"bytes {have}-") and said.rpartition("/")[2] in (str(self.size), "*"):
+        content_range = response.headers.get("content-range", "")
+        size = content_range.rpartition("/")[2]
+        if content_range.startswith(f"bytes {have}-") and size in (str(self.size), "*"):
             return
         part.restart()
         raise BadResponse(
-            f"{response.url.host} returned a different range than requested ({said[:80]!r})",
+            f"{response.url.host} returned a different range than requested"
+            f" ({content_range[:80]!r})",
             where={"url": str(response.url)},
         )
 
@@ -272,8 +276,8 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
 class _Partial:
     """The file of an unfinished download, hashed while it is written if this run wrote its start.
 
-    on_change: told by how many bytes the file has grown, or shrunk (negative), also at once what
-               an earlier run left, so that the sum is its length at any time
+    on_change: called with the bytes that the file grew by, or shrank by (negative), and at once
+               with those that an earlier run left: the sum is its length at any time
     """
 
     def __init__(

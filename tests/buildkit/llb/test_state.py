@@ -119,5 +119,5 @@ def test_what_is_no_definition_is_refused(data: bytes) -> None:
 def test_an_input_that_is_missing_is_named() -> None:
     definition = marshal(scratch().file(mkfile("/f", b"")))
     broken = Definition(defs=definition.defs[1:])
-    with pytest.raises(BadLlb, match="which is not there"):
+    with pytest.raises(BadLlb, match="which is missing"):
         steps(broken)

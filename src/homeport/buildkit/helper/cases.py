@@ -19,7 +19,7 @@ from typing import Literal
 import msgspec
 
 Refused = Literal["", "both", "helper"]
-_THEN = 1_500_000_000  # seconds; an age that no copy has by chance
+_THEN = 1_500_000_000  # seconds; an age that no copy has by accident
 
 
 class Case(msgspec.Struct, frozen=True):
@@ -52,18 +52,18 @@ CASES: tuple[Case, ...] = (
     _case("COPY a file to a name", "COPY f1 /one"),
     _case("COPY a file into a directory", "COPY f1 /d/"),
     _case("COPY a file into the root", "COPY f1 /"),
-    _case("COPY a file to a deep path that is not there", "COPY f1 /a/b/c/d/one"),
+    _case("COPY a file to a deep path that does not exist", "COPY f1 /a/b/c/d/one"),
     _case("COPY a file from a deep path", "COPY dir/in/y /q/w"),
     _case("COPY an empty file", "COPY empty /e"),
     _case("COPY a large file", "COPY large /l"),
     _case("COPY a file with setuid, setgid and execute bits", "COPY modes /m/"),
-    _case("COPY over a file that is there", "COPY f1 /one", "COPY f2 /one"),
+    _case("COPY over an existing file", "COPY f1 /one", "COPY f2 /one"),
     _case("COPY a directory", "COPY dir /d"),
     _case("COPY a directory to a name with a slash", "COPY dir/ /d/"),
-    _case("COPY a directory over one that is there", "COPY dir /d", "COPY more /d/"),
+    _case("COPY a directory over an existing one", "COPY dir /d", "COPY more /d/"),
     _case("COPY an empty directory", "COPY hollow /h/"),
     _case("COPY a directory of 500 files", "COPY many /many/"),
-    _case("COPY the whole context, less what .dockerignore names", "COPY . ."),
+    _case("COPY the whole context, without what .dockerignore names", "COPY . ."),
     _case("COPY the whole context into a directory", "COPY . /all/"),
     _case("COPY by a star", "COPY f* /d/"),
     _case("COPY by a question mark", "COPY f? /d/"),
@@ -100,14 +100,14 @@ CASES: tuple[Case, ...] = (
     _case("ADD a tar.gz, unpacked", "ADD a.tar.gz /t/"),
     _case("ADD a tar.bz2, unpacked", "ADD a.tar.bz2 /t/"),
     _case("ADD a tar.xz, unpacked", "ADD a.tar.xz /t/"),
-    _case("ADD what is only named like a tar", "ADD fake.tar /t/"),
+    _case("ADD a file that is only named like a tar", "ADD fake.tar /t/"),
     _case("ADD a file and a tar", "ADD f1 a.tar /t/"),
-    _case("ADD a tar over what is there", "COPY dir /t/d/", "ADD a.tar /t/"),
+    _case("ADD a tar over existing files", "COPY dir /t/d/", "ADD a.tar /t/"),
     _case("ADD --chown of a file", "ADD --chown=3:4 f1 /one"),
     _case("ADD a URL", "ADD {url}/remote.txt /u/"),
     _case("ADD a URL to a name", "ADD {url}/remote.txt /u"),
     _case("ADD a URL with --chown", "ADD --chown=3:4 {url}/remote.txt /u/"),
-    _case("COPY what is not there", "COPY nope /x", refused="both"),
+    _case("COPY a file that does not exist", "COPY nope /x", refused="both"),
     _case("COPY by a star that finds nothing", "COPY f1 /x/", "COPY nope* /x/",
           refused="helper"),
     _case("COPY several files to a non-directory", "COPY f1 /x", "COPY f1 f2 /x/",

@@ -1,4 +1,4 @@
-"""Two results of one Dockerfile: what a person would call different.
+"""Two results of one Dockerfile: the differences that matter to a user.
 
 Everything is compared but the times of what the build itself made (parents of a
 destination): those are when it was built, in both.
@@ -28,7 +28,7 @@ def _differences(expected: Tree, found: Tree, made_after: float) -> Iterator[str
         if path not in found:
             yield f"{name} is missing"
         elif path not in expected:
-            yield f"{name} is there, but should not be"
+            yield f"{name} must not exist"
         else:
             for what, one, other in _compared(expected[path], found[path], made_after):
                 yield f"{name} has {what} {other} instead of {one}"

@@ -86,7 +86,7 @@ def prove(
     progress: Progress | None = None,
     cancel: CancelToken | None = None,
 ) -> Iterator[Row]:
-    """Rows as they are decided. Raises ``EngineTooOld`` where engines use no helpers any more."""
+    """Rows as they are decided. Raises ``EngineTooOld`` if the engine no longer uses helpers."""
     cancel = cancel or CancelToken()
     progress = progress or Silent()
     sources = expected_sources(helper.reference, describe(engine, cancel))
@@ -137,7 +137,7 @@ class _Proving(msgspec.Struct, frozen=True):
         helped = self._build(dockerfile, switches)
         if _REMOVED in helped.error:
             raise EngineTooOld(
-                f"this engine uses no helper images any more: {helped.error}",
+                f"this engine no longer uses helper images: {helped.error}",
                 hint="BuildKit before 0.11 does, for example dockerd 20.10",
             )
         if case.refused == "both":
@@ -190,8 +190,8 @@ class _Proving(msgspec.Struct, frozen=True):
             try:
                 solved = solve(self.engine, build, cancel=self.cancel)
             except BuildFailed as error:
-                said = f" ({error.log[-1]})" if error.log else ""
-                return _Built(tree=None, error=error.what + said, steps=None)
+                last_line = f" ({error.log[-1]})" if error.log else ""
+                return _Built(tree=None, error=error.what + last_line, steps=None)
             spool.seek(0)
             source = Source(kind="step", name="result")
             tree = read_tree(spool, self.store, source, self.cancel)

@@ -79,7 +79,7 @@ def steps(definition: Definition) -> list[Step]:
     for step in found:
         for each in step.op.inputs:
             if each.digest not in known:
-                raise BadLlb(f"operation {step.digest} uses {each.digest}, which is not there")
+                raise BadLlb(f"operation {step.digest} uses {each.digest}, which is missing")
     return found
 
 

@@ -88,27 +88,27 @@ def read_policy(path: Path) -> Policy:
     try:
         with path.open("rb") as stream:
             data = read_bounded(stream, _LIMIT, str(path))
-        said = msgspec.json.decode(data, type=_File)
+        document = msgspec.json.decode(data, type=_File)
     except OSError as error:
         raise UsageError(
             f"cannot read the source policy: {error.strerror}", where={"file": str(path)}
         ) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise UsageError(f"not a source policy: {error}", where={"file": str(path)}) from error
-    return Policy(version=said.version, rules=tuple(_rule(each) for each in said.rules))
+    return Policy(version=document.version, rules=tuple(_rule(each) for each in document.rules))
 
 
-def _rule(said: _Rule) -> Rule:
+def _rule(rule: _Rule) -> Rule:
     constraints = tuple(
         AttrConstraint(key=each.key, value=each.value, condition=_CONDITIONS.index(each.condition))
-        for each in said.selector.constraints
+        for each in rule.selector.constraints
     )
-    updates = said.updates
+    updates = rule.updates
     return Rule(
-        action=_ACTIONS.index(said.action),
+        action=_ACTIONS.index(rule.action),
         selector=Selector(
-            identifier=said.selector.identifier,
-            match_type=_MATCHES.index(said.selector.match_type),
+            identifier=rule.selector.identifier,
+            match_type=_MATCHES.index(rule.selector.match_type),
             constraints=constraints,
         ),
         updates=Update(identifier=updates.identifier, attrs=updates.attrs) if updates else None,

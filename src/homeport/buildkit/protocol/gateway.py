@@ -1,4 +1,4 @@
-"""A build through the frontend gateway, which tells what a plain Solve keeps to itself.
+"""A build through the frontend gateway, which returns the metadata that a plain Solve does not.
 
 A Solve without frontend and definition waits; the client then asks the ``LLBBridge`` on the
 same connection to run the frontend, sees the result's metadata (the image's config among

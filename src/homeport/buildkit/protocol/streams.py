@@ -25,8 +25,8 @@ from homeport.buildkit.protocol.errors import EngineRefused, EngineUnreachable
 P = TypeVar("P", bound=asyncio.Protocol)
 Factory = Callable[[], P]
 _HEAD_LIMIT = 64 << 10
-_PATIENCE = 20.0  # seconds for a connection or an upgrade
-_PATIENCE_AT_END = 3.0  # seconds for a program whose streams are closed
+_CONNECT_TIMEOUT = 20.0  # seconds for a connection or an upgrade
+_EXIT_TIMEOUT = 3.0  # seconds for a program whose streams are closed
 
 
 class Opener(Protocol):
@@ -35,8 +35,8 @@ class Opener(Protocol):
     async def open(self, factory: Factory[P]) -> P:
         """Connect. Raises ``OSError``."""
 
-    def said(self) -> str:
-        """What a program between us and the engine said of its failure; mostly nothing."""
+    def failure_text(self) -> str:
+        """The error text of a program between us and the engine; empty if there is none."""
 
     def close(self) -> None:
         """After the last stream was closed: leave nothing running."""
@@ -52,7 +52,7 @@ class UnixStream(msgspec.Struct, frozen=True):
         _, protocol = await loop.create_unix_connection(factory, self.path)
         return protocol
 
-    def said(self) -> str:
+    def failure_text(self) -> str:
         return ""
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class TcpStream(msgspec.Struct, frozen=True, kw_only=True):
         _, protocol = await loop.create_connection(factory, self.host, self.port, ssl=self.tls)
         return protocol
 
-    def said(self) -> str:
+    def failure_text(self) -> str:
         return ""
 
     def close(self) -> None:
@@ -113,7 +113,7 @@ class ProgramStream(msgspec.Struct, frozen=True):
         _, protocol = await loop.create_connection(factory, sock=ours)
         return protocol
 
-    def said(self) -> str:
+    def failure_text(self) -> str:
         for stream in reversed(self._errors):
             stream.seek(0)
             text = stream.read(_HEAD_LIMIT).decode("utf-8", "replace").strip()
@@ -126,7 +126,7 @@ class ProgramStream(msgspec.Struct, frozen=True):
         while self._running:
             process = self._running.pop()
             try:
-                process.wait(_PATIENCE_AT_END)
+                process.wait(_EXIT_TIMEOUT)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
@@ -165,7 +165,7 @@ async def upgrade(
     head = ("\r\n".join(lines) + "\r\n\r\n").encode()
     upgrading = await opener.open(lambda: _Upgrade(head, factory))
     try:
-        async with asyncio.timeout(_PATIENCE):
+        async with asyncio.timeout(_CONNECT_TIMEOUT):
             protocol = await upgrading.done
     except TimeoutError:
         upgrading.abort()

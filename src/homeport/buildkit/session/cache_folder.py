@@ -99,7 +99,7 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
 
     imports, exports: as the engine gets them, imports with the digest that their tag has
     stores:   what the session offers for them
-    missing:  imports that are not there yet, which is no error: the first build has none
+    missing:  imports that do not exist yet; not an error, because the first build has none
     """
 
     imports: Sequence[CacheOptionsEntry]
@@ -109,10 +109,10 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
 
     def finish(self, response: Mapping[str, str], cancel: CancelToken) -> None:
         """After the build: let each folder's tag lead to the cache that was written."""
-        if not (said := response.get(_MANIFEST)):
+        if not (written := response.get(_MANIFEST)):
             return
         try:
-            descriptor = msgspec.json.decode(said, type=Descriptor)
+            descriptor = msgspec.json.decode(written, type=Descriptor)
         except msgspec.DecodeError as error:
             raise HomeportError(
                 f"the engine's descriptor of the cache is invalid: {error}"

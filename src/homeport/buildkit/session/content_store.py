@@ -92,7 +92,7 @@ class Ingest(Protocol):
         """Forget what came."""
 
     def commit(self, size: int, digest: str) -> str:
-        """Check it (where size or digest are told), keep it, and tell its digest."""
+        """Check it (if size or digest are known), keep it, and return its digest."""
 
 
 class ContentStore(Protocol):

@@ -32,7 +32,7 @@ _MOST_ENTRIES = 5_000_000
 
 
 class CannotReceive(HomeportError):
-    """What the engine hands out cannot be written here."""
+    """The engine sent a result that cannot be written here."""
 
     id = "cannot-receive"
 
@@ -142,7 +142,7 @@ class _Receiving(msgspec.Struct):
             os.close(descriptor)
 
     def _set_directories(self) -> None:
-        """Modes and times at last, the deepest first, when nothing changes them any more."""
+        """Modes and times, the deepest first, after everything in the directories is written."""
         for entry in reversed(self.entries):
             if entry.mode & DIRECTORY:
                 parent, _ = self._parent(entry.path + b"/.")

@@ -45,7 +45,7 @@ def framed(message: bytes) -> bytes:
 
 
 async def send_folder(folder: Folder, filters: Filters, wire: Wire) -> None:
-    """Serve one transfer until the engine has what it wants. Raises ``BadContext``."""
+    """Serve one transfer until the engine has every file it requested. Raises ``BadContext``."""
     sending = _Sending(folder, filters, wire)
     try:
         await sending.run()
@@ -101,7 +101,7 @@ class _Sending(msgspec.Struct):
             packet = decode(Packet, data)
             if packet.type == REQ:
                 if packet.id >= len(self.paths) or len(self.requested) > _AHEAD * 64:
-                    raise BadMessage(f"the engine asked for file {packet.id}, which is not there")
+                    raise BadMessage(f"the engine asked for file {packet.id}, which does not exist")
                 self.requested.append(packet.id)
                 self.wake.set()
             elif packet.type == FIN:
@@ -149,7 +149,7 @@ class _Sending(msgspec.Struct):
         try:
             status = os.fstat(descriptor)
             if not stat.S_ISREG(status.st_mode):
-                raise BadContext(f"{shown(path)} is not a regular file any more")
+                raise BadContext(f"{shown(path)} is no longer a regular file")
             while chunk := os.read(descriptor, CHUNK):
                 yield chunk
         except OSError as error:

@@ -1,4 +1,4 @@
-"""Follow-paths: which part of a directory an engine wants, symbolic links included.
+"""Follow-paths: the part of a directory that an engine requests, symbolic links included.
 
 A path may hold wildcards in each component; what it names is wanted with all below. Where
 it leads through a link, the link and what it points to are wanted. Rules: fsutil's
@@ -47,7 +47,7 @@ class Wanted(msgspec.Struct):
 
 
 def follow(root: int, paths: Iterable[bytes]) -> Wanted | None:
-    """What those paths want of the directory ``root``; ``None`` for all of it."""
+    """The part of the directory ``root`` that the paths name; ``None`` for all of it."""
     wanted = Wanted()
     pending = [_clean(path) for path in paths]
     if not pending:

@@ -3,7 +3,7 @@
 An engine that pulls or pushes asks its client. Where the registry uses tokens, we fetch one
 for just those scopes and the engine never sees the password; the token service is asked
 only if the registry itself names it, or an engine could have our password sent anywhere.
-Registries that want the password itself get it through the engine only with
+Registries that require the password itself get it through the engine only with
 ``--engine-credentials``, and only over a connection that others cannot read.
 """
 

@@ -16,7 +16,7 @@ _KEYS = ("id", "src", "source", "env", "type")
 
 
 class SecretNotFound(UsageError):
-    """A secret or agent that was named is not there."""
+    """A named secret or agent does not exist."""
 
     id = "secret-not-found"
 

@@ -38,7 +38,7 @@ _TUNNEL_PIECE = 64 << 10
 
 
 class Session(msgspec.Struct):
-    """What one build offers. ``failure``: our own error, better than what the engine heard."""
+    """What one build offers. ``failure``: our own error, with more detail than the engine got."""
 
     services: dict[str, Service]
     id: str = msgspec.field(default_factory=lambda: secrets.token_hex(16))
