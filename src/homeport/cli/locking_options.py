@@ -1,4 +1,4 @@
-"""The options of every command that may write a lockfile: which versions, from where, to where."""
+"""The options of every command that may write a lockfile: versions, mirrors and paths."""
 
 from __future__ import annotations
 
@@ -49,5 +49,5 @@ def locking_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def parse_updates(updates: Sequence[str]) -> UpdatePolicy:
-    """What the words of ``--update`` allow to change."""
+    """The packages that the values of ``--update`` allow to change."""
     return UpdatePolicy(all_packages="all" in updates, names=frozenset(updates) - {"all"})

@@ -22,7 +22,7 @@ ARCHITECTURE_OF = {
 
 PLATFORM_OF = {architecture: platform for platform, architecture in ARCHITECTURE_OF.items()}
 
-#: Packages of this architecture fit every machine.
+#: Packages of this architecture work on every machine.
 ALL = "all"
 
 #: Debian architecture → its multiarch tuple, the folder below /usr/lib.
@@ -48,7 +48,7 @@ _ABI_AND_CPU = {
 
 
 def matches_architecture(architecture: str, pattern: str) -> bool:
-    """Whether ``pattern`` of a restriction list means ``architecture`` (Debian Policy 11.1.1).
+    """Whether ``pattern`` of a restriction list matches ``architecture`` (Debian Policy 11.1.1).
 
     ``any``, ``linux-any`` and ``any-arm`` are wildcards: parts of the tuple ABI, C library,
     system and CPU, counted from its end.

@@ -1,7 +1,7 @@
 """Reading deb822 text: Release files, index stanzas, apt's ``.sources`` files.
 
-Strict and bounded, with the number of the line in every error. Knows nothing of what
-the fields mean. Not for ``Packages`` indexes as a whole: those are cut into stanzas by
+Strict and bounded, with the line number in every error. Does not interpret fields.
+Not for ``Packages`` indexes as a whole: those are cut into stanzas by
 ``debian.index`` and only the wanted ones are read.
 """
 
@@ -20,7 +20,7 @@ _NAME = re.compile(r"[!-,.-9;-~][!-9;-~]*")  # Debian Policy 5.1; not starting w
 
 
 class Malformed(HomeportError):
-    """Text is not deb822; the line is named."""
+    """Text is not valid deb822; the line is named."""
 
     id = "malformed-control"
 
@@ -34,18 +34,18 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Paragraph(msgspec.Struct, frozen=True, kw_only=True):
-    """Fields by lower-case name, in the order in which they stand."""
+    """Fields by lower-case name, in their order in the text."""
 
     fields: Mapping[str, Field]
     line: int
 
     def get(self, name: str, default: str = "") -> str:
-        """The value of a field, or ``default``; names do not care for case."""
+        """The value of a field, or ``default``; names are case-insensitive."""
         field = self.fields.get(name.lower())
         return default if field is None else field.value
 
     def line_of(self, name: str) -> int:
-        """Where a field stands; the paragraph's own line if it is absent."""
+        """The line of a field; the paragraph's own line if it is absent."""
         field = self.fields.get(name.lower())
         return self.line if field is None else field.line
 

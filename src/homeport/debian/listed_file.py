@@ -1,4 +1,4 @@
-"""A file of an archive, by what the signed Release file lists of it.
+"""A file of an archive, as the signed Release file lists it.
 
 Both ``debian.archive`` (which fetches) and ``debian.index`` (which unpacks) need it.
 """

@@ -1,4 +1,4 @@
-"""A binary package as an archive's index describes it, and what resolution asks of an index.
+"""A binary package as described in an archive's index, and the index that resolution uses.
 
 Not for opening packages (``debian.deb``) nor for reading whole indexes
 (``debian.index``, which implements ``PackageIndex``).
@@ -29,7 +29,7 @@ _SOURCE = re.compile(r"([A-Za-z0-9][A-Za-z0-9+.\-_]*)(?:\s*\(([^()\s]+)\))?")
 
 
 class BadPackage(HomeportError):
-    """A package's description cannot be used; field and package are named."""
+    """A package's index stanza is invalid; field and package are named."""
 
     id = "bad-package"
 
@@ -60,9 +60,9 @@ class PackageFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Package(msgspec.Struct, frozen=True, kw_only=True):
-    """One stanza of a Packages index, with the fields that decide something.
+    """One stanza of a Packages index, with the fields that Homeport uses.
 
-    source_name, source_version: what security trackers go by (``Source: NAME (VERSION)``)
+    source_name, source_version: the key of security trackers (``Source: NAME (VERSION)``)
     suite:  where the index came from, for example ``trixie-security``
     stanza: the bytes as received
     """
@@ -104,7 +104,7 @@ class PackageIndex(Protocol):
         """Every package whose Provides names ``virtual``, in byte order of their names."""
 
     def near_names(self, name: str) -> tuple[str, ...]:
-        """Names that a person may have meant, best first; for messages only."""
+        """Similar names, best first; for messages only."""
 
 
 def parse_package(stanza: bytes, archive: str, suite: str) -> Package:
@@ -179,7 +179,7 @@ def _required(fields: Paragraph, field: str) -> str:
 def _matching(fields: Paragraph, field: str, pattern: re.Pattern[str]) -> str:
     value = _required(fields, field)
     if not pattern.fullmatch(value):
-        raise BadPackage(f"{value!r} has odd characters", where={"field": field})
+        raise BadPackage(f"{value!r} has invalid characters", where={"field": field})
     return value
 
 

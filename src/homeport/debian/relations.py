@@ -1,4 +1,4 @@
-"""Relations between packages: the grammar of Depends, Provides, Conflicts and their kin.
+"""Relations between packages: the grammar of Depends, Provides, Conflicts and similar fields.
 
     depends := group {"," group}        group := relation {"|" relation}
     relation := name[":" qualifier] ["(" operator version ")"] ["[" arch… "]"] {"<" profile… ">"}
@@ -31,7 +31,7 @@ _LONGEST = 1 << 20  # characters of one field
 
 
 class BadRelation(HomeportError):
-    """A dependency field that cannot be read; ``where`` has the column."""
+    """An invalid dependency field; ``where`` has the column."""
 
     id = "bad-relation"
     exit_code = 2
@@ -53,7 +53,7 @@ class Relation(msgspec.Struct, frozen=True, kw_only=True):
     profiles: tuple[tuple[str, ...], ...] = ()
 
     def allows(self, version: Version) -> bool:
-        """Whether a package of this version fulfils the version condition."""
+        """Whether this version satisfies the version condition."""
         wanted = self.version
         if wanted is None:
             return True
@@ -89,12 +89,12 @@ Dependencies = tuple[Alternatives, ...]
 
 
 def show(alternatives: Alternatives) -> str:
-    """The alternatives as they stand in a control file."""
+    """The alternatives as written in a control file."""
     return " | ".join(map(str, alternatives))
 
 
 def parse_dependencies(text: str) -> Dependencies:
-    """Read a field like Depends; ``BadRelation`` says at which column it goes wrong."""
+    """Read a field like Depends; ``BadRelation`` has the column of the error."""
     return _Reader(text).read(alternatives=True)
 
 
@@ -165,7 +165,7 @@ class _Reader:
         return cast("Operator", _OPERATORS[found[1]]), version
 
     def _match(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """What matches here, with the blanks after it skipped; a name keeps its colon near."""
+        """The match at the cursor; blanks after it are skipped, but not before a name's colon."""
         self._skip()
         found = pattern.match(self._text, self._at)
         if found:

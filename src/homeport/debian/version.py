@@ -24,14 +24,14 @@ _Key = tuple[int, tuple[_Part | int, ...], tuple[_Part | int, ...]]
 
 
 class BadVersion(HomeportError):
-    """Text that is no Debian version."""
+    """An invalid Debian version."""
 
     id = "bad-version"
     exit_code = 2
 
 
 class Version(msgspec.Struct, frozen=True, eq=False):
-    """A version; ``==`` and ``<`` mean what ``dpkg --compare-versions`` says."""
+    """A version; ``==`` and ``<`` agree with ``dpkg --compare-versions``."""
 
     text: str
     epoch: int
@@ -66,7 +66,7 @@ class Version(msgspec.Struct, frozen=True, eq=False):
 
 @functools.lru_cache(maxsize=65536)
 def parse_version(text: str) -> Version:
-    """Read ``[epoch:]upstream[-revision]``; raise ``BadVersion`` that says what is wrong."""
+    """Read ``[epoch:]upstream[-revision]``; raise ``BadVersion`` with the reason."""
     if not text or len(text) > _LONGEST:
         raise BadVersion(
             "empty version" if not text else f"version longer than {_LONGEST} characters"
@@ -93,7 +93,7 @@ def parse_version(text: str) -> Version:
 
 
 def _sort_key(part: str) -> tuple[_Part | int, ...]:
-    """Non-digits and numbers in turn, closed by the weight of "end"."""
+    """Non-digits and numbers alternating, ended by the weight of "end"."""
     key: list[_Part | int] = []
     for letters, digits in _PIECE.findall(part):
         if letters or digits:

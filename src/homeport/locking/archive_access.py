@@ -1,4 +1,4 @@
-"""How the archives of a recipe are reached: their mirrors, keys, and the means to fetch."""
+"""Access to the archives of a recipe: their mirrors and keys, and the runtime to fetch with."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def _now() -> datetime:
 
 
 class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that fetching from archives takes.
+    """The inputs of fetching from archives.
 
-    offline: the cache alone is asked
+    offline: use the cache only
     """
 
     mirrors: Mirrors
@@ -53,8 +53,8 @@ def open_access(
 ) -> ArchiveAccess:
     """The recipe's archives, ordered by ``debian.archive.mirror_list``; nothing is connected yet.
 
-    sources:   what others than the recipe say about mirrors
-    client: makes the HTTP client, asked only if it is not ``offline``
+    sources:   mirrors from other settings than the recipe
+    client: makes the HTTP client; not called if ``offline``
     """
     if offline:
         nowhere = Mirrors(by_archive={})
@@ -71,7 +71,7 @@ def open_access(
 
 
 def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:
-    """The suites that the recipe wants, each with the keys that may sign it."""
+    """The suites of the recipe, each with the keys that may sign it."""
     specs = []
     for archive in recipe.archives:
         for suite in archive.suites:

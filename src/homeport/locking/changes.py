@@ -1,4 +1,4 @@
-"""What is new in a lockfile, as data: for reports, reasons of updates, commit messages."""
+"""Differences between two lockfiles, as data: for reports, updates and commit messages."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from homeport.recipe.lock.model import LockedPackage, Lockfile
 
 
 class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that came, went or is another one now, on some platforms.
+    """A package that was added, removed or changed on some platforms.
 
-    old, new: versions; ``None`` where it is not there
-    source:   of the newer side, what security trackers go by
+    old, new: versions; ``None`` where it is absent
+    source:   source package of the newer side, the key of security trackers
     slices:   whether other slices are taken
     """
 
@@ -26,17 +26,17 @@ class PackageChange(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         where = "" if not self.platforms else f" ({', '.join(map(str, self.platforms))})"
         if self.old is None:
-            return f"{self.name} {self.new} is new{where}"
+            return f"{self.name} {self.new} added{where}"
         if self.new is None:
-            return f"{self.name} {self.old} is no longer there{where}"
+            return f"{self.name} {self.old} removed{where}"
         if self.old == self.new:
-            what = "has other slices" if self.slices else "is another file"
-            return f"{self.name} {self.new} {what}{where}"
+            what = "other slices" if self.slices else "other file"
+            return f"{self.name} {self.new}: {what}{where}"
         return f"{self.name} {self.old} → {self.new}{where}"
 
 
 def package_changes(old: Lockfile | None, new: Lockfile) -> tuple[PackageChange, ...]:
-    """What changed from ``old``, sorted by name; equal changes of platforms are one."""
+    """The changes from ``old``, sorted by name; equal changes on several platforms are one."""
     found: dict[tuple[str, str | None, str | None, str, bool], list[Platform]] = {}
     before = old.platforms if old else {}
     for platform in sorted({*before, *new.platforms}, key=str):

@@ -1,8 +1,8 @@
-"""What a build begins with: a lockfile that answers the recipe, and its packages fetched.
+"""The first step of a build: a lockfile that matches the recipe, and its packages.
 
-The lockfile that is there is used as it is, without looking at any index. Only when it is
-missing, disagrees with the recipe, or names packages that no mirror has any more, is the
-recipe locked again, as a whole and from one state (docs/formats/lockfile.md).
+An existing lockfile is used as it is, without reading any index. If it is missing,
+disagrees with the recipe, or names packages that no mirror has any more, the recipe is
+locked again, as a whole and from one state (docs/formats/lockfile.md).
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
     digest:  of the lockfile's bytes there
     debs:    every package of the platforms that were asked for
     locked:  the report, if the recipe was locked again
-    reason:  why it was
-    details: what disagreed, or what is gone
+    reason:  why the recipe was locked again
+    details: what disagreed, or which packages are gone
     """
 
     lockfile: Lockfile
@@ -68,11 +68,11 @@ def ensure_lock(
     as_of: datetime | None = None,
     command: str = "homeport lock",
 ) -> EnsuredLock:
-    """Make ready what a build takes from archives, writing a new lockfile where one is needed.
+    """Fetch the packages of a build, writing a new lockfile if one is needed.
 
-    access:     opens the archives; asked only if the cache is not enough
-    platforms: whose packages are fetched; all of the recipe's if ``None``. Locked are
-               always all
+    access:     opens the archives; called only if the cache lacks something
+    platforms: whose packages are fetched; all of the recipe's if ``None``. All are always
+               locked
     frozen:    raise ``OutOfDate`` instead of locking again (``--locked``)
     """
     found = paths.find()
@@ -94,7 +94,7 @@ def ensure_lock(
         except PackageGone as gone:
             reason, update = "gone", UPDATE_ALL
             names = (f"{file.id.name} {file.id.version}" for file in gone.files)
-            details = tuple(dict.fromkeys(names))  # once, however many platforms have it
+            details = tuple(dict.fromkeys(names))  # once for all platforms
     if frozen:
         raise _refused(recipe, paths, reason, details)
     return _lock_again(
@@ -135,7 +135,7 @@ def _lock_again(
     from homeport.locking.lock import lock
 
     note = access.runtime.progress.note
-    note("lock", _says(again.recipe, again.reason, again.details))
+    note("lock", _reason_text(again.recipe, again.reason, again.details))
     if again.reason == "gone":
         note("lock", f"locking {again.recipe.name} again as a whole")
     locked = lock(
@@ -164,7 +164,7 @@ def _lock_again(
 def _in_store(
     lockfile: Lockfile, platforms: Iterable[Platform], store: Store
 ) -> dict[PackageFile, Blob] | None:
-    """Every package, if the cache has all of them: then nothing is opened or imported."""
+    """Every package, if the cache has all of them."""
     debs: dict[PackageFile, Blob] = {}
     for file in files_of(lockfile, platforms):
         found = store.get(file.sha256, file.size)
@@ -186,12 +186,12 @@ def _update_reason(
     return None, ()
 
 
-def _says(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> str:
+def _reason_text(recipe: Recipe, reason: Reason | None, details: tuple[str, ...]) -> str:
     what = {
         "missing": f"{recipe.name} has no lockfile yet",
         "disagrees": f"{recipe.name} and its lockfile disagree",
         "gone": f"packages of {recipe.name} are gone from all mirrors",
-        "update": f"{recipe.name}: looking for newer packages",
+        "update": f"{recipe.name}: checking for newer packages",
     }[reason or "missing"]
     more = [f"and {len(details) - _SHOWN} more"] if len(details) > _SHOWN else []
     return what + (f" ({'; '.join([*details[:_SHOWN], *more])})" if details else "")
@@ -208,4 +208,4 @@ def _refused(
 ) -> OutOfDate:
     hint = f"run homeport lock {recipe.path}, review the changes, and commit the lockfile"
     where = {"file": str(paths.write)}
-    return OutOfDate(_says(recipe, reason, details), where=where, hint=hint)
+    return OutOfDate(_reason_text(recipe, reason, details), where=where, hint=hint)

@@ -1,4 +1,4 @@
-"""Fetch the packages that a recipe takes; ``debian.archive.package_fetch`` says where and how."""
+"""Fetching the packages of a recipe; ``debian.archive.package_fetch`` has the details."""
 
 from __future__ import annotations
 
@@ -36,5 +36,5 @@ def fetch_packages(
 def fetch_locked(
     lockfile: Lockfile, platforms: Iterable[Platform], access: ArchiveAccess
 ) -> dict[PackageFile, Blob]:
-    """The packages of some platforms, wherever they still are. Raises ``PackageGone`` …"""
+    """The packages of some platforms, from any location that has them. Raises ``PackageGone`` …"""
     return fetch_packages(files_of(lockfile, platforms), lockfile.suite_dates(), access)

@@ -1,8 +1,8 @@
 """``lock``: from a recipe to a lockfile, by one state of its archives.
 
-Packages are chosen for every platform, fetched and read: only so is it known which of
-them put a file in the image, whether every slice finds its paths, and whether two
-packages provide one. What was kept back, left out or found missing is in the report.
+Packages are selected for every platform, fetched and read. Reading shows which of them put
+a file in the image, whether every path of a slice exists, and whether two packages provide
+the same path. Omitted and missing parts are in the report.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ from homeport.recipe.slices.reading import SliceFolders
 
 
 class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build report should say about one platform's packages.
+    """What a build report shows about one platform's packages.
 
     left_out: dependencies that the recipe leaves out
     declared: packages that declared dependencies of sliced ones would have added
-    empty:    packages that were chosen and put no file in the tree
+    empty:    selected packages without a file in the tree
     without_copyright:   packages without a copyright file
     """
 
@@ -48,7 +48,7 @@ class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LockResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer of ``lock``."""
+    """The result of ``lock``."""
 
     lockfile: Lockfile
     previous: Lockfile | None
@@ -69,7 +69,7 @@ def lock(
     """Resolve ``recipe`` for all its platforms from one state.
 
     previous: its versions are preferred, and no state older than its own is taken
-    command:  what the user typed, for refusals that print the command to use instead
+    command:  what the user typed, for errors that print a command to use instead
 
     Raises ``Faults`` with every fault of slices and packages, ``Unresolvable``, and what
     opening archives raises.
@@ -86,7 +86,7 @@ def lock(
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
     if previous is not None and same_content(previous, lockfile):
-        # Without news, no image changes: local files keep their time.
+        # Without changes no image changes: local files keep their time.
         lockfile = msgspec.structs.replace(lockfile, epoch=previous.epoch)
     return LockResult(
         lockfile=lockfile,
@@ -186,9 +186,9 @@ def _locked(package: Package, selection: Selection) -> LockedPackage:
 
 
 def _epoch(state: ArchiveState, platforms: Iterable[Sequence[LockedPackage]]) -> int:
-    """The newest date of the suites that gave a package (of all, if none did)."""
-    gave = {(p.file.archive, p.suite) for packages in platforms for p in packages}
-    dates = [suite.date for suite in state.suites if (suite.archive, suite.suite) in gave]
+    """The newest date of the suites with a locked package (of all suites, if there is none)."""
+    used = {(p.file.archive, p.suite) for packages in platforms for p in packages}
+    dates = [suite.date for suite in state.suites if (suite.archive, suite.suite) in used]
     return int(max(dates or [suite.date for suite in state.suites]).timestamp())
 
 

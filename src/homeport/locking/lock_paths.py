@@ -1,7 +1,7 @@
-"""Where the lockfile of a recipe is, and where a new one goes.
+"""The path of a recipe's lockfile, and the path of a new one.
 
-A user's lockfile stands beside the recipe. The catalog's are part of the installed program
-and are never written to: ``./NAME.lock`` in the working directory is, and wins next time.
+A user's lockfile is beside the recipe. The catalog's are part of the installed program and
+are never written: ``./NAME.lock`` in the working directory is, and has precedence.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ class LockPaths(msgspec.Struct, frozen=True, kw_only=True):
 def lock_paths(
     recipe: Recipe, catalog: Catalog, directory: Path, *, file: Path | None = None
 ) -> LockPaths:
-    """Where the lockfile of a recipe is looked for and written.
+    """The paths at which the lockfile of a recipe is read and written.
 
     directory: the working directory
-    file:      the user's own choice; then nothing else counts
+    file:      the path that the user gives; then no other is used
     """
     if file is not None:
         return LockPaths(read=(file,), write=file)

@@ -1,8 +1,7 @@
-"""What the chosen packages put into the image of one platform, checked against the slices.
+"""Checks of what the selected packages put into the image of one platform.
 
-Reads every package once, with the globs that a build asks for again. Finds slice paths
-that match nothing, packages that provide one path, copyright files that lie in another
-package, and packages that put nothing in the tree.
+Finds slice paths that match nothing, packages that provide the same path, copyright files
+in another package, and packages without a file in the tree.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ class SamePath(HomeportError):
 
 
 class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer for one platform.
+    """The result for one platform.
 
     kept:      packages that put at least one file in the tree, sorted
     copyright_elsewhere: package → the package whose copyright file it points to
@@ -51,7 +50,7 @@ class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
 def check_packages(
     selection: Selection, contents: Mapping[str, PackageContents], *, usrmerge: bool
 ) -> PackageChecks:
-    """Check what every package of ``selection`` gives; ``contents`` by package name."""
+    """Check the files of every package of ``selection``; ``contents`` by package name."""
     faults: list[HomeportError] = []
     taken: dict[str, Sequence[bytes]] = {}
     for package in selection.packages:
@@ -89,7 +88,7 @@ def _sliced(
         taken = match_slice(slice, selection.architecture, names, folders)
         paths |= dict.fromkeys(sorted(names[name] for name in taken.paths))
         if slice.name.slice == COPYRIGHT:
-            continue  # one of its two paths is enough, and Debian forgets both at times
+            continue  # one of its two paths is enough, and some packages have neither
         for entry in taken.unmatched:
             what = (
                 f"the path {entry.path} of the slice {slice.name} matches nothing in {contents.id}"

@@ -1,7 +1,7 @@
-"""Which packages belong to one platform, before anything of them is read.
+"""Selecting the packages of one platform, before any of them is read.
 
-Whole packages bring what they depend on; of sliced ones only the slices' needs are
-followed. A package that the recipe slices by name stays sliced also where a whole package
+The dependencies of whole packages are followed; for sliced ones, only the needs of the
+slices. A package that the recipe slices by name stays sliced even if a whole package
 depends on it; one that only another slice needs becomes whole then.
 """
 
@@ -29,7 +29,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
     """The packages of one platform.
 
     packages: sorted by name
-    slices:   package → its slices; a package that is not here is whole
+    slices:   package → its slices; a package without an entry is whole
     declared: names that the declared dependencies of sliced packages would have added
     """
 
@@ -46,11 +46,11 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is asked for one platform.
+    """The request for one platform.
 
     reached: slices that the recipe names or that others need
     keep:    package → version to prefer while it fits
-    on_request: (archive, suite) that give only what is asked of them by name
+    on_request: (archive, suite) whose packages are used only when named
     """
 
     recipe: Recipe
@@ -62,7 +62,7 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def whole(self) -> frozenset[str]:
-        """Packages that the recipe wants whole."""
+        """Packages that the recipe takes whole."""
         return frozenset(choice.name for choice in self._choices if choice.whole)
 
     @property
@@ -159,11 +159,11 @@ def _by_package(reached: Mapping[SliceName, Slice]) -> dict[str, tuple[Slice, ..
 def _declared(
     request: SelectionRequest, sliced: Collection[str], packages: tuple[Package, ...]
 ) -> tuple[str, ...]:
-    """What following the sliced packages' declared dependencies too would have added."""
+    """The packages that the sliced packages' declared dependencies would have added."""
     if not sliced:
         return ()
     full = request.resolve({*request.whole, *sliced}, ())
     if isinstance(full, NoSolution):
-        return ()  # only a remark of the report; the image does without
+        return ()  # only a remark of the report; the image does not need it
     have = {package.name for package in packages}
     return tuple(chosen.package.name for chosen in full.packages if chosen.package.name not in have)

@@ -1,7 +1,7 @@
-"""Choosing and reading packages in turn, until both agree.
+"""Selecting and reading packages until no copyright file is missing.
 
-A package's copyright file may lie in another package, which is known only after reading
-it; then that one is chosen too, for this file alone.
+A package's copyright file may be in another package, which is known only after reading
+it; then that one is selected too, for this file alone.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice, SliceName, copyright_slice, wanted_globs
 
-#: Copyright files that lie in a package whose copyright file lies in another…
+#: Bound on chains: a copyright file in a package whose copyright file is in another.
 _MOST_ROUNDS = 5
 
 Reached = Mapping[Platform, Mapping[SliceName, Slice]]
 
 
 class CheckedPackages(msgspec.Struct, frozen=True, kw_only=True):
-    """The packages of one platform, and what reading them showed."""
+    """The packages of one platform, and the result of reading them."""
 
     selection: Selection
     checks: PackageChecks
@@ -53,7 +53,7 @@ def select_and_check(
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
 ) -> dict[Platform, CheckedPackages]:
-    """The packages of every platform. Raises ``Faults`` with all that does not fit.
+    """The packages of every platform. Raises ``Faults`` with every problem.
 
     reached: slices that the recipe names or that others need
     keep:    package → version to prefer, on each platform
@@ -169,7 +169,7 @@ def _packages_with_copyrights(
     checked: Mapping[Platform, PackageChecks],
     state: ArchiveState,
 ) -> dict[Platform, dict[SliceName, Slice]]:
-    """Packages that are only wanted for the copyright file that another points to."""
+    """Packages needed only for the copyright file that another package links to."""
     missing: dict[Platform, dict[SliceName, Slice]] = {}
     for platform, checks in checked.items():
         selection = selections[platform]

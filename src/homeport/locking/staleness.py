@@ -1,4 +1,4 @@
-"""Whether a lockfile answers what a recipe asks, and if not, what differs."""
+"""Whether a lockfile matches its recipe, and if not, what differs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from homeport.recipe.slices.reading import SliceFolders
 
 
 def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
-    """What differs between what the recipe asks and what was locked; nothing: they agree.
+    """The differences between recipe and lockfile; empty if they agree.
 
     Raises ``Faults`` if the recipe's slices are faulty.
     """
@@ -32,7 +32,7 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
         *_packages(recipe, lockfile),
         *_slices(definitions, lockfile),
     ]
-    return tuple(found) or ("the recipe asks for other versions, archives, pins or steps",)
+    return tuple(found) or ("the recipe requests other versions, archives, pins or steps",)
 
 
 def _names(recipe: Recipe, lockfile: Lockfile) -> list[str]:

@@ -1,4 +1,4 @@
-"""Which packages may change although the recipe does not ask for it."""
+"""Packages that may change although the recipe did not (``--update``)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from homeport.recipe.lock.model import Lockfile
 
 
 class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What ``--update`` names.
+    """The packages that ``--update`` names.
 
     all_packages: all of them
     names:      these
@@ -24,7 +24,7 @@ class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
         return not self.all_packages and name not in self.names
 
     def check(self, lockfile: Lockfile | None) -> None:
-        """Raise ``UsageError`` for a name that is not locked: it would do nothing, unseen."""
+        """Raise ``UsageError`` for a name that is not locked: it would have no effect."""
         locked = _names(lockfile) if lockfile else set()
         for name in sorted(self.names - locked):
             near = difflib.get_close_matches(name, locked, n=1)
@@ -43,14 +43,14 @@ class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _names(lockfile: Lockfile) -> set[str]:
-    """Everything that an update may name: packages, parts, packages of their build roots."""
+    """The names that an update may have: packages, parts, packages of their build roots."""
     names = {package.name for packages in lockfile.platforms.values() for package in packages}
     for part, locked in lockfile.parts.items():
         names |= {part} | (_names(locked.root) if locked.root else set())
     return names
 
 
-#: Keep every version that is still there and still fits.
+#: Keep every version that is still available and satisfies the recipe.
 KEEP_LOCKED = UpdatePolicy()
 #: Take the newest of everything.
 UPDATE_ALL = UpdatePolicy(all_packages=True)

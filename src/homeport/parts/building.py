@@ -1,7 +1,7 @@
-"""Building a part on whichever engine suits: what it needs is made first, on this machine.
+"""Building a part on a suitable engine; its inputs are made first, on this machine.
 
-An engine that is lost in mid-build is named, and the next that suits is asked. Results
-come back as trees, whole; what the image takes of them is ``homeport.parts.resolve``'s.
+If the connection to an engine is lost, the next suitable one is used. Results are whole
+trees; ``homeport.parts.resolve`` selects what the image takes.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from homeport.tree.node import Node, Source, Tree
 
 
 class PartTools(msgspec.Struct, frozen=True, kw_only=True):
-    """What parts take from their surroundings; the callables are asked only if needed.
+    """The environment of parts; the callables are called only if needed.
 
     save: writes a lockfile that has changed
     """
@@ -50,7 +50,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
-    """``fresh``: nothing that an engine remembers counts."""
+    """``fresh``: do not use the engine's cache."""
 
     recipe: Recipe
     tools: PartTools
@@ -82,7 +82,7 @@ class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
         inputs: Inputs,
         platforms: Sequence[Platform],
     ) -> dict[Platform, Tree]:
-        """What the commands leave in ``/out``, for each platform."""
+        """The content of ``/out`` after the commands, for each platform."""
         fetched = fetch_sources(sources, root, self.tools.access)
         nodes = self._context(part, inputs, sources, fetched)
         build = self.tools.build
@@ -107,7 +107,7 @@ class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
     def _first(
         self, attempts: Iterable[tuple[Engine, AbstractContextManager[BinaryIO]]], name: str
     ) -> Tree:
-        """What the first engine that stays gives. Raises what the last one did."""
+        """The result of the first engine that completes. Raises the error of the last one."""
         runtime = self.tools.build.runtime
         lost: HomeportError | None = None
         for engine, attempt in attempts:
@@ -118,7 +118,7 @@ class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
                     )
             except (EngineLost, EngineUnreachable) as error:
                 lost = error
-                runtime.progress.note("engines", f"{engine.name} was lost ({error.what})")
+                runtime.progress.note("engines", f"{engine.name}: connection lost ({error.what})")
         assert lost is not None
         raise lost
 

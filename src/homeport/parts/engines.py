@@ -1,4 +1,4 @@
-"""Which engine builds a part: named, or found; for commands, one whose processor fits."""
+"""Selecting the engine that builds a part; for commands, one that runs the platform."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def suitable_engines(
     cancel: CancelToken,
     progress: Progress,
 ) -> list[tuple[Engine, Description, Platform]]:
-    """Engines that run one of ``platforms``, best first: the next is for when one is lost.
+    """Engines that run one of ``platforms``, best first; the others are fallbacks.
 
     Raises ``EngineUnreachable`` if none answers, ``NoEngineFor`` if none fits.
     """
@@ -45,18 +45,18 @@ def suitable_engines(
         assert error is not None
         raise error
     ordered: list[tuple[str, Platform]] = []
-    refusal: NoEngineFor | None = None
+    no_engine: NoEngineFor | None = None
     for platform in platforms:
         left = {name: each for name, each in described.items() if name not in dict(ordered)}
         while left:
             try:
                 name = next(iter(schedule([platform], left)))
             except NoEngineFor as found:
-                refusal = refusal or found
+                no_engine = no_engine or found
                 break
             left.pop(name)
             ordered.append((name, platform))
-    if not ordered and refusal is not None:
-        raise refusal
+    if not ordered and no_engine is not None:
+        raise no_engine
     by_name = {engine.name: engine for engine in engines}
     return [(by_name[name], described[name], platform) for name, platform in ordered]

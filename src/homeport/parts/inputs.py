@@ -1,6 +1,6 @@
-"""What decides the result of a part, as one digest, and what it is made of, for the record.
+"""The inputs of a part: one digest of all that decides its result, and a list for the record.
 
-The digest stands in the lockfile: when it differs, the part is built again. It holds the
+The digest is recorded in the lockfile: when it differs, the part is built again. It holds the
 commands, the packages of the build root, everything that the part takes, by content, and
 the paths that the image takes from its result. Local files are read and hashed here.
 """
@@ -38,9 +38,9 @@ PathNode = tuple[bytes, Node]
 
 
 class Inputs(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that goes into a part.
+    """The inputs of a part.
 
-    local:     of each local input, what it puts into the build root
+    local:     of each local input, its files in the build root
     materials: for people and provenance, sorted; packages of the root are not among them
     """
 
@@ -56,7 +56,7 @@ def read_inputs(
     sources: Sequence[LockedSource],
     cancel: CancelToken,
 ) -> Inputs:
-    """Read what the part takes. Raises ``Unpinned``, ``BadRecipe``, ``BadLocalFile``.
+    """Read the inputs of a part. Raises ``Unpinned``, ``BadRecipe``, ``BadLocalFile``.
 
     root, sources: of a part that runs commands, as they are locked
     """
@@ -72,19 +72,19 @@ def read_inputs(
         for each in part.inputs
         if isinstance(each, LocalFiles)
     )
-    asked = {
+    inputs = {
         "taken": paths,
         "run": part.script,
         "env": dict(part.env),
         "network": part.network,
         "root": _root(root),
-        "inputs": [_asked(each, sources) for each in part.inputs],
+        "inputs": [_identity(each, sources) for each in part.inputs],
         "local": [_nodes(nodes) for _, nodes in local],
     }
     materials = [*(_material(each, sources) for each in part.inputs)]
     materials += [_local_material(each.written, nodes) for each, nodes in local]
     return Inputs(
-        digest=_digest(asked),
+        digest=_digest(inputs),
         local=local,
         materials=tuple(sorted({material for material in materials if material})),
     )
@@ -97,7 +97,7 @@ def _of_dockerfile(
         source=part.context, written=part.written, to="/", exclude=_ignored(part), place=part.place
     )
     nodes = tuple(local_nodes(context, 0, cancel))
-    asked = {
+    inputs = {
         "taken": paths,
         "dockerfile": str(Digest.of(read_text_file(part.file))),
         "target": part.target,
@@ -106,11 +106,11 @@ def _of_dockerfile(
         "context": _nodes(nodes),
     }
     materials = {*materials_of(part), _local_material(part.written, nodes)}
-    return Inputs(digest=_digest(asked), local=(), materials=tuple(sorted(materials)))
+    return Inputs(digest=_digest(inputs), local=(), materials=tuple(sorted(materials)))
 
 
 def _ignored(part: DockerfilePart) -> tuple[str, ...]:
-    """What the context leaves out; the Dockerfile's own list wins, as for the engine."""
+    """The patterns that the context excludes; the Dockerfile's own list has precedence."""
     for file in (Path(f"{part.file}.dockerignore"), part.context / ".dockerignore"):
         if file.is_file():
             patterns = ignore.read(read_text_file(file), file.name)
@@ -127,7 +127,7 @@ def _root(root: Lockfile) -> dict[str, Any]:
     } | {"epoch": root.epoch}
 
 
-def _asked(each: Input, sources: Sequence[LockedSource]) -> list[Any]:
+def _identity(each: Input, sources: Sequence[LockedSource]) -> list[Any]:
     match each:
         case UrlInput():
             return ["url", str(each.sha256), each.to]

@@ -1,10 +1,10 @@
-"""Parts of a recipe become trees, pinned by digest in the lockfile: what a build does first.
+"""The parts of a recipe as trees, pinned by digest in the lockfile.
 
     resolved = resolve_parts(recipe, lockfile, options, tools)
-    resolved.trees["helper", platform]      what files take from
+    resolved.trees["helper", platform]      the tree that files come from
 
-A result that the lockfile pins and the cache holds is used as it is: no engine is asked.
-What is missing is built; what was pinned must come out the same. Where a part's inputs
+A result that the lockfile pins and the cache holds is used without an engine. A missing
+one is built; one that was pinned must have the same digest. Where a part's inputs
 changed, or ``--update`` names it, it is built and pinned anew (docs/formats/lockfile.md).
 """
 
@@ -44,9 +44,9 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How parts are resolved.
 
     platforms: of the image
-    frozen:    refuse what the lockfile does not pin (``--locked``)
+    frozen:    fail for results that the lockfile does not pin (``--locked``)
     fresh:     build although the cache has the result, and compare (``--no-cache``)
-    offline:   refuse what the cache does not have
+    offline:   fail for results that the cache does not have
     """
 
     platforms: tuple[Platform, ...]
@@ -69,10 +69,10 @@ class ResolvedParts(msgspec.Struct, frozen=True, kw_only=True):
 def resolve_parts(
     recipe: Recipe, lockfile: Lockfile, options: PartOptions, tools: PartTools
 ) -> ResolvedParts:
-    """Every part that the images of ``options.platforms`` take from.
+    """Every part with files for the images of ``options.platforms``.
 
     Raises ``OutOfDate`` for ``frozen``, ``OutputChanged``, ``NotInResult``, ``Unpinned``,
-    ``BuildFailed`` and its kin, ``EngineUnreachable``, and what locking and fetching raise.
+    ``BuildFailed`` and similar errors, ``EngineUnreachable``, and what locking and fetching raise.
     """
     trees: dict[tuple[str, Platform], Tree] = {}
     built: list[str] = []
@@ -98,7 +98,7 @@ def resolve_parts(
 
 
 def part_stale_reasons(recipe: Recipe, lockfile: Lockfile, cancel: CancelToken) -> tuple[str, ...]:
-    """What differs between the recipe's parts and what is locked, found without an engine."""
+    """The differences between the recipe's parts and the lockfile, without an engine."""
     found = []
     for part in recipe.parts:
         locked = lockfile.parts.get(part.name)
@@ -155,7 +155,7 @@ class _PartResolver(msgspec.Struct):
         same = self.locked is not None and self.locked.inputs == inputs.digest
         pinned = dict(self.locked.outputs) if self.locked is not None and same else {}
         again = self.options.fresh or self._is_renewed
-        trees = {} if again else self._recalled(pinned, platforms)
+        trees = {} if again else self._cached_trees(pinned, platforms)
         missing = [platform for platform in platforms if platform not in trees]
         if missing:
             self._may_build(same, [p for p in missing if p not in pinned])
@@ -219,22 +219,22 @@ class _PartResolver(msgspec.Struct):
     def _refused(self, why: str) -> OutOfDate:
         return OutOfDate(
             f"the part {self.part.name} is out of date: {why}",
-            hint="run homeport lock, look at what changed, and commit it",
+            hint="run homeport lock, review the changes, and commit the lockfile",
         )
 
-    def _recalled(
+    def _cached_trees(
         self, pinned: Mapping[Platform, LockedTree], platforms: Iterable[Platform]
     ) -> dict[Platform, Tree]:
-        """Results that the cache holds whole."""
+        """Results of which the cache has every file."""
         found = {}
         for platform in platforms:
             output = pinned.get(platform)
-            tree = self._recall(output) if output is not None else None
+            tree = self._cached_tree(output) if output is not None else None
             if tree is not None:
                 found[platform] = tree
         return found
 
-    def _recall(self, output: LockedTree) -> Tree | None:
+    def _cached_tree(self, output: LockedTree) -> Tree | None:
         store = self.tools.build.runtime.store
         blob = store.get(output.digest, output.size)
         if blob is None:
@@ -280,7 +280,7 @@ class _PartResolver(msgspec.Struct):
         return {platform: self._taken(tree, platform) for platform, tree in results.items()}
 
     def _taken(self, result: Tree, platform: Platform) -> tuple[Tree, LockedTree]:
-        """What the image takes of a result, kept in the cache: contents, then the list."""
+        """What the image takes of a result, stored in the cache: contents, then the list."""
         store = self.tools.build.runtime.store
         wanted = files_of_part(self.recipe, self.part, platform)
         tree = select_files(result, wanted, self._source)
@@ -290,7 +290,7 @@ class _PartResolver(msgspec.Struct):
                     store.put(stream, node.content.digest, sync=False)
         blob = store.put_bytes(encode_tree(tree))
         output = LockedTree(digest=blob.digest, size=blob.size)
-        again = self._recall(output)
+        again = self._cached_tree(output)
         assert again is not None
         return again, output
 

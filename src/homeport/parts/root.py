@@ -52,14 +52,14 @@ def make_root(
 
     Raises ``PackageGone``, and what building an image raises.
     """
-    asked = PlanInputs(
+    inputs = PlanInputs(
         recipe=recipe,
         recipe_digest=Digest.of(b""),
         lockfile=lockfile,
         lockfile_digest=Digest.of(format_lockfile(lockfile)),
         checked=False,
     )
-    plans = make_plans(asked, [on], BuildOptions(), how.runtime.cancel)
+    plans = make_plans(inputs, [on], BuildOptions(), how.runtime.cancel)
     debs = _cached(lockfile, on, how.runtime.store)
     if debs is None:
         debs = fetch_locked(lockfile, [on], access())
@@ -89,24 +89,24 @@ def write_context(
     return write_layer(tree, make_encoder("gzip", None), store, cancel).blob
 
 
-def fetch_url(asked: UrlInput, client: Callable[[], Client], store: Store) -> Blob:
-    """The file, from the cache or from its server, with the digest that the recipe says."""
-    found = store.get(asked.sha256)
+def fetch_url(wanted: UrlInput, client: Callable[[], Client], store: Store) -> Blob:
+    """The file, from the cache or from its server, with the digest that the recipe gives."""
+    found = store.get(wanted.sha256)
     if found is not None:
         return found
     opened = client()
 
     def once() -> Blob:
-        with opened.request("GET", asked.url) as response:
+        with opened.request("GET", wanted.url) as response:
             expect_ok(response)
             with store.writer() as writer, explained(store.root):
                 while data := response.read(1 << 20):
                     writer.write(data)
                     if writer.size > _LARGEST:
-                        raise IntegrityError(f"{asked.url} is larger than {_LARGEST} bytes")
-                return writer.commit(asked.sha256)
+                        raise IntegrityError(f"{wanted.url} is larger than {_LARGEST} bytes")
+                return writer.commit(wanted.sha256)
 
     try:
         return opened.retrier.reread(once, opened.cancel)
     except HomeportError as error:
-        raise error.at(url=asked.url, **asked.place.where()) from error.__cause__
+        raise error.at(url=wanted.url, **wanted.place.where()) from error.__cause__

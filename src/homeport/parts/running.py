@@ -1,9 +1,9 @@
-"""Building one part on an engine: its result comes back as a tar, one folder per platform.
+"""Building one part on an engine: its result is a tar with one folder per platform.
 
 Commands run in LLB of our own making, all platforms in one call: the build root, which
 Homeport assembled, with the inputs on top, and an empty ``/out`` for each platform. A
-Dockerfile is the frontend's affair, one call for each platform. Not for deciding whether
-a part must be built, or for reading what came back (``homeport.parts.resolve``).
+Dockerfile is built by its frontend, one call for each platform. Not for deciding whether
+a part must be built, nor for reading the result (``homeport.parts.resolve``).
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """What building on an engine takes besides the part.
+    """Options of building on an engine.
 
-    folder:   where large things may lie for a while
+    folder:   for large temporary files
     services: of the session: logins of registries
-    fresh:    nothing that the engine remembers counts
+    fresh:    do not use the engine's cache
     """
 
     folder: Path
@@ -60,7 +60,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PreparedRun(msgspec.Struct, frozen=True, kw_only=True):
-    """A part that runs commands, made ready: its build root, and its inputs as a layer.
+    """A part that runs commands, with its build root and its inputs as a layer.
 
     on:     the platform of the build root
     layout: whether the engine takes the root as an image of ours; else it gets a tar
@@ -137,7 +137,7 @@ def folder_of(platform: Platform) -> str:
 def _graph(prepared: PreparedRun, platforms: Sequence[Platform], how: RunOptions) -> State:
     part, on = prepared.part, prepared.on
     if prepared.layout:
-        # The name is never asked for, but it must look like a registry's.
+        # The engine never resolves the name, but it must have the form of a registry's.
         reference = f"build.invalid/root@{prepared.root.digest}"
         root = sources.oci_layout(reference, store="root", platform=on)
     else:
@@ -197,7 +197,7 @@ def _environment(prepared: PreparedRun, platform: Platform) -> dict[str, str]:
 
 @contextmanager
 def _solved(engine: Engine, build: Build, how: RunOptions) -> Iterator[BinaryIO]:
-    """Build, and the tar that came back."""
+    """Build, and return the resulting tar."""
     listener = BarWatcher(how.progress)
     with explained(how.folder), tempfile.TemporaryFile(dir=how.folder) as spool:
         stream = cast("BinaryIO", spool)
@@ -211,7 +211,7 @@ def _solved(engine: Engine, build: Build, how: RunOptions) -> Iterator[BinaryIO]
 
 
 def _place(blob: Blob, folder: Path) -> None:
-    """The blob as the file of a folder that is sent: linked where it can be."""
+    """The blob as the file of a folder that is sent: a hard link if possible."""
     folder.mkdir()
     there, path = blob.local_path(), folder / _ARCHIVE
     try:

@@ -1,8 +1,8 @@
 """Debian source packages as inputs of parts: found through signed Sources, pinned, fetched.
 
-The release file that the build root's lock names is verified again from the cache; it
-vouches for Sources by hash, and Sources for the .dsc and for what the .dsc lists. The
-.dsc's own list must say the same. Unpacking is the part's business (``dpkg-source -x``).
+The release file that the build root's lock names is verified again from the cache. It has
+the hash of Sources, and Sources has those of the .dsc and of the files that it lists. The
+.dsc itself must list the same. The part's commands unpack it (``dpkg-source -x``).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from homeport.debian.archive import package_fetch
 from homeport.debian.archive.mirror import MIRROR_ERRORS, ExpectedFile
 from homeport.debian.archive.release_candidates import Candidate
 from homeport.debian.archive.state import SuiteSpec
-from homeport.debian.archive.state_cache import remembered
+from homeport.debian.archive.state_cache import recorded_states
 from homeport.debian.deb822 import Paragraph, parse_paragraph
 from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageFile, PackageId
@@ -72,7 +72,7 @@ def lock_sources(
 def fetch_sources(
     sources: Sequence[LockedSource], root: Lockfile, access: Callable[[], ArchiveAccess]
 ) -> Mapping[PackageFile, Blob]:
-    """Every file of the source packages, verified. Raises ``PackageGone`` and its kin."""
+    """Every file of the source packages, verified. Raises ``PackageGone`` and similar errors."""
     files = [file for source in sources for file in files_of_source(source)]
     if not files:
         return {}
@@ -87,7 +87,7 @@ def fetch_sources(
 
 
 def files_of_source(source: LockedSource) -> tuple[PackageFile, ...]:
-    """The files as the pool knows files: looked for wherever packages are."""
+    """The files as package files: fetched like packages."""
     id = PackageId(name=source.name, version=source.version, architecture="source")
     return tuple(
         PackageFile(
@@ -100,7 +100,7 @@ def files_of_source(source: LockedSource) -> tuple[PackageFile, ...]:
 def _stanzas(
     name: str, spec: SuiteSpec, root: Lockfile, access: ArchiveAccess
 ) -> Iterator[Paragraph]:
-    """What one suite says of a source package, one for each version that it has."""
+    """The stanzas of a source package in one suite, one for each version."""
     candidate = _candidate(spec, root, access)
     start = re.compile(rb"^Package: " + re.escape(name.encode()) + rb"$", re.MULTILINE)
     for component in spec.components:
@@ -114,7 +114,7 @@ def _stanzas(
 def _candidate(spec: SuiteSpec, root: Lockfile, access: ArchiveAccess) -> Candidate:
     """The verified release file of the state that the build root is locked to."""
     wanted = {(suite.archive, suite.suite): suite.release for suite in root.archives}
-    for candidate in remembered(access.runtime.store, spec):
+    for candidate in recorded_states(access.runtime.store, spec):
         if candidate.digest == wanted[spec.archive, spec.suite]:
             return candidate
     raise NoSource(
@@ -124,30 +124,30 @@ def _candidate(spec: SuiteSpec, root: Lockfile, access: ArchiveAccess) -> Candid
 
 
 def _index(name: str, candidate: Candidate, access: ArchiveAccess) -> bytes:
-    """The text of an index, by any form and from any mirror that has it."""
+    """The text of an index, in any form and from any mirror that has it."""
     forms = [
         entry
         for suffix in (".xz", ".gz")
         if (entry := candidate.release.files.get(name + suffix)) is not None
     ]
-    trouble: HomeportError | None = None
+    first_error: HomeportError | None = None
     for form in forms:
         blob: Blob | None = access.runtime.store.get(form.digest, form.size)
-        offers = [] if blob is not None else list(_offers(form, candidate))
+        locations = [] if blob is not None else list(_locations(form, candidate))
         for mirror in access.mirrors.of(candidate.spec.archive):
-            for wanted in offers if blob is None else ():
+            for wanted in locations if blob is None else ():
                 try:
                     blob = mirror.fetch(wanted, access.runtime)
                     break
                 except MIRROR_ERRORS as error:
-                    trouble = trouble or error.at(mirror=mirror.label)
+                    first_error = first_error or error.at(mirror=mirror.label)
         if blob is not None:
             with verified(blob, form.path) as stream:
                 return read_bounded(decompressed(stream, form.path), _LARGEST, form.path)
-    raise trouble or NoSource(f"{candidate.release.title} lists no {name}")
+    raise first_error or NoSource(f"{candidate.release.title} lists no {name}")
 
 
-def _offers(form: ListedFile, candidate: Candidate) -> Iterator[ExpectedFile]:
+def _locations(form: ListedFile, candidate: Candidate) -> Iterator[ExpectedFile]:
     folder = f"{candidate.location.directory}/{form.path.rpartition('/')[0]}"
     for path in (f"{folder}/by-hash/SHA256/{form.digest.hex}",
                  f"{candidate.location.directory}/{form.path}"):  # fmt: skip
@@ -180,13 +180,13 @@ def _checksums(paragraph: Paragraph) -> dict[str, tuple[str, int]]:
             continue
         match = _CHECKSUM.fullmatch(line.strip())
         if match is None:
-            raise IntegrityError(f"not a line of Checksums-Sha256: {line.strip()[:80]!r}")
+            raise IntegrityError(f"invalid line in Checksums-Sha256: {line.strip()[:80]!r}")
         found[match[3]] = (match[1], int(match[2]))
     return found
 
 
 def _check_dsc(source: LockedSource, access: ArchiveAccess, root: Lockfile) -> None:
-    """The .dsc must list the files that Sources lists: else one of the two was tampered with."""
+    """The .dsc must list the files that Sources lists, or one of the two was modified."""
     dsc = source.files[0]
     alone = LockedSource(
         name=source.name, version=source.version, archive=source.archive, suite=source.suite,
@@ -195,18 +195,18 @@ def _check_dsc(source: LockedSource, access: ArchiveAccess, root: Lockfile) -> N
     (blob,) = fetch_sources([alone], root, lambda: access).values()
     with verified(blob, dsc.path) as stream:
         text = read_bounded(stream, _LARGEST_DSC, dsc.path)
-    said = _checksums(parse_paragraph(_inside_signature(text)))
+    in_dsc = _checksums(parse_paragraph(_inside_signature(text)))
     listed = {
         file.path.rpartition("/")[2]: (file.sha256.hex, file.size) for file in source.files[1:]
     }
-    if said != listed:
+    if in_dsc != listed:
         raise IntegrityError(
             f"{dsc.path} lists other files than Sources does", where={"package": source.name}
         )
 
 
 def _inside_signature(text: bytes) -> bytes:
-    """The paragraph of a clear-signed file. Who signed does not matter: Sources names its hash."""
+    """The paragraph of a clear-signed file. The signature is not needed: Sources has its hash."""
     begin, end = (
         text.find(b"-----BEGIN PGP SIGNED MESSAGE-----"),
         text.find(b"\n-----BEGIN PGP SIG"),

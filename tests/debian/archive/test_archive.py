@@ -365,7 +365,7 @@ def test_offline_a_cache_whose_state_is_too_old_says_to_go_online(
     assert str(caught.value.hint).endswith(": homeport lock x --offline --as-of 2026-01-10")
     assert "mirror" not in str(caught.value.hint)
     if lockfile:
-        assert "is in the cache as of 2026-01-10" in caught.value.what
+        assert "that the cache has is of 2026-01-10" in caught.value.what
 
 
 def test_what_the_cache_remembers_is_verified_again(root: Path, world: World) -> None:

@@ -106,7 +106,10 @@ exit 0
         ("dpkg-divert --add /usr/bin/x\n", "diverts files of other packages"),
         ("pam-auth-update --package\n", "runs pam-auth-update"),
         ("update-mime-database /usr/share/mime\n", "runs update-mime-database"),
-        ("frobnicate --all\n", "does what was not recognised, for example: frobnicate --all"),
+        (
+            "frobnicate --all\n",
+            "runs commands that Homeport does not recognise, for example: frobnicate --all",
+        ),
         (
             "update-alternatives \\\n  --install /usr/bin/vi vi \\\n /usr/bin/vim 5\n",
             "registers /usr/bin/vi → /usr/bin/vim with update-alternatives",

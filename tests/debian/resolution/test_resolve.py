@@ -461,7 +461,7 @@ class TestExplanations:
     @pytest.mark.parametrize(
         ("asked", "hint"),
         [
-            ("a=3", "require what is there, or give a date when it was there"),
+            ("a=3", "require an available version, or a date when it was available"),
             ("zzzzzz", "add the archive, suite or component"),
             ("b", "add a suite that has it, or leave it out"),
         ],

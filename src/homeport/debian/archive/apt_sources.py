@@ -1,9 +1,8 @@
-"""What the machine's own apt is told: sources in both formats, Signed-By, auth.conf.
+"""The apt configuration of this machine: sources in both formats, Signed-By, auth.conf.
 
-Read-only and forgiving as a whole: these files are apt's, so a file that
-cannot be understood is reported and left out, and nothing here can make an archive
-trusted. Formats: sources.list(5), apt_auth.conf(5). Not for choosing a mirror
-(``debian.archive.mirror_list``).
+Read-only and lenient: a file that cannot be parsed is reported and skipped, and
+nothing here makes an archive trusted. Formats: sources.list(5), apt_auth.conf(5). Not for
+choosing a mirror (``debian.archive.mirror_list``).
 """
 
 from __future__ import annotations
@@ -24,13 +23,13 @@ from homeport.net.url import Url
 
 MAX_FILE = 4 << 20  # bytes
 APT = Path("/etc/apt")
-_FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")  # apt leaves out others, backups for example
+_FILE_NAME = re.compile(r"[A-Za-z0-9_.-]+")  # apt skips other names, for example backups
 _LINE = re.compile(r"(deb|deb-src)\s+(?:\[(?P<options>[^\]]*)\]\s*)?(?P<rest>\S.*)")
 _INLINE_KEY = "-----BEGIN PGP PUBLIC KEY BLOCK-----"
 
 
 class BadSources(HomeportError):
-    """A line of apt's sources cannot be understood."""
+    """A line of apt's sources is invalid."""
 
     id = "bad-apt-sources"
 
@@ -51,7 +50,7 @@ class AptSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AptSources(msgspec.Struct, frozen=True, kw_only=True):
-    """All sources in apt's order, and what could not be read."""
+    """All sources in apt's order, and the errors of files that could not be read."""
 
     sources: tuple[AptSource, ...] = ()
     faults: tuple[HomeportError, ...] = ()
@@ -114,7 +113,7 @@ def parse_deb822_sources(data: bytes, file: str) -> list[AptSource]:
 
 
 def parse_signed_by(text: str, known: Keyring | None = None) -> Keyring:
-    """Whom a Signed-By value trusts.
+    """The keys that a Signed-By value trusts.
 
     Paths of keyrings, separated by commas or blanks; a key in ASCII armour, as deb822 folds
     it; or fingerprints, which choose from ``known``. Raises ``BadKey`` or ``UsageError``.
@@ -136,7 +135,7 @@ def parse_signed_by(text: str, known: Keyring | None = None) -> Keyring:
 
 
 def read_apt_credentials(directory: Path = APT) -> Provider:
-    """Who apt is on each host: ``auth.conf``, then ``auth.conf.d`` in order of names.
+    """apt's credentials for a host: ``auth.conf``, then ``auth.conf.d`` in order of names.
 
     Files that this user may not read are left out, as they usually belong to root.
     """

@@ -1,11 +1,11 @@
 """Opening archives: for every suite the newest state that is whole for all architectures.
 
 A mirror may be in the middle of an update, so that its release file is ahead of some of
-its indexes, for days on end. One image index must not mix states, so a state counts only
-if every wanted architecture has it. It is looked for where the user's first mirror has
-it, then under the suite's other names and on the other mirrors, newest first; what was
-taken and what was passed over is said and recorded. Nothing unverified, expired or older
-than before is ever taken instead: such an answer is an error with its ways out
+its indexes, for days on end. One image index must not mix states, so a state qualifies
+only if every wanted architecture has it. The search starts at the user's first mirror,
+then tries the suite's other names and the other mirrors, newest first. The state taken and
+the newer ones passed over are reported and recorded. A state that is unverified, expired or
+older than the last one used is never taken: the error lists the alternatives
 (``debian.archive.release_errors``).
 """
 
@@ -37,7 +37,7 @@ from homeport.debian.archive.state import (
     age,
     format_as_of,
 )
-from homeport.debian.archive.state_cache import remember
+from homeport.debian.archive.state_cache import record_state
 from homeport.debian.index.index import MergedIndex
 from homeport.errors import UsageError
 from homeport.runtime import Runtime
@@ -57,11 +57,11 @@ def open_archives(
     clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     command: str = "the same command",
 ) -> ArchiveState:
-    """One whole state of every suite, its indexes ready to be asked.
+    """One complete state of every suite, with its indexes opened.
 
     as_of:   judge validity at this moment and take nothing newer
     not_before:   dates that were used before (from a lockfile); without one for a suite, those
-             that the cache remembers
+             that the cache has recorded
     command: what the user typed, for errors that print the command to use instead
 
     Raises ``NoCompleteState``, ``Expired``, ``RolledBack``, ``BadSignature``, ``NetError`` …
@@ -88,7 +88,7 @@ def open_archives(
 
 
 def describe(suite: SuiteState, now: datetime) -> list[str]:
-    """What was taken, how old it is and what is newer, for people."""
+    """The state taken, its age and newer states, as lines of text."""
     name = " ".join(part for part in (suite.codename or suite.suite, suite.version) if part)
     lines = [f"{name} of {suite.date:%Y-%m-%d}, {age(suite.date, now)}, from {suite.read_from}"]
     for newer in suite.newer:
@@ -99,7 +99,7 @@ def describe(suite: SuiteState, now: datetime) -> list[str]:
 
 
 def _check_moment(context: SearchContext) -> None:
-    """Today's end is meant where today is given; anything later was hardly meant."""
+    """Today as a date means its end, which may be ahead; any later day is an error."""
     if context.as_of is not None and context.as_of.date() > context.now.astimezone(UTC).date():
         raise UsageError(
             f"--as-of {format_as_of(context.as_of)} is in the future",
@@ -123,7 +123,7 @@ def _open(context: SearchContext, command: str) -> ArchiveState:
             command=command,
         )
     for complete in taken:
-        remember(context.runtime.store, complete.candidate)
+        record_state(context.runtime.store, complete.candidate)
     state = ArchiveState(
         suites=tuple(
             _suite_state(context, search, search.taken) for search in searches if search.taken
@@ -156,7 +156,7 @@ def _suite_state(context: SearchContext, search: SuiteSearch, taken: CompleteSta
             NewerState(
                 date=other.release.date,
                 read_from=other.location.label,
-                why_not=why.what if why else "it was seen later",
+                why_not=why.what if why else "it was found later",
             )
         )
     return SuiteState(

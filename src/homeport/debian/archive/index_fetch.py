@@ -1,9 +1,9 @@
-"""Fetching the indexes of one state, by every way there is.
+"""Fetching the indexes of one state from every location that may have them.
 
 An index is looked for by its hash and by its name, in each form that the release file
-vouches for, first where the release was found, then under the suite's other names and on
-other mirrors: what it must be is known, so it does not matter who has it. Fetching runs
-on the network pool, unpacking on the processor pool.
+lists, first where the release was found, then under the suite's other names and on
+other mirrors: its digest is known, so any location will do. Fetching runs on the network
+pool, unpacking on the processor pool.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ class MidSync(IntegrityError):
 
 
 class NotCached(HomeportError):
-    """Offline, and the cache does not have it."""
+    """The cache does not have a file that is needed offline."""
 
     id = "not-cached"
 
 
 class IndexTask(msgspec.Struct, frozen=True, kw_only=True):
-    """One index that is needed, in the forms in which it may be had."""
+    """One index that is needed, with the forms that the release file lists."""
 
     architectures: tuple[str, ...]
     forms: tuple[ListedFile, ...]
@@ -90,7 +90,7 @@ class IncompleteState(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def index_tasks(candidate: Candidate, architectures: Sequence[str]) -> dict[Digest, IndexTask]:
-    """What must be there for all these architectures. Raises ``BadRelease``."""
+    """The indexes that all these architectures need. Raises ``BadRelease``."""
     spec, release = candidate.spec, candidate.release
     tasks: dict[Digest, IndexTask] = {}
     for architecture in architectures:
@@ -115,11 +115,11 @@ def fetch_indexes(
     elsewhere: Sequence[SuiteLocation],
     runtime: Runtime,
 ) -> CompleteState | IncompleteState:
-    """Make a candidate whole, or say what is missing.
+    """Fetch all indexes of a candidate, or report what is missing.
 
-    All indexes are asked for before the first is fetched: ten megabytes are not worth
-    downloading from a mirror that lacks the next ones. Raises ``BadRelease``, and what is
-    no fault of a mirror (a full disk, an interrupt).
+    Every index is located before the first is fetched: ten megabytes are not worth
+    downloading from a mirror that lacks the next ones. Raises ``BadRelease``, and errors
+    that no mirror causes (a full disk, an interrupt).
     """
     tasks = index_tasks(candidate, architectures)
     cached = {digest: open_index(digest, runtime.store) for digest in tasks}
@@ -151,7 +151,7 @@ def fetch_indexes(
 
 
 class _IndexCopies(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an index may be had: here already, or from mirrors, likeliest first."""
+    """Where an index is available: in the cache, or on mirrors, likeliest first."""
 
     here: tuple[ListedFile, Blob] | None = None
     mirrors: tuple[tuple[ListedFile, Mirror, ExpectedFile], ...] = ()
@@ -160,7 +160,7 @@ class _IndexCopies(msgspec.Struct, frozen=True, kw_only=True):
 def _locate(
     task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation], runtime: Runtime
 ) -> _IndexCopies:
-    """Who has an index. Raises ``MidSync`` if no mirror does, ``NotCached`` offline."""
+    """Where an index is available. Raises ``MidSync`` if nowhere, ``NotCached`` offline."""
     if task.plain is not None and task.plain.size == 0:
         return _IndexCopies(here=(task.plain, BytesBlob(b"")))
     for form in task.forms:
@@ -179,7 +179,7 @@ def _locate(
                 return _IndexCopies(mirrors=tuple(copies))
         except MIRROR_ERRORS as error:
             errors.append(error)
-            if is_unresponsive(error):  # its other names for the index would be asked in vain
+            if is_unresponsive(error):  # its other names for the index will fail too
                 copies = [source for source in copies if source[1] is not copies[0][1]]
                 continue
         copies.pop(0)
@@ -189,7 +189,7 @@ def _locate(
 def _copies(
     task: IndexTask, candidate: Candidate, locations: Sequence[SuiteLocation]
 ) -> Iterator[tuple[ListedFile, Mirror, ExpectedFile]]:
-    """Every way to an index. Plain ``Packages`` last: archives vouch for it, none serves it."""
+    """Every location of an index. Plain ``Packages`` last: archives list it, none serves it."""
     by_hash = candidate.release.acquire_by_hash
     for location in locations:
         assert location.mirror is not None
@@ -215,27 +215,27 @@ def _paths(form: ListedFile, *, by_hash: bool) -> Iterator[str]:
 def _fetch(
     task: IndexTask, copies: _IndexCopies, candidate: Candidate, runtime: Runtime
 ) -> tuple[ListedFile, Blob]:
-    """The index, verified, in whichever form it could be had."""
+    """The index, verified, in the first form that could be fetched."""
     if copies.here is not None:
         return copies.here
     errors: list[HomeportError] = []
-    silent: list[Mirror] = []
+    unresponsive: list[Mirror] = []
     for form, mirror, expected in copies.mirrors:
-        if any(mirror is known for known in silent):
+        if any(mirror is known for known in unresponsive):
             continue
         try:
             return form, mirror.fetch(expected, runtime)
         except MIRROR_ERRORS as error:
             errors.append(error)
             if is_unresponsive(error):
-                silent.append(mirror)
+                unresponsive.append(mirror)
     raise _error_for(task, candidate, errors)
 
 
 def _fetch_and_pack(
     copies: Mapping[IndexTask, _IndexCopies], candidate: Candidate, runtime: Runtime
 ) -> tuple[dict[IndexTask, PackedIndex], dict[IndexTask, HomeportError]]:
-    """Fetch all, unpacking each as soon as it is there."""
+    """Fetch all, unpacking each as soon as it has arrived."""
     packing: Batch[_Outcome[PackedIndex]] = Batch(runtime.pools.processor)
 
     def fetch(task: IndexTask, source: _IndexCopies) -> None:
@@ -256,7 +256,7 @@ def _fetch_and_pack(
 
 
 def _attempt(task: IndexTask, call: Callable[[], T]) -> _Outcome[T]:
-    """What came of a task, or the error; whatever is no fault of a mirror is raised."""
+    """The result of a task, or a mirror's error; other errors are raised."""
     try:
         return task, call(), None
     except (*MIRROR_ERRORS, NotCached) as error:
@@ -279,10 +279,10 @@ def _split(
 def _error_for(
     task: IndexTask, candidate: Candidate, errors: Sequence[HomeportError]
 ) -> HomeportError:
-    """One error for all the places where an index was looked for."""
+    """One error for all the locations where an index was looked for."""
     for error in errors:
         if not isinstance(error, NotOnMirror | IntegrityError):
-            return error  # a mirror that does not answer says nothing about its content
+            return error  # from a mirror that does not answer, nothing about its content is known
     return MidSync(
         f"the index of {', '.join(task.architectures)} does not match "
         f"{candidate.release.title} of {candidate.release.date:%Y-%m-%d %H:%M}: "

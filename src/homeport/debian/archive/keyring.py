@@ -1,4 +1,4 @@
-"""Whose signatures are believed: certificates as data, and those that ship with Homeport.
+"""OpenPGP certificates that may sign archives, and those that ship with Homeport.
 
 Trust is given per suite, never to one ring for everything: ``debian_keyring`` knows
 which of Debian's certificates sign which suite (docs/debian-keys.md has the
@@ -25,18 +25,18 @@ from homeport.errors import HomeportError, UsageError
 MAX_KEYRING = 4 << 20  # bytes; Debian's whole ring with all removed keys has 0.1 MB
 _FINGERPRINT = re.compile(r"(?:[0-9A-F]{40}|[0-9A-F]{64})!?")
 _KEYBOX = b"KBXf"
-#: Who signs a release of Debian: the automatic keys of that release and of the one before
+#: The keys that sign a release of Debian: the automatic keys of that release and of the one before
 #: or after it (they overlap), and the stable release key. Other suites: ``_ROLLING``.
 _RELEASES = {
     "bookworm": ("bookworm-automatic", "bookworm-stable", "trixie-automatic"),
     "trixie": ("trixie-automatic", "trixie-stable"),
 }
 _ROLLING = ("trixie-automatic",)
-#: Aliases change hands: the signers of every release that may stand behind one.
+#: An alias moves from release to release: the keys of every release that it may name.
 _ALIASES = ("bookworm-automatic", "bookworm-stable", "trixie-automatic", "trixie-stable")
 _SECURITY = {"bookworm": ("bookworm-security-automatic", "trixie-security-automatic")}
 _SECURITY_ROLLING = ("trixie-security-automatic",)
-#: What ships in ``debian/keys``, by name.
+#: Names of the certificates in ``debian/keys``.
 SHIPPED = (
     "bookworm-automatic",
     "bookworm-security-automatic",
@@ -74,7 +74,7 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True):
         return f"Keyring(name={self.name!r}, {count} certificates, only={sorted(self.only)})"
 
     def limited_to(self, fingerprints: Iterable[str]) -> Keyring:
-        """The same ring, believing none but these (apt's Signed-By with fingerprints)."""
+        """The same ring, limited to these keys (apt's Signed-By with fingerprints)."""
         return msgspec.structs.replace(
             self, only=frozenset(parse_fingerprint(text) for text in fingerprints)
         )
@@ -124,7 +124,7 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
     """Certificates, binary or in ASCII armour, one or several. Raises ``BadKey``."""
     if data[8:12] == _KEYBOX:
         raise BadKey(
-            "this is a GnuPG keybox, which only GnuPG can read",
+            "this is a GnuPG keybox; only GnuPG reads that format",
             where={"file": name},
             hint=f"gpg --no-default-keyring --keyring {name} --export > keys.pgp",
         )
@@ -186,7 +186,7 @@ def shipped_keyring(name: str) -> Keyring:
 
 
 def tag_of(packet: Any) -> Any:
-    """What a packet is; ``None`` for tags that are not assigned."""
+    """The type of a packet; ``None`` for unassigned tags."""
     try:
         return packet.tag
     except RuntimeError:

@@ -1,7 +1,7 @@
 """One mirror of an archive: files by their path below its root, over HTTP or in a directory.
 
-Two kinds behind one interface. Neither decides what a file must be: ``fetch`` is told
-digest and size and hands out nothing else, ``read_small`` is for release files, whose
+Two kinds behind one interface. The caller decides what a file must be: ``fetch`` takes
+digest and size and returns only a matching file, ``read_small`` is for release files, whose
 signature the caller checks. Not for choosing mirrors (``debian.archive.mirror_list``).
 """
 
@@ -28,15 +28,15 @@ from homeport.runtime import Runtime
 
 _OK = 200
 _GONE = frozenset({404, 410})
-# A mirror that is silent costs a minute for each try. Where there is another to ask, or the
-# question was only a quick one, a second try is for a connection that broke by chance.
+# A mirror that does not answer costs a minute for each attempt. Where there is another mirror,
+# or the request is only a probe, a second attempt is for a connection that broke by chance.
 _FAIL_FAST = msgspec.structs.replace(READ, name="mirror-fail_fast", attempts=2, connect_attempts=1)
 _QUESTION = msgspec.structs.replace(READ, name="mirror-question", attempts=2)
 _WEB_PAGE = (b"<!doctype", b"<html", b"<head")
 
 
 class NotOnMirror(HomeportError):
-    """The mirror works and does not have that file."""
+    """The mirror answers, but does not have that file."""
 
     id = "not-on-mirror"
 
@@ -48,17 +48,17 @@ class MirrorUnreachable(HomeportError):
 
 
 class HtmlResponse(IntegrityError):
-    """Something between us and the mirror answers with pages for people."""
+    """The mirror, or a proxy before it, answered with an HTML page."""
 
     id = "web-page"
 
 
-#: What is the fault of one mirror, so that another may do better.
+#: Errors of one mirror; another mirror may have the file.
 MIRROR_ERRORS = (NotOnMirror, MirrorUnreachable, IntegrityError, NetError, TooLarge)
 
 
 def is_unresponsive(error: HomeportError) -> bool:
-    """Whether nothing came from the mirror at all, so that no other of its files will."""
+    """Whether the mirror did not respond at all, so that requests for other files fail too."""
     return isinstance(error, MirrorUnreachable | Stalled | Refused | NameNotFound)
 
 
@@ -80,11 +80,11 @@ class Mirror(Protocol):
     def read_small(self, path: str, limit: int, *, fail_fast: bool = False) -> bytes:
         """A whole small file, unverified. Raises ``NotOnMirror``, ``HtmlResponse``, ``NetError``.
 
-        fail_fast: give up on a mirror that is silent or down soon: others can be asked
+        fail_fast: give up early on a mirror that does not answer: there are others
         """
 
     def may_have(self, expected: ExpectedFile) -> bool:
-        """A quick question: ``False`` if the file is surely absent or of another size."""
+        """A quick probe: ``False`` if the file is surely absent or of another size."""
 
     def fetch(self, expected: ExpectedFile, runtime: Runtime) -> Blob:
         """The file, verified and in the store. Raises ``NotOnMirror``, ``IntegrityError`` …"""
@@ -149,7 +149,7 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
         return self.base.with_target(f"{self.base.path.rstrip('/')}/{quoted}")
 
     def _authorize(self, url: Url) -> str | None:
-        """Asked for each hop of a redirect. The URL's own password is only for its host."""
+        """Called for each hop of a redirect. The URL's own password is only for its host."""
         if self.base.username and url.origin == self.base.origin:
             own = Credential(username=self.base.username, password=self.base.password)
             return own.basic()
@@ -159,7 +159,7 @@ class HttpMirror(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DirectoryMirror(msgspec.Struct, frozen=True, kw_only=True):
-    """A mirror in a directory of this machine. Links in it are followed: it is the user's."""
+    """A mirror in a directory of this machine. Links in it are followed: the user chose it."""
 
     root: Path
 

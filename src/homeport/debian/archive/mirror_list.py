@@ -1,10 +1,10 @@
-"""Which mirrors are asked, and in which order.
+"""Which mirrors are used, and in which order.
 
-What the user says for this run comes first, what the machine happens to have last:
+Options of this run come first, the machine's configuration last:
 ``--mirror``, ``HOMEPORT_DEBIAN_MIRROR``, the configuration file, the recipe, the machine's
-apt sources, and only if none of these says anything a public mirror that Debian documents
-(docs/debian.md). Mirrors are a convenience, not a matter of trust: whatever they serve is
-checked against signatures. Not for talking to one (``debian.archive.mirror``).
+apt sources, and only if none of these names a mirror the public one that Debian documents
+(docs/debian.md). No mirror is trusted: all files are checked against signatures. Not for
+fetching from one (``debian.archive.mirror``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from homeport.errors import HomeportError, UsageError
 from homeport.net.client import Client
 from homeport.net.credentials import Provider, no_credentials
 
-#: The last resort, documented on <https://deb.debian.org/>; the only place that names it.
+#: The last resort, documented on <https://deb.debian.org/>; the only module that names it.
 PUBLIC = {
     DEBIAN: "http://deb.debian.org/debian",
     DEBIAN_SECURITY: "http://deb.debian.org/debian-security",
@@ -44,7 +44,7 @@ class NoMirror(UsageError):
 
 
 class MirrorAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """A mirror's address as written, and who said so."""
+    """A mirror's address as written, and the setting that names it."""
 
     text: str  # may hold a password
     configured_by: str
@@ -54,7 +54,7 @@ class MirrorAddress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MirrorSources(msgspec.Struct, frozen=True, kw_only=True):
-    """All that is said about mirrors, by whom.
+    """All configured mirrors, by source.
 
     option:      ``--mirror [ARCHIVE=]URL``, repeated; without a name it is for ``debian``
     environment: the process environment; ``HOMEPORT_DEBIAN_MIRROR`` and its like
@@ -71,7 +71,7 @@ class MirrorSources(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
-    """Opened mirrors by archive, in order, and where former states are kept."""
+    """Opened mirrors by archive, in order, and archives of former states."""
 
     by_archive: Mapping[str, tuple[Mirror, ...]]
     snapshots: tuple[str, ...] = ()
@@ -98,10 +98,10 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddress, ...]:
-    """Where to look for ``archive``, best first, each address once.
+    """The mirrors of ``archive``, best first, each address once.
 
-    ``--mirror`` is exclusive: nothing else is asked then. Otherwise those further down the
-    order follow as stand-ins, the public one only when there is no other.
+    ``--mirror`` is exclusive: no other mirror is used then. Otherwise those further down the
+    order follow as fallbacks, the public one only when there is no other.
     """
     option = [
         MirrorAddress(text=text, configured_by="--mirror")

@@ -1,9 +1,9 @@
-"""Fetching packages by their hash, wherever they still are.
+"""Fetching packages by their hash, from any location that still has them.
 
 Debian deletes old versions from its pool at every point release. A locked package is
 looked for on the configured mirrors, then, if it came from the security archive, where the
-main archive keeps it after a point release, then in archives of former states. What it
-must be is known, so it does not matter who has it. Not for resolving
+main archive keeps it after a point release, then in archives of former states. The
+digest is known, so any location will do. Not for resolving
 (``debian.resolution.resolve``) nor for opening packages (``debian.deb``).
 """
 
@@ -32,8 +32,8 @@ from homeport.runtime import Runtime
 
 _SECURITY_POOL = "pool/updates/"
 _SHOWN = 3  # packages in a message
-#: Archives of former states look in a few times a day, so one asked for the moment of a
-#: release may answer with the state before it. Debian deletes nothing in the day after.
+#: A snapshot archive copies a few times a day, so for the moment of a release it may have
+#: only the state before it. Debian deletes nothing in the day after.
 _SNAPSHOT_LAG = timedelta(days=1)
 
 #: Archive → when it had the packages.
@@ -41,7 +41,7 @@ Dates = Mapping[str, datetime]
 
 
 class PackageGone(HomeportError):
-    """No mirror and no archive of former states has these ``files`` any more."""
+    """No mirror and no snapshot archive has these ``files`` any more."""
 
     id = "package-gone"
 
@@ -59,11 +59,11 @@ class PackageGone(HomeportError):
 
 
 class _Missing(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that could not be had so far.
+    """A package that has not been found so far.
 
     tried:    labels of the mirrors that were asked
-    first_error:  of the first mirror that did not answer: it may have the package
-    snapshot_errors:  what kept archives of former states from answering
+    first_error:  of the first mirror that did not answer; it may have the package
+    snapshot_errors:  errors of snapshot archives
     """
 
     file: PackageFile
@@ -99,8 +99,8 @@ def fetch_packages(
         on_mirrors = partial(_from_mirrors, mirrors=mirrors, runtime=runtime)
     found, missing = _ask_all(on_mirrors, expected, runtime.pools.network)
     from_snapshots = partial(_from_snapshots, mirrors=mirrors, runtime=runtime, dates=dates or {})
-    # Mostly many are gone at once. If former states lack one of them, that is enough to
-    # know: no download waits for another.
+    # Mostly many are gone at once. One that no snapshot archive has is enough to fail, so
+    # that one is tried before the others are downloaded.
     for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
         more, lacking = _ask_all(from_snapshots, some, runtime.pools.network)
         found |= more
@@ -176,7 +176,7 @@ def _from_snapshots(
                     continue
                 except MIRROR_ERRORS as error:
                     snapshot_errors.append(error.what)
-                    break  # at another moment it would be no better
+                    break  # a request for another moment would fail too
     return msgspec.structs.replace(
         package, tried=tuple(tried), snapshot_errors=tuple(snapshot_errors)
     )

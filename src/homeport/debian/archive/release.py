@@ -1,4 +1,4 @@
-"""Release files: what a suite's archive vouches for, and until when.
+"""Release files: the files that an archive signs for a suite, and their validity.
 
 ``parse_release`` reads signed text (``debian.archive.signature`` gives it); ``check_dates`` holds
 the Date and Valid-Until rules. Not for choosing among several states (``debian.archive.state``).
@@ -21,18 +21,18 @@ from homeport.errors import HomeportError
 MAX_RELEASE = 16 << 20  # bytes; sid's, the largest of Debian, has 0.2 MB
 _FUTURE = timedelta(seconds=10)  # how far clocks may differ, as in apt
 _ENTRY = re.compile(r"([0-9a-f]+)\s+(\d{1,15})\s+(\S+)")
-#: Strongest first. MD5 and SHA-1 are not believed, whatever the archive lists.
+#: Strongest first. MD5 and SHA-1 are not accepted, even if the archive lists nothing else.
 _SECTIONS = (("SHA256", "sha256", 64), ("SHA512", "sha512", 128))
 
 
 class BadRelease(HomeportError):
-    """A signed release file does not say what it must."""
+    """A signed release file lacks a required field or has an invalid one."""
 
     id = "bad-release"
 
 
 class Expired(HomeportError):
-    """A release file is past its Valid-Until: a mirror may be holding back newer ones."""
+    """A release file is past its Valid-Until: the mirror may withhold newer ones."""
 
     id = "release-expired"
 
@@ -80,7 +80,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def title(self) -> str:
-        """How the archive calls this state, for people: ``trixie 13.8``."""
+        """The name of this state for messages: ``trixie 13.8``."""
         return " ".join(part for part in (self.codename or self.suite, self.version) if part)
 
 
@@ -130,8 +130,8 @@ def index_files(
 ) -> list[list[ListedFile]]:
     """The indexes that together list a component's packages for one architecture.
 
-    Each as the forms in which the archive vouches for it, smallest first; any of them
-    does. Raises ``BadRelease`` if the suite has no such component or architecture.
+    Each as the forms that the release file lists, smallest first; any will do. Raises
+    ``BadRelease`` if the suite has no such component or architecture.
     """
     if flat:
         names = ["Packages"]
@@ -157,7 +157,7 @@ def index_files(
 
 
 def plain_digest(release: Release, form: ListedFile) -> ListedFile | None:
-    """The entry of the unpacked index, which archives vouch for and rarely serve."""
+    """The entry of the unpacked index, which archives list and rarely serve."""
     return release.files.get(form.path.removesuffix(".xz").removesuffix(".gz"))
 
 

@@ -1,4 +1,4 @@
-"""Release files wherever they may be found: verified, not yet judged.
+"""Release files from any location: signature verified, validity not yet checked.
 
 A suite is served under its codename and under an alias (``trixie``, ``stable``), on
 several mirrors, and some of these may be older, broken or in the middle of an update.
@@ -31,13 +31,13 @@ _FOLDER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*(?:/[A-Za-z0-9][A-Za-z0-9._-]*)
 
 
 class WrongSuite(IntegrityError):
-    """A release file, well signed, is of another suite than the one asked for."""
+    """A release file with a valid signature is of another suite than the one asked for."""
 
     id = "wrong-suite"
 
 
 class ReleaseFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """The bytes that prove a release: InRelease, or Release and its signature."""
+    """A release file as received: InRelease, or Release and its signature."""
 
     release: bytes
     signature: bytes | None = None
@@ -50,7 +50,7 @@ class ReleaseFiles(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuiteLocation(msgspec.Struct, frozen=True, kw_only=True):
-    """A suite's directory on a mirror, or what the cache remembers of it (without ``mirror``).
+    """A suite's directory on a mirror, or as recorded in the cache (without ``mirror``).
 
     folder: the name under which the suite is served; label: the address, for messages
     """
@@ -80,7 +80,7 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def suite_location(spec: SuiteSpec, mirror: Mirror, folder: str) -> SuiteLocation:
-    """Where a suite lies below a mirror's root."""
+    """The directory of a suite below a mirror's root."""
     directory = spec.suite.removeprefix("./").rstrip("/") if spec.flat else f"dists/{folder}"
     return SuiteLocation(
         mirror=mirror, folder=folder, directory=directory, label=f"{mirror.label}/{directory}"
@@ -90,7 +90,7 @@ def suite_location(spec: SuiteSpec, mirror: Mirror, folder: str) -> SuiteLocatio
 def read_candidate(
     spec: SuiteSpec, location: SuiteLocation, *, fail_fast: bool = False
 ) -> Candidate:
-    """Fetch and verify the release file at a location, ``fail_fast`` if there are others to ask.
+    """Fetch and verify the release file at a location, ``fail_fast`` if there are others.
 
     InRelease is preferred: a mirror replaces Release and Release.gpg one after the other,
     and in between they do not fit. Raises ``NotOnMirror``, ``BadSignature``, ``WrongSuite`` …
@@ -120,7 +120,7 @@ def read_candidate(
 
 
 def verified_candidate(spec: SuiteSpec, location: SuiteLocation, files: ReleaseFiles) -> Candidate:
-    """The release that ``files`` proves to be of the suite asked for."""
+    """The verified release in ``files``, if it is of the suite asked for."""
     signed = files.check(spec)
     release = parse_release(signed.text)
     _check_identity(spec, location, release)
@@ -163,7 +163,7 @@ def _detached(
 def _check_identity(spec: SuiteSpec, location: SuiteLocation, release: Release) -> None:
     """Without this, an attacker in between could serve one suite as another.
 
-    Third parties name their suites as they like, so there only what is named counts.
+    Third parties may omit the names; then only names that are given are compared.
     """
     names = {name for name in (release.suite, release.codename) if name}
     strict = spec.archive in (DEBIAN, DEBIAN_SECURITY)

@@ -1,4 +1,4 @@
-"""Why no state of an archive can be taken, and the ways out, as one error.
+"""The error when no state of an archive qualifies: the reason and the alternatives.
 
 Pure: looks at what the search found, uses no network.
 """
@@ -44,15 +44,15 @@ class OnlyExpired(Expired):
 
 
 class RolledBack(IntegrityError):
-    """Everything that is offered, or that the cache has, is older than what was used before."""
+    """Every state found is older than the one that was used before."""
 
     id = "rolled-back"
 
 
 class FailedSearch(msgspec.Struct, frozen=True, kw_only=True):
-    """What the search for one suite came to; ``taken`` if it succeeded while another did not.
+    """The result of the search for one suite; ``taken`` if only another suite's search failed.
 
-    as_of:   the moment of judging, if one was given
+    as_of:   the moment at which validity is judged, if one was given
     offline: only the cache was looked at
     """
 
@@ -128,18 +128,18 @@ def _latest(date: datetime, now: datetime) -> datetime:
 
 def _rolled_back(search: FailedSearch, not_before: datetime, way_out: str) -> RolledBack:
     newest = search.candidates[0]
-    offered = "is in the cache" if search.offline else "is offered"
+    found = "the cache has" if search.offline else "the mirrors have"
     better = _ONLINE if search.offline else "use another mirror"
     return RolledBack(
-        f"{search.spec} {offered} as of {_day(newest.release.date)}, "
+        f"the newest state of {search.spec} that {found} is of {_day(newest.release.date)}, "
         f"older than the state of {_day(not_before)} that was used before",
         where={"suite": search.spec.suite, "mirror": newest.location.label},
-        hint=f"{better}; to take the older one on purpose: {way_out}",
+        hint=f"{better}; to use the older one anyway: {way_out}",
     )
 
 
 def _unreadable(search: FailedSearch) -> HomeportError:
-    """No release file could be read anywhere: the first mirror's reason, all in the hint."""
+    """No release file could be read: the first mirror's reason; the others in the hint."""
     first, *others = search.errors
     reasons = dict.fromkeys(error.what for error in others if error.what != first.what)
     if reasons:
@@ -174,13 +174,13 @@ def _mid_sync(
             f"; a complete state of {_day(older.date)} is there, "
             f"but it expired on {_day(older.valid_until)}"
         )
-    ways = [way_out] if way_out else []
-    ways.append(_ONLINE if search.offline else "another --mirror")
+    alternatives = [way_out] if way_out else []
+    alternatives.append(_ONLINE if search.offline else "another --mirror")
     good = [name for name in search.architectures if name not in incomplete.architectures]
     if good:
-        ways.append(f"fewer platforms (complete: {', '.join(good)})")
+        alternatives.append(f"fewer platforms (complete: {', '.join(good)})")
     if not search.offline:
-        ways.append("wait until the mirror is in sync")
+        alternatives.append("wait until the mirror is in sync")
     return NoCompleteState(
         f"{search.spec}: {incomplete.error.what}{more}",
         as_of=date,
@@ -189,7 +189,7 @@ def _mid_sync(
             "suite": search.spec.suite,
             "architectures": " ".join(incomplete.architectures),
         },
-        hint=" | ".join(ways),
+        hint=" | ".join(alternatives),
     )
 
 

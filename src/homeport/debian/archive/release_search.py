@@ -1,9 +1,9 @@
-"""Hunting for one suite's state: where to look next, and what to take.
+"""Searching for the newest complete and valid state of one suite.
 
-First the suite under its own name on the user's first mirror; if that state is not good,
-everywhere, newest first. Coordinates on the caller's thread; reading and fetching run on
-the pools. Not for what several suites have in common (``debian.archive``) nor for wording
-a no_state_error (``debian.archive.release_errors``).
+First the suite under its own name on the user's first mirror; if that state does not
+qualify, everywhere, newest first. Coordinates on the caller's thread; reading and fetching
+run on the pools. Not for several suites together (``debian.archive.archive``) nor for the
+error when there is none (``debian.archive.release_errors``).
 """
 
 from __future__ import annotations
@@ -34,13 +34,13 @@ from homeport.debian.archive.release_candidates import (
 )
 from homeport.debian.archive.release_errors import FailedSearch
 from homeport.debian.archive.state import SuiteDates, SuiteSpec
-from homeport.debian.archive.state_cache import remembered, remembered_date
+from homeport.debian.archive.state_cache import newest_recorded_date, recorded_states
 from homeport.errors import HomeportError
 from homeport.runtime import Runtime
 
 
 class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for the whole search."""
+    """Inputs of the whole search."""
 
     specs: tuple[SuiteSpec, ...]
     architectures: tuple[str, ...]
@@ -56,11 +56,11 @@ class SearchContext(msgspec.Struct, frozen=True, kw_only=True):
         return self.as_of or self.now
 
     def oldest_allowed(self, spec: SuiteSpec) -> datetime | None:
-        """The date that must not be undercut; a date that the user gives is the user's choice."""
+        """The oldest acceptable date; with ``as_of`` the user decides, so there is none."""
         if self.as_of is not None:
             return None
         known = self.not_before.get((spec.archive, spec.suite))
-        return known or remembered_date(self.runtime.store, spec)
+        return known or newest_recorded_date(self.runtime.store, spec)
 
 
 class SuiteSearch(msgspec.Struct, kw_only=True):
@@ -97,7 +97,7 @@ def read_first_release(context: SearchContext, spec: SuiteSpec) -> SuiteSearch:
     """The suite under its own name on the first mirror that has it, signed."""
     search = SuiteSearch(spec=spec)
     if context.offline:
-        for candidate in remembered(context.runtime.store, spec):
+        for candidate in recorded_states(context.runtime.store, spec):
             search.add(candidate.location, candidate)
         if not search.candidates:
             search.errors.append(
@@ -129,14 +129,14 @@ def _read_release(
 
 
 def find_state(context: SearchContext, search: SuiteSearch) -> SuiteSearch:
-    """Take the first look's state if it is good, else look everywhere."""
+    """Take the first state found if it qualifies, else search everywhere."""
     if not context.offline:
         _take_newest(context, search)
         if search.taken is None:
             known = len(search.locations)
             _read_everywhere(context, search, context.mirrors.of(search.spec.archive))
             if len(search.locations) > known:
-                search.outcomes.clear()  # what was missing may be had elsewhere
+                search.outcomes.clear()  # another location may have what was missing
     if search.taken is None:
         _take_newest(context, search)
     if search.taken is None and context.as_of is not None and not context.offline:
@@ -151,7 +151,7 @@ def _read_everywhere(
 ) -> None:
     """Read the suite's release files under all its names on all mirrors.
 
-    While there is no candidate at all, everybody is asked once more, now patiently.
+    While there is no candidate at all, all mirrors are asked again, with retries.
     """
     spec = search.spec
     retrying = not search.candidates
@@ -180,7 +180,7 @@ def _read_everywhere(
 
 
 def _is_alias_of_another(spec: SuiteSpec, candidate: Candidate, codenames: set[str]) -> bool:
-    """An alias moves on to the next release one day; then it is another suite."""
+    """An alias moves on to the next release; then it is another suite."""
     return candidate.location.folder != spec.suite and candidate.release.codename not in codenames
 
 
@@ -216,7 +216,7 @@ def validity(context: SearchContext, candidate: Candidate) -> HomeportError | No
 def _check_complete(
     context: SearchContext, search: SuiteSearch, candidate: Candidate
 ) -> CompleteState | IncompleteState:
-    """Whether a state is whole; fetches its indexes."""
+    """Whether a state is complete; fetches its indexes."""
     if candidate.digest not in search.outcomes:
         elsewhere = [
             location
@@ -230,7 +230,7 @@ def _check_complete(
 
 
 def check_all_states(context: SearchContext, search: SuiteSearch) -> None:
-    """Before refusing: find out what could be had with ``--as-of``."""
+    """Before failing: find states that ``--as-of`` would allow."""
     if not context.offline:
         _read_everywhere(context, search, context.mirrors.of(search.spec.archive))
     for candidate in search.newest_first:

@@ -1,8 +1,8 @@
 """Checking OpenPGP signatures of an archive's release files.
 
-Only what a trusted key has signed comes out of here; everything else that the file
-holds is refused. One good signature by one trusted key is enough, as it is for apt:
-archives sign with old and new keys at once. Not for deciding whom to trust
+Returns only text that a trusted key has signed; a file with anything beside it is
+rejected. One valid signature by one trusted key is enough, as it is for apt: archives
+sign with old and new keys at once. Not for choosing the trusted keys
 (``debian.archive.keyring``).
 """
 
@@ -42,7 +42,7 @@ class SignedText(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signature says of itself; nothing of it is proved."""
+    """Unverified fields of a signature packet."""
 
     packet: bytes
     issuer: str
@@ -53,7 +53,7 @@ def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
     """The signed text of an ``InRelease`` file. Raises ``BadSignature``.
 
     Text before, after or between the signed part and its signature is refused: OpenPGP
-    tools skip it, and a reader of the file instead of the signed text is fooled.
+    tools skip it, so a program that reads the whole file would read unsigned text.
     """
     claims = _claims(_signature_block(data))
     try:
@@ -67,7 +67,7 @@ def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
 
 
 def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> SignedText:
-    """``data`` itself, if ``signature`` (``Release.gpg``) is of it. Raises ``BadSignature``."""
+    """``data`` itself, if ``signature`` (``Release.gpg``) is valid. Raises ``BadSignature``."""
     claims = _claims(signature)
     good = []
     for claim in claims:
@@ -77,7 +77,7 @@ def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> SignedTe
                 pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring), signature=sig)
             )
         except (RuntimeError, ValueError):
-            continue  # another of the signatures may be the good one
+            continue  # another signature may be valid
     signers = _signers(good, keyring)
     if not signers:
         raise _error_for(claims, keyring)
@@ -85,7 +85,7 @@ def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> SignedTe
 
 
 def _signature_block(data: bytes) -> bytes:
-    """The armoured signature of a clear-signed file that holds nothing else."""
+    """The armoured signature of a clear-signed file without other content."""
     if not data.startswith(_BEGIN):
         if _BEGIN in data:
             raise BadSignature("text precedes the signed part")
@@ -116,7 +116,7 @@ def _claims(signature: bytes) -> list[_Claim]:
             made = packet.signature_created
             claims.append(_Claim(packet=bytes(packet), issuer=issuer.upper(), made=made))
         except (RuntimeError, ValueError, OverflowError):
-            continue  # parsed, but of a kind that Sequoia does not know; another may be good
+            continue  # parsed, but of a kind that Sequoia does not know; another may be valid
     if not claims:
         raise BadSignature("the signature cannot be parsed")
     return claims
@@ -136,23 +136,23 @@ def _signers(results: list[pysequoia.Decrypted], keyring: Keyring) -> tuple[str,
 
 
 def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
-    """Why none of these signatures counts, as far as can be told without believing them."""
+    """The likely reason why no signature is valid, from the unverified fields."""
     known = {key[-16:] for keys in keyring.all_keys for key in keys}
-    ours = [claim for claim in claims if claim.issuer[-16:] in known]
+    known_claims = [claim for claim in claims if claim.issuer[-16:] in known]
     trusted = ", ".join(keyring.fingerprints) or "no key"
-    if not ours or keyring.only:
+    if not known_claims or keyring.only:
         signers = ", ".join(claim.issuer for claim in claims)
         return BadSignature(
             f"signed by {signers}, but the suite trusts only {trusted} ({keyring.name})",
             hint="if the key is right, add it to 'keys' of the archive in the recipe",
         )
-    now = datetime.now(tz=ours[0].made.tzinfo) if ours[0].made else None
-    if now and ours[0].made and ours[0].made > now:
+    now = datetime.now(tz=known_claims[0].made.tzinfo) if known_claims[0].made else None
+    if now and known_claims[0].made and known_claims[0].made > now:
         return BadSignature(
-            f"its signature was made on {ours[0].made:%Y-%m-%d %H:%M} UTC, in the future",
+            f"its signature was made on {known_claims[0].made:%Y-%m-%d %H:%M} UTC, in the future",
             hint="set this machine's clock",
         )
     return BadSignature(
-        f"the signature by {ours[0].issuer} does not match the text",
+        f"the signature by {known_claims[0].issuer} does not match the text",
         hint="the file was modified or is damaged; try another mirror",
     )

@@ -1,7 +1,7 @@
-"""Which states were taken before: for working offline, and to notice a roll-back.
+"""States used before, recorded in the cache: for offline use and roll-back detection.
 
-Kept in the cache, so lost with it; what is read back is verified again as if it had just
-come from a mirror.
+Lost with the cache. Release files that are read back are verified again, as if a mirror
+had just sent them.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ _NAMESPACE = "debian-states"
 _KEPT = 12  # states of one suite
 
 
-def remember(store: Store, candidate: Candidate) -> None:
-    """Note that a state was taken."""
+def record_state(store: Store, candidate: Candidate) -> None:
+    """Record that a state was used."""
     files = candidate.files
     entry = {
         "release": _keep(store, files.release),
@@ -46,8 +46,8 @@ def remember(store: Store, candidate: Candidate) -> None:
     store.remember(_NAMESPACE, _key(candidate.spec), json.dumps(entries[:_KEPT]).encode())
 
 
-def remembered(store: Store, spec: SuiteSpec) -> Iterator[Candidate]:
-    """The states taken before whose proof is still there, newest first."""
+def recorded_states(store: Store, spec: SuiteSpec) -> Iterator[Candidate]:
+    """The states used before whose release files are still in the cache, newest first."""
     for entry in _entries(store, spec):
         release, signature = _recall(store, entry["release"]), entry["signature"]
         proof = None if signature is None else _recall(store, signature)
@@ -63,11 +63,11 @@ def remembered(store: Store, spec: SuiteSpec) -> Iterator[Candidate]:
             files = ReleaseFiles(release=release, signature=proof)
             yield verified_candidate(spec, location, files)
         except HomeportError:
-            continue  # another key is trusted now, or the cache is damaged
+            continue  # no longer signed by a trusted key, or the cache is damaged
 
 
-def remembered_date(store: Store, spec: SuiteSpec) -> datetime | None:
-    """The Date of the newest state that was ever taken."""
+def newest_recorded_date(store: Store, spec: SuiteSpec) -> datetime | None:
+    """The Date of the newest state that was ever used."""
     dates = [datetime.fromisoformat(entry["date"]) for entry in _entries(store, spec)]
     return max(dates, default=None)
 
@@ -86,7 +86,7 @@ def _entries(store: Store, spec: SuiteSpec) -> list[dict[str, Any]]:
 
 
 def _key(spec: SuiteSpec) -> str:
-    """The suite and whom it trusts: two archives of one name are told apart by their keys."""
+    """The suite and its trusted keys: they distinguish two archives of one name."""
     trusted = " ".join(sorted((*spec.keyring.fingerprints, *spec.keyring.only)))
     return f"{spec.archive} {spec.suite} {trusted}"
 

@@ -1,4 +1,4 @@
-"""The outer archive of a package: ar(5), read forward, as far as deb(5) uses it.
+"""The outer archive of a package: ar(5), read forward, limited to what deb(5) uses.
 
 Not for archives with long names (BSD and GNU extensions): packages have none.
 """
@@ -15,7 +15,7 @@ _HEADER = 60
 
 
 class BadDeb(HomeportError):
-    """A file is no usable Debian package; ``where`` says which part of it."""
+    """A file is not a valid Debian package; ``where`` names the part at fault."""
 
     id = "bad-deb"
 

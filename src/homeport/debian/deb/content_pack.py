@@ -1,6 +1,6 @@
-"""Many small files as one: the pack that a package's wanted content is kept in.
+"""The pack: the wanted files of a package as one file in the store.
 
-One file in the store instead of hundreds: writing, finding and pruning it costs once.
+One file in the store instead of hundreds is written, found and pruned at once.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from homeport.progress import CancelToken
 _BUFFER = 1 << 16
 
 
-class Place(msgspec.Struct, frozen=True):
-    """Where a file's content lies in the pack."""
+class FileExtent(msgspec.Struct, frozen=True):
+    """Offset, size and digest of a file's content in the pack."""
 
     path: bytes
     digest: str
@@ -37,7 +37,7 @@ class Pack:
 
     def __init__(self, writer: StoreWriter) -> None:
         self._writer = writer
-        self.places: list[Place] = []
+        self.extents: list[FileExtent] = []
 
     def add(self, entry: Entry, reader: DebReader, cancel: CancelToken) -> None:
         offset = self._writer.size
@@ -47,7 +47,7 @@ class Pack:
             hasher.update(data)
             self._writer.write(data)
         digest = f"sha256:{hasher.hexdigest()}"
-        self.places.append(Place(entry.path, digest, offset, self._writer.size - offset))
+        self.extents.append(FileExtent(entry.path, digest, offset, self._writer.size - offset))
 
 
 class PackedBlob(msgspec.Struct, frozen=True):

@@ -1,7 +1,7 @@
-"""What is in a package: its control files, every path, and the content of wanted files.
+"""The contents of a package: control files, every path, and the content of wanted files.
 
-A package is verified as a whole before any of it is believed, then decompressed once.
-Wanted content goes into the store as one pack; a list of what lies where is remembered
+A package is verified as a whole before any of it is used, then decompressed once.
+Wanted content goes into the store as one pack; a list of its extents is recorded
 under the package's digest, the wanted globs and a hash of the code that made it, so that
 the next build decompresses nothing.
 
@@ -21,7 +21,7 @@ from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.content.store import Store
 from homeport.debian.deb.ar import BadDeb
-from homeport.debian.deb.content_pack import Pack, PackedBlob, Place
+from homeport.debian.deb.content_pack import FileExtent, Pack, PackedBlob
 from homeport.debian.deb.deb import DebReader, Entry
 from homeport.debian.deb.path_globs import PathGlobs, matches
 from homeport.debian.deb822 import parse_paragraph
@@ -30,7 +30,7 @@ from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
 _NAMESPACE = "package-contents"
-#: The code that decides what reading a package gives.
+#: The code that decides the result of reading a package.
 _DECIDES = ("debian/deb", "copying/tarstream.py")
 _SCRIPTS = ("preinst", "postinst", "prerm", "postrm", "config")
 _MD5 = 32  # digits
@@ -61,7 +61,7 @@ class PathSelection(msgspec.Struct, frozen=True, kw_only=True):
 
     paths:     in the package's order
     parents:   directories above them that were not selected themselves
-    unmatched: globs that name nothing in this package
+    unmatched: globs that match nothing in this package
     """
 
     paths: tuple[bytes, ...]
@@ -70,7 +70,7 @@ class PathSelection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def select_paths(contents: PackageContents, globs: Sequence[str]) -> PathSelection:
-    """Which paths of ``contents`` the globs name."""
+    """The paths of ``contents`` that the globs match."""
     chosen: set[bytes] = set()
     unmatched: list[str] = []
     for glob in globs:
@@ -100,8 +100,8 @@ def read_contents(
 ) -> PackageContents:
     """Read ``deb``, keeping the content of files that ``wanted`` matches.
 
-    expected: what an index said the package is; ``BadDeb`` if it says otherwise itself
-    Raises ``IntegrityError`` if the bytes are not ``deb.digest``.
+    expected: id of the package in the index; ``BadDeb`` if its control file differs
+    Raises ``IntegrityError`` if the bytes do not have ``deb.digest``.
     """
     key = "\n".join((str(deb.digest), code_hash(*_DECIDES), *wanted.globs))
     listing = _recall(store, key)
@@ -123,11 +123,11 @@ def read_contents(
 
 
 class _Listing(msgspec.Struct, frozen=True, kw_only=True):
-    """What is remembered of a package."""
+    """What the cache records of a package."""
 
     control: dict[str, bytes]
     entries: list[Entry]
-    places: list[Place]
+    extents: list[FileExtent]
     pack: str | None
     pack_size: int
 
@@ -141,7 +141,7 @@ def _recall(store: Store, key: str) -> _Listing | None:
     except msgspec.DecodeError:
         return None
     if listing.pack and store.get(Digest.parse(listing.pack), listing.pack_size) is None:
-        return None  # the content was pruned: made again
+        return None  # the content was pruned: read the package again
     return listing
 
 
@@ -177,11 +177,11 @@ def _read_once(
     listing = _Listing(
         control=_kept(reader.control),
         entries=entries,
-        places=pack.places,
+        extents=pack.extents,
         pack=str(stored.digest) if stored else None,
         pack_size=stored.size if stored else 0,
     )
-    return listing, frozenset(needed - {place.path for place in pack.places})
+    return listing, frozenset(needed - {extent.path for extent in pack.extents})
 
 
 def _kept(control: dict[str, bytes]) -> dict[str, bytes]:
@@ -225,7 +225,7 @@ def _md5sums(data: bytes) -> dict[bytes, str]:
     for line in data.splitlines():
         digits, _, path = line.partition(b"  ")
         text = digits.decode("ascii", "replace")
-        # Some packages have broken lines here; the sums are for people's checks, not for ours.
+        # Some packages have broken lines here; Homeport does not rely on these sums.
         if len(text) == _MD5 and text.isalnum() and path:
             sums[path.removeprefix(b"./")] = text
     return sums
@@ -239,12 +239,12 @@ def _conffiles(data: bytes) -> tuple[bytes, ...]:
 def _blobs(listing: _Listing, entries: Mapping[bytes, Entry], store: Store) -> dict[bytes, Blob]:
     pack = store.get(Digest.parse(listing.pack), listing.pack_size) if listing.pack else None
     blobs: dict[bytes, Blob] = {}
-    for place in listing.places:
-        if place.size == 0:
-            blobs[place.path] = BytesBlob(b"")
+    for extent in listing.extents:
+        if extent.size == 0:
+            blobs[extent.path] = BytesBlob(b"")
         elif pack is not None:
-            digest = Digest.parse(place.digest)
-            blobs[place.path] = PackedBlob(pack, place.offset, place.size, digest, store)
+            digest = Digest.parse(extent.digest)
+            blobs[extent.path] = PackedBlob(pack, extent.offset, extent.size, digest, store)
     for path, entry in entries.items():
         if entry.type == "hardlink" and entry.target in blobs:
             blobs[path] = blobs[entry.target]

@@ -1,8 +1,8 @@
 """Reading a Debian package, deb(5), forward and with a bound on everything.
 
-What ``dpkg-deb`` writes is read; what could do harm outside the root it is unpacked
-below, or could hide something, is refused with the member's name. Nothing is unpacked
-here: content is handed out in pieces. Not for verifying: see ``debian.deb.contents``.
+Everything that ``dpkg-deb`` writes is accepted. Members that could write outside the root,
+or that other tools read differently, are rejected by name. Nothing is unpacked here:
+content is read in pieces. Not for verifying: see ``debian.deb.contents``.
 """
 
 from __future__ import annotations
@@ -140,8 +140,8 @@ class DebReader:
 
     def _check_rest(self) -> None:
         while member := self._ar.next():
-            # Signatures of other tools may follow; anything else is read by no tool or, worse,
-            # by another reader in place of what we read.
+            # Signatures of other tools may follow; any other member may be what another
+            # tool reads instead of data.tar.
             if not member.name.startswith("_"):
                 again = member.name.startswith(_CONTROL_NAMES)
                 reason = "a second time" if again else "after data.tar"
@@ -149,7 +149,7 @@ class DebReader:
 
 
 class _Layout:
-    """What the paths of one package may be, checked one by one."""
+    """Checks each path of one package."""
 
     def __init__(self) -> None:
         self._types: dict[bytes, str] = {}

@@ -1,8 +1,8 @@
 """Decompression of a package's members: forward, bounded, strict about the end.
 
-The decoders are those of layers (``tree.decompression``). A package says by its members' names
-how they are compressed, and nothing else counts. A bomb costs time but neither memory nor,
-thanks to ``limit``, disk.
+The decoders are those of layers (``tree.decompression``). The name of a member alone
+determines its compression. A decompression bomb costs time, but neither memory nor, because
+of ``limit``, disk.
 """
 
 from __future__ import annotations

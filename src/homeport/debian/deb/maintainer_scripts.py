@@ -1,9 +1,9 @@
-"""What packages' scripts would have done, and what Homeport does instead.
+"""The effects of maintainer scripts, and what Homeport does instead.
 
 Scripts are never run. Most only matter on a machine: they restart services, register
 with daemons, convert old configuration. Those of packages that images often hold were
-read by hand, see ``KNOWN``; of any other, what it would have done is guessed from its
-commands and becomes a warning that a person can judge.
+reviewed by hand, see ``KNOWN``. For any other, the effects are guessed from its commands
+and reported as a warning for the user to judge.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _RUN_AT_INSTALLATION = ("preinst", "postinst")
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True):
-    """Scripts that were read, and why an image does without them.
+    """Reviewed scripts, and why an image works without them.
 
     packages: a regular expression for whole names
     """
@@ -98,7 +98,7 @@ KNOWN = (
 
 
 class Replaced(msgspec.Struct, frozen=True, kw_only=True):
-    """A script that is known, and what stands for it."""
+    """A reviewed script, and what replaces it."""
 
     package: PackageId
     script: str
@@ -106,7 +106,7 @@ class Replaced(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ScriptWarning(msgspec.Struct, frozen=True, kw_only=True):
-    """A script that was not reviewed, and what it seems to do."""
+    """A script that was not reviewed, and its likely effects."""
 
     package: PackageId
     script: str
@@ -117,14 +117,14 @@ class ScriptWarning(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Scripts(msgspec.Struct, frozen=True, kw_only=True):
-    """What to say about the scripts of one package."""
+    """The replaced scripts of one package, and warnings about the others."""
 
     replaced: tuple[Replaced, ...]
     warnings: tuple[ScriptWarning, ...]
 
 
 def judge_scripts(contents: PackageContents) -> Scripts:
-    """Which scripts of a package are answered for, and which deserve a warning."""
+    """Which scripts of a package are replaced, and which need a warning."""
     replaced: list[Replaced] = []
     warnings: list[ScriptWarning] = []
     for script in _RUN_AT_INSTALLATION:
@@ -143,7 +143,7 @@ def _known(name: str) -> Known | None:
     return next((known for known in KNOWN if re.fullmatch(known.packages, name)), None)
 
 
-# Effects on the image, in the order in which they are told.
+# Effects on the image, in the order in which they are reported.
 _EFFECTS = (
     (r"update-alternatives\b.*--install", "registers {alternatives} with update-alternatives"),
     (r"\b(adduser|addgroup|useradd|groupadd|systemd-sysusers)\b", "creates accounts"),
@@ -186,7 +186,7 @@ def what_it_does(script: str) -> str | None:
         return f"is a program for {interpreter[2:].strip()}"
     lines = _commands(script)
     effects = [
-        told for pattern, told in _EFFECTS if any(re.search(pattern, line) for line in lines)
+        phrase for pattern, phrase in _EFFECTS if any(re.search(pattern, line) for line in lines)
     ]
     if effects:
         return ", ".join(effects).format(
@@ -195,11 +195,15 @@ def what_it_does(script: str) -> str | None:
     rest = [
         line for line in lines if not _WITHOUT_EFFECT.search(line) and not _SYNTAX.fullmatch(line)
     ]
-    return f"does what was not recognised, for example: {rest[0][:80]}" if rest else None
+    return (
+        f"runs commands that Homeport does not recognise, for example: {rest[0][:80]}"
+        if rest
+        else None
+    )
 
 
 def _commands(script: str) -> list[str]:
-    """The lines that say something, continued ones joined, comments left out."""
+    """The lines with commands: continued ones joined, comments left out."""
     joined = script.replace("\\\n", " ")
     lines = (re.sub(r"\s+", " ", line[:_LONGEST_LINE]).strip() for line in joined.split("\n"))
     return [
@@ -213,10 +217,10 @@ def _commands(script: str) -> list[str]:
 
 
 def _alternatives(lines: list[str]) -> str:
-    """``/usr/bin/awk awk /usr/bin/mawk`` is told as ``awk → /usr/bin/mawk``."""
+    """``/usr/bin/awk awk /usr/bin/mawk`` is reported as ``awk → /usr/bin/mawk``."""
     found = (re.search(r"--install (\S+) (\S+) (\S+)", line) for line in lines)
-    told = [f"{match[1]} → {match[3]}" for match in found if match]
-    return ", ".join(told) or "something"
+    links = [f"{match[1]} → {match[3]}" for match in found if match]
+    return ", ".join(links) or "something"
 
 
 def _found(pattern: str, lines: list[str]) -> str:

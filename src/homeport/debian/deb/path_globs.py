@@ -1,7 +1,7 @@
 """Globs for the paths of a package, as slices use them.
 
 Absolute; ``?`` and ``*`` stop at ``/``, ``**`` crosses it. A glob that ends in ``/``
-means directories, any other means everything else; one that ends in ``**`` means both.
+matches directories, any other glob everything else; one that ends in ``**`` matches both.
 Works on bytes: ``?`` is one byte, and a path need not be UTF-8. No character classes, no
 escapes: Debian's paths do without.
 """
@@ -22,7 +22,7 @@ _LONGEST = 4096
 
 
 class BadGlob(UsageError):
-    """A path glob that cannot mean anything."""
+    """An invalid path glob."""
 
     id = "bad-glob"
 
@@ -61,7 +61,7 @@ def check_glob(glob: str) -> str:
 
 
 def matches(glob: str, path: bytes, *, directory: bool) -> bool:
-    """Whether one glob means ``path``."""
+    """Whether one glob matches ``path``."""
     return _pattern(glob).fullmatch(_absolute(path, directory)) is not None
 
 
@@ -89,5 +89,5 @@ def _regex(glob: str) -> bytes:
     )
     if below:
         return text + b".+"
-    # "*" matches nothing too, but "/usr/*" must not mean the directory "/usr/".
+    # "*" matches nothing too, but "/usr/*" must not match the directory "/usr/".
     return text if glob.endswith(("/", "**")) else text + b"(?<!/)"

@@ -4,11 +4,11 @@ An index of Debian has 57 MB of text and 69,000 stanzas, of which a lock reads t
 is unpacked once and kept as two blobs (docs/formats/index-cache.md):
 
     frames  the stanzas, some 64 KiB of text in each zstd frame, with checksums
-    table   lines "name TAB places TAB providers", sorted by bytes, found by bisection
+    table   lines "name TAB locations TAB providers", sorted by bytes, found by bisection
 
 An index is a multimap: one name may have several versions. ``MergedIndex`` shows several
-suites as one and is the ``PackageIndex`` that resolution asks. Not for fetching
-(``debian.archive.state``) nor for what a stanza says (``debian.package``).
+suites as one and is the ``PackageIndex`` that resolution uses. Not for fetching
+(``debian.archive.index_fetch``) nor for reading a stanza (``debian.package``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from homeport.debian.package import Package, parse_package
 from homeport.errors import IntegrityError
 from homeport.progress import CancelToken
 
-FORMAT = 1  # of the cache; raised with any change of what is written
+FORMAT = 1  # of the cache; increased with any change of what is written
 _NAMESPACE = "debian-packages"
 _LEVEL = 3
 _NEAR = 3
@@ -48,7 +48,7 @@ class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
 
     def stanzas(self, name: str) -> list[bytes]:
         """Every stanza of the package ``name``."""
-        return [self._stanza(place) for place in self._line(name)[0].split()]
+        return [self._stanza(location) for location in self._line(name)[0].split()]
 
     def providers(self, virtual: str) -> list[str]:
         """Names of the packages that provide ``virtual``."""
@@ -62,7 +62,7 @@ class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
                 yield name.decode()
 
     def _line(self, name: str) -> tuple[bytes, bytes]:
-        """Places and providers of a name, found by bisection over the sorted lines."""
+        """Locations and providers of a name, found by bisection over the sorted lines."""
         key = name.encode() + b"\t"
         low, high = 0, len(self.table)
         while low < high:
@@ -70,16 +70,16 @@ class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
             start = max(start, low)
             end = self.table.index(b"\n", start)
             if self.table.startswith(key, start):
-                places, _, providers = self.table[start + len(key) : end].partition(b"\t")
-                return places, providers
+                locations, _, providers = self.table[start + len(key) : end].partition(b"\t")
+                return locations, providers
             if self.table[start : start + len(key)] < key:
                 low = end + 1
             else:
                 high = start
         return b"", b""
 
-    def _stanza(self, place: bytes) -> bytes:
-        offset, length, start, size = (int(number) for number in place.split(b":"))
+    def _stanza(self, location: bytes) -> bytes:
+        offset, length, start, size = (int(number) for number in location.split(b":"))
         try:
             with self.frames.open(offset) as stream:
                 text = zstandard.ZstdDecompressor().decompress(stream.read(length))
@@ -93,7 +93,7 @@ class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class IndexPart(msgspec.Struct, frozen=True, kw_only=True):
-    """An index and where it came from, for the packages made of its stanzas."""
+    """An index, with the archive and suite that its packages belong to."""
 
     packed: PackedIndex
     archive: str
@@ -103,8 +103,8 @@ class IndexPart(msgspec.Struct, frozen=True, kw_only=True):
 class MergedIndex:
     """The ``PackageIndex`` of one architecture: several suites as one.
 
-    A package that stands in several (the security archive repeats much of main) counts
-    once, as the part named first has it.
+    A package in several suites (the security archive repeats much of main) is returned
+    once, as the first part has it.
     """
 
     def __init__(self, architecture: str, parts: Iterable[IndexPart]) -> None:
@@ -130,7 +130,7 @@ class MergedIndex:
         )
 
     def near_names(self, name: str) -> tuple[str, ...]:
-        """Names that a person may have meant, best first."""
+        """Similar names, best first; for hints."""
         known = {
             other
             for part in self.parts
@@ -207,5 +207,5 @@ def pack_index(
 
 
 def index_digest(form: ListedFile, plain: ListedFile | None) -> Digest:
-    """What an index goes by in the cache: its text's digest, whatever form was fetched."""
+    """The key of an index in the cache: the digest of its text, whatever form was fetched."""
     return (plain or form).digest

@@ -1,7 +1,7 @@
 """The text of a Packages index, unpacked and verified while it streams.
 
-Nothing of it may be kept before the iterator has ended without an error: only then size
-and digest are known to be right. Never more than a block is in memory.
+Nothing of it may be used before the iterator has ended without an error: only then are
+size and digest verified. At most one block is in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from homeport.progress import CancelToken
 from homeport.tree.decompression import Codec, decoded
 
 _MAX_INDEX = 1 << 30  # bytes of one index, unpacked; Debian's largest has 60 MB
-#: Bytes of text handed out at once. Large, because several indexes are unpacked side by side:
+#: Bytes of text in a block. Large, because several indexes are unpacked side by side:
 #: every call that gives up the interpreter's lock may wait 5 ms to get it back.
 BLOCK = 4 << 20
 _CODECS: dict[str, Codec] = {"xz": "xz", "gz": "gzip"}
@@ -29,8 +29,8 @@ def index_text(
 ) -> Iterator[bytes]:
     """The text of ``blob``, which is the index ``form``, in blocks.
 
-    plain: what the release file says of the unpacked index, if it says anything
-    Raises ``IntegrityError`` or ``TooLarge``; then nothing that was handed out may be used.
+    plain: the release file's entry of the unpacked index, if it has one
+    Raises ``IntegrityError`` or ``TooLarge``; then no block may be used.
     """
     limit = plain.size if plain is not None else _MAX_INDEX
     hasher = plain.digest.hasher() if plain is not None else None

@@ -1,4 +1,4 @@
-"""Cutting the text of a Packages index into frames, and the table of where its stanzas are.
+"""Splitting a Packages index into frames, and the table of its stanzas' locations.
 
 The form of both is in docs/formats/index-cache.md. Pure: bytes in, bytes out. Not for
 reading the table again (``debian.index``).
@@ -12,36 +12,37 @@ from homeport.errors import IntegrityError, TooLarge
 
 _FRAME = 64 << 10  # bytes of text in a frame: what one lookup decodes
 _MAX_STANZA = 4 << 20  # bytes; Debian's longest has 0.1 MB
-_USUAL = b"Package: "
+_FIRST_FIELD = b"Package: "
 
 
 class IndexTable:
-    """Names and where their stanzas are, gathered frame by frame.
+    """Names and the locations of their stanzas, collected frame by frame.
 
     This loop runs once for each of half a million stanzas while nothing else in Python can
-    run, so it takes the usual shape of a stanza at a stride and the odd one with care.
+    run, so the common form of a stanza has a fast path and all others a careful one.
     """
 
     def __init__(self) -> None:
-        self._places: dict[bytes, bytes] = {}
+        self._locations: dict[bytes, bytes] = {}
         self._providers: dict[bytes, dict[bytes, None]] = {}
 
     def add(self, text: bytes, offset: int, length: int) -> None:
         """Note every stanza of a frame that lies at ``offset`` of the file."""
-        places = self._places
+        locations = self._locations
         start = 0
         for stanza in text.split(b"\n\n"):
             size = len(stanza)
-            if stanza.startswith(_USUAL) and (end := stanza.find(b"\n")) > 0:
-                name = stanza[len(_USUAL) : end]
-                odd = b" " in name or b"\t" in name or not name
+            if stanza.startswith(_FIRST_FIELD) and (end := stanza.find(b"\n")) > 0:
+                name = stanza[len(_FIRST_FIELD) : end]
+                unusual = b" " in name or b"\t" in name or not name
             else:
-                name, odd = b"", True
-            if odd:
+                name, unusual = b"", True
+            if unusual:
                 name = _careful_name(stanza)
             if name:
-                place = b"%d:%d:%d:%d" % (offset, length, start, size)
-                places[name] = b"%s %s" % (places[name], place) if name in places else place
+                location = b"%d:%d:%d:%d" % (offset, length, start, size)
+                previous = locations.get(name)
+                locations[name] = location if previous is None else b"%s %s" % (previous, location)
                 if b"\nProvides:" in stanza:
                     self._add_provides(name, stanza)
             start += size + 2
@@ -53,10 +54,10 @@ class IndexTable:
                 self._providers.setdefault(virtual, {})[name] = None
 
     def finished(self) -> bytes:
-        places, providers = self._places, self._providers
+        providers = self._providers
         lines = [
-            b"%s\t%s\t%s\n" % (name, place, b" ".join(providers.pop(name, ())))
-            for name, place in places.items()
+            b"%s\t%s\t%s\n" % (name, location, b" ".join(providers.pop(name, ())))
+            for name, location in self._locations.items()
         ]
         lines += [b"%s\t\t%s\n" % (name, b" ".join(owners)) for name, owners in providers.items()]
         lines.sort()  # by name: no name holds a byte below the tab that ends it
@@ -64,7 +65,7 @@ class IndexTable:
 
 
 def frame_texts(stanzas: bytes) -> list[bytes | bytearray | memoryview[int]]:
-    """The same text in pieces of some ``_FRAME`` bytes, cut only between stanzas."""
+    """The text in pieces of some ``_FRAME`` bytes, cut only between stanzas."""
     pieces: list[bytes | bytearray | memoryview[int]] = []
     start = 0
     while start < len(stanzas):

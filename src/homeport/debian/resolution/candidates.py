@@ -1,6 +1,6 @@
-"""Which packages could satisfy a dependency, in order of preference, and which could not.
+"""Packages that could satisfy a dependency, in order of preference, and those that could not.
 
-Looks at the index and the request alone, never at what has been selected so far; that is
+Uses the index and the request only, never the current selection; that is
 ``resolution.resolve``.
 """
 
@@ -17,7 +17,7 @@ from homeport.debian.resolution.requirements import ResolveRequest
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that is there and does not satisfy the requirement."""
+    """A package of the index that does not satisfy the requirement."""
 
     package: PackageId
     suite: str
@@ -25,11 +25,11 @@ class Rejected(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Candidates(msgspec.Struct, frozen=True, kw_only=True):
-    """What could satisfy one group of alternatives.
+    """The packages that could satisfy one group of alternatives.
 
     options:   to be tried in this order
     satisfied_by: these too, once they are selected for another reason
-    left_out:  the package on the request's ``without`` list that the group wants, if any
+    left_out:  the package on the request's ``without`` list that the group names, if any
     rejected:     packages that do not satisfy the group, and why
     unknown:   names that no package has or provides
     """
@@ -57,14 +57,14 @@ class CandidateFinder:
         self._named: dict[str, tuple[Package, ...]] = {}
 
     def candidates(self, group: Alternatives) -> Candidates:
-        """What could satisfy ``group``."""
+        """The packages that could satisfy ``group``."""
         known = self._groups.get(group)
         if known is None:
             known = self._groups[group] = self._find(group)
         return known
 
     def applies(self, group: Alternatives) -> Alternatives:
-        """The alternatives that count on this architecture, outside any build profile."""
+        """The alternatives that apply on this architecture, outside any build profile."""
         return tuple(relation for relation in group if self._relation_applies(relation))
 
     def named(self, name: str) -> tuple[Package, ...]:
@@ -129,10 +129,11 @@ class CandidateFinder:
             if fits and package.name != relation.name:
                 fitting.append(package)
             elif versions:
-                given = ", ".join(sorted(str(v or "no version") for v in versions))
+                provided_as = ", ".join(sorted(str(v or "no version") for v in versions))
                 rejected.append(
                     _rejected(
-                        package, f"it provides {relation.name} as {given}, {relation} is required"
+                        package,
+                        f"it provides {relation.name} as {provided_as}, {relation} is required",
                     )
                 )
         return fitting

@@ -1,6 +1,6 @@
-"""Why there is no solution, as data, and in words.
+"""The reasons why there is no solution, as data and as text.
 
-A problem is one requirement that nothing satisfies and the chain of packages that leads to it.
+A problem is a requirement that no package satisfies, and the chain of packages that leads to it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from homeport.errors import HomeportError
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a package is wanted.
+    """Why a package is required.
 
-    by:    the package that wants it; ``None`` when the recipe asks for it
+    by:    the package that requires it; ``None`` when the recipe asks for it
     field: ``Depends``, ``Pre-Depends`` or ``recipe``
     text:  the requirement as written
     """
@@ -28,16 +28,16 @@ class Why(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
     def __str__(self) -> str:
-        return f"the recipe asks for {self.text}" if self.by is None else self._wants()
+        return f"the recipe asks for {self.text}" if self.by is None else self._dependency()
 
-    def _wants(self) -> str:
+    def _dependency(self) -> str:
         assert self.by is not None
         verb = "depends on" if self.field == "Depends" else "pre-depends on"
         return f"{self.by.name} {self.by.version} {verb} {self.text}"
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
-    """A requirement that nothing satisfies.
+    """A requirement that no package satisfies.
 
     chain:      from the recipe's own requirement to the one that failed
     available:  packages that were considered, and why each was rejected
@@ -50,12 +50,12 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     near_names: tuple[str, ...] = ()
 
     @property
-    def asked(self) -> bool:
-        """Whether the recipe itself asks for what is not there."""
+    def is_root(self) -> bool:
+        """Whether the recipe itself names the missing package."""
         return len(self.chain) == 1
 
     def lines(self) -> Iterator[str]:
-        """The problem for people, one thought a line."""
+        """The problem as text, one fact a line."""
         yield from map(str, self.chain)
         for name in self.unknown:
             yield f"no package is named {name}"
@@ -68,7 +68,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NoSolution(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer when the request cannot be satisfied.
+    """The result when the request cannot be satisfied.
 
     problems: those of the preferred choices; all others failed too
     gave_up:  the search was stopped at its bound, so a solution might exist
@@ -79,12 +79,12 @@ class NoSolution(msgspec.Struct, frozen=True, kw_only=True):
     gave_up: bool = False
 
     def error(self) -> Unresolvable:
-        """The same as an error, for callers that have no other way to go."""
+        """The same as an error."""
         return Unresolvable(self)
 
 
 class Unresolvable(HomeportError):
-    """Packages cannot be chosen; ``answer`` holds the explanation as data."""
+    """No selection of packages satisfies the request; ``answer`` explains it as data."""
 
     id = "unresolvable"
 
@@ -105,7 +105,7 @@ class Unresolvable(HomeportError):
 
 def _hint(answer: NoSolution, problem: Problem) -> str:
     if answer.gave_up:
-        return "the search stopped at its limit of tries: pin a version to reduce the choices"
+        return "the search stopped at its limit of attempts: pin a version to reduce the choices"
     if any("name one" in found.why_not for found in problem.available):
         names = sorted({found.package.name for found in problem.available})
         return f"add one of {', '.join(names)} to the recipe's packages"
@@ -114,8 +114,8 @@ def _hint(answer: NoSolution, problem: Problem) -> str:
         return f"did you mean {' or '.join(near)}?"
     if problem.unknown:
         return "add the archive, suite or component that has it to the recipe"
-    if problem.asked:
-        return "require what is there, or give a date when it was there: --as-of DATE"
+    if problem.is_root:
+        return "require an available version, or a date when it was available: --as-of DATE"
     return "add a suite that has it, or leave it out with 'without' in the recipe"
 
 

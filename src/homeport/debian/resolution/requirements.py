@@ -1,4 +1,4 @@
-"""The input of the resolver: roots, pins, and what is left out on purpose."""
+"""The input of the resolver: roots, pins and omitted packages."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True):
-    """A package that is asked for by name.
+    """A package that the recipe names.
 
     follow: whether its Depends and Pre-Depends are followed; not for a sliced package,
-            whose slices say what they need
+            whose slices have their own needs
     """
 
     name: str
@@ -60,7 +60,7 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     pins:      package name → which versions may be selected, wherever it is chosen
     without:   packages that never enter; dependencies on them are left out and recorded
-    keep:      package name → version to prefer while it is there and fits (a lockfile's)
+    keep:      package name → version to prefer while it is available and fits (a lockfile's)
     not_automatic: (archive, suite) whose packages are selected only where nothing else fits, or
                when a root or a pin names them (``NotAutomatic`` in their release files)
     """
@@ -72,7 +72,7 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     not_automatic: frozenset[tuple[str, str]] = frozenset()
 
     def limits_of(self, name: str) -> tuple[Limit, ...]:
-        """Everything that bounds the choice of ``name``."""
+        """All limits on the versions of ``name``."""
         limits = [root.limit for root in self.roots if root.name == name and root.limit != Limit()]
         return (*limits, *([self.pins[name]] if name in self.pins else []))
 

@@ -1,9 +1,9 @@
 """Resolution: from the packages a recipe names to all that belong together.
 
-Follows Depends and Pre-Depends, never Recommends. What has only one possibility is selected
-first, real choices wait: so ``a | b`` is fulfilled by ``b`` where something else brings
-it. Where a choice leads nowhere, the search goes back to the latest choice that has to do
-with it. The same request over the same index has one answer, whatever the order of roots.
+Follows Depends and Pre-Depends, never Recommends. Requirements with one possibility are
+satisfied first, real choices are deferred: so ``a | b`` is satisfied by ``b`` where another
+requirement selects it. Where a choice fails, the search returns to the latest choice that
+the failure depends on. The result does not depend on the order of roots.
 
 Not for slices, whose needs are their own (``Root.follow``), nor for Essential packages,
 which nothing depends on by name.
@@ -34,14 +34,14 @@ _SHOWN_PROBLEMS = 3
 
 
 class Chosen(msgspec.Struct, frozen=True, kw_only=True):
-    """A package of the answer; ``why`` says what wanted it first."""
+    """A selected package; ``why`` is the first requirement that selected it."""
 
     package: Package
     why: Why
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """The answer: packages and omissions, both in order of their names."""
+    """The result: packages and omissions, both in order of their names."""
 
     architecture: str
     packages: tuple[Chosen, ...]
@@ -64,7 +64,7 @@ def resolve(
 
 
 class _Search:
-    """One run: a state, the choices that led to it, and the failures seen."""
+    """One run: a state, the choices that led to it, and the failures so far."""
 
     def __init__(self, index: PackageIndex, architecture: str, request: ResolveRequest) -> None:
         self._index = index
@@ -131,7 +131,7 @@ class _Search:
     # Forward: satisfy one requirement after the other until none is left or one fails.
 
     def _propagate(self) -> Reasons | None:
-        """``None`` when all is fulfilled, else on which choices it rests that it cannot be."""
+        """``None`` when all is satisfied, else the choices that the failure depends on."""
         while True:
             state = self._state
             if state.queue:
@@ -139,7 +139,7 @@ class _Search:
             elif not state.deferred:
                 return None
             elif state.checked_at != len(state.selected):
-                # Something was selected since: it may fulfil, or narrow, what waits.
+                # A package was selected since: it may satisfy, or narrow, the deferred ones.
                 state.checked_at = len(state.selected)
                 state.queue.extend(state.deferred)
                 state.deferred.clear()
@@ -167,7 +167,7 @@ class _Search:
         if not possible:
             self._note_problem(requirement, found, conflicts)
             return base
-        # A provider that must be named may still be selected for another reason: wait for that.
+        # A provider that must be named may still be selected for another reason: defer.
         sure = len({package.name for package in possible}) == 1 and not found.has_unselectable
         if len(possible) == 1 and (sure or decide):
             self._take(possible[0], requirement, base)
@@ -183,7 +183,7 @@ class _Search:
     def _possible(
         self, requirement: Requirement, found: Candidates
     ) -> tuple[list[Package], list[Rejected], Reasons]:
-        """The options that nothing chosen rules out, the others, and on what that rests."""
+        """The options without conflicts, the others, and the choices that this depends on."""
         possible: list[Package] = []
         conflicts: list[Rejected] = []
         base = requirement.reasons
@@ -196,7 +196,7 @@ class _Search:
                 conflicts.append(Rejected(package=package.id, suite=package.suite, why_not=why_not))
                 base |= reasons
         if found.has_unselectable:
-            # Another way at any choice might have brought one of those.
+            # Any other choice might have selected one of those.
             base |= frozenset(range(len(self._choices)))
         return possible, conflicts, base
 
@@ -214,7 +214,7 @@ class _Search:
     # Backward.
 
     def _backjump(self, reasons: Reasons) -> bool:
-        """Try the next option of the latest choice that the failure rests on."""
+        """Try the next option of the latest choice that the failure depends on."""
         while reasons:
             level = max(reasons)
             choice = self._choices[level]
@@ -234,7 +234,7 @@ class _Search:
     def _note_problem(
         self, requirement: Requirement, found: Candidates, conflicts: list[Rejected]
     ) -> None:
-        # What fails after going back to a lower version does not tell the user what to change.
+        # Failures after a fallback to a lower version do not help the user.
         if len(self._problems) == _SHOWN_PROBLEMS or any(c.fallback for c in self._choices):
             return
         chain = [requirement.why]

@@ -1,4 +1,4 @@
-"""What a search for packages has chosen so far, and the points to which it can go back.
+"""The state of a search for packages, and the choices to which it can return.
 
 State and its bookkeeping only; what to do next is ``resolution.resolve``.
 """
@@ -13,7 +13,7 @@ from homeport.debian.package import Package, PackageId
 from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.resolution.explain import Why
 
-#: Numbers of the choices on which something rests.
+#: Numbers of the choices that a result depends on.
 Reasons = frozenset[int]
 NO_REASONS: Reasons = frozenset()
 
@@ -42,7 +42,7 @@ class Selected(msgspec.Struct, frozen=True):
 
 
 class State(msgspec.Struct):
-    """What is chosen so far, and what is still to be fulfilled.
+    """What is selected so far, and which requirements are open.
 
     providers:   name → chosen packages that have or provide it
     conflicting: name → chosen packages with a conflict that names it
@@ -81,7 +81,7 @@ class State(msgspec.Struct):
             self.conflicting[relation.name] = (*conflicting, (package, relation))
 
     def conflict(self, package: Package) -> tuple[str, Reasons] | None:
-        """Why ``package`` does not go together with what is chosen, and on what that rests."""
+        """Why ``package`` conflicts with the selection, and the choices that this depends on."""
         if selected := self.selected.get(package.name):
             return f"{_id(selected.package)} is already selected", selected.reasons
         for relation in (*package.conflicts, *package.breaks):
@@ -96,9 +96,9 @@ class State(msgspec.Struct):
 
 
 class Choice(msgspec.Struct):
-    """A point to come back to: the requirement, what has not been tried, what it rests on.
+    """A choice to return to: requirement, untried options, and what it depends on.
 
-    fallback: whether what is tried now is a lower version of what was tried before
+    fallback: whether the current option is a lower version of the previous one
     """
 
     state: State
@@ -111,13 +111,13 @@ class Choice(msgspec.Struct):
 
 
 def _names(package: Package) -> tuple[str, ...]:
-    """What a package is called: its name and everything it provides."""
+    """A package's name and all that it provides."""
     provided = (relation.name for relation in package.provides)
     return tuple(dict.fromkeys((package.name, *provided)))
 
 
 def _applies_to(relation: Relation, package: Package) -> bool:
-    """Whether a conflict's relation means ``package`` (Debian Policy 7.4 and 7.5)."""
+    """Whether a conflict's relation applies to ``package`` (Debian Policy 7.4 and 7.5)."""
     if relation.name == package.name:
         return relation.allows(package.version)
     versions = [given.version for given in package.provides if given.name == relation.name]
