@@ -14,7 +14,7 @@ from homeport.audit.implicit import apply_rules
 from homeport.audit.model import Use
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.plan.planning import RECIPES, make_plan
-from homeport.audit.reading.context import LARGEST
+from homeport.audit.reading.tree_files import read_file
 from homeport.audit.rules import Rule, Tool, by_id, shipped
 from homeport.audit.scan.scanning import scan
 from homeport.content.digest import Digest
@@ -68,8 +68,7 @@ def plan(audited: AuditResult, request: AuditRequest) -> Plan:
     """The plan that brings everything home. Raises ``UsageError`` without a home."""
 
     def digest_of(path: str) -> str:
-        with (request.root / path).open("rb") as stream:
-            return Digest.of(stream.read(LARGEST + 1)).hex
+        return Digest.of(read_file(request.root, path)).hex
 
     return make_plan(
         audited.report, home=request.home, rules=audited.rules, dead=audited.dead,

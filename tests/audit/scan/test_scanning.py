@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders.audit import every_case, lay_out, read_case
-from homeport.audit.reading.context import LARGEST, Context
+from homeport.audit.reading.context import Context
 from homeport.audit.reading.programs import ALWAYS
+from homeport.audit.reading.tree_files import LARGEST
 from homeport.audit.scan.file_types import KINDS, kinds_of
 from homeport.audit.scan.scanning import read_source, scan
 from homeport.audit.source import Source, Written

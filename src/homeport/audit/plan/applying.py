@@ -19,7 +19,8 @@ import msgspec
 from homeport.audit.plan.planfile import Edit, Plan
 from homeport.audit.plan.planning import edits_of
 from homeport.audit.plan.structure import Piece, lines_of, skeleton
-from homeport.audit.reading.context import LARGEST, Context
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.tree_files import NotReadable, read_file
 from homeport.audit.scan.scanning import read_source
 from homeport.audit.source import Source
 from homeport.content.digest import Digest
@@ -128,12 +129,11 @@ def _read(root: Path, path: str) -> tuple[bytes, int]:
         info = full.lstat()
         if not stat.S_ISREG(info.st_mode) or not full.resolve().is_relative_to(root.resolve()):
             raise PlanIsForOtherFiles(f"{path} is not a file below the working directory")
-        with full.open("rb") as stream:
-            data = stream.read(LARGEST + 1)
+        data = read_file(root, path)
     except OSError as error:
         raise PlanIsForOtherFiles(f"cannot read {path}: {os.strerror(error.errno or 0)}") from error
-    if len(data) > LARGEST:
-        raise PlanIsForOtherFiles(f"{path} is larger than {LARGEST} bytes")
+    except NotReadable as error:
+        raise PlanIsForOtherFiles(f"cannot read {path}: {error}") from error
     return data, stat.S_IMODE(info.st_mode)
 
 

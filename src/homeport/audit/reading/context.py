@@ -13,13 +13,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.audit.reading.programs import ALWAYS, Programs
+from homeport.audit.reading.tree_files import NotReadable, read_file
 from homeport.audit.source import Source
 
 if TYPE_CHECKING:
     from homeport.audit.source import Written
-
-#: Bytes of one file; a larger one is named and left out.
-LARGEST = 8 << 20
 
 
 class BuildCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,15 +52,10 @@ class Context(msgspec.Struct):
         return self._opened[name]
 
     def _open(self, name: str) -> Source | None:
-        path = self.root / name
         try:
-            if not path.is_file() or not path.resolve().is_relative_to(self.root.resolve()):
-                return None
-            with path.open("rb") as stream:
-                data = stream.read(LARGEST + 1)
-        except (OSError, ValueError):
+            return Source(name, read_file(self.root, name))
+        except NotReadable:
             return None
-        return Source(name, data) if len(data) <= LARGEST else None
 
 
 def resolve(source: Source, path: str) -> str | None:

@@ -16,11 +16,12 @@ import msgspec
 
 from homeport.audit.model import Cause, ExternalConfig, Unread, Use
 from homeport.audit.reading.collector import Collector
-from homeport.audit.reading.context import LARGEST, Context
+from homeport.audit.reading.context import Context
 from homeport.audit.reading.programs import with_programs
+from homeport.audit.reading.tree_files import NotReadable, read_file
 from homeport.audit.scan import cross_file
 from homeport.audit.scan.file_types import KINDS, Kind, kinds_of, reader_of
-from homeport.audit.scan.walk import Found, walk
+from homeport.audit.scan.walk import walk
 from homeport.audit.source import Source
 
 _BINARY = b"\0"
@@ -60,16 +61,16 @@ def scan(
     def complain(path: str, why: str) -> None:
         unread.append(Unread(file=path, what=why))
 
-    for found in _files(paths, root, complain):
+    for path in _files(paths, root, complain):
         check()
-        if any(fnmatch.fnmatchcase(found.path, pattern) for pattern in exclude):
+        if any(fnmatch.fnmatchcase(path, pattern) for pattern in exclude):
             continue
         count += 1
-        if found.path in collectors:
+        if path in collectors:
             continue
-        collector = _read(found, context, complain)
+        collector = _read(path, context, complain)
         if collector is not None:
-            collectors[found.path] = collector
+            collectors[path] = collector
     _read_named(collectors, context)
     cross_file.link(collectors, context)
     done = [collectors[path] for path in sorted(collectors)]
@@ -116,29 +117,25 @@ def _apply(kind: Kind, source: Source, context: Context) -> Collector:
 
 def _files(
     paths: Sequence[str | Path], root: Path, complain: Callable[[str, str], None]
-) -> Iterable[Found]:
+) -> Iterable[str]:
     for path in paths:
         absolute = Path(os.path.normpath(root / path))
         start = os.path.relpath(absolute, root)
         yield from walk(root, start.replace(os.sep, "/"), complain)
 
 
-def _read(found: Found, context: Context, complain: Callable[[str, str], None]) -> Collector | None:
-    candidates = kinds_of(found.path, context.programs)
+def _read(path: str, context: Context, complain: Callable[[str, str], None]) -> Collector | None:
+    candidates = kinds_of(path, context.programs)
     if not candidates:
         return None
-    if found.size > LARGEST:
-        complain(found.path, f"larger than {LARGEST} bytes, left out")
-        return None
     try:
-        with (context.root / found.path).open("rb") as stream:
-            data = stream.read(LARGEST + 1)
-    except OSError as error:
-        complain(found.path, os.strerror(error.errno or 0))
+        data = read_file(context.root, path)
+    except NotReadable as error:
+        complain(path, str(error))
         return None
     if _BINARY in data[:8192]:
         return None
     for kind, needs in candidates:
         if needs is None or needs.search(data):
-            return _apply(kind, Source(found.path, data), context)
+            return _apply(kind, Source(path, data), context)
     return None

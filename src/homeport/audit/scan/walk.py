@@ -11,8 +11,7 @@ import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import msgspec
-
+from homeport.audit.reading.tree_files import NotReadable, check_inside, reason_of
 from homeport.audit.scan.file_types import may_be_read
 
 #: Folders that are never entered when a tree is walked.
@@ -24,23 +23,17 @@ MOST_FILES = 1_000_000
 DEEPEST = 100
 
 
-class Found(msgspec.Struct, frozen=True):
-    """A file: its path below the root (with ``/``) and its size."""
-
-    path: str
-    size: int
-
-
-def walk(root: Path, start: str, complain: Callable[[str, str], None]) -> Iterator[Found]:
+def walk(root: Path, start: str, complain: Callable[[str, str], None]) -> Iterator[str]:
     """Files at or below ``start``, a path relative to ``root``; faults go to ``complain``."""
     try:
+        check_inside(root, start)
         info = (root / start).stat()
-    except OSError as error:
-        complain(start, os.strerror(error.errno or 0))
+    except (NotReadable, OSError) as error:
+        complain(start, reason_of(error) if isinstance(error, OSError) else str(error))
         return
     if not stat.S_ISDIR(info.st_mode):
         # A file that was named is read whatever it is called.
-        yield Found(start, info.st_size)
+        yield start
         return
     count = 0
     stack = ["" if start == "." else start]
@@ -53,7 +46,7 @@ def walk(root: Path, start: str, complain: Callable[[str, str], None]) -> Iterat
             with os.scandir(root / folder) as listing:
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
-            complain(folder or ".", os.strerror(error.errno or 0))
+            complain(folder or ".", reason_of(error))
             continue
         folders = []
         for entry in entries:
@@ -61,20 +54,18 @@ def walk(root: Path, start: str, complain: Callable[[str, str], None]) -> Iterat
             if entry.is_dir(follow_symlinks=False):
                 if entry.name not in LEFT_OUT:
                     folders.append(path)
-            elif may_be_read(entry.name) and (found := _file(entry, path, complain)):
+            elif may_be_read(entry.name) and _is_file(entry, path, complain):
                 count += 1
                 if count > MOST_FILES:
                     complain(start, f"more than {MOST_FILES} files; the rest is left out")
                     return
-                yield found
+                yield path
         stack.extend(reversed(folders))
 
 
-def _file(entry: os.DirEntry[str], path: str, complain: Callable[[str, str], None]) -> Found | None:
+def _is_file(entry: os.DirEntry[str], path: str, complain: Callable[[str, str], None]) -> bool:
     try:
-        if entry.is_symlink() or not entry.is_file():
-            return None
-        return Found(path, entry.stat(follow_symlinks=False).st_size)
+        return entry.is_file(follow_symlinks=False)
     except OSError as error:
-        complain(path, os.strerror(error.errno or 0))
-        return None
+        complain(path, reason_of(error))
+        return False

@@ -1,0 +1,58 @@
+"""Files of an audited tree, which may belong to a stranger: regular ones, inside the tree.
+
+A symbolic link inside the tree is followed; one that leads out of it is not, so that a pull
+request cannot have files of the machine read and printed. What blocks or never ends (named
+pipes, devices) is not opened for reading. A path that begins with ``..`` was given by the user
+and is free.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+#: Bytes of one file; a larger one is reported and skipped.
+LARGEST = 8 << 20
+
+_OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
+
+
+class NotReadable(Exception):
+    """A file that is not read; the text gives the reason."""
+
+
+def check_inside(root: Path, path: str) -> None:
+    """Raise ``NotReadable`` if a symbolic link leads from ``path`` out of ``root``."""
+    if path.split("/", 1)[0] == "..":
+        return
+    real = os.path.realpath(root)
+    target = os.path.realpath(root / path)
+    if target != real and not target.startswith(real.rstrip("/") + "/"):
+        raise NotReadable("a symbolic link out of the audited directory; not followed")
+
+
+def read_file(root: Path, path: str) -> bytes:
+    """The content of the file ``path`` below ``root``. Raises ``NotReadable``."""
+    check_inside(root, path)
+    try:
+        descriptor = os.open(root / path, _OPEN)
+    except (OSError, ValueError) as error:
+        raise NotReadable(reason_of(error)) from error
+    with open(descriptor, "rb") as stream:
+        info = os.fstat(descriptor)
+        if not stat.S_ISREG(info.st_mode):
+            raise NotReadable("not a regular file")
+        try:
+            data = stream.read(LARGEST + 1)
+        except OSError as error:
+            raise NotReadable(reason_of(error)) from error
+    if len(data) > LARGEST:
+        raise NotReadable(f"larger than {LARGEST >> 20} MiB; not read")
+    return data
+
+
+def reason_of(error: OSError | ValueError) -> str:
+    """Why the system refused, in words."""
+    number = getattr(error, "errno", None)
+    return os.strerror(number) if number else str(error)

@@ -1,0 +1,117 @@
+"""A pull request against the CI jobs that audit it: its files are read, never run."""
+
+from __future__ import annotations
+
+import json
+import os
+import site
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+import homeport
+from homeport.cli.main import run as homeport_runs
+
+ROOT = Path(__file__).parent.parent.parent
+
+#: ``python3 -m venv``, with the packages of this environment instead of those of an index.
+PYTHON = """#!/bin/sh
+set -e
+"{python}" "$@" --without-pip
+for folder; do :; done
+cd "$folder"/lib/python*/site-packages
+printf '%s\\n' {paths} > installed.pth
+"""
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository whose files run code if a job imports them or starts in its folder."""
+    folder = tmp_path / "checkout"
+    hostile = f"open({str(tmp_path / 'pwned')!r}, 'w').close()\n"
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    for name in ("venv.py", "pip.py", "homeport.py", "sitecustomize.py", "yaml.py", "encodings.py"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(hostile)
+    for name in (".homeport-venv", "homeport"):
+        packages = folder / name / "lib" / version / "site-packages"
+        packages.mkdir(parents=True)
+        (packages / "x.pth").write_text(f"import os; {hostile}")
+        (folder / name / "Dockerfile").write_text("FROM evil.example/x:latest\n")
+    return folder
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """A runner whose ``python3`` installs nothing from a network."""
+    programs = tmp_path / "bin"
+    programs.mkdir()
+    paths = [*site.getsitepackages(), str(Path(homeport.__file__).parent.parent)]
+    quoted = " ".join(f"'{path}'" for path in paths)
+    (programs / "python3").write_text(PYTHON.format(python=sys.executable, paths=quoted))
+    (programs / "python3").chmod(0o755)
+    (tmp_path / "runner").mkdir()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEPORT")}
+    return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
+
+
+def run(script: str, folder: Path, environment: dict[str, str]) -> int:
+    done = subprocess.run(
+        ["bash", "-eo", "pipefail", "-c", script],
+        cwd=folder, env=environment, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode in (0, 3), done.stdout + done.stderr
+    return done.returncode
+
+
+def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+    script = "\n".join(step["run"] for step in steps)
+    given = {
+        "RUNNER_TEMP": str(tmp_path / "runner"), "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "VERSION": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating", "POLICY": "",
+        "BASELINE": "", "SARIF": "out.sarif",
+    }  # fmt: skip
+    assert run(script, checkout, {**environment, **given}) == 3
+    log = json.loads((checkout / "out.sarif").read_text())
+    uris = [
+        result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+        for result in log["runs"][0]["results"]
+    ]
+    assert uris == [".homeport-venv/Dockerfile", "homeport/Dockerfile"]
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    header, body = (ROOT / "templates/audit/template.yml").read_text().split("\n---\n")
+    for name, spec in yaml.safe_load(header)["spec"]["inputs"].items():
+        body = body.replace(f"$[[ inputs.{name} ]]", str(spec.get("default") or ""))
+    script = "\n".join(yaml.safe_load(body)["homeport-audit"]["script"])
+    assert run(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")}) == 3
+    report = json.loads((checkout / "gl-code-quality-report.json").read_text())
+    assert {entry["location"]["path"] for entry in report} == {
+        ".homeport-venv/Dockerfile", "homeport/Dockerfile"
+    }  # fmt: skip
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_names_of_files_are_no_options_of_the_pre_commit_hook(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("Dockerfile").write_text("FROM evil.example/x:latest\n")
+    Path("victim.yml").write_text("keep\n")
+    assert homeport_runs(["audit", "--write-baseline", "b.yml", "."]) == 0
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
+    for name in ("--baseline=b.yml", "--write-baseline=victim.yml"):
+        arguments = [*hooks[0]["args"], name, "Dockerfile"]
+        assert homeport_runs(["audit", *arguments]) == 3
+    assert Path("victim.yml").read_text() == "keep\n"
+    assert all("--" in hook["args"] for hook in hooks)
