@@ -30,7 +30,8 @@ def test_every_promise_of_security_names_its_test() -> None:
     tables = [line for line in lines if line.startswith(("| promise |", "| compared |"))]
     rows = [line for line in lines if line.startswith("| ") and line.count(" | ") == 1]
     wrong = [line for line in rows if "::test_" not in line and line not in tables]
-    assert (len(tables), wrong) == (9, [])
+    assert len(tables) >= 9
+    assert wrong == []
 
 
 def test_every_row_of_the_status_says_how_it_stands() -> None:

@@ -437,7 +437,9 @@ class App:
     def audit(self, request: AuditRequest, *, online: bool = False) -> AuditResult:
         """Every public image that files depend on, explicitly or implicitly.
 
-        online: ask the registries whether tags exist, and their digests
+        online: query the registries for digests, age and platforms. The files may belong to a
+                stranger: hosts with private addresses are not connected to, unless they are
+                the home, configured as a mirror or in ``HOMEPORT_TRUSTED_HOSTS``
         """
         # 100 ms that other commands save
         from homeport.audit.auditing import audit
@@ -446,9 +448,14 @@ class App:
         if not online:
             return audited
         # 180 ms that other commands save
-        from homeport.audit.registry_lookup import look_up
+        from homeport.audit.registry_lookup import configured_hosts, look_up, named_by_strangers
+        from homeport.net.client import Client
 
-        report = look_up(audited.report, self.registries(), self.runtime)
+        registries = self.registries()
+        hosts = configured_hosts(audited.report, registries)
+        settings = named_by_strangers(self.client.settings, hosts)
+        with Client(settings, cancel=self.runtime.cancel) as client:
+            report = look_up(audited.report, registries.with_client(client), self.runtime)
         return msgspec.structs.replace(audited, report=report)
 
     def audit_live(

@@ -16,7 +16,7 @@ from homeport.app import App, Settings, open_app
 from homeport.audit.assessment import Image
 from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.plan.planfile import read_plan
-from homeport.audit.registry_lookup import asker, to_ask, with_answers
+from homeport.audit.registry_lookup import lookup_function, to_look_up, with_answers
 from homeport.cli.main import run
 from homeport.content.blob import BytesBlob
 from homeport.oci import media_types
@@ -56,8 +56,8 @@ def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -
 def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
     lay_out(files, root)
     report = audit(AuditRequest(paths=["."], root=root, today=TODAY)).report
-    ask = asker(app.registries(), app.runtime.store)
-    answers = {str(reference): ask(reference) for reference in to_ask(report)}
+    look_up = lookup_function(app.registries(), app.runtime.store)
+    answers = {str(one): look_up(one) for one in to_look_up(report)}
     return {i.name: i for i in with_answers(report, answers, TODAY).images}
 
 
@@ -127,6 +127,7 @@ def test_an_image_that_is_gone_is_not_planned_to_be_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1")
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with docker_registry(tmp_path / "there") as there:
@@ -143,6 +144,7 @@ def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1")
     monkeypatch.setenv("HOME", str(tmp_path))
     with (
         docker_registry(tmp_path / "there") as there,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
 import pytest
 
+from builders.http_server import serving
+from homeport.app import Settings, open_app
 from homeport.audit.auditing import AuditRequest, audit
+from homeport.cli.main import run
 
 SECRET = "FROM secret.example/x:1\n"
 
@@ -79,3 +83,86 @@ def test_what_files_name_outside_the_tree_is_not_read(tree: Path) -> None:
         "  c: {build: {context: .., dockerfile: outside}}\n"
     )
     assert findings(tree, ".") == ([], [])
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"])
+def test_online_lookups_reach_no_host_inside_the_network(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.delenv("HOMEPORT_TRUSTED_HOSTS", raising=False)
+    monkeypatch.setenv("HOME", str(tree))
+    with serving() as server, open_app(Settings(cache_dir=tree.parent / "cache")) as app:
+        registry = f"{host}:{server.port}"
+        (tree / "Dockerfile").write_text(f"FROM {registry}/admin/delete:1\n")
+        request = AuditRequest(paths=["."], root=tree)
+        (image,) = app.audit(request, online=True).report.images
+        assert server.requests == []
+        assert image.lookup is not None
+        assert "a loopback address" in image.lookup.problem
+
+
+@pytest.mark.parametrize("named", ["trusted", "home"])
+def test_online_lookups_reach_private_hosts_that_the_user_names(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tree))
+    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1" if named == "trusted" else "")
+    with serving() as server, open_app(Settings(cache_dir=tree.parent / "cache")) as app:
+        registry = f"127.0.0.1:{server.port}"
+        (tree / "Dockerfile").write_text(f"FROM {registry}/team/app:1\n")
+        home = f"{registry}/mirror" if named == "home" else ""
+        app.audit(AuditRequest(paths=["."], root=tree, home=home), online=True)
+        assert any("/team/app/manifests/1" in request.path for request in server.requests)
+
+
+FORGED = "a\n::error::forged\r::error::\x1b[2J\x9b1m\u202e"
+
+
+def test_values_of_files_forge_no_line_of_the_output(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tree)
+    quoted = json.dumps(FORGED)
+    (tree / "compose.yaml").write_text(
+        f"services: {{{quoted}: {{image: {quoted}}}, b: {{image: 'x:1'}}}}\n"
+    )
+    (tree / ".gitlab-ci.yml").write_text(f"include: [{{project: {quoted}, ref: {quoted}}}]\n")
+    (tree / f"{FORGED.replace('/', '')}.yaml").write_text("apiVersion: v1\nkind: [\n")
+    (tree / "registries.conf").write_text(
+        f"[[registry]]\nprefix = 'x'\n[[registry.mirror]]\nlocation = {quoted}\n"
+    )
+    for arguments in ([], ["--all"], ["--deny", "foreign"]):
+        run(["audit", *arguments])
+        output = "".join(capsys.readouterr())
+        assert "forged" in output
+        assert not [line for line in output.splitlines() if line.startswith("::")]
+        assert not set(output) & set("\r\x1b\x9b\u202e")
+
+
+def test_a_diff_forges_no_line_of_the_output(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tree)
+    steering = "# \r::error::forged\x1b[2J \u2028::error::\x0c::error:: \u202e\n"
+    (tree / "Dockerfile").write_text(f"{steering}FROM debian:13\n{steering}")
+    assert run(["audit", "--home", "registry.example/m", "--plan", "../p.yaml", "."]) == 0
+    capsys.readouterr()
+    assert run(["audit", "--apply", "../p.yaml"]) == 0
+    output = "".join(capsys.readouterr())
+    assert "+FROM registry.example/m/docker.io/library/debian:13" in output
+    assert not [line for line in output.splitlines() if line.startswith("::")]
+    assert not set(output) & set("\r\x1b\u2028\x0c\u202e")
+
+
+def test_a_path_of_a_plan_with_a_nul_is_an_error(
+    tree: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tree)
+    (tree / "p.yaml").write_text(
+        "schema: homeport-plan/v1\nmirror: []\n"
+        f'files: [{{path: "a\\0b", sha256: {"0" * 64}}}]\n'
+        'images: [{image: a/b:1, action: import, why: x, places: [{file: "a\\0b", line: 1, '
+        "edit: {start: 0, end: 1, old: a, new: b}}]}]\n"
+    )
+    assert run(["audit", "--apply", "p.yaml"]) == 2
+    assert "is not below the working directory" in capsys.readouterr().err

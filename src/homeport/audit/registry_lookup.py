@@ -18,9 +18,12 @@ from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError
+from homeport.net.address_class import AddressClass
+from homeport.net.client import Settings
 from homeport.oci.documents import Descriptor, Index, Manifest
 from homeport.oci.platform import Platform
 from homeport.oci.reference import Reference
+from homeport.registry.endpoint import endpoint_for
 from homeport.registry.errors import NotFound
 from homeport.registry.registries import Registries
 from homeport.registry.sources import RepositorySources
@@ -45,6 +48,26 @@ class _Config(msgspec.Struct):
     os: str = ""
     architecture: str = ""
     variant: str = ""
+
+
+def configured_hosts(report: Report, registries: Registries) -> frozenset[str]:
+    """Hosts that the user named, as home or as mirrors, and not the audited files."""
+    found: set[str] = set()
+    if report.home:
+        home = endpoint_for(report.home.partition("/")[0])
+        found |= {url.host for url in home.candidates}
+    for name in {reference.registry for reference in to_look_up(report)}:
+        found |= registries.configured_hosts(name)
+    return frozenset(found)
+
+
+def named_by_strangers(settings: Settings, hosts: frozenset[str]) -> Settings:
+    """Settings of a client that reaches private addresses at ``hosts`` only.
+
+    Otherwise the Dockerfile of a pull request could have any host inside a network queried.
+    """
+    trusted = settings.trusted_hosts | hosts
+    return msgspec.structs.replace(settings, least=AddressClass.PUBLIC, trusted_hosts=trusted)
 
 
 def look_up(report: Report, registries: Registries, runtime: Runtime) -> Report:

@@ -182,7 +182,7 @@ def _show(
         text += "\n\n" + violations_text(violations)
     if plan:
         text += "\n\n" + plan_text(plan, str(options["plan_file"]))
-    session.output.write(document, printable(text, lines=True))
+    session.output.write(document, text)
 
 
 def _finish(audited: AuditResult, violations: Sequence[Violation]) -> None:
@@ -190,11 +190,9 @@ def _finish(audited: AuditResult, violations: Sequence[Violation]) -> None:
     if violations:
         raise AnswerNo(f"{counted(len(violations), 'violation')} of the policy")
     if unread := audited.report.unread:
-        first = unread[0]
-        raise PartlyRead(
-            f"cannot read {len(unread)} files; the first is {first.file}: {first.what}"
-            if len(unread) > 1 else f"cannot read {first.file}: {first.what}"
-        )  # fmt: skip
+        first = printable(f"{unread[0].file}: {unread[0].what}")
+        more = f"{len(unread)} files; the first is " if len(unread) > 1 else ""
+        raise PartlyRead(f"cannot read {more}{first}")
 
 
 def _apply(session: Session, path: Path, *, yes: bool) -> None:

@@ -57,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trust:           for all hosts for which a request brings none of its own
     trusted_hosts:   hosts that a server may send us to although their address is private
     per_host:        connections to one host that are kept for the next request
+    least:           the most protected class of addresses for hosts that are not trusted
     insecure_redirects: follow a redirect from https to http (never with credentials)
     """
 
@@ -66,6 +67,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     proxies: Proxies = msgspec.field(default_factory=Proxies)
     trust: Trust = msgspec.field(default_factory=Trust)
     trusted_hosts: frozenset[str] = frozenset()
+    least: AddressClass = AddressClass.LOOPBACK
     insecure_redirects: bool = False
     user_agent: str = USER_AGENT
 
@@ -215,7 +217,7 @@ class Client:
     def _once(self, request: Request, url: Url, home: Url, sender: Sender | None) -> Response:
         """One request to one URL, without redirects or retries."""
         self.cancel.check()
-        least = AddressClass.LOOPBACK
+        least = self.settings.least
         if url.host in self.settings.trusted_hosts:
             least = AddressClass.FORBIDDEN
         elif sender is not None and url.host != home.host:

@@ -77,6 +77,23 @@ class Registries:
         self._hosts: dict[str, RegistryHosts] = {}
         self._lock = threading.RLock()
 
+    def with_client(self, client: Client) -> Registries:
+        """The same registries, reached by another client."""
+        other = Registries(
+            client, self._logins, self._find_endpoint, folders=self.folders,
+            deadline=self._deadline,
+        )  # fmt: skip
+        other.on_login, other.on_limit, other.on_read = self.on_login, self.on_limit, self.on_read
+        return other
+
+    def configured_hosts(self, name: str) -> frozenset[str]:
+        """Hosts that the user's configuration names for a registry: mirrors, another server."""
+        hosts = self._configured(name)
+        endpoints = [mirror.endpoint for mirror in hosts.mirrors]
+        if hosts.server.host != endpoint_for(name).host:
+            endpoints.append(hosts.server)
+        return frozenset(url.host for endpoint in endpoints for url in endpoint.candidates)
+
     def repository(self, reference: Reference) -> Repository:
         """The repository that a reference names."""
         return Repository(

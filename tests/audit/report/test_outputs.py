@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import html.parser
 import json
 from pathlib import Path
@@ -114,7 +116,13 @@ def test_the_page_needs_nothing_else_and_runs_nothing_from_files(tmp_path: Path)
     assert "img" not in tags.tags
     assert tags.tags.count("script") == 1
     assert all(link.startswith("https://github.com/") for link in tags.links)
-    assert "default-src 'none'" in page
+    policy = page.partition('Content-Security-Policy" content="')[2].partition('"')[0]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    for kind in ("style", "script"):
+        text = page.partition(f"<{kind}>")[2].partition(f"</{kind}>")[0]
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"{kind}-src 'sha256-{digest}'" in policy
 
 
 def test_bytes_that_are_no_utf_8_do_not_stop_any_output(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from homeport.audit.source import Source
 from homeport.content.digest import Digest
 from homeport.content.files import atomic_write
 from homeport.errors import AnswerNo, Faults, HomeportError
+from homeport.printable import printable
 
 
 class PlanIsForOtherFiles(AnswerNo):
@@ -51,11 +52,9 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
 
     def diff(self) -> str:
         """The change as a unified diff."""
-        old, new = (
-            data.decode("utf-8", "replace").splitlines(keepends=True)
-            for data in (self.before, self.after)
-        )
-        lines = difflib.unified_diff(old, new, f"a/{self.path}", f"b/{self.path}", n=1)
+        old, new = (_lines(data) for data in (self.before, self.after))
+        path = printable(self.path)
+        lines = difflib.unified_diff(old, new, f"a/{path}", f"b/{path}", n=1)
         return "".join(_shown(line) for line in lines)
 
 
@@ -229,6 +228,15 @@ def _lies_in(piece: Piece, start: int, end: int) -> bool:
     return start <= piece.start and piece.end <= end and not piece.start == piece.end == start
 
 
+def _lines(data: bytes) -> list[str]:
+    """The lines of a file; only a newline ends one, as in ``diff``."""
+    text = data.decode("utf-8", "surrogateescape")
+    return [f"{line}\n" for line in text.split("\n")[:-1]] + [text.rpartition("\n")[2]] * (
+        not text.endswith("\n") and bool(text)
+    )
+
+
 def _shown(line: str) -> str:
-    body = line.rstrip("\n").replace("\r", "␍")
+    """A line of the diff. What could steer a terminal, or a carriage return, is escaped."""
+    body = "\t".join(printable(part) for part in line.rstrip("\n").split("\t"))
     return f"{body}\n" if line.endswith("\n") else f"{body}\n\\ No newline at end of file\n"

@@ -174,7 +174,8 @@ def _check_mirror(read: TypedFile[Plan]) -> None:
 def _check_files(read: TypedFile[Plan]) -> None:
     known = {entry.path for entry in read.value.files}
     for number, entry in enumerate(read.value.files):
-        if entry.path.startswith("/") or posixpath.normpath(entry.path).startswith(".."):
+        outside = entry.path.startswith("/") or posixpath.normpath(entry.path).startswith("..")
+        if outside or "\0" in entry.path:
             what = f"{entry.path!r} is not below the working directory"
             read.fault(["files", number, "path"], what)
     for at, image in enumerate(read.value.images):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from html import escape
 
 from homeport.audit.assessment import Image, Report
@@ -55,7 +57,10 @@ _MOST_PLACES = 200
 
 def html_page(report: Report) -> str:
     """The page. Everything that comes from files is escaped."""
-    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+    policy = (
+        f"default-src 'none'; style-src '{_hash(_STYLE)}'; script-src '{_hash(_SCRIPT)}'; "
+        "base-uri 'none'; form-action 'none'"
+    )
     heads = "".join(f'<th scope="col"><button>{name}</button></th>' for name in _COLUMNS)
     ordered = sorted(report.images, key=lambda i: (LEVELS.index(i.level), i.name))
     rows = "\n".join(_row(image) for image in ordered)
@@ -69,6 +74,11 @@ def html_page(report: Report) -> str:
         f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n"
         f"{_elsewhere(report)}{_unread(report)}<script>{_SCRIPT}</script>\n</body></html>\n"
     )
+
+
+def _hash(text: str) -> str:
+    """The source expression that permits exactly this inline text (CSP level 2)."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
 def _summary(report: Report) -> str:

@@ -1,4 +1,8 @@
-"""A report as people read it on a terminal: a table of images, then what needs a word."""
+"""A report as people read it on a terminal: a table of images, then what needs a word.
+
+Values come from audited files, which may belong to a stranger: each goes through ``printable``,
+so that only the templates here contain line breaks (a CI system reads ``::error::`` lines).
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ from homeport.audit.assessment import Image, Report
 from homeport.audit.model import Use
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
+from homeport.printable import printable
 
 _PLACES = 3
 
@@ -22,27 +27,35 @@ def report_text(report: Report, *, everything: bool = False) -> str:
     if unresolved := [
         use for image in shown for use in image.uses if use.problem and not use.internal
     ]:
-        lines = [f"  {_place(use)}  {use.expression}: {use.problem}" for use in unresolved]
+        lines = [
+            f"  {_place(use)}  {printable(use.expression)}: {printable(use.problem)}"
+            for use in unresolved
+        ]
         blocks.append("Not resolved:\n" + "\n".join(lines))
     if report.external:
         lines = [
-            f"  {e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}" for e in report.external
+            f"  {printable(f'{e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}')}"
+            for e in report.external
         ]
         blocks.append("Outside the audited files, not read:\n" + "\n".join(lines))
     for count in report.pulls:
         pulls = _count(count.pulls, "anonymous pull")
         blocks.append(
-            f"{count.registry}: one run of every pipeline makes {pulls}; "
+            f"{printable(count.registry)}: one run of every pipeline makes {pulls}; "
             f"the limit of {count.limit} in {count.hours} hours allows {count.runs} runs"
         )
     if report.mirrors:
         lines = [
-            f"  {m.place.file}:{m.place.line}  {m.engine}: {m.registry or 'short names'} -> {m.to}"
+            f"  {printable(f'{m.place.file}:{m.place.line}  {m.engine}: ')}"
+            f"{printable(m.registry or 'short names')} -> {printable(m.to)}"
             for m in report.mirrors
         ]
         blocks.append("Mirrors in settings:\n" + "\n".join(lines))
     if report.unread:
-        lines = [f"  {u.file}{f':{u.line}' if u.line else ''}: {u.what}" for u in report.unread]
+        lines = [
+            f"  {printable(u.file)}{f':{u.line}' if u.line else ''}: {printable(u.what)}"
+            for u in report.unread
+        ]
         blocks.append("Files that could not be read:\n" + "\n".join(lines))
     blocks.append(_closing(report, len(report.images) - len(shown)))
     return "\n\n".join(blocks)
@@ -68,9 +81,9 @@ def _table(images: list[Image]) -> str:
         where = [_place(use) for use in image.uses[:_PLACES]]
         if len(image.uses) > _PLACES:
             where.append(f"and {len(image.uses) - _PLACES} more")
-        name = image.reference.familiar if image.reference else image.name
+        name = printable(image.reference.familiar if image.reference else image.name)
         risks = "; ".join(risk.brief for risk in image.risks if risk.id != "foreign")
-        rows.append((image.level.upper(), name, risks or image.internal, where))
+        rows.append((image.level.upper(), name, printable(risks or image.internal), where))
     widths = [max(len(str(row[n])) for row in rows) for n in range(2)]
     lines = []
     for *cells, risks, where in rows:
@@ -81,7 +94,7 @@ def _table(images: list[Image]) -> str:
 
 
 def _place(use: Use) -> str:
-    return f"{use.place.file}:{use.place.line} {use.key}"
+    return printable(f"{use.place.file}:{use.place.line} {use.key}")
 
 
 def plan_text(plan: Plan, path: str) -> str:
@@ -105,7 +118,8 @@ def _count(number: int, what: str) -> str:
 def violations_text(violations: Sequence[Violation]) -> str:
     """What the policy does not allow, a line each."""
     lines = [
-        f"  {_place(v.result.use)}  {v.result.image.name}: {v.why} ({v.result.id})"
+        f"  {_place(v.result.use)}  {printable(v.result.image.name)}: {printable(v.why)}"
+        f" ({v.result.id})"
         for v in violations
     ]
     return "Violations of the policy:\n" + "\n".join(lines)
