@@ -130,18 +130,22 @@ async def solve_on(
             folder.replaced.update(build.replaced.get(name, {}))
             stack.callback(folder.close)
             folders[name] = folder
-        session = Session(_session_services(build, folders), shared_key=build.shared_key)
+        steps = Steps(listener)
+        offered = _session_services(build, folders, steps)
+        session = Session(offered, shared_key=build.shared_key)
         async with attached(session, connection):
-            return await _Solving(connection, build, session, Steps(listener)).run()
+            return await _Solving(connection, build, session, steps).run()
 
 
-def _session_services(build: Build, folders: Mapping[str, Folder]) -> dict[str, Service]:
+def _session_services(
+    build: Build, folders: Mapping[str, Folder], steps: Steps
+) -> dict[str, Service]:
     found: dict[str, Service] = {**services.health(), **build.services}
     if folders:
         found |= services.file_sync(folders)
     sinks = [each.to for each in build.exports if each.to is not None]
     if sinks:
-        found |= services.file_send(sinks)
+        found |= services.file_send(sinks, steps.warn)
     return found
 
 

@@ -97,6 +97,10 @@ class Steps:
             self.warnings.append(warning)
             self._watcher.warning(warning)
 
+    def warn(self, text: str) -> None:
+        """A warning of our own, beside those of the engine."""
+        self._watcher.warning(VertexWarning(short=text.encode("utf-8", "surrogateescape")))
+
     def finish(self) -> None:
         """Lines without an end become lines."""
         for step in self.by_digest.values():

@@ -1,4 +1,4 @@
-"""File modes as Go's FileMode has them, which is how they travel, and as the kernel's."""
+"""File modes as Go's FileMode has them, which is how they travel."""
 
 from __future__ import annotations
 
@@ -20,13 +20,4 @@ def to_go(mode: int) -> int:
     for ours, theirs in _BITS:
         if mode & ours:
             found |= theirs
-    return found
-
-
-def permissions(mode: int) -> int:
-    """The 07777 bits of a Go mode."""
-    found = mode & 0o777
-    for ours, theirs in _BITS:
-        if mode & theirs:
-            found |= ours
     return found

@@ -19,13 +19,13 @@ from grpclib.exceptions import GRPCError, StreamTerminatedError
 from grpclib.protocol import H2Protocol
 from h2.settings import SettingCodes
 
-from homeport.buildkit.protobuf import decode, encode
+from homeport.buildkit.protobuf import BadMessage, decode, encode
 from homeport.buildkit.protocol.errors import EngineLost, refused
 
 M = TypeVar("M")
 #: Follow-paths and excludes travel as headers; h2 alone would stop at 64 KiB.
 HEADER_LIMIT = 16 << 20
-#: A gRPC message; exporters' pieces and LLB stay far below.
+#: Bytes of a gRPC message; pieces of exports and LLB stay far below.
 MESSAGE_LIMIT = 64 << 20
 
 
@@ -96,6 +96,7 @@ class Calls:
         )
         async with call as stream:
             await stream.send_message(encode(request), end=True)
+            bound_messages(stream)
             data = await stream.recv_message()
             await stream.recv_trailing_metadata()
         assert data is not None
@@ -109,6 +110,7 @@ class Calls:
             call = self._channel.request(method, Cardinality.UNARY_STREAM, bytes, bytes)
             async with call as stream:
                 await stream.send_message(encode(request), end=True)
+                bound_messages(stream)
                 async for data in stream:
                     yield decode(reply, data)
 
@@ -122,6 +124,7 @@ class Calls:
         )
         async with call as stream:
             await stream.send_request()
+            bound_messages(stream)
             yield stream
 
     def close(self) -> None:
@@ -144,6 +147,19 @@ class mapped:  # noqa: N801  reads as a statement: with mapped("list its workers
             raise EngineLost(
                 f"the connection to the engine broke when it should {self._doing}: {error}"
             ) from error
+
+
+def bound_messages(stream: Any) -> None:
+    """Refuse messages of more than ``MESSAGE_LIMIT``; grpclib itself would buffer 4 GiB."""
+    receive = stream._stream.recv_data
+
+    async def recv_data(size: int) -> bytes:
+        if size > MESSAGE_LIMIT:
+            raise BadMessage(f"the engine sent a message of more than {MESSAGE_LIMIT >> 20} MiB")
+        data: bytes = await receive(size)
+        return data
+
+    stream._stream.recv_data = recv_data
 
 
 def widen_headers(protocol: H2Protocol) -> None:

@@ -27,6 +27,7 @@ from homeport.buildkit.session.context_folder import Filters, Folder
 from homeport.buildkit.session.filereceive import receive_folder
 from homeport.buildkit.session.filesync import framed, send_folder
 from homeport.buildkit.session.session import Service
+from homeport.copying.errors import shown
 
 _SERVING = 1
 _SECRET_LIMIT = 500 << 10
@@ -89,16 +90,21 @@ def file_sync(folders: Mapping[str, Folder]) -> dict[str, Service]:
     return {"/moby.filesync.v1.FileSync/DiffCopy": diff_copy}
 
 
-def file_send(sinks: Sequence[Sink | Path]) -> dict[str, Service]:
+def file_send(sinks: Sequence[Sink | Path], warn: Callable[[str], None]) -> dict[str, Service]:
     """Places for results, in the order of the exporters: an archive's sink, or a directory."""
 
     async def diff_copy(stream: Any) -> None:
-        number = int(_header(stream, "buildkit-attachable-exporter-id") or 0)
-        if number >= len(sinks):
-            raise GRPCError(Status.NOT_FOUND, f"unknown exporter {number}")
-        sink = sinks[number]
+        number = _header(stream, "buildkit-attachable-exporter-id") or "0"
+        if not (number.isascii() and number.isdigit() and int(number[:9]) < len(sinks)):
+            raise GRPCError(Status.NOT_FOUND, f"unknown exporter {number[:9]}")
+        sink = sinks[int(number)]
         if isinstance(sink, Path):
-            await receive_folder(sink, GrpcWire(stream))
+            received = await receive_folder(sink, GrpcWire(stream))
+            if received.skipped:
+                warn(
+                    f"{sink}: skipped {len(received.skipped)} devices, FIFOs and sockets, such as"
+                    f" {shown(received.skipped[0])}"
+                )
         else:
             await _receive_file(sink, stream)
 

@@ -28,7 +28,13 @@ from homeport.buildkit.engine import Connected
 from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol.control import CONTROL, BytesMessage
 from homeport.buildkit.protocol.errors import EngineLost
-from homeport.buildkit.protocol.grpc_client import Bytes, RawDetails, stop, widen_headers
+from homeport.buildkit.protocol.grpc_client import (
+    Bytes,
+    RawDetails,
+    bound_messages,
+    stop,
+    widen_headers,
+)
 from homeport.buildkit.protocol.streams import upgrade
 from homeport.errors import HomeportError
 
@@ -62,6 +68,7 @@ class Session(msgspec.Struct):
 
     def _guarded(self, service: Service) -> Service:
         async def call(stream: Any) -> None:
+            bound_messages(stream)
             try:
                 await service(stream)
             except HomeportError as error:
