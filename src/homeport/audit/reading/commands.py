@@ -13,23 +13,33 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.command_images import chart_version, images_of, tags_of
 from homeport.audit.reading.programs import Programs, command_pattern
 from homeport.audit.source import Written
 
 _END = re.compile(r"[;&|)`\n]")
 _WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\$\([^)]*\)|\\.|[^\s"'\\;&|()`])+""", re.DOTALL)
+_COMMENT = re.compile(r"\s*(?:#|//|REM\b)")
 _GAP = re.compile(r"(?:[ \t]|\\\r?\n)*")
 
-#: Long options of ``run`` and ``create`` that take no value; all others take one.
-_SWITCHES = frozenset({
-    "--rm", "--detach", "--interactive", "--tty", "--privileged", "--init", "--read-only",
-    "--no-healthcheck", "--publish-all", "--oom-kill-disable", "--sig-proxy", "--quiet", "--help",
-    "--disable-content-trust", "--replace", "--rmi", "--tls-verify", "--no-hosts", "--http-proxy",
-    "--all", "--all-tags",
-})  # fmt: skip
-_SHORT_SWITCHES = re.compile(r"-[ditqPaf]+$")
 #: Words that precede subcommands.
 _GROUPS = frozenset({"container", "image", "buildx", "manifest", "compose", "create", "builder"})
+#: Engines whose ``create`` is followed by options and an image, not by a subcommand.
+_CREATE = frozenset({"docker create", "podman create", "nerdctl create"})
+#: Marks that decide where quotes and commands of a line begin.
+_MARKS = re.compile(r"\\.|[\"';&|({`]", re.DOTALL)
+#: Commands that print their words.
+_PRINTS = re.compile(
+    r"(?:[\s@+-]|[\w-]{1,40}:\s|(?:RUN|then|else|do|sudo)\s){0,20}"
+    r"(?:echo|printf|print|println|puts|die|fail|fatal|warn|warning|error|err|info|log|msg|message"
+    r"|usage|notice|say|write-host|write-output|\$\(?(?:info|warning|error)|throw)\b[\s(]*",
+    re.IGNORECASE,
+)
+#: What precedes a command inside quotes, besides the quote itself.
+_STARTS = re.compile(
+    r"(?:^|[;&|({!`]"
+    r"|(?:^|[\s;&|({])(?:then|do|else|exec|sudo|time|env|eval|nohup|xargs|set -e[a-z]*))$"
+)
 MOST_COMMANDS = 2_000
 
 
@@ -48,7 +58,7 @@ class Command(msgspec.Struct, frozen=True):
             if word.text.startswith("-") or not re.fullmatch(r"[a-z][a-z-]*", word.text):
                 break
             found.append(word.text)
-            if word.text not in _GROUPS or len(found) > 2:
+            if word.text not in _GROUPS or len(found) > 2 or " ".join(found) in _CREATE:
                 break
         return " ".join(found)
 
@@ -61,36 +71,88 @@ class Command(msgspec.Struct, frozen=True):
 def commands(written: Written, programs: Programs) -> Iterator[Command]:
     """The ``programs`` that a piece of shell text runs."""
     text = written.text
+    line = _Line(text)
     for number, match in enumerate(command_pattern(programs).finditer(text)):
         if number >= MOST_COMMANDS:
             return
-        line_start = text.rfind("\n", 0, match.start("tool")) + 1
-        if re.match(r"\s*(?:#|//|REM\b)", text[line_start : match.start("tool")]):
+        start = match.start("tool")
+        line.go_to(start)
+        if _COMMENT.match(text, line.start, start) or line.is_prose(match.start()):
             continue
-        at = match.end("tool")
-        words: list[Written] = []
-        end = at
-        while True:
-            at = _gap(text, at)
-            if at >= len(text) or _END.match(text, at) or len(words) > 200:
-                break
-            word = _WORD.match(text, at)
-            if word is None:
-                break
-            if text.startswith("#", at):
-                break
-            words.append(_unquoted(written.part(at, word.end())))
-            at = end = word.end()
+        words, end = _words(written, match.end("tool"), line.quote)
         if words:
-            yield Command(match.group("tool"), tuple(words), written.part(match.start("tool"), end))
+            yield Command(match.group("tool"), tuple(words), written.part(start, end))
+
+
+class _Line(msgspec.Struct):
+    """The quotes and commands of the line that holds a place; places only go forward."""
+
+    text: str
+    start: int = 0
+    at: int = 0
+    quote: str = ""
+    opened: int = 0
+    command: int = 0
+
+    def go_to(self, place: int) -> None:
+        line_start = self.text.rfind("\n", self.at, place) + 1
+        if line_start:
+            self.start = self.at = self.command = line_start
+            self.quote = ""
+        for mark in _MARKS.finditer(self.text, self.at, place):
+            char = mark.group()
+            if char == self.quote:
+                self.quote = ""
+            elif self.quote or char[0] == "\\":
+                continue
+            elif char in "\"'":
+                self.quote, self.opened = char, mark.start()
+            else:
+                self.command = mark.end()
+        self.at = place
+
+    def is_prose(self, place: int) -> bool:
+        """Whether the words there are printed, or stand in the middle of a quoted text."""
+        substituted = (
+            self.text[place : place + 1] in ("(", "`") and self.quote != "'"
+            and self.text[place - 1 : place] != "\\"
+        )  # fmt: skip
+        if substituted and self.quote:
+            return False
+        if _PRINTS.match(self.text, self.command, place + 1):
+            return True
+        before = self.text[max(self.opened + 1, place - 80) : place + 1]
+        if self.quote and before.startswith(self.quote):
+            before = before[1:]
+        return bool(self.quote) and _STARTS.search(before.strip()) is None
+
+
+def _words(written: Written, at: int, quote: str) -> tuple[list[Written], int]:
+    """The words of a command and where it ends: at its own quote, if it stands inside one."""
+    text, words, end = written.text, list[Written](), at
+    while len(words) <= 200:
+        at = _gap(text, at)
+        if at >= len(text) or _END.match(text, at) or text.startswith(("#", quote or "#"), at):
+            break
+        word = _WORD.match(text, at)
+        if word is None:
+            break
+        stop = text.find(quote, at, word.end()) if quote else -1
+        at = end = word.end() if stop < 0 else stop
+        words.append(_unquoted(written.part(word.start(), end)))
+    return words, end
 
 
 def read_commands(written: Written, found: Collector, key: str) -> None:
     """Hand the images and causes in a piece of shell text to ``found``."""
     for command in commands(written, found.programs):
-        for word in _images(command):
-            found.image(word, f"{key}: {command.name}" if key else command.name, confidence="low")
-        for word in _tags(command):
+        for word in images_of(command.tool, command.name, command.arguments):
+            where = f"{key}: {command.name}" if key else command.name
+            value = (
+                f"{word.text}{chart_version(command.arguments)}" if command.tool == "helm" else None
+            )
+            found.image(word, where, confidence="low", value=value)
+        for word in tags_of(command.name, command.arguments):
             found.produces(word.text, f"{found.source.path}: {command.name}")
         attributes = {"args": " ".join(word.text for word in command.words)}
         found.cause("command", command.name, command.written, key=key, attributes=attributes)
@@ -106,69 +168,3 @@ def _unquoted(word: Written) -> Written:
     if quote in ("'", '"') and word.text.endswith(quote) and word.text.count(quote) == 2:
         return word.part(1, len(word.text) - 1)
     return word
-
-
-def _images(command: Command) -> Iterator[Written]:
-    words = command.arguments
-    last = command.name.rpartition(" ")[2]
-    match command.tool, last:
-        case (("docker" | "podman" | "nerdctl"), ("run" | "create")) if (
-            "buildx" not in command.name
-        ):
-            yield from _positional(words)[:1]
-        case (("docker" | "podman" | "nerdctl" | "buildah"), ("pull" | "from")):
-            yield from _positional(words)[:1]
-        case (("docker" | "podman" | "nerdctl"), "build"):
-            yield from _options(words, ("--build-context",), after="=docker-image://")
-        case "crane", ("pull" | "copy" | "cp" | "export" | "digest" | "manifest" | "config"):
-            yield from _positional(words)[:1]
-        case (("skopeo" | "regctl" | "oras"), _):
-            for word in words[:20]:
-                if word.text.startswith("docker://"):
-                    yield word.after("docker://")
-                    if last in ("copy", "sync"):
-                        return
-        case (("kubectl" | "kind" | "k3d"), _):
-            yield from _options(words, ("--image",))
-        case _:
-            return
-
-
-def _tags(command: Command) -> Iterator[Written]:
-    """Names that a build gives to what it makes."""
-    if command.name.rpartition(" ")[2] in ("build", "bud", "tag", "commit"):
-        yield from _options(command.arguments, ("-t", "--tag"))
-        if command.name.endswith((" tag", " commit")):
-            yield from _positional(command.arguments)[1:2]
-
-
-def _positional(words: list[Written]) -> list[Written]:
-    found: list[Written] = []
-    skip = False
-    for word in words:
-        if skip:
-            skip = False
-        elif not word.text.startswith("-"):
-            found.append(word)
-        elif "=" not in word.text and word.text not in _SWITCHES:
-            skip = not _SHORT_SWITCHES.match(word.text)
-    return found
-
-
-def _options(words: list[Written], names: tuple[str, ...], after: str = "") -> Iterator[Written]:
-    for number, word in enumerate(words):
-        name, equals, _ = word.text.partition("=")
-        if name not in names:
-            continue
-        if equals:
-            value = word.part(len(name) + 1)
-        elif number + 1 < len(words):
-            value = words[number + 1]
-        else:
-            continue
-        if after:
-            at = value.text.find(after)
-            if at < 0:
-                continue
-            value = value.part(at + len(after))
-        yield value

@@ -9,7 +9,8 @@ from functools import lru_cache
 #: Programs whose arguments name images (``reading.commands``).
 CONTAINER_PROGRAMS = (
     "docker", "podman", "nerdctl", "buildah", "crane", "skopeo", "regctl", "oras", "buildctl",
-    "kind", "k3d", "kubectl", "docker-compose", "docker-buildx",
+    "kind", "k3d", "kubectl", "docker-compose", "docker-buildx", "crictl", "ctr", "oc", "helm",
+    "trivy", "grype", "syft", "dive", "cosign", "singularity", "apptainer",
 )  # fmt: skip
 
 #: A word that can name a program in a rule file.
