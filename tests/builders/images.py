@@ -116,12 +116,14 @@ def image(
 def windows_image(data: bytes, urls: tuple[str, ...]) -> Image:
     """An image whose first layer ``data`` is non-distributable: its owner serves it at ``urls``."""
     plain = image(layers=[layer({"program": b"ours"})])
-    foreign = Descriptor(
-        media_type=media_types.DOCKER_FOREIGN_LAYER, digest=str(Digest.of(data)), size=len(data),
+    nondistributable = Descriptor(
+        media_type=media_types.DOCKER_NONDISTRIBUTABLE_LAYER,
+        digest=str(Digest.of(data)),
+        size=len(data),
         urls=urls,
-    )  # fmt: skip
+    )
     parsed = plain.document.parsed
-    manifest = msgspec.structs.replace(parsed, layers=(foreign, *parsed.layers))
+    manifest = msgspec.structs.replace(parsed, layers=(nondistributable, *parsed.layers))
     document = written(manifest, media_types.OCI_MANIFEST)
     return Image(document=document, blobs=plain.blobs, platform=plain.platform)
 

@@ -163,12 +163,12 @@ def test_one_digest_with_two_sizes_is_a_bad_document() -> None:
         open_contents(contents(value), json.dumps(document).encode())
 
 
-def test_a_foreign_layer_may_be_absent() -> None:
+def test_a_nondistributable_layer_may_be_absent() -> None:
     value = image()
     document = json.loads(value.document.raw)
     document["layers"].append(
         {
-            "mediaType": media_types.DOCKER_FOREIGN_LAYER,
+            "mediaType": media_types.DOCKER_NONDISTRIBUTABLE_LAYER,
             "digest": "sha256:" + "0" * 64,
             "size": 9,
             "urls": ["https://registry.example/layer"],

@@ -55,7 +55,7 @@ def test_blobs_of_signatures_are_counted_once_and_as_the_dry_run_said(
     signature = image(layers=[shared, layer({"b": b"b"})])
     put(source, value, "1", tmp_path)
     put(source, signature, f"sha256-{value.digest.hex}.sig", tmp_path)
-    blobs = {str(one.digest): one.size for one in (*value.parts(), *signature.parts())}
+    blobs = {str(one.digest): one.size for one in (*value.content(), *signature.content())}
 
     planned = mirror(source, destination, "--dry-run")
     assert planned == {"copied": len(blobs), "copied_bytes": sum(blobs.values())}

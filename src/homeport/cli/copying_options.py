@@ -23,9 +23,9 @@ platform_option = click.option(
 )
 
 
-foreign_option = click.option(
+nondistributable_option = click.option(
     "--allow-nondistributable-artifacts",
-    "take_foreign",
+    "nondistributable",
     is_flag=True,
     help="Include non-distributable layers (check that your licence permits it).",
 )

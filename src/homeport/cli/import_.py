@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    foreign_option,
     no_clobber_option,
+    nondistributable_option,
     platform_option,
 )
 from homeport.cli.options import Session, common
@@ -30,7 +30,7 @@ Example:
 @click.argument("destination")
 @platform_option
 @no_clobber_option
-@foreign_option
+@nondistributable_option
 @registry_options
 @common
 def command(
@@ -40,7 +40,7 @@ def command(
     destination: str,
     platforms: tuple[str, ...],
     no_clobber: bool,
-    take_foreign: bool,
+    nondistributable: bool,
     access: RegistryAccess,
 ) -> None:
     """Import an upstream image into your registry, pinned by digest.
@@ -52,7 +52,7 @@ def command(
     with session.app() as app:
         imported = app.import_image(
             source, destination, platforms=parse_platforms(platforms), access=access,
-            no_clobber=no_clobber, nondistributable=take_foreign,
+            no_clobber=no_clobber, nondistributable=nondistributable,
         )  # fmt: skip
         document = {
             "schema": "homeport-import/v1",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.copying_options import (
-    foreign_option,
+    nondistributable_option,
     platform_option,
 )
 from homeport.cli.options import Session, common
@@ -57,7 +57,7 @@ Examples:
 @click.option(
     "--no-clobber", is_flag=True, help="Do not change a tag that already points to another image."
 )
-@foreign_option
+@nondistributable_option
 @registry_options
 @common
 def command(session: Session, *, access: RegistryAccess, **given: Any) -> None:
@@ -72,7 +72,7 @@ def command(session: Session, *, access: RegistryAccess, **given: Any) -> None:
         outcomes = [
             app.mirror(
                 pair, access=access, no_clobber=given["no_clobber"],
-                nondistributable=given["take_foreign"], dry_run=given["dry_run"],
+                nondistributable=given["nondistributable"], dry_run=given["dry_run"],
             )
             for pair in pairs
         ]  # fmt: skip

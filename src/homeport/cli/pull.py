@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    foreign_option,
+    nondistributable_option,
     platform_option,
     report,
 )
@@ -32,7 +32,7 @@ Examples:
 @click.argument("source")
 @click.argument("destination")
 @platform_option
-@foreign_option
+@nondistributable_option
 @registry_options
 @common
 def command(
@@ -41,7 +41,7 @@ def command(
     source: str,
     destination: str,
     platforms: tuple[str, ...],
-    take_foreign: bool,
+    nondistributable: bool,
     access: RegistryAccess,
 ) -> None:
     """Pull an image from a registry to a layout or an archive.
@@ -52,7 +52,7 @@ def command(
     with session.app() as app:
         written = app.pull(
             source, destination, platforms=parse_platforms(platforms), access=access,
-            nondistributable=take_foreign,
+            nondistributable=nondistributable,
         )  # fmt: skip
         target = written.address
         to_output = isinstance(target, StreamAddress) or (

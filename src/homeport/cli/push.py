@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.copying_options import (
-    foreign_option,
     no_clobber_option,
+    nondistributable_option,
     platform_option,
     report,
 )
@@ -33,7 +33,7 @@ Examples:
 @click.argument("destination")
 @platform_option
 @no_clobber_option
-@foreign_option
+@nondistributable_option
 @registry_options
 @common
 def command(
@@ -43,7 +43,7 @@ def command(
     destination: str,
     platforms: tuple[str, ...],
     no_clobber: bool,
-    take_foreign: bool,
+    nondistributable: bool,
     access: RegistryAccess,
 ) -> None:
     """Push an image to a registry.
@@ -54,7 +54,7 @@ def command(
     with session.app() as app:
         written = app.push(
             source, destination, platforms=parse_platforms(platforms), access=access,
-            no_clobber=no_clobber, nondistributable=take_foreign,
+            no_clobber=no_clobber, nondistributable=nondistributable,
         )  # fmt: skip
         document, text = report(source, written)
         session.output.write(document, text, quiet_text=str(written.digest))

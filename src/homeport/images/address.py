@@ -117,7 +117,7 @@ class EngineAddress(Address, frozen=True, kw_only=True):
 
 
 class StreamAddress(Address, frozen=True, kw_only=True):
-    """``-``: an archive on standard input, whichever its kind; an OCI archive on output."""
+    """``-``: an archive of either kind on standard input; an OCI archive on output."""
 
     @property
     def scheme(self) -> str:

@@ -73,16 +73,16 @@ class Contents(Protocol):
 class Image(msgspec.Struct, frozen=True, kw_only=True):
     """One image of one platform, or an artifact.
 
-    blobs:    config and layers by digest; foreign layers may be absent
+    blobs:    config and layers by digest; non-distributable layers may be absent
     platform: what the index says that listed it, or its config; ``None`` for an artifact
-    foreign:  layers that are left where their ``urls`` point (``images.nondistributable``), and how
-              to ask the image's own place for them, which may hold them all the same
+    nondistributable: layers that stay where their ``urls`` point, and how
+              to read them from the place of the image, which may hold them, too
     """
 
     document: Document[Manifest]
     blobs: Mapping[Digest, Blob]
     platform: Platform | None = None
-    foreign: Mapping[Digest, Callable[[], Blob]] = msgspec.field(default_factory=dict)
+    nondistributable: Mapping[Digest, Callable[[], Blob]] = msgspec.field(default_factory=dict)
 
     @property
     def digest(self) -> Digest:
@@ -105,7 +105,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
             raw = read_bounded(stream, CONFIG_LIMIT, "the image's config")
         return read_config(raw, descriptor.media_type, digest)
 
-    def parts(self) -> Iterator[Descriptor]:
+    def content(self) -> Iterator[Descriptor]:
         """Config and layers, each digest once, in the manifest's order."""
         seen: set[str] = set()
         for descriptor in (self.document.parsed.config, *self.document.parsed.layers):
@@ -272,8 +272,8 @@ def _open(
             ),
         )
     manifest = cast("Document[Manifest]", document)
-    blobs, foreign = _blobs(contents, manifest)
-    image = Image(document=manifest, blobs=blobs, foreign=foreign)
+    blobs, nondistributable = _blobs(contents, manifest)
+    image = Image(document=manifest, blobs=blobs, nondistributable=nondistributable)
     platform = expected.platform if expected else None
     if platform is None and depth == 0 and not image.is_artifact:
         config = image.config()
@@ -304,9 +304,9 @@ def _read(
 def _blobs(
     contents: Contents, manifest: Document[Manifest]
 ) -> tuple[dict[Digest, Blob], dict[Digest, Callable[[], Blob]]]:
-    """What belongs to the image, and the foreign layers that it only points at."""
+    """What belongs to the image, and the non-distributable layers that it only refers to."""
     found: dict[Digest, Blob] = {}
-    foreign: dict[Digest, Callable[[], Blob]] = {}
+    nondistributable: dict[Digest, Callable[[], Blob]] = {}
     sizes: dict[Digest, int] = {}
     for descriptor in (manifest.parsed.config, *manifest.parsed.layers):
         digest = digest_of(descriptor)
@@ -315,8 +315,8 @@ def _blobs(
                 f"the manifest gives {digest} two sizes, {sizes[digest]} and {descriptor.size}",
                 where={"digest": str(manifest.digest)},
             )
-        if descriptor.media_type in media_types.FOREIGN_LAYERS and descriptor.urls:
-            foreign[digest] = partial(contents.blob, descriptor)
+        if descriptor.media_type in media_types.NONDISTRIBUTABLE_LAYERS and descriptor.urls:
+            nondistributable[digest] = partial(contents.blob, descriptor)
         else:
             found.setdefault(digest, contents.blob(descriptor))
-    return found, foreign
+    return found, nondistributable

@@ -13,7 +13,7 @@ from homeport.oci.documents import Descriptor
 def all_blobs(value: Image | Index) -> dict[Digest, Blob]:
     """Blobs and documents by digest, each once, parts before what names them.
 
-    Foreign layers that their place does not hold are left out. Opens every manifest.
+    Non-distributable layers that their place does not hold are left out. Opens every manifest.
     """
     found: dict[Digest, Blob] = {}
     for node in walk(value):
@@ -29,7 +29,7 @@ def blobs_of(nodes: Iterable[Image | Index]) -> dict[Digest, Blob]:
     for node in nodes:
         if not isinstance(node, Image):
             continue
-        for descriptor in node.parts():
+        for descriptor in node.content():
             digest = digest_of(descriptor)
             if digest in node.blobs:
                 found.setdefault(digest, node.blobs[digest])
@@ -40,9 +40,9 @@ def nondistributable_left_out(value: Image | Index) -> list[Descriptor]:
     """The layers that ``value`` only refers to (``images.nondistributable``). Opens manifests."""
     found: dict[str, Descriptor] = {}
     for image in walk(value):
-        if isinstance(image, Image) and image.foreign:
-            for descriptor in image.parts():
+        if isinstance(image, Image) and image.nondistributable:
+            for descriptor in image.content():
                 digest = digest_of(descriptor)
-                if digest in image.foreign and digest not in image.blobs:
+                if digest in image.nondistributable and digest not in image.blobs:
                     found[descriptor.digest] = descriptor
     return list(found.values())

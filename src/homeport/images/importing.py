@@ -13,7 +13,7 @@ import msgspec
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.images.image import Image, Index
-from homeport.images.mirror import load_cargo, ship
+from homeport.images.mirror import plan_transfer, send_transfer
 from homeport.images.platforms import select
 from homeport.images.transports.registry import RegistryTransport, open_manifests
 from homeport.oci import media_types
@@ -57,15 +57,15 @@ def vendor(
         chosen = select(value, platforms)
         open_manifests(chosen, runtime.pools.network)
         chosen = prepare(chosen)
-        cargo = load_cargo(chosen, source, destination, runtime, with_referrers=True)
+        transfer = plan_transfer(chosen, source, destination, runtime, with_referrers=True)
         origin = origin_of(str(source.address.reference.name), value.digest, chosen.descriptor())
         push_request = msgspec.structs.replace(
-            cargo.push_request,
-            blobs={**cargo.push_request.blobs, _EMPTY.digest: _EMPTY},
-            referrers=(*cargo.push_request.referrers, origin),
+            transfer.push_request,
+            blobs={**transfer.push_request.blobs, _EMPTY.digest: _EMPTY},
+            referrers=(*transfer.push_request.referrers, origin),
         )
-        pushed = ship(
-            msgspec.structs.replace(cargo, push_request=push_request), destination, runtime
+        pushed = send_transfer(
+            msgspec.structs.replace(transfer, push_request=push_request), destination, runtime
         )
         return Imported(
             source=str(source.address),

@@ -46,8 +46,8 @@ COUNT_LIMIT = 2000
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
 
 
-class Cargo(msgspec.Struct, frozen=True, kw_only=True):
-    """One image on its way: what will be pushed, and under which extra tags its signatures go."""
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """One image to copy: what is pushed, and the signatures with their own tags."""
 
     value: Image | Index
     push_request: PushRequest
@@ -89,16 +89,16 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
     requests: int
 
 
-def load_cargo(
+def plan_transfer(
     value: Image | Index, source: Source, destination: RegistryTransport, runtime: Runtime, *,
     with_referrers: bool,
-) -> Cargo:  # fmt: skip
-    """Find everything that travels. ``value`` is what ``source.open`` gave, or a part of it."""
+) -> Transfer:  # fmt: skip
+    """Find everything that is copied. ``value`` is what ``source.open`` gave, or a part of it."""
     tag = destination.address.reference.tag
     target = destination.repository
     base = push_request(value, target, tags=(tag,) if tag else ())
     if not with_referrers or not isinstance(source, RegistryTransport):
-        return Cargo(value=value, push_request=base)
+        return Transfer(value=value, push_request=base)
     origin = source.sources
     contents = Contents(origin, runtime)
     found: dict[Digest, Image | Index] = {}
@@ -115,7 +115,7 @@ def load_cargo(
         blobs |= one.blobs
         origins |= one.origins
         statements |= {s.digest: s for s in one.manifests if s.digest not in known}
-    return Cargo(
+    return Transfer(
         value=value,
         push_request=msgspec.structs.replace(
             base,
@@ -128,7 +128,7 @@ def load_cargo(
     )
 
 
-def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Pushed:
+def send_transfer(transfer: Transfer, destination: RegistryTransport, runtime: Runtime) -> Pushed:
     """Push it: signatures under their own tags first, the image's tag last.
 
     What is returned counts all of these pushes together, each blob once.
@@ -136,10 +136,10 @@ def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Push
     network, lookups = runtime.pools.network, runtime.pools.lookups
     signatures = [
         push(destination.repository, extra, network, lookups=lookups, progress=runtime.progress)
-        for _tag, extra in cargo.signatures
+        for _tag, extra in transfer.signatures
     ]
     image = push(
-        destination.repository, cargo.push_request, network, lookups=lookups,
+        destination.repository, transfer.push_request, network, lookups=lookups,
         no_clobber=destination.no_clobber, progress=runtime.progress,
     )  # fmt: skip
     done = [*signatures, image]
@@ -150,15 +150,15 @@ def ship(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Push
         sent=sent,
         sent_bytes=sum(one.sent_bytes for one in done),
         mounted=mounted,
-        present=len(_blobs(cargo)) - sent - mounted,
+        present=len(_blobs(transfer)) - sent - mounted,
         manifests=sum(one.manifests for one in done),
     )
 
 
-def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> Estimate:
-    """What ``ship`` would do, without doing it. A repository that is not there lacks everything."""
-    push_requests = [cargo.push_request, *(extra for _tag, extra in cargo.signatures)]
-    blobs = _blobs(cargo)
+def estimate(transfer: Transfer, destination: RegistryTransport, runtime: Runtime) -> Estimate:
+    """What ``send_transfer`` would do, as a dry run. A repository that is absent has no blobs."""
+    push_requests = [transfer.push_request, *(extra for _tag, extra in transfer.signatures)]
+    blobs = _blobs(transfer)
     repository = destination.repository
     there = run_all(
         runtime.pools.lookups, [partial(_is_there, repository, blob) for blob in blobs.values()]
@@ -166,8 +166,8 @@ def estimate(cargo: Cargo, destination: RegistryTransport, runtime: Runtime) -> 
     missing = [blob for blob, found in zip(blobs.values(), there, strict=True) if not found]
     statements = sum(len(one.manifests) + len(one.referrers) for one in push_requests)
     return Estimate(
-        digest=cargo.value.digest,
-        images=sum(1 for node in walk(cargo.value) if isinstance(node, Image)),
+        digest=transfer.value.digest,
+        images=sum(1 for node in walk(transfer.value) if isinstance(node, Image)),
         blobs=len(blobs),
         missing=len(missing),
         missing_bytes=sum(blob.size for blob in missing),
@@ -179,7 +179,7 @@ def mirror(
     pair: MirrorPair, registry: RegistryMaker, runtime: Runtime, *, prepare: Prepare = unchanged,
     dry_run: bool = False,
 ) -> MirrorOutcome:  # fmt: skip
-    """Copy one image, with what refers to it if so wished. A second time copies nothing.
+    """Copy one image, with its referrers if the pair asks for them. A second run copies nothing.
 
     registry: makes the transport of a registry address
     dry_run:  find out what would be copied, and copy nothing
@@ -193,13 +193,13 @@ def mirror(
         with source.open(runtime) as value:
             chosen = select(value, pair.platforms)
             open_manifests(chosen, runtime.pools.network)
-            cargo = load_cargo(
+            transfer = plan_transfer(
                 prepare(chosen), source, destination, runtime, with_referrers=pair.referrers
             )
             if dry_run:
-                found = estimate(cargo, destination, runtime)
+                found = estimate(transfer, destination, runtime)
                 return MirrorOutcome(pair=pair, estimate=found)
-            return MirrorOutcome(pair=pair, pushed=ship(cargo, destination, runtime))
+            return MirrorOutcome(pair=pair, pushed=send_transfer(transfer, destination, runtime))
     except Interrupted:
         raise
     except HomeportError as error:
@@ -227,10 +227,10 @@ def is_digest_tag(tag: str) -> bool:
     return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
 
 
-def _blobs(cargo: Cargo) -> dict[Digest, Blob]:
-    """Every blob that travels, each once."""
-    found = dict(cargo.push_request.blobs)
-    for _tag, extra in cargo.signatures:
+def _blobs(transfer: Transfer) -> dict[Digest, Blob]:
+    """Every blob that is copied, each once."""
+    found = dict(transfer.push_request.blobs)
+    for _tag, extra in transfer.signatures:
         found |= extra.blobs
     return found
 

@@ -1,10 +1,10 @@
 """Non-distributable layers: content that its owner serves at a descriptor's ``urls``.
 
-Such layers ("non-distributable", Windows' base layers above all) stay where they are: a copy
-keeps manifest and digest, and clients that pull fetch them from their owner. Only who says so
-takes them along: ``NonDistributableLayers.take``. They come from the place that the image is in, if
-it holds them, else from their ``urls``: over https, without credentials, never from an
-address inside a private network; size and digest are checked as everywhere.
+A copy leaves such layers (Windows' base layers above all) at their owner's server: manifest and
+digest stay as they are, and clients that pull download the layers from there.
+``NonDistributableLayers.take`` includes them in a copy. They come from the place of the image, if
+it has them, else from their ``urls``: over https, without credentials, never from an address
+inside a private network; size and digest are verified as everywhere.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class NonDistributableLayers(msgspec.Struct, frozen=True, kw_only=True):
 
     def _image(self, image: Image) -> Image:
         blobs = dict(image.blobs)
-        for descriptor in image.parts():
+        for descriptor in image.content():
             digest = digest_of(descriptor)
-            here = image.foreign.get(digest)
+            here = image.nondistributable.get(digest)
             if here is not None:
                 blobs.setdefault(
                     digest,

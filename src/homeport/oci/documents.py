@@ -172,7 +172,7 @@ def read_manifest_or_index(
 ) -> Document[Manifest] | Document[Index]:
     """Parse a received manifest or index.
 
-    ``media_type`` is what the transport said it is, if anything; the document's own
+    ``media_type`` is the type that the transport gave, if anything; the document's own
     ``mediaType`` must agree. A document with the fields of both kinds is refused: two
     readers could see two images (image spec, "manifest", field ``layers``; CVE-2021-41190).
     Raises ``BadDocument``, ``IntegrityError``, ``TooLarge``.
@@ -220,8 +220,8 @@ class _Shape(msgspec.Struct, rename="camel"):
     fs_layers: msgspec.Raw = _NULL
 
 
-def _kind(shape: _Shape, said: str) -> str:
-    said = said.partition(";")[0].strip()
+def _kind(shape: _Shape, sent_as: str) -> str:
+    sent_as = sent_as.partition(";")[0].strip()
     known = media_types.INDEXES | media_types.MANIFESTS
     if shape.fs_layers != _NULL or shape.schema_version == 1:
         raise BadDocument(
@@ -234,9 +234,9 @@ def _kind(shape: _Shape, said: str) -> str:
         raise BadDocument("the document is both a manifest and an index")
     is_index = shape.manifests != _NULL
     own = shape.media_type
-    if own and said in known and own != said:
-        raise BadDocument(f"the document's mediaType is {own}, but the server sent it as {said}")
-    kind = own or (said if said in known else "")
+    if own and sent_as in known and own != sent_as:
+        raise BadDocument(f"the document's mediaType is {own}, but the server sent it as {sent_as}")
+    kind = own or (sent_as if sent_as in known else "")
     kind = kind or (media_types.OCI_INDEX if is_index else media_types.OCI_MANIFEST)
     if kind not in known:
         raise BadDocument(f"unsupported document type {kind}: not an image")

@@ -32,11 +32,11 @@ from homeport.registry.rate_limits import pulls_left
 from homeport.registry.tokens import Scopes
 
 NO_SCOPE: Scopes = frozenset()
-_FAREWELL = 1.0  # seconds that an interrupt waits for the registry at most
+_LAST_TIMEOUT = 1.0  # seconds that an interrupt waits for the registry
 
 
 class Registry:
-    """A registry that is talked to. Safe to use from threads."""
+    """A registry and the session with it. Safe to use from threads."""
 
     def __init__(
         self,
@@ -133,11 +133,11 @@ class Registry:
             self._limit_told = True
             self.on_limit(text)
 
-    def farewell(self, method: str, url: Url, scopes: Scopes) -> None:
-        """One last request of work that was called off: nothing is waited for, or made again."""
+    def send_last(self, method: str, url: Url, scopes: Scopes) -> None:
+        """One last request after an interrupt, with a short deadline and no retries."""
         base = self.base()
         ticket = self.auth.ticket(scopes)
-        quick = replace(self.client.settings, connect_timeout=_FAREWELL, stall=_FAREWELL)
+        quick = replace(self.client.settings, connect_timeout=_LAST_TIMEOUT, stall=_LAST_TIMEOUT)
         with (
             Client(quick) as client,
             client.send(

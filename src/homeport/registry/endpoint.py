@@ -1,6 +1,6 @@
 """Where a registry is: from the host in a reference to the URL that is asked.
 
-TLS always, except where the user said otherwise and on this machine itself: loopback is
+TLS always, unless the user chose otherwise and on this machine itself: loopback is
 tried without TLS first (it costs less, and no network is in between), then with it. Trust
 and mirrors by host: ``registry.hosts``.
 """

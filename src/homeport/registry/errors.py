@@ -102,14 +102,14 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
         if found := response.headers.get(name):
             where["request"] = printable(found[:80])
             break
-    said = f": {text}" if text else ""
-    what = f"{host}: cannot {doing} ({status}){said}"
+    details = f": {text}" if text else ""
+    what = f"{host}: cannot {doing} ({status}){details}"
     more: dict[str, Any] = {"status": status, "codes": codes, "where": where}
     kind: type[RegistryError] = RegistryError
     hint = None
     if status == 401:
         kind, hint = Unauthorized, f"log in: homeport login {host}"
-        what = f"{host}: authentication failed (401){said}"
+        what = f"{host}: authentication failed (401){details}"
     elif status == 403 or "DENIED" in codes:
         kind = Denied
         hint = (
@@ -129,7 +129,7 @@ def failure(response: Response, doing: str, *, scopes: str = "") -> RegistryErro
         kind = Unsupported
     elif status >= 500:
         kind = ServerFailed
-        what = f"{host}: cannot {doing}: server error ({status}){said}"
+        what = f"{host}: cannot {doing}: server error ({status}){details}"
     return kind(what, hint=hint, **more)
 
 

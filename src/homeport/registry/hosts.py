@@ -74,7 +74,7 @@ def read_hosts(
 ) -> RegistryHosts:
     """The settings of one registry. Raises ``UsageError`` that names file and field.
 
-    server: where the registry is, if the user has said so; it has priority over every file
+    server: where the registry is, if the user named it; it has priority over every file
     """
     given = server if server != endpoint_for(registry) else None
     server = given or endpoint_for(registry)

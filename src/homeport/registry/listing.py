@@ -17,7 +17,7 @@ from homeport.registry.client import Registry, scope
 from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.upload_session import upgraded
 
-PAGE = 1000  # as many as distribution hands out at most
+PAGE = 1000  # distribution returns at most as many
 PAGE_LIMIT = 4 << 20  # bytes of one page
 _NEXT = r"<([^<>]*)>((?:\s*;[^,<]*)*)"
 _REL = r"(?i);\s*rel\s*=\s*\"?next\"?\s*(?:;|$)"

@@ -135,7 +135,7 @@ def _from_tag(repository: Repository, subject: Digest) -> Iterator[Descriptor]:
 
 
 class NotAList(RegistryError):
-    """The tag that should list referrers leads to an image."""
+    """The tag that should list referrers points to an image."""
 
     id = "not-a-list"
 

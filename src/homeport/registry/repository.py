@@ -42,7 +42,7 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True):
-    """What the registry said to a manifest. ``subject_indexed``: it keeps its referrers itself."""
+    """The registry's response to a manifest. ``subject_indexed``: it lists referrers itself."""
 
     digest: Digest
     subject_indexed: bool
@@ -106,10 +106,10 @@ class Repository(msgspec.Struct, frozen=True):
         ):
             if response.status == 404:
                 return None
-            said = response.headers.get("docker-content-digest", "")
-            if response.status == 200 and said:
+            header = response.headers.get("docker-content-digest", "")
+            if response.status == 200 and header:
                 with contextlib.suppress(UsageError):
-                    return Digest.parse(said)
+                    return Digest.parse(header)
         try:  # an old registry: the bytes tell
             return self.manifest(reference, scopes=scopes).digest
         except NotFound:
@@ -218,10 +218,10 @@ class Repository(msgspec.Struct, frozen=True):
         if isinstance(reference, Digest):
             expected: Digest | None = reference
         else:
-            said = response.headers.get("docker-content-digest", "")
+            header = response.headers.get("docker-content-digest", "")
             expected = None
             with contextlib.suppress(UsageError):
-                expected = Digest.parse(said) if said else None
+                expected = Digest.parse(header) if header else None
         digest = Digest.of(raw, expected.algorithm if expected else "sha256")
         if expected is not None and digest != expected:
             raise IntegrityError(
@@ -258,11 +258,11 @@ class Repository(msgspec.Struct, frozen=True):
 
 
 def _expect_digest(response: Response, digest: Digest) -> None:
-    said = response.headers.get("docker-content-digest", "")
-    if not said:
+    header = response.headers.get("docker-content-digest", "")
+    if not header:
         return
     with contextlib.suppress(UsageError):
-        found = Digest.parse(said)
+        found = Digest.parse(header)
         if found.algorithm == digest.algorithm and found != digest:
             raise IntegrityError(
                 f"{response.url.netloc} stored another manifest than was sent: {found}, "

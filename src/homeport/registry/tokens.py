@@ -50,7 +50,7 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Realm(msgspec.Struct, frozen=True, kw_only=True):
-    """Where tokens come from, as a registry's challenge said. ``named_by`` is that registry."""
+    """Where tokens come from, as the challenge of the registry ``named_by`` says."""
 
     url: Url
     service: str
@@ -200,10 +200,10 @@ def _read(raw: bytes, realm: Realm, now: float) -> Token:
     return Token(value=value, renew_at=now + _RENEWED_AT * _life(answer.expires_in))
 
 
-def _life(said: object) -> float:
+def _life(seconds: object) -> float:
     """Seconds; services send numbers, texts, zero and worse."""
     try:
-        life = float(said)  # type: ignore[arg-type]  # whatever it is, it is caught
+        life = float(seconds)  # type: ignore[arg-type]  # whatever it is, it is caught
     except (TypeError, ValueError, OverflowError):
         return DEFAULT_LIFE
     return min(life, _LONGEST_LIFE) if life > 0 else DEFAULT_LIFE

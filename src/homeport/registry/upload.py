@@ -380,6 +380,6 @@ class _Upload:
             return
         with contextlib.suppress(HomeportError):
             if self._registry.client.cancel.cancelled:
-                self._registry.farewell("DELETE", session.location, self._scopes)
+                self._registry.send_last("DELETE", session.location, self._scopes)
             else:
                 self._registry.request("DELETE", session.location, self._scopes, rule=ONCE).close()

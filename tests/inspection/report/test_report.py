@@ -246,7 +246,7 @@ def test_an_artifact_is_no_image() -> None:
     [
         ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", (), "layer 0 is encrypted"),
         (
-            media_types.OCI_FOREIGN_LAYER_GZIP,
+            media_types.OCI_NONDISTRIBUTABLE_LAYER_GZIP,
             ("https://registry.example/x",),
             "layer 0 is a non-distributable layer",
         ),

@@ -1,6 +1,6 @@
 """Putting verified blobs into files: by clone or hard link where content is shared, else by copy.
 
-Every blob is read through for its size and digest, whichever way it is put there; only what
+Every blob is read through for its size and digest, in each of these ways; only what
 this very process has verified and synced a moment ago, while it came in, is not read again.
 """
 

@@ -1,7 +1,7 @@
 """The source ``containers-storage:``: an image of podman's storage, through ``podman save``.
 
 Podman keeps layers unpacked and compresses them anew for every archive; the uncompressed
-ones of its docker format are the same each time, so that is what is asked for.
+ones of its docker format are the same each time, so Homeport asks for that format.
 """
 
 from __future__ import annotations

@@ -127,7 +127,7 @@ def one_platform(value: Image | Index) -> Image:
     assert isinstance(value, Image)
     if value.is_artifact:
         raise NotForDocker("a docker archive holds images, and this is an artifact")
-    missing = [part.digest for part in value.parts() if digest_of(part) not in value.blobs]
+    missing = [part.digest for part in value.content() if digest_of(part) not in value.blobs]
     if missing:
         raise NotForDocker(
             f"the layer {missing[0]} is non-distributable, and a docker archive must contain "
@@ -138,7 +138,7 @@ def one_platform(value: Image | Index) -> Image:
 
 
 def open_in_archive(files: ArchiveFiles, address: ArchiveAddress) -> Image | Index:
-    """The image that ``address`` means, whichever docker or podman wrote the archive."""
+    """The image that ``address`` means, in an archive of any docker or podman."""
     try:
         return _open(files, address)
     except HomeportError as error:

@@ -126,8 +126,8 @@ def prepare_layout(root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
         names = [name for name in os.listdir(root) if not name.startswith(".")]
     if LAYOUT_FILE not in names:
-        foreign = set(names) - {"blobs"}
-        if foreign and not (root / LAYOUT_FILE).exists():  # unless another writer just made it
+        others = set(names) - {"blobs"}
+        if others and not (root / LAYOUT_FILE).exists():  # unless another writer just made it
             raise BadLayout(
                 f"{root} is not an OCI image layout and not empty: nothing was written there",
                 where={"file": str(root)},

@@ -68,8 +68,8 @@ def _require_success(
     if process.returncode == 0:
         return
     errors.seek(0)
-    said = errors.read(_ERROR_LIMIT).decode("utf-8", "replace").strip()
-    last = said.splitlines()[-1] if said else f"exit code {process.returncode}"
+    text = errors.read(_ERROR_LIMIT).decode("utf-8", "replace").strip()
+    last = text.splitlines()[-1] if text else f"exit code {process.returncode}"
     raise EngineError(f"podman {arguments[0]}: {last}", where={"engine": "podman"})
 
 

@@ -1,4 +1,4 @@
-"""Foreign layers stay with their owner unless somebody says that he may take them along."""
+"""Non-distributable layers stay at their owner's server unless the option includes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
 
-LAYER = b"what its owner alone hands out"
+LAYER = b"distributed by its owner only"
 DIGEST = str(Digest.of(LAYER))
 TAKE = "--allow-nondistributable-artifacts"
 
@@ -35,7 +35,7 @@ class Place:
     ca: Path
 
     def layout(self, *urls: str) -> str:
-        """An image in a layout; by default its foreign layer is at the owner's."""
+        """An image in a layout; by default its non-distributable layer is at the owner's."""
         value = windows_image(LAYER, urls or (self.owner.url("/layer"),))
         OciLayout(LayoutAddress(path=self.folder / "layout", tag="1")).write(value, runtime())
         return f"oci:{self.folder / 'layout'}:1"
