@@ -9,6 +9,7 @@ from io import BytesIO
 from fuzz.bytes_repair import with_tar_checksums
 
 from builders.inspection import directory, file, hardlink, opaque, symlink, tar, whiteout
+from homeport.budget import Budget, Limits
 from homeport.content.blob import BytesBlob
 from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import TarReader
@@ -20,6 +21,7 @@ from homeport.progress import CancelToken
 EXPECTED = (HomeportError, CopyError)
 MAX_LENGTH = 32 << 10
 _MOST_READ = 1 << 20
+_LIMITS = Limits(bytes=_MOST_READ, steps=1_000_000)
 
 
 def fuzz_one(data: bytes) -> None:
@@ -48,15 +50,12 @@ def _members(archive: bytes, global_pax: bool) -> None:
 
 
 def _layer(archive: bytes) -> None:
-    # A sparse member of terabytes takes its time by right; the bound on a layer's size ends it.
-    listing = list_layer(
-        BytesBlob(archive), Hashed(), CancelToken(), what="the layer", max_bytes=_MOST_READ
-    )
+    listing = list_layer(BytesBlob(archive), Hashed(), CancelToken(), limits=_LIMITS)
     for entry in listing.entries:
         assert b".." not in entry.path.split(b"/")
         assert not entry.path.startswith(b"/")
-    stack([listing, listing])
-    unpack(listing.entries)
+    stack([listing, listing], Budget("the image", _LIMITS))
+    unpack(listing.entries, Budget("the archive", _LIMITS))
 
 
 def seeds() -> list[bytes]:

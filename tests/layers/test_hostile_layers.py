@@ -33,6 +33,8 @@ from builders.inspection import (
     whiteout,
 )  # fmt: skip
 from builders.runtime import runtime
+from homeport import budget as budget_module
+from homeport.budget import LimitExceeded, Limits
 from homeport.cli.inspect_text import files_text, report_text
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
@@ -41,7 +43,6 @@ from homeport.images.image import Image
 from homeport.inspection.image.file_listing import final_rows
 from homeport.inspection.image.opened_image import open_layers
 from homeport.inspection.report.inspect_image import inspect
-from homeport.layers import listing as listing_module
 from homeport.layers.listing import Hashed, list_layer
 from homeport.layers.overlay import stack
 from homeport.oci import media_types
@@ -209,26 +210,28 @@ def test_a_layer_that_cannot_be_read_is_one_clear_error(name: str) -> None:
 
 
 def test_a_bomb_is_stopped_by_the_ratio(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(listing_module, "_RATIO_MATTERS", 1 << 20)
+    monkeypatch.setattr(budget_module, "_RATIO_MATTERS", 1 << 20)
     info = tarfile.TarInfo("zeros")
     info.size = 64 << 20
     data = zstandard.ZstdCompressor(19).compress(info.tobuf() + bytes(64 << 20))
-    assert len(data) * listing_module.MAX_RATIO < 64 << 20
-    with pytest.raises(TooLarge, match="decompresses to more than"):
+    assert len(data) * Limits().ratio < 64 << 20
+    with pytest.raises(LimitExceeded, match=r"the layer: more than .* of content") as caught:
         list_layer(BytesBlob(data), Hashed(), CancelToken())
+    assert caught.value.where == {"limit": "ratio"}
 
 
 def test_a_layer_larger_than_the_bound_is_stopped() -> None:
-    with pytest.raises(TooLarge, match="decompresses to more than 4096 bytes"):
+    with pytest.raises(TooLarge, match=r"more than 4\.10 kB of content"):
         list_layer(
-            BytesBlob(gzip.compress(bytes(1 << 20))), Hashed(), CancelToken(), max_bytes=4096
-        )
+            BytesBlob(gzip.compress(bytes(1 << 20))), Hashed(), CancelToken(),
+            limits=Limits(bytes=4096),
+        )  # fmt: skip
 
 
 def test_more_entries_than_the_bound_are_stopped() -> None:
     one = plain(*(file(f"f{number}") for number in range(20)))
     with pytest.raises(TooLarge, match="more than 10 entries"):
-        list_layer(BytesBlob(one.data), Hashed(), CancelToken(), max_entries=10)
+        list_layer(BytesBlob(one.data), Hashed(), CancelToken(), limits=Limits(entries=10))
 
 
 def test_a_hundred_thousand_empty_files_take_bounded_memory() -> None:
@@ -301,7 +304,8 @@ def test_pax_and_ustar_disagree_about_the_size_and_pax_counts() -> None:
     assert {path: place.entry.size for path, place in found.final.items()} == {b"a": 700, b"b": 1}
 
 
-def test_deep_directories_are_no_recursion() -> None:
+def test_deep_directories_are_no_recursion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOMEPORT_LIMIT_DEPTH", "2000")
     deep = "/".join("d" for _ in range(2000))
     found = history(plain(file(deep)), plain(whiteout("d")))
     assert not found.final

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 
+from homeport.budget import Budget, Limits
 from homeport.errors import IntegrityError, Interrupted, TooLarge
 from homeport.layers.read_ahead import CHUNK, ReadAhead
 from homeport.progress import CancelToken
@@ -29,7 +30,7 @@ class Watched(io.BytesIO):
 
 
 def test_everything_comes_in_order_and_is_hashed() -> None:
-    ahead = ReadAhead(Watched(DATA), 1 << 40, "it", CancelToken())
+    ahead = ReadAhead(Watched(DATA), Budget("it"), CancelToken())
     found = b"".join(iter(lambda: ahead.read(70_001), b""))
     ahead.close()
     assert found == DATA
@@ -40,7 +41,7 @@ def test_everything_comes_in_order_and_is_hashed() -> None:
 
 def test_no_more_than_four_chunks_wait() -> None:
     stream = Watched(b"x" * (20 * CHUNK))
-    ahead = ReadAhead(stream, 1 << 40, "it", CancelToken())
+    ahead = ReadAhead(stream, Budget("it"), CancelToken())
     ahead.read(1)
     ahead.close()
     assert ahead.size <= 5 * CHUNK
@@ -48,7 +49,7 @@ def test_no_more_than_four_chunks_wait() -> None:
 
 
 def test_an_error_comes_where_it_is() -> None:
-    ahead = ReadAhead(Watched(DATA, fails_at=CHUNK), 1 << 40, "it", CancelToken())
+    ahead = ReadAhead(Watched(DATA, fails_at=CHUNK), Budget("it"), CancelToken())
     assert len(ahead.read(CHUNK)) == CHUNK
     with pytest.raises(IntegrityError, match="broken here"):
         ahead.read(1)
@@ -56,8 +57,8 @@ def test_an_error_comes_where_it_is() -> None:
 
 
 def test_the_bound_is_kept() -> None:
-    ahead = ReadAhead(Watched(DATA), CHUNK, "layer 3", CancelToken())
-    with pytest.raises(TooLarge, match="layer 3 decompresses to more than"):
+    ahead = ReadAhead(Watched(DATA), Budget("layer 3", Limits(bytes=CHUNK)), CancelToken())
+    with pytest.raises(TooLarge, match=r"layer 3: more than 1\.05 MB of content"):
         while ahead.read(CHUNK):
             pass
     ahead.close()
@@ -66,7 +67,7 @@ def test_the_bound_is_kept() -> None:
 def test_it_stops_when_cancelled_and_leaves_no_thread() -> None:
     cancel = CancelToken()
     cancel.cancel()
-    ahead = ReadAhead(Watched(DATA), 1 << 40, "it", cancel)
+    ahead = ReadAhead(Watched(DATA), Budget("it"), cancel)
     with pytest.raises(Interrupted):
         ahead.read(1)
     ahead.close()

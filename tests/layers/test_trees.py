@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from builders.tree import HERE, directory, file, hardlink, node, symlink, tar_bytes, tree
+from homeport.budget import Limits
 from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import HomeportError, IntegrityError, TooLarge
@@ -137,9 +138,9 @@ def test_the_last_of_two_entries_with_one_name_counts(store: Store) -> None:
 
 def test_bounds_are_errors_that_name_them(store: Store) -> None:
     with pytest.raises(TooLarge, match="more than 3 entries"):
-        read(tar_bytes(SAMPLE), store, max_entries=3)
-    with pytest.raises(TooLarge, match="more than 100 bytes"):
-        read(tar_bytes(SAMPLE), store, max_bytes=100)
+        read(tar_bytes(SAMPLE), store, limits=Limits(entries=3))
+    with pytest.raises(TooLarge, match="more than 100 B of content"):
+        read(tar_bytes(SAMPLE), store, limits=Limits(bytes=100))
 
 
 def test_contents_can_be_read_from_any_offset_and_end_where_they_should(store: Store) -> None:

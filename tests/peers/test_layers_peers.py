@@ -30,6 +30,7 @@ from builders.random_layers import (
     told,
     whiteouts_first,
 )  # fmt: skip
+from homeport.budget import Budget
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.layers.history import History
@@ -142,9 +143,8 @@ def test_gnu_tar_leaves_the_files_of_one_archive(tmp_path: Path) -> None:
         name = f"c{len(several)}"
         members = random_layer(choose, name, Kinds(whiteouts=False, setgid=False))
         listed = list_archive(
-            io.BytesIO(tar(*members)), Hashed(), CancelToken(), what="the archive",
-            max_entries=1000, max_bytes=1 << 20,
-        )  # fmt: skip
+            io.BytesIO(tar(*members)), Hashed(), CancelToken(), Budget("the archive")
+        )
         if not unpack(listed.entries).error:
             several[name] = members
     archive = tar(*(one for members in several.values() for one in members))

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.layers.entry import Entry
 from homeport.layers.listing import Listing
 from homeport.tree.links import MAX_LINKS, followed
@@ -64,6 +65,7 @@ class History(msgspec.Struct):
     error:     the first entry for which engines reject the image; "" if there is none
     links:     the file behind every hard link
     whiteouts: of every layer its entries that remove something, in order
+    budget:    of following links and walking directories
     """
 
     listings: tuple[Listing, ...] = ()
@@ -73,6 +75,7 @@ class History(msgspec.Struct):
     error: str = ""
     links: dict[bytes, StackedEntry] = msgspec.field(default_factory=dict)
     whiteouts: list[dict[bytes, None]] = msgspec.field(default_factory=list)
+    budget: Budget = msgspec.field(default_factory=lambda: Budget("the image"))
 
     def of(self, path: bytes) -> Iterator[tuple[int, Change]]:
         """All changes of a path, lowest layer first."""
@@ -104,9 +107,11 @@ class History(msgspec.Struct):
 
     def followed(self, path: bytes) -> tuple[bytes, int]:
         """``path`` with every link followed, and how many there were."""
-        return followed(path, self._target)
+        return followed(path, self.link_target)
 
-    def _target(self, path: bytes) -> bytes | None:
+    def link_target(self, path: bytes) -> bytes | None:
+        """The target of the symbolic link at ``path``, ``None`` for anything else."""
+        self.budget.steps()
         found = self.final.get(path)
         if found is not None and found.entry.kind == "hardlink":
             found = self.links.get(path)  # a symlink can have several names, too

@@ -13,23 +13,24 @@ from typing import Protocol
 
 import msgspec
 
+from homeport.budget import Budget, Limits
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import Readable
 from homeport.copying.errors import CopyError, shown
 from homeport.copying.tarstream import Member
-from homeport.errors import IntegrityError, TooLarge
-from homeport.layers.entry import BadArchive, Entry, clean
+from homeport.errors import IntegrityError
+from homeport.layers.entry import MAX_PATH, BadArchive, Entry, clean
 from homeport.layers.read_ahead import CHUNK, ReadAhead
 from homeport.layers.tar_reader import LayerReader
 from homeport.progress import CancelToken
 from homeport.quantities import counted
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
-MAX_ENTRIES = 5_000_000
-MAX_BYTES = 256 << 30
-MAX_RATIO = 1_100  # deflate's own bound is 1032; zstd's bombs go far beyond
-_RATIO_MATTERS = 1 << 30  # below this a layer may unpack to any size
+#: What an entry takes in memory once it is listed and stacked, besides its path.
+ENTRY_MEMORY = 500
 _STEP = 1 << 18
+_AT_ONCE = 1000  # entries that are counted together
+_MAX_TIME = (1 << 63) - 1  # nanoseconds
 
 
 class Archive(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +38,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
 
     diff_id:   digest of the tar
     tar_size:  of the tar
+    path_bytes: of all paths together
     anomalies:  names that were cleaned, entries that repeat
     unusable:  the first name that leaves the root or is too long, printable; "" if there is none
     """
@@ -44,6 +46,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     diff_id: str
     tar_size: int
     entries: tuple[Entry, ...]
+    path_bytes: int
     anomalies: tuple[str, ...] = ()
     unusable: str = ""
 
@@ -102,58 +105,48 @@ def list_layer(
     cancel: CancelToken,
     *,
     what: str = "the layer",
-    max_entries: int = MAX_ENTRIES,
-    max_bytes: int = MAX_BYTES,
+    limits: Limits | None = None,
 ) -> Listing:
     """The list of a layer, whose digest is verified.
+
+    limits: other than those of the environment
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``Interrupted``.
     """
     stream, codec = open_tar(blob, what)
-    limit = min(max_bytes, max(_RATIO_MATTERS, blob.size * MAX_RATIO))
-    found = list_archive(
-        stream, contents, cancel, what=what, max_entries=max_entries, max_bytes=limit
-    )
-    return Listing(
-        digest=str(blob.digest), size=blob.size, codec=codec, diff_id=found.diff_id,
-        tar_size=found.tar_size, entries=found.entries, anomalies=found.anomalies,
-        unusable=found.unusable,
-    )  # fmt: skip
+    budget = Budget(what, limits, packed=blob.size)
+    found = list_archive(stream, contents, cancel, budget)
+    fields = {name: getattr(found, name) for name in Archive.__struct_fields__}
+    return Listing(digest=str(blob.digest), size=blob.size, codec=codec, **fields)
 
 
 def list_archive(
-    stream: Readable,
-    contents: Contents,
-    cancel: CancelToken,
-    *,
-    what: str,
-    max_entries: int,
-    max_bytes: int,
+    stream: Readable, contents: Contents, cancel: CancelToken, budget: Budget
 ) -> Archive:
     """The list of a tar archive, decompressed. Reads the stream to its end and closes it.
 
     Raises ``BadArchive``, ``IntegrityError``, ``TooLarge``, ``Interrupted``.
     """
     entries: list[Entry] = []
-    names = _Names()
-    with closing(ReadAhead(stream, max_bytes, what, cancel)) as ahead:
+    names = _Names(budget)
+    with closing(ReadAhead(stream, budget, cancel)) as ahead:
         tar = LayerReader(ahead)
         try:
             while True:
-                _add_small(tar, entries, max_entries, names, contents)
+                _add_small(tar, entries, names, contents)
                 if (member := tar.next()) is None:
                     break
-                if len(entries) >= max_entries:
-                    raise TooLarge(f"{what} has more than {max_entries} entries")
-                entries.append(_entry(member, tar, names, contents))
+                entries.append(_entry(member, tar, names, contents, budget))
         except CopyError as error:
-            raise BadArchive(f"{what}: {error.what}", where=error.where) from error
+            raise BadArchive(f"{budget.what}: {error.what}", where=error.where) from error
+        names.count()
         while ahead.read(CHUNK):  # bytes behind the end of the archive are part of both digests
             pass
     return Archive(
         diff_id="sha256:" + ahead.hasher.hexdigest(),
         tar_size=ahead.size,
         entries=tuple(entries),
+        path_bytes=names.path_bytes,
         anomalies=names.anomalies(entries),
         unusable=names.unusable[0] if names.unusable else "",
     )
@@ -175,56 +168,101 @@ def require_diff_id(listing: Listing, expected: str, what: str) -> None:
         )
 
 
-def _add_small(
-    tar: LayerReader, entries: list[Entry], most: int, names: _Names, contents: Contents
-) -> None:
+def _add_small(tar: LayerReader, entries: list[Entry], names: _Names, contents: Contents) -> None:
     """Add the small members that follow: nearly all of most layers, so this loop must be fast."""
     take, clean_name = contents.small, names.clean
     for (name, kind, text, (mode, uid, gid), size, mtime), data in tar.small():
         path = clean_name(name)
         target = b""
         if text and kind != "file":
-            target = clean_name(text) if kind == "hardlink" else text
+            target = names.target(text) if kind == "hardlink" else text
         entries.append(
             Entry(
                 path, kind, mode, uid, gid, size, mtime * 1_000_000_000, target,  # type: ignore[arg-type]  # KINDS has these words
                 take(path, data) if data else b"", data[:4],
             )
         )  # fmt: skip
-        if len(entries) == most:
-            break
 
 
-def _entry(member: Member, tar: LayerReader, names: _Names, contents: Contents) -> Entry:
+def _entry(
+    member: Member, tar: LayerReader, names: _Names, contents: Contents, budget: Budget
+) -> Entry:
     kind, path = member.kind, names.clean(member.name)
     target, sha256, start = b"", b"", b""
     if kind == "file":
         if member.size:
+            if tar.is_sparse:
+                budget.data(member.size)  # the stream counts what is stored, not the holes
             sha256, start = contents.large(path, member.size, tar.read)
     elif kind == "symlink":
-        target = member.link
+        target = names.link_text(member.link)
     elif kind == "hardlink":
-        target = names.clean(member.link)
+        target = names.target(member.link)
+    if target:
+        budget.memory(len(target))
+    if member.xattrs:
+        budget.memory(sum(len(name) + len(value) for name, value in member.xattrs.items()))
     return Entry(
-        path, kind, member.mode, member.uid, member.gid, member.size, member.mtime,  # type: ignore[arg-type]  # KINDS has these words
-        target, sha256, start, member.device, member.xattrs or None,
+        path, kind, member.mode, member.uid, member.gid, member.size,  # type: ignore[arg-type]  # KINDS has these words
+        names.time(member.mtime), target, sha256, start, member.device, member.xattrs or None,
     )  # fmt: skip
 
 
 class _Names:
     """Names as paths below the root, with a count and examples of invalid ones."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
         self.unusable: list[str] = []
+        self.path_bytes = 0
         self._count = 0
+        self._times = 0
+        self._budget = budget
+        self._deep = 2 * budget.limits.depth  # a shorter path cannot be too deep
+        self._uncounted = 0
+        self._counted_bytes = 0
 
     def clean(self, name: bytes) -> bytes:
+        """The path of the next entry."""
+        path = self.target(name)
+        self.path_bytes += len(path)
+        self._uncounted += 1
+        if len(path) > self._deep:
+            self._budget.depth(path.count(b"/") + 1)
+        if self._uncounted == _AT_ONCE:
+            self.count()
+        return path
+
+    def target(self, name: bytes) -> bytes:
+        """The path that a hard link names."""
         path, usable = clean(name)
         if not usable:
-            self._count += 1
-            if len(self.unusable) < 3:
-                self.unusable.append(shown(name, 100))
+            self._invalid(name)
         return path
+
+    def link_text(self, text: bytes) -> bytes:
+        """The target of a symbolic link, as far as Linux allows."""
+        if len(text) > MAX_PATH:
+            self._invalid(text)
+        return text[:MAX_PATH]
+
+    def time(self, moment: int) -> int:
+        """A time within 64 bits of nanoseconds: 1677 to 2262."""
+        if -_MAX_TIME <= moment <= _MAX_TIME:
+            return moment
+        self._times += 1
+        return _MAX_TIME if moment > 0 else -_MAX_TIME
+
+    def count(self) -> None:
+        """Spend what was added since the last call."""
+        added = self.path_bytes - self._counted_bytes
+        self._budget.entries(self._uncounted, added)
+        self._budget.memory(self._uncounted * ENTRY_MEMORY + added)
+        self._uncounted, self._counted_bytes = 0, self.path_bytes
+
+    def _invalid(self, name: bytes) -> None:
+        self._count += 1
+        if len(self.unusable) < 3:
+            self.unusable.append(shown(name, 100))
 
     def anomalies(self, entries: list[Entry]) -> tuple[str, ...]:
         lines = []
@@ -233,6 +271,8 @@ class _Names:
                 f"{counted(self._count, 'name')} outside the root or too long: "
                 f"{', '.join(self.unusable)}"
             )
+        if self._times:
+            lines.append(f"{counted(self._times, 'time')} outside 1677 to 2262")
         repeated = len(entries) - len({entry.path for entry in entries})
         if repeated:
             lines.append(counted(repeated, "repeated entry", "repeated entries"))

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from homeport.budget import Budget
 from homeport.copying.errors import shown
 from homeport.layers.entry import (
     AUFS,
@@ -27,25 +28,35 @@ from homeport.layers.entry import (
     join,
 )
 from homeport.layers.history import Action, Change, History, StackedEntry
-from homeport.layers.listing import Listing
-from homeport.tree.links import MAX_LINKS
+from homeport.layers.listing import ENTRY_MEMORY, Listing
+from homeport.tree.links import MAX_LINKS, followed
 
 _PLAIN = ("file", "directory")
 _MAX_PROBLEMS = 100
 _SETGID = 0o2000
+_MAX_ASKED = 64 << 20  # bytes of paths that are remembered with links followed
 
 
-def stack(listings: Sequence[Listing]) -> History:
-    """The history of ``listings``, lowest first."""
-    overlay = _Overlay(History(tuple(listings)))
+def stack(listings: Sequence[Listing], budget: Budget | None = None) -> History:
+    """The history of ``listings``, lowest first.
+
+    budget: for all layers together; implied directories are added to what it has
+
+    Raises ``LimitExceeded``.
+    """
+    history = History(tuple(listings))
+    overlay = _Overlay(history if budget is None else History(tuple(listings), budget=budget))
     for listing in listings:
         overlay.apply(listing.entries)
     return overlay.history
 
 
-def unpack(entries: Sequence[Entry]) -> History:
-    """The history of one archive that is a complete filesystem: no name in it is a whiteout."""
-    overlay = _Overlay(History())
+def unpack(entries: Sequence[Entry], budget: Budget | None = None) -> History:
+    """The history of one archive that is a complete filesystem: no name in it is a whiteout.
+
+    Raises ``LimitExceeded``.
+    """
+    overlay = _Overlay(History() if budget is None else History(budget=budget))
     overlay.apply(entries, whiteouts=False)
     return overlay.history
 
@@ -60,7 +71,9 @@ class _Overlay:
         self._inode: dict[bytes, int] = {}  # only for contents of several names
         self._alive: list[int] = []  # how many names an inode has
         self._sizes: list[int] = []
-        self._directories: dict[bytes, bytes] = {}
+        self._directories: dict[bytes, bytes] = {}  # with links followed
+        self._asked: set[bytes] = set()  # paths that could have been a link on the way
+        self._asked_bytes = 0
         self._open: dict[bytes, set[bytes]] = {}  # directories that exist, with their names
         self._own: dict[bytes, int] = {}  # paths added by this layer → index of the change
         self._indexed = 0  # how many changes of this layer are in it
@@ -136,24 +149,40 @@ class _Overlay:
         self._names.get(directory, set()).discard(name)
 
     def _directory(self, path: bytes) -> bytes:
-        """A directory with links followed; remembered until a link is added or removed."""
+        """A directory with links followed; remembered until a link on its way changes."""
         found = self._directories.get(path)
         if found is None:
-            found, hops = self.history.followed(path)
+            if self._asked_bytes > _MAX_ASKED:
+                self._forget_directories()
+            found, hops = followed(path, self._target_on_the_way)
             self._directories[path] = found
+            self._asked_bytes += len(path)
             if hops > MAX_LINKS:
                 self._refuse(f"the symbolic links in {shown(path)} form a loop")
         return found
 
+    def _target_on_the_way(self, path: bytes) -> bytes | None:
+        if path not in self._asked:
+            self._asked.add(path)
+            self._asked_bytes += len(path)
+        return self.history.link_target(path)
+
+    def _link_changed(self, path: bytes) -> None:
+        """A symbolic link was added or removed: what was followed through it is not valid."""
+        if path in self._asked:
+            self._forget_directories()
+
     def _forget_directories(self) -> None:
         self._directories.clear()
+        self._asked.clear()
+        self._asked_bytes = 0
         self._open.clear()
 
     def _release(self, path: bytes, found: StackedEntry) -> int:
         """Bytes that are unused once ``path`` is removed."""
         file = self.history.links.pop(path, found)
         if file.entry.kind == "symlink":
-            self._forget_directories()
+            self._link_changed(path)
         inode = self._inode.pop(path, None)
         if inode is None:
             return found.entry.size
@@ -168,6 +197,8 @@ class _Overlay:
         directory = self._directory(written)
         if directory != written:
             path = join(directory, name)
+            self.history.budget.depth(path.count(b"/") + 1)
+            self.history.budget.entries(0, len(path))
         if not path and entry.kind != "directory":
             self._refuse(f"the root is a {entry.kind}")
             return
@@ -183,7 +214,7 @@ class _Overlay:
         wasted = self._replace(path, before, entry, changes) if before is not None else 0
         self._final[path] = StackedEntry(entry, layer)
         if entry.kind == "symlink":
-            self._forget_directories()
+            self._link_changed(path)
         if path:
             names = self._names.setdefault(directory, set())
             names.add(name)
@@ -265,7 +296,7 @@ class _Overlay:
         self._inode[path] = inode
         self._alive[inode] += 1
         if file.entry.kind == "symlink":
-            self._forget_directories()
+            self._link_changed(path)
 
     def _make_directories(
         self, path: bytes, below: Entry, layer: int, changes: list[Change]
@@ -285,6 +316,9 @@ class _Overlay:
         mode, gid = 0o755, 0
         if found is not None and found.entry.mode & _SETGID:  # as in mkdir(2)
             mode, gid = mode | _SETGID, found.entry.gid
+        budget = self.history.budget
+        budget.entries(len(missing), sum(map(len, missing)))
+        budget.memory(len(missing) * ENTRY_MEMORY + sum(map(len, missing)))
         for each in reversed(missing):
             entry = Entry(each, "directory", mode, 0, gid, 0, below.mtime, b"", b"", b"")
             self._final[each] = StackedEntry(entry, layer)

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from queue import SimpleQueue
 
+from homeport.budget import Budget
 from homeport.content.reading import Readable
 from homeport.content.thread_pools import Pool
-from homeport.errors import TooLarge
 from homeport.progress import CancelToken
 
 CHUNK = 1 << 20  # bytes passed to the reader at once
@@ -19,15 +19,14 @@ _AHEAD = 4  # chunks
 
 
 class ReadAhead:
-    """Counts and hashes ``stream`` while it is read; stops at ``limit`` bytes.
+    """Counts and hashes ``stream`` while it is read, within the data of ``budget``.
 
     size, hasher: of what was decoded so far; complete once ``read`` returned ``b""``
     """
 
-    def __init__(self, stream: Readable, limit: int, what: str, cancel: CancelToken) -> None:
+    def __init__(self, stream: Readable, budget: Budget, cancel: CancelToken) -> None:
         self._stream = stream
-        self._limit = limit
-        self._what = what
+        self._budget = budget
         self._cancel = cancel
         self.size = 0
         self.hasher = hashlib.sha256()
@@ -53,6 +52,7 @@ class ReadAhead:
         if self._last is None:
             found = self._coming.get()
             if found and not isinstance(found, BaseException):
+                self._budget.data(len(found))
                 self._thread.submit(self._decode)
                 return found
             self._last = found
@@ -77,6 +77,4 @@ class ReadAhead:
         chunk = parts[0] if len(parts) == 1 else b"".join(parts)
         self.hasher.update(chunk)
         self.size += len(chunk)
-        if self.size > self._limit:
-            raise TooLarge(f"{self._what} decompresses to more than {self._limit} bytes")
         return chunk

@@ -66,6 +66,11 @@ class LayerReader(TarReader):
         self._at = at + BLOCK
         return member
 
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the current member has holes, which are not in the stream."""
+        return self._segments is not None
+
     def small(self) -> Iterator[tuple[Plain, bytes]]:
         """The ordinary small members that follow, each with its content.
 

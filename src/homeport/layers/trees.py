@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, TypeVar, cast
 
 import msgspec
 
+from homeport.budget import Budget, Limits
 from homeport.content.blob import Blob, FileBlob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK, Readable
@@ -26,8 +27,6 @@ from homeport.progress import CancelToken
 from homeport.tree.decompression import decompressed
 from homeport.tree.node import Node, Source, Tree
 
-MAX_ENTRIES = 2_000_000
-MAX_BYTES = 64 << 30
 A = TypeVar("A", bound=Archive)
 
 
@@ -53,24 +52,22 @@ def read_tree(
     source: Source,
     cancel: CancelToken,
     *,
-    max_bytes: int = MAX_BYTES,
-    max_entries: int = MAX_ENTRIES,
+    limits: Limits | None = None,
 ) -> Tree:
     """The filesystem in the archive ``stream``, which is read to its end and closed.
 
-    It is a complete filesystem: no name in it is a whiteout. Raises ``BadArchive``,
+    It is a complete filesystem: no name in it is a whiteout. limits: other than those of the
+    environment. Raises ``BadArchive``,
     ``IntegrityError``, ``TooLarge``, ``CannotWrite``, ``Interrupted``.
     """
     what = str(source)
 
     def read(contents: _Spooled) -> Archive:
-        return list_archive(
-            decompressed(stream, what), contents, cancel, what=what,
-            max_entries=max_entries, max_bytes=max_bytes,
-        )  # fmt: skip
+        return list_archive(decompressed(stream, what), contents, cancel, Budget(what, limits))
 
     archive, blobs = _spool(read, store, cancel, what)
-    return _tree(unpack(archive.entries), blobs, [source], what)
+    history = unpack(archive.entries, Budget(what, limits))
+    return _tree(history, blobs, [source], what)
 
 
 def read_layers(layers: Sequence[Blob], store: Store, cancel: CancelToken) -> Tree:
@@ -84,9 +81,7 @@ def read_layers(layers: Sequence[Blob], store: Store, cancel: CancelToken) -> Tr
         what = f"layer {layer.digest}"
 
         def read(contents: _Spooled, layer: Blob = layer, what: str = what) -> Listing:
-            return list_layer(
-                layer, contents, cancel, what=what, max_entries=MAX_ENTRIES, max_bytes=MAX_BYTES
-            )
+            return list_layer(layer, contents, cancel, what=what)
 
         listing, found = _spool(read, store, cancel, what)
         listings.append(listing)

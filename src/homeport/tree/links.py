@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 MAX_LINKS = 255  # for one path, as in containerd
+MAX_COMPONENTS = 4096  # of one path with the links in it; Linux stops at 4096 bytes of each
 
 
 def followed(
@@ -15,12 +16,16 @@ def followed(
     target_of: the target of the symbolic link at a path, ``None`` for anything else
     last:      whether a link in the last component is followed, too
 
-    More than ``MAX_LINKS`` links are a loop: the result is ``path`` itself.
+    More than ``MAX_LINKS`` links, or links with more than ``MAX_COMPONENTS`` components, are a
+    loop: the result is ``path`` itself.
     """
+    if path.count(b"/") >= MAX_COMPONENTS:
+        return path, MAX_LINKS + 1
     todo = path.split(b"/")[::-1] if path else []
     done: list[bytes] = []
-    hops = 0
+    hops = components = 0
     while todo:
+        components += 1
         part = todo.pop()
         if part in (b"", b"."):
             continue
@@ -32,8 +37,8 @@ def followed(
             done.append(part)
             continue
         hops += 1
-        if hops > MAX_LINKS:
-            return path, hops
+        if hops > MAX_LINKS or components > MAX_COMPONENTS:
+            return path, MAX_LINKS + 1
         if target.startswith(b"/"):
             done = []
         todo.extend(target.split(b"/")[::-1])

@@ -7,6 +7,7 @@ guess from file names.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Base
@@ -92,14 +93,12 @@ def _image(opened: OpenedImage) -> tuple[str, str, list[str]]:
 def _boundary(opened: OpenedImage) -> tuple[int | None, list[str]]:
     """The number of layers up to the base image's CMD, if later steps have another date."""
     layers = 0
-    history = opened.config.history
-    for number, step in enumerate(history):
+    for step, following in pairwise(opened.config.history):
         layers += not step.empty_layer
-        after = history[number + 1 :]
         ends = step.empty_layer and re.search(r"\b(CMD|ENTRYPOINT)\b", step.created_by)
-        if ends and after and after[0].created[:10] != step.created[:10]:
+        if ends and following.created[:10] != step.created[:10]:
             return layers, [
                 f"history: {layers} layers until {step.created_by[:60]!r}, "
-                f"then {after[0].created[:10]}"
+                f"then {following.created[:10]}"
             ]
     return None, []

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import errno
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.copying.errors import shown
 from homeport.copying.metadata import Metadata
 from homeport.copying.rooted import Rooted, RootedDirectory
 from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
+from homeport.inspection.image.path_globs import is_glob
 from homeport.inspection.image.path_search import find_path, matcher
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
@@ -29,6 +31,9 @@ from homeport.printable import path_text
 
 SCHEMA = "homeport-extract/v1"
 _CHUNK = 1 << 18
+_MAX_OPEN = 200  # handles of directories
+#: The filesystem has no hard links, or no more of them for this file.
+_NO_HARD_LINK = frozenset({errno.EPERM, errno.EMLINK, errno.ENOTSUP, errno.ENOSYS})
 
 
 class CannotExtract(HomeportError):
@@ -52,25 +57,27 @@ class Extracted(msgspec.Struct, frozen=True, kw_only=True):
 def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
     """The paths that match, each with all below it. Raises ``PathNotFound``."""
     history = opened.history
-    found: set[bytes] = set()
+    history = opened.history
+    roots: set[bytes] = set()
     for text in patterns:
-        pattern = text.encode("utf-8", "surrogateescape")
-        if any(char in pattern for char in b"*?["):
-            wanted = matcher(pattern)
-            hits = [path for path in history.final if wanted(path)]
-            if not hits:
-                find_path(opened, text)  # raises, naming similar paths
-            roots = hits
-        else:
-            roots = [find_path(opened, text)]
-        found.update(roots)
-        inside = tuple(root + b"/" for root in roots if root)
-        if b"" in roots:
-            found.update(history.final)
-        elif inside:
-            found.update(path for path in history.final if path.startswith(inside))
-    found.discard(b"")  # the destination directory itself
-    return sorted(found, key=lambda path: path.split(b"/"))
+        if not is_glob(pattern := text.encode("utf-8", "surrogateescape")):
+            roots.add(find_path(opened, text))
+            continue
+        wanted = matcher(pattern)
+        hits = [path for path in history.final if wanted(path)]
+        if not hits:
+            find_path(opened, text)  # raises, naming similar paths
+        roots.update(hits)
+    found: list[bytes] = []
+    below = b"" if b"" in roots else None  # paths that begin so are inside of the last root
+    for path in sorted(history.final, key=lambda path: path.split(b"/")):
+        if below is None or not path.startswith(below):
+            if path not in roots:
+                continue
+            below = path + b"/"
+        if path:  # the root is the destination directory itself
+            found.append(path)
+    return found
 
 
 def write_file(opened: OpenedImage, text: str, out: BinaryIO) -> int:
@@ -84,7 +91,7 @@ def write_file(opened: OpenedImage, text: str, out: BinaryIO) -> int:
             f"cannot write {path_text(path)} to standard output: it is a {kind}, not a file",
             hint="write it to a directory: -o DIR",
         )
-    _deliver(opened, {path: place}, lambda _path: _to_stream(out))
+    _deliver(opened, [place], _to_stream(out))
     return place.entry.size
 
 
@@ -110,11 +117,16 @@ class _Extraction:
     def __init__(self, opened: OpenedImage, root: RootedDirectory, directory: str) -> None:
         self._directory = directory
         self._opened = opened
-        self._root = root
-        self._left_out: list[str] = []
-        self._links = self._directories = 0
+        self._folders = _Folders(root, Budget("the extraction"))
+        self._skipped: list[str] = []
 
     def run(self, paths: Sequence[bytes]) -> Extracted:
+        try:
+            return self._run(paths)
+        finally:
+            self._folders.close()
+
+    def _run(self, paths: Sequence[bytes]) -> Extracted:
         history = self._opened.history
         files: dict[bytes, StackedEntry] = {}
         directories: list[tuple[bytes, Entry]] = []
@@ -124,44 +136,74 @@ class _Extraction:
             content = history.file_at(path)
             if place.entry.kind == "directory":
                 directories.append((path, place.entry))
-                self._open(path).close()
+                self._folders.open(path)
             elif content is not None and content.entry.kind == "file":
                 files[path] = content
             elif place.entry.kind == "symlink":
                 links.append((path, place.entry))
             else:
-                self._left_out.append(f"{path_text(path)}: {place.entry.kind}")
+                self._skipped.append(f"{path_text(path)}: {place.entry.kind}")
         size = self._files(files)
         # Links last: nothing is ever written through them.
         for path, entry in links:
-            with self._open(path.rpartition(b"/")[0]) as parent:
-                create, name = parent.create_symlink, path.rpartition(b"/")[2]
-                self._create(
-                    path, partial(create, name, entry.target, Metadata(mtime=_time(entry)))
-                )
+            parent, name = self._parent(path)
+            self._create(
+                path,
+                partial(parent.create_symlink, name, entry.target, Metadata(mtime=_time(entry))),
+            )
         # Deepest first, so that a directory without write permission comes after its content.
         for path, entry in reversed(directories):
-            with self._open(path) as directory:
-                directory.set(Metadata(mode=entry.mode & 0o777 | 0o700, mtime=_time(entry)))
+            metadata = Metadata(mode=entry.mode & 0o777 | 0o700, mtime=_time(entry))
+            self._folders.open(path).set(metadata)
         return Extracted(
             directory=self._directory,
             files=len(files), directories=len(directories), links=len(links), size=size,
-            skipped=tuple(self._left_out),
+            skipped=tuple(self._skipped),
         )  # fmt: skip
 
     def _files(self, files: dict[bytes, StackedEntry]) -> int:
-        """Contents, each layer read once; other names of one content are copies of it."""
+        """Write contents, each layer read once; returns the bytes written.
 
-        def sink(path: bytes) -> Sink:
-            def write(entry: Entry, read: Callable[[int], bytes]) -> None:
-                metadata = Metadata(mode=entry.mode & 0o777, mtime=_time(entry))
-                with self._open(path.rpartition(b"/")[0]) as parent:
-                    name, content = path.rpartition(b"/")[2], _Checked(entry, read)
-                    self._create(path, partial(parent.create_file, name, content, metadata))
+        Names of one file become hard links of each other, as in the image.
+        """
+        first: dict[int, bytes] = {}
+        others: list[tuple[bytes, bytes, Entry]] = []
+        for path, place in files.items():
+            written = first.setdefault(id(place.entry), path)
+            if written != path:
+                others.append((path, written, place.entry))
 
-            return write
+        def sink(entry: Entry, read: Callable[[int], bytes]) -> None:
+            path = first[id(entry)]
+            parent, name = self._parent(path)
+            content = _Checked(entry, read)
+            self._create(path, partial(parent.create_file, name, content, _metadata(entry)))
 
-        return _deliver(self._opened, files, sink)
+        places = [files[path] for path in first.values()]
+        size = _deliver(self._opened, places, sink)
+        for path, written, entry in others:
+            size += self._other_name(path, written, entry)
+        return size
+
+    def _other_name(self, path: bytes, written: bytes, entry: Entry) -> int:
+        """Link ``path`` to a file that is ``written``; copy it where links are not possible."""
+        folder, source = self._parent(written)
+        with folder.again() as folder:
+            parent, name = self._parent(path)
+            try:
+                self._create(path, partial(parent.create_hardlink, name, folder, source))
+            except OSError as error:
+                if error.errno not in _NO_HARD_LINK:
+                    raise
+            else:
+                return 0
+            with folder.open_file(source) as content:
+                self._create(path, partial(parent.create_file, name, content, _metadata(entry)))
+        return entry.size
+
+    def _parent(self, path: bytes) -> tuple[RootedDirectory, bytes]:
+        directory, _, name = path.rpartition(b"/")
+        return self._folders.open(directory), name
 
     def _create(self, path: bytes, call: Callable[[], object]) -> None:
         try:
@@ -173,53 +215,74 @@ class _Extraction:
                 hint="choose an empty directory",
             ) from error
 
-    def _open(self, path: bytes) -> RootedDirectory:
-        """The directory ``path`` below the root, made where it is missing; no link followed."""
-        current = self._root.again()
-        for name in path.split(b"/") if path else ():
-            try:
-                below = current.open_directory(name)
-            except FileNotFoundError:
-                below = current.create_directory(name, Metadata(mode=0o755))
-            except OSError as error:
-                current.close()
-                raise CannotExtract(
-                    f"cannot create the directory {shown(path)}: "
-                    f"{shown(name)} exists and is not a directory",
-                    where={"path": path_text(path)},
-                ) from error
-            current.close()
+
+class _Folders:
+    """Directories below a root, made where they are missing; no link is followed.
+
+    The handles on the way to the last directory stay open, since the next one is mostly near it.
+    """
+
+    def __init__(self, root: RootedDirectory, budget: Budget) -> None:
+        self._budget = budget
+        self._names: list[bytes] = []
+        self._open = [root.again()]  # the root, then the directory of each name
+        self._last: RootedDirectory | None = None  # where it is deeper than that
+
+    def open(self, path: bytes) -> RootedDirectory:
+        """The directory ``path``, valid until the next call."""
+        names = path.split(b"/") if path else []
+        same = 0
+        for name, known in zip(names, self._names[: len(self._open) - 1], strict=False):
+            if name != known:
+                break
+            same += 1
+        self._budget.steps(len(names) - same + 1)
+        self._close(same)
+        self._names = names
+        current = self._open[-1]
+        for name in names[same:]:
+            below = self._below(current, name, path)
+            if len(self._open) < _MAX_OPEN:
+                self._open.append(below)
+            else:
+                self._close(len(self._open) - 1)
+                self._last = below
             current = below
         return current
 
+    def close(self) -> None:
+        self._close(-1)
 
-def _deliver(
-    opened: OpenedImage, files: dict[bytes, StackedEntry], sink_for: Callable[[bytes], Sink]
-) -> int:
-    """Read contents once and hand each to the sinks of all its paths; the bytes of all."""
-    paths: dict[int, list[bytes]] = {}
-    for path, place in files.items():
-        paths.setdefault(id(place.entry), []).append(path)
+    def _close(self, kept: int) -> None:
+        """Close the handles below the first ``kept`` names."""
+        if self._last is not None:
+            self._last.close()
+            self._last = None
+        while len(self._open) > kept + 1:
+            self._open.pop().close()
 
-    def fan_out(entry: Entry, read: Callable[[int], bytes]) -> None:
-        mine = paths[id(entry)]
-        if len(mine) == 1:
-            sink_for(mine[0])(entry, read)
-            return
-        parts = list(iter(lambda: read(_CHUNK), b""))
-        for path in mine:
-            sink_for(path)(entry, _replay(parts))
-
-    sinks: dict[int, Sink] = dict.fromkeys(paths, fan_out)
-    stream_contents(
-        opened.history, opened.blobs, list(files.values()), sinks, cancel=opened.runtime.cancel
-    )
-    return sum(place.entry.size for place in files.values())
+    def _below(self, current: RootedDirectory, name: bytes, path: bytes) -> RootedDirectory:
+        try:
+            return current.open_directory(name)
+        except FileNotFoundError:
+            return current.create_directory(name, Metadata(mode=0o755))
+        except OSError as error:
+            raise CannotExtract(
+                f"cannot create the directory {shown(path)}: "
+                f"{shown(name)} exists and is not a directory",
+                where={"path": path_text(path)},
+            ) from error
 
 
-def _replay(parts: list[bytes]) -> Callable[[int], bytes]:
-    rest: Iterator[bytes] = iter(parts)
-    return lambda _size: next(rest, b"")
+def _deliver(opened: OpenedImage, places: Sequence[StackedEntry], sink: Sink) -> int:
+    """Send the contents of ``places``, all different, to ``sink``; returns their bytes."""
+    sinks: dict[int, Sink] = {id(place.entry): sink for place in places}
+    stream_contents(opened.history, opened.blobs, places, sinks, cancel=opened.runtime.cancel)
+    return sum(place.entry.size for place in places)
+
+
+def _metadata(entry: Entry) -> Metadata:
+    return Metadata(mode=entry.mode & 0o777, mtime=_time(entry))
 
 
 def _to_stream(out: BinaryIO) -> Sink:

@@ -7,9 +7,11 @@ inspection reads the lists from the store. Does not interpret files.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from threading import Lock
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.content.blob import Blob
 from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError
@@ -19,7 +21,7 @@ from homeport.inspection.image.file_contents import read_files
 from homeport.inspection.layers.examine_layer import CannotRead, LayerMetadata, examine_layer
 from homeport.inspection.layers.worker_process import WORTH_IT, examine_in_process
 from homeport.layers.history import History
-from homeport.layers.listing import Listing, require_diff_id
+from homeport.layers.listing import ENTRY_MEMORY, Listing, require_diff_id
 from homeport.layers.overlay import stack
 from homeport.oci.documents import Descriptor, ImageConfig
 from homeport.runtime import Runtime
@@ -85,11 +87,12 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
     large = [number for number, each in enumerate(descriptors) if each.size >= WORTH_IT]
     pool = runtime.pools.processor
+    lister = _Lister(runtime)
     separate = large if len(large) > 1 and pool.workers > 1 else []
     runtime.progress.begin("layers", label="read layers", total=len(blobs), unit="items")
     try:
         calls = [
-            _lister(blob, number, diff_ids[number : number + 1], runtime, number in separate)
+            lister.call(blob, number, diff_ids[number : number + 1], separate=number in separate)
             for number, blob in blobs.items()
         ]
         read = run_all(pool, calls)
@@ -97,7 +100,7 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
         runtime.progress.end("layers", "failed")
         raise
     runtime.progress.end("layers")
-    history = stack([listing for listing, _ in read])
+    history = stack([listing for listing, _ in read], lister.budget)
     contents = [(path, place.entry.sha256) for path, place in history.final.items()]
     binaries = {digest: facts for _, found in read for digest, facts in found.binaries.items()}
     files = {digest: data for _, found in read for digest, data in found.files.items()}
@@ -130,21 +133,38 @@ def _blob(image: Image, descriptor: Descriptor, number: int) -> Blob:
     return blob
 
 
-def _lister(
-    blob: Blob, number: int, diff_id: tuple[str, ...], runtime: Runtime, separate: bool
-) -> Callable[[], tuple[Listing, LayerMetadata]]:
-    def call() -> tuple[Listing, LayerMetadata]:
-        what = f"layer {number}"
-        try:
-            listing, metadata = examine_layer(
-                blob, runtime.store, runtime.cancel, what=what,
-                in_process=examine_in_process if separate else None,
-            )  # fmt: skip
-            if diff_id:
-                require_diff_id(listing, diff_id[0], what)
-        except HomeportError as error:
-            raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
-        runtime.progress.advance("layers", 1)
-        return listing, metadata
+class _Lister:
+    """Lists layers; ``budget`` is that of all together, each layer has one of its own, too."""
 
-    return call
+    def __init__(self, runtime: Runtime) -> None:
+        self.budget = Budget("the image")
+        self._runtime = runtime
+        self._lock = Lock()
+
+    def call(
+        self, blob: Blob, number: int, diff_id: tuple[str, ...], *, separate: bool
+    ) -> Callable[[], tuple[Listing, LayerMetadata]]:
+        """The task that lists a layer, in a process of its own if ``separate``."""
+
+        def call() -> tuple[Listing, LayerMetadata]:
+            what = f"layer {number}"
+            try:
+                listing, metadata = examine_layer(
+                    blob, self._runtime.store, self._runtime.cancel, what=what,
+                    in_process=examine_in_process if separate else None,
+                )  # fmt: skip
+                if diff_id:
+                    require_diff_id(listing, diff_id[0], what)
+                self._add(listing, metadata)
+            except HomeportError as error:
+                raise error.at(layer=number, digest=str(blob.digest))  # noqa: B904  same error, with its place
+            self._runtime.progress.advance("layers", 1)
+            return listing, metadata
+
+        return call
+
+    def _add(self, listing: Listing, metadata: LayerMetadata) -> None:
+        with self._lock:
+            self.budget.entries(len(listing.entries), listing.path_bytes)
+            self.budget.memory(len(listing.entries) * ENTRY_MEMORY + listing.path_bytes)
+            self.budget.memory(sum(map(len, metadata.files.values())))

@@ -1,24 +1,23 @@
-"""Finding paths: globs, and the error for a path that does not exist.
+"""Finding paths: by globs or by name, and the error for a path that does not exist.
 
-``*`` and ``?`` stay within a name, ``**`` crosses directories; a pattern without a slash
-matches names anywhere. A path without wildcards matches itself and all below it.
+A glob without a slash matches names anywhere. A path without wildcards matches itself and all
+below it.
 """
 
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Callable
 from shlex import quote
 
 from homeport.copying.errors import shown
 from homeport.errors import HomeportError
 from homeport.inspection.image.opened_image import OpenedImage
+from homeport.inspection.image.path_globs import Glob, is_glob
 from homeport.layers.history import GONE, History
 
 _MAX_NEAR = 3
 _SHORT_NAME = 3
-_MAX_PATTERN = 4096
 
 
 class PathNotFound(HomeportError):
@@ -29,16 +28,14 @@ class PathNotFound(HomeportError):
 
 def matcher(pattern: bytes) -> Callable[[bytes], bool]:
     """A function that tells whether a (relative) path matches ``pattern``."""
-    pattern = pattern[:_MAX_PATTERN]
-    if not any(char in pattern for char in b"*?["):
+    if not is_glob(pattern):
         exact = _plain(pattern)
         below = exact + b"/" if exact else b""
         return lambda path: path == exact or path.startswith(below)
+    glob = Glob(pattern.strip(b"/") if b"/" in pattern else pattern)
     if b"/" not in pattern:
-        compiled = re.compile(_regex(pattern), re.DOTALL)
-        return lambda path: compiled.fullmatch(path.rpartition(b"/")[2]) is not None
-    compiled = re.compile(_regex(pattern.strip(b"/")), re.DOTALL)
-    return lambda path: compiled.fullmatch(path) is not None
+        return lambda path: glob.matches(path.rpartition(b"/")[2])
+    return glob.matches
 
 
 def find_path(opened: OpenedImage, text: str) -> bytes:
@@ -117,28 +114,3 @@ def _plain(path: bytes) -> bytes:
         elif part not in (b"", b"."):
             parts.append(part)
     return b"/".join(parts)
-
-
-def _regex(pattern: bytes) -> bytes:
-    out: list[bytes] = []
-    at = 0
-    while at < len(pattern):
-        if pattern.startswith(b"**/", at):
-            out.append(rb"(?:[^/]+/)*")
-            at += 3
-        elif pattern.startswith(b"**", at):
-            out.append(rb".*")
-            at += 2
-        else:
-            char = pattern[at : at + 1]
-            end = pattern.find(b"]", at + 2)
-            if char == b"[" and end > 0:
-                inner = pattern[at + 1 : end]
-                negated = inner[:1] in (b"!", b"^")
-                inner = re.escape(inner[negated:]).replace(rb"\-", b"-")
-                out.append(b"[" + (b"^" if negated else b"") + inner + b"]")
-                at = end + 1
-                continue
-            out.append({b"*": rb"[^/]*", b"?": rb"[^/]"}.get(char) or re.escape(char))
-            at += 1
-    return b"".join(out)

@@ -69,11 +69,12 @@ def history_rows(
     history: tuple[HistoryEntry, ...], listings: tuple[Listing, ...]
 ) -> tuple[HistoryRow, ...]:
     """History entries with their layers, where their numbers match."""
-    made = [number for number, step in enumerate(history) if not step.empty_layer]
-    fits = len(made) == len(listings)
+    fits = sum(not step.empty_layer for step in history) == len(listings)
     rows = []
-    for number, step in enumerate(history):
-        layer = made.index(number) if fits and not step.empty_layer else None
+    made = 0
+    for step in history:
+        layer = made if fits and not step.empty_layer else None
+        made += not step.empty_layer
         rows.append(
             HistoryRow(
                 command=step.created_by, created=step.created, comment=step.comment,

@@ -24,6 +24,7 @@ from homeport.printable import path_text
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10
+_MAX_PAIRS = 4_000_000  # of lines: difflib may compare each with each
 MOST_TEXTS = 50
 _MOST_LINES = 400
 _TRIPLET = re.compile(
@@ -350,7 +351,10 @@ def text_diff(before: bytes, after: bytes) -> tuple[str, ...]:
         return ()
     if "\0" in old or "\0" in new:
         return ()
-    lines = list(difflib.unified_diff(old.splitlines(), new.splitlines(), lineterm="", n=2))[2:]
+    before_lines, after_lines = old.splitlines(), new.splitlines()
+    if len(before_lines) * len(after_lines) > _MAX_PAIRS:
+        return (f"… {len(before_lines)} lines → {len(after_lines)} lines",)
+    lines = list(difflib.unified_diff(before_lines, after_lines, lineterm="", n=2))[2:]
     if len(lines) > _MOST_LINES:
         return (*lines[:_MOST_LINES], f"… {len(lines) - _MOST_LINES} more lines")
     return tuple(lines)

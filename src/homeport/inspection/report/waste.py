@@ -14,6 +14,7 @@ from typing import cast
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Efficiency, Waste, WastedPath
 from homeport.layers.entry import OPAQUE, whiteout_target
@@ -80,7 +81,7 @@ def efficiency(history: History) -> Efficiency:
     """dive's score."""
     sizes: dict[bytes, int] = {}  # of every path, in the last layer that has it
     again: dict[bytes, tuple[int, int]] = {}  # of paths with several copies: sum and smallest
-    lower = _Lower()
+    lower = _Lower(history.budget)
     shipped = []
     for number, listing in enumerate(history.listings):
         leaves = _leaves(listing, history.whiteouts[number])
@@ -107,7 +108,8 @@ def efficiency(history: History) -> Efficiency:
 class _Lower:
     """Leaves of the layers below with their sizes, and the names in every directory."""
 
-    def __init__(self) -> None:
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
         self._sizes: dict[bytes, int] = {}
         self._names: dict[bytes, set[bytes]] = {}
 
@@ -143,6 +145,7 @@ class _Lower:
         todo = [path]
         while todo:
             each = todo.pop()
+            self._budget.steps()
             yield each
             todo.extend(each + b"/" + name for name in self._names.get(each, ()))
 
