@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pysequoia
 import pytest
 
 from builders.archive import DATE, NOW, archive, new_key, suite
@@ -13,7 +14,8 @@ from builders.deb import deb
 from builders.opening import World
 from homeport.debian.archive.archive import describe
 from homeport.debian.archive.index_fetch import NotCached
-from homeport.debian.archive.release import BadRelease, ReleaseNotYetValid
+from homeport.debian.archive.keyring import parse_keyring
+from homeport.debian.archive.release import BadRelease, KeyExpired, ReleaseNotYetValid
 from homeport.debian.archive.release_candidates import WrongSuite
 from homeport.debian.archive.release_errors import NoCompleteState, OnlyExpired, RolledBack
 from homeport.debian.archive.state import ArchiveState, format_as_of, parse_as_of
@@ -185,6 +187,19 @@ def test_an_expired_state_is_refused_unless_a_date_is_given(root: Path, world: W
         world.open(debian, now=now, command="homeport lock")
     assert "homeport lock --as-of 2026-01-10" in str(caught.value.hint)
     assert version(world.open(debian, now=now, as_of=parse_as_of("2026-01-17T11:59:59Z")))
+
+
+def test_an_expired_subkey_signs_no_new_lock(root: Path, world: World) -> None:
+    """The primary key lives on; whoever has the old subkey can date signatures back."""
+    key = pysequoia.Tsk.generate(user_id="Archive", validity_seconds=86_400)
+    later = datetime.now(UTC) + timedelta(days=4000)
+    extended = key.extract_certificate().set_expiration(later, key.certifier())
+    ring = parse_keyring(bytes(extended), "yearly subkeys")
+    signed = datetime.now(UTC)
+    debian = archive(root, [suite(date=signed, valid_for=None)], key=key)
+    with pytest.raises(KeyExpired, match="the keys that signed trixie expired on"):
+        world.open(debian, keyring=ring, now=signed + timedelta(days=2))
+    assert world.open(debian, keyring=ring, now=signed + timedelta(hours=1))
 
 
 def test_a_state_from_the_future_is_refused(root: Path, world: World) -> None:

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pysequoia
 import pytest
 
 from builders.archive import certificate_of, new_key
+from homeport.debian.archive.key_lifetimes import SigningKey
 from homeport.debian.archive.keyring import (
     SHIPPED,
     BadKey,
+    Keyring,
     debian_keyring,
     join_keyrings,
     parse_fingerprint,
@@ -122,16 +126,36 @@ def test_joined_rings_hold_every_certificate_once() -> None:
     assert joined.fingerprints == (TRIXIE_AUTOMATIC, TRIXIE_STABLE)
 
 
+def signing_key(ring: Keyring, number: int = 0) -> SigningKey:
+    """The certificate of that number, and its first subkey if it has one."""
+    primary, *subkeys = ring.all_keys[number]
+    return SigningKey(certificate=primary, key=subkeys[0] if subkeys else primary)
+
+
 def test_a_ring_is_trusted_until_the_last_of_its_signers_expires() -> None:
     automatic, stable = shipped_keyring("trixie-automatic"), shipped_keyring("trixie-stable")
     ring = join_keyrings([automatic, stable])
-    last, first = ring.trusted_until([TRIXIE_AUTOMATIC]), ring.trusted_until([TRIXIE_STABLE])
+    last, first = ring.trust_end([signing_key(automatic)]), ring.trust_end([signing_key(stable)])
     assert first is not None
     assert last is not None
-    assert (first.year, last.year) == (2033, 2035)
-    assert ring.trusted_until([TRIXIE_STABLE, TRIXIE_AUTOMATIC]) == last
+    assert (first.date.year, last.date.year) == (2033, 2035)
+    assert ring.trust_end([signing_key(stable), signing_key(automatic)]) == last
     assert ring.limited_to([TRIXIE_STABLE]).fingerprints == (TRIXIE_STABLE,)
-    assert ring.trusted_until([]) is None
+    assert ring.trust_end([]) is None
     forever = parse_keyring(certificate_of(new_key()), "a key without an end")
     both = join_keyrings([stable, forever])
-    assert both.trusted_until(both.fingerprints) is None
+    assert both.trust_end([signing_key(both, 0), signing_key(both, 1)]) is None
+
+
+def test_a_subkey_ends_with_its_own_expiry_although_the_primary_key_lives_on() -> None:
+    key = pysequoia.Tsk.generate(user_id="Archive", validity_seconds=86_400)
+    later = datetime.now(UTC) + timedelta(days=4000)
+    extended = key.extract_certificate().set_expiration(later, key.certifier())
+    ring = parse_keyring(bytes(extended), "yearly subkeys")
+    end = ring.trust_end([signing_key(ring)])
+    assert end is not None
+    assert end.date - datetime.now(UTC) < timedelta(days=1)
+    primary = SigningKey(certificate=ring.fingerprints[0], key=ring.fingerprints[0])
+    whole = ring.trust_end([primary])
+    assert whole is not None
+    assert whole.date > end.date

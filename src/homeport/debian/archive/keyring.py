@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from datetime import datetime
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pysequoia
@@ -20,6 +18,7 @@ from pysequoia.packet import PacketPile, Tag
 
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
+from homeport.debian.archive.key_lifetimes import SigningKey, TrustEnd, last_trust_end, tag_of
 from homeport.errors import HomeportError, UsageError
 
 MAX_KEYRING = 4 << 20  # bytes; Debian's whole ring with all removed keys has 0.1 MB
@@ -91,17 +90,9 @@ class Keyring(msgspec.Struct, frozen=True, kw_only=True):
         wanted = {text.rstrip("!") for text in self.only}
         return tuple(keys[0] for keys in self.all_keys if not wanted or wanted & set(keys))
 
-    def trusted_until(self, signers: Iterable[str]) -> datetime | None:
-        """When the last of these certificates expires; ``None`` if one of them never does.
-
-        OpenPGP judges a signature at the time that it claims for itself, which a thief who got
-        hold of an expired key can choose; so archives are judged by this date too.
-        """
-        wanted = set(signers)
-        certificates = (pysequoia.Cert.from_bytes(data) for data in self.certificates)
-        ends = [cert.expiration for cert in certificates if cert.fingerprint.upper() in wanted]
-        dates = [end for end in ends if end is not None]
-        return max(dates) if dates and len(dates) == len(ends) else None
+    def trust_end(self, keys: Iterable[SigningKey]) -> TrustEnd | None:
+        """When the last of these signing keys ends; ``None`` if one of them never does."""
+        return last_trust_end(self.certificates, keys)
 
     @property
     def all_keys(self) -> tuple[tuple[str, ...], ...]:
@@ -183,14 +174,6 @@ def shipped_keyring(name: str) -> Keyring:
         )
     file = resources.files("homeport.debian") / "keys" / f"{_PREFIX}{short}.pgp"
     return parse_keyring(file.read_bytes(), f"{_PREFIX}{short}")
-
-
-def tag_of(packet: Any) -> Any:
-    """The type of a packet; ``None`` for unassigned tags."""
-    try:
-        return packet.tag
-    except RuntimeError:
-        return None
 
 
 def _key_fingerprints(certificate: bytes) -> tuple[str, ...]:

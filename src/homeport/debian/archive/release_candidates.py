@@ -9,11 +9,11 @@ Each verified one is a ``Candidate``. Not for choosing among them
 from __future__ import annotations
 
 import re
-from datetime import datetime
 
 import msgspec
 
 from homeport.content.digest import Digest
+from homeport.debian.archive.key_lifetimes import TrustEnd
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.archive.mirror import Mirror, NotOnMirror
 from homeport.debian.archive.release import MAX_RELEASE, Release, parse_release
@@ -64,14 +64,14 @@ class SuiteLocation(msgspec.Struct, frozen=True, kw_only=True):
 class Candidate(msgspec.Struct, frozen=True, kw_only=True):
     """A verified release file and where it was found.
 
-    trusted_until: when the last of the certificates that signed it expires
+    trust_end: when the last of the keys that signed it expires or was revoked
     """
 
     spec: SuiteSpec
     location: SuiteLocation
     release: Release
     signers: tuple[str, ...]
-    trusted_until: datetime | None
+    trust_end: TrustEnd | None
     files: ReleaseFiles
 
     @property
@@ -129,7 +129,7 @@ def verified_candidate(spec: SuiteSpec, location: SuiteLocation, files: ReleaseF
         location=location,
         release=release,
         signers=tuple(sorted(signed.signers)),
-        trusted_until=spec.keyring.trusted_until(signed.signers),
+        trust_end=spec.keyring.trust_end(signed.keys),
         files=files,
     )
 

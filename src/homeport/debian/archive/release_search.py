@@ -204,10 +204,9 @@ def validity(context: SearchContext, candidate: Candidate) -> HomeportError | No
         check_dates(candidate.release, context.moment)
     except (Expired, ReleaseNotYetValid) as error:
         return error
-    if candidate.trusted_until is not None and context.moment > candidate.trusted_until:
+    if candidate.trust_end is not None and context.moment > candidate.trust_end.date:
         return KeyExpired(
-            f"the keys that signed {candidate.release.title} expired on "
-            f"{candidate.trusted_until:%Y-%m-%d}",
+            f"the keys that signed {candidate.release.title} {candidate.trust_end}",
             hint="update Homeport, or add newer keys to 'keys' of the archive in the recipe",
         )
     return None

@@ -8,18 +8,28 @@ sign with old and new keys at once. Not for choosing the trusted keys
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
 import pysequoia
-from pysequoia.packet import PacketPile, Tag
+from pysequoia.packet import HashAlgorithm, PacketPile, PublicKeyAlgorithm, Tag
 
-from homeport.debian.archive.keyring import Keyring, tag_of
+from homeport.debian.archive.key_lifetimes import SigningKey, tag_of
+from homeport.debian.archive.keyring import Keyring
 from homeport.errors import IntegrityError
 
 _BEGIN = b"-----BEGIN PGP SIGNED MESSAGE-----"
 _SIGNATURE = b"-----BEGIN PGP SIGNATURE-----"
 _END = b"-----END PGP SIGNATURE-----"
+_MAX_SIGNATURES = 16  # Debian's files have up to 3
+#: MD5, SHA-1 and RIPEMD-160 can be forged; apt 3 rejects SHA-224 and DSA, too.
+_WEAK_DIGESTS = (
+    HashAlgorithm.MD5,
+    HashAlgorithm.SHA1,
+    HashAlgorithm.RipeMD,
+    HashAlgorithm.SHA224,
+)
 
 
 class BadSignature(IntegrityError):
@@ -35,18 +45,27 @@ class NotSigned(BadSignature):
 
 
 class SignedText(msgspec.Struct, frozen=True, kw_only=True):
-    """Text that a trusted key has signed, and the primary fingerprints of those keys."""
+    """Text that a trusted key has signed, and the keys with a valid signature."""
 
     text: bytes
-    signers: tuple[str, ...]
+    keys: tuple[SigningKey, ...]
+
+    @property
+    def signers(self) -> tuple[str, ...]:
+        """The primary fingerprints of the keys."""
+        return tuple(dict.fromkeys(key.certificate for key in self.keys))
 
 
 class _Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """Unverified fields of a signature packet."""
+    """Unverified fields of a signature packet.
+
+    weak: the algorithm that can be forged, or that apt rejects, if it uses one
+    """
 
     packet: bytes
     issuer: str
     made: datetime | None
+    weak: str | None
 
 
 def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
@@ -55,33 +74,51 @@ def verify_clearsigned(data: bytes, keyring: Keyring) -> SignedText:
     Text before, after or between the signed part and its signature is refused: OpenPGP
     tools skip it, so a program that reads the whole file would read unsigned text.
     """
-    claims = _claims(_signature_block(data))
-    try:
-        result = pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring))
-    except (RuntimeError, ValueError) as error:
-        raise _error_for(claims, keyring) from error
-    signers = _signers([result], keyring)
-    if not signers or result.bytes is None:
-        raise _error_for(claims, keyring)
-    return SignedText(text=bytes(result.bytes), signers=signers)
+    block = _signature_block(data)
+    signed_part = data[: data.index(block)]
+
+    def verify(packet: bytes) -> pysequoia.Decrypted:
+        alone = pysequoia.armor(packet, kind=pysequoia.ArmorKind.Signature).encode()
+        return pysequoia.verify(bytes=signed_part + alone, store=lambda _: _certificates(keyring))
+
+    return _verified(_claims(block), keyring, verify)
 
 
 def verify_detached(data: bytes, signature: bytes, keyring: Keyring) -> SignedText:
     """``data`` itself, if ``signature`` (``Release.gpg``) is valid. Raises ``BadSignature``."""
-    claims = _claims(signature)
-    good = []
+
+    def verify(packet: bytes) -> pysequoia.Decrypted:
+        return pysequoia.verify(
+            bytes=data,
+            store=lambda _: _certificates(keyring),
+            signature=pysequoia.Sig.from_bytes(packet),
+        )
+
+    signed = _verified(_claims(signature), keyring, verify)
+    return SignedText(text=data, keys=signed.keys)
+
+
+def _verified(
+    claims: list[_Claim], keyring: Keyring, verify: Callable[[bytes], pysequoia.Decrypted]
+) -> SignedText:
+    """The text and the keys of valid signatures: each alone, so that no weak one counts."""
+    text: bytes | None = None
+    keys: dict[SigningKey, None] = {}
     for claim in claims:
+        if claim.weak is not None:
+            continue
         try:
-            sig = pysequoia.Sig.from_bytes(claim.packet)
-            good.append(
-                pysequoia.verify(bytes=data, store=lambda _: _certificates(keyring), signature=sig)
-            )
+            result = verify(claim.packet)
         except (RuntimeError, ValueError):
             continue  # another signature may be valid
-    signers = _signers(good, keyring)
-    if not signers:
+        text = bytes(result.bytes or b"")
+        for valid in result.valid_sigs:
+            key = SigningKey(certificate=valid.certificate.upper(), key=valid.signing_key.upper())
+            if keyring.accepts(key.certificate, key.key):
+                keys[key] = None
+    if not keys or text is None:
         raise _error_for(claims, keyring)
-    return SignedText(text=data, signers=signers)
+    return SignedText(text=text, keys=tuple(keys))
 
 
 def _signature_block(data: bytes) -> bytes:
@@ -109,12 +146,17 @@ def _claims(signature: bytes) -> list[_Claim]:
         raise BadSignature("the signature cannot be parsed") from error
     if not packets:
         raise NotSigned("the release file is not signed")
+    if len(packets) > _MAX_SIGNATURES:
+        raise BadSignature(f"the release file has more than {_MAX_SIGNATURES} signatures")
     claims = []
     for packet in packets:
         try:
             issuer = packet.issuer_fingerprint or packet.issuer_key_id or "?"
             made = packet.signature_created
-            claims.append(_Claim(packet=bytes(packet), issuer=issuer.upper(), made=made))
+            data = bytes(packet)
+            claims.append(
+                _Claim(packet=data, issuer=issuer.upper(), made=made, weak=_weakness(data))
+            )
         except (RuntimeError, ValueError, OverflowError):
             continue  # parsed, but of a kind that Sequoia does not know; another may be valid
     if not claims:
@@ -122,17 +164,18 @@ def _claims(signature: bytes) -> list[_Claim]:
     return claims
 
 
+def _weakness(packet: bytes) -> str | None:
+    """The weak algorithm of a signature, if it has one. Sequoia rejects weak keys itself."""
+    signature = pysequoia.Sig.from_bytes(packet)
+    if signature.hash_algorithm in _WEAK_DIGESTS:
+        return str(signature.hash_algorithm).rpartition(".")[2]
+    if signature.key_algorithm == PublicKeyAlgorithm.DSA:
+        return "DSA"
+    return None
+
+
 def _certificates(keyring: Keyring) -> list[pysequoia.Cert]:
     return [pysequoia.Cert.from_bytes(certificate) for certificate in keyring.certificates]
-
-
-def _signers(results: list[pysequoia.Decrypted], keyring: Keyring) -> tuple[str, ...]:
-    good = [
-        (valid.certificate.upper(), valid.signing_key.upper())
-        for result in results
-        for valid in result.valid_sigs
-    ]
-    return tuple(dict.fromkeys(cert for cert, key in good if keyring.accepts(cert, key)))
 
 
 def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
@@ -151,6 +194,11 @@ def _error_for(claims: list[_Claim], keyring: Keyring) -> BadSignature:
         return BadSignature(
             f"its signature was made on {known_claims[0].made:%Y-%m-%d %H:%M} UTC, in the future",
             hint="set this machine's clock",
+        )
+    if all(claim.weak for claim in known_claims):
+        return BadSignature(
+            f"the signature by {known_claims[0].issuer} uses {known_claims[0].weak}, which is weak",
+            hint="the archive must sign with SHA-256 or better, and with RSA or an elliptic curve",
         )
     return BadSignature(
         f"the signature by {known_claims[0].issuer} does not match the text",
