@@ -283,7 +283,7 @@ def test_one_index_lists_every_platform(tmp_path: Path) -> None:
 
     assert isinstance(built.built.index, Index)
     platforms = [str(child.platform) for child in built.built.index.children]
-    assert platforms == ["linux/amd64", "linux/s390x"]
+    assert platforms == ["linux/amd64", "linux/s390x", "unknown/unknown", "unknown/unknown"]
 
 
 @pytest.mark.parametrize(

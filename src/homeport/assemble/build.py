@@ -48,6 +48,7 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     """One finished image and its row in the table.
 
     declared: dependencies that packages declare and the image does not have
+    bill:     the bill of materials as JSON, without what the lockfile adds
     seconds:  of making the layer; 0 if it was there
     """
 
@@ -57,6 +58,7 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[PackageFile, ...]
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
+    bill: Blob
     seconds: float
     cached: bool
 
@@ -98,6 +100,7 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
                 packages=tuple(package.file for package in plan.packages),
                 warnings=made_of.warnings,
                 declared=made_of.declared,
+                bill=made_of.bill,
                 seconds=seconds,
                 cached=old is not None,
             )
@@ -180,6 +183,7 @@ def _read_package(
 
 def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayer, float]:
     # 25 ms that a build without changes saves.
+    from homeport.assemble.bill import make_bill
     from homeport.assemble.image_files import image_file_nodes
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
@@ -203,7 +207,13 @@ def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fini
         cancel,
         partial(how.runtime.progress.advance, name),
     )
-    found = FinishedLayer(layer=layer, warnings=assembled.warnings, declared=assembled.declared)
+    bill = make_bill(plan, own, assembled.tree, how.derived, cancel)
+    found = FinishedLayer(
+        layer=layer,
+        bill=how.derived.put_bytes(msgspec.json.encode(bill)),
+        warnings=assembled.warnings,
+        declared=assembled.declared,
+    )
     store_layer(plan, found, how.derived)
     how.runtime.progress.end(name)
     return found, time.monotonic() - began

@@ -6,11 +6,12 @@ What Homeport adds by itself stands in labels named ``dev.homeport.*``
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from homeport.assemble.plan import BuildPlan
 from homeport.content.blob import BytesBlob
-from homeport.images.image import Image, Index, child_of, new_index
+from homeport.images.image import Child, Image, Index, child_of, new_index
 from homeport.oci import media_types
 from homeport.oci.documents import (
     Descriptor,
@@ -61,15 +62,17 @@ def make_image(plan: BuildPlan, layer: WrittenLayer) -> Image:
     )
 
 
-def make_index(images: list[Image], plans: tuple[BuildPlan, ...]) -> Index:
-    """The index over the images of all plans, in their order."""
+def make_index(
+    images: list[Image], plans: tuple[BuildPlan, ...], attestations: Sequence[Child] = ()
+) -> Index:
+    """The index over the images of all plans, in their order, then what attests them."""
     common = annotations_of(plans[0])
     shared = {
         key: value
         for key, value in common.items()
         if all(annotations_of(plan).get(key) == value for plan in plans)
     }
-    return new_index([child_of(image) for image in images], annotations=shared)
+    return new_index([*map(child_of, images), *attestations], annotations=shared)
 
 
 def annotations_of(plan: BuildPlan) -> dict[str, str]:

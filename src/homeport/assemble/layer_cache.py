@@ -12,6 +12,7 @@ import hashlib
 import msgspec
 
 from homeport.assemble.plan import BuildPlan, inputs_of
+from homeport.content.blob import Blob
 from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
 from homeport.content.store import Store
@@ -20,7 +21,7 @@ from homeport.tree.layer_writer import WrittenLayer
 
 _NAMESPACE = "layers"
 #: The packages of ours whose code decides what a layer holds.
-_DECIDES = ("assemble", "copying", "debian", "layers", "recipe", "tree")
+_DECIDES = ("assemble", "copying", "debian", "layers", "recipe", "sbom", "tree")
 
 
 class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,9 +29,11 @@ class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
 
     warnings: a line each
     declared: dependencies that packages declare and the image does not have
+    bill:     the bill of materials (``homeport.sbom.model.Bill``) as JSON
     """
 
     layer: WrittenLayer
+    bill: Blob
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
@@ -41,6 +44,8 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     diff_id: str
     raw_size: int
     compression: str
+    bill: str
+    bill_size: int
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
@@ -53,7 +58,8 @@ def find_layer(plan: BuildPlan, store: Store) -> FinishedLayer | None:
     try:
         known = msgspec.json.decode(answer, type=_Answer)
         blob = store.get(Digest.parse(known.digest), known.size)
-        if blob is None:
+        bill = store.get(Digest.parse(known.bill), known.bill_size)
+        if blob is None or bill is None:
             return None
         layer = WrittenLayer(
             blob=blob,
@@ -65,7 +71,7 @@ def find_layer(plan: BuildPlan, store: Store) -> FinishedLayer | None:
         )
     except (msgspec.DecodeError, UsageError):
         return None
-    return FinishedLayer(layer=layer, warnings=known.warnings, declared=known.declared)
+    return FinishedLayer(layer=layer, bill=bill, warnings=known.warnings, declared=known.declared)
 
 
 def store_layer(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
@@ -77,6 +83,8 @@ def store_layer(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
         diff_id=str(layer.diff_id),
         raw_size=layer.raw_size,
         compression=layer.compression,
+        bill=str(finished.bill.digest),
+        bill_size=finished.bill.size,
         warnings=finished.warnings,
         declared=finished.declared,
     )

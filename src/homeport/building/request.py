@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import msgspec
 
 from homeport.assemble.build import BuiltIndex
 from homeport.assemble.plan import BuildOptions
+from homeport.errors import UsageError
 from homeport.images.address import Address
 from homeport.images.image import Image, Index
 from homeport.images.transports.base import Destination, Written
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.net.client import Client
 
+Kind = Literal["sbom", "provenance"]
+#: What can stand in an index beside the images.
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
 
@@ -38,6 +43,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags:      for outputs that name none themselves
     locked:    refuse to lock again
     fresh:     use nothing that was computed before, only downloads (``--no-cache``)
+    attest:    what stands in the index beside the images: SBOMs, provenance
     check:     build a second time from downloads alone and compare
     load:      hand the native image to a running docker or podman
     engines:   for parts that must run; empty: what the surroundings name
@@ -55,6 +61,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     update: UpdatePolicy = KEEP_LOCKED
     as_of: datetime | None = None
     fresh: bool = False
+    attest: tuple[Kind, ...] = KINDS
     check: bool = False
     load: bool = False
     engines: tuple[str, ...] = ()
@@ -86,3 +93,14 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     engines: Callable[[Sequence[str]], Sequence[Engine]]
     session: Callable[[], Mapping[str, Service]]
     offline: bool = False
+
+
+def parse_kinds(values: Sequence[str]) -> tuple[Kind, ...]:
+    """``sbom,provenance`` in any order; each kind once. Raises ``UsageError``."""
+    words = [word.strip() for value in values for word in value.split(",")]
+    unknown = [word for word in words if word not in KINDS]
+    if unknown:
+        raise UsageError(
+            f"unknown attestation {unknown[0]!r}", hint=f"choose from {', '.join(KINDS)}"
+        )
+    return tuple(kind for kind in KINDS if kind in words)

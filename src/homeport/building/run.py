@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.assemble.build import BuiltIndex, build
+from homeport.building.attestations import attested
 from homeport.building.outputs import choose_outputs, fitting_image, load_image
 from homeport.building.platforms import choose_platforms
 from homeport.building.preparation import open_build, prepare
@@ -71,7 +72,8 @@ def _built_in(
     prepared, plans = prepare(
         request, recipe, platforms, derived, runtime=runtime, connections=connections
     )
-    return prepared, build(plans, prepared.debs, open_build(derived, runtime, connections))
+    built = build(plans, prepared.debs, open_build(derived, runtime, connections))
+    return prepared, attested(built, plans, prepared.lockfile, request.attest, derived)
 
 
 def _check(

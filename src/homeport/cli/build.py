@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from homeport.assemble.plan import BuildOptions
-from homeport.building.request import BuildRequest, BuildResult
+from homeport.building.request import KINDS, BuildRequest, BuildResult, Kind, parse_kinds
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
@@ -76,6 +76,11 @@ Examples:
 @locking_options
 @engine_option
 @click.option(
+    "--attest", "attest", multiple=True, metavar="KIND[,…]",
+    help="Attestations in the index: sbom, provenance. Repeatable.  [default: both]",
+)  # fmt: skip
+@click.option("--no-attest", is_flag=True, help="Write no attestations.")
+@click.option(
     "--check", is_flag=True, help="Build twice and compare; exit with 3 if the results differ."
 )
 @click.option("--no-cache", is_flag=True, help="Use cached downloads, but no cached build results.")
@@ -135,11 +140,20 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         update=parse_updates(options["updates"]),
         as_of=as_of,
         fresh=options["no_cache"],
+        attest=_attest(options["attest"], options["no_attest"]),
         check=options["check"],
         load=options["load"],
         engines=options["engines"],
         command=typed_without("--as-of"),
     )
+
+
+def _attest(values: tuple[str, ...], none: bool) -> tuple[Kind, ...]:
+    if values and none:
+        raise UsageError("options cannot be combined: --attest, --no-attest")
+    if none:
+        return ()
+    return parse_kinds(values) if values else KINDS
 
 
 def _platforms(texts: tuple[str, ...]) -> tuple[str, ...]:

@@ -141,6 +141,13 @@ def push_request(
     """What a push of ``value`` to ``repository`` brings there. Opens every manifest."""
     nodes = list(walk(value))
     blobs = blobs_of(nodes)
+    # Attestations that an index lists need no second list, and cost a request each.
+    listed = {
+        child.descriptor.digest
+        for node in nodes
+        for child in (node.children if isinstance(node, Index) else ())
+        if child.attests
+    }
     return PushRequest(
         blobs=blobs,
         manifests=[
@@ -148,7 +155,7 @@ def push_request(
                 raw=node.document.raw,
                 media_type=node.document.media_type,
                 digest=node.digest,
-                refers=node.document.parsed.subject is not None,
+                refers=node.document.parsed.subject is not None and str(node.digest) not in listed,
             )
             for node in nodes
         ],
