@@ -52,6 +52,7 @@ def printed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, list
         patch.setenv("HOMEPORT_CACHE_DIR", str(folder / "cache"))
         patch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         patch.setenv("HOMEPORT_FORMAT", "json")
+        patch.setenv("COSIGN_PASSWORD", "")
         for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "CI_REGISTRY"):
             patch.delenv(name, raising=False)
         prepare(work, folder)
@@ -116,6 +117,10 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         (f"mirror {name}:1 {host}/team/two:1 --plain-http", 0),
         (f"import {name}:1 {host}/team/three:1 --plain-http", 0),
         (f"retag {name}:1 2 3 --plain-http", 0),
+        ("key generate -o cosign", 0),
+        (f"sign {name}:1 --key cosign.key -a build=7 --plain-http", 0),
+        (f"verify {name}:1 --key cosign.pub --plain-http", 0),
+        (f"verify {name}:1 --key cosign.pub --type vex --plain-http", 3),
         (f"tags {name} --plain-http", 0),
         (f"manifest {name}:1 --plain-http", 0),
         (f"manifest {name}:1 --plain-http --digest", 0),

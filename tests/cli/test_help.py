@@ -12,12 +12,12 @@ import pytest
 from homeport.cli.main import COMMANDS, homeport
 
 VERBS = {
-    "Add", "Apply", "Assume", "Build", "Check", "Compare", "Connect", "Copy", "Count", "Delete",
-    "Do", "Exclude", "Exit", "Export", "Fail", "Fetch", "Find", "Follow", "Hide", "Import",
-    "Include", "Keep", "Leave", "Let", "List", "Load", "Lock", "Make",
-    "Open", "Print", "Provide", "Prune",
-    "Pull", "Push", "Query", "Read", "Recognise", "Record", "Remove", "Resolve", "Run", "Save",
-    "Send", "Set", "Show", "Skip", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
+    "Accept", "Add", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
+    "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Export", "Fail", "Fetch", "Find",
+    "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
+    "Make", "Open", "Print", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
+    "Record", "Remove", "Require", "Resolve", "Run", "Save", "Send", "Set", "Show", "Sign",
+    "Skip", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
 }  # fmt: skip
 WIDEST = 70
 #: What plain technical English does without (LANGUAGE: no private vocabulary, no archaic turns).
@@ -53,7 +53,7 @@ def test_the_list_of_commands_begins_with_verbs_and_is_grouped_by_task() -> None
     ] == []
     assert [name for name, e in COMMANDS.items() if len(e.summary) > WIDEST] == []
     assert list(dict.fromkeys(e.group for e in COMMANDS.values())) == [
-        "Build", "Look", "Move", "Registry", "Audit", "Engine", "Housekeeping",
+        "Build", "Look", "Move", "Registry", "Prove", "Audit", "Engine", "Housekeeping",
     ]  # fmt: skip
 
 

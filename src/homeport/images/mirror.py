@@ -22,6 +22,7 @@ from homeport.images.address import Address, RegistryAddress
 from homeport.images.copy import Prepare, unchanged
 from homeport.images.image import Image, Index, open_descriptor, walk
 from homeport.images.platforms import select
+from homeport.images.storage.layout import is_digest_tag
 from homeport.images.transports.base import Source
 from homeport.images.transports.registry import (
     Contents,
@@ -220,11 +221,6 @@ def matching_tags(repository: RepositorySources, globs: Sequence[str] = ()) -> l
             f"no tag of {repository} matches (of {len(found)})", hint=f"homeport tags {repository}"
         )
     return chosen
-
-
-def is_digest_tag(tag: str) -> bool:
-    """Whether a tag is not an image's but holds what refers to one."""
-    return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
 
 
 def _blobs(transfer: Transfer) -> dict[Digest, Blob]:

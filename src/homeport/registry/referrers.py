@@ -40,14 +40,18 @@ class _Referrers(msgspec.Struct):
 
 
 def referrers(
-    repository: Repository, subject: Digest, *, artifact_type: str | None = None
-) -> list[Descriptor]:
+    repository: Repository, subject: Digest, *, artifact_type: str | None = None,
+    with_tag: bool = False,
+) -> list[Descriptor]:  # fmt: skip
     """Everything that refers to ``subject``, each once.
 
     Asks the registry's own list, else the fallback tag. A registry without either has none.
+
+    with_tag: read the tag in any case: a registry's own list may be older than its clients'
     """
     found: dict[str, Descriptor] = {}
-    for one in _from_registry(repository, subject) or _from_tag(repository, subject):
+    listed = _from_registry(repository, subject) or []
+    for one in (*listed, *(_from_tag(repository, subject) if with_tag or not listed else ())):
         found.setdefault(one.digest, one)
         if len(found) > COUNT_LIMIT:
             raise ProtocolBroken(f"{repository}: {subject} has more than {COUNT_LIMIT} referrers")

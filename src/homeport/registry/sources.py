@@ -75,9 +75,11 @@ class RepositorySources(msgspec.Struct, frozen=True, kw_only=True):
         """The tags. A mirror without any may not know the repository yet: the next is asked."""
         return self._first("resolve", lambda repository: list(repository.tags(limit=limit)))
 
-    def referrers(self, subject: Digest) -> list[Descriptor]:
-        """What refers to ``subject``; a mirror without any may not know them."""
-        return self._first("referrers", lambda repository: referrers(repository, subject))
+    def referrers(self, subject: Digest, *, with_tag: bool = False) -> list[Descriptor]:
+        """What refers to ``subject`` (``registry.referrers``); a mirror may not know them."""
+        return self._first(
+            "referrers", lambda repository: referrers(repository, subject, with_tag=with_tag)
+        )
 
     def fetch_blob(
         self, descriptor: Descriptor, store: Store, *, progress: Progress | None = None

@@ -9,6 +9,7 @@ and one document, blobs are what their digests say. For a directory (``oci_layou
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Sequence
 
 import msgspec
@@ -32,6 +33,8 @@ from homeport.oci.reference import DEFAULT_TAG
 REF_NAME = "org.opencontainers.image.ref.name"
 #: BuildKit and docker write the full name beside the tag.
 CONTAINERD_NAME = "io.containerd.image.name"
+#: On lines that refer to another image of the layout: its digest (containerd, buildx).
+SUBJECT_ANNOTATION = "io.containerd.manifest.subject"
 LAYOUT_FILE = "oci-layout"
 LAYOUT_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
@@ -124,17 +127,32 @@ def index_of_one(descriptor: Descriptor, annotations: dict[str, str]) -> bytes:
     return documents.encode(index)
 
 
+def images_of(index: documents.Index) -> list[Descriptor]:
+    """The lines of a layout that are images: not referrers, not what is under cosign's tags."""
+    return [
+        entry
+        for entry in index.manifests
+        if SUBJECT_ANNOTATION not in entry.annotations
+        and not is_digest_tag(entry.annotations.get(REF_NAME, ""))
+    ]
+
+
+def is_digest_tag(tag: str) -> bool:
+    """Whether a tag is not an image's but holds what refers to one, as cosign's tags do."""
+    return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
+
+
 def tags_of(index: documents.Index) -> list[str]:
-    """The tags of a layout, in its order, each once."""
-    names = (entry.annotations.get(REF_NAME, "") for entry in index.manifests)
+    """The tags of a layout's images, in its order, each once."""
+    names = (entry.annotations.get(REF_NAME, "") for entry in images_of(index))
     return list(dict.fromkeys(name for name in names if name))
 
 
 def _choose(files: Files, index: documents.Index, tag: str) -> Descriptor:
-    entries = index.manifests
+    entries = images_of(index)
     if not entries:
         raise ImageNotFound(f"{files.place} holds no image")
-    found = _named(entries, tag or DEFAULT_TAG)
+    found = _named(index.manifests if tag else entries, tag or DEFAULT_TAG)
     if not found and not tag and len(entries) == 1:
         found = list(entries)
     if len({entry.digest for entry in found}) == 1:
@@ -168,7 +186,7 @@ def _not_found(files: Files, index: documents.Index, tag: str) -> ImageNotFound:
 
 def _is_itself_the_index(index: documents.Index) -> bool:
     """Whether ``index.json`` lists the platforms of one image (apko, ko, Bazel's rules)."""
-    platforms = [entry.platform for entry in index.manifests]
+    platforms = [entry.platform for entry in images_of(index)]
     return (
         len(platforms) > 1
         and not tags_of(index)

@@ -33,6 +33,7 @@ from homeport.images.storage.layout import (
     LAYOUT_FILE,
     LAYOUT_VERSION,
     REF_NAME,
+    SUBJECT_ANNOTATION,
     blob_name,
     check_version,
     open_in_layout,
@@ -74,6 +75,16 @@ class OciLayout:
         with locked_directory(root, runtime.cancel):
             point_tag(root, self._address.tag or DEFAULT_TAG, value.descriptor())
         return written
+
+    def write_referrer(self, value: Image, runtime: Runtime) -> None:
+        """Add an artifact that refers to another image, as a line without a tag. Idempotent."""
+        root, parsed = self._address.path, value.document.parsed
+        assert parsed.subject is not None
+        prepare_layout(root)
+        self._write_blobs(value, runtime)
+        annotations = {**parsed.annotations, SUBJECT_ANNOTATION: parsed.subject.digest}
+        with locked_directory(root, runtime.cancel):
+            add_line(root, msgspec.structs.replace(value.descriptor(), annotations=annotations))
 
     def _write_blobs(self, value: Image | Index, runtime: Runtime) -> Written:
         parts = all_blobs(value)
@@ -160,6 +171,15 @@ def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
     if lines == index["manifests"]:
         return
     index["manifests"] = lines
+    write_unfinished_first(root / INDEX_FILE, msgspec.json.encode(index))
+
+
+def add_line(root: Path, descriptor: Descriptor) -> None:
+    """Add a line without a tag to ``index.json``, unless its digest is there already."""
+    index = _load(root)
+    if any(line.get("digest") == descriptor.digest for line in index["manifests"]):
+        return
+    index["manifests"] = [*index["manifests"], msgspec.to_builtins(descriptor)]
     write_unfinished_first(root / INDEX_FILE, msgspec.json.encode(index))
 
 

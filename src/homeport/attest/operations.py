@@ -1,0 +1,220 @@
+"""What the commands for signatures do: sign, attest and verify, with typed results."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from homeport.attest.attached.select import RegistryMaker, open_attached
+from homeport.attest.errors import NotVerified
+from homeport.attest.keys.private_key import AskPassword
+from homeport.attest.keys.sources import load_private_key, load_public_key
+from homeport.attest.signing import (
+    KeyMethod,
+    SignedSubject,
+    SigningMethod,
+    SignRequest,
+    sign_image,
+)
+from homeport.attest.sigstore.trusted_root import TrustedRoot, public_root, read_trusted_root
+from homeport.attest.statement import PREDICATE_TYPES, SIGNATURE
+from homeport.attest.verification.image import ImageResult, verify_image
+from homeport.attest.verification.signers import IdentitySigner, KeySigner, Signer
+from homeport.attest.verification.verify import Requirement
+from homeport.content.files import explained
+from homeport.content.reading import read_bounded
+from homeport.errors import UsageError
+from homeport.images.address import parse_source
+from homeport.runtime import Runtime
+
+#: Bytes of a predicate: as much as BuildKit takes for a statement.
+PREDICATE_LIMIT = 40 << 20
+
+
+class SignOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to sign.
+
+    key:         file or ``env://NAME``
+    reference:   the name in legacy signatures, instead of the repository
+    annotations: further text that is signed
+    dry_run:     find out what is missing, and write nothing
+    """
+
+    key: str
+    reference: str = ""
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
+    dry_run: bool = False
+
+
+class SignResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What was signed by whom; ``dry_run``: what would be."""
+
+    image: str
+    digest: str
+    signer: str
+    subjects: tuple[SignedSubject, ...]
+    dry_run: bool = False
+
+
+class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """Who must have signed what.
+
+    keys:           public keys, each a file or ``env://NAME``; any of them
+    identities:     subject alternative names; a ``*`` at the end makes a prefix
+    issuer:         of these identities
+    trusted_root:   default: sigstore's public-good instance
+    types:          short names or URIs of predicates that must be attested
+    threshold:      how many different signers there must be
+    signed_as:      names under which the image may have been signed
+    every_platform: each platform manifest must be signed too
+    """
+
+    keys: tuple[str, ...] = ()
+    identities: tuple[str, ...] = ()
+    issuer: str = ""
+    trusted_root: Path | None = None
+    types: tuple[str, ...] = ()
+    threshold: int = 1
+    signed_as: tuple[str, ...] = ()
+    every_platform: bool = False
+
+
+class Access(msgspec.Struct, frozen=True, kw_only=True):
+    """What operations need from ``homeport.app``."""
+
+    registry: RegistryMaker
+    runtime: Runtime
+    environment: Mapping[str, str]
+
+
+def sign(
+    image: str, options: SignOptions, access: Access, ask_password: AskPassword | None
+) -> SignResult:
+    """Sign an image: index and platforms, in both forms."""
+    request = SignRequest(reference=options.reference, annotations=options.annotations)
+    return _sign(image, options, request, access, ask_password)
+
+
+def attest(
+    image: str, predicate_type: str, predicate: Path, options: SignOptions, *, access: Access,
+    ask_password: AskPassword | None,
+) -> SignResult:  # fmt: skip
+    """Attest the predicate in a file about the digest that an address leads to."""
+    request = SignRequest(
+        predicate_type=predicate_uri(predicate_type), predicate=read_predicate(predicate),
+        platforms=False,
+    )  # fmt: skip
+    return _sign(image, options, request, access, ask_password)
+
+
+def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
+    """Verify the signatures of an image. A verdict of no is a result, not an error."""
+    requirement = make_requirement(options, access.environment)
+    with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
+        return verify_image(
+            value, attached, requirement, access.runtime.pools.network,
+            signed_as=options.signed_as, every_platform=options.every_platform,
+        )  # fmt: skip
+
+
+def refuse_unverified(image: str, result: ImageResult) -> None:
+    """Raise ``NotVerified``, with what is missing, if the verdict is no."""
+    if result.verified:
+        return
+    missing = list(result.subject.missing)
+    if result.unsigned_required:
+        missing.append(f"not signed: {', '.join(result.unsigned_required)}")
+    rejected = [one for one in result.subject.signatures if one.verdict == "rejected"]
+    if rejected:
+        missing.append(rejected[0].reason)
+    raise NotVerified(
+        f"{image}: {'; '.join(missing)}", where={"digest": result.digest},
+        hint=next((one.hint for one in rejected if one.hint), None),
+    )  # fmt: skip
+
+
+def make_requirement(options: VerifyOptions, environment: Mapping[str, str]) -> Requirement:
+    """What the options require. Raises ``UsageError``, ``BadKey``, ``BadTrustedRoot``."""
+    signers: list[Signer] = [
+        KeySigner(name=place, keys=(load_public_key(place, environment),)) for place in options.keys
+    ]
+    if bool(options.identities) != bool(options.issuer):
+        raise UsageError("--identity and --issuer are required together")
+    if options.identities:
+        signers.append(
+            IdentitySigner(
+                name=" or ".join(options.identities), names=options.identities,
+                issuer=options.issuer, root=find_trusted_root(options.trusted_root),
+            )
+        )  # fmt: skip
+    if not signers:
+        raise UsageError(
+            "verification requires --key, --identity with --issuer, or --policy",
+            hint="a signature by anybody proves nothing",
+        )
+    return Requirement(
+        signers=tuple(signers),
+        threshold=options.threshold,
+        predicates=tuple(one for one in map(predicate_uri, options.types) if one != SIGNATURE),
+        signature=not options.types or "signature" in options.types,
+    )
+
+
+def find_trusted_root(path: Path | None) -> TrustedRoot:
+    """The trusted root of the user's, else sigstore's."""
+    return read_trusted_root(path) if path is not None else public_root()
+
+
+def predicate_uri(type: str) -> str:
+    """The predicate type that a short name stands for. Raises ``UsageError``."""
+    if type == "signature":
+        return SIGNATURE
+    if type in PREDICATE_TYPES:
+        return PREDICATE_TYPES[type]
+    if ":" not in type:
+        raise UsageError(
+            f"unknown predicate type {type!r}",
+            hint=f"use {', '.join(PREDICATE_TYPES)}, or a URI",
+        )
+    return type
+
+
+def read_predicate(path: Path) -> Any:
+    """A predicate: a JSON object. Raises ``UsageError``."""
+    with explained(path, "read"), path.open("rb") as stream:
+        raw = read_bounded(stream, PREDICATE_LIMIT, str(path))
+    try:
+        found = msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise UsageError(f"{path} is not valid JSON: {error}", where={"file": str(path)}) from error
+    if not isinstance(found, dict):
+        raise UsageError(f"{path} is not a JSON object", where={"file": str(path)})
+    return found
+
+
+def _sign(
+    image: str, options: SignOptions, request: SignRequest, access: Access,
+    ask_password: AskPassword | None,
+) -> SignResult:  # fmt: skip
+    method = _method(options, access, ask_password)
+    with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
+        subjects = sign_image(
+            value, attached, method, request, access.runtime.pools.network,
+            dry_run=options.dry_run,
+        )  # fmt: skip
+    return SignResult(
+        image=image, digest=str(value.digest), signer=method.name, subjects=tuple(subjects),
+        dry_run=options.dry_run,
+    )  # fmt: skip
+
+
+def _method(
+    options: SignOptions, access: Access, ask_password: AskPassword | None
+) -> SigningMethod:
+    if not options.key:
+        raise UsageError("signing requires --key", hint="homeport key generate -o cosign")
+    key = load_private_key(options.key, access.environment, ask_password)
+    return KeyMethod(key)
