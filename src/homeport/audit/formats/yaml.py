@@ -139,6 +139,11 @@ def is_map(node: Node | None) -> bool:
     return isinstance(node, yaml.MappingNode)
 
 
+def is_null(node: Node | None) -> bool:
+    """Whether it is a scalar that is null: ``key:`` and no more."""
+    return isinstance(node, yaml.ScalarNode) and text_of(node) is None
+
+
 def text_of(node: Node | None) -> str | None:
     """The text of a scalar that is not null."""
     if not isinstance(node, yaml.ScalarNode):

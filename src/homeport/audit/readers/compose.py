@@ -13,6 +13,7 @@ from homeport.audit.formats.yaml import (
     entries,
     get,
     is_map,
+    is_null,
     items,
     text_of,
     written,
@@ -100,7 +101,7 @@ def _build(file: _File, key: str, build: Node) -> None:
             read_context(value, found, f"{key}.additional_contexts.{name}", outcome)
     for number, node in enumerate(items(get(build, "cache_from"))):
         read_cache(written(source, node), found, f"{key}.cache_from[{number}]")
-    args = dict(pairs(source, get(build, "args")))
+    args = dict(_arguments(file, get(build, "args")))
     if "BUILDKIT_SYNTAX" in args:
         found.image(args["BUILDKIT_SYNTAX"], f"{key}.args.BUILDKIT_SYNTAX")
     x_bake = get(build, "x-bake")
@@ -120,6 +121,24 @@ def _build(file: _File, key: str, build: Node) -> None:
                     dockerfile=named, args=args, contexts=tuple(contexts), kind="compose", key=key
                 )
             )
+
+
+def _arguments(file: _File, node: Node | None) -> Iterator[tuple[str, Written]]:
+    """Build arguments with their values; one without a value has that of the environment."""
+    for name, value in pairs(file.source, node):
+        outcome = file.values(value)[0]
+        yield name, _with_text(value, value.text if outcome.problem else outcome.value)
+    names = [(name, value) for name, value in entries(node) if is_null(value)]
+    names += [(text, item) for item in items(node) if (text := text_of(item)) and "=" not in text]
+    for name, place in names:
+        for given in file.variables.get(name, ()):
+            yield name, _with_text(written(file.source, place), given.value)
+
+
+def _with_text(value: Written, text: str) -> Written:
+    if value.text == text:
+        return value
+    return msgspec.structs.replace(value, text=text, exact=False)
 
 
 def pairs(source: Source, node: Node | None) -> Iterator[tuple[str, Written]]:

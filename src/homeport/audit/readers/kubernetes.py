@@ -20,9 +20,10 @@ from homeport.audit.formats.yaml import (
     written,
 )
 from homeport.audit.model import Confidence, Field
-from homeport.audit.readers import helm
+from homeport.audit.readers import helm, operators
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.embedded import read_embedded
 from homeport.audit.source import Source, Written
 
 _TEMPLATED = ("spec", "template", "spec")
@@ -32,8 +33,8 @@ _PODS: dict[str, tuple[str, ...]] = {
     "PodTemplate": ("template", "spec"),
     "CronJob": ("spec", "jobTemplate", *_TEMPLATED),
     **dict.fromkeys(
-        ("Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "ReplicationController", "Job",
-         "Rollout", "Service", "Configuration"), _TEMPLATED),
+        ("Deployment", "DeploymentConfig", "StatefulSet", "DaemonSet", "ReplicaSet",
+         "ReplicationController", "Job", "Rollout", "Service", "Configuration"), _TEMPLATED),
 }  # fmt: skip
 _CONTAINERS = ("containers", "initContainers", "ephemeralContainers")
 #: Groups of custom resources whose ``image`` keys are images of containers.
@@ -43,7 +44,9 @@ _SURE_GROUPS = re.compile(
 )
 _IMAGE_KEY = re.compile(r"(?:^|\.)(?:image|[a-zA-Z]*Image|imageName)$")
 #: Environment variables and parameters whose value is an image.
-_NAMES_IMAGE = re.compile(r"RELATED_IMAGE_|bundle$")
+_NAMES_IMAGE = re.compile(r"bundle$")
+#: What a string must hold to be worth reading as a document.
+_DOCUMENT = re.compile(r"(?:^|[\s{,\"'])(?:[\w-]*[iI]mage|repository)[\"']?[ \t]*:")
 _ARGUMENT = re.compile(r"--?[a-z0-9-]*image=(\S+)$")
 _PARAMETER = re.compile(r"\$\((?:inputs\.)?(?:params\.)?")
 
@@ -81,8 +84,11 @@ def read_object(source: Source, found: Collector, context: Context, node: Node) 
         return
     if not kind or not group:
         return
-    if kind.endswith("List") and get(node, "items") is not None:
-        for item in items(get(node, "items")):
+    below = get(node, "items") if kind.endswith("List") else None
+    if kind == "Template":
+        below = get(node, "objects")
+    if below is not None:
+        for item in items(below):
             read_object(source, found, context, item)
         return
     name = text_of(get(node, "metadata", "name")) or ""
@@ -90,7 +96,7 @@ def read_object(source: Source, found: Collector, context: Context, node: Node) 
     if kind in _PODS and "crossplane" not in group:
         _pod(thing, _PODS[kind])
     _special(thing, context)
-    _anywhere(thing)
+    _anywhere(thing, context)
     _causes(thing)
 
 
@@ -130,6 +136,8 @@ def _special(thing: _Object, context: Context) -> None:
             )
         case "HelmChart" | "HelmChartConfig":
             _text_values(thing, get(node, "spec", "valuesContent"), "spec.valuesContent")
+        case "ImageStream" | "BuildConfig" | "DeploymentConfig":
+            _openshift(thing)
         case "OCIRepository" | "HelmRepository":
             _oci_url(thing, get(node, "spec", "url"))
         case "Provider" | "Configuration" | "Function" if "pkg.crossplane.io" in thing.group:
@@ -137,6 +145,13 @@ def _special(thing: _Object, context: Context) -> None:
         case "Cluster" if thing.group.startswith("postgresql.cnpg.io"):
             _image(thing, f"{thing.key}: spec.imageName", get(node, "spec", "imageName"), "high")
     del context
+
+
+def _openshift(thing: _Object) -> None:
+    """``from: {kind: DockerImage, name: IMAGE}``."""
+    for path, node, owner in walk(get(thing.node, "spec") or thing.node):
+        if path.endswith("from.name") and text_of(get(owner, "kind")) == "DockerImage":
+            _image(thing, f"{thing.key}: spec.{path}", node, "high")
 
 
 def _oci_url(thing: _Object, node: Node | None) -> None:
@@ -223,7 +238,7 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
         )
 
 
-def _anywhere(thing: _Object) -> None:
+def _anywhere(thing: _Object, context: Context) -> None:
     """Images under keys that custom resources commonly use, arguments and environment."""
     group = thing.group + ("" if "/" in thing.group else "/")
     confidence: Confidence = "high" if _SURE_GROUPS.match(group) else "medium"
@@ -236,6 +251,9 @@ def _anywhere(thing: _Object) -> None:
             for number, item in enumerate(items(node)):
                 _argument(thing, f"{key}[{number}]", item)
             continue
+        if "\n" in text and _DOCUMENT.search(text):
+            _document(thing, context, key, node)
+            continue
         known = confidence == "high" and path.endswith(".image")
         if _IMAGE_KEY.search(path) and ("/" in text or ":" in text or known):
             _image(thing, key, node, "high" if known else "medium")
@@ -243,6 +261,26 @@ def _anywhere(thing: _Object) -> None:
             path.endswith(".value") and _NAMES_IMAGE.match(text_of(get(owner, "name")) or "")
         ):
             _image(thing, key, node, "medium")
+        elif path.endswith(".value") or path.startswith(("data.", "stringData.")):
+            name = path.rpartition(".")[2]
+            name = text_of(get(owner, "name")) or "" if name == "value" else name
+            if operators.names_image(name):
+                operators.read_value(written(thing.source, node), thing.found, key)
+
+
+def _document(thing: _Object, context: Context, key: str, node: Node) -> None:
+    """A string that is a document itself: a manifest, values of a chart, settings."""
+    if re.search(r"\.(?:values|valuesContent)$", key):
+        return  # read as what the kind of object makes of it
+
+    def inside(source: Source, found: Collector) -> None:
+        for document in documents(source, found):
+            if get(document, "apiVersion") is not None and get(document, "kind") is not None:
+                read_object(source, found, context, document)
+            else:
+                helm.read_values(source, found, document, "")
+
+    read_embedded(written(thing.source, node), thing.found, inside, key)
 
 
 def _argument(thing: _Object, key: str, node: Node) -> None:

@@ -28,6 +28,8 @@ _TEMPLATE = re.compile(
     r"\{\{|\}\}|\$\(|\$\{|\$\[\[|<<|>>|<%|@[A-Za-z_]+@|\$[A-Za-z_]|%[A-Z_]+%|\{%"
 )
 _BLANK = re.compile(r"\s")
+#: The reason for such a mark.
+FILLED_IN = "{} is filled in outside this file"
 
 #: Bounds on one file, so that a hostile one stays cheap.
 MOST_USES = 20_000
@@ -36,8 +38,12 @@ MOST_USES = 20_000
 class Collector:
     """Uses, causes and faults of one file, in the order they were found."""
 
-    def __init__(self, source: Source, kind: str, programs: Programs = ALWAYS) -> None:
+    def __init__(
+        self, source: Source, kind: str, programs: Programs = ALWAYS, depth: int = 0
+    ) -> None:
         self.source = source
+        #: How many strings this text is inside of.
+        self.depth = depth
         self.kind = kind
         #: Programs whose commands are read in shell text.
         self.programs = programs
@@ -77,19 +83,32 @@ class Collector:
             reference, problem = read(value)
             if reference is None and confidence != "high":
                 return
-        place = written.place
-        identity = (place.start, place.end, value, problem)
-        if identity in self._seen or len(self.uses) >= MOST_USES:
-            return
-        self._seen.add(identity)
-        self.uses.append(
+        self.add(
             Use(
-                kind=self.kind, key=key, place=place, expression=written.text, value=value,
+                kind=self.kind, key=key, place=written.place, expression=written.text, value=value,
                 reference=reference, confidence=confidence, problem=problem, exact=written.exact,
                 quoting=written.quoting, feeds=feeds, fields=fields or {}, note=note,
                 internal=internal, via=via,
             )
         )  # fmt: skip
+
+    def add(self, use: Use) -> None:
+        """A use that is whole already; the same one twice counts once."""
+        identity = (use.place.start, use.place.end, use.value, use.problem)
+        if identity not in self._seen and len(self.uses) < MOST_USES:
+            self._seen.add(identity)
+            self.uses.append(use)
+
+    def absorb(self, other: Collector) -> None:
+        """What another reader found in the same file."""
+        for use in other.uses:
+            self.add(use)
+        self.causes += other.causes[: max(0, MOST_USES - len(self.causes))]
+        self.unread += other.unread
+        self.named += other.named
+        self.external += other.external
+        for name, key in other.produced.items():
+            self.produced.setdefault(name, key)
 
     def cause(
         self,
@@ -136,7 +155,7 @@ class Collector:
 def read(text: str) -> tuple[Reference | None, str]:
     """The reference that ``text`` is, or why it is none."""
     if found := _TEMPLATE.search(text):
-        return None, f"{found.group()!r} is filled in outside this file"
+        return None, FILLED_IN.format(repr(found.group()))
     if _BLANK.search(text):
         return None, "a blank in the reference"
     try:

@@ -11,11 +11,14 @@ from homeport.audit.model import Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context
 from homeport.audit.reading.variables import Outcome, feed
-from homeport.dockerfile.lines import parse_dockerfile
-from homeport.dockerfile.stages import analyse
+from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
+from homeport.dockerfile.stages import ImageUse, analyse
 from homeport.oci.reference import Reference
 
 _KINDS = {"from": "FROM", "copy-from": "COPY --from", "mount-from": "RUN --mount=from"}
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+#: Build arguments of one build that are tried one by one.
+_MOST_ARGUMENTS = 50
 
 
 def link(collectors: Mapping[str, Collector], context: Context) -> None:
@@ -39,11 +42,19 @@ def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Coll
     if not values or caller not in collectors:
         return
     dockerfile = parse_dockerfile(target.source.text)
-    plain = {u.span: u.value for u in analyse(dockerfile).images}
+    plain = {u.span: u for u in analyse(dockerfile).images}
     for use in analyse(dockerfile, values).images:
-        names = [name for name in values if re.search(rf"\$\{{?{name}\b", use.expression)]
-        if use.value == plain.get(use.span) or not names:
+        before = plain.get(use.span)
+        if before is not None and use.value == before.value:
             continue
+        names = [
+            name for name in values if re.search(rf"\$\{{?{re.escape(name)}\b", use.expression)
+        ]
+        names = names or _through_defaults(dockerfile, values, use)
+        if not names:
+            continue
+        if before is not None and before.missing and not use.missing:
+            _given(target, use)
         written = call.args[names[0]]
         # Only an argument that is the whole reference may be replaced by another one.
         written = msgspec.structs.replace(
@@ -55,6 +66,23 @@ def _arguments(call: BuildCall, target: Collector, collectors: Mapping[str, Coll
             outcome=Outcome(value=use.value or "", problem=use.problem, feeds=feeds),
             note=f"for {_KINDS.get(use.how, use.how)} in {call.dockerfile}, line {use.line}",
         )  # fmt: skip
+
+
+def _through_defaults(
+    dockerfile: Dockerfile, values: Mapping[str, str], use: ImageUse
+) -> list[str]:
+    """Arguments that reach an image through defaults of others: ``ARG BASE=$REGISTRY/x``."""
+    for name, value in list(values.items())[:_MOST_ARGUMENTS]:
+        alone = {u.span: u.value for u in analyse(dockerfile, {name: value}).images}
+        if alone.get(use.span) == use.value:
+            return [name]
+    return []
+
+
+def _given(target: Collector, use: ImageUse) -> None:
+    """The Dockerfile's own FROM is no unresolved image where its build gives the value."""
+    start = target.source.byte(use.span.start)
+    target.uses = [u for u in target.uses if u.place.start != start or u.reference is not None]
 
 
 def _contexts(calls: list[BuildCall], collector: Collector) -> None:

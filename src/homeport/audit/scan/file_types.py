@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.embedded import TEMPLATE_SUFFIX
 from homeport.audit.reading.programs import Programs, program_bytes
 from homeport.audit.source import Source
 
@@ -28,12 +29,16 @@ class Kind(msgspec.Struct, frozen=True):
     needs:   regular expression over the bytes, or ``b""``; ``_COMMANDS`` in it stands for any
              program whose commands are read
     reader:  ``module:function`` below ``homeport.audit.readers``
+    template: files of it that hold tags of a template language are read without those
+    beside:  read in addition to the first row that fits
     """
 
     name: str
     path: str
     needs: bytes
     reader: str
+    template: bool = True
+    beside: bool = False
 
 
 #: In ``Kind.needs``: one of the programs.
@@ -48,17 +53,17 @@ KINDS: tuple[Kind, ...] = (
     Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
          r"(?<!\.go)(?<!\.py)(?<!\.js)(?<!\.ts)(?<!\.md)(?<!\.rs)(?<!\.rb)(?<!\.java)(?<!\.html)"
          r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?<!\.lock)$",
-         rb"(?i)from|syntax", "dockerfile:read"),
+         rb"(?i)from|syntax", "dockerfile:read", template=False),
     Kind("compose", r"(?i)/(?:[^/]*[._-])?(?:docker-)?compose[^/]*\.ya?ml$",
          rb"image|build|docker", "compose:read"),
     Kind("gitlab", r"(?i)/(?:[^/]*\.)?gitlab-ci[^/]*\.ya?ml$|/\.gitlab/.*\.ya?ml$"
          r"|/templates/[^/]+/template\.ya?ml$",
          rb"image|services|docker|script|include", "gitlab:read"),
     Kind("github", r"/\.(?:github|gitea|forgejo)/(?:workflows|actions)/.*\.ya?ml$|/action\.ya?ml$",
-         rb"jobs:|runs:|docker", "github:read"),
+         rb"jobs:|runs:|docker", "github:read", template=False),
     Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", rb"images|helmCharts", "kubernetes:read"),
     Kind("helm", r"/Chart\.ya?ml$", rb"images", "helm:read_chart"),
-    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "charttemplate:read"),
+    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "charttemplate:read", template=False),
     Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", rb"(?i)image|repository", "helm:read"),
     Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", rb"target", "bake:read"),
     Kind("circleci", r"/\.circleci/.*\.ya?ml$", rb"image|run", "circleci:read"),
@@ -77,6 +82,9 @@ KINDS: tuple[Kind, ...] = (
     Kind("werf", r"/werf[^/]*\.ya?ml$", rb"from", "builders:read_werf"),
     Kind("ko", r"/\.ko\.ya?ml$", b"", "builders:read_ko"),
     Kind("blubber", r"/[^/]*blubber[^/]*\.ya?ml$", rb"variants|base", "builders:read_blubber"),
+    Kind("blubber", r"\.ya?ml$",
+         rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}#\s{0,9}syntax\s{0,9}=[^\n]{0,200}blubber",
+         "builders:read_blubber"),
     Kind("devcontainer", r"/(?:\.devcontainer/(?:.*/)?devcontainer|\.devcontainer)\.json$",
          rb"image|features|build|docker", "devcontainer:read"),
     Kind("settings", r"/daemon\.json$", rb"registry-mirrors", "settings:read_daemon"),
@@ -117,7 +125,10 @@ KINDS: tuple[Kind, ...] = (
     Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
          r"|vagrantfile)$",
          _COMMANDS,
-         "scripts:read"),
+         "scripts:read", template=False),
+    Kind("syntax", r"(?<!file)$",
+         rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}(?:#|//)\s{0,9}syntax\s{0,9}=",
+         "syntax:read", template=False, beside=True),
 )  # fmt: skip
 
 #: Names that no kind can have are dropped by one look.
@@ -146,12 +157,12 @@ def _compiled(
 
 def may_be_read(name: str) -> bool:
     """Whether a file of this name belongs to any kind at all."""
-    return _CANDIDATE.search(name) is not None
+    return _CANDIDATE.search(TEMPLATE_SUFFIX.sub("", name)) is not None
 
 
 def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, re.Pattern[bytes] | None]]:
-    """The kinds that a path may have."""
-    rooted = "/" + path
+    """The kinds that a path may have; a template has those of what it is a template of."""
+    rooted = TEMPLATE_SUFFIX.sub("", "/" + path)
     return [(kind, needs) for kind, pattern, needs in _compiled(programs) if pattern.search(rooted)]
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import os
+import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -17,6 +18,7 @@ import msgspec
 from homeport.audit.model import Cause, ExternalConfig, Unread, Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.embedded import TEMPLATE_SUFFIX, has_tags, read_masked
 from homeport.audit.reading.programs import with_programs
 from homeport.audit.reading.tree_files import NotReadable, read_file
 from homeport.audit.scan import cross_file
@@ -95,10 +97,24 @@ def _read_named(collectors: dict[str, Collector], context: Context) -> None:
 
 def read_source(source: Source, context: Context) -> Collector | None:
     """Read one file as its name and bytes suggest, or not at all."""
-    for kind, needs in kinds_of(source.path, context.programs):
+    return _read_candidates(source, context, kinds_of(source.path, context.programs))
+
+
+def _read_candidates(
+    source: Source, context: Context, candidates: Sequence[tuple[Kind, re.Pattern[bytes] | None]]
+) -> Collector | None:
+    """What the first kind that fits finds, and those that are read beside any other."""
+    first: Collector | None = None
+    for kind, needs in candidates:
+        if first is not None and not kind.beside:
+            continue
         if needs is None or needs.search(source.data):
-            return _apply(kind, source, context)
-    return None
+            found = _apply(kind, source, context)
+            if first is None:
+                first = found
+            else:
+                first.absorb(found)
+    return first
 
 
 def read_as(source: Source, context: Context, name: str) -> Collector:
@@ -107,9 +123,18 @@ def read_as(source: Source, context: Context, name: str) -> Collector:
 
 
 def _apply(kind: Kind, source: Source, context: Context) -> Collector:
+    def read(text: Source, found: Collector) -> None:
+        reader_of(kind)(text, found, context)
+
     collector = Collector(source, kind.name, context.programs)
     try:
-        reader_of(kind)(source, collector, context)
+        read(source, collector)
+        templated = collector.unread or TEMPLATE_SUFFIX.search(source.path)
+        if kind.template and templated and has_tags(source):
+            # A template of a document is not one itself; what is literal in it counts.
+            masked = Collector(source, kind.name, context.programs)
+            read_masked(source, masked, read)
+            return masked
     except RecursionError:
         collector.fault("nested too deep")
     return collector
@@ -135,7 +160,4 @@ def _read(path: str, context: Context, complain: Callable[[str, str], None]) -> 
         return None
     if _BINARY in data[:8192]:
         return None
-    for kind, needs in candidates:
-        if needs is None or needs.search(data):
-            return _apply(kind, Source(path, data), context)
-    return None
+    return _read_candidates(Source(path, data), context, candidates)

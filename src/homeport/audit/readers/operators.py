@@ -1,0 +1,54 @@
+"""Images in the environment of operators, which start containers of them later.
+
+``RELATED_IMAGE_X``, ``X_IMAGE`` and the like name one image; ``X_IMAGES`` names many, a line or
+a comma each, often behind a version (``4.2.0=quay.io/a/b:1``).
+"""
+
+from __future__ import annotations
+
+import re
+
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import read as parse
+from homeport.audit.source import Written
+
+_NAME = re.compile(r"(?:^|[_.-])(?:images?|img)(?=$|[_.-])", re.IGNORECASE)
+_CAMEL = re.compile(r"[a-z0-9]Images?$|^images?$")
+#: Parts of a name that say that the value is about images, and is none itself.
+_ABOUT = re.compile(
+    r"pull|policy|secret|tag|version|digest|arch|size|path|dir|file|format|type|cache|url|uri"
+    r"|user|password|scan|prefix|suffix|timeout|registr|repo(?:sitory)?s?$|name_?space|enabled?"
+    r"|host|port$",
+    re.IGNORECASE,
+)
+_ITEM = re.compile(r"[^\s,;|\"']+")
+_MOST = 500
+
+
+def names_image(name: str) -> bool:
+    """Whether a variable of this name holds an image, or several."""
+    return bool(_NAME.search(name) or _CAMEL.search(name)) and not _ABOUT.search(name)
+
+
+def read_value(value: Written, found: Collector, key: str) -> None:
+    """Report the image, or the images, that such a variable holds."""
+    text = value.text.strip()
+    if not text or text[0] in "{[" or "://" in text:
+        return
+    if _ITEM.fullmatch(text) and "=" not in text:
+        _image(value.stripped(), found, key)
+        return
+    for number, item in enumerate(_ITEM.finditer(value.text)):
+        if number >= _MOST:
+            return
+        name, equals, _ = item.group().partition("=")
+        start = item.start() + (len(name) + 1 if equals else 0)
+        _image(value.part(start, item.end()), found, key)
+
+
+def _image(value: Written, found: Collector, key: str) -> None:
+    if (":" in value.text or "/" in value.text) and "$" not in value.text:
+        reference, _ = parse(value.text)
+        # A path or an address with a port has these marks too.
+        if reference is not None and not re.match(r"[/.]|[\w.-]+:\d+$|\d[\d.:]*$", value.text):
+            found.image(value, key, confidence="medium")
