@@ -25,7 +25,7 @@ import grimp
 #: Packages whose start is their product: they import inside functions by design.
 LAZY = ("copying",)
 #: Folders of tests that stand for no package.
-OTHER_TESTS = frozenset({"builders", "data", "peers"})
+OTHER_TESTS = frozenset({"builders", "data", "peers", "security"})
 _GAIN = re.compile(r"#.*\b[0-9.]+ ms\b")
 
 

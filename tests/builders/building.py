@@ -72,7 +72,7 @@ class BuildWorld(World):
                     destination=_destination,
                     client=lambda: quick_client(cancel=pools.cancel),
                     engines=engines,
-                    session=dict,
+                    session=lambda _build: {},
                     offline=self.offline,
                 ),
             )

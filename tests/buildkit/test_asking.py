@@ -10,7 +10,7 @@ from homeport.buildkit.caching import parse_cache
 from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
 from homeport.buildkit.outputs import FolderOutput, ImageOutput, TarOutput, export_to, parse_output
 from homeport.buildkit.protocol.control import CacheOptionsEntry
-from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.context_folder import BadContext, Offer
 from homeport.buildkit.session.secrets import SecretNotFound, read_agents, read_secrets
 from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import parse_platform
@@ -51,15 +51,41 @@ def test_every_option_becomes_the_frontends_attribute(context: Path) -> None:
         "override-copy-image": "r.example/copy",
     }
     assert build.folders == {
-        "context": context,
-        "dockerfile": context,
-        "context:more": context / "other",
+        "context": Offer(context),
+        "dockerfile": Offer(context, only=(b"Dockerfile", b"Dockerfile.dockerignore")),
+        "context:more": Offer(context / "other"),
     }
 
 
 def test_a_dockerfile_may_lie_outside_of_its_context(context: Path, tmp_path: Path) -> None:
     build = prepare(DockerfileBuild(context=context / "other", file=context / "Dockerfile"))
-    assert build.folders == {"context": context / "other", "dockerfile": context}
+    assert {name: offer.path for name, offer in build.folders.items()} == {
+        "context": context / "other", "dockerfile": context,
+    }  # fmt: skip
+
+
+def test_what_is_ignored_is_known_here_by_the_rules_of_the_frontend(context: Path) -> None:
+    def ignored(**more: object) -> tuple[tuple[bytes, ...], ...]:
+        build = prepare(DockerfileBuild(context=context, **more))  # type: ignore[arg-type]
+        return tuple(offer.ignore for offer in build.folders.values())
+
+    assert ignored() == ((), ())
+    (context / ".dockerignore").write_text("# secrets\n/.env\n!x\n")
+    assert ignored() == ((b".env", b"!x"), ())
+    (context / "other/.dockerignore").write_text("y\n")
+    named = ignored(build_contexts={"more": str(context / "other")})
+    assert named == ((b".env", b"!x"), (), (b"y",))
+    # A file of the Dockerfile's own replaces that of the context.
+    (context / "Dockerfile.dockerignore").write_text("z\n")
+    assert ignored() == ((b"z",), ())
+    assert ignored(options={"filename": "Other"}) == ((b".env", b"!x"), ())
+
+
+def test_a_broken_ignore_file_is_named(context: Path) -> None:
+    (context / ".dockerignore").write_text("a\n[\n")
+    with pytest.raises(BadContext, match="invalid ignore file") as caught:
+        prepare(DockerfileBuild(context=context))
+    assert caught.value.where["file"] == str(context / ".dockerignore")
 
 
 def test_a_url_is_fetched_by_the_engine() -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import io
 import json
+import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,3 +113,14 @@ def test_where_the_registry_takes_tokens_the_engine_gets_one_and_no_password(
         build(any_engine, context, f"FROM {name}\nCOPY f /g\n")
         assert set(users) == {"me"}
         assert "repository:made:pull" in tokens.asked
+        # A Dockerfile that only the engine reads names nothing: it pulls as anybody may.
+        tar = io.BytesIO()
+        with tarfile.open(fileobj=tar, mode="w", format=tarfile.GNU_FORMAT) as archive:
+            archive.add(context / "f", "f")
+            archive.add(context / "Dockerfile", "Dockerfile")
+        for more, user in ((), ""), (("--allow-pull", f"{registry.host}/made"), "me"):
+            users.clear()
+            monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(tar.getvalue())))
+            arguments = ["-", "--engine", any_engine.address, "--progress", "quiet", "--no-cache"]
+            solve.main([*arguments, *more], standalone_mode=False)
+            assert set(users) == {user}

@@ -32,7 +32,7 @@ from homeport.buildkit.llb.sources import local, scratch
 from homeport.buildkit.protocol.control import Vertex
 from homeport.buildkit.protocol.errors import BuildFailed, EngineLost, EngineUnreachable
 from homeport.buildkit.session import context_folder as folders
-from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.context_folder import BadContext, Offer
 from homeport.buildkit.session.services import secret_values
 from homeport.buildkit.solve import Build, Export, solve, solve_on
 from homeport.buildkit.status import Unwatched
@@ -159,7 +159,7 @@ def test_llb_is_solved_without_any_frontend(any_engine: RunningEngine, context: 
     state = scratch().file(
         mkdir("/d"), mkfile("/d/made", b"made"), copy(local("src", follow=["dir"]), "/dir", "/dir")
     )
-    build = Build(definition=marshal(state), folders={"src": context})
+    build = Build(definition=marshal(state), folders={"src": Offer(context)})
     assert names(any_engine, build) == ["d", "d/made", "dir", "dir/y"]
 
 

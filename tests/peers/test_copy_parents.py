@@ -26,6 +26,7 @@ from homeport.buildkit.llb.files import copy as copy_action
 from homeport.buildkit.llb.marshal import marshal
 from homeport.buildkit.llb.state import State
 from homeport.buildkit.protocol.errors import BuildFailed
+from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.copying.command import Flags, copy
 from homeport.copying.patterns import has_wildcard
@@ -139,7 +140,7 @@ def theirs(engine: RunningEngine, case: Case, folder: Path) -> dict[bytes, str] 
     received = io.BytesIO()
     build = Build(
         definition=marshal(lowered(case)),
-        folders={"trees": folder},
+        folders={"trees": Offer(folder)},
         exports=(Export(type="tar", to=received),),
     )
     try:

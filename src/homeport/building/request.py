@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -22,7 +22,7 @@ from homeport.recipe.model import Recipe
 
 if TYPE_CHECKING:
     from homeport.buildkit.address import Engine
-    from homeport.buildkit.session.session import Service
+    from homeport.buildkit.solve import ServicesFor
     from homeport.images.load import Loaded
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.net.client import Client
@@ -83,7 +83,7 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     """How a build reaches what is outside; ``homeport.app`` makes it, nothing is connected yet.
 
     engines: those named, or those that the environment names
-    session: what engines may ask of us while they build: logins of registries
+    session: what an engine may ask of us during a build: logins for the images that it names
     """
 
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
@@ -91,7 +91,7 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     destination: Callable[[Address], Destination]
     client: Callable[[], Client]
     engines: Callable[[Sequence[str]], Sequence[Engine]]
-    session: Callable[[], Mapping[str, Service]]
+    session: ServicesFor
     offline: bool = False
 
 

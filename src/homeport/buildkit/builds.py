@@ -22,7 +22,7 @@ from homeport.buildkit.dockerfile import DockerfileBuild, prepare, read_context
 from homeport.buildkit.engine import describe
 from homeport.buildkit.llb.dump import LARGEST, read_definition
 from homeport.buildkit.llb.source_policy import read_policy
-from homeport.buildkit.outputs import Output
+from homeport.buildkit.outputs import ImageOutput, Output
 from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.buildkit.session.content_store import content_services
 from homeport.buildkit.session.secrets import read_agents, read_secrets
@@ -55,6 +55,7 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     push_by_engine:     the engine pushes outputs in registries
     squash:             where the engine exports no layers, one layer may stand for all
     engine_credentials: send passwords to the engine where a registry does not issue tokens
+    allowed_pulls:      repositories that the engine may pull though the build does not name them
     """
 
     context: str
@@ -78,11 +79,22 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     push_by_engine: bool = False
     squash: bool = True
     engine_credentials: bool = False
+    allowed_pulls: Sequence[str] = ()
 
     def local_images(self) -> dict[str, str]:
         """The named contexts that are images of this machine."""
         found = self.build_contexts.items()
         return {name: value for name, value in found if value.startswith(_IMAGES)}
+
+    def engine_pushes(self) -> list[str]:
+        """The references that the engine pushes itself."""
+        if not self.push_by_engine:
+            return []
+        # 9 ms that a build without an image saves
+        from homeport.images.address import RegistryAddress
+
+        addresses = [each.address for each in self.outputs if isinstance(each, ImageOutput)]
+        return [str(each.reference) for each in addresses if isinstance(each, RegistryAddress)]
 
 
 def make_build(request: SolveRequest, environment: Mapping[str, str]) -> Build:

@@ -2,7 +2,8 @@
 
 Turns the options of a build (context, file, arguments, platforms) into the frontend's attributes
 and the directories that the session offers. The frontend itself asks for the Dockerfile and
-.dockerignore and filters the context. Not for running it (``homeport.buildkit.solve``).
+.dockerignore and filters the context; what it may ask for is limited here all the same. Not for
+running it (``homeport.buildkit.solve``).
 """
 
 from __future__ import annotations
@@ -14,10 +15,13 @@ from pathlib import Path
 import msgspec
 
 from homeport.buildkit.failures import Sources
-from homeport.buildkit.session.context_folder import BadContext
+from homeport.buildkit.session.context_folder import IGNORE_FILE, BadContext, Offer
 from homeport.buildkit.session.session import shared_key
 from homeport.buildkit.solve import Build
 from homeport.content.reading import read_bounded
+from homeport.copying.errors import CopyError
+from homeport.copying.ignore import Ignore
+from homeport.copying.ignore import read as read_ignore
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 
@@ -70,7 +74,7 @@ def read_context(text: str) -> Path | str:
 def prepare(wanted: DockerfileBuild) -> Build:
     """The build, without exports. Raises ``BadContext``."""
     attrs: dict[str, str] = {}
-    folders: dict[str, Path] = {}
+    folders: dict[str, Offer] = {}
     sources = Sources()
     key = ""
     if isinstance(wanted.context, str):
@@ -80,8 +84,8 @@ def prepare(wanted: DockerfileBuild) -> Build:
     else:
         file = Path(wanted.file) if wanted.file is not None else wanted.context / "Dockerfile"
         sources = Sources({str(file): _read(file)})
-        folders = {"context": wanted.context, "dockerfile": file.parent}
         attrs["filename"] = file.name
+        folders = _offered(wanted.context, file.parent, wanted.options.get("filename", file.name))
         key = shared_key(os.uname().nodename, str(wanted.context.resolve()), str(file.resolve()))
     attrs |= _attributes(wanted)
     for name, value in wanted.build_contexts.items():
@@ -90,6 +94,40 @@ def prepare(wanted: DockerfileBuild) -> Build:
     return Build(
         frontend="dockerfile.v0", attrs=attrs, folders=folders, shared_key=key, sources=sources
     )
+
+
+def _offered(context: Path, folder: Path, filename: str) -> dict[str, Offer]:
+    """The build context without what is ignored; of the Dockerfile's folder two files only.
+
+    An ignore file beside the Dockerfile replaces that of the context (BuildKit's dockerui).
+    """
+    own_ignore = filename + ".dockerignore"
+    patterns = _ignore_patterns(folder / own_ignore)
+    if patterns is None:
+        patterns = _ignore_patterns(context / os.fsdecode(IGNORE_FILE)) or ()
+    beside = (os.fsencode(filename), os.fsencode(own_ignore))
+    return {"context": Offer(context, ignore=patterns), "dockerfile": Offer(folder, only=beside)}
+
+
+def _ignore_patterns(file: Path) -> tuple[bytes, ...] | None:
+    """What an ignore file excludes; ``None`` without one. Raises ``BadContext``."""
+    try:
+        with file.open("rb") as stream:
+            data = read_bounded(stream, _FILE_LIMIT, str(file))
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise BadContext(
+            f"cannot read the ignore file: {error.strerror}", where={"file": str(file)}
+        ) from error
+    try:
+        patterns = tuple(read_ignore(data, str(file)))
+        Ignore(list(patterns))
+    except CopyError as error:
+        raise BadContext(
+            f"invalid ignore file: {error.what}", where={"file": str(file), **error.where}
+        ) from error
+    return patterns
 
 
 def _attributes(wanted: DockerfileBuild) -> dict[str, str]:
@@ -124,7 +162,7 @@ def _check(platform: Platform) -> None:
         )
 
 
-def _named_context(name: str, value: str, folders: dict[str, Path]) -> str:
+def _named_context(name: str, value: str, folders: dict[str, Offer]) -> str:
     if "://" in value or value.startswith("git@"):
         return value
     path = Path(value)
@@ -132,7 +170,8 @@ def _named_context(name: str, value: str, folders: dict[str, Path]) -> str:
         raise BadContext(
             f"the build context {name!r} is not a directory: {value}", where={"file": value}
         )
-    folders[f"context:{name}"] = path
+    patterns = _ignore_patterns(path / os.fsdecode(IGNORE_FILE)) or ()
+    folders[f"context:{name}"] = Offer(path, ignore=patterns)
     return f"local:context:{name}"
 
 

@@ -13,7 +13,7 @@ import asyncio
 import contextlib
 import json
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -41,7 +41,7 @@ from homeport.buildkit.protocol.errors import EngineLost, EngineRefused, EngineT
 from homeport.buildkit.protocol.gateway import bridged_solve
 from homeport.buildkit.protocol.grpc_client import stop
 from homeport.buildkit.session import services
-from homeport.buildkit.session.context_folder import Folder
+from homeport.buildkit.session.context_folder import Folder, Offer
 from homeport.buildkit.session.services import Sink
 from homeport.buildkit.session.session import Service, Session, attached
 from homeport.buildkit.status import StatusListener, Steps
@@ -75,8 +75,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     frontend: str = ""
     attrs: Mapping[str, str] = msgspec.field(default_factory=dict)
     inputs: Mapping[str, Definition] = msgspec.field(default_factory=dict)
-    folders: Mapping[str, Path] = msgspec.field(default_factory=dict)
-    replaced: Mapping[str, Mapping[bytes, bytes]] = msgspec.field(default_factory=dict)
+    folders: Mapping[str, Offer] = msgspec.field(default_factory=dict)
     services: Mapping[str, Service] = msgspec.field(default_factory=dict)
     exports: Sequence[Export] = ()
     cache_exports: Sequence[CacheOptionsEntry] = ()
@@ -86,6 +85,10 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     shared_key: str = ""
     sources: Sources = msgspec.field(default_factory=Sources)
     wants_metadata: bool = False
+
+
+#: Services of the session that depend on the build, such as credentials for what it names.
+ServicesFor = Callable[[Build], Mapping[str, Service]]
 
 
 class Solved(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,11 +128,9 @@ async def solve_on(
         )
     with contextlib.ExitStack() as stack:
         folders = {}
-        for name, path in build.folders.items():
-            folder = Folder.open(path)
-            folder.replaced.update(build.replaced.get(name, {}))
-            stack.callback(folder.close)
-            folders[name] = folder
+        for name, offer in build.folders.items():
+            folders[name] = Folder.open(offer)
+            stack.callback(folders[name].close)
         steps = Steps(listener)
         offered = _session_services(build, folders, steps)
         session = Session(offered, shared_key=build.shared_key)

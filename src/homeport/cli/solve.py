@@ -14,6 +14,7 @@ from homeport.buildkit.builds import SolveRequest
 from homeport.buildkit.outputs import Output, parse_output
 from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
 from homeport.buildkit.protocol.errors import BuildFailed
+from homeport.buildkit.session.repositories import allowed_name
 from homeport.buildkit.status import StatusListener, Unwatched
 from homeport.cli.engine_options import engine_option
 from homeport.cli.key_values import key_values
@@ -107,6 +108,11 @@ Examples:
     "--engine-credentials", is_flag=True,
     help="Send registry passwords to the engine if a registry does not issue tokens.",
 )  # fmt: skip
+@click.option(
+    "--allow-pull", "allowed_pulls", multiple=True, metavar="REPOSITORY",
+    help="Let the engine pull this repository (or HOST/PATH/*) with your credentials, though the"
+    " build does not name it. Repeatable.",
+)  # fmt: skip
 @engine_option
 @registry_options
 @common
@@ -166,6 +172,7 @@ def _request(context: str, outputs: tuple[Output, ...], asked: Mapping[str, Any]
         push_by_engine=asked["push_by"] == "engine",
         squash=not asked["no_squash"],
         engine_credentials=asked["engine_credentials"],
+        allowed_pulls=[allowed_name(text) for text in asked["allowed_pulls"]],
     )
 
 

@@ -84,16 +84,25 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
     args: Mapping[str, ArgDefault] = msgspec.field(default_factory=dict)
 
 
-def analyse(dockerfile: Dockerfile, build_args: Mapping[str, str] | None = None) -> Build:
+def analyse(
+    dockerfile: Dockerfile,
+    build_args: Mapping[str, str] | None = None,
+    platform_args: Mapping[str, str] = PLATFORM_ARGS,
+) -> Build:
     """Find stages and images; ``build_args`` override the defaults of ARG."""
-    return _Analysis(dockerfile, build_args or {}).run()
+    return _Analysis(dockerfile, build_args or {}, platform_args).run()
 
 
 class _Analysis:
-    def __init__(self, dockerfile: Dockerfile, build_args: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        dockerfile: Dockerfile,
+        build_args: Mapping[str, str],
+        platform_args: Mapping[str, str],
+    ) -> None:
         self._file = dockerfile
         self._build_args = build_args
-        self._variables = dict(PLATFORM_ARGS)
+        self._variables = dict(platform_args)
         self._defaults: dict[str, ArgDefault] = {}
         self._stages: list[Stage] = []
         self._body: list[Instruction] = []

@@ -15,7 +15,7 @@ import msgspec
 from homeport.assemble.build import Build
 from homeport.buildkit.address import Engine
 from homeport.buildkit.protocol.errors import EngineLost, EngineUnreachable
-from homeport.buildkit.session.session import Service
+from homeport.buildkit.solve import ServicesFor
 from homeport.content.blob import Blob
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
@@ -45,7 +45,7 @@ class PartTools(msgspec.Struct, frozen=True, kw_only=True):
     access: Callable[[], ArchiveAccess]
     client: Callable[[], Client]
     engines: Callable[[], Sequence[Engine]]
-    services: Callable[[], Mapping[str, Service]]
+    services: ServicesFor
     save: Callable[[Lockfile], object]
 
 

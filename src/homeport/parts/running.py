@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
@@ -27,8 +27,8 @@ from homeport.buildkit.llb.mounts import bind
 from homeport.buildkit.llb.state import State
 from homeport.buildkit.progress_display import BarWatcher
 from homeport.buildkit.session.content_store import content_services
-from homeport.buildkit.session.session import Service
-from homeport.buildkit.solve import Build, Export, solve
+from homeport.buildkit.session.context_folder import Offer
+from homeport.buildkit.solve import Build, Export, ServicesFor, solve
 from homeport.content.blob import Blob
 from homeport.content.files import explained
 from homeport.debian.architecture import TRIPLET_OF
@@ -55,7 +55,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     folder: Path
     progress: Progress
     cancel: CancelToken
-    services: Callable[[], Mapping[str, Service]]
+    services: ServicesFor
     fresh: bool = False
 
 
@@ -89,22 +89,20 @@ def run_commands(
     """
     layout = prepared.layout
     with tempfile.TemporaryDirectory(prefix="engine-", dir=how.folder) as name:
-        folders: dict[str, Path] = {}
+        folders: dict[str, Offer] = {}
         for folder, blob in (
             (_ROOT, None if layout else prepared.layer), (_INPUTS, prepared.context),
         ):  # fmt: skip
             if blob is not None:
-                folders[folder] = Path(name, folder)
-                _place(blob, folders[folder])
-        services = dict(how.services())
-        if layout:
-            services |= content_services({"root": prepared.root})
+                folders[folder] = Offer(Path(name, folder))
+                _place(blob, folders[folder].path)
+        services = content_services({"root": prepared.root}) if layout else {}
         build = Build(
             definition=marshal(_graph(prepared, platforms, how)),
             folders=folders,
             services=services,
         )
-        with _solved(engine, build, how) as stream:
+        with _solved(engine, _with_services(build, how), how) as stream:
             yield stream
 
 
@@ -124,9 +122,13 @@ def run_dockerfile(
             options={} if part.network else {"force-network-mode": "none"},
         )
     )
-    build = msgspec.structs.replace(build, services={**build.services, **how.services()})
-    with _solved(engine, build, how) as stream:
+    with _solved(engine, _with_services(build, how), how) as stream:
         yield stream
+
+
+def _with_services(build: Build, how: RunOptions) -> Build:
+    services = {**build.services, **how.services(build)}
+    return msgspec.structs.replace(build, services=services)
 
 
 def folder_of(platform: Platform) -> str:

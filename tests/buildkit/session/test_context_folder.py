@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from homeport.buildkit.protocol.go_filemode import DIRECTORY, SETUID, SYMLINK
-from homeport.buildkit.session.context_folder import BadContext, Filters, Folder
+from homeport.buildkit.session.context_folder import BadContext, Filters, Folder, Offer
 
 
 def sent(
@@ -17,9 +17,10 @@ def sent(
     follow: tuple[str, ...] = (),
     include: tuple[str, ...] = (),
     exclude: tuple[str, ...] = (),
+    offer: Offer | None = None,
 ) -> list[str]:
     """Paths, as an engine gets them."""
-    folder = Folder.open(root)
+    folder = Folder.open(offer or Offer(root))
     filters = Filters(
         follow=[each.encode() for each in follow],
         include=[each.encode() for each in include],
@@ -90,7 +91,7 @@ def test_include_patterns_bring_their_parents(root: Path) -> None:
 
 def test_owners_are_roots_and_modes_are_gos(root: Path) -> None:
     (root / "f").chmod(0o4755)
-    folder = Folder.open(root)
+    folder = Folder.open(Offer(root))
     found = {entry.path: entry for entry in folder.entries(Filters())}
     folder.close()
     assert found[b"f"].mode == SETUID | 0o755
@@ -102,7 +103,7 @@ def test_owners_are_roots_and_modes_are_gos(root: Path) -> None:
 
 def test_a_second_name_of_a_file_is_a_link_to_the_first(root: Path) -> None:
     os.link(root / "f", root / "z")
-    folder = Folder.open(root)
+    folder = Folder.open(Offer(root))
     found = {entry.path: entry.linkname for entry in folder.entries(Filters())}
     folder.close()
     assert (found[b"f"], found[b"z"]) == (b"", b"f")
@@ -122,11 +123,11 @@ def test_such_a_name_may_be_ignored(tmp_path: Path) -> None:
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadContext, match="cannot read"):
-        Folder.open(tmp_path / "nope")
+        Folder.open(Offer(tmp_path / "nope"))
 
 
 def test_a_file_that_became_a_link_is_not_read(root: Path) -> None:
-    folder = Folder.open(root)
+    folder = Folder.open(Offer(root))
     (root / "f").unlink()
     (root / "f").symlink_to("/etc/passwd")
     with pytest.raises(BadContext):
@@ -134,3 +135,26 @@ def test_a_file_that_became_a_link_is_not_read(root: Path) -> None:
     with pytest.raises(BadContext):
         folder.open_file(b"b/x")
     folder.close()
+
+
+def test_what_is_ignored_is_not_sent_whatever_the_engine_asks(root: Path) -> None:
+    (root / ".dockerignore").write_text("...")
+    offer = Offer(root, ignore=(b"a", b"!a/y", b".*"))
+    kept = [".dockerignore", "a", "a/y", "a/y/z", "a-b", "b", "f"]
+    assert sent(root, offer=offer) == kept
+    assert sent(root, offer=offer, follow=("a/x", "a/y", ".dockerignore")) == [
+        ".dockerignore", "a", "a/y", "a/y/z",
+    ]  # fmt: skip
+    assert sent(root, offer=offer, follow=("a/x",)) == []
+    assert sent(root, offer=offer, include=("a/x", "f")) == ["f"]
+    # The engine's own exceptions add nothing to what is offered.
+    assert sent(root, offer=offer, exclude=("*", "!a/x", "!a/y")) == ["a", "a/y", "a/y/z"]
+    assert sent(root, offer=offer, exclude=("a", "!a/y", ".*")) == kept[1:]
+
+
+def test_only_what_is_offered_is_sent_with_what_its_links_lead_to(root: Path) -> None:
+    (root / "Dockerfile").symlink_to("a/../a/x")
+    (root / "nope.dockerignore").write_text("")
+    offer = Offer(root, only=(b"Dockerfile", b"Dockerfile.dockerignore"))
+    assert sent(root, offer=offer) == ["Dockerfile", "a", "a/x"]
+    assert sent(root, offer=offer, follow=("f", "a/y", "*.dockerignore")) == []

@@ -24,6 +24,7 @@ from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Constraints, Op, Platform, SourceOp
 from homeport.buildkit.protobuf import encode
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
+from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.buildkit.status import Steps
 from homeport.content.store import Store
@@ -184,7 +185,7 @@ class _Proving(msgspec.Struct, frozen=True):
             build = Build(
                 frontend="dockerfile.v0",
                 attrs={"no-cache": "", **switches},
-                folders={"context": self.context, "dockerfile": self.place},
+                folders={"context": Offer(self.context), "dockerfile": Offer(self.place)},
                 exports=(Export(type="tar", to=spool),),
             )
             try:

@@ -1,8 +1,9 @@
 """A local directory as an engine sees it: filtered, in order, every entry once.
 
 Order and rules are fsutil's: depth first, siblings sorted by bytes, parents before children
-and only where something in them is wanted or they are wanted themselves. Reads by handles
-from the root. Not for the protocol (``homeport.buildkit.session.filesync``).
+and only where something in them is wanted or they are wanted themselves. An engine gets what
+it asks for within an ``Offer``, whose ignore rules hold whether it applies them or not. Reads by
+handles from the root. Not for the protocol (``homeport.buildkit.session.filesync``).
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ from homeport.copying.errors import CopyError, shown
 from homeport.copying.ignore import Excluded, Ignore
 from homeport.errors import HomeportError, UsageError
 
+IGNORE_FILE = b".dockerignore"
+
 
 class BadContext(UsageError):
     """The build context cannot be read or sent as it is."""
@@ -37,22 +40,39 @@ class Filters(msgspec.Struct, frozen=True, kw_only=True):
     exclude: Sequence[bytes] = ()
 
 
-class Folder(msgspec.Struct):
-    """An open directory; to be closed. ``replaced``: files with another content than on disk."""
+class Offer(msgspec.Struct, frozen=True):
+    """A directory for an engine, and what of it an engine may have.
+
+    only:   these paths with what their links lead to; all paths if empty
+    ignore: patterns of an ignore file (``homeport.copying.ignore``); what they exclude is not
+            sent, except the file ``.dockerignore`` itself, which engines read first
+    """
 
     path: Path
+    only: tuple[bytes, ...] = ()
+    ignore: tuple[bytes, ...] = ()
+
+
+class Folder(msgspec.Struct):
+    """An open directory; to be closed."""
+
+    offer: Offer
     root: int
-    replaced: dict[bytes, bytes] = msgspec.field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path) -> Folder:
+    def open(cls, offer: Offer) -> Folder:
         """Raises ``BadContext``."""
         try:
-            return cls(path, os.open(path, os.O_RDONLY | os.O_DIRECTORY))
+            return cls(offer, os.open(offer.path, os.O_RDONLY | os.O_DIRECTORY))
         except OSError as error:
             raise BadContext(
-                f"cannot read the directory {path}: {error.strerror}", where={"file": str(path)}
+                f"cannot read the directory {offer.path}: {error.strerror}",
+                where={"file": str(offer.path)},
             ) from error
+
+    @property
+    def path(self) -> Path:
+        return self.offer.path
 
     def close(self) -> None:
         if self.root >= 0:
@@ -92,6 +112,7 @@ class _Level(msgspec.Struct, frozen=True):
     everything: bool
     included: list[bool] | None
     excluded: Any
+    offered: Any
 
 
 class _Walk:
@@ -100,7 +121,13 @@ class _Walk:
         self._wanted = follow(folder.root, filters.follow)
         self._include = Ignore(list(filters.include)) if filters.include else None
         self._excluded = Excluded(Ignore(list(filters.exclude)))
-        self._unfiltered = not filters.exclude and self._include is None and self._wanted is None
+        self._offered = _Offered(folder, filters)
+        self._unfiltered = (
+            not filters.exclude
+            and self._include is None
+            and self._wanted is None
+            and not self._offered.restricts
+        )
         self._links: dict[tuple[int, int], bytes] = {}
         #: Directories that are sent as soon as something in them is.
         self._held: list[Stat] = []
@@ -108,7 +135,7 @@ class _Walk:
     def run(self) -> Iterator[Stat]:
         wanted = [self._wanted] if self._wanted is not None else []
         everything = self._wanted is None and self._include is None
-        top = _Level(wanted, everything, None, self._excluded.start())
+        top = _Level(wanted, everything, None, self._excluded.start(), self._offered.start())
         yield from self._directory(os.dup(self._folder.root), b"", top)
 
     def _directory(self, fd: int, path: bytes, level: _Level) -> Iterator[Stat]:
@@ -140,8 +167,13 @@ class _Walk:
         if not hit and self._include is not None:
             hit, hits = self._include.step(path, level.included)
         state, keep, descend = self._excluded.step(level.excluded, name)
+        offered, allowed, deeper = self._offered.step(level.offered, name, path)
         inside = hit or bool(below) or self._include is not None
-        return _Level(below, hit, hits, state), hit and keep, descend and inside
+        return (
+            _Level(below, hit, hits, state, offered),
+            hit and keep and allowed,
+            descend and inside and deeper,
+        )
 
     def _release(self) -> Iterator[Stat]:
         held, self._held = self._held, []
@@ -160,8 +192,8 @@ class _Walk:
         if stat.S_ISLNK(status.st_mode):
             link = os.readlink(name, dir_fd=fd)
         elif stat.S_ISREG(status.st_mode):
-            size = len(self._folder.replaced.get(path, b"")) or status.st_size
-            if status.st_nlink > 1 and path not in self._folder.replaced:
+            size = status.st_size
+            if status.st_nlink > 1:
                 link = self._links.setdefault((status.st_dev, status.st_ino), path)
                 link = b"" if link == path else link
         elif stat.S_ISBLK(status.st_mode) or stat.S_ISCHR(status.st_mode):
@@ -171,6 +203,34 @@ class _Walk:
             path=path, mode=to_go(status.st_mode), size=size, mtime=status.st_mtime_ns,
             linkname=link, devmajor=device[0], devminor=device[1], xattrs=_xattrs(fd, name, status),
         )  # fmt: skip
+
+
+class _Offered:
+    """What the folder's ``Offer`` allows, in a walk from the top."""
+
+    def __init__(self, folder: Folder, filters: Filters) -> None:
+        offer = folder.offer
+        self._only = follow(folder.root, offer.only) if offer.only else None
+        # An engine that excludes the same by itself needs no second look.
+        ignore = () if tuple(filters.exclude) == offer.ignore else offer.ignore
+        self._ignored = Excluded(Ignore(list(ignore)))
+        self.restricts = bool(offer.only or ignore)
+
+    def start(self) -> Any:
+        return ([self._only] if self._only is not None else None, self._ignored.start())
+
+    def step(self, above: Any, name: bytes, path: bytes) -> tuple[Any, bool, bool]:
+        """The state for the entry's inside, whether it may be sent, and whether to look inside."""
+        if not self.restricts:
+            return above, True, True
+        nodes, ignored = above
+        ignored, allowed, descend = self._ignored.step(ignored, name)
+        if nodes is not None:
+            nodes = [node for each in nodes for node in each.below(name)]
+            whole = any(node.all for node in nodes)
+            allowed, descend = allowed and whole, descend and bool(nodes)
+            nodes = None if whole else nodes
+        return (nodes, ignored), allowed or path == IGNORE_FILE, descend
 
 
 def _listing(fd: int, path: bytes, root: Path) -> list[tuple[bytes, os.stat_result]]:

@@ -138,10 +138,7 @@ class _Sending(msgspec.Struct):
         path = self.paths[number]
         if path is None:
             raise BadMessage(f"the engine asked for the content of entry {number}, which has none")
-        if path in self.folder.replaced:
-            yield self.folder.replaced[path]
-        else:
-            yield from self._read(path)
+        yield from self._read(path)
         yield b""
 
     def _read(self, path: bytes) -> Iterator[bytes]:

@@ -1,10 +1,12 @@
 """Registries' credentials for an engine: scoped tokens by choice, a password only if allowed.
 
-An engine that pulls or pushes asks its client. Where the registry uses tokens, we fetch one
-for just those scopes and the engine never sees the password; the token service is asked
-only if the registry itself names it, or an engine could have our password sent anywhere.
-Registries that require the password itself get it through the engine only with
-``--engine-credentials``, and only over a connection that others cannot read.
+An engine that pulls or pushes asks its client. It is answered about registries that the build
+names, no others: it could make this machine send requests anywhere. Where the registry uses
+tokens, we fetch one to pull (or push) the repositories that the build names, and the engine
+never sees the password; the token service is asked only if the registry itself names it, or an
+engine could have our password sent anywhere. Registries that require the password itself get it
+through the engine only with ``--engine-credentials``, and only over a connection that others
+cannot read.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.protobuf import decode, encode
 from homeport.buildkit.protocol import control
+from homeport.buildkit.session.repositories import Repositories, registry_of
 from homeport.buildkit.session.session import Service
 from homeport.errors import HomeportError
 from homeport.net.url import Url
@@ -30,24 +33,35 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from homeport.net.client import Client
-    from homeport.net.response import Sender
     from homeport.registry.login import Login
+    from homeport.registry.tokens import Realm
 
 _AUTH = "/moby.filesync.v1.Auth/"
 _TOKEN_LIFE = 60  # seconds that an engine may keep a token; it asks again
-_HUB_HOSTS = ("registry-1.docker.io", "index.docker.io", "https://index.docker.io/v1/")
+_MOST_SCOPES = 5  # that an error names
 
 
 class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
-    """Where logins come from, and whether an engine may have them as they are."""
+    """Where logins come from, and what an engine may have of them.
+
+    named:     the repositories that the build names, found when an engine asks
+    passwords: whether it may have passwords as they are
+    """
 
     find: Callable[[str], Login | None]
     client: Callable[[], Client]
+    named: Callable[[], Repositories] = Repositories
     passwords: bool = False
+    _found: list[Repositories] = msgspec.field(default_factory=list)
     _seed: bytes = msgspec.field(default_factory=lambda: secrets.token_bytes(32))
 
     def __repr__(self) -> str:
         return f"RegistryAuth(passwords={self.passwords})"
+
+    def _repositories(self) -> Repositories:
+        if not self._found:
+            self._found.append(self.named())
+        return self._found[0]
 
     def services(self) -> dict[str, Service]:
         """For a session."""
@@ -99,22 +113,26 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
 
     def _token(self, request: control.FetchTokenRequest) -> str:
         # 60 ms that a build without a registry that uses tokens saves
-        from homeport.registry.tokens import Realm, fetch_token
+        from homeport.registry.tokens import fetch_token
 
-        realm = Url.parse(request.realm)
-        sender = self._names(request.host, realm)
-        named = Realm(url=realm, service=request.service, named_by=sender)
-        scopes = frozenset(request.scopes)
-        return fetch_token(
-            self.client(), named, scopes, self._login(request.host), deadline=None
-        ).value
+        host = request.host
+        scopes = self._repositories().permitted(host, request.scopes)
+        if not scopes:
+            asked = ", ".join(request.scopes[:_MOST_SCOPES])
+            raise HomeportError(
+                f"refused to give the engine a token of {host} for {asked or 'no repository'}: the"
+                " build does not name it; --allow-pull REPOSITORY lets the engine pull more"
+            )
+        realm = self._realm(host, Url.parse(request.realm))
+        return fetch_token(self.client(), realm, scopes, self._login(host), deadline=None).value
 
-    def _names(self, host: str, realm: Url) -> Sender:
-        """The registry, if it names that token service itself; else an error."""
+    def _realm(self, host: str, url: Url) -> Realm:
+        """The token service at ``url``, if the registry itself names it; else an error."""
         # 60 ms that a build without a registry that uses tokens saves
         from homeport.net.client import Request
         from homeport.registry.challenge import parse_challenges
         from homeport.registry.endpoint import endpoint_for
+        from homeport.registry.tokens import Realm
 
         for base in endpoint_for(host).candidates:
             try:
@@ -123,14 +141,18 @@ class RegistryAuth(msgspec.Struct, frozen=True, kw_only=True):
                 continue
             challenges = parse_challenges(response.header_values("www-authenticate"))
             response.close()
-            if any(each.parameters.get("realm") == str(realm) for each in challenges):
-                return response.sender
+            for each in challenges:
+                if each.parameters.get("realm") == str(url):
+                    service = each.parameters.get("service", "")
+                    return Realm(url=url, service=service, named_by=response.sender)
         raise HomeportError(
-            f"the engine asks for a token from {realm.netloc}, which {host} does not refer to"
+            f"the engine asks for a token from {url.netloc}, which {host} does not refer to"
         )
 
     def _login(self, host: str) -> Login | None:
-        return self.find("docker.io" if host in _HUB_HOSTS else host)
+        if not self._repositories().has_registry(host):
+            return None
+        return self.find(registry_of(host))
 
     def _key(self, host: str, salt: bytes) -> Ed25519PrivateKey:
         # 6 ms that a build without credentials saves
