@@ -22,6 +22,7 @@ from homeport.net.errors import (
     TlsError,
 )
 from homeport.net.proxies import Proxies
+from homeport.net.response_check import LONGEST_HEAD
 from homeport.net.retries import ONCE
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
@@ -340,7 +341,7 @@ def test_interim_answers_are_passed_over(way: str, tmp_path: Path) -> None:
         (b"3\r\nabcd\r\n0\r\n\r\n", "longer than its size"),
         (b"1" * 5000 + b"\r\n", "too long"),
         (b"3;" + b"x" * (4 << 20) + b"\r\nabc\r\n0\r\n\r\n", "too long"),
-        (b"0\r\n" + b"a: b\r\n" * 1000 + b"\r\n", "trailer fields"),
+        (b"0\r\n" + b"a: b\r\n" * 101 + b"\r\n", "more than 100 trailer fields"),
         (b"0\r\na: " + b"b" * 9000 + b"\r\n\r\n", "too long"),
         (b"1\r\nx\r\n" * 20_000 + b"0\r\n\r\n", "bytes on average"),
     ],
@@ -366,6 +367,26 @@ def test_chunks_with_extensions_and_trailers_are_read(way: str, tmp_path: Path) 
         with client.request("GET", place.url, rule=ONCE) as response:
             assert response.read() == b"ok"
         assert len(place.connections) == 1
+
+
+def test_a_head_and_trailers_are_read_up_to_their_limits(tmp_path: Path) -> None:
+    start, end = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: ", b"\r\n\r\n"
+    padding = b"y" * (LONGEST_HEAD - len(start) - len(end))
+    trailers = b"a: b\r\n" * 100 + b"\r\n"
+    whole = start + padding + end + b"2\r\nok\r\n0\r\n" + trailers
+    with (
+        scripted("plain", tmp_path, answers(whole)) as place,
+        place.client() as client,
+        client.request("GET", place.url, rule=ONCE) as response,
+    ):
+        assert response.read() == b"ok"
+    longer = whole.replace(padding, padding + b"y")
+    with (
+        scripted("plain", tmp_path, answers(longer)) as place,
+        place.client() as client,
+        pytest.raises(BadResponse, match="too long"),
+    ):
+        client.request("GET", place.url, rule=ONCE)
 
 
 # Whom to believe.

@@ -148,8 +148,9 @@ class _CheckedReader:
             return self._head_line()
         line = self._line(_LONGEST_LINE, "a line between chunks")
         if self._trailers:
-            self._trailers += 1
-            if self._trailers > _MOST_TRAILERS:
+            if line.rstrip(b"\r\n"):
+                self._trailers += 1
+            if self._trailers > 1 + _MOST_TRAILERS:
                 raise Malformed(f"more than {_MOST_TRAILERS} trailer fields")
             return line
         size = _CHUNK_SIZE.fullmatch(line.rstrip(b"\r\n"))
