@@ -34,6 +34,7 @@ def check(folder: Path, files: dict[str, str]) -> tuple[int, list[str]]:
 
 
 LATE = '"""What is below."""\n\n\ndef f() -> None:\n    {}import json{}\n'
+DECODE = '"""What is below."""\n\n\nimport msgspec\ndef f():\n    {}\n'
 BACK = '"""What is below."""\n\nfrom typing import TYPE_CHECKING\n\n'
 
 
@@ -55,6 +56,10 @@ BACK = '"""What is below."""\n\nfrom typing import TYPE_CHECKING\n\n'
         ({"tiny/low.py": LATE.format("", "  # few need it")}, ["import: low.py:5"]),
         ({"tiny/low.py": LATE.format("", "  # 12 ms that --help saves")}, []),
         ({"tiny/low.py": LATE.format("# 12 ms that --help saves.\n    ", "\n    import re")}, []),
+        ({"tiny/low.py": DECODE.format("msgspec.json.decode(b'', type=list[One])")},
+         ["decoder: low.py:6"]),
+        ({"tiny/low.py": DECODE.format("msgspec.msgpack.Decoder(One)")}, ["decoder: low.py:6"]),
+        ({"tiny/low.py": DECODE.format("msgspec.json.decode(b'', type=dict[str, Any])")}, []),
         ({"tests/other/test_x.py": ""}, ["tests: other mirrors no package"]),
         ({"tests/peers/test_x.py": ""}, []),
     ],

@@ -9,6 +9,8 @@ cycle     modules that import each other, also inside functions and under TYPE_C
 siblings  modules or packages of one folder that depend on each other in a circle
 docstring a module without one (a package's ``__init__`` may be empty)
 import    an import inside a function whose comment gives no gain in milliseconds
+decoder   a typed decode without a decoder that the module made when it was loaded
+          (docs/decisions/decoders.md)
 tests     a folder of tests that mirrors no package; exit code 1 for any fault
 """
 
@@ -26,6 +28,8 @@ import grimp
 LAZY = ("copying",)
 #: Folders of tests that stand for no package.
 OTHER_TESTS = frozenset({"builders", "data", "peers", "security"})
+#: Types about which msgspec keeps no information.
+_PLAIN_TYPES = frozenset({"Any", "bool", "bytes", "dict", "float", "int", "list", "str", "tuple"})
 _GAIN = re.compile(r"#.*\b[0-9.]+ ms\b")
 
 
@@ -63,7 +67,7 @@ def import_faults(package: str) -> Iterator[str]:
 
 
 def source_faults(root: Path) -> Iterator[str]:
-    """Modules without a docstring, and imports inside functions without a measured gain."""
+    """Modules without a docstring, late imports without a measured gain, late decoders."""
     for path in sorted(root.rglob("*.py")):
         text = path.read_text("utf-8")
         tree, name = ast.parse(text), path.relative_to(root)
@@ -71,6 +75,7 @@ def source_faults(root: Path) -> Iterator[str]:
             yield f"docstring: {name} has none"
         if name.parts[0] not in LAZY:
             yield from (f"import: {name}:{line}" for line in _late_imports(tree, text.split("\n")))
+            yield from (f"decoder: {name}:{line}" for line in _late_decoders(tree))
 
 
 def _late_imports(tree: ast.Module, lines: list[str]) -> Iterator[int]:
@@ -86,6 +91,21 @@ def _late_imports(tree: ast.Module, lines: list[str]) -> Iterator[int]:
         if _GAIN.search(text) or line - 1 in explained:
             explained.add(end)
         else:
+            yield line
+
+
+def _late_decoders(tree: ast.Module) -> Iterator[int]:
+    """Lines of functions that make msgspec build the information about a type."""
+    functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+    inside = (x for each in ast.walk(tree) if isinstance(each, functions) for x in ast.walk(each))
+    calls = {one.lineno: one for one in inside if isinstance(one, ast.Call)}
+    for line, call in sorted(calls.items()):
+        name = ast.unparse(call.func)
+        if not name.startswith("msgspec."):
+            continue
+        typed = [word.value for word in call.keywords if word.arg == "type"]
+        names = {one.id for value in typed for one in ast.walk(value) if isinstance(one, ast.Name)}
+        if name.endswith(".Decoder") or (name.endswith(".decode") and names - _PLAIN_TYPES):
             yield line
 
 

@@ -39,6 +39,9 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
     problem: str = ""
 
 
+_ELF_FACTS_DECODER = msgspec.json.Decoder(ElfFacts)
+
+
 def looks_like_elf(start: bytes) -> bool:
     return start.startswith(_MAGIC)
 
@@ -49,7 +52,7 @@ def facts_of(blob: Blob, store: Store | None) -> ElfFacts:
     known = store.recall(_NAMESPACE, key) if store else None
     if known is not None:
         try:
-            return msgspec.json.decode(known, type=ElfFacts)
+            return _ELF_FACTS_DECODER.decode(known)
         except msgspec.DecodeError:
             pass  # damaged: read again and replaced
     with blob.open() as stream:

@@ -50,13 +50,16 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     declared: tuple[str, ...]
 
 
+_ANSWER_DECODER = msgspec.json.Decoder(_Answer)
+
+
 def find_layer(plan: BuildPlan, store: Store) -> FinishedLayer | None:
     """The layer of ``plan``, if the store still has it."""
     answer = store.recall(_NAMESPACE, _key(plan))
     if answer is None:
         return None
     try:
-        known = msgspec.json.decode(answer, type=_Answer)
+        known = _ANSWER_DECODER.decode(answer)
         blob = store.get(Digest.parse(known.digest), known.size)
         bill = store.get(Digest.parse(known.bill), known.bill_size)
         if blob is None or bill is None:

@@ -26,6 +26,9 @@ class _Version(msgspec.Struct, rename="pascal"):
     version: str = ""
 
 
+_VERSION_DECODER = msgspec.json.Decoder(_Version)
+
+
 def engine_versions(engine: Engine, cancel: CancelToken | None = None) -> dict[str, str]:
     """Tool → version, as rules name them. Raises ``EngineUnreachable``, ``EngineRefused``."""
     found = describe(engine, cancel)
@@ -46,7 +49,7 @@ def read_version(answer: bytes, name: str) -> str:
         status = ascii(head[:60].split(b"\r\n")[0].decode("latin-1"))
         raise EngineRefused(f"{name}: no version in the answer: {status}")
     try:
-        return msgspec.json.decode(body, type=_Version).version
+        return _VERSION_DECODER.decode(body).version
     except msgspec.DecodeError as error:
         raise EngineRefused(f"{name}: unknown format of the version") from error
 

@@ -35,6 +35,8 @@ LookupFunction = Callable[[Reference], Lookup]
 _PLAUSIBLE = "1980-01-02"
 _OLD = datetime.timedelta(days=365)
 _WANTED = Platform(os="linux", architecture="amd64")
+_INDEX_DECODER = msgspec.json.Decoder(Index)
+_MANIFEST_DECODER = msgspec.json.Decoder(Manifest)
 
 
 class _History(msgspec.Struct):
@@ -48,6 +50,9 @@ class _Config(msgspec.Struct):
     os: str = ""
     architecture: str = ""
     variant: str = ""
+
+
+_CONFIG_DECODER = msgspec.json.Decoder(_Config)
 
 
 def configured_hosts(report: Report, registries: Registries) -> frozenset[str]:
@@ -140,7 +145,7 @@ def _look_up(repository: RepositorySources, reference: Reference, store: Store) 
 def _part(raw: bytes, digest: str) -> str:
     """The platform that ``digest`` is in an index, ``""`` if it is not in it."""
     try:
-        index = msgspec.json.decode(raw, type=Index)
+        index = _INDEX_DECODER.decode(raw)
     except msgspec.DecodeError:
         return ""
     return next((str(m.platform) for m in index.manifests if str(m.parsed_digest) == digest), "")
@@ -151,16 +156,16 @@ def _platforms(
 ) -> tuple[tuple[str, ...], Manifest | None]:
     """The platforms of an index, and the manifest of the one that is looked into."""
     try:
-        index = msgspec.json.decode(raw, type=Index)
+        index = _INDEX_DECODER.decode(raw)
         if not index.manifests:
-            return (), msgspec.json.decode(raw, type=Manifest)
+            return (), _MANIFEST_DECODER.decode(raw)
         real = [m for m in index.manifests if m.platform and m.platform.os != "unknown"]
         chosen = next((m for m in real if m.platform == _WANTED), real[0] if real else None)
         names = tuple(dict.fromkeys(str(m.platform) for m in real))
         if chosen is None:
             return names, None
         child = repository.manifest(chosen.parsed_digest, suggest=False)
-        return names, msgspec.json.decode(child.raw, type=Manifest)
+        return names, _MANIFEST_DECODER.decode(child.raw)
     except msgspec.DecodeError:
         return (), None
 
@@ -175,7 +180,7 @@ def _created(repository: RepositorySources, manifest: Manifest, store: Store) ->
         with blob.open() as stream:
             raw = stream.read()
         try:
-            config = msgspec.json.decode(raw, type=_Config)
+            config = _CONFIG_DECODER.decode(raw)
         except msgspec.DecodeError:
             config = _Config()
         history = sorted((h.created for h in config.history or []), reverse=True)

@@ -88,18 +88,29 @@ class _Pod(msgspec.Struct):
     status: _Status = msgspec.field(default_factory=_Status)
 
 
+_POD_DECODER = msgspec.json.Decoder(_Pod)
+
+
 class _Pods(msgspec.Struct):
     items: list[_Pod] | None = None
+
+
+_CONTAINERS_DECODER = msgspec.json.Decoder(list[_Container])
+_IMAGES_DECODER = msgspec.json.Decoder(list[_Image])
+_PODS_DECODER = msgspec.json.Decoder(_Pods)
 
 
 class _Engine(msgspec.Struct, rename="pascal"):
     version: str = ""
 
 
+_ENGINE_DECODER = msgspec.json.Decoder(_Engine)
+
+
 def docker_uses(get: Get) -> list[Use]:
     """Images of containers, and images in the engine's store (medium confidence)."""
-    containers = _answer(get, "/containers/json?all=1", list[_Container])
-    images = _answer(get, "/images/json", list[_Image])
+    containers = _answer(get, "/containers/json?all=1", _CONTAINERS_DECODER)
+    images = _answer(get, "/images/json", _IMAGES_DECODER)
     found = [
         _use("docker", f"container {', '.join(name.lstrip('/') for name in c.names)}", c.image)
         for c in containers
@@ -116,14 +127,14 @@ def docker_uses(get: Get) -> list[Use]:
 
 def docker_version(get: Get) -> str:
     """The engine's version."""
-    return _answer(get, "/version", _Engine).version
+    return _answer(get, "/version", _ENGINE_DECODER).version
 
 
 def pod_uses(data: bytes) -> list[Use]:
     """The images of a list of pods, as kubectl prints it. Raises ``UsageError``."""
     try:
-        listed = msgspec.json.decode(data, type=_Pods).items
-        pods = [msgspec.json.decode(data, type=_Pod)] if listed is None else listed
+        listed = _PODS_DECODER.decode(data).items
+        pods = [_POD_DECODER.decode(data)] if listed is None else listed
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"standard input is not a list of pods: {error}", hint=_HINT) from error
     if listed is None and not pods[0].spec.every:
@@ -146,11 +157,11 @@ def read_stdin(stream: _Response) -> bytes:
     return read_bounded(stream, LARGEST_LIST, "standard input")
 
 
-def _answer(get: Get, path: str, type: type[T]) -> T:
+def _answer(get: Get, path: str, decoder: msgspec.json.Decoder[T]) -> T:
     with get(path) as response:
         raw = read_bounded(response, LARGEST_ANSWER, f"the engine's answer to {path}")
     try:
-        return msgspec.json.decode(raw, type=type)
+        return decoder.decode(raw)
     except msgspec.DecodeError as error:
         raise UsageError(f"invalid response of the engine to {path}: {error}") from error
 

@@ -151,6 +151,9 @@ class _Config(msgspec.Struct):
     current: str = msgspec.field(default="", name="currentContext")
 
 
+_CONFIG_DECODER = msgspec.json.Decoder(_Config)
+
+
 class _Endpoint(msgspec.Struct):
     host: str = msgspec.field(default="", name="Host")
     skip_verify: bool = msgspec.field(default=False, name="SkipTLSVerify")
@@ -160,10 +163,13 @@ class _Meta(msgspec.Struct):
     endpoints: dict[str, _Endpoint] = msgspec.field(default_factory=dict, name="Endpoints")
 
 
+_META_DECODER = msgspec.json.Decoder(_Meta)
+
+
 def _current_context(around: Surroundings) -> str:
     try:
         raw = _read(around.docker_folder / "config.json")
-        return msgspec.json.decode(raw, type=_Config).current
+        return _CONFIG_DECODER.decode(raw).current
     except (OSError, msgspec.DecodeError):
         return ""
 
@@ -172,7 +178,7 @@ def _context(name: str, around: Surroundings) -> Engine:
     folder = hashlib.sha256(name.encode()).hexdigest()
     path = around.docker_folder / "contexts/meta" / folder / "meta.json"
     try:
-        meta = msgspec.json.decode(_read(path), type=_Meta)
+        meta = _META_DECODER.decode(_read(path))
     except (OSError, msgspec.DecodeError) as error:
         raise BadEngineAddress(
             f"cannot read docker's context {name!r}", where={"file": str(path)},

@@ -41,6 +41,9 @@ class _Line(msgspec.Struct):
     error: str = ""
 
 
+_LINE_DECODER = msgspec.json.Decoder(_Line)
+
+
 def load(
     value: Image | Index,
     name: Reference,
@@ -91,7 +94,7 @@ def _load_docker(path: Path, environ: Mapping[str, str]) -> None:
         answer = read_bounded(response, _ANSWER_LIMIT, "the docker daemon's answer")
     for line in answer.splitlines():
         try:
-            failed = msgspec.json.decode(line, type=_Line).error
+            failed = _LINE_DECODER.decode(line).error
         except (msgspec.DecodeError, UnicodeDecodeError):
             continue
         if failed:

@@ -182,11 +182,11 @@ def read_manifest_or_index(
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the manifest has digest {digest}, expected {expected}")
-    shape = _decode(raw, _Shape, "manifest")
+    shape = _decode(raw, _SHAPE_DECODER, "manifest")
     kind = _kind(shape, media_type)
     if kind in media_types.INDEXES:
-        return Document(raw, _decode(raw, Index, "index"), kind, digest)
-    return Document(raw, _decode(raw, Manifest, "manifest"), kind, digest)
+        return Document(raw, _decode(raw, _INDEX_DECODER, "index"), kind, digest)
+    return Document(raw, _decode(raw, _MANIFEST_DECODER, "manifest"), kind, digest)
 
 
 def read_config(
@@ -218,6 +218,13 @@ class _Shape(msgspec.Struct, rename="camel"):
     layers: msgspec.Raw = _NULL
     manifests: msgspec.Raw = _NULL
     fs_layers: msgspec.Raw = _NULL
+
+
+# Made before threads start (docs/decisions/decoders.md).
+_SHAPE_DECODER = msgspec.json.Decoder(_Shape)
+_INDEX_DECODER = msgspec.json.Decoder(Index)
+_MANIFEST_DECODER = msgspec.json.Decoder(Manifest)
+_CONFIG_DECODER = msgspec.json.Decoder(ImageConfig)  # for ``convert``, which has no such object
 
 
 def _kind(shape: _Shape, sent_as: str) -> str:
@@ -256,8 +263,8 @@ def _without_nulls(value: Any) -> Any:
 S = TypeVar("S")
 
 
-def _decode(raw: bytes, shape: type[S], what: str) -> S:
+def _decode(raw: bytes, decoder: msgspec.json.Decoder[S], what: str) -> S:
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadDocument(f"the {what} is not valid: {error}") from error

@@ -30,6 +30,9 @@ class _Secret(msgspec.Struct, rename="pascal"):
     secret: str = ""
 
 
+_SECRET_DECODER = msgspec.json.Decoder(_Secret)
+
+
 def get(helper: str, server: str) -> Login | None:
     """The login that the helper keeps for ``server``, or ``None``."""
     code, out = _run(helper, "get", server.encode())
@@ -38,7 +41,7 @@ def get(helper: str, server: str) -> Login | None:
             return None
         raise _failed(helper, f"ended with code {code}")
     try:
-        found = msgspec.json.decode(out, type=_Secret)
+        found = _SECRET_DECODER.decode(out)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise _failed(helper, "returned invalid JSON") from error
     if not found.secret:

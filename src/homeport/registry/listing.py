@@ -46,6 +46,9 @@ class _Tags(msgspec.Struct):
     tags: list[str] | None = None
 
 
+_TAGS_DECODER = msgspec.json.Decoder(_Tags)
+
+
 class Page(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a list. ``read`` it before the next is taken."""
 
@@ -75,7 +78,7 @@ def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator
     seen: set[str] = set()
     for page in pages(registry, name, f"tags/list?n={PAGE}", "tags"):
         try:
-            found = msgspec.json.decode(page.read(), type=_Tags)
+            found = _TAGS_DECODER.decode(page.read())
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ProtocolBroken(
                 f"{registry.name}/{name}: invalid list of tags: {error}"

@@ -39,6 +39,9 @@ class _Referrers(msgspec.Struct):
     manifests: list[Descriptor] | None = None
 
 
+_REFERRERS_DECODER = msgspec.json.Decoder(_Referrers)
+
+
 def referrers(
     repository: Repository, subject: Digest, *, artifact_type: str | None = None,
     with_tag: bool = False,
@@ -177,7 +180,7 @@ def _write_tag(
 
 def _decode(raw: bytes, repository: Repository) -> list[Descriptor]:
     try:
-        return msgspec.json.decode(raw, type=_Referrers).manifests or []
+        return _REFERRERS_DECODER.decode(raw).manifests or []
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProtocolBroken(
             f"{repository}: the list of referrers is not valid: {error}"

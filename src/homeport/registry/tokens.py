@@ -94,6 +94,9 @@ class _Answer(msgspec.Struct):
     expires_in: object = None
 
 
+_ANSWER_DECODER = msgspec.json.Decoder(_Answer)
+
+
 def fetch_token(
     client: Client, realm: Realm, scopes: Scopes, login: Login | None, deadline: Deadline | None
 ) -> Token:
@@ -189,7 +192,7 @@ def _refused(
 def _read(raw: bytes, realm: Realm, now: float) -> Token:
     host = realm.url.netloc
     try:
-        answer = msgspec.json.decode(raw, type=_Answer)
+        answer = _ANSWER_DECODER.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise ProtocolBroken(f"the token service {host} returned invalid JSON: {error}") from error
     value = answer.access_token or answer.token

@@ -64,6 +64,9 @@ class _CachedPiece(msgspec.Struct, frozen=True):
     size: int
 
 
+_CACHED_PIECE_DECODER = msgspec.json.Decoder(_CachedPiece)
+
+
 def write_layer(
     tree: Tree,
     encoder: Encoder,
@@ -130,7 +133,7 @@ def _recall(key: str, raw_size: int, encoder: Encoder, store: Store) -> tuple[by
         return None
     blob: FileBlob | None = None
     try:
-        known = msgspec.json.decode(answer, type=_CachedPiece)
+        known = _CACHED_PIECE_DECODER.decode(answer)
         blob = store.get(Digest.parse(known.digest), known.size)
         if blob is None:
             return None

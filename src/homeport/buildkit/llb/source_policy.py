@@ -83,12 +83,15 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     version: int = 1
 
 
+_FILE_DECODER = msgspec.json.Decoder(_File)
+
+
 def read_policy(path: Path) -> Policy:
     """Raises ``UsageError``: a rule that is not understood must not be left out."""
     try:
         with path.open("rb") as stream:
             data = read_bounded(stream, _LIMIT, str(path))
-        document = msgspec.json.decode(data, type=_File)
+        document = _FILE_DECODER.decode(data)
     except OSError as error:
         raise UsageError(
             f"cannot read the source policy: {error.strerror}", where={"file": str(path)}

@@ -32,6 +32,7 @@ from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
 
 _MANIFEST = "cache.manifest"  # in the engine's answer: the descriptor of what it wrote
+_DESCRIPTOR_DECODER = msgspec.json.Decoder(Descriptor)
 
 
 class CacheFolder(msgspec.Struct, frozen=True):
@@ -112,7 +113,7 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
         if not (written := response.get(_MANIFEST)):
             return
         try:
-            descriptor = msgspec.json.decode(written, type=Descriptor)
+            descriptor = _DESCRIPTOR_DECODER.decode(written)
         except msgspec.DecodeError as error:
             raise HomeportError(
                 f"the engine's descriptor of the cache is invalid: {error}"

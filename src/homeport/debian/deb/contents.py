@@ -132,12 +132,15 @@ class _Listing(msgspec.Struct, frozen=True, kw_only=True):
     pack_size: int
 
 
+_LISTING_DECODER = msgspec.msgpack.Decoder(_Listing)
+
+
 def _recall(store: Store, key: str) -> _Listing | None:
     answer = store.recall(_NAMESPACE, key)
     if answer is None:
         return None
     try:
-        listing = msgspec.msgpack.decode(answer, type=_Listing)
+        listing = _LISTING_DECODER.decode(answer)
     except msgspec.DecodeError:
         return None
     if listing.pack and store.get(Digest.parse(listing.pack), listing.pack_size) is None:

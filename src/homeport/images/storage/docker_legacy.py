@@ -9,7 +9,7 @@ archive: the top layer's, without the fields of the old form, with ``rootfs`` an
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -23,8 +23,11 @@ from homeport.oci import media_types
 from homeport.oci.documents import CONFIG_LIMIT, Descriptor, Manifest, read_config, written
 
 _REPOSITORIES = "repositories"
+_REPOSITORIES_DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
+_LAYER_DECODER = msgspec.json.Decoder(dict[str, Any])
 _LIMIT = 16 << 20
 _LAYER_LIMIT = 1000
+T = TypeVar("T")
 _OLD_FIELDS = ("id", "parent", "Size", "parent_id", "layer_id", "throwaway")
 
 
@@ -33,7 +36,7 @@ def legacy_images(files: Files) -> list[tuple[SavedImage, Image]]:
     if files.size(_REPOSITORIES) is None:
         return []
     found: dict[str, list[str]] = {}
-    for repository, tags in _read(files, _REPOSITORIES, dict[str, dict[str, str]]).items():
+    for repository, tags in _read(files, _REPOSITORIES, _REPOSITORIES_DECODER).items():
         for tag, layer in tags.items():
             found.setdefault(layer, []).append(f"{repository}:{tag}")
     return [
@@ -72,7 +75,7 @@ def _chain(files: Files, top: str) -> list[tuple[str, dict[str, Any]]]:
     while layer:
         if len(found) >= _LAYER_LIMIT or not isinstance(layer, str):
             raise BadLayout(f"{files.place} has layers whose parents never end")
-        old = _read(files, f"{layer}/json", dict[str, Any])
+        old = _read(files, f"{layer}/json", _LAYER_DECODER)
         found.insert(0, (layer, old))
         layer = old.get("parent")
     return found
@@ -107,10 +110,10 @@ def _layer(files: Files, layer: str) -> FilesBlob:
     return FilesBlob(files, name, Digest.finished(hasher), size)
 
 
-def _read(files: Files, name: str, shape: Any) -> Any:
+def _read(files: Files, name: str, decoder: msgspec.json.Decoder[T]) -> T:
     place = f"{files.place}/{name}"
     raw = read_small(files, name, min(_LIMIT, CONFIG_LIMIT), place)
     try:
-        return msgspec.json.decode(raw, type=shape)
+        return decoder.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error

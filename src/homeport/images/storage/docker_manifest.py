@@ -49,6 +49,9 @@ class SavedImage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     layers: tuple[str, ...] | None = None
 
 
+_IMAGES_DECODER = msgspec.json.Decoder(list[SavedImage])
+
+
 class _Layer(msgspec.Struct, frozen=True):
     descriptor: Descriptor
     blob: Blob
@@ -64,7 +67,7 @@ def saved_images(files: Files) -> list[SavedImage]:
         )
     raw = read_small(files, MANIFEST_FILE, _LIMIT, place)
     try:
-        return msgspec.json.decode(raw, type=list[SavedImage])
+        return _IMAGES_DECODER.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
 

@@ -40,10 +40,14 @@ LAYOUT_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
 #: ``index.json`` is no manifest that a registry must take: layouts with many tags exist.
 INDEX_LIMIT = 64 << 20
+_INDEX_DECODER = msgspec.json.Decoder(documents.Index)
 
 
 class _LayoutFile(msgspec.Struct, rename="camel"):
     image_layout_version: str
+
+
+_LAYOUT_FILE_DECODER = msgspec.json.Decoder(_LayoutFile)
 
 
 class LayoutContents(msgspec.Struct, frozen=True):
@@ -94,7 +98,7 @@ def check_version(files: Files) -> None:
         )
     try:
         raw = read_small(files, LAYOUT_FILE, 1 << 16, f"{files.place}/{LAYOUT_FILE}")
-        version = msgspec.json.decode(raw, type=_LayoutFile).image_layout_version
+        version = _LAYOUT_FILE_DECODER.decode(raw).image_layout_version
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadLayout(
             f"{files.place}/{LAYOUT_FILE} is not valid: {error}", where=where
@@ -114,7 +118,7 @@ def read_index(files: Files) -> tuple[bytes, documents.Index]:
         )
     raw = read_small(files, INDEX_FILE, INDEX_LIMIT, place)
     try:
-        return raw, msgspec.json.decode(raw, type=documents.Index)
+        return raw, _INDEX_DECODER.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
 

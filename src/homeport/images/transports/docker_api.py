@@ -46,6 +46,9 @@ class _Message(msgspec.Struct):
     message: str = ""
 
 
+_MESSAGE_DECODER = msgspec.json.Decoder(_Message)
+
+
 def docker_host(environ: Mapping[str, str] = os.environ) -> str:
     """Where the daemon is."""
     return environ.get("DOCKER_HOST") or DEFAULT_HOST
@@ -110,7 +113,7 @@ class EngineAnswer:
 def _reason(response: EngineAnswer) -> str:
     raw = response.read(_ERROR_LIMIT)
     try:
-        return msgspec.json.decode(raw, type=_Message).message
+        return _MESSAGE_DECODER.decode(raw).message
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ascii(raw[:200].decode("utf-8", "replace"))
 

@@ -76,6 +76,9 @@ class _Audit(msgspec.Struct):
     packages: list[_Package]
 
 
+_AUDIT_DECODER = msgspec.json.Decoder(_Audit)
+
+
 def _audit(elf: Elf) -> tuple[Crate, ...] | None:
     raw = elf.section(".dep-v0")
     if not raw:
@@ -83,7 +86,7 @@ def _audit(elf: Elf) -> tuple[Crate, ...] | None:
     try:
         decoder = zlib.decompressobj()
         text = decoder.decompress(raw, _MAX_AUDIT)
-        document = msgspec.json.decode(text, type=_Audit)
+        document = _AUDIT_DECODER.decode(text)
     except (zlib.error, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return tuple(

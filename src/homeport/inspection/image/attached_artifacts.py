@@ -77,13 +77,16 @@ def _predicate(image: Image, layer: Descriptor) -> str:
     with verified(blob, "the attestation") as stream:
         raw = read_bounded(stream, 64 << 20, "the attestation")
     try:
-        return msgspec.json.decode(raw, type=_Statement).predicate_type
+        return _STATEMENT_DECODER.decode(raw).predicate_type
     except msgspec.DecodeError:
         return ""
 
 
 class _Statement(msgspec.Struct, rename={"predicate_type": "predicateType"}):
     predicate_type: str = ""
+
+
+_STATEMENT_DECODER = msgspec.json.Decoder(_Statement)
 
 
 def _referrer(descriptor: Descriptor) -> Attached:

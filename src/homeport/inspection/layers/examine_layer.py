@@ -27,6 +27,7 @@ _NAMESPACE = "layer-listing"
 _METADATA = "layer-metadata"
 _STEP = 1 << 18
 _MAX_BINARY = 256 << 20
+_LISTING_DECODER = msgspec.msgpack.Decoder(Listing)
 
 
 class LayerMetadata(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +41,9 @@ class LayerMetadata(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[bytes, bytes] = {}
     binaries: dict[bytes, BinaryFacts] = {}
     skipped: int = 0
+
+
+_LAYER_METADATA_DECODER = msgspec.msgpack.Decoder(LayerMetadata)
 
 
 InProcess = Callable[[Blob, CancelToken], tuple[Listing, LayerMetadata] | None]
@@ -84,8 +88,8 @@ def _recall(store: Store, key: str) -> tuple[Listing, LayerMetadata] | None:
         return None
     try:
         return (
-            msgspec.msgpack.decode(listing, type=Listing),
-            msgspec.msgpack.decode(metadata, type=LayerMetadata),
+            _LISTING_DECODER.decode(listing),
+            _LAYER_METADATA_DECODER.decode(metadata),
         )
     except msgspec.DecodeError:  # damaged: examined again and replaced
         store.forget(_NAMESPACE, key)

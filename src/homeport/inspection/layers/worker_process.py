@@ -30,6 +30,7 @@ WORTH_IT = 16 << 20  # bytes of a compressed layer
 #: Without these, glibc returns the memory of every chunk to the system and requests it again.
 _MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(8 << 20), "MALLOC_TRIM_THRESHOLD_": str(64 << 20)}
 _POLL = 0.1  # seconds between two checks of the cancel token
+_ANSWER_DECODER = msgspec.msgpack.Decoder(tuple[Listing, LayerMetadata])
 
 
 class Task(msgspec.Struct, frozen=True, array_like=True):
@@ -38,6 +39,9 @@ class Task(msgspec.Struct, frozen=True, array_like=True):
     digest: str
     size: int
     start: int
+
+
+_TASK_DECODER = msgspec.json.Decoder(Task)
 
 
 def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, LayerMetadata] | None:
@@ -55,7 +59,7 @@ def examine_in_process(blob: Blob, cancel: CancelToken) -> tuple[Listing, LayerM
     if answer is None:
         return None
     try:
-        return msgspec.msgpack.decode(answer, type=tuple[Listing, LayerMetadata])
+        return _ANSWER_DECODER.decode(answer)
     except msgspec.DecodeError:
         return None
 
@@ -107,7 +111,7 @@ class _GivenBlob(msgspec.Struct, frozen=True):
 def main() -> None:
     """List the layer that the argument describes, to standard output."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # a terminal interrupts this process as well
-    task = msgspec.json.decode(sys.argv[1], type=Task)
+    task = _TASK_DECODER.decode(sys.argv[1])
     blob = _GivenBlob(Digest.parse(task.digest), task.size, task.start)
     found = examine_layer(blob, None, CancelToken())
     sys.stdout.buffer.write(msgspec.msgpack.encode(found))

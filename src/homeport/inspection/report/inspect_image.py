@@ -21,6 +21,7 @@ from homeport.runtime import Runtime
 
 _NAMESPACE = "image-report"
 Referrers = Callable[[str], Iterable[Descriptor]]
+_IMAGE_REPORT_DECODER = msgspec.msgpack.Decoder(ImageReport)
 
 
 def inspect(
@@ -81,7 +82,7 @@ def _image_report(image: Image, runtime: Runtime, address: str) -> ImageReport:
     known = store.recall(_NAMESPACE, key)
     if known is not None:
         try:
-            return msgspec.msgpack.decode(known, type=ImageReport)
+            return _IMAGE_REPORT_DECODER.decode(known)
         except msgspec.DecodeError:
             pass  # damaged: made again and replaced
     # 40 ms that a report from the cache saves.

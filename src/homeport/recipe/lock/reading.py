@@ -71,14 +71,14 @@ def read_stored_lock(path: Path) -> StoredLock | None:
 def parse_lockfile(data: bytes) -> Lockfile:
     """Read a lockfile's text."""
     try:
-        version = msgspec.json.decode(data, type=_Version)
+        version = _VERSION_DECODER.decode(data)
         if version.format != FORMAT:
             raise BadLockfile(
                 f"unknown lockfile format {version.format}; this Homeport reads {FORMAT}",
                 where={"field": "format"},
                 hint="a newer Homeport may read it, or run homeport lock to write it again",
             )
-        wire = msgspec.json.decode(data, type=_Wire)
+        wire = _WIRE_DECODER.decode(data)
     except msgspec.DecodeError as error:
         raise BadLockfile(
             f"not a lockfile: {error}", hint="run homeport lock to write it again"
@@ -97,6 +97,9 @@ class _Strict(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 class _Version(msgspec.Struct, frozen=True):
     format: int
+
+
+_VERSION_DECODER = msgspec.json.Decoder(_Version)
 
 
 class _State(_Strict, frozen=True, kw_only=True):
@@ -178,6 +181,9 @@ class _Wire(_Strict, frozen=True, kw_only=True):
     platforms: dict[str, tuple[_Package, ...]]
     slices: dict[str, _Slice]
     parts: dict[str, _Part] = {}
+
+
+_WIRE_DECODER = msgspec.json.Decoder(_Wire)
 
 
 def _from_wire(wire: _Wire) -> Lockfile:
