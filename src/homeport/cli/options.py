@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -69,10 +69,6 @@ def complete_recipe(
 
 _COMMON: tuple[Decorator, ...] = (
     click.option(
-        "--format", "format", type=click.Choice(["text", "json"]), default="text",
-        envvar="HOMEPORT_FORMAT", show_default=True, help="Output format of results and errors.",
-    ),
-    click.option(
         "-q", "--quiet", is_flag=True, envvar="HOMEPORT_QUIET", help="Print only the result."
     ),
     click.option(
@@ -109,13 +105,17 @@ _COMMON: tuple[Decorator, ...] = (
 )  # fmt: skip
 
 
-def common(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the common options to a click command; it gets a ``Session`` as first argument."""
+def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callable[..., Any]:
+    """Add the common options to a click command; it gets a ``Session`` as first argument.
+
+    formats: of documents that the command can write besides text and JSON; then it gets the
+             chosen one as ``chosen``, and errors are text
+    """
 
     @functools.wraps(function)
     def with_session(
         *args: Any,
-        format: Literal["text", "json"],
+        format: str,
         quiet: bool,
         verbose: int,
         no_progress: bool,
@@ -127,7 +127,10 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
         **more: Any,
     ) -> Any:
         settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca)
-        session = Session(format, quiet, verbose, no_progress, settings)
+        of_errors: Literal["text", "json"] = "json" if format == "json" else "text"
+        if formats:
+            more["chosen"] = format
+        session = Session(of_errors, quiet, verbose, no_progress, settings)
         try:
             with limits_set(limits):
                 return function(session, *args, **more)
@@ -136,6 +139,13 @@ def common(function: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     decorated: Callable[..., Any] = with_session
-    for decorate in reversed(_COMMON):
+    for decorate in reversed((_format_option(formats), *_COMMON)):
         decorated = decorate(decorated)
     return decorated
+
+
+def _format_option(formats: Sequence[str]) -> Decorator:
+    return click.option(
+        "--format", "format", type=click.Choice(["text", "json", *formats]), default="text",
+        envvar="HOMEPORT_FORMAT", show_default=True, help="Output format of results and errors.",
+    )  # fmt: skip

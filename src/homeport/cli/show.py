@@ -47,6 +47,11 @@ class Output:
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
             click.echo(shown, err=beside)
 
+    def write_text(self, text: str) -> None:
+        """Print a document whose form the command's own ``--format`` chose."""
+        self.written = True
+        click.echo(text)
+
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
     """Columns aligned; those numbered in ``right`` to the right."""

@@ -49,6 +49,19 @@ def shipped_catalog() -> Catalog:
     return Catalog(directory=Path(homeport.__file__).parent / "catalog")
 
 
+def is_recipe(wanted: str) -> bool:
+    """Whether ``wanted`` is a recipe of the catalog, a recipe's file, or a folder with one.
+
+    Anything else may be the address of an image.
+    """
+    path = Path(wanted)
+    return (
+        shipped_catalog().recipe_file(wanted) is not None
+        or (wanted.endswith((".yaml", ".yml")) and path.is_file())
+        or (path / FILE_NAME).is_file()
+    )
+
+
 def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Path:
     """The file that ``wanted`` means: a recipe of the catalog, a file, or a folder with one.
 

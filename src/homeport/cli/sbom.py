@@ -1,0 +1,58 @@
+"""``homeport sbom``: what an image is made of, for scanners and for people."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import click
+
+from homeport.cli.options import Session, common, complete_recipe
+from homeport.content.files import write_file
+from homeport.oci.platform import parse_platform
+
+
+@click.command(
+    name="sbom",
+    epilog="""\b
+Examples:
+  homeport sbom dockerfile-copy
+  homeport sbom dockerfile-copy --platform linux/arm64 --format spdx -o copy.spdx.json
+  homeport sbom oci:./dockerfile-copy.oci --format cyclonedx
+  homeport sbom docker.io/library/debian:13-slim --format csv
+""",
+)
+@click.argument("image", shell_complete=complete_recipe)
+@click.option(
+    "--platform", "platform", metavar="PLATFORM",
+    help="Platform to describe.  [default: this machine's, else the first]",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="Write to FILE.  [default: standard output]",
+)  # fmt: skip
+@partial(common, formats=("spdx", "cyclonedx", "csv"))
+def command(
+    session: Session,
+    *,
+    image: str,
+    platform: str | None,
+    file: Path | None,
+    chosen: str,
+) -> None:
+    """Print the bill of materials of an image, or of a recipe.
+
+    IMAGE is an address, or a recipe: a name of the catalog, a file or its directory. A recipe
+    is built, and its bill lists all that went in. An image is read: the bill lists the packages
+    that databases in it record. --format json prints SPDX.
+    """
+    with session.app() as app:
+        written = app.sbom(
+            image,
+            "spdx" if chosen == "json" else chosen,
+            platform=parse_platform(platform) if platform else None,
+        )
+    if file is None:
+        session.output.write_text(written)
+    else:
+        write_file(file, f"{written}\n".encode())
