@@ -41,6 +41,7 @@ class Source:
     def __init__(self, path: str, data: bytes) -> None:
         self.path = path
         self.data = data
+        self._blocks: dict[int, list[int]] = {}
 
     def __repr__(self) -> str:
         return f"Source(path={self.path!r})"
@@ -57,12 +58,7 @@ class Source:
 
     @cached_property
     def _line_starts(self) -> list[int]:
-        starts = [0]
-        at = self.text.find("\n")
-        while at >= 0:
-            starts.append(at + 1)
-            at = self.text.find("\n", at + 1)
-        return starts
+        return _line_starts(self.text)
 
     @cached_property
     def _byte_marks(self) -> list[int] | None:
@@ -105,9 +101,25 @@ class Source:
             end_line=last, end_column=end - self._line_starts[last - 1] + 1,
         )  # fmt: skip
 
+    def lines_of_block(self, block: Written) -> list[int]:
+        """Where the lines of a block scalar's text begin; worked out once for each block."""
+        starts = self._blocks.get(block.start)
+        if starts is None:
+            starts = self._blocks[block.start] = _line_starts(block.text)
+        return starts
+
     def whole(self) -> Written:
         """The file as one piece of text."""
         return Written(text=self.text, source=self, start=0, end=len(self.text))
+
+
+def _line_starts(text: str) -> list[int]:
+    starts = [0]
+    at = text.find("\n")
+    while at >= 0:
+        starts.append(at + 1)
+        at = text.find("\n", at + 1)
+    return starts
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,12 +160,14 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
     def _in_block(self) -> Written:
         """The same with its exact place, if it is within one line of a literal block scalar."""
         whole = self.block or self
-        before = whole.text[: self.offset]
-        line_start = before.rfind("\n") + 1
-        line = whole.text[line_start:].partition("\n")[0]
+        starts = self.source.lines_of_block(whole)
+        index = bisect.bisect_right(starts, self.offset) - 1
+        line_start = starts[index]
+        line_end = whole.text.find("\n", line_start)
+        line = whole.text[line_start : line_end if line_end >= 0 else None]
         if not line or self.offset - line_start + len(self.text) > len(line):
             return self
-        number = self.source.line_of(whole.start) + 1 + before.count("\n")
+        number = self.source.line_of(whole.start) + 1 + index
         raw_start, raw = self.source.line(number)
         if not raw.endswith(line) or raw[: -len(line)].strip(" "):
             return self

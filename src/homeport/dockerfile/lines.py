@@ -23,7 +23,7 @@ LARGEST = 4 << 20  # characters of one Dockerfile
 
 BLANK = "\t\v\f\r "
 _BLANKS = re.compile(r"[\t\v\f\r ]+")
-_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"#\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _WITH_HEREDOC = ("run", "copy", "add")
 
 
@@ -154,12 +154,14 @@ class _Line(msgspec.Struct):
 class _Joined(msgspec.Struct):
     """An instruction being put together."""
 
-    text: str = ""
+    parts: list[str] = msgspec.field(default_factory=list)
     places: list[tuple[int, int]] = msgspec.field(default_factory=list)
+    length: int = 0
 
     def add(self, text: str, source: int) -> None:
-        self.places.append((len(self.text), source))
-        self.text += text
+        self.places.append((self.length, source))
+        self.parts.append(text)
+        self.length += len(text)
 
 
 class _Parser:
@@ -182,7 +184,7 @@ class _Parser:
                 continue
             joined = _Joined()
             more = self._add(joined, stripped, line.start + len(line.text) - len(stripped))
-            if not more and not joined.text:
+            if not more and not joined.length:
                 comments.clear()
                 continue
             last = self._continue(joined, line) if more else line
@@ -215,7 +217,7 @@ class _Parser:
         return continues
 
     def _finish(self, joined: _Joined, number: int, last: _Line, comments: tuple[str, ...]) -> None:
-        text = joined.text
+        text = "".join(joined.parts)
         if not text.strip():
             return
         keyword, at = _keyword(text)
@@ -262,7 +264,7 @@ class _Parser:
     def _directive(self, stripped: str, line: _Line) -> None:
         if not self._in_directives:
             return
-        found = _DIRECTIVE.match(stripped)
+        found = _DIRECTIVE.match(stripped.rstrip())
         name = found.group(1).lower() if found else ""
         if found is None or name not in ("syntax", "escape", "check"):
             # A first line "#!…" is skipped where the syntax is looked for, not here.

@@ -20,6 +20,8 @@ from homeport.dockerfile.syntax import BUILT_IN, find_syntax
 
 How = Literal["syntax", "from", "copy-from", "mount-from"]
 
+#: Variables that one expression may depend on, through others.
+MOST_FEEDS = 100
 _STAGE = re.compile(r"[a-z][a-z0-9\-_.]*")
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 
@@ -105,6 +107,9 @@ class _Analysis:
         self._variables = dict(platform_args)
         self._defaults: dict[str, ArgDefault] = {}
         self._stages: list[Stage] = []
+        # Named stages, the last of a name; and those that are finished.
+        self._named: dict[str, int] = {}
+        self._finished: set[str] = set()
         self._body: list[Instruction] = []
         self._images: list[ImageUse] = []
         # Names of all stages, for those that are used before they exist.
@@ -175,6 +180,10 @@ class _Analysis:
         platform = next(
             (f.text[11:] for f in instruction.flags if f.text.startswith("--platform=")), ""
         )
+        if self._stages and self._stages[-1].name:
+            self._finished.add(self._stages[-1].name)
+        if name:
+            self._named[name] = len(self._stages)
         self._stages.append(
             Stage(
                 index=len(self._stages), name=name, platform=platform, base=base,
@@ -194,9 +203,8 @@ class _Analysis:
         if not problem and not expansion.value:
             missing = ", ".join(expansion.missing)
             problem = f"no default for {missing}" if missing else "the name is empty"
-        for stage in reversed(self._stages):
-            if not problem and stage.name and stage.name == expansion.value:
-                return stage.index
+        if not problem and expansion.value in self._named:
+            return self._named[expansion.value]
         if expansion.value == "scratch" and not problem:
             return None
         if len(words) not in (1, 3) or (len(words) == 3 and words[1].text.lower() != "as"):
@@ -219,7 +227,7 @@ class _Analysis:
     def _feeds(self, names: tuple[str, ...]) -> tuple[ArgDefault, ...]:
         found: dict[str, ArgDefault] = {}
         queue = list(names)
-        while queue:
+        while queue and len(found) < MOST_FEEDS:
             name = queue.pop(0)
             default = self._defaults.get(name)
             if default is not None and name not in found:
@@ -250,7 +258,7 @@ class _Analysis:
         )  # fmt: skip
 
     def _is_stage(self, value: str) -> bool:
-        return any(s.name and s.name == value.lower() for s in self._stages[:-1])
+        return value.lower() in self._finished
 
     def _close_stage(self) -> None:
         if self._stages:

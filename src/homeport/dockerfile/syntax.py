@@ -11,7 +11,7 @@ import re
 
 import msgspec
 
-_DIRECTIVE = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(.+?)\s*$")
+_DIRECTIVE = re.compile(r"\s*([a-zA-Z][a-zA-Z0-9]*)\s*=\s*(\S.*)")
 _KNOWN = ("syntax", "escape", "check")
 #: The name of the frontend built into BuildKit, which is never pulled.
 BUILT_IN = "dockerfile.v0"
@@ -39,7 +39,7 @@ def _directive(text: str, at: int, prefix: str) -> Syntax | None:
     while text.startswith(prefix, at):
         newline = text.find("\n", at)
         end = len(text) if newline < 0 else newline
-        found = _DIRECTIVE.match(text[at + len(prefix) : end])
+        found = _DIRECTIVE.match(text[at + len(prefix) : end].rstrip())
         name = found.group(1).lower() if found else ""
         if found is None or name not in _KNOWN or name in seen:
             return None

@@ -29,7 +29,10 @@ _GAP = re.compile(r"(?:[ \t\r\n\ufeff]|#[^\n]*|//[^\n]*|/\*.*?\*/)*", re.DOTALL)
 _INLINE_GAP = re.compile(r"(?:[ \t\r]|/\*.*?\*/)*", re.DOTALL)
 _NAME = re.compile(r"[A-Za-z_][\w-]*")
 _HEREDOC = re.compile(r"<<(-?)([A-Za-z_]\w*)[^\n]*\n")
-_INTERPOLATION = re.compile(r"\$\{~?\s*([A-Za-z_][\w.\-]*)\s*~?\}|\$\{[^}]*\}|%\{[^}]*\}")
+_INTERPOLATION = re.compile(
+    r"\$\{~?\s{0,99}+([A-Za-z_][\w.\-]{0,200}+)\s{0,99}+~?\}"
+    r"|\$\{[^{}]{0,1000}+\}|%\{[^{}]{0,1000}+\}"
+)
 _PLAIN_NAME = re.compile(r"[A-Za-z_][\w.\-]*")
 
 

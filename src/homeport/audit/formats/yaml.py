@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
+import msgspec
 import yaml
 
 from homeport.audit.reading.collector import Collector
@@ -26,16 +27,21 @@ _QUOTING: dict[str | None, Quoting] = {"'": "single", '"': "double", "|": "block
 MOST_DOCUMENTS = 2_000
 MOST_VISITS = 200_000
 DEEPEST = 60
+_KEY = 100  # characters of a key that a path shows
 
 
-def documents(source: Source, found: Collector) -> Iterator[Node]:
-    """Every document that can be read; the first fault ends it and goes to ``found``."""
+def documents(source: Source, found: Collector, masked: str = "") -> Iterator[Node]:
+    """Every document that can be read; the first fault ends it and goes to ``found``.
+
+    masked: the text with blanks in place of what is not to be read
+    """
     try:
         source.data.decode("utf-8")
     except UnicodeDecodeError as error:
         found.fault("the file is not UTF-8", source.data.count(b"\n", 0, error.start) + 1)
         return
-    yield from compose(source.whole(), found)
+    whole = source.whole()
+    yield from compose(msgspec.structs.replace(whole, text=masked) if masked else whole, found)
 
 
 def compose(written: Written, found: Collector) -> Iterator[Node]:
@@ -153,14 +159,23 @@ def text_of(node: Node | None) -> str | None:
     return str(node.value)
 
 
-def entries(node: Node | None, depth: int = 0) -> Iterator[tuple[str, Node]]:
+def entries(node: Node | None) -> Iterator[tuple[str, Node]]:
     """Keys and values of a mapping, those merged in with ``<<`` after its own.
 
     A key that is written twice comes twice. Anything else has no entries.
     """
-    if not isinstance(node, yaml.MappingNode) or depth > 10:
-        return
-    own: set[str] = set()
+    yield from _entries(node)
+
+
+def _entries(node: Node | None) -> list[tuple[str, Node]]:
+    """The same, worked out once for each node: merged maps share maps, and may be a loop."""
+    if not isinstance(node, yaml.MappingNode):
+        return []
+    known: list[tuple[str, Node]] | None = node.__dict__.get("entries")
+    if known is not None:
+        return known
+    found: list[tuple[str, Node]] = []
+    node.__dict__["entries"] = found
     merges: list[Node] = []
     for key, value in node.value:
         if not isinstance(key, yaml.ScalarNode):
@@ -168,20 +183,26 @@ def entries(node: Node | None, depth: int = 0) -> Iterator[tuple[str, Node]]:
         if key.value == "<<" and not key.style:
             merges.extend(value.value if isinstance(value, yaml.SequenceNode) else [value])
         else:
-            own.add(key.value)
-            yield key.value, value
-    for merged in merges[:100]:
-        for name, value in entries(merged, depth + 1):
-            if name not in own:
-                yield name, value
+            found.append((key.value, value))
+    if merges:
+        names = {name for name, _ in found}
+        for merged in merges[:100]:
+            for name, value in list(_entries(merged)):
+                if name not in names and len(found) < MOST_VISITS:
+                    names.add(name)
+                    found.append((name, value))
+    return found
 
 
 def get(node: Node | None, *path: str) -> Node | None:
     """The value at a path of keys; of a key written twice the last."""
     for name in path:
-        node = next((value for key, value in reversed(list(entries(node))) if key == name), None)
-        if node is None:
+        if not isinstance(node, yaml.MappingNode):
             return None
+        values: dict[str, Node] | None = node.__dict__.get("by_key")
+        if values is None:
+            values = node.__dict__["by_key"] = dict(_entries(node))
+        node = values.get(name)
     return node
 
 
@@ -222,7 +243,7 @@ def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node, Node]]:
             continue
         children: list[tuple[str, Node]]
         if isinstance(node, yaml.MappingNode):
-            children = [(f"{path}.{k}" if path else k, v) for k, v in entries(node)]
+            children = [(f"{path}.{k[:_KEY]}" if path else k[:_KEY], v) for k, v in entries(node)]
             for child_path, value in children:
                 yield child_path, value, node
         elif isinstance(node, yaml.SequenceNode):

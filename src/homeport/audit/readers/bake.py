@@ -21,7 +21,7 @@ from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.variables import Outcome, among, feed
 from homeport.audit.source import Source, Written
 
-_DEEPEST = 20
+_MOST_PARENTS = 50
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -63,12 +63,18 @@ def _blocks(root: Node | None, kind: str) -> Iterator[tuple[str, Node]]:
             yield from entries(node)
 
 
-def _inherited(file: _File, target: Node, depth: int = 0) -> Iterator[Node]:
-    yield target
-    for parent in reversed(items(get(target, "inherits"))):
-        name = text_of(parent) or ""
-        if name in file.targets and depth < _DEEPEST:
-            yield from _inherited(file, file.targets[name], depth + 1)
+def _inherited(file: _File, target: Node) -> Iterator[Node]:
+    """A target and those that it inherits from, the strongest first, each once."""
+    waiting = [target]
+    seen: set[int] = set()
+    while waiting and len(seen) < _MOST_PARENTS:
+        node = waiting.pop()
+        if id(node) in seen:
+            continue
+        seen.add(id(node))
+        yield node
+        names = [text_of(parent) or "" for parent in items(get(node, "inherits"))]
+        waiting += [file.targets[name] for name in names if name in file.targets]
 
 
 def _target(file: _File, key: str, target: Node) -> None:

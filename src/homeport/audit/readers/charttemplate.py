@@ -28,14 +28,14 @@ from homeport.audit.reading.variables import Outcome
 from homeport.audit.source import Source, Written
 
 _LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:(?P<value>[ \t]*[^\s#][^\r\n]*)", re.MULTILINE)
-_LITERAL = re.compile(r"[^\s\"'{}#]+:[^\s\"'{}#]+$")
+_LITERAL = re.compile(r"[^\s\"'{}#:]{1,400}+:[^\s\"'{}#]{1,400}+$")
 _NAME = re.compile(r"(?!(?:true|false|null)$)[a-z0-9][a-z0-9._/-]*$")
 _DEFINE = re.compile(
-    r"\{\{-?[ \t]{0,9}define[ \t]+\"(?P<name>[^\"]+)\"\s*-?\}\}"
-    r"(?P<body>.*?)(?=\{\{-?\s*define\s|\Z)",
+    r"\{\{-?[ \t]{0,9}define[ \t]{1,99}+\"(?P<name>[^\"]{1,200}+)\"\s{0,99}+-?\}\}"
+    r"(?P<body>.*?)(?=\{\{-?\s{0,9}+define\s|\Z)",
     re.DOTALL,
 )
-_NAMED = re.compile(r"\b(?:include|template)\s+\"([^\"]+)\"")
+_NAMED = re.compile(r"\b(?:include|template)\s{1,99}+\"([^\"]{1,200}+)\"")
 _VALUES = re.compile(r"\.Values\.([\w.]+)")
 _ELSEWHERE = "a template makes it; helm template shows what"
 _DEEPEST = 4

@@ -12,7 +12,9 @@ from homeport.audit.reading.context import Context
 from homeport.audit.reading.variables import among, cut_by, feed, outcomes
 from homeport.audit.source import Source
 
-_PARAMETER = re.compile(r"<<\s*(?:pipeline\.)?(parameters\.[\w.-]+)\s*>>|<<[^>]*>>")
+_PARAMETER = re.compile(
+    r"<<\s{0,9}(?:pipeline\.)?(parameters\.[\w.-]{1,200})\s{0,9}>>|<<[^<>]{0,200}>>"
+)
 
 
 def read(source: Source, found: Collector, context: Context) -> None:

@@ -9,14 +9,20 @@ from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
 from homeport.audit.source import Source
 
-_PULL = re.compile(r"\b(?:oci[._]pull|container_pull|oci_pull)\s*\((?P<body>[^)]*)\)")
-_FIELD = re.compile(r"\b(?P<name>image|registry|repository|tag|digest)\s*=\s*\"(?P<value>[^\"]*)\"")
-_NIX = re.compile(r"pullImage\s*\{(?P<body>[^}]*)\}")
-_NIX_FIELD = re.compile(
-    r"\b(?P<name>imageName|finalImageTag|imageDigest)\s*=\s*\"(?P<value>[^\"]*)\""
+_PULL = re.compile(r"\b(?:oci[._]pull|container_pull|oci_pull)\s{0,99}\((?P<body>[^()]{0,4000}+)\)")
+_FIELD = re.compile(
+    r"\b(?P<name>image|registry|repository|tag|digest)\s{0,99}=\s{0,99}"
+    r"\"(?P<value>[^\"]{0,400}+)\""
 )
-_JIB_XML = re.compile(r"<from>\s*<image>\s*(?P<ref>[^<\s]+)\s*</image>")
-_JIB_GRADLE = re.compile(r"\bfrom\s*\{\s*image\s*=?\s*[\"'](?P<ref>[^\"'\s]+)[\"']")
+_NIX = re.compile(r"pullImage\s{0,99}\{(?P<body>[^{}]{0,4000}+)\}")
+_NIX_FIELD = re.compile(
+    r"\b(?P<name>imageName|finalImageTag|imageDigest)\s{0,99}=\s{0,99}"
+    r"\"(?P<value>[^\"]{0,400}+)\""
+)
+_JIB_XML = re.compile(r"<from>\s{0,999}+<image>\s{0,99}+(?P<ref>[^<\s]{1,400}+)\s{0,99}+</image>")
+_JIB_GRADLE = re.compile(
+    r"\bfrom\s{0,99}+\{\s{0,999}+image\s{0,99}+=?\s{0,99}+[\"'](?P<ref>[^\"'\s]{1,400}+)[\"']"
+)
 
 
 def read_bazel(source: Source, found: Collector, context: Context) -> None:

@@ -18,7 +18,10 @@ from homeport.dockerfile.stages import ArgDefault, ImageUse, analyse
 from homeport.dockerfile.syntax import find_syntax
 from homeport.errors import TooLarge
 
-_TEMPLATE = re.compile(r"\{\{.*?\}\}|\{%.*?%\}|<%.*?%>")
+_TEMPLATE = re.compile(
+    r"\{\{(?:(?!\{\{|\}\}).){0,1000}+\}\}|\{%(?:(?!\{%|%\}).){0,1000}+%\}"
+    r"|<%(?:(?!<%|%>).){0,1000}+%>"
+)
 _KEYS = {"syntax": "# syntax", "from": "FROM", "copy-from": "COPY --from",
          "mount-from": "RUN --mount=from"}  # fmt: skip
 

@@ -26,9 +26,15 @@ from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.variables import Outcome, among, cut_by, feed, outcomes
 from homeport.audit.source import Source, Written
 
-_EXPRESSION = re.compile(r"\$\{\{\s*([A-Za-z_][\w.-]*)\s*\}\}|\$\{\{[^}]*\}\}")
+_EXPRESSION = re.compile(
+    r"\$\{\{\s{0,99}+([A-Za-z_][\w.-]{0,200}+)\s{0,99}+\}\}|\$\{\{(?:(?!\$\{\{|\}\}).){0,1000}+\}\}",
+    re.DOTALL,
+)
 _DOCKER = "docker://"
-_IMAGE_OPTION = re.compile(r"(?:^|,)\s*\"?(?:env\.)?image=((?:\$\{\{.*?\}\}|[^,\"\s])+)")
+_MOST_NAMES = 50  # of a matrix, whose other uses are counted
+_IMAGE_OPTION = re.compile(
+    r"(?:^|,)\s{0,99}+\"?(?:env\.)?image=((?:\$\{\{[^{}]{0,200}+\}\}|[^,\"\s])++)"
+)
 
 Values = dict[str, list[Feed]]
 
@@ -38,6 +44,7 @@ class _File(msgspec.Struct, frozen=True):
     found: Collector
     context: Context
     env: Values = msgspec.field(default_factory=dict)
+    mentions: dict[str, bool] = msgspec.field(default_factory=dict)
 
     def values(self, value: Written, *tables: Mapping[str, Sequence[Feed]]) -> list[Outcome]:
         return outcomes(value, cut_by(_EXPRESSION), among(*tables, self.env))
@@ -116,11 +123,15 @@ def _called(file: _File, key: str, uses: Node | None) -> None:
 
 def _matrix(file: _File, matrix: Node | None) -> Values:
     found: Values = {}
+    mentions = file.mentions
 
     def add_value(name: str, node: Node) -> None:
         # A value that is used in more than one place means more than an image.
-        shared = len(re.findall(rf"\b{re.escape(name)}\b", file.source.text)) > 1
-        value = feed(name, written(file.source, node), shared=shared)
+        if name not in mentions:
+            known = len(mentions) < _MOST_NAMES
+            mention = rf"\b{re.escape(name)}\b"
+            mentions[name] = not known or len(re.findall(mention, file.source.text)) > 1
+        value = feed(name, written(file.source, node), shared=mentions[name])
         found.setdefault(name, []).append(value)
 
     def add(name: str, node: Node) -> None:

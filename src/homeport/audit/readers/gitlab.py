@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -30,12 +31,13 @@ _GLOBAL = frozenset(
 )  # fmt: skip
 _SCRIPTS = ("before_script", "script", "after_script")
 _VARIABLE = re.compile(
-    r"\$\[\[\s*(inputs\.[\w-]+)[^\]]*\]\]|\$\$|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|%([A-Za-z_]\w*)%"
+    r"\$\[\[\s{0,99}+(inputs\.[\w-]{1,200}+)[^\[\]]{0,400}+\]\]|\$\$|\$\{([A-Za-z_]\w*)\}|\$([A-Za-z_]\w*)|%([A-Za-z_]\w*)%"
 )
 _PROXY = re.compile(r"\$\{?CI_DEPENDENCY_PROXY(?:_DIRECT)?_GROUP_IMAGE_PREFIX\}?/")
 _OWN = re.compile(r"\$\{?CI_(?:TEMPLATE_)?REGISTRY(?:_IMAGE)?\}?(?:[/:]|$)")
 _OWN_REGISTRY = "the project's own registry"
 _DEEPEST = 10
+_MOST_NAMES = 50  # of matrices, whose other uses are counted
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -43,6 +45,7 @@ class _File(msgspec.Struct, frozen=True):
     found: Collector
     jobs: dict[str, Node] = msgspec.field(default_factory=dict)
     variables: dict[str, list[Feed]] = msgspec.field(default_factory=dict)
+    mentions: dict[str, bool] = msgspec.field(default_factory=dict)
 
     def tables(self, *more: Mapping[str, Sequence[Feed]]) -> Sequence[Mapping[str, Sequence[Feed]]]:
         return (*more, self.variables)
@@ -168,16 +171,21 @@ def _job(file: _File, name: str, node: Node) -> None:
         path = text_of(get(part, "local")) or text_of(part) or ""
         if path and "://" not in path and "$" not in path:
             file.found.named.append((path.lstrip("/"), "gitlab"))
-    chain = list(_chain(file, name, node))[:50]
+    chain = list(itertools.islice(_chain(file, name, node), 50))
     variables: dict[str, list[Feed]] = {}
     for _, part in reversed(chain):
         variables.update({k: [v] for k, v in _variables_of(file, part)})
     matrix: dict[str, list[Feed]] = {}
+    mentions = file.mentions
     for row in items(get(node, "parallel", "matrix")):
         for key, values in entries(row):
+            if key not in mentions:
+                known = len(mentions) < _MOST_NAMES
+                mention = rf"[${{%]{re.escape(key)}\b"
+                mentions[key] = not known or len(re.findall(mention, file.source.text)) > 1
+            shared = mentions[key]
             for value in items(values) or [values]:
                 if text_of(value) is not None:
-                    shared = len(re.findall(rf"[${{%]{re.escape(key)}\b", file.source.text)) > 1
                     one = feed(key, written(file.source, value), shared=shared)
                     matrix.setdefault(key, []).append(one)
     tables = file.tables(matrix, variables)

@@ -14,7 +14,7 @@ from homeport.audit.reading.variables import among, feed
 from homeport.audit.source import Source
 
 _IMAGE = re.compile(r"(?:^|\.)(?:image|image_uri|container_image|image_url)$")
-_IN_TEXT = re.compile(r"[\"']?image[\"']?\s*[:=]\s*\"(?P<ref>[^\"\s]+)\"")
+_IN_TEXT = re.compile(r"[\"']?image[\"']?\s{0,99}+[:=]\s{0,99}+\"(?P<ref>[^\"\s]{1,400}+)\"")
 _SURE = re.compile(
     r"^resource\.(?:docker_(?:container|service|image)|kubernetes_\w+|aws_ecs_\w+|nomad_job)\."
     r"|^job\.|^source\.docker\.|^builders"

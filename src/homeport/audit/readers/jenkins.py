@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 
@@ -14,26 +15,32 @@ from homeport.audit.reading.context import Context
 from homeport.audit.reading.variables import among, cut_by, feed, outcomes
 from homeport.audit.source import Source, Written
 
+#: A string or comment that does not end is one to the end of the line or file, as an editor
+#: shows it; so no text is looked at twice.
 _TOKEN = re.compile(
-    r"(?P<comment>//[^\n]*|/\*.*?\*/)"
-    r"|'''(?P<long_single>.*?)'''|\"\"\"(?P<long_double>.*?)\"\"\""
-    r"|'(?P<single>(?:[^'\\\n]|\\.)*)'|\"(?P<double>(?:[^\"\\\n]|\\.)*)\"",
+    r"(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))"
+    r"|'''(?P<long_single>(?:[^']|'(?!''))*+)(?:'''|\Z)"
+    r"|\"\"\"(?P<long_double>(?:[^\"]|\"(?!\"\"))*+)(?:\"\"\"|\Z)"
+    r"|'(?P<single>(?:[^'\\\n]|\\.)*+)(?:'|(?=\n)|\\?\Z)"
+    r"|\"(?P<double>(?:[^\"\\\n]|\\.)*+)(?:\"|(?=\n)|\\?\Z)",
     re.DOTALL,
 )
 _STRINGS = ("long_single", "long_double", "single", "double")
+#: What stands before a string, blanks reduced to one (``_before``).
 _BEFORE = re.compile(
-    r"(?:\bimage\s*[:=]?\s*|docker\.image\s*\(\s*|docker\.(?:withRun|pull)\s*\(\s*"
-    r"|\bdocker\s+|containerTemplate\s*\(.*?\bimage\s*:\s*)$",
-    re.DOTALL,
+    r"(?:\bimage ?[:=]?|docker\.image ?\(|docker\.(?:withRun|pull) ?\(|\bdocker )$"
 )
-_SHELL = re.compile(r"\b(?:sh|bat|powershell)\s*\(?\s*(?:script\s*:\s*)?$")
-_YAML = re.compile(r"\byaml\s*[:=]?\s*\(?\s*$")
-_ASSIGN = re.compile(r"\b(?:def|String|final)?\s*([A-Za-z_]\w*)\s*=\s*$")
-_GROOVY = re.compile(r"\$\{\s*(?:env\.|params\.)?([A-Za-z_]\w*)\s*\}|\$([A-Za-z_]\w*)|\$\{[^}]*\}")
-_BUILDS = re.compile(r"docker\.build\s*\(\s*$")
-
-
-_LIBRARY = re.compile(r"""^\s*@Library\(\s*['"]([^'"\n]+)['"]""", re.MULTILINE)
+_SHELL = re.compile(r"\b(?:sh|bat|powershell) ?\(? ?(?:script ?:)?$")
+_YAML = re.compile(r"\byaml ?[:=]? ?\(?$")
+_ASSIGN = re.compile(r"\b([A-Za-z_]\w{0,99}) ?=$")
+_GROOVY = re.compile(
+    r"\$\{\s{0,9}(?:env\.|params\.)?([A-Za-z_]\w{0,99})\s{0,9}\}|\$([A-Za-z_]\w{0,99})"
+    r"|\$\{[^{}]{0,400}+\}"
+)
+_BUILDS = re.compile(r"docker\.build ?\($")
+_LIBRARY = re.compile(r"""^[ \t]{0,99}@Library\(\s{0,9}['"]([^'"\n]{1,200})['"]""", re.MULTILINE)
+MOST_STRINGS = 50_000
+_WINDOW = 120  # characters before a string that are looked at
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
@@ -42,8 +49,8 @@ def read(source: Source, found: Collector, context: Context) -> None:
     code = _without_comments(text)
     variables: dict[str, list[Feed]] = {}
     containers: list[str] = []
-    for kind, written in _strings(source):
-        before = code[max(0, written.start - 400) : _opening(written.start, kind)]
+    for kind, written in itertools.islice(_strings(source), MOST_STRINGS):
+        before = _before(code, _opening(written.start, kind))
         if match := _ASSIGN.search(before):
             variables.setdefault(match.group(1), []).append(
                 feed(match.group(1), written, shared=True)
@@ -52,7 +59,9 @@ def read(source: Source, found: Collector, context: Context) -> None:
             _pod(found, context, written, containers)
         elif _BUILDS.search(before):
             found.produces(written.text, f"{source.path}: docker.build")
-        elif _BEFORE.search(before) and not text[written.end :].lstrip("'\" ").startswith("+"):
+        elif _BEFORE.search(before) and not text[written.end : written.end + 20].lstrip(
+            "'\" "
+        ).startswith("+"):
             _image(found, written, kind, variables)
         elif _SHELL.search(before):
             read_commands(written, found, "sh")
@@ -60,8 +69,9 @@ def read(source: Source, found: Collector, context: Context) -> None:
         hint = "audit a checkout of that library too"
         what = f"the shared library {library.group(1)}"
         found.not_followed(source.whole().part(*library.span(1)), "@Library", what, hint)
-    if match := re.search(r"\bkubernetes\s*\{|podTemplate\s*\(", code):
-        names = " ".join(containers) + " " + " ".join(re.findall(r"name\s*:\s*'(\w+)'", text))
+    if match := re.search(r"\bkubernetes\s{0,99}\{|podTemplate\s{0,99}\(", code):
+        named = re.findall(r"name\s{0,9}:\s{0,9}'(\w{1,99})'", text)
+        names = " ".join((*containers, *named))
         found.cause("jenkins", "kubernetes", source.whole().part(match.start(), match.end()),
                     key="agent", attributes={"containers": names})  # fmt: skip
 
@@ -79,6 +89,16 @@ def _without_comments(text: str) -> str:
     return _TOKEN.sub(
         lambda m: re.sub(r"[^\n]", " ", m.group()) if m.group("comment") else m.group(), text
     )
+
+
+def _before(code: str, at: int) -> str:
+    """The end of the code before ``at``, each run of blanks as one, none at the end.
+
+    A blank at the end stays behind a word: ``docker 'x'`` is not ``docker'x'``.
+    """
+    window = code[max(0, at - _WINDOW) : at]
+    text = " ".join(window.split())
+    return f"{text} " if text[-1:].isalnum() and window[-1:].isspace() else text
 
 
 def _opening(start: int, kind: str) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
@@ -48,6 +49,8 @@ _NAMES_IMAGE = re.compile(r"bundle$")
 #: What a string must hold to be worth reading as a document.
 _DOCUMENT = re.compile(r"(?:^|[\s{,\"'])(?:[\w-]*[iI]mage|repository)[\"']?[ \t]*:")
 _ARGUMENT = re.compile(r"--?[a-z0-9-]*image=(\S+)$")
+#: At the start of a line, what marks a definition of custom resources.
+_DEFINITION = "kind: CustomResourceDefinition"
 _PARAMETER = re.compile(r"\$\((?:inputs\.)?(?:params\.)?")
 
 
@@ -58,8 +61,33 @@ def read(source: Source, found: Collector, context: Context) -> None:
         if node is not None:
             read_object(source, found, context, node)
         return
-    for document in documents(source, found):
+    for document in _documents(source, found):
         read_object(source, found, context, document)
+
+
+def _documents(source: Source, found: Collector) -> Iterator[Node]:
+    """Every document, definitions of custom resources left out.
+
+    Those are the largest YAML files there are, and name no image: they would cost seconds.
+    """
+    text = source.text
+    if _DEFINITION not in text:
+        yield from documents(source, found)
+        return
+    pieces, at = [], 0
+    while at < len(text):
+        end = text.find("\n---", at + 1)
+        end = len(text) if end < 0 else end
+        piece = text[at:end]
+        if f"\n{piece}".find(f"\n{_DEFINITION}") >= 0:
+            # As long as before, so that places and lines stay.
+            start = piece[: 4 if piece.startswith("\n---") else 0]
+            lines = piece.count("\n", len(start))
+            piece = start + " " * (len(piece) - len(start) - lines) + "\n" * lines
+        pieces.append(piece)
+        at = end
+    masked = "".join(pieces)
+    yield from documents(source, found, masked)
 
 
 class _Object(msgspec.Struct, frozen=True):

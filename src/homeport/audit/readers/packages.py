@@ -11,21 +11,23 @@ from homeport.audit.source import Source
 #: Ecosystem by file name, and how a dependency with its version is written there.
 _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("maven", r"pom\.xml$", re.compile(
-        r"<groupId>\s*(org\.testcontainers)\s*</groupId>\s*<artifactId>\s*([\w.-]+)\s*</artifactId>"
-        r"(?:\s*<version>\s*([^<\s]+)\s*</version>)?")),
+        r"<groupId>\s{0,99}+(org\.testcontainers)\s{0,99}+</groupId>\s{0,999}+<artifactId>"
+        r"\s{0,99}+([\w.-]{1,200}+)\s{0,99}+</artifactId>"
+        r"(?:\s{0,999}+<version>\s{0,99}+([^<\s]{1,200}+)\s{0,99}+</version>)?")),
     ("maven", r"\.gradle(?:\.kts)?$|\.toml$", re.compile(
-        r"[\"'](org\.testcontainers):([\w.-]+)(?::([^\"']+))?[\"']")),
+        r"[\"'](org\.testcontainers):([\w.-]{1,200}+)(?::([^\"']{1,200}+))?[\"']")),
     ("go", r"go\.mod$", re.compile(
-        r"(github\.com/testcontainers/testcontainers-go\S*)()\s+v(\S+)")),
+        r"(github\.com/testcontainers/testcontainers-go[^\s,]{0,100}+)()\s{1,99}+v(\S{1,100}+)")),
     ("npm", r"package\.json$", re.compile(
-        r"\"((?:@testcontainers/)?[\w-]*testcontainers[\w-]*|@testcontainers/[\w-]+"
-        r"|@aws-cdk/aws-lambda-python-alpha)\"()\s*:"
-        r"\s*\"[\^~]?([^\"]*)\"")),
+        r"\"((?:@testcontainers/)?[\w-]{0,60}testcontainers[\w-]{0,60}|@testcontainers/[\w-]{1,100}"
+        r"|@aws-cdk/aws-lambda-python-alpha)\"()\s{0,99}+:"
+        r"\s{0,99}+\"[\^~]?([^\"]{0,200}+)\"")),
     ("pypi", r"(?:requirements[^/]*\.txt|pyproject\.toml|setup\.cfg)$", re.compile(
         r"(?:^|[\"'\s])(testcontainers|aws-cdk[.-]aws-lambda-python-alpha)()"
-        r"(?:\[[^\]]*\])?\s*(?:[=~><!]=?=?\s*([\d.]+))?", re.M)),
+        r"(?:\[[^\[\]]{0,200}+\])?[ \t]{0,99}+(?:[=~><!]=?=?[ \t]{0,99}+([\d.]{1,60}+))?", re.M)),
     ("cargo", r"Cargo\.toml$", re.compile(
-        r"^(testcontainers[\w-]*)()\s*=\s*(?:\{[^}]*version\s*=\s*)?\"([^\"]*)\"", re.M)),
+        r"^(testcontainers[\w-]{0,60}+)()[ \t]{0,99}+=[ \t]{0,99}+"
+        r"(?:\{[^{}\n]{0,400}?version[ \t]{0,9}+=[ \t]{0,9}+)?\"([^\"]{0,60}+)\"", re.M)),
 )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from homeport.audit.model import (
     Use,
 )
 from homeport.audit.reading.programs import ALWAYS, Programs
+from homeport.audit.reading.variables import LONGEST
 from homeport.audit.source import Source, Written
 from homeport.oci.reference import BadReference, Reference, parse_reference
 
@@ -31,7 +32,7 @@ _BLANK = re.compile(r"\s")
 #: The reason for such a mark.
 FILLED_IN = "{} is filled in outside this file"
 
-#: Bounds on one file, so that a hostile one stays cheap.
+#: Bounds on one file, so that a hostile one stays cheap: uses, and characters of one that are kept.
 MOST_USES = 20_000
 
 
@@ -79,14 +80,17 @@ class Collector:
         if not written.text.strip() or (not value and not problem):
             return
         reference: Reference | None = None
+        if not problem and len(value) > LONGEST:
+            problem = f"longer than {LONGEST} characters"
         if not problem:
             reference, problem = read(value)
             if reference is None and confidence != "high":
                 return
         self.add(
             Use(
-                kind=self.kind, key=key, place=written.place, expression=written.text, value=value,
-                reference=reference, confidence=confidence, problem=problem, exact=written.exact,
+                kind=self.kind, key=key, place=written.place, expression=written.text[:LONGEST],
+                value=value[:LONGEST], reference=reference, confidence=confidence,
+                problem=problem, exact=written.exact,
                 quoting=written.quoting, feeds=feeds, fields=fields or {}, note=note,
                 internal=internal, via=via,
             )

@@ -18,9 +18,12 @@ from homeport.audit.reading.programs import Programs, command_pattern
 from homeport.audit.source import Written
 
 _END = re.compile(r"[;&|)`\n]")
-_WORD = re.compile(r"""(?:"(?:[^"\\]|\\.)*"|'[^']*'|\$\([^)]*\)|\\.|[^\s"'\\;&|()`])+""", re.DOTALL)
-_COMMENT = re.compile(r"\s*(?:#|//|REM\b)")
-_GAP = re.compile(r"(?:[ \t]|\\\r?\n)*")
+_WORD = re.compile(
+    r"""(?:"(?:[^"\\]|\\.){0,4096}+"|'[^']{0,4096}+'|\$\([^()]{0,1000}+\)|\\.|[^\s"'\\;&|()`])++""",
+    re.DOTALL,
+)
+_GAP = re.compile(r"(?:[ \t]|\\\r?\n){0,1000}+")
+_COMMENT = re.compile(r"[ \t]{0,200}+(?:#|//|REM\b)")
 
 #: Words that precede subcommands.
 _GROUPS = frozenset({"container", "image", "buildx", "manifest", "compose", "create", "builder"})
@@ -40,7 +43,10 @@ _STARTS = re.compile(
     r"(?:^|[;&|({!`]"
     r"|(?:^|[\s;&|({])(?:then|do|else|exec|sudo|time|env|eval|nohup|xargs|set -e[a-z]*))$"
 )
+#: Bounds: commands of one text, words and characters of one command.
 MOST_COMMANDS = 2_000
+MOST_WORDS = 200
+LONGEST = 16_384
 
 
 class Command(msgspec.Struct, frozen=True):
@@ -130,9 +136,10 @@ class _Line(msgspec.Struct):
 def _words(written: Written, at: int, quote: str) -> tuple[list[Written], int]:
     """The words of a command and where it ends: at its own quote, if it stands inside one."""
     text, words, end = written.text, list[Written](), at
-    while len(words) <= 200:
+    limit = min(len(text), at + LONGEST)
+    while len(words) <= MOST_WORDS:
         at = _gap(text, at)
-        if at >= len(text) or _END.match(text, at) or text.startswith(("#", quote or "#"), at):
+        if at >= limit or _END.match(text, at) or text.startswith(("#", quote or "#"), at):
             break
         word = _WORD.match(text, at)
         if word is None:

@@ -32,16 +32,10 @@ ALWAYS: Programs = with_programs(())
 def command_pattern(programs: Programs) -> re.Pattern[str]:
     """Finds where one of ``programs`` is run with arguments; the group ``tool`` is its name."""
     return re.compile(
-        r"(?:^|[\s;&|(`\"'{!:@-])(?:sudo\s+(?:-\S+\s+)*)?(?:/usr/(?:local/)?bin/)?"
-        rf"(?P<tool>{_any_of(programs)})(?=[ \t]+[a-z-])",
+        r"(?:^|[\s;&|(`\"'{!:@-])(?:sudo[ \t]{1,9}+(?:-[\w=-]{1,40}[ \t]{1,9}+){0,5}+)?"
+        rf"(?:/usr/(?:local/)?bin/)?(?P<tool>{_any_of(programs)})(?=[ \t]{{1,99}}+[a-z-])",
         re.MULTILINE,
     )
-
-
-@lru_cache(maxsize=16)
-def program_bytes(programs: Programs) -> bytes:
-    """A regular expression over bytes for any of ``programs`` and a blank."""
-    return rb"(?:" + _any_of(programs).encode() + rb")[ \t]"
 
 
 def _any_of(programs: Programs) -> str:

@@ -15,9 +15,11 @@ import msgspec
 from homeport.audit.model import Feed
 from homeport.audit.source import Written
 
-#: How many values one expression may have (a CI matrix), and how deep defaults nest.
+#: How many values one expression may have (a CI matrix), how deep defaults nest, and how many
+#: characters an expression has: a reference has at most 255 for its name and 128 for its tag.
 MOST_VALUES = 64
 DEEPEST = 10
+LONGEST = 4096
 
 Lookup = Callable[[str], Sequence[Feed]]
 
@@ -54,6 +56,8 @@ def feed(name: str, written: Written, *, shared: bool = False, note: str = "") -
 
 def outcomes(written: Written, cut: Cut, lookup: Lookup) -> list[Outcome]:
     """Every value that ``written`` can have; at least one outcome."""
+    if len(written.text) > LONGEST:
+        return [Outcome(value="", problem=f"longer than {LONGEST} characters")]
     return _outcomes(written, cut, lookup, 0)
 
 
@@ -64,7 +68,10 @@ def _outcomes(written: Written, cut: Cut, lookup: Lookup, depth: int) -> list[Ou
             options = [Outcome(value=piece)]
         else:
             options = _variable(piece, cut, lookup, depth)
-        results = [_joined(left, right) for left in results for right in options][:MOST_VALUES]
+        results = [_joined(left, right) for left in results for right in options[:MOST_VALUES]]
+        results = results[:MOST_VALUES]
+        if any(len(result.value) > LONGEST for result in results):
+            return [Outcome(value="", problem=f"longer than {LONGEST} characters")]
     return results
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 
 import msgspec
@@ -15,6 +16,9 @@ from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import ImageUse, analyse
 from homeport.oci.reference import Reference
 
+#: Bytes of Dockerfiles that are read again for the arguments of builds.
+MOST_REREAD = 32 << 20
+
 _KINDS = {"from": "FROM", "copy-from": "COPY --from", "mount-from": "RUN --mount=from"}
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
 #: Build arguments of one build that are tried one by one.
@@ -23,14 +27,21 @@ _MOST_ARGUMENTS = 50
 
 def link(collectors: Mapping[str, Collector], context: Context) -> None:
     """Resolve what needs several files, in place."""
+    read = 0
     for call in context.calls:
         target = collectors.get(call.dockerfile)
         if target is not None and call.args:
+            read += len(target.source.data)
+            if read > MOST_REREAD:
+                target.fault("too many builds of this file with arguments; the rest is not read")
+                break
             _arguments(call, target, collectors)
-    for path, collector in collectors.items():
-        calls = [call for call in context.calls if call.dockerfile == path]
-        if calls and all(call.contexts for call in calls):
-            _contexts(calls, collector)
+    by_file: dict[str, list[BuildCall]] = defaultdict(list)
+    for call in context.calls:
+        by_file[call.dockerfile].append(call)
+    for path, calls in by_file.items():
+        if path in collectors and all(call.contexts for call in calls):
+            _contexts(calls, collectors[path])
     _charts(collectors)
     _own(collectors)
 

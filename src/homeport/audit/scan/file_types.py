@@ -16,7 +16,7 @@ import msgspec
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.embedded import TEMPLATE_SUFFIX
-from homeport.audit.reading.programs import Programs, program_bytes
+from homeport.audit.reading.programs import Programs
 from homeport.audit.source import Source
 
 Reader = Callable[[Source, Collector, Context], None]
@@ -25,110 +25,144 @@ Reader = Callable[[Source, Collector, Context], None]
 class Kind(msgspec.Struct, frozen=True):
     """A kind of file.
 
-    path:    regular expression over the path as shown (``/`` before the first part)
-    needs:   regular expression over the bytes, or ``b""``; ``_COMMANDS`` in it stands for any
-             program whose commands are read
-    reader:  ``module:function`` below ``homeport.audit.readers``
+    path:     regular expression over the path as shown (``/`` before the first part)
+    words:    the bytes hold one of these, in any case; without words every file is read.
+              ``_COMMANDS`` stands for every program whose commands are read, and a blank
+    reader:   ``module:function`` below ``homeport.audit.readers``
+    pattern:  regular expression over the bytes, for files that have a word; bounded, because
+              they come from strangers
     template: files of it that hold tags of a template language are read without those
-    beside:  read in addition to the first row that fits
+    beside:   read in addition to the first row that fits
     """
 
     name: str
     path: str
-    needs: bytes
+    words: tuple[bytes, ...]
     reader: str
+    pattern: bytes = b""
     template: bool = True
     beside: bool = False
 
 
-#: In ``Kind.needs``: one of the programs.
+class Gate:
+    """Whether the bytes of a file may name an image, by kind. Words first: they are cheap."""
+
+    def __init__(self, kind: Kind, programs: Programs) -> None:
+        words = [word for word in kind.words if word != _COMMANDS]
+        if _COMMANDS in kind.words:
+            blanks = (" ", "\t")
+            words += [f"{program}{blank}".encode() for program in programs for blank in blanks]
+        self._words = tuple(word.lower() for word in words)
+        self._pattern = re.compile(kind.pattern) if kind.pattern else None
+
+    def admits(self, data: bytes, lowered: bytes) -> bool:
+        """``lowered``: the same in lower case."""
+        if self._words and not any(word in lowered for word in self._words):
+            return False
+        return self._pattern is None or self._pattern.search(data) is not None
+
+
+#: In ``Kind.words``: every program.
 _COMMANDS = b"{programs}"
-_IMAGE = rb"(?i)image|docker|container"
+_IMAGE = (b"image", b"docker", b"container")
 #: Packages that pull images by a rule.
-_PACKAGES = rb"testcontainers|aws-lambda-python"
-_YAML = r"\.ya?ml$"
+_PACKAGES = (b"testcontainers", b"aws-lambda-python")
+_MODULES = (
+    b"docker_container", b"docker_image", b"docker_swarm_service", b"podman_container",
+    b"podman_image", b"k8s:",
+)  # fmt: skip
+#: A task's module: at the start of a line, perhaps with its collection.
+_MODULE = (
+    rb"(?m)^[ \t]{0,200}+(?:-[ \t]{1,99}+)?(?:\w{1,60}+\.){0,4}+"
+    rb"(?:(?:docker|podman)_(?:container|image|swarm_service)|k8s)[ \t]{0,9}+:"
+)
 
 #: In order: the first row whose name and bytes fit reads the file.
 KINDS: tuple[Kind, ...] = (
     Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
          r"(?<!\.go)(?<!\.py)(?<!\.js)(?<!\.ts)(?<!\.md)(?<!\.rs)(?<!\.rb)(?<!\.java)(?<!\.html)"
          r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?<!\.lock)$",
-         rb"(?i)from|syntax", "dockerfile:read", template=False),
+         (b"from", b"syntax"), "dockerfile:read", template=False),
     Kind("compose", r"(?i)/(?:[^/]*[._-])?(?:docker-)?compose[^/]*\.ya?ml$",
-         rb"image|build|docker", "compose:read"),
+         (b"image", b"build", b"docker"), "compose:read"),
     Kind("gitlab", r"(?i)/(?:[^/]*\.)?gitlab-ci[^/]*\.ya?ml$|/\.gitlab/.*\.ya?ml$"
          r"|/templates/[^/]+/template\.ya?ml$",
-         rb"image|services|docker|script|include", "gitlab:read"),
+         (b"image", b"services", b"docker", b"script", b"include"), "gitlab:read"),
     Kind("github", r"/\.(?:github|gitea|forgejo)/(?:workflows|actions)/.*\.ya?ml$|/action\.ya?ml$",
-         rb"jobs:|runs:|docker", "github:read", template=False),
-    Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", rb"images|helmCharts", "kubernetes:read"),
-    Kind("helm", r"/Chart\.ya?ml$", rb"images", "helm:read_chart"),
-    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", rb"\{\{", "charttemplate:read", template=False),
-    Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", rb"(?i)image|repository", "helm:read"),
-    Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", rb"target", "bake:read"),
-    Kind("circleci", r"/\.circleci/.*\.ya?ml$", rb"image|run", "circleci:read"),
+         (b"jobs:", b"runs:", b"docker"), "github:read", template=False),
+    Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", (b"images", b"helmcharts"),
+         "kubernetes:read"),
+    Kind("helm", r"/Chart\.ya?ml$", (b"images",), "helm:read_chart"),
+    Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", (b"{{",), "charttemplate:read", template=False),
+    Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", (b"image", b"repository"),
+         "helm:read"),
+    Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", (b"target",), "bake:read"),
+    Kind("circleci", r"/\.circleci/.*\.ya?ml$", (b"image", b"run"), "circleci:read"),
     Kind("drone", r"/\.drone[^/]*\.ya?ml$|/\.(?:woodpecker|crow)(?:/[^/]*)?\.ya?ml$"
          r"|/\.vela\.ya?ml$",
-         rb"image|steps|pipeline", "pipelines:read_drone"),
+         (b"image", b"steps", b"pipeline"), "pipelines:read_drone"),
     Kind("azure", r"/[^/]*azure-pipelines[^/]*\.ya?ml$|/\.azure[^/]*/.*\.ya?ml$",
-         rb"container|image|docker|" + _COMMANDS, "pipelines:read_azure"),
-    Kind("bitbucket", r"/bitbucket-pipelines\.ya?ml$", b"", "pipelines:read_bitbucket"),
-    Kind("cloudbuild", r"/[^/]*cloudbuild[^/]*\.(?:ya?ml|json)$", rb"steps",
+         (b"container", b"image", b"docker", _COMMANDS), "pipelines:read_azure"),
+    Kind("bitbucket", r"/bitbucket-pipelines\.ya?ml$", (), "pipelines:read_bitbucket"),
+    Kind("cloudbuild", r"/[^/]*cloudbuild[^/]*\.(?:ya?ml|json)$", (b"steps",),
          "pipelines:read_cloudbuild"),
-    Kind("buildkite", r"/\.buildkite/.*\.ya?ml$", rb"image|docker|" + _COMMANDS,
+    Kind("buildkite", r"/\.buildkite/.*\.ya?ml$", (b"image", b"docker", _COMMANDS),
          "pipelines:read_buildkite"),
-    Kind("travis", r"/\.travis\.ya?ml$", rb"docker|podman|" + _COMMANDS, "pipelines:read_travis"),
-    Kind("skaffold", r"/[^/]*skaffold[^/]*\.ya?ml$", rb"build", "builders:read_skaffold"),
-    Kind("werf", r"/werf[^/]*\.ya?ml$", rb"from", "builders:read_werf"),
-    Kind("ko", r"/\.ko\.ya?ml$", b"", "builders:read_ko"),
-    Kind("blubber", r"/[^/]*blubber[^/]*\.ya?ml$", rb"variants|base", "builders:read_blubber"),
-    Kind("blubber", r"\.ya?ml$",
-         rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}#\s{0,9}syntax\s{0,9}=[^\n]{0,200}blubber",
-         "builders:read_blubber"),
+    Kind("travis", r"/\.travis\.ya?ml$", (b"docker", b"podman", _COMMANDS),
+         "pipelines:read_travis"),
+    Kind("skaffold", r"/[^/]*skaffold[^/]*\.ya?ml$", (b"build",), "builders:read_skaffold"),
+    Kind("werf", r"/werf[^/]*\.ya?ml$", (b"from",), "builders:read_werf"),
+    Kind("ko", r"/\.ko\.ya?ml$", (), "builders:read_ko"),
+    Kind("blubber", r"/[^/]*blubber[^/]*\.ya?ml$", (b"variants", b"base"), "builders:read_blubber"),
+    Kind("blubber", r"\.ya?ml$", (b"blubber",), "builders:read_blubber",
+         rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}#\s{0,9}syntax\s{0,9}=[^\n]{0,200}blubber"),
     Kind("devcontainer", r"/(?:\.devcontainer/(?:.*/)?devcontainer|\.devcontainer)\.json$",
-         rb"image|features|build|docker", "devcontainer:read"),
-    Kind("settings", r"/daemon\.json$", rb"registry-mirrors", "settings:read_daemon"),
-    Kind("ansible", r"\.ya?ml$",
-         rb"(?m)^\s*-?\s*[\w.]*(?:(?:docker|podman)_(?:container|image|swarm_service)|\bk8s)\s*:",
-         "ansible:read"),
-    Kind("kubernetes", r"\.(?:ya?ml|json)$", rb"apiVersion[\"']?\s*:", "kubernetes:read"),
-    Kind("packer", r"\.json$", rb"\"builders\"(?s:.*)docker", "hashicorp:read_packer_json"),
+         (b"image", b"features", b"build", b"docker"), "devcontainer:read"),
+    Kind("settings", r"/daemon\.json$", (b"registry-mirrors",), "settings:read_daemon"),
+    Kind("ansible", r"\.ya?ml$", _MODULES, "ansible:read", _MODULE),
+    Kind("kubernetes", r"\.(?:ya?ml|json)$", (b"apiversion",), "kubernetes:read",
+         rb"apiVersion[\"']?[ \t]{0,9}:"),
+    Kind("packer", r"\.json$", (b'"builders"',), "hashicorp:read_packer_json", rb"docker"),
     Kind("packages", r"/package\.json$", _PACKAGES, "packages:read"),
-    Kind("concourse", r"\.ya?ml$", rb"image_resource|registry-image", "pipelines:read_concourse"),
-    Kind("docker-pkg", r"\.ya?ml$", rb"(?m)^base_images\s*:", "builders:read_docker_pkg"),
-    Kind("compose", r"/[^/]*(?:stack|docker|swarm)[^/]*\.ya?ml$", rb"(?m)^services\s*:",
-         "compose:read"),
+    Kind("concourse", r"\.ya?ml$", (b"image_resource", b"registry-image"),
+         "pipelines:read_concourse"),
+    Kind("docker-pkg", r"\.ya?ml$", (b"base_images",), "builders:read_docker_pkg",
+         rb"(?m)^base_images[ \t]{0,9}:"),
+    Kind("compose", r"/[^/]*(?:stack|docker|swarm)[^/]*\.ya?ml$", (b"services",), "compose:read",
+         rb"(?m)^services[ \t]{0,9}:"),
     Kind("gitlab", r"/(?:\.?ci|\.?gitlab|gitlab-ci|pipelines?)/.*\.ya?ml$",
-         rb"(?m)^\s*(?:image|services|script|stage)\s*:", "gitlab:read"),
+         (b"image", b"services", b"script", b"stage"), "gitlab:read",
+         rb"(?m)^[ \t]{0,99}+(?:image|services|script|stage)[ \t]{0,9}:"),
     Kind("terraform", r"\.(?:tf|tofu)(?:\.json)?$", _IMAGE, "hashicorp:read"),
     Kind("nomad", r"\.nomad(?:\.hcl)?$", _IMAGE, "hashicorp:read"),
     Kind("packer", r"\.pkr\.hcl$", _IMAGE, "hashicorp:read"),
-    Kind("nomad", r"\.hcl$", rb"(?m)^\s*job\s+\"", "hashicorp:read"),
+    Kind("nomad", r"\.hcl$", (b"job",), "hashicorp:read", rb"(?m)^[ \t]{0,99}+job[ \t]{1,9}\""),
     Kind("jenkins", r"(?i)/[^/]*jenkinsfile[^/]*$|\.jenkins$|\.groovy$",
-         rb"docker|image|kubernetes|podman|" + _COMMANDS, "jenkins:read"),
-    Kind("earthfile", r"/Earthfile$", b"", "builders:read_earthfile"),
-    Kind("quadlet", r"\.(?:container|image|volume|build)$", rb"Image(?:Tag)?\s*=|File\s*=",
+         (b"docker", b"image", b"kubernetes", b"podman", _COMMANDS), "jenkins:read"),
+    Kind("earthfile", r"/Earthfile$", (), "builders:read_earthfile"),
+    Kind("quadlet", r"\.(?:container|image|volume|build)$", (b"image", b"file"),
          "quadlet:read"),
-    Kind("buildpacks", r"/project\.toml$", rb"builder", "builders:read_project"),
+    Kind("buildpacks", r"/project\.toml$", (b"builder",), "builders:read_project"),
     Kind("packages", r"/(?:pyproject|Cargo|libs\.versions)\.toml$", _PACKAGES,
          "packages:read"),
     Kind("settings", r"\.toml$|/(?:registries|containers|crio)\.conf$"
          r"|/(?:registries|crio)\.conf\.d/.*\.conf$",
-         rb"mirror|sandbox|pause_image|infra_image|\[\[runners|allowedRepositories|\[aliases\]"
-         rb"|unqualified-search|\[host", "settings:read_toml"),
-    Kind("bazel", r"/(?:MODULE|WORKSPACE)(?:\.bazel)?$|\.(?:bzl|bazel)$", rb"pull",
+         (b"mirror", b"sandbox", b"pause_image", b"infra_image", b"[[runners",
+         b"allowedrepositories",
+          b"[aliases]", b"unqualified-search", b"[host"), "settings:read_toml"),
+    Kind("bazel", r"/(?:MODULE|WORKSPACE)(?:\.bazel)?$|\.(?:bzl|bazel)$", (b"pull",),
          "code:read_bazel"),
-    Kind("nix", r"\.nix$", rb"pullImage", "code:read_nix"),
-    Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$", rb"testcontainers|jib|<from>", "code:read_jvm"),
+    Kind("nix", r"\.nix$", (b"pullimage",), "code:read_nix"),
+    Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$", (b"testcontainers", b"jib", b"<from>"),
+         "code:read_jvm"),
     Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", _PACKAGES,
          "packages:read"),
     Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
          r"|vagrantfile)$",
-         _COMMANDS,
-         "scripts:read", template=False),
-    Kind("syntax", r"(?<!file)$",
+         (_COMMANDS,), "scripts:read", template=False),
+    Kind("syntax", r"(?<!file)$", (b"syntax",), "syntax:read",
          rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}(?:#|//)\s{0,9}syntax\s{0,9}=",
-         "syntax:read", template=False, beside=True),
+         template=False, beside=True),
 )  # fmt: skip
 
 #: Names that no kind can have are dropped by one look.
@@ -140,19 +174,8 @@ _CANDIDATE = re.compile(
 
 
 @lru_cache(maxsize=16)
-def _compiled(
-    programs: Programs,
-) -> tuple[tuple[Kind, re.Pattern[str], re.Pattern[bytes] | None], ...]:
-    return tuple(
-        (
-            kind,
-            re.compile(kind.path),
-            re.compile(kind.needs.replace(_COMMANDS, program_bytes(programs)))
-            if kind.needs
-            else None,
-        )
-        for kind in KINDS
-    )
+def _compiled(programs: Programs) -> tuple[tuple[Kind, re.Pattern[str], Gate], ...]:
+    return tuple((kind, re.compile(kind.path), Gate(kind, programs)) for kind in KINDS)
 
 
 def may_be_read(name: str) -> bool:
@@ -160,10 +183,10 @@ def may_be_read(name: str) -> bool:
     return _CANDIDATE.search(TEMPLATE_SUFFIX.sub("", name)) is not None
 
 
-def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, re.Pattern[bytes] | None]]:
+def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, Gate]]:
     """The kinds that a path may have; a template has those of what it is a template of."""
     rooted = TEMPLATE_SUFFIX.sub("", "/" + path)
-    return [(kind, needs) for kind, pattern, needs in _compiled(programs) if pattern.search(rooted)]
+    return [(kind, gate) for kind, pattern, gate in _compiled(programs) if pattern.search(rooted)]
 
 
 @cache

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -22,7 +21,7 @@ from homeport.audit.reading.embedded import TEMPLATE_SUFFIX, has_tags, read_mask
 from homeport.audit.reading.programs import with_programs
 from homeport.audit.reading.tree_files import NotReadable, read_file
 from homeport.audit.scan import cross_file
-from homeport.audit.scan.file_types import KINDS, Kind, kinds_of, reader_of
+from homeport.audit.scan.file_types import KINDS, Gate, Kind, kinds_of, reader_of
 from homeport.audit.scan.walk import walk
 from homeport.audit.source import Source
 
@@ -101,14 +100,15 @@ def read_source(source: Source, context: Context) -> Collector | None:
 
 
 def _read_candidates(
-    source: Source, context: Context, candidates: Sequence[tuple[Kind, re.Pattern[bytes] | None]]
+    source: Source, context: Context, candidates: Sequence[tuple[Kind, Gate]]
 ) -> Collector | None:
     """What the first kind that fits finds, and those that are read beside any other."""
     first: Collector | None = None
-    for kind, needs in candidates:
+    lowered = source.data.lower()
+    for kind, gate in candidates:
         if first is not None and not kind.beside:
             continue
-        if needs is None or needs.search(source.data):
+        if gate.admits(source.data, lowered):
             found = _apply(kind, source, context)
             if first is None:
                 first = found
