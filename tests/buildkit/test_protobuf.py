@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from homeport.buildkit.llb.ops import Input, Mount, UserOpt
 from homeport.buildkit.protobuf import BadMessage, decode, encode
-from homeport.buildkit.protocol.control import Packet, SolveRequest, Stat, VertexStatus
+from homeport.buildkit.protocol.control import Exporter, Packet, SolveRequest, Stat, VertexStatus
 
 
 def test_fields_are_written_by_number_and_defaults_not_at_all() -> None:
@@ -77,3 +77,9 @@ def test_no_bytes_do_anything_else_than_decode_or_be_refused(data: bytes) -> Non
 )
 def test_what_is_written_is_read(stat: Stat) -> None:
     assert decode(Stat, encode(stat)) == stat
+
+
+def test_a_map_whose_key_is_a_number_is_refused() -> None:
+    entry = bytes((0x08, 1))  # field 1 as a number
+    with pytest.raises(BadMessage, match="number"):
+        decode(Exporter, bytes((0x12, len(entry))) + entry)

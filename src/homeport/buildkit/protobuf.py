@@ -296,6 +296,8 @@ def _entry(shape: _Shape, content: Any) -> tuple[str, Any]:
     key = ""
     value: Any = None
     for tag, _, inner in split(content):
+        if tag == 1 and isinstance(inner, int):
+            raise BadMessage("the key of a map entry is a number")
         if tag == 1:
             key = str(inner, "utf-8", "replace")
         elif tag == 2:

@@ -21,6 +21,8 @@ from homeport.buildkit.protocol.control import (
 
 _LINE_LIMIT = 64 << 10
 _KEPT_LINES = 200  # of each step's log, for the error
+_MOST_STEPS = 100_000  # an engine that reports more is not followed further
+_MOST_WARNINGS = 10_000
 
 
 class StatusListener(Protocol):
@@ -93,7 +95,7 @@ class Steps:
                 self._watcher.transfer(step.number, status)
         for log in response.logs:
             self._log(log)
-        for warning in response.warnings:
+        for warning in response.warnings[: _MOST_WARNINGS - len(self.warnings)]:
             self.warnings.append(warning)
             self._watcher.warning(warning)
 
@@ -117,6 +119,8 @@ class Steps:
 
     def _vertex(self, vertex: Vertex) -> None:
         step = self.by_digest.get(vertex.digest)
+        if step is None and len(self.by_digest) >= _MOST_STEPS:
+            return
         if step is None:
             step = self.by_digest[vertex.digest] = Step(len(self.by_digest) + 1, vertex)
         elif step.vertex == vertex:
