@@ -17,13 +17,16 @@ from homeport.cli.main import run as homeport_runs
 
 ROOT = Path(__file__).parent.parent.parent
 
-#: ``python3 -m venv``, with the packages of this environment instead of those of an index.
+#: ``python3 -m venv``, with the packages of this environment, and a pip that only notes its calls.
 PYTHON = """#!/bin/sh
 set -e
 "{python}" "$@" --without-pip
 for folder; do :; done
 cd "$folder"/lib/python*/site-packages
 printf '%s\\n' {paths} > installed.pth
+mkdir pip
+: > pip/__init__.py
+printf 'import sys; open("{log}", "a").write(" ".join(sys.argv[1:]) + "\\\\n")\\n' > pip/__main__.py
 """
 
 
@@ -51,7 +54,9 @@ def environment(tmp_path: Path) -> dict[str, str]:
     programs.mkdir()
     paths = [*site.getsitepackages(), str(Path(homeport.__file__).parent.parent)]
     quoted = " ".join(f"'{path}'" for path in paths)
-    (programs / "python3").write_text(PYTHON.format(python=sys.executable, paths=quoted))
+    (programs / "python3").write_text(
+        PYTHON.format(python=sys.executable, paths=quoted, log=tmp_path / "pip.log")
+    )
     (programs / "python3").chmod(0o755)
     (tmp_path / "runner").mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEPORT")}
@@ -73,7 +78,8 @@ def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
     steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
     script = "\n".join(step["run"] for step in steps)
     given = {
-        "RUNNER_TEMP": str(tmp_path / "runner"), "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
         "VERSION": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating", "POLICY": "",
         "BASELINE": "", "SARIF": "out.sarif",
     }  # fmt: skip
@@ -85,6 +91,10 @@ def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
     ]
     assert uris == [".homeport-venv/Dockerfile", "homeport/Dockerfile"]
     assert not (tmp_path / "pwned").exists()
+    assert installed(tmp_path) == [
+        f"--require-hashes -r {ROOT}/constraints.txt",
+        "--no-deps homeport",
+    ]
 
 
 def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
@@ -92,7 +102,8 @@ def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
 ) -> None:
     header, body = (ROOT / "templates/audit/template.yml").read_text().split("\n---\n")
     for name, spec in yaml.safe_load(header)["spec"]["inputs"].items():
-        body = body.replace(f"$[[ inputs.{name} ]]", str(spec.get("default") or ""))
+        given = "/ci/constraints.txt" if name == "constraints" else spec.get("default")
+        body = body.replace(f"$[[ inputs.{name} ]]", str(given or ""))
     script = "\n".join(yaml.safe_load(body)["homeport-audit"]["script"])
     assert run(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")}) == 3
     report = json.loads((checkout / "gl-code-quality-report.json").read_text())
@@ -100,6 +111,13 @@ def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
         ".homeport-venv/Dockerfile", "homeport/Dockerfile"
     }  # fmt: skip
     assert not (tmp_path / "pwned").exists()
+    assert installed(tmp_path) == ["--require-hashes -r /ci/constraints.txt", "--no-deps homeport"]
+
+
+def installed(folder: Path) -> list[str]:
+    """What pip was told to install, without its general options."""
+    prefix = "install --quiet --disable-pip-version-check "
+    return [line.removeprefix(prefix) for line in (folder / "pip.log").read_text().splitlines()]
 
 
 def test_names_of_files_are_no_options_of_the_pre_commit_hook(
