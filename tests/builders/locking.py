@@ -49,6 +49,7 @@ class World:
         self.archive: Archive = archive(root / "mirror", [suite(packages=packages, **state)])
         self.mirrors: list[str] = [self.archive.url]
         self.snapshots: list[str] = []
+        self.more: dict[str, str] = {}  # other archives and their mirrors
         self.store = Store(root / "cache")
         self.notes = Notes()
         self.now: datetime = NOW
@@ -76,8 +77,9 @@ class World:
     def access(self) -> Iterator[ArchiveAccess]:
         cancel = CancelToken()
         opened = tuple(open_mirror(text, None) for text in self.mirrors)
+        others = {name: (open_mirror(url, None),) for name, url in self.more.items()}
         mirrors = Mirrors(
-            by_archive={} if self.offline else {"test": opened},
+            by_archive={} if self.offline else {"test": opened} | others,
             snapshots=() if self.offline else tuple(self.snapshots),
             client=quick_client(cancel=cancel),
         )

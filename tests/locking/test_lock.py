@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from builders.archive import DATE, SEVEN, suite
+from builders.archive import DATE, SEVEN, archive, suite
 from builders.deb import deb, directory, file, link
 from builders.locking import World, faults, versions
 from homeport.debian.resolution.explain import Unresolvable
 from homeport.errors import Faults, HomeportError
+from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lock.model import Lockfile
@@ -398,3 +399,45 @@ def test_one_file_in_the_lockfile_for_every_fact_of_a_package(tmp_path: Path) ->
     assert (locked.source_name, locked.source_version) == ("src", "1:2-3")
     assert locked.file.path == "pool/main/a/app/app_2-3+b1_amd64.deb"
     assert (locked.file.archive, locked.suite) == ("test", "trixie")
+
+
+TWO_ARCHIVES = (
+    "archives:\n"
+    "  - {{name: test, suites: [trixie], mirrors: [./none], keys: [key.asc]}}\n"
+    "  - {{name: vendor, suites: [stable], mirrors: [./none], keys: [vendor.asc]{}}}\n"
+)
+
+
+def with_vendor(tmp_path: Path, *packages: bytes) -> World:
+    """A second archive with a key of its own; both have the program ``app``."""
+    world = World(tmp_path, [package("app", depends="lib"), package("lib")])
+    vendor = archive(tmp_path / "vendor", [suite("stable", packages=packages)])
+    (world.home / "vendor.asc").write_bytes(vendor.certificate)
+    world.more = {"vendor": vendor.url}
+    return world
+
+
+def test_another_archive_replaces_no_package_unasked(tmp_path: Path) -> None:
+    world = with_vendor(tmp_path, package("app", "9"), package("lib", "9"), package("tool", "9"))
+    locked = world.lock(TWO_ARCHIVES.format("") + "packages: [app, tool]")
+    packages = locked.lockfile.platforms[parse_platform("amd64")]
+    assert {p.name: (p.version, p.file.archive) for p in packages} == {
+        "app": ("1.0-1", "test"), "lib": ("1.0-1", "test"), "tool": ("9", "vendor"),
+    }  # fmt: skip
+    warning = (
+        "warning: app: the archive vendor has 9, which is higher; 1.0-1 of test is used, "
+        "which precedes it"
+    )
+    assert world.notes.lines.count(warning) == 1
+    assert len(locked.platforms[parse_platform("amd64")].higher_elsewhere) == 2
+
+
+def test_an_archive_replaces_what_the_recipe_lists(tmp_path: Path) -> None:
+    world = with_vendor(tmp_path, package("app", "9", depends="lib"), package("lib", "9"))
+    locked = world.lock(TWO_ARCHIVES.format(", packages: [app]") + "packages: [app]")
+    packages = locked.lockfile.platforms[parse_platform("amd64")]
+    assert {p.name: (p.version, p.file.archive) for p in packages} == {
+        "app": ("9", "vendor"), "lib": ("1.0-1", "test"),
+    }  # fmt: skip
+    other = world.recipe(TWO_ARCHIVES.format("") + "packages: [app]")
+    assert stale_reasons(other, locked.lockfile)

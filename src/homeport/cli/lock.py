@@ -115,6 +115,14 @@ def _document(prepared: EnsuredLock) -> dict[str, Any]:
             str(platform): {
                 "packages": len(lockfile.platforms[platform]),
                 "left_out": [f"{left.by.name}: {left.text}" for left in report.left_out],
+                "higher_elsewhere": [
+                    {
+                        "name": each.higher.name,
+                        "version": each.higher.version,
+                        "archive": each.archive,
+                    }
+                    for each in report.higher_elsewhere
+                ],
                 "declared": list(report.declared),
                 "without_files": list(report.empty),
                 "without_copyright": list(report.without_copyright),

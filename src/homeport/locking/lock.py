@@ -16,6 +16,7 @@ import homeport
 from homeport.debian.archive.archive import open_archives
 from homeport.debian.archive.state import ArchiveState, SuiteDates, SuiteState
 from homeport.debian.package import Package
+from homeport.debian.resolution.archive_order import HigherElsewhere
 from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
@@ -36,12 +37,14 @@ class PlatformReport(msgspec.Struct, frozen=True, kw_only=True):
     """What a build report shows about one platform's packages.
 
     left_out: dependencies that the recipe leaves out
+    higher_elsewhere: higher versions in archives that others precede
     declared: packages that declared dependencies of sliced ones would have added
     empty:    selected packages without a file in the tree
     without_copyright:   packages without a copyright file
     """
 
     left_out: tuple[LeftOut, ...]
+    higher_elsewhere: tuple[HigherElsewhere, ...]
     declared: tuple[str, ...]
     empty: tuple[str, ...]
     without_copyright: tuple[str, ...]
@@ -82,6 +85,10 @@ def lock(
     not_before = previous.suite_dates() if previous else None
     state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
     checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
+    for found in dict.fromkeys(
+        found for each in checked.values() for found in each.selection.resolution.higher_elsewhere
+    ):
+        access.runtime.progress.note("lock", f"warning: {found}")
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
@@ -196,6 +203,7 @@ def _report(found: CheckedPackages) -> PlatformReport:
     selection, checks = found.selection, found.checks
     return PlatformReport(
         left_out=selection.left_out,
+        higher_elsewhere=selection.resolution.higher_elsewhere,
         declared=selection.declared,
         empty=tuple(p.name for p in selection.packages if p.name not in checks.kept),
         without_copyright=checks.without_copyright,

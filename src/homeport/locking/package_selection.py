@@ -12,7 +12,9 @@ from collections.abc import Collection, Mapping
 
 import msgspec
 
+from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.package import Package, PackageIndex
+from homeport.debian.resolution.archive_order import ArchiveOrder
 from homeport.debian.resolution.explain import NoSolution
 from homeport.debian.resolution.requirements import Limit, ResolveRequest, Root
 from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
@@ -97,8 +99,22 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
             without=frozenset(recipe.without).difference(names),
             keep=self.keep,
             not_automatic=self.on_request,
+            archives=archive_order(recipe),
         )
         return resolve(self.index, debian_architecture(platform), request)
+
+
+def archive_order(recipe: Recipe) -> ArchiveOrder:
+    """The archives in the recipe's order, Debian's main and security archive as one."""
+    ranks = {archive.name: rank for rank, archive in enumerate(recipe.archives)}
+    debian = [ranks[name] for name in (DEBIAN, DEBIAN_SECURITY) if name in ranks]
+    return ArchiveOrder(
+        ranks={
+            name: min(debian) if name in (DEBIAN, DEBIAN_SECURITY) else rank
+            for name, rank in ranks.items()
+        },
+        overrides={archive.name: frozenset(archive.packages) for archive in recipe.archives},
+    )
 
 
 def check_suites(recipe: Recipe) -> None:

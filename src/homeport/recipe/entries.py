@@ -43,6 +43,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: base URLs or directories; empty: Homeport's order of sources decides
     keys:    who may sign; empty: what ships with Homeport for each suite of ``debian``
              and ``debian-security``
+    packages: names that come from here although an earlier archive has them
     """
 
     name: str
@@ -50,6 +51,7 @@ class Archive(msgspec.Struct, frozen=True, kw_only=True):
     components: tuple[str, ...] = ("main",)
     mirrors: tuple[str, ...] = ()
     keys: tuple[Keyring, ...] = ()
+    packages: tuple[str, ...] = ()
     place: FilePosition
 
 

@@ -129,6 +129,7 @@ def _archives(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterab
             components=entry.get("components") or ("main",),
             mirrors=tuple(_mirror(text, entry.place) for text in entry.get("mirrors", ())),
             keys=keys,
+            packages=entry.get("packages", ()),
             place=entry.place,
         )
 

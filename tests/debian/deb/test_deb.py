@@ -135,6 +135,18 @@ def hostile() -> dict[str, tuple[bytes, str]]:
             with_files(("./dev/null", device)),
             "dev/null is a character device",
         ),
+        "a package database": (
+            with_files(("./var/lib/dpkg/status", b"Package: libc6\n")),
+            "var/lib/dpkg/status belongs to the package database, which no package may ship",
+        ),
+        "a stanza of another package": (
+            with_files(("./var/lib/dpkg/status.d/libc6", b"Package: libc6\n")),
+            "status.d/libc6 belongs to the package database",
+        ),
+        "a link in the place of the package database": (
+            with_files(("./var/lib/dpkg", link("/usr/share/x"))),
+            "var/lib/dpkg belongs to the package database",
+        ),
         "a block device": (with_files(("./sda", Entry(type="block"))), "sda is a block device"),
         "a pipe": (with_files(("./pipe", Entry(type="fifo"))), "pipe is a pipe"),
         "a link out of the root": (

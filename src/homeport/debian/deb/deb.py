@@ -25,6 +25,9 @@ _MAX_CONTROL = 64 << 20  # bytes of all control files together, unpacked
 _MAX_DATA = 64 << 30  # bytes of the data archive, unpacked
 _MAX_ENTRIES = 1_000_000
 _MAX_PATH = 4096
+_DATABASE = (b"var/lib/dpkg/status", b"var/lib/dpkg/status-old", b"var/lib/dpkg/available")
+_STATUS_DIRECTORY = b"var/lib/dpkg/status.d/"
+_DATABASE_PARENTS = (b"var", b"var/lib", b"var/lib/dpkg", b"var/lib/dpkg/status.d")
 _CONTROL_NAMES = ("control.tar", "data.tar")
 
 
@@ -170,6 +173,8 @@ class _Layout:
         known = self._types.get(path)
         if known is not None and not known == kind == "directory":
             raise _refused(path, "appears twice")
+        if _is_database(path, kind):
+            raise _refused(path, "belongs to the package database, which no package may ship")
         target = self._target(path, member)
         self._types[path] = kind
         return Entry(
@@ -214,6 +219,16 @@ class _Layout:
 
 
 _WORDS = {"char": "character device", "block": "block device", "fifo": "pipe"}
+
+
+def _is_database(path: bytes, kind: str) -> bool:
+    """Files by which scanners and dpkg know packages: one of a package would forge others.
+
+    A link in place of a directory on the way there would lead to such files, too.
+    """
+    if path in _DATABASE_PARENTS:
+        return kind != "directory"
+    return path in _DATABASE or (path.startswith(_STATUS_DIRECTORY) and kind != "directory")
 
 
 def _inside(name: bytes, what: str) -> bytes:

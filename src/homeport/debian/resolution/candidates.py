@@ -13,6 +13,7 @@ import msgspec
 from homeport.debian.architecture import matches_architecture
 from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation
+from homeport.debian.resolution.archive_order import HigherElsewhere, higher_elsewhere
 from homeport.debian.resolution.requirements import ResolveRequest
 
 
@@ -55,6 +56,7 @@ class CandidateFinder:
         self._request = request
         self._groups: dict[Alternatives, Candidates] = {}
         self._named: dict[str, tuple[Package, ...]] = {}
+        self._roots = {root.name for root in request.roots}
 
     def candidates(self, group: Alternatives) -> Candidates:
         """The packages that could satisfy ``group``."""
@@ -71,9 +73,42 @@ class CandidateFinder:
         """The versions of ``name`` that may be selected, best first."""
         known = self._named.get(name)
         if known is None:
-            allowed = (p for p in self._index.named(name) if self._forbidden(p) is None)
+            first = self._first_rank(name, self._of_limited_suites(name))
+            allowed = (
+                package
+                for package in self._index.named(name)
+                if self._forbidden(package) is None
+                and self._request.archives.rank_of(package) == first
+            )
             known = self._named[name] = _without_copies(sorted(allowed, key=self._preference))
         return known
+
+    def higher_elsewhere(self, selected: Package) -> HigherElsewhere | None:
+        """A higher version of ``selected`` that the order of archives keeps out."""
+        others = self._of_limited_suites(selected.name)
+        return higher_elsewhere(selected, others, self._request.archives)
+
+    def _of_limited_suites(self, name: str) -> list[Package]:
+        """Every version of ``name`` in the suites that limits name; without such limits, all."""
+        suites = [limit.suite for limit in self._request.limits_of(name) if limit.suite]
+        packages = self._index.named(name)
+        return [p for p in packages if all(p.suite == suite for suite in suites)]
+
+    def _first_rank(self, name: str, packages: Iterable[Package]) -> int | None:
+        archives = self._request.archives
+        return archives.only_rank if archives.is_one_source else archives.first_rank(name, packages)
+
+    def _dependency_rank(self, name: str) -> int | None:
+        """The archive whose packages may be selected because a dependency names ``name``.
+
+        A real package of a later archive does not replace what an earlier one provides. A
+        package that the recipe names is a real one.
+        """
+        if self._request.archives.is_one_source:
+            return self._request.archives.only_rank
+        real = self._of_limited_suites(name)
+        provided = [p for p in self._index.providers(name) if p in self.named(p.name)]
+        return self._first_rank(name, real if name in self._roots and real else real + provided)
 
     def _preference(self, package: Package) -> tuple[bool, bool, _Descending]:
         kept = self._request.keep.get(package.name)
@@ -91,8 +126,11 @@ class CandidateFinder:
         for relation in group:
             real = self._real(relation, rejected)
             provided = self._provided(relation, rejected)
-            options += [*real, *self._selectable_providers(relation, real, provided, rejected)]
             satisfied_by += [*real, *provided]
+            first = self._dependency_rank(relation.name)
+            real = [p for p in real if self._request.archives.rank_of(p) == first]
+            provided = [p for p in provided if self._request.archives.rank_of(p) == first]
+            options += [*real, *self._selectable_providers(relation, real, provided, rejected)]
             if not self._index.named(relation.name) and not self._index.providers(relation.name):
                 unknown.append(relation.name)
         return Candidates(
@@ -110,7 +148,8 @@ class CandidateFinder:
         ids = {package.id for package in fitting}
         for package in self._index.named(relation.name):
             if package.id not in ids:
-                reason = self._forbidden(package) or f"{relation} is required"
+                reason = self._forbidden(package) or self._out_of_order(package)
+                reason = reason or f"{relation} is required"
                 rejected.append(_rejected(package, reason))
         return fitting
 
@@ -179,6 +218,19 @@ class CandidateFinder:
             if not limit.allows(package):
                 return f"{package.name}{limit} is required"
         return None
+
+    def _out_of_order(self, package: Package) -> str | None:
+        """Why the order of archives keeps this package out, or ``None``."""
+        archives = self._request.archives
+        first = self._first_rank(package.name, self._of_limited_suites(package.name))
+        if archives.rank_of(package) == first:
+            return None
+        names = {p.file.archive for p in self._index.named(package.name)
+                 if archives.rank_of(p) == first}  # fmt: skip
+        return (
+            f"{package.name} comes from {', '.join(sorted(names))}; to take it from "
+            f"{package.file.archive}, add it to 'packages' of that archive, or pin its suite"
+        )
 
     def _relation_applies(self, relation: Relation) -> bool:
         excluded = [name[1:] for name in relation.architectures if name.startswith("!")]

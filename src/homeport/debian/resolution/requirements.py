@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from homeport.debian.package import Package
+from homeport.debian.resolution.archive_order import ArchiveOrder
 from homeport.debian.version import parse_version
 from homeport.errors import UsageError
 
@@ -63,6 +64,8 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep:      package name → version to prefer while it is available and fits (a lockfile's)
     not_automatic: (archive, suite) whose packages are selected only where nothing else fits, or
                when a root or a pin names them (``NotAutomatic`` in their release files)
+    archives:  from which archive each package comes; one that a limit names by suite comes
+               from there
     """
 
     roots: tuple[Root, ...]
@@ -70,6 +73,7 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     without: frozenset[str] = frozenset()
     keep: Mapping[str, str] = msgspec.field(default_factory=dict)
     not_automatic: frozenset[tuple[str, str]] = frozenset()
+    archives: ArchiveOrder = ArchiveOrder()
 
     def limits_of(self, name: str) -> tuple[Limit, ...]:
         """All limits on the versions of ``name``."""

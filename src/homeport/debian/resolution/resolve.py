@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.debian.package import Package, PackageIndex
 from homeport.debian.relations import Relation, show
+from homeport.debian.resolution.archive_order import HigherElsewhere
 from homeport.debian.resolution.candidates import CandidateFinder, Candidates, Rejected
 from homeport.debian.resolution.explain import NoSolution, Problem, Why
 from homeport.debian.resolution.requirements import ResolveRequest, Root
@@ -41,11 +42,15 @@ class Chosen(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resolution(msgspec.Struct, frozen=True, kw_only=True):
-    """The result: packages and omissions, both in order of their names."""
+    """The result: packages and omissions, both in order of their names.
+
+    higher_elsewhere: higher versions that the order of archives keeps out
+    """
 
     architecture: str
     packages: tuple[Chosen, ...]
     left_out: tuple[LeftOut, ...]
+    higher_elsewhere: tuple[HigherElsewhere, ...] = ()
 
     def chain(self, name: str) -> tuple[Why, ...]:
         """Why ``name`` is there, from the recipe's requirement on."""
@@ -126,6 +131,11 @@ class _Search:
                 for _, selected in sorted(state.selected.items())
             ),
             left_out=tuple(sorted(state.left_out, key=lambda out: (out.by, out.text))),
+            higher_elsewhere=tuple(
+                found
+                for _, selected in sorted(state.selected.items())
+                if (found := self._finder.higher_elsewhere(selected.package)) is not None
+            ),
         )
 
     # Forward: satisfy one requirement after the other until none is left or one fails.

@@ -66,6 +66,8 @@ def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
                 "suites": archive.suites,
                 "components": archive.components,
                 "keys": sorted(key.name for key in archive.keys),
+                # Left out while empty, so that older lockfiles stay valid.
+                **({"packages": sorted(archive.packages)} if archive.packages else {}),
             }
             for archive in recipe.archives
         ],

@@ -62,6 +62,10 @@ _ARCHIVE = Fields(
             "accepted signers: key files beside the recipe, or names of certificates that ship "
             "with Homeport",
         ),
+        "packages": _optional(
+            ListOf(item=values.PACKAGE),
+            "packages that come from this archive although an earlier one has them",
+        ),
     },
 )
 
