@@ -16,10 +16,10 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from functools import cache, cached_property, partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
@@ -49,18 +49,18 @@ if TYPE_CHECKING:
     from homeport.buildkit.builds import SolveRequest
     from homeport.buildkit.helper.verification import HelperVerified
     from homeport.buildkit.llb.ops import Definition
-    from homeport.buildkit.multi_output import Run
     from homeport.buildkit.scheduling import ListenerFor
     from homeport.buildkit.session.repositories import Repositories
     from homeport.buildkit.session.session import Service
     from homeport.buildkit.solve import Build as EngineBuild
+    from homeport.buildkit.solve_request import SolveResult
     from homeport.buildkit.status import StatusListener
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
+    from homeport.images.operations import CopyAccess
     from homeport.images.transports.base import Destination, Transport, Written
-    from homeport.images.transports.registry import RegistryTransport
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.model import InspectReport
@@ -88,13 +88,6 @@ if TYPE_CHECKING:
     from homeport.registry.registries import Registries
 
 __all__ = ["App", "Settings", "open_app"]
-
-
-class SolveResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What a build on engines did."""
-
-    engines: tuple[str, ...]
-    run: Run
 
 
 class App:
@@ -182,49 +175,17 @@ class App:
         listener:     is told of every step; ``listener_for``, if several engines build at once
         """
         # 120 ms that other commands save
-        from homeport.buildkit import builds
-        from homeport.buildkit.images import ImageOptions
-        from homeport.buildkit.multi_output import run_outputs
-        from homeport.buildkit.outputs import ImageOutput
+        from homeport.buildkit.solve_request import SolveAccess, run_request
 
-        build = builds.make_build(request, os.environ)
-        with ExitStack() as stack:
-            engines = self.engines(request.engines)
-            if request.engine_credentials:
-                builds.require_private(engines)
-            services = self._engine_session(
-                build,
-                pushes=request.engine_pushes(),
-                more=request.allowed_pulls,
-                passwords=request.engine_credentials,
-            )
-            build = msgspec.structs.replace(build, services={**build.services, **services})
-            if request.upload is not None:
-                build = builds.with_upload(build, request.upload, stack)
-            caches = builds.find_local_caches(build)
-            for folder in caches.missing if caches else ():
-                self.runtime.progress.note(
-                    "cache", f"warning: --cache-from: no build cache in {folder}"
-                )
-            images = request.local_images()
-            if images:
-                builds.require_layouts(engines, self.runtime.cancel)
-            opened = {name: stack.enter_context(self.open_image(at)) for name, at in images.items()}
-            build = builds.with_contents(build, opened, caches)
-            written = [each.address for each in request.outputs if isinstance(each, ImageOutput)]
-            run = run_outputs(
-                engines, build, request.outputs, listener=listener, cancel=self.runtime.cancel,
-                for_images=lambda: ImageOptions(
-                    runtime=self.runtime, squash=request.squash, listener=listener
-                ),
-                platforms=request.platforms,
-                listener_for=listener_for or (lambda _engine: None),
-                push_by_engine=request.push_by_engine,
-                destination=self.destinations(written, access),
-            )  # fmt: skip
-            if caches is not None:
-                caches.finish(run.response, self.runtime.cancel)
-        return SolveResult(engines=tuple(engine.name for engine in engines), run=run)
+        destinations = partial(self.destinations, access=access)
+        return run_request(
+            request, os.environ, self.runtime,
+            SolveAccess(
+                engines=self.engines, session=self._engine_session, open_image=self.open_image,
+                destinations=destinations,
+            ),
+            listener=listener, listener_for=listener_for,
+        )  # fmt: skip
 
     def llb(self, source: str | BinaryIO) -> Definition:
         """The LLB definition in a file or a stream."""
@@ -266,6 +227,14 @@ class App:
         from homeport.recipe.catalog_listing import locked_recipe
 
         return locked_recipe(name)
+
+    def recipe_schema(self, *, slices: bool = False) -> dict[str, Any]:
+        """The JSON Schema of recipes, or of slice files."""
+        # 80 ms that other commands save
+        from homeport.recipe.schema.fields import recipe_schema
+        from homeport.recipe.slices.reading import slice_schema
+
+        return slice_schema() if slices else recipe_schema()
 
     def check_recipe(self, recipe: str) -> Recipe:
         """Check a recipe and its slices without the network. Raises ``Faults``."""
@@ -650,43 +619,33 @@ class App:
         no_clobber:       raise ``AnswerNo`` if the tag leads to another image
         nondistributable: include layers whose owner distributes them
         """
-        # 5 ms that other commands save
-        from homeport.images.address import RegistryAddress, parse_destination, parse_source
+        # 200 ms that other commands save
+        from homeport.images.operations import push
 
-        origin, target = parse_source(source), parse_destination(destination)
-        if not isinstance(target, RegistryAddress):
-            raise UsageError(
-                f"push writes to a registry only, not to {destination}",
-                hint=f"homeport pull {source} {destination}",
-            )
-        registry = self._registry_maker(target.reference.registry, access, no_clobber=no_clobber)
-        return self._copy(origin, target, registry, platforms, nondistributable)
+        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        return push(source, destination, how, platforms)
 
     def pull(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
         access: RegistryAccess | None = None, nondistributable: bool = False,
     ) -> Written:  # fmt: skip
         """Copy an image, byte for byte, from anywhere to anywhere; parameters as for ``push``."""
-        # 5 ms that other commands save
-        from homeport.images.address import parse_destination, parse_source
+        # 200 ms that other commands save
+        from homeport.images.operations import pull
 
-        origin, target = parse_source(source), parse_destination(destination)
-        registry = self._registry_maker(_registry_of(origin, target), access)
-        return self._copy(origin, target, registry, platforms, nondistributable)
+        how = self._copying(access, nondistributable=nondistributable)
+        return pull(source, destination, how, platforms)
 
     def mirror(
         self, pair: MirrorPair, *, access: RegistryAccess | None = None, no_clobber: bool = False,
         nondistributable: bool = False, dry_run: bool = False,
     ) -> MirrorOutcome:  # fmt: skip
         """Copy one image to a registry; an error is part of the outcome."""
-        # 190 ms that other commands save
-        from homeport.images.mirror import mirror
+        # 200 ms that other commands save
+        from homeport.images.operations import mirror
 
-        about = _registry_of(pair.destination, pair.source)
-        return mirror(
-            pair, self._registry_maker(about, access, no_clobber=no_clobber), self.runtime,
-            prepare=self._prepare(nondistributable), dry_run=dry_run,
-        )  # fmt: skip
+        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        return mirror(pair, how, dry_run=dry_run)
 
     def mirror_pairs(
         self, source: str, destination: str, *, tags: Sequence[str] | None = None,
@@ -698,17 +657,12 @@ class App:
         tags: globs; both addresses are then repositories without a tag; ``[]`` is every tag
         """
         # 200 ms that other commands save
-        from homeport.images.mirror import matching_tags
-        from homeport.images.mirror_pairs import pair_of, repository_reference
+        from homeport.images.operations import mirror_pairs
 
-        if tags is None:
-            return [pair_of(source, destination, platforms, referrers)]
-        reference = repository_reference(source)
-        repository = self.registries(reference.registry, access).sources(reference)
-        return [
-            pair_of(f"{source}:{tag}", f"{destination}:{tag}", platforms, referrers)
-            for tag in matching_tags(repository, tags)
-        ]
+        return mirror_pairs(
+            source, destination, self._opening(access),
+            tags=tags, platforms=platforms, referrers=referrers,
+        )  # fmt: skip
 
     def mirror_plan(
         self, file: Path, *, platforms: Sequence[Platform] | None = None, referrers: bool = False
@@ -729,20 +683,10 @@ class App:
     ) -> Imported:  # fmt: skip
         """Copy an upstream image to a registry of the user's, and record its origin there."""
         # 210 ms that other commands save
-        from homeport.images.address import RegistryAddress, parse_destination, parse_source
-        from homeport.images.importing import vendor
+        from homeport.images.operations import import_image
 
-        origin, target = parse_source(source), parse_destination(destination)
-        if not isinstance(origin, RegistryAddress) or not isinstance(target, RegistryAddress):
-            raise UsageError(
-                "import requires two registry addresses",
-                hint=f"homeport push {source} {destination}",
-            )
-        registry = self._registry_maker(target.reference.registry, access, no_clobber=no_clobber)
-        return vendor(
-            registry(origin), registry(target), self.runtime, platforms=platforms,
-            prepare=self._prepare(nondistributable),
-        )  # fmt: skip
+        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        return import_image(source, destination, how, platforms)
 
     def generate_key(self, prefix: str, ask_password: Callable[[], bytes]) -> KeyPair:
         """Make a key pair for signing; the password is ``COSIGN_PASSWORD`` or asked for."""
@@ -789,50 +733,29 @@ class App:
     def _attest_access(self, image: str, access: RegistryAccess | None) -> AttestAccess:
         # 230 ms that other commands save
         from homeport.attest.operations import Access
-        from homeport.images.address import parse_source
+        from homeport.images.address import parse_source, registry_of
+        from homeport.images.transports.registry import registry_transports
 
+        about = registry_of(parse_source(image))
         return Access(
-            registry=self._registry_maker(_registry_of(parse_source(image)), access),
+            registry=registry_transports(lambda: self.registries(about, access)),
             runtime=self.runtime,
             environment=os.environ,
         )
 
-    def _copy(
-        self,
-        origin: Address, target: Address, registry: Callable[[RegistryAddress], RegistryTransport],
-        platforms: Sequence[Platform] | None, nondistributable: bool,
-    ) -> Written:  # fmt: skip
-        # 140 ms that other commands save
-        from homeport.images.copy import copy
-        from homeport.images.transports.select import destination_for, source_for
+    def _copying(
+        self, access: RegistryAccess | None, *, no_clobber: bool = False, nondistributable: bool
+    ) -> CopyAccess:
+        # 200 ms that other commands save
+        from homeport.images.operations import CopyAccess
 
-        return copy(
-            source_for(origin, registry), destination_for(target, registry),
-            self.runtime, platforms=platforms, prepare=self._prepare(nondistributable),
-        )  # fmt: skip
-
-    def _prepare(self, nondistributable: bool) -> Callable[[Image | Index], Image | Index]:
-        # 90 ms that other commands save
-        from homeport.images.nondistributable import NonDistributableLayers, report_left_out
-
-        if not nondistributable:
-            return partial(report_left_out, self.runtime.progress)
-        if self.settings.offline:
-            raise UsageError("--allow-nondistributable-artifacts cannot be combined with --offline")
-        return NonDistributableLayers(client=self.client, runtime=self.runtime).take
-
-    def _registry_maker(
-        self, about: str, access: RegistryAccess | None, *, no_clobber: bool = False
-    ) -> Callable[[RegistryAddress], RegistryTransport]:
-        """What makes transports of registries, all with one ``Registries``, when it is needed."""
-        # 120 ms that other commands save
-        from homeport.images.transports.registry import RegistryTransport
-
-        @cache
-        def registries() -> Registries:
-            return self.registries(about, access)
-
-        return lambda address: RegistryTransport(address, registries(), no_clobber=no_clobber)
+        return CopyAccess(
+            runtime=self.runtime,
+            registries=self._opening(access),
+            client=None if self.settings.offline else lambda: self.client,
+            no_clobber=no_clobber,
+            nondistributable=nondistributable,
+        )
 
     def destination(self, address: Address) -> Destination:
         """Where an image can be written to."""
@@ -845,10 +768,13 @@ class App:
         self, addresses: Sequence[Address], access: RegistryAccess | None = None
     ) -> Callable[[Address], Destination]:
         """Writes to these addresses; ``access`` is for the first registry among them."""
-        # 13 ms that other commands save
+        # 130 ms that other commands save
+        from homeport.images.address import registry_of
+        from homeport.images.transports.registry import registry_transports
         from homeport.images.transports.select import destination_for
 
-        registry = self._registry_maker(_registry_of(*addresses), access)
+        about = registry_of(*addresses)
+        registry = registry_transports(lambda: self.registries(about, access))
         return lambda address: destination_for(address, registry)
 
     def registry_transport(self, address: RegistryAddress) -> Transport:
@@ -931,17 +857,6 @@ class App:
         store = self.runtime.store
         if store.has_grown and not interrupted:
             store.prune(self.settings.cache_bound)
-
-
-def _registry_of(*addresses: Address) -> str:
-    """The registry that an access is meant for: the first that is named."""
-    # 5 ms that other commands save
-    from homeport.images.address import RegistryAddress
-
-    for address in addresses:
-        if isinstance(address, RegistryAddress):
-            return address.reference.registry
-    return ""
 
 
 def open_app(

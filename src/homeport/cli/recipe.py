@@ -7,8 +7,6 @@ import json
 import click
 
 from homeport.cli.options import Session, common
-from homeport.recipe.schema.fields import recipe_schema
-from homeport.recipe.slices.reading import slice_schema
 
 
 @click.group(name="recipe")
@@ -52,6 +50,8 @@ then, as the first line of a recipe:
 """
 )
 @click.option("--slices", is_flag=True, help="Print the schema of slice files.")
-def schema(slices: bool) -> None:
+@common
+def schema(session: Session, slices: bool) -> None:
     """Print the JSON Schema of recipes."""
-    click.echo(json.dumps(slice_schema() if slices else recipe_schema(), indent=2))
+    with session.app() as app:
+        click.echo(json.dumps(app.recipe_schema(slices=slices), indent=2))

@@ -26,7 +26,7 @@ from homeport.printable import printable
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
-    from homeport.app import SolveResult
+    from homeport.buildkit.solve_request import SolveResult
     from homeport.registry.access import RegistryAccess
 
 

@@ -146,6 +146,14 @@ class TransportRow(msgspec.Struct, frozen=True, kw_only=True):
     destination: Callable[[str, Address], None] = lambda _text, _address: None
 
 
+def registry_of(*addresses: Address) -> str:
+    """The registry that options of a command are meant for: the first that is named, or ""."""
+    for address in addresses:
+        if isinstance(address, RegistryAddress):
+            return address.reference.registry
+    return ""
+
+
 def parse_source(text: str) -> Address:
     """Read the address of an image that is to be read. Raises ``UsageError``."""
     for row in TRANSPORTS.values():

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator
+from functools import cache
 
 from homeport.content.blob import Blob, Remote
 from homeport.content.digest import Digest
@@ -66,6 +67,14 @@ class RemoteBlob(LazyBlob, frozen=True, kw_only=True):
             if isinstance(error, HttpFailure) and error.status != 404:
                 raise
             raise _missing(self.repository, self.descriptor) from error
+
+
+def registry_transports(
+    open: Callable[[], Registries], *, no_clobber: bool = False
+) -> Callable[[RegistryAddress], RegistryTransport]:
+    """Makes transports of registries, all with one ``Registries``, opened when first needed."""
+    opened = cache(open)
+    return lambda address: RegistryTransport(address, opened(), no_clobber=no_clobber)
 
 
 class RegistryTransport:
