@@ -29,7 +29,7 @@ from homeport.sbom.copyright_files import LONGEST_FILE, read_license
 from homeport.sbom.model import Bill, BillFile, BillPackage, Distribution, License, Material, Origin
 from homeport.tree.node import Node, Tree
 
-_NAMESPACE = "file-sha1"
+_NAMESPACE = "file-checksums"
 _DECIDES = ("assemble/bill.py",)
 #: Versions of Debian by codename; scanners match by number (distro-info-data).
 _RELEASES = {"bullseye": "11", "bookworm": "12", "trixie": "13", "forky": "14", "duke": "15"}
