@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from homeport.copying.errors import shown
-from homeport.printable import path_text, printable
+from homeport.printable import json_text, output_text, path_text, printable
 
 
 @pytest.mark.parametrize(
@@ -33,8 +34,36 @@ def test_what_is_not_visible_becomes_an_escape(text: str, expected: str) -> None
     assert printable(text) == expected
 
 
-def test_lines_and_tabs_can_be_kept() -> None:
-    assert printable("a\n\tb\r\x1b", lines=True) == "a\n\tb\\r\\x1b"
+def test_output_keeps_lines_and_tabs() -> None:
+    assert output_text("a\n\tb\r\x1b") == "a\n\tb\\r\\x1b"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("::error::x", "\\x3a:error::x"),
+        ("ok\n  ::set-env name=A::b\n", "ok\n  \\x3a:set-env name=A::b\n"),
+        ("label ##[group]x", "label \\x23#[group]x"),
+        ("##VSO[task.setvariable]x", "\\x23#VSO[task.setvariable]x"),
+        ("a::b C::D # comment ## heading", "a::b C::D # comment ## heading"),
+    ],
+)
+def test_no_line_is_a_command_of_a_ci_system(text: str, expected: str) -> None:
+    assert output_text(text) == expected
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_is_visible_and_means_the_same(value: object) -> None:
+    encoded = json.dumps(value, ensure_ascii=False, indent=1)
+    found = json_text(encoded)
+    assert json.loads(found) == value
+    assert found.replace("\n", "").isprintable()
+
+
+def test_c1_direction_marks_and_lone_surrogates_are_escaped_in_json() -> None:
+    assert json_text('["\x9b\u202e\U000e0001\x7f", "ün漢"]') == (
+        '["\\u009b\\u202e\\udb40\\udc01\\u007f", "ün漢"]'
+    )
 
 
 @given(st.text(st.characters(), max_size=40))
@@ -46,7 +75,7 @@ def test_any_text_is_one_visible_line_that_can_be_encoded(text: str) -> None:
     assert printable(found) == found
     if text.isprintable():
         assert found == text
-    kept = printable(text, lines=True)
+    kept = output_text(text)
     assert kept.replace("\n", "").replace("\t", "").isprintable()
 
 

@@ -1,8 +1,14 @@
-"""Text of others on one line of ours: nothing in it steers, hides or reorders what is shown.
+"""Text from strangers in our output: it cannot steer a terminal, hide, reorder, or add a line.
 
-Names in archives, answers of servers and output of programs may hold escape sequences,
-direction marks, invisible characters and bytes that are not UTF-8. All of them become
-escapes here. Documents (JSON) keep the text as it is: their encoding escapes it.
+Names in archives, responses of servers and output of programs may contain escape sequences,
+direction marks, invisible characters, line breaks and bytes that are not UTF-8. All of them become
+escapes here:
+
+    printable(value)     each value that a message or table contains: one line
+    output_text(text)    everything written to a terminal, once more, at the border (``cli``)
+    json_text(text)      everything written as JSON
+
+Line breaks come from our templates only, so a value cannot begin a line of its own.
 
 ``copying.errors.shown`` is the same for names of files inside the helper image, where nothing
 of this package exists; a test compares the two.
@@ -10,17 +16,39 @@ of this package exists; a test compares the two.
 
 from __future__ import annotations
 
+import re
 
-def printable(text: str, *, lines: bool = False) -> str:
-    """``text`` with an escape for everything that is not visible.
+#: What CI systems take for a command, wherever our output is in their log: GitHub's ``::set-env``
+#: at the beginning of a line and ``##[group]`` anywhere, ``##vso[`` of Azure.
+_CI_COMMAND = re.compile(r"^[ \t]*:(?=:)|#(?=#\[|#vso\[)", re.MULTILINE | re.IGNORECASE)
+_UNUSUAL = re.compile(r"[^\n\x20-\x7e]+")
 
-    ``lines`` keeps line breaks and tabs. Bytes that were not UTF-8 (as ``os.fsdecode`` marks
-    them) become ``\\xNN``.
+
+def printable(text: str) -> str:
+    """``text`` on one line, with an escape for each character that is not visible.
+
+    Bytes that were not UTF-8 (as ``os.fsdecode`` marks them) become ``\\xNN``.
     """
     if text.isprintable():
         return text
-    kept = "\n\t" if lines else ""
-    return "".join(char if char.isprintable() or char in kept else _escaped(char) for char in text)
+    return "".join(char if char.isprintable() else _escaped(char) for char in text)
+
+
+def output_text(text: str) -> str:
+    """A text of several lines as it is written to a terminal or a log.
+
+    Keeps line breaks and tabs; a line that a CI system takes for a command gets an escape.
+    """
+    if not text.isprintable():
+        text = "".join(
+            char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text
+        )
+    return _CI_COMMAND.sub(_without_command, text) if "::" in text or "##" in text else text
+
+
+def json_text(text: str) -> str:
+    """JSON with an escape for each character that is not visible, which means the same."""
+    return _UNUSUAL.sub(_json_escapes, text)
 
 
 def path_text(path: bytes) -> str:
@@ -35,3 +63,20 @@ def _escaped(char: str) -> str:
     if "\udc80" <= char <= "\udcff":
         return f"\\x{ord(char) - 0xDC00:02x}"
     return repr(char)[1:-1]
+
+
+def _without_command(found: re.Match[str]) -> str:
+    return f"{found[0][:-1]}\\x{ord(found[0][-1]):02x}"
+
+
+def _json_escapes(found: re.Match[str]) -> str:
+    if found[0].isprintable():
+        return found[0]
+    return "".join(char if char.isprintable() else _json_escape(ord(char)) for char in found[0])
+
+
+def _json_escape(number: int) -> str:
+    if number <= 0xFFFF:
+        return f"\\u{number:04x}"
+    number -= 0x10000
+    return f"\\u{0xD800 + (number >> 10):04x}\\u{0xDC00 + (number & 0x3FF):04x}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.errors import HomeportError
-from homeport.printable import printable
+from homeport.printable import output_text
 
 if TYPE_CHECKING:
     from homeport.cli.options import Session
@@ -34,7 +34,7 @@ def showing_logs(session: Session) -> Iterator[None]:
     except HomeportError as error:
         if session.format != "json":
             for line in (*getattr(error, "log", ()), *_lines(getattr(error, "quotation", ""))):
-                click.echo(printable(line, lines=True), err=True)
+                click.echo(output_text(line), err=True)
         raise
 
 

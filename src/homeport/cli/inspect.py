@@ -211,8 +211,7 @@ def _show_files(
     if session.format == "json":
         session.output.write(msgspec.to_builtins(found), "")
     else:
-        for line in files_text(found.files, by_size=by_size):
-            click.echo(line)
+        session.output.lines(files_text(found.files, by_size=by_size))
 
 
 def _show_binaries(session: Session, opened: OpenedImage, path: str | None) -> None:

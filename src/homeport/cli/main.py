@@ -20,7 +20,7 @@ import click
 
 from homeport import __version__
 from homeport.errors import Faults, HomeportError, Interrupted, UsageError
-from homeport.printable import printable
+from homeport.printable import json_text, output_text, printable
 
 
 class CommandEntry:
@@ -257,14 +257,14 @@ def _report(error: HomeportError, as_json: bool) -> int:
 
         document: dict[str, Any] = {"schema": "homeport-error/v1", "error": error.to_json()}
         try:
-            sys.stdout.write(msgspec.json.encode(document).decode() + "\n")
+            sys.stdout.write(json_text(msgspec.json.encode(document).decode()) + "\n")
             sys.stdout.flush()
         except OSError:
             _abandon_output()
             as_json = False
     if not as_json:
         with contextlib.suppress(OSError):  # standard error is closed
-            sys.stderr.write(describe(error) + "\n")
+            sys.stderr.write(output_text(describe(error)) + "\n")
             sys.stderr.flush()
     return error.exit_code
 
@@ -276,17 +276,17 @@ def describe(error: HomeportError) -> str:
         for fault in error.faults:
             lines.append(_one_line(fault))
             if fault.hint:
-                lines.append(f"  hint: {printable(fault.hint, lines=True)}")
-        lines.append(f"error: {error.what}")
+                lines.append(f"  hint: {printable(fault.hint)}")
+        lines.append(f"error: {printable(error.what)}")
     else:
         lines = [f"error: {_one_line(error)}"]
     if error.hint:
-        lines.append(f"  hint: {printable(error.hint, lines=True)}")
+        lines.append(f"  hint: {printable(error.hint)}")
     return "\n".join(lines)
 
 
 def _one_line(error: HomeportError) -> str:
-    """``file:line:column: what (field, digest…)``; no control character reaches a terminal."""
+    """``file:line:column: what (field, digest…)``, on one line whatever the values are."""
     where = dict(error.where)
     place = str(where.pop("file", ""))
     if place and place in error.what:
@@ -297,4 +297,4 @@ def _one_line(error: HomeportError) -> str:
             place += f":{found}"
     rest = [f"{key} {value}" for key, value in where.items() if str(value) not in error.what]
     text = (f"{place}: " if place else "") + error.what + (f" ({', '.join(rest)})" if rest else "")
-    return printable(text, lines=True)
+    return printable(text)

@@ -10,6 +10,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.printable import output_text
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -47,6 +48,8 @@ def command(session: Session, *, reference: str, only_digest: bool, access: Regi
         )
     elif only_digest:
         session.output.write({}, str(found.digest))
+    elif sys.stdout.isatty():
+        click.echo(output_text(found.raw.decode("utf-8", "backslashreplace")))
     else:
         sys.stdout.buffer.write(found.raw)
         sys.stdout.buffer.flush()

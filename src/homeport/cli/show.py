@@ -7,13 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 import msgspec
 
-from homeport.printable import printable
+from homeport.printable import json_text, output_text, printable
 from homeport.progress import Progress, Silent, State, Unit
 from homeport.quantities import human_size
 
@@ -43,9 +43,15 @@ class Output:
         """
         self.written = not beside
         if self.format == "json":
-            click.echo(msgspec.json.format(msgspec.json.encode(document)).decode(), err=beside)
+            encoded = msgspec.json.format(msgspec.json.encode(document)).decode()
+            click.echo(json_text(encoded), err=beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
-            click.echo(shown, err=beside)
+            click.echo(output_text(shown), err=beside)
+
+    def lines(self, lines: Iterable[str]) -> None:
+        """Print a text of very many lines, one after the other."""
+        for line in lines:
+            click.echo(output_text(line))
 
     def write_text(self, text: str) -> None:
         """Print a document whose form the command's own ``--format`` chose."""
@@ -127,7 +133,7 @@ class PlainProgress:
 
     def _line(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a closed standard error does not stop the work
-            self._stream.write(printable(text, lines=True) + "\n")
+            self._stream.write(output_text(printable(text)) + "\n")
             self._stream.flush()
 
 
@@ -165,9 +171,8 @@ class LiveProgress:
     def note(self, id: str, text: str) -> None:
         with self._lock:
             work = self._work.get(id)
-            line = printable(
-                f"{work.label}: {text}" if work and work.label != text else text, lines=True
-            )
+            shown = f"{work.label}: {text}" if work and work.label != text else text
+            line = output_text(printable(shown))
             if self._bars is not None:
                 self._bars.console.print(line, markup=False, highlight=False)
             else:
@@ -234,4 +239,4 @@ def warn(text: str) -> None:
 def tell(text: str) -> None:
     """Print one line on standard error."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{printable(text, lines=True)}\n")
+        sys.stderr.write(f"{output_text(printable(text))}\n")

@@ -22,7 +22,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
-from homeport.printable import printable
+from homeport.printable import output_text
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
@@ -215,16 +215,16 @@ def _arguments(texts: Sequence[str]) -> dict[str, str]:
 def _show(error: BuildFailed, *, with_log: bool) -> None:
     """What the failed step printed, if it was not shown yet, and the Dockerfile's lines."""
     for line in error.log if with_log else ():
-        click.echo(printable(line, lines=True), err=True)
+        click.echo(output_text(line), err=True)
     if error.quotation:
-        click.echo(printable(error.quotation, lines=True), err=True)
+        click.echo(output_text(error.quotation), err=True)
 
 
 def _listener(session: Session, form: str, progress: Any, prefix: str = "") -> StatusListener:
     """How the build is shown; without ``progress``, several builds at once, in lines."""
 
     def line(text: str) -> None:
-        click.echo(printable(prefix + text, lines=True), err=True)
+        click.echo(output_text(prefix + text), err=True)
 
     by_itself = session.quiet or (form == "auto" and session.format == "json")
     if form == "quiet" or (by_itself and form != "rawjson"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from homeport.cli.show import table
-from homeport.printable import printable
+from homeport.printable import output_text
 
 if TYPE_CHECKING:
     from homeport.attest.verification.image import ImageResult
@@ -41,7 +41,7 @@ def verification_text(image: str, result: ImageResult) -> str:
         *_reasons(result.subject),
         *_notes(result),
     ]
-    return printable("\n".join(lines), lines=True)
+    return output_text("\n".join(lines))
 
 
 def _subject(platform: str, result: SubjectResult, *, required: bool) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from homeport.errors import UsageError
+from homeport.printable import printable
 
 _ALIASES = {
     "x86_64": "amd64", "x86-64": "amd64", "i386": "386", "i486": "386", "i586": "386",
@@ -39,7 +40,8 @@ class Platform(
     variant: str = ""
 
     def __str__(self) -> str:
-        return "/".join(part for part in (self.os, self.architecture, self.variant) if part)
+        parts = [part for part in (self.os, self.architecture, self.variant) if part]
+        return "/".join(part if re.fullmatch(_PART, part) else printable(part) for part in parts)
 
     def normalized(self) -> Platform:
         """Aliases resolved, a default variant added or dropped: one spelling per platform."""

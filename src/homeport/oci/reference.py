@@ -117,6 +117,11 @@ def names_registry(text: str) -> bool:
     return bool(_split_host(text.partition("@")[0])[0])
 
 
+def is_tag(tag: str) -> bool:
+    """Whether ``tag`` may be a tag, by the grammar of the distribution specification."""
+    return re.fullmatch(_TAG, tag) is not None
+
+
 def check_tag(tag: str) -> str:
     """Return ``tag`` if it may be a tag. Raises ``BadReference``."""
     _check_tag(tag, tag, 0)

@@ -13,6 +13,8 @@ from homeport.net.clock import Deadline
 from homeport.net.errors import DeadlinePassed
 from homeport.net.response import Response
 from homeport.net.url import BadUrl, Url
+from homeport.oci.reference import is_tag
+from homeport.printable import printable
 from homeport.registry.client import Registry, scope
 from homeport.registry.errors import ProtocolBroken, failure
 from homeport.registry.upload_session import upgraded
@@ -84,6 +86,11 @@ def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator
                 f"{registry.name}/{name}: invalid list of tags: {error}"
             ) from error
         for tag in found.tags or ():
+            if not is_tag(tag):
+                shown = printable(tag[:100])
+                raise ProtocolBroken(
+                    f"{registry.name}/{name}: the registry lists an invalid tag: {shown}"
+                )
             if tag not in seen:
                 seen.add(tag)
                 yield tag
