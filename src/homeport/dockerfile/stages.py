@@ -21,7 +21,7 @@ from homeport.dockerfile.syntax import BUILT_IN, find_syntax
 How = Literal["syntax", "from", "copy-from", "mount-from"]
 
 #: Variables that one expression may depend on, through others.
-MOST_FEEDS = 100
+MOST_FEEDS = 16
 _STAGE = re.compile(r"[a-z][a-z0-9\-_.]*")
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 

@@ -21,7 +21,7 @@ from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.variables import Outcome, among, feed
 from homeport.audit.source import Source, Written
 
-_MOST_PARENTS = 50
+_MOST_PARENTS = 20
 
 
 class _File(msgspec.Struct, frozen=True):

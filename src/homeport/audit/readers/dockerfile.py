@@ -41,8 +41,9 @@ def read_text(written: Written, found: Collector, key: str = "") -> None:
         found.fault(error.what)
         return
     build = analyse(dockerfile)
+    text = _Text(dockerfile, written, key)
     for use in build.images:
-        _image(use, _Text(dockerfile, written, key), found)
+        _image(use, text, found)
     _causes(dockerfile, written, found, key)
     line = written.source.line_of(written.start) - 1
     for fault in dockerfile.faults:
@@ -56,6 +57,12 @@ class _Text(msgspec.Struct, frozen=True):
     dockerfile: Dockerfile
     written: Written
     key: str
+    feeds: dict[ArgDefault, Feed] = msgspec.field(default_factory=dict)
+
+    def feed(self, default: ArgDefault) -> Feed:
+        if default not in self.feeds:
+            self.feeds[default] = _feed(default, self)
+        return self.feeds[default]
 
 
 def _image(use: ImageUse, text: _Text, found: Collector) -> None:
@@ -65,7 +72,7 @@ def _image(use: ImageUse, text: _Text, found: Collector) -> None:
         notes.append("pulled when an image built on this one is built")
     if use.platform_args:
         notes.append(f"depends on {', '.join(use.platform_args)}; shown for linux/amd64")
-    feeds = tuple(_feed(default, text) for default in use.feeds)
+    feeds = tuple(text.feed(default) for default in use.feeds)
     if any(feed.value for feed in feeds):
         notes.append("--build-arg may replace it")
     problem = use.problem

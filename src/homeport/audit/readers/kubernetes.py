@@ -74,7 +74,7 @@ def _documents(source: Source, found: Collector) -> Iterator[Node]:
     if _DEFINITION not in text:
         yield from documents(source, found)
         return
-    pieces, at = [], 0
+    pieces, at, rest = [], 0, False
     while at < len(text):
         end = text.find("\n---", at + 1)
         end = len(text) if end < 0 else end
@@ -84,10 +84,12 @@ def _documents(source: Source, found: Collector) -> Iterator[Node]:
             start = piece[: 4 if piece.startswith("\n---") else 0]
             lines = piece.count("\n", len(start))
             piece = start + " " * (len(piece) - len(start) - lines) + "\n" * lines
+        else:
+            rest = True
         pieces.append(piece)
         at = end
-    masked = "".join(pieces)
-    yield from documents(source, found, masked)
+    if rest:
+        yield from documents(source, found, "".join(pieces))
 
 
 class _Object(msgspec.Struct, frozen=True):
