@@ -12,6 +12,7 @@ how a place stores things: that is its transport's affair.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Protocol, TypeGuard, cast
@@ -105,10 +106,15 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
             raw = read_bounded(stream, CONFIG_LIMIT, "the image's config")
         return read_config(raw, descriptor.media_type, digest)
 
+    def platform_in_config(self) -> Platform | None:
+        """What the config says; ``None`` if it names no platform, or is no image's."""
+        config = self.config()
+        return config.parsed.platform if config else None
+
     def content(self) -> Iterator[Descriptor]:
         """Config and layers, each digest once, in the manifest's order."""
         seen: set[str] = set()
-        for descriptor in (self.document.parsed.config, *self.document.parsed.layers):
+        for descriptor in self.document.parsed.content:
             if descriptor.digest not in seen:
                 seen.add(descriptor.digest)
                 yield descriptor
@@ -275,9 +281,9 @@ def _open(
     blobs, nondistributable = _blobs(contents, manifest)
     image = Image(document=manifest, blobs=blobs, nondistributable=nondistributable)
     platform = expected.platform if expected else None
-    if platform is None and depth == 0 and not image.is_artifact:
-        config = image.config()
-        platform = config.parsed.platform if config else None
+    if platform is None and depth == 0:
+        with contextlib.suppress(BadDocument):  # copying needs no config that can be understood
+            platform = image.platform_in_config()
     return msgspec.structs.replace(image, platform=platform)
 
 
@@ -308,7 +314,7 @@ def _blobs(
     found: dict[Digest, Blob] = {}
     nondistributable: dict[Digest, Callable[[], Blob]] = {}
     sizes: dict[Digest, int] = {}
-    for descriptor in (manifest.parsed.config, *manifest.parsed.layers):
+    for descriptor in manifest.parsed.content:
         digest = digest_of(descriptor)
         if sizes.setdefault(digest, descriptor.size) != descriptor.size:
             raise BadDocument(

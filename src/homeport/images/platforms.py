@@ -81,14 +81,14 @@ def _leaves(index: Index) -> Iterator[Child]:
 
 def _platform_in_config(child: Child) -> Platform | None:
     value = child.open()
-    config = value.config() if isinstance(value, Image) else None
-    return config.parsed.platform if config else None
+    return value.platform_in_config() if isinstance(value, Image) else None
 
 
 def _only(image: Image, platforms: Sequence[Platform]) -> Image:
+    platform = image.platform or image.platform_in_config()
     for wanted in platforms:
-        if not _satisfies(image.platform, wanted):
-            raise _no_platform(wanted, [image.platform])
+        if not _satisfies(platform, wanted):
+            raise _no_platform(wanted, [platform])
     return image
 
 

@@ -2,7 +2,8 @@
 
 Shapes as in the OCI image specification 1.1 ("descriptor", "manifest", "image-index",
 "config"); Docker's schema 2 documents have the same fields. What is received keeps its
-bytes beside what was parsed (``Document``), and those bytes travel on. What Homeport
+bytes beside what was parsed (``Document``), and those bytes travel on. They are read as
+Go's tools read them (``go_json``). What Homeport
 writes is encoded by ``encode``: the declared order of fields, no blanks, no HTML
 escapes, so that the same values are the same bytes.
 
@@ -17,7 +18,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
-from homeport.oci import media_types
+from homeport.oci import go_json, media_types
 from homeport.oci.platform import Platform
 
 #: What registries must accept, and no more (distribution spec, "Pushing Manifests").
@@ -27,7 +28,6 @@ CONFIG_LIMIT = 8 << 20
 
 #: An empty list that is written nevertheless, since the specification requires the field.
 _REQUIRED_LIST: Any = msgspec.field(default_factory=lambda: ())  # a plain () would be left out
-_NULL = msgspec.Raw(b"null")
 
 
 class BadDocument(HomeportError):
@@ -39,7 +39,7 @@ class BadDocument(HomeportError):
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """A reference to content by digest, size (bytes) and media type."""
 
-    media_type: str
+    media_type: str = ""
     digest: str
     size: int
     urls: tuple[str, ...] = ()
@@ -53,23 +53,43 @@ class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, 
         """The digest, checked (``UsageError`` if it is none)."""
         return Digest.parse(self.digest)
 
+    @classmethod
+    def from_wire(cls, found: dict[str, Any]) -> dict[str, Any]:
+        """A platform without system or processor is none; the config says which it is."""
+        platform = found.get("platform")
+        if isinstance(platform, dict) and not (platform.get("os") and platform.get("architecture")):
+            return {key: value for key, value in found.items() if key != "platform"}
+        return found
+
+
+#: Of a manifest that has no config.
+NO_CONFIG = Descriptor(digest="", size=0)
+
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """One image of one platform, or an artifact."""
+    """One image of one platform, or an artifact.
 
-    schema_version: int
+    config: ``NO_CONFIG`` in OCI's withdrawn artifact manifest, whose ``blobs`` are ``layers``
+    """
+
+    schema_version: int = 0
     media_type: str = ""
     artifact_type: str = ""
-    config: Descriptor
+    config: Descriptor = NO_CONFIG
     layers: tuple[Descriptor, ...] = _REQUIRED_LIST
     subject: Descriptor | None = None
     annotations: dict[str, str] = {}
+
+    @property
+    def content(self) -> tuple[Descriptor, ...]:
+        """The config, if there is one, and the layers, as often as the manifest lists them."""
+        return self.layers if self.config == NO_CONFIG else (self.config, *self.layers)
 
 
 class Index(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
     """Several manifests under one digest, usually one per platform."""
 
-    schema_version: int
+    schema_version: int = 0
     media_type: str = ""
     artifact_type: str = ""
     manifests: tuple[Descriptor, ...] = _REQUIRED_LIST
@@ -89,6 +109,14 @@ class RunConfig(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, r
     working_dir: str = ""
     labels: dict[str, str] = {}
     stop_signal: str = ""
+
+    @classmethod
+    def from_wire(cls, found: dict[str, Any]) -> dict[str, Any]:
+        """One word may stand for a command (docker's strslice)."""
+        words = {
+            key: [found[key]] for key in ("Entrypoint", "Cmd") if isinstance(found.get(key), str)
+        }
+        return found | words
 
 
 class RootFs(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +155,10 @@ class ImageConfig(
     history: tuple[History, ...] = ()
 
     @property
-    def platform(self) -> Platform:
+    def platform(self) -> Platform | None:
+        """``None`` where the config names no platform."""
+        if not self.os and not self.architecture:
+            return None
         return Platform(
             os=self.os, architecture=self.architecture, variant=self.variant,
             os_version=self.os_version, os_features=self.os_features,
@@ -148,6 +179,10 @@ class Document(msgspec.Struct, Generic[T], frozen=True):
     @property
     def size(self) -> int:
         return len(self.raw)
+
+    def ambiguities(self) -> list[str]:
+        """Keys of the document that readers understand differently (``go_json``)."""
+        return go_json.ambiguities(self.raw, type(self.parsed))
 
     def descriptor(self, **more: Any) -> Descriptor:
         """A descriptor of this document; ``more`` are its other fields (platform, annotations)."""
@@ -182,19 +217,30 @@ def read_manifest_or_index(
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the manifest has digest {digest}, expected {expected}")
-    shape = _decode(raw, _SHAPE_DECODER, "manifest")
-    kind = _kind(shape, media_type)
+    kind = _kind(_decode(raw, _SHAPE_READER, "manifest"), media_type)
     if kind in media_types.INDEXES:
-        return Document(raw, _decode(raw, _INDEX_DECODER, "index"), kind, digest)
-    return Document(raw, _decode(raw, _MANIFEST_DECODER, "manifest"), kind, digest)
+        return Document(raw, _decode(raw, _INDEX_READER, "index"), kind, digest)
+    manifest = _decode(raw, _MANIFEST_READER, "manifest")
+    if kind == media_types.OCI_ARTIFACT:
+        manifest = msgspec.structs.replace(
+            manifest, layers=_decode(raw, _BLOBS_READER, "manifest").blobs
+        )
+    elif manifest.config == NO_CONFIG:
+        raise BadDocument("the manifest has no config")
+    return Document(raw, manifest, kind, digest)
+
+
+def read_index(raw: bytes) -> Index:
+    """Parse an index that is not content with a digest, such as a layout's ``index.json``."""
+    return _decode(raw, _INDEX_READER, "index")
 
 
 def read_config(
     raw: bytes, media_type: str, expected: Digest | None = None
 ) -> Document[ImageConfig]:
-    """Parse an image's configuration; a field that is null is one that is not there.
+    """Parse an image's configuration. Docker writes null for every empty list and map.
 
-    Docker writes null for every empty list and map. Raises ``BadDocument``,
+    Raises ``BadDocument``,
     ``IntegrityError``, ``TooLarge``.
     """
     if len(raw) > CONFIG_LIMIT:
@@ -202,45 +248,51 @@ def read_config(
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the config has digest {digest}, expected {expected}")
-    try:
-        parsed = msgspec.convert(_without_nulls(msgspec.json.decode(raw)), ImageConfig)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadDocument(f"the config is not valid: {error}") from error
-    return Document(raw, parsed, media_type, digest)
+    return Document(raw, _decode(raw, _CONFIG_READER, "config"), media_type, digest)
 
 
 class _Shape(msgspec.Struct, rename="camel"):
-    """The fields that tell one kind of document from another."""
+    """The fields that tell one kind of document from another; null is not there."""
 
     schema_version: int = 0
     media_type: str = ""
-    config: msgspec.Raw = _NULL
-    layers: msgspec.Raw = _NULL
-    manifests: msgspec.Raw = _NULL
-    fs_layers: msgspec.Raw = _NULL
+    config: Any = None
+    layers: Any = None
+    manifests: Any = None
+    fs_layers: Any = None
+
+
+class _Blobs(msgspec.Struct):
+    """What the withdrawn artifact manifest of OCI has instead of layers."""
+
+    blobs: tuple[Descriptor, ...] = ()
 
 
 # Made before threads start (docs/decisions/decoders.md).
-_SHAPE_DECODER = msgspec.json.Decoder(_Shape)
-_INDEX_DECODER = msgspec.json.Decoder(Index)
-_MANIFEST_DECODER = msgspec.json.Decoder(Manifest)
-_CONFIG_DECODER = msgspec.json.Decoder(ImageConfig)  # for ``convert``, which has no such object
+_SHAPE_READER = go_json.Reader(_Shape)
+_BLOBS_READER = go_json.Reader(_Blobs)
+_INDEX_READER = go_json.Reader(Index)
+_MANIFEST_READER = go_json.Reader(Manifest)
+_CONFIG_READER = go_json.Reader(ImageConfig)
 
 
 def _kind(shape: _Shape, sent_as: str) -> str:
     sent_as = sent_as.partition(";")[0].strip()
     known = media_types.INDEXES | media_types.MANIFESTS
-    if shape.fs_layers != _NULL or shape.schema_version == 1:
+    if shape.media_type == media_types.OCI_ARTIFACT:
+        return shape.media_type
+    if shape.fs_layers is not None or shape.schema_version == 1:
         raise BadDocument(
             "the image is of Docker's schema 1, which no current tool writes",
             hint="push it again with a current tool",
         )
     if shape.schema_version != 2:
         raise BadDocument("the document is neither an image manifest nor an index")
-    if shape.manifests != _NULL and (shape.config != _NULL or shape.layers != _NULL):
+    is_manifest = shape.config is not None or shape.layers is not None
+    if shape.manifests is not None and is_manifest:
         raise BadDocument("the document is both a manifest and an index")
-    is_index = shape.manifests != _NULL
     own = shape.media_type
+    is_index = not is_manifest and (shape.manifests is not None or own in media_types.INDEXES)
     if own and sent_as in known and own != sent_as:
         raise BadDocument(f"the document's mediaType is {own}, but the server sent it as {sent_as}")
     kind = own or (sent_as if sent_as in known else "")
@@ -252,19 +304,11 @@ def _kind(shape: _Shape, sent_as: str) -> str:
     return kind
 
 
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
-
-
 S = TypeVar("S")
 
 
-def _decode(raw: bytes, decoder: msgspec.json.Decoder[S], what: str) -> S:
+def _decode(raw: bytes, reader: go_json.Reader[S], what: str) -> S:
     try:
-        return decoder.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return reader.decode(raw)
+    except go_json.BadJson as error:
         raise BadDocument(f"the {what} is not valid: {error}") from error

@@ -20,6 +20,7 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, ImageNotFound, Index
+from homeport.images.platforms import platforms_of
 from homeport.images.storage.files import BadLayout
 from homeport.images.storage.layout import REF_NAME, blob_name
 from homeport.images.transports.oci_layout import OciLayout
@@ -289,8 +290,8 @@ def test_of_several_images_latest_is_meant(tmp_path: Path) -> None:
 
 
 def test_of_several_images_without_latest_the_tags_are_listed(tmp_path: Path) -> None:
-    for tag in ("v1", "v2"):
-        layout(tmp_path, tag).write(image(), runtime())
+    for tag, platform in (("v1", "linux/amd64"), ("v2", "linux/arm64")):
+        layout(tmp_path, tag).write(image(platform), runtime())
     with pytest.raises(ImageNotFound, match="several images") as caught:
         digest_read(tmp_path)
     assert caught.value.hint == "there is v1, v2"
@@ -338,16 +339,30 @@ def test_an_index_json_that_lists_platforms_itself_is_the_index(tmp_path: Path) 
         assert [child.open().digest for child in value.children] == [one.digest for one in images]
 
 
-def test_one_tag_for_two_images_is_an_error_that_offers_digests(tmp_path: Path) -> None:
-    for tag in ("v1", "v2"):
-        layout(tmp_path, tag).write(
-            image(f"linux/{'amd64' if tag == 'v1' else 'arm64'}"), runtime()
-        )
+def one_tag_twice(folder: Path, *values: Image) -> None:
+    for tag, value in zip(("v1", "v2"), values, strict=True):
+        layout(folder, tag).write(value, runtime())
 
     def same(document) -> None:
         document["manifests"][1]["annotations"][REF_NAME] = "v1"
 
-    edit_index(tmp_path, same)
+    edit_index(folder, same)
+
+
+def test_one_tag_on_the_line_of_each_platform_is_an_index_of_them(tmp_path: Path) -> None:
+    one_tag_twice(tmp_path, image("linux/amd64"), image("linux/arm64"))
+    with layout(tmp_path, "v1").open(runtime()) as value:
+        assert [str(platform) for platform in platforms_of(value)] == ["linux/amd64", "linux/arm64"]
+
+
+def test_two_tags_of_one_image_leave_no_doubt(tmp_path: Path) -> None:
+    for tag in ("v1", "v2"):
+        layout(tmp_path, tag).write(image(), runtime())
+    assert digest_read(tmp_path) == image().digest
+
+
+def test_one_tag_for_two_images_is_an_error_that_offers_digests(tmp_path: Path) -> None:
+    one_tag_twice(tmp_path, image(), image(layers=[layer({"other": b"content"})]))
     with pytest.raises(BadLayout, match="2 different images with the tag v1") as caught:
         digest_read(tmp_path, "v1")
     assert "@sha256:" in (caught.value.hint or "")
@@ -393,8 +408,10 @@ def test_an_artifact_has_no_platform(tmp_path: Path) -> None:
         ("index.json", None, "has no index.json"),
         ("index.json", b"", "index.json is not valid"),
         ("index.json", b"[" * 100_000, "index.json is not valid"),
-        ("index.json", b'{"schemaVersion":2,"manifests":null}', "index.json is not valid"),
+        ("index.json", b'{"schemaVersion":2,"manifests":null}', "holds no image"),
         ("index.json", b'{"schemaVersion":2,"manifests":[]}', "holds no image"),
+        ("index.json", b'{"manifests":[],"Manifests":[]}', "manifests, Manifests"),
+        ("index.json", b'{"manifests":[],"manifests":[]}', "manifests (twice)"),
         (
             "index.json",
             b'{"schemaVersion":2,"manifests":[{"mediaType":"x","digest":"sha256:../../x","size":1}]}',

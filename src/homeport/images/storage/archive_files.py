@@ -86,11 +86,11 @@ class ArchiveFiles:
                     self._add(name, headers.position, member.size)
                     headers.step(member.size + -member.size % BLOCK)
                 elif member.kind == "symlink":
-                    self._links[name] = self._clean(
+                    self._links[name] = self._inside(
                         posixpath.join(posixpath.dirname(name).encode(), member.link)
                     )
                 elif member.kind == "hardlink":
-                    self._links[name] = self._clean(member.link)
+                    self._links[name] = self._inside(member.link)
                 if len(self._files) + len(self._links) > MEMBER_LIMIT:
                     raise TooLarge(f"{self._place} holds more than {MEMBER_LIMIT} members")
         except CopyError as error:
@@ -107,6 +107,10 @@ class ArchiveFiles:
         self._files[name] = (start, size)
 
     def _clean(self, raw: bytes) -> str:
+        """Relative to the archive, also if it begins with ``/``, as pack writes names."""
+        return self._inside(raw.lstrip(b"/"))
+
+    def _inside(self, raw: bytes) -> str:
         name = raw.decode("utf-8", "surrogateescape")
         clean = posixpath.normpath(name)
         if name.startswith("/") or clean == ".." or clean.startswith("../"):

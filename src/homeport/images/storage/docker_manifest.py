@@ -16,13 +16,14 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
-from homeport.errors import IntegrityError, UsageError
+from homeport.errors import TooLarge, UsageError
 from homeport.images.image import Image
 from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
-from homeport.oci import media_types
+from homeport.oci import go_json, media_types
 from homeport.oci.documents import (
     CONFIG_LIMIT,
     Descriptor,
+    Document,
     ImageConfig,
     Manifest,
     read_config,
@@ -32,7 +33,7 @@ from homeport.oci.documents import (
 MANIFEST_FILE = "manifest.json"
 _LIMIT = 64 << 20
 _LAYER_LIMIT = 1000  # docker allows 127
-_HEX_NAME = re.compile(r"(?:.*/)?([0-9a-f]{64})(?:\.json)?")
+_IMAGE_LIMIT = 10_000
 _BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})")
 _COMPRESSED = {
     b"\x1f\x8b": media_types.OCI_LAYER_GZIP,
@@ -45,11 +46,11 @@ class SavedImage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
     """One image of the archive. Paths are names inside it."""
 
     config: str
-    repo_tags: tuple[str, ...] | None = None
-    layers: tuple[str, ...] | None = None
+    repo_tags: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
-_IMAGES_DECODER = msgspec.json.Decoder(list[SavedImage])
+_IMAGES_READER = go_json.Reader(list[SavedImage])
 
 
 class _Layer(msgspec.Struct, frozen=True):
@@ -67,19 +68,17 @@ def saved_images(files: Files) -> list[SavedImage]:
         )
     raw = read_small(files, MANIFEST_FILE, _LIMIT, place)
     try:
-        return _IMAGES_DECODER.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        saved = _IMAGES_READER.decode(raw)
+    except go_json.BadJson as error:
         raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
+    if len(saved) > _IMAGE_LIMIT:
+        raise TooLarge(f"{place} lists more than {_IMAGE_LIMIT} images")
+    return saved
 
 
 def image_of(files: Files, saved: SavedImage) -> Image:
     """The image with a manifest of ours. Layers that are compressed are read once to be hashed."""
-    config_name = _name(saved.config)
-    if files.size(config_name) is None:
-        raise missing(files, config_name)
-    raw = read_small(files, config_name, CONFIG_LIMIT, f"{files.place}/{config_name}")
-    config = read_config(raw, media_types.OCI_CONFIG)
-    _check_name(files, config_name, config.digest)
+    config = read_saved_config(files, saved)
     layers = _layers(files, saved, config.parsed)
     manifest = Manifest(
         schema_version=2,
@@ -88,7 +87,7 @@ def image_of(files: Files, saved: SavedImage) -> Image:
         layers=tuple(layer.descriptor for layer in layers),
     )
     blobs: dict[Digest, Blob] = {layer.blob.digest: layer.blob for layer in layers}
-    blobs[config.digest] = FilesBlob(files, config_name, config.digest, config.size)
+    blobs[config.digest] = FilesBlob(files, _name(saved.config), config.digest, config.size)
     return Image(
         document=written(manifest, media_types.OCI_MANIFEST),
         blobs=blobs,
@@ -96,14 +95,36 @@ def image_of(files: Files, saved: SavedImage) -> Image:
     )
 
 
-def config_digest(files: Files, saved: SavedImage) -> Digest | None:
-    """The digest that the config's name claims, if it claims one."""
-    found = _HEX_NAME.fullmatch(_name(saved.config))
-    return Digest("sha256", found[1]) if found else None
+def read_saved_config(files: Files, saved: SavedImage) -> Document[ImageConfig]:
+    """The config of an image, whatever its file is called. Raises ``Missing``, ``BadDocument``."""
+    name = _name(saved.config)
+    if files.size(name) is None:
+        raise missing(files, name)
+    raw = read_small(files, name, CONFIG_LIMIT, f"{files.place}/{name}")
+    named = _BLOB_NAME.fullmatch(name)
+    return read_config(raw, media_types.OCI_CONFIG, Digest("sha256", named[1]) if named else None)
+
+
+def lists_layers(saved: SavedImage, manifest: Manifest, config: ImageConfig) -> bool:
+    """Whether a manifest beside ``manifest.json`` has the same layers in the same order.
+
+    Docker 25.0 wrote manifests without layers, or with layers in another order. A layer is the
+    same if its file is the same, or is the unpacked twin that goes with the config.
+    """
+    layers, diff_ids = manifest.layers, config.rootfs.diff_ids
+    if not len(layers) == len(diff_ids) == len(saved.layers):
+        return False
+    for layer, diff_id, name in zip(layers, diff_ids, saved.layers, strict=True):
+        file = _BLOB_NAME.fullmatch(_name(name))
+        named = f"sha256:{file[1]}" if file else ""
+        packed = layer.media_type not in (media_types.OCI_LAYER, media_types.DOCKER_LAYER)
+        if layer.digest not in (named, diff_id) and not (packed and named == diff_id):
+            return False
+    return True
 
 
 def _layers(files: Files, saved: SavedImage, config: ImageConfig) -> list[_Layer]:
-    names = [_name(name) for name in saved.layers or ()]
+    names = [_name(name) for name in saved.layers]
     diff_ids = config.rootfs.diff_ids
     if len(names) != len(diff_ids):
         raise BadLayout(
@@ -158,15 +179,6 @@ def _hash(files: Files, name: str) -> Digest:
     return Digest.finished(hasher)
 
 
-def _check_name(files: Files, name: str, digest: Digest) -> None:
-    found = _HEX_NAME.fullmatch(name)
-    if found and found[1] != digest.hex:
-        raise IntegrityError(
-            f"the config {name} has digest {digest}",
-            where={"file": f"{files.place}/{name}", "digest": f"sha256:{found[1]}"},
-        )
-
-
 def _name(path: str) -> str:
     """A path of ``manifest.json`` as a name in the archive; one that leads out finds nothing."""
-    return posixpath.normpath(path)
+    return posixpath.normpath(path.lstrip("/"))

@@ -18,17 +18,20 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.images.image import (
+    Child,
     Image,
     ImageNotFound,
     Index,
     digest_of,
+    new_index,
     open_contents,
     open_descriptor,
 )
 from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
-from homeport.oci import documents, media_types
+from homeport.oci import documents, go_json, media_types
 from homeport.oci.documents import MANIFEST_LIMIT, BadDocument, Descriptor
 from homeport.oci.reference import DEFAULT_TAG
+from homeport.printable import printable
 
 REF_NAME = "org.opencontainers.image.ref.name"
 #: BuildKit and docker write the full name beside the tag.
@@ -40,7 +43,9 @@ LAYOUT_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
 #: ``index.json`` is no manifest that a registry must take: layouts with many tags exist.
 INDEX_LIMIT = 64 << 20
-_INDEX_DECODER = msgspec.json.Decoder(documents.Index)
+#: What an entry is in a layout of ``cosign save``: the image, or what was attached to it.
+_COSIGN_KIND = "kind"
+_COSIGN_IMAGES = ("dev.cosignproject.cosign/image", "dev.cosignproject.cosign/imageIndex")
 
 
 class _LayoutFile(msgspec.Struct, rename="camel"):
@@ -84,7 +89,10 @@ def open_in_layout(files: Files, tag: str, digest: Digest | None = None) -> Imag
             return _open_digest(contents, index, digest)
         if not tag and _is_itself_the_index(index):
             return open_contents(contents, raw)
-        return open_descriptor(contents, _choose(files, index, tag))
+        found = _choose(files, index, tag)
+        if len(found) == 1:
+            return open_descriptor(contents, found[0])
+        return new_index([_child(contents, entry) for entry in found])
     except HomeportError as error:
         raise error.at(layout=files.place)  # noqa: B904  the same error, with its place
 
@@ -118,9 +126,16 @@ def read_index(files: Files) -> tuple[bytes, documents.Index]:
         )
     raw = read_small(files, INDEX_FILE, INDEX_LIMIT, place)
     try:
-        return raw, _INDEX_DECODER.decode(raw)
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise BadLayout(f"{place} is not valid: {error}", where={"file": place}) from error
+        index = documents.read_index(raw)
+    except BadDocument as error:
+        raise BadLayout(f"{place} is not valid: {error.what}", where={"file": place}) from error
+    if found := go_json.ambiguities(raw, documents.Index):
+        # Which image a tag means must not depend on who reads it.
+        raise BadLayout(
+            f"{place} has keys that readers understand differently: {printable('; '.join(found))}",
+            where={"file": place},
+        )
+    return raw, index
 
 
 def index_of_one(descriptor: Descriptor, annotations: dict[str, str]) -> bytes:
@@ -152,15 +167,25 @@ def tags_of(index: documents.Index) -> list[str]:
     return list(dict.fromkeys(name for name in names if name))
 
 
-def _choose(files: Files, index: documents.Index, tag: str) -> Descriptor:
+def _child(contents: LayoutContents, entry: Descriptor) -> Child:
+    return Child(descriptor=entry, opener=lambda: open_descriptor(contents, entry))
+
+
+def _choose(files: Files, index: documents.Index, tag: str) -> list[Descriptor]:
+    """The entry that is meant, or several that are the platforms of one image."""
     entries = images_of(index)
     if not entries:
         raise ImageNotFound(f"{files.place} holds no image")
     found = _named(index.manifests if tag else entries, tag or DEFAULT_TAG)
-    if not found and not tag and len(entries) == 1:
-        found = list(entries)
-    if len({entry.digest for entry in found}) == 1:
-        return found[0]
+    if not found and not tag:
+        found = [entry for entry in entries if _COSIGN_KIND not in entry.annotations] or [
+            entry for entry in entries if entry.annotations[_COSIGN_KIND] in _COSIGN_IMAGES
+        ]
+        if len({entry.digest for entry in found}) > 1:
+            found = []
+    found = list({entry.digest: entry for entry in found}.values())
+    if len(found) == 1 or (found and _are_platforms(found)):
+        return found
     if found:
         raise BadLayout(
             f"{files.place} has {len(found)} different images with the tag {tag or DEFAULT_TAG}",
@@ -190,12 +215,17 @@ def _not_found(files: Files, index: documents.Index, tag: str) -> ImageNotFound:
 
 def _is_itself_the_index(index: documents.Index) -> bool:
     """Whether ``index.json`` lists the platforms of one image (apko, ko, Bazel's rules)."""
-    platforms = [entry.platform for entry in images_of(index)]
+    entries = images_of(index)
+    return len(entries) > 1 and not tags_of(index) and _are_platforms(entries)
+
+
+def _are_platforms(entries: Sequence[Descriptor]) -> bool:
+    """Whether every entry is an image of one platform, each another."""
+    platforms = [entry.platform for entry in entries]
     return (
-        len(platforms) > 1
-        and not tags_of(index)
-        and all(platforms)
-        and all(entry.media_type in media_types.MANIFESTS for entry in index.manifests)
+        all(platforms)
+        and len(set(platforms)) == len(platforms)
+        and all(entry.media_type in media_types.MANIFESTS for entry in entries)
     )
 
 

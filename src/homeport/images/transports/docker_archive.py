@@ -30,8 +30,9 @@ from homeport.images.storage.docker_legacy import legacy_images
 from homeport.images.storage.docker_manifest import (
     MANIFEST_FILE,
     SavedImage,
-    config_digest,
     image_of,
+    lists_layers,
+    read_saved_config,
     saved_images,
 )
 from homeport.images.storage.files import Files
@@ -172,9 +173,9 @@ def _choose(files: Files, images: Sequence[SavedImage], address: ArchiveAddress)
         raise ImageNotFound(f"{files.place} holds {len(images)} images, counted from 0")
     if address.tag:
         for saved in images:
-            if address.tag in map(_full, saved.repo_tags or ()):
+            if address.tag in map(_full, saved.repo_tags):
                 return saved
-        known = [tag for saved in images for tag in saved.repo_tags or ()]
+        known = [tag for saved in images for tag in saved.repo_tags]
         near = difflib.get_close_matches(address.tag, known, n=3) or known[:10]
         raise ImageNotFound(
             f"{files.place} holds no image {address.tag}",
@@ -202,12 +203,17 @@ def _in_layout(files: Files, saved: SavedImage) -> Image | Index | None:
     Docker with containerd's store writes the whole index of an image, but only the parts of
     the platforms that it has; then its own manifest of the one that is there is used.
     """
-    wanted = config_digest(files, saved)
+    config = read_saved_config(files, saved)
     _, index = read_index(files)
     contents = LayoutContents(files)
     for entry in index.manifests:
         for image in _images(contents, entry):
-            if digest_of(image.document.parsed.config) == wanted and _is_whole(files, image):
+            manifest = image.document.parsed
+            if (
+                manifest.config.digest == str(config.digest)
+                and lists_layers(saved, manifest, config.parsed)
+                and _is_whole(files, image)
+            ):
                 top = open_descriptor(contents, entry)
                 return top if _is_whole(files, top) else image
     return None
