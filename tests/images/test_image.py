@@ -7,6 +7,7 @@ import json
 import pytest
 
 from builders.images import MemoryContents, artifact, attestation_of, everything, image, index
+from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.image import (
     COUNT_LIMIT,
@@ -21,6 +22,7 @@ from homeport.images.image import (
     open_descriptor,
     walk,
 )
+from homeport.images.platforms import platforms_of
 from homeport.oci import media_types
 from homeport.oci.documents import BadDocument
 
@@ -183,3 +185,21 @@ def test_a_config_larger_than_allowed_is_not_read() -> None:
     document["config"]["size"] = 9 << 20
     with pytest.raises(TooLarge, match="config is larger than 8388608"):
         open_contents(contents(value), json.dumps(document).encode())
+
+
+def test_an_index_that_lists_one_below_it_many_times_opens_it_once() -> None:
+    """Depth 6 with 4 entries each would be 4096 images; the steps grow with the distinct ones."""
+    value: Image | Index = image()
+    opened: list[Digest] = []
+
+    def counted(child: Image | Index) -> Child:
+        def opener() -> Image | Index:
+            opened.append(child.digest)
+            return child
+
+        return Child(descriptor=child.document.descriptor(), opener=opener)
+
+    for _ in range(6):
+        value = new_index([counted(value)] * 4)
+    assert len(platforms_of(value)) == 1
+    assert len(opened) <= 7

@@ -14,6 +14,7 @@ from homeport.assemble.path_lookup import resolve
 from homeport.assemble.plan import BuildPlan, PlannedImageFiles
 from homeport.content.store import Store
 from homeport.errors import HomeportError
+from homeport.images.ambiguity import require_unambiguous
 from homeport.images.image import Image, Index, digest_of
 from homeport.images.platforms import select
 from homeport.layers.trees import read_layers
@@ -63,6 +64,7 @@ def _tree(
         )
     image = select(value, [plan.platform]) if isinstance(value, Index) else value
     assert isinstance(image, Image)
+    require_unambiguous(image)
     layers = [image.blobs[digest_of(layer)] for layer in image.document.parsed.layers]
     return read_layers(layers, store, cancel)
 

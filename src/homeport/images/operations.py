@@ -21,6 +21,7 @@ from homeport.images.address import (
     parse_source,
     registry_of,
 )
+from homeport.images.ambiguity import require_unambiguous, warn_of_ambiguities
 from homeport.images.copy import Prepare, copy
 from homeport.images.importing import Imported, vendor
 from homeport.images.mirror_pairs import pair_of, repository_reference
@@ -53,8 +54,17 @@ class CopyAccess(msgspec.Struct, frozen=True, kw_only=True):
         """Makes the transports of registries; options are meant for the registry ``about``."""
         return registry_transports(partial(self.registries, about), no_clobber=self.no_clobber)
 
-    def prepare(self) -> Prepare:
-        """What is done with an image before anything of it travels."""
+    def prepare(self, *, strict: bool = False) -> Prepare:
+        """What is done with an image before anything of it travels.
+
+        strict: raise ``AmbiguousImage`` where a copy only warns
+        """
+        warn = partial(warn_of_ambiguities, self.runtime.progress)
+        check = require_unambiguous if strict else warn
+        then = self._nondistributable()
+        return lambda value: then(check(value))
+
+    def _nondistributable(self) -> Prepare:
         if not self.nondistributable:
             return partial(report_left_out, self.runtime.progress)
         if self.client is None:
@@ -72,7 +82,8 @@ def push(
             f"push writes to a registry only, not to {destination}",
             hint=f"homeport pull {source} {destination}",
         )
-    return _copy(origin, target, target.reference.registry, access, platforms)
+    about = target.reference.registry
+    return _copy(origin, target, about, access, platforms, strict=True)
 
 
 def pull(
@@ -127,10 +138,10 @@ def import_image(
 
 def _copy(
     origin: Address, target: Address, about: str, access: CopyAccess,
-    platforms: Sequence[Platform] | None,
+    platforms: Sequence[Platform] | None, *, strict: bool = False,
 ) -> Written:  # fmt: skip
     registry = access.transports(about)
     return copy(
         source_for(origin, registry), destination_for(target, registry),
-        access.runtime, platforms=platforms, prepare=access.prepare(),
+        access.runtime, platforms=platforms, prepare=access.prepare(strict=strict),
     )  # fmt: skip

@@ -69,12 +69,18 @@ def _candidates(index: Index) -> Iterator[tuple[Child, Platform]]:
             yield child, platform
 
 
-def _leaves(index: Index) -> Iterator[Child]:
+def _leaves(index: Index, seen: set[tuple[str, Platform | None]] | None = None) -> Iterator[Child]:
+    """Entries that are no indexes, those of nested indexes too; the same entry only once."""
+    seen = set() if seen is None else seen
     for child in index.children:
+        key = child.descriptor.digest, child.platform
+        if key in seen:
+            continue
+        seen.add(key)
         if child.platform is None and child.descriptor.media_type in media_types.INDEXES:
             nested = child.open()
             if isinstance(nested, Index):
-                yield from _leaves(nested)
+                yield from _leaves(nested, seen)
         else:
             yield child
 

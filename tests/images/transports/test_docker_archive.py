@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
 import io
 import json
+import lzma
 import sys
 import tarfile
 from pathlib import Path
@@ -19,6 +21,7 @@ from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.images.address import ArchiveAddress, StreamAddress
 from homeport.images.image import Image, ImageNotFound, Index, Missing
 from homeport.images.storage import spooled_unpack as unfolding
+from homeport.images.storage.archive_files import ArchiveFiles
 from homeport.images.storage.files import BadLayout
 from homeport.images.transports.docker_archive import DockerArchive, NotForDocker
 from homeport.images.transports.oci_archive import OciArchive
@@ -106,6 +109,73 @@ def test_an_archive_of_docker_before_1_10_gets_the_config_that_docker_makes_of_i
         "os": "linux",
         "rootfs": {"type": "layers", "diff_ids": [one.diff_id for one in LAYERS[:2]]},
     }
+
+
+def test_layers_that_are_their_own_parents_end(tmp_path: Path) -> None:
+    members = before_1_10(LAYERS[:2], "registry.example/copy", "1.0")
+    name = next(name for name in members if name.endswith("/json"))
+    old = json.loads(bytes(members[name]))
+    members[name] = json.dumps({**old, "parent": name.partition("/")[0]}).encode()
+    with pytest.raises(BadLayout, match="form a loop"):
+        read(archive(tar(tmp_path / "x", members)))
+
+
+def test_a_layer_that_many_share_by_links_is_hashed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many: dict[str, bytes | str] = {"repositories": b'{"r":{"t":"0"}}'}
+    for n in range(100):
+        parent = {"parent": str(n + 1)} if n < 99 else {}
+        many[f"{n}/json"] = json.dumps({"id": str(n), **parent}).encode()
+        many[f"{n}/layer.tar"] = LAYERS[0].plain if n == 0 else "../0/layer.tar"
+    opened: list[str] = []
+    real = ArchiveFiles.open
+
+    def counted(self: ArchiveFiles, name: str, offset: int = 0):
+        opened.append(name)
+        return real(self, name, offset)
+
+    monkeypatch.setattr(ArchiveFiles, "open", counted)
+    with archive(tar(tmp_path / "x", many)).open(runtime()) as value:
+        assert isinstance(value, Image)
+        assert len(value.document.parsed.layers) == 100
+    assert sum(name.endswith("layer.tar") for name in opened) == 1
+
+
+@pytest.mark.parametrize("layers", [[], [1, 0]])
+def test_a_manifest_beside_manifest_json_with_other_layers_does_not_count(
+    layers: list[int], tmp_path: Path
+) -> None:
+    """Docker 25.0 wrote manifests without layers, and with layers in another order."""
+    value = image(layers=LAYERS[:2])
+    members = docker_25(value, LAYERS[:2], NAMES)
+    document = json.loads(bytes(members["index.json"]))
+    line = document["manifests"][0]
+    name = "blobs/sha256/" + line["digest"][7:]
+    manifest = json.loads(bytes(members[name]))
+    raw = json.dumps({**manifest, "layers": [manifest["layers"][n] for n in layers]}).encode()
+    line.update(digest=str(Digest.of(raw)), size=len(raw))
+    members |= {
+        "index.json": json.dumps(document).encode(),
+        "blobs/sha256/" + Digest.of(raw).hex: raw,
+    }
+    found, content = read(archive(tar(tmp_path / "x", members)))
+    assert isinstance(found, Image)
+    assert plain_layers(content, found) == [one.plain for one in LAYERS[:2]]
+
+
+@pytest.mark.parametrize("pack", [lzma.compress, bz2.compress])
+def test_layers_in_a_codec_that_no_media_type_names_are_unpacked(pack, tmp_path: Path) -> None:
+    members = docker_1_10(image(layers=LAYERS), LAYERS, NAMES)
+    for name, data in members.items():
+        if name.endswith("layer.tar") and isinstance(data, bytes):
+            members[name] = pack(data)
+    with archive(tar(tmp_path / "x", members)).open(runtime()) as found:
+        assert isinstance(found, Image)
+        assert plain_layers(everything(found), found) == [one.plain for one in LAYERS]
+        first = found.blobs[Digest.parse(found.document.parsed.layers[0].digest)]
+        with first.open(100) as stream:
+            assert stream.read() == LAYERS[0].plain[100:]
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd"])

@@ -63,14 +63,15 @@ class ArchiveFiles:
         skipped = min(offset, size)
         return cast("BinaryIO", Slice(self._stream.fileno(), start + skipped, size - skipped))
 
-    def _find(self, name: str) -> tuple[int, int] | None:
+    def resolved(self, name: str) -> str:
         for _ in range(_LINK_LIMIT):
-            if name in self._files:
-                return self._files[name]
-            if name not in self._links:
-                return None
+            if name in self._files or name not in self._links:
+                return name
             name = self._links[name]
         raise BadLayout(f"links form a circle in {self._place}", where={"file": self._place})
+
+    def _find(self, name: str) -> tuple[int, int] | None:
+        return self._files.get(self.resolved(name))
 
     def _list(self) -> None:
         headers = _Headers(self._stream)

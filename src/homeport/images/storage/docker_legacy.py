@@ -13,14 +13,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from homeport.budget import Budget
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK
 from homeport.images.image import Image
 from homeport.images.storage.docker_manifest import SavedImage
-from homeport.images.storage.files import BadLayout, Files, FilesBlob, read_small
+from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
 from homeport.oci import media_types
 from homeport.oci.documents import CONFIG_LIMIT, Descriptor, Manifest, read_config, written
+from homeport.printable import printable
 
 _REPOSITORIES = "repositories"
 _REPOSITORIES_DECODER = msgspec.json.Decoder(dict[str, dict[str, str]])
@@ -39,16 +41,56 @@ def legacy_images(files: Files) -> list[tuple[SavedImage, Image]]:
     for repository, tags in _read(files, _REPOSITORIES, _REPOSITORIES_DECODER).items():
         for tag, layer in tags.items():
             found.setdefault(layer, []).append(f"{repository}:{tag}")
+    budget = Budget(files.place)
+    layers = _Layers(files, budget)
     return [
-        (SavedImage(config=layer, repo_tags=tuple(names)), _image(files, layer))
+        (SavedImage(config=layer, repo_tags=tuple(names)), _image(files, layer, layers, budget))
         for layer, names in found.items()
     ]
 
 
-def _image(files: Files, top: str) -> Image:
-    chain = _chain(files, top)
-    layers: list[FilesBlob] = [_layer(files, layer) for layer, _ in chain]
-    raw = msgspec.json.encode(_config([old for _, old in chain], layers), order="sorted")
+class _OldConfig(msgspec.Struct):
+    """What a layer's history needs of its ``json``; the rest may be large."""
+
+    parent: str | None = None
+    created: str | None = None
+    author: str | None = None
+    comment: str | None = None
+    container_config: _OldCommand | None = None
+
+
+class _OldCommand(msgspec.Struct, rename="pascal"):
+    cmd: list[Any] | None = None
+
+
+_OLD_DECODER = msgspec.json.Decoder(_OldConfig)
+
+
+class _Layers:
+    """The layers of the archive, each file hashed once however many images share it."""
+
+    def __init__(self, files: Files, budget: Budget) -> None:
+        self._files = files
+        self._budget = budget
+        self._digests: dict[str, Digest] = {}
+
+    def blob(self, layer: str) -> FilesBlob:
+        name = f"{layer}/layer.tar"
+        size = self._files.size(name)
+        if size is None:
+            raise missing(self._files, name)
+        file = self._files.resolved(name)
+        if file not in self._digests:
+            self._budget.data(size)
+            self._digests[file] = _hash(self._files, name)
+        return FilesBlob(self._files, name, self._digests[file], size)
+
+
+def _image(files: Files, top: str, known: _Layers, budget: Budget) -> Image:
+    chain = _chain(files, top, budget)
+    layers: list[FilesBlob] = [known.blob(layer) for layer, _ in chain]
+    last = _read(files, f"{top}/json", _LAYER_DECODER)
+    raw = msgspec.json.encode(_config(last, [old for _, old in chain], layers), order="sorted")
     config = read_config(raw, media_types.OCI_CONFIG)
     manifest = Manifest(
         schema_version=2,
@@ -68,46 +110,50 @@ def _image(files: Files, top: str) -> Image:
     )
 
 
-def _chain(files: Files, top: str) -> list[tuple[str, dict[str, Any]]]:
+def _chain(files: Files, top: str, budget: Budget) -> list[tuple[str, _OldConfig]]:
     """The layers and their configs, lowest first."""
-    found: list[tuple[str, dict[str, Any]]] = []
-    layer: Any = top
+    found: dict[str, _OldConfig] = {}
+    layer: str | None = top
     while layer:
-        if len(found) >= _LAYER_LIMIT or not isinstance(layer, str):
-            raise BadLayout(f"{files.place} has layers whose parents never end")
-        old = _read(files, f"{layer}/json", _LAYER_DECODER)
-        found.insert(0, (layer, old))
-        layer = old.get("parent")
-    return found
+        if layer in found or len(found) >= _LAYER_LIMIT:
+            raise BadLayout(
+                f"the parents of the layer {printable(top)} in {files.place} form a loop, or are "
+                f"more than {_LAYER_LIMIT}",
+                where={"file": f"{files.place}/{layer}/json"},
+            )
+        name = f"{layer}/json"
+        budget.steps((files.size(name) or 0) // 100 + 1)
+        found[layer] = _read(files, name, _OLD_DECODER)
+        layer = found[layer].parent
+    return list(reversed(found.items()))
 
 
-def _config(olds: list[dict[str, Any]], layers: list[FilesBlob]) -> dict[str, Any]:
-    top = {key: value for key, value in olds[-1].items() if key not in _OLD_FIELDS}
+def _config(
+    last: dict[str, Any], olds: list[_OldConfig], layers: list[FilesBlob]
+) -> dict[str, Any]:
+    top = {key: value for key, value in last.items() if key not in _OLD_FIELDS}
     top["rootfs"] = {"type": "layers", "diff_ids": [str(layer.digest) for layer in layers]}
     top["history"] = [_history(old) for old in olds]
     return top
 
 
-def _history(old: dict[str, Any]) -> dict[str, Any]:
-    command = (old.get("container_config") or {}).get("Cmd") or []
+def _history(old: _OldConfig) -> dict[str, Any]:
+    command = (old.container_config.cmd if old.container_config else None) or []
     entry = {
-        "created": old.get("created"),
-        "author": old.get("author"),
+        "created": old.created,
+        "author": old.author,
         "created_by": " ".join(map(str, command)),
-        "comment": old.get("comment"),
+        "comment": old.comment,
     }
     return {key: value for key, value in entry.items() if value}
 
 
-def _layer(files: Files, layer: str) -> FilesBlob:
-    name = f"{layer}/layer.tar"
+def _hash(files: Files, name: str) -> Digest:
     hasher = hashlib.sha256()
     with files.open(name) as stream:
         while chunk := stream.read(CHUNK):
             hasher.update(chunk)
-    size = files.size(name)
-    assert size is not None
-    return FilesBlob(files, name, Digest.finished(hasher), size)
+    return Digest.finished(hasher)
 
 
 def _read(files: Files, name: str, decoder: msgspec.json.Decoder[T]) -> T:

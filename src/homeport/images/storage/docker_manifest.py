@@ -19,6 +19,7 @@ from homeport.content.reading import CHUNK
 from homeport.errors import TooLarge, UsageError
 from homeport.images.image import Image
 from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
+from homeport.images.storage.unpacked_blob import UnpackedBlob
 from homeport.oci import go_json, media_types
 from homeport.oci.documents import (
     CONFIG_LIMIT,
@@ -29,17 +30,14 @@ from homeport.oci.documents import (
     read_config,
     written,
 )
+from homeport.tree.decompression import MAGIC_LENGTH, codec_of
 
 MANIFEST_FILE = "manifest.json"
 _LIMIT = 64 << 20
 _LAYER_LIMIT = 1000  # docker allows 127
 _IMAGE_LIMIT = 10_000
 _BLOB_NAME = re.compile(r"blobs/sha256/([0-9a-f]{64})")
-_COMPRESSED = {
-    b"\x1f\x8b": media_types.OCI_LAYER_GZIP,
-    b"\x28\xb5\x2f\xfd": media_types.OCI_LAYER_ZSTD,
-}
-_UNKNOWN = {b"\xfd7zXZ\0": "xz", b"BZh": "bzip2"}
+_MEDIA_TYPES = {"gzip": media_types.OCI_LAYER_GZIP, "zstd": media_types.OCI_LAYER_ZSTD}
 
 
 class SavedImage(msgspec.Struct, frozen=True, kw_only=True, rename="pascal"):
@@ -133,11 +131,12 @@ def _layers(files: Files, saved: SavedImage, config: ImageConfig) -> list[_Layer
         )
     if len(names) > _LAYER_LIMIT:
         raise BadLayout(f"{files.place} lists more than {_LAYER_LIMIT} layers")
-    known: dict[str, _Layer] = {}
+    known: dict[tuple[str, str], _Layer] = {}
     for name, diff_id in zip(names, diff_ids, strict=True):
-        if name not in known:
-            known[name] = _layer(files, name, diff_id)
-    return [known[name] for name in names]
+        key = files.resolved(name), diff_id
+        if key not in known:
+            known[key] = _layer(files, name, diff_id)
+    return [known[files.resolved(name), diff] for name, diff in zip(names, diff_ids, strict=True)]
 
 
 def _layer(files: Files, name: str, diff_id: str) -> _Layer:
@@ -145,14 +144,16 @@ def _layer(files: Files, name: str, diff_id: str) -> _Layer:
     if size is None:
         raise missing(files, name)
     with files.open(name) as stream:
-        start = stream.read(6)
-    media_type = media_types.OCI_LAYER
-    for magic, found in _COMPRESSED.items():
-        if start.startswith(magic):
-            media_type = found
-    for magic, codec in _UNKNOWN.items():
-        if start.startswith(magic):
-            raise BadLayout(f"{files.place}/{name} is a {codec} layer, which images cannot have")
+        codec = codec_of(stream.read(MAGIC_LENGTH))
+    if codec in ("xz", "bzip2"):  # docker load reads them, but layers have no such media type
+        unpacked = UnpackedBlob.of(files, name, _digest(files, diff_id))
+        return _Layer(
+            Descriptor(
+                media_type=media_types.OCI_LAYER, digest=str(unpacked.digest), size=unpacked.size
+            ),
+            unpacked,
+        )
+    media_type = _MEDIA_TYPES.get(codec, media_types.OCI_LAYER)
     # The diff id of an uncompressed layer is its digest, and so is the name that docker gives a
     # blob since 25: checked when the layer is read.
     named = _BLOB_NAME.fullmatch(name)

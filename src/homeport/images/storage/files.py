@@ -41,6 +41,9 @@ class Files(Protocol):
     def size(self, name: str) -> int | None:
         """Bytes of the file, or ``None`` if there is no such file."""
 
+    def resolved(self, name: str) -> str:
+        """The name of the file itself where ``name`` is a link to it."""
+
     def open(self, name: str, offset: int = 0) -> BinaryIO:
         """A reader from ``offset``. Raises ``Missing`` or ``BadLayout``."""
 
@@ -93,6 +96,9 @@ class DirectoryFiles:
     @property
     def place(self) -> str:
         return str(self._root)
+
+    def resolved(self, name: str) -> str:
+        return name
 
     def size(self, name: str) -> int | None:
         with contextlib.suppress(Missing), self._parent(name) as (folder, last):

@@ -13,15 +13,25 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from homeport.content.blob import Blob
-from homeport.errors import HomeportError, UsageError
+from homeport.content.digest import Digest
+from homeport.errors import HomeportError, TooLarge, UsageError
 from homeport.images.address import ArchiveAddress
-from homeport.images.image import Image, ImageNotFound, Index, Missing, digest_of, open_descriptor
+from homeport.images.image import (
+    COUNT_LIMIT,
+    Image,
+    ImageNotFound,
+    Index,
+    Missing,
+    digest_of,
+    open_descriptor,
+)
 from homeport.images.image_blobs import all_blobs
 from homeport.images.platforms import platforms_of, select
 from homeport.images.storage.archive_files import ArchiveFiles, open_archive
@@ -206,8 +216,9 @@ def _in_layout(files: Files, saved: SavedImage) -> Image | Index | None:
     config = read_saved_config(files, saved)
     _, index = read_index(files)
     contents = LayoutContents(files)
+    seen: set[Digest] = set()
     for entry in index.manifests:
-        for image in _images(contents, entry):
+        for image in _images(partial(open_descriptor, contents, entry), seen):
             manifest = image.document.parsed
             if (
                 manifest.config.digest == str(config.digest)
@@ -219,17 +230,22 @@ def _in_layout(files: Files, saved: SavedImage) -> Image | Index | None:
     return None
 
 
-def _images(contents: LayoutContents, entry: Descriptor) -> Iterator[Image]:
-    """The images below an entry of ``index.json``, leaving out what is not there."""
+def _images(open_entry: Callable[[], Image | Index], seen: set[Digest]) -> Iterator[Image]:
+    """The images below an entry of ``index.json``, each once, leaving out what is not there."""
     try:
-        value = open_descriptor(contents, entry)
+        value = open_entry()
     except Missing:
         return
+    if value.digest in seen:
+        return
+    seen.add(value.digest)
+    if len(seen) > COUNT_LIMIT:
+        raise TooLarge(f"the index holds more than {COUNT_LIMIT} manifests")
     if isinstance(value, Image):
         yield value
         return
     for child in value.children:
-        yield from _images(contents, child.descriptor)
+        yield from _images(child.open, seen)
 
 
 def _is_whole(files: Files, value: Image | Index) -> bool:

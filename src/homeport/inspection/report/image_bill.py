@@ -22,6 +22,7 @@ from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
+from homeport.oci.platform import UNKNOWN
 from homeport.printable import path_text
 from homeport.sbom.copyright_files import read_license
 from homeport.sbom.model import (
@@ -53,9 +54,7 @@ def image_bill(opened: OpenedImage) -> Bill:
     if base.distribution:
         version = base.version.partition(".")[0] if base.distribution == "debian" else base.version
         distribution = Distribution(id=base.distribution, version=version, name=base.distribution)
-    platform = opened.image.platform
-    if platform is None:
-        platform = opened.config.platform
+    platform = opened.image.platform or opened.config.platform or UNKNOWN
     packages = tuple(sorted(_packages(opened, found), key=lambda one: (one.name, one.architecture)))
     others = [*(one for one in found if one.manager != "dpkg"), *compiled_packages(opened)]
     return Bill(
