@@ -34,7 +34,13 @@ from homeport.settings import Settings
 if TYPE_CHECKING:
     from homeport.attest.keys.sources import KeyPair
     from homeport.attest.operations import Access as AttestAccess
-    from homeport.attest.operations import SignOptions, SignResult, VerifyOptions
+    from homeport.attest.operations import (
+        SignOptions,
+        SignResult,
+        SourceVerification,
+        VerifyOptions,
+    )
+    from homeport.attest.policy.emit import EmittedPolicy
     from homeport.attest.verification.image import ImageResult
     from homeport.audit.auditing import AuditRequest, AuditResult
     from homeport.audit.live import LiveImages
@@ -59,7 +65,7 @@ if TYPE_CHECKING:
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
-    from homeport.images.operations import CopyAccess
+    from homeport.images.operations import CopyAccess, Transports
     from homeport.images.transports.base import Destination, Transport, Written
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
@@ -639,12 +645,19 @@ class App:
     def mirror(
         self, pair: MirrorPair, *, access: RegistryAccess | None = None, no_clobber: bool = False,
         nondistributable: bool = False, dry_run: bool = False,
+        verification: SourceVerification | None = None,
     ) -> MirrorOutcome:  # fmt: skip
-        """Copy one image to a registry; an error is part of the outcome."""
+        """Copy one image to a registry; an error is part of the outcome.
+
+        verification: how signatures are verified first; by default by the policy that ships
+        """
         # 200 ms that other commands save
         from homeport.images.operations import mirror
 
-        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        how = self._copying(
+            access, no_clobber=no_clobber, nondistributable=nondistributable,
+            verification=verification,
+        )  # fmt: skip
         return mirror(pair, how, dry_run=dry_run)
 
     def mirror_pairs(
@@ -679,13 +692,19 @@ class App:
     def import_image(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
         access: RegistryAccess | None = None, no_clobber: bool = False,
-        nondistributable: bool = False,
+        nondistributable: bool = False, verification: SourceVerification | None = None,
     ) -> Imported:  # fmt: skip
-        """Copy an upstream image to a registry of the user's, and record its origin there."""
+        """Copy an upstream image to a registry of the user's, and record its origin there.
+
+        verification: how signatures are verified first; by default by the policy that ships
+        """
         # 210 ms that other commands save
         from homeport.images.operations import import_image
 
-        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        how = self._copying(
+            access, no_clobber=no_clobber, nondistributable=nondistributable,
+            verification=verification,
+        )  # fmt: skip
         return import_image(source, destination, how, platforms)
 
     def generate_key(self, prefix: str, ask_password: Callable[[], bytes]) -> KeyPair:
@@ -730,6 +749,29 @@ class App:
 
         return verify(image, options, self._attest_access(image, access))
 
+    def emit_policy(
+        self, target: str, policy: Path | None = None, images: Sequence[str] = (), *,
+        access: RegistryAccess | None = None,
+    ) -> EmittedPolicy:  # fmt: skip
+        """A policy in another tool's form; ``images`` are verified, and pinned where it can."""
+        # 230 ms that other commands save
+        from homeport.attest.operations import emit_policy
+
+        about = self._attest_access(images[0] if images else "none", access)
+        return emit_policy(target, policy, images, about)
+
+    def _verify_source(
+        self, source: Address, registry: Transports,
+        verification: SourceVerification | None,
+    ) -> Callable[[Image | Index], str]:  # fmt: skip
+        # 60 ms that other commands save
+        from homeport.attest.operations import Access, SourceVerification, source_verifier
+
+        return source_verifier(
+            source, verification or SourceVerification(),
+            Access(registry=registry, runtime=self.runtime, environment=os.environ),
+        )  # fmt: skip
+
     def _attest_access(self, image: str, access: RegistryAccess | None) -> AttestAccess:
         # 230 ms that other commands save
         from homeport.attest.operations import Access
@@ -744,8 +786,9 @@ class App:
         )
 
     def _copying(
-        self, access: RegistryAccess | None, *, no_clobber: bool = False, nondistributable: bool
-    ) -> CopyAccess:
+        self, access: RegistryAccess | None, *, no_clobber: bool = False, nondistributable: bool,
+        verification: SourceVerification | None = None,
+    ) -> CopyAccess:  # fmt: skip
         # 200 ms that other commands save
         from homeport.images.operations import CopyAccess
 
@@ -755,6 +798,7 @@ class App:
             client=None if self.settings.offline else lambda: self.client,
             no_clobber=no_clobber,
             nondistributable=nondistributable,
+            verifier=partial(self._verify_source, verification=verification),
         )
 
     def destination(self, address: Address) -> Destination:

@@ -219,7 +219,8 @@ def test_a_verdict_of_no_is_text_with_reasons_json_and_exit_code_3(tmp_path: Pat
 @pytest.mark.parametrize(
     ("arguments", "because"),
     [
-        (("verify", "r.example/a:1"), "verification requires --key"),
+        (("verify", "oci:x:1"), "is in no registry, so that no policy names it"),
+        (("verify", "r.example/a:1", "--key", "k", "--policy", __file__), "cannot be combined"),
         (("verify", "r.example/a:1", "--identity", "x"), "required together"),
         (("verify", "r.example/a:1", "--issuer", "x"), "required together"),
         (("sign", "r.example/a:1"), "signing requires --key"),

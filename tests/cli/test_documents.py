@@ -121,6 +121,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         (f"sign {name}:1 --key cosign.key -a build=7 --plain-http", 0),
         (f"verify {name}:1 --key cosign.pub --plain-http", 0),
         (f"verify {name}:1 --key cosign.pub --type vex --plain-http", 3),
+        ("policy emit --target containers", 0),
         (f"tags {name} --plain-http", 0),
         (f"manifest {name}:1 --plain-http", 0),
         (f"manifest {name}:1 --plain-http --digest", 0),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import RegistryMaker, open_attached
 from homeport.attest.errors import NotVerified
 from homeport.attest.keys.private_key import AskPassword
 from homeport.attest.keys.sources import load_private_key, load_public_key
+from homeport.attest.policy.checking import PolicyResult, check_image
+from homeport.attest.policy.emit import EmittedPolicy, Pin, emit
+from homeport.attest.policy.reading import LoadedPolicy, read_policy, shipped_policy
 from homeport.attest.signing import (
     KeyMethod,
     SignedSubject,
@@ -23,11 +27,12 @@ from homeport.attest.sigstore.trusted_root import TrustedRoot, public_root, read
 from homeport.attest.statement import PREDICATE_TYPES, SIGNATURE
 from homeport.attest.verification.image import ImageResult, verify_image
 from homeport.attest.verification.signers import IdentitySigner, KeySigner, Signer
-from homeport.attest.verification.verify import Requirement
+from homeport.attest.verification.verify import Requirement, SubjectResult
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
-from homeport.images.address import parse_source
+from homeport.images.address import Address, RegistryAddress, parse_source
+from homeport.images.image import Image, Index
 from homeport.runtime import Runtime
 
 #: Bytes of a predicate: as much as BuildKit takes for a statement.
@@ -67,6 +72,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     issuer:         of these identities
     trusted_root:   default: sigstore's public-good instance
     types:          short names or URIs of predicates that must be attested
+    policy:         a policy, if neither keys nor identities are given; else the one that ships
     threshold:      how many different signers there must be
     signed_as:      names under which the image may have been signed
     every_platform: each platform manifest must be signed too
@@ -77,6 +83,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str = ""
     trusted_root: Path | None = None
     types: tuple[str, ...] = ()
+    policy: Path | None = None
     threshold: int = 1
     signed_as: tuple[str, ...] = ()
     every_platform: bool = False
@@ -112,12 +119,98 @@ def attest(
 
 def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
     """Verify the signatures of an image. A verdict of no is a result, not an error."""
+    if not options.keys and not options.identities and not options.issuer:
+        return _verify_by_policy(image, options, access)
+    if options.policy is not None:
+        raise UsageError("--policy cannot be combined with --key, --identity and --issuer")
     requirement = make_requirement(options, access.environment)
     with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
         return verify_image(
             value, attached, requirement, access.runtime.pools.network,
             signed_as=options.signed_as, every_platform=options.every_platform,
         )  # fmt: skip
+
+
+class SourceVerification(msgspec.Struct, frozen=True, kw_only=True):
+    """How an image is verified before it is copied.
+
+    policy:  the policy that ships by default
+    require: an image that the policy requires no signature of is not copied, either
+    skip:    verify nothing
+    """
+
+    policy: Path | None = None
+    require: bool = False
+    skip: bool = False
+
+
+def source_verifier(
+    source: Address, options: SourceVerification, access: Access
+) -> Callable[[Image | Index], str]:
+    """What verifies the image at ``source``; raises ``NotVerified`` if it must not be copied.
+
+    Its verdict is ``verified``, ``unverified`` or empty. A layout of the user's own is verified
+    only if signatures are required, for a policy names images of registries.
+    """
+
+    def verify(value: Image | Index) -> str:
+        if options.skip:
+            return ""
+        if not isinstance(source, RegistryAddress):
+            if options.require:
+                raise NotVerified(f"{source} is in no registry, so that no policy names it")
+            return ""
+        loaded = load_policy(options.policy, access.environment)
+        attached = RegistryAttached(access.registry(source), access.runtime)
+        reference = source.reference
+        found = check_image(
+            value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+            tag=reference.tag, require=options.require,
+        )  # fmt: skip
+        if found.decision == "rejected":
+            raise _rejected(str(source), value, found)
+        if found.decision == "unverified":
+            access.runtime.progress.note(
+                "verify", f"warning: {reference}: signature not verified: {found.reason}"
+            )
+        return found.decision
+
+    return verify
+
+
+def load_policy(path: Path | None, environment: Mapping[str, str]) -> LoadedPolicy:
+    """The policy of the user's, else the one that ships."""
+    return read_policy(path, environment) if path is not None else shipped_policy(environment)
+
+
+def _rejected(image: str, value: Image | Index, found: PolicyResult) -> NotVerified:
+    by = f" (rule {found.rule})" if found.rule else ""
+    return NotVerified(
+        f"{image} is not signed as the policy requires{by}: {found.reason}",
+        where={"digest": str(value.digest)}, hint=found.hint or None,
+    )  # fmt: skip
+
+
+def emit_policy(
+    target: str, policy: Path | None, images: Sequence[str], access: Access
+) -> EmittedPolicy:
+    """A policy in another tool's form. Raises ``NotVerified`` for an image that is not signed."""
+    loaded = load_policy(policy, access.environment)
+    pins = []
+    for image in images:
+        address = parse_source(image)
+        if not isinstance(address, RegistryAddress):
+            raise UsageError(f"{image} is in no registry, so that no policy names it")
+        reference = address.reference
+        with open_attached(address, access.registry, access.runtime) as (value, attached):
+            found = check_image(
+                value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+                tag=reference.tag, require=True,
+            )  # fmt: skip
+            if found.decision != "verified":
+                raise _rejected(image, value, found)
+            pins.append(Pin(reference=reference, digest=value.digest))
+    return emit(target, loaded, pins)
 
 
 def refuse_unverified(image: str, result: ImageResult) -> None:
@@ -150,11 +243,6 @@ def make_requirement(options: VerifyOptions, environment: Mapping[str, str]) -> 
                 issuer=options.issuer, root=find_trusted_root(options.trusted_root),
             )
         )  # fmt: skip
-    if not signers:
-        raise UsageError(
-            "verification requires --key, --identity with --issuer, or --policy",
-            hint="a signature by anybody proves nothing",
-        )
     return Requirement(
         signers=tuple(signers),
         threshold=options.threshold,
@@ -193,6 +281,28 @@ def read_predicate(path: Path) -> Any:
     if not isinstance(found, dict):
         raise UsageError(f"{path} is not a JSON object", where={"file": str(path)})
     return found
+
+
+def _verify_by_policy(image: str, options: VerifyOptions, access: Access) -> ImageResult:
+    loaded = load_policy(options.policy, access.environment)
+    address = parse_source(image)
+    if not isinstance(address, RegistryAddress):
+        raise UsageError(
+            f"{image} is in no registry, so that no policy names it",
+            hint="verify it with --key, or --identity and --issuer",
+        )
+    reference = address.reference
+    with open_attached(address, access.registry, access.runtime) as (value, attached):
+        found = check_image(
+            value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+            tag=reference.tag, require=True,
+        )  # fmt: skip
+        if found.result is not None:
+            return found.result
+        missing = SubjectResult(
+            digest=str(value.digest), signatures=(), missing=(f"not verified: {found.reason}",)
+        )
+        return ImageResult(digest=str(value.digest), subject=missing)
 
 
 def _sign(

@@ -10,13 +10,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 import yaml
 
+from homeport.attest.policy.model import POLICY_SCHEMA, Enforce, PolicyIdentity, PolicyRule
 from homeport.audit.findings import FINDINGS
 from homeport.audit.model import CONFIDENCE, Confidence
 from homeport.audit.own_files import check_schema, read_own
 from homeport.audit.results import Result
 from homeport.errors import UsageError
 
-POLICY_SCHEMA = "homeport-policy/v1"
 BASELINE_SCHEMA = "homeport-baseline/v1"
 
 
@@ -29,7 +29,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A policy file.
+    """A policy file. ``identities``, ``images`` and ``default`` are for ``homeport verify``.
 
     deny:              ids of findings that are violations
     allow_registries:  when given, images of all other registries are violations
@@ -41,6 +41,9 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     allow_registries: tuple[str, ...] = ()
     allow: tuple[Exemption, ...] = ()
     confidence: Confidence = "medium"
+    identities: dict[str, PolicyIdentity] = {}
+    images: tuple[PolicyRule, ...] = ()
+    default: Enforce = "warn"
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,7 @@ from homeport.cli.copying_options import (
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.cli.verification_options import source_verification, verification_options
 from homeport.oci.platform import parse_platforms
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ Example:
 @platform_option
 @no_clobber_option
 @nondistributable_option
+@verification_options
 @registry_options
 @common
 def command(
@@ -42,17 +44,22 @@ def command(
     no_clobber: bool,
     nondistributable: bool,
     access: RegistryAccess,
+    **verification: Any,
 ) -> None:
     """Import an upstream image into your registry, pinned by digest.
 
     All platforms are copied unchanged from SOURCE to DESTINATION, with provenance, SBOM and
     signatures; an artifact beside the image records its origin. Importing again copies only
     what is missing. The command prints the reference to use, with its digest.
+
+    Signatures are verified before anything is written: an image that a rule of the policy matches
+    and that is not signed so is refused (exit code 3).
     """
     with session.app() as app:
         imported = app.import_image(
             source, destination, platforms=parse_platforms(platforms), access=access,
             no_clobber=no_clobber, nondistributable=nondistributable,
+            verification=source_verification(**verification),
         )  # fmt: skip
         document = {
             "schema": "homeport-import/v1",
@@ -60,6 +67,7 @@ def command(
             "source": imported.source,
             "upstream_digest": str(imported.upstream),
             "origin_artifact": str(imported.origin),
+            "signature": imported.signature,
             "copied": imported.pushed.sent,
             "copied_bytes": imported.pushed.sent_bytes,
         }

@@ -60,6 +60,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "attest": CommandEntry("attest", "Attest a statement about an image", "Prove"),
     "verify": CommandEntry("verify", "Verify who signed an image", "Prove"),
     "key": CommandEntry("key", "Make a key pair for signing", "Prove"),
+    "policy": CommandEntry("policy", "Write signature policies for other tools", "Prove"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "llb": CommandEntry("llb", "Print BuildKit's low-level build definitions", "Engine"),

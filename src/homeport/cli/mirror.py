@@ -14,7 +14,8 @@ from homeport.cli.copying_options import (
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import table, tell
-from homeport.errors import HomeportError, UsageError
+from homeport.cli.verification_options import source_verification, verification_options
+from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import parse_platforms
 from homeport.quantities import human_size
 
@@ -58,6 +59,7 @@ Examples:
     "--no-clobber", is_flag=True, help="Do not change a tag that already points to another image."
 )
 @nondistributable_option
+@verification_options
 @registry_options
 @common
 def command(session: Session, *, access: RegistryAccess, **given: Any) -> None:
@@ -65,14 +67,20 @@ def command(session: Session, *, access: RegistryAccess, **given: Any) -> None:
 
     SOURCE is any image address, DESTINATION a registry address. With --all-tags or --tags both
     are repositories without a tag. With --file, the plan names both; if one image fails, the
-    others are still copied.
+    others are still copied. Signatures are verified before anything is written: an image that a
+    rule of the policy matches and that is not signed so is refused (exit code 3).
     """
+    verification = source_verification(
+        policy=given["policy"], require_signature=given["require_signature"],
+        no_verify=given["no_verify"],
+    )  # fmt: skip
     with session.app() as app:
         pairs = _pairs(app, access, **given)
         outcomes = [
             app.mirror(
                 pair, access=access, no_clobber=given["no_clobber"],
                 nondistributable=given["nondistributable"], dry_run=given["dry_run"],
+                verification=verification,
             )
             for pair in pairs
         ]  # fmt: skip
@@ -80,6 +88,8 @@ def command(session: Session, *, access: RegistryAccess, **given: Any) -> None:
     failed = [outcome.error for outcome in outcomes if outcome.error is not None]
     if len(failed) == 1 == len(outcomes):
         raise failed[0]
+    if any(isinstance(error, AnswerNo) for error in failed):
+        raise AnswerNo(f"{len(failed)} of {len(outcomes)} images were not copied")
     if failed:
         raise HomeportError(f"{len(failed)} of {len(outcomes)} images were not copied")
 

@@ -9,6 +9,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.cli.verification_options import policy_option
 from homeport.cli.verify_text import verification_document, verification_text
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ Examples:
   homeport verify registry.example/team/tool:1.0 --key cosign.pub
   homeport verify registry.example/team/tool:1.0 --issuer https://accounts.google.com \\
       --identity release@example.org
+  homeport verify docker.io/docker/dockerfile:1
 """,
 )
 @click.argument("image")
@@ -44,6 +46,7 @@ Examples:
     help="Require this attestation: spdx, cyclonedx, slsa, vex or a URI; 'signature' requires"
     " a signature too. Repeatable.  [default: a signature]",
 )  # fmt: skip
+@policy_option
 @click.option(
     "--threshold", type=click.IntRange(min=1), default=1, show_default=True, metavar="N",
     help="Require this many different signers.",
@@ -61,7 +64,8 @@ Examples:
 def command(session: Session, *, image: str, access: RegistryAccess, **given: Any) -> None:
     """Verify who signed an image in a registry or an OCI layout.
 
-    The digest that IMAGE leads to must be signed. Exits with 3 if it is not, with the reason for
+    The digest that IMAGE leads to must be signed by one of the keys or identities, or, if none is
+    given, as the policy says. Exits with 3 if it is not, with the reason for
     every signature that does not count.
     """
     # 230 ms that --help saves

@@ -18,6 +18,10 @@ from homeport.images.transports.registry import RegistryTransport, open_manifest
 from homeport.oci.platform import Platform
 from homeport.runtime import Runtime
 
+#: Verifies the image that an address leads to before anything of it is written; raises if it must
+#: not be copied, and returns the verdict in a word.
+Verify = Callable[[Image | Index], str]
+
 #: What is done with an image before anything of it travels (``nondistributable``).
 Prepare = Callable[[Image | Index], Image | Index]
 

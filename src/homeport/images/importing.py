@@ -12,6 +12,7 @@ import msgspec
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
+from homeport.images.copy import Verify
 from homeport.images.image import Image, Index
 from homeport.images.mirror import plan_transfer, send_transfer
 from homeport.images.platforms import select
@@ -35,6 +36,7 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     reference: to use from now on, with its digest
     upstream:  the digest that its name had there
     origin:    of the artifact that records where it came from
+    signature: the verdict of ``verify`` in a word
     """
 
     source: str
@@ -42,18 +44,22 @@ class Imported(msgspec.Struct, frozen=True, kw_only=True):
     pushed: Pushed
     upstream: Digest
     origin: Digest
+    signature: str = ""
 
 
 def vendor(
     source: RegistryTransport, destination: RegistryTransport, runtime: Runtime, *,
     platforms: Sequence[Platform] | None = None,
     prepare: Callable[[Image | Index], Image | Index] = lambda value: value,
+    verify: Verify = lambda _value: "",
 ) -> Imported:  # fmt: skip
     """Copy the image with signatures, SBOMs and provenance, and record where it came from.
 
-    ``prepare`` is given what was chosen, before anything of it travels.
+    ``verify`` is given what the address leads to, then ``prepare`` what was chosen of it, before
+    anything of it travels.
     """
     with source.open(runtime) as value:
+        verdict = verify(value)
         chosen = select(value, platforms)
         open_manifests(chosen, runtime.pools.network)
         chosen = prepare(chosen)
@@ -73,6 +79,7 @@ def vendor(
             pushed=pushed,
             upstream=value.digest,
             origin=origin.digest,
+            signature=verdict,
         )
 
 

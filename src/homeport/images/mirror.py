@@ -19,7 +19,7 @@ from homeport.content.digest import Digest
 from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError, Interrupted, TooLarge, UsageError
 from homeport.images.address import Address, RegistryAddress
-from homeport.images.copy import Prepare, unchanged
+from homeport.images.copy import Prepare, Verify, unchanged
 from homeport.images.image import Image, Index, open_descriptor, walk
 from homeport.images.platforms import select
 from homeport.images.storage.layout import is_digest_tag
@@ -178,11 +178,12 @@ def estimate(transfer: Transfer, destination: RegistryTransport, runtime: Runtim
 
 def mirror(
     pair: MirrorPair, registry: RegistryMaker, runtime: Runtime, *, prepare: Prepare = unchanged,
-    dry_run: bool = False,
+    verify: Verify = lambda _value: "", dry_run: bool = False,
 ) -> MirrorOutcome:  # fmt: skip
     """Copy one image, with its referrers if the pair asks for them. A second run copies nothing.
 
     registry: makes the transport of a registry address
+    verify:   is given what the address leads to, before anything of it travels
     dry_run:  find out what would be copied, and copy nothing
 
     An error becomes part of the outcome, so that the next image can be copied; only
@@ -192,6 +193,7 @@ def mirror(
         source = source_for(pair.source, registry)
         destination = registry(pair.destination)
         with source.open(runtime) as value:
+            verify(value)
             chosen = select(value, pair.platforms)
             open_manifests(chosen, runtime.pools.network)
             transfer = plan_transfer(

@@ -22,7 +22,7 @@ from homeport.images.address import (
     registry_of,
 )
 from homeport.images.ambiguity import require_unambiguous, warn_of_ambiguities
-from homeport.images.copy import Prepare, copy
+from homeport.images.copy import Prepare, Verify, copy
 from homeport.images.importing import Imported, vendor
 from homeport.images.mirror_pairs import pair_of, repository_reference
 from homeport.images.nondistributable import NonDistributableLayers, report_left_out
@@ -34,6 +34,9 @@ from homeport.oci.platform import Platform
 from homeport.registry.operations import OpenRegistries
 from homeport.runtime import Runtime
 
+#: Makes the transport of a registry address.
+Transports = Callable[[RegistryAddress], RegistryTransport]
+
 
 class CopyAccess(msgspec.Struct, frozen=True, kw_only=True):
     """What a copy reaches, and how it treats what it finds there.
@@ -42,6 +45,8 @@ class CopyAccess(msgspec.Struct, frozen=True, kw_only=True):
     client:           the HTTP client; ``None`` with ``--offline``
     no_clobber:       raise ``AnswerNo`` if the tag leads to another image
     nondistributable: include layers whose owner distributes them
+    verifier:         makes what verifies the image at an address before ``mirror`` and
+                      ``import_image`` write anything
     """
 
     runtime: Runtime
@@ -49,8 +54,9 @@ class CopyAccess(msgspec.Struct, frozen=True, kw_only=True):
     client: Callable[[], Client] | None
     no_clobber: bool = False
     nondistributable: bool = False
+    verifier: Callable[[Address, Transports], Verify] = lambda _source, _registry: lambda _value: ""
 
-    def transports(self, about: str) -> Callable[[RegistryAddress], RegistryTransport]:
+    def transports(self, about: str) -> Transports:
         """Makes the transports of registries; options are meant for the registry ``about``."""
         return registry_transports(partial(self.registries, about), no_clobber=self.no_clobber)
 
@@ -100,8 +106,9 @@ def mirror(
     """Copy one image to a registry; an error is part of the outcome."""
     registry = access.transports(registry_of(pair.destination, pair.source))
     return mirroring.mirror(
-        pair, registry, access.runtime, prepare=access.prepare(), dry_run=dry_run
-    )
+        pair, registry, access.runtime, prepare=access.prepare(),
+        verify=access.verifier(pair.source, registry), dry_run=dry_run,
+    )  # fmt: skip
 
 
 def mirror_pairs(
@@ -132,7 +139,7 @@ def import_image(
     registry = access.transports(target.reference.registry)
     return vendor(
         registry(origin), registry(target), access.runtime, platforms=platforms,
-        prepare=access.prepare(),
+        prepare=access.prepare(), verify=access.verifier(origin, registry),
     )  # fmt: skip
 
 

@@ -63,19 +63,19 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def verify_image(
     value: Image | Index, attached: Attached, requirement: Requirement, pool: Threads, *,
-    signed_as: Sequence[str] = (), every_platform: bool = False, clock: Clock | None = None,
+    signed_as: Sequence[str] = (), every_platform: bool = False, platforms: bool = True,
+    clock: Clock | None = None,
 ) -> ImageResult:  # fmt: skip
     """Verify ``value``, which was opened under the digest that is verified.
 
     signed_as: names under which the image was signed, besides that of its repository
+    platforms: whether signatures of platform manifests are looked at
     """
     more = {"clock": clock} if clock is not None else {}
     names = tuple(one for one in (attached.repository, *signed_as) if one)
-    if not attached.repository and not signed_as:
-        names = ()
     images = [SignedImage(digest=value.digest, manifest=lambda: value.document.raw,
                           repositories=names)]  # fmt: skip
-    children = platform_children(value)
+    children = platform_children(value) if platforms or every_platform else []
     images += [
         SignedImage(
             digest=digest_of(child.descriptor), repositories=names,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
@@ -16,11 +17,13 @@ class KeySigner(msgspec.Struct, frozen=True, kw_only=True):
 
     period: when the keys were in use. Without a verified time of signing, it must cover today
             (GHSA-wqqc-jjcq-vfxm: keys that were used after their end)
+    root:   with the logs that a signature must be in; ``None``: in none
     """
 
     name: str
     keys: tuple[PublicKey, ...]
     period: Period = Period()
+    root: TrustedRoot | None = None
 
 
 class IdentitySigner(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,6 +34,7 @@ class IdentitySigner(msgspec.Struct, frozen=True, kw_only=True):
     issuer: of the identity token, exactly
     claims: what else the certificate must say, with the same patterns
     root:   the authorities and logs that are believed
+    accepts_ref: why a source ref is not right, or ``""``
     """
 
     name: str
@@ -38,6 +42,7 @@ class IdentitySigner(msgspec.Struct, frozen=True, kw_only=True):
     issuer: str
     claims: dict[str, tuple[str, ...]] = {}
     root: TrustedRoot
+    accepts_ref: Callable[[str], str] = lambda _ref: ""
 
     def mismatch(self, identity: Identity) -> str:
         """Why ``identity`` is somebody else, or ``""``."""
@@ -49,7 +54,7 @@ class IdentitySigner(msgspec.Struct, frozen=True, kw_only=True):
             found = identity.claims.get(claim, "")
             if not any(matches(pattern, found) for pattern in patterns):
                 return f"its {claim} is {found!r}, expected {' or '.join(patterns)}"
-        return ""
+        return self.accepts_ref(identity.claims.get("source-ref", ""))
 
 
 Signer = KeySigner | IdentitySigner

@@ -175,15 +175,42 @@ def _valid(
 
 def _verify_with_key(candidate: Candidate, signer: KeySigner, clock: Clock) -> dict[str, Any]:
     key = _signing_key(candidate, signer)
-    if not in_period(signer.period, None, clock()):
-        raise BadSignature(f"the key of {signer.name} is not valid today")
-    not_checked = ["transparency log (signed with a key)"]
-    if not (signer.period.start or signer.period.end):
+    checked, not_checked, time = ["signature"], [], None
+    if signer.root is None:
+        not_checked.append("transparency log (not required of this key)")
+    else:
+        signed = Signed(
+            signature=candidate.signature, verifier=key.spki, message=candidate.message,
+            payload=candidate.payload,
+        )  # fmt: skip
+        logged = _check_log(candidate, signed, signer.root)
+        times = _times(candidate, logged, signer.root)
+        time = min(times)
+        checked += ["log inclusion" if candidate.entries else "log promise", "time"]
+    if not in_period(signer.period, time, clock()):
+        when = f"at {time:%Y-%m-%dT%H:%M:%SZ}" if time else "today"
+        raise BadSignature(f"the key of {signer.name} is not valid {when}")
+    if time is None and not (signer.period.start or signer.period.end):
         not_checked.append("time of signing (the key has no period)")
     return {
-        "identity": key.fingerprint, "time": None, "checked": ("signature",),
+        "identity": key.fingerprint, "time": time, "checked": tuple(checked),
         "not_checked": tuple(not_checked),
     }  # fmt: skip
+
+
+def _times(candidate: Candidate, logged: Logged, root: TrustedRoot) -> list[datetime]:
+    """Proved times of signing, at least one, all while the log was trusted."""
+    times = [timestamp_of(one, candidate.signature, root) for one in candidate.timestamps]
+    if logged.time is not None:
+        times.append(logged.time)
+    if not times:
+        raise BadSignature(
+            "the time of signing is not proved: no time stamp, and the log signed no time"
+        )
+    for time in times:
+        if not logged.log.period.covers(time):
+            raise BadSignature(f"the log was not trusted at {time:%Y-%m-%dT%H:%M:%SZ}")
+    return times
 
 
 def _signing_key(candidate: Candidate, signer: KeySigner) -> PublicKey:
@@ -208,16 +235,8 @@ def _verify_with_certificate(candidate: Candidate, signer: IdentitySigner) -> di
         payload=candidate.payload,
     )  # fmt: skip
     logged = _check_log(candidate, signed, root)
-    times = [timestamp_of(one, candidate.signature, root) for one in candidate.timestamps]
-    if logged.time is not None:
-        times.append(logged.time)
-    if not times:
-        raise BadSignature(
-            "the time of signing is not proved: no time stamp, and the log signed no time"
-        )
+    times = _times(candidate, logged, root)
     for time in times:
-        if not logged.log.period.covers(time):
-            raise BadSignature(f"the log was not trusted at {time:%Y-%m-%dT%H:%M:%SZ}")
         check_certificate(leaf, root, time)
     if not leaf.key.has_signed(candidate.signature, candidate.message):
         raise BadSignature("the signature was not made with the certificate's key")
