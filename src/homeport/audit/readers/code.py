@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from homeport.audit.readers import packages
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
-from homeport.audit.source import Source
+from homeport.audit.source import Source, Written
 
 _PULL = re.compile(r"\b(?:oci[._]pull|container_pull|oci_pull)\s{0,99}\((?P<body>[^()]{0,4000}+)\)")
 _FIELD = re.compile(
@@ -19,10 +20,36 @@ _NIX_FIELD = re.compile(
     r"\b(?P<name>imageName|finalImageTag|imageDigest)\s{0,99}=\s{0,99}"
     r"\"(?P<value>[^\"]{0,400}+)\""
 )
-_JIB_XML = re.compile(r"<from>\s{0,999}+<image>\s{0,99}+(?P<ref>[^<\s]{1,400}+)\s{0,99}+</image>")
-_JIB_GRADLE = re.compile(
-    r"\bfrom\s{0,99}+\{\s{0,999}+image\s{0,99}+=?\s{0,99}+[\"'](?P<ref>[^\"'\s]{1,400}+)[\"']"
+#: Forms of Maven and Gradle that name the image something is built on; each is bounded.
+_JVM: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("jib from.image", "", re.compile(r"<from>[^<]{0,80}<image>\s{0,80}(?P<ref>[^<\s]{1,300})\s{"
+                                      r"0,80}</image>")),
+    ("jib from.image", "</platforms>", re.compile(
+        r"</platforms>\s{0,200}<image>\s{0,80}(?P<ref>[^<\s]{1,300})\s{0,80}</image>")),
+    ("jib from.image", "jib.from.image", re.compile(
+        r"\bjib\.from\.image(?:>|[ \t]{0,9}=[ \t]{0,9}[\"']?)(?P<ref>[^<\"'\s]{1,300})")),
+    ("jib from.image", "from.image", re.compile(
+        r"(?<!jib\.)\bfrom\.image(?:[ \t]{0,9}=[ \t]{0,9}|\.set\(|[ \t]{1,9})[\"'](?P<ref>[^\"'"
+        r"\s]{1,300})[\"']")),
+    ("docker-maven-plugin from", "docker-maven-plugin", re.compile(
+        r"<from>\s{0,80}(?P<ref>[^<\s]{1,300})\s{0,80}</from>")),
+    ("spring-boot builder", "<builder>", re.compile(r"<builder>\s{0,80}(?P<ref>[^<\s]{1,300})\s{"
+                                                    r"0,80}</builder>")),
+    ("spring-boot runImage", "<runImage>", re.compile(r"<runImage>\s{0,80}(?P<ref>[^<\s]{1,300})"
+                                                      r"\s{0,80}</runImage>")),
+    ("bootBuildImage", "bootBuildImage", re.compile(
+        r"\b(?:builder|runImage)(?:[ \t]{0,9}=[ \t]{0,9}|\.set\(|[ \t]{1,9})[\"'](?P<ref>[^\"'\s"
+        r"]{1,300})[\"']")),
+    ("native builder image", "builder-image>", re.compile(
+        r"builder-image>\s{0,80}(?P<ref>[^<\s]{1,300})\s{0,80}</")),
+)  # fmt: skip
+_FROM_BLOCK = re.compile(r"\bfrom[ \t]{0,9}\{")
+_BLOCK_IMAGE = re.compile(
+    r"\bimage(?:[ \t]{0,9}=[ \t]{0,9}|\.set\(|[ \t]{1,9})[\"'](?P<ref>[^\"'\s]{1,300})[\"']"
 )
+#: Characters of a block that are looked through, and finds of one form in a file.
+_LONGEST_BLOCK = 4_000
+_MOST = 1_000
 
 
 def read_bazel(source: Source, found: Collector, context: Context) -> None:
@@ -64,8 +91,33 @@ def read_nix(source: Source, found: Collector, context: Context) -> None:
 
 def read_jvm(source: Source, found: Collector, context: Context) -> None:
     """Maven and Gradle: jib's base image, and packages that rules know."""
-    whole = source.whole()
-    for pattern in (_JIB_XML, _JIB_GRADLE):
-        for match in pattern.finditer(source.text):
-            found.image(whole.part(match.start("ref"), match.end("ref")), "jib from.image")
+    whole, text = source.whole(), source.text
+    for key, evidence, pattern in _JVM:
+        for match in itertools.islice(pattern.finditer(text), _MOST if evidence in text else 0):
+            _base(whole.part(*match.span("ref")), found, key)
+    for match in itertools.islice(_FROM_BLOCK.finditer(text), _MOST if "jib" in text else 0):
+        block = _block(text, match.end())
+        image = _BLOCK_IMAGE.search(text, match.end(), block)
+        if image is not None:
+            _base(whole.part(*image.span("ref")), found, "jib from.image")
     packages.read(source, found, context)
+
+
+def _base(value: Written, found: Collector, key: str) -> None:
+    for scheme in ("registry://", "docker://"):
+        if value.text.startswith(scheme):
+            value = value.after(scheme)
+    if value.text.startswith(("tar://", "scratch")):
+        return
+    problem = "a property fills it in" if "$" in value.text else ""
+    found.image(value, key, problem=problem)
+
+
+def _block(text: str, start: int) -> int:
+    """Where the block of braces ends that begins before ``start``."""
+    depth = 1
+    for brace in re.finditer(r"[{}]", text[start : start + _LONGEST_BLOCK]):
+        depth += 1 if brace.group() == "{" else -1
+        if depth == 0:
+            return start + brace.start()
+    return min(len(text), start + _LONGEST_BLOCK)

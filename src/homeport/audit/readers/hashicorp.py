@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -19,6 +20,8 @@ _SURE = re.compile(
     r"^resource\.(?:docker_(?:container|service|image)|kubernetes_\w+|aws_ecs_\w+|nomad_job)\."
     r"|^job\.|^source\.docker\.|^builders"
 )
+#: Variables whose value is an image.
+_VARIABLE = re.compile(r"(?i)image(?:_?(?:uri|ref|name))?$")
 
 Values = dict[str, list[Feed]]
 
@@ -29,6 +32,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     if root is None:
         return
     tables = _variables(source, root)
+    _defaults(source, found, root)
     for path, node, owner in walk(root):
         if _IMAGE.search(path) or _names_image(path):
             _image(source, found, path, node, tables)
@@ -98,6 +102,29 @@ def _text(source: Source, found: Collector, path: str, node: Node) -> None:
             break
         reference = source.whole().part(start + match.start("ref"), start + match.end("ref"))
         found.image(reference, f"{path}: image", confidence="medium")
+
+
+def read_tfvars(source: Source, found: Collector, context: Context) -> None:
+    """Report the variables of a file of values that are images by their names."""
+    root = hcl.document(source, found)
+    for path, node, _ in walk(root) if root is not None else ():
+        name = path.rpartition(".")[2]
+        if getattr(node, "style", "") == '"' and _VARIABLE.search(name) and _is_image(node):
+            found.image(written(source, node), path, confidence="medium")
+
+
+def _defaults(source: Source, found: Collector, root: Node) -> None:
+    """Defaults of variables that are images by their names."""
+    blocks = [entries(node) for key, node in entries(root) if key == "variable"]
+    for name, block in itertools.chain(*blocks):
+        default = get(block, "default")
+        if default is not None and _VARIABLE.search(name) and _is_image(default):
+            found.image(written(source, default), f"variable.{name}.default", confidence="medium")
+
+
+def _is_image(node: Node) -> bool:
+    text = text_of(node) or ""
+    return getattr(node, "style", "") != "expr" and (":" in text or "/" in text)
 
 
 def read_packer_json(source: Source, found: Collector, context: Context) -> None:

@@ -16,6 +16,7 @@ import msgspec
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.embedded import TEMPLATE_SUFFIX
+from homeport.audit.reading.keyed_files import KEYED_FILES
 from homeport.audit.reading.programs import Programs
 from homeport.audit.source import Source
 
@@ -33,6 +34,7 @@ class Kind(msgspec.Struct, frozen=True):
               they come from strangers
     template: files of it that hold tags of a template language are read without those
     beside:   read in addition to the first row that fits
+    hint:     text that every such path holds, in lower case: quicker than the expression
     """
 
     name: str
@@ -42,6 +44,7 @@ class Kind(msgspec.Struct, frozen=True):
     pattern: bytes = b""
     template: bool = True
     beside: bool = False
+    hint: str = ""
 
 
 class Gate:
@@ -77,6 +80,9 @@ _MODULE = (
     rb"(?:(?:docker|podman)_(?:container|image|swarm_service)|k8s)[ \t]{0,9}+:"
 )
 
+#: Source code, which has few kinds.
+_CODE = r"\.(?:go|java|kts?|scala|py|[cm]?[jt]sx?|rs|cs)$(?<!\.gradle\.kts)"
+
 #: In order: the first row whose name and bytes fit reads the file.
 KINDS: tuple[Kind, ...] = (
     Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
@@ -93,6 +99,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", (b"images", b"helmcharts"),
          "kubernetes:read"),
     Kind("helm", r"/Chart\.ya?ml$", (b"images",), "helm:read_chart"),
+    Kind("nomad", r"\.nomad(?:\.tpl)?$", (b"[[",), "nomad_pack:read", template=False),
     Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", (b"{{",), "charttemplate:read", template=False),
     Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", (b"image", b"repository"),
          "helm:read"),
@@ -119,11 +126,16 @@ KINDS: tuple[Kind, ...] = (
     Kind("devcontainer", r"/(?:\.devcontainer/(?:.*/)?devcontainer|\.devcontainer)\.json$",
          (b"image", b"features", b"build", b"docker"), "devcontainer:read"),
     Kind("settings", r"/daemon\.json$", (b"registry-mirrors",), "settings:read_daemon"),
+    *(
+        Kind(row.name, row.path, row.words, "keyed:read", row.pattern,
+             hint=row.name if row.hint is None else row.hint)
+        for row in KEYED_FILES
+    ),
     Kind("ansible", r"\.ya?ml$", _MODULES, "ansible:read", _MODULE),
     Kind("kubernetes", r"\.(?:ya?ml|json)$", (b"apiversion",), "kubernetes:read",
          rb"apiVersion[\"']?[ \t]{0,9}:"),
     Kind("packer", r"\.json$", (b'"builders"',), "hashicorp:read_packer_json", rb"docker"),
-    Kind("packages", r"/package\.json$", _PACKAGES, "packages:read"),
+    Kind("packages", r"/package\.json$", _PACKAGES, "packages:read", beside=True),
     Kind("concourse", r"\.ya?ml$", (b"image_resource", b"registry-image"),
          "pipelines:read_concourse"),
     Kind("docker-pkg", r"\.ya?ml$", (b"base_images",), "builders:read_docker_pkg",
@@ -153,23 +165,42 @@ KINDS: tuple[Kind, ...] = (
     Kind("bazel", r"/(?:MODULE|WORKSPACE)(?:\.bazel)?$|\.(?:bzl|bazel)$", (b"pull",),
          "code:read_bazel"),
     Kind("nix", r"\.nix$", (b"pullimage",), "code:read_nix"),
-    Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$", (b"testcontainers", b"jib", b"<from>"),
-         "code:read_jvm"),
+    Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$",
+         (b"testcontainers", b"jib", b"<from>", b"buildimage", b"builder"), "code:read_jvm",
+         template=False),
     Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", _PACKAGES,
          "packages:read"),
-    Kind("script", r"(?i)\.(?:sh|bash|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
+    Kind("script", r"(?i)\.(?:sh|bash|zsh|bats|ps1|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
          r"|vagrantfile)$",
-         (_COMMANDS,), "scripts:read", template=False),
+         (_COMMANDS, b"image"), "scripts:read", template=False),
+    Kind("script", r"/[^/.]+$", (b"sh",), "scripts:read", rb"\A#![^\n]{0,80}sh\b", template=False),
+    Kind("code", _CODE,
+         (b"testcontainers", b"dagger", b"docker", b"registry", b"pulumi", b"airflow", b"cdk8s",
+          b"k8s.io/api", b"llb."),
+         "library_calls:read", template=False),
+    Kind("nextflow", r"\.nf$|/nextflow[^/]*\.config$|/conf/[^/]*\.config$|\.nf\.config$",
+         (b"container",), "textual:read", template=False),
+    Kind("bicep", r"\.bicep(?:param)?$", _IMAGE, "textual:read", template=False),
+    Kind("snakemake", r"/Snakefile[^/]*$|\.smk$", (b"docker://",), "textual:read", template=False),
+    Kind("wdl", r"\.wdl$", _IMAGE, "textual:read", template=False),
+    Kind("properties", r"\.properties$", (b"image", b"jib"), "textual:read", template=False),
+    Kind("systemd", r"\.(?:service|timer)$", (_COMMANDS,), "scripts:read", template=False),
+    Kind("tfvars", r"\.(?:auto\.)?tfvars$", _IMAGE, "hashicorp:read_tfvars", template=False),
+    Kind("renovate", r"", (b"datasource=docker",), "renovate:read", template=False, beside=True),
     Kind("syntax", r"(?<!file)$", (b"syntax",), "syntax:read",
          rb"\A(?:\xef\xbb\xbf)?(?:#[^\n]{0,200}\n){0,3}(?:#|//)\s{0,9}syntax\s{0,9}=",
          template=False, beside=True),
 )  # fmt: skip
 
+_IS_CODE = re.compile(_CODE)
+_OF_CODE = ("code", "renovate")
 #: Names that no kind can have are dropped by one look.
 _CANDIDATE = re.compile(
     r"(?i)(?:docker|container|make|jenkins|earth|vagrant|tilt|just|task)file|kustomization"
     r"|\.(?:ya?ml|jsonc?|hcl|tf|tofu|nomad|toml|conf|containers?|image|volume|kube|build|groovy"
-    r"|bzl|bazel|nix|xml|gradle|kts|sh|bash|mk|txt|mod|cfg|jenkins|tpl)$|^(?:MODULE|WORKSPACE)$"
+    r"|bzl|bazel|nix|xml|gradle|kts?|sh|bash|mk|txt|mod|cfg|jenkins|tpl|go|java|scala|py"
+    r"|[cm]?[jt]sx?|rs|cs|service|timer|tfvars|nf|config|bicep|bicepparam|smk|wdl|cwl|properties"
+    r"|zsh|bats|ps1)$|^[^.]+$"
 )
 
 
@@ -186,7 +217,18 @@ def may_be_read(name: str) -> bool:
 def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, Gate]]:
     """The kinds that a path may have; a template has those of what it is a template of."""
     rooted = TEMPLATE_SUFFIX.sub("", "/" + path)
-    return [(kind, gate) for kind, pattern, gate in _compiled(programs) if pattern.search(rooted)]
+    if _IS_CODE.search(rooted):
+        return list(_code(programs))
+    lower = rooted.lower()
+    return [
+        (kind, gate) for kind, pattern, gate in _compiled(programs)
+        if kind.hint in lower and pattern.search(rooted)
+    ]  # fmt: skip
+
+
+@lru_cache(maxsize=16)
+def _code(programs: Programs) -> tuple[tuple[Kind, Gate], ...]:
+    return tuple((kind, gate) for kind, _, gate in _compiled(programs) if kind.name in _OF_CODE)
 
 
 @cache

@@ -1,0 +1,58 @@
+"""Nomad packs: templates with ``[[ ]]``, whose variables are declared in ``variables.hcl``."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator
+
+from homeport.audit.formats import hcl
+from homeport.audit.formats.yaml import entries, get, is_map, text_of, written
+from homeport.audit.model import Feed
+from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.context import Context
+from homeport.audit.reading.variables import among, cut_by, feed, outcomes
+from homeport.audit.source import Source
+
+_IMAGE = re.compile(
+    r"^[ \t]{0,200}(?:\"?image\"?)[ \t]*[=:][ \t]*(?:\"(?P<quoted>[^\"\n]{0,40}(?:\[\[[^\]\n]{1,"
+    r"200}\]\][^\"\n\[]{0,200}){0,6}"
+    r"|[^\"\n]{1,300})\"|(?P<bare>\[\[[^\]\n]{1,200}\]\]))[ \t]*,?[ \t]*$",
+    re.MULTILINE,
+)
+#: ``[[ var "x" . ]]`` of today's packs, ``[[ .pack.x ]]`` and ``[[ .my.x ]]`` of older ones.
+_TAG = re.compile(
+    r"\[\[-?[ \t]{0,9}(?:var[ \t]{1,9}\"([\w.]{1,80})\"[ \t]{1,9}\.|\.(?:my\.|\w{1,60}\.)?([\w.]"
+    r"{1,80}))"
+    r"(?:[ \t]{0,9}\|[ \t]{0,9}(?:quote|toString|trim)){0,3}[ \t]{0,9}-?\]\]|\[\[[^\]]{0,400}\]\]"
+)
+
+
+def read(source: Source, found: Collector, context: Context) -> None:
+    """Report every image of a job's template."""
+    variables = dict(_variables(source, context))
+    whole = source.whole()
+    for match in _IMAGE.finditer(source.text):
+        value = whole.part(*match.span("quoted" if match.group("quoted") else "bare"))
+        for outcome in outcomes(value, cut_by(_TAG), among(variables)):
+            found.image(value, "config.image", outcome=outcome)
+
+
+def _variables(source: Source, context: Context) -> Iterator[tuple[str, list[Feed]]]:
+    """Defaults of the pack: the template may stand in a folder of its own."""
+    for up in ("../variables.hcl", "../../variables.hcl", "variables.hcl"):
+        declared = context.neighbour(source, up)
+        if declared is None:
+            continue
+        root = hcl.document(declared, Collector(declared, "nomad"))
+        blocks = [entries(node) for key, node in entries(root) if key == "variable"]
+        for name, block in itertools.chain(*blocks):
+            default = get(block, "default")
+            if default is None:
+                continue
+            if text_of(default):
+                yield name, [feed(name, written(declared, default), shared=True)]
+            for key, node in entries(default) if is_map(default) else ():
+                if text_of(node):
+                    yield f"{name}.{key}", [feed(key, written(declared, node), shared=True)]
+        return
