@@ -40,6 +40,8 @@ class Context(msgspec.Struct):
     root: Path
     programs: Programs = ALWAYS
     calls: list[BuildCall] = msgspec.field(default_factory=list)
+    #: Folders that are known to be inside the tree.
+    inside: set[str] = msgspec.field(default_factory=set)
     _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
 
     def neighbour(self, source: Source, path: str) -> Source | None:
@@ -53,7 +55,7 @@ class Context(msgspec.Struct):
 
     def _open(self, name: str) -> Source | None:
         try:
-            return Source(name, read_file(self.root, name))
+            return Source(name, read_file(self.root, name, self.inside))
         except NotReadable:
             return None
 

@@ -8,6 +8,7 @@ and is free.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from pathlib import Path
@@ -32,11 +33,13 @@ def check_inside(root: Path, path: str) -> None:
         raise NotReadable("a symbolic link out of the audited directory; not followed")
 
 
-def read_file(root: Path, path: str) -> bytes:
-    """The content of the file ``path`` below ``root``. Raises ``NotReadable``."""
-    check_inside(root, path)
+def read_file(root: Path, path: str, inside: set[str] | None = None) -> bytes:
+    """The content of the file ``path`` below ``root``. Raises ``NotReadable``.
+
+    inside:  folders that were found to be inside the tree, for many files of one audit
+    """
     try:
-        descriptor = os.open(root / path, _OPEN)
+        descriptor = _open(root, path, set() if inside is None else inside)
     except (OSError, ValueError) as error:
         raise NotReadable(reason_of(error)) from error
     with open(descriptor, "rb") as stream:
@@ -44,12 +47,28 @@ def read_file(root: Path, path: str) -> bytes:
         if not stat.S_ISREG(info.st_mode):
             raise NotReadable("not a regular file")
         try:
-            data = stream.read(LARGEST + 1)
+            # The size bounds the buffer that is made for it.
+            data = stream.read(min(info.st_size, LARGEST) + 1)
         except OSError as error:
             raise NotReadable(reason_of(error)) from error
     if len(data) > LARGEST:
         raise NotReadable(f"larger than {LARGEST >> 20} MiB; not read")
     return data
+
+
+def _open(root: Path, path: str, inside: set[str]) -> int:
+    folder = path.rpartition("/")[0]
+    if folder not in inside:
+        check_inside(root, folder)
+        inside.add(folder)
+    full = os.path.join(root, path)
+    try:
+        return os.open(full, _OPEN | os.O_NOFOLLOW)
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+    check_inside(root, path)
+    return os.open(full, _OPEN)
 
 
 def reason_of(error: OSError | ValueError) -> str:

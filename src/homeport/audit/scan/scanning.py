@@ -154,7 +154,7 @@ def _read(path: str, context: Context, complain: Callable[[str, str], None]) -> 
     if not candidates:
         return None
     try:
-        data = read_file(context.root, path)
+        data = read_file(context.root, path, context.inside)
     except NotReadable as error:
         complain(path, str(error))
         return None
