@@ -87,7 +87,8 @@ _CODE = r"\.(?:go|java|kts?|scala|py|[cm]?[jt]sx?|rs|cs)$(?<!\.gradle\.kts)"
 KINDS: tuple[Kind, ...] = (
     Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
          r"(?<!\.go)(?<!\.py)(?<!\.js)(?<!\.ts)(?<!\.md)(?<!\.rs)(?<!\.rb)(?<!\.java)(?<!\.html)"
-         r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?<!\.lock)$",
+         r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?"
+         r"<!\.lock)$",
          (b"from", b"syntax"), "dockerfile:read", template=False),
     Kind("compose", r"(?i)/(?:[^/]*[._-])?(?:docker-)?compose[^/]*\.ya?ml$",
          (b"image", b"build", b"docker"), "compose:read"),
@@ -170,7 +171,8 @@ KINDS: tuple[Kind, ...] = (
          template=False),
     Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", _PACKAGES,
          "packages:read"),
-    Kind("script", r"(?i)\.(?:sh|bash|zsh|bats|ps1|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfile[^/]*|tiltfile"
+    Kind("script", r"(?i)\.(?:sh|bash|zsh|bats|ps1|mk|envrc)$|/(?:[^/]*makefile|justfile|taskfil"
+                   r"e[^/]*|tiltfile"
          r"|vagrantfile)$",
          (_COMMANDS, b"image"), "scripts:read", template=False),
     Kind("script", r"/[^/.]+$", (b"sh",), "scripts:read", rb"\A#![^\n]{0,80}sh\b", template=False),
