@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
+    from homeport.registry.helpers import HelperMissing
     from homeport.registry.login import Login
     from homeport.registry.login_flow import LoginResult, LogoutResult
     from homeport.registry.operations import (
@@ -113,6 +114,7 @@ class App:
         #: Told which host served a repository that has mirrors.
         self.on_read: Callable[[str], None] = lambda _text: None
         self._client: Client | None = None
+        self._missing_helpers: set[tuple[str, str]] = set()
 
     @cached_property
     def client(self) -> Client:
@@ -845,10 +847,12 @@ class App:
         given = {about: access.login} if access and access.login else {}
         credentials = self._credentials(given)
 
-        plain_http = True if access and access.plain_http else None
+        plain_http = bool(access and access.plain_http)
 
         def find_endpoint(name: str) -> Endpoint:
-            return endpoint_for(name, plain_http=plain_http if name == about else None)
+            if name != about or not plain_http:
+                return endpoint_for(name)
+            return endpoint_for(name, plain_http=True, unencrypted_password=True)
 
         timeout = access.timeout if access else None
         deadline = Deadline.after(timeout) if timeout is not None else None
@@ -868,9 +872,16 @@ class App:
         # 5 ms that other commands save
         from homeport.registry.credentials import Credentials
 
+        def missing(registry: str, error: HelperMissing) -> None:
+            if (registry, error.what) not in self._missing_helpers:
+                self._missing_helpers.add((registry, error.what))
+                text = f"warning: {error.what}; accessing {registry} without credentials"
+                self.runtime.progress.note("credentials", text)
+
         return Credentials(
-            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins
-        )
+            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins,
+            on_missing=missing,
+        )  # fmt: skip
 
     @cached_property
     def _helper_logins(self) -> HelperLogins:
