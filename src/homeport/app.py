@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
+from homeport.content.answer_key import find_answer_key
 from homeport.content.store import Pruned, Store
 from homeport.content.thread_pools import Pools
 from homeport.content.verification import CacheInfo, CacheVerified, verify_cache
@@ -919,12 +920,23 @@ def open_app(
 ) -> App:
     """Open the application. Nothing is written or connected until something is asked of it."""
     cancel = cancel or CancelToken()
+    progress = progress or Silent()
+    store = Store(
+        settings.cache_dir,
+        lambda: find_answer_key(settings.cache_key_file, settings.cache_dir, os.environ),
+    )
+    if not store.is_own:
+        progress.note(
+            "cache",
+            f"warning: the cache {store.root} belongs to user {store.owner}: its content is"
+            " verified again, its other results are not used",
+        )
     return App(
         settings=settings,
         runtime=Runtime(
-            store=Store(settings.cache_dir),
+            store=store,
             pools=Pools(cancel),
-            progress=progress or Silent(),
+            progress=progress,
             cancel=cancel,
         ),
     )
