@@ -4,6 +4,7 @@ The only composition root. It makes the cache, the HTTP client, the pools, progr
 the cancel token, and hands on the members that a function needs, never itself.
 
     from homeport.app import Settings, open_app
+    from homeport.building.rebuild import RebuildResult
     from homeport.building.request import BuildRequest
 
     with open_app(Settings.load()) as app:
@@ -23,7 +24,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
-from homeport.content.answer_key import find_answer_key
 from homeport.content.store import Pruned, Store
 from homeport.content.thread_pools import Pools
 from homeport.content.verification import CacheInfo, CacheVerified, verify_cache
@@ -33,6 +33,7 @@ from homeport.runtime import Runtime
 from homeport.settings import Settings
 
 if TYPE_CHECKING:
+    from homeport.attest.attached.base import Attached
     from homeport.attest.keys.sources import KeyPair
     from homeport.attest.operations import Access as AttestAccess
     from homeport.attest.operations import (
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     from homeport.audit.report.writing import ReportFiles
     from homeport.audit.results import Result
     from homeport.building.lock import LockCheck
+    from homeport.building.rebuild import RebuildResult
     from homeport.building.request import BuildRequest, BuildResult, Connections
     from homeport.buildkit.address import Engine
     from homeport.buildkit.builds import SolveRequest
@@ -67,7 +69,8 @@ if TYPE_CHECKING:
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
     from homeport.images.operations import CopyAccess, Transports
-    from homeport.images.transports.base import Destination, Transport, Written
+    from homeport.images.transports.base import Destination, Written
+    from homeport.images.transports.registry import RegistryTransport
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.model import InspectReport
@@ -81,7 +84,6 @@ if TYPE_CHECKING:
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
-    from homeport.registry.helpers import HelperMissing
     from homeport.registry.login import Login
     from homeport.registry.login_flow import LoginResult, LogoutResult
     from homeport.registry.operations import (
@@ -115,7 +117,6 @@ class App:
         #: Told which host served a repository that has mirrors.
         self.on_read: Callable[[str], None] = lambda _text: None
         self._client: Client | None = None
-        self._missing_helpers: set[tuple[str, str]] = set()
 
     @cached_property
     def client(self) -> Client:
@@ -273,11 +274,18 @@ class App:
             archives=self.archives,
             open_image=self.open_image,
             destination=self.destination,
+            attached=self._attached,
             client=lambda: self.client,
             engines=self.engines,
             session=self._engine_session,
             offline=self.settings.offline,
         )
+
+    def _attached(self, address: Address) -> Attached | None:
+        # 60 ms that a build into a layout saves
+        from homeport.attest.attached.select import attached_at
+
+        return attached_at(address, self.registry_transport, self.runtime)
 
     def _engine_session(
         self, build: EngineBuild, *, pushes: Sequence[str] = (), more: Sequence[str] = (),
@@ -752,6 +760,23 @@ class App:
 
         return verify(image, options, self._attest_access(image, access))
 
+    def rebuild(
+        self, image: str, *, trust_kit: bool = False, mirrors: Sequence[str] = (),
+        access: RegistryAccess | None = None,
+    ) -> RebuildResult:  # fmt: skip
+        """Build an image again from its rebuild kit; a different result is part of the answer."""
+        # 300 ms that other commands save
+        from homeport.attest.attached.select import open_attached
+        from homeport.building.rebuild import rebuild
+        from homeport.images.address import parse_source
+
+        reach = self._attest_access(image, access)
+        with open_attached(parse_source(image), reach.registry, self.runtime) as (value, attached):
+            return rebuild(
+                image, value, attached, self.runtime, self._connections(),
+                trust_kit=trust_kit, mirrors=tuple(mirrors),
+            )  # fmt: skip
+
     def emit_policy(
         self, target: str, policy: Path | None = None, images: Sequence[str] = (), *,
         access: RegistryAccess | None = None,
@@ -824,7 +849,7 @@ class App:
         registry = registry_transports(lambda: self.registries(about, access))
         return lambda address: destination_for(address, registry)
 
-    def registry_transport(self, address: RegistryAddress) -> Transport:
+    def registry_transport(self, address: RegistryAddress) -> RegistryTransport:
         """An image in a registry, reached with the credentials that the user's tools keep."""
         # 130 ms that other commands save
         from homeport.images.transports.registry import RegistryTransport
@@ -848,12 +873,10 @@ class App:
         given = {about: access.login} if access and access.login else {}
         credentials = self._credentials(given)
 
-        plain_http = bool(access and access.plain_http)
+        plain_http = True if access and access.plain_http else None
 
         def find_endpoint(name: str) -> Endpoint:
-            if name != about or not plain_http:
-                return endpoint_for(name)
-            return endpoint_for(name, plain_http=True, unencrypted_password=True)
+            return endpoint_for(name, plain_http=plain_http if name == about else None)
 
         timeout = access.timeout if access else None
         deadline = Deadline.after(timeout) if timeout is not None else None
@@ -873,16 +896,9 @@ class App:
         # 5 ms that other commands save
         from homeport.registry.credentials import Credentials
 
-        def missing(registry: str, error: HelperMissing) -> None:
-            if (registry, error.what) not in self._missing_helpers:
-                self._missing_helpers.add((registry, error.what))
-                text = f"warning: {error.what}; accessing {registry} without credentials"
-                self.runtime.progress.note("credentials", text)
-
         return Credentials(
-            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins,
-            on_missing=missing,
-        )  # fmt: skip
+            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins
+        )
 
     @cached_property
     def _helper_logins(self) -> HelperLogins:
@@ -920,23 +936,12 @@ def open_app(
 ) -> App:
     """Open the application. Nothing is written or connected until something is asked of it."""
     cancel = cancel or CancelToken()
-    progress = progress or Silent()
-    store = Store(
-        settings.cache_dir,
-        lambda: find_answer_key(settings.cache_key_file, settings.cache_dir, os.environ),
-    )
-    if not store.is_own:
-        progress.note(
-            "cache",
-            f"warning: the cache {store.root} belongs to user {store.owner}: its content is"
-            " verified again, its other results are not used",
-        )
     return App(
         settings=settings,
         runtime=Runtime(
-            store=store,
+            store=Store(settings.cache_dir),
             pools=Pools(cancel),
-            progress=progress,
+            progress=progress or Silent(),
             cancel=cancel,
         ),
     )

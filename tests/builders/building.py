@@ -6,8 +6,8 @@ assert listing(world.build("packages: [hello]")) == {"usr/bin/hello": "file 0644
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -54,7 +54,14 @@ class BuildWorld(World):
         path = text if isinstance(text, Path) else self.write_recipe(text)
         outputs = options.pop("outputs", (LayoutAddress(path=self.root / "out"),))
         request = BuildRequest(recipe=str(path), outputs=outputs, directory=self.root, **options)
-        with self.access() as access, Pools(CancelToken(), processor=2) as pools:
+        with Pools(CancelToken(), processor=2) as pools, self.connections(pools) as connections:
+            run = runtime(store or self.store, pools=pools, progress=self.notes)
+            return run_build(request, run, connections)
+
+    @contextmanager
+    def connections(self, pools: Pools) -> Iterator[Connections]:
+        """What a build reaches: this archive, layouts, and no registry."""
+        with self.access() as access:
 
             def reached(recipe: Recipe, mirrors: Sequence[str]) -> Any:
                 return access
@@ -63,18 +70,14 @@ class BuildWorld(World):
                 assert self.engines, "an engine was asked for"
                 return self.engines
 
-            return run_build(
-                request,
-                runtime(store or self.store, pools=pools, progress=self.notes),
-                Connections(
-                    archives=reached,
-                    open_image=_open,
-                    destination=_destination,
-                    client=lambda: quick_client(cancel=pools.cancel),
-                    engines=engines,
-                    session=lambda _build: {},
-                    offline=self.offline,
-                ),
+            yield Connections(
+                archives=reached,
+                open_image=_open,
+                destination=_destination,
+                client=lambda: quick_client(cancel=pools.cancel),
+                engines=engines,
+                session=lambda _build: {},
+                offline=self.offline,
             )
 
 

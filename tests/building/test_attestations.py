@@ -128,7 +128,7 @@ def test_another_folder_and_an_empty_cache_give_the_same_index(tmp_path: Path) -
     first = here.build(TEXT)
     folder = tmp_path / "somewhere" / "else"
     folder.mkdir(parents=True)
-    for file in (first.recipe.path, first.prepared.path):
+    for file in (first.recipe.path, first.prepared.path, here.home / "key.asc"):
         shutil.copy(file, folder)
     other = here.build(
         folder / first.recipe.path.name, store=Store(tmp_path / "empty"), locked=True

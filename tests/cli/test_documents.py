@@ -29,7 +29,12 @@ from homeport.images.transports.oci_layout import OciLayout
 
 SOURCES = Path(__file__).parents[2] / "src/homeport"
 #: Files, no answers (docs/formats/README.md, "Files").
-FILES = {"homeport-plan/v1", "homeport-policy/v1", "homeport-baseline/v1"}
+FILES = {
+    "homeport-rebuild-kit/v1",
+    "homeport-plan/v1",
+    "homeport-policy/v1",
+    "homeport-baseline/v1",
+}
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
 ENGINE = {"homeport-solve/v1", "homeport-verify-helper/v1"}
 RECIPE = """
@@ -88,6 +93,8 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock .", 0),
         ("lock . --check", 0),
         ("build . -o oci:built", 0),
+        ("build . -o oci:kit --attest sbom,provenance,kit", 0),
+        ("verify oci:kit --rebuild --trust-kit", 0),
         ("catalog list", 0),
         ("catalog show dockerfile-copy", 0),
         ("copy tree /copied --dry-run", 0),

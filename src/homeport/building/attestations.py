@@ -42,16 +42,20 @@ def attested(
     lockfile: Lockfile,
     kinds: Sequence[Kind],
     store: Store,
+    *,
+    kit: Digest | None = None,
 ) -> BuiltIndex:
     """``built`` with an attestation manifest behind the images, one for each.
 
+    kit: the rebuild kit's layer, for the provenance
     What was made before for the same image and inputs is taken from ``store``.
     """
+    kinds = [kind for kind in kinds if kind != "kit"]
     if not kinds:
         return built
     images = [each.image for each in built.images]
     statements = [
-        _attestation(each, plan, lockfile, kinds, store)
+        _attestation(each, plan, lockfile, kinds, store, kit=kit)
         for each, plan in zip(built.images, plans, strict=True)
     ]
     entries = [_entry(image, made) for image, made in zip(images, statements, strict=True)]
@@ -75,11 +79,13 @@ def _attestation(
     lockfile: Lockfile,
     kinds: Sequence[Kind],
     store: Store,
+    *,
+    kit: Digest | None,
 ) -> Image:
     key = " ".join(
         (
             code_hash(*_DECIDES), __version__, str(image.image.digest), str(image.bill.digest),
-            str(plan.recipe_digest), str(plan.lockfile_digest), *kinds,
+            str(plan.recipe_digest), str(plan.lockfile_digest), str(kit), *kinds,
         )
     )  # fmt: skip
     if found := _kept(store, key):
@@ -88,7 +94,7 @@ def _attestation(
     from homeport.building.statements import statements
 
     layers: list[tuple[Descriptor, Blob]] = []
-    for predicate_type, statement in statements(image, plan, lockfile, kinds):
+    for predicate_type, statement in statements(image, plan, lockfile, kinds, kit):
         blob = store.put_bytes(statement)
         descriptor = Descriptor(
             media_type=STATEMENT, digest=str(blob.digest), size=blob.size,

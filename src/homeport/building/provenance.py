@@ -12,6 +12,7 @@ from typing import Any
 
 from homeport import __version__
 from homeport.assemble.plan import BuildPlan
+from homeport.content.digest import Digest
 from homeport.recipe.lock.model import LockedSuite, Lockfile
 from homeport.sbom import purl
 from homeport.sbom.model import Bill, BillPackage
@@ -24,8 +25,13 @@ BUILDER = "https://homeport.dev/builders/reproducible/v1"
 Element = dict[str, Any]
 
 
-def provenance(plan: BuildPlan, bill: Bill, lockfile: Lockfile) -> Element:
-    """The predicate for the image of ``plan``."""
+def provenance(
+    plan: BuildPlan, bill: Bill, lockfile: Lockfile, kit: Digest | None = None
+) -> Element:
+    """The predicate for the image of ``plan``. kit: the layer of its rebuild kit."""
+    dependencies = list(_dependencies(plan, bill, lockfile))
+    if kit is not None:
+        dependencies.append({"name": "rebuild kit", **_digest(kit.hex)})
     return {
         "buildDefinition": {
             "buildType": BUILD_TYPE,
@@ -35,7 +41,7 @@ def provenance(plan: BuildPlan, bill: Bill, lockfile: Lockfile) -> Element:
                 "encoder": plan.encoder.id,
                 "epoch": plan.epoch,
             },
-            "resolvedDependencies": list(_dependencies(plan, bill, lockfile)),
+            "resolvedDependencies": dependencies,
         },
         "runDetails": {"builder": {"id": BUILDER, "version": {"homeport": __version__}}},
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from pathlib import Path
@@ -21,14 +21,15 @@ from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.recipe.model import Recipe
 
 if TYPE_CHECKING:
+    from homeport.attest.attached.base import Attached
     from homeport.buildkit.address import Engine
     from homeport.buildkit.solve import ServicesFor
     from homeport.images.load import Loaded
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.net.client import Client
 
-Kind = Literal["sbom", "provenance"]
-#: What can stand in an index beside the images.
+Kind = Literal["sbom", "provenance", "kit"]
+#: What a build can say about its images: two statements in the index, and the rebuild kit.
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
@@ -43,7 +44,9 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     tags:      for outputs that name none themselves
     locked:    refuse to lock again
     fresh:     use nothing that was computed before, only downloads (``--no-cache``)
-    attest:    what stands in the index beside the images: SBOMs, provenance
+    attest:    SBOMs and provenance in the index, and the rebuild kit beside it
+    kit_in_layouts: write the kit to OCI layouts too; readers that expect one image may stumble
+    moved:     where local files lie that the recipe names otherwise, by the text of ``from``
     check:     build a second time from downloads alone and compare
     load:      hand the native image to a running docker or podman
     engines:   for parts that must run; empty: what the surroundings name
@@ -62,6 +65,8 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     as_of: datetime | None = None
     fresh: bool = False
     attest: tuple[Kind, ...] = KINDS
+    kit_in_layouts: bool = False
+    moved: Mapping[str, Path] = msgspec.field(default_factory=dict)
     check: bool = False
     load: bool = False
     engines: tuple[str, ...] = ()
@@ -70,18 +75,23 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What was built and where it went."""
+    """What was built and where it went.
+
+    kit: the rebuild kit; ``None`` if it was not asked for or cannot be made
+    """
 
     recipe: Recipe
     prepared: EnsuredLock
     built: BuiltIndex
     written: tuple[Written, ...]
+    kit: Image | None = None
     loaded: Loaded | None = None
 
 
 class Connections(msgspec.Struct, frozen=True, kw_only=True):
     """How a build reaches what is outside; ``homeport.app`` makes it, nothing is connected yet.
 
+    attached: what signatures, kits and the like are written to; ``None`` where they cannot be
     engines: those named, or those that the environment names
     session: what an engine may ask of us during a build: logins for the images that it names
     """
@@ -89,6 +99,7 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: OpenImage
     destination: Callable[[Address], Destination]
+    attached: Callable[[Address], Attached | None] = lambda _address: None
     client: Callable[[], Client]
     engines: Callable[[Sequence[str]], Sequence[Engine]]
     session: ServicesFor

@@ -13,6 +13,7 @@ from homeport.assemble.plan import BuildPlan
 from homeport.building.provenance import PREDICATE_TYPE, provenance
 from homeport.building.request import Kind
 from homeport.content.blob import verified
+from homeport.content.digest import Digest
 from homeport.images.image import Image
 from homeport.recipe.lock.model import Lockfile
 from homeport.sbom import spdx
@@ -23,7 +24,11 @@ _BILL = msgspec.json.Decoder(Bill)
 
 
 def statements(
-    image: BuiltImage, plan: BuildPlan, lockfile: Lockfile, kinds: Sequence[Kind]
+    image: BuiltImage,
+    plan: BuildPlan,
+    lockfile: Lockfile,
+    kinds: Sequence[Kind],
+    kit: Digest | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """The type of each predicate and the statement around it."""
     bill = bill_of(image, lockfile)
@@ -31,7 +36,7 @@ def statements(
         document = spdx.document(bill, subject_of(image, plan))
         yield spdx.PREDICATE_TYPE, _statement(image.image, spdx.PREDICATE_TYPE, document)
     if "provenance" in kinds:
-        predicate = provenance(plan, bill, lockfile)
+        predicate = provenance(plan, bill, lockfile, kit)
         yield PREDICATE_TYPE, _statement(image.image, PREDICATE_TYPE, predicate)
 
 

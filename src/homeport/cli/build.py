@@ -77,9 +77,10 @@ Examples:
 @engine_option
 @click.option(
     "--attest", "attest", multiple=True, metavar="KIND[,…]",
-    help="Attestations in the index: sbom, provenance. Repeatable.  [default: both]",
+    help="What to attest: sbom and provenance in the index, and the rebuild kit in registries; kit"
+    " also writes it to OCI layouts. Repeatable.  [default: sbom,provenance,kit]",
 )  # fmt: skip
-@click.option("--no-attest", is_flag=True, help="Write no attestations.")
+@click.option("--no-attest", is_flag=True, help="Write no attestations and no rebuild kit.")
 @click.option(
     "--check", is_flag=True, help="Build twice and compare; exit with 3 if the results differ."
 )
@@ -141,6 +142,8 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         as_of=as_of,
         fresh=options["no_cache"],
         attest=_attest(options["attest"], options["no_attest"]),
+        kit_in_layouts="kit" in _attest(options["attest"], options["no_attest"])
+        and bool(options["attest"]),
         check=options["check"],
         load=options["load"],
         engines=options["engines"],

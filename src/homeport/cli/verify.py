@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.verification_options import policy_option
-from homeport.cli.verify_text import verification_document, verification_text
+from homeport.cli.verify_text import rebuild_text, verification_document, verification_text
+from homeport.errors import AnswerNo, UsageError
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -24,6 +26,7 @@ Examples:
   homeport verify registry.example/team/tool:1.0 --issuer https://accounts.google.com \\
       --identity release@example.org
   homeport verify docker.io/docker/dockerfile:1
+  homeport verify registry.example/team/tool:1.0 --rebuild
 """,
 )
 @click.argument("image")
@@ -59,15 +62,41 @@ Examples:
 @click.option(
     "--every-platform", is_flag=True, help="Require signatures of every platform manifest too."
 )
+@click.option(
+    "--rebuild", is_flag=True,
+    help="Build the image again from its rebuild kit and compare the digests. Signatures are"
+    " verified too if --key, --identity or --policy is given.",
+)  # fmt: skip
+@click.option(
+    "--trust-kit",
+    is_flag=True,
+    help="Run the steps of the kit's recipe, and use archives and keys that it brings.",
+)
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="[ARCHIVE=]URL",
+    help="Fetch the packages of a rebuild from here. Repeatable.",
+)  # fmt: skip
 @registry_options
 @common
-def command(session: Session, *, image: str, access: RegistryAccess, **given: Any) -> None:
+def command(
+    session: Session, *, image: str, access: RegistryAccess, rebuild: bool, trust_kit: bool,
+    mirrors: tuple[str, ...], **given: Any,
+) -> None:  # fmt: skip
     """Verify who signed an image in a registry or an OCI layout.
 
     The digest that IMAGE leads to must be signed by one of the keys or identities, or, if none is
     given, as the policy says. Exits with 3 if it is not, with the reason for
     every signature that does not count.
     """
+    if not rebuild and (trust_kit or mirrors):
+        raise UsageError("--trust-kit and --mirror require --rebuild")
+    if not rebuild or given["keys"] or given["identities"] or given["policy"]:
+        _verify(session, image, access, given)
+    if rebuild:
+        _rebuild(session, image, access, trust_kit=trust_kit, mirrors=mirrors)
+
+
+def _verify(session: Session, image: str, access: RegistryAccess, given: dict[str, Any]) -> None:
     # 230 ms that --help saves
     from homeport.attest.operations import VerifyOptions, refuse_unverified
 
@@ -78,3 +107,22 @@ def command(session: Session, *, image: str, access: RegistryAccess, **given: An
         quiet_text=result.digest if result.verified else "",
     )  # fmt: skip
     refuse_unverified(image, result)
+
+
+def _rebuild(
+    session: Session, image: str, access: RegistryAccess, *, trust_kit: bool,
+    mirrors: tuple[str, ...],
+) -> None:  # fmt: skip
+    with session.app() as app:
+        result = app.rebuild(image, trust_kit=trust_kit, mirrors=mirrors, access=access)
+    session.output.write(
+        msgspec.to_builtins(result), rebuild_text(result),
+        quiet_text=result.built if result.verdict == "reproduced" else "",
+    )  # fmt: skip
+    if result.verdict != "reproduced":
+        raise AnswerNo(
+            f"{image}: the rebuild differs: {result.difference}",
+            where={"expected": result.expected, "built": result.built},
+            hint=None if result.made_with == result.homeport
+            else f"the image was made with Homeport {result.made_with}; this is {result.homeport}",
+        )  # fmt: skip

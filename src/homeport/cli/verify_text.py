@@ -10,6 +10,7 @@ from homeport.printable import output_text
 if TYPE_CHECKING:
     from homeport.attest.verification.image import ImageResult
     from homeport.attest.verification.verify import SignatureResult, SubjectResult
+    from homeport.building.rebuild import RebuildResult
 
 
 def verification_document(image: str, result: ImageResult) -> dict[str, Any]:
@@ -25,6 +26,22 @@ def verification_document(image: str, result: ImageResult) -> dict[str, Any]:
             ),
         ],
     }  # fmt: skip
+
+
+def rebuild_text(result: RebuildResult) -> str:
+    """A verdict, and a row for each platform."""
+    rows = [
+        (one.platform, one.expected[:19], one.built[:19] or "-", "same" if one.same else "DIFFERS")
+        for one in result.platforms
+    ]
+    verdict = "reproduced, bit for bit" if result.verdict == "reproduced" else "NOT reproduced"
+    return "\n".join(
+        (
+            f"{result.image}: {verdict}",
+            table(("PLATFORM", "EXPECTED", "BUILT", ""), rows),
+            f"index {result.built}",
+        )
+    )
 
 
 def verification_text(image: str, result: ImageResult) -> str:

@@ -25,10 +25,6 @@ class HelperFailed(HomeportError):
     id = "credential-helper"
 
 
-class HelperMissing(HelperFailed):
-    """A credential helper is not installed: it has given no login, and may never have."""
-
-
 class _Secret(msgspec.Struct, rename="pascal"):
     username: str = ""
     secret: str = ""
@@ -79,7 +75,7 @@ def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
             [program, verb], input=given, capture_output=True, timeout=_PATIENCE, check=False
         )
     except FileNotFoundError as error:
-        raise HelperMissing(
+        raise HelperFailed(
             f"the credential helper {program} is not installed",
             hint="install it, or remove it from docker's config.json",
         ) from error

@@ -35,3 +35,12 @@ def open_attached(
             f"{address}: signatures are kept in registries and OCI layouts only",
             hint=f"homeport pull {address} oci:DIR",
         )
+
+
+def attached_at(address: Address, registry: RegistryMaker, runtime: Runtime) -> Attached | None:
+    """What writes beside an image that was written to ``address``; ``None`` for archives."""
+    if isinstance(address, RegistryAddress):
+        return RegistryAttached(registry(address), runtime)
+    if isinstance(address, LayoutAddress):
+        return LayoutAttached(address, runtime)
+    return None

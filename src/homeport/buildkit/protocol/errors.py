@@ -10,9 +10,15 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.protobuf import BadMessage, split
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, UsageError
 
 _DETAIL_LIMIT = 1 << 20
+
+
+class BadEngineAddress(UsageError):
+    """Not the address of an engine."""
+
+    id = "engine-address"
 
 
 class EngineUnreachable(HomeportError):

@@ -25,7 +25,8 @@ from homeport.content.files import explained
 from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.images.storage.files import DirectoryFiles
 from homeport.images.storage.layout import REF_NAME, blob_name, read_index
-from homeport.images.transports.oci_layout import open_layout, set_tag
+from homeport.images.storage.temp_space import locked_directory
+from homeport.images.transports.oci_layout import point_tag, prepare_layout
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
@@ -119,8 +120,9 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
         for entry in self.exports:
             if entry.type == "local":
-                tag = entry.attrs.get("tag", DEFAULT_TAG)
-                set_tag(Path(entry.attrs["dest"]), tag, descriptor, cancel)
+                root = Path(entry.attrs["dest"])
+                with locked_directory(root, cancel):
+                    point_tag(root, entry.attrs.get("tag", DEFAULT_TAG), descriptor)
 
 
 def local_caches(
@@ -143,8 +145,7 @@ def local_caches(
     for entry in exports:
         if entry.type == "local":
             root = Path(_place(entry, "dest", "--cache-to"))
-            with open_layout(root):
-                pass
+            prepare_layout(root)
             stores[f"local:{entry.attrs['dest']}"] = CacheFolder(root)
     return LocalCaches(imports=known, exports=exports, stores=stores, missing=missing)
 

@@ -1,0 +1,303 @@
+"""Building an image again from its rebuild kit, and comparing every digest.
+
+The kit is a stranger's: it is unpacked into a directory of its own, nothing that it names may lie
+outside, and steps that run or archives that Homeport ships no keys for need the user's consent.
+Nothing computed before is used, only downloads.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport import __version__
+from homeport.assemble.plan import BuildOptions
+from homeport.attest.attached.base import Attached
+from homeport.building.rebuild_kit import (
+    ARTIFACT_TYPE,
+    DESCRIPTION,
+    LAYER,
+    KitDescription,
+    with_moved,
+)
+from homeport.building.request import BuildRequest, BuildResult, Connections, parse_kinds
+from homeport.building.run import run_build
+from homeport.content.blob import verified
+from homeport.errors import AnswerNo, HomeportError, TooLarge, UsageError
+from homeport.images.address import LayoutAddress
+from homeport.images.image import Image, Index, digest_of, open_contents
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.inspection.report.compare_images import compare
+from homeport.layers.trees import read_tree
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.entries import LocalFiles
+from homeport.recipe.loading import load_recipe
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import DockerfilePart
+from homeport.runtime import Runtime
+from homeport.tree.node import Source, Tree
+
+SCHEMA = "homeport-rebuild/v1"
+#: Bytes of a kit: recipes bring small files.
+KIT_LIMIT = 1 << 30
+_MOST_REFERRERS = 100
+
+Verdict = Literal["reproduced", "differs"]
+
+
+class NoRebuildKit(AnswerNo):
+    """Nothing that refers to the image is a rebuild kit."""
+
+    id = "no-rebuild-kit"
+
+
+class PlatformResult(msgspec.Struct, frozen=True, kw_only=True):
+    """expected, built: digests of one platform's manifest."""
+
+    platform: str
+    expected: str
+    built: str
+
+    @property
+    def same(self) -> bool:
+        return self.expected == self.built
+
+
+class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-rebuild/v1``.
+
+    expected, built: digests of the index
+    kit:             digest of the kit's manifest
+    made_with, homeport: versions that made the image and that built it again
+    difference:      the first file that differs, in words; empty if none does
+    """
+
+    schema: str = SCHEMA
+    image: str
+    verdict: Verdict
+    expected: str
+    built: str
+    kit: str
+    made_with: str
+    homeport: str
+    platforms: tuple[PlatformResult, ...]
+    difference: str = ""
+
+
+def rebuild(
+    image: str,
+    value: Image | Index,
+    attached: Attached,
+    runtime: Runtime,
+    connections: Connections,
+    *,
+    trust_kit: bool = False,
+    mirrors: tuple[str, ...] = (),
+) -> RebuildResult:
+    """Build ``value`` again from the kit that refers to it.
+
+    trust_kit: run the steps of the kit's recipe, and use archives and keys that it brings
+    Raises ``NoRebuildKit``, ``UsageError`` without a consent that is needed, and what building
+    raises. A result that differs is a result.
+    """
+    if not isinstance(value, Index):
+        raise UsageError(
+            f"{image} is an image of one platform: kits belong to indexes",
+            hint="name the tag, or the digest of the index",
+        )
+    kit = _find_kit(image, value, attached)
+    with tempfile.TemporaryDirectory(prefix="homeport-rebuild-") as name:
+        folder = Path(name).resolve()
+        described = _unpack(kit, folder / "kit", runtime)
+        request = _request(described, folder, mirrors)
+        _check_recipe(_recipe(request), folder / "kit", trust_kit=trust_kit)
+        result = run_build(request, runtime, connections)
+        with OciLayout(LayoutAddress(path=folder / "out")).open(runtime) as built:
+            difference = _difference(image, value, built, runtime)
+    return _compared(image, value, result, (kit, described), difference)
+
+
+def _find_kit(image: str, value: Index, attached: Attached) -> Image:
+    listed = [
+        one for one in attached.referrers(value.digest) if one.artifact_type in (ARTIFACT_TYPE, "")
+    ]
+    for descriptor in listed[:_MOST_REFERRERS]:
+        opened = open_contents(
+            _Contents(attached), attached.manifest(descriptor), descriptor.media_type, descriptor
+        )
+        if not isinstance(opened, Image):
+            continue
+        manifest = opened.document.parsed
+        subject = manifest.subject
+        if (
+            manifest.artifact_type == ARTIFACT_TYPE
+            and subject is not None
+            and subject.digest == str(value.digest)
+            and [layer.media_type for layer in manifest.layers] == [LAYER]
+        ):
+            return opened
+    raise NoRebuildKit(
+        f"{image} has no rebuild kit",
+        where={"digest": str(value.digest)},
+        hint="homeport build --push writes one beside the image",
+    )
+
+
+class _Contents:
+    """``images.image.Contents`` over what is attached."""
+
+    def __init__(self, attached: Attached) -> None:
+        self.manifest = attached.manifest
+        self.blob = attached.blob
+
+
+def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
+    (layer,) = kit.document.parsed.layers
+    if layer.size > KIT_LIMIT:
+        raise TooLarge(f"the rebuild kit is larger than {KIT_LIMIT >> 20} MB")
+    with verified(kit.blobs[digest_of(layer)], "the rebuild kit") as stream:
+        tree = read_tree(
+            stream, runtime.store, Source(kind="layer", name="rebuild kit"), runtime.cancel
+        )
+    _write(tree, folder, runtime)
+    try:
+        described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=KitDescription)
+    except (OSError, msgspec.DecodeError) as error:
+        raise _bad(f"its {DESCRIPTION} cannot be read: {error}") from error
+    for path in (described.recipe, described.lockfile, *described.moved.values()):
+        if path.encode("utf-8", "surrogateescape") not in tree:
+            raise _bad(f"it lacks {path!r}")
+    return described
+
+
+def _write(tree: Tree, folder: Path, runtime: Runtime) -> None:
+    """Directories and files alone, into a directory that nobody else can write to."""
+    folder.mkdir(mode=0o700)
+    for path, node in tree.items():
+        if not path:
+            continue
+        to = folder / os.fsdecode(path)
+        if node.type == "directory":
+            to.mkdir(mode=0o700)
+        elif node.type == "file":
+            with to.open("xb") as file:
+                if node.content is not None:
+                    with verified(node.content, "a file of the kit") as stream:
+                        while data := stream.read(1 << 20):
+                            runtime.cancel.check()
+                            file.write(data)
+            to.chmod(node.mode & 0o777 | 0o600)
+        else:
+            raise _bad(f"it holds a {node.type}, {to.relative_to(folder)}")
+
+
+def _bad(why: str) -> HomeportError:
+    return AnswerNo(f"invalid rebuild kit: {why}")
+
+
+def _request(described: KitDescription, folder: Path, mirrors: tuple[str, ...]) -> BuildRequest:
+    kit = folder / "kit"
+    return BuildRequest(
+        recipe=str(kit / described.recipe),
+        outputs=(LayoutAddress(path=folder / "out", tag="rebuilt"),),
+        platforms=described.platforms,
+        options=BuildOptions(
+            labels=described.labels,
+            annotations=described.annotations,
+            source_date_epoch=described.source_date_epoch,
+            compression=described.compression,
+            level=described.level,
+        ),
+        mirrors=mirrors,
+        lockfile=kit / described.lockfile,
+        locked=True,
+        fresh=True,
+        attest=parse_kinds(described.attest) if described.attest else (),
+        moved={written: kit / path for written, path in described.moved.items()},
+        directory=folder,
+        command="homeport verify --rebuild",
+    )
+
+
+def _recipe(request: BuildRequest) -> Recipe:
+    return with_moved(load_recipe(Path(request.recipe), shipped_catalog()), request.moved)
+
+
+def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
+    """Nothing of the machine may get into the build; what may act needs consent."""
+    catalog = shipped_catalog()
+    sources: list[Path] = [
+        *(each.source for each in recipe.files if isinstance(each, LocalFiles)),
+        *(path for path in recipe.extends if not catalog.holds(path)),
+        *(key.path for one in recipe.archives for key in one.keys if key.path is not None),
+    ]
+    for part in recipe.parts:
+        if isinstance(part, DockerfilePart):
+            sources += [part.file, part.context]
+        else:
+            sources += [each.source for each in part.inputs if isinstance(each, LocalFiles)]
+    for path in sources:
+        if not path.resolve().is_relative_to(kit):
+            raise _bad(f"its recipe takes {path.name!r} from outside of the kit")
+    if trust_kit:
+        return
+    acting = [f"part {part.name}" for part in recipe.parts]
+    acting += [
+        f"archive {one.name}"
+        for one in recipe.archives
+        if one.mirrors or any(key.path is not None for key in one.keys)
+    ]
+    if acting:
+        raise UsageError(
+            f"the kit's recipe brings its own {', '.join(acting)}",
+            hint="read it first (homeport blob), then add --trust-kit",
+        )
+
+
+def _compared(
+    image: str, value: Index, result: BuildResult, kit: tuple[Image, KitDescription],
+    difference: str,
+) -> RebuildResult:  # fmt: skip
+    built = {str(each.platform): str(each.image.digest) for each in result.built.images}
+    platforms = tuple(
+        PlatformResult(
+            platform=str(child.platform),
+            expected=child.descriptor.digest,
+            built=built.get(str(child.platform), ""),
+        )
+        for child in value.children
+        if not child.attests and child.platform is not None
+    )
+    same = value.digest == result.built.index.digest
+    return RebuildResult(
+        image=image,
+        verdict="reproduced" if same else "differs",
+        expected=str(value.digest),
+        built=str(result.built.index.digest),
+        kit=str(kit[0].digest),
+        made_with=kit[1].homeport,
+        homeport=__version__,
+        platforms=platforms,
+        difference="" if same else difference,
+    )
+
+
+def _difference(image: str, value: Index, built: Image | Index, runtime: Runtime) -> str:
+    """The first file that differs, or what else does."""
+    if value.digest == built.digest:
+        return ""
+    compared = compare((value, built), (image, "rebuilt"), None, runtime, text=False)
+    for one in compared.images:
+        if one.files:
+            first = one.files[0]
+            facts = f" ({', '.join(first.facts)})" if first.facts else ""
+            return f"{one.platform_before}: {first.path}: {first.change}{facts}"
+    if compared.images:
+        one = compared.images[0]
+        what = "the config" if one.config else "the bytes of the layer"
+        return f"{one.platform_before}: the files are equal; {what} differs"
+    return "the images are equal; the attestations differ"

@@ -1,0 +1,262 @@
+"""The rebuild kit of an image: recipe, lockfile and local files, as one artifact.
+
+Whoever has the image and its kit can build it again, bit for bit (docs/formats/rebuild-kit.md).
+The kit refers to the index, so it comes after it; its one layer depends on the inputs alone and
+is named in the provenance. Not for packages: the lockfile names those by digest.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path, PurePosixPath
+
+import msgspec
+
+from homeport import __version__
+from homeport.assemble.local_files import local_nodes
+from homeport.assemble.plan import BuildPlan
+from homeport.building.request import BuildRequest
+from homeport.content.blob import Blob, BytesBlob
+from homeport.content.code_hash import code_hash
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.store import Store
+from homeport.errors import HomeportError, UsageError
+from homeport.images.image import Image, Index
+from homeport.locking.ensure_lock import EnsuredLock
+from homeport.oci import media_types
+from homeport.oci.documents import Descriptor, Manifest, written
+from homeport.progress import CancelToken
+from homeport.recipe.catalog import Catalog
+from homeport.recipe.entries import LocalFiles
+from homeport.recipe.model import Recipe
+from homeport.recipe.parts import RunPart
+from homeport.tree.compression import make_encoder
+from homeport.tree.layer_writer import write_layer
+from homeport.tree.node import Node, Source, Tree
+
+ARTIFACT_TYPE = "application/vnd.homeport.rebuild-kit.v1"
+LAYER = "application/vnd.homeport.rebuild-kit.v1.tar+gzip"
+DESCRIPTION = "kit.json"
+SCHEMA = "homeport-rebuild-kit/v1"
+_NAMESPACE = "rebuild-kits"
+_DECIDES = ("building/rebuild_kit.py", "assemble/local_files.py", "tree")
+_SOURCE = Source(kind="local", name="rebuild kit")
+
+
+class KitDescription(msgspec.Struct, frozen=True, kw_only=True):
+    """``kit.json``: how to build from the files beside it.
+
+    recipe, lockfile: their paths in the kit
+    moved:            what the recipe names as ``from`` and lies elsewhere in the kit
+    """
+
+    schema: str = SCHEMA
+    homeport: str
+    recipe: str
+    lockfile: str
+    platforms: tuple[str, ...]
+    compression: str
+    level: int | None = None
+    labels: dict[str, str] = {}
+    annotations: dict[str, str] = {}
+    source_date_epoch: int | None = None
+    attest: tuple[str, ...] = ()
+    moved: dict[str, str] = {}
+
+
+class KitInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """A finished build, as far as its kit depends on it."""
+
+    request: BuildRequest
+    recipe: Recipe
+    locked: EnsuredLock
+    plans: tuple[BuildPlan, ...]
+    catalog: Catalog
+
+
+class NoKit(HomeportError):
+    """The recipe takes something that cannot be put into a kit."""
+
+    id = "no-rebuild-kit"
+
+
+def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
+    """The kit's layer: the same bytes for the same inputs. Raises ``NoKit``."""
+    key = _key(inputs)
+    if (found := _kept(store, key)) is not None:
+        return found
+    tree = Tree(dict(_nodes(inputs, cancel)))
+    for path in list(tree):
+        for parent in PurePosixPath(path.decode("utf-8", "surrogateescape")).parents:
+            name = str(parent).encode("utf-8", "surrogateescape")
+            if name != b"." and name not in tree:
+                tree[name] = Node(type="directory", mode=0o755, source=_SOURCE)
+    layer = write_layer(tree, make_encoder("gzip"), store, cancel)
+    store.remember(_NAMESPACE, key, f"{layer.digest} {layer.size}".encode())
+    return layer.blob
+
+
+def _kept(store: Store, key: str) -> Blob | None:
+    answer = store.recall(_NAMESPACE, key)
+    if answer is None:
+        return None
+    try:
+        digest, _, size = answer.decode("ascii").partition(" ")
+        return store.get(Digest.parse(digest), int(size))
+    except (UsageError, ValueError):
+        return None
+
+
+def kit_artifact(layer: Blob, index: Index) -> Image:
+    """The artifact that refers to ``index``."""
+    empty = BytesBlob(b"{}")
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=ARTIFACT_TYPE,
+        config=Descriptor(
+            media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
+        ),
+        layers=(Descriptor(media_type=LAYER, digest=str(layer.digest), size=layer.size),),
+        subject=index.document.descriptor(),
+    )
+    return Image(
+        document=written(manifest, media_types.OCI_MANIFEST),
+        blobs={empty.digest: empty, layer.digest: layer},
+    )
+
+
+def with_moved(recipe: Recipe, moved: Mapping[str, Path]) -> Recipe:
+    """``recipe`` taking local files from where they are in a kit, by the text of ``from``."""
+
+    def placed(each: object) -> object:
+        if isinstance(each, LocalFiles) and each.written in moved:
+            return msgspec.structs.replace(each, source=moved[each.written])
+        return each
+
+    parts = [
+        msgspec.structs.replace(part, inputs=tuple(map(placed, part.inputs)))
+        if isinstance(part, RunPart)
+        else part
+        for part in recipe.parts
+    ]
+    return msgspec.structs.replace(
+        recipe, files=tuple(map(placed, recipe.files)), parts=tuple(parts)
+    )
+
+
+def _nodes(inputs: KitInputs, cancel: CancelToken) -> Iterator[tuple[bytes, Node]]:
+    recipe = inputs.recipe
+    folder = recipe.path.parent.resolve()
+    yield _file(f"recipe/{recipe.path.name}", _read(recipe.path))
+    yield _file(recipe.lock_name, _read(inputs.locked.path))
+    proof = inputs.locked.path.with_name(f"{inputs.locked.path.name}.proof")
+    if proof.is_file():
+        yield _file(f"{recipe.lock_name}.proof", _read(proof))
+    for path in _beside(recipe, inputs.catalog):
+        real = path.resolve()
+        if not real.is_relative_to(folder):
+            raise NoKit(
+                f"{path} lies outside the recipe's folder",
+                hint="copy it below the folder, or build with --no-attest",
+            )
+        yield _file(f"recipe/{real.relative_to(folder).as_posix()}", _read(path))
+    moved: dict[str, str] = {}
+    for files in _local_files(recipe):
+        below = _place(files, folder, moved)
+        # Written as one directory or file: where the image puts it says nothing here.
+        plain = msgspec.structs.replace(files, to=f"/{below}", mode=None)
+        for place, node in local_nodes(plain, 0, cancel):
+            yield place, msgspec.structs.replace(node, uid=0, gid=0)
+    description = _described(inputs, moved)
+    data = msgspec.json.format(msgspec.json.encode(description))
+    yield _file(DESCRIPTION, data + b"\n")
+
+
+def _described(inputs: KitInputs, moved: Mapping[str, str]) -> KitDescription:
+    request, recipe = inputs.request, inputs.recipe
+    options = request.options
+    return KitDescription(
+        homeport=__version__,
+        recipe=f"recipe/{recipe.path.name}",
+        lockfile=recipe.lock_name,
+        platforms=tuple(str(plan.platform) for plan in inputs.plans),
+        compression=options.compression,
+        level=options.level,
+        labels=dict(sorted(options.labels.items())),
+        annotations=dict(sorted(options.annotations.items())),
+        source_date_epoch=options.source_date_epoch,
+        attest=request.attest,
+        moved=dict(sorted(moved.items())),
+    )
+
+
+def _beside(recipe: Recipe, catalog: Catalog) -> Iterator[Path]:
+    """Recipes that it extends, slices and keys; not those that ship with Homeport."""
+    yield from (path for path in recipe.extends if not catalog.holds(path))
+    for folder in recipe.slices:
+        if folder != catalog.slices and folder.is_dir():
+            yield from sorted(folder.glob("*.yaml"))
+    for archive in recipe.archives:
+        yield from (key.path for key in archive.keys if key.path is not None)
+
+
+def _local_files(recipe: Recipe) -> Iterable[LocalFiles]:
+    """Everything local that the recipe takes, each source once."""
+    found: dict[str, LocalFiles] = {}
+    taken = [each for each in recipe.files if isinstance(each, LocalFiles)]
+    for part in recipe.parts:
+        if not isinstance(part, RunPart):
+            raise NoKit(
+                f"the part {part.name} is built from a Dockerfile",
+                hint="write it as commands of the recipe, or build with --attest sbom,provenance",
+            )
+        taken += [each for each in part.inputs if isinstance(each, LocalFiles)]
+    for files in taken:
+        known = found.get(files.written)
+        if known is not None and known.exclude != files.exclude:
+            files = msgspec.structs.replace(files, exclude=())  # noqa: PLW2901  all that either takes
+        found[files.written] = files
+    return found.values()
+
+
+def _place(files: LocalFiles, folder: Path, moved: dict[str, str]) -> str:
+    """Where a source lies in the kit: as in the recipe's folder, or by a number if outside."""
+    real = files.source.resolve()
+    named = Path(files.written)
+    inside = folder in real.parents and not named.is_absolute() and ".." not in named.parts
+    if inside:
+        return f"recipe/{PurePosixPath(files.written)}"
+    moved[files.written] = f"outside/{len(moved)}"
+    if not real.is_dir():
+        moved[files.written] += f"/{files.source.name}"
+    return moved[files.written]
+
+
+def _file(path: str, data: bytes) -> tuple[bytes, Node]:
+    node = Node(type="file", mode=0o644, content=BytesBlob(data) if data else None, source=_SOURCE)
+    return path.encode("utf-8", "surrogateescape"), node
+
+
+def _read(path: Path) -> bytes:
+    with explained(path, "read"):
+        return path.read_bytes()
+
+
+def _key(inputs: KitInputs) -> str:
+    """Everything that decides the kit; local files by the content that the plans read."""
+    request, recipe, plans = inputs.request, inputs.recipe, inputs.plans
+    hasher = hashlib.sha256(code_hash(*_DECIDES).encode())
+    hasher.update(msgspec.json.encode([request.options, request.attest, __version__]))
+    names = f"{inputs.locked.digest} {plans[0].recipe_digest} {recipe.lock_name}\n"
+    hasher.update(names.encode())
+    for path in _beside(recipe, inputs.catalog):
+        hasher.update(hashlib.sha256(_read(path)).digest())
+    for plan in plans:
+        hasher.update(f"{plan.platform} {' '.join(plan.results)}\n".encode())
+        for place, node in plan.own:
+            digest = str(node.content.digest) if node.content is not None else ""
+            hasher.update(place + f" {node.type} {node.mode} {digest}\n".encode())
+    return hasher.hexdigest()

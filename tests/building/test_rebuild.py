@@ -1,0 +1,276 @@
+"""Rebuild kits: whoever has an image and its kit builds it again, and nothing else happens."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from builders.building import BARE, BuildWorld
+from builders.deb import deb
+from builders.runtime import runtime
+from homeport.attest.attached.layout import LayoutAttached
+from homeport.building.rebuild import NoRebuildKit, RebuildResult, rebuild
+from homeport.building.rebuild_kit import LAYER, kit_artifact
+from homeport.building.request import BuildResult
+from homeport.content.blob import BytesBlob, verified
+from homeport.content.thread_pools import Pools
+from homeport.errors import HomeportError, UsageError
+from homeport.images.address import LayoutAddress
+from homeport.images.image import Image, digest_of
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.oci.documents import Descriptor
+from homeport.progress import CancelToken
+
+RECIPE = BARE + (
+    "packages: [hello]\n"
+    "files:\n"
+    "  - {from: own, to: /srv}\n"
+    "  - {from: tool.sh, to: /usr/bin/tool}\n"
+    "  - {text: inline, to: /etc/inline}\n"
+)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> BuildWorld:
+    here = BuildWorld(
+        tmp_path, [deb("hello", depends="libx", files={"usr/bin/hello": b"hi"}),
+                   deb("libx", files={"usr/lib/x": b"x"})]
+    )  # fmt: skip
+    path = here.write_recipe(RECIPE)
+    (path.parent / "own" / "below").mkdir(parents=True)
+    (path.parent / "own" / "below" / "a").write_text("A")
+    (path.parent / "tool.sh").write_text("any program\n")
+    (path.parent / "tool.sh").chmod(0o755)
+    return here
+
+
+def layout(result: BuildResult) -> LayoutAddress:
+    address = result.written[0].address
+    assert isinstance(address, LayoutAddress)
+    return address
+
+
+def attach(result: BuildResult, kit: Image) -> None:
+    LayoutAttached(layout(result), runtime()).write_referrers([kit])
+
+
+def again(world: BuildWorld, result: BuildResult, **options: Any) -> RebuildResult:
+    """Rebuild what stands in the layout of ``result``, with nothing but the layout."""
+    with Pools(CancelToken(), processor=2) as pools:
+        run = runtime(world.store, pools=pools)
+        with OciLayout(layout(result)).open(run) as value, world.connections(pools) as connections:
+            attached = LayoutAttached(layout(result), run)
+            return rebuild("oci:out", value, attached, run, connections, **options)
+
+
+def contents(kit: Image) -> dict[str, bytes]:
+    (layer,) = kit.document.parsed.layers
+    with verified(kit.blobs[digest_of(layer)]) as stream:
+        data = stream.readall()
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        return {
+            member.name: archive.extractfile(member).read()  # type: ignore[union-attr]
+            for member in archive
+            if member.isfile()
+        }
+
+
+def forged(result: BuildResult, files: dict[str, bytes], *more: tarfile.TarInfo) -> Image:
+    """A kit that refers to the image and holds these files and members."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as archive:
+        for name, data in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+        for info in more:
+            archive.addfile(info)
+    return kit_artifact(BytesBlob(out.getvalue()), result.built.index)
+
+
+def test_the_kit_holds_recipe_lockfile_and_local_files_and_nothing_of_this_machine(
+    world: BuildWorld,
+) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    files = contents(built.kit)
+    assert sorted(files) == [
+        "kit.json", "recipe/homeport.yaml", "recipe/key.asc", "recipe/own/below/a",
+        "recipe/tool.sh", "test.lock",
+    ]  # fmt: skip
+    assert files["test.lock"] == built.prepared.path.read_bytes()
+    assert str(world.root).encode() not in b"".join(files.values()).replace(
+        files["recipe/homeport.yaml"], b""
+    ).replace(files["test.lock"], b"")
+    assert json.loads(files["kit.json"])["recipe"] == "recipe/homeport.yaml"
+
+
+def test_the_provenance_names_the_kit(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    (attestation,) = (child.open() for child in built.built.index.children if child.attests)
+    assert isinstance(attestation, Image)
+    layer = attestation.document.parsed.layers[1]
+    with verified(attestation.blobs[digest_of(layer)]) as stream:
+        statement = json.loads(stream.readall())
+    named = statement["predicate"]["buildDefinition"]["resolvedDependencies"][-1]
+    kit_layer = digest_of(built.kit.document.parsed.layers[0])
+    assert named == {"name": "rebuild kit", "digest": {"sha256": kit_layer.hex}}
+
+
+def test_an_image_is_built_again_from_its_kit_alone(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    attach(built, built.kit)
+    for path in (world.home / "homeport.yaml", world.home / "tool.sh", built.prepared.path):
+        path.unlink()
+    result = again(world, built, trust_kit=True)
+    assert (result.verdict, result.difference) == ("reproduced", "")
+    assert result.built == result.expected == str(built.built.index.digest)
+    assert [one.same for one in result.platforms] == [True]
+
+
+def test_another_image_with_the_kit_differs_and_the_first_file_is_named(world: BuildWorld) -> None:
+    first = world.build(world.home / "homeport.yaml")
+    (world.home / "own" / "below" / "a").write_text("B")
+    other = world.build(world.home / "homeport.yaml")
+    assert first.kit is not None
+    layer = first.kit.blobs[digest_of(first.kit.document.parsed.layers[0])]
+    attach(other, kit_artifact(layer, other.built.index))
+    result = again(world, other, trust_kit=True)
+    assert result.verdict == "differs"
+    assert "linux/amd64: /srv/below/a: content" in result.difference
+
+
+def test_without_a_kit_the_error_says_how_to_make_one(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    with pytest.raises(NoRebuildKit, match="has no rebuild kit"):
+        again(world, built)
+
+
+def test_a_kit_that_refers_to_another_image_does_not_count(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    manifest = built.kit.document.parsed
+    assert manifest.subject is not None
+    other = msgspec.structs.replace(manifest.subject, digest=f"sha256:{'0' * 64}")
+    document = msgspec.structs.replace(manifest, subject=other)
+    raw = msgspec.json.encode(document)
+    attached = _Listing([(raw, str(built.built.index.digest))])
+    with (
+        Pools(CancelToken(), processor=2) as pools,
+        OciLayout(layout(built)).open(runtime(world.store, pools=pools)) as value,
+        world.connections(pools) as connections,
+        pytest.raises(NoRebuildKit),
+    ):
+        rebuild(
+            "oci:out",
+            value,
+            attached,
+            runtime(world.store, pools=pools),
+            connections,  # type: ignore[arg-type]
+        )
+
+
+class _Listing:
+    """A list of referrers that lies about their subject."""
+
+    repository = ""
+
+    def __init__(self, manifests: list[tuple[bytes, str]]) -> None:
+        self._manifests = manifests
+
+    def referrers(self, subject: object) -> list[Any]:
+        return [
+            Descriptor(
+                media_type="application/vnd.oci.image.manifest.v1+json",
+                digest=f"sha256:{hashlib.sha256(raw).hexdigest()}",
+                size=len(raw),
+            )
+            for raw, listed in self._manifests
+            if listed == str(subject)
+        ]
+
+    def manifest(self, descriptor: Any) -> bytes:
+        return self._manifests[0][0]
+
+    def blob(self, descriptor: Any) -> BytesBlob:
+        return BytesBlob(b"{}")
+
+
+def link(name: str, target: str) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname = tarfile.SYMTYPE, target
+    return info
+
+
+def without(name: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    return lambda files: {path: data for path, data in files.items() if path != name}
+
+
+def recipe_with(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
+    def change(files: dict[str, bytes]) -> dict[str, bytes]:
+        old = b"{from: own, to: /srv}"
+        return {path: data.replace(old, line.encode()) for path, data in files.items()}
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "said"),
+    [
+        (without("kit.json"), [], "kit.json cannot be read"),
+        (without("test.lock"), [], "lacks 'test.lock'"),
+        (lambda files: files, [link("recipe/own/etc", "/etc")], "holds a symlink"),
+        (recipe_with("{from: /etc/hostname, to: /srv}"), [], "hostname"),
+        (recipe_with("{from: ../../../../../../etc/hostname, to: /srv}"), [], "hostname"),
+    ],
+)
+def test_a_hostile_kit_is_refused(
+    world: BuildWorld, change: Callable[[dict[str, bytes]], dict[str, bytes]],
+    more: list[tarfile.TarInfo], said: str,
+) -> None:  # fmt: skip
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    attach(built, forged(built, change(contents(built.kit)), *more))
+    with pytest.raises(HomeportError) as caught:
+        again(world, built, trust_kit=True)
+    faults = getattr(caught.value, "faults", [caught.value])
+    assert said in "\n".join(str(fault) for fault in faults)
+
+
+def test_archives_and_steps_of_the_kit_need_consent(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    attach(built, built.kit)
+    with pytest.raises(UsageError, match="brings its own archive"):
+        again(world, built)
+
+
+def test_an_image_of_one_platform_has_no_kit(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    with (
+        Pools(CancelToken(), processor=2) as pools,
+        world.connections(pools) as connections,
+        pytest.raises(UsageError, match="kits belong to indexes"),
+    ):
+        run = runtime(world.store, pools=pools)
+        image = built.built.images[0].image
+        rebuild("x", image, LayoutAttached(layout(built), run), run, connections)
+
+
+def test_a_kit_is_the_same_wherever_it_is_made(world: BuildWorld, tmp_path: Path) -> None:
+    first = world.build(world.home / "homeport.yaml")
+    second = world.build(world.home / "homeport.yaml", fresh=True)
+    assert first.kit is not None
+    assert second.kit is not None
+    assert first.kit.digest == second.kit.digest
+    assert [one.media_type for one in first.kit.document.parsed.layers] == [LAYER]
