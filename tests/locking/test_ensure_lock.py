@@ -285,7 +285,7 @@ def test_while_a_mirror_does_not_answer_nothing_is_concluded(tmp_path: Path, oth
     """It may have what the others lack."""
     world = world_of(tmp_path)
     world.ensure_lock(TEXT)
-    world.mirrors = ["/nonexistent", *(world.mirrors if others else ())]
+    world.mirrors = [str(tmp_path / "absent"), *(world.mirrors if others else ())]
     world.archive.lose("pool/*")
     forget(world)
     with pytest.raises(HomeportError) as caught:
