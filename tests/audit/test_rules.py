@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.facts import end_of_life, pin_of
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.own_files import BadFile
-from homeport.audit.rules import Rule, check_all, read_rules, shipped
+from homeport.audit.rules import OLD_AFTER, Rule, check_all, old_rules, read_rules, shipped
 from homeport.audit.versions import within
 from homeport.errors import UsageError
 from homeport.oci.reference import parse_reference
@@ -137,6 +138,33 @@ def test_a_setting_elsewhere_counts_only_if_its_version_is_known_to_fit(
     assert ("docker.io/a/b:1" in [image.name for image in report.images]) == reported
 
 
+def test_shipped_rules_say_when_they_were_checked_and_old_ones_are_listed() -> None:
+    assert all(tool.checked or rule.checked for tool in shipped() for rule in tool.rules)
+    day = datetime.date.fromisoformat(max(tool.checked for tool in shipped()))
+    newest = {rule.id for rule, _ in old_rules(shipped(), day + OLD_AFTER)}
+    every = {rule.id for tool in shipped() for rule in tool.rules}
+    assert "act-runner" in every - newest
+    assert {rule.id for rule, _ in old_rules(shipped(), day + OLD_AFTER * 2)} == every
+
+
+def test_a_rule_without_a_day_is_old_and_a_wrong_day_is_named() -> None:
+    tool = read_rules(RULE.encode(), "x.yaml")
+    assert [(rule.id, day) for rule, day in old_rules([tool], TODAY)] == [("x-y", "")]
+    with pytest.raises(BadFile, match="invalid day '2026-13-01' in checked"):
+        read_rules(RULE.replace("title: X", "title: X\nchecked: 2026-13-01").encode(), "x.yaml")
+
+
+def test_evidence_gives_the_version_and_a_cause_may_give_the_tag(tmp_path: Path) -> None:
+    lay_out({"x.sh": "kind delete\n", "go.mod": "require sigs.k8s.io/kind v0.30.0\n"}, tmp_path)
+    text = RULE.replace("name: x", "name: kind delete").replace("a/b:1", "'a/b:{version}'")
+    text = text.replace(
+        "title: X", "title: X\nevidence: [{topic: package, name: 'go:sigs.k8s.io/kind'}]"
+    )
+    tool = read_rules(text.replace("tool: x", "tool: kind").encode(), "x.yaml")
+    report = audit(AuditRequest(paths=["."], root=tmp_path, tools=(tool,), today=TODAY)).report
+    assert [image.name for image in report.images] == ["docker.io/a/b:0.30.0"]
+
+
 def test_one_id_twice_is_refused() -> None:
     tool = read_rules(RULE.encode(), "x.yaml")
     with pytest.raises(BadFile, match="x-y"):
@@ -210,9 +238,8 @@ def test_an_assumed_engine_tells_whether_it_pulls(tmp_path: Path) -> None:
 
 def test_an_assumed_version_makes_the_tag(tmp_path: Path) -> None:
     files = {"x.sh": "k3d cluster create --no-lb\n"}
-    assert images(tmp_path, files, k3d="v5.8.3", k3s="v1.33.1-k3s1") == [
-        "docker.io/rancher/k3s:v1.33.1-k3s1", "ghcr.io/k3d-io/k3d-tools:5.8.3"
-    ]  # fmt: skip
+    found = images(tmp_path, files, k3d="v5.8.3", k3s="v1.33.1-k3s1")
+    assert {"docker.io/rancher/k3s:v1.33.1-k3s1", "ghcr.io/k3d-io/k3d-tools:5.8.3"} <= {*found}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,8 @@ from homeport.audit.rules import Rule, Tool, When
 from homeport.audit.versions import within
 from homeport.errors import UsageError
 
+#: A version, and no commit.
+_NUMBERED = re.compile(r"v?\d{1,9}(?:\.\d{1,9}){0,8}(?:[-+][\w.+-]{0,100})?$")
 _ASSUMPTION = re.compile(r"([a-z0-9][a-z0-9_.-]*)=(v?\d[\w.+-]*)")
 #: Images whose tag is the version of a tool.
 _EVIDENCE = {
@@ -77,7 +79,7 @@ def apply_rules(
             if any(name in given for name in rule.other_tools):
                 continue
             name = rule.tool or tool.tool
-            version = given.get(name, evidence.get(name, ""))
+            version = given.get(name) or evidence.get(name) or _version(tool, by_topic)
             for use_or_image in _apply(rule, by_topic, name, version):
                 if isinstance(use_or_image, Use):
                     found.append(use_or_image)
@@ -111,6 +113,15 @@ def _evidence(uses: Sequence[Use]) -> dict[str, str]:
         if tool and use.reference and re.match(r"v?\d", use.reference.tag):
             found.setdefault(tool, use.reference.tag)
     return found
+
+
+def _version(tool: Tool, by_topic: Mapping[str, list[Cause]]) -> str:
+    """The version of a tool that one of its kinds of evidence gives."""
+    for when in tool.evidence:
+        for cause in by_topic.get(when.topic, ()):
+            if _matches(when, cause) and _NUMBERED.match(cause.version):
+                return cause.version
+    return ""
 
 
 def _apply(
@@ -153,9 +164,13 @@ def _matches(when: When, cause: Cause) -> bool | None:
     return True
 
 
-def _filled_in(rule: Rule, tool: str, version: str) -> tuple[str, str]:
+def _filled_in(rule: Rule, tool: str, version: str, ref: str) -> tuple[str, str]:
     """The image with its tag, or a stand-in and why the tag is not known."""
     image = _image(rule, version)
+    if "{ref}" in image:
+        if not _NUMBERED.match(ref):
+            return image.replace("{ref}", "VERSION"), f"the tag is the version of {tool}"
+        return image.replace("{ref}", ref), ""
     if "{tag}" in image:
         return image.replace("{tag}", "TAG"), "the tool chooses the tag"
     if "{" in image and not version:
@@ -174,7 +189,9 @@ def _image(rule: Rule, version: str) -> str:
 
 
 def _use(rule: Rule, when: When, cause: Cause, known: tuple[str, str], *, conditional: bool) -> Use:
-    image, problem = _filled_in(rule, *known)
+    if not known[1] and cause.topic == "package" and _NUMBERED.match(cause.version):
+        known = (known[0], cause.version)
+    image, problem = _filled_in(rule, *known, cause.version)
     reference, problem = (None, problem) if problem else read(image)
     note = rule.title
     confidence: Confidence = rule.confidence

@@ -6,6 +6,7 @@ it, and where that was read. docs/audit.md explains how to add one; no code chan
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
@@ -71,10 +72,11 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     dead:     the image is named in files, and nothing needs it any more
     upgrade_to: the image that replaces the one that the cause names, and pulls no other
     unless:   settings that, found anywhere in the audit, show that the tool pulls another image
-    image:    ``{version}`` is that of ``tool``, ``{number}`` the same without v; ``{tag}`` is the
-              tool's choice
+    image:    ``{version}`` is that of ``tool``, ``{number}`` the same without v; ``{ref}`` is the
+              version of the cause; ``{tag}`` is the tool's choice
     other_tools: tools that, when their version is known, do this instead
     older:    images of older versions, the newest first
+    checked, up_to: as those of the tool, where they differ
     """
 
     id: str
@@ -96,18 +98,26 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     other_tools: tuple[str, ...] = ()
     older: tuple[Older, ...] = ()
     override: tuple[Override, ...] = ()
+    checked: str = ""
+    up_to: str = ""
 
 
 class Tool(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One rule file.
 
     programs: whose commands its rules match, if not named as the tool
+    evidence: causes whose version is that of the tool: a package, an image
+    checked:  the day when its rules were last compared with ``source``; ``up_to``: the newest
+              version of the tool then
     """
 
     tool: str
     title: str
     rules: tuple[Rule, ...]
     programs: tuple[str, ...] = ()
+    evidence: tuple[When, ...] = ()
+    checked: str = ""
+    up_to: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -159,6 +169,21 @@ def by_id(tools: Iterable[Tool]) -> Mapping[str, Rule]:
     return {rule.id: rule for tool in tools for rule in tool.rules}
 
 
+#: Rules that nobody compared with their sources for longer are old.
+OLD_AFTER = datetime.timedelta(days=180)
+
+
+def old_rules(tools: Iterable[Tool], today: datetime.date) -> list[tuple[Rule, str]]:
+    """Rules last checked more than ``OLD_AFTER`` ago, and the day of that (``""``: unknown)."""
+    found = []
+    for tool in tools:
+        for rule in tool.rules:
+            checked = rule.checked or tool.checked
+            if not checked or datetime.date.fromisoformat(checked) < today - OLD_AFTER:
+                found.append((rule, checked))
+    return found
+
+
 def _faults(rule: Rule, tool: Tool) -> Iterator[str]:
     if not _ID.fullmatch(rule.id):
         yield "invalid id: use lowercase letters and digits, words joined by dashes"
@@ -172,11 +197,12 @@ def _faults(rule: Rule, tool: Tool) -> Iterator[str]:
                 parse_reference(image)
             except BadReference as error:
                 yield error.what
+    yield from _bad_days(rule, tool)
     for when in rule.when:
         first = _FIRST_WORD.match(when.name)
         if when.topic == "command" and first and first[1] not in with_programs(tool.commands):
             yield f"{first[1]!r} is not among the programs of this file: add it to programs"
-    patterns = [w.name for w in rule.when]
+    patterns = [w.name for w in (*rule.when, *rule.unless, *tool.evidence)]
     for when in rule.when:
         patterns += [*when.attributes.values(), *when.without.values()]
     for pattern in [*patterns, *(o.find for o in rule.override)]:
@@ -184,3 +210,11 @@ def _faults(rule: Rule, tool: Tool) -> Iterator[str]:
             re.compile(pattern)
         except re.error as error:
             yield f"invalid regular expression {pattern!r}: {error}"
+
+
+def _bad_days(rule: Rule, tool: Tool) -> Iterator[str]:
+    for day in (rule.checked, tool.checked):
+        try:
+            datetime.date.fromisoformat(day or "2026-01-01")
+        except ValueError:
+            yield f"invalid day {day!r} in checked: use YYYY-MM-DD"

@@ -49,6 +49,11 @@ def read_skaffold(source: Source, found: Collector, context: Context) -> None:
                 value = written(source, node)
                 if "/" in value.text and ":" in value.text:
                     found.image(value, path, confidence="medium")
+            elif path.endswith("build.googleCloudBuild"):
+                key = next((k for k, v in owner.value if v is node), node)
+                attributes = {name: text_of(value) or "" for name, value in entries(node)}
+                found.cause("skaffold", "googleCloudBuild", written(source, key), key=path,
+                            attributes=attributes)  # fmt: skip
             elif path.endswith(".kaniko"):
                 key = next((k for k, v in owner.value if v is node), node)
                 attributes = {name: text_of(value) or "" for name, value in entries(node)}

@@ -43,6 +43,16 @@ _JVM: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("native builder image", "builder-image>", re.compile(
         r"builder-image>\s{0,80}(?P<ref>[^<\s]{1,300})\s{0,80}</")),
 )  # fmt: skip
+#: Plug-ins whose default image a rule knows, and the keys that name another one.
+_PLUGINS = (
+    ("jib", re.compile(r"jib-(?:maven|gradle)-plugin|com\.google\.cloud\.tools\.jib\b")),
+    ("spring-boot", re.compile(r"spring-boot-maven-plugin|org\.springframework\.boot\b[\"')]")),
+)
+_NAMED = {"jib": ("jib",), "spring-boot": ("spring-boot builder", "bootBuildImage")}
+_JAVA = re.compile(
+    r"(?:<(?:java\.version|maven\.compiler\.(?:release|target))>\s{0,40}"
+    r"|JavaLanguageVersion\.of\(\s{0,40}|jvmToolchain\(\s{0,40})(?P<version>\d{1,3})"
+)
 _FROM_BLOCK = re.compile(r"\bfrom[ \t]{0,9}\{")
 _BLOCK_IMAGE = re.compile(
     r"\bimage(?:[ \t]{0,9}=[ \t]{0,9}|\.set\(|[ \t]{1,9})[\"'](?P<ref>[^\"'\s]{1,300})[\"']"
@@ -100,7 +110,21 @@ def read_jvm(source: Source, found: Collector, context: Context) -> None:
         image = _BLOCK_IMAGE.search(text, match.end(), block)
         if image is not None:
             _base(whole.part(*image.span("ref")), found, "jib from.image")
+    _causes(source, found)
     packages.read(source, found, context)
+
+
+def _causes(source: Source, found: Collector) -> None:
+    """Plug-ins that choose an image of their own where the file names none."""
+    named = {use.key for use in found.uses}
+    for name, pattern in _PLUGINS:
+        match = pattern.search(source.text)
+        if match is not None:
+            java = _JAVA.search(source.text)
+            base = "named" if any(key.startswith(_NAMED[name]) for key in named) else ""
+            place = source.whole().part(*match.span())
+            version = java.group("version") if java else ""
+            found.cause("file", name, place, key=name, version=version, attributes={"base": base})
 
 
 def _base(value: Written, found: Collector, key: str) -> None:

@@ -105,18 +105,24 @@ def _job(file: _File, key: str, job: Node) -> None:
     if runner:
         node = get(job, "runs-on")
         assert node is not None
-        file.found.cause("runner", runner, written(file.source, node), key=f"{key}.runs-on")
+        forge = file.source.path.rpartition("/workflows/")[0].rpartition(".")[2]
+        file.found.cause("runner", runner, written(file.source, node), key=f"{key}.runs-on",
+                         attributes={"forge": forge})  # fmt: skip
     _steps(file, key, job, matrix)
-    _called(file, key, get(job, "uses"))
+    _called(file, key, job)
 
 
-def _called(file: _File, key: str, uses: Node | None) -> None:
+def _called(file: _File, key: str, job: Node) -> None:
     """A workflow that is called; one of this repository is read by itself."""
+    uses = get(job, "uses")
     text = text_of(uses) or ""
     if uses is None or not text or text.startswith("./"):
         return
     repository = "/".join(text.partition("@")[0].split("/")[:2])
     ref = text.partition("@")[2]
+    inputs = {key: text_of(node) or "" for key, node in entries(get(job, "with"))}
+    file.found.cause("workflow", text.partition("@")[0], written(file.source, uses),
+                     key=f"{key}.uses", version=ref, attributes=inputs)  # fmt: skip
     hint = f"audit a checkout of {repository}" + (f" at {ref}" if ref else "") + " too"
     file.found.not_followed(written(file.source, uses), f"{key}.uses", text, hint)
 
@@ -176,6 +182,9 @@ def _uses(file: _File, path: str, step: Node, matrix: Values) -> None:
         _build_call(file, path, inputs)
     for key, node in inputs.items():
         _input(file, name.lower(), written(file.source, node), f"{path}.with.{key}", matrix)
+    if installed := text_of(inputs.get("version")):
+        place = written(file.source, inputs["version"])
+        file.found.cause("setup", name.lower(), place, key=f"{path}.with", version=installed)
     file.found.cause(
         "action", name.lower(), value, key=f"{path}.uses", version=version,
         attributes={key: text_of(node) or "" for key, node in inputs.items()},

@@ -71,6 +71,26 @@ def read(source: Source, found: Collector, context: Context) -> None:
     for name, node in file.jobs.items():
         if name not in extended or not name.startswith("."):
             _job(file, name, node)
+    _without_image(file, every)
+
+
+def _without_image(file: _File, every: Sequence[Node]) -> None:
+    """A job that no file gives an image runs in the runner's own; on GitLab.com in a public one."""
+    named = [
+        get(document, *path) for document in every for path in (("image",), ("default", "image"))
+    ]
+    included = any(get(document, "include") is not None for document in every)
+    if any(named) or included:
+        return
+    for name, node in file.jobs.items():
+        given = ("image", "extends", "trigger", "tags", "include", "inherit")
+        if name.startswith(".") or any(get(node, key) is not None for key in given):
+            continue
+        script = get(node, "script")
+        if script is not None:
+            place = written(file.source, items(script)[0] if items(script) else script)
+            file.found.cause("gitlab-job", "without-image", place, key=f"{name}.script")
+            return
 
 
 def _variables(file: _File, document: Node) -> None:

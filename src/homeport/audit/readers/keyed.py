@@ -29,6 +29,8 @@ def read(source: Source, found: Collector, context: Context) -> None:
             _value(_Entry(source, row, path, node, owner), found)
         if row.name == "dagger":
             _dagger(source, found, document)
+        elif row.name == "goreleaser":
+            _goreleaser(source, found, document)
 
 
 def _documents(source: Source, found: Collector) -> list[Node]:
@@ -123,3 +125,13 @@ def _dagger(source: Source, found: Collector, document: Node) -> None:
     if node is not None and text_of(node):
         value = written(source, node)
         found.cause("file", "dagger", value, key="engineVersion", version=value.text)
+
+
+def _goreleaser(source: Source, found: Collector, document: Node) -> None:
+    for key, name, attribute in (
+        ("kos", "goreleaser-ko", "base_image"), ("dockers_v2", "goreleaser-dockers-v2", "sbom"),
+    ):  # fmt: skip
+        for number, item in enumerate(items(get(document, key))):
+            value = text_of(get(item, attribute)) or ""
+            found.cause("file", name, written(source, item), key=f"{key}[{number}]",
+                        attributes={attribute.partition("_")[0]: value})  # fmt: skip

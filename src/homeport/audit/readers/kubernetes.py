@@ -154,6 +154,10 @@ def _special(thing: _Object, context: Context) -> None:
     match thing.kind:
         case "Cluster" if thing.group.startswith("kind.x-k8s.io"):
             roles = [get(item, "role") for item in items(get(node, "nodes"))]
+            nodes = items(get(node, "nodes"))
+            if nodes and all(text_of(get(item, "image")) for item in nodes):
+                place = written(source, get(nodes[0], "image") or node)
+                found.cause("kind-config", "names-nodes", place, key="nodes")
             planes = [role for role in roles if role and text_of(role) == "control-plane"]
             if len(planes) > 1:
                 place = written(source, planes[1])

@@ -15,9 +15,10 @@ from homeport.audit.reading.variables import among, cut_by, feed, outcomes
 from homeport.audit.source import Source
 
 _IMAGE = re.compile(
-    r"^[ \t]{0,200}(?:\"?image\"?)[ \t]*[=:][ \t]*(?:\"(?P<quoted>[^\"\n]{0,40}(?:\[\[[^\]\n]{1,"
+    r"^[ \t]{0,200}(?:\"?image\"?)[ \t]{0,20}[=:][ \t]{0,20}(?:\"(?P<quoted>[^\"\n]{0,40}(?:\[\["
+    r"[^\]\n]{1,"
     r"200}\]\][^\"\n\[]{0,200}){0,6}"
-    r"|[^\"\n]{1,300})\"|(?P<bare>\[\[[^\]\n]{1,200}\]\]))[ \t]*,?[ \t]*$",
+    r"|[^\"\n]{1,300})\"|(?P<bare>\[\[[^\]\n]{1,200}\]\]))[ \t]{0,20},?[ \t]{0,20}$",
     re.MULTILINE,
 )
 #: ``[[ var "x" . ]]`` of today's packs, ``[[ .pack.x ]]`` and ``[[ .my.x ]]`` of older ones.

@@ -11,13 +11,23 @@ from homeport.audit.source import Source
 #: Ecosystem by file name, and how a dependency with its version is written there.
 _FORMS: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("maven", r"pom\.xml$", re.compile(
-        r"<groupId>\s{0,99}+(org\.testcontainers)\s{0,99}+</groupId>\s{0,999}+<artifactId>"
+        r"<groupId>\s{0,99}+(org\.testcontainers|org\.springframework\.boot|io\.quarkus(?:\.platform)?"
+        r"|com\.google\.cloud\.tools)\s{0,99}+</groupId>\s{0,999}+<artifactId>"
         r"\s{0,99}+([\w.-]{1,200}+)\s{0,99}+</artifactId>"
         r"(?:\s{0,999}+<version>\s{0,99}+([^<\s]{1,200}+)\s{0,99}+</version>)?")),
     ("maven", r"\.gradle(?:\.kts)?$|\.toml$", re.compile(
-        r"[\"'](org\.testcontainers):([\w.-]{1,200}+)(?::([^\"']{1,200}+))?[\"']")),
+        r"[\"'](org\.testcontainers|org\.springframework\.boot|io\.quarkus(?:\.platform)?)"
+        r":([\w.-]{1,200}+)(?::([^\"']{1,200}+))?[\"']")),
+    ("gradle", r"\.gradle(?:\.kts)?$", re.compile(
+        r"\bid[ \t(]{1,9}+[\"'](org\.springframework\.boot|io\.quarkus"
+        r"|com\.google\.cloud\.tools\.jib)"
+        r"[\"']()[ \t)]{0,9}+(?:version[ \t(]{1,9}+[\"']([^\"']{1,60}+)[\"'])?")),
+    ("nuget", r"\.(?:cs|fs|vb)proj$|\.props$", re.compile(
+        r"<Package(?:Reference|Version)[ \t]{1,9}+Include=\"(Aspire\.Hosting[\w.]{0,80}+"
+        r"|Testcontainers[\w.]{0,80}+)\"()(?:[ \t]{1,9}+Version=\"([^\"]{1,60}+)\")?")),
     ("go", r"go\.mod$", re.compile(
-        r"(github\.com/testcontainers/testcontainers-go[^\s,]{0,100}+)()\s{1,99}+v(\S{1,100}+)")),
+        r"(github\.com/testcontainers/testcontainers-go[^\s,]{0,100}+|sigs\.k8s\.io/kind"
+        r"|dagger\.io/dagger)()[ \t]{1,99}+v(\S{1,100}+)(?![ \t]{0,9}+//[ \t]{0,9}+indirect)")),
     ("npm", r"package\.json$", re.compile(
         r"\"((?:@testcontainers/)?[\w-]{0,60}testcontainers[\w-]{0,60}|@testcontainers/[\w-]{1,100}"
         r"|@aws-cdk/aws-lambda-python-alpha)\"()\s{0,99}+:"

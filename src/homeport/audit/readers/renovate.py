@@ -15,7 +15,7 @@ from homeport.audit.source import Source, Written
 _COMMENT = re.compile(r"renovate:(?P<fields>[^\n]{0,400}datasource=docker[^\n]{0,400})")
 _FIELD = re.compile(r"\b(depName|packageName|registryUrl)=([^\s,;*]{1,300})")
 _VALUE = re.compile(
-    r"[\w.\"'-]{1,120}[ \t]*(?::=|\?=|=>|[:=])[ \t]*(?:[\w.:/-]{1,300}:)?[\"']?"
+    r"[\w.\"'-]{1,120}[ \t]{0,20}(?::=|\?=|=>|[:=])[ \t]{0,20}(?:[\w.:/-]{1,300}:)?[\"']?"
     r"(?P<value>[A-Za-z0-9_][\w.:/@-]{0,300})"
 )
 _MOST = 2_000

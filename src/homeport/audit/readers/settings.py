@@ -93,9 +93,12 @@ def _runners(source: Source, found: Collector, root: Node) -> None:
         node = get(runner, "executor")
         if node is not None and executor:
             helper = text_of(get(runner, executor, "helper_image")) or ""
+            scaler = get(runner, executor, "autoscaler")
+            pause = text_of(get(scaler, "pause_pod_image")) or ""
             found.cause("gitlab-runner", executor, written(source, node),
                         key=f"runners[{number}].executor",
-                        attributes={"helper_image": helper})  # fmt: skip
+                        attributes={"helper_image": helper, "pause_pod_image": pause,
+                                    "autoscaler": "yes" if scaler is not None else ""})  # fmt: skip
 
 
 def read_daemon(source: Source, found: Collector, context: Context) -> None:

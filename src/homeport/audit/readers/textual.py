@@ -14,34 +14,43 @@ from homeport.audit.source import Source, Written
 
 _FORMS: dict[str, tuple[re.Pattern[str], ...]] = {
     "bicep": (
-        re.compile(r"\b(?:image|containerImage|dockerImage\w{0,40}|imageName)[ \t]*:[ \t]*'(?P<r"
+        re.compile(r"\b(?:image|containerImage|dockerImage\w{0,40}|imageName)[ \t]{0,20}:[ \t]{0"
+                   r",20}'(?P<r"
                    r"ef>[^'\n]{1,300})'"),
-        re.compile(r"\bparam[ \t]+\w{0,60}[iI]mage\w{0,60}[ \t]+string[ \t]*=[ \t]*'(?P<ref>[^'"
+        re.compile(r"\bparam[ \t]{1,20}\w{0,60}[iI]mage\w{0,60}[ \t]{1,20}string[ \t]{0,20}=[ \t"
+                   r"]{0,20}'(?P<ref>[^'"
                    r"\n]{1,300})'"),
         re.compile(r"'DOCKER\|(?P<ref>[^'\n]{1,300})'"),
     ),
     "nextflow": (
-        re.compile(r"\bcontainer[ \t]*=?[ \t]*[\"'](?:docker://)?(?P<ref>[^\"'$\s]{1,300})[\"']"),
-        re.compile(r"\bcontainer[ \t]+\"\$\{[^{}]{0,600}:\s{0,40}'(?P<ref>[^'\s]{1,300})'\s{0,40"
+        re.compile(r"\bcontainer[ \t]{0,20}=?[ \t]{0,20}[\"'](?:docker://)?(?P<ref>[^\"'$\s]{1,3"
+                   r"00})[\"']"),
+        re.compile(r"\bcontainer[ \t]{1,20}\"\$\{[^{}]{0,600}:\s{0,40}'(?P<ref>[^'\s]{1,300})'\s"
+                   r"{0,40"
                    r"}\}\""),
     ),
     "snakemake": (
-        re.compile(r"\b(?:container|singularity|containerized)[ \t]*:\s{0,40}[\"']docker://(?P<r"
+        re.compile(r"\b(?:container|singularity|containerized)[ \t]{0,20}:\s{0,40}[\"']docker://"
+                   r"(?P<r"
                    r"ef>[^\"'\s]{1,300})[\"']"),
     ),
     "wdl": (
-        re.compile(r"\b(?:docker|container)[ \t]*:[ \t]*\"(?P<ref>[^\"\s]{1,300})\""),
-        re.compile(r"\bString\??[ \t]+\w{0,60}(?:docker|image|container)\w{0,60}[ \t]*=[ \t]*\"("
+        re.compile(r"\b(?:docker|container)[ \t]{0,20}:[ \t]{0,20}\"(?P<ref>[^\"\s]{1,300})\""),
+        re.compile(r"\bString\??[ \t]{1,20}\w{0,60}(?:docker|image|container)\w{0,60}[ \t]{0,20}"
+                   r"=[ \t]{0,20}\"("
                    r"?P<ref>[^\"\s]{1,300})\""),
     ),
     "properties": (
-        re.compile(r"^[ \t]*[%\w.\"-]{0,120}(?:\.image-name|builder-image|base-(?:jvm|native)-image"
-                   r"|container\.image|jib\.from\.image)[ \t]*[=:][ \t]*(?P<ref>\S{1,300})",
+        re.compile(r"^[ \t]{0,20}[%\w.\"-]{0,120}(?:\.image-name|builder-image|base-(?:jvm|nativ"
+                   r"e)-image"
+                   r"|container\.image|jib\.from\.image)[ \t]{0,20}[=:][ \t]{0,20}(?P<ref>\S{1,3"
+                   r"00})",
                    re.MULTILINE),
     ),
 }  # fmt: skip
 _REGISTRY = re.compile(
-    r"\bdocker(?:\.registry|[ \t]*\{[^{}]{0,400}\bregistry)[ \t]*=[ \t]*[\"'](?P<host>[\w.:/-]{1"
+    r"\bdocker(?:\.registry|[ \t]{0,20}\{[^{}]{0,400}\bregistry)[ \t]{0,20}=[ \t]{0,20}[\"'](?P<"
+    r"host>[\w.:/-]{1"
     r",200})[\"']"
 )
 _MOST = 5_000

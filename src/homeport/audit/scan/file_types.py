@@ -69,7 +69,9 @@ class Gate:
 _COMMANDS = b"{programs}"
 _IMAGE = (b"image", b"docker", b"container")
 #: Packages that pull images by a rule.
-_PACKAGES = (b"testcontainers", b"aws-lambda-python")
+_PACKAGES = (
+    b"testcontainers", b"aws-lambda-python", b"aspire.hosting", b"sigs.k8s.io/kind", b"dagger.io",
+)  # fmt: skip
 _MODULES = (
     b"docker_container", b"docker_image", b"docker_swarm_service", b"podman_container",
     b"podman_image", b"k8s:",
@@ -167,7 +169,10 @@ KINDS: tuple[Kind, ...] = (
          "code:read_bazel"),
     Kind("nix", r"\.nix$", (b"pullimage",), "code:read_nix"),
     Kind("jvm", r"/pom\.xml$|\.gradle(?:\.kts)?$",
-         (b"testcontainers", b"jib", b"<from>", b"buildimage", b"builder"), "code:read_jvm",
+         (b"testcontainers", b"jib", b"<from>", b"buildimage", b"builder", b"spring-boot",
+          b"springframework", b"quarkus"), "code:read_jvm",
+         template=False),
+    Kind("packages", r"\.(?:cs|fs|vb)proj$|/[^/]*\.props$", _PACKAGES, "packages:read",
          template=False),
     Kind("packages", r"/(?:requirements[^/]*\.txt|go\.mod|setup\.cfg)$", _PACKAGES,
          "packages:read"),
@@ -202,7 +207,7 @@ _CANDIDATE = re.compile(
     r"|\.(?:ya?ml|jsonc?|hcl|tf|tofu|nomad|toml|conf|containers?|image|volume|kube|build|groovy"
     r"|bzl|bazel|nix|xml|gradle|kts?|sh|bash|mk|txt|mod|cfg|jenkins|tpl|go|java|scala|py"
     r"|[cm]?[jt]sx?|rs|cs|service|timer|tfvars|nf|config|bicep|bicepparam|smk|wdl|cwl|properties"
-    r"|zsh|bats|ps1)$|^[^.]+$"
+    r"|zsh|bats|ps1|csproj|fsproj|vbproj|props)$|^[^.]{1,255}$"
 )
 
 
