@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import msgspec
 
+from homeport.content.answer_key import find_answer_key
 from homeport.content.store import Pruned, Store
 from homeport.content.thread_pools import Pools
 from homeport.content.verification import CacheInfo, CacheVerified, verify_cache
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
+    from homeport.registry.helpers import HelperMissing
     from homeport.registry.login import Login
     from homeport.registry.login_flow import LoginResult, LogoutResult
     from homeport.registry.operations import (
@@ -117,6 +119,7 @@ class App:
         #: Told which host served a repository that has mirrors.
         self.on_read: Callable[[str], None] = lambda _text: None
         self._client: Client | None = None
+        self._missing_helpers: set[tuple[str, str]] = set()
 
     @cached_property
     def client(self) -> Client:
@@ -873,10 +876,12 @@ class App:
         given = {about: access.login} if access and access.login else {}
         credentials = self._credentials(given)
 
-        plain_http = True if access and access.plain_http else None
+        plain_http = bool(access and access.plain_http)
 
         def find_endpoint(name: str) -> Endpoint:
-            return endpoint_for(name, plain_http=plain_http if name == about else None)
+            if name != about or not plain_http:
+                return endpoint_for(name)
+            return endpoint_for(name, plain_http=True, unencrypted_password=True)
 
         timeout = access.timeout if access else None
         deadline = Deadline.after(timeout) if timeout is not None else None
@@ -896,9 +901,16 @@ class App:
         # 5 ms that other commands save
         from homeport.registry.credentials import Credentials
 
+        def missing(registry: str, error: HelperMissing) -> None:
+            if (registry, error.what) not in self._missing_helpers:
+                self._missing_helpers.add((registry, error.what))
+                text = f"warning: {error.what}; accessing {registry} without credentials"
+                self.runtime.progress.note("credentials", text)
+
         return Credentials(
-            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins
-        )
+            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins,
+            on_missing=missing,
+        )  # fmt: skip
 
     @cached_property
     def _helper_logins(self) -> HelperLogins:
@@ -936,12 +948,23 @@ def open_app(
 ) -> App:
     """Open the application. Nothing is written or connected until something is asked of it."""
     cancel = cancel or CancelToken()
+    progress = progress or Silent()
+    store = Store(
+        settings.cache_dir,
+        lambda: find_answer_key(settings.cache_key_file, settings.cache_dir, os.environ),
+    )
+    if not store.is_own:
+        progress.note(
+            "cache",
+            f"warning: the cache {store.root} belongs to user {store.owner}: its content is"
+            " verified again, its other results are not used",
+        )
     return App(
         settings=settings,
         runtime=Runtime(
-            store=Store(settings.cache_dir),
+            store=store,
             pools=Pools(cancel),
-            progress=progress or Silent(),
+            progress=progress,
             cancel=cancel,
         ),
     )

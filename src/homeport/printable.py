@@ -46,8 +46,13 @@ def output_text(text: str) -> str:
     return _CI_COMMAND.sub(_without_command, text) if "::" in text or "##" in text else text
 
 
-def json_text(text: str) -> str:
-    """JSON with an escape for each character that is not visible, which means the same."""
+def json_text(text: str, encoding: str | None = None) -> str:
+    """JSON with an escape for each character that is not visible, which means the same.
+
+    encoding: of the output; beyond UTF-8 everything that is not ASCII is escaped
+    """
+    if not (encoding or "utf-8").lower().startswith(("utf-", "utf8")):
+        return _UNUSUAL.sub(lambda found: "".join(_json_escape(ord(c)) for c in found[0]), text)
     return _UNUSUAL.sub(_json_escapes, text)
 
 

@@ -26,11 +26,13 @@ _LIMIT = 1 << 20
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is configured outside recipes and commands.
 
+    cache_key_file: the key of the cache's answers (``content.answer_key``); kept outside the cache
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
     cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
     cache_dir: Path
+    cache_key_file: Path | None = None
     cache_bound: int = DEFAULT_BOUND
     offline: bool = False
     ca: Path | None = None
@@ -61,6 +63,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         configured_ca = faults.text(net.get("ca"), "net.ca")
         settings = cls(
             cache_dir=cache_dir or _path(configured_dir) or default_cache_dir(),
+            cache_key_file=default_state_dir() / "cache.key",
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
             offline=offline or faults.flag(table.get("offline"), "offline"),
             ca=ca or _path(configured_ca),
@@ -79,6 +82,11 @@ def default_config_path() -> Path:
 def default_cache_dir() -> Path:
     """The default cache directory (XDG base directory specification, or the platform's rule)."""
     return _user_folder("XDG_CACHE_HOME", ".cache", "user_cache_path")
+
+
+def default_state_dir() -> Path:
+    """Where what must outlive a run is kept (XDG base directory specification)."""
+    return _user_folder("XDG_STATE_HOME", ".local/state", "user_state_path")
 
 
 def _user_folder(variable: str, usual: str, elsewhere: str) -> Path:

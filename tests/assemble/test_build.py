@@ -11,6 +11,7 @@ import pytest
 from builders.building import BARE, BuildWorld, image_of, listing, tree_of
 from builders.deb import MTIME, deb, directory, file, hardlink, link
 from builders.elf import elf
+from homeport.content.store import Store
 from homeport.errors import AnswerNo, HomeportError, OutOfDate, UsageError
 from homeport.images.address import parse_destination
 from homeport.images.image import Index
@@ -387,6 +388,19 @@ def test_check_builds_again_from_downloads_alone(tmp_path: Path) -> None:
     assert not list(here.store.root.glob("scratch-*"))
 
 
+def test_an_answer_that_was_forged_in_the_cache_does_not_become_the_image(tmp_path: Path) -> None:
+    here = world(tmp_path, deb("pp", files={"x": b"x"}))
+    recipe = here.write_recipe(BARE + "packages: [pp]")
+    first = here.build(recipe)
+    layer = first.built.images[0].layer
+    forged = here.store.put_bytes(b"another layer")
+    for answer in (here.store.root / "answers/layers").iterdir():
+        text = answer.read_text().replace(str(layer.digest), str(forged.digest))
+        answer.write_text(text.replace(f'"size":{layer.size}', f'"size":{forged.size}'))
+
+    assert here.build(recipe, locked=True).built.index.digest == first.built.index.digest
+
+
 def test_check_says_no_when_a_cached_layer_is_not_what_would_be_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -395,11 +409,16 @@ def test_check_says_no_when_a_cached_layer_is_not_what_would_be_built(
     first = here.build(recipe)
     layer = first.built.images[0].layer
     forged = here.store.put_bytes(b"another layer")
-    answers = list((here.store.root / "answers/layers").iterdir())
-    for answer in answers:
-        text = answer.read_text().replace(str(layer.digest), str(forged.digest))
-        answer.write_text(text.replace(f'"size":{layer.size}', f'"size":{forged.size}'))
+    recall = Store.recall
 
+    def wrong(store: Store, namespace: str, key: str) -> bytes | None:
+        answer = recall(store, namespace, key)
+        if namespace != "layers" or answer is None:
+            return answer
+        text = answer.replace(str(layer.digest).encode(), str(forged.digest).encode())
+        return text.replace(b'"size":%d' % layer.size, b'"size":%d' % forged.size)
+
+    monkeypatch.setattr(Store, "recall", wrong)
     with pytest.raises(AnswerNo, match="two builds differ: linux/amd64"):
         here.build(recipe, check=True)
 

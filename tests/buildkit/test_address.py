@@ -10,8 +10,9 @@ import pytest
 
 from homeport.buildkit.address import Surroundings, default_engines, parse_engine
 from homeport.buildkit.engine import first_reachable
-from homeport.buildkit.protocol.errors import BadEngineAddress, EngineUnreachable
+from homeport.buildkit.protocol.errors import EngineUnreachable
 from homeport.buildkit.protocol.streams import ProgramStream, TcpStream, UnixStream
+from homeport.images.docker_endpoint import BadEngineAddress
 
 
 def around(home: Path = Path("/nonexistent"), **environment: str) -> Surroundings:

@@ -16,8 +16,12 @@ from typing import Any
 import click
 import pytest
 
+from builders.inspection import file, layer, made
+from builders.runtime import runtime
 from homeport import errors
 from homeport.cli import main as program
+from homeport.images.address import LayoutAddress
+from homeport.images.transports.oci_layout import OciLayout
 
 HEAVY = ("rich", "yaml", "ssl", "msgspec", "pysequoia", "elftools", "zstandard", "asyncio")
 
@@ -179,6 +183,28 @@ def test_all_faults_of_a_document_are_printed() -> None:
         "  hint: look",
         "error: the recipe is not usable",
     ]
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_of_another_encoding_gets_escapes(tmp_path: Path, encoding: str) -> None:
+
+    image = made(layer(file("umlä\u6f22")))
+    OciLayout(LayoutAddress(path=tmp_path / "image", tag="1")).write(image, runtime())
+    environment = {
+        **os.environ, "PYTHONIOENCODING": encoding, "HOMEPORT_CACHE_DIR": str(tmp_path / "cache")
+    }  # fmt: skip
+    for options in ([], ["--format", "json"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "homeport", "inspect", f"oci:{tmp_path / 'image'}:1", "--files",
+             *options],
+            capture_output=True, env=environment, check=True,
+        )  # fmt: skip
+        text = done.stdout.decode(encoding)
+        if options:
+            assert json.loads(text)["files"][0]["path"] == "/umlä\u6f22"
+        else:
+            shown = {"ascii": "/uml\\xe4\\u6f22\n", "latin-1": "/umlä\\u6f22\n"}
+            assert text.endswith(shown[encoding])
 
 
 def test_names_from_outside_cannot_steer_the_terminal() -> None:

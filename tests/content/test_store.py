@@ -15,7 +15,7 @@ import pytest
 
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
-from homeport.content.store import Store
+from homeport.content.store import Damage, Store
 from homeport.errors import IntegrityError, Interrupted
 from homeport.progress import CancelToken
 
@@ -177,7 +177,7 @@ def test_verify_finds_and_drops_what_was_damaged(store: Store) -> None:
     good, bad = store.put(io.BytesIO(b"good")), store.put(io.BytesIO(b"bad!"))
     bad.path.write_bytes(b"BAD!")
 
-    assert store.verify() == [bad.digest]
+    assert store.verify() == Damage(blobs=(bad.digest,), answers=0)
     assert store.get(bad.digest) is None
     assert store.get(good.digest) is not None
 
@@ -196,3 +196,127 @@ def test_usage_counts_files_and_bytes(store: Store) -> None:
     usage = store.usage()
     assert (usage.blobs, usage.blob_bytes, usage.answers, usage.answer_bytes) == (1, 5, 1, 3)
     assert usage.total_bytes == 8
+
+
+def answer_files(store: Store, kind: str = "answers") -> list[Path]:
+    return [path for path in (store.root / kind).rglob("*") if path.is_file()]
+
+
+def test_an_answer_that_something_else_changed_is_no_answer_and_verify_removes_it(
+    store: Store,
+) -> None:
+    store.remember("x", "good", b"1")
+    store.remember("x", "bad", b"2")
+    for path in answer_files(store):
+        if path.read_bytes() == b"2":
+            path.write_bytes(b"3")
+
+    assert store.recall("x", "bad") is None
+    assert store.verify() == Damage(blobs=(), answers=1)
+    assert store.recall("x", "good") == b"1"
+    assert len(answer_files(store)) == len(answer_files(store, "seals")) == 1
+
+
+def test_answers_exchanged_among_keys_and_namespaces_are_none(store: Store) -> None:
+    store.remember("x", "one", b"1")
+    store.remember("x", "two", b"2")
+    one, two = sorted(answer_files(store), key=lambda path: path.read_bytes())
+    one.write_bytes(b"2")
+    two.write_bytes(b"1")
+    assert (store.recall("x", "one"), store.recall("x", "two")) == (None, None)
+
+    store.remember("x", "one", b"1")
+    for kind in ("answers", "seals"):
+        (store.root / kind / "x").rename(store.root / kind / "y")
+    assert store.recall("y", "one") is None
+
+
+def test_an_answer_of_another_key_is_neither_used_nor_replaced(store: Store) -> None:
+    store.remember("x", "key", b"ours")
+    other = Store(store.root, lambda: b"k" * 32)
+
+    assert other.recall("x", "key") is None
+    other.remember("x", "key", b"theirs")
+    assert store.recall("x", "key") == b"ours"
+    assert other.verify() == Damage(blobs=(), answers=1)
+    assert other.recall("x", "key") == b"theirs"
+    assert store.recall("x", "key") is None
+
+
+def test_a_store_of_another_user_gives_content_but_no_answers(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = store.put(io.BytesIO(b"hello"))
+    store.remember("x", "key", b"answer")
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: user + 1)
+    other = Store(store.root)
+
+    assert other.recall("x", "key") is None
+    other.remember("x", "new", b"answer")
+    assert len(answer_files(store)) == 1
+    found = other.get(blob.digest)
+    assert found is not None
+    assert found.verified_file() is None
+    assert other.working_folder() is None
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o777])
+def test_the_store_is_private_whatever_the_umask(store: Store, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        store.put(io.BytesIO(b"hello"))
+        store.remember("x", "key", b"answer")
+        with store.partial(Digest.of(b"later")), store.lease():
+            found = [store.root, *store.root.rglob("*")]
+            modes = {oct(path.stat().st_mode & 0o777) for path in found if path.is_dir()}
+            files = {oct(path.stat().st_mode & 0o777) for path in found if path.is_file()}
+    finally:
+        os.umask(before)
+    assert (modes, files) == ({"0o700"}, {"0o600"})
+
+
+@pytest.mark.parametrize("kind", ["fifo", "link", "directory"])
+def test_what_is_no_regular_file_is_no_content_and_no_answer(
+    store: Store, tmp_path: Path, kind: str
+) -> None:
+    def replace(path: Path) -> None:
+        path.unlink()
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "link":
+            path.symlink_to("/dev/zero")
+        else:
+            path.mkdir()
+
+    blob = store.put(io.BytesIO(b"hello"))
+    replace(blob.path)
+    assert store.get(blob.digest) is None
+    store.remember("x", "key", b"answer")
+    replace(answer_files(store)[0])
+    assert store.recall("x", "key") is None
+    again = Digest.of(b"again")
+    with store.partial(again) as stream:
+        stream.write(b"again")
+        if kind != "directory":
+            replace(store.root / "partial" / f"sha256-{again.hex}")
+    if kind != "directory":
+        with store.partial(again) as stream:
+            assert stream.tell() == 0
+    assert store.verify().answers == int(kind != "directory")  # a folder is no file
+
+
+def test_prune_and_verify_follow_no_links(store: Store, tmp_path: Path) -> None:
+    kept = tmp_path / "elsewhere/keep"
+    kept.parent.mkdir()
+    kept.write_bytes(b"kept")
+    store.put(io.BytesIO(b"hello"))
+    (store.root / "blobs/evil").symlink_to(kept.parent)
+    (store.root / "leases").mkdir(exist_ok=True)
+    (store.root / "leases" / ("0" * 24)).symlink_to(kept)
+    store.root.joinpath("answers").symlink_to(kept.parent)
+
+    assert store.verify() == Damage(blobs=(), answers=0)
+    store.prune(0)
+    assert kept.read_bytes() == b"kept"
+    assert not (store.root / "leases" / ("0" * 24)).is_symlink()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.images import SEVEN, attestation_of, everything, image, index
+from builders.images import SEVEN, attestation_of, everything, image, index, layer
 from builders.runtime import runtime
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
@@ -14,8 +14,10 @@ from homeport.images.copy import copy
 from homeport.images.image import Image, ImageNotFound, Index, child_of, new_index
 from homeport.images.platforms import platforms_of, select
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.inspection.image.platform_choice import platform_rows
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import parse_platform
+from homeport.progress import Silent
 
 AMD64, ARM64, S390X = (parse_platform(f"linux/{name}") for name in ("amd64", "arm64", "s390x"))
 
@@ -108,3 +110,57 @@ def test_an_error_of_a_copy_says_from_where_to_where(tmp_path: Path) -> None:
         copy(source, target, runtime())
     assert caught.value.where["source"] == f"oci:{tmp_path}/source:1.0"
     assert caught.value.where["destination"] == f"oci:{tmp_path}/target"
+
+
+def versions() -> Index:
+    """Two versions of windows, and linux twice, as gzip and as zstd."""
+    names = ["windows/amd64:10.0.17763.6054", "windows/amd64:10.0.20348.2582"]
+    linux = [image("linux/amd64", [layer({"a": b"1"}, codec)]) for codec in ("gzip", "zstd")]
+    return new_index([*map(image, names), *linux])
+
+
+def test_versions_of_a_system_are_a_choice_and_never_the_first_one() -> None:
+    value = versions()
+    with pytest.raises(ImageNotFound) as caught:
+        select(value, [parse_platform("windows/amd64")])
+    assert caught.value.what == (
+        "several images for windows/amd64: windows/amd64:10.0.17763.6054, "
+        "windows/amd64:10.0.20348.2582"
+    )
+    assert caught.value.hint == "choose one: --platform windows/amd64:10.0.17763.6054"
+    found = select(value, [parse_platform("windows/amd64:10.0.20348")])
+    assert str(found.digest) == value.children[1].descriptor.digest
+    both = select(value, [parse_platform("windows/amd64"), parse_platform("linux/s390x")][:1] * 2)
+    assert isinstance(both, Index)
+
+
+def test_of_images_for_the_same_platform_the_others_are_named(tmp_path: Path) -> None:
+    value = versions()
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, id: str, text: str) -> None:
+            notes.append(text)
+
+    source, target = (
+        OciLayout(LayoutAddress(path=tmp_path / name, tag="1")) for name in ("from", "to")
+    )
+    source.write(value, runtime())
+    copy(source, target, runtime(progress=Noting()), platforms=[AMD64])
+    first, other = (child.descriptor.digest for child in value.children[2:])
+    assert notes == [
+        f"warning: 1 other image for linux/amd64 left out: {other}; took the first, {first}"
+    ]
+
+
+def test_each_entry_of_an_index_is_listed_with_what_differs() -> None:
+    value = versions()
+    shown = select(value, [AMD64])
+    assert isinstance(shown, Image)
+    rows = platform_rows(value, shown)
+    assert [(row.platform, row.shown) for row in rows] == [
+        ("windows/amd64:10.0.17763.6054", False), ("windows/amd64:10.0.20348.2582", False),
+        ("linux/amd64", True), ("linux/amd64", False),
+    ]  # fmt: skip
+    oci = "application/vnd.oci.image.layer.v1.tar"
+    assert rows[3].differs == (f"layers: {oci}+gzip → {oci}+zstd",)

@@ -230,10 +230,18 @@ def test_a_helper_that_fails_is_named(
             find(tmp_path)
 
 
-def test_a_helper_that_is_missing_is_named(tmp_path: Path) -> None:
+def test_a_helper_that_is_not_installed_has_no_login_and_is_named(tmp_path: Path) -> None:
     write(tmp_path / ".docker/config.json", {"credsStore": "no-such-helper"})
-    with pytest.raises(HelperFailed, match="docker-credential-no-such-helper is not installed"):
-        find(tmp_path)
+    write(tmp_path / ".config/containers/auth.json", {"auths": {"other.example": {}}})
+    told: list[str] = []
+    credentials = Credentials(
+        environment={}, home=tmp_path, given={},
+        on_missing=lambda registry, error: told.append(f"{registry}: {error.what}"),
+    )  # fmt: skip
+    assert credentials.find("registry.example") is None
+    assert told == [
+        "registry.example: the credential helper docker-credential-no-such-helper is not installed"
+    ]
 
 
 @pytest.mark.parametrize("name", ["../evil", "a b", "a;b"])
@@ -384,7 +392,12 @@ def test_a_password_is_not_sent_without_tls_to_another_machine() -> None:
             registry = Registry(client, endpoint, lambda _rejected: login)
             with pytest.raises(errors.Unauthorized, match="without TLS; refused to send it"):
                 registry.ping()
-        assert [one.headers.get("authorization") for one in proxy.requests] == [None]
+            # --plain-http says that a password is sent, too.
+            endpoint = endpoint_for("registry.example", plain_http=True, unencrypted_password=True)
+            with pytest.raises(errors.Unauthorized, match="authentication failed"):
+                Registry(client, endpoint, lambda _rejected: login).ping()
+        sent = [one.headers.get("authorization") for one in proxy.requests]
+        assert sent == [None, None, "Basic " + auth("me", "secret")]
 
 
 def test_another_host_that_asks_gets_nothing() -> None:

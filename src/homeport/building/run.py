@@ -201,6 +201,5 @@ def _scratch_store(store: Store, stack: ExitStack) -> Store:
     import tempfile  # 5 ms that a build with nothing to do saves
 
     with explained(store.root):
-        store.root.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=store.root)
+        folder = tempfile.TemporaryDirectory(prefix="scratch-", dir=store.working_folder())
     return Store(Path(stack.enter_context(folder)))

@@ -13,7 +13,6 @@ sockets. Not for connecting (``homeport.buildkit.engine``).
 
 from __future__ import annotations
 
-import hashlib
 import ssl
 import urllib.parse
 from collections.abc import Mapping
@@ -22,7 +21,6 @@ from typing import Literal
 
 import msgspec
 
-from homeport.buildkit.protocol.errors import BadEngineAddress
 from homeport.buildkit.protocol.streams import (
     Opener,
     ProgramStream,
@@ -30,11 +28,16 @@ from homeport.buildkit.protocol.streams import (
     UnixStream,
     tls_context,
 )
-from homeport.content.reading import read_bounded
+from homeport.images.docker_endpoint import (
+    BadEngineAddress,
+    chosen_context,
+    context_endpoint,
+    docker_folder,
+    ssh_command,
+)
 
 Kind = Literal["docker", "buildkit", "unknown"]
 _SCHEMES = "unix://, tcp://, docker-container://, podman-container://, ssh://, docker-context://"
-_META_LIMIT = 1 << 20
 _SYSTEM_SOCKETS = ("/run/buildkit/buildkitd.sock", "/var/run/docker.sock")
 
 
@@ -55,7 +58,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def docker_folder(self) -> Path:
-        return Path(self.environment.get("DOCKER_CONFIG") or self.home / ".docker")
+        return docker_folder(self.environment, self.home)
 
 
 def parse_engine(text: str, around: Surroundings) -> Engine:
@@ -73,7 +76,7 @@ def parse_engine(text: str, around: Surroundings) -> Engine:
             argv = (program, "exec", "-i", _container(text, place), "buildctl", "dial-stdio")
             return Engine(name=text, opener=ProgramStream(argv), kind="buildkit")
         case "ssh":
-            return _ssh(text)
+            return Engine(name=text, opener=ProgramStream(ssh_command(text)), kind="docker")
         case "docker-context":
             return _context(place, around)
     raise BadEngineAddress(f"{text!r}: unknown kind of engine", hint=f"use {_SCHEMES}")
@@ -88,8 +91,7 @@ def default_engines(around: Surroundings) -> list[Engine]:
     for variable in ("BUILDKIT_HOST", "DOCKER_HOST"):
         if text := around.environment.get(variable):
             return [parse_engine(text, around)]
-    context = around.environment.get("DOCKER_CONTEXT") or _current_context(around)
-    if context and context != "default":
+    if context := chosen_context(around.environment, around.docker_folder):
         return [_context(context, around)]
     sockets = list(_SYSTEM_SOCKETS)
     if runtime := around.environment.get("XDG_RUNTIME_DIR"):
@@ -125,21 +127,6 @@ def _tls(text: str, certs: Path, verify: bool) -> ssl.SSLContext:
         ) from error
 
 
-def _ssh(text: str) -> Engine:
-    try:
-        url = urllib.parse.urlsplit(text)
-        port = url.port
-    except ValueError as error:
-        raise BadEngineAddress(f"{text!r}: {error}") from error
-    host = url.hostname or ""
-    if not host or host.startswith("-") or (url.username or "").startswith("-"):
-        raise BadEngineAddress(f"{text!r} must be ssh://[USER@]HOST[:PORT]")
-    target = f"{url.username}@{host}" if url.username else host
-    argv = ["ssh", "-T", *(["-p", str(port)] if port else []), "--", target]
-    opener = ProgramStream((*argv, "docker", "system", "dial-stdio"))
-    return Engine(name=text, opener=opener, kind="docker")
-
-
 def _container(text: str, place: str) -> str:
     name = place.partition("?")[0].strip("/")
     if not name or name.startswith("-"):
@@ -147,52 +134,8 @@ def _container(text: str, place: str) -> str:
     return name
 
 
-class _Config(msgspec.Struct):
-    current: str = msgspec.field(default="", name="currentContext")
-
-
-_CONFIG_DECODER = msgspec.json.Decoder(_Config)
-
-
-class _Endpoint(msgspec.Struct):
-    host: str = msgspec.field(default="", name="Host")
-    skip_verify: bool = msgspec.field(default=False, name="SkipTLSVerify")
-
-
-class _Meta(msgspec.Struct):
-    endpoints: dict[str, _Endpoint] = msgspec.field(default_factory=dict, name="Endpoints")
-
-
-_META_DECODER = msgspec.json.Decoder(_Meta)
-
-
-def _current_context(around: Surroundings) -> str:
-    try:
-        raw = _read(around.docker_folder / "config.json")
-        return _CONFIG_DECODER.decode(raw).current
-    except (OSError, msgspec.DecodeError):
-        return ""
-
-
 def _context(name: str, around: Surroundings) -> Engine:
-    folder = hashlib.sha256(name.encode()).hexdigest()
-    path = around.docker_folder / "contexts/meta" / folder / "meta.json"
-    try:
-        meta = _META_DECODER.decode(_read(path))
-    except (OSError, msgspec.DecodeError) as error:
-        raise BadEngineAddress(
-            f"cannot read docker's context {name!r}", where={"file": str(path)},
-            hint="docker context ls lists those that exist",
-        ) from error  # fmt: skip
-    endpoint = meta.endpoints.get("docker", _Endpoint())
-    certs = around.docker_folder / "contexts/tls" / folder / "docker"
-    if endpoint.host.startswith("tcp://") and certs.is_dir():
-        return _tcp(endpoint.host, around, certs, not endpoint.skip_verify)
-    if not endpoint.host:
-        raise BadEngineAddress(f"docker's context {name!r} has no host")
-    return parse_engine(endpoint.host, around)
-
-
-def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
-        return read_bounded(stream, _META_LIMIT, str(path))
+    found = context_endpoint(name, around.docker_folder)
+    if found.host.startswith("tcp://") and found.certificates is not None:
+        return _tcp(found.host, around, found.certificates, found.verify)
+    return parse_engine(found.host, around)

@@ -72,22 +72,30 @@ def prune(session: Session, bound: str | None, everything: bool) -> None:
 @command.command(epilog="Example:  homeport cache verify")
 @common
 def verify(session: Session) -> None:
-    """Verify the digest of every file and remove damaged files.
+    """Verify every file of the cache and remove damaged files.
 
     Exit code 3 if a file was damaged.
     """
     with session.app() as app:
         found = app.cache_verify()
     names = list(map(str, found.damaged))
+    lines = [f"removed {name}" for name in names]
+    if found.unverified_answers:
+        results = counted(found.unverified_answers, "result")
+        lines.append(f"removed {results} that this user's key does not verify")
     session.output.write(
-        {"schema": "homeport-cache-verify/v1", "checked": found.checked, "damaged": names},
-        "\n".join(
-            [*(f"removed {name}" for name in names), f"verified {counted(found.checked, 'file')}"]
-        ),
+        {
+            "schema": "homeport-cache-verify/v1",
+            "checked": found.checked,
+            "damaged": names,
+            "unverified_results": found.unverified_answers,
+        },
+        "\n".join([*lines, f"verified {counted(found.checked, 'file')}"]),
     )
-    if names:
+    damaged = len(names) + found.unverified_answers
+    if damaged:
         raise AnswerNo(
             "removed 1 damaged file; it will be rebuilt when needed"
-            if len(names) == 1
-            else f"removed {len(names)} damaged files; they will be rebuilt when needed"
+            if damaged == 1
+            else f"removed {damaged} damaged files; they will be rebuilt when needed"
         )

@@ -16,7 +16,7 @@ platform_option = click.option(
     "--platform",
     "platforms",
     multiple=True,
-    metavar="OS/ARCH[/VARIANT]",
+    metavar="OS/ARCH[/VARIANT][:VERSION]",
     envvar="HOMEPORT_PLATFORM",
     help="Only this platform, or several separated by commas; 'native' is this machine's."
     " Repeatable.  [default: all, byte for byte]",

@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import difflib
 import importlib
+import io
 import os
 import sys
 import threading
@@ -217,6 +218,10 @@ def _fill_closed_streams() -> None:
         )
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w")  # noqa: SIM115  the same
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding (latin-1, ASCII) gets an escape for what it lacks.
+        if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _output_error(error: OSError) -> HomeportError:
@@ -258,7 +263,9 @@ def _report(error: HomeportError, as_json: bool) -> int:
 
         document: dict[str, Any] = {"schema": "homeport-error/v1", "error": error.to_json()}
         try:
-            sys.stdout.write(json_text(msgspec.json.encode(document).decode()) + "\n")
+            sys.stdout.write(
+                json_text(msgspec.json.encode(document).decode(), sys.stdout.encoding) + "\n"
+            )
             sys.stdout.flush()
         except OSError:
             _abandon_output()

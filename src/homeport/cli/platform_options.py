@@ -7,7 +7,7 @@ import click
 from homeport.oci.platform import Platform, native_platform, parse_platform
 
 one_platform_option = click.option(
-    "--platform", metavar="OS/ARCH[/VARIANT]", envvar="HOMEPORT_PLATFORM",
+    "--platform", metavar="OS/ARCH[/VARIANT][:VERSION]", envvar="HOMEPORT_PLATFORM",
     help="Platform to inspect.  [default: this machine's, else the first]",
 )  # fmt: skip
 

@@ -34,7 +34,7 @@ _OPTIONS = (
         "--plain-http",
         is_flag=True,
         envvar="HOMEPORT_PLAIN_HTTP",
-        help="Connect to this registry without TLS; passwords are never sent so.",
+        help="Connect to this registry without TLS; a password is sent unencrypted, too.",
     ),
     click.option(
         "--timeout",

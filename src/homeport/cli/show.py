@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TextIO
 
-import click
 import msgspec
 
 from homeport.printable import json_text, output_text, printable
@@ -44,19 +43,25 @@ class Output:
         self.written = not beside
         if self.format == "json":
             encoded = msgspec.json.format(msgspec.json.encode(document)).decode()
-            click.echo(json_text(encoded), err=beside)
+            self._print(json_text(encoded, sys.stdout.encoding), beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
-            click.echo(output_text(shown), err=beside)
+            self._print(output_text(shown), beside)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print a text of very many lines, one after the other."""
         for line in lines:
-            click.echo(output_text(line))
+            sys.stdout.write(output_text(line) + "\n")
+
+    def _print(self, text: str, beside: bool) -> None:
+        """Not by click, which writes UTF-8 to a terminal that says it takes ASCII only."""
+        stream = sys.stderr if beside else sys.stdout
+        stream.write(text + "\n")
+        stream.flush()
 
     def write_text(self, text: str) -> None:
         """Print a document whose form the command's own ``--format`` chose."""
         self.written = True
-        click.echo(text)
+        self._print(output_text(text), beside=False)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import stat
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 
@@ -109,6 +110,15 @@ class _Seekable(io.RawIOBase):
             self._stream = None
 
 
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading; does not wait at a named pipe, nor read a device."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", str(path))
+    return os.fdopen(descriptor, "rb")
+
+
 class BytesBlob:
     """A small Blob in memory: a manifest, a config, a test's content."""
 
@@ -160,7 +170,7 @@ class FileBlob(msgspec.Struct, frozen=True):
         return (self.path, self.digest, self.size)
 
     def open(self, offset: int = 0) -> BinaryIO:
-        stream = self.path.open("rb")
+        stream = open_regular(self.path)
         stream.seek(offset)
         return stream
 

@@ -53,12 +53,13 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, mode: int | None = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content becomes ``path`` when the block ends without an error.
 
     Otherwise the old file, or its absence, stays and nothing is left beside it. The
-    mode is exact, whatever the umask. A device or a named pipe is written to as it is, never
-    replaced by a file. Raises ``CannotWrite``.
+    mode is exact, whatever the umask; ``None`` is what the umask allows, for the user's files.
+    A device or a named pipe is written to as it is, never replaced by a file; a link to one
+    outside ``/dev`` is replaced. Raises ``CannotWrite``.
     """
     if _is_special(path):
         with explained(path), path.open("wb") as stream:
@@ -67,12 +68,14 @@ def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterato
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name[:100]}.{os.urandom(8).hex()}"
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 yield cast("BinaryIO", stream)
                 stream.flush()
-                os.fchmod(stream.fileno(), mode)
+                if mode is not None:
+                    os.fchmod(stream.fileno(), mode)
                 if sync:
                     os.fsync(stream.fileno())
             temporary.replace(path)
@@ -85,9 +88,12 @@ def atomic_write(path: Path, *, mode: int = 0o644, sync: bool = True) -> Iterato
 
 
 def _is_special(path: Path) -> bool:
-    """Whether there is something that takes bytes and is no file: ``/dev/full``, a pipe."""
+    """Whether there is something that takes bytes and is no file: ``/dev/full``, a pipe.
+
+    Links count in ``/dev`` alone (``/dev/stdout``): others may be made by whoever owns the folder.
+    """
     try:
-        mode = path.stat().st_mode
+        mode = (path.stat() if path.parent == Path("/dev") else path.lstat()).st_mode
     except OSError:
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISBLK(mode)

@@ -2,6 +2,7 @@
 
     blobs/ALGORITHM/HEX      whole, verified content; the name says what it must be
     answers/NAMESPACE/KEY    small results computed from content ("pieces of layer X")
+    seals/NAMESPACE/KEY      for each answer its MAC, by a key outside the cache
     partial/ALGORITHM-HEX    a download that was cut, to be resumed
     leases/ID                a running process; locked while it lives
 
@@ -9,7 +10,9 @@ Concurrent processes share a store without a central lock: files are written bes
 and renamed, and the same digest means the same bytes. ``prune`` removes the least
 recently used first and nothing that a live lease may have seen. A store is never
 needed for correctness: every file in it can be made or fetched again, and the code that
-reads content for a result verifies it (``content.blob.verified``).
+reads content for a result verifies it (``content.blob.verified``). Answers cannot be verified
+so; they are used only with a valid MAC, and none of a cache that belongs to another user.
+Nothing below the root is opened through a link, and only regular files are.
 
 Not for choosing what is worth keeping: callers decide what they put in.
 """
@@ -17,26 +20,39 @@ Not for choosing what is worth keeping: callers decide what they put in.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
+import hmac
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 import msgspec
 
+from homeport.content.answer_key import key_of_process
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
-from homeport.content.files import atomic_write, explained, sync_directory
+from homeport.content.files import explained
+from homeport.content.private_folders import (
+    make_folders,
+    open_file,
+    open_folder,
+    read_file,
+    replace_file,
+)
 from homeport.content.reading import CHUNK, Readable
-from homeport.errors import IntegrityError
+from homeport.errors import IntegrityError, UsageError
 from homeport.progress import CancelToken
 
 DEFAULT_BOUND = 5 << 30  # bytes
 _LOCK_POLL = 0.05  # seconds between tries for a file that another process holds
+_MAC_SIZE = 32
 
 
 class Usage(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +77,13 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     kept_bytes: int
 
 
+class Damage(msgspec.Struct, frozen=True, kw_only=True):
+    """What ``verify`` removed: damaged content by its digest, and answers without a valid MAC."""
+
+    blobs: tuple[Digest, ...]
+    answers: int
+
+
 class StoreWriter:
     """Content on its way into the store; unknown to anyone until ``commit``."""
 
@@ -68,11 +91,12 @@ class StoreWriter:
         self._store = store
         self._algorithm = algorithm
         self._hasher: Any = hashlib.new(algorithm)
-        self._path = store.root / "partial" / f"new-{os.urandom(12).hex()}"
+        self._name = f"new-{os.urandom(12).hex()}"
+        self._path = store.root / "partial" / self._name  # for messages
         self.size = 0
-        with explained(self._path):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._stream = self._path.open("xb")
+        with explained(self._path), open_folder(store.root, "partial", make=True) as folder:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            self._stream = os.fdopen(open_file(self._name, folder, flags), "wb")
 
     def write(self, data: bytes | memoryview) -> None:
         with explained(self._path):
@@ -95,7 +119,7 @@ class StoreWriter:
                 if sync:
                     os.fsync(self._stream.fileno())
                 self._stream.close()
-            return self._store.adopt(self._path, digest, self.size, sync=sync)
+            return self._store.adopt(self._name, digest, self.size, sync=sync)
         except BaseException:
             self.abandon()
             raise
@@ -104,15 +128,19 @@ class StoreWriter:
         """Forget the content; nothing stays."""
         with contextlib.suppress(OSError):
             self._stream.close()
-        with contextlib.suppress(OSError):
-            self._path.unlink()
+        with contextlib.suppress(OSError), open_folder(self._store.root, "partial") as folder:
+            os.unlink(self._name, dir_fd=folder)
 
 
 class Store:
-    """A content-addressed store in the directory ``root`` (made when first written to)."""
+    """A content-addressed store in the directory ``root`` (made when first written to).
 
-    def __init__(self, root: Path) -> None:
+    find_key: gives the key for the MACs of answers; by default each process has its own
+    """
+
+    def __init__(self, root: Path, find_key: Callable[[], bytes] = key_of_process) -> None:
         self.root = root
+        self._find_key = find_key
         #: Whether this process has added anything, so that a bound may be passed.
         self.has_grown = False
         #: What this process has hashed and synced itself, as it was then.
@@ -125,15 +153,15 @@ class Store:
         """
         path = self._blob_path(digest)
         try:
-            status = path.stat()
+            status = path.lstat()
         except OSError:
             return None
-        if size is not None and status.st_size != size:
+        if not stat.S_ISREG(status.st_mode) or (size is not None and status.st_size != size):
             self.drop(digest)
             return None
         verified_now = self._verified.get(digest) == _state(status)
         with contextlib.suppress(OSError):
-            os.utime(path)
+            os.utime(path, follow_symlinks=False)
             if verified_now:
                 self._verified[digest] = _state(path.stat())
         return FileBlob(path, digest, status.st_size, verified_now)
@@ -163,26 +191,35 @@ class Store:
         finally:
             writer.abandon()
 
-    def adopt(self, path: Path, digest: Digest, size: int, *, sync: bool = True) -> FileBlob:
-        """Move a finished file whose digest the caller has computed into the store.
+    def adopt(self, name: str, digest: Digest, size: int, *, sync: bool = True) -> FileBlob:
+        """Move a finished file of ``partial``, whose digest is known, into the store.
 
         ``sync`` says that its content is on the disk, and makes the move durable too.
         """
         target = self._blob_path(digest)
         self.has_grown = True
-        with explained(target):
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(target)
+        with (
+            explained(target),
+            open_folder(self.root, "partial") as source,
+            open_folder(self.root, "blobs", digest.algorithm, make=True) as folder,
+        ):
+            os.replace(name, digest.hex, src_dir_fd=source, dst_dir_fd=folder)
             if sync:
-                sync_directory(target.parent)
-                self._verified[digest] = _state(target.stat())
+                with contextlib.suppress(OSError):  # not every filesystem can
+                    os.fsync(folder)
+                self._verified[digest] = _state(
+                    os.stat(digest.hex, dir_fd=folder, follow_symlinks=False)
+                )
         return FileBlob(target, digest, size, verified_now=sync)
+
+    def adopt_partial(self, digest: Digest, size: int) -> FileBlob:
+        """Make the ``partial`` file of ``digest``, verified and synced, content of the store."""
+        return self.adopt(_partial_name(digest), digest, size)
 
     def drop(self, digest: Digest) -> None:
         """Forget content, for example because it was found damaged."""
         self._verified.pop(digest, None)
-        with contextlib.suppress(OSError):
-            self._blob_path(digest).unlink()
+        self._unlink(digest.hex, "blobs", digest.algorithm)
 
     @contextlib.contextmanager
     def partial(self, digest: Digest, cancel: CancelToken | None = None) -> Iterator[BinaryIO]:
@@ -191,9 +228,8 @@ class Store:
         Waits while another process holds it; ask ``get`` again inside the block. What was
         written stays for the next run. Finish with ``commit_partial``.
         """
-        path = self.root / "partial" / f"{digest.algorithm}-{digest.hex}"
         self.has_grown = True
-        stream = _open_locked(path, cancel or CancelToken())
+        stream = self._open_locked("partial", _partial_name(digest), cancel or CancelToken())
         try:
             yield stream
         finally:
@@ -215,48 +251,84 @@ class Store:
                 f"downloaded {seen} bytes with digest {found}, expected {size} bytes with {digest}",
                 where={"digest": str(digest)},
             )
-        path = Path(stream.name)
-        with explained(path):
+        with explained(self.root / "partial" / _partial_name(digest)):
             os.fsync(stream.fileno())
-        return self.adopt(path, digest, size)
+        return self.adopt_partial(digest, size)
 
     def recall(self, namespace: str, key: str) -> bytes | None:
-        """A remembered answer, or ``None``; marks it as used just now."""
-        path = self._answer_path(namespace, key)
+        """A remembered answer, or ``None``; marks it as used just now.
+
+        An answer without a valid MAC is no answer.
+        """
+        if not self.is_own:
+            return None
+        name = self._answer_name(namespace, key)
         try:
-            data = path.read_bytes()
-            os.utime(path)
+            with open_folder(self.root, "seals", namespace) as folder:
+                seal = read_file(name, folder)
+                os.utime(name, dir_fd=folder, follow_symlinks=False)
+            with open_folder(self.root, "answers", namespace) as folder:
+                answer = read_file(name, folder)
+                os.utime(name, dir_fd=folder, follow_symlinks=False)
         except OSError:
             return None
-        return data
+        return answer if hmac.compare_digest(seal, self._seal(namespace, name, answer)) else None
 
     def remember(self, namespace: str, key: str, answer: bytes) -> None:
         """Keep a small answer under ``key`` (any text that names all its inputs)."""
+        if not self.is_own:
+            return
         self.has_grown = True
-        with atomic_write(self._answer_path(namespace, key), sync=False) as stream:
-            stream.write(answer)
+        name = self._answer_name(namespace, key)
+        with explained(self.root / "answers" / namespace / name):
+            for kind, data in (("answers", answer), ("seals", self._seal(namespace, name, answer))):
+                with open_folder(self.root, kind, namespace, make=True) as folder:
+                    replace_file(name, folder, data)
 
     def forget(self, namespace: str, key: str) -> None:
         """Drop a remembered answer that turned out to be of no use."""
-        with contextlib.suppress(OSError):
-            self._answer_path(namespace, key).unlink()
+        name = self._answer_name(namespace, key)
+        self._unlink(name, "seals", namespace)
+        self._unlink(name, "answers", namespace)
+
+    @cached_property
+    def owner(self) -> int:
+        """The user who owns the store, or will own it."""
+        try:
+            return self.root.stat().st_uid
+        except OSError:
+            return os.geteuid()
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the store belongs to the user of this process."""
+        return self.owner == os.geteuid()
+
+    def working_folder(self) -> Path | None:
+        """A folder for temporary folders: the store's; ``None``, the system's, if it is not ours.
+
+        Whoever owns a folder can replace what is in it.
+        """
+        if not self.is_own:
+            return None
+        make_folders(self.root)
+        return self.root
 
     @contextlib.contextmanager
     def lease(self) -> Iterator[None]:
         """While the block runs, ``prune`` keeps everything used since it began."""
-        path = self.root / "leases" / os.urandom(12).hex()
-        with _open_locked(path, CancelToken()) as stream:
+        name = os.urandom(12).hex()
+        with self._open_locked("leases", name, CancelToken()):
             try:
                 yield
             finally:
-                with contextlib.suppress(OSError):
-                    Path(stream.name).unlink()
+                self._unlink(name, "leases")
 
     def usage(self) -> Usage:
         """Count what is there."""
-        blobs = [size for _, size, _ in self._files("blobs")]
-        answers = [size for _, size, _ in self._files("answers")]
-        partial = sum(size for _, size, _ in self._files("partial"))
+        blobs = [file.size for file in self._files("blobs")]
+        answers = [file.size for file in self._files("answers")]
+        partial = sum(file.size for file in self._files("partial"))
         return Usage(
             blobs=len(blobs),
             blob_bytes=sum(blobs),
@@ -271,40 +343,68 @@ class Store:
         Files that a live lease may use stay, even over the bound.
         """
         horizon = self._oldest_live_lease()
+        kinds = ("blobs", "answers", "seals", "partial")
         files = sorted(
-            [*self._files("blobs"), *self._files("answers"), *self._files("partial")],
-            key=lambda file: file[2],
+            (file for kind in kinds for file in self._files(kind)), key=lambda file: file.used
         )
-        total = sum(size for _, size, _ in files)
+        total = sum(file.size for file in files)
         removed = removed_bytes = 0
-        for path, size, used in files:
-            if total - removed_bytes <= bound or used >= horizon:
+        for file in files:
+            if total - removed_bytes <= bound or file.used >= horizon:
                 break
-            if path.parent.name == "partial" and _is_locked(path):
+            if file.folder == ("partial",) and self._is_locked(file):
                 continue
-            with contextlib.suppress(OSError):
-                path.unlink()
+            if self._unlink(file.name, *file.folder):
                 removed += 1
-                removed_bytes += size
+                removed_bytes += file.size
         return Pruned(
             removed=removed, removed_bytes=removed_bytes, kept_bytes=total - removed_bytes
         )
 
-    def verify(self, on_file: Callable[[int], None] | None = None) -> list[Digest]:
-        """Read all content again; drop what does not match its name and return those names."""
-        damaged: list[Digest] = []
-        for path, size, _ in self._files("blobs"):
-            digest = Digest(path.parent.name, path.name)
-            hasher = digest.hasher()
-            with contextlib.suppress(FileNotFoundError), path.open("rb") as stream:
+    def verify(self, on_file: Callable[[int], None] | None = None) -> Damage:
+        """Read everything again; what does not match its digest or MAC is removed."""
+        blobs: list[Digest] = []
+        for file in self._files("blobs"):
+            if len(file.folder) == 2 and (digest := _digest_of(file)) is not None:
+                if not self._is_sound(file, digest):
+                    blobs.append(digest)
+                    self.drop(digest)
+                if on_file:
+                    on_file(file.size)
+        return Damage(blobs=tuple(blobs), answers=self._verify_answers())
+
+    def _is_sound(self, file: _StoreFile, digest: Digest) -> bool:
+        hasher = digest.hasher()
+        try:
+            with (
+                open_folder(self.root, *file.folder) as folder,
+                os.fdopen(open_file(file.name, folder, os.O_RDONLY), "rb") as stream,
+            ):
                 while chunk := stream.read(CHUNK):
                     hasher.update(chunk)
-                if Digest.finished(hasher, digest.algorithm) != digest:
-                    damaged.append(digest)
-                    self.drop(digest)
-            if on_file:
-                on_file(size)
-        return damaged
+        except FileNotFoundError:
+            return True  # removed meanwhile
+        except OSError:
+            return False
+        return Digest.finished(hasher, digest.algorithm) == digest
+
+    def _verify_answers(self) -> int:
+        """Remove answers without a valid MAC by this user's key; returns their number."""
+        removed = 0
+        for file in self._files("answers"):
+            namespace = file.folder[-1]
+            try:
+                with open_folder(self.root, "seals", namespace) as folder:
+                    seal = read_file(file.name, folder)
+                with open_folder(self.root, *file.folder) as folder:
+                    valid = seal == self._seal(namespace, file.name, read_file(file.name, folder))
+            except OSError:
+                valid = False
+            if not (valid and self.is_own):
+                removed += 1
+                self._unlink(file.name, "seals", namespace)
+                self._unlink(file.name, *file.folder)
+        return removed
 
     def clear(self) -> None:
         """Remove everything, also under other processes' feet."""
@@ -315,61 +415,128 @@ class Store:
     def _blob_path(self, digest: Digest) -> Path:
         return self.root / "blobs" / digest.algorithm / digest.hex
 
-    def _answer_path(self, namespace: str, key: str) -> Path:
-        return self.root / "answers" / namespace / hashlib.sha256(key.encode()).hexdigest()
+    @cached_property
+    def _key(self) -> bytes:
+        return self._find_key()
 
-    def _files(self, kind: str) -> Iterator[tuple[Path, int, float]]:
-        """(path, bytes, time of last use) of every file below one of the store's folders."""
-        for folder, _, names in os.walk(self.root / kind):
-            for name in names:
-                path = Path(folder, name)
-                with contextlib.suppress(OSError):
-                    status = path.stat()
-                    yield path, status.st_size, status.st_mtime
+    def _answer_name(self, namespace: str, key: str) -> str:
+        """Of other keys it is another name: users of one cache do not replace each other's."""
+        return _mac(self._key, b"name", namespace.encode(), key.encode()).hex()
+
+    def _seal(self, namespace: str, name: str, answer: bytes) -> bytes:
+        return _mac(self._key, b"answer", namespace.encode(), name.encode(), answer)
+
+    def _unlink(self, name: str, *folder: str) -> bool:
+        try:
+            with open_folder(self.root, *folder) as descriptor:
+                os.unlink(name, dir_fd=descriptor)
+        except OSError:
+            return False
+        return True
+
+    def _files(self, kind: str) -> Iterator[_StoreFile]:
+        """Every file below one of the store's folders; links are not followed."""
+        try:
+            with open_folder(self.root) as root:
+                for place, _, names, folder in os.fwalk(kind, dir_fd=root):
+                    for name in names:
+                        with contextlib.suppress(OSError):
+                            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+                            yield _StoreFile(
+                                folder=tuple(place.split("/")), name=name,
+                                size=status.st_size, used=status.st_mtime,
+                            )  # fmt: skip
+        except OSError:
+            return
 
     def _oldest_live_lease(self) -> float:
         oldest = time.time()
-        for path, _, began in self._files("leases"):
-            if _is_locked(path):
-                oldest = min(oldest, began)
+        for file in self._files("leases"):
+            if self._is_locked(file):
+                oldest = min(oldest, file.used)
             else:  # its process is gone
-                with contextlib.suppress(OSError):
-                    path.unlink()
+                self._unlink(file.name, *file.folder)
         return oldest
+
+    def _is_locked(self, file: _StoreFile) -> bool:
+        try:
+            with (
+                open_folder(self.root, *file.folder) as folder,
+                os.fdopen(open_file(file.name, folder, os.O_RDONLY), "rb") as stream,
+            ):
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def _open_locked(self, kind: str, name: str, cancel: CancelToken) -> BinaryIO:
+        """Open a file for reading and appending, holding its lock until it is closed."""
+        path = self.root / kind / name
+        while True:
+            with explained(path), open_folder(self.root, kind, make=True) as folder:
+                stream = _open_appending(name, folder)
+            while True:
+                try:
+                    fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    try:
+                        cancel.wait(_LOCK_POLL)
+                    except BaseException:
+                        stream.close()
+                        raise
+            # The former holder may have renamed or removed the file that we waited for.
+            with contextlib.suppress(OSError):
+                if path.lstat().st_ino == os.fstat(stream.fileno()).st_ino:
+                    return stream
+            stream.close()
+
+
+class _StoreFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of a store: where it lies below the root, its size, when it was last used."""
+
+    folder: tuple[str, ...]
+    name: str
+    size: int
+    used: float
+
+
+def _open_appending(name: str, folder: int) -> BinaryIO:
+    """A regular file; a link or a pipe of that name is removed first."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND
+    try:
+        descriptor = open_file(name, folder, flags)
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.ENXIO, None):
+            raise
+        os.unlink(name, dir_fd=folder)
+        descriptor = open_file(name, folder, flags)
+    return cast("BinaryIO", os.fdopen(descriptor, "a+b"))
+
+
+def _digest_of(file: _StoreFile) -> Digest | None:
+    """What the file's name says its content is; ``None`` for a file that is none of ours."""
+    try:
+        return Digest.parse(f"{file.folder[-1]}:{file.name}")
+    except UsageError:
+        return None
+
+
+def _partial_name(digest: Digest) -> str:
+    return f"{digest.algorithm}-{digest.hex}"
+
+
+def _mac(key: bytes, *parts: bytes) -> bytes:
+    """Keyed BLAKE2b over parts of which none can be mistaken for its neighbour."""
+    mac = hashlib.blake2b(key=key, digest_size=_MAC_SIZE)
+    for part in parts:
+        mac.update(len(part).to_bytes(8, "big"))
+        mac.update(part)
+    return mac.digest()
 
 
 def _state(status: os.stat_result) -> tuple[int, int]:
     """Another file, and the same one written to, have another state."""
     return status.st_ino, status.st_mtime_ns
-
-
-def _open_locked(path: Path, cancel: CancelToken) -> BinaryIO:
-    """Open ``path`` for reading and appending, holding its lock until it is closed."""
-    while True:
-        with explained(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            stream = path.open("a+b")
-        while True:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                try:
-                    cancel.wait(_LOCK_POLL)
-                except BaseException:
-                    stream.close()
-                    raise
-        # The former holder may have renamed or removed the file that we waited for.
-        with contextlib.suppress(OSError):
-            if path.stat().st_ino == os.fstat(stream.fileno()).st_ino:
-                return stream
-        stream.close()
-
-
-def _is_locked(path: Path) -> bool:
-    with contextlib.suppress(OSError), path.open("rb") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

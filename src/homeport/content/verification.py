@@ -20,16 +20,22 @@ class CacheInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CacheVerified(msgspec.Struct, frozen=True, kw_only=True):
-    """The number of files that were verified, and those that were damaged and removed."""
+    """The number of files that were verified, and those that were damaged and removed.
+
+    unverified_answers: results without a valid MAC: changed, or written with another key
+    """
 
     checked: int
     damaged: tuple[Digest, ...]
+    unverified_answers: int
 
 
 def verify_cache(store: Store, progress: Progress) -> CacheVerified:
     """Read all content again; damaged files are removed."""
     usage = store.usage()
     progress.begin("cache verify", label="verify", total=usage.blob_bytes, unit="bytes")
-    damaged = store.verify(lambda size: progress.advance("cache verify", size))
+    damage = store.verify(lambda size: progress.advance("cache verify", size))
     progress.end("cache verify")
-    return CacheVerified(checked=usage.blobs, damaged=tuple(damaged))
+    return CacheVerified(
+        checked=usage.blobs + usage.answers, damaged=damage.blobs, unverified_answers=damage.answers
+    )

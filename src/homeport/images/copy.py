@@ -12,10 +12,11 @@ from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.address import Address, LayoutAddress
 from homeport.images.image import Image, Index
-from homeport.images.platforms import select
+from homeport.images.platforms import images_for, select
 from homeport.images.transports.base import Destination, Source, Written
 from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
 from homeport.oci.platform import Platform
+from homeport.quantities import counted
 from homeport.runtime import Runtime
 
 #: Verifies the image that an address leads to before anything of it is written; raises if it must
@@ -47,6 +48,7 @@ def copy(
     try:
         with source.open(runtime) as value:
             chosen = select(value, platforms)
+            _tell_of_others(value, chosen, platforms, runtime)
             if isinstance(source, RegistryTransport):
                 open_manifests(chosen, network)
             chosen = prepare(chosen)
@@ -56,6 +58,27 @@ def copy(
     except HomeportError as error:
         error.at(source=str(source.address), destination=str(destination.address))
         raise
+
+
+def _tell_of_others(
+    value: Image | Index,
+    chosen: Image | Index,
+    platforms: Sequence[Platform] | None,
+    runtime: Runtime,
+) -> None:
+    """Name the images that are left out although they are for the platform, too."""
+    if not platforms or len(platforms) > 1 or value.digest == chosen.digest:
+        return
+    several = images_for(value, platforms[0])
+    others = dict.fromkeys(one.descriptor.digest for one in several)
+    others.pop(str(chosen.digest), None)
+    if others:
+        count = counted(len(others), "other image")
+        runtime.progress.note(
+            "platforms",
+            f"warning: {count} for {platforms[0]} left out: {', '.join(others)}; took the first, "
+            f"{chosen.digest}",
+        )
 
 
 def _missing_in(destination: Address) -> Callable[[Blob], bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 
 import msgspec
@@ -14,22 +15,23 @@ from homeport.oci.platform import UNKNOWN, Platform
 def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image | Index:
     """The part of ``value`` for ``platforms`` (``None``: all of it, as received).
 
-    One platform is its image. Several are an index that lists the chosen images and their
-    attestations with their descriptors as they were; when that leaves nothing out, it is
-    ``value`` itself. Raises ``ImageNotFound`` naming the platforms that there are.
+    One platform is its image; of several images for one platform that is the first, and those of
+    different versions of a system are an error. Several are an index that lists the chosen images
+    and their attestations with their descriptors as they were; when that leaves nothing out, it
+    is ``value`` itself. Raises ``ImageNotFound`` naming the platforms that there are.
     """
     if platforms is None:
         return value
     if isinstance(value, Image):
         return _only(value, platforms)
-    candidates = list(_candidates(value))
-    chosen = [entry for entry in candidates if any(entry[1].satisfies(p) for p in platforms)]
+    every = list(candidates(value))
+    chosen = [entry for entry in every if any(entry[1].satisfies(p) for p in platforms)]
     for wanted in platforms:
         if not any(platform.satisfies(wanted) for _, platform in chosen):
-            raise _no_platform(wanted, [platform for _, platform in candidates])
+            raise _no_platform(wanted, [platform for _, platform in every])
     if len(platforms) == 1:
-        return _image(chosen[0], platforms[0])
-    if len(chosen) == len(candidates):
+        return _image(_only_version(chosen, platforms[0])[0], platforms[0])
+    if len(chosen) == len(every):
         return value
     digests = {child.descriptor.digest for child, _ in chosen}
     kept = [
@@ -45,7 +47,32 @@ def platforms_of(value: Image | Index) -> list[Platform]:
     """The platforms that can be chosen, in the index's order."""
     if isinstance(value, Image):
         return [value.platform] if value.platform else []
-    return [platform for _, platform in _candidates(value)]
+    return [platform for _, platform in candidates(value)]
+
+
+def images_for(value: Image | Index, wanted: Platform) -> list[Child]:
+    """All entries of an index for one platform: they may differ in compression, say."""
+    if isinstance(value, Image):
+        return []
+    found = [entry for entry in candidates(value) if entry[1].satisfies(wanted)]
+    return [child for child, _ in _only_version(found, wanted)] if found else []
+
+
+def _only_version(
+    chosen: list[tuple[Child, Platform]], wanted: Platform
+) -> list[tuple[Child, Platform]]:
+    """Those of exactly ``wanted`` if there are any. Raises ``ImageNotFound`` for a choice."""
+    exact = [entry for entry in chosen if entry[1].normalized() == wanted.normalized()]
+    if exact:
+        return exact
+    known = list(dict.fromkeys(str(platform) for _, platform in chosen))
+    if len(known) > 1:
+        raise ImageNotFound(
+            f"several images for {wanted}: {', '.join(known)}",
+            where={"platform": str(wanted)},
+            hint=f"choose one: --platform {shlex.quote(known[0])}",
+        )
+    return chosen
 
 
 def _image(chosen: tuple[Child, Platform], wanted: Platform) -> Image:
@@ -57,7 +84,7 @@ def _image(chosen: tuple[Child, Platform], wanted: Platform) -> Image:
     return msgspec.structs.replace(value, platform=chosen[1])
 
 
-def _candidates(index: Index) -> Iterator[tuple[Child, Platform]]:
+def candidates(index: Index) -> Iterator[tuple[Child, Platform]]:
     """Entries that are images of a platform; where the index is silent, the config is asked."""
     for child in _leaves(index):
         platform = child.platform

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 import msgspec
@@ -344,4 +343,4 @@ class _Partial:
         with explained(self._store.root):
             self._stream.flush()
             os.fsync(self._stream.fileno())
-        return store.adopt(Path(self._stream.name), digest, size)
+        return store.adopt_partial(digest, size)

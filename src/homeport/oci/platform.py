@@ -24,6 +24,10 @@ _ALIASES = {
 _DEFAULT_VARIANT = {"arm": "v7"}
 _DROPPED_VARIANT = {("arm64", "v8"), ("amd64", "v1"), ("arm64", "8")}
 _PART = r"[A-Za-z0-9_.-]+"
+_DETAIL = rf"(?=[^)])(?P<version>{_PART})?(?P<features>(?:\+{_PART})*)"
+_WRITTEN = rf"(?P<parts>{_PART}(?:/{_PART}){{0,2}})(?::{_DETAIL})?"
+#: As containerd writes it.
+_CONTAINERD = rf"(?P<os>{_PART})\({_DETAIL}\)(?P<rest>(?:/{_PART}){{1,2}})"
 
 
 class Platform(
@@ -40,8 +44,10 @@ class Platform(
     variant: str = ""
 
     def __str__(self) -> str:
-        parts = [part for part in (self.os, self.architecture, self.variant) if part]
-        return "/".join(part if re.fullmatch(_PART, part) else printable(part) for part in parts)
+        parts = (self.os, self.architecture, self.variant)
+        detail = "".join((self.os_version, *(f"+{feature}" for feature in self.os_features)))
+        text = "/".join(part for part in parts if part) + (f":{detail}" if detail else "")
+        return text if re.fullmatch(_WRITTEN, text) else printable(text)
 
     def normalized(self) -> Platform:
         """Aliases resolved, a default variant added or dropped: one spelling per platform."""
@@ -59,11 +65,18 @@ class Platform(
         )
 
     def satisfies(self, wanted: Platform) -> bool:
-        """Whether an image for this platform is what ``wanted`` means."""
+        """Whether an image for this platform is what ``wanted`` means.
+
+        The version of ``wanted`` may be shorter: ``10.0.20348`` includes ``10.0.20348.2582``.
+        """
         mine, other = self.normalized(), wanted.normalized()
-        return (mine.os, mine.architecture, mine.variant) == (
-            other.os, other.architecture, other.variant,
-        ) and (not other.os_version or mine.os_version == other.os_version)  # fmt: skip
+        version = f"{mine.os_version}.".startswith(f"{other.os_version}.")
+        return (
+            (mine.os, mine.architecture, mine.variant)
+            == (other.os, other.architecture, other.variant)
+            and (not other.os_version or version)
+            and set(other.os_features) <= set(mine.os_features)
+        )
 
 
 #: The platform of attestations in an index: of no machine.
@@ -73,17 +86,25 @@ UNKNOWN = Platform(os="unknown", architecture="unknown")
 def parse_platform(text: str) -> Platform:
     """Read ``linux/arm/v7``, ``linux/arm64`` or just ``arm64`` (then of linux), normalised.
 
-    Raises ``UsageError``.
+    A version and features of the system follow a colon, ``windows/amd64:10.0.20348+win32k``, or are
+    written as containerd does, ``windows(10.0.20348+win32k)/amd64``. Raises ``UsageError``.
     """
-    parts = text.strip().split("/")
-    if not 1 <= len(parts) <= 3 or not all(re.fullmatch(_PART, part) for part in parts):
+    written = text.strip()
+    found = re.fullmatch(_WRITTEN, written)
+    if other := re.fullmatch(_CONTAINERD, written):
+        found, parts = other, (other["os"] + other["rest"]).split("/")
+    elif found is not None:
+        parts = found["parts"].split("/")
+    if found is None:
         raise UsageError(
-            f"invalid platform {text!r}", hint="write it like linux/amd64 or linux/arm/v7"
+            f"invalid platform {text!r}",
+            hint="write it like linux/amd64, linux/arm/v7 or windows/amd64:10.0.20348",
         )
     if len(parts) == 1:
         parts = ["linux", *parts]
     fields: dict[str, Any] = dict(zip(("os", "architecture", "variant"), parts, strict=False))
-    return Platform(**fields).normalized()
+    features = tuple((found["features"] or "").split("+")[1:])
+    return Platform(**fields, os_version=found["version"] or "", os_features=features).normalized()
 
 
 def parse_platforms(texts: Sequence[str]) -> list[Platform] | None:

@@ -2,7 +2,8 @@
 
 Nothing is sent before the registry has asked (its challenge says how), then with every
 request. Credentials go to the registry's own origin and to the token service that it
-named, over TLS or within this machine, and nowhere else.
+named, over TLS or within this machine, and nowhere else; without TLS only where the user
+asked for that registry without TLS (``--plain-http``).
 """
 
 from __future__ import annotations
@@ -39,8 +40,12 @@ class Ticket(msgspec.Struct, frozen=True, kw_only=True):
 class Authenticator:
     """The state of being logged in to one registry. Safe to use from threads."""
 
-    def __init__(self, client: Client, lookup: Lookup, deadline: Deadline | None = None) -> None:
+    def __init__(
+        self, client: Client, lookup: Lookup, deadline: Deadline | None = None, *,
+        unencrypted_password: bool = False,
+    ) -> None:  # fmt: skip
         self._lookup = lookup
+        self._unencrypted_password = unencrypted_password
         self._tokens = TokenCache(client, deadline)
         self._lock = threading.Lock()
         self._scheme = ""
@@ -117,7 +122,8 @@ class Authenticator:
                 f"{base.netloc}: invalid URL of its token service ({realm[:80]!r})",
                 where={"registry": base.netloc},
             ) from error
-        if base.scheme != "https" and not url.is_loopback and self.login() is not None:
+        exposed = base.scheme != "https" and not url.is_loopback and not self._unencrypted_password
+        if exposed and self.login() is not None:
             raise ProtocolBroken(
                 f"{base.netloc} does not use TLS; refused to send the password to {url.netloc}",
                 where={"registry": base.netloc},
@@ -140,12 +146,14 @@ class Authenticator:
                 self._login = self._lookup(rejected)  # a helper may have a newer secret by now
 
     def _require_safe(self, base: Url) -> None:
-        if base.scheme == "https" or base.is_loopback or self.login() is None:
+        if base.scheme == "https" or base.is_loopback or self._unencrypted_password:
+            return
+        if self.login() is None:
             return
         raise Unauthorized(
             f"{base.netloc} requires a password without TLS; refused to send it",
             where={"registry": base.netloc},
-            hint="serve the registry over https",
+            hint="serve the registry over https, or send the password unencrypted: --plain-http",
         )
 
     def _rejected(self, response: Response, scopes: Scopes) -> Unauthorized:

@@ -51,7 +51,9 @@ class Registry:
         self._trust = trust
         self.endpoint = endpoint
         self.deadline = deadline
-        self.auth = Authenticator(client, lookup, deadline)
+        self.auth = Authenticator(
+            client, lookup, deadline, unencrypted_password=endpoint.unencrypted_password
+        )
         self.quirks = Quirks()
         self.referrers_lock = threading.Lock()
         #: Told once how many pulls are left, where the registry says so.

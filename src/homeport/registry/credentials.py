@@ -16,7 +16,7 @@ rejects what a helper gave, as some keep secrets that are valid for a short time
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -29,7 +29,7 @@ from homeport.registry.docker_config import (
     parse_auth_file,
     read_auth_file,
 )
-from homeport.registry.helpers import HelperFailed
+from homeport.registry.helpers import HelperFailed, HelperMissing
 from homeport.registry.login import Login
 
 Environment = Mapping[str, str]
@@ -59,7 +59,7 @@ class HelperLogins:
                     self._found[key] = error
             found = self._found[key]
         if isinstance(found, HelperFailed):
-            raise HelperFailed(found.what, hint=found.hint) from found
+            raise type(found)(found.what, hint=found.hint) from found
         return found
 
 
@@ -70,6 +70,7 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     home: Path
     given: Mapping[str, Login]
     helpers: HelperLogins = msgspec.field(default_factory=HelperLogins)
+    on_missing: Callable[[str, HelperMissing], None] = lambda _registry, _error: None
 
     def entries(self, registry: str, repository: str = "") -> tuple[Login | HelperEntry, ...]:
         """What is configured for a registry, found without running a program.
@@ -88,13 +89,20 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
     ) -> Login | None:
         """The login for a registry, or ``None``: then it is asked anonymously. Runs helpers.
 
+        A helper that is not installed counts as one without a login, and ``on_missing`` is told:
+        docker's configuration often names one that exists on another machine only.
+
         rejected: what the registry has just refused
         """
         for entry in self._entries(registry, repository):
             if isinstance(entry, Login):
                 return entry
             for server in entry.servers:
-                login = self.helpers.get(entry.helper, server, rejected)
+                try:
+                    login = self.helpers.get(entry.helper, server, rejected)
+                except HelperMissing as error:
+                    self.on_missing(registry, error)
+                    break
                 if login is not None:
                     return login
         return None

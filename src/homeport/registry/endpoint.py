@@ -23,6 +23,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     plain_http: without TLS; ``None`` means only if this machine itself serves it so
     root:       path of the API (some registries live below another)
     namespace:  the registry that this mirror stands in for, told as ``ns=``
+    unencrypted_password: whether the user allowed a password to travel without TLS
     """
 
     name: str
@@ -30,6 +31,7 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
     plain_http: bool | None = None
     root: str = "/v2/"
     namespace: str = ""
+    unencrypted_password: bool = False
 
     @property
     def candidates(self) -> tuple[Url, ...]:
@@ -41,6 +43,13 @@ class Endpoint(msgspec.Struct, frozen=True, kw_only=True):
         return (plain, secure) if is_loopback(secure.host) else (secure,)
 
 
-def endpoint_for(registry: str, *, plain_http: bool | None = None) -> Endpoint:
+def endpoint_for(
+    registry: str, *, plain_http: bool | None = None, unencrypted_password: bool = False
+) -> Endpoint:
     """The endpoint of the registry that a reference names."""
-    return Endpoint(name=registry, host=_API_HOSTS.get(registry, registry), plain_http=plain_http)
+    return Endpoint(
+        name=registry,
+        host=_API_HOSTS.get(registry, registry),
+        plain_http=plain_http,
+        unencrypted_password=unencrypted_password,
+    )

@@ -25,6 +25,10 @@ class HelperFailed(HomeportError):
     id = "credential-helper"
 
 
+class HelperMissing(HelperFailed):
+    """A credential helper is not installed: it has given no login, and may never have."""
+
+
 class _Secret(msgspec.Struct, rename="pascal"):
     username: str = ""
     secret: str = ""
@@ -75,7 +79,7 @@ def _run(helper: str, verb: str, given: bytes) -> tuple[int, bytes]:
             [program, verb], input=given, capture_output=True, timeout=_PATIENCE, check=False
         )
     except FileNotFoundError as error:
-        raise HelperFailed(
+        raise HelperMissing(
             f"the credential helper {program} is not installed",
             hint="install it, or remove it from docker's config.json",
         ) from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from homeport.errors import UsageError
+from homeport.images.docker_endpoint import BadEngineAddress
 from homeport.images.transports.docker_api import EngineError, request
 
 
@@ -86,7 +90,62 @@ def test_no_daemon_and_no_address_are_told_apart(tmp_path: Path) -> None:
     ):
         pass
     with (
-        pytest.raises(UsageError, match="invalid DOCKER_HOST"),
+        pytest.raises(UsageError, match="invalid address of the docker daemon"),
         request("GET", "/", environ={"DOCKER_HOST": "npipe:////./pipe/docker"}),
+    ):
+        pass
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+def _context(docker: Path, host: str) -> None:
+    """docker's context ``far``."""
+    folder = docker / "contexts/meta" / hashlib.sha256(b"far").hexdigest()
+    folder.mkdir(parents=True)
+    document = {"Name": "far", "Endpoints": {"docker": {"Host": host}}}
+    (folder / "meta.json").write_text(json.dumps(document))
+
+
+@pytest.mark.parametrize("chosen", ["config", "DOCKER_CONTEXT", "DOCKER_HOST"])
+def test_the_daemon_is_the_one_of_the_docker_program(tmp_path: Path, chosen: str) -> None:
+    docker = tmp_path / ".docker"
+    _context(docker, f"unix://{tmp_path}/s")
+    environ = {"HOME": str(tmp_path)}
+    if chosen == "config":
+        (docker / "config.json").write_text('{"currentContext":"far"}')
+    elif chosen == "DOCKER_CONTEXT":
+        environ["DOCKER_CONTEXT"] = "far"
+    else:  # wins over contexts
+        environ |= {"DOCKER_CONTEXT": "absent", "DOCKER_HOST": f"unix://{tmp_path}/s"}
+    with _daemon(tmp_path / "s", OK), request("GET", "/_ping", environ=environ) as response:
+        assert response.read() == b"ok"
+
+
+def test_a_context_may_lead_to_another_machine_by_ssh(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An ssh that joins its streams to the socket, as ``docker system dial-stdio`` does there."""
+    ssh = tmp_path / "bin/ssh"
+    ssh.parent.mkdir()
+    ssh.write_text(
+        f"#!{sys.executable}\nimport os, socket, sys\n"
+        f"assert sys.argv[1:] == '-T -p 2222 -- me@h docker system dial-stdio'.split(), sys.argv\n"
+        f"s = socket.socket(socket.AF_UNIX); s.connect({str(tmp_path / 's')!r})\n"
+        "s.sendall(os.read(0, 65536)); os.write(1, s.recv(65536))\n"
+    )
+    ssh.chmod(0o755)
+    monkeypatch.setenv("PATH", str(ssh.parent), prepend=":")
+    _context(tmp_path / ".docker", "ssh://me@h:2222")
+    environ = {"HOME": str(tmp_path), "DOCKER_CONTEXT": "far"}
+    with _daemon(tmp_path / "s", OK), request("GET", "/_ping", environ=environ) as response:
+        assert response.read() == b"ok"
+
+
+def test_a_context_that_does_not_exist_is_named(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "DOCKER_CONTEXT": "absent"}
+    with (
+        pytest.raises(BadEngineAddress, match="'absent'"),
+        request("GET", "/_ping", environ=environ),
     ):
         pass

@@ -10,15 +10,9 @@ from grpclib.const import Status
 from grpclib.exceptions import GRPCError
 
 from homeport.buildkit.protobuf import BadMessage, split
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import HomeportError
 
 _DETAIL_LIMIT = 1 << 20
-
-
-class BadEngineAddress(UsageError):
-    """Not the address of an engine."""
-
-    id = "engine-address"
 
 
 class EngineUnreachable(HomeportError):

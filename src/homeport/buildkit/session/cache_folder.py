@@ -25,8 +25,7 @@ from homeport.content.files import explained
 from homeport.errors import HomeportError, IntegrityError, UsageError
 from homeport.images.storage.files import DirectoryFiles
 from homeport.images.storage.layout import REF_NAME, blob_name, read_index
-from homeport.images.storage.temp_space import locked_directory
-from homeport.images.transports.oci_layout import point_tag, prepare_layout
+from homeport.images.transports.oci_layout import open_layout, set_tag
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
@@ -120,9 +119,8 @@ class LocalCaches(msgspec.Struct, frozen=True, kw_only=True):
             ) from error
         for entry in self.exports:
             if entry.type == "local":
-                root = Path(entry.attrs["dest"])
-                with locked_directory(root, cancel):
-                    point_tag(root, entry.attrs.get("tag", DEFAULT_TAG), descriptor)
+                tag = entry.attrs.get("tag", DEFAULT_TAG)
+                set_tag(Path(entry.attrs["dest"]), tag, descriptor, cancel)
 
 
 def local_caches(
@@ -145,7 +143,8 @@ def local_caches(
     for entry in exports:
         if entry.type == "local":
             root = Path(_place(entry, "dest", "--cache-to"))
-            prepare_layout(root)
+            with open_layout(root):
+                pass
             stores[f"local:{entry.attrs['dest']}"] = CacheFolder(root)
     return LocalCaches(imports=known, exports=exports, stores=stores, missing=missing)
 

@@ -90,8 +90,10 @@ def read_small(files: Files, name: str, limit: int, what: str) -> bytes:
 class DirectoryFiles:
     """The files of a directory, reached name by name from its handle."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, handle: int | None = None) -> None:
+        """``handle``: of the directory, if it is open already."""
         self._root = root
+        self._handle = handle
 
     @property
     def place(self) -> str:
@@ -133,7 +135,8 @@ class DirectoryFiles:
         """A handle on the folder that holds ``name``, and the last part of the name."""
         *folders, last = name.split("/")
         with explained(self._root, "read"):
-            handle = os.open(self._root, os.O_RDONLY | os.O_DIRECTORY)
+            root = self._root if self._handle is None else "."
+            handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY, dir_fd=self._handle)
         try:
             for folder in folders:
                 flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW

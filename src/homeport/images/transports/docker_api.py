@@ -1,8 +1,8 @@
 """A few requests to the docker daemon, over its socket (Docker Engine API).
 
-``DOCKER_HOST`` (``unix://``, ``tcp://``), ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` as
-the docker program reads them; podman's service answers to the same requests. Not for
-builds (``homeport.buildkit``).
+The daemon is that of the docker program (``homeport.images.docker_endpoint``), over ``unix://``,
+``tcp://`` or ``ssh://``; podman's service answers to the same requests. Not for builds
+(``homeport.buildkit``).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import contextlib
 import http.client
 import os
 import socket
-from collections.abc import Iterator, Mapping
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -21,7 +22,13 @@ import urllib3
 import urllib3.exceptions
 
 from homeport.content.reading import CHUNK, Readable
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import HomeportError
+from homeport.images.docker_endpoint import (
+    BadEngineAddress,
+    DockerEndpoint,
+    docker_endpoint,
+    ssh_command,
+)
 from homeport.net.address_class import AddressClass
 from homeport.net.connect import open_socket
 from homeport.net.connection import PlainConnection, TlsConnection
@@ -31,8 +38,8 @@ from homeport.net.tls_settings import Trust
 if TYPE_CHECKING:
     import ssl
 
-DEFAULT_HOST = "unix:///var/run/docker.sock"
 _TIMEOUT = 600.0  # seconds without a byte: a daemon packs a large image before it answers
+_EXIT_TIMEOUT = 3.0  # seconds for ssh to end when its streams are closed
 _ERROR_LIMIT = 1 << 16
 
 
@@ -49,22 +56,18 @@ class _Message(msgspec.Struct):
 _MESSAGE_DECODER = msgspec.json.Decoder(_Message)
 
 
-def docker_host(environ: Mapping[str, str] = os.environ) -> str:
-    """Where the daemon is."""
-    return environ.get("DOCKER_HOST") or DEFAULT_HOST
-
-
 @contextlib.contextmanager
 def request(
     method: str, path: str, body: Readable | None = None, length: int = 0,
     environ: Mapping[str, str] = os.environ,
 ) -> Iterator[EngineAnswer]:  # fmt: skip
     """The daemon's answer, to be read inside the block. Raises ``EngineError``."""
-    host = docker_host(environ)
+    endpoint = docker_endpoint(environ, _home(environ))
+    host = endpoint.host
     headers = {"Host": "docker", "Content-Length": str(length)}
     if body is not None:
         headers["Content-Type"] = "application/x-tar"
-    with contextlib.closing(_connection(host, environ)) as connection:
+    with contextlib.closing(_connection(endpoint)) as connection:
         with _explained(host):
             connection.request(
                 method, path, _Outgoing(path, body), headers,
@@ -130,23 +133,33 @@ def _unreachable(host: str, error: Exception) -> EngineError:
     return EngineError(
         f"cannot reach the docker daemon at {host}: {error}",
         where={"engine": host},
-        hint="start it, or set DOCKER_HOST to its address",
+        hint="start it, set DOCKER_HOST to its address, or choose a docker context",
     )
 
 
-def _connection(host: str, environ: Mapping[str, str]) -> PlainConnection:
+def _home(environ: Mapping[str, str]) -> Path:
+    return Path(environ.get("HOME") or Path("/nonexistent"))
+
+
+def _connection(endpoint: DockerEndpoint) -> PlainConnection:
     """A connection to the daemon, opened when a request is sent."""
+    host = endpoint.host
     url = urlsplit(host)
     if url.scheme == "unix":
         return _UnixConnection(url.path, timeout=_TIMEOUT)
+    if url.scheme == "ssh":
+        return _SshConnection(ssh_command(host))
     if url.scheme != "tcp" or not url.hostname:
-        raise UsageError(f"invalid DOCKER_HOST {host!r}", hint="use unix:///… or tcp://HOST")
-    if not environ.get("DOCKER_TLS_VERIFY"):
+        raise BadEngineAddress(
+            f"invalid address of the docker daemon {host!r}",
+            hint="use unix:///…, tcp://HOST or ssh://HOST",
+        )
+    if endpoint.certificates is None:
         return _TcpConnection(url.hostname, url.port or 2375, timeout=_TIMEOUT)
-    folder = Path(environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
     return _TcpTlsConnection(
-        url.hostname, url.port or 2376, timeout=_TIMEOUT, ssl_context=_tls(folder)
-    )
+        url.hostname, url.port or 2376, timeout=_TIMEOUT,
+        ssl_context=_tls(endpoint.certificates, verify=endpoint.verify),
+    )  # fmt: skip
 
 
 def _open(host: str, port: int, timeout: float) -> tuple[socket.socket, AddressClass]:
@@ -176,7 +189,45 @@ class _UnixConnection(PlainConnection):
         return sock, AddressClass.LOOPBACK
 
 
-def _tls(folder: Path) -> ssl.SSLContext:
-    certificate = (folder / "cert.pem", folder / "key.pem")
-    trust = Trust(ca_files=(folder / "ca.pem",), only_these=True, client_certificate=certificate)
+class _SshConnection(PlainConnection):
+    """A connection over the streams of ``ssh … docker system dial-stdio``."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        super().__init__("ssh", timeout=_TIMEOUT)
+        self._command = tuple(command)
+        self._program: subprocess.Popen[bytes] | None = None
+
+    def _new_conn(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(_TIMEOUT)
+        try:
+            with theirs:
+                self._program = subprocess.Popen(
+                    self._command, stdin=theirs.fileno(), stdout=theirs.fileno()
+                )
+        except BaseException:
+            ours.close()
+            raise
+        return ours
+
+    def close(self) -> None:
+        """End the program too, which ends when its streams do."""
+        super().close()
+        if self._program is not None:
+            try:
+                self._program.wait(_EXIT_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                self._program.kill()
+                self._program.wait()
+
+
+def _tls(folder: Path, *, verify: bool) -> ssl.SSLContext:
+    """Client certificates as docker keeps them; without ca.pem, the system's authorities."""
+    ca, certificate, key = (folder / name for name in ("ca.pem", "cert.pem", "key.pem"))
+    trust = Trust(
+        ca_files=(ca,) if ca.exists() else (),
+        only_these=ca.exists(),
+        client_certificate=(certificate, key) if certificate.exists() else None,
+        verify=verify,
+    )
     return tls_context(trust)

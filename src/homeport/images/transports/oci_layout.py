@@ -2,31 +2,24 @@
 
 Writing adds to what is there: only the written tag changes. Blobs come first, each under
 another name until it is whole and verified; ``index.json`` is renamed into place last, so
-that a crash leaves the old image or the new one. A blob that is there with the right size
-is taken for what its name says; ``trust_existing=False`` reads and verifies it again.
+that a crash leaves the old image or the new one. A blob that is there is read and verified, and
+written again if it is not what its name says.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from homeport.content.blob import Blob, FileBlob, verified
-from homeport.content.digest import Digest
-from homeport.content.files import explained, sync_directory
-from homeport.content.reading import CHUNK
-from homeport.errors import IntegrityError
+from homeport.content.hash_cache import KnownGoodFiles
 from homeport.images.address import LayoutAddress
-from homeport.images.byte_progress import ByteProgress, byte_progress
+from homeport.images.byte_progress import byte_progress
 from homeport.images.image import Image, Index
 from homeport.images.image_blobs import all_blobs
-from homeport.images.storage.blob_files import place_file
 from homeport.images.storage.files import BadLayout, DirectoryFiles
 from homeport.images.storage.layout import (
     INDEX_FILE,
@@ -39,25 +32,20 @@ from homeport.images.storage.layout import (
     open_in_layout,
     read_index,
 )
-from homeport.images.storage.temp_space import (
-    locked_directory,
-    remove_abandoned,
-    unfinished_folder,
-    write_unfinished_first,
-)
+from homeport.images.storage.layout_folder import LayoutFolder
 from homeport.images.transports.base import Written
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
+from homeport.progress import CancelToken
 from homeport.runtime import Runtime
 
 
 class OciLayout:
     """One address ``oci:DIR[:TAG]``, to be read or written."""
 
-    def __init__(self, address: LayoutAddress, *, trust_existing: bool = True) -> None:
+    def __init__(self, address: LayoutAddress) -> None:
         self._address = address
-        self._trust_existing = trust_existing
 
     @property
     def address(self) -> LayoutAddress:
@@ -69,24 +57,25 @@ class OciLayout:
         yield open_in_layout(files, self._address.tag, self._address.digest)
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
-        root = self._address.path
-        prepare_layout(root)
-        written = self._write_blobs(value, runtime)
-        with locked_directory(root, runtime.cancel):
-            point_tag(root, self._address.tag or DEFAULT_TAG, value.descriptor())
+        with open_layout(self._address.path) as folder:
+            written = self._write_blobs(folder, value, runtime)
+            with folder.locked(runtime.cancel):
+                point_tag(folder, self._address.tag or DEFAULT_TAG, value.descriptor())
         return written
 
     def write_referrer(self, value: Image, runtime: Runtime) -> None:
         """Add an artifact that refers to another image, as a line without a tag. Idempotent."""
-        root, parsed = self._address.path, value.document.parsed
+        parsed = value.document.parsed
         assert parsed.subject is not None
-        prepare_layout(root)
-        self._write_blobs(value, runtime)
         annotations = {**parsed.annotations, SUBJECT_ANNOTATION: parsed.subject.digest}
-        with locked_directory(root, runtime.cancel):
-            add_line(root, msgspec.structs.replace(value.descriptor(), annotations=annotations))
+        line = msgspec.structs.replace(value.descriptor(), annotations=annotations)
+        with open_layout(self._address.path) as folder:
+            self._write_blobs(folder, value, runtime)
+            with folder.locked(runtime.cancel):
+                add_line(folder, line)
 
-    def _write_blobs(self, value: Image | Index, runtime: Runtime) -> Written:
+    def _write_blobs(self, folder: LayoutFolder, value: Image | Index, runtime: Runtime) -> Written:
+        known = KnownGoodFiles(runtime.store)
         parts = all_blobs(value)
         total = sum(blob.size for blob in parts.values())
         missing = {}
@@ -94,11 +83,14 @@ class OciLayout:
             runtime, f"write {self._address}", f"Writing {self._address}", total
         ) as progress:
             for digest, blob in parts.items():
-                if self._is_present(digest, blob):
+                if folder.holds(blob_name(digest), digest, blob.size, known):
                     progress.skip(blob.size)
                 else:
                     missing[digest] = blob
-            self._place(missing, progress)
+            if missing:
+                with folder.unfinished() as scratch:
+                    for digest, blob in missing.items():
+                        folder.place(blob, blob_name(digest), scratch, progress)
         return Written(
             address=self._address,
             digest=value.digest,
@@ -107,63 +99,42 @@ class OciLayout:
             present=len(parts) - len(missing),
         )
 
-    def _is_present(self, digest: Digest, blob: Blob) -> bool:
-        path = self._address.path / blob_name(digest)
-        try:
-            found = os.lstat(path)
-        except OSError:
-            return False
-        if not stat.S_ISREG(found.st_mode) or found.st_size != blob.size:
-            return False
-        return self._trust_existing or _is_intact(path, digest, blob.size)
 
-    def _place(self, missing: dict[Digest, Blob], progress: ByteProgress) -> None:
-        if not missing:
-            return
-        root = self._address.path
-        folders = {root / "blobs" / digest.algorithm for digest in missing}
-        for folder in folders:
-            _require_folder(folder)
-        with unfinished_folder(root) as scratch:
-            for digest, blob in missing.items():
-                place_file(blob, root / blob_name(digest), scratch, progress)
-        for folder in folders:
-            sync_directory(folder)
+@contextlib.contextmanager
+def open_layout(root: Path) -> Iterator[LayoutFolder]:
+    """``root`` as a layout to write to, made one if it is empty.
 
-
-def prepare_layout(root: Path) -> None:
-    """Make ``root`` a layout, or find that it is one. Raises ``BadLayout``, ``CannotWrite``."""
-    with explained(root):
-        root.mkdir(parents=True, exist_ok=True)
-        names = [name for name in os.listdir(root) if not name.startswith(".")]
-    if LAYOUT_FILE not in names:
-        others = set(names) - {"blobs"}
-        if others and not (root / LAYOUT_FILE).exists():  # unless another writer just made it
-            raise BadLayout(
-                f"{root} is not an OCI image layout and not empty: nothing was written there",
-                where={"file": str(root)},
-                hint="choose a new directory",
-            )
-        write_unfinished_first(root / LAYOUT_FILE, LAYOUT_VERSION)
-    check_version(DirectoryFiles(root))
-    _require_folder(root / "blobs")
-    remove_abandoned(root)
+    Raises ``BadLayout``, ``CannotWrite``.
+    """
+    with LayoutFolder.opened(root) as folder:
+        names = {name for name in folder.names() if not name.startswith(".")}
+        if LAYOUT_FILE not in names:
+            # Unless another writer just made it one.
+            if names - {"blobs"} and folder.files.size(LAYOUT_FILE) is None:
+                raise BadLayout(
+                    f"{root} is not an OCI image layout and not empty: nothing was written there",
+                    where={"file": str(root)},
+                    hint="choose a new directory",
+                )
+            folder.write(LAYOUT_FILE, LAYOUT_VERSION)
+        check_version(folder.files)
+        with folder.folder("blobs"):
+            pass
+        folder.remove_abandoned()
+        yield folder
 
 
-def _require_folder(folder: Path) -> None:
-    """A folder of the layout, not a link that leads out of it."""
-    with explained(folder):
-        folder.mkdir(exist_ok=True)
-        is_folder = stat.S_ISDIR(os.lstat(folder).st_mode)
-    if not is_folder:
-        raise BadLayout(f"{folder} is a link: nothing was written there")
+def set_tag(root: Path, tag: str, descriptor: Descriptor, cancel: CancelToken) -> None:
+    """Make ``tag`` of the layout ``root`` lead to content that is there."""
+    with open_layout(root) as folder, folder.locked(cancel):
+        point_tag(folder, tag, descriptor)
 
 
-def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
+def point_tag(folder: LayoutFolder, tag: str, descriptor: Descriptor) -> None:
     """Make ``tag`` lead to ``descriptor``; every other line of ``index.json`` stays as it is."""
     annotations = {**descriptor.annotations, REF_NAME: tag}
     entry = msgspec.to_builtins(msgspec.structs.replace(descriptor, annotations=annotations))
-    index = _load(root)
+    index = _load(folder)
     others = [_tag_of(line) != tag for line in index["manifests"]]
     position = others.index(False) if False in others else len(others)
     lines = [line for line, other in zip(index["manifests"], others, strict=True) if other]
@@ -171,21 +142,21 @@ def point_tag(root: Path, tag: str, descriptor: Descriptor) -> None:
     if lines == index["manifests"]:
         return
     index["manifests"] = lines
-    write_unfinished_first(root / INDEX_FILE, msgspec.json.encode(index))
+    folder.write(INDEX_FILE, msgspec.json.encode(index))
 
 
-def add_line(root: Path, descriptor: Descriptor) -> None:
+def add_line(folder: LayoutFolder, descriptor: Descriptor) -> None:
     """Add a line without a tag to ``index.json``, unless its digest is there already."""
-    index = _load(root)
+    index = _load(folder)
     if any(line.get("digest") == descriptor.digest for line in index["manifests"]):
         return
     index["manifests"] = [*index["manifests"], msgspec.to_builtins(descriptor)]
-    write_unfinished_first(root / INDEX_FILE, msgspec.json.encode(index))
+    folder.write(INDEX_FILE, msgspec.json.encode(index))
 
 
-def _load(root: Path) -> dict[str, Any]:
+def _load(folder: LayoutFolder) -> dict[str, Any]:
     """``index.json`` with whatever fields it has, so that they can be written back."""
-    files = DirectoryFiles(root)
+    files = folder.files
     if files.size(INDEX_FILE) is None:
         return {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": []}
     raw, _ = read_index(files)
@@ -196,13 +167,3 @@ def _load(root: Path) -> dict[str, Any]:
 
 def _tag_of(line: Any) -> Any:
     return (line.get("annotations") or {}).get(REF_NAME)
-
-
-def _is_intact(path: Path, digest: Digest, size: int) -> bool:
-    try:
-        with verified(FileBlob(path, digest, size)) as stream:
-            while stream.read(CHUNK):
-                pass
-    except IntegrityError:
-        return False
-    return True

@@ -8,7 +8,7 @@ import msgspec
 
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index
-from homeport.images.platforms import platforms_of, select
+from homeport.images.platforms import candidates, platforms_of, select
 from homeport.inspection.model import PlatformRow
 from homeport.oci.platform import Platform, native_platform
 
@@ -36,15 +36,21 @@ def platform_rows(value: Image | Index, shown: Image) -> tuple[PlatformRow, ...]
     if isinstance(value, Image):
         return (_row(value, value),)
     rows = []
-    for platform in platforms_of(value):
+    for child, platform in candidates(value):
         try:
-            image = select(value, [platform])
+            image = child.open()
+            if isinstance(image, Index):  # an index may list another one under a platform
+                image = select(image, [platform])
             assert isinstance(image, Image)
-            rows.append(_row(image, shown))
+            rows.append(_row(msgspec.structs.replace(image, platform=platform), shown))
         except HomeportError as error:
             rows.append(
                 PlatformRow(
-                    platform=str(platform), digest="", size=0, layers=0, differs=(error.what,)
+                    platform=str(platform),
+                    digest=child.descriptor.digest,
+                    size=0,
+                    layers=0,
+                    differs=(error.what,),
                 )
             )
     return tuple(rows)
@@ -68,10 +74,26 @@ def _row(image: Image, shown: Image) -> PlatformRow:
         size=sum(layer.size for layer in layers),
         layers=len(layers),
         shown=image.digest == shown.digest,
-        differs=config_differences(_config(shown), _config(image))
+        differs=(
+            *config_differences(_config(shown), _config(image)),
+            *_layer_differences(shown, image),
+        )
         if image.digest != shown.digest
         else (),
     )
+
+
+def _layer_differences(one: Image, other: Image) -> tuple[str, ...]:
+    """How images of one platform differ: ``layers: …tar+gzip → …tar+zstd``."""
+    if one.platform != other.platform:
+        return ()
+    types = [
+        list(dict.fromkeys(layer.media_type for layer in image.document.parsed.layers))
+        for image in (one, other)
+    ]
+    if types[0] != types[1]:
+        return (f"layers: {', '.join(types[0])} → {', '.join(types[1])}",)
+    return ()
 
 
 def _config(image: Image) -> dict[str, Any]:

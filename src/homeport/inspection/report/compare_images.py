@@ -102,7 +102,7 @@ def _pairs(
 ) -> tuple[list[tuple[Image, Image]], tuple[str, ...], tuple[str, ...]]:
     if wanted is None and isinstance(before, Image) and isinstance(after, Image):
         return [(before, after)], (), ()
-    old, new = platforms_of(before), platforms_of(after)
+    old, new = (list(dict.fromkeys(platforms_of(each))) for each in (before, after))
     if wanted is not None:
         return [(_image(before, each), _image(after, each)) for each in wanted], (), ()
     both = [each for each in old if any(other.satisfies(each) for other in new)]
