@@ -81,7 +81,8 @@ def _distribution(lockfile: Lockfile) -> Distribution | None:
     if not lockfile.archives:
         return None
     codename = lockfile.archives[0].codename.partition("-")[0]
-    return Distribution(id="debian", version=_RELEASES.get(codename, codename), name="Debian")
+    version = _RELEASES.get(codename, codename)
+    return Distribution(id="debian", version=version, name="Debian", codename=codename)
 
 
 def _package(

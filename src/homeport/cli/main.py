@@ -57,6 +57,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "login": CommandEntry("login", "Save a registry's credentials", "Registry"),
     "logout": CommandEntry("logout", "Remove a registry's credentials", "Registry"),
     "sbom": CommandEntry("sbom", "Print the bill of materials of an image", "Prove"),
+    "vex": CommandEntry("vex", "Print what Debian's security tracker says of an image", "Prove"),
     "sign": CommandEntry("sign", "Sign an image", "Prove"),
     "attest": CommandEntry("attest", "Attest a statement about an image", "Prove"),
     "verify": CommandEntry("verify", "Verify who signed an image", "Prove"),

@@ -17,11 +17,12 @@ Origin = Literal["package", "local", "inline", "image", "part", "recipe", "step"
 
 
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
-    """The distribution as ``/etc/os-release`` names it: ``debian``, ``13``."""
+    """The distribution as ``/etc/os-release`` names it: ``debian``, ``13``, ``trixie``."""
 
     id: str
     version: str
     name: str = ""
+    codename: str = ""
 
     @property
     def label(self) -> str:

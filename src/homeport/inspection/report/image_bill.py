@@ -53,7 +53,9 @@ def image_bill(opened: OpenedImage) -> Bill:
     distribution = None
     if base.distribution:
         version = base.version.partition(".")[0] if base.distribution == "debian" else base.version
-        distribution = Distribution(id=base.distribution, version=version, name=base.distribution)
+        distribution = Distribution(
+            id=base.distribution, version=version, name=base.distribution, codename=base.codename
+        )
     platform = opened.image.platform or opened.config.platform or UNKNOWN
     packages = tuple(sorted(_packages(opened, found), key=lambda one: (one.name, one.architecture)))
     others = [*(one for one in found if one.manager != "dpkg"), *compiled_packages(opened)]
