@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -47,6 +47,8 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     context:            a directory or URL with a Dockerfile, or a file that ends in ``.llb``
     upload:             a tar of a context, instead of ``context``
     file:               the Dockerfile; by default ``Dockerfile`` in the context
+    syntax:             the frontend's image, instead of the one that the file names; also an image
+                        of this machine, for engines of this machine
     build_contexts:     name → directory, URL, ``docker-image://REF``, or an image of this machine
     options:            further attributes of the frontend
     secrets, agents:    as ``--secret`` and ``--ssh`` write them
@@ -62,6 +64,7 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     upload: BinaryIO | None = None
     outputs: tuple[Output, ...] = ()
     file: Path | None = None
+    syntax: str = ""
     target: str = ""
     build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
     build_contexts: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -85,6 +88,10 @@ class SolveRequest(msgspec.Struct, frozen=True, kw_only=True):
         """The named contexts that are images of this machine."""
         found = self.build_contexts.items()
         return {name: value for name, value in found if value.startswith(_IMAGES)}
+
+    def local_frontend(self) -> str:
+        """The address of the frontend, if it is an image of this machine."""
+        return self.syntax if self.syntax.startswith(_IMAGES) else ""
 
     def engine_pushes(self) -> list[str]:
         """The references that the engine pushes itself."""
@@ -155,6 +162,29 @@ def with_contents(
     )
 
 
+@contextmanager
+def served_frontend(
+    build: Build, value: Image | Index, engines: Sequence[Engine]
+) -> Iterator[Build]:
+    """Serve the frontend's image on 127.0.0.1 to engines of this machine.
+
+    The gateway takes frontends from registries alone. Raises ``UsageError``.
+    """
+    for engine in engines:
+        if not engine.name.startswith("unix://"):
+            raise UsageError(
+                f"{engine.name} cannot reach local images",
+                hint="push the frontend to a registry, and name it there: --syntax REGISTRY/NAME",
+            )
+    # 12 ms that a build with a frontend of a registry saves
+    from homeport.buildkit.local_registry import local_registry
+
+    with local_registry(value, {}) as served:
+        reference = served.reference(value.digest)
+        attrs = {**build.attrs, "source": reference, "cmdline": reference}
+        yield msgspec.structs.replace(build, attrs=attrs)
+
+
 def require_layouts(engines: Sequence[Engine], cancel: CancelToken) -> None:
     """Raise ``EngineTooOld`` for an engine that would look for our images on Docker Hub."""
     for engine in engines:
@@ -186,6 +216,7 @@ def _from_dockerfile(request: SolveRequest) -> Build:
         DockerfileBuild(
             context=read_context(context),
             file=request.file,
+            syntax=request.syntax,
             target=request.target,
             build_args=request.build_args,
             labels=request.labels,

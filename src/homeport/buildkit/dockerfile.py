@@ -1,4 +1,7 @@
-"""A Dockerfile build as BuildKit's ``dockerfile.v0`` frontend expects it.
+"""A Dockerfile build as BuildKit's ``dockerfile.v0`` frontend expects it, or another frontend.
+
+A file whose first lines name a frontend image (``# syntax=REF``) is built by that image through
+the gateway, as the Dockerfile frontend itself would hand it on, on engines of every age.
 
 Turns the options of a build (context, file, arguments, platforms) into the frontend's attributes
 and the directories that the session offers. The frontend itself asks for the Dockerfile and
@@ -17,11 +20,12 @@ import msgspec
 from homeport.buildkit.failures import Sources
 from homeport.buildkit.session.context_folder import IGNORE_FILE, BadContext, Offer
 from homeport.buildkit.session.session import shared_key
-from homeport.buildkit.solve import Build
+from homeport.buildkit.solve import GATEWAY, Build
 from homeport.content.reading import read_bounded
 from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore
 from homeport.copying.ignore import read as read_ignore
+from homeport.dockerfile.syntax import BUILT_IN, find_syntax
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 
@@ -39,13 +43,17 @@ class DockerfileBuild(msgspec.Struct, frozen=True, kw_only=True):
     """The options of a build.
 
     context:        a directory, or a URL that the engine fetches
-    file:           the Dockerfile; by default ``Dockerfile`` in the context
+    file:           the Dockerfile, or a file for another frontend, as a path of this machine or
+                    in the context; by default ``Dockerfile`` in the context
+    syntax:         the frontend's image, instead of the one that the file or the build argument
+                    ``BUILDKIT_SYNTAX`` names; ``dockerfile.v0`` is the one built into BuildKit
     build_contexts: named contexts: a directory, a URL, ``docker-image://…``
     options:        any attribute of the frontend; overrides all others
     """
 
     context: Path | str
     file: Path | str | None = None
+    syntax: str = ""
     target: str = ""
     build_args: Mapping[str, str] = msgspec.field(default_factory=dict)
     labels: Mapping[str, str] = msgspec.field(default_factory=dict)
@@ -82,7 +90,7 @@ def prepare(wanted: DockerfileBuild) -> Build:
         if wanted.file is not None:
             attrs["filename"] = str(wanted.file)
     else:
-        file = Path(wanted.file) if wanted.file is not None else wanted.context / "Dockerfile"
+        file = _find(wanted.context, wanted.file)
         sources = Sources({str(file): _read(file)})
         attrs["filename"] = file.name
         folders = _offered(wanted.context, file.parent, wanted.options.get("filename", file.name))
@@ -90,10 +98,22 @@ def prepare(wanted: DockerfileBuild) -> Build:
     attrs |= _attributes(wanted)
     for name, value in wanted.build_contexts.items():
         attrs[f"context:{name}"] = _named_context(name, value, folders)
+    frontend = _frontend(wanted, "".join(sources.texts.values()))
+    if frontend:
+        attrs |= {"source": frontend, "cmdline": frontend}
     attrs |= wanted.options
     return Build(
-        frontend="dockerfile.v0", attrs=attrs, folders=folders, shared_key=key, sources=sources
-    )
+        frontend=GATEWAY if frontend else BUILT_IN,
+        attrs=attrs, folders=folders, shared_key=key, sources=sources,
+    )  # fmt: skip
+
+
+def _frontend(wanted: DockerfileBuild, text: str) -> str:
+    """The image of the frontend; nothing for the one that is built into BuildKit."""
+    named = wanted.syntax or wanted.build_args.get("BUILDKIT_SYNTAX", "")
+    if not named and (found := find_syntax(text)):
+        named = found.value
+    return "" if named == BUILT_IN else named
 
 
 def _offered(context: Path, folder: Path, filename: str) -> dict[str, Offer]:
@@ -173,6 +193,15 @@ def _named_context(name: str, value: str, folders: dict[str, Offer]) -> str:
     patterns = _ignore_patterns(path / os.fsdecode(IGNORE_FILE)) or ()
     folders[f"context:{name}"] = Offer(path, ignore=patterns)
     return f"local:context:{name}"
+
+
+def _find(context: Path, named: Path | str | None) -> Path:
+    """The file to build: as a path of this machine, else in the context."""
+    if named is None:
+        return context / "Dockerfile"
+    file = Path(named)
+    inside = context / file
+    return inside if not file.exists() and inside.exists() else file
 
 
 def _read(file: Path) -> str:

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
+from io import BufferedReader
+from typing import Any, cast
 
 import msgspec
 
@@ -22,6 +23,7 @@ from homeport.content.digest import Digest
 from homeport.images.image import Image, Index, walk
 
 _NAME = "helper"
+_TLS_HANDSHAKE = b"\x16"
 
 
 class LocalRegistry(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +80,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     def __init__(self, contents: _Contents, *connection: Any) -> None:
         self._contents = contents
         super().__init__(*connection)  # handles the connection before it returns
+
+    def handle_one_request(self) -> None:
+        """Answer TLS by HTTP: containerd then asks again without TLS (its HTTPFallback)."""
+        if cast("BufferedReader", self.rfile).peek(1)[:1] == _TLS_HANDSHAKE:
+            self.wfile.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+            self.close_connection = True
+            return
+        super().handle_one_request()
 
     def do_GET(self) -> None:
         self._respond(with_body=True)

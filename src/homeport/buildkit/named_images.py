@@ -14,10 +14,9 @@ from collections.abc import Iterable, Iterator
 from homeport.buildkit.llb.dump import steps
 from homeport.buildkit.protocol.control import CacheOptionsEntry
 from homeport.buildkit.session.repositories import Repositories
-from homeport.buildkit.solve import Build
+from homeport.buildkit.solve import GATEWAY, Build
 from homeport.dockerfile.lines import parse_dockerfile
 from homeport.dockerfile.stages import PLATFORM_ARGS, analyse
-from homeport.dockerfile.syntax import find_syntax
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
 from homeport.oci.reference import parse_reference
@@ -30,6 +29,7 @@ _WORD = re.compile(r"[^\s\"'`,;|(){}<>=]+")
 #: Platforms of an engine that the build leaves to it.
 _USUAL = ("amd64", "arm64", "arm", "386", "ppc64le", "s390x", "riscv64")
 _MOST_WORDS = 100_000
+_DOCKERFILE_FRONTENDS = ("dockerfile", "dockerfile-upstream")
 
 
 def repositories_of(
@@ -91,10 +91,18 @@ def _of_file(text: str, build: Build) -> Iterator[str]:
     for platform in _platforms(build):
         for image in analyse(dockerfile, arguments, platform).images:
             yield image.value or ""
-    if find_syntax(text) is not None or build.frontend == "gateway.v0":
+    if build.frontend == GATEWAY and not _reads_dockerfiles(build.attrs.get("source", "")):
         for number, word in enumerate(_WORD.finditer(text)):
             if number < _MOST_WORDS:
                 yield word[0]
+
+
+def _reads_dockerfiles(frontend: str) -> bool:
+    """Whether the image is the public Dockerfile frontend, or a copy of it."""
+    try:
+        return parse_reference(frontend).repository.rpartition("/")[2] in _DOCKERFILE_FRONTENDS
+    except UsageError:
+        return False
 
 
 def _platforms(build: Build) -> Iterator[dict[str, str]]:

@@ -48,6 +48,8 @@ from homeport.buildkit.status import StatusListener, Steps
 from homeport.errors import HomeportError
 from homeport.progress import CancelToken
 
+#: BuildKit's name for frontends that are images.
+GATEWAY = "gateway.v0"
 _DRAIN = 5.0  # seconds for the last statuses after the answer
 
 

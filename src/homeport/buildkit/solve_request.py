@@ -82,6 +82,9 @@ def run_request(
         build = msgspec.structs.replace(build, services={**build.services, **services})
         if request.upload is not None:
             build = builds.with_upload(build, request.upload, stack)
+        if frontend := request.local_frontend():
+            value = stack.enter_context(access.open_image(frontend))
+            build = stack.enter_context(builds.served_frontend(build, value, engines))
         caches = builds.find_local_caches(build)
         for folder in caches.missing if caches else ():
             runtime.progress.note("cache", f"warning: --cache-from: no build cache in {folder}")

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 Examples:
   homeport solve . -o tar:rootfs.tar
   homeport solve . -f images/Dockerfile --target app --build-arg VERSION=3 -o dir:out
+  homeport solve . -f .pipeline/blubber.yaml --target production -o oci:app.oci
   homeport solve . --opt override-copy-image=registry.example/copy:1 \\
       --opt build-arg:BUILDKIT_DISABLE_FILEOP=1 --engine unix:///run/docker.sock
 """,
@@ -43,7 +44,12 @@ Examples:
 @click.argument("context", metavar="CONTEXT|FILE.llb|-")
 @click.option(
     "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
-    help="Dockerfile.  [default: CONTEXT/Dockerfile]",
+    help="Dockerfile, or a file for another frontend.  [default: CONTEXT/Dockerfile]",
+)  # fmt: skip
+@click.option(
+    "--syntax", metavar="REF",
+    help="Build with this frontend: an image in a registry, oci:DIR, or dockerfile.v0 for the one"
+    " in the engine.  [default: the # syntax= line of FILE]",
 )  # fmt: skip
 @click.option("--target", metavar="STAGE", help="Build this stage.  [default: the last]")
 @click.option(
@@ -125,6 +131,8 @@ def command(
 ) -> None:
     """Build a Dockerfile or an LLB file on a BuildKit engine.
 
+    A file whose first lines name a frontend (# syntax=REF) is built by that frontend.
+
     CONTEXT is a directory or URL with a Dockerfile; "-" is a tar of a context on standard
     input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
     The engine is buildkitd, or dockerd 18.09 or later.
@@ -155,6 +163,7 @@ def _request(context: str, outputs: tuple[Output, ...], asked: Mapping[str, Any]
         upload=sys.stdin.buffer if context == "-" else None,
         outputs=outputs,
         file=asked["file"],
+        syntax=asked["syntax"] or "",
         target=asked["target"] or "",
         build_args=_arguments(asked["build_args"]),
         build_contexts=key_values(asked["build_contexts"], "--build-context"),
