@@ -833,7 +833,10 @@ class App:
 
         return source_verifier(
             source, verification or SourceVerification(),
-            Access(registry=registry, runtime=self.runtime, environment=os.environ),
+            Access(
+                registry=registry, runtime=self.runtime, environment=os.environ,
+                client=self._online_client,
+            ),
         )  # fmt: skip
 
     def _attest_access(self, image: str, access: RegistryAccess | None) -> AttestAccess:
@@ -847,7 +850,13 @@ class App:
             registry=registry_transports(lambda: self.registries(about, access)),
             runtime=self.runtime,
             environment=os.environ,
+            client=self._online_client,
         )
+
+    def _online_client(self) -> Client:
+        if self.settings.offline:
+            raise UsageError("signing without a key requires the network, not --offline")
+        return self.client
 
     def _copying(
         self, access: RegistryAccess | None, *, no_clobber: bool = False, nondistributable: bool,

@@ -223,7 +223,7 @@ def test_a_verdict_of_no_is_text_with_reasons_json_and_exit_code_3(tmp_path: Pat
         (("verify", "r.example/a:1", "--key", "k", "--policy", __file__), "cannot be combined"),
         (("verify", "r.example/a:1", "--identity", "x"), "required together"),
         (("verify", "r.example/a:1", "--issuer", "x"), "required together"),
-        (("sign", "r.example/a:1"), "signing requires --key"),
+        (("sign", "r.example/a:1", "--key", "k", "--identity-token", "t"), "cannot be combined"),
         (("sign", "r.example/a:1", "--key", "k", "-a", "x"), "KEY=VALUE is expected"),
     ],
 )

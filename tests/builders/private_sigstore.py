@@ -135,7 +135,7 @@ class PrivateSigstore:
 
     def certificate(
         self,
-        key: AnyKey,
+        key: Any,
         name: str = NAME,
         issuer: str = ISSUER,
         *,
@@ -145,7 +145,8 @@ class PrivateSigstore:
         ct_key: ec.EllipticCurvePrivateKey | None = None,
         with_sct: bool = True,
     ) -> x509.Certificate:
-        """A leaf as Fulcio issues it, valid for ten minutes."""
+        """A leaf as Fulcio issues it, valid for ten minutes; ``key`` is either half."""
+        public = key.public_key() if hasattr(key, "public_key") else key
         start = start or self.now
         san: x509.GeneralName = (
             x509.UniformResourceIdentifier(name) if "://" in name else x509.RFC822Name(name)
@@ -156,15 +157,13 @@ class PrivateSigstore:
             x509.CertificateBuilder()
             .subject_name(x509.Name([]))
             .issuer_name(self.ca.subject)
-            .public_key(key.public_key())
+            .public_key(public)
             .serial_number(x509.random_serial_number())
             .not_valid_before(start)
             .not_valid_after(start + dt.timedelta(minutes=10))
             .add_extension(digital, critical=True)
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(
-                x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False
-            )
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(authority, critical=False)
             .add_extension(x509.SubjectAlternativeName([san]), critical=True)
             .add_extension(self._claim(1, issuer.encode()), critical=False)

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 
 from builders.private_sigstore import ISSUER, NAME, OpensslTsa, PrivateSigstore, pem_of
 from builders.signed_images import Workshop, seven_platforms, workshop
+from builders.sigstore_services import services
 from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import homeport
 
@@ -158,6 +159,32 @@ def test_keyless_bundles_are_accepted_and_refused_alike(
     assert not shop.verify_keyless(stranger).verified
 
 
+@pytest.mark.parametrize("v2", [False, True], ids=["rekor-v1", "rekor-v2"])
+def test_what_we_sign_for_an_identity_they_verify(
+    shop: Workshop, tmp_path: Path, v2: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bundles by cosign 3; with Rekor v1 the legacy form by cosign 2, too."""
+    identity = ("--certificate-identity", NAME, "--certificate-oidc-issuer", ISSUER)
+    with services(tmp_path, v2=v2) as running:
+        ours("sign", shop.address, "--identity-token", running.token(), *running.options)
+    cosign("sid", "verify", "--trusted-root", str(running.root), *identity,
+           "--allow-http-registry", shop.address)  # fmt: skip
+    if not v2:
+        trust_files(running.sigstore, tmp_path, monkeypatch)
+        cosign("trixie", "verify", "--offline", *identity, "--allow-http-registry", shop.address)
+
+
+def trust_files(sigstore: PrivateSigstore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where cosign 2 takes authority and logs from."""
+    for variable, data in (
+        ("SIGSTORE_ROOT_FILE", sigstore.ca.public_bytes(Encoding.PEM)),
+        ("SIGSTORE_REKOR_PUBLIC_KEY", pem_of(sigstore.log_key)),
+        ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", pem_of(sigstore.ct_key)),
+    ):
+        (folder / variable).write_bytes(data)
+        monkeypatch.setenv(variable, str(folder / variable))
+
+
 def test_keyless_legacy_signatures_are_accepted_by_both(
     shop: Workshop, suite: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,13 +194,7 @@ def test_keyless_legacy_signatures_are_accepted_by_both(
     identity = ("--certificate-identity", NAME, "--certificate-oidc-issuer", ISSUER)
     trust: tuple[str, ...] = ("--trusted-root", str(root))
     if suite == "trixie":
-        for variable, data in (
-            ("SIGSTORE_ROOT_FILE", sigstore.ca.public_bytes(Encoding.PEM)),
-            ("SIGSTORE_REKOR_PUBLIC_KEY", pem_of(sigstore.log_key)),
-            ("SIGSTORE_CT_LOG_PUBLIC_KEY_FILE", pem_of(sigstore.ct_key)),
-        ):
-            (tmp_path / variable).write_bytes(data)
-            monkeypatch.setenv(variable, str(tmp_path / variable))
+        trust_files(sigstore, tmp_path, monkeypatch)
         trust = ("--offline",)
     cosign(suite, "verify", *trust, *identity, "--allow-http-registry", shop.address)
     assert shop.verify_keyless(sigstore).verified

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import msgspec
 from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import RegistryMaker, open_attached
 from homeport.attest.errors import NotVerified
+from homeport.attest.keyless import open_keyless
 from homeport.attest.keys.private_key import AskPassword
 from homeport.attest.keys.sources import load_private_key, load_public_key
 from homeport.attest.policy.checking import PolicyResult, check_image
@@ -23,6 +25,7 @@ from homeport.attest.signing import (
     SignRequest,
     sign_image,
 )
+from homeport.attest.sigstore.signing_config import public_signing_config, read_signing_config
 from homeport.attest.sigstore.trusted_root import TrustedRoot, public_root, read_trusted_root
 from homeport.attest.statement import PREDICATE_TYPES, SIGNATURE
 from homeport.attest.verification.image import ImageResult, verify_image
@@ -33,6 +36,7 @@ from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.images.address import Address, RegistryAddress, parse_source
 from homeport.images.image import Image, Index
+from homeport.net.client import Client
 from homeport.runtime import Runtime
 
 #: Bytes of a predicate: as much as BuildKit takes for a statement.
@@ -42,13 +46,18 @@ PREDICATE_LIMIT = 40 << 20
 class SignOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How to sign.
 
-    key:         file or ``env://NAME``
+    key:         file or ``env://NAME``; empty: an identity token is used (``keyless``)
+    identity_token: or ``env://NAME``; by default that of the CI system
+    signing_config, trusted_root: of a Sigstore of one's own; by default the public-good instance
     reference:   the name in legacy signatures, instead of the repository
     annotations: further text that is signed
     dry_run:     find out what is missing, and write nothing
     """
 
-    key: str
+    key: str = ""
+    identity_token: str = ""
+    signing_config: Path | None = None
+    trusted_root: Path | None = None
     reference: str = ""
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
     dry_run: bool = False
@@ -95,6 +104,7 @@ class Access(msgspec.Struct, frozen=True, kw_only=True):
     registry: RegistryMaker
     runtime: Runtime
     environment: Mapping[str, str]
+    client: Callable[[], Client]
 
 
 def sign(
@@ -325,6 +335,18 @@ def _method(
     options: SignOptions, access: Access, ask_password: AskPassword | None
 ) -> SigningMethod:
     if not options.key:
-        raise UsageError("signing requires --key", hint="homeport key generate -o cosign")
+        config = (
+            read_signing_config(options.signing_config)
+            if options.signing_config is not None
+            else public_signing_config()
+        )
+        return open_keyless(
+            config, find_trusted_root(options.trusted_root), options.identity_token,
+            access.environment, client=access.client, now=datetime.now(UTC),
+        )  # fmt: skip
+    if options.identity_token or options.signing_config or options.trusted_root:
+        raise UsageError(
+            "--key cannot be combined with --identity-token, --signing-config or --trusted-root"
+        )
     key = load_private_key(options.key, access.environment, ask_password)
     return KeyMethod(key)

@@ -19,9 +19,10 @@ import msgspec
 
 from homeport.attest import base64_text, bundle, dsse, simple_signing, statement
 from homeport.attest.attached.base import Attached
-from homeport.attest.attached.collecting import Form, collect, legacy_tag
+from homeport.attest.attached.collecting import Attachment, Form, collect, legacy_tag
 from homeport.attest.bundle import Bundle, KeyHint, VerificationMaterial
 from homeport.attest.dsse import Envelope
+from homeport.attest.errors import SigningFailed
 from homeport.attest.keys.private_key import PrivateKey
 from homeport.attest.verification.candidate import SignedImage
 from homeport.attest.verification.image import platform_children
@@ -61,6 +62,10 @@ class SigningMethod(Protocol):
     def signer(self) -> Signer:
         """How verification knows this signer, to find what is signed already."""
 
+    @property
+    def signs_legacy(self) -> bool:
+        """Whether it can make the legacy form, too."""
+
     def sign_payload(self, payload: bytes) -> dict[str, str]:
         """Sign a legacy payload; the annotations of its layer."""
 
@@ -80,6 +85,10 @@ class KeyMethod(msgspec.Struct, frozen=True):
     @property
     def signer(self) -> Signer:
         return KeySigner(name="this key", keys=(self.key.public,))
+
+    @property
+    def signs_legacy(self) -> bool:
+        return True
 
     def sign_payload(self, payload: bytes) -> dict[str, str]:
         return {_SIGNATURE: base64_of(self.key.sign(payload))}
@@ -144,6 +153,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
     target: _Target
     referrer: Image | None
     legacy: SignedPayload | None
+    bundle: bytes = b""
 
 
 def sign_image(
@@ -161,6 +171,8 @@ def sign_image(
     )  # fmt: skip
     if not dry_run:
         work = [_signed(one, attached, method, request, clock) for one in targets if one.missing]
+        for one in work:
+            _check(one, method, request)
         _write(work, attached, request, pool)
     state: Literal["written", "planned"] = "planned" if dry_run else "written"
     return [
@@ -168,7 +180,7 @@ def sign_image(
             digest=one.digest, platform=one.platform,
             forms=tuple(
                 SignedForm(form=form, state=state if form in one.missing else "present")
-                for form in _forms(request)
+                for form in _forms(request, method)
             ),
         )
         for one in targets
@@ -180,7 +192,9 @@ def base64_of(data: bytes) -> str:
     return base64_text.encode(data)
 
 
-def _forms(request: SignRequest) -> tuple[Form, Form]:
+def _forms(request: SignRequest, method: SigningMethod) -> tuple[Form, ...]:
+    if not method.signs_legacy:
+        return ("bundle",)
     return ("legacy" if request.is_signature else "legacy-attestation", "bundle")
 
 
@@ -216,7 +230,7 @@ def _with_missing(
         for one in verify_attachments(found, image, requirement).signatures
         if one.verdict == "valid" and one.claim is not None and _says(one.claim, request, attached)
     }
-    missing = tuple(form for form in _forms(request) if form not in present)
+    missing = tuple(form for form in _forms(request, method) if form not in present)
     return msgspec.structs.replace(target, missing=missing)
 
 
@@ -238,7 +252,7 @@ def _reference(request: SignRequest, attached: Attached) -> str:
 def _signed(
     target: _Target, attached: Attached, method: SigningMethod, request: SignRequest, clock: Clock
 ) -> _Work:
-    referrer, legacy = None, None
+    referrer, legacy, content = None, None, b""
     digest = target.digest
     if request.is_signature:
         if "legacy" in target.missing:
@@ -251,19 +265,47 @@ def _signed(
                 digest, request.predicate_type, request.predicate, annotations=request.annotations
             )
             signed, _ = method.sign_statement(payload)
-            referrer = _referrer(target.descriptor, signed, request.predicate_type, clock())
-        return _Work(target=target, referrer=referrer, legacy=legacy)
+            content = msgspec.json.encode(signed)
+            referrer = _referrer(target.descriptor, content, request.predicate_type, clock())
+        return _Work(target=target, referrer=referrer, legacy=legacy, bundle=content)
     payload = statement.make_statement(digest, request.predicate_type, request.predicate)
     signed, annotations = method.sign_statement(payload)
     if "bundle" in target.missing:
-        referrer = _referrer(target.descriptor, signed, request.predicate_type, clock())
+        content = msgspec.json.encode(signed)
+        referrer = _referrer(target.descriptor, content, request.predicate_type, clock())
     if "legacy-attestation" in target.missing:
         assert signed.dsse_envelope is not None
         legacy = SignedPayload(
             content=msgspec.json.encode(signed.dsse_envelope),
             annotations={_SIGNATURE: "", "predicateType": request.predicate_type, **annotations},
         )
-    return _Work(target=target, referrer=referrer, legacy=legacy)
+    return _Work(target=target, referrer=referrer, legacy=legacy, bundle=content)
+
+
+def _check(work: _Work, method: SigningMethod, request: SignRequest) -> None:
+    """Verify what was made as its readers will, before anything of it is written.
+
+    What a service answered may be wrong, and so may this machine's clock. Raises
+    ``SigningFailed``.
+    """
+    made: list[tuple[Form, bytes, dict[str, str]]] = []
+    if work.legacy is not None:
+        form: Form = "legacy" if request.is_signature else "legacy-attestation"
+        made.append((form, work.legacy.content, work.legacy.annotations))
+    if work.referrer is not None:
+        made.append(("bundle", work.bundle, {}))
+    image = SignedImage(digest=work.target.digest, manifest=work.target.raw)
+    attachments = [
+        Attachment(form=kind, artifact="new", content=content, annotations=annotations)
+        for kind, content, annotations in made
+    ]
+    result = verify_attachments(attachments, image, Requirement(signers=(method.signer,)))
+    for one in result.signatures:
+        if one.verdict == "rejected":
+            raise SigningFailed(
+                f"the new signature of {work.target.digest} is not valid: {one.reason}",
+                hint="nothing was written; check the trusted root and this machine's clock",
+            )
 
 
 def _bundle(envelope: Envelope, material: VerificationMaterial) -> Bundle:
@@ -272,9 +314,9 @@ def _bundle(envelope: Envelope, material: VerificationMaterial) -> Bundle:
     )
 
 
-def _referrer(subject: Descriptor, signed: Bundle, predicate_type: str, time: datetime) -> Image:
+def _referrer(subject: Descriptor, raw: bytes, predicate_type: str, time: datetime) -> Image:
     """The manifest of a bundle, which refers to the image."""
-    content = BytesBlob(msgspec.json.encode(signed))
+    content = BytesBlob(raw)
     manifest = Manifest(
         schema_version=2,
         media_type=media_types.OCI_MANIFEST,

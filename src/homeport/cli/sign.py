@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 Examples:
   homeport sign registry.example/team/tool:1.0 --key cosign.key
   homeport sign oci:tool.oci:latest --key env://COSIGN_PRIVATE_KEY --dry-run
+  homeport sign registry.example/team/tool:1.0 --identity-token env://SIGSTORE_ID_TOKEN
 """,
 )
 @click.argument("image")
@@ -45,6 +46,9 @@ def command(session: Session, *, image: str, access: RegistryAccess, **given: An
     Of an index, every platform manifest is signed too. Each signature is written in two forms:
     as a bundle that refers to the image, and under cosign's tag sha256-….sig. Signing again
     writes only what is missing.
+
+    Without --key it is signed for an identity: Fulcio issues a certificate for a key that is thrown
+    away, and each signature is recorded in Rekor's public transparency log.
     """
     with session.app() as app:
         done = app.sign(image, sign_options(**given), access=access, ask_password=ask_password())

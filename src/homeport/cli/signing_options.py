@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -20,7 +21,20 @@ _OPTIONS = (
     click.option(
         "--key", default="", metavar="KEY",
         help="Sign with this private key: a file, or env://VARIABLE. Its password is"
-        " COSIGN_PASSWORD or asked for.",
+        " COSIGN_PASSWORD or asked for.  [default: sign for the identity of a token]",
+    ),
+    click.option(
+        "--identity-token", default="", metavar="TOKEN",
+        help="Sign for the identity of this token; better env://VARIABLE.  [default:"
+        " SIGSTORE_ID_TOKEN, or GitHub's]",
+    ),
+    click.option(
+        "--signing-config", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE", help="Use the services of this Sigstore.  [default: those of sigstore.dev]",
+    ),
+    click.option(
+        "--trusted-root", type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        metavar="FILE", help="Trust these authorities and logs.  [default: those of sigstore.dev]",
     ),
     click.option("--dry-run", is_flag=True, help="Show what would be signed; write nothing."),
 )  # fmt: skip
@@ -32,15 +46,16 @@ def signing_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def sign_options(
-    *, key: str, dry_run: bool, reference: str = "", annotations: Sequence[str] = ()
-) -> SignOptions:
+    *, key: str, dry_run: bool, reference: str = "", annotations: Sequence[str] = (),
+    **keyless: Any,
+) -> SignOptions:  # fmt: skip
     """What the options say."""
     # 230 ms that --help saves
     from homeport.attest.operations import SignOptions
 
     return SignOptions(
         key=key, dry_run=dry_run, reference=reference,
-        annotations=key_values(annotations, "--annotation"),
+        annotations=key_values(annotations, "--annotation"), **keyless,
     )  # fmt: skip
 
 
