@@ -11,6 +11,7 @@ from homeport.errors import UsageError
 from homeport.images.address import (
     ArchiveAddress,
     EngineAddress,
+    FileAddress,
     LayoutAddress,
     RegistryAddress,
     StreamAddress,
@@ -73,9 +74,12 @@ def test_an_address_is_a_transport_and_a_place(text: str, address: object) -> No
     ("text", "says", "hint"),
     [
         ("", "the address is empty", None),
-        ("./dir", "no transport", "a directory is oci:./dir"),
-        ("/dir", "no transport", "a directory is oci:/dir"),
-        ("https://r.example/a", "unknown transport", "use one of docker://"),
+        ("./dir", "./dir: no such file or directory", None),
+        ("/dev/null", "neither a layout nor an archive", None),
+        ("~/dir", "no transport", "a directory is oci:~/dir"),
+        ("https://r.example/a", "a URL", "write r.example/a"),
+        ("http://r.example/a", "a URL", "write r.example/a --plain-http"),
+        ("ftp://r.example/a", "unknown transport", "use one of docker://"),
         ("oci:", "no path", None),
         ("oci:dir:", "empty tag", None),
         ("oci::tag", "no path", None),
@@ -156,3 +160,62 @@ def test_any_text_is_an_address_or_a_usage_error(text: str, scheme: str) -> None
     except UsageError:
         return
     assert parse_source(str(address)) == address
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A directory with a layout, an archive, and things that are neither, to work in."""
+    for layout in ("app.oci", "team/app"):
+        (tmp_path / layout).mkdir(parents=True)
+        (tmp_path / layout / "oci-layout").write_text("{}")
+    (tmp_path / "debian").mkdir()  # of a package's source
+    (tmp_path / "app.tar").write_bytes(b"\0" * 257 + b"ustar" + b"\0" * 250)
+    (tmp_path / "app.tgz").write_bytes(b"\x1f\x8b...")
+    (tmp_path / "alpine").write_text("text")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("app.oci", LayoutAddress(path=Path("app.oci"))),
+        ("app.oci:1.0", LayoutAddress(path=Path("app.oci"), tag="1.0")),
+        ("./app.oci:1.0", LayoutAddress(path=Path("app.oci"), tag="1.0")),
+        ("./team/app", LayoutAddress(path=Path("team/app"))),
+        ("app.tar", FileAddress(path=Path("app.tar"))),
+        ("./app.tgz", FileAddress(path=Path("app.tgz"))),
+        ("debian", RegistryAddress(reference=parse_reference("debian"))),
+        ("alpine", RegistryAddress(reference=parse_reference("alpine"))),
+        ("docker://app.oci/x", RegistryAddress(reference=parse_reference("app.oci/x"))),
+    ],
+)
+@pytest.mark.usefixtures("folder")
+def test_a_path_is_an_address_where_it_is_nothing_else(text: str, address: object) -> None:
+    assert parse_source(text) == address
+    assert parse_source(str(address)) == address
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_path_that_could_be_a_name_is_an_error_with_both_spellings() -> None:
+    with pytest.raises(UsageError, match="is a path here and also the name of an image") as caught:
+        parse_source("team/app")
+    assert caught.value.hint == "write ./team/app or docker://team/app"
+    assert parse_source("docker://team/app")
+
+
+def test_a_path_that_is_no_image_is_an_error(folder: Path) -> None:
+    for text in ("./debian", str(folder / "alpine")):
+        with pytest.raises(UsageError, match="neither a layout nor an archive"):
+            parse_source(text)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_destination_is_never_looked_up() -> None:
+    with pytest.raises(UsageError, match="names no registry") as caught:
+        parse_destination("app.tar")
+    assert (caught.value.hint or "").startswith(
+        "for a file, write oci-archive:app.tar or docker-archive:app.tar; "
+    )
+    with pytest.raises(UsageError, match="no transport"):
+        parse_destination("./app.oci")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import resource
 import signal
 import sys
@@ -15,7 +16,7 @@ import pytest
 from builders.images import everything, image, index, layer
 from builders.runtime import runtime
 from homeport.content.files import CannotWrite
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, UsageError
 from homeport.images.address import StreamAddress
 from homeport.images.transports.stdio import Stream
 from images.homes import HOMES, Home
@@ -100,3 +101,14 @@ def test_a_full_standard_output_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=full))
         with pytest.raises(CannotWrite, match="standard output: No space left"):
             Stream(StreamAddress()).write(image(), runtime())
+
+
+def test_an_archive_is_not_written_to_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = os.openpty()
+    try:
+        with os.fdopen(theirs, "wb", buffering=0) as terminal:
+            monkeypatch.setattr(sys, "stdout", SimpleNamespace(buffer=terminal))
+            with pytest.raises(UsageError, match="would be written to a terminal"):
+                Stream(StreamAddress()).write(image(), runtime())
+    finally:
+        os.close(ours)

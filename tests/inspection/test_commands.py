@@ -232,3 +232,14 @@ def test_two_platforms_of_one_index_are_compared(capsys: pytest.CaptureFixture[s
     found = document(capsys, "diff", address, "--platform", "amd64,arm64")
     assert [row["path"] for row in found["images"][0]["files"]] == ["/own"]
     assert run(["diff", address]) == 2
+
+
+def test_paths_are_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    write(two_layers(), "one.oci")
+    for format in ("oci-archive", "docker-archive"):
+        asked(capsys, "pull", "oci:one.oci:1", f"{format}:{format}.tar")
+    expected = document(capsys, "inspect", "oci:one.oci:1")["image"]["digest"]
+    for path in ("one.oci", "./one.oci:1", "oci-archive.tar", "./oci-archive.tar"):
+        assert document(capsys, "inspect", path)["image"]["digest"] == expected
+    assert document(capsys, "extract", "docker-archive.tar", "c", "-o", "out")["files"] == 1
+    assert document(capsys, "diff", "one.oci", "docker-archive.tar")["same"] is True

@@ -6,6 +6,8 @@ that reads and writes images there. Not for the names inside registries (``oci.r
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,8 @@ Engine = Literal["docker-daemon", "containers-storage"]
 
 _WORD_CHAR = "A-Za-z0-9"
 _LAYOUT_NAME = rf"[{_WORD_CHAR}]+(?:(?:[-._:@/+]|--)[{_WORD_CHAR}]+)*"
+_PATH_BEGINS = ("./", "../", "/")
+_COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh")
 _IMAGE_ID = r"sha256:[0-9a-f]{64}|[0-9a-f]{12,64}"
 
 
@@ -102,6 +106,20 @@ class ArchiveAddress(Address, frozen=True, kw_only=True):
         return f"{self.format}:{self.path or '-'}{selector}"
 
 
+class FileAddress(Address, frozen=True, kw_only=True):
+    """An archive of this machine, named by its path alone: it tells of which kind it is."""
+
+    path: Path
+
+    @property
+    def scheme(self) -> str:
+        return "./"
+
+    def __str__(self) -> str:
+        text = str(self.path)
+        return text if text.startswith(_PATH_BEGINS) else f"./{text}"
+
+
 class EngineAddress(Address, frozen=True, kw_only=True):
     """An image in a local engine, by name or by image id."""
 
@@ -155,7 +173,15 @@ def registry_of(*addresses: Address) -> str:
 
 
 def parse_source(text: str) -> Address:
-    """Read the address of an image that is to be read. Raises ``UsageError``."""
+    """Read the address of an image that is to be read. Raises ``UsageError``.
+
+    A path of this machine is an address where it cannot be a name in a registry (``./x``), and
+    where a name without a slash is a layout or an archive here.
+    """
+    return _local(text) or _parse(text)
+
+
+def _parse(text: str) -> Address:
     for row in TRANSPORTS.values():
         if text.startswith(row.prefix) and (row.prefix[-1] in ":/" or text == row.prefix):
             return row.parse(text, text.removeprefix(row.prefix))
@@ -164,7 +190,7 @@ def parse_source(text: str) -> Address:
 
 def parse_destination(text: str) -> Address:
     """Read the address of an image that is to be written. Raises ``UsageError``."""
-    address = parse_source(text)
+    address = _parse(text)
     row = TRANSPORTS[address.scheme]
     if not row.writes:
         raise BadAddress(
@@ -176,10 +202,10 @@ def parse_destination(text: str) -> Address:
 
 def _registry_destination(text: str, address: Address) -> None:
     if not names_registry(text.removeprefix("docker://")):
-        raise BadAddress(
-            f"the destination {text!r} names no registry",
-            hint=f"for {DEFAULT_REGISTRY}, write {address}",
-        )
+        hint = f"for {DEFAULT_REGISTRY}, write {address}"
+        if text.endswith((".tar", ".oci")) and "/" not in text:
+            hint = f"for a file, write oci-archive:{text} or docker-archive:{text}; {hint}"
+        raise BadAddress(f"the destination {text!r} names no registry", hint=hint)
 
 
 def _tagged_destination(text: str, address: Address) -> None:
@@ -195,15 +221,62 @@ def _tagged_destination(text: str, address: Address) -> None:
 def _bare(text: str) -> RegistryAddress:
     if not text:
         raise BadAddress("the address is empty")
-    if text.startswith(("/", "./", "../", "~")):
+    if text.startswith((*_PATH_BEGINS, "~")):
         raise BadAddress(
             f"invalid image address {text!r}: no transport",
             hint=f"a directory is oci:{text}, a file oci-archive:{text} or docker-archive:{text}",
+        )
+    if text.startswith(("https://", "http://")):
+        plain = " --plain-http" if text.startswith("http:") else ""
+        raise BadAddress(
+            f"invalid image address {text!r}: a URL",
+            hint=f"write {text.partition('//')[2]}{plain}",
         )
     if "://" in text:
         known = ", ".join(row.prefix for row in TRANSPORTS.values())
         raise BadAddress(f"unknown transport in {text!r}", hint=f"use one of {known}")
     return RegistryAddress(reference=parse_reference(text))
+
+
+def _local(text: str) -> Address | None:
+    """What is at a path of this machine, if ``text`` means one. Raises ``BadAddress``."""
+    explicit = text.startswith(_PATH_BEGINS)
+    if not explicit and (not text or "\0" in text or text.startswith(_transports())):
+        return None
+    path, selector = Path(text), ""
+    if not os.path.lexists(_path(text, text)):
+        place, separator, rest = text.partition(":")
+        path, selector = Path(place), separator + rest
+    found = _at(path, selector)
+    if explicit:
+        if found is None:
+            missing = not os.path.lexists(path)
+            what = "no such file or directory" if missing else "neither a layout nor an archive"
+            raise BadAddress(f"{text}: {what}", where={"file": str(path)})
+        return found
+    if found is not None and "/" in text:
+        raise BadAddress(
+            f"{text!r} is a path here and also the name of an image in a registry",
+            hint=f"write ./{text} or docker://{text}",
+        )
+    return found
+
+
+def _at(path: Path, selector: str) -> Address | None:
+    """The layout or archive at a path, if there is one."""
+    with contextlib.suppress(OSError):
+        if (path / "oci-layout").is_file() or (path / "index.json").is_file():
+            return _layout(f"{path}{selector}", f"{path}{selector}")
+        if path.is_file() and not selector:
+            with path.open("rb") as stream:
+                start = stream.read(512)
+            if start[257:262] == b"ustar" or start.startswith(_COMPRESSED):
+                return FileAddress(path=path)
+    return None
+
+
+def _transports() -> tuple[str, ...]:
+    return ("-", "~", *(row.prefix for row in TRANSPORTS.values()))
 
 
 def _split_place(text: str, place: str) -> tuple[str, str, Digest | None]:
@@ -321,6 +394,10 @@ TRANSPORTS: dict[str, TransportRow] = {
     "containers-storage": TransportRow(
         prefix="containers-storage:", parse=_engine("containers-storage"),
         serves=f"{_BASE}.containers_storage:ContainersStorage", writes=False,
+    ),
+    "./": TransportRow(
+        prefix="./", parse=lambda text, _rest: _bare(text),
+        serves=f"{_BASE}.local_archive:LocalArchive", writes=False,
     ),
     "-": TransportRow(
         prefix="-", parse=lambda _text, _rest: StreamAddress(), serves=f"{_BASE}.stdio:Stream"

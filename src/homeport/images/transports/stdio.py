@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterator
 
+from homeport.errors import UsageError
 from homeport.images.address import ArchiveAddress, StreamAddress
 from homeport.images.image import Image, Index
 from homeport.images.storage.archive_files import open_archive
@@ -30,4 +32,8 @@ class Stream:
             yield open_in_archive(files, ArchiveAddress(format="docker-archive", path=None))
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
+        if sys.stdout is not None and sys.stdout.buffer.isatty():
+            raise UsageError(
+                "the archive would be written to a terminal", hint="redirect it: > image.tar"
+            )
         return OciArchive(ArchiveAddress(format="oci-archive", path=None)).write(value, runtime)
