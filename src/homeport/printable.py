@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import re
 
+from homeport.known_secrets import LEAST, LEAST_IN_RESULTS, without_secrets
+
 #: What CI systems take for a command, wherever our output is in their log: GitHub's ``::set-env``
 #: at the beginning of a line and ``##[group]`` anywhere, ``##vso[`` of Azure.
 _CI_COMMAND = re.compile(r"^[ \t]*:(?=:)|#(?=#\[|#vso\[)", re.MULTILINE | re.IGNORECASE)
@@ -34,11 +36,15 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else _escaped(char) for char in text)
 
 
-def output_text(text: str) -> str:
+def output_text(text: str, *, result: bool = False) -> str:
     """A text of several lines as it is written to a terminal or a log.
 
-    Keeps line breaks and tabs; a line that a CI system takes for a command gets an escape.
+    Keeps line breaks and tabs; a line that a CI system takes for a command gets an escape, and a
+    secret of this process becomes ``<hidden>`` (``known_secrets``).
+
+    result: what programs read, in which short words are no secrets
     """
+    text = without_secrets(text, least=LEAST_IN_RESULTS if result else LEAST)
     if not text.isprintable():
         text = "".join(
             char if char.isprintable() or char in "\n\t" else _escaped(char) for char in text
@@ -46,11 +52,14 @@ def output_text(text: str) -> str:
     return _CI_COMMAND.sub(_without_command, text) if "::" in text or "##" in text else text
 
 
-def json_text(text: str, encoding: str | None = None) -> str:
+def json_text(text: str, encoding: str | None = None, *, result: bool = False) -> str:
     """JSON with an escape for each character that is not visible, which means the same.
+
+    Secrets are hidden as in ``output_text``.
 
     encoding: of the output; beyond UTF-8 everything that is not ASCII is escaped
     """
+    text = without_secrets(text, least=LEAST_IN_RESULTS if result else LEAST)
     if not (encoding or "utf-8").lower().startswith(("utf-", "utf8")):
         return _UNUSUAL.sub(lambda found: "".join(_json_escape(ord(c)) for c in found[0]), text)
     return _UNUSUAL.sub(_json_escapes, text)

@@ -51,6 +51,7 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
         "homeport.cli",
         "homeport.cli.main",
         "homeport.errors",
+        "homeport.known_secrets",
         "homeport.printable",
     }
     assert modules.isdisjoint(HEAVY)

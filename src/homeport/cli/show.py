@@ -43,14 +43,14 @@ class Output:
         self.written = not beside
         if self.format == "json":
             encoded = msgspec.json.format(msgspec.json.encode(document)).decode()
-            self._print(json_text(encoded, sys.stdout.encoding), beside)
+            self._print(json_text(encoded, sys.stdout.encoding, result=True), beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
-            self._print(output_text(shown), beside)
+            self._print(output_text(shown, result=True), beside)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print a text of very many lines, one after the other."""
         for line in lines:
-            sys.stdout.write(output_text(line) + "\n")
+            sys.stdout.write(output_text(line, result=True) + "\n")
 
     def _print(self, text: str, beside: bool) -> None:
         """Not by click, which writes UTF-8 to a terminal that says it takes ASCII only."""
@@ -61,7 +61,7 @@ class Output:
     def write_text(self, text: str) -> None:
         """Print a document whose form the command's own ``--format`` chose."""
         self.written = True
-        self._print(output_text(text), beside=False)
+        self._print(output_text(text, result=True), beside=False)
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -22,7 +22,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
-from homeport.printable import output_text
+from homeport.printable import json_text, output_text
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def _listener(session: Session, form: str, progress: Any, prefix: str = "") -> S
     if form == "quiet" or (by_itself and form != "rawjson"):
         return Unwatched()
     if form == "rawjson":
-        return JsonWatcher(lambda text: click.echo(text, err=True))
+        return JsonWatcher(lambda text: click.echo(json_text(text), err=True))
     live = progress is not None and sys.stderr.isatty() and not session.no_progress
     if form == "auto" and live:
         return BarWatcher(progress)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 import msgspec
 
 from homeport.errors import UsageError
+from homeport.known_secrets import keep_secret
 from homeport.net.url import Url
 
 
@@ -22,6 +23,10 @@ class Credential(msgspec.Struct, frozen=True, kw_only=True):
     username: str
     password: str
     source: str = ""
+
+    def __post_init__(self) -> None:
+        keep_secret(self.password)
+        keep_secret(self.basic().partition(" ")[2])
 
     def __repr__(self) -> str:
         return f"Credential(username={self.username!r}, source={self.source!r})"

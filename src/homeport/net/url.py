@@ -17,6 +17,7 @@ import urllib.parse
 import msgspec
 
 from homeport.errors import UsageError
+from homeport.known_secrets import keep_secret
 
 _PORTS = {"http": 80, "https": 443}
 _UNSAFE = r"[\x00-\x20\x7f<>\"\\^`{|}]"
@@ -45,6 +46,10 @@ class Url(msgspec.Struct, frozen=True, kw_only=True):
     target: str
     username: str = ""
     password: str = ""
+
+    def __post_init__(self) -> None:
+        if self.password:
+            keep_secret(self.password)
 
     @classmethod
     def parse(cls, text: str) -> Url:

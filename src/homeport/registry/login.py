@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from homeport.known_secrets import keep_secret
+
 
 class Login(msgspec.Struct, frozen=True, kw_only=True):
     """A user name and password, an identity token, or a ready registry token.
@@ -20,6 +22,10 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
     identity_token: str = ""
     registry_token: str = ""
     source: str = ""
+
+    def __post_init__(self) -> None:
+        for secret in (self.password, self.identity_token, self.registry_token):
+            keep_secret(secret)
 
     def __repr__(self) -> str:
         return f"Login(username={self.username!r}, source={self.source!r})"

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from homeport.known_secrets import keep_secret
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.credentials import Credential
@@ -55,6 +56,9 @@ class Realm(msgspec.Struct, frozen=True, kw_only=True):
     url: Url
     service: str
     named_by: Sender
+
+
+_LEAST_TOKEN = 16  # characters; real ones have hundreds
 
 
 class TokenCache:
@@ -200,6 +204,8 @@ def _read(raw: bytes, realm: Realm, now: float) -> Token:
         raise ProtocolBroken(f"the token service {host} returned no token")
     if not value.isascii() or not value.isprintable() or " " in value:
         raise ProtocolBroken(f"the token service {host} returned a token with invalid characters")
+    # A service chooses the token: it may not hide words of our output by it.
+    keep_secret(value, least=_LEAST_TOKEN)
     return Token(value=value, renew_at=now + _RENEWED_AT * _life(answer.expires_in))
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
+from homeport.known_secrets import keep_secret
 
 _SECRET_LIMIT = 500 << 10
 _KEYS = ("id", "src", "source", "env", "type")
+_HIDDEN_LINES = 100
 
 
 class SecretNotFound(UsageError):
@@ -35,6 +37,9 @@ def read_secrets(texts: Sequence[str], environment: Mapping[str, str]) -> dict[s
         if not id:
             raise UsageError(f"--secret {text}: no id")
         found[id] = _value(id, fields, environment)
+        # A step of the build may print it, line by line.
+        for line in found[id].decode("utf-8", "surrogateescape").splitlines()[:_HIDDEN_LINES]:
+            keep_secret(line.strip())
     return found
 
 
