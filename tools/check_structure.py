@@ -81,7 +81,9 @@ def source_faults(root: Path) -> Iterator[str]:
 def _late_imports(tree: ast.Module, lines: list[str]) -> Iterator[int]:
     """Lines of imports inside functions; a comment above also covers imports that follow."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    inside = (x for each in ast.walk(tree) if isinstance(each, functions) for x in ast.walk(each))
+    # What a constructor makes is as old as the object, and readers are objects of modules.
+    late = (x for x in ast.walk(tree) if isinstance(x, functions) and x.name != "__init__")
+    inside = (x for each in late for x in ast.walk(each))
     imports = {one.lineno: one for one in inside if isinstance(one, (ast.Import, ast.ImportFrom))}
     explained: set[int] = set()  # the last lines of explained imports
     for line, node in sorted(imports.items()):
@@ -97,7 +99,9 @@ def _late_imports(tree: ast.Module, lines: list[str]) -> Iterator[int]:
 def _late_decoders(tree: ast.Module) -> Iterator[int]:
     """Lines of functions that make msgspec build the information about a type."""
     functions = (ast.FunctionDef, ast.AsyncFunctionDef)
-    inside = (x for each in ast.walk(tree) if isinstance(each, functions) for x in ast.walk(each))
+    # What a constructor makes is as old as the object, and readers are objects of modules.
+    late = (x for x in ast.walk(tree) if isinstance(x, functions) and x.name != "__init__")
+    inside = (x for each in late for x in ast.walk(each))
     calls = {one.lineno: one for one in inside if isinstance(one, ast.Call)}
     for line, call in sorted(calls.items()):
         name = ast.unparse(call.func)

@@ -398,6 +398,7 @@ class App:
 
             data = fetch_small(self.client, Url.parse(tracker), LONGEST, what="the tracker's data")
         else:
+            # 10 ms that other commands save
             from homeport.content.files import explained
             from homeport.content.reading import read_bounded
 

@@ -84,7 +84,7 @@ def read_trusted_root(path: Path) -> TrustedRoot:
 def parse_trusted_root(raw: bytes, name: str) -> TrustedRoot:
     """Read a trusted root. Raises ``BadTrustedRoot`` naming the file."""
     try:
-        wire = msgspec.json.decode(raw, type=_Root)
+        wire = _ROOT.decode(raw)
         if not wire.media_type.startswith(_PREFIX):
             raise BadTrustedRoot(f"{name} is not a trusted root: mediaType {wire.media_type!r}")
         return TrustedRoot(
@@ -137,6 +137,9 @@ class _Root(_Wire):
     ctlogs: list[_Log] = []
     certificate_authorities: list[_Authority] = []
     timestamp_authorities: list[_Authority] = []
+
+
+_ROOT = msgspec.json.Decoder(_Root)
 
 
 def _log(wire: _Log) -> Log:
