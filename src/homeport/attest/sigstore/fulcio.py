@@ -36,6 +36,9 @@ class _Answer(msgspec.Struct, rename={"embedded": "signedCertificateEmbeddedSct"
     embedded: _Signed
 
 
+_ANSWER_DECODER = msgspec.json.Decoder(_Answer)
+
+
 def request_certificate(client: Client, url: str, token: IdentityToken, key: PrivateKey) -> Issued:
     """A certificate that names the token's identity. Raises ``SigningFailed``."""
     attribute = x509.NameAttribute(NameOID.EMAIL_ADDRESS, token.email or "sigstore@example.invalid")
@@ -49,7 +52,7 @@ def request_certificate(client: Client, url: str, token: IdentityToken, key: Pri
     body = msgspec.json.encode({"certificateSigningRequest": base64_text.encode(pem)})
     target = f"{url.rstrip('/')}/api/v2/signingCert"
     answer = ask(client, "Fulcio", "POST", target, body=body, token=token.text)
-    certificates = expect(answer, "Fulcio", _Answer, (200, 201)).embedded.chain.certificates
+    certificates = expect(answer, "Fulcio", _ANSWER_DECODER, (200, 201)).embedded.chain.certificates
     if not certificates:
         raise SigningFailed("Fulcio: the answer has no certificate")
     try:

@@ -48,6 +48,9 @@ class _GitHub(msgspec.Struct):
     value: str
 
 
+_GIT_HUB_DECODER = msgspec.json.Decoder(_GitHub)
+
+
 def find_token(
     given: str, environment: Mapping[str, str], client: Callable[[], Client], now: datetime
 ) -> IdentityToken:
@@ -58,7 +61,7 @@ def find_token(
     if not text and environment.get(_GITHUB_URL) and environment.get(_GITHUB_TOKEN):
         url = f"{environment[_GITHUB_URL]}&audience={_AUDIENCE}"
         answer = ask(client(), "GitHub", "GET", url, token=environment[_GITHUB_TOKEN])
-        text = expect(answer, "GitHub", _GitHub, (200,)).value
+        text = expect(answer, "GitHub", _GIT_HUB_DECODER, (200,)).value
     if not text:
         raise SigningFailed("there is no key and no identity token to sign with", hint=_SOURCES)
     return _read(text.strip(), now)

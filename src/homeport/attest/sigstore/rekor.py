@@ -27,6 +27,7 @@ from homeport.net.url import Url
 
 _CREATED = (200, 201)
 _EXISTS = 409
+_LOG_ENTRY_DECODER = msgspec.json.Decoder(LogEntry)
 
 
 class _Proof(msgspec.Struct, rename="camel"):
@@ -48,6 +49,9 @@ class _Entry(msgspec.Struct):
     log_id: str = msgspec.field(name="logID")
     log_index: int = msgspec.field(name="logIndex")
     verification: _Verification
+
+
+_ENTRIES_DECODER = msgspec.json.Decoder(dict[str, _Entry])
 
 
 def log_envelope(
@@ -82,7 +86,7 @@ def _log_v1(client: Client, url: str, kind: str, spec: dict[str, Any]) -> LogEnt
     answer = ask(client, "Rekor", "POST", target, body=body)
     if answer.status == _EXISTS and answer.location:  # an earlier try, whose answer was lost
         answer = ask(client, "Rekor", "GET", _there(target, answer))
-    entries = expect(answer, "Rekor", dict[str, _Entry], _CREATED)
+    entries = expect(answer, "Rekor", _ENTRIES_DECODER, _CREATED)
     if len(entries) != 1:
         raise SigningFailed(f"Rekor: {len(entries)} entries in the answer, expected 1")
     (entry,) = entries.values()
@@ -123,7 +127,8 @@ def _log_v2(
     }
     body = msgspec.json.encode({"hashedRekordRequestV002": record})
     target = f"{url.rstrip('/')}/api/v2/log/entries"
-    return expect(ask(client, "Rekor", "POST", target, body=body), "Rekor", LogEntry, _CREATED)
+    answer = ask(client, "Rekor", "POST", target, body=body)
+    return expect(answer, "Rekor", _LOG_ENTRY_DECODER, _CREATED)
 
 
 def _there(target: str, answer: Asked) -> str:

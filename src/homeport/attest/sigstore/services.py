@@ -69,12 +69,14 @@ def ask(
         ) from error  # fmt: skip
 
 
-def expect(answer: Asked, service: str, shape: type[T], statuses: tuple[int, ...]) -> T:
+def expect(
+    answer: Asked, service: str, decoder: msgspec.json.Decoder[T], statuses: tuple[int, ...]
+) -> T:
     """The document in an answer. Raises ``SigningFailed`` with the service's reason."""
     if answer.status not in statuses:
         reason = printable(answer.body[:_REASON].decode("utf-8", "replace"))
         raise SigningFailed(f"{service}: status {answer.status}: {reason}")
     try:
-        return msgspec.json.decode(answer.body, type=shape)
+        return decoder.decode(answer.body)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise SigningFailed(f"{service}: the answer is not valid: {error}") from error

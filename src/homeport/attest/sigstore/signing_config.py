@@ -37,6 +37,9 @@ class SigningConfig(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     tsa_urls: tuple[Service, ...] = ()
 
 
+_DECODER = msgspec.json.Decoder(SigningConfig)
+
+
 def public_signing_config() -> SigningConfig:
     """Sigstore's public-good instance."""
     raw = resources.files(__package__).joinpath("public_good_signing.json").read_bytes()
@@ -53,7 +56,7 @@ def read_signing_config(path: Path) -> SigningConfig:
 def parse_signing_config(raw: bytes, name: str) -> SigningConfig:
     """Read a signing configuration. Raises ``BadTrustedRoot``."""
     try:
-        found = msgspec.json.decode(raw, type=SigningConfig)
+        found = _DECODER.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadTrustedRoot(f"{name} is not a valid signing configuration: {error}") from error
     if not found.media_type.startswith(_PREFIX):
