@@ -20,8 +20,12 @@ _TOKEN = re.compile(
 )
 _SET = re.compile(r"\$(\w+)\s*:?=\s*(.*)", re.DOTALL)
 #: Functions that leave a reference what it is.
-_SAME = frozenset(("quote", "squote", "toString", "trim", "tpl", "print", "trimAll"))
+_SAME = frozenset(
+    ("lower", "nospace", "quote", "squote", "toString", "trim", "tpl", "print", "trimAll")
+)
 _DEEPEST = 10
+#: The name of the chart's whole context, ``.`` or ``$``.
+_ROOT = "."
 
 
 class Piece(msgspec.Struct, frozen=True):
@@ -68,15 +72,22 @@ def _actions(text: str) -> Iterator[tuple[int, int, str]]:
         yield start, at, text[start + 2 : close].removeprefix("-").removesuffix("-").strip()
 
 
-def evaluate(written: Written, lookup: Lookup, variables: Mapping[str, str]) -> Value:
-    """The pieces of a text with template tags. Raises ``NotSimple``."""
+def evaluate(
+    written: Written, lookup: Lookup, variables: Mapping[str, str],
+    named: Mapping[str, str] | None = None,
+) -> Value:  # fmt: skip
+    """The pieces of a text with template tags. Raises ``NotSimple``.
+
+    named:  bodies of the chart's own templates, which ``include`` and ``template`` run
+    """
     pieces: list[Piece] = []
+    scope = _Scope(lookup, variables, named or {})
     at = 0
     for start, end, inner in _actions(written.text):
         if start > at:
             literal = written.part(at, start)
             pieces.append(Piece(literal.text, "", literal))
-        pieces.extend(_Expression(inner, lookup, variables, 0).value())
+        pieces.extend(_Expression(_flat(inner), scope, 0).value())
         at = end
     if at < len(written.text):
         literal = written.part(at)
@@ -84,10 +95,79 @@ def evaluate(written: Written, lookup: Lookup, variables: Mapping[str, str]) -> 
     return tuple(pieces)
 
 
-class _Expression(msgspec.Struct):
-    text: str
+class _Scope(msgspec.Struct, frozen=True):
+    """What names mean."""
+
     lookup: Lookup
     variables: Mapping[str, str]
+    named: Mapping[str, str]
+
+
+#: ``(.a).b`` is ``.a.b``, and ``index .Values "a" "b"`` is ``.Values.a.b``.
+_PARENTHESES = re.compile(r"\(\s{0,9}+(\$?\.[\w.]{0,400}+)\s{0,9}+\)(?=\.\w)")
+_INDEX = re.compile(r"\bindex\s{1,9}+(\$?\.Values)((?:\s{1,9}+\"\w{1,100}+\"){1,9}+)")
+
+
+def _flat(expression: str) -> str:
+    for _ in range(_DEEPEST):
+        flat = _PARENTHESES.sub(r"\1", expression)
+        if flat == expression:
+            break
+        expression = flat
+    return _INDEX.sub(lambda m: ".".join([m[1], *m[2].replace('"', " ").split()]), expression)
+
+
+def _named(scope: _Scope, name: str, depth: int) -> Value:
+    """What a named template of the chart makes, if it is text, values and simple conditions."""
+    body = scope.named.get(name)
+    if body is None:
+        raise NotSimple(f"the template {name!r} is outside the chart")
+    inner = _Scope(scope.lookup, assignments(body), scope.named)
+    pieces: list[Piece] = []
+    at, skipping, stack = 0, 0, list[bool]()
+    for start, end, action in _actions(body):
+        if not skipping and body[at:start].strip():
+            pieces.append(Piece(body[at:start].strip()))
+        at = end
+        word, _, rest = action.partition(" ")
+        if word in ("if", "with", "range", "block", "define"):
+            if skipping:
+                skipping += 1
+                continue
+            if word != "if":
+                raise NotSimple(f"{word!r} is not evaluated here")
+            stack.append(_is_true(_Expression(_flat(rest), inner, depth + 1).value()))
+            skipping = 0 if stack[-1] else 1
+        elif word == "else":
+            skipping = _else(rest, stack, skipping)
+        elif word == "end":
+            if skipping > 1:
+                skipping -= 1
+                continue
+            if not stack:
+                return tuple(pieces)
+            stack.pop()
+            skipping = 0
+        elif not skipping and action and not action.startswith("/*") and not _SET.match(action):
+            pieces.extend(_Expression(_flat(action), inner, depth + 1).value())
+    return tuple(pieces)
+
+
+def _else(rest: str, stack: list[bool], skipping: int) -> int:
+    if skipping > 1:
+        return skipping
+    if rest.strip() or not stack:
+        raise NotSimple("'else if' is not evaluated here")
+    return 1 if stack[-1] else 0
+
+
+def _is_true(value: Value) -> bool:
+    return _text(value) not in ("", "false", "0")
+
+
+class _Expression(msgspec.Struct):
+    text: str
+    scope: _Scope
     depth: int
     at: int = 0
 
@@ -122,11 +202,19 @@ class _Expression(msgspec.Struct):
             arguments = []
             while (argument := self._operand()) is not None:
                 arguments.append(argument)
+            if name in ("include", "template"):
+                return self._include([*arguments, *piped])
             return _call(name, [*arguments, *piped])
         operand = self._operand()
         if operand is None or piped:
             raise NotSimple(f"{self.text[:40]!r} is not supported")
         return operand
+
+    def _include(self, arguments: Sequence[Value]) -> Value:
+        context = arguments[1] if len(arguments) > 1 else ()
+        if len(arguments) > 2 or any(piece.name != _ROOT for piece in context):
+            raise NotSimple("a template with a context of its own is not evaluated here")
+        return _named(self.scope, _text(arguments[0]) if arguments else "", self.depth)
 
     def _operand(self) -> Value | None:
         token = self._peek()
@@ -149,13 +237,14 @@ class _Expression(msgspec.Struct):
     def _path(self, path: str) -> Value:
         if path.startswith("$."):
             path = path[1:]
+        if path in (".", "$"):
+            return (Piece("", _ROOT),)
         if path.startswith("$"):
-            if path not in self.variables:
+            if path not in self.scope.variables:
                 raise NotSimple(f"{path} is set outside the chart's files")
-            return _Expression(
-                self.variables[path], self.lookup, self.variables, self.depth + 1
-            ).value()
-        found = self.lookup(path)
+            expression = _flat(self.scope.variables[path])
+            return _Expression(expression, self.scope, self.depth + 1).value()
+        found = self.scope.lookup(path)
         return (Piece("", path),) if found is None else found
 
 
@@ -173,6 +262,20 @@ def _call(name: str, arguments: list[Value]) -> Value:
             if "{{" in _text(value):
                 raise NotSimple("a value holds a template itself")
             return value
+    return _logic(name, arguments)
+
+
+def _logic(name: str, arguments: list[Value]) -> Value:
+    match name, arguments:
+        case (("not" | "empty"), [value]):
+            return (Piece("" if _is_true(value) else "true", whole=True),)
+        case ("and", [*values]) if values:
+            return next((v for v in values if not _is_true(v)), values[-1])
+        case ("or", [*values]) if values:
+            return next((v for v in values if _is_true(v)), values[-1])
+        case (("eq" | "ne"), [left, right]):
+            same = (_text(left) == _text(right)) is (name == "eq")
+            return (Piece("true" if same else "", whole=True),)
     raise NotSimple(f"{name!r} is not evaluated here")
 
 

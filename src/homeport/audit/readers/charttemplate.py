@@ -39,6 +39,8 @@ _NAMED = re.compile(r"\b(?:include|template)\s{1,99}+\"([^\"]{1,200}+)\"")
 _VALUES = re.compile(r"\.Values\.([\w.]+)")
 _ELSEWHERE = "a template makes it; helm template shows what"
 _DEEPEST = 4
+#: Files of named templates that one chart may have.
+_MOST_HELPERS = 50
 
 
 class _Values(msgspec.Struct, frozen=True):
@@ -125,10 +127,9 @@ def _chart(source: Source, context: Context) -> _Chart:
     parent, _, name = folder.rpartition("/charts/")
     if name and (above := context.neighbour(Source("", b""), f"{parent}/values.yaml")):
         values = (_Values(above, _nodes(above), (name,)), *values)
-    helpers = context.neighbour(source, f"{up}templates/_helpers.tpl")
     named = {
         match.group("name"): match.group("body")
-        for text in (source.text, helpers.text if helpers else "")
+        for text in (*_helpers(source, context, f"{up}templates"), source.text)
         for match in _DEFINE.finditer(text)
     }
     images: tuple[Use, ...] = ()
@@ -137,6 +138,13 @@ def _chart(source: Source, context: Context) -> _Chart:
         helm.read(own, inner, context)
         images = tuple(inner.uses)
     return _Chart(values, _nodes(metadata), named, images)
+
+
+def _helpers(source: Source, context: Context, folder: str) -> list[str]:
+    """The files of a chart that hold its named templates."""
+    names = [name for name in context.names(source, folder) if name.endswith(".tpl")]
+    files = [context.neighbour(source, f"{folder}/{name}") for name in names[:_MOST_HELPERS]]
+    return [file.text for file in files if file is not None]
 
 
 def _nodes(source: Source | None) -> tuple[Node, ...]:
@@ -169,7 +177,7 @@ class _Line(msgspec.Struct, frozen=True):
 
 def _evaluated(chart: _Chart, value: Written, variables: dict[str, str]) -> _Line:
     try:
-        pieces = evaluate(value, chart.lookup, variables)
+        pieces = evaluate(value, chart.lookup, variables, chart.named)
     except NotSimple as error:
         return _Line(value, problem=str(error))
     absent = missing(pieces).removeprefix(".")
@@ -192,6 +200,11 @@ def _report(
             found.image(value, "image", confidence=confidence, problem=line.problem)
         return
     text = "".join(piece.text for piece in line.pieces)
+    whole = _whole_of(chart, line.pieces)
+    if whole is not None:
+        found.image(value, "image", confidence=confidence, value=whole.value, fields=whole.fields,
+                    note=f"with {whole.key} of {whole.place.file}")  # fmt: skip
+        return
     fields = _fields(line.pieces)
     if fields is not None:
         found.image(value, "image", confidence=confidence, value=text, fields=fields)
@@ -203,6 +216,19 @@ def _report(
         ) for piece in line.pieces if piece.name
     )  # fmt: skip
     found.image(value, "image", confidence=confidence, outcome=Outcome(value=text, feeds=feeds))
+
+
+def _whole_of(chart: _Chart, pieces: Value) -> Use | None:
+    """The image of the values that a lone value is only a part of: ``image`` beside
+    ``repository`` and ``version``, which an operator puts together."""
+    if len(pieces) != 1 or pieces[0].written is None or not pieces[0].name:
+        return None
+    place = pieces[0].written.place
+    for use in chart.images:
+        part = use.fields.get("repository")
+        if part is not None and part.place == place and use.value != pieces[0].text:
+            return use if "registry" in use.fields else None
+    return None
 
 
 def _whole(use: Use) -> dict[str, Field]:

@@ -48,8 +48,10 @@ def read(source: Source, found: Collector, context: Context) -> None:
 
 
 def read_chart(source: Source, found: Collector, context: Context) -> None:
-    """Report the images that ``Chart.yaml`` declares for artifact hubs."""
+    """Report images that ``Chart.yaml`` declares for artifact hubs, and charts of registries."""
     for document in documents(source, found):
+        for number, item in enumerate(items(get(document, "dependencies"))):
+            _dependency(source, found, item, f"dependencies[{number}]")
         listed = get(document, "annotations", "artifacthub.io/images")
         if listed is None or not text_of(listed):
             continue
@@ -64,6 +66,23 @@ def read_chart(source: Source, found: Collector, context: Context) -> None:
                     found.image(
                         value, key, confidence="medium", note="declared, not used by itself"
                     )
+
+
+def _dependency(source: Source, found: Collector, item: Node, key: str) -> None:
+    """A chart that is an OCI artifact: ``oci://HOST/PATH`` and its name below that."""
+    node, name = get(item, "repository"), text_of(get(item, "name"))
+    if node is None or not name or not (text_of(node) or "").startswith("oci://"):
+        return
+    value = written(source, node).after("oci://")
+    version = text_of(get(item, "version")) or ""
+    tag = f":{version.replace('+', '_')}" if version and version[0].isdigit() else ""
+    if not tag:
+        version = version.lstrip("v") if version[:2].strip("v").isdigit() else ""
+        tag = f":v{version}" if version else ""
+    found.image(
+        value, f"{key}.repository", confidence="medium", note="a chart, an OCI artifact",
+        value=f"{value.text.rstrip('/')}/{name}{tag}",
+    )  # fmt: skip
 
 
 def read_values(
@@ -94,14 +113,92 @@ def read_values(
                 )  # fmt: skip
         elif text := text_of(value):
             literal = _inside(written(source, value), inside)
-            tag = get(owner, "tag") if path.rpartition(".")[2] == "image" else None
-            if tag is not None and text_of(tag) and ":" not in text.rpartition("/")[2]:
-                beside = f"{where.rpartition('.')[0]}.tag".lstrip(".")
-                parts = {"repository": _part(literal, where),
-                         "tag": _part(_value(source, tag, inside), beside)}  # fmt: skip
-                _parts(found, where, literal, parts)
+            parts: dict[str, Field] = {}
+            if path.rpartition(".")[2] == "image" and ":" not in text.rpartition("/")[2]:
+                parts = _beside(source, owner, where, inside)
+            if parts:
+                _parts(found, where, literal, {**parts, "repository": _part(literal, where)})
             elif ":" in text or "/" in text:
                 found.image(literal, where, confidence="medium")
+    _split(source, found, node, key, inside)
+
+
+#: ``imageRepository``, ``webImageName``: the first of several keys that make one image.
+_REPOSITORY_KEY = re.compile(r"(.{0,100}[iI]mage_?)(?:Repository|repository|Repo|repo|Name|name)$")
+
+
+def _beside(source: Source, owner: Node, where: str, inside: Written | None) -> dict[str, Field]:
+    """The other parts of an image whose name is under ``image``: its siblings."""
+    parts: dict[str, Field] = {}
+    for name, keys in (
+        ("registry", ("registry", "imageRegistry", "repository")),
+        ("tag", ("tag", "imageTag", "version")), ("digest", ("digest",)),
+    ):  # fmt: skip
+        for candidate in keys:
+            value = get(owner, candidate)
+            text = text_of(value)
+            if value is not None and text and "{{" not in text and "://" not in text:
+                path = f"{where.rpartition('.')[0]}.{candidate}".lstrip(".")
+                parts[name] = _part(_value(source, value, inside), path)
+                break
+    return parts
+
+
+def _split(source: Source, found: Collector, node: Node, key: str, inside: Written | None) -> None:
+    """Images of keys with one stem, and maps of repository and tag under other names."""
+    for path, value, owner in walk(node):
+        name = path.rpartition(".")[2]
+        where = f"{key}.{path}" if key else path
+        match = _REPOSITORY_KEY.fullmatch(name)
+        text = text_of(value)
+        if match and text and "://" not in text and "{{" not in text:
+            literal = _inside(written(source, value), inside)
+            parts = _with_stem(source, owner, match.group(1), where, inside)
+            if parts or "/" in text:
+                _parts(found, where, literal, {**parts, "repository": _part(literal, where)})
+        elif is_map(value) and not _IMAGE_KEY.search(path):
+            repository = text_of(get(value, "repository")) or ""
+            tag = get(value, "tag") or get(value, "digest")
+            if "/" in repository and "://" not in repository and text_of(tag):
+                read_map(source, found, value, where, inside=inside)
+
+
+def _with_stem(
+    source: Source, owner: Node, stem: str, where: str, inside: Written | None
+) -> dict[str, Field]:
+    parts: dict[str, Field] = {}
+    for part in ("registry", "tag", "version", "digest"):
+        for name in (f"{stem}{part}", f"{stem}{part.capitalize()}"):
+            value = get(owner, name)
+            if value is not None and text_of(value):
+                path = f"{where.rpartition('.')[0]}.{name}".lstrip(".")
+                parts.setdefault("tag" if part == "version" else part,
+                                 _part(_value(source, value, inside), path))  # fmt: skip
+    return parts
+
+
+def read_parameters(source: Source, found: Collector, listing: Node | None, key: str) -> None:
+    """``[{name: image.tag, value: "1"}]`` of Argo CD, helmfile and others: parts of images."""
+    groups: dict[str, dict[str, Field]] = {}
+    for number, item in enumerate(items(listing)):
+        name, value = text_of(get(item, "name")) or "", get(item, "value")
+        stem, _, last = name.rpartition(".")
+        if value is None or not text_of(value):
+            continue
+        part = _part(written(source, value), f"{key}[{number}].value")
+        if last in ("registry", "repository", "tag", "digest", "version"):
+            groups.setdefault(stem, {})["tag" if last == "version" else last] = part
+        elif _IMAGE_KEY.search(name) and (":" in part.value or "/" in part.value):
+            found.image(written(source, value), f"{key}[{number}].value", confidence="medium")
+    for parts in groups.values():
+        if "repository" in parts:
+            place = parts["repository"].place
+            node = next(
+                value for item in items(listing)
+                if (value := get(item, "value")) is not None
+                and written(source, value).place == place
+            )  # fmt: skip
+            _parts(found, parts["repository"].key, written(source, node), parts)
 
 
 def read_map(

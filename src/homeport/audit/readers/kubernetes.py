@@ -222,6 +222,8 @@ def _argocd(thing: _Object) -> None:
         helm.read_values(
             thing.source, thing.found, get(node, "helm", "valuesObject"), f"{key}.helm.valuesObject"
         )
+        parameters = get(node, "helm", "parameters")
+        helm.read_parameters(thing.source, thing.found, parameters, f"{key}.helm.parameters")
         for number, image in enumerate(items(get(node, "kustomize", "images"))):
             value = written(thing.source, image)
             new = value.part(value.text.find("=") + 1)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.audit.reading.programs import ALWAYS, Programs
-from homeport.audit.reading.tree_files import NotReadable, read_file
+from homeport.audit.reading.tree_files import NotReadable, list_folder, read_file
 from homeport.audit.source import Source
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Context(msgspec.Struct):
         if name not in self._opened:
             self._opened[name] = self._open(name)
         return self._opened[name]
+
+    def names(self, source: Source, folder: str) -> list[str]:
+        """The names in a folder as seen from ``source``, in order, bounded."""
+        name = resolve(source, folder)
+        return [] if name is None else list_folder(self.root, name)
 
     def _open(self, name: str) -> Source | None:
         try:

@@ -9,12 +9,15 @@ and is free.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 import stat
 from pathlib import Path
 
 #: Bytes of one file; a larger one is reported and skipped.
 LARGEST = 8 << 20
+#: Names of one folder that are looked at.
+MOST_NAMES = 5_000
 
 _OPEN = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY
 
@@ -54,6 +57,16 @@ def read_file(root: Path, path: str, inside: set[str] | None = None) -> bytes:
     if len(data) > LARGEST:
         raise NotReadable(f"larger than {LARGEST >> 20} MiB; not read")
     return data
+
+
+def list_folder(root: Path, path: str) -> list[str]:
+    """The names in a folder below ``root``; none where it cannot be read."""
+    try:
+        check_inside(root, path)
+        with os.scandir(os.path.join(root, path)) as entries:
+            return sorted(entry.name for entry in itertools.islice(entries, MOST_NAMES))
+    except (NotReadable, OSError, ValueError):
+        return []
 
 
 def _open(root: Path, path: str, inside: set[str]) -> int:

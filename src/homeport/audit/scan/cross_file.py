@@ -12,6 +12,7 @@ from homeport.audit.model import Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context
 from homeport.audit.reading.variables import Outcome, feed
+from homeport.audit.source import Place
 from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import ImageUse, analyse
 from homeport.oci.reference import Reference
@@ -114,18 +115,25 @@ def _familiar(reference: Reference) -> str:
 
 
 def _charts(collectors: Mapping[str, Collector]) -> None:
-    """Values of a chart that a template puts behind literal text: the template is more complete."""
-    behind = {
-        feed.place for collector in collectors.values() if collector.kind == "helm"
-        for use in collector.uses for feed in use.feeds if feed.place
-    }  # fmt: skip
-    for collector in collectors.values() if behind else ():
-        if collector.kind == "helm":
-            collector.uses = [
-                use for use in collector.uses
-                if "repository" not in use.fields or "/templates/" in use.place.file
-                or use.fields["repository"].place not in behind
-            ]  # fmt: skip
+    """Values of a chart that a template puts behind other text: the template is more complete."""
+    charts = [collector for collector in collectors.values() if collector.kind == "helm"]
+    made: dict[Place, set[str]] = {}
+    for use in (use for collector in charts for use in collector.uses):
+        if "/templates/" in f"/{use.place.file}":
+            places = [feed.place for feed in use.feeds if feed.place]
+            for place in (*places, *(field.place for field in use.fields.values())):
+                made.setdefault(place, set()).add(use.value)
+    for collector in charts if made else ():
+        collector.uses = [use for use in collector.uses if not _is_part(use, made)]
+
+
+def _is_part(use: Use, made: Mapping[Place, set[str]]) -> bool:
+    """Whether templates use a value, and every time make another image of it."""
+    if "/templates/" in f"/{use.place.file}":
+        return False
+    field = use.fields.get("repository")
+    values = made.get(field.place if field else use.place, set())
+    return bool(values) and use.value not in values
 
 
 def _own(collectors: Mapping[str, Collector]) -> None:

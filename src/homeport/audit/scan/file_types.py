@@ -101,7 +101,7 @@ KINDS: tuple[Kind, ...] = (
          (b"jobs:", b"runs:", b"docker"), "github:read", template=False),
     Kind("kubernetes", r"/kustomization(?:\.ya?ml)?$", (b"images", b"helmcharts"),
          "kubernetes:read"),
-    Kind("helm", r"/Chart\.ya?ml$", (b"images",), "helm:read_chart"),
+    Kind("helm", r"/Chart\.ya?ml$", (b"images", b"oci://"), "helm:read_chart"),
     Kind("nomad", r"\.nomad(?:\.tpl)?$", (b"[[",), "nomad_pack:read", template=False),
     Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", (b"{{",), "charttemplate:read", template=False),
     Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", (b"image", b"repository"),
@@ -223,13 +223,15 @@ def may_be_read(name: str) -> bool:
 
 def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, Gate]]:
     """The kinds that a path may have; a template has those of what it is a template of."""
-    rooted = TEMPLATE_SUFFIX.sub("", "/" + path)
+    full = f"/{path}"
+    rooted = TEMPLATE_SUFFIX.sub("", full)
     if _IS_CODE.search(rooted):
         return list(_code(programs))
     lower = rooted.lower()
     return [
         (kind, gate) for kind, pattern, gate in _compiled(programs)
-        if kind.hint in lower and pattern.search(rooted)
+        if kind.hint in lower
+        and (pattern.search(rooted) or (full is not rooted and pattern.search(full)))
     ]  # fmt: skip
 
 
