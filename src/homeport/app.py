@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from homeport.audit.policy_check import PolicyOptions, PolicyResult
     from homeport.audit.report.writing import ReportFiles
     from homeport.audit.results import Result
+    from homeport.blubber.check import Checked
     from homeport.building.lock import LockCheck
     from homeport.building.rebuild import RebuildResult
     from homeport.building.request import BuildRequest, BuildResult, Connections
@@ -207,6 +208,13 @@ class App:
         from homeport.buildkit.llb.dump import read_llb
 
         return read_llb(source)
+
+    def check_blubber(self, file: Path, policy: Path | None = None) -> Checked:
+        """Check a Blubber configuration, and its expanded variants by a policy."""
+        # 30 ms that other commands save
+        from homeport.blubber.check import check
+
+        return check(file, policy)
 
     def verify_helper(
         self, image: str, *, cases: Sequence[str] = (), engines: Sequence[str] = ()

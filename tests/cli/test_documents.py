@@ -37,6 +37,13 @@ FILES = {
 }
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
 ENGINE = {"homeport-solve/v1", "homeport-verify-helper/v1"}
+BLUBBER = """\
+# syntax=registry.example/blubber/buildkit:v0.20.0
+version: v4
+variants:
+  build: {base: registry.example/debian, builder: {command: "date +%s"}}
+  app: {includes: [build], copies: [build]}
+"""
 RECIPE = """
 archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [key.asc]}}]
 steps: {{os_release: false}}
@@ -79,6 +86,7 @@ def prepare(work: Path, folder: Path) -> None:
     )
     OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, runtime())
     lay_out({"tree/Dockerfile": "FROM debian:13\nFROM $X\n"}, work)
+    (work / "blubber.yaml").write_text(BLUBBER)
     (work / "one.llb").write_bytes(encode(marshal(image("registry.example/debian:13"))))
 
 
@@ -118,6 +126,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("audit tree --home registry.example/m --plan plan.yaml", 0),
         ("audit --apply plan.yaml", 0),
         ("llb dump one.llb", 0),
+        ("blubber check blubber.yaml", 0),
         (f"push oci:one:1 {name}:1 --plain-http", 0),
         (f"pull {name}:1 oci:two --plain-http", 0),
         (f"mirror {name}:1 {host}/team/two:1 --plain-http --dry-run", 0),

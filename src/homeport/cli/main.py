@@ -65,6 +65,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "policy": CommandEntry("policy", "Write signature policies for other tools", "Prove"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
+    "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),
     "llb": CommandEntry("llb", "Print BuildKit's low-level build definitions", "Engine"),
     "verify-helper": CommandEntry(
         "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
