@@ -173,12 +173,14 @@ class App:
 
         return lock_recipe(request, self.runtime, self._connections())
 
-    def check_lock(self, recipe: str, lockfile: Path | None = None) -> LockCheck:
+    def check_lock(
+        self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
+    ) -> LockCheck:
         """Where a recipe and its lockfile disagree; nothing is written."""
         # 120 ms that other commands save
         from homeport.building.lock import check_lock
 
-        return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel)
+        return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
 
     def solve(
         self, request: SolveRequest, *, access: RegistryAccess | None = None,
@@ -258,12 +260,15 @@ class App:
 
         return slice_schema() if slices else recipe_schema()
 
-    def check_recipe(self, recipe: str) -> Recipe:
-        """Check a recipe and its slices without the network. Raises ``Faults``."""
+    def check_recipe(self, recipe: str, *, allow_outside: Sequence[Path] = ()) -> Recipe:
+        """Check a recipe and its slices without the network. Raises ``Faults``.
+
+        allow_outside: directories outside the recipe's folder that it may name files of
+        """
         # 90 ms that other commands save
         from homeport.recipe.checking import check_recipe
 
-        return check_recipe(recipe)
+        return check_recipe(recipe, allow_outside=allow_outside)
 
     def cache_info(self) -> CacheInfo:
         """Where the cache is and what it holds."""
@@ -376,7 +381,10 @@ class App:
             opened = open_layers(choose_image(value, platform), self.runtime, address)
             return report, write_page(report, opened, file)
 
-    def sbom(self, image: str, form: str, *, platform: Platform | None = None) -> str:
+    def sbom(
+        self, image: str, form: str, *, platform: Platform | None = None,
+        allow_outside: Sequence[Path] = (),
+    ) -> str:  # fmt: skip
         """The bill of materials of a recipe or an image, as a document.
 
         image: an address; or a recipe: a name of the catalog, a file or its directory
@@ -385,11 +393,12 @@ class App:
         # 30 ms that other commands save
         from homeport.sbom.documents import write_document
 
-        return write_document(*self._bill(image, platform), form)
+        return write_document(*self._bill(image, platform, allow_outside), form)
 
     def vex(
-        self, image: str, tracker: str, *, moment: int, platform: Platform | None = None
-    ) -> dict[str, Any]:
+        self, image: str, tracker: str, *, moment: int, platform: Platform | None = None,
+        allow_outside: Sequence[Path] = (),
+    ) -> dict[str, Any]:  # fmt: skip
         """OpenVEX statements about a recipe or an image.
 
         tracker: JSON of Debian's security tracker: a file or a URL
@@ -412,10 +421,12 @@ class App:
 
             with explained(Path(tracker), "read"), Path(tracker).open("rb") as stream:
                 data = read_bounded(stream, LONGEST, "the tracker's data")
-        bill, subject = self._bill(image, platform)
+        bill, subject = self._bill(image, platform, allow_outside)
         return document(bill, subject, read_tracker(data), moment)
 
-    def _bill(self, image: str, platform: Platform | None) -> tuple[Bill, Subject]:
+    def _bill(
+        self, image: str, platform: Platform | None, allow_outside: Sequence[Path]
+    ) -> tuple[Bill, Subject]:
         # 60 ms that other commands save
         from homeport.recipe.catalog import is_recipe
 
@@ -425,7 +436,10 @@ class App:
             from homeport.building.run import run_bill
 
             platforms = (str(platform),) if platform is not None else ("native",)
-            request = BuildRequest(recipe=image, platforms=platforms, command="homeport sbom")
+            request = BuildRequest(
+                recipe=image, platforms=platforms, allow_outside=tuple(allow_outside),
+                command="homeport sbom",
+            )  # fmt: skip
             return run_bill(request, self.runtime, self._connections())
         # 110 ms that other commands save
         from homeport.inspection.report.image_bill import image_bill, image_subject

@@ -12,6 +12,7 @@ import pytest
 
 from builders.recipe import recipe_file
 from homeport.cli.main import run
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.lock.reading import read_lockfile
 from homeport.recipe.slices.reading import SliceFolders
@@ -27,7 +28,7 @@ def test_every_slice_of_the_catalog_matches_on_all_seven_platforms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     catalog = shipped_catalog()
-    folders = SliceFolders([catalog.slices])
+    folders = SliceFolders([catalog.slices], Boundary((catalog.slices,)))
     packages = [path.stem for path in sorted(catalog.slices.glob("*.yaml"))]
     slices = [f"{name}_{slice}" for name in packages for slice in folders.of_package(name)]
     path = recipe_file(tmp_path, f"platforms: {SEVEN}\npackages: [{', '.join(slices)}]")

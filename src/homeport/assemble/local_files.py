@@ -1,10 +1,10 @@
 """Local files and directories of a recipe as nodes: read, hashed, made alike everywhere.
 
 Of what the machine says about a file only its bytes and its owner's execute bit count:
-modes are 0644 or 0755, owners and times the recipe's. The directory that the recipe
-names is opened once, and everything in it from there on by handle, no link followed; a
-file that changes between being hashed and being written is noticed then, because
-contents are verified.
+modes are 0644 or 0755, owners and times the recipe's. What the recipe names must lie in the
+recipe's boundary; it is opened once, and everything in it by handle, no link followed. A file
+that changes between being hashed and being written is noticed then, because contents are
+verified.
 
 Not for the rules of COPY: a recipe copies a file or a directory's content, no more.
 """
@@ -27,6 +27,7 @@ from homeport.errors import UsageError
 from homeport.printable import path_text
 from homeport.progress import CancelToken
 from homeport.recipe.entries import LocalFiles
+from homeport.recipe.text_files import BadRecipe
 from homeport.tree.node import Node, Source
 
 #: Smaller files are kept in memory between planning and writing.
@@ -48,7 +49,7 @@ def local_nodes(files: LocalFiles, mtime: int, cancel: CancelToken) -> Iterable[
     except OSError as error:
         what = f"cannot read {_named(error, files)}: {error.strerror}"
         raise BadLocalFile(what, where=where) from error
-    except BadLocalFile as error:
+    except (BadLocalFile, BadRecipe) as error:
         raise error.at(**where) from None
     except CopyError as error:  # a pattern of ``exclude``
         raise BadLocalFile(error.what, where=where) from error
@@ -72,9 +73,9 @@ class _Reader:
 
     def read(self) -> Iterator[tuple[bytes, Node]]:
         # The recipe may name a link: what is behind it is meant.
-        real = self._files.source.resolve(strict=True)
+        real = self._files.boundary.real(self._files.source)
         if real.is_dir():
-            with _opened(real) as root:
+            with self._opened(real) as root:
                 if self._to:
                     yield self._to, self._directory(b"")
                 yield from self._below(root, b"", real, None)
@@ -82,8 +83,18 @@ class _Reader:
         to = self._to
         if self._files.to.endswith("/"):
             to = _join(to, os.fsencode(self._files.source.name))
-        with _opened(real.parent) as parent:
+        with self._opened(real.parent) as parent:
             yield to, self._file(parent, os.fsencode(real.name), real, b"")
+
+    @contextlib.contextmanager
+    def _opened(self, path: Path) -> Iterator[RootedDirectory]:
+        with self._files.boundary.open_directory(path) as folder:
+            home = Rooted(os.dup(folder), owners=False)
+            try:
+                with home.root() as root:
+                    yield root
+            finally:
+                home.close()
 
     def _below(
         self, directory: RootedDirectory, relative: bytes, path: Path, above: list[bool] | None
@@ -162,16 +173,6 @@ class _Reader:
         if size <= _SMALL:
             return BytesBlob(b"".join(small)) if size else None
         return FileBlob(path, Digest.finished(hasher), size)
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[RootedDirectory]:
-    home = Rooted(os.fsencode(path), owners=False)
-    try:
-        with home.root() as root:
-            yield root
-    finally:
-        home.close()
 
 
 def _join(directory: bytes, name: bytes) -> bytes:

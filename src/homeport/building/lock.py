@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import msgspec
@@ -12,8 +13,8 @@ from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
 from homeport.locking.lock_paths import lock_paths
 from homeport.locking.staleness import stale_reasons
 from homeport.progress import CancelToken
-from homeport.recipe.catalog import find_recipe, shipped_catalog
-from homeport.recipe.loading import load_recipe
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 
@@ -30,9 +31,8 @@ def lock_recipe(
     request: BuildRequest, runtime: Runtime, connections: Connections
 ) -> tuple[Recipe, EnsuredLock]:
     """What ``homeport lock`` does: packages and parts, for all platforms of the recipe."""
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
-    paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
+    recipe = find_and_load(request.recipe, request.allow_outside)
+    paths = lock_paths(recipe, shipped_catalog(), request.directory, file=request.lockfile)
     with runtime.store.lease():
         prepared = ensure_lock(
             recipe,
@@ -55,11 +55,16 @@ def lock_recipe(
     return recipe, prepared
 
 
-def check_lock(name: str, lockfile: Path | None, directory: Path, cancel: CancelToken) -> LockCheck:
+def check_lock(
+    name: str,
+    lockfile: Path | None,
+    directory: Path,
+    cancel: CancelToken,
+    allow_outside: Iterable[Path] = (),
+) -> LockCheck:
     """Compare a recipe with its lockfile, without the network; nothing is written."""
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(name, catalog), catalog)
-    found = lock_paths(recipe, catalog, directory, file=lockfile).find()
+    recipe = find_and_load(name, allow_outside)
+    found = lock_paths(recipe, shipped_catalog(), directory, file=lockfile).find()
     if found is None:
         return LockCheck(recipe=recipe, lockfile=None, disagreements=("there is no lockfile",))
     differences = stale_reasons(recipe, found.lockfile)

@@ -50,6 +50,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     check:     build a second time from downloads alone and compare
     load:      hand the native image to a running docker or podman
     engines:   for parts that must run; empty: what the surroundings name
+    allow_outside: directories outside the recipe's folder that the recipe may name files of
     command:   what the user typed, for refusals that print the command to use instead
     """
 
@@ -70,6 +71,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     check: bool = False
     load: bool = False
     engines: tuple[str, ...] = ()
+    allow_outside: tuple[Path, ...] = ()
     directory: Path = msgspec.field(default_factory=Path.cwd)
     command: str = "homeport build"
 

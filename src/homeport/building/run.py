@@ -29,8 +29,7 @@ from homeport.images.image import Image
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.update_policy import KEEP_LOCKED
 from homeport.oci.platform import Platform
-from homeport.recipe.catalog import find_recipe, shipped_catalog
-from homeport.recipe.loading import load_recipe
+from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 
@@ -82,8 +81,7 @@ def run_build(request: BuildRequest, runtime: Runtime, connections: Connections)
 
 
 def _load(request: BuildRequest) -> Recipe:
-    catalog = shipped_catalog()
-    recipe = load_recipe(find_recipe(request.recipe, catalog), catalog)
+    recipe = find_and_load(request.recipe, request.allow_outside)
     if not request.moved:
         return recipe
     # 30 ms that other builds save

@@ -13,6 +13,7 @@ from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.show import table, warn
 from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
@@ -74,6 +75,7 @@ Examples:
     "--locked", is_flag=True, help="Use the lockfile unchanged; exit with 4 if it is out of date."
 )
 @locking_options
+@allow_outside_option
 @engine_option
 @click.option(
     "--attest", "attest", multiple=True, metavar="KIND[,…]",
@@ -136,6 +138,7 @@ def _request(options: dict[str, Any]) -> BuildRequest:
             level=options["compression_level"],
         ),
         mirrors=options["mirrors"],
+        allow_outside=options["allow_outside"],
         lockfile=options["lockfile"],
         locked=options["locked"],
         update=parse_updates(options["updates"]),

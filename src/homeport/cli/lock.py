@@ -11,6 +11,7 @@ from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.typed import typed_without
 from homeport.debian.archive.state import parse_as_of
 from homeport.errors import OutOfDate, UsageError
@@ -33,6 +34,7 @@ Examples:
 )
 @click.argument("recipe")
 @locking_options
+@allow_outside_option
 @engine_option
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 4 if recipe and lockfile disagree."
@@ -47,6 +49,7 @@ def command(
     as_of: str | None,
     mirrors: tuple[str, ...],
     lockfile: Path | None,
+    allow_outside: tuple[Path, ...],
     engines: tuple[str, ...],
 ) -> None:
     """Resolve the exact packages of RECIPE and write its lockfile.
@@ -59,7 +62,7 @@ def command(
         raise UsageError("--check cannot be combined with --update or --as-of")
     with session.app() as app, showing_logs(session):
         if check:
-            _check(app, session, recipe, lockfile)
+            _check(app, session, recipe, lockfile, allow_outside)
             return
         _, prepared = app.lock(
             BuildRequest(
@@ -69,14 +72,21 @@ def command(
                 update=parse_updates(updates),
                 as_of=parse_as_of(as_of) if as_of else None,
                 engines=engines,
+                allow_outside=allow_outside,
                 command=typed_without("--as-of"),
             )
         )
         session.output.write(_document(prepared), _text(prepared), quiet_text=str(prepared.path))
 
 
-def _check(app: App, session: Session, recipe: str, lockfile: Path | None) -> None:
-    differences = app.check_lock(recipe, lockfile).disagreements
+def _check(
+    app: App,
+    session: Session,
+    recipe: str,
+    lockfile: Path | None,
+    allow_outside: tuple[Path, ...],
+) -> None:
+    differences = app.check_lock(recipe, lockfile, allow_outside=allow_outside).disagreements
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:

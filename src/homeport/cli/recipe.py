@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_options import allow_outside_option
 
 
 @click.group(name="recipe")
@@ -22,15 +24,16 @@ Examples:
 """
 )
 @click.argument("recipe", default="./homeport.yaml")
+@allow_outside_option
 @common
-def check(session: Session, recipe: str) -> None:
+def check(session: Session, recipe: str, allow_outside: tuple[Path, ...]) -> None:
     """Check a recipe and its slices, without the network.
 
     RECIPE is a recipe file, its directory, or a name of the catalog.  [default:
     ./homeport.yaml] All errors are reported at once.
     """
     with session.app() as app:
-        found = app.check_recipe(recipe)
+        found = app.check_recipe(recipe, allow_outside=allow_outside)
     document = {
         "schema": "homeport-recipe-check/v1",
         "name": found.name,

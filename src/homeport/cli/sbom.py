@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.recipe_options import allow_outside_option
 from homeport.content.files import write_file
 from homeport.oci.platform import parse_platform
 
@@ -31,6 +32,7 @@ Examples:
     "-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write to FILE.  [default: standard output]",
 )  # fmt: skip
+@allow_outside_option
 @partial(common, formats=("spdx", "cyclonedx", "csv"))
 def command(
     session: Session,
@@ -38,6 +40,7 @@ def command(
     image: str,
     platform: str | None,
     file: Path | None,
+    allow_outside: tuple[Path, ...],
     chosen: str,
 ) -> None:
     """Print the bill of materials of an image, or of a recipe.
@@ -51,6 +54,7 @@ def command(
             image,
             "spdx" if chosen == "json" else chosen,
             platform=parse_platform(platform) if platform else None,
+            allow_outside=allow_outside,
         )
     if file is None:
         session.output.write_text(written)

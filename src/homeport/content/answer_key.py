@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
-from homeport.content.private_folders import open_file, open_folder, read_file, replace_file
+from homeport.content.rooted_folders import open_file, open_folder, read_file, replace_file
 from homeport.errors import UsageError
 
 VARIABLE = "HOMEPORT_CACHE_KEY"

@@ -39,14 +39,14 @@ from homeport.content.answer_key import key_of_process
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
 from homeport.content.files import explained
-from homeport.content.private_folders import (
+from homeport.content.reading import CHUNK, Readable
+from homeport.content.rooted_folders import (
     make_folders,
     open_file,
     open_folder,
     read_file,
     replace_file,
 )
-from homeport.content.reading import CHUNK, Readable
 from homeport.errors import IntegrityError, UsageError
 from homeport.progress import CancelToken
 

@@ -77,7 +77,7 @@ def lock(
     Raises ``Faults`` with every fault of slices and packages, ``Unresolvable``, and what
     opening archives raises.
     """
-    folders = SliceFolders(recipe.slices)
+    folders = SliceFolders(recipe.slices, recipe.boundary)
     reached = reached_slices(recipe, folders)
     if folders.faults:
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")

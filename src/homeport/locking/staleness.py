@@ -20,7 +20,7 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
 
     Raises ``Faults`` if the recipe's slices are faulty.
     """
-    folders = SliceFolders(recipe.slices)
+    folders = SliceFolders(recipe.slices, recipe.boundary)
     definitions = used_definitions(reached_slices(recipe, folders))
     if folders.faults:
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")

@@ -94,12 +94,13 @@ def _of_dockerfile(
     part: DockerfilePart, paths: dict[str, list[str]], cancel: CancelToken
 ) -> Inputs:
     context = LocalFiles(
-        source=part.context, written=part.written, to="/", exclude=_ignored(part), place=part.place
-    )
+        source=part.context, written=part.written, boundary=part.boundary, to="/",
+        exclude=_ignored(part), place=part.place,
+    )  # fmt: skip
     nodes = tuple(local_nodes(context, 0, cancel))
     inputs = {
         "taken": paths,
-        "dockerfile": str(Digest.of(read_text_file(part.file))),
+        "dockerfile": str(Digest.of(read_text_file(part.file, part.boundary.read))),
         "target": part.target,
         "args": dict(part.args),
         "network": part.network,
@@ -113,7 +114,7 @@ def _ignored(part: DockerfilePart) -> tuple[str, ...]:
     """The patterns that the context excludes; the Dockerfile's own list has precedence."""
     for file in (Path(f"{part.file}.dockerignore"), part.context / ".dockerignore"):
         if file.is_file():
-            patterns = ignore.read(read_text_file(file), file.name)
+            patterns = ignore.read(read_text_file(file, part.boundary.read), file.name)
             return tuple(pattern.decode("utf-8", "replace") for pattern in patterns)
     return ()
 

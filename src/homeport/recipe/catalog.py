@@ -22,9 +22,13 @@ class UnknownRecipe(UsageError):
 
 
 class Catalog(msgspec.Struct, frozen=True, kw_only=True):
-    """A directory of recipes and slices."""
+    """A directory of recipes and slices.
+
+    package: the directory that its recipes may name files of, where that is a larger one
+    """
 
     directory: Path
+    package: Path | None = None
 
     @property
     def slices(self) -> Path:
@@ -46,7 +50,8 @@ class Catalog(msgspec.Struct, frozen=True, kw_only=True):
 
 def shipped_catalog() -> Catalog:
     """The catalog that is installed with Homeport."""
-    return Catalog(directory=Path(homeport.__file__).parent / "catalog")
+    package = Path(homeport.__file__).parent
+    return Catalog(directory=package / "catalog", package=package)
 
 
 def is_recipe(wanted: str) -> bool:

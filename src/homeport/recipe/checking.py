@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
 from homeport.debian.archive.keyring import SHIPPED
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
+from homeport.recipe.boundary import Boundary
+from homeport.recipe.catalog import Catalog
 from homeport.recipe.dockerfile_pinning import unpinned
 from homeport.recipe.entries import LocalFiles
-from homeport.recipe.loading import load_recipe
+from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.lock_request import reached_slices
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import DockerfilePart, RunPart
 from homeport.recipe.slices.reading import SliceFolders
 from homeport.recipe.text_files import BadRecipe
+from homeport.yamlfile.position import FilePosition
 
 _PREFIX = "debian-archive-"
 
 
-def check_recipe(wanted: str, catalog: Catalog | None = None) -> Recipe:
+def check_recipe(
+    wanted: str, catalog: Catalog | None = None, allow_outside: Iterable[Path] = ()
+) -> Recipe:
     """Load the recipe and check its local files, slices and keys.
 
     Raises ``UnknownRecipe`` or ``Faults``.
     """
-    catalog = catalog or shipped_catalog()
-    recipe = load_recipe(find_recipe(wanted, catalog), catalog)
-    folders = SliceFolders(recipe.slices)
+    recipe = find_and_load(wanted, allow_outside, catalog)
+    folders = SliceFolders(recipe.slices, recipe.boundary)
     reached_slices(recipe, folders)
     faults = [*folders.faults, *missing_files(recipe), *_keys(recipe)]
     if faults:
@@ -36,18 +42,29 @@ def check_recipe(wanted: str, catalog: Catalog | None = None) -> Recipe:
 def missing_files(recipe: Recipe) -> list[HomeportError]:
     """Local files of the recipe that do not exist, and faults of its Dockerfiles."""
     inputs = [each for part in recipe.parts if isinstance(part, RunPart) for each in part.inputs]
-    missing: list[HomeportError] = [
-        BadRecipe(f"missing file {files.source}", where=files.place.where())
-        for files in (*recipe.files, *inputs)
-        if isinstance(files, LocalFiles) and not files.source.exists()
-    ]
+    missing: list[HomeportError] = []
+    for files in (*recipe.files, *inputs):
+        if isinstance(files, LocalFiles):
+            missing += _missing(files.source, "file", recipe.boundary, files.place)
     for part in recipe.parts:
         if isinstance(part, DockerfilePart):
-            if not part.context.is_dir():
-                what = f"missing directory {part.context}"
-                missing.append(BadRecipe(what, where=part.place.where()))
+            missing += _missing(part.context, "directory", recipe.boundary, part.place)
             missing += unpinned(part)
     return missing
+
+
+def _missing(
+    path: Path, kind: str, boundary: Boundary, place: FilePosition
+) -> Iterator[HomeportError]:
+    try:
+        found = boundary.real(path)
+    except BadRecipe as error:
+        yield error.at(**place.where())
+    except OSError:
+        yield BadRecipe(f"missing {kind} {path}", where=place.where())
+    else:
+        if kind == "directory" and not found.is_dir():
+            yield BadRecipe(f"missing {kind} {path}", where=place.where())
 
 
 def _keys(recipe: Recipe) -> list[HomeportError]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from homeport.content.reading import read_bounded
 from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import analyse
 from homeport.errors import HomeportError
@@ -102,8 +101,9 @@ def _error(part: DockerfilePart, line: int, what: str, hint: str) -> Unpinned:
 
 def _read(part: DockerfilePart) -> str:
     try:
-        with part.file.open("rb") as stream:
-            return read_bounded(stream, _LARGEST, str(part.file)).decode("utf-8", "replace")
+        return part.boundary.read(part.file, _LARGEST).decode("utf-8", "replace")
     except OSError as error:
-        what = f"cannot read the Dockerfile {part.file}: {error.strerror}"
+        what = f"cannot read the Dockerfile {part.file}: {error.strerror or error}"
         raise BadRecipe(what, where=part.place.where()) from error
+    except BadRecipe as error:
+        raise error.at(**part.place.where()) from None

@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
+from homeport.recipe.boundary import Boundary
 from homeport.yamlfile.position import FilePosition
 
 
@@ -95,10 +96,12 @@ class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
              a directory's content always goes into it
     mode:    of every file; ``None``: 0755 if its owner may execute it, else 0644
     exclude: patterns of ``.dockerignore`` kind, relative to ``source``
+    boundary: directories that ``source`` must lie in
     """
 
     source: Path
     written: str
+    boundary: Boundary
     to: str
     mode: int | None = None
     uid: int = 0

@@ -14,6 +14,7 @@ from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
 from homeport.recipe import conflicts, parts_interpret
 from homeport.recipe.accounts import Accounts
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import (
     Archive,
     Config,
@@ -50,7 +51,10 @@ class FaultCollector:
 
 
 def interpret_recipe(
-    source: RecipeText, faults: list[HomeportError], slices: tuple[Path, ...]
+    source: RecipeText,
+    faults: list[HomeportError],
+    slices: tuple[Path, ...],
+    boundary: Boundary,
 ) -> Recipe | None:
     """The recipe that the joined files describe, or ``None`` if the faults leave none."""
     fault = FaultCollector(faults)
@@ -62,6 +66,7 @@ def interpret_recipe(
         path=source.path,
         summary=source.top.get("summary", ""),
         extends=source.extends,
+        boundary=boundary,
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
@@ -69,9 +74,11 @@ def interpret_recipe(
         without=source.without,
         pins=tuple(_pins(source.lists["pins"], fault)),
         parts=tuple(
-            parts_interpret.interpret_parts(source.lists["parts"], _packages, beside, fault)
+            parts_interpret.interpret_parts(
+                source.lists["parts"], _packages, beside, boundary, fault
+            )
         ),
-        files=tuple(_file(entry, accounts, fault) for entry in source.lists["files"]),
+        files=tuple(_file(entry, accounts, boundary, fault) for entry in source.lists["files"]),
         links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
         users=accounts.users,
@@ -179,7 +186,9 @@ def _pins(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[P
         )
 
 
-def _file(entry: FieldValues, accounts: Accounts, fault: FaultCollector) -> Files:
+def _file(
+    entry: FieldValues, accounts: Accounts, boundary: Boundary, fault: FaultCollector
+) -> Files:
     place: FilePosition = entry.place
     common: dict[str, Any] = {
         "to": entry.get("to"),
@@ -214,6 +223,7 @@ def _file(entry: FieldValues, accounts: Accounts, fault: FaultCollector) -> File
     return LocalFiles(
         source=beside(place, entry.get("from")),
         written=entry.get("from"),
+        boundary=boundary,
         mode=entry.get("mode"),
         uid=uid,
         gid=gid,

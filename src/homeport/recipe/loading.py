@@ -6,10 +6,12 @@ local files and slices exist is checked by ``recipe.checking``.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.catalog import Catalog, find_recipe
+from homeport.recipe.boundary import Boundary
+from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
 from homeport.recipe.extends import RecipeText, join, recipe_text
 from homeport.recipe.interpret import interpret_recipe
 from homeport.recipe.model import Recipe
@@ -20,13 +22,29 @@ from homeport.yamlfile.position import FilePosition
 _LONGEST_CHAIN = 16
 
 
-def load_recipe(path: Path, catalog: Catalog) -> Recipe:
-    """Read a recipe. Raises ``Faults`` with every fault of it and of what it extends."""
+def find_and_load(
+    wanted: str, allow_outside: Iterable[Path] = (), catalog: Catalog | None = None
+) -> Recipe:
+    """The recipe that a user names. Raises ``UnknownRecipe``, and what ``load_recipe`` does."""
+    catalog = catalog or shipped_catalog()
+    return load_recipe(find_recipe(wanted, catalog), catalog, allow_outside)
+
+
+def load_recipe(path: Path, catalog: Catalog, allow_outside: Iterable[Path] = ()) -> Recipe:
+    """Read a recipe. Raises ``Faults`` with every fault of it and of what it extends.
+
+    allow_outside: directories that it may name files of, besides its own and the catalog's
+    """
     faults: list[HomeportError] = []
+    boundary = Boundary((path.parent, *allow_outside, catalog.package or catalog.directory))
     try:
-        source = _chain(path, catalog, (), faults)
+        source = _chain(
+            path, read_text_file(path), catalog=catalog, boundary=boundary, above=(), faults=faults
+        )
         recipe = (
-            interpret_recipe(source, faults, _slice_folders(source, catalog)) if source else None
+            interpret_recipe(source, faults, _slice_folders(source, catalog), boundary)
+            if source
+            else None
         )
     except BadRecipe as error:
         faults.append(error)
@@ -43,10 +61,16 @@ def _position(fault: HomeportError) -> tuple[str, int, int]:
 
 
 def _chain(
-    path: Path, catalog: Catalog, above: tuple[Path, ...], faults: list[HomeportError]
+    path: Path,
+    data: bytes,
+    *,
+    catalog: Catalog,
+    boundary: Boundary,
+    above: tuple[Path, ...],
+    faults: list[HomeportError],
 ) -> RecipeText | None:
-    """The parts of ``path`` on top of those of the recipes that it extends."""
-    part, reader = read_recipe_text(read_text_file(path), str(path))
+    """The parts of the file ``path`` on top of those of the recipes that it extends."""
+    part, reader = read_recipe_text(data, str(path))
     faults += reader.faults
     if part is None:
         return None
@@ -56,6 +80,7 @@ def _chain(
     place: FilePosition = part.at("extends")
     try:
         base = find_recipe(part.get("extends"), catalog, beside=path)
+        data = read_text_file(base, boundary.read)
     except HomeportError as error:
         faults.append(BadRecipe(error.what, where=place.where(), hint=error.hint))
         return own
@@ -68,7 +93,7 @@ def _chain(
         what = f"more than {_LONGEST_CHAIN} recipes extend one another"
         faults.append(BadRecipe(what, where=place.where()))
         return own
-    below = _chain(base, catalog, chain, faults)
+    below = _chain(base, data, catalog=catalog, boundary=boundary, above=chain, faults=faults)
     return join(below, own) if below else own
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.oci.platform import Platform
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import (
     Archive,
     Config,
@@ -37,6 +38,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
 
     path:      the file that it was read from
     extends:   the files of the recipes that it builds on, nearest first
+    boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
     without:   dependencies of whole packages that are left out on purpose
     parts:     what is built on an engine first, for ``files`` to take from
@@ -47,6 +49,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     path: Path
     summary: str = ""
     extends: tuple[Path, ...] = ()
+    boundary: Boundary = Boundary()
     platforms: tuple[Platform, ...]
     archives: tuple[Archive, ...]
     slices: tuple[Path, ...] = ()
@@ -88,6 +91,7 @@ def build_root_recipe(recipe: Recipe, part: RunPart) -> Recipe:
     return Recipe(
         name=f"{recipe.name}.{part.name}",
         path=recipe.path,
+        boundary=recipe.boundary,
         platforms=part.on,
         archives=recipe.archives,
         slices=recipe.slices,

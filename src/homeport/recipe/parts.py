@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import LocalFiles, PackageChoice
 from homeport.yamlfile.position import FilePosition
 
@@ -84,6 +85,7 @@ class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     """A Dockerfile; the filesystem of its target is the result.
 
     written: the Dockerfile as the recipe names it, for messages
+    boundary: directories that ``file`` and ``context`` must lie in
     network: whether its RUN may reach the network
     """
 
@@ -91,6 +93,7 @@ class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     file: Path
     written: str
     context: Path
+    boundary: Boundary
     target: str = ""
     args: Mapping[str, str] = msgspec.field(default_factory=dict)
     network: bool = False

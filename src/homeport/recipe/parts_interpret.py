@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from homeport.oci.platform import parse_platform
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import LocalFiles, PackageChoice, PartFiles
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import (
@@ -30,14 +31,18 @@ DEFAULT_ON = ("linux/amd64",)
 
 
 def interpret_parts(
-    parts: Iterable[FieldValues], packages: Packages, beside: Beside, fault: Fault
+    parts: Iterable[FieldValues],
+    packages: Packages,
+    beside: Beside,
+    boundary: Boundary,
+    fault: Fault,
 ) -> Iterator[EnginePart]:
     """Each part; ``packages`` and ``beside`` read lists of packages and paths of this machine."""
     for part in parts:
         if "run" in part.values:
-            yield _run(part, packages, beside, fault)
+            yield _run(part, packages, beside, boundary, fault)
         else:
-            yield _dockerfile(part, beside)
+            yield _dockerfile(part, beside, boundary)
 
 
 def check(recipe: Recipe, fault: Fault) -> None:
@@ -58,7 +63,9 @@ def check(recipe: Recipe, fault: Fault) -> None:
             fault(files.place, f"the recipe has no part {files.part!r}", hint)
 
 
-def _run(part: FieldValues, packages: Packages, beside: Beside, fault: Fault) -> RunPart:
+def _run(
+    part: FieldValues, packages: Packages, beside: Beside, boundary: Boundary, fault: Fault
+) -> RunPart:
     on = part.get("on", tuple(map(parse_platform, DEFAULT_ON)))
     if not on:
         fault(part.at("on"), "the list of platforms is empty")
@@ -70,14 +77,14 @@ def _run(part: FieldValues, packages: Packages, beside: Beside, fault: Fault) ->
         script=part.get("run"),
         on=tuple(dict.fromkeys(on)),
         packages=chosen,
-        inputs=tuple(_input(each, beside) for each in part.get("inputs", ())),
+        inputs=tuple(_input(each, beside, boundary) for each in part.get("inputs", ())),
         env=part.get("env", {}),
         network=part.get("network", False),
         place=part.place,
     )
 
 
-def _input(part: FieldValues, beside: Beside) -> Input:
+def _input(part: FieldValues, beside: Beside, boundary: Boundary) -> Input:
     to, place = part.get("to"), part.place
     if "url" in part.values:
         return UrlInput(url=part.get("url"), sha256=part.get("sha256"), to=to, place=place)
@@ -92,24 +99,26 @@ def _input(part: FieldValues, beside: Beside) -> Input:
     return LocalFiles(
         source=beside(place, part.get("from")),
         written=part.get("from"),
+        boundary=boundary,
         to=to,
         exclude=part.get("exclude", ()),
         place=place,
     )
 
 
-def _dockerfile(part: FieldValues, beside: Beside) -> DockerfilePart:
-    said: FieldValues = part.get("from")
-    written: str = said.get("dockerfile")
+def _dockerfile(part: FieldValues, beside: Beside, boundary: Boundary) -> DockerfilePart:
+    source: FieldValues = part.get("from")
+    written: str = source.get("dockerfile")
     file = beside(part.place, written)
-    context = said.get("context")
+    context = source.get("context")
     return DockerfilePart(
         name=part.get("name"),
         file=file,
         written=written,
+        boundary=boundary,
         context=file.parent if context is None else beside(part.place, context),
-        target=said.get("target", ""),
-        args=said.get("args", {}),
+        target=source.get("target", ""),
+        args=source.get("args", {}),
         network=part.get("network", False),
         place=part.place,
     )

@@ -8,6 +8,7 @@ import pytest
 
 from builders.recipe import describe, slices
 from homeport.debian.deb.path_globs import EVERYTHING
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.slices.model import (
     Slice,
@@ -57,7 +58,7 @@ def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> Non
     slices(tmp_path, "x1", "a: {needs: [y1_b, {slice: z1_c, architectures: [armhf]}], paths: [/x]}")
     slices(tmp_path, "y1", "b: {needs: [x1_a], paths: [/y]}")  # a circle is no fault
     slices(tmp_path, "z1", "c: {paths: [/z]}")
-    folders = SliceFolders([tmp_path / "slices"])
+    folders = SliceFolders([tmp_path / "slices"], Boundary((tmp_path,)))
     wanted = [(slice_name("x1_a"), _PLACE)]
     assert list(map(str, folders.reach(wanted, "amd64"))) == ["x1_a", "y1_b"]
     assert list(map(str, folders.reach(wanted, "armhf"))) == ["x1_a", "y1_b", "z1_c"]
@@ -66,7 +67,7 @@ def test_slices_bring_what_they_need_on_each_architecture(tmp_path: Path) -> Non
 
 def test_a_slice_that_is_not_defined_is_named_with_who_wants_it(tmp_path: Path) -> None:
     slices(tmp_path, "x1", "libs: {needs: [y1_b], paths: [/x]}")
-    folders = SliceFolders([tmp_path / "slices"])
+    folders = SliceFolders([tmp_path / "slices"], Boundary((tmp_path,)))
     folders.reach([(slice_name("x1_lib"), _PLACE), (slice_name("x1_libs"), _PLACE)], "amd64")
     assert [(fault.what, fault.hint) for fault in folders.faults] == [
         (
@@ -81,7 +82,9 @@ def test_a_slice_that_is_not_defined_is_named_with_who_wants_it(tmp_path: Path) 
 def test_a_slice_beside_the_recipe_stands_before_the_one_of_the_catalog(tmp_path: Path) -> None:
     slices(tmp_path / "own", "x1", "a: {paths: [/own]}")
     slices(tmp_path / "shipped", "x1", "a: {paths: [/shipped]}\nb: {paths: [/b]}")
-    folders = SliceFolders([tmp_path / "own/slices", tmp_path / "shipped/slices"])
+    folders = SliceFolders(
+        [tmp_path / "own/slices", tmp_path / "shipped/slices"], Boundary((tmp_path,))
+    )
     found = folders.get(slice_name("x1_a"))
     assert found is not None
     assert found.paths[0].path == "/own"
@@ -123,7 +126,7 @@ def test_every_slice_file_of_the_catalog_is_right_and_needs_only_slices_that_are
     path: Path,
 ) -> None:
     found, faults = read_slice_file(path.read_bytes(), path)
-    folders = SliceFolders([path.parent])
+    folders = SliceFolders([path.parent], Boundary((path.parent,)))
     for architecture in ("amd64", "armhf"):
         folders.reach([(slice.name, _PLACE) for slice in found.values()], architecture)
     assert [*faults, *folders.faults] == []

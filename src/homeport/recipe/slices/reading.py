@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.errors import HomeportError
+from homeport.recipe.boundary import Boundary
 from homeport.recipe.schema import values
 from homeport.recipe.slices.model import (
     COPYRIGHT,
@@ -109,8 +110,9 @@ def slice_schema() -> dict[str, Any]:
 class SliceFolders:
     """Slice definitions by name, read on demand, each file once."""
 
-    def __init__(self, folders: Iterable[Path]) -> None:
+    def __init__(self, folders: Iterable[Path], boundary: Boundary) -> None:
         self._folders = tuple(folders)
+        self._boundary = boundary
         self._files: dict[Path, Mapping[str, Slice]] = {}
         self.faults: list[HomeportError] = []
 
@@ -174,7 +176,9 @@ class SliceFolders:
             self._files[path] = {}
             if path.is_file():
                 try:
-                    self._files[path], faults = read_slice_file(read_text_file(path), path)
+                    self._files[path], faults = read_slice_file(
+                        read_text_file(path, self._boundary.read), path
+                    )
                     self.faults += faults
                 except BadRecipe as error:
                     self.faults.append(error)

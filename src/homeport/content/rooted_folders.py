@@ -1,4 +1,4 @@
-"""Folders and files below a root that only their owner reads, opened without following links.
+"""Folders and files below a root, opened without following links; new ones are private.
 
 Every component below the root is opened relative to the descriptor of the one before it, so
 that a link which another user plants there leads nowhere. Folders are made with mode 0700,
