@@ -26,8 +26,8 @@ from homeport.copying.rooted import Rooted, RootedDirectory, RootedFile
 from homeport.errors import UsageError
 from homeport.printable import path_text
 from homeport.progress import CancelToken
+from homeport.recipe.boundary import OutsideRecipe
 from homeport.recipe.entries import LocalFiles
-from homeport.recipe.text_files import BadRecipe
 from homeport.tree.node import Node, Source
 
 #: Smaller files are kept in memory between planning and writing.
@@ -49,7 +49,7 @@ def local_nodes(files: LocalFiles, mtime: int, cancel: CancelToken) -> Iterable[
     except OSError as error:
         what = f"cannot read {_named(error, files)}: {error.strerror}"
         raise BadLocalFile(what, where=where) from error
-    except (BadLocalFile, BadRecipe) as error:
+    except (BadLocalFile, OutsideRecipe) as error:
         raise error.at(**where) from None
     except CopyError as error:  # a pattern of ``exclude``
         raise BadLocalFile(error.what, where=where) from error

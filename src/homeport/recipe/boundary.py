@@ -20,10 +20,10 @@ import msgspec
 
 from homeport.content.reading import read_bounded
 from homeport.content.rooted_folders import open_file, open_folder
-from homeport.recipe.text_files import BadRecipe
+from homeport.errors import UsageError
 
 
-class OutsideRecipe(BadRecipe):
+class OutsideRecipe(UsageError):
     """A recipe names a file outside of its folder."""
 
     id = "outside-recipe"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from homeport.debian.archive.keyring import SHIPPED
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.boundary import Boundary
+from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.dockerfile_pinning import unpinned
 from homeport.recipe.entries import LocalFiles
@@ -58,7 +58,7 @@ def _missing(
 ) -> Iterator[HomeportError]:
     try:
         found = boundary.real(path)
-    except BadRecipe as error:
+    except OutsideRecipe as error:
         yield error.at(**place.where())
     except OSError:
         yield BadRecipe(f"missing {kind} {path}", where=place.where())

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import analyse
 from homeport.errors import HomeportError
+from homeport.recipe.boundary import OutsideRecipe
 from homeport.recipe.parts import DockerfilePart
 from homeport.recipe.text_files import BadRecipe
 
@@ -105,5 +106,5 @@ def _read(part: DockerfilePart) -> str:
     except OSError as error:
         what = f"cannot read the Dockerfile {part.file}: {error.strerror or error}"
         raise BadRecipe(what, where=part.place.where()) from error
-    except BadRecipe as error:
+    except OutsideRecipe as error:
         raise error.at(**part.place.where()) from None

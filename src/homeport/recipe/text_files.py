@@ -7,6 +7,7 @@ from pathlib import Path
 
 from homeport.content.blob import open_regular
 from homeport.content.reading import read_bounded
+from homeport.recipe.boundary import OutsideRecipe
 from homeport.yamlfile.parse import LARGEST, BadYaml
 
 
@@ -26,7 +27,7 @@ def read_text_file(path: Path, read: Callable[[Path, int], bytes] | None = None)
     except OSError as error:
         reason = error.strerror or str(error)
         raise BadRecipe(f"cannot read {path}: {reason}", where={"file": str(path)}) from error
-    except BadRecipe as error:
+    except OutsideRecipe as error:
         raise error.at(file=str(path)) from None
 
 

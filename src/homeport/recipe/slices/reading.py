@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from homeport.errors import HomeportError
-from homeport.recipe.boundary import Boundary
+from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.schema import values
 from homeport.recipe.slices.model import (
     COPYRIGHT,
@@ -180,7 +180,7 @@ class SliceFolders:
                         read_text_file(path, self._boundary.read), path
                     )
                     self.faults += faults
-                except BadRecipe as error:
+                except (BadRecipe, OutsideRecipe) as error:
                     self.faults.append(error)
         return self._files[path]
 
