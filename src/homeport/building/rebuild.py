@@ -35,7 +35,7 @@ from homeport.inspection.report.compare_images import compare
 from homeport.layers.trees import read_tree
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.entries import LocalFiles
-from homeport.recipe.loading import load_recipe
+from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import DockerfilePart
 from homeport.runtime import Runtime
@@ -218,13 +218,14 @@ def _request(described: KitDescription, folder: Path, mirrors: tuple[str, ...]) 
         fresh=True,
         attest=parse_kinds(described.attest) if described.attest else (),
         moved={written: kit / path for written, path in described.moved.items()},
+        allow_outside=(kit,),
         directory=folder,
         command="homeport verify --rebuild",
     )
 
 
 def _recipe(request: BuildRequest) -> Recipe:
-    return with_moved(load_recipe(Path(request.recipe), shipped_catalog()), request.moved)
+    return with_moved(find_and_load(request.recipe, request.allow_outside), request.moved)
 
 
 def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:

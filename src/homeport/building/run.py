@@ -29,6 +29,7 @@ from homeport.images.image import Image
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.update_policy import KEEP_LOCKED
 from homeport.oci.platform import Platform
+from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime

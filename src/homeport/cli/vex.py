@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.recipe_options import allow_outside_option
 from homeport.content.files import write_file
 from homeport.oci.platform import parse_platform
 
@@ -40,6 +41,7 @@ Examples:
     "-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
     help="Write to FILE.  [default: standard output]",
 )  # fmt: skip
+@allow_outside_option
 @common
 def command(
     session: Session,
@@ -49,6 +51,7 @@ def command(
     platform: str | None,
     taken: int | None,
     file: Path | None,
+    allow_outside: tuple[Path, ...],
 ) -> None:
     """Print OpenVEX statements about an image, or about a recipe.
 
@@ -62,6 +65,7 @@ def command(
             tracker,
             moment=int(time.time()) if taken is None else taken,
             platform=parse_platform(platform) if platform else None,
+            allow_outside=allow_outside,
         )
     text = msgspec.json.format(msgspec.json.encode(document)).decode()
     if file is None:
