@@ -63,13 +63,12 @@ def attested(
 
 
 def _entry(image: Image, attestation: Image) -> Child:
+    # Sorted and without artifactType: skopeo writes an index anew, and the digest must stay.
     annotations = {
-        ATTESTATION_TYPE: "attestation-manifest",
         ATTESTATION_DIGEST: str(image.digest),
+        ATTESTATION_TYPE: "attestation-manifest",
     }
-    descriptor = attestation.document.descriptor(
-        platform=UNKNOWN, annotations=annotations, artifact_type=ARTIFACT_TYPE
-    )
+    descriptor = attestation.document.descriptor(platform=UNKNOWN, annotations=annotations)
     return Child(descriptor=descriptor, opener=lambda: attestation)
 
 
