@@ -49,6 +49,9 @@ class SmallRegistry:
     referrers:        whether the referrers API is there
     page:             entries of a page of referrers
     heads_wait_for:   HEAD requests are answered once so many are here at the same time
+    statuses:         by expressions of "METHOD path", what is answered instead of anything else
+    digest_tags:      ``sha256-HEX`` is another spelling of a digest, as at GitLab
+    denies_absent:    a manifest that is not there is denied (403), as by Artifactory
     """
 
     chunk_minimum: int = 0
@@ -65,6 +68,9 @@ class SmallRegistry:
     lock: threading.RLock = field(default_factory=threading.RLock)
     host: str = ""
     heads_wait_for: threading.Barrier | None = None
+    statuses: dict[str, int] = field(default_factory=dict)
+    digest_tags: bool = False
+    denies_absent: bool = False
 
     def subjects(self, name: str, digest: str) -> list[dict[str, Any]]:
         """Descriptors of what refers to a digest."""
@@ -136,6 +142,12 @@ class _Handler(BaseHTTPRequestHandler):
             registry.heads_wait_for.wait(timeout=60)
         with registry.lock:
             registry.requests.append(f"{self.command} {self.path}")
+            for pattern, status in registry.statuses.items():
+                if re.fullmatch(pattern, f"{self.command} {path}"):
+                    self._fail(status, "ODD")
+                    return
+            if registry.digest_tags:
+                path = re.sub(r"/manifests/sha256-([0-9a-f]{64})$", r"/manifests/sha256:\1", path)
             for pattern, name in _ROUTES.items():
                 found = re.fullmatch(pattern, path)
                 if found:
@@ -269,7 +281,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _manifest_get(self, registry: SmallRegistry, name: str, reference: str) -> None:
         found = self._find(registry, name, reference)
         if found is None:
-            self._fail(404, "MANIFEST_UNKNOWN")
+            self._fail(403 if registry.denies_absent else 404, "MANIFEST_UNKNOWN")
             return
         digest, manifest = found
         self._answer(

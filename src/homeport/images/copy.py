@@ -8,14 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from homeport.content.blob import Blob
 from homeport.errors import HomeportError
-from homeport.images.address import Address, LayoutAddress
-from homeport.images.image import Image, Index
+from homeport.images.address import Address, EngineAddress, LayoutAddress, RegistryAddress
+from homeport.images.image import Image, Index, Missing
 from homeport.images.platforms import images_for, select
-from homeport.images.transports.base import Destination, Source, Written
+from homeport.images.transports.base import Destination, NamedDestination, Source, Written
 from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
 from homeport.oci.platform import Platform
+from homeport.oci.reference import BadReference, parse_reference
 from homeport.quantities import counted
 from homeport.runtime import Runtime
 
@@ -54,10 +57,32 @@ def copy(
             chosen = prepare(chosen)
             if not isinstance(destination, RegistryTransport):
                 prefetch(chosen, network, wanted=_missing_in(destination.address))
+            if isinstance(destination, NamedDestination):
+                destination.name = _name(source.address)
             return destination.write(chosen, runtime)
+    except Missing as error:
+        if platforms is None:
+            error.hint = error.hint or (
+                "if only some platforms are there, choose one, such as --platform native"
+            )
+        error.at(source=str(source.address), destination=str(destination.address))
+        raise
     except HomeportError as error:
         error.at(source=str(source.address), destination=str(destination.address))
         raise
+
+
+def _name(source: Address) -> str:
+    """The name under which an image is known where it comes from, if it has one with a tag."""
+    name = ""
+    if isinstance(source, RegistryAddress):
+        name = str(msgspec.structs.replace(source.reference, digest=None))
+    elif isinstance(source, EngineAddress):
+        name = source.name
+    try:
+        return name if name and parse_reference(name, default_tag="").tag else ""
+    except BadReference:  # an image id
+        return ""
 
 
 def _tell_of_others(

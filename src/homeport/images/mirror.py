@@ -20,7 +20,7 @@ from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError, Interrupted, TooLarge, UsageError
 from homeport.images.address import Address, RegistryAddress
 from homeport.images.copy import Prepare, Verify, unchanged
-from homeport.images.image import Image, Index, open_descriptor, walk
+from homeport.images.image import Image, Index, Missing, open_descriptor, walk
 from homeport.images.platforms import select
 from homeport.images.storage.layout import is_digest_tag
 from homeport.images.transports.base import Source
@@ -31,9 +31,9 @@ from homeport.images.transports.registry import (
     push_request,
 )
 from homeport.images.transports.select import source_for
-from homeport.oci.documents import Descriptor
+from homeport.oci.documents import BadDocument, Descriptor
 from homeport.oci.platform import Platform
-from homeport.registry.errors import NotFound
+from homeport.registry.errors import Denied, NotFound, RegistryError
 from homeport.registry.push import Pushed, PushManifest, PushRequest, push
 from homeport.registry.referrers import fallback_tag
 from homeport.registry.repository import Repository
@@ -44,6 +44,8 @@ RegistryMaker = Callable[[RegistryAddress], RegistryTransport]
 #: How far referrers of referrers are followed, and how many there may be in all.
 DEPTH_LIMIT = 8
 COUNT_LIMIT = 2000
+Report = Callable[[str], None]
+_COSIGN_SUFFIXES = ("sig", "att", "sbom")
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
 
 
@@ -95,6 +97,7 @@ def plan_transfer(
     with_referrers: bool,
 ) -> Transfer:  # fmt: skip
     """Find everything that is copied. ``value`` is what ``source.open`` gave, or a part of it."""
+    destination.require(value.digest)
     tag = destination.address.reference.tag
     target = destination.repository
     base = push_request(value, target, tags=(tag,) if tag else ())
@@ -102,9 +105,11 @@ def plan_transfer(
         return Transfer(value=value, push_request=base)
     origin = source.sources
     contents = Contents(origin, runtime)
-    found: dict[Digest, Image | Index] = {}
+    report = partial(_report, runtime)
+    collector = _Collector(origin, contents, report)
     for node in walk(value):
-        _collect(origin, contents, node.digest, found, depth=0)
+        collector.collect(node.digest)
+    found = collector.found
     known = {one.digest for one in base.manifests}
     extra = [
         push_request(one, target, tags=()) for one in found.values() if one.digest not in known
@@ -125,7 +130,7 @@ def plan_transfer(
             known_good=base.known_good.union(*(one.known_good for one in extra)),
             referrers=tuple(statements.values()),
         ),
-        signatures=list(_signatures(origin, contents, target, known | set(statements))),
+        signatures=list(_signatures(origin, contents, target, known | set(statements), report)),
     )
 
 
@@ -240,21 +245,53 @@ def _is_there(repository: Repository, blob: Blob) -> bool:
         return False
 
 
-def _collect(
-    origin: RepositorySources, contents: Contents, subject: Digest,
-    found: dict[Digest, Image | Index], depth: int,
-) -> None:  # fmt: skip
-    """Referrers of ``subject`` and theirs, what is referred to before what refers to it."""
-    if depth > DEPTH_LIMIT:
-        raise TooLarge(f"referrers refer to referrers more than {DEPTH_LIMIT} deep")
-    for one in origin.referrers(subject):
-        value = _open(contents, one)
-        if value.digest in found:
-            continue
-        found[value.digest] = value
-        if len(found) > COUNT_LIMIT:
-            raise TooLarge(f"more than {COUNT_LIMIT} referrers")
-        _collect(origin, contents, value.digest, found, depth + 1)
+class _Collector:
+    """Finds the referrers of images, theirs too; what is referred to before what refers to it."""
+
+    def __init__(self, origin: RepositorySources, contents: Contents, report: Report) -> None:
+        self._origin = origin
+        self._contents = contents
+        self._report = report
+        self.found: dict[Digest, Image | Index] = {}
+
+    def collect(self, subject: Digest, depth: int = 0) -> None:
+        if depth > DEPTH_LIMIT:
+            raise TooLarge(f"referrers refer to referrers more than {DEPTH_LIMIT} deep")
+        for one in self._origin.referrers(subject, report=self._report):
+            try:
+                value = _open(self._contents, one)
+            except (BadDocument, Missing) as error:
+                self._report(f"the referrer {one.digest} is not copied: {error.what}")
+                continue
+            if value.digest in self.found:
+                continue
+            self.found[value.digest] = value
+            if len(self.found) > COUNT_LIMIT:
+                raise TooLarge(f"more than {COUNT_LIMIT} referrers")
+            self.collect(value.digest, depth + 1)
+
+
+def _signature_tags(
+    origin: RepositorySources, digests: set[Digest], report: Report
+) -> Iterator[str]:
+    """The tags that cosign gives to what belongs to a digest; by name where no list is given."""
+    names = {fallback_tag(digest) for digest in digests}
+    try:
+        tags = origin.tags()
+    except RegistryError as error:
+        if error.status not in (401, 403, 404, 405):
+            raise
+        report(f"the registry lists no tags ({error.status}): only cosign's usual tags are tried")
+        yield from (f"{name}.{suffix}" for name in sorted(names) for suffix in _COSIGN_SUFFIXES)
+        return
+    for tag in tags:
+        match = _DIGEST_TAG.fullmatch(tag)
+        if match is not None and f"{match[1]}-{match[2]}" in names:
+            yield tag
+
+
+def _report(runtime: Runtime, text: str) -> None:
+    runtime.progress.note("referrers", f"warning: {text}")
 
 
 def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
@@ -265,15 +302,15 @@ def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
 
 
 def _signatures(
-    origin: RepositorySources, contents: Contents, target: Repository, digests: set[Digest]
-) -> Iterator[tuple[str, PushRequest]]:
+    origin: RepositorySources, contents: Contents, target: Repository, digests: set[Digest],
+    report: Report,
+) -> Iterator[tuple[str, PushRequest]]:  # fmt: skip
     """Images under cosign's tags of one of the digests."""
-    names = {fallback_tag(digest) for digest in digests}
-    for tag in origin.tags():
-        match = _DIGEST_TAG.fullmatch(tag)
-        if match is None or f"{match[1]}-{match[2]}" not in names:
-            continue
-        found = origin.manifest(tag)
+    for tag in _signature_tags(origin, digests, report):
+        try:
+            found = origin.manifest(tag, suggest=False)
+        except (NotFound, Denied):
+            continue  # a tag that was tried by its name
         descriptor = Descriptor(
             media_type=found.media_type, digest=str(found.digest), size=len(found.raw)
         )

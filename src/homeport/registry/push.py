@@ -22,9 +22,10 @@ from homeport.content.thread_pools import Batch, Threads, run_all
 from homeport.errors import HomeportError
 from homeport.net.errors import SourceChanged
 from homeport.oci import media_types
+from homeport.oci.documents import Descriptor
 from homeport.progress import Progress, Silent
-from homeport.registry.errors import PartsMissing, TagTaken
-from homeport.registry.referrers import describe, ensure_listed
+from homeport.registry.errors import Denied, PartsMissing, RegistryError, TagTaken
+from homeport.registry.referrers import NotAList, describe, ensure_listed
 from homeport.registry.repository import Accepted, Repository
 from homeport.registry.upload import upload_blob
 
@@ -200,7 +201,10 @@ class _Push:
         )
 
     def _found(self, reference: Digest | str) -> Digest | None:
-        return self._repository.manifest_digest(reference, scopes=self._repository.push_scope)
+        try:
+            return self._repository.manifest_digest(reference, scopes=self._repository.push_scope)
+        except Denied:  # what Artifactory answers for what is not there; sending it will tell
+            return None
 
     def _has(self, blob: Blob) -> bool:
         repository = self._repository
@@ -293,7 +297,23 @@ class _Push:
                 continue
             described = describe(manifest.raw, manifest.media_type)
             if described is not None:
-                ensure_listed(self._repository, *described)
+                self._list(manifest, *described)
+
+    def _list(self, manifest: PushManifest, subject: Digest, referrer: Descriptor) -> None:
+        try:
+            ensure_listed(self._repository, subject, referrer)
+        except NotAList:
+            raise
+        except RegistryError as error:
+            # Immutable tags, and registries that take the tag for a digest: what refers is there,
+            # and clients that know its digest or its tag find it.
+            if error.status not in (400, 403, 405, 409, 412):
+                raise
+            self._progress.note(
+                f"referrer {manifest.digest}",
+                f"warning: {self._repository} keeps no list with the referrer {manifest.digest}: "
+                f"{error.what}",
+            )
 
     def _tag(self, tags: Mapping[str, Digest | None]) -> None:
         top = self._push_request.manifests[-1]

@@ -9,14 +9,14 @@ another client's write was lost.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 from homeport.net.retries import READ
-from homeport.oci import media_types
+from homeport.oci import go_json, media_types
 from homeport.oci.documents import (
     BadDocument,
     Descriptor,
@@ -36,25 +36,27 @@ COUNT_LIMIT = 10_000
 
 
 class _Referrers(msgspec.Struct):
-    manifests: list[Descriptor] | None = None
+    manifests: list[Descriptor] = []
 
 
-_REFERRERS_DECODER = msgspec.json.Decoder(_Referrers)
+_REFERRERS_READER = go_json.Reader(_Referrers)
 
 
 def referrers(
     repository: Repository, subject: Digest, *, artifact_type: str | None = None,
-    with_tag: bool = False,
+    with_tag: bool = False, report: Callable[[str], None] = lambda _text: None,
 ) -> list[Descriptor]:  # fmt: skip
     """Everything that refers to ``subject``, each once.
 
     Asks the registry's own list, else the fallback tag. A registry without either has none.
 
     with_tag: read the tag in any case: a registry's own list may be older than its clients'
+    report:   told what the registry does not let us see
     """
     found: dict[str, Descriptor] = {}
-    listed = _from_registry(repository, subject) or []
-    for one in (*listed, *(_from_tag(repository, subject) if with_tag or not listed else ())):
+    listed = _from_registry(repository, subject, report) or []
+    tagged = _from_tag(repository, subject, report) if with_tag or not listed else ()
+    for one in (*listed, *tagged):
         found.setdefault(one.digest, one)
         if len(found) > COUNT_LIMIT:
             raise ProtocolBroken(f"{repository}: {subject} has more than {COUNT_LIMIT} referrers")
@@ -114,8 +116,10 @@ def _add_to_tag(repository: Repository, subject: Digest, referrer: Descriptor) -
     )
 
 
-def _from_registry(repository: Repository, subject: Digest) -> list[Descriptor] | None:
-    """The registry's own list; ``None`` if it keeps none."""
+def _from_registry(
+    repository: Repository, subject: Digest, report: Callable[[str], None] = lambda _text: None
+) -> list[Descriptor] | None:
+    """The registry's own list; ``None`` if it keeps none, or none for us."""
     if repository.registry.quirks.no_referrers:
         return None
     found: list[Descriptor] = []
@@ -129,14 +133,24 @@ def _from_registry(repository: Repository, subject: Digest) -> list[Descriptor] 
         if error.status in (400, 404, 405, 501):
             repository.registry.quirks.no_referrers = error.status != 400
             return None
+        if error.status in (401, 403, 406):  # proxies in front of registries answer so, too
+            report(f"{repository} does not list referrers ({error.status}): its tags are tried")
+            return None
         raise
     return found
 
 
-def _from_tag(repository: Repository, subject: Digest) -> Iterator[Descriptor]:
+def _from_tag(
+    repository: Repository, subject: Digest, report: Callable[[str], None]
+) -> Iterator[Descriptor]:
     try:
         index = _read_tag(repository, subject)
     except (BadDocument, NotAList):
+        return
+    except RegistryError as error:
+        if error.status not in (401, 403):  # Artifactory denies what is not there
+            raise
+        report(f"{repository}:{fallback_tag(subject)} cannot be read ({error.status})")
         return
     yield from index.manifests if index else ()
 
@@ -152,6 +166,8 @@ def _read_tag(repository: Repository, subject: Digest) -> Index | None:
     try:
         found = repository.manifest(tag, suggest=False)
     except NotFound:
+        return None
+    if found.digest == subject:  # GitLab takes the tag for another spelling of the digest
         return None
     document = read_manifest_or_index(found.raw, found.media_type)
     if not isinstance(document.parsed, Index):
@@ -180,8 +196,8 @@ def _write_tag(
 
 def _decode(raw: bytes, repository: Repository) -> list[Descriptor]:
     try:
-        return _REFERRERS_DECODER.decode(raw).manifests or []
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        return _REFERRERS_READER.decode(raw).manifests
+    except go_json.BadJson as error:
         raise ProtocolBroken(
             f"{repository}: the list of referrers is not valid: {error}"
         ) from error

@@ -75,10 +75,14 @@ class RepositorySources(msgspec.Struct, frozen=True, kw_only=True):
         """The tags. A mirror without any may not know the repository yet: the next is asked."""
         return self._first("resolve", lambda repository: list(repository.tags(limit=limit)))
 
-    def referrers(self, subject: Digest, *, with_tag: bool = False) -> list[Descriptor]:
+    def referrers(
+        self, subject: Digest, *, with_tag: bool = False,
+        report: Callable[[str], None] = lambda _text: None,
+    ) -> list[Descriptor]:  # fmt: skip
         """What refers to ``subject`` (``registry.referrers``); a mirror may not know them."""
         return self._first(
-            "referrers", lambda repository: referrers(repository, subject, with_tag=with_tag)
+            "referrers",
+            lambda repository: referrers(repository, subject, with_tag=with_tag, report=report),
         )
 
     def fetch_blob(

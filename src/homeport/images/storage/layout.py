@@ -30,7 +30,7 @@ from homeport.images.image import (
 from homeport.images.storage.files import BadLayout, Files, FilesBlob, missing, read_small
 from homeport.oci import documents, go_json, media_types
 from homeport.oci.documents import MANIFEST_LIMIT, BadDocument, Descriptor
-from homeport.oci.reference import DEFAULT_TAG
+from homeport.oci.reference import DEFAULT_TAG, Reference
 from homeport.printable import printable
 
 REF_NAME = "org.opencontainers.image.ref.name"
@@ -159,6 +159,11 @@ def images_of(index: documents.Index) -> list[Descriptor]:
 def is_digest_tag(tag: str) -> bool:
     """Whether a tag is not an image's but holds what refers to one, as cosign's tags do."""
     return re.fullmatch(r"(sha256|sha512)-[0-9a-f]{64,128}(\.[A-Za-z0-9._-]+)?", tag) is not None
+
+
+def name_annotations(name: Reference) -> dict[str, str]:
+    """What tells docker, podman and containerd the name of an image that they load."""
+    return {CONTAINERD_NAME: str(name), REF_NAME: name.tag}
 
 
 def tags_of(index: documents.Index) -> list[str]:

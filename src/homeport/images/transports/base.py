@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 import msgspec
 
@@ -74,6 +74,16 @@ class Destination(Protocol):
         Idempotent: writing the same value again changes nothing and sends no blob again.
         Concurrent writers of one place all succeed; of one address the last wins.
         """
+
+
+@runtime_checkable
+class NamedDestination(Protocol):
+    """A destination that carries the name of an image with it, so that it has it after loading.
+
+    name: of the source, a whole reference with a tag; used where the address gives no name
+    """
+
+    name: str
 
 
 class Transport(Source, Destination, Protocol):

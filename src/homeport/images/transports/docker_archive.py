@@ -47,13 +47,13 @@ from homeport.images.storage.docker_manifest import (
 )
 from homeport.images.storage.files import Files
 from homeport.images.storage.layout import (
-    CONTAINERD_NAME,
     INDEX_FILE,
     LAYOUT_FILE,
     REF_NAME,
     LayoutContents,
     blob_name,
     index_of_one,
+    name_annotations,
     open_in_layout,
     read_index,
 )
@@ -78,6 +78,7 @@ class DockerArchive:
 
     def __init__(self, address: ArchiveAddress) -> None:
         self._address = address
+        self.name = ""
 
     @property
     def address(self) -> ArchiveAddress:
@@ -109,10 +110,9 @@ class DockerArchive:
         return decompressed_layer(blob, folder, runtime)
 
     def _documents(self, image: Image, layers: Sequence[Blob]) -> dict[str, bytes]:
-        names = [parse_reference(self._address.tag)] if self._address.tag else []
-        annotations = {REF_NAME: DEFAULT_TAG}
-        for name in names:
-            annotations = {CONTAINERD_NAME: str(name), REF_NAME: name.tag}
+        name = self._address.tag or self.name
+        names = [parse_reference(name)] if name else []
+        annotations = name_annotations(names[0]) if names else {REF_NAME: DEFAULT_TAG}
         saved = {
             "Config": blob_name(digest_of(image.document.parsed.config)),
             "RepoTags": [name.familiar for name in names] or None,

@@ -19,10 +19,11 @@ from homeport.images.storage.layout import (
     LAYOUT_FILE,
     REF_NAME,
     index_of_one,
+    name_annotations,
     open_in_layout,
 )
 from homeport.images.transports.base import Written
-from homeport.oci.reference import DEFAULT_TAG
+from homeport.oci.reference import DEFAULT_TAG, parse_reference
 from homeport.runtime import Runtime
 
 
@@ -31,6 +32,7 @@ class OciArchive:
 
     def __init__(self, address: ArchiveAddress) -> None:
         self._address = address
+        self.name = ""
 
     @property
     def address(self) -> ArchiveAddress:
@@ -49,7 +51,9 @@ class OciArchive:
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
         parts = all_blobs(value)
-        tag = self._address.tag or DEFAULT_TAG
-        documents = {INDEX_FILE: index_of_one(value.descriptor(), {REF_NAME: tag})}
+        annotations = {REF_NAME: self._address.tag or DEFAULT_TAG}
+        if self.name and not self._address.tag:
+            annotations = name_annotations(parse_reference(self.name))
+        documents = {INDEX_FILE: index_of_one(value.descriptor(), annotations)}
         write_layout_archive(self._address.path, parts, documents, runtime)
         return Written.whole(self._address, value.digest, parts)

@@ -32,7 +32,8 @@ from homeport.images.image_blobs import all_blobs, blobs_of
 from homeport.images.lazy_blob import LazyBlob
 from homeport.images.transports.base import Written
 from homeport.net.errors import HttpFailure
-from homeport.oci.documents import Descriptor
+from homeport.oci.documents import MANIFEST_LIMIT, Descriptor
+from homeport.oci.reference import Reference
 from homeport.registry.errors import NotFound
 from homeport.registry.push import PushManifest, PushRequest, push
 from homeport.registry.registries import Registries
@@ -43,6 +44,7 @@ from homeport.runtime import Runtime
 #: Manifests up to this size, and up to so many, are not asked for twice in a run.
 _KEPT_SIZE = 64 << 10
 _KEPT_COUNT = 256
+_TAGS = "tags"  # what a tag pointed to when its manifest was fetched
 
 
 class RemoteBlob(LazyBlob, frozen=True, kw_only=True):
@@ -106,24 +108,26 @@ class RegistryTransport:
 
     @contextlib.contextmanager
     def open(self, runtime: Runtime) -> Iterator[Image | Index]:
-        reference = self._address.reference
-        sources = self._registries.sources(reference)
-        try:
-            found = sources.manifest(reference.digest or reference.tag)
-        except NotFound as error:
-            raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
-        contents = Contents(sources, runtime)
+        contents = Contents(self.sources, runtime)
         with runtime.store.lease():
-            yield open_contents(contents, found.raw, found.media_type)
+            try:
+                raw, media_type = contents.named(self._address.reference)
+            except NotFound as error:
+                raise ImageNotFound(error.what, where=error.where, hint=error.hint) from error
+            yield open_contents(contents, raw, media_type)
+
+    def require(self, digest: Digest) -> None:
+        """Raises ``UsageError`` if the address, as a destination, names another digest."""
+        reference = self._address.reference
+        if reference.digest not in (None, digest):
+            raise UsageError(
+                f"the image has digest {digest}, but the destination names {reference.digest}",
+                where={"destination": str(reference)},
+            )
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
         reference = self._address.reference
-        if reference.digest is not None and reference.digest != value.digest:
-            raise UsageError(
-                f"the image has digest {value.digest}, but the destination names "
-                f"{reference.digest}",
-                where={"destination": str(reference)},
-            )
+        self.require(value.digest)
         repository = self.repository
         with runtime.store.lease():
             pushed = push(
@@ -206,7 +210,11 @@ def open_manifests(value: Image | Index, pool: Threads) -> None:
 
 
 class Contents:
-    """A repository, read by descriptor. Keeps manifests that were read, within bounds."""
+    """A repository, read by descriptor. Keeps manifests that were read, within bounds.
+
+    They are also kept in the store, and read from there in a later run: registries count each
+    manifest that is fetched as a pull, but no question for the digest of a tag.
+    """
 
     def __init__(self, sources: RepositorySources, runtime: Runtime) -> None:
         self.sources = sources
@@ -216,16 +224,47 @@ class Contents:
     def manifest(self, descriptor: Descriptor) -> bytes:
         raw = self._kept.get(descriptor.digest)
         if raw is None:
-            raw = self._received(descriptor)
+            raw = self._stored(descriptor.parsed_digest, descriptor.size)
+            raw = self._received(descriptor) if raw is None else raw
             if len(raw) <= _KEPT_SIZE and len(self._kept) < _KEPT_COUNT:
                 self._kept[descriptor.digest] = raw
         return raw
 
     def _received(self, descriptor: Descriptor) -> bytes:
         try:
-            return self.sources.manifest(descriptor.parsed_digest).raw
+            found = self.sources.manifest(descriptor.parsed_digest)
         except NotFound as error:
             raise _missing(self.sources.origin, descriptor) from error
+        self._runtime.store.put_bytes(found.raw)
+        return found.raw
+
+    def named(self, reference: Reference) -> tuple[bytes, str]:
+        """The manifest or index under a reference, and its media type if the registry gave one.
+
+        What an earlier run fetched is used if the tag still points to it. Raises ``NotFound``.
+        """
+        store = self._runtime.store
+        if reference.digest is not None:
+            if (raw := self._stored(reference.digest)) is not None:
+                return raw, ""
+        elif remembered := store.recall(_TAGS, str(reference)):
+            digest, _, media_type = remembered.decode().partition(" ")
+            raw = self._stored(Digest.parse(digest))
+            if raw is not None and str(self.sources.manifest_digest(reference.tag)) == digest:
+                return raw, media_type
+        found = self.sources.manifest(reference.digest or reference.tag)
+        store.put_bytes(found.raw)
+        if reference.digest is None:
+            store.remember(_TAGS, str(reference), f"{found.digest} {found.media_type}".encode())
+        return found.raw, found.media_type
+
+    def _stored(self, digest: Digest, size: int | None = None) -> bytes | None:
+        found = self._runtime.store.get(digest, size)
+        if found is None or found.size > MANIFEST_LIMIT:
+            return None
+        with found.open() as stream:
+            raw = stream.read()
+        return raw if Digest.of(raw, digest.algorithm) == digest else None
 
     def blob(self, descriptor: Descriptor) -> Blob:
         return RemoteBlob(sources=self.sources, descriptor=descriptor, runtime=self._runtime)

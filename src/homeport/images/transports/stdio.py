@@ -21,6 +21,7 @@ class Stream:
 
     def __init__(self, address: StreamAddress) -> None:
         self._address = address
+        self.name = ""
 
     @property
     def address(self) -> StreamAddress:
@@ -36,4 +37,11 @@ class Stream:
             raise UsageError(
                 "the archive would be written to a terminal", hint="redirect it: > image.tar"
             )
-        return OciArchive(ArchiveAddress(format="oci-archive", path=None)).write(value, runtime)
+        if sys.stdout.buffer.isatty():
+            raise UsageError(
+                "refused to write an image to a terminal",
+                hint="redirect standard output: homeport pull ... - | podman load",
+            )
+        archive = OciArchive(ArchiveAddress(format="oci-archive", path=None))
+        archive.name = self.name
+        return archive.write(value, runtime)
