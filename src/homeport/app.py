@@ -80,6 +80,7 @@ if TYPE_CHECKING:
     from homeport.inspection.report.page import HtmlPage
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.locking.ensure_lock import EnsuredLock
+    from homeport.locking.verification import Verification
     from homeport.net.client import Client
     from homeport.oci.platform import Platform
     from homeport.recipe.catalog_listing import LockedRecipe
@@ -181,6 +182,15 @@ class App:
         from homeport.building.lock import check_lock
 
         return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
+
+    def verify_lock(
+        self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
+    ) -> Verification:
+        """Compare a lockfile with the proof beside it. Raises ``NotVerified``."""
+        # 120 ms that other commands save
+        from homeport.building.lock import verify_lockfile
+
+        return verify_lockfile(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
 
     def solve(
         self, request: SolveRequest, *, access: RegistryAccess | None = None,

@@ -34,6 +34,7 @@ FILES = {
     "homeport-plan/v1",
     "homeport-policy/v1",
     "homeport-baseline/v1",
+    "homeport-lock-proof/v1",
 }
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
 ENGINE = {"homeport-solve/v1", "homeport-verify-helper/v1"}
@@ -100,6 +101,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock .", 0),
         ("lock .", 0),
         ("lock . --check", 0),
+        ("lock . --verify", 0),
         ("build . -o oci:built", 0),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),
         ("verify oci:kit --rebuild --trust-kit", 0),

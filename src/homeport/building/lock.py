@@ -7,14 +7,18 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.building.preparation import pin_parts
+from homeport.building.preparation import keep_proof, pin_parts, verify_lock
 from homeport.building.request import BuildRequest, Connections
+from homeport.locking.changes import package_changes
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
-from homeport.locking.lock_paths import lock_paths
+from homeport.locking.lock_paths import LockPaths, lock_paths, proof_path
 from homeport.locking.staleness import stale_reasons
+from homeport.locking.verification import NotVerified, Verification
+from homeport.locking.verified_locks import is_known
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import find_and_load
+from homeport.recipe.lock.writing import write_lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 
@@ -34,7 +38,8 @@ def lock_recipe(
     recipe = find_and_load(request.recipe, request.allow_outside)
     paths = lock_paths(recipe, shipped_catalog(), request.directory, file=request.lockfile)
     with runtime.store.lease():
-        prepared = ensure_lock(
+        _restore(paths, recipe, runtime)
+        first = ensure_lock(
             recipe,
             paths,
             runtime.store,
@@ -45,14 +50,68 @@ def lock_recipe(
         )
         prepared, _ = pin_parts(
             recipe,
-            prepared,
+            first,
             paths,
             recipe.platforms,
             request=request,
             runtime=runtime,
             connections=connections,
         )
+        keep_proof(prepared, first, recipe, runtime)
+        if prepared.locked is None and prepared.digest == first.digest:
+            _report(prepared, paths, recipe, runtime)
     return recipe, prepared
+
+
+def verify_lockfile(
+    name: str,
+    lockfile: Path | None,
+    directory: Path,
+    cancel: CancelToken,
+    allow_outside: Iterable[Path] = (),
+) -> Verification:
+    """What ``homeport lock --verify`` does. Raises ``NotVerified``."""
+    recipe = find_and_load(name, allow_outside)
+    paths = lock_paths(recipe, shipped_catalog(), directory, file=lockfile)
+    found = paths.find()
+    if found is None:
+        raise NotVerified(
+            f"{paths.write} cannot be verified: there is no lockfile",
+            where={"file": str(paths.write)},
+            hint=f"run homeport lock {recipe.path}",
+        )
+    # 300 ms that other commands save
+    from homeport.locking.proof import verify
+
+    return verify(found, recipe, cancel)
+
+
+def _restore(paths: LockPaths, recipe: Recipe, runtime: Runtime) -> None:
+    """Put back what the signed indexes say, before anything is fetched by a changed hash."""
+    found = paths.find()
+    if found is None or is_known(found, recipe, runtime.store):
+        return
+    # 300 ms that a lockfile saves that was verified before
+    from homeport.locking.proof import restored
+
+    lockfile = restored(found, recipe, runtime.store, runtime.cancel)
+    if lockfile != found.lockfile:
+        write_lockfile(lockfile, paths.write)
+        for change in package_changes(found.lockfile, lockfile):
+            runtime.progress.note(
+                "lock", f"warning: {change.name}: restored the hash of the signed index"
+            )
+
+
+def _report(prepared: EnsuredLock, paths: LockPaths, recipe: Recipe, runtime: Runtime) -> None:
+    """Whether an unchanged lockfile is verified; its proof is written if it was missing."""
+    verification = verify_lock(prepared, recipe, runtime)
+    runtime.progress.note("lock", str(verification))
+    if prepared.path == paths.write and not proof_path(prepared.path).is_file():
+        # 300 ms that a lockfile saves that has its proof
+        from homeport.locking.proof import save_proof
+
+        save_proof(prepared.lockfile, prepared.path, recipe, runtime.store)
 
 
 def check_lock(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import msgspec
 
@@ -13,10 +14,13 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.store import Store
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
-from homeport.locking.lock_paths import LockPaths, lock_paths
+from homeport.locking.lock_paths import LockPaths, lock_paths, proof_path
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
+from homeport.locking.verification import Verification
+from homeport.locking.verified_locks import verify_for_build
 from homeport.oci.platform import Platform
 from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
@@ -107,10 +111,14 @@ def prepare(
             command=request.command,
         )
 
+    locked = prepared((), request.update)
+    if locked.locked is None:
+        runtime.progress.note("lock", str(verify_lock(locked, recipe, runtime)))
     first, trees = pin_parts(
-        recipe, prepared((), request.update), paths, platforms,
+        recipe, locked, paths, platforms,
         request=request, runtime=runtime, connections=connections,
     )  # fmt: skip
+    keep_proof(first, locked, recipe, runtime)
     plans = _plans(recipe, first, platforms, request, runtime=runtime, trees=trees)
     missing = [plan.platform for plan in unbuilt(plans, derived)]
     if not missing:
@@ -123,6 +131,32 @@ def prepare(
         third = prepared(missing, KEEP_LOCKED)
         return msgspec.structs.replace(second, debs={**second.debs, **third.debs}), plans
     return msgspec.structs.replace(first, debs=second.debs), plans
+
+
+def verify_lock(prepared: EnsuredLock, recipe: Recipe, runtime: Runtime) -> Verification:
+    """Compare a lockfile that was found with what its archives signed, without the network.
+
+    Raises ``NotVerified`` if they differ.
+    """
+    found = StoredLock(path=prepared.path, lockfile=prepared.lockfile, digest=prepared.digest)
+    return verify_for_build(found, recipe, runtime.store, runtime.cancel)
+
+
+def keep_proof(new: EnsuredLock, old: EnsuredLock, recipe: Recipe, runtime: Runtime) -> None:
+    """Write the proof of a lockfile that was just written."""
+    if new.locked is None and new.digest == old.digest:
+        return
+    # 300 ms that builds save whose lockfile is there
+    from homeport.locking.proof import save_proof
+
+    note = partial(runtime.progress.note, "lock")
+    if save_proof(new.lockfile, new.path, recipe, runtime.store):
+        note(f"wrote {proof_path(new.path)}")
+    else:
+        note(
+            f"warning: no proof of {new.path}: the cache lacks a part of its archive states; "
+            f"homeport lock {recipe.path} --update all makes a whole one",
+        )
 
 
 def open_build(derived: Store, runtime: Runtime, connections: Connections) -> Build:

@@ -30,6 +30,7 @@ Examples:
   homeport lock ./my/homeport.yaml --update all   # the newest of everything
   homeport lock dockerfile-copy --update libc6 --as-of 2026-10-30
   homeport lock ./my/homeport.yaml --check        # exit code 4 if they disagree
+  homeport lock ./my/homeport.yaml --verify       # exit code 3 unless its proof is right
 """,
 )
 @click.argument("recipe")
@@ -39,6 +40,11 @@ Examples:
 @click.option(
     "--check", is_flag=True, help="Write nothing; exit with 4 if recipe and lockfile disagree."
 )
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Write nothing; exit with 3 unless NAME.lock.proof proves every hash of the lockfile.",
+)
 @common
 def command(
     session: Session,
@@ -46,6 +52,7 @@ def command(
     recipe: str,
     updates: tuple[str, ...],
     check: bool,
+    verify: bool,
     as_of: str | None,
     mirrors: tuple[str, ...],
     lockfile: Path | None,
@@ -60,7 +67,12 @@ def command(
     """
     if check and (updates or as_of):
         raise UsageError("--check cannot be combined with --update or --as-of")
+    if verify and (check or updates or as_of):
+        raise UsageError("--verify cannot be combined with --check, --update or --as-of")
     with session.app() as app, showing_logs(session):
+        if verify:
+            _verify(app, session, recipe, lockfile, allow_outside)
+            return
         if check:
             _check(app, session, recipe, lockfile, allow_outside)
             return
@@ -91,6 +103,29 @@ def _check(
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:
         raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {recipe}")
+
+
+def _verify(
+    app: App,
+    session: Session,
+    recipe: str,
+    lockfile: Path | None,
+    allow_outside: tuple[Path, ...],
+) -> None:
+    """docs/formats/lockfile.md, "What homeport lock prints"."""
+    verified = app.verify_lock(recipe, lockfile, allow_outside=allow_outside)
+    document = {
+        "schema": "homeport-lock-verification/v1",
+        "lockfile": str(verified.lockfile),
+        "packages": verified.packages,
+        "ended_keys": list(verified.ended),
+    }
+    lines = [
+        f"{verified.lockfile}: {counted(verified.packages, 'package')} verified against the "
+        "signed archive",
+        *(f"warning: {ended}" for ended in verified.ended),
+    ]
+    session.output.write(document, "\n".join(lines))
 
 
 def _document(prepared: EnsuredLock) -> dict[str, Any]:

@@ -30,6 +30,11 @@ class LockPaths(msgspec.Struct, frozen=True, kw_only=True):
         return None
 
 
+def proof_path(lockfile: Path) -> Path:
+    """The proof of a lockfile, beside it."""
+    return lockfile.with_name(f"{lockfile.name}.proof")
+
+
 def lock_paths(
     recipe: Recipe, catalog: Catalog, directory: Path, *, file: Path | None = None
 ) -> LockPaths:

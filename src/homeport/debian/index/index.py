@@ -16,12 +16,15 @@ from __future__ import annotations
 import difflib
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import cast
 
 import msgspec
 import zstandard
 
 from homeport.content.blob import Blob, FileBlob, verified
 from homeport.content.digest import Digest
+from homeport.content.reading import Readable
 from homeport.content.store import Store
 from homeport.debian.architecture import ALL
 from homeport.debian.index.stanzas import index_text
@@ -30,8 +33,9 @@ from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import Package, parse_package
 from homeport.errors import IntegrityError
 from homeport.progress import CancelToken
+from homeport.tree.decompression import Source, decoded
 
-FORMAT = 1  # of the cache; increased with any change of what is written
+FORMAT = 2  # of the cache; increased with any change of what is written
 _NAMESPACE = "debian-packages"
 _LEVEL = 3
 _NEAR = 3
@@ -45,6 +49,15 @@ class PackedIndex(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"PackedIndex(frames={self.frames})"
+
+    @contextmanager
+    def open_text(self) -> Iterator[Source]:
+        """The text of the whole index, byte for byte."""
+        with self.frames.open() as stream:
+            if self.frames.size == 0:
+                yield stream
+            else:
+                yield decoded(cast("Readable", stream), "zstd", "the index", padded=False)
 
     def stanzas(self, name: str) -> list[bytes]:
         """Every stanza of the package ``name``."""

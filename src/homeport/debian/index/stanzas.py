@@ -52,11 +52,20 @@ def index_text(
         )
 
 
+def stream_text(stream: Readable, path: str, cancel: CancelToken) -> Iterator[bytes]:
+    """The text of an index file, by the end of its name unpacked, in blocks."""
+    codec = _CODECS.get(path.rpartition(".")[2], "none")
+    text = decoded(stream, codec, path, padded=codec == "xz")
+    size = 0
+    while data := text.read(BLOCK):
+        cancel.check()
+        size += len(data)
+        if size > _MAX_INDEX:
+            raise TooLarge(f"{path} unpacks to more than {_MAX_INDEX} bytes")
+        yield data
+
+
 def _decoded(blob: Blob, form: ListedFile, cancel: CancelToken) -> Iterator[bytes]:
-    codec = _CODECS.get(form.path.rpartition(".")[2], "none")
     raw = cast("Readable", blob.open())
     with VerifiedReader(raw, form.digest, form.size, form.path) as stream:
-        text = decoded(stream, codec, form.path, padded=codec == "xz")
-        while data := text.read(BLOCK):
-            cancel.check()
-            yield data
+        yield from stream_text(cast("Readable", stream), form.path, cancel)

@@ -30,7 +30,7 @@ class IndexTable:
         """Note every stanza of a frame that lies at ``offset`` of the file."""
         locations = self._locations
         start = 0
-        for stanza in text.split(b"\n\n"):
+        for stanza in text.rstrip(b"\n").split(b"\n\n"):
             size = len(stanza)
             if stanza.startswith(_FIRST_FIELD) and (end := stanza.find(b"\n")) > 0:
                 name = stanza[len(_FIRST_FIELD) : end]
@@ -87,8 +87,19 @@ def whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
             rest = rest[cut + 2 :]
         elif len(rest) > _MAX_STANZA:
             raise TooLarge(f"a stanza of the index is larger than {_MAX_STANZA} bytes")
-    if rest.strip():
-        yield rest.rstrip(b"\n")
+    if rest:
+        yield rest
+
+
+def stanzas_of(text: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Each stanza of whole ones, with the package's name."""
+    for stanza in text.split(b"\n\n"):
+        end = stanza.find(b"\n")
+        name = stanza[len(_FIRST_FIELD) : end] if stanza.startswith(_FIRST_FIELD) else b""
+        if not name or b" " in name or b"\t" in name:
+            name = _careful_name(stanza)
+        if name:
+            yield name, stanza
 
 
 def _careful_name(stanza: bytes) -> bytes:

@@ -1,0 +1,127 @@
+"""Verifying a recipe's lockfile against what the archives signed, and keeping the proof of it.
+
+``verify`` needs the proof beside the lockfile and nothing else.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from homeport.content.files import CannotRead
+from homeport.content.store import Store
+from homeport.errors import HomeportError
+from homeport.locking.archive_access import suite_specs
+from homeport.locking.lock_paths import proof_path
+from homeport.locking.lock_verification import (
+    LockVerdict,
+    cached_candidates,
+    cached_evidence,
+    compare,
+    corrected,
+    locked_names,
+    needed_states,
+)
+from homeport.locking.proof_file import read_proof, write_proof
+from homeport.locking.verification import NotVerified, Verification
+from homeport.progress import CancelToken
+from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.lock.reading import StoredLock
+from homeport.recipe.model import Recipe
+
+
+def verify(
+    found: StoredLock, recipe: Recipe, cancel: CancelToken, now: datetime | None = None
+) -> Verification:
+    """Compare a lockfile with the proof beside it. Raises ``NotVerified``."""
+    path = proof_path(found.path)
+    if not path.is_file():
+        raise NotVerified(
+            f"{found.path} cannot be verified: there is no {path.name} beside it",
+            where={"file": str(found.path)},
+            hint=f"commit the proof that homeport lock {recipe.path} writes",
+        )
+    specs = suite_specs(recipe)
+    try:
+        evidence = read_proof(path, specs, locked_names(found.lockfile), cancel)
+    except CannotRead:
+        raise
+    except HomeportError as error:
+        raise NotVerified(
+            f"{path} is not a valid proof: {error.what}", where=error.where, hint=error.hint
+        ) from error
+    verdict = compare(found.lockfile, evidence, now or datetime.now(UTC))
+    if verdict.problems:
+        raise _differs(found, recipe, verdict)
+    if verdict.missing:
+        raise NotVerified(
+            f"{found.path} cannot be verified: {path.name} has no evidence of "
+            f"{'; '.join(verdict.missing)}",
+            where={"file": str(found.path)},
+            hint="the proof is of another lockfile: commit both as homeport lock writes them",
+        )
+    return Verification(
+        lockfile=found.path,
+        evidence="proof",
+        packages=verdict.packages,
+        ended=verdict.ended,
+    )
+
+
+def verify_offline(
+    found: StoredLock, recipe: Recipe, store: Store, cancel: CancelToken
+) -> Verification:
+    """Compare a lockfile with the cache, or else with its proof. Raises ``NotVerified``."""
+    evidence = cached_evidence(found.lockfile, suite_specs(recipe), store)
+    verdict = compare(found.lockfile, evidence, datetime.now(UTC))
+    if verdict.problems:
+        raise _differs(found, recipe, verdict)
+    if verdict.verified:
+        return Verification(
+            lockfile=found.path, evidence="cache", packages=verdict.packages, ended=verdict.ended
+        )
+    if proof_path(found.path).is_file():
+        return verify(found, recipe, cancel)
+    return Verification(lockfile=found.path, evidence=None, missing=verdict.missing)
+
+
+def restored(found: StoredLock, recipe: Recipe, store: Store, cancel: CancelToken) -> Lockfile:
+    """The lockfile with each file as the signed index describes it, where it does otherwise.
+
+    Evidence is the proof beside it, or else the cache; without any, the lockfile itself.
+    """
+
+    specs = suite_specs(recipe)
+    evidence = cached_evidence(found.lockfile, specs, store)
+    verdict = compare(found.lockfile, evidence, datetime.now(UTC))
+    path = proof_path(found.path)
+    if verdict.missing and path.is_file():
+        try:
+            evidence = read_proof(path, specs, locked_names(found.lockfile), cancel)
+        except HomeportError:
+            return found.lockfile  # a new proof is written in its place
+        verdict = compare(found.lockfile, evidence, datetime.now(UTC))
+    return corrected(found.lockfile, verdict.corrections)
+
+
+def save_proof(lockfile: Lockfile, path: Path, recipe: Recipe, store: Store) -> bool:
+    """Write the proof of a lockfile from the cache; ``False`` if the cache lacks something."""
+
+    needed = needed_states(lockfile)
+    candidates = cached_candidates(lockfile, suite_specs(recipe), store)
+    if candidates.keys() != needed.keys():
+        return False
+    states = {key: (candidates[key], architectures) for key, architectures in needed.items()}
+    return write_proof(proof_path(path), states, store)
+
+
+def _differs(found: StoredLock, recipe: Recipe, verdict: LockVerdict) -> NotVerified:
+    command = f"homeport lock {recipe.path}"
+    repair = f"{command} restores the signed values"
+    if len(verdict.corrections) < len(verdict.problems):
+        repair = f"{command} --update all makes a new one"
+    return NotVerified(
+        f"{found.path} differs from the signed archive: {verdict.problem_text()}",
+        where={"file": str(found.path)},
+        hint=f"find out who changed it; {repair}",
+    )
