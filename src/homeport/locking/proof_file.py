@@ -84,6 +84,9 @@ class _First(msgspec.Struct, frozen=True):
     states: tuple[_State, ...]
 
 
+_DECODER = msgspec.json.Decoder(_First)
+
+
 def write_proof(
     path: Path, states: Mapping[StateKey, tuple[Candidate, tuple[str, ...]]], store: Store
 ) -> bool:
@@ -224,7 +227,7 @@ class _ProofReader:
         if member is None or member.name != _FIRST.encode() or member.kind != "file":
             raise BadProof("the file is not a proof of a lockfile")
         try:
-            first = msgspec.json.decode(self._bytes(_LARGEST_FIRST, _FIRST), type=_First)
+            first = _DECODER.decode(self._bytes(_LARGEST_FIRST, _FIRST))
         except msgspec.DecodeError as error:
             raise BadProof(f"invalid {_FIRST}: {error}") from error
         if first.schema != _SCHEMA or len(first.states) > _MOST_STATES:
