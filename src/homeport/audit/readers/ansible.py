@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, written
-from homeport.audit.readers import kubernetes
+from homeport.audit.readers import ansible_variables, kubernetes
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context
@@ -24,6 +24,8 @@ _BLOCKS = ("tasks", "pre_tasks", "post_tasks", "handlers", "block", "rescue", "a
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report every image of a playbook or a task file."""
     for document in documents(source, found):
+        for play in items(document):
+            ansible_variables.keep(source, get(play, "vars"), context, source.path)
         for key, node in _modules(document, "", 0):
             _module(source, found, context, key, node)
 

@@ -114,6 +114,10 @@ def _lists(node: Node, name: str) -> list[Node]:
 def read_docker_pkg(source: Source, found: Collector, context: Context) -> None:
     """docker-pkg's configuration: images that are pulled before the build."""
     for document in documents(source, found):
+        values = context.scopes.setdefault(source.path.rpartition("/")[0], {})
+        for name, node in entries(document):
+            if text_of(node) is not None:
+                values.setdefault(name, written(source, node))
         for number, node in enumerate(items(get(document, "base_images"))):
             _image(source, found, node, f"base_images[{number}]")
 

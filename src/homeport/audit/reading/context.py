@@ -40,6 +40,8 @@ class Context(msgspec.Struct):
     root: Path
     programs: Programs = ALWAYS
     calls: list[BuildCall] = msgspec.field(default_factory=list)
+    #: Variables of templates: folder below which they count → name → value.
+    scopes: dict[str, dict[str, Written]] = msgspec.field(default_factory=dict)
     #: Folders that are known to be inside the tree.
     inside: set[str] = msgspec.field(default_factory=set)
     _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)

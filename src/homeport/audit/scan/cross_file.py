@@ -12,6 +12,7 @@ from homeport.audit.model import Use
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context
 from homeport.audit.reading.variables import Outcome, feed
+from homeport.audit.scan.templates import resolve_templates
 from homeport.audit.source import Place
 from homeport.dockerfile.lines import Dockerfile, parse_dockerfile
 from homeport.dockerfile.stages import ImageUse, analyse
@@ -43,6 +44,7 @@ def link(collectors: Mapping[str, Collector], context: Context) -> None:
     for path, calls in by_file.items():
         if path in collectors and all(call.contexts for call in calls):
             _contexts(calls, collectors[path])
+    resolve_templates(collectors.values(), context)
     _charts(collectors)
     _own(collectors)
 

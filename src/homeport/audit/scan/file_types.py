@@ -134,6 +134,9 @@ KINDS: tuple[Kind, ...] = (
              hint=row.name if row.hint is None else row.hint)
         for row in KEYED_FILES
     ),
+    Kind("ansible", r"/(?:defaults|vars)/.*\.ya?ml$|/(?:group_vars|host_vars)/(?:.*\.ya?ml|[^.]+)$",
+         (b"image", b"registry", b"version", b"repo", b"container", b"tag"),
+         "ansible_variables:read"),
     Kind("ansible", r"\.ya?ml$", _MODULES, "ansible:read", _MODULE),
     Kind("kubernetes", r"\.(?:ya?ml|json)$", (b"apiversion",), "kubernetes:read",
          rb"apiVersion[\"']?[ \t]{0,9}:"),
@@ -231,7 +234,8 @@ def kinds_of(path: str, programs: Programs) -> list[tuple[Kind, Gate]]:
     return [
         (kind, gate) for kind, pattern, gate in _compiled(programs)
         if kind.hint in lower
-        and (pattern.search(rooted) or (full is not rooted and pattern.search(full)))
+        and (pattern.search(rooted) or (full != rooted and pattern.search(full)))
+        and (kind.reader != "charttemplate:read" or pattern.search(full))
     ]  # fmt: skip
 
 
