@@ -1,0 +1,76 @@
+"""Every command of docs/prove.md, in its order, with the exit code that the page says."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from builders.images import image
+from builders.signed_images import Workshop, seven_platforms, workshop
+from builders.sigstore_services import services
+from builders.small_registry import small_registry
+from homeport.cli.main import run
+from homeport.images.address import parse_destination
+
+PAGE = Path(__file__).parents[2] / "docs/prove.md"
+POLICY = """
+schema: homeport-policy/v1
+identities: {upstream: {keys: [upstream.pub]}}
+images:
+  - {match: ["UPSTREAM/tools/*"], identity: [upstream]}
+  - {match: ["HOME/m/*"], identity: [upstream], signed_as: [UPSTREAM/tools/helper]}
+"""
+
+
+def commands() -> Iterator[tuple[str, int]]:
+    """Each command line of the page and its exit code."""
+    for block in re.findall(r"^```sh\n(.*?)^```", PAGE.read_text(), re.M | re.S):
+        for line in block.splitlines():
+            text, _, comment = line.partition("   # exit code ")
+            yield text, int(comment or 0)
+
+
+def prepare(shop: Workshop, home: str) -> None:
+    """Images in both registries, the upstream key, files that the page names."""
+    write = shop.app.destination
+    write(parse_destination(f"{home}/team/tool:1.0")).write(seven_platforms(), shop.app.runtime)
+    write(parse_destination(f"{home}/team/unsigned:1.0")).write(image(), shop.app.runtime)
+    upstream = shop.registry.host
+    for name in ("tools/helper", "tools/fake", "other/thing"):
+        write(parse_destination(f"{upstream}/{name}:1")).write(shop.value, shop.app.runtime)
+    shop.name = "tools/helper"
+    payload = shop.statement()
+    shop.bundle(shop.key_bundle(payload))
+    shop.legacy(shop.payload())
+    folder = shop.folder
+    (folder / "cosign.pub").rename(folder / "upstream.pub")
+    text = POLICY.replace("UPSTREAM", upstream).replace("HOME", home)
+    (folder / "policy.yaml").write_text(text)
+    (folder / "tool.vex.json").write_text('{"@context":"https://openvex.dev/ns/v0.2.0"}')
+    (folder / "review.json").write_text('{"by":"me"}')
+
+
+def test_every_command_of_the_page_does_what_it_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("HOME", tmp_path), ("HOMEPORT_CACHE_DIR", tmp_path / "cache"),
+                        ("COSIGN_PASSWORD", "secret")):  # fmt: skip
+        monkeypatch.setenv(name, str(value))
+    monkeypatch.chdir(tmp_path)
+    with workshop(tmp_path) as shop, small_registry() as home, services(tmp_path) as sigstore:
+        prepare(shop, home.host)
+        monkeypatch.setenv("SIGSTORE_ID_TOKEN", sigstore.token())
+        found = list(commands())
+        assert len(found) > 20
+        for line, code in found:
+            text = line.replace("registry.example", home.host)
+            arguments = shlex.split(text.replace("upstream.example", shop.registry.host))
+            assert arguments[0] == "homeport"
+            ended = run(arguments[1:])
+            printed = capfd.readouterr()
+            assert ended == code, f"{line}\n{printed.out}{printed.err}"
+        assert ("m/fake", "1") not in home.tags
