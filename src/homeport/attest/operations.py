@@ -28,9 +28,11 @@ from homeport.attest.signing import (
 from homeport.attest.sigstore.signing_config import public_signing_config, read_signing_config
 from homeport.attest.sigstore.trusted_root import TrustedRoot, public_root, read_trusted_root
 from homeport.attest.statement import PREDICATE_TYPES, SIGNATURE
+from homeport.attest.verification.description import describe
 from homeport.attest.verification.image import ImageResult, verify_image
 from homeport.attest.verification.signers import IdentitySigner, KeySigner, Signer
 from homeport.attest.verification.verify import Requirement, SubjectResult
+from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
@@ -186,6 +188,15 @@ def source_verifier(
         return found.decision
 
     return verify
+
+
+def describe_signatures(address: RegistryAddress, subject: str, access: Access) -> dict[str, str]:
+    """The verdict on everything attached to a digest in a repository, by artifact."""
+    loaded = load_policy(None, access.environment)
+    rule = loaded.policy.rule_for(address.reference.name)
+    signers = loaded.signers(rule) if rule is not None else ()
+    attached = RegistryAttached(access.registry(address), access.runtime)
+    return describe(attached, Digest.parse(subject), signers, public_root())
 
 
 def load_policy(path: Path | None, environment: Mapping[str, str]) -> LoadedPolicy:

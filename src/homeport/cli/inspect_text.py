@@ -240,9 +240,12 @@ def _attached(image: ImageReport) -> str:
         (one.kind, safe(one.type), human_size(one.size), one.digest, one.found_as)
         for one in image.attached
     ]
-    return "Attached\n" + _indent(
-        table(("kind", "type", "size", "digest", "found as"), rows, right=(2,))
-    )
+    lines = [
+        "Attached",
+        _indent(table(("kind", "type", "size", "digest", "found as"), rows, right=(2,))),
+    ]
+    lines += [f"  {one.digest[:19]}: {safe(one.verdict)}" for one in image.attached if one.verdict]
+    return "\n".join(lines)
 
 
 def _anomalies(image: ImageReport, verbose: bool) -> str:

@@ -36,13 +36,17 @@ class Package(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ord
 
 
 class Attached(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """An artifact attached to an image. kind: SBOM, provenance, signature or other."""
+    """An artifact attached to an image. kind: SBOM, provenance, signature or other.
+
+    verdict: of its signature in words; empty if it has none, or none was looked at
+    """
 
     kind: str
     type: str
     digest: str
     size: int
     found_as: str
+    verdict: str = ""
 
 
 class Base(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -1,12 +1,12 @@
 """What is attached to an image: SBOMs, provenance, signatures.
 
 Sources: BuildKit's entries in the index, and the registry's referrers and cosign tags where
-the caller can list them. Names kind and digest of each; does not verify any.
+the caller can list them. Names kind and digest of each; ``attest`` verifies signatures.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -30,8 +30,12 @@ def find_attached(
     value: Image | Index,
     image: Image,
     referrers: Callable[[str], Iterable[Descriptor]] | None = None,
+    verdicts: Callable[[str], Mapping[str, str]] = lambda _subject: {},
 ) -> tuple[tuple[Attached, ...], list[str]]:
-    """All artifacts attached to ``image``, and what could not be read."""
+    """All artifacts attached to ``image``, and what could not be read.
+
+    verdicts: whether the signatures of a digest are valid, by artifact (``attest``)
+    """
     rows: list[Attached] = []
     problems: list[str] = []
     if isinstance(value, Index):
@@ -45,11 +49,21 @@ def find_attached(
         if referrers is None:
             break
         try:
-            rows.extend(_referrer(each) for each in referrers(subject))
+            rows.extend(_with_verdicts([_referrer(each) for each in referrers(subject)],
+                                       subject, verdicts))  # fmt: skip
         except HomeportError as error:
             problems.append(f"cannot list the referrers of the image: {error.what}")
             break
     return tuple(rows), problems
+
+
+def _with_verdicts(
+    rows: list[Attached], subject: str, verdicts: Callable[[str], Mapping[str, str]]
+) -> list[Attached]:
+    if not rows:
+        return rows
+    found = verdicts(subject)
+    return [msgspec.structs.replace(row, verdict=found.get(row.digest, "")) for row in rows]
 
 
 def kind_of(type: str) -> str:

@@ -31,14 +31,16 @@ def inspect(
     *,
     platform: Platform | None = None,
     referrers: Referrers | None = None,
+    verdicts: Callable[[str], Mapping[str, str]] = lambda _subject: {},
     bases: Mapping[str, Image | Index] | None = None,
 ) -> InspectReport:
     """The report of the image at an address, of one platform in full.
 
-    bases: images that it may be built on, by address
+    bases:    images that it may be built on, by address
+    verdicts: on the signatures of a digest, by artifact
     """
     image = choose_image(value, platform)
-    attached, problems = find_attached(value, image, referrers)
+    attached, problems = find_attached(value, image, referrers, verdicts)
     report = _image_report(image, runtime, address)
     if attached or problems:
         report = msgspec.structs.replace(
