@@ -36,13 +36,10 @@ from homeport.settings import Settings
 if TYPE_CHECKING:
     from homeport.attest.attached.base import Attached
     from homeport.attest.keys.sources import KeyPair
-    from homeport.attest.operations import Access as AttestAccess
-    from homeport.attest.operations import (
-        SignOptions,
-        SignResult,
-        SourceVerification,
-        VerifyOptions,
-    )
+    from homeport.attest.operations.access import Access as AttestAccess
+    from homeport.attest.operations.policies import SourceVerification
+    from homeport.attest.operations.signing import SignOptions, SignResult
+    from homeport.attest.operations.verifying import VerifyOptions
     from homeport.attest.policy.emit import EmittedPolicy
     from homeport.attest.verification.image import ImageResult
     from homeport.audit.auditing import AuditRequest, AuditResult
@@ -542,7 +539,7 @@ class App:
 
         def verdicts(subject: str) -> Mapping[str, str]:
             # 60 ms that images without attachments save
-            from homeport.attest.operations import describe_signatures
+            from homeport.attest.operations.policies import describe_signatures
 
             return describe_signatures(address, subject, self._attest_access(str(address), None))
 
@@ -812,7 +809,7 @@ class App:
     ) -> SignResult:  # fmt: skip
         """Sign an image in a registry or layout: index and platforms, in both forms."""
         # 230 ms that other commands save
-        from homeport.attest.operations import sign
+        from homeport.attest.operations.signing import sign
 
         return sign(image, options, self._attest_access(image, access), ask_password)
 
@@ -825,7 +822,7 @@ class App:
         predicate_type: spdx, cyclonedx, slsa, vex, or a URI
         """
         # 230 ms that other commands save
-        from homeport.attest.operations import attest
+        from homeport.attest.operations.signing import attest
 
         return attest(
             image, predicate_type, predicate, options, access=self._attest_access(image, access),
@@ -837,7 +834,7 @@ class App:
     ) -> ImageResult:
         """Verify the signatures of an image; a verdict of no is part of the result."""
         # 230 ms that other commands save
-        from homeport.attest.operations import verify
+        from homeport.attest.operations.verifying import verify
 
         return verify(image, options, self._attest_access(image, access))
 
@@ -864,7 +861,7 @@ class App:
     ) -> EmittedPolicy:  # fmt: skip
         """A policy in another tool's form; ``images`` are verified, and pinned where it can."""
         # 230 ms that other commands save
-        from homeport.attest.operations import emit_policy
+        from homeport.attest.operations.policies import emit_policy
 
         about = self._attest_access(images[0] if images else "none", access)
         return emit_policy(target, policy, images, about)
@@ -874,7 +871,8 @@ class App:
         verification: SourceVerification | None,
     ) -> Callable[[Image | Index], str]:  # fmt: skip
         # 60 ms that other commands save
-        from homeport.attest.operations import Access, SourceVerification, source_verifier
+        from homeport.attest.operations.access import Access
+        from homeport.attest.operations.policies import SourceVerification, source_verifier
 
         return source_verifier(
             source, verification or SourceVerification(),
@@ -886,7 +884,7 @@ class App:
 
     def _attest_access(self, image: str, access: RegistryAccess | None) -> AttestAccess:
         # 230 ms that other commands save
-        from homeport.attest.operations import Access
+        from homeport.attest.operations.access import Access
         from homeport.images.address import parse_source, registry_of
         from homeport.images.transports.registry import registry_transports
 

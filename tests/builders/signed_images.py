@@ -33,7 +33,7 @@ from builders.private_sigstore import (
 )
 from builders.small_registry import Manifest, SmallRegistry, digest_of, small_registry
 from homeport.app import App, Settings, open_app
-from homeport.attest.operations import VerifyOptions
+from homeport.attest.operations.verifying import VerifyOptions
 from homeport.attest.verification.image import ImageResult
 from homeport.images.address import parse_destination
 from homeport.images.image import Image, Index, new_index

@@ -130,6 +130,9 @@ class Bundle(_Shape, frozen=True):
     message_signature: dict[str, object] | None = None
 
 
+_BUNDLE = strict_json.Reader(Bundle)
+
+
 def is_bundle(media_type: str) -> bool:
     """Whether a media type is that of a bundle, of any version."""
     return media_type.startswith(_PREFIX)
@@ -145,11 +148,10 @@ def read_bundle(raw: bytes) -> Bundle:
             hint="a newer homeport may read it",
         )
     try:
-        bundle = msgspec.convert(_without_nulls(document), Bundle)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BadSignature(
-            f"the bundle is not one of version 0.3: {error}", hint="a newer homeport may read it"
-        ) from error
+        bundle = _BUNDLE.convert(_without_nulls(document), "the bundle of version 0.3")
+    except BadSignature as error:
+        error.hint = "a newer homeport may read it"
+        raise
     if bundle.dsse_envelope is None or bundle.message_signature is not None:
         raise BadSignature("the bundle signs a message; images are signed by statements")
     return bundle

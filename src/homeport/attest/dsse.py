@@ -31,6 +31,9 @@ class Envelope(
     signatures: tuple[EnvelopeSignature, ...]
 
 
+_ENVELOPE = strict_json.Reader(Envelope)
+
+
 class Opened(msgspec.Struct, frozen=True, kw_only=True):
     """An envelope's content.
 
@@ -61,7 +64,7 @@ def seal(key: PrivateKey, payload: bytes) -> Envelope:
 
 def read_envelope(raw: bytes) -> Envelope:
     """Read an envelope that stands alone, as in a legacy attestation."""
-    return strict_json.decode(raw, Envelope, "the envelope")
+    return _ENVELOPE.decode(raw, "the envelope")
 
 
 def open_envelope(envelope: Envelope) -> Opened:

@@ -39,6 +39,9 @@ class _Payload(msgspec.Struct, forbid_unknown_fields=True):
     optional: dict[str, Any] | None = None
 
 
+_PAYLOAD = strict_json.Reader(_Payload)
+
+
 def make_payload(
     reference: str, digest: Digest, annotations: Mapping[str, str] | None = None
 ) -> bytes:
@@ -65,7 +68,7 @@ def check_payload(
     Strict where skopeo is: no unknown, duplicate or differently cased key in ``critical``.
     Raises ``BadSignature``.
     """
-    payload = strict_json.decode(raw, _Payload, "the payload")
+    payload = _PAYLOAD.decode(raw, "the payload")
     critical = payload.critical
     if critical.type != _TYPE:
         raise BadSignature(f"the payload has the type {critical.type!r}, expected {_TYPE!r}")

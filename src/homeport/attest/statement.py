@@ -45,6 +45,9 @@ class Statement(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     predicate: Any = None
 
 
+_STATEMENT = strict_json.Reader(Statement)
+
+
 def make_statement(
     digest: Digest, predicate_type: str, predicate: Any, *, name: str = "",
     annotations: Mapping[str, str] | None = None, type: str = V1,
@@ -60,7 +63,7 @@ def make_statement(
 
 def read_statement(payload: bytes) -> Statement:
     """Read a statement. Raises ``BadSignature`` if it is none, or of an unknown version."""
-    statement = strict_json.decode(payload, Statement, "the statement")
+    statement = _STATEMENT.decode(payload, "the statement")
     if statement.type not in (V1, V01):
         raise BadSignature(f"the statement has the unknown type {statement.type!r}")
     if not statement.predicate_type:

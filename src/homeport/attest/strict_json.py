@@ -7,7 +7,7 @@ skopeo refuses), so are NaN, text after the document, and nesting that Python ca
 from __future__ import annotations
 
 import json
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import msgspec
 
@@ -16,12 +16,23 @@ from homeport.attest.errors import BadSignature
 T = TypeVar("T")
 
 
-def decode(raw: bytes, shape: type[T], what: str) -> T:
-    """``raw`` as ``shape``. Raises ``BadSignature`` naming ``what`` and the reason."""
-    try:
-        return msgspec.convert(parse(raw, what), shape)
-    except (msgspec.ValidationError, RecursionError) as error:
-        raise BadSignature(f"{what} is not valid: {error}") from error
+class Reader(Generic[T]):
+    """Reads documents of one shape. Made when its module is loaded (docs/decisions/decoders.md)."""
+
+    def __init__(self, shape: type[T]) -> None:
+        self._shape = shape
+        msgspec.json.Decoder(shape)  # so that no two threads are the first to use the shape
+
+    def decode(self, raw: bytes, what: str) -> T:
+        """``raw`` as the shape. Raises ``BadSignature`` naming ``what`` and the reason."""
+        return self.convert(parse(raw, what), what)
+
+    def convert(self, value: Any, what: str) -> T:
+        """Plain values as the shape. Raises ``BadSignature``."""
+        try:
+            return msgspec.convert(value, self._shape)
+        except (msgspec.ValidationError, RecursionError) as error:
+            raise BadSignature(f"{what} is not valid: {error}") from error
 
 
 def parse(raw: bytes, what: str) -> Any:

@@ -15,7 +15,7 @@ from homeport.cli.show import Output, table
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeport.attest.operations import SignOptions, SignResult
+    from homeport.attest.operations.signing import SignOptions, SignResult
 
 _OPTIONS = (
     click.option(
@@ -51,7 +51,7 @@ def sign_options(
 ) -> SignOptions:  # fmt: skip
     """What the options say."""
     # 230 ms that --help saves
-    from homeport.attest.operations import SignOptions
+    from homeport.attest.operations.signing import SignOptions
 
     return SignOptions(
         key=key, dry_run=dry_run, reference=reference,

@@ -12,7 +12,7 @@ import click
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
-    from homeport.attest.operations import SourceVerification
+    from homeport.attest.operations.policies import SourceVerification
 
 policy_option = click.option(
     "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
@@ -39,7 +39,7 @@ def source_verification(
 ) -> SourceVerification:
     """What the options say."""
     # 230 ms that --help saves
-    from homeport.attest.operations import SourceVerification
+    from homeport.attest.operations.policies import SourceVerification
 
     if no_verify and (require_signature or policy is not None):
         raise UsageError("--no-verify cannot be combined with --policy or --require-signature")

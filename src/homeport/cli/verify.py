@@ -98,7 +98,7 @@ def command(
 
 def _verify(session: Session, image: str, access: RegistryAccess, given: dict[str, Any]) -> None:
     # 230 ms that --help saves
-    from homeport.attest.operations import VerifyOptions, refuse_unverified
+    from homeport.attest.operations.verifying import VerifyOptions, refuse_unverified
 
     with session.app() as app:
         result = app.verify(image, VerifyOptions(**given), access=access)

@@ -58,7 +58,7 @@ class _Encrypted(msgspec.Struct):
     ciphertext: str
 
 
-_ENCRYPTED = msgspec.json.Decoder(_Encrypted)
+_ENCRYPTED_DECODER = msgspec.json.Decoder(_Encrypted)
 
 
 class PrivateKey(msgspec.Struct, frozen=True):
@@ -140,7 +140,7 @@ def _decrypt(text: str, ask_password: AskPassword, what: str) -> bytes:
     lines = text.split("\n")
     try:
         raw = base64.b64decode("".join(line.strip() for line in lines[1:-1]), validate=True)
-        document = _ENCRYPTED.decode(raw)
+        document = _ENCRYPTED_DECODER.decode(raw)
         salt = base64.b64decode(document.kdf.salt, validate=True)
         nonce = base64.b64decode(document.cipher.nonce, validate=True)
         box = base64.b64decode(document.ciphertext, validate=True)

@@ -48,7 +48,8 @@ class _GitHub(msgspec.Struct):
     value: str
 
 
-_GIT_HUB_DECODER = msgspec.json.Decoder(_GitHub)
+_GITHUB_DECODER = msgspec.json.Decoder(_GitHub)
+_CLAIMS_DECODER = msgspec.json.Decoder(_Claims)
 
 
 def find_token(
@@ -61,7 +62,7 @@ def find_token(
     if not text and environment.get(_GITHUB_URL) and environment.get(_GITHUB_TOKEN):
         url = f"{environment[_GITHUB_URL]}&audience={_AUDIENCE}"
         answer = ask(client(), "GitHub", "GET", url, token=environment[_GITHUB_TOKEN])
-        text = expect(answer, "GitHub", _GIT_HUB_DECODER, (200,)).value
+        text = expect(answer, "GitHub", _GITHUB_DECODER, (200,)).value
     if not text:
         raise SigningFailed("there is no key and no identity token to sign with", hint=_SOURCES)
     return _read(text.strip(), now)
@@ -71,7 +72,7 @@ def _read(text: str, now: datetime) -> IdentityToken:
     parts = text.split(".")
     try:
         padded = parts[1] + "=" * (-len(parts[1]) % 4)
-        claims = msgspec.json.decode(base64.urlsafe_b64decode(padded), type=_Claims)
+        claims = _CLAIMS_DECODER.decode(base64.urlsafe_b64decode(padded))
         end = datetime.fromtimestamp(claims.exp, UTC)
     except (IndexError, ValueError, binascii.Error, msgspec.DecodeError, OverflowError) as error:
         raise SigningFailed("the identity token is not one", hint=_SOURCES) from error

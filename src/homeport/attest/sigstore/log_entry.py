@@ -72,7 +72,7 @@ def check_entry(entry: LogEntry, signed: Signed, root: TrustedRoot) -> Logged:
 
 def check_legacy_entry(document: str, signed: Signed, root: TrustedRoot) -> Logged:
     """Verify the ``…/bundle`` annotation of a legacy signature, which has only a promise."""
-    found = strict_json.decode(document.encode(), _LegacyEntry, "the log entry")
+    found = _LEGACY_ENTRY.decode(document.encode(), "the log entry")
     try:
         log_id = bytes.fromhex(found.payload.log_id)
     except ValueError as error:
@@ -215,6 +215,9 @@ class _LegacyPayload(msgspec.Struct):
 class _LegacyEntry(msgspec.Struct):
     signed_entry_timestamp: str = msgspec.field(name="SignedEntryTimestamp")
     payload: _LegacyPayload = msgspec.field(name="Payload")
+
+
+_LEGACY_ENTRY = strict_json.Reader(_LegacyEntry)
 
 
 def _check_verifier(text: str, signed: Signed) -> None:

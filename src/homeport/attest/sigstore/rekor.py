@@ -27,7 +27,6 @@ from homeport.net.url import Url
 
 _CREATED = (200, 201)
 _EXISTS = 409
-_LOG_ENTRY_DECODER = msgspec.json.Decoder(LogEntry)
 
 
 class _Proof(msgspec.Struct, rename="camel"):
@@ -52,6 +51,7 @@ class _Entry(msgspec.Struct):
 
 
 _ENTRIES_DECODER = msgspec.json.Decoder(dict[str, _Entry])
+_LOG_ENTRY_DECODER = msgspec.json.Decoder(LogEntry)
 
 
 def log_envelope(
@@ -127,8 +127,9 @@ def _log_v2(
     }
     body = msgspec.json.encode({"hashedRekordRequestV002": record})
     target = f"{url.rstrip('/')}/api/v2/log/entries"
-    answer = ask(client, "Rekor", "POST", target, body=body)
-    return expect(answer, "Rekor", _LOG_ENTRY_DECODER, _CREATED)
+    return expect(
+        ask(client, "Rekor", "POST", target, body=body), "Rekor", _LOG_ENTRY_DECODER, _CREATED
+    )
 
 
 def _there(target: str, answer: Asked) -> str:

@@ -81,10 +81,15 @@ def read_trusted_root(path: Path) -> TrustedRoot:
     return parse_trusted_root(raw, str(path))
 
 
+def find_trusted_root(path: Path | None) -> TrustedRoot:
+    """The trusted root of the user's, else sigstore's."""
+    return read_trusted_root(path) if path is not None else public_root()
+
+
 def parse_trusted_root(raw: bytes, name: str) -> TrustedRoot:
     """Read a trusted root. Raises ``BadTrustedRoot`` naming the file."""
     try:
-        wire = _ROOT.decode(raw)
+        wire = _ROOT_DECODER.decode(raw)
         if not wire.media_type.startswith(_PREFIX):
             raise BadTrustedRoot(f"{name} is not a trusted root: mediaType {wire.media_type!r}")
         return TrustedRoot(
@@ -139,7 +144,7 @@ class _Root(_Wire):
     timestamp_authorities: list[_Authority] = []
 
 
-_ROOT = msgspec.json.Decoder(_Root)
+_ROOT_DECODER = msgspec.json.Decoder(_Root)
 
 
 def _log(wire: _Log) -> Log:

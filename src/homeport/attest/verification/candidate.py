@@ -153,6 +153,9 @@ class _LegacyTimestamp(msgspec.Struct):
     signed: str = msgspec.field(name="SignedRFC3161Timestamp")
 
 
+_TIMESTAMP = strict_json.Reader(_LegacyTimestamp)
+
+
 def _legacy_timestamp(text: str) -> bytes:
-    found = strict_json.decode(text.encode(), _LegacyTimestamp, "the time stamp")
+    found = _TIMESTAMP.decode(text.encode(), "the time stamp")
     return base64_text.decode(found.signed, "the time stamp")

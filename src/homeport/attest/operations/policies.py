@@ -1,0 +1,138 @@
+"""Verifying by policies: ``verify``, what is copied, policies for others, and ``inspect``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.attest.attached.registry import RegistryAttached
+from homeport.attest.attached.select import open_attached
+from homeport.attest.errors import NotVerified
+from homeport.attest.operations.access import Access
+from homeport.attest.policy.checking import PolicyResult, check_image
+from homeport.attest.policy.emit import EmittedPolicy, Pin, emit
+from homeport.attest.policy.reading import LoadedPolicy, read_policy, shipped_policy
+from homeport.attest.sigstore.trusted_root import public_root
+from homeport.attest.verification.description import describe
+from homeport.attest.verification.image import ImageResult
+from homeport.attest.verification.verify import SubjectResult
+from homeport.content.digest import Digest
+from homeport.errors import UsageError
+from homeport.images.address import Address, RegistryAddress, parse_source
+from homeport.images.image import Image, Index
+
+
+class SourceVerification(msgspec.Struct, frozen=True, kw_only=True):
+    """How an image is verified before it is copied.
+
+    policy:  the policy that ships by default
+    require: an image that the policy requires no signature of is not copied, either
+    skip:    verify nothing
+    """
+
+    policy: Path | None = None
+    require: bool = False
+    skip: bool = False
+
+
+def source_verifier(
+    source: Address, options: SourceVerification, access: Access
+) -> Callable[[Image | Index], str]:
+    """What verifies the image at ``source``; raises ``NotVerified`` if it must not be copied.
+
+    Its verdict is ``verified``, ``unverified`` or empty. A layout of the user's own is verified
+    only if signatures are required, for a policy names images of registries.
+    """
+
+    def verify(value: Image | Index) -> str:
+        if options.skip:
+            return ""
+        if not isinstance(source, RegistryAddress):
+            if options.require:
+                raise NotVerified(f"{source} is in no registry, so that no policy names it")
+            return ""
+        loaded = load_policy(options.policy, access.environment)
+        attached = RegistryAttached(access.registry(source), access.runtime)
+        reference = source.reference
+        found = check_image(
+            value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+            tag=reference.tag, require=options.require,
+        )  # fmt: skip
+        if found.decision == "rejected":
+            raise _rejected(str(source), value, found)
+        if found.decision == "unverified":
+            access.runtime.progress.note(
+                "verify", f"warning: {reference}: signature not verified: {found.reason}"
+            )
+        return found.decision
+
+    return verify
+
+
+def verify_by_policy(image: str, policy: Path | None, access: Access) -> ImageResult:
+    """Verify an image by the rule that matches its name; without one the verdict is no."""
+    loaded = load_policy(policy, access.environment)
+    address = parse_source(image)
+    if not isinstance(address, RegistryAddress):
+        raise UsageError(
+            f"{image} is in no registry, so that no policy names it",
+            hint="verify it with --key, or --identity and --issuer",
+        )
+    reference = address.reference
+    with open_attached(address, access.registry, access.runtime) as (value, attached):
+        found = check_image(
+            value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+            tag=reference.tag, require=True,
+        )  # fmt: skip
+        if found.result is not None:
+            return found.result
+        missing = SubjectResult(
+            digest=str(value.digest), signatures=(), missing=(f"not verified: {found.reason}",)
+        )
+        return ImageResult(digest=str(value.digest), subject=missing)
+
+
+def describe_signatures(address: RegistryAddress, subject: str, access: Access) -> dict[str, str]:
+    """The verdict on everything attached to a digest in a repository, by artifact."""
+    loaded = load_policy(None, access.environment)
+    rule = loaded.policy.rule_for(address.reference.name)
+    signers = loaded.signers(rule) if rule is not None else ()
+    attached = RegistryAttached(access.registry(address), access.runtime)
+    return describe(attached, Digest.parse(subject), signers, public_root())
+
+
+def load_policy(path: Path | None, environment: Mapping[str, str]) -> LoadedPolicy:
+    """The policy of the user's, else the one that ships."""
+    return read_policy(path, environment) if path is not None else shipped_policy(environment)
+
+
+def emit_policy(
+    target: str, policy: Path | None, images: Sequence[str], access: Access
+) -> EmittedPolicy:
+    """A policy in another tool's form. Raises ``NotVerified`` for an image that is not signed."""
+    loaded = load_policy(policy, access.environment)
+    pins = []
+    for image in images:
+        address = parse_source(image)
+        if not isinstance(address, RegistryAddress):
+            raise UsageError(f"{image} is in no registry, so that no policy names it")
+        reference = address.reference
+        with open_attached(address, access.registry, access.runtime) as (value, attached):
+            found = check_image(
+                value, attached, loaded, access.runtime.pools.network, repository=reference.name,
+                tag=reference.tag, require=True,
+            )  # fmt: skip
+            if found.decision != "verified":
+                raise _rejected(image, value, found)
+            pins.append(Pin(reference=reference, digest=value.digest))
+    return emit(target, loaded, pins)
+
+
+def _rejected(image: str, value: Image | Index, found: PolicyResult) -> NotVerified:
+    by = f" (rule {found.rule})" if found.rule else ""
+    return NotVerified(
+        f"{image} is not signed as the policy requires{by}: {found.reason}",
+        where={"digest": str(value.digest)}, hint=found.hint or None,
+    )  # fmt: skip
