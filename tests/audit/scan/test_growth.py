@@ -86,6 +86,29 @@ HOSTILE: dict[str, tuple[str, Callable[[int], str]]] = {
                         lambda n: "jobs: {j: {docker: [{image: '" + many("<<", n) + "'}]}}\n"),
     "open definitions": ("c/templates/a.yaml",
                          lambda n: "image: {{ x }}\n" + many('{{ define "', n)),
+    "tags of a template": ("a.yaml.j2", lambda n: POD + "  x: " + many("{{ ", n) + "\n"),
+    "lines of tags": ("a.yaml", lambda n: POD + many("  {{ x }} {{ y }}\n", n) + "  ]\n"),
+    "strings in strings": ("a.yaml", lambda n: "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: |\n"
+                           + many("    image: a/b:{i}\n", n)),
+    "images of an operator": ("a.yaml", lambda n: "apiVersion: v1\nkind: ConfigMap\ndata:\n"
+                              "  X_IMAGES: '" + many("a/b:{i},", n) + "'\n"),
+    "quotes of a line": ("run.sh", lambda n: many("docker run \"x' ", n)),
+    "variables of a script": ("run.sh", lambda n: many("export X_IMAGE=", n) + "\n"),
+    "calls of a library": ("a_test.go", lambda n: "testcontainers\n"
+                           + many('x.Run(ctx, "a:{i}")\n', n)),
+    "blocks of jib": ("build.gradle", lambda n: "jib\n" + many("from { ", n)),
+    "comments for Renovate": ("x.sh", lambda n: many(
+        "# renovate: datasource=docker depName=a/b\nX=1\n", n)),
+    "values of a pack": ("a.nomad.tpl", lambda n: many('image = "[[ ', n)),
+    "containers of Nextflow": ("main.nf", lambda n: many('container "${ ', n)),
+    "variables of variables": ("roles/a/defaults/main.yml",
+                               lambda n: many("v{i}_image: '{{ v{n}_image }}'\n", n)),
+    "expressions of a variable": ("roles/a/defaults/main.yml",
+                                  lambda n: "a_image: '" + many("{{ a", n) + "'\n"),
+    "keys of a build": ("buildspec.yml", lambda n: "phases: {build: {commands: [" + many(
+        "docker pull a:{i}, ", n) + "x]}}\n"),
+    "definitions of a chart": ("c/templates/a.tpl", lambda n: "image: {{ include \"x\" . }}\n"
+                               + '{{ define "x" }}' + many("{{ if .a }}", n)),
     "definitions of custom resources": ("crd.yaml", lambda n: many(
         "---\napiVersion: a/v1\nkind: CustomResourceDefinition\nspec: {image: x}\n", n)),
 }  # fmt: skip

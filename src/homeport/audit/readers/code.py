@@ -58,7 +58,7 @@ _BLOCK_IMAGE = re.compile(
     r"\bimage(?:[ \t]{0,9}=[ \t]{0,9}|\.set\(|[ \t]{1,9})[\"'](?P<ref>[^\"'\s]{1,300})[\"']"
 )
 #: Characters of a block that are looked through, and finds of one form in a file.
-_LONGEST_BLOCK = 4_000
+_LONGEST_BLOCK = 1_500
 _MOST = 1_000
 
 
@@ -105,7 +105,7 @@ def read_jvm(source: Source, found: Collector, context: Context) -> None:
     for key, evidence, pattern in _JVM:
         for match in itertools.islice(pattern.finditer(text), _MOST if evidence in text else 0):
             _base(whole.part(*match.span("ref")), found, key)
-    for match in itertools.islice(_FROM_BLOCK.finditer(text), _MOST if "jib" in text else 0):
+    for match in itertools.islice(_FROM_BLOCK.finditer(text), 100 if "jib" in text else 0):
         block = _block(text, match.end())
         image = _BLOCK_IMAGE.search(text, match.end(), block)
         if image is not None:

@@ -49,6 +49,10 @@ MOST_WORDS = 200
 LONGEST = 16_384
 
 
+#: Commands may be arguments of each other; after so many words each has only a few.
+_MANY_WORDS, _FEW_WORDS = 5_000, 12
+
+
 class Command(msgspec.Struct, frozen=True):
     """A tool and its words, and the text that contains them."""
 
@@ -78,6 +82,7 @@ def commands(written: Written, programs: Programs) -> Iterator[Command]:
     """The ``programs`` that a piece of shell text runs."""
     text = written.text
     line = _Line(text)
+    spent = 0
     for number, match in enumerate(command_pattern(programs).finditer(text)):
         if number >= MOST_COMMANDS:
             return
@@ -85,7 +90,9 @@ def commands(written: Written, programs: Programs) -> Iterator[Command]:
         line.go_to(start)
         if _COMMENT.match(text, line.start, start) or line.is_prose(match.start()):
             continue
-        words, end = _words(written, match.end("tool"), line.quote)
+        most = MOST_WORDS if spent < _MANY_WORDS else _FEW_WORDS
+        words, end = _words(written, match.end("tool"), line.quote, most)
+        spent += len(words)
         if words:
             yield Command(match.group("tool"), tuple(words), written.part(start, end))
 
@@ -133,11 +140,11 @@ class _Line(msgspec.Struct):
         return bool(self.quote) and _STARTS.search(before.strip()) is None
 
 
-def _words(written: Written, at: int, quote: str) -> tuple[list[Written], int]:
+def _words(written: Written, at: int, quote: str, most: int) -> tuple[list[Written], int]:
     """The words of a command and where it ends: at its own quote, if it stands inside one."""
     text, words, end = written.text, list[Written](), at
     limit = min(len(text), at + LONGEST)
-    while len(words) <= MOST_WORDS:
+    while len(words) <= most:
         at = _gap(text, at)
         if at >= limit or _END.match(text, at) or text.startswith(("#", quote or "#"), at):
             break
