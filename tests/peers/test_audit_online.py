@@ -53,6 +53,15 @@ def put(app: App, name: str, created: str, *, platforms: tuple[str, ...] = ()) -
     return str(push(repository, push_request, app.runtime.pools.network).digest)
 
 
+def named(monkeypatch: pytest.MonkeyPatch, folder: Path, **registries: str) -> None:
+    """Registries on loopback under names: files that name loopback name no foreign image."""
+    monkeypatch.setenv("HOME", str(folder))
+    for name, host in registries.items():
+        place = folder / f".docker/certs.d/{name}.example"
+        place.mkdir(parents=True)
+        (place / "hosts.toml").write_text(f'server = "http://{host}"\n')
+
+
 def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
     lay_out(files, root)
     report = audit(AuditRequest(paths=["."], root=root, today=TODAY)).report
@@ -61,7 +70,9 @@ def asked(app: App, root: Path, files: dict[str, str]) -> dict[str, Image]:
     return {i.name: i for i in with_answers(report, answers, TODAY).images}
 
 
-def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -> None:
+def test_registries_tell_digest_age_platforms_and_what_is_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (
         docker_registry(tmp_path / "registry") as there,
         open_app(Settings(cache_dir=tmp_path / "cache")) as app,
@@ -73,8 +84,9 @@ def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -
         put(app, f"{there.host}/a/zero:1", "1970-01-01T00:00:00Z")
         before = put(app, f"{there.host}/a/moved:1", "2026-09-01T00:00:00Z")
         put(app, f"{there.host}/a/moved:1", "2026-10-02T00:00:00Z")
-        lines = [f"FROM {there.host}/a/{name}:1" for name in ("new", "old", "zero", "gone")]
-        lines += [f"FROM {there.host}/a/moved:1@{before}", "FROM 127.0.0.1:1/a/b:1"]
+        named(monkeypatch, tmp_path, there=there.host, closed="127.0.0.1:1")
+        lines = [f"FROM there.example/a/{name}:1" for name in ("new", "old", "zero", "gone")]
+        lines += [f"FROM there.example/a/moved:1@{before}", "FROM closed.example/a/b:1"]
         found = asked(app, tmp_path / "tree", {"Dockerfile": "\n".join(lines) + "\n"})
 
     def of(name: str) -> Image:
@@ -92,7 +104,9 @@ def test_registries_tell_digest_age_platforms_and_what_is_gone(tmp_path: Path) -
     assert "lookup failed" in of("b").lookup.problem  # type: ignore[union-attr]
 
 
-def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path) -> None:
+def test_a_digest_of_one_platform_is_told_from_that_of_the_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with (
         docker_registry(tmp_path / "registry") as there,
         open_app(Settings(cache_dir=tmp_path / "cache")) as app,
@@ -105,7 +119,8 @@ def test_a_digest_of_one_platform_is_told_from_that_of_the_index(tmp_path: Path)
         (arm,) = [m["digest"] for m in parts if m["platform"]["architecture"] == "arm64"]
         alone = put(app, f"{there.host}/a/alone:1", "2026-10-02T00:00:00Z")
         names = [f"b:1@{whole}", f"b:1@{arm}", f"b@{arm}", f"alone:1@{alone}"]
-        lines = [f"FROM {there.host}/a/{name}" for name in names]
+        named(monkeypatch, tmp_path, there=there.host)
+        lines = [f"FROM there.example/a/{name}" for name in names]
         found = asked(app, tmp_path / "tree", {"Dockerfile": "\n".join(lines) + "\n"})
 
     def of(name: str) -> tuple[tuple[str, ...], str, list[str]]:
@@ -127,11 +142,10 @@ def test_an_image_that_is_gone_is_not_planned_to_be_imported(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1")
-    monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     with docker_registry(tmp_path / "there") as there:
-        lay_out({"Dockerfile": f"FROM {there.host}/a/gone:1\n"}, tmp_path)
+        named(monkeypatch, tmp_path, there=there.host)
+        lay_out({"Dockerfile": "FROM there.example/a/gone:1\n"}, tmp_path)
         assert run(["audit", "--online", "--home", "r.example/m", "--plan", "p.yaml",
                     "Dockerfile"]) == 0  # fmt: skip
     assert "Plan p.yaml: leave 1; 0 edits in 0 files" in capsys.readouterr().out
@@ -144,8 +158,6 @@ def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1")
-    monkeypatch.setenv("HOME", str(tmp_path))
     with (
         docker_registry(tmp_path / "there") as there,
         docker_registry(tmp_path / "home") as at_home,
@@ -156,14 +168,15 @@ def test_plan_mirror_apply_audit_ends_with_nothing_foreign(
         root = tmp_path / "tree"
         lay_out(
             {
-                "Dockerfile": f"ARG T=1\nFROM {there.host}/team/base:${{T}}\n"
-                f"COPY --from={there.host}/team/tool:2@{digest} /a /b\n",
-                "compose.yaml": f"services:\n  a: {{image: '{there.host}/team/base:1'}}\n",
+                "Dockerfile": "ARG T=1\nFROM there.example/team/base:${T}\n"
+                f"COPY --from=there.example/team/tool:2@{digest} /a /b\n",
+                "compose.yaml": "services:\n  a: {image: 'there.example/team/base:1'}\n",
             },
             root,
         )
+        named(monkeypatch, tmp_path, there=there.host, home=at_home.host)
         monkeypatch.chdir(root)
-        home = f"{at_home.host}/mirror"
+        home = "home.example/mirror"
         plan = tmp_path / "plan.yaml"
         assert run(["audit", "--home", home, "--exit-code", "."]) == 3
         assert run(["audit", "--home", home, "--online", "--plan", str(plan), "."]) == 0

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -85,34 +88,57 @@ def test_what_files_name_outside_the_tree_is_not_read(tree: Path) -> None:
     assert findings(tree, ".") == ([], [])
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.1", "[::ffff:127.0.0.1]"])
-def test_online_lookups_reach_no_host_inside_the_network(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, host: str
-) -> None:
+@pytest.fixture
+def inner(monkeypatch: pytest.MonkeyPatch, tree: Path) -> str:
+    """A name that leads to this machine, as one inside a network may."""
+    resolve = socket.getaddrinfo
+
+    def resolved(host: Any, *arguments: Any, **more: Any) -> Any:
+        name = host.decode() if isinstance(host, bytes) else host
+        return resolve("127.0.0.1" if name == "inner.example" else host, *arguments, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    monkeypatch.setenv("HOME", str(tree.parent))
     monkeypatch.delenv("HOMEPORT_TRUSTED_HOSTS", raising=False)
-    monkeypatch.setenv("HOME", str(tree))
-    with serving() as server, open_app(Settings(cache_dir=tree.parent / "cache")) as app:
-        registry = f"{host}:{server.port}"
-        (tree / "Dockerfile").write_text(f"FROM {registry}/admin/delete:1\n")
-        request = AuditRequest(paths=["."], root=tree)
+    return "inner.example"
+
+
+def problem_of(tree: Path, registry: str, home: str = "") -> str:
+    """What ``--online`` finds wrong with the one image of a Dockerfile."""
+    (tree / "Dockerfile").write_text(f"FROM {registry}/admin/delete:1\n")
+    with open_app(Settings(cache_dir=tree.parent / "cache")) as app:
+        request = AuditRequest(paths=["."], root=tree, home=home)
         (image,) = app.audit(request, online=True).report.images
+    assert image.lookup is not None
+    return image.lookup.problem
+
+
+@pytest.mark.parametrize(
+    "host", ["inner.example", "[::ffff:127.0.0.1]", "0x7f.1", "10.255.255.1", "169.254.169.254"]
+)
+@pytest.mark.usefixtures("inner")
+def test_online_lookups_reach_no_host_inside_the_network(tree: Path, host: str) -> None:
+    with serving() as server:
+        problem = problem_of(tree, f"{host}:{server.port}")
+        assert "refused to connect" in problem
+        assert re.search("a loopback address|a private address|cloud metadata", problem)
         assert server.requests == []
-        assert image.lookup is not None
-        assert "a loopback address" in image.lookup.problem
 
 
-@pytest.mark.parametrize("named", ["trusted", "home"])
 def test_online_lookups_reach_private_hosts_that_the_user_names(
-    tree: Path, monkeypatch: pytest.MonkeyPatch, named: str
+    tree: Path, inner: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HOME", str(tree))
-    monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.1" if named == "trusted" else "")
-    with serving() as server, open_app(Settings(cache_dir=tree.parent / "cache")) as app:
-        registry = f"127.0.0.1:{server.port}"
-        (tree / "Dockerfile").write_text(f"FROM {registry}/team/app:1\n")
-        home = f"{registry}/mirror" if named == "home" else ""
-        app.audit(AuditRequest(paths=["."], root=tree, home=home), online=True)
-        assert any("/team/app/manifests/1" in request.path for request in server.requests)
+    with serving() as server:
+        registry = f"{inner}:{server.port}"
+        # The server speaks no TLS: that it was reached is told by another problem.
+        assert "loopback" not in problem_of(tree, registry, home=f"{registry}/mirror")
+        folder = tree.parent / ".docker/certs.d/quay.example"
+        folder.mkdir(parents=True)
+        (folder / "hosts.toml").write_text(f'server = "http://127.0.0.1:{server.port}"\n')
+        problem_of(tree, "quay.example")
+        assert any("/admin/delete/manifests/1" in request.path for request in server.requests)
+        monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", inner)
+        assert "loopback" not in problem_of(tree, registry)
 
 
 FORGED = "a\n::error::forged\r::error::\x1b[2J\x9b1m\u202e"

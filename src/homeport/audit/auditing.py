@@ -12,8 +12,10 @@ import msgspec
 from homeport.audit.assessment import Report, make_report
 from homeport.audit.implicit import apply_rules
 from homeport.audit.model import Use
-from homeport.audit.plan.planfile import Plan
-from homeport.audit.plan.planning import RECIPES, make_plan
+from homeport.audit.plan.applying import EditWouldChangeMore, PlanIsForOtherFiles, proved
+from homeport.audit.plan.guard import Spot, broken, spots
+from homeport.audit.plan.planfile import Audited, Plan
+from homeport.audit.plan.planning import RECIPES, Draft, edits_of, make_draft
 from homeport.audit.reading.tree_files import read_file
 from homeport.audit.rules import Rule, Tool, by_id, shipped
 from homeport.audit.scan.scanning import scan
@@ -46,13 +48,23 @@ class AuditResult(msgspec.Struct, frozen=True, kw_only=True):
     dead: Mapping[str, Rule]
 
 
-def audit(request: AuditRequest, *, check: Callable[[], None] = lambda: None) -> AuditResult:
-    """Find every image. ``check`` may raise to stop early."""
+def audit(
+    request: AuditRequest,
+    *,
+    edited: Mapping[str, bytes] | None = None,
+    check: Callable[[], None] = lambda: None,
+) -> AuditResult:
+    """Find every image.
+
+    edited:  files as they would be, instead of those on disk
+    check:   may raise to stop early
+    """
     tools = tuple(request.tools) or shipped()
     programs = [word for tool in tools for word in tool.commands]
     found = scan(
-        request.paths, root=request.root, exclude=request.exclude, programs=programs, check=check
-    )
+        request.paths, root=request.root, exclude=request.exclude, programs=programs, edited=edited,
+        check=check,
+    )  # fmt: skip
     explicit = (*found.uses, *request.live)
     implicit = apply_rules(found.causes, explicit, tools, request.assumptions)
     dead = {verdict.image: verdict.rule for verdict in implicit.verdicts}
@@ -64,16 +76,66 @@ def audit(request: AuditRequest, *, check: Callable[[], None] = lambda: None) ->
     return AuditResult(report=report, rules=by_id(tools), dead=dead)
 
 
-def plan(audited: AuditResult, request: AuditRequest) -> Plan:
-    """The plan that brings everything home. Raises ``UsageError`` without a home."""
+def plan(audited: AuditResult, request: AuditRequest, decisions: Plan | None = None) -> Plan:
+    """The plan that brings everything home. Raises ``UsageError`` without a home.
 
-    def digest_of(path: str) -> str:
-        return Digest.of(read_file(request.root, path)).hex
+    Its edits are made in memory and audited: an image whose edit does not give exactly its
+    reference at home, or changes another place, becomes a setting.
 
-    return make_plan(
-        audited.report, home=request.home, rules=audited.rules, dead=audited.dead,
-        recipes=_recipes(), digest_of=digest_of,
+    decisions: an earlier plan, whose actions and references at home are kept
+    """
+    content: dict[str, bytes] = {}
+
+    def read(path: str) -> bytes:
+        if path not in content:
+            content[path] = read_file(request.root, path)
+        return content[path]
+
+    refused: dict[Spot, str] = {}
+    for _ in range(_MOST_ROUNDS):
+        draft = make_draft(
+            audited.report, home=request.home, rules=audited.rules, dead=audited.dead,
+            recipes=_recipes(), decisions=decisions, refused=refused,
+            digest_of=lambda path: Digest.of(read(path)).hex,
+        )  # fmt: skip
+        wrong = _broken(draft, audited, request, read)
+        if not wrong:
+            break
+        refused |= wrong
+    made = draft.plan
+    return msgspec.structs.replace(
+        made,
+        audited=Audited(
+            paths=tuple(map(str, request.paths)), exclude=tuple(request.exclude),
+            assume=tuple(f"{tool}={version}" for tool, version in request.assumptions.items()),
+        ),
     )  # fmt: skip
+
+
+#: Each round refuses an edit; the last one refuses all that are left.
+_MOST_ROUNDS = 20
+
+
+def _broken(
+    draft: Draft, audited: AuditResult, request: AuditRequest, read: Callable[[str], bytes]
+) -> dict[Spot, str]:
+    """Places whose edits are not to be made, and why."""
+    edits = {path: found for path, found in edits_of(draft.plan).items() if found}
+    if not edits:
+        return {}
+    edited: dict[str, bytes] = {}
+    wrong: dict[Spot, str] = {}
+    for path, found in edits.items():
+        try:
+            edited[path] = proved(path, read(path), found, request.root)
+        except (EditWouldChangeMore, PlanIsForOtherFiles) as error:
+            wrong |= dict.fromkeys(draft.editing(path), error.what)
+    if wrong:
+        return wrong
+    live = {use.place.file for use in request.live}
+    after = audit(request, edited=edited).report
+    uses = [u for image in after.images for u in image.uses if u.place.file not in live]
+    return draft.blamed(broken(draft.promises, spots(uses), request.home))
 
 
 def _recipes() -> list[str]:

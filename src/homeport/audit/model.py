@@ -52,6 +52,18 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     key: str = ""
 
 
+class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
+    """How a value is written when its reference becomes another one, and more has to be said.
+
+    place, old: the whole scalar, with its quotes
+    text:       what replaces it: ``{scalar}`` after its edits, ``{new}`` the new repository
+    """
+
+    place: Place
+    old: str
+    text: str
+
+
 class Use(msgspec.Struct, frozen=True, kw_only=True):
     """One image at one place.
 
@@ -63,6 +75,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     exact:       the file holds ``expression`` literally at ``place``
     fields:      the parts, where a reference is written in several values
     internal:    why this is not a foreign image: a build of the tree makes it
+    rewrite:     what is written besides another reference, to keep the meaning of this one
     via:         your proxy that it is pulled through, so that no public registry is queried
     """
 
@@ -83,6 +96,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     internal: str = ""
     via: str = ""
     cause: Cause | None = None
+    rewrite: Rewrite | None = None
 
     @property
     def image(self) -> str:

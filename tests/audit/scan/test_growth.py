@@ -148,7 +148,7 @@ def test_twice_the_text_costs_about_twice_the_steps(tmp_path: Path, name: str) -
     once = steps(tmp_path / "once", file, text(N)) - fixed
     twice = steps(tmp_path / "twice", file, text(2 * N)) - fixed
     assert twice <= 2.3 * once + 500, (once, twice)
-    assert once <= 60 * N, once
+    assert once <= 70 * N, once
 
 
 def patterns() -> Iterator[tuple[str, re.Pattern[Any]]]:
@@ -223,10 +223,15 @@ JUDGED: dict[str, str] = {
     "audit.readers.kubernetes._ARGUMENT": SHORT,
     "audit.readers.kubernetes._DOCUMENT": DISJOINT,
     "audit.readers.kubernetes._IMAGE_KEY": SHORT,
+    "audit.readers.nomad_pack._IMAGE": OF_A_LINE,
     "audit.readers.pipelines._DOLLAR": AT_ONE_PLACE,
     "audit.readers.pipelines._SCRIPTS": SHORT,
     "audit.readers.quadlet._ENTRY": AT_ONE_PLACE,
     "audit.readers.quadlet._SECTION": AT_ONE_PLACE,
+    "audit.readers.renovate._VALUE": DISJOINT,
+    "audit.readers.scripts._ASSIGNED": OF_A_LINE,
+    "audit.readers.textual._REGISTRY": DISJOINT,
+    "audit.scan.file_types._CANDIDATE": SHORT,
     "audit.reading.collector._TEMPLATE": DISJOINT,
     "audit.reading.command_images._SHORT_SWITCHES": SHORT,
     "audit.reading.commands._STARTS": DISJOINT,

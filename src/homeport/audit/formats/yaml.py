@@ -232,6 +232,19 @@ def written(source: Source, node: Node, base: int = 0) -> Written:
     )
 
 
+def whole_scalar(source: Source, node: Node) -> tuple[int, int]:
+    """The characters of a scalar with its quotes, without anchor and tag."""
+    value = written(source, node)
+    quotes = 1 if value.quoting in ("single", "double") else 0
+    return value.start - quotes, value.end + quotes
+
+
+def column_of(source: Source, node: Node) -> int:
+    """How many characters precede a node on its line."""
+    start = node.start_mark.index + (1 if source.text.startswith("\ufeff") else 0)
+    return start - source.text.rfind("\n", 0, start) - 1
+
+
 def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node, Node]]:
     """Every ``(path of keys, value, mapping that holds it)`` below ``node``, bounded."""
     stack: list[tuple[str, Node, int]] = [(path, node, 0)]

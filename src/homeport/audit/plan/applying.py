@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import itertools
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -117,9 +118,15 @@ def _change(root: Path, path: str, edits: Sequence[Edit], digest: str) -> Change
         raise PlanIsForOtherFiles(
             f"{path} has changed since the plan was made", hint="make the plan again"
         )
+    after = proved(path, data, edits, root)
+    return Change(path=path, before=data, after=after, mode=mode, edits=tuple(edits))
+
+
+def proved(path: str, data: bytes, edits: Sequence[Edit], root: Path) -> bytes:
+    """The file after its edits. Raises ``EditWouldChangeMore``, ``PlanIsForOtherFiles``."""
     after = apply_edits(data, edits)
     _prove(Source(path, data), Source(path, after), edits, Context(root))
-    return Change(path=path, before=data, after=after, mode=mode, edits=tuple(edits))
+    return after
 
 
 def _read(root: Path, path: str) -> tuple[bytes, int]:
@@ -160,6 +167,7 @@ def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Ed
     """Walk both versions; ``new`` may have more pieces only inside what was inserted."""
     ordered = sorted(edits, key=lambda e: (e.start, e.end))
     inserted = _inserted(ordered)
+    ranges = _new_ranges(ordered)
     kept = [p for p in new if not any(_lies_in(p, start, end) for start, end in inserted)]
     at = 0
     for piece in old:
@@ -167,6 +175,9 @@ def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Ed
         # Structure that an insertion opened stands before the piece that follows it.
         while at < len(kept) and _is_added(kept[at], piece, inside):
             at += 1
+        if (count := _said_in_addition(piece, inside, kept[at:], ranges)) > 0:
+            at += count
+            continue
         if at >= len(kept) or kept[at].style != piece.style:
             raise EditWouldChangeMore("the file's structure would change")
         if kept[at].text != piece.text and not _explained(data, piece, kept[at], inside):
@@ -174,6 +185,34 @@ def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Ed
         at += 1
     if any(piece.text.strip() for piece in kept[at:]):
         raise EditWouldChangeMore("the edit would add content")
+
+
+#: Keys that an edit may add beside a reference, to keep what the old one meant.
+_ADDED = frozenset(("name", "alias", "newName"))
+
+
+def _said_in_addition(
+    old: Piece, edits: Sequence[Edit], new: Sequence[Piece], ranges: Mapping[Edit, tuple[int, int]]
+) -> int:
+    """How many pieces a whole scalar became, if those beside the value are keys we may add."""
+    if len(edits) != 1 or (edits[0].start, edits[0].end) != (old.start, old.end):
+        return 0
+    start, end = ranges[edits[0]]
+    inside = list(itertools.takewhile(lambda p: start <= p.start and p.end <= end, new))
+    texts = [piece.text for piece in inside if piece.text]
+    keys = texts[0::2] if len(texts) % 2 == 0 else texts[1::2]
+    return len(inside) if len(texts) > 1 and _ADDED.issuperset(keys) else 0
+
+
+def _new_ranges(edits: Sequence[Edit]) -> dict[Edit, tuple[int, int]]:
+    """Where the new text of each edit is in the new file."""
+    found: dict[Edit, tuple[int, int]] = {}
+    shift = 0
+    for edit in edits:
+        size = len(edit.new.encode())
+        found[edit] = (edit.start + shift, edit.start + shift + size)
+        shift += size - (edit.end - edit.start)
+    return found
 
 
 def _inserted(edits: Sequence[Edit]) -> list[tuple[int, int]]:

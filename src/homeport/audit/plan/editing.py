@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from homeport.audit.model import Feed, Field, Use
+from homeport.audit.model import Feed, Field, Rewrite, Use
 from homeport.audit.plan.planfile import Edit
 from homeport.audit.rules import Rule
 from homeport.audit.source import Place
@@ -39,6 +39,31 @@ def way_home(use: Use, home: Reference, prefix: str, siblings: Sequence[Use] = (
 
     ``siblings`` are other uses of the same expression: values of a matrix.
     """
+    way = _way_home(use, home, prefix, siblings)
+    if use.rewrite is None or not way.edits:
+        return way
+    return rewritten(use.rewrite, way, home)
+
+
+def rewritten(rewrite: Rewrite, way: WayHome, home: Reference) -> WayHome:
+    """The same edits, with what else has to be written at the place of the reference."""
+    place = rewrite.place
+    inside = [
+        each for each in way.edits
+        if each.file == place.file and place.start <= each.edit.start
+        and each.edit.end <= place.end
+    ]  # fmt: skip
+    scalar = rewrite.old.encode()
+    for each in sorted(inside, key=lambda each: each.edit.start, reverse=True):
+        start, end = each.edit.start - place.start, each.edit.end - place.start
+        scalar = scalar[:start] + each.edit.new.encode() + scalar[end:]
+    new = rewrite.text.replace("{scalar}", scalar.decode()).replace("{new}", home.name)
+    others = tuple(each for each in way.edits if each not in inside)
+    edits = (*others, replace_at(place, rewrite.old, new))
+    return msgspec.structs.replace(way, edits=edits)
+
+
+def _way_home(use: Use, home: Reference, prefix: str, siblings: Sequence[Use] = ()) -> WayHome:
     if use.fields:
         return _by_fields(use, home)
     if not use.feeds and use.exact and use.value == use.expression:
@@ -80,6 +105,39 @@ def way_of_rule(use: Use, rule: Rule, home: str) -> WayHome:
                 edits=(FileEdit(file=cause.place.file, line=cause.place.line, edit=edit),)
             )
     return WayHome(setting=setting)
+
+
+class Lead(msgspec.Struct, frozen=True):
+    """A value that a reference begins with: a registry in a variable."""
+
+    name: str
+    value: str
+    place: Place | None
+
+
+def leading_value(use: Use) -> Lead | None:
+    """The value of its own that a reference begins with, if it may be edited."""
+    if use.rule or use.reference is None:
+        return None
+    registry = use.fields.get("registry")
+    if registry is not None:
+        exact = registry.exact and use.value.startswith(f"{registry.value}/")
+        return Lead("the registry", registry.value, registry.place) if exact else None
+    for feed in use.feeds:
+        rest = use.value[len(feed.value) :]
+        begins = bool(feed.value) and use.value.startswith(feed.value)
+        if begins and feed.exact and not use.expression.startswith(feed.value):
+            return Lead(feed.name, feed.value, feed.place) if rest.startswith("/") else None
+    return None
+
+
+def value_at_home(use: Use, lead: Lead, home: Reference) -> str:
+    """What a leading value becomes, ``""`` if no value would do."""
+    written = use.value.partition("@")[0]
+    slash = written.rfind("/")
+    colon = written.find(":", slash + 1)
+    rest = (written[:colon] if colon >= 0 else written)[len(lead.value) :]
+    return home.name[: -len(rest)] if rest and home.name.endswith(rest) else ""
 
 
 def replace_at(place: Place, old: str, new: str) -> FileEdit:
@@ -149,8 +207,11 @@ def parts_at_home(use: Use, home: Reference) -> list[tuple[Field, str]]:
     else:
         return []
     kustomize = use.kind == "kubernetes" and use.key.startswith("images[")
-    if home.digest is not None and "digest" not in fields and "tag" in fields and not kustomize:
-        found.append((fields["tag"], f"{fields['tag'].value}@{home.digest}"))
+    tag = fields.get("tag")
+    # ``tag: 1.2@sha256:…`` is a tag with its digest already.
+    pinned = use.reference is not None and use.reference.digest is not None
+    if home.digest is not None and not pinned and tag is not None and not kustomize:
+        found.append((tag, f"{tag.value}@{home.digest}"))
     return found
 
 

@@ -89,6 +89,16 @@ class Pair(
     note: str = ""
 
 
+class Audited(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
+    """What was audited, so that ``--apply`` audits the same."""
+
+    paths: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    assume: tuple[str, ...] = ()
+
+
 class PlanFile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A file that is edited, as it was when the plan was made."""
 
@@ -103,6 +113,7 @@ class Plan(
 
     schema: str
     home: str = ""
+    audited: Audited = msgspec.field(default_factory=Audited)
     mirror: tuple[Pair, ...] = ()
     config_files: tuple[ConfigFile, ...] = ()
     images: tuple[PlanImage, ...] = ()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from homeport.audit.formats.yaml import Node, documents, entries, get, items, text_of, written
 from homeport.audit.readers import ansible_variables, kubernetes
-from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context
 from homeport.audit.source import Source
@@ -51,9 +51,9 @@ def _module(source: Source, found: Collector, context: Context, key: str, node: 
         if name is not None and text_of(name) and text_of(get(node, "source")) != "build":
             value = written(source, name)
             text = f"{value.text}:{text_of(tag)}" if text_of(tag) else value.text
-            fields = {"repository": kubernetes.field(value)}
+            fields = {"repository": field(value)}
             if tag is not None and text_of(tag):
-                fields["tag"] = kubernetes.field(written(source, tag))
+                fields["tag"] = field(written(source, tag))
             found.image(value, f"{key}.name", value=text, fields=fields if tag else None)
     elif _OBJECT.search(key):
         for what in ("definition", "resource_definition"):

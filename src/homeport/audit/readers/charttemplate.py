@@ -189,7 +189,10 @@ def _report(
 ) -> None:
     value = line.written
     if line.problem:
-        uses = [] if line.pieces else _mentioned(chart, value, variables)
+        mentioned = [] if line.pieces else _mentioned(chart, value, variables)
+        # Beside other text a value is a part, and which one is not known.
+        alone = value.text.startswith("{{") and value.text.count("{{") == 1
+        uses = mentioned if alone and value.text.endswith("}}") else []
         for use in uses:
             note = f"through {use.key} of {use.place.file}"
             found.image(
@@ -197,7 +200,12 @@ def _report(
                 value=use.value,
             )  # fmt: skip
         if not uses:
-            found.image(value, "image", confidence=confidence, problem=line.problem)
+            feeds = tuple(
+                Feed(name=use.key, value=use.value, place=use.place, shared=True)
+                for use in mentioned
+            )
+            outcome = Outcome(value="", problem=line.problem, feeds=feeds)
+            found.image(value, "image", confidence=confidence, outcome=outcome)
         return
     text = "".join(piece.text for piece in line.pieces)
     whole = _whole_of(chart, line.pieces)
@@ -213,6 +221,8 @@ def _report(
         Feed(
             name=piece.name, value=piece.text, place=piece.written.place if piece.written else None,
             quoting=piece.written.quoting if piece.written else "text", shared=True,
+            exact=piece.written is not None and piece.written.exact
+            and piece.written.text == piece.text,
         ) for piece in line.pieces if piece.name
     )  # fmt: skip
     found.image(value, "image", confidence=confidence, outcome=Outcome(value=text, feeds=feeds))

@@ -6,7 +6,7 @@ import itertools
 import re
 
 from homeport.audit.readers import packages
-from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.context import Context
 from homeport.audit.source import Source, Written
 
@@ -71,14 +71,23 @@ def read_bazel(source: Source, found: Collector, context: Context) -> None:
         main = parts.get("image") or parts.get("repository")
         if main is None:
             continue
+        fields = {
+            name: field(whole.part(base + m.start("value"), base + m.end("value")))
+            for name, m in parts.items() if name != "image" and m.group("value")
+        }  # fmt: skip
         text = main.group("value")
-        if "registry" in parts and "image" not in parts:
-            text = f"{parts['registry'].group('value')}/{text}"
+        if "image" in parts:
+            fields.pop("registry", None)
+            fields["repository"] = field(
+                whole.part(base + main.start("value"), base + main.end("value"))
+            )
+        elif "registry" in fields:
+            text = f"{fields['registry'].value}/{text}"
         for name, mark in (("tag", ":"), ("digest", "@")):
-            if name in parts:
-                text += mark + parts[name].group("value")
+            if name in fields:
+                text += mark + fields[name].value
         start, end = main.span("value")
-        found.image(whole.part(base + start, base + end), "oci.pull", value=text)
+        found.image(whole.part(base + start, base + end), "oci.pull", value=text, fields=fields)
 
 
 def read_nix(source: Source, found: Collector, context: Context) -> None:

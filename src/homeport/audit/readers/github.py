@@ -226,6 +226,9 @@ def _input(file: _File, action: str, value: Written, key: str, matrix: Values) -
     """Images inside the inputs of actions that are known to take some."""
     name = key.rpartition(".")[2]
     match action, name:
+        case "docker/metadata-action", "images":
+            for line in value.lines():
+                file.found.produces(f"{line.text.strip()}:$TAG", f"{file.source.path}: {key}")
         case "docker/setup-qemu-action", "image":
             _value(file, value, key, matrix)
         case "docker/setup-buildx-action", "driver-opts":
@@ -243,6 +246,8 @@ def _build_input(found: Collector, name: str, value: Written, key: str) -> None:
         left, equals, _ = line.text.partition("=")
         rest = line.part(len(left) + 1) if equals else line
         match name:
+            case "tags" if line.text:
+                found.produces(line.text, f"{found.source.path}: {key}")
             case "build-contexts":
                 read_context(rest, found, key)
             case "build-args" if left.strip() == "BUILDKIT_SYNTAX":

@@ -10,15 +10,17 @@ import msgspec
 
 from homeport.audit.formats.yaml import (
     Node,
+    column_of,
     documents,
     entries,
     get,
     is_map,
     items,
     text_of,
+    whole_scalar,
     written,
 )
-from homeport.audit.model import Feed
+from homeport.audit.model import Feed, Rewrite
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context
@@ -229,24 +231,64 @@ def _images(
         _image(file, f"{prefix}image", image, tables)
     if only != "image":
         for number, service in enumerate(items(get(node, "services"))):
-            _image(file, f"{prefix}services[{number}]", service, tables)
+            alias = get(service, "alias") is not None
+            _image(file, f"{prefix}services[{number}]", service, tables, service=not alias)
 
 
 def _image(
-    file: _File, key: str, node: Node, tables: Sequence[Mapping[str, Sequence[Feed]]]
+    file: _File,
+    key: str,
+    node: Node,
+    tables: Sequence[Mapping[str, Sequence[Feed]]],
+    *,
+    service: bool = False,
+    owner: Node | None = None,
 ) -> None:
     if is_map(node):
         name = get(node, "name")
         if name is not None:
-            _image(file, f"{key}.name", name, tables)
+            _image(file, f"{key}.name", name, tables, service=service, owner=node)
         return
     if text_of(node) is None:
         return
-    _expression(file, key, written(file.source, node), tables)
+    named = _Named(file.source, node, owner) if service else None
+    _expression(file, key, written(file.source, node), tables, named)
+
+
+class _Named(msgspec.Struct, frozen=True):
+    """A service without an alias: jobs reach it under a name that is made of its image's."""
+
+    source: Source
+    node: Node
+    owner: Node | None
+
+    def rewrite(self, image: str) -> Rewrite | None:
+        """The same service with its name as an alias, for another image."""
+        slash = image.rfind("/")
+        colon = image.find(":", slash + 1)
+        name = image.partition("@")[0] if colon < 0 else image[:colon]
+        names = dict.fromkeys((name.replace("/", "__"), name.replace("/", "-")))
+        alias = f'alias: "{",".join(names)}"'
+        start, end = whole_scalar(self.source, self.node)
+        old = self.source.text[start:end]
+        scalar = "{scalar}" if old[:1] in ("'", '"') else '"{scalar}"'
+        if self.owner is None:
+            text = f"{{name: {scalar}, {alias}}}"
+        elif getattr(self.owner, "flow_style", False):
+            text = f"{{scalar}}, {alias}"
+        else:
+            key = next(k for k, v in self.owner.value if v is self.node)
+            newline = "\r\n" if "\r\n" in self.source.text else "\n"
+            text = f"{{scalar}}{newline}{' ' * column_of(self.source, key)}{alias}"
+        return Rewrite(place=self.source.place(start, end), old=old, text=text)
 
 
 def _expression(
-    file: _File, key: str, value: Written, tables: Sequence[Mapping[str, Sequence[Feed]]]
+    file: _File,
+    key: str,
+    value: Written,
+    tables: Sequence[Mapping[str, Sequence[Feed]]],
+    named: _Named | None = None,
 ) -> None:
     if _OWN.match(value.text):
         file.found.image(value, key, problem=_OWN_REGISTRY, internal=_OWN_REGISTRY)
@@ -263,7 +305,8 @@ def _expression(
         elif _OWN.match(outcome.value):
             file.found.image(value, key, problem=_OWN_REGISTRY, internal=_OWN_REGISTRY)
         else:
-            file.found.image(value, key, outcome=outcome, via=via)
+            rewrite = named.rewrite(outcome.value) if named and not outcome.problem else None
+            file.found.image(value, key, outcome=outcome, via=via, rewrite=rewrite)
 
 
 def _scripts(file: _File, key: str, node: Node | None) -> None:

@@ -10,6 +10,7 @@ import msgspec
 from homeport.audit.formats import json
 from homeport.audit.formats.yaml import (
     Node,
+    column_of,
     compose,
     documents,
     entries,
@@ -18,14 +19,15 @@ from homeport.audit.formats.yaml import (
     items,
     text_of,
     walk,
+    whole_scalar,
     written,
 )
-from homeport.audit.model import Confidence, Field
+from homeport.audit.model import Confidence, Rewrite
 from homeport.audit.readers import helm, operators
-from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.embedded import read_embedded
-from homeport.audit.source import Source, Written
+from homeport.audit.source import Source
 
 _TEMPLATED = ("spec", "template", "spec")
 #: Where the pod specification of a kind is.
@@ -205,13 +207,6 @@ def _oci_url(thing: _Object, node: Node | None) -> None:
                       fields=fields, note="an OCI artifact")  # fmt: skip
 
 
-def field(value: Written) -> Field:
-    """A part of a reference that stands in a value of its own."""
-    return Field(
-        value=value.text, place=value.place, quoting=value.quoting, exact=value.exact
-    )  # fmt: skip
-
-
 def _argocd(thing: _Object) -> None:
     spec = get(thing.node, "spec", "template", "spec") or get(thing.node, "spec")
     sources = [("source", get(spec, "source"))]
@@ -262,16 +257,31 @@ def _kustomize(source: Source, found: Collector, node: Node) -> None:
         if "digest" in parts:
             fields["digest"] = field(written(source, parts["digest"]))
             expression += f"@{fields['digest'].value}"
-        if "newName" not in parts:
-            fields.pop("repository")
+        rewrite = None
+        if "newName" in parts and "name" in parts:
+            fields["match"] = field(written(source, parts["name"]))
+        elif "name" in parts:
+            rewrite = _new_name(source, image, parts["name"])
         found.image(
-            value, f"images[{number}]", value=expression, fields=fields or None,
+            value, f"images[{number}]", value=expression, fields=fields, rewrite=rewrite,
             confidence="medium" if "newTag" not in parts and "digest" not in parts else "high",
         )  # fmt: skip
     for number, chart in enumerate(items(get(node, "helmCharts"))):
         helm.read_values(
             source, found, get(chart, "valuesInline"), f"helmCharts[{number}].valuesInline"
         )
+
+
+def _new_name(source: Source, image: Node, name: Node) -> Rewrite:
+    """An entry that keeps the name that it looks for, and gets another one to put there."""
+    start, end = whole_scalar(source, name)
+    if getattr(image, "flow_style", False):
+        text = "{scalar}, newName: {new}"
+    else:
+        key = next(k for k, v in image.value if v is name)
+        newline = "\r\n" if "\r\n" in source.text else "\n"
+        text = f"{{scalar}}{newline}{' ' * column_of(source, key)}newName: {{new}}"
+    return Rewrite(place=source.place(start, end), old=source.text[start:end], text=text)
 
 
 def _anywhere(thing: _Object, context: Context) -> None:

@@ -18,7 +18,7 @@ from homeport.audit.formats.yaml import (
     written,
 )
 from homeport.audit.model import Feed
-from homeport.audit.reading.collector import Collector
+from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.variables import Lookup, among, cut_by, feed, outcomes
@@ -179,10 +179,14 @@ def read_concourse(source: Source, found: Collector, context: Context) -> None:
             if kind not in ("registry-image", "docker-image") or repository is None:
                 continue
             value = written(source, repository)
-            tag = text_of(get(node, "tag"))
+            text, fields = value.text, {"repository": field(value)}
+            tag = get(node, "tag")
+            if tag is not None and text_of(tag):
+                fields["tag"] = field(written(source, tag))
+                text += f":{fields['tag'].value}"
             own = "image_resource" not in path and kind == "docker-image"
             found.image(
-                value, f"{path}.repository", value=f"{value.text}:{tag}" if tag else value.text,
+                value, f"{path}.repository", value=text, fields=fields,
                 confidence="medium" if own else "high",
             )  # fmt: skip
 

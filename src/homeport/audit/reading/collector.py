@@ -13,6 +13,7 @@ from homeport.audit.model import (
     Feed,
     Field,
     Insertion,
+    Rewrite,
     Unread,
     Use,
 )
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 _TEMPLATE = re.compile(
     r"\{\{|\}\}|\$\(|\$\{|\$\[\[|<<|>>|<%|@[A-Za-z_]+@|\$[A-Za-z_]|%[A-Z_]+%|\{%"
 )
+#: Registries that only this machine can mean.
+_LOCAL = re.compile(r"(?:localhost|127\.[0-9.]{1,12}|0\.0\.0\.0|\[::1?\])(?::[0-9]{1,5})?$")
 _BLANK = re.compile(r"\s")
 #: The reason for such a mark.
 FILLED_IN = "{} is filled in outside this file"
@@ -51,8 +54,10 @@ class Collector:
         self.uses: list[Use] = []
         self.causes: list[Cause] = []
         self.unread: list[Unread] = []
-        #: Names of images that are built here, and the key that builds them.
-        self.produced: dict[str, str] = {}
+        #: Images that are built here (name and tag, ``""`` for any), and the key that builds them.
+        self.produced: dict[tuple[str, str], str] = {}
+        #: Named contexts of builds in commands, by the directory or Dockerfile that is built.
+        self.contexts: list[tuple[str, tuple[str, ...]]] = []
         #: Other files that this one names, whatever they are called, and their kinds.
         self.named: list[tuple[str, str]] = []
         self.external: list[ExternalConfig] = []
@@ -71,6 +76,7 @@ class Collector:
         value: str | None = None,
         internal: str = "",
         via: str = "",
+        rewrite: Rewrite | None = None,
     ) -> None:
         """An image reference. One of high confidence is reported even when it does not parse."""
         if outcome is not None:
@@ -86,13 +92,15 @@ class Collector:
             reference, problem = read(value)
             if reference is None and confidence != "high":
                 return
+        if reference is not None and _LOCAL.match(reference.registry):
+            internal = internal or "a registry on this machine"
         self.add(
             Use(
                 kind=self.kind, key=key, place=written.place, expression=written.text[:LONGEST],
                 value=value[:LONGEST], reference=reference, confidence=confidence,
                 problem=problem, exact=written.exact,
                 quoting=written.quoting, feeds=feeds, fields=fields or {}, note=note,
-                internal=internal, via=via,
+                internal=internal, via=via, rewrite=rewrite,
             )
         )  # fmt: skip
 
@@ -111,6 +119,7 @@ class Collector:
         self.unread += other.unread
         self.named += other.named
         self.external += other.external
+        self.contexts += other.contexts
         for name, key in other.produced.items():
             self.produced.setdefault(name, key)
 
@@ -146,14 +155,25 @@ class Collector:
             self.external.append(ExternalConfig(place=written.place, key=key, what=what, hint=hint))
 
     def produces(self, name: str, key: str) -> None:
-        """``name`` is built by this file: it is no dependency."""
-        reference, _ = read(name)
-        if reference is not None:
-            self.produced.setdefault(reference.name, key)
+        """``name`` is built by this file, with its tag; with any if a variable gives the tag."""
+        name = name.strip()
+        colon = name.find(":", name.rfind("/") + 1)
+        bare, tag = (name[:colon], name[colon + 1 :]) if colon >= 0 else (name, "latest")
+        reference, _ = read(bare)
+        if reference is not None and "@" not in name:
+            any_tag = _TEMPLATE.search(tag) is not None
+            self.produced.setdefault((reference.name, "" if any_tag else tag), key)
 
     def fault(self, what: str, line: int = 0, column: int = 0) -> None:
         """This file, or the rest of it, could not be read."""
         self.unread.append(Unread(file=self.source.path, what=what, line=line, column=column))
+
+
+def field(value: Written, key: str = "") -> Field:
+    """A part of a reference that is a value of its own."""
+    return Field(
+        value=value.text, place=value.place, quoting=value.quoting, exact=value.exact, key=key
+    )
 
 
 def read(text: str) -> tuple[Reference | None, str]:

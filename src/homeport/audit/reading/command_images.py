@@ -32,6 +32,16 @@ _MAKES_OTHER = re.compile(r" (?:volume|network|context|secret|config|pod|machine
 _LOCAL = ("dir:", "file:", "registry:", "sbom:", "oci-archive:", "docker-archive:", "./", "/")
 
 
+def contexts_of(name: str, words: Sequence[Written]) -> tuple[str, tuple[str, ...]] | None:
+    """What a build builds, and the names of images that other contexts replace in it."""
+    if name.rpartition(" ")[2] not in ("build", "bud", "b"):
+        return None
+    names = [word.text.partition("=")[0] for word in options(words, ("--build-context",))]
+    file = next((word.text for word in options(words, ("-f", "--file"))), "")
+    folder = next((word.text for word in reversed(words) if not word.text.startswith("-")), ".")
+    return file or f"{folder.rstrip('/')}/Dockerfile", tuple(names)
+
+
 def images_of(tool: str, name: str, words: Sequence[Written]) -> Iterator[Written]:
     """The images that a command pulls. ``name``: tool and subcommands; ``words``: what follows."""
     if tool in _ENGINES or tool == "buildah":

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import msgspec
 
 from homeport.audit.reading.collector import Collector
-from homeport.audit.reading.command_images import chart_version, images_of, tags_of
+from homeport.audit.reading.command_images import chart_version, contexts_of, images_of, tags_of
 from homeport.audit.reading.programs import Programs, command_pattern
 from homeport.audit.source import Written
 
@@ -168,6 +168,9 @@ def read_commands(written: Written, found: Collector, key: str) -> None:
             found.image(word, where, confidence="low", value=value)
         for word in tags_of(command.name, command.arguments):
             found.produces(word.text, f"{found.source.path}: {command.name}")
+        replaced = contexts_of(command.name, command.arguments)
+        if replaced is not None:
+            found.contexts.append(replaced)
         attributes = {"args": " ".join(word.text for word in command.words)}
         found.cause("command", command.name, command.written, key=key, attributes=attributes)
 

@@ -7,6 +7,7 @@ everything is bounded and read once.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,16 +36,24 @@ class Context(msgspec.Struct):
 
     root:      what relative paths begin at, if any
     programs:  those whose commands are read in shell text
+    edited:    files as they would be, instead of those on disk
     """
 
     root: Path
     programs: Programs = ALWAYS
+    edited: Mapping[str, bytes] = msgspec.field(default_factory=dict)
     calls: list[BuildCall] = msgspec.field(default_factory=list)
     #: Variables of templates: folder below which they count → name → value.
     scopes: dict[str, dict[str, Written]] = msgspec.field(default_factory=dict)
     #: Folders that are known to be inside the tree.
     inside: set[str] = msgspec.field(default_factory=set)
     _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
+
+    def read(self, path: str) -> bytes:
+        """The content of a file of the tree. Raises ``NotReadable``."""
+        if (data := self.edited.get(path)) is not None:
+            return data
+        return read_file(self.root, path, self.inside)
 
     def neighbour(self, source: Source, path: str) -> Source | None:
         """The file ``path`` as seen from ``source``, or ``None`` if it cannot be read."""
@@ -62,7 +71,7 @@ class Context(msgspec.Struct):
 
     def _open(self, name: str) -> Source | None:
         try:
-            return Source(name, read_file(self.root, name, self.inside))
+            return Source(name, self.read(name))
         except NotReadable:
             return None
 

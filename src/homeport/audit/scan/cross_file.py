@@ -100,16 +100,14 @@ def _given(target: Collector, use: ImageUse) -> None:
 
 
 def _contexts(calls: list[BuildCall], collector: Collector) -> None:
-    """Literals that every build of the file replaces by a context of that name."""
+    """Drop literals that every build of the file replaces by a context: they are no images."""
     shared = set.intersection(
         *({name.partition("::")[0].removesuffix(":latest") for name in c.contexts} for c in calls)
     )
     collector.uses = [
-        msgspec.structs.replace(use, internal="a build context of this name replaces it")
-        if use.reference and _familiar(use.reference) in shared
-        else use
-        for use in collector.uses
-    ]
+        use for use in collector.uses
+        if use.reference is None or _familiar(use.reference) not in shared
+    ]  # fmt: skip
 
 
 def _familiar(reference: Reference) -> str:
@@ -139,7 +137,7 @@ def _is_part(use: Use, made: Mapping[Place, set[str]]) -> bool:
 
 
 def _own(collectors: Mapping[str, Collector]) -> None:
-    produced: dict[str, str] = {}
+    produced: dict[tuple[str, str], str] = {}
     for collector in collectors.values():
         for name, key in collector.produced.items():
             produced.setdefault(name, key)
@@ -149,7 +147,11 @@ def _own(collectors: Mapping[str, Collector]) -> None:
         collector.uses = [_settled(use, produced) for use in collector.uses]
 
 
-def _settled(use: Use, produced: Mapping[str, str]) -> Use:
-    if use.reference is None or use.internal or use.reference.name not in produced:
+def _settled(use: Use, produced: Mapping[tuple[str, str], str]) -> Use:
+    if use.reference is None or use.internal:
         return use
-    return msgspec.structs.replace(use, internal=f"built by {produced[use.reference.name]}")
+    name, tag = use.reference.name, use.reference.tag or "latest"
+    key = produced.get((name, "")) or produced.get((name, tag))
+    if key is None or use.reference.digest is not None:
+        return use
+    return msgspec.structs.replace(use, internal=f"built by {key}")

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import fnmatch
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
 from homeport.audit.model import Cause, ExternalConfig, Unread, Use
 from homeport.audit.reading.collector import Collector
-from homeport.audit.reading.context import Context
+from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.embedded import TEMPLATE_SUFFIX, has_tags, read_masked
 from homeport.audit.reading.programs import with_programs
-from homeport.audit.reading.tree_files import NotReadable, read_file
+from homeport.audit.reading.tree_files import NotReadable
 from homeport.audit.scan import cross_file
 from homeport.audit.scan.file_types import KINDS, Gate, Kind, kinds_of, reader_of
 from homeport.audit.scan.walk import walk
@@ -45,16 +45,18 @@ def scan(
     root: Path | None = None,
     exclude: Sequence[str] = (),
     programs: Iterable[str] = (),
+    edited: Mapping[str, bytes] | None = None,
     check: Callable[[], None] = lambda: None,
 ) -> Scan:
     """Read every path.
 
     exclude:   patterns of paths that are left out; ``*`` matches ``/`` too
     programs:  whose commands are causes too, beside those that are always read
+    edited:    files as they would be, instead of those on disk
     check:     called between files, may raise to stop
     """
     root = (root or Path.cwd()).absolute()
-    context = Context(root, with_programs(programs))
+    context = Context(root, with_programs(programs), edited or {})
     unread: list[Unread] = []
     collectors: dict[str, Collector] = {}
     count = 0
@@ -73,6 +75,14 @@ def scan(
         if collector is not None:
             collectors[path] = collector
     _read_named(collectors, context)
+    for collector in collectors.values():
+        for path, names in collector.contexts:
+            if (named := resolve(collector.source, path)) is not None:
+                context.calls.append(
+                    BuildCall(
+                        dockerfile=named, args={}, contexts=names, kind=collector.kind, key=""
+                    )
+                )
     cross_file.link(collectors, context)
     done = [collectors[path] for path in sorted(collectors)]
     return Scan(
@@ -154,7 +164,7 @@ def _read(path: str, context: Context, complain: Callable[[str, str], None]) -> 
     if not candidates:
         return None
     try:
-        data = read_file(context.root, path, context.inside)
+        data = context.read(path)
     except NotReadable as error:
         complain(path, str(error))
         return None
