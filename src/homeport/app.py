@@ -42,9 +42,9 @@ if TYPE_CHECKING:
     from homeport.attest.operations.verifying import VerifyOptions
     from homeport.attest.policy.emit import EmittedPolicy
     from homeport.attest.verification.image import ImageResult
+    from homeport.audit.apply_plan import PlanApplied
     from homeport.audit.auditing import AuditRequest, AuditResult
     from homeport.audit.live import LiveImages
-    from homeport.audit.plan.apply_plan import PlanApplied
     from homeport.audit.plan.planfile import Plan
     from homeport.audit.policy_check import PolicyOptions, PolicyResult
     from homeport.audit.report.writing import ReportFiles
@@ -603,14 +603,30 @@ class App:
         write_reports(audited, results, files)
 
     def audit_plan(
-        self, audited: AuditResult, request: AuditRequest, file: Path | None = None
+        self,
+        audited: AuditResult,
+        request: AuditRequest,
+        file: Path | None = None,
+        *,
+        update: bool = False,
+        config: Path | None = None,
     ) -> Plan:
-        """The plan that replaces the images of an audit, also written to ``file``."""
+        """The plan that replaces the images of an audit, also written to ``file``.
+
+        update: keep the actions and references of the plan that ``file`` holds
+        config: directory for mirror configuration and policies, which the plan then leaves out
+        """
         # 80 ms that other commands save
         from homeport.audit.auditing import plan
-        from homeport.audit.plan.planfile import write_plan_file
+        from homeport.audit.plan.mirror_config import write_config_files
+        from homeport.audit.plan.planfile import read_plan_file, write_plan_file
 
-        made = plan(audited, request)
+        decisions = None
+        if update and file is not None and file.exists():
+            decisions = read_plan_file(file)
+        made = plan(audited, request, decisions)
+        if config is not None:
+            made = write_config_files(made, config)
         if file is not None:
             write_plan_file(file, made)
         return made
@@ -620,7 +636,7 @@ class App:
     ) -> PlanApplied:
         """The changes that a plan makes to files below ``root``; ``make_edits`` writes them."""
         # 90 ms that other commands save
-        from homeport.audit.plan.apply_plan import apply_plan
+        from homeport.audit.apply_plan import apply_plan
 
         return apply_plan(file, root or Path.cwd(), make_edits=make_edits)
 

@@ -60,7 +60,43 @@ def test_plan_and_apply(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert run(["audit", "--apply", "plan.yaml", "--yes"]) == 0
     text = (tmp_path / "Dockerfile").read_text()
     assert text == "FROM registry.example/m/docker.io/library/debian:13\n"
+    assert run(["audit", "--apply", "plan.yaml", "--yes"]) == 0
+    assert "already applied" in capsys.readouterr().out
+    (tmp_path / "Dockerfile").write_text("FROM debian:12\n")
     assert run(["audit", "--apply", "plan.yaml", "--yes"]) == 3
+
+
+def test_a_plan_keeps_decisions_and_its_configuration_can_be_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = ["--home", "registry.example/m"]
+    assert run(["audit", *home, "--plan", "plan.yaml", "--write-config", "config"]) == 0
+    text = (tmp_path / "plan.yaml").read_text()
+    assert "config_files" not in text
+    written = [path for path in (tmp_path / "config").rglob("*") if path.is_file()]
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in written) == [
+        "config/buildkitd.toml", "config/certs.d/docker.io/hosts.toml", "config/registries.conf",
+        "config/source-policy.json",
+    ]  # fmt: skip
+    (tmp_path / "plan.yaml").write_text(text.replace("action: import", "action: leave"))
+    assert run(["audit", *home, "--update-plan", "plan.yaml"]) == 0
+    assert "action: leave" in (tmp_path / "plan.yaml").read_text()
+    assert run(["audit", "--write-config", "config"]) == 2
+    assert "needs a plan" in capsys.readouterr().err
+
+
+def test_a_tree_outside_the_working_directory_is_planned_and_edited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    lay_out({"a/Dockerfile": "FROM quay.io/a/b:1\n", "a/.env": ""}, tmp_path / "other")
+    arguments = ["audit", "--home", "registry.example/m", "--plan", "plan.yaml", "../other"]
+    assert run(arguments) == 0
+    assert "a/Dockerfile:1" in capsys.readouterr().out
+    assert run(["audit", "--apply", "plan.yaml", "--yes", "../other"]) == 0
+    text = (tmp_path / "other/a/Dockerfile").read_text()
+    assert text == "FROM registry.example/m/quay.io/a/b:1\n"
 
 
 def test_the_other_reports_are_files(tmp_path: Path) -> None:

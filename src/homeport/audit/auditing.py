@@ -76,13 +76,20 @@ def audit(
     return AuditResult(report=report, rules=by_id(tools), dead=dead)
 
 
-def plan(audited: AuditResult, request: AuditRequest, decisions: Plan | None = None) -> Plan:
+def plan(
+    audited: AuditResult,
+    request: AuditRequest,
+    decisions: Plan | None = None,
+    *,
+    only_places: bool = False,
+) -> Plan:
     """The plan that brings everything home. Raises ``UsageError`` without a home.
 
     Its edits are made in memory and audited: an image whose edit does not give exactly its
     reference at home, or changes another place, becomes a setting.
 
-    decisions: an earlier plan, whose actions and references at home are kept
+    decisions:   an earlier plan, whose actions and references at home are kept
+    only_places: edit no place that is not in the earlier plan
     """
     content: dict[str, bytes] = {}
 
@@ -95,7 +102,7 @@ def plan(audited: AuditResult, request: AuditRequest, decisions: Plan | None = N
     for _ in range(_MOST_ROUNDS):
         draft = make_draft(
             audited.report, home=request.home, rules=audited.rules, dead=audited.dead,
-            recipes=_recipes(), decisions=decisions, refused=refused,
+            recipes=_recipes(), decisions=decisions, only_places=only_places, refused=refused,
             digest_of=lambda path: Digest.of(read(path)).hex,
         )  # fmt: skip
         wrong = _broken(draft, audited, request, read)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -81,6 +82,19 @@ Examples:
 )
 @click.option("--plan", "plan_file", type=_FILE, help="Write a home plan to this file.")
 @click.option(
+    "--update-plan",
+    "update_file",
+    type=_FILE,
+    help="Write the plan again; keep the decisions in it.",
+)
+@click.option(
+    "--write-config",
+    "config_folder",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Write mirror configuration and policies to this directory instead of the plan.",
+)
+@click.option(
     "--apply", "apply_file", type=_FILE, help="Show the edits of this plan; --yes makes them."
 )
 @click.option("--yes", is_flag=True, help="Make the edits that --apply shows.")
@@ -111,17 +125,22 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
     code 3 if a policy is violated, 1 if a file could not be read.
     """
     if options["apply_file"] is not None:
-        if options["plan_file"] is not None or paths:
-            raise UsageError("--apply cannot be combined with --plan or PATHS")
-        _apply(session, options["apply_file"], yes=options["yes"])
+        if options["plan_file"] or options["update_file"] or len(paths) > 1:
+            raise UsageError("--apply cannot be combined with --plan, or with several PATHS")
+        _apply(session, options["apply_file"], paths, yes=options["yes"])
         return
+    if options["config_folder"] and not (options["plan_file"] or options["update_file"]):
+        raise UsageError("--write-config needs a plan", hint="--plan FILE")
     with session.app() as app:
         request = _request(app, paths, options)
         audited = app.audit(request, online=options["online"])
         checked = app.audit_policy(audited, _policy_options(options))
         plan = None
-        if options["plan_file"]:
-            plan = app.audit_plan(audited, request, options["plan_file"])
+        if file := options["update_file"] or options["plan_file"]:
+            plan = app.audit_plan(
+                audited, request, file, update=bool(options["update_file"]),
+                config=options["config_folder"],
+            )  # fmt: skip
         if any(options[name] for name in _REPORTS):
             app.audit_reports(audited, checked.results, _report_files(options))
     _show(session, audited, checked.violations, plan, options)
@@ -138,10 +157,22 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> AuditR
     files = [path for path in paths if path != _STDIN]
     if not files and not live:
         files = [Path()]
+    root, files = _rooted(files)
     return AuditRequest(
-        paths=files, home=options["home"], assumptions=assumed, exclude=options["exclude"],
-        live=live,
+        paths=files, root=root, home=options["home"], assumptions=assumed,
+        exclude=options["exclude"], live=live,
     )  # fmt: skip
+
+
+def _rooted(paths: list[Path]) -> tuple[Path, list[Path]]:
+    """The directory that file names are shown below: the working one, or what holds all paths."""
+    here = Path.cwd()
+    absolute = [Path(os.path.abspath(path)) for path in paths]
+    if all(path.is_relative_to(here) for path in absolute):
+        return here, paths
+    folders = [str(path if path.is_dir() else path.parent) for path in absolute]
+    root = Path(os.path.commonpath(folders))
+    return root, [path.relative_to(root) for path in absolute]
 
 
 def _policy_options(options: dict[str, Any]) -> PolicyOptions:
@@ -181,7 +212,8 @@ def _show(
     if violations:
         text += "\n\n" + violations_text(violations)
     if plan:
-        text += "\n\n" + plan_text(plan, str(options["plan_file"]))
+        file = options["update_file"] or options["plan_file"]
+        text += "\n\n" + plan_text(plan, str(file))
     session.output.write(document, text)
 
 
@@ -195,16 +227,20 @@ def _finish(audited: AuditResult, violations: Sequence[Violation]) -> None:
         raise PartlyRead(f"cannot read {more}{first}")
 
 
-def _apply(session: Session, path: Path, *, yes: bool) -> None:
+def _apply(session: Session, path: Path, paths: Sequence[Path], *, yes: bool) -> None:
     with session.app() as app:
-        applied = app.audit_apply(path, make_edits=yes)
+        root = Path(os.path.abspath(paths[0])) if paths else None
+        applied = app.audit_apply(path, root=root, make_edits=yes)
     changes = applied.changes
     done = "made" if yes else "to make; --yes makes them"
     text = "\n".join(change.diff() for change in changes)
     counts = f"{counted(applied.edits, 'edit')} in {counted(len(changes), 'file')} {done}"
+    if applied.already:
+        counts = "already applied: every place of the plan names the image at home"
     session.output.write(
         {
             "schema": "homeport-audit-apply/v1", "applied": yes, "edits": applied.edits,
+            "already": applied.already,
             "files": [{"file": c.path, "diff": c.diff()} for c in changes],
         },
         f"{text}\n{counts}".lstrip("\n"),

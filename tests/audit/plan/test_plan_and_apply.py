@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +23,7 @@ from homeport.audit.plan.applying import (
     prepare,
     write,
 )
-from homeport.audit.plan.planfile import Edit, Plan, read_plan, write_plan
+from homeport.audit.plan.planfile import Edit, Plan, read_plan
 from homeport.audit.plan.planning import home_of
 from homeport.errors import Faults, UsageError
 from homeport.oci.reference import parse_reference
@@ -38,8 +37,8 @@ def audited(root: Path) -> tuple[AuditResult, AuditRequest]:
 
 
 def make(root: Path) -> Plan:
-    """A plan, through its file."""
-    return read_plan(write_plan(plan(*audited(root))), "plan.yaml")
+    """A plan with the edits that follow from it."""
+    return plan(*audited(root))
 
 
 def bring_home(root: Path) -> None:
@@ -200,11 +199,15 @@ def test_all_files_that_stand_against_a_plan_are_named(tmp_path: Path) -> None:
 
 def test_a_plan_that_would_change_more_than_a_reference_is_refused(tmp_path: Path) -> None:
     lay_out({"compose.yaml": "services:\n  a: {image: nginx:1, user: x}\n"}, tmp_path)
-    text = write_plan(make(tmp_path)).decode()
+    made = make(tmp_path)
+    (image,) = made.images
+    (place,) = image.places
+    assert place.edit is not None
     for new in ("nginx:1, privileged: true", "[a]", "&x nginx:1", "nginx:1}\n  b: {", "'nginx"):
-        edited = yaml.safe_load(text)
-        edited["images"][0]["places"][0]["edit"]["new"] = new
-        changed = read_plan(yaml.safe_dump(edited).encode(), "plan.yaml")
+        edit = msgspec.structs.replace(place.edit, new=new)
+        other = msgspec.structs.replace(place, edit=edit)
+        images = (msgspec.structs.replace(image, places=(other,)),)
+        changed = msgspec.structs.replace(made, images=images)
         with pytest.raises(EditWouldChangeMore):
             prepare(changed, tmp_path)
 

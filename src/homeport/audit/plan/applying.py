@@ -59,6 +59,18 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return "".join(_shown(line) for line in lines)
 
 
+def check_files(plan: Plan, root: Path) -> None:
+    """Raise ``Faults``, or the one fault, unless every file is as it was for the plan."""
+    faults: list[HomeportError] = []
+    for entry in plan.files:
+        try:
+            data, _ = _read(root, entry.path)
+            _check_digest(entry.path, data, entry.sha256)
+        except HomeportError as error:
+            faults.append(error.at(file=entry.path))
+    _raise_all(faults)
+
+
 def prepare(plan: Plan, root: Path) -> list[Change]:
     """Make and prove every edit in memory. Raises ``Faults`` with all that is wrong."""
     digests = {entry.path: entry.sha256 for entry in plan.files}
@@ -71,11 +83,15 @@ def prepare(plan: Plan, root: Path) -> list[Change]:
             changes.append(_change(root, path, edits, digests.get(path, "")))
         except HomeportError as error:
             faults.append(error.at(file=path))
+    _raise_all(faults)
+    return changes
+
+
+def _raise_all(faults: list[HomeportError]) -> None:
     if len(faults) == 1:
         raise faults[0]
     if faults:
         raise _Refused(faults, what=f"{len(faults)} files do not match the plan; wrote nothing")
-    return changes
 
 
 class _Refused(Faults):
@@ -114,12 +130,17 @@ def apply_edits(data: bytes, edits: Sequence[Edit]) -> bytes:
 
 def _change(root: Path, path: str, edits: Sequence[Edit], digest: str) -> Change:
     data, mode = _read(root, path)
-    if Digest.of(data).hex != digest:
-        raise PlanIsForOtherFiles(
-            f"{path} has changed since the plan was made", hint="make the plan again"
-        )
+    _check_digest(path, data, digest)
     after = proved(path, data, edits, root)
     return Change(path=path, before=data, after=after, mode=mode, edits=tuple(edits))
+
+
+def _check_digest(path: str, data: bytes, digest: str) -> None:
+    if Digest.of(data).hex != digest:
+        raise PlanIsForOtherFiles(
+            f"{path} has changed since the plan was made",
+            hint="keep its decisions in a new plan: homeport audit --update-plan",
+        )
 
 
 def proved(path: str, data: bytes, edits: Sequence[Edit], root: Path) -> bytes:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import posixpath
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import yaml
 
 from homeport.audit.model import Use
 from homeport.audit.plan.editing import values_at_home
-from homeport.audit.plan.planfile import ConfigFile
+from homeport.audit.plan.planfile import ConfigFile, Plan
+from homeport.content.files import write_file
 from homeport.oci.reference import DEFAULT_REGISTRY, Reference
 
 
@@ -77,6 +81,32 @@ def helm_values(uses: Iterable[Use], home: Reference) -> tuple[ConfigFile, ...]:
             text=yaml.safe_dump(values, sort_keys=False, width=1 << 30),
         ) for folder, values in sorted(charts.items()) if values
     )  # fmt: skip
+
+
+def write_config_files(plan: Plan, folder: Path) -> Plan:
+    """Write every configuration of a plan below ``folder``; the plan without their text."""
+    every = [*plan.config_files, *(each for image in plan.images for each in image.config_files)]
+    names: dict[str, int] = {}
+    for each in every:
+        name = _file_name(each)
+        names[name] = names.get(name, 0) + 1
+        if names[name] > 1:
+            stem, dot, ending = name.rpartition(".")
+            name = f"{stem}-{names[name]}{dot}{ending}"
+        write_file(folder / name, each.text.encode())
+    images = tuple(msgspec.structs.replace(image, config_files=()) for image in plan.images)
+    return msgspec.structs.replace(plan, config_files=(), images=images)
+
+
+def _file_name(config: ConfigFile) -> str:
+    """A path below a folder of ours: hosts come from audited files."""
+    if config.engine == "containerd":
+        host = re.sub(r"[^A-Za-z0-9.:_-]", "_", config.file.split("/")[-2])
+        return f"certs.d/{host.strip('.') or '_'}/hosts.toml"
+    return {
+        "buildkit": "buildkitd.toml", "podman": "registries.conf",
+        "buildx": "source-policy.json", "helm": "helm-values.yaml",
+    }[config.engine]  # fmt: skip
 
 
 def _put(values: dict[str, Any], key: str, text: str) -> None:

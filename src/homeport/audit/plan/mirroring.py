@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from homeport.audit.plan.planfile import Pair, read_plan_file
+from homeport.audit.plan.planfile import Pair, pairs_of, read_plan_file
 from homeport.errors import UsageError
 from homeport.images.mirror import MirrorPair
 from homeport.images.mirror_pairs import pair_of
@@ -20,11 +20,14 @@ def planned_pairs(
     platforms, referrers: instead of, or in addition to, those of the plan
     """
     pairs = []
-    for number, entry in enumerate(read_plan_file(file).mirror):
+    plan = read_plan_file(file)
+    for entry in pairs_of(plan):
         try:
             pairs.append(_pair(entry, platforms, referrers))
         except UsageError as error:
-            raise error.at(file=str(file), field=f"mirror[{number}]")  # noqa: B904
+            listed = plan.mirror.index(entry) if entry in plan.mirror else None
+            field = "images" if listed is None else f"mirror[{listed}]"
+            raise error.at(file=str(file), field=field)  # noqa: B904
     return pairs
 
 

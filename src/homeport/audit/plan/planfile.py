@@ -7,6 +7,7 @@ files is ``audit.plan.applying``, what it copies is ``homeport mirror --file``.
 from __future__ import annotations
 
 import posixpath
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,7 +18,7 @@ from homeport.audit.own_files import check_schema, read_own
 from homeport.content.files import explained, write_file
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
-from homeport.oci.reference import names_registry, parse_reference
+from homeport.oci.reference import Reference, names_registry, parse_reference
 from homeport.yamlfile.typed import TypedFile
 
 SCHEMA = "homeport-plan/v1"
@@ -120,12 +121,38 @@ class Plan(
     files: tuple[PlanFile, ...] = ()
 
 
+def pair_for(source: Reference, home: Reference, known: Mapping[str, Pair]) -> Pair:
+    """The pair that copies an image home. ``known``: the other pairs, by destination."""
+    tag = home.tag or (f"by-digest-{home.digest.hex[:12]}" if home.digest else "")
+    destination = f"{home.name}:{tag}"
+    other = known.get(destination)
+    if other is not None and other.source != str(source) and source.digest is not None:
+        destination = f"{destination}-{source.digest.hex[:12]}"
+    return Pair(source=str(source), destination=destination)
+
+
+def pairs_of(plan: Plan) -> tuple[Pair, ...]:
+    """What is copied: every image with action ``import``, and the pairs that are listed."""
+    found: dict[str, Pair] = {}
+    for image in plan.images:
+        if image.action != "import" or not image.home:
+            continue
+        source, home = parse_reference(image.image), parse_reference(image.home)
+        if home.digest is not None and source.digest is None:
+            source = msgspec.structs.replace(source, digest=home.digest)
+        pair = pair_for(source, home, found)
+        found.setdefault(pair.destination, pair)
+    listed = {pair.destination: pair for pair in plan.mirror}
+    return tuple(sorted({**found, **listed}.values(), key=lambda pair: pair.destination))
+
+
 def read_plan(data: bytes, file: str) -> Plan:
     """Read a plan. Raises ``BadFile``, or ``Faults`` of several."""
     read = read_own(data, file, Plan)
     check_schema(read, read.value.schema, SCHEMA)
     _check_mirror(read)
     _check_files(read)
+    _check_images(read)
     return read.check()
 
 
@@ -141,9 +168,20 @@ def write_plan_file(path: Path, plan: Plan) -> None:
 
 
 def write_plan(plan: Plan) -> bytes:
-    """The plan as YAML; reading it gives the same plan."""
-    document: dict[str, Any] = msgspec.to_builtins(plan)
-    document.setdefault("mirror", [])
+    """The plan as YAML: the decisions. Edits and pairs follow from them."""
+    images = tuple(
+        msgspec.structs.replace(
+            image,
+            places=tuple(
+                msgspec.structs.replace(place, edit=None, edits=()) for place in image.places
+            ),
+        )
+        for image in plan.images
+    )
+    follow = pairs_of(msgspec.structs.replace(plan, mirror=()))
+    mirror = tuple(pair for pair in plan.mirror if pair not in follow)
+    written = msgspec.structs.replace(plan, images=images, mirror=mirror)
+    document: dict[str, Any] = msgspec.to_builtins(written)
     text: str = yaml.dump(
         document, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1 << 30
     )
@@ -182,15 +220,30 @@ def _check_mirror(read: TypedFile[Plan]) -> None:
             read.fault(field, f"duplicate destination {reference}, first in mirror[{first}]")
 
 
+def _check_images(read: TypedFile[Plan]) -> None:
+    for at, image in enumerate(read.value.images):
+        field = ("images", at, "home")
+        if image.action in ("import", "build") and not image.home:
+            read.fault(field, f"{image.image}: action {image.action} needs a home")
+        elif image.home:
+            try:
+                parse_reference(image.home)
+            except UsageError as error:
+                read.fault(field, error.what, error.hint)
+        if image.action == "import":
+            try:
+                parse_reference(image.image)
+            except UsageError as error:
+                read.fault(("images", at, "image"), error.what, "use the action leave")
+        for number, place in enumerate(image.places):
+            if place.every_edit:
+                read.fault(("images", at, "places", number), "a plan holds no edits",
+                           "change the image's action or home")  # fmt: skip
+
+
 def _check_files(read: TypedFile[Plan]) -> None:
-    known = {entry.path for entry in read.value.files}
     for number, entry in enumerate(read.value.files):
         outside = entry.path.startswith("/") or posixpath.normpath(entry.path).startswith("..")
         if outside or "\0" in entry.path:
             what = f"{entry.path!r} is not below the working directory"
             read.fault(["files", number, "path"], what)
-    for at, image in enumerate(read.value.images):
-        for number, place in enumerate(image.places):
-            if place.every_edit and place.file not in known:
-                field = ("images", at, "places", number, "file")
-                read.fault(field, f"{place.file!r} is edited, but files has no digest of it")

@@ -30,6 +30,7 @@ from homeport.audit.plan.planfile import (
     PlanFile,
     PlanImage,
     PlanPlace,
+    pair_for,
 )
 from homeport.audit.rules import Rule
 from homeport.content.digest import Digest
@@ -102,6 +103,7 @@ class _Planner(msgspec.Struct):
     siblings: Mapping[Range, list[Use]]
     raised: Mapping[Range, Reference]
     decisions: Mapping[str, PlanImage]
+    only_places: bool
     refused: Mapping[Spot, str]
     spots: Mapping[int, Spot]
     prefixes: dict[Range, str]
@@ -124,6 +126,7 @@ def make_draft(
     recipes: Iterable[str],
     digest_of: Callable[[str], str],
     decisions: Plan | None = None,
+    only_places: bool = False,
     refused: Mapping[Spot, str] | None = None,
 ) -> Draft:
     """Plan for every image of ``report``.
@@ -132,6 +135,7 @@ def make_draft(
     recipes:    what the catalog can build
     digest_of:  the SHA-256 (hex) of an audited file
     decisions:  an earlier plan, whose actions and references at home are kept
+    only_places: edit no place that is not in the earlier plan
     refused:    places that are not edited, and why
     """
     check_home(home)
@@ -143,6 +147,7 @@ def make_draft(
     planner = _Planner(
         home, rules, dead, frozenset(recipes), siblings, _raised(report, rules),
         decisions={i.image: i for i in decisions.images} if decisions else {},
+        only_places=only_places,
         refused=refused or {}, prefixes={},
         spots={id(use): spot for spot, uses in every.items() for use in uses},
     )  # fmt: skip
@@ -277,7 +282,9 @@ def _place(
     spot = planner.spots[id(use)]
     target = planner.raised.get(_spot(use))
     expected = str(home_of(target, planner.home) if target is not None else home)
-    if (why := planner.refused.get(spot)) is not None:
+    if planner.only_places and not _is_planned(planner, image, use):
+        way = WayHome(note="not in the plan")
+    elif (why := planner.refused.get(spot)) is not None:
         way = WayHome(setting=f"{use.key}: {expected}", note=why)
     else:
         way = _way(planner, image, use, home, action)
@@ -285,6 +292,16 @@ def _place(
     if way.edits:
         planner.editors[spot].extend(way.edits)
     return use, way
+
+
+def _is_planned(planner: _Planner, image: Image, use: Use) -> bool:
+    """Whether the earlier plan has this place, or the one of a value that flows into it."""
+    decided = planner.decisions.get(image.name)
+    return decided is not None and any(
+        place.key == use.key and place.rule == use.rule
+        and (place.file != use.place.file or place.line == use.place.line or place.note)
+        for place in decided.places
+    )  # fmt: skip
 
 
 def _way(planner: _Planner, image: Image, use: Use, home: Reference, action: PlanAction) -> WayHome:
@@ -454,12 +471,8 @@ def _bare(uses: Iterable[Use]) -> tuple[PlanPlace, ...]:
 
 
 def _pair(planner: _Planner, reference: Reference, home: Reference) -> None:
-    tag = home.tag or (f"by-digest-{home.digest.hex[:12]}" if home.digest else "")
-    destination = f"{home.name}:{tag}"
-    known = planner.pairs.get(destination)
-    if known is not None and known.source != str(reference) and reference.digest is not None:
-        destination = f"{destination}-{reference.digest.hex[:12]}"
-    planner.pairs.setdefault(destination, Pair(source=str(reference), destination=destination))
+    pair = pair_for(reference, home, planner.pairs)
+    planner.pairs.setdefault(pair.destination, pair)
 
 
 def edits_of(plan: Plan) -> dict[str, list[Edit]]:
