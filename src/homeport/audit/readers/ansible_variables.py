@@ -10,8 +10,8 @@ import re
 
 from homeport.audit.formats.yaml import Node, documents, entries, text_of, walk, written
 from homeport.audit.model import Field
-from homeport.audit.readers import kubernetes, operators
-from homeport.audit.reading.collector import Collector
+from homeport.audit.readers import operators
+from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.context import Context
 from homeport.audit.source import Source, Written
 
@@ -55,7 +55,7 @@ def _variable(source: Source, found: Collector, path: str, node: Node, owner: No
         )
         if tag is not None:
             part = written(source, tag)
-            fields = {"repository": kubernetes.field(value), "tag": kubernetes.field(part)}
+            fields = {"repository": field(value), "tag": field(part)}
             text = f"{value.text}:{part.text}"
             _report(found, value, path, text, fields)
     elif operators.names_image(name) and _IMAGE.search(value.text) and "://" not in value.text:
