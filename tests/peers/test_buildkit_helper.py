@@ -124,7 +124,10 @@ def test_the_command_says_yes_to_an_image_of_this_machine(
 @pytest.mark.parametrize("suite", ["trixie", "sid"])
 def test_an_engine_that_uses_no_helpers_any_more_says_so(suite: str, app: App) -> None:
     helper = Helper(reference="registry.example/copy@sha256:" + "0" * 64)
-    with running_in_chroot(suite) as engine, pytest.raises(EngineTooOld, match="no helper images"):
+    with (
+        running_in_chroot(suite) as engine,
+        pytest.raises(EngineTooOld, match="no longer uses helper images"),
+    ):
         list(prove(engine.engine, helper, app.runtime.store, cases=CASES[:1]))
 
 

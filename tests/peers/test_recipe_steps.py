@@ -233,7 +233,7 @@ def test_an_engine_lost_in_mid_build_is_named_and_the_next_is_asked(world: Steps
         world.notes = Killer()
         world.engines = (doomed.engine, *world.engines)
         result = world.make(waiting)
-    assert any(f"{doomed.address} was lost" in line for line in world.notes.lines)
+    assert any(f"{doomed.address}: connection lost" in line for line in world.notes.lines)
     assert "usr/bin/tool" in listing(result)
 
 
