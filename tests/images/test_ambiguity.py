@@ -87,5 +87,19 @@ def test_a_copy_is_byte_for_byte_and_warns(registry: SmallRegistry, tmp_path: Pa
     )
 
 
+def test_inspect_says_it_and_its_rules_fail(registry: SmallRegistry, tmp_path: Path) -> None:
+    source = layout(tmp_path / "layout", "manifest")
+    found = json.loads(run("inspect", source, "--format", "json").stdout)
+    (anomaly,) = [one for one in found["image"]["anomalies"] if one["kind"] == "ambiguous document"]
+    assert anomaly["examples"][0].endswith("layers, Layers")
+    assert run("inspect", source, "--ci", "--rule", "max-size=1GB").exit_code
+
+
+def test_it_is_not_verified(registry: SmallRegistry, tmp_path: Path) -> None:
+    source = layout(tmp_path / "layout", "config")
+    result = run("verify", source, "--identity", "me", "--issuer", "https://issuer.example")
+    assert isinstance(result.exception, AmbiguousImage)
+
+
 def test_what_homeport_writes_is_understood_by_all() -> None:
     assert list(ambiguities(image())) == []

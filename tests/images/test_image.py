@@ -203,3 +203,18 @@ def test_an_index_that_lists_one_below_it_many_times_opens_it_once() -> None:
         value = new_index([counted(value)] * 4)
     assert len(platforms_of(value)) == 1
     assert len(opened) <= 7
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b"name: agent\n", b"[]", b'{"created":0}'])
+def test_a_config_that_is_none_is_copied(raw: bytes) -> None:
+    """Copying needs no understanding: only who uses the config complains."""
+    value = image()
+    document = json.loads(value.document.raw)
+    digest = Digest.of(raw)
+    document["config"].update(digest=str(digest), size=len(raw))
+    place = contents(value)
+    place.data[str(digest)] = raw
+    opened = open_contents(place, json.dumps(document).encode())
+    assert isinstance(opened, Image)
+    assert opened.platform is None
+    assert str(digest) in everything(opened)

@@ -187,3 +187,13 @@ def test_a_layout_with_parts_of_some_platforms_leads_to_platform(
     result = run("push", f"oci:{root}:1", f"{registry().host}/a:1")
     assert result.exit_code
     assert "--platform" in (getattr(result.exception, "hint", "") or "")
+
+
+def test_delete_with_all_tags_lists_them(registry: Make, tmp_path: Path) -> None:
+    old = registry(statuses={r"DELETE /v2/a/manifests/\d+": 405})
+    for tag in ("1", "2"):
+        put(old, image(), tag, tmp_path)
+    put(old, image("linux/arm64"), "3", tmp_path)
+    result = run("delete", f"{old.host}/a:1", "--with-all-tags")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[1:] == ["tags before: 1, 2, 3", "tags now: 3"]

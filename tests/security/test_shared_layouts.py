@@ -59,10 +59,10 @@ def test_what_a_crash_left_is_removed_by_its_handle(
     (left / "half").write_text("")
     lock = layout_folder._try_lock
 
-    def lock_and_lose(handle: int) -> bool:
+    def lock_and_lose(handle: int, **how: bool) -> bool:
         if left.is_dir() and not left.is_symlink():
             swap(left, victim)
-        return lock(handle)
+        return lock(handle, **how)
 
     monkeypatch.setattr(layout_folder, "_try_lock", lock_and_lose)
     write(root)

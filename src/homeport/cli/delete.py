@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -39,7 +39,14 @@ def command(
     with session.app() as app:
         deleted = app.delete(reference, with_all_tags=with_all_tags, access=access)
     name = str(deleted.reference)
-    session.output.write(
-        {"schema": "homeport-delete/v1", "reference": name, "existed": deleted.existed},
-        f"deleted {name}" if deleted.existed else f"{name} does not exist",
-    )
+    document: dict[str, Any] = {
+        "schema": "homeport-delete/v1", "reference": name, "existed": deleted.existed
+    }  # fmt: skip
+    lines = [f"deleted {name}" if deleted.existed else f"{name} does not exist"]
+    if deleted.tags_before is not None:
+        document |= {
+            "tags_before": list(deleted.tags_before), "tags_after": list(deleted.tags_after or ())
+        }  # fmt: skip
+        lines.append(f"tags before: {', '.join(deleted.tags_before) or 'none'}")
+        lines.append(f"tags now: {', '.join(deleted.tags_after or ()) or 'none'}")
+    session.output.write(document, "\n".join(lines))

@@ -48,6 +48,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "pull": CommandEntry("pull", "Pull an image to a layout or archive", "Move"),
     "mirror": CommandEntry("mirror", "Copy images between registries", "Move"),
     "import": CommandEntry("import_", "Import an upstream image, pinned by digest", "Move"),
+    "gc": CommandEntry("gc", "Remove unused blobs of an OCI layout", "Move"),
     "tags": CommandEntry("tags", "List the tags of a repository", "Registry"),
     "manifest": CommandEntry("manifest", "Print a manifest or index", "Registry"),
     "blob": CommandEntry("blob", "Fetch a blob by its digest", "Registry"),

@@ -17,6 +17,9 @@ from homeport.oci.documents import BadDocument
 from homeport.printable import printable
 from homeport.progress import Progress
 
+#: The kind of anomaly that an inspection reports.
+AMBIGUOUS = "ambiguous document"
+
 
 class AmbiguousImage(HomeportError):
     """A document of the image means different things to different readers."""

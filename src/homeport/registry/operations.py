@@ -21,7 +21,9 @@ from homeport.errors import UsageError
 from homeport.oci.documents import read_manifest_or_index
 from homeport.oci.reference import Reference, check_tag, parse_reference, registry_name
 from homeport.registry.deleting import delete
+from homeport.registry.errors import NotFound, RegistryError
 from homeport.registry.registries import Registries
+from homeport.registry.repository import Repository
 from homeport.registry.retagging import retag
 from homeport.runtime import Runtime
 
@@ -57,10 +59,21 @@ class BlobWritten(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Deleted(msgspec.Struct, frozen=True, kw_only=True):
-    """What was deleted; ``existed`` is false if it was not there."""
+    """What was deleted; ``existed`` is false if it was not there.
+
+    tags_before, tags_after: of the repository, where all tags of an image were to go
+    """
 
     reference: Reference
     existed: bool
+    tags_before: tuple[str, ...] | None = None
+    tags_after: tuple[str, ...] | None = None
+
+    @property
+    def tags_gone(self) -> tuple[str, ...]:
+        """The tags that were deleted with the image."""
+        after = set(self.tags_after or ())
+        return tuple(tag for tag in self.tags_before or () if tag not in after)
 
 
 class Retagged(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,8 +141,25 @@ def delete_reference(
     if not parsed.tag and parsed.digest is None:
         raise UsageError(f"{reference}: a tag or digest is required")
     repository = open(parsed.registry).repository(parsed)
-    existed = delete(repository, parsed.digest or parsed.tag, with_all_tags=with_all_tags)
-    return Deleted(reference=parsed, existed=existed)
+    what = parsed.digest or parsed.tag
+    if not with_all_tags:
+        return Deleted(reference=parsed, existed=delete(repository, what))
+    before = _tags_or_none(repository)
+    existed = delete(repository, what, with_all_tags=True)
+    return Deleted(
+        reference=parsed, existed=existed, tags_before=before,
+        tags_after=None if before is None else _tags_or_none(repository),
+    )  # fmt: skip
+
+
+def _tags_or_none(repository: Repository) -> tuple[str, ...] | None:
+    """The tags of a repository; empty if it is gone, ``None`` if they may not be listed."""
+    try:
+        return tuple(repository.tags())
+    except NotFound:
+        return ()
+    except RegistryError:
+        return None
 
 
 def add_tags(

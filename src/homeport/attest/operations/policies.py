@@ -21,6 +21,7 @@ from homeport.attest.verification.verify import SubjectResult
 from homeport.content.digest import Digest
 from homeport.errors import UsageError
 from homeport.images.address import Address, RegistryAddress, parse_source
+from homeport.images.ambiguity import require_unambiguous
 from homeport.images.image import Image, Index
 
 
@@ -82,6 +83,7 @@ def verify_by_policy(image: str, policy: Path | None, access: Access) -> ImageRe
         )
     reference = address.reference
     with open_attached(address, access.registry, access.runtime) as (value, attached):
+        require_unambiguous(value)
         found = check_image(
             value, attached, loaded, access.runtime.pools.network, repository=reference.name,
             tag=reference.tag, require=True,

@@ -19,6 +19,7 @@ from homeport.attest.verification.signers import IdentitySigner, KeySigner, Sign
 from homeport.attest.verification.verify import Requirement
 from homeport.errors import UsageError
 from homeport.images.address import parse_source
+from homeport.images.ambiguity import require_unambiguous
 
 
 class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +58,7 @@ def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
         raise UsageError("--policy cannot be combined with --key, --identity and --issuer")
     requirement = make_requirement(options, access.environment)
     with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
+        require_unambiguous(value)
         return verify_image(
             value, attached, requirement, access.runtime.pools.network,
             signed_as=options.signed_as, every_platform=options.every_platform,

@@ -60,10 +60,23 @@ class LayoutFolder:
         finally:
             os.close(handle)
 
-    def names(self) -> list[str]:
-        """What is in the directory."""
-        with explained(self.root, "read"):
-            return os.listdir(self._handle)
+    def names(self, below: str = "") -> list[str]:
+        """What is in the directory, or in a folder of it; empty if that is not there."""
+        place = self.root / below
+        with explained(place, "read"):
+            if not below:
+                return os.listdir(self._handle)
+            handle = os.dup(self._handle)
+            try:
+                for name in below.split("/"):
+                    inner = os.open(name, _FOLDER, dir_fd=handle)
+                    os.close(handle)
+                    handle = inner
+                return os.listdir(handle)
+            except FileNotFoundError:
+                return []
+            finally:
+                os.close(handle)
 
     def write(self, name: str, data: bytes) -> None:
         """Make ``name`` a file with this content, whole and durable, or not at all."""
@@ -123,13 +136,14 @@ class LayoutFolder:
     @contextlib.contextmanager
     def locked(self, cancel: CancelToken) -> Iterator[None]:
         """While the block runs, no other writer of the directory is inside one."""
-        handle = os.open(".", _FOLDER, dir_fd=self._handle)
-        try:
-            while not _try_lock(handle):
-                cancel.wait(_LOCK_POLL)
+        with _lock_on(".", self._handle, cancel, exclusive=True):
             yield
-        finally:
-            os.close(handle)
+
+    @contextlib.contextmanager
+    def blobs_locked(self, cancel: CancelToken, *, exclusive: bool = False) -> Iterator[None]:
+        """While the block runs, blobs are written by any number, or removed by one (exclusive)."""
+        with _lock_on("blobs", self._handle, cancel, exclusive=exclusive):
+            yield
 
     def holds(self, name: str, digest: Digest, size: int, known: KnownGoodFiles) -> bool:
         """Whether the file ``name`` has these very bytes; it is read, unless ``known``."""
@@ -249,9 +263,20 @@ def _is_still(name: str, parent: int, handle: int) -> bool:
     return stat.S_ISDIR(found.st_mode) and os.path.samestat(found, os.fstat(handle))
 
 
-def _try_lock(handle: int) -> bool:
+@contextlib.contextmanager
+def _lock_on(name: str, parent: int, cancel: CancelToken, *, exclusive: bool) -> Iterator[None]:
+    handle = os.open(name, _FOLDER, dir_fd=parent)
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        while not _try_lock(handle, exclusive=exclusive):
+            cancel.wait(_LOCK_POLL)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _try_lock(handle: int, *, exclusive: bool = True) -> bool:
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_EX if exclusive else fcntl.LOCK_SH) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError as error:

@@ -57,7 +57,10 @@ class OciLayout:
         yield open_in_layout(files, self._address.tag, self._address.digest)
 
     def write(self, value: Image | Index, runtime: Runtime) -> Written:
-        with open_layout(self._address.path) as folder:
+        with (
+            open_layout(self._address.path) as folder,
+            folder.blobs_locked(runtime.cancel),
+        ):
             written = self._write_blobs(folder, value, runtime)
             with folder.locked(runtime.cancel):
                 point_tag(folder, self._address.tag or DEFAULT_TAG, value.descriptor())
@@ -69,7 +72,10 @@ class OciLayout:
         assert parsed.subject is not None
         annotations = {**parsed.annotations, SUBJECT_ANNOTATION: parsed.subject.digest}
         line = msgspec.structs.replace(value.descriptor(), annotations=annotations)
-        with open_layout(self._address.path) as folder:
+        with (
+            open_layout(self._address.path) as folder,
+            folder.blobs_locked(runtime.cancel),
+        ):
             self._write_blobs(folder, value, runtime)
             with folder.locked(runtime.cancel):
                 add_line(folder, line)

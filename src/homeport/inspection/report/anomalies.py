@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from operator import itemgetter
 
+from homeport.images.ambiguity import AMBIGUOUS, ambiguities
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Anomaly
 from homeport.inspection.packages.libraries import Libraries
@@ -43,7 +44,8 @@ def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
     counts: dict[str, int] = {}
     of_paths = sorted(_of_paths(opened), key=itemgetter(0))
     for kind, example in (
-        *(words for _, words in of_paths), *_programs(opened), *_databases(opened)
+        *(words for _, words in of_paths), *_programs(opened), *_databases(opened),
+        *_documents(opened),
     ):  # fmt: skip
         counts[kind] = counts.get(kind, 0) + 1
         if counts[kind] <= MAX_EXAMPLES:
@@ -109,6 +111,12 @@ def _programs(opened: OpenedImage) -> Iterator[tuple[str, str]]:
             yield "missing library or interpreter", f"{path_text(path)}: {name}"
         if facts.packer is not None:
             yield "packed executable", f"{path_text(path)}: {facts.packer.name}"
+
+
+def _documents(opened: OpenedImage) -> Iterator[tuple[str, str]]:
+    """The manifest or config, if readers understand its keys differently."""
+    for document, keys in ambiguities(opened.image):
+        yield AMBIGUOUS, f"{document}: {'; '.join(keys)}"
 
 
 def _databases(opened: OpenedImage) -> Iterator[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from homeport.errors import Faults, UsageError
+from homeport.images.ambiguity import AMBIGUOUS
 from homeport.inspection.model import ImageReport, InspectReport
 from homeport.yamlfile.parse import BadYaml, Entries, Items, Scalar, YamlNode, parse_yaml
 from homeport.yamlfile.scalars import Reader
@@ -150,10 +151,16 @@ def check_report(report: InspectReport, rules: Sequence[Rule], now: datetime) ->
 def check_rules(report: ImageReport, rules: Sequence[Rule], now: datetime) -> list[RuleResult]:
     """Every rule on one image, in the given order; of two of one name the last counts."""
     last = {rule.name: rule for rule in rules}
-    return [
+    results = [
         RuleResult(rule=name, limit=rule.text, found=found, passed=passed)
         for name, rule in last.items()
         for found, passed in [_RULES[name][1](report, rule.value, now)]
+    ]
+    # No rule can be checked on an image that is another one for other readers.
+    return results + [
+        RuleResult(rule="no-ambiguous-document", limit="", found=one.examples[0], passed=False)
+        for one in report.anomalies
+        if one.kind == AMBIGUOUS
     ]
 
 
