@@ -128,11 +128,22 @@ def test_another_folder_and_an_empty_cache_give_the_same_index(tmp_path: Path) -
     first = here.build(TEXT)
     folder = tmp_path / "somewhere" / "else"
     folder.mkdir(parents=True)
-    for file in (first.recipe.path, first.prepared.path, here.home / "key.asc"):
+    proof = here.home / "test.lock.proof"
+    for file in (first.recipe.path, first.prepared.path, proof, here.home / "key.asc"):
         shutil.copy(file, folder)
     other = here.build(
         folder / first.recipe.path.name, store=Store(tmp_path / "empty"), locked=True
     )
+    assert first.built.index.digest == other.built.index.digest
+
+
+def test_another_mirror_gives_the_same_index(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    first = here.build(TEXT)
+    shutil.copytree(tmp_path / "mirror", tmp_path / "another")
+    here.mirrors = [str(tmp_path / "another")]
+    here.archive.lose("pool/*")
+    other = here.build(TEXT, store=Store(tmp_path / "empty"), locked=True)
     assert first.built.index.digest == other.built.index.digest
 
 

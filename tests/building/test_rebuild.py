@@ -104,7 +104,7 @@ def test_the_kit_holds_recipe_lockfile_and_local_files_and_nothing_of_this_machi
     files = contents(built.kit)
     assert sorted(files) == [
         "kit.json", "recipe/homeport.yaml", "recipe/key.asc", "recipe/own/below/a",
-        "recipe/tool.sh", "test.lock",
+        "recipe/tool.sh", "test.lock", "test.lock.proof",
     ]  # fmt: skip
     assert files["test.lock"] == built.prepared.path.read_bytes()
     assert str(world.root).encode() not in b"".join(files.values()).replace(
