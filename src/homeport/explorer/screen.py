@@ -25,13 +25,13 @@ from textual.widgets.tree import TreeNode
 
 from homeport.errors import HomeportError, UsageError
 from homeport.explorer.model import CHANGES, Model, TreeItem, View
-from homeport.inspection.image.extraction import extract, select_paths
+from homeport.inspection.image.extraction import extract, paths_below
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.packages.provenance import inspect_binary
 from homeport.inspection.report.anomalies import MAX_EXAMPLES
 from homeport.inspection.report.builder import history_rows
 from homeport.inspection.report.waste import find_waste
-from homeport.printable import path_text, printable
+from homeport.printable import json_text, path_text, printable
 from homeport.quantities import counted, human_size
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
@@ -287,7 +287,7 @@ class Explorer(App[None]):
         try:
             data = self.opened.read([item.path], limit=_PREVIEW).get(item.path, b"")
         except HomeportError as error:
-            self.push_screen(TextDialog("Error", error.what))
+            self.push_screen(TextDialog("Error", printable(error.what)))
             return
         self.push_screen(TextDialog("/" + item.name, _shown(data)))
 
@@ -298,9 +298,9 @@ class Explorer(App[None]):
         try:
             found = inspect_binary(self.opened, item.path.decode("utf-8", "surrogateescape"))
         except HomeportError as error:
-            self.push_screen(TextDialog("Error", error.what))
+            self.push_screen(TextDialog("Error", printable(error.what)))
             return
-        text = msgspec.json.format(msgspec.json.encode(found.facts)).decode()
+        text = json_text(msgspec.json.format(msgspec.json.encode(found.facts)).decode())
         self.push_screen(TextDialog("/" + item.name, "\n\n".join((printable(found.verdict), text))))
 
     def action_save(self) -> None:
@@ -314,10 +314,12 @@ class Explorer(App[None]):
             if not folder:
                 return
             try:
-                paths = select_paths(self.opened, [item.path.decode("utf-8", "surrogateescape")])
+                paths = paths_below(self.opened, {item.path})
                 done = extract(self.opened, paths, Path(folder))
             except HomeportError as error:
-                self.push_screen(TextDialog("Error", "\n".join((error.what, error.hint or ""))))
+                self.push_screen(
+                    TextDialog("Error", "\n".join(map(printable, (error.what, error.hint or ""))))
+                )
                 return
             skipped = [f"skipped: {printable(each)}" for each in done.skipped]
             summary = (

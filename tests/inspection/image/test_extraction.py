@@ -11,7 +11,13 @@ import pytest
 
 from builders.inspection import directory, file, hardlink, layer, member, opened, symlink, whiteout
 from homeport.errors import UsageError
-from homeport.inspection.image.extraction import CannotExtract, extract, select_paths, write_file
+from homeport.inspection.image.extraction import (
+    CannotExtract,
+    extract,
+    paths_below,
+    select_paths,
+    write_file,
+)
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.image.path_search import PathNotFound
 
@@ -47,6 +53,12 @@ def test_a_glob_chooses_files(tmp_path: Path) -> None:
     image = opened(layer(file("u/a.so", b"1"), file("u/v/b.so", b"2"), file("u/c.txt", b"3")))
     assert out(image, tmp_path / "one", "/u/**/*.so") == {"u/a.so": "1", "u/v/b.so": "2"}
     assert out(image, tmp_path / "two", "*.txt") == {"u/c.txt": "3"}
+
+
+def test_a_name_with_wildcards_is_a_path_where_paths_are_given(tmp_path: Path) -> None:
+    image = opened(layer(file("a[1]*/b", b"1"), file("a1x/b", b"2")))
+    assert paths_below(image, {b"a[1]*"}) == [b"a[1]*", b"a[1]*/b"]
+    assert out(image, tmp_path / "out", "/a[[]1]*/b") == {"a[1]*/b": "1"}
 
 
 def test_modes_are_kept_but_not_setuid_nor_owners(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import hashlib
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -68,6 +69,12 @@ def select_paths(opened: OpenedImage, patterns: Sequence[str]) -> list[bytes]:
         if not hits:
             find_path(opened, text)  # raises, naming similar paths
         roots.update(hits)
+    return paths_below(opened, roots)
+
+
+def paths_below(opened: OpenedImage, roots: AbstractSet[bytes]) -> list[bytes]:
+    """Each of ``roots`` with all below it, in the order of paths."""
+    history = opened.history
     found: list[bytes] = []
     below = b"" if b"" in roots else None  # paths that begin so are inside of the last root
     for path in sorted(history.final, key=lambda path: path.split(b"/")):
