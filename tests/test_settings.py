@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
+from homeport.app import open_app
 from homeport.errors import Faults, UsageError
 from homeport.settings import Settings
 
@@ -64,3 +66,31 @@ def test_every_mistake_is_named_in_one_pass(tmp_path: Path) -> None:
 def test_what_is_no_toml_is_named_with_its_line(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="line 1"):
         Settings.load(config(tmp_path, "[cache\n"))
+
+
+@pytest.mark.parametrize("home", ["missing", "read-only", "unset"])
+def test_without_a_home_to_write_to_there_is_no_place_for_cache_and_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    for variable in ("XDG_CACHE_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(variable, raising=False)
+    if home == "unset":
+        monkeypatch.setattr(Path, "home", no_home)
+    else:
+        monkeypatch.setenv("HOME", str(tmp_path / home))
+        if home != "missing":
+            (tmp_path / home).mkdir()
+            monkeypatch.setattr(os, "access", lambda path, mode: False)
+    settings = Settings.load()
+    assert (settings.cache_dir, settings.cache_key_file) == (None, None)
+    assert not (tmp_path / "missing").exists()
+
+    with open_app(settings) as app:
+        app.runtime.store.put_bytes(b"content")
+        root = app.runtime.store.root
+        assert root.is_dir()
+    assert not root.exists()
+
+
+def no_home() -> Path:
+    raise RuntimeError("Could not determine home directory.")

@@ -25,10 +25,12 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self
 import msgspec
 
 from homeport.content.answer_key import find_answer_key
+from homeport.content.files import explained
 from homeport.content.store import Pruned, Store
 from homeport.content.thread_pools import Pools
 from homeport.content.verification import CacheInfo, CacheVerified, verify_cache
 from homeport.errors import UsageError
+from homeport.home import home_directory
 from homeport.progress import CancelToken, Progress, Silent
 from homeport.runtime import Runtime
 from homeport.settings import Settings
@@ -114,9 +116,11 @@ class App:
         *,
         settings: Settings,
         runtime: Runtime,
+        closing: ExitStack,
     ) -> None:
         self.settings = settings
         self.runtime = runtime
+        self._closing = closing
         #: Told which host served a repository that has mirrors.
         self.on_read: Callable[[str], None] = lambda _text: None
         self._client: Client | None = None
@@ -424,7 +428,6 @@ class App:
             data = fetch_small(self.client, Url.parse(tracker), LONGEST, what="the tracker's data")
         else:
             # 10 ms that other commands save
-            from homeport.content.files import explained
             from homeport.content.reading import read_bounded
 
             with explained(Path(tracker), "read"), Path(tracker).open("rb") as stream:
@@ -653,14 +656,14 @@ class App:
         name = registry_name(registry)
         access = msgspec.structs.replace(access or RegistryAccess(), login=login)
         opened = self.registries(name, access).registry(name)
-        return save_login(opened, login, os.environ, Path.home())
+        return save_login(opened, login, os.environ, home_directory())
 
     def logout(self, registry: str) -> LogoutResult:
         """Remove the credentials of a registry from where docker keeps them."""
         # 110 ms that other commands save
         from homeport.registry.login_flow import remove_login
 
-        return remove_login(registry, os.environ, Path.home())
+        return remove_login(registry, os.environ, home_directory())
 
     def ping(self, registry: str, access: RegistryAccess | None = None) -> PingResult:
         """Check access to a registry, and with which login."""
@@ -994,7 +997,7 @@ class App:
 
         timeout = access.timeout if access else None
         deadline = Deadline.after(timeout) if timeout is not None else None
-        folders = default_folders(Path.home())
+        folders = default_folders(home_directory())
         registries = Registries(
             self.client, credentials, find_endpoint, folders=folders, deadline=deadline
         )
@@ -1017,7 +1020,7 @@ class App:
                 self.runtime.progress.note("credentials", text)
 
         return Credentials(
-            environment=os.environ, home=Path.home(), given=given, helpers=self._helper_logins,
+            environment=os.environ, home=home_directory(), given=given, helpers=self._helper_logins,
             on_missing=missing,
         )  # fmt: skip
 
@@ -1050,6 +1053,7 @@ class App:
         store = self.runtime.store
         if store.has_grown and not interrupted:
             store.prune(self.settings.cache_bound)
+        self._closing.close()
 
 
 def open_app(
@@ -1058,9 +1062,10 @@ def open_app(
     """Open the application. Nothing is written or connected until something is asked of it."""
     cancel = cancel or CancelToken()
     progress = progress or Silent()
+    closing = ExitStack()
+    cache_dir = settings.cache_dir or _temporary_cache(closing, progress)
     store = Store(
-        settings.cache_dir,
-        lambda: find_answer_key(settings.cache_key_file, settings.cache_dir, os.environ),
+        cache_dir, lambda: find_answer_key(settings.cache_key_file, cache_dir, os.environ)
     )
     if not store.is_own:
         progress.note(
@@ -1076,4 +1081,18 @@ def open_app(
             progress=progress,
             cancel=cancel,
         ),
+        closing=closing,
     )
+
+
+def _temporary_cache(closing: ExitStack, progress: Progress) -> Path:
+    """A cache for this run, removed with ``closing``."""
+    import tempfile  # 5 ms that users with a home save
+
+    progress.note(
+        "cache",
+        "no home directory to keep a cache in: it lasts for this run; name one with"
+        " HOMEPORT_CACHE_DIR",
+    )
+    with explained(Path(tempfile.gettempdir())):
+        return Path(closing.enter_context(tempfile.TemporaryDirectory(prefix="homeport-cache-")))

@@ -18,6 +18,7 @@ import msgspec
 from homeport.content.files import explained
 from homeport.content.store import DEFAULT_BOUND
 from homeport.errors import Faults, HomeportError, UsageError
+from homeport.home import home_directory
 from homeport.quantities import parse_size
 
 _LIMIT = 1 << 20
@@ -27,11 +28,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is configured outside recipes and commands.
 
     cache_key_file: the key of the cache's answers (``content.answer_key``); kept outside the cache
+    cache_dir:   ``None``: there is no place for a cache, each run has a temporary one
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
     cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
-    cache_dir: Path
+    cache_dir: Path | None
     cache_key_file: Path | None = None
     cache_bound: int = DEFAULT_BOUND
     offline: bool = False
@@ -53,7 +55,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         Raises ``Faults`` that name file and field for every mistake in it.
         """
         path = config or default_config_path()
-        found = _read(path) if config or path.is_file() else {}
+        found = _read(path) if config or os.path.isfile(path) else {}
         faults = _Reader(path)
         table = faults.table(found, "", {"cache", "debian", "net", "offline"})
         cache = faults.table(table.get("cache", {}), "cache", {"dir", "bound"})
@@ -63,7 +65,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         configured_ca = faults.text(net.get("ca"), "net.ca")
         settings = cls(
             cache_dir=cache_dir or _path(configured_dir) or default_cache_dir(),
-            cache_key_file=default_state_dir() / "cache.key",
+            cache_key_file=state / "cache.key" if (state := default_state_dir()) else None,
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
             offline=offline or faults.flag(table.get("offline"), "offline"),
             ca=ca or _path(configured_ca),
@@ -79,21 +81,35 @@ def default_config_path() -> Path:
     return _user_folder("XDG_CONFIG_HOME", ".config", "user_config_path") / "config.toml"
 
 
-def default_cache_dir() -> Path:
-    """The default cache directory (XDG base directory specification, or the platform's rule)."""
-    return _user_folder("XDG_CACHE_HOME", ".cache", "user_cache_path")
+def default_cache_dir() -> Path | None:
+    """The default cache directory (XDG base directory specification, or the platform's rule).
+
+    ``None`` without a home directory to write to, as in a container with any user id.
+    """
+    return _usable(_user_folder("XDG_CACHE_HOME", ".cache", "user_cache_path"))
 
 
-def default_state_dir() -> Path:
-    """Where what must outlive a run is kept (XDG base directory specification)."""
-    return _user_folder("XDG_STATE_HOME", ".local/state", "user_state_path")
+def default_state_dir() -> Path | None:
+    """Where what must outlive a run is kept (XDG base directory specification); or ``None``."""
+    return _usable(_user_folder("XDG_STATE_HOME", ".local/state", "user_state_path"))
+
+
+def _usable(folder: Path) -> Path | None:
+    """``folder`` if it is there or can be made. A home that is missing is never made."""
+    home = home_directory()
+    if folder.is_relative_to(home) and not home.is_dir():
+        return None
+    existing = folder
+    while not existing.exists():
+        existing = existing.parent
+    return folder if os.access(existing, os.W_OK | os.X_OK) else None
 
 
 def _user_folder(variable: str, usual: str, elsewhere: str) -> Path:
     """Our folder by the XDG base directory specification; platformdirs knows other systems."""
     if os.uname().sysname == "Linux":
         named = os.environ.get(variable, "")
-        root = Path(named) if os.path.isabs(named) else Path.home() / usual
+        root = Path(named) if os.path.isabs(named) else home_directory() / usual
         return root / "homeport"
     import platformdirs  # 10 ms that every command on Linux saves
 

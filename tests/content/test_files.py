@@ -22,13 +22,38 @@ def test_the_old_file_stays_when_writing_fails(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["file"]
 
 
-def test_the_mode_does_not_depend_on_the_umask(tmp_path: Path) -> None:
-    previous = os.umask(0o077)
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644), (0o002, 0o664)])
+def test_a_file_for_the_user_has_the_mode_that_the_umask_allows(
+    tmp_path: Path, umask: int, mode: int
+) -> None:
+    previous = os.umask(umask)
     try:
-        write_file(tmp_path / "file", b"", mode=0o644)
+        write_file(tmp_path / "file", b"")
+        write_file(tmp_path / "exact", b"", mode=0o640)
     finally:
         os.umask(previous)
-    assert (tmp_path / "file").stat().st_mode & 0o7777 == 0o644
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == mode
+    assert stat.S_IMODE((tmp_path / "exact").stat().st_mode) == 0o640
+
+
+@pytest.mark.parametrize("target", ["/dev/null", "pipe", "file", "missing"])
+def test_a_link_is_replaced_and_nothing_written_through_it(tmp_path: Path, target: str) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_bytes(b"kept")
+    (tmp_path / "link").symlink_to(target)
+    write_file(tmp_path / "link", b"report")
+
+    assert not (tmp_path / "link").is_symlink()
+    assert (tmp_path / "link").read_bytes() == b"report"
+    assert (tmp_path / "file").read_bytes() == b"kept"
+
+
+def test_descriptors_that_the_shell_passes_are_written_to(tmp_path: Path) -> None:
+    read, write = os.pipe()
+    write_file(Path(f"/dev/fd/{write}"), b"report")
+    os.close(write)
+    with os.fdopen(read, "rb") as stream:
+        assert stream.read() == b"report"
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")

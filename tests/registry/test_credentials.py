@@ -338,6 +338,23 @@ def test_login_keeps_what_the_registry_accepts_and_logout_forgets_it(tmp_path: P
     assert not log_out(name, file)
 
 
+def test_login_keeps_a_linked_file_linked_and_writes_what_it_leads_to(tmp_path: Path) -> None:
+    real, link = tmp_path / "dotfiles/config.json", tmp_path / "docker/config.json"
+    write(real, {"HttpHeaders": {"X": "y"}})
+    link.parent.mkdir()
+    link.symlink_to("../dotfiles/config.json")
+    login = Login(username="me", password="secret", source="the test")
+    file = read_auth_file(link)
+    assert file
+    file.with_login("registry.example", login).save()
+
+    assert link.is_symlink()
+    document = json.loads(real.read_text())
+    assert document["auths"] == {"registry.example": {"auth": auth("me", "secret")}}
+    assert document["HttpHeaders"] == {"X": "y"}
+    assert stat.S_IMODE(real.stat().st_mode) == 0o600
+
+
 def test_login_keeps_nothing_that_is_refused(tmp_path: Path) -> None:
     login = Login(username="me", password="wrong", source="the test")
     file = AuthFile(path=tmp_path / "config.json", document={})

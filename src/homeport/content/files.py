@@ -15,6 +15,8 @@ from typing import BinaryIO, cast
 
 from homeport.errors import HomeportError
 
+_OF_SYSTEM = (("/", "dev"), ("/", "proc"))
+
 
 class CannotWrite(HomeportError):
     """The operating system refused a write; the path and its reason are named."""
@@ -53,13 +55,13 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def atomic_write(path: Path, *, mode: int | None = 0o644, sync: bool = True) -> Iterator[BinaryIO]:
+def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> Iterator[BinaryIO]:
     """A stream whose content becomes ``path`` when the block ends without an error.
 
-    Otherwise the old file, or its absence, stays and nothing is left beside it. The
-    mode is exact, whatever the umask; ``None`` is what the umask allows, for the user's files.
-    A device or a named pipe is written to as it is, never replaced by a file; a link to one
-    outside ``/dev`` is replaced. Raises ``CannotWrite``.
+    Otherwise the old file, or its absence, stays and nothing is left beside it. The mode is what
+    the umask allows, or ``mode`` exactly. A device or a named pipe is written to as it is, never
+    replaced by a file; a link to one is replaced, unless it lies in ``/dev`` or ``/proc``.
+    Raises ``CannotWrite``.
     """
     if _is_special(path):
         with explained(path), path.open("wb") as stream:
@@ -90,16 +92,17 @@ def atomic_write(path: Path, *, mode: int | None = 0o644, sync: bool = True) -> 
 def _is_special(path: Path) -> bool:
     """Whether there is something that takes bytes and is no file: ``/dev/full``, a pipe.
 
-    Links count in ``/dev`` alone (``/dev/stdout``): others may be made by whoever owns the folder.
+    Links of the system count (``/dev/stdout``, ``/dev/fd/3``): whoever owns another folder may
+    have made the links in it.
     """
     try:
-        mode = (path.stat() if path.parent == Path("/dev") else path.lstat()).st_mode
+        mode = (path.stat() if path.parts[:2] in _OF_SYSTEM else path.lstat()).st_mode
     except OSError:
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISBLK(mode)
 
 
-def write_file(path: Path, data: bytes, *, mode: int = 0o644) -> None:
+def write_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """``atomic_write`` for bytes in memory."""
     with atomic_write(path, mode=mode) as stream:
         stream.write(data)

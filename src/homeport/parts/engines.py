@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from homeport.buildkit.address import Engine, Surroundings, default_engines, parse_engine
 from homeport.buildkit.engine import Description, describe, first_reachable
 from homeport.buildkit.protocol.errors import EngineUnreachable
 from homeport.buildkit.scheduling import NoEngineFor, schedule
+from homeport.home import home_directory
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken, Progress
 
 
 def open_engines(texts: Sequence[str], cancel: CancelToken) -> list[Engine]:
     """The engines named, or the first default that answers. Raises ``EngineUnreachable``."""
-    around = Surroundings(environment=os.environ, home=Path.home())
+    around = Surroundings(environment=os.environ, home=home_directory())
     words = [word for text in texts for word in text.split()]
     if words:
         return [parse_engine(word, around) for word in words]

@@ -81,11 +81,12 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
         return self._with_auths(kept), len(kept) != len(auths)
 
     def save(self) -> None:
-        """Write it, readable by its owner alone."""
-        with explained(self.path.parent):
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Write it, readable by its owner alone; a link stays, and what it leads to is written."""
+        path = self.path.resolve()
+        with explained(path.parent):
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         raw = msgspec.json.format(msgspec.json.encode(self.document), indent=8)
-        write_file(self.path, raw + b"\n", mode=0o600)
+        write_file(path, raw + b"\n", mode=0o600)
 
     def _with_auths(self, auths: Mapping[str, Any]) -> AuthFile:
         return AuthFile(path=self.path, document={**self.document, "auths": dict(auths)})

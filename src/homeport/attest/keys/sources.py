@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -82,7 +81,7 @@ def write_key_pair(prefix: str, secret: bytes) -> KeyPair:
             )
     key = generate_key()
     write_file(private, encrypt_key(key, secret), mode=0o600)
-    write_file(public, key.public.pem, mode=0o666 & ~_umask())
+    write_file(public, key.public.pem)
     return KeyPair(private=str(private), public=str(public), fingerprint=key.public.fingerprint)
 
 
@@ -99,9 +98,3 @@ def _read(place: str, environment: Mapping[str, str]) -> bytes:
     path = Path(place)
     with explained(path, "read"), path.open("rb") as stream:
         return read_bounded(stream, _LIMIT, place)
-
-
-def _umask() -> int:
-    found = os.umask(0o022)
-    os.umask(found)
-    return found

@@ -70,7 +70,7 @@ def _add(tree: Tree, name: str, blob: Blob) -> None:
 @contextlib.contextmanager
 def _output(path: Path | None) -> Iterator[BinaryIO]:
     if path is not None:
-        with atomic_write(path, mode=None) as stream:
+        with atomic_write(path) as stream:
             yield stream
         return
     yield sys.stdout.buffer
