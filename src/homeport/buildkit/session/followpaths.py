@@ -122,6 +122,8 @@ def _joined(place: list[bytes], target: bytes, rest: list[bytes]) -> list[bytes]
 
 def open_directory(root: int, parts: list[bytes]) -> int | None:
     """A descriptor of a directory below ``root``, no link followed; ``None`` if there is none."""
+    if b".." in parts:
+        return None
     current = os.dup(root)
     for part in parts:
         try:
