@@ -441,3 +441,10 @@ def test_an_archive_replaces_what_the_recipe_lists(tmp_path: Path) -> None:
     }  # fmt: skip
     other = world.recipe(TWO_ARCHIVES.format("") + "packages: [app]")
     assert stale_reasons(other, locked.lockfile)
+
+
+def test_a_name_that_one_package_provides_is_locked_as_that_package(tmp_path: Path) -> None:
+    world = World(tmp_path, [package("libssl3t64", provides="libssl3")])
+    locked = world.lock("packages: [libssl3]")
+    assert versions(locked.lockfile) == {"libssl3t64": "1.0-1"}
+    assert "libssl3: takes libssl3t64, its only provider" in world.notes.lines

@@ -85,10 +85,8 @@ def lock(
     not_before = previous.suite_dates() if previous else None
     state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
     checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
-    for found in dict.fromkeys(
-        found for each in checked.values() for found in each.selection.resolution.higher_elsewhere
-    ):
-        access.runtime.progress.note("lock", f"warning: {found}")
+    for text in _remarks(checked.values()):
+        access.runtime.progress.note("lock", text)
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
@@ -102,6 +100,19 @@ def lock(
         changes=package_changes(previous, lockfile),
         platforms={platform: _report(found) for platform, found in checked.items()},
     )
+
+
+def _remarks(checked: Iterable[CheckedPackages]) -> list[str]:
+    """Choices that the user may not expect, each once for all platforms."""
+    found: dict[str, None] = {}
+    for resolution in (each.selection.resolution for each in checked):
+        found |= dict.fromkeys(f"warning: {each}" for each in resolution.higher_elsewhere)
+        for chosen in resolution.packages:
+            name, asked = chosen.package.name, chosen.why.text
+            is_root = chosen.why.by is None
+            if is_root and asked != name and not asked.startswith((f"{name}=", f"{name}/")):
+                found[f"{asked}: takes {name}, its only provider"] = None
+    return list(found)
 
 
 def _open(

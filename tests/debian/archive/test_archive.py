@@ -307,9 +307,11 @@ def test_indexes_are_read_in_every_form(
         assert version(world.open(debian, server.url)) == "1.0-1"
 
 
-def test_a_flat_archive_of_a_third_party_is_read(root: Path, world: World) -> None:
-    debian = archive(root, [suite("./", packages=OLD, codename="x", alias="x", components=("",))])
-    state = world.open(debian, archive="vendor", suites=["./"])
+@pytest.mark.parametrize("name", ["./", "/", "debian/"])
+def test_a_flat_archive_of_a_third_party_is_read(root: Path, world: World, name: str) -> None:
+    folder = f"./{name.removeprefix('./').lstrip('/')}"
+    flat = suite(folder, packages=OLD, codename="x", alias="x", components=("",))
+    state = world.open(archive(root, [flat]), archive="vendor", suites=[name])
     assert version(state) == "1.0-1"
 
 

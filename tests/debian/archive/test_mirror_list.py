@@ -22,6 +22,7 @@ from homeport.debian.archive.mirror import (
 )
 from homeport.debian.archive.mirror_list import (
     PUBLIC,
+    SNAPSHOTS,
     MirrorAddress,
     Mirrors,
     MirrorSources,
@@ -141,6 +142,16 @@ def test_opening_says_whose_mirror_cannot_be_understood() -> None:
     with pytest.raises(UsageError, match="invalid mirror") as caught:
         open_mirrors(["debian"], sources, quick_client())
     assert caught.value.where["configured_by"] == "HOMEPORT_DEBIAN_MIRROR"
+
+
+@pytest.mark.parametrize("address", [*SNAPSHOTS, "http://Snapshot.Debian.org./archive"])
+def test_names_of_vendors_packages_are_not_sent_to_debians_snapshots(address: str) -> None:
+    own = "https://snapshots.vendor.example/{archive}/{timestamp}"
+    mirrors = Mirrors(by_archive={}, snapshots=(address, own), client=quick_client())
+    moment = datetime(2026, 9, 12, tzinfo=UTC)
+    asked = [m.label for states in mirrors.snapshot_mirrors("vendor", moment) for m in states]
+    assert asked == ["https://snapshots.vendor.example/vendor/20260912T000000Z"]
+    assert len(list(mirrors.snapshot_mirrors("debian", moment))) == 2
 
 
 @pytest.mark.parametrize("address", ["file:///snap/{archive}/{timestamp}", "/snap", "/snap/"])

@@ -290,11 +290,16 @@ class TestVirtualPackages:
         ]
         assert names(answer(packages, "a", "b")) == "a b p v2"
 
-    def test_a_root_must_be_the_real_name(self) -> None:
-        found = answer([p("libssl3t64", provides="libssl3 (= 1.0)")], "libssl3")
-        assert lines(found) == [
-            "the recipe asks for libssl3",
-            "there is libssl3t64 1.0 (amd64, trixie), but it only provides libssl3: name that",
+    def test_a_root_that_one_package_provides_takes_that_package(self) -> None:
+        packages = [p("libssl3t64", provides="libssl3 (= 1.0)", depends="zlib1g"), p("zlib1g")]
+        assert names(answer(packages, "libssl3")) == "libssl3t64 zlib1g"
+
+    def test_a_root_with_several_providers_or_a_version_must_be_the_real_name(self) -> None:
+        gawk, mawk = p("gawk", provides="awk (= 2)"), p("mawk", provides="awk (= 1)")
+        assert lines(answer([gawk, mawk], "awk"))[0] == "the recipe asks for awk"
+        assert lines(answer([mawk], "awk=1")) == [
+            "the recipe asks for awk=1",
+            "there is mawk 1.0 (amd64, trixie), but it only provides awk: name that",
         ]
 
 

@@ -10,6 +10,7 @@ fetching from one (``debian.archive.mirror``).
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
@@ -85,8 +86,12 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
         """The archive as it was at these moments, from each snapshot archive.
 
         An address without ``{timestamp}`` is one like Debian's: ARCHIVE/TIMESTAMP follow.
+        Debian's own has Debian's archives only; names of a vendor's private packages are not
+        sent there.
         """
         for address in self.snapshots:
+            if archive not in PUBLIC and _host(address) == _host(SNAPSHOTS[0]):
+                continue
             template = address
             if "{timestamp}" not in address:
                 template = f"{address.rstrip('/')}/{{archive}}/{{timestamp}}"
@@ -150,6 +155,10 @@ def open_mirrors(
                 raise error.at(configured_by=address.configured_by) from None
         opened[archive] = tuple(mirrors)
     return Mirrors(by_archive=opened, snapshots=tuple(snapshots), client=client)
+
+
+def _host(address: str) -> str:
+    return (urllib.parse.urlsplit(address).hostname or "").rstrip(".").lower()
 
 
 def _from_option(archive: str, options: Sequence[str]) -> Iterator[str]:

@@ -14,7 +14,7 @@ from homeport.debian.architecture import matches_architecture
 from homeport.debian.package import Package, PackageId, PackageIndex
 from homeport.debian.relations import Alternatives, Relation
 from homeport.debian.resolution.archive_order import HigherElsewhere, higher_elsewhere
-from homeport.debian.resolution.requirements import ResolveRequest
+from homeport.debian.resolution.requirements import Limit, ResolveRequest, Root
 
 
 class Rejected(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,6 +82,14 @@ class CandidateFinder:
             )
             known = self._named[name] = _without_copies(sorted(allowed, key=self._preference))
         return known
+
+    def lone_provider(self, root: Root) -> str | None:
+        """The only package that provides the name of ``root``, which no package has."""
+        if root.limit != Limit() or not root.follow or self._index.named(root.name):
+            return None
+        found = self.candidates((Relation(name=root.name),))
+        names = {package.name for package in found.satisfied_by}
+        return names.pop() if len(names) == 1 and found.options else None
 
     def higher_elsewhere(self, selected: Package) -> HigherElsewhere | None:
         """A higher version of ``selected`` that the order of archives keeps out."""

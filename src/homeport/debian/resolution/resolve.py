@@ -101,8 +101,8 @@ class _Search:
         return self._answer()
 
     def _root_problem(self, root: Root) -> Problem | None:
-        """A root must be a real package: a lockfile can hold nothing else."""
-        if self._finder.named(root.name):
+        """A root must be a real package, or provided by one only, which is taken, as by apt."""
+        if self._finder.named(root.name) or self._finder.lone_provider(root):
             return None
         found = self._finder.candidates((Relation(name=root.name),))
         available = found.rejected

@@ -28,7 +28,12 @@ RECIPE_NAME = Text(
     what="a recipe name", pattern=r"[a-z0-9]+(?:[._-][a-z0-9]+)*", example="dockerfile-copy"
 )
 ARCHIVE_NAME = Text(what="an archive name", pattern=r"[a-z0-9][a-z0-9.-]*", example="debian")
-SUITE = Text(what="a suite", pattern=r"[A-Za-z0-9][A-Za-z0-9._+/-]*", example="trixie-backports")
+SUITE = Text(
+    what="a suite",
+    # "./" and "/" are flat archives at the root of the mirror, as apt writes them.
+    pattern=r"(?:\./)?[A-Za-z0-9][A-Za-z0-9._+/-]*|\./|/",
+    example="trixie-backports",
+)
 COMPONENT = Text(what="a component", pattern=r"[a-z0-9][a-z0-9./-]*", example="main")
 LINE = Text(what="one line of text", pattern=r"[^\r\n]*", empty=True)
 PART_NAME = Text(what="a part's name", pattern=r"[a-z0-9][a-z0-9_-]{0,63}", example="helper")
