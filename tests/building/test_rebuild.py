@@ -136,6 +136,16 @@ def test_an_image_is_built_again_from_its_kit_alone(world: BuildWorld) -> None:
     assert (result.verdict, result.difference) == ("reproduced", "")
     assert result.built == result.expected == str(built.built.index.digest)
     assert [one.same for one in result.platforms] == [True]
+    assert (result.packages_verified, result.packages) == (True, "verified")
+
+
+def test_without_a_proof_the_packages_count_as_not_verified(world: BuildWorld) -> None:
+    built = world.build(world.home / "homeport.yaml")
+    assert built.kit is not None
+    attach(built, forged(built, without("test.lock.proof")(contents(built.kit))))
+    result = again(world, built, trust_kit=True)
+    assert (result.verdict, result.packages_verified) == ("reproduced", False)
+    assert result.packages.startswith("not verified: ")
 
 
 def test_another_image_with_the_kit_differs_and_the_first_file_is_named(world: BuildWorld) -> None:

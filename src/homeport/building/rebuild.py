@@ -17,6 +17,7 @@ import msgspec
 from homeport import __version__
 from homeport.assemble.plan import BuildOptions
 from homeport.attest.attached.base import Attached
+from homeport.building.lock import verify_lockfile
 from homeport.building.rebuild_kit import (
     ARTIFACT_TYPE,
     DESCRIPTION,
@@ -33,6 +34,7 @@ from homeport.images.image import Image, Index, digest_of, open_contents
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.inspection.report.compare_images import compare
 from homeport.layers.trees import read_tree
+from homeport.locking.verification import NotVerified
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.entries import LocalFiles
 from homeport.recipe.loading import find_and_load
@@ -72,6 +74,8 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
 
     expected, built: digests of the index
     kit:             digest of the kit's manifest
+    packages:        whether the lockfile's hashes are those that the archives signed, in words
+    packages_verified: the same as yes or no
     made_with, homeport: versions that made the image and that built it again
     difference:      the first file that differs, in words; empty if none does
     """
@@ -85,6 +89,8 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
     made_with: str
     homeport: str
     platforms: tuple[PlatformResult, ...]
+    packages: str
+    packages_verified: bool
     difference: str = ""
 
 
@@ -115,10 +121,26 @@ def rebuild(
         described = _unpack(kit, folder / "kit", runtime)
         request = _request(described, folder, mirrors)
         _check_recipe(_recipe(request), folder / "kit", trust_kit=trust_kit)
+        packages = _verified_packages(request, runtime)
         result = run_build(request, runtime, connections)
         with OciLayout(LayoutAddress(path=folder / "out")).open(runtime) as built:
             difference = _difference(image, value, built, runtime)
-    return _compared(image, value, result, (kit, described), difference)
+    compared = _compared(image, value, result, (kit, described), difference)
+    return msgspec.structs.replace(
+        compared, packages_verified=not packages, packages=packages or "verified"
+    )
+
+
+def _verified_packages(request: BuildRequest, runtime: Runtime) -> str:
+    """Why the kit's proof does not show that the archives signed its packages; empty if it does."""
+    try:
+        verify_lockfile(
+            request.recipe, request.lockfile, request.directory, runtime.cancel,
+            request.allow_outside,
+        )  # fmt: skip
+    except NotVerified as error:
+        return f"not verified: {error.what}"
+    return ""
 
 
 def _find_kit(image: str, value: Index, attached: Attached) -> Image:
@@ -283,6 +305,8 @@ def _compared(
         made_with=kit[1].homeport,
         homeport=__version__,
         platforms=platforms,
+        packages="",
+        packages_verified=False,
         difference="" if same else difference,
     )
 

@@ -35,11 +35,14 @@ def rebuild_text(result: RebuildResult) -> str:
         for one in result.platforms
     ]
     verdict = "reproduced, bit for bit" if result.verdict == "reproduced" else "NOT reproduced"
+    if not result.packages_verified:
+        verdict += ", packages not verified"
     return "\n".join(
         (
             f"{result.image}: {verdict}",
             table(("PLATFORM", "EXPECTED", "BUILT", ""), rows),
             f"index {result.built}",
+            output_text(f"packages {result.packages}"),
         )
     )
 
