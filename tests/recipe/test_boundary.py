@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from homeport.assemble.local_files import local_nodes
+from homeport.budget import LimitExceeded
 from homeport.content.blob import BytesBlob
 from homeport.errors import Faults, HomeportError
 from homeport.progress import CancelToken
@@ -158,3 +159,21 @@ def test_a_directory_that_becomes_a_link_after_it_was_resolved_is_not_followed(
     monkeypatch.setattr(os.path, "realpath", swap)
     with pytest.raises(OSError, match="Not a directory"):
         Boundary((folder,)).read(folder / "tree/file", 100)
+
+
+@pytest.mark.parametrize("patterns", [400, 4_000])
+def test_what_excluding_costs_is_bounded_whatever_the_number_of_patterns_and_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, patterns: int
+) -> None:
+    """400 patterns may be tried on ten times as many files as 4,000."""
+    text = ", ".join(f'"!x{number}"' for number in range(patterns))
+    files = recipe(folder, f"files: [{{from: tree, to: /x, exclude: [{text}]}}]")
+    monkeypatch.setenv("HOMEPORT_LIMIT_STEPS", "2002")
+    allowed = 2002 // (1 + patterns // 4)
+    for number in range(allowed - 2):  # the tree has two entries
+        (folder / f"tree/{number}").touch()
+    assert contents(files) == [b"good"]
+
+    (folder / "tree/more").touch()
+    with pytest.raises(LimitExceeded, match=r"tree: more than 2,002 steps of work"):
+        contents(files)
