@@ -35,6 +35,30 @@ def test_a_violation_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "--deny", "end-of-life"]) == 0
 
 
+def test_a_level_can_fail_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["audit", "--fail-on", "high"]) == 0
+    assert run(["audit", "--fail-on", "medium"]) == 3
+    assert "a finding of level medium" in capsys.readouterr().out
+    lay_out({"Dockerfile": "FROM debian:10\n"}, tmp_path)
+    assert run(["audit", "--fail-on", "high"]) == 3
+
+
+def test_the_worst_images_are_listed_and_all_are_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = [f"FROM quay.io/a/b{number:02}:1.2.3" for number in range(30)]
+    lay_out({"Dockerfile": "\n".join(["FROM debian:10", *lines, "FROM $X"]) + "\n"}, tmp_path)
+    assert run(["audit"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("HIGH  debian:10")
+    assert output.count("FROM\n") == 20
+    assert "The 20 worst are listed; --all lists 11 images more." in output
+    assert "By level: 1 high, 1 medium, 30 low\nBy registry: quay.io 30, docker.io 1" in output
+    assert output.count("$X") == 1
+    assert run(["audit", "--all"]) == 0
+    assert "quay.io/a/b29:1.2.3" in capsys.readouterr().out
+
+
 def test_a_file_that_cannot_be_read_is_exit_code_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

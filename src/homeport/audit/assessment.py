@@ -254,7 +254,7 @@ def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
     if image.registry is not None and image.registry.pulls:
         facts = image.registry
         yield Risk(
-            id="rate-limited", level="medium", brief="anonymous pulls limited",
+            id="rate-limited", level="low", brief="anonymous pulls limited",
             text=f"{facts.title} allows {facts.pulls} anonymous pulls in {facts.hours} hours",
         )  # fmt: skip
     yield Risk(
@@ -264,12 +264,16 @@ def _risks(image: Image, today: datetime.date) -> Iterable[Risk]:
 
 def _pulls(images: tuple[Image, ...]) -> tuple[PullCount, ...]:
     counts: dict[str, int] = defaultdict(int)
+    pipelines = 0
     for image in images:
         if image.registry is None or not image.registry.pulls or image.internal:
             continue
         jobs = sum(1 for use in image.uses if use.kind in PIPELINES and use.confidence != "low")
         builds = any(use.kind == "dockerfile" and use.confidence != "low" for use in image.uses)
         counts[image.registry.host] += jobs + builds
+        pipelines += jobs
+    if not pipelines:
+        return ()
     return tuple(
         PullCount(registry=host, pulls=pulls, limit=facts.pulls, hours=facts.hours)
         for host, pulls in sorted(counts.items())

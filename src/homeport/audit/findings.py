@@ -51,7 +51,7 @@ FINDINGS: dict[str, Finding] = {
             fix="The page of the rule names the setting that selects another image.",
         ),
         Finding(
-            id="rate-limited", level="medium", title="The registry limits anonymous pulls",
+            id="rate-limited", level="low", title="The registry limits anonymous pulls",
             why="All runners behind one address share the limit; a pipeline fails when it is "
             "used up.",
             fix="Pull through a mirror or from your own registry, or authenticate.",

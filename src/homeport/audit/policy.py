@@ -12,7 +12,7 @@ import yaml
 
 from homeport.attest.policy.model import POLICY_SCHEMA, Enforce, PolicyIdentity, PolicyRule
 from homeport.audit.findings import FINDINGS
-from homeport.audit.model import CONFIDENCE, Confidence
+from homeport.audit.model import CONFIDENCE, LEVELS, Confidence, Level
 from homeport.audit.own_files import check_schema, read_own
 from homeport.audit.results import Result
 from homeport.errors import UsageError
@@ -107,7 +107,9 @@ def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
             )
 
 
-def violations(results: Sequence[Result], policy: Policy, today: datetime.date) -> list[Violation]:
+def violations(
+    results: Sequence[Result], policy: Policy, today: datetime.date, fail_on: Level | None = None
+) -> list[Violation]:
     """Results that break the policy and are not in the baseline."""
     found = []
     for result in results:
@@ -117,7 +119,10 @@ def violations(results: Sequence[Result], policy: Policy, today: datetime.date) 
             continue
         if any(_excepts(exception, result, today) for exception in policy.allow):
             continue
-        if why := _why(result, policy):
+        why = _why(result, policy)
+        if not why and fail_on and LEVELS.index(result.level) <= LEVELS.index(fail_on):
+            why = f"a finding of level {result.level}"
+        if why:
             found.append(Violation(result=result, why=why))
     return found
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.audit.auditing import AuditResult
+from homeport.audit.model import Level
 from homeport.audit.policy import (
     Policy,
     Violation,
@@ -30,6 +31,7 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_registries: images of all others are violations
     deny_foreign:     deny any foreign image, unless something else is denied or allowed
     baseline:         results that this file records are no violations
+    fail_on:          results of this level or a higher one are violations
     """
 
     policy: Path | None = None
@@ -37,6 +39,7 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     allow_registries: Sequence[str] = ()
     deny_foreign: bool = False
     baseline: Path | None = None
+    fail_on: Level | None = None
 
 
 class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,7 +58,7 @@ def check_policy(
         known = [k.fingerprint for k in read_baseline(path.read_bytes(), str(path)).known]
     found = tuple(results(audited.report, known))
     today = today or datetime.datetime.now(datetime.UTC).date()
-    broken = violations(found, _policy(audited, options), today)
+    broken = violations(found, _policy(audited, options), today, options.fail_on)
     return PolicyResult(results=found, violations=tuple(broken))
 
 

@@ -111,6 +111,11 @@ Examples:
     help="Exit with 3 on images of other registries. Repeatable.",
 )
 @click.option("--policy", "policy_file", type=_READ, help="Apply this policy file (docs/audit.md).")
+@click.option(
+    "--fail-on",
+    type=click.Choice(["high", "medium", "low"]),
+    help="Exit with 3 on findings of this level or a higher one.  [default: none]",
+)
 @click.option("--exit-code", is_flag=True, help="Exit with 3 on any foreign image.")
 @click.option(
     "--baseline", type=_READ, help="Exclude findings that this file records from violations."
@@ -181,6 +186,7 @@ def _policy_options(options: dict[str, Any]) -> PolicyOptions:
         deny=options["deny"],
         allow_registries=options["allow_registry"],
         deny_foreign=options["exit_code"],
+        fail_on=options["fail_on"],
         baseline=options["baseline"],
     )
 

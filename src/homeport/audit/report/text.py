@@ -10,23 +10,34 @@ from collections import Counter
 from collections.abc import Sequence
 
 from homeport.audit.assessment import Image, Report
-from homeport.audit.model import Use
+from homeport.audit.model import LEVELS, Use
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
 from homeport.printable import printable
 
 _PLACES = 3
+#: Images that are listed without ``--all``; from how many on they are counted, and registries.
+_WORST = 20
+_COUNTED = 5
+_REGISTRIES = 5
 
 
 def report_text(report: Report, *, everything: bool = False) -> str:
     """The table, the faults and a closing line; uncertain and internal images on demand."""
     shown = [image for image in report.images if everything or _is_shown(image)]
+    unresolved = [use for image in shown for use in image.uses if use.problem and not use.internal]
+    # What is not resolved is listed once, below.
+    named = sorted((i for i in shown if everything or not _is_unresolved(i)), key=_worst_first)
+    listed = named if everything else named[:_WORST]
     blocks = []
-    if shown:
-        blocks.append(_table(shown))
-    if unresolved := [
-        use for image in shown for use in image.uses if use.problem and not use.internal
-    ]:
+    if listed:
+        blocks.append(_table(listed))
+    if len(named) > len(listed):
+        more = _count(len(named) - len(listed), "image")
+        blocks.append(f"The {_WORST} worst are listed; --all lists {more} more.")
+    if len(named) >= _COUNTED:
+        blocks.append(_counts(report))
+    if unresolved:
         lines = [
             f"  {_place(use)}  {printable(use.expression)}: {printable(use.problem)}"
             for use in unresolved
@@ -65,6 +76,26 @@ def _is_shown(image: Image) -> bool:
     return not image.internal and image.confidence != "low"
 
 
+def _is_unresolved(image: Image) -> bool:
+    return all(use.problem for use in image.uses)
+
+
+def _worst_first(image: Image) -> tuple[int, str]:
+    return LEVELS.index(image.level), image.name
+
+
+def _counts(report: Report) -> str:
+    """Foreign images by level and by registry, the largest first."""
+    foreign = [image for image in report.foreign if _is_shown(image)]
+    levels = Counter(image.level for image in foreign)
+    registries = Counter(i.reference.registry for i in foreign if i.reference is not None)
+    by_level = ", ".join(f"{levels[level]} {level}" for level in LEVELS if levels[level])
+    by_registry = ", ".join(f"{printable(n)} {c}" for n, c in registries.most_common(_REGISTRIES))
+    rest = len(registries) - _REGISTRIES
+    more = f", {_count(rest, 'other registry', 'other registries')}" if rest > 0 else ""
+    return f"By level: {by_level}\nBy registry: {by_registry}{more}"
+
+
 def _closing(report: Report, hidden: int) -> str:
     foreign = [image for image in report.foreign if _is_shown(image)]
     text = _count(len(foreign), "foreign image")
@@ -77,7 +108,7 @@ def _closing(report: Report, hidden: int) -> str:
 
 def _table(images: list[Image]) -> str:
     rows = []
-    for image in sorted(images, key=lambda i: (("high", "medium", "low").index(i.level), i.name)):
+    for image in images:
         where = [_place(use) for use in image.uses[:_PLACES]]
         if len(image.uses) > _PLACES:
             where.append(f"and {len(image.uses) - _PLACES} more")
@@ -111,8 +142,8 @@ def plan_text(plan: Plan, path: str) -> str:
     return "\n".join(lines)
 
 
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _count(number: int, what: str, several: str = "") -> str:
+    return f"{number} {what if number == 1 else several or what + 's'}"
 
 
 def violations_text(violations: Sequence[Violation]) -> str:
