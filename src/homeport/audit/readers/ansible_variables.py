@@ -10,9 +10,9 @@ import re
 
 from homeport.audit.formats.yaml import Node, documents, entries, text_of, walk, written
 from homeport.audit.model import Field
-from homeport.audit.readers import operators
 from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.image_names import names_image
 from homeport.audit.source import Source, Written
 
 _SCOPE = re.compile(r"^(?P<folder>.{0,1000}?)(?:^|/)(?:defaults|vars|group_vars|host_vars)/")
@@ -58,7 +58,7 @@ def _variable(source: Source, found: Collector, path: str, node: Node, owner: No
             fields = {"repository": field(value), "tag": field(part)}
             text = f"{value.text}:{part.text}"
             _report(found, value, path, text, fields)
-    elif operators.names_image(name) and _IMAGE.search(value.text) and "://" not in value.text:
+    elif names_image(name) and _IMAGE.search(value.text) and "://" not in value.text:
         _report(found, value, path, value.text, None)
 
 

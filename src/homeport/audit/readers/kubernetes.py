@@ -27,6 +27,7 @@ from homeport.audit.readers import helm, operators
 from homeport.audit.reading.collector import Collector, field
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.embedded import read_embedded
+from homeport.audit.reading.image_names import names_image
 from homeport.audit.source import Source
 
 _TEMPLATED = ("spec", "template", "spec")
@@ -310,7 +311,7 @@ def _anywhere(thing: _Object, context: Context) -> None:
         elif path.endswith(".value") or path.startswith(("data.", "stringData.")):
             name = path.rpartition(".")[2]
             name = text_of(get(owner, "name")) or "" if name == "value" else name
-            if operators.names_image(name):
+            if names_image(name):
                 operators.read_value(written(thing.source, node), thing.found, key)
 
 

@@ -12,22 +12,8 @@ from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.collector import read as parse
 from homeport.audit.source import Written
 
-_NAME = re.compile(r"(?:^|[_.-])(?:images?|img)(?=$|[_.-])", re.IGNORECASE)
-_CAMEL = re.compile(r"[a-z0-9]Images?$|^images?$")
-#: Parts of a name that say that the value is about images, and is none itself.
-_ABOUT = re.compile(
-    r"pull|policy|secret|tag|version|digest|arch|size|path|dir|file|format|type|cache|url|uri"
-    r"|user|password|scan|prefix|suffix|timeout|registr|repo(?:sitory)?s?$|name_?space|enabled?"
-    r"|host|port$",
-    re.IGNORECASE,
-)
 _ITEM = re.compile(r"[^\s,;|\"']+")
 _MOST = 500
-
-
-def names_image(name: str) -> bool:
-    """Whether a variable of this name holds an image, or several."""
-    return bool(_NAME.search(name) or _CAMEL.search(name)) and not _ABOUT.search(name)
 
 
 def read_value(value: Written, found: Collector, key: str) -> None:

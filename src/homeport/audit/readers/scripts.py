@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 
-from homeport.audit.readers import operators
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import Context
+from homeport.audit.reading.image_names import names_image
 from homeport.audit.source import Source
 
 #: ``X_IMAGE=REF``, ``export IMAGE="REF"``, ``IMAGE ?= REF``, ``IMAGE=${IMAGE:-REF}``.
@@ -29,7 +29,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     for number, match in enumerate(_ASSIGNED.finditer(source.text)):
         if number >= _MOST:
             return
-        if operators.names_image(match.group("name")) and _is_image(match.group("ref")):
+        if names_image(match.group("name")) and _is_image(match.group("ref")):
             found.image(whole.part(*match.span("ref")), match.group("name"), confidence="low")
 
 

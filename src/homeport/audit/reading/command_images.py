@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from homeport.audit.reading.image_names import names_image
 from homeport.audit.source import Written
 
 #: Long options of ``run`` and ``create`` that take no value; all others take one.
@@ -80,6 +81,10 @@ def _of_engine(name: str, words: Sequence[Written]) -> Iterator[Written]:
             yield from _service(words)
         case "build":
             yield from options(words, ("--build-context",), after="=docker-image://")
+            for argument in options(words, ("--build-arg",)):
+                name, equals, image = argument.text.partition("=")
+                if equals and names_image(name) and (":" in image or "/" in image):
+                    yield argument.part(len(name) + 1)
 
 
 def tags_of(name: str, words: Sequence[Written]) -> Iterator[Written]:
