@@ -27,6 +27,22 @@ def test_the_working_directory_is_audited_without_paths(capsys: pytest.CaptureFi
     assert [image["image"] for image in document["images"]] == ["docker.io/library/debian:13"]
 
 
+def test_rules_and_those_due_for_a_check_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(["audit", "rules"]) == 0
+    assert "act-runner  nektos/act, cmd/platforms.go" in capsys.readouterr().out
+    monkeypatch.setattr("homeport.cli.audit_rules.old_rules", lambda tools, today: [])
+    assert run(["audit", "rules", "--check-age"]) == 0
+    assert capsys.readouterr().out == "0 rules not checked for 180 days\n"
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    lay_out({"rules/Dockerfile": "FROM alpine:3.22\n"}, tmp_path)
+    assert run(["audit", "./rules", "--format", "json"]) == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert image["image"] == "docker.io/library/alpine:3.22"
+
+
 def test_a_violation_is_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["audit", "--deny", "floating"]) == 3
     assert "Violations of the policy:" in capsys.readouterr().out

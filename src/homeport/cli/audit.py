@@ -16,6 +16,7 @@ from homeport.audit.policy_check import PolicyOptions
 from homeport.audit.report.json import report_document
 from homeport.audit.report.text import plan_text, report_text, violations_text
 from homeport.audit.report.writing import ReportFiles
+from homeport.cli import audit_rules
 from homeport.cli.options import Session, common
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.printable import printable
@@ -39,8 +40,21 @@ class PartlyRead(HomeportError):
     id = "audit-partly-read"
 
 
+class _Audit(click.Command):
+    """``rules`` as the first word is a subcommand; a directory of that name is ``./rules``."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
+        **extra: Any,
+    ) -> click.Context:  # fmt: skip
+        if args[:1] == ["rules"]:
+            return audit_rules.command.make_context(f"{info_name} rules", args[1:], parent, **extra)
+        return super().make_context(info_name, args, parent, **extra)
+
+
 @click.command(
     name="audit",
+    cls=_Audit,
     epilog="""\b
 Examples:
   homeport audit
@@ -51,6 +65,7 @@ Examples:
   homeport audit --deny floating --baseline .homeport-baseline.yaml --sarif out.sarif .
   homeport audit --engine unix:///var/run/docker.sock --assume k3s=1.33 .
   kubectl get pods -A -o json | homeport audit -
+  homeport audit rules --check-age          # rules that are due for a check
 """,
 )
 @click.argument("paths", nargs=-1, type=click.Path(path_type=Path, allow_dash=True))
