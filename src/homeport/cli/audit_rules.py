@@ -35,9 +35,7 @@ def command(session: Session, check_age: bool) -> None:
         (rule, rule.checked or tool.checked, rule.up_to or tool.up_to)
         for tool in tools for rule in tool.rules if rule.id in old or not check_age
     ]  # fmt: skip
-    text = "\n".join(
-        f"{checked or 'never':<12}{rule.id}  {rule.source}" for rule, checked, _ in rows
-    )
+    lines = [f"{checked or 'never':<12}{rule.id}  {rule.source}" for rule, checked, _ in rows]
     days = OLD_AFTER.days
     total = counted(len(rows), "rule") + (f" not checked for {days} days" if check_age else "")
     session.output.write(
