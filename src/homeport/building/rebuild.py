@@ -22,6 +22,7 @@ from homeport.building.rebuild_kit import (
     ARTIFACT_TYPE,
     DESCRIPTION,
     LAYER,
+    PROOF_LAYER,
     KitDescription,
     with_moved,
 )
@@ -34,6 +35,7 @@ from homeport.images.image import Image, Index, digest_of, open_contents
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.inspection.report.compare_images import compare
 from homeport.layers.trees import read_tree
+from homeport.locking.lock_paths import proof_path
 from homeport.locking.verification import NotVerified
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.entries import LocalFiles
@@ -47,6 +49,8 @@ SCHEMA = "homeport-rebuild/v1"
 #: Bytes of a kit: recipes bring small files.
 KIT_LIMIT = 1 << 30
 _MOST_REFERRERS = 100
+_LAYERS = ([LAYER], [LAYER, PROOF_LAYER])
+_PROOF_LIMIT = 256 << 20
 
 Verdict = Literal["reproduced", "differs"]
 
@@ -159,7 +163,7 @@ def _find_kit(image: str, value: Index, attached: Attached) -> Image:
             manifest.artifact_type == ARTIFACT_TYPE
             and subject is not None
             and subject.digest == str(value.digest)
-            and [layer.media_type for layer in manifest.layers] == [LAYER]
+            and [layer.media_type for layer in manifest.layers] in _LAYERS
         ):
             return opened
     raise NoRebuildKit(
@@ -178,7 +182,7 @@ class _Contents:
 
 
 def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
-    (layer,) = kit.document.parsed.layers
+    layer, *proofs = kit.document.parsed.layers
     if layer.size > KIT_LIMIT:
         raise TooLarge(f"the rebuild kit is larger than {KIT_LIMIT >> 20} MB")
     with verified(kit.blobs[digest_of(layer)], "the rebuild kit") as stream:
@@ -193,6 +197,11 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
     for path in (described.recipe, described.lockfile, *described.moved.values()):
         if path.encode("utf-8", "surrogateescape") not in tree:
             raise _bad(f"it lacks {path!r}")
+    for proof in proofs:
+        if proof.size > _PROOF_LIMIT:
+            raise TooLarge(f"the lockfile's proof is larger than {_PROOF_LIMIT >> 20} MB")
+        with verified(kit.blobs[digest_of(proof)], "the lockfile's proof") as stream:
+            proof_path(folder / described.lockfile).write_bytes(stream.readall())
     return described
 
 

@@ -25,6 +25,7 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError, UsageError
 from homeport.images.image import Image, Index
 from homeport.locking.ensure_lock import EnsuredLock
+from homeport.locking.lock_paths import proof_path
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, written
 from homeport.progress import CancelToken
@@ -38,6 +39,9 @@ from homeport.tree.node import Node, Source, Tree
 
 ARTIFACT_TYPE = "application/vnd.homeport.rebuild-kit.v1"
 LAYER = "application/vnd.homeport.rebuild-kit.v1.tar+gzip"
+#: A second layer: the proof of the lockfile. No digest in the index depends on it, because it
+#: may be made later, or not at all.
+PROOF_LAYER = "application/vnd.homeport.lock-proof.v1"
 DESCRIPTION = "kit.json"
 SCHEMA = "homeport-rebuild-kit/v1"
 _NAMESPACE = "rebuild-kits"
@@ -98,6 +102,12 @@ def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
     return layer.blob
 
 
+def lock_proof(locked: EnsuredLock) -> Blob | None:
+    """The proof that lies beside a lockfile."""
+    path = proof_path(locked.path)
+    return BytesBlob(_read(path)) if path.is_file() else None
+
+
 def _kept(store: Store, key: str) -> Blob | None:
     answer = store.recall(_NAMESPACE, key)
     if answer is None:
@@ -109,8 +119,8 @@ def _kept(store: Store, key: str) -> Blob | None:
         return None
 
 
-def kit_artifact(layer: Blob, index: Index) -> Image:
-    """The artifact that refers to ``index``."""
+def kit_artifact(layer: Blob, index: Index, proof: Blob | None = None) -> Image:
+    """The artifact that refers to ``index``. proof: of the lockfile, if there is one."""
     empty = BytesBlob(b"{}")
     manifest = Manifest(
         schema_version=2,
@@ -119,12 +129,16 @@ def kit_artifact(layer: Blob, index: Index) -> Image:
         config=Descriptor(
             media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
         ),
-        layers=(Descriptor(media_type=LAYER, digest=str(layer.digest), size=layer.size),),
+        layers=tuple(
+            Descriptor(media_type=kind, digest=str(blob.digest), size=blob.size)
+            for kind, blob in ((LAYER, layer), (PROOF_LAYER, proof))
+            if blob is not None
+        ),
         subject=index.document.descriptor(),
     )
     return Image(
         document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={empty.digest: empty, layer.digest: layer},
+        blobs={blob.digest: blob for blob in (empty, layer, proof) if blob is not None},
     )
 
 
@@ -152,9 +166,6 @@ def _nodes(inputs: KitInputs, cancel: CancelToken) -> Iterator[tuple[bytes, Node
     folder = recipe.path.parent.resolve()
     yield _file(f"recipe/{recipe.path.name}", _read(recipe.path))
     yield _file(recipe.lock_name, _read(inputs.locked.path))
-    proof = inputs.locked.path.with_name(f"{inputs.locked.path.name}.proof")
-    if proof.is_file():
-        yield _file(f"{recipe.lock_name}.proof", _read(proof))
     for path in _beside(recipe, inputs.catalog):
         real = path.resolve()
         if not real.is_relative_to(folder):

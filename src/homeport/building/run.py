@@ -102,9 +102,9 @@ def _kit_artifact(made: _Built) -> Image | None:
     if made.kit is None:
         return None
     # 30 ms that a build without a kit saves
-    from homeport.building.rebuild_kit import kit_artifact
+    from homeport.building.rebuild_kit import kit_artifact, lock_proof
 
-    return kit_artifact(made.kit, made.built.index)
+    return kit_artifact(made.kit, made.built.index, lock_proof(made.locked))
 
 
 def run_bill(
