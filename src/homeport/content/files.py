@@ -59,8 +59,9 @@ def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> I
     """A stream whose content becomes ``path`` when the block ends without an error.
 
     Otherwise the old file, or its absence, stays and nothing is left beside it. The mode is what
-    the umask allows, or ``mode`` exactly. A device or a named pipe is written to as it is, never
-    replaced by a file; a link to one is replaced, unless it lies in ``/dev`` or ``/proc``.
+    the umask leaves of 0644, or ``mode`` exactly. A device or a named pipe is written to as it
+    is, never replaced by a file; a link to one is replaced, unless it lies in ``/dev`` or
+    ``/proc``.
     Raises ``CannotWrite``.
     """
     if _is_special(path):
@@ -71,7 +72,7 @@ def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> I
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.parent / f".{path.name[:100]}.{os.urandom(8).hex()}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o666 if mode is None else 0o600)
+        descriptor = os.open(temporary, flags, 0o644 if mode is None else 0o600)
         try:
             with os.fdopen(descriptor, "wb") as stream:
                 yield cast("BinaryIO", stream)

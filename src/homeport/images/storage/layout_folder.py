@@ -242,7 +242,7 @@ def _clone(source: Path, scratch: int, name: str) -> bool:
 
 def _new_in(folder: int) -> Callable[[str, int], int]:
     """An opener of new files in a folder, as the umask allows."""
-    return lambda name, _flags: os.open(name, _NEW, 0o666, dir_fd=folder)
+    return lambda name, _flags: os.open(name, _NEW, 0o644, dir_fd=folder)
 
 
 def _sync_file(name: str, folder: int) -> None:
