@@ -49,7 +49,9 @@ def test_the_long_s_and_the_kelvin_sign_are_letters_of_keys() -> None:
     assert Reader(Index).decode(raw({"artifactType": "a", "manifeſts": [ENTRY]})).manifests
 
 
-@pytest.mark.parametrize("bad", [b"", b"null", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"a":NaN}'])
+@pytest.mark.parametrize(
+    "bad", [b"", b"null", b"[]", b"{", b"[" * 100_000, b"\xff", b'{"a":NaN}', b'{"manifests":{}}']
+)
 def test_what_is_no_document_is_bad(bad: bytes) -> None:
     with pytest.raises(BadJson):
         Reader(Index).decode(bad)

@@ -3,7 +3,7 @@
 Docker, containerd, podman and most registries decode documents into structs, by these rules:
 
 - a key matches a field whatever its case (with the two letters of Unicode that fold into ASCII,
-  ``ſ`` and the Kelvin sign); of several keys for one field the last wins
+  ``ſ`` and the Kelvin sign); of several keys for one field the last wins, and objects are merged
 - ``null`` leaves a field as it is, and empties a list, map or pointer
 - an unknown key is ignored
 
@@ -44,9 +44,9 @@ class Reader(Generic[T]):
     def decode(self, raw: bytes) -> T:
         """The value that a program in Go would read. Raises ``BadJson``."""
         try:
-            document = msgspec.json.decode(raw)
-            if document is None:
+            if msgspec.json.decode(raw) is None:  # it is strict, but has no order of keys
                 raise BadJson("null")
+            document = json.loads(raw, object_pairs_hook=_Pairs)
             return msgspec.convert(_fitted(document, self._shape), self._shape)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadJson(str(error)) from error
@@ -97,31 +97,36 @@ def _is_struct(shape: Any) -> bool:
     return isinstance(shape, type) and issubclass(shape, msgspec.Struct)
 
 
-def _fitted(value: Any, shape: Any) -> Any:
-    """``value`` with the keys that ``shape`` knows, and without nulls."""
+def _fitted(value: Any, shape: Any, before: Any = None) -> Any:
+    """``value`` with the keys that ``shape`` knows, and without nulls.
+
+    before: what an earlier key for the same field left, which objects are read into
+    """
     origin = get_origin(shape)
     if value is None:
         return _zero(shape)
-    if _is_struct(shape) and isinstance(value, dict):
-        return _object(value, shape)
+    if _is_struct(shape) and isinstance(value, _Pairs):
+        return _object(value, shape, before)
+    if isinstance(value, _Pairs) and origin is not dict:
+        return dict(value)  # an object where there should be none: ``convert`` will say so
     if origin in (tuple, list) and isinstance(value, list):
         inner = _plain(get_args(shape)[0])
         return [_fitted(item, inner) for item in value]
-    if origin is dict and isinstance(value, dict):
+    if origin is dict and isinstance(value, _Pairs):
         inner = _plain(get_args(shape)[1])
-        return {key: _fitted(item, inner) for key, item in value.items()}
+        return (before or {}) | {key: _fitted(item, inner) for key, item in value}
     return value
 
 
-def _object(value: dict[str, Any], shape: Any) -> dict[str, Any]:
+def _object(value: _Pairs, shape: Any, before: Any) -> dict[str, Any]:
     fields = _fields(shape)
-    found: dict[str, Any] = {}
-    for key, item in value.items():
+    found: dict[str, Any] = dict(before or {})
+    for key, item in value:
         if (field := fields.get(_fold(key))) is None:
             continue
         written, inner = field
         if item is not None:
-            found[written] = _fitted(item, inner)
+            found[written] = _fitted(item, inner, found.get(written))
         elif inner not in (str, int, bool):
             found.pop(written, None)
     reader = getattr(shape, "from_wire", None)

@@ -1,0 +1,3 @@
+module homeport.test/go_reader
+
+go 1.21
