@@ -137,7 +137,7 @@ def test_however_it_is_written_kubectl_reads_what_we_read_and_then_what_we_wrote
 
 
 IMAGES = st.sampled_from(
-    ["busybox", "debian:13-slim", "quay.io/a/b", "localhost:5000/x:1", f"redis:7@{DIGEST}",
+    ["busybox", "debian:13-slim", "quay.io/a/b", "reg.example:5000/x:1", f"redis:7@{DIGEST}",
      f"registry.example/own@{DIGEST}", "ghcr.io/Org/x:1".lower(), "a/b/c:v1.2.3-x"]
 )  # fmt: skip
 
