@@ -90,7 +90,7 @@ def test_a_chart_of_the_corpus_renders_to_what_is_read(tmp_path: Path) -> None:
 PARTS = st.fixed_dictionaries(
     {"repository": st.sampled_from(["redis", "quay.io/a/b", "a/b"])},
     optional={
-        "registry": st.sampled_from(["ghcr.io", "localhost:5000"]),
+        "registry": st.sampled_from(["ghcr.io", "reg.example:5000"]),
         "tag": st.sampled_from(["1", "v1.2.3", "", 3, 1.5, 1.0, "1.10"]),
     },
 )

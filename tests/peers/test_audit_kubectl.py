@@ -212,6 +212,6 @@ def test_what_kubectl_takes_for_an_image_is_what_we_take_for_one(
     replaced = kubectl(["set", "image", f"*={SENTINEL}"], root / name)
     changed = json.dumps(replaced).count(SENTINEL)
     kept = [c["image"] for pod in pods(replaced) for c in pod.get("ephemeralContainers", ())]
-    uses = [use for use in scan([name], root=root).uses if use.confidence == "confidence"]
+    uses = [use for use in scan([name], root=root).uses if use.confidence == "high"]
     assert len(uses) == changed + len(kept)
     assert [use.value for use in uses if ".ephemeralContainers[" in use.key] == kept
