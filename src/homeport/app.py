@@ -1,7 +1,7 @@
-"""The front door: opens everything a command needs, and the Python API.
+"""The Python API: opens everything that a command needs.
 
 The only composition root. It makes the cache, the HTTP client, the pools, progress and
-the cancel token, and hands on the members that a function needs, never itself.
+the cancel token, and passes the members that a function needs, never itself.
 
     from homeport.app import Settings, open_app
     from homeport.building.rebuild import RebuildResult

@@ -192,7 +192,7 @@ def test_times_are_the_packages_but_never_after_the_epoch(tmp_path: Path) -> Non
     late = file(b"", mtime=MTIME + 10**9)
     here = world(tmp_path, deb("pp", files={"old": file(b"", mtime=1000), "late": late}))
     built = here.build(BARE + "packages: [pp]\nfiles: [{text: x, to: /own}]")
-    epoch = built.prepared.lockfile.epoch
+    epoch = built.locked.lockfile.epoch
     tree = tree_of(built)
 
     assert tree[b"old"].mtime == 1000 * 10**9
@@ -358,7 +358,7 @@ def test_a_second_build_reads_no_package_and_writes_the_same(tmp_path: Path) -> 
     here = world(tmp_path, deb("pp", files={"x": b"x"}))
     recipe = here.write_recipe(BARE + "packages: [pp]")
     first = here.build(recipe)
-    for blob in first.prepared.debs.values():
+    for blob in first.locked.debs.values():
         here.store.drop(blob.digest)
     here.mirrors = []  # nobody could be asked
     second = here.build(recipe)

@@ -117,7 +117,7 @@ def test_a_damaged_package_in_the_cache_is_refused_once_and_fetched_again(
     here: BuildWorld,
 ) -> None:
     first = here.build(RECIPE)
-    (path,) = [blob.path for file, blob in first.prepared.debs.items() if file.id.name == "aa"]
+    (path,) = [blob.path for file, blob in first.locked.debs.items() if file.id.name == "aa"]
     data = path.read_bytes()
     path.write_bytes(data[:-9] + b"x" * 9)
     with pytest.raises(IntegrityError, match="the package has digest") as caught:

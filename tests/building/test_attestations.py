@@ -106,8 +106,8 @@ def test_provenance_names_every_package_index_and_file_by_digest(tmp_path: Path)
         one["name"]: one["digest"]["sha256"]
         for one in predicate["buildDefinition"]["resolvedDependencies"]
     }
-    lockfile = built.prepared.lockfile
-    assert named["lockfile"] == built.prepared.digest.hex
+    lockfile = built.locked.lockfile
+    assert named["lockfile"] == built.locked.digest.hex
     for suite in lockfile.archives:
         assert named[f"InRelease of {suite.archive} {suite.suite}"] == suite.release.hex
     for package in built.built.images[0].packages:
@@ -129,7 +129,7 @@ def test_another_folder_and_an_empty_cache_give_the_same_index(tmp_path: Path) -
     folder = tmp_path / "somewhere" / "else"
     folder.mkdir(parents=True)
     proof = here.home / "test.lock.proof"
-    for file in (first.recipe.path, first.prepared.path, proof, here.home / "key.asc"):
+    for file in (first.recipe.path, first.locked.path, proof, here.home / "key.asc"):
         shutil.copy(file, folder)
     other = here.build(
         folder / first.recipe.path.name, store=Store(tmp_path / "empty"), locked=True

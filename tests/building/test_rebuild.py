@@ -110,7 +110,7 @@ def test_the_kit_holds_recipe_lockfile_and_local_files_and_nothing_of_this_machi
         "kit.json", "recipe/homeport.yaml", "recipe/key.asc", "recipe/own/below/a",
         "recipe/tool.sh", "test.lock",
     ]  # fmt: skip
-    assert files["test.lock"] == built.prepared.path.read_bytes()
+    assert files["test.lock"] == built.locked.path.read_bytes()
     assert str(world.root).encode() not in b"".join(files.values()).replace(
         files["recipe/homeport.yaml"], b""
     ).replace(files["test.lock"], b"")
@@ -134,7 +134,7 @@ def test_an_image_is_built_again_from_its_kit_alone(world: BuildWorld) -> None:
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
     attach(built, built.kit)
-    for path in (world.home / "homeport.yaml", world.home / "tool.sh", built.prepared.path):
+    for path in (world.home / "homeport.yaml", world.home / "tool.sh", built.locked.path):
         path.unlink()
     result = again(world, built, trust_kit=True)
     assert (result.verdict, result.difference) == ("reproduced", "")

@@ -62,7 +62,7 @@ def found_in_image(result: BuildResult) -> Bill:
 def test_an_inspection_finds_the_packages_and_files_that_the_build_put_in(
     built: BuildResult,
 ) -> None:
-    made, found = bill_of(built.built.images[0], built.prepared.lockfile), found_in_image(built)
+    made, found = bill_of(built.built.images[0], built.locked.lockfile), found_in_image(built)
 
     def packages(bill: Bill) -> list[tuple[Any, ...]]:
         return [
@@ -91,7 +91,7 @@ def test_an_image_of_others_says_that_it_was_inspected(built: BuildResult) -> No
 
 
 def test_cyclonedx_has_what_scanners_match_by(built: BuildResult) -> None:
-    bill = bill_of(built.built.images[0], built.prepared.lockfile)
+    bill = bill_of(built.built.images[0], built.locked.lockfile)
     document = json.loads(documents.write_document(bill, SUBJECT, "cyclonedx"))
     library = next(one for one in document["components"] if one["name"] == "libx")
     properties = {one["name"].rpartition(":")[2]: one["value"] for one in library["properties"]}
@@ -107,7 +107,7 @@ def test_cyclonedx_has_what_scanners_match_by(built: BuildResult) -> None:
 
 
 def test_csv_has_a_line_for_each_package(built: BuildResult) -> None:
-    bill = bill_of(built.built.images[0], built.prepared.lockfile)
+    bill = bill_of(built.built.images[0], built.locked.lockfile)
     rows = list(csv.DictReader(io.StringIO(documents.write_document(bill, SUBJECT, "csv"))))
     assert [row["package"] for row in rows] == ["hello", "libx"]
     assert [row["source"] for row in rows] == ["hello 1.0-1", "lib-src 3-1"]

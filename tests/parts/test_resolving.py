@@ -41,7 +41,7 @@ def test_locked_refuses_a_part_that_is_not_locked(world: BuildWorld) -> None:
 
 
 def test_a_part_that_the_recipe_no_longer_has_leaves_the_lockfile(world: BuildWorld) -> None:
-    path = world.build(f"{BARE}packages: [hello]\n").prepared.path
+    path = world.build(f"{BARE}packages: [hello]\n").locked.path
     lockfile = read_lockfile(path)
     assert lockfile is not None
     output = LockedTree(digest=Digest.of(b"x"), size=1)
@@ -54,7 +54,7 @@ def test_a_part_that_the_recipe_no_longer_has_leaves_the_lockfile(world: BuildWo
 
 
 def test_what_disagrees_is_said_without_an_engine(world: BuildWorld) -> None:
-    lockfile = world.build(f"{BARE}packages: [hello]\n").prepared.lockfile
+    lockfile = world.build(f"{BARE}packages: [hello]\n").locked.lockfile
     recipe = world.recipe(f"{BARE}packages: [hello]\n{PART}")
     cancel = CancelToken()
     assert part_stale_reasons(recipe, lockfile, cancel) == ("the part tool is not locked",)

@@ -101,7 +101,7 @@ def test_what_commands_leave_in_out_are_files_of_the_image_as_local_files_are(
     assert listing(result) == {
         "usr/bin/hello": "0644 x",
         "usr/bin/tool": "0755 7:8 hello linux/amd64 x86_64-linux-gnu "
-        f"{result.prepared.lockfile.epoch}",
+        f"{result.locked.lockfile.epoch}",
         "usr/share/tool/data": "0600 one",
         "usr/share/tool/link": "-> data",
     }
@@ -350,7 +350,7 @@ def test_a_commit_of_a_repository_is_an_input(world: Steps) -> None:
             INPUT.replace("INPUT", f'{{git: "{url}", commit: {commit}, to: /in}}'), ""
         )
     assert listing(result)["taken/file"] == "0644 committed"
-    assert result.prepared.lockfile.parts["tool"].materials == (f"git+{url}@{commit}",)
+    assert result.locked.lockfile.parts["tool"].materials == (f"git+{url}@{commit}",)
 
 
 @pytest.mark.peer("skopeo", "docker-registry")
@@ -366,7 +366,7 @@ def test_a_path_of_an_image_by_digest_is_an_input(
         INPUT.replace("INPUT", f'{{image: "{reference}", path: /usr/bin, to: /in}}'), ""
     )
     assert listing(result)["taken/hello"] == "0644 x"
-    assert result.prepared.lockfile.parts["tool"].materials == (reference,)
+    assert result.locked.lockfile.parts["tool"].materials == (reference,)
 
 
 @pytest.fixture(scope="module")

@@ -54,7 +54,7 @@ def test_an_example_is_what_its_lockfile_pins_static_and_for_its_machine(
     shutil.copytree(EXAMPLES / example, recipe)
     pinned = json.loads((recipe / f"{example}.lock").read_text())["parts"]
     result = build(recipe, platforms, dockerd_20.address, tmp_path / "cache")
-    assert result.prepared.reason is None
+    assert result.locked.reason is None
     assert json.loads((recipe / f"{example}.lock").read_text())["parts"] == pinned
     for image in result.built.images:
         tree = tree_of(result, str(image.platform), tmp_path)

@@ -84,7 +84,7 @@ def test_the_newest_version_and_its_files_are_pinned_and_given_to_the_commands(
         "taken/hello_1.0.orig.tar.xz",
     ]
     assert found["taken/hello_1.0.orig.tar.xz"] == "0644 upstream"
-    lockfile = read_lockfile(result.prepared.path)
+    lockfile = read_lockfile(result.locked.path)
     assert lockfile is not None
     (source,) = lockfile.parts["tool"].sources
     assert (source.name, source.version, source.suite) == ("hello", "1.0-2", "trixie")

@@ -70,7 +70,7 @@ def bills(folder: Path) -> list[Bill]:
             files={"usr/bin/tool": b"t", "usr/share/doc/tool/copyright": "by hand"}),
     ]  # fmt: skip
     built = BuildWorld(folder, packages).build(RECIPE)
-    made = bill_of(built.built.images[0], built.prepared.lockfile)
+    made = bill_of(built.built.images[0], built.locked.lockfile)
     with Pools(CancelToken(), processor=2) as pools:
         opened = open_layers(built.built.images[0].image, runtime(pools=pools), "oci:out")
         found = image_bill(opened)

@@ -31,14 +31,14 @@ class CannotStart(HomeportError):
 
 
 class _Lacking(msgspec.Struct):
-    """Files of a whole package that miss something, and what they miss; each name once."""
+    """Files of a whole package with missing dependencies, and their names, each once."""
 
     paths: dict[bytes, None] = msgspec.field(default_factory=dict)
     missing: dict[str, None] = msgspec.field(default_factory=dict)
 
 
 class Findings(msgspec.Struct):
-    """What is wrong, and what is worth a word."""
+    """Faults, and what is reported as warnings."""
 
     faults: list[CannotStart] = msgspec.field(default_factory=list)
     warnings: list[str] = msgspec.field(default_factory=list)
@@ -208,7 +208,7 @@ class _Checker:
             hint = (
                 f"in the recipe, links: [{{path: {path_text(self._loader.own)}/{missing}, "
                 f"target: {path_text(elsewhere)}}}]; "
-                "on a machine a script of its package may do that"
+                "on a Debian system a maintainer script of the package may do that"
             )
         where = {"path": path_text(path)} | ({"source": str(node.source)} if node else {})
         self.findings.faults.append(CannotStart(what, where=where, hint=hint))

@@ -1,4 +1,4 @@
-"""What an ELF file asks of the system that starts it, read once per content.
+"""What an ELF file needs to be started, read once per content.
 
 The interpreter, the libraries it needs and where it looks for them. Answers are kept in
 the store by content digest, so that a warm build reads no ELF file. Not for judging

@@ -1,4 +1,4 @@
-"""Files and trees taken out of other images, by digest and as they are there.
+"""Files and trees taken out of other images, by digest and with their own metadata.
 
 For vendoring an upstream binary. Every layer is verified while it is read.
 """

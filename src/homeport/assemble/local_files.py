@@ -1,6 +1,6 @@
-"""Local files and directories of a recipe as nodes: read, hashed, made alike everywhere.
+"""Local files and directories of a recipe as nodes: read, hashed, normalized.
 
-Of what the machine says about a file only its bytes and its owner's execute bit count:
+Only a file's bytes and its owner's execute bit are taken from this machine:
 modes are 0644 or 0755, owners and times the recipe's. What the recipe names must lie in the
 recipe's boundary; it is opened once, and everything in it by handle, no link followed. A file
 that changes between being hashed and being written is noticed then, because contents are
@@ -58,7 +58,7 @@ def local_nodes(files: LocalFiles, mtime: int, cancel: CancelToken) -> Iterable[
 
 
 def _named(error: OSError, files: LocalFiles) -> str:
-    """The file that an error speaks of; handles know only the last part of its name."""
+    """The file that an error names; descriptors have only the last part of its name."""
     name = os.fsdecode(error.filename) if isinstance(error.filename, bytes | str) else ""
     if not name or name in (".", str(files.source)):
         return files.written
@@ -76,7 +76,7 @@ class _Reader:
         self._to = files.to.encode("utf-8", "surrogateescape").strip(b"/")
 
     def read(self) -> Iterator[tuple[bytes, Node]]:
-        # The recipe may name a link: what is behind it is meant.
+        # The recipe may name a link: its target is taken.
         real = self._files.boundary.real(self._files.source)
         if real.is_dir():
             with self._opened(real) as root:

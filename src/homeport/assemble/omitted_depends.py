@@ -1,8 +1,8 @@
 """What packages of an image declare to depend on, and the image does not have.
 
 Slices need less than their package declares, and a recipe may leave a dependency out. That is
-no fault; the build report says it, and nothing else does (the lockfile, the status database
-and SBOMs list what is there).
+no fault; only the build report lists it (the lockfile, the status database
+and SBOMs list what is in the image).
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ _FORMAT = 1
 
 
 class NotInResult(HomeportError):
-    """A recipe takes a path that its part did not make."""
+    """A recipe takes a path that is missing in the result of its part."""
 
     id = "not-in-result"
 
@@ -67,7 +67,7 @@ def select_files(tree: Tree, wanted: Iterable[PartFiles], source: Source) -> Tre
 
 
 def encode_tree(tree: Tree) -> bytes:
-    """The same tree is the same bytes."""
+    """Equal trees give equal bytes."""
     entries = [_entry(path, node) for path, node in tree.items()]
     document = {"format": _FORMAT, "entries": entries}
     return json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
@@ -125,7 +125,7 @@ def _placed(node: Node, files: PartFiles, mtime: int, source: Source) -> Node:
 def _plain(
     tree: Tree, path: bytes, node: Node, source: Source, where: dict[str, str | int]
 ) -> Node:
-    """A node with nothing of the engine's machine in it; a hard link as the file that it is."""
+    """A node without metadata of the engine's machine; a hard link becomes its file."""
     if node.type == "hardlink":
         node = tree[node.target]
     if node.type == "file":
@@ -165,7 +165,7 @@ def _near(tree: Tree, path: bytes) -> str:
     if near:
         return "there is " + ", ".join(f"/{name}" for name in near[:3])
     if not names:
-        return "it made no file; commands must write their result to /out"
+        return "the part wrote no file; its commands must write their result to /out"
     return "it made " + ", ".join(f"/{name}" for name in sorted(names)[:5])
 
 

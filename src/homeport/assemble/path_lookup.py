@@ -1,4 +1,4 @@
-"""Finding what a path means inside a finished tree, links followed, never out of it."""
+"""Resolving a path inside a finished tree: links are followed, never out of the tree."""
 
 from __future__ import annotations
 

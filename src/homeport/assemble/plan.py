@@ -146,7 +146,7 @@ def make_plans(
 ) -> tuple[BuildPlan, ...]:
     """A plan for each of ``platforms``.
 
-    Raises ``UsageError`` and its kin: a local file that is missing or of no use, a platform
+    Raises ``UsageError`` for a local file that is missing or unusable, or a platform
     that is not locked.
     """
     own = _OwnFiles(inputs, _epoch(inputs, options) * _SECOND, cancel)
@@ -230,7 +230,7 @@ def _planned(package: LockedPackage, lockfile: Lockfile) -> PlannedPackage:
 
 
 class _OwnFiles:
-    """What the recipe itself brings; local files are read once for all platforms."""
+    """The recipe's own files; local files are read once for all platforms."""
 
     def __init__(self, inputs: PlanInputs, mtime: int, cancel: CancelToken) -> None:
         self._recipe = inputs.recipe

@@ -83,7 +83,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     recipe: Recipe
-    prepared: EnsuredLock
+    locked: EnsuredLock
     built: BuiltIndex
     written: tuple[Written, ...]
     kit: Image | None = None

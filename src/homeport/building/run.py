@@ -76,7 +76,7 @@ def run_build(request: BuildRequest, runtime: Runtime, connections: Connections)
                     attached.write_referrers([kit])
         loaded = load_image(request, recipe, value, runtime) if request.load else None
     return BuildResult(
-        recipe=recipe, prepared=made.locked, built=built, written=tuple(written), kit=kit,
+        recipe=recipe, locked=made.locked, built=built, written=tuple(written), kit=kit,
         loaded=loaded,
     )  # fmt: skip
 

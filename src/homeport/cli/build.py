@@ -213,8 +213,8 @@ def _document(result: BuildResult) -> dict[str, Any]:
         "schema": "homeport-build/v1",
         "recipe": result.recipe.name,
         "digest": str(result.built.index.digest),
-        "lockfile": str(result.prepared.path),
-        "relocked": result.prepared.reason,
+        "lockfile": str(result.locked.path),
+        "relocked": result.locked.reason,
         "outputs": [
             {
                 "address": str(written.address),

@@ -258,7 +258,7 @@ class Store:
     def recall(self, namespace: str, key: str) -> bytes | None:
         """A remembered answer, or ``None``; marks it as used just now.
 
-        An answer without a valid MAC is no answer.
+        An answer without a valid MAC is ignored.
         """
         if not self.is_own:
             return None
@@ -286,7 +286,7 @@ class Store:
                     replace_file(name, folder, data)
 
     def forget(self, namespace: str, key: str) -> None:
-        """Drop a remembered answer that turned out to be of no use."""
+        """Drop a remembered answer that cannot be used."""
         name = self._answer_name(namespace, key)
         self._unlink(name, "seals", namespace)
         self._unlink(name, "answers", namespace)
@@ -407,7 +407,7 @@ class Store:
         return removed
 
     def clear(self) -> None:
-        """Remove everything, also under other processes' feet."""
+        """Remove everything, even while other processes use it."""
         with explained(self.root, "remove"):
             if self.root.exists():
                 shutil.rmtree(self.root)
@@ -517,7 +517,7 @@ def _open_appending(name: str, folder: int) -> BinaryIO:
 
 
 def _digest_of(file: _StoreFile) -> Digest | None:
-    """What the file's name says its content is; ``None`` for a file that is none of ours."""
+    """The digest in the file's name; ``None`` if it is not a file of the store."""
     try:
         return Digest.parse(f"{file.folder[-1]}:{file.name}")
     except UsageError:
@@ -538,5 +538,5 @@ def _mac(key: bytes, *parts: bytes) -> bytes:
 
 
 def _state(status: os.stat_result) -> tuple[int, int]:
-    """Another file, and the same one written to, have another state."""
+    """The state changes if the file is replaced or written to."""
     return status.st_ino, status.st_mtime_ns

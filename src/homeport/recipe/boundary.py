@@ -1,6 +1,6 @@
 """The directories that paths written in a recipe must stay in.
 
-A recipe may come from a stranger: a merge request, a cloned repository. Whoever builds it must
+A recipe may come from a stranger: a merge request, a cloned repository. The user who builds it must
 not find files of this machine in the image (``from: /proc/self/environ``) or quoted in an
 error (``extends: /etc/passwd``). What a recipe names lies below the recipe's folder, or below a
 directory that the user allows; links count as where they lead to.

@@ -1,4 +1,4 @@
-"""Parts of a recipe that cannot both be: found before anything is read or fetched.
+"""Parts of a recipe that contradict each other: found before anything is read or fetched.
 
 Only what the recipe itself shows; two packages that hold one path are found when it is
 locked (``homeport.locking``).

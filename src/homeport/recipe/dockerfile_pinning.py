@@ -1,7 +1,7 @@
-"""Whether everything that a recipe's Dockerfile takes from elsewhere is named by its content.
+"""Whether every external input of a recipe's Dockerfile is pinned by its content.
 
 An image by digest, a file of a web server with ``--checksum``, a repository by commit:
-else the same recipe would be another image tomorrow, for no visible reason.
+otherwise the same recipe could give another image tomorrow without a visible change.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ class Unpinned(BadRecipe):
 
 
 def materials_of(part: DockerfilePart) -> tuple[str, ...]:
-    """What the Dockerfile takes from elsewhere, each with its digest or commit, sorted.
+    """The external inputs of the Dockerfile, each with its digest or commit, sorted.
 
-    Raises ``Unpinned`` for the first that has neither, ``BadRecipe`` for a file of no use.
+    Raises ``Unpinned`` for the first that has neither, ``BadRecipe`` for an unusable file.
     """
     found = []
     for name, error in _inputs(part):

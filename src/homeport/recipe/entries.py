@@ -111,7 +111,7 @@ class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
 
 
 class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
-    """A file whose text stands in the recipe."""
+    """A file whose text is written in the recipe."""
 
     text: str
     to: str
@@ -198,7 +198,7 @@ class Group(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Config(msgspec.Struct, frozen=True, kw_only=True):
-    """How a container of the image starts, and what the image says about itself.
+    """How a container of the image starts, and the image's labels and annotations.
 
     user: ``name``, ``uid`` or either with ``:group``, as the image specification has it
     """

@@ -1,6 +1,6 @@
 """Recipes that extend others: the entries of all files in one, each still with its place.
 
-What a recipe says again replaces what it extends says; the key of each kind of entry is
+An entry of a recipe replaces that of the recipe it extends; the key of each kind of entry is
 listed in ``_KEYS``. Slices of a package add up. (docs/formats/recipe.md, "extends".)
 """
 
@@ -27,13 +27,13 @@ _KEYS = {
     "users": "name",
     "groups": "name",
 }
-#: Single fields that a recipe has from what it extends.
+#: Single fields that a recipe inherits from what it extends.
 _INHERITED = ("platforms",)
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 
 class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
-    """What one file says, or several joined.
+    """The content of one file, or of several joined.
 
     top:     fields that stand alone: name, summary, platforms…
     lists:   kind → entries, those of ``per_platform`` included

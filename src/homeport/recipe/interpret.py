@@ -41,7 +41,7 @@ from homeport.yamlfile.shapes import FieldValues
 
 
 class FaultCollector:
-    """Where faults go."""
+    """Collects faults."""
 
     def __init__(self, faults: list[HomeportError]) -> None:
         self.faults = faults
@@ -155,7 +155,7 @@ def _mirror(text: str, place: FilePosition) -> str:
 
 
 def beside(place: FilePosition, text: str) -> Path:
-    """A path as the recipe writes it, seen from here."""
+    """A path of the recipe as a path of this machine."""
     return Path(place.file).parent / text
 
 
@@ -275,7 +275,7 @@ def _configs(
 
 
 def _check_platforms(source: RecipeText, recipe: Recipe, fault: FaultCollector) -> None:
-    """A entry for a platform that no file of the chain is built for is a slip of the pen."""
+    """Note a fault for an entry of a platform that no file of the chain is built for."""
     known = source.known
     hint = "the recipe is built for " + ", ".join(map(str, recipe.platforms))
     entries = (*recipe.packages, *recipe.pins, *recipe.files, *recipe.links, *recipe.directories)

@@ -12,7 +12,7 @@ from homeport.yamlfile.parse import LARGEST, BadYaml
 
 
 class BadRecipe(BadYaml):
-    """A recipe or slice file is not usable; file, line, column and field are in ``where``."""
+    """A recipe or slice file is unusable; file, line, column and field are in ``where``."""
 
     id = "recipe"
 

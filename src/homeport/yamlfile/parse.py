@@ -22,7 +22,7 @@ LARGEST = 1 << 20
 MOST_NODES = 50_000
 DEEPEST = 32
 
-# libyaml where PyYAML was built with it; the slower one reads the same language.
+# libyaml if PyYAML was built with it; otherwise the slower parser of the same language.
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 

@@ -51,7 +51,7 @@ class Reader:
             )
 
     def fault(self, node: YamlNode, field: str, what: str, hint: str | None = None) -> object:
-        """Note a fault; the answer is ``BAD``."""
+        """Note a fault and return ``BAD``."""
         self.faults.append(self.error(what, where=self.position(node, field).where(), hint=hint))
         return BAD
 
@@ -67,7 +67,7 @@ class Shape(Protocol):
 
 
 class Text(msgspec.Struct, frozen=True, kw_only=True):
-    """Text, taken as written: ``yes``, ``1.10`` and ``0644`` are what they look like.
+    """Text, taken as written: ``yes``, ``1.10`` and ``0644`` stay text.
 
     convert: makes the value of the text; a ``HomeportError`` that it raises is a fault
     """
@@ -142,7 +142,7 @@ class Number(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Constant(msgspec.Struct, frozen=True, kw_only=True):
-    """One number and no other: the version of a format."""
+    """Exactly one number: the version of a format."""
 
     value: int
     what: str

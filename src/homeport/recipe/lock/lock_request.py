@@ -24,7 +24,7 @@ OS_RELEASE = SliceName(package="base-files", slice="os-release")
 def wanted_slices(recipe: Recipe, platform: Platform) -> dict[SliceName, FilePosition]:
     """The slices that the recipe names for a platform, and the one of its step os-release.
 
-    Where base-files is there as a whole, the step has nothing to add.
+    If base-files is taken as a whole, the step adds nothing.
     """
     choices = [choice for choice in recipe.packages if choice.applies_to(platform)]
     wanted = {

@@ -88,7 +88,7 @@ def match_slice(
 
     directories: which of the paths are directories; without it a glob that ends in ``/``
                  means whatever has that path
-    Parents of what is taken are the caller's affair.
+    Parent directories are added by the caller.
     """
     names = tuple(paths)
     taken: set[bytes] = set()

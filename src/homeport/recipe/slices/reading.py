@@ -1,7 +1,7 @@
 """Slice files: ``slices/PACKAGE.yaml`` to slices, and what they need (docs/formats/slices.md).
 
-A recipe's own folder and the catalog's are asked in turn, slice by slice: a slice of the
-recipe stands in front of the catalog's slice of the same name, whatever the file's other
+A recipe's own folder and the catalog's are searched in this order, slice by slice: a slice of the
+recipe replaces the catalog's slice of the same name, whatever the file's other
 slices are.
 """
 
@@ -137,7 +137,7 @@ class SliceFolders:
     ) -> dict[SliceName, Slice]:
         """``wanted`` and all that they need on ``architecture``, sorted by name.
 
-        Slices that are not defined go on the list of faults, with who wants them.
+        Undefined slices are added to the faults, with what needs them.
         """
         found: dict[SliceName, Slice] = {}
         waiting = [(name, place, "") for name, place in wanted]
@@ -199,7 +199,7 @@ def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[Hom
     slices = {}
     for name, entry in part.get("slices", {}).items():
         if name == COPYRIGHT:
-            reader.fault(node, f"slices.{name}", "every package has the slice copyright by itself")
+            reader.fault(node, f"slices.{name}", "every package has the slice copyright already")
         slices[name] = _slice(SliceName(package=package, slice=name), entry)
     return slices, reader.faults
 
