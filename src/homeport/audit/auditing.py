@@ -20,6 +20,7 @@ from homeport.audit.reading.tree_files import read_file
 from homeport.audit.rules import Rule, Tool, by_id, shipped
 from homeport.audit.scan.scanning import scan
 from homeport.content.digest import Digest
+from homeport.errors import HomeportError
 
 
 class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,6 +110,13 @@ def plan(
         if not wrong:
             break
         refused |= wrong
+    else:
+        spot, why = next(iter(wrong.items()))
+        raise EditsRefused(
+            f"no edits were found that give exactly the planned references: {why}",
+            where={"file": spot.file, "field": spot.key},
+            hint="exclude the file (--exclude), or write this image's change by hand",
+        )
     made = draft.plan
     return msgspec.structs.replace(
         made,
@@ -119,8 +127,14 @@ def plan(
     )  # fmt: skip
 
 
-#: Each round refuses an edit; the last one refuses all that are left.
+#: Each round leaves out an edit that was refused; a tree that needs more gets no plan.
 _MOST_ROUNDS = 20
+
+
+class EditsRefused(HomeportError):
+    """Edits that were left out changed what others give, again and again."""
+
+    id = "edits-refused"
 
 
 def _broken(

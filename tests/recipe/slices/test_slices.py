@@ -102,7 +102,7 @@ def test_a_slice_beside_the_recipe_stands_before_the_one_of_the_catalog(tmp_path
         ("a: {needs: [x1]}",
          "4:15 slices.a.needs[0]: invalid value 'x1': expected a slice reference"),
         ("copyright: {paths: [/x]}", "1:1 slices.copyright: every package has the slice "
-         "copyright by itself"),
+         "copyright already"),
         ("a: {paths: [/x]}\na: {paths: [/y]}", "5:3 slices.a: duplicate key 'a', "
          "first in line 4"),
     ],
