@@ -330,6 +330,13 @@ def test_a_truncated_or_damaged_stream_is_an_error_in_every_compression(
         assert caught.value.where["archive"] == "t"
 
 
+@pytest.mark.parametrize("rules", ["current", "old"])
+def test_a_file_without_a_name_is_passed_over_as_containerd_does(world: Path, rules: str) -> None:
+    unpack(world, entry("") + entry("a", data=b"rest") + END, rules)
+    found = [path for path in (world / "dest").rglob("a") if path.is_file()]
+    assert [path.read_bytes() for path in found] == [b"rest"]
+
+
 def test_an_archive_that_grows_too_large_stops_before_it_is_written(world: Path) -> None:
     (world / "source" / "t").write_bytes(entry("a", data=b"x" * 600) * 10 + END)
     source, target = Rooted(bytes(world / "source")), Rooted(bytes(world / "dest"))

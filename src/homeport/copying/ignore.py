@@ -110,7 +110,7 @@ class Excluded:
         return (path, hits), not matched, not matched or self._ignore.has_exceptions
 
     def excludes_source(self, path: bytes) -> bool:
-        """BuildKit never excludes a source itself, which nobody expects of ``--exclude=a *``."""
+        """Whether a source itself is excluded, as in ``--exclude=a *``; BuildKit never does."""
         return not self._ignore.has_exceptions and self._ignore.matches(path)
 
 

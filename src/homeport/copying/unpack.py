@@ -166,9 +166,9 @@ class Unpacking:
     def add(self, member: Member) -> None:
         names = self._names(member.name)
         if not names:
-            if member.kind != "directory":
-                raise CopyError("a member that is not a directory has no name")
-            if self._options.rules.strict_archives:  # as tar; BuildKit leaves the top alone
+            # A file without a name (some programs cut a directory's name off) is passed over, as
+            # containerd does. Metadata of the top: as tar; BuildKit leaves the top alone.
+            if member.kind == "directory" and self._options.rules.strict_archives:
                 self._later[b""] = self._metadata(member)
             return
         parent = self._parent_of(names)
