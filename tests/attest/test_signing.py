@@ -192,6 +192,23 @@ def test_in_a_layout_signatures_are_kept_beside_the_image(tmp_path: Path) -> Non
         assert sum(one["annotations"].get(named) == str(value.digest) for one in index) == 1
 
 
+def test_signatures_in_a_layout_travel_with_push_and_pull(shop: Workshop, tmp_path: Path) -> None:
+    value = seven_platforms()
+    layout = f"oci:{tmp_path / 'tool.oci'}:1.0"
+    shop.app.destination(parse_destination(layout)).write(value, shop.app.runtime)
+    document("sign", layout, *key(shop))
+    pushed = f"{shop.registry.host}/other/place:1"
+    for _ in range(2):  # a second push has nothing to add
+        assert "16 attached artifacts copied along" in run("push", layout, pushed).stderr
+        verified = document("verify", pushed, *key(shop, "pub"), "--every-platform")
+        assert verified["verified"]
+    again = f"oci:{tmp_path / 'again.oci'}:1.0"
+    run("pull", layout, again)
+    assert document("verify", again, *key(shop, "pub"), "--every-platform")["verified"]
+    archive = run("pull", layout, f"oci-archive:{tmp_path / 'x.tar'}:1")
+    assert "warning: 16 attached artifacts left out: an archive holds none" in archive.stderr
+
+
 def test_signatures_are_kept_nowhere_else(tmp_path: Path) -> None:
     with workshop(tmp_path) as shop:
         address = f"docker-archive:{tmp_path / 'x.tar'}"

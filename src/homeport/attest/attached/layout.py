@@ -24,7 +24,7 @@ from homeport.images.storage.layout import (
 )
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.oci import media_types
-from homeport.oci.documents import Descriptor
+from homeport.oci.documents import Descriptor, Index, read_manifest_or_index
 from homeport.runtime import Runtime
 
 
@@ -46,7 +46,14 @@ class LayoutAttached:
         return None
 
     def referrers(self, subject: Digest) -> list[Descriptor]:
-        return [entry for entry in self._entries() if _may_refer(entry, subject)]
+        listed = [entry for entry in self._entries() if _may_refer(entry, subject)]
+        # oras and regctl name the list of a registry's fallback tag in a layout, too.
+        fallback = self.tagged(f"{subject.algorithm}-{subject.hex}")
+        if fallback is not None and fallback.media_type == media_types.OCI_INDEX:
+            parsed = read_manifest_or_index(fallback.raw, fallback.media_type).parsed
+            if isinstance(parsed, Index):
+                listed += (entry for entry in parsed.manifests if entry not in listed)
+        return listed
 
     def manifest(self, descriptor: Descriptor) -> bytes:
         return self._contents.manifest(descriptor)

@@ -245,3 +245,15 @@ def _open_digest(contents: LayoutContents, index: documents.Index, digest: Diges
         raise BadDocument(f"{digest} is not a manifest: it has {size} bytes")
     descriptor = Descriptor(media_type="", digest=str(digest), size=size)
     return open_descriptor(contents, descriptor)
+
+
+def lists_attached(files: Files) -> bool:
+    """Whether the index of a layout has a line that may be attached to an image."""
+    _, index = read_index(files)
+    return any(
+        SUBJECT_ANNOTATION in entry.annotations
+        or entry.artifact_type
+        or REF_NAME not in entry.annotations
+        or is_digest_tag(entry.annotations[REF_NAME])
+        for entry in index.manifests
+    )
