@@ -14,6 +14,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
+from homeport import known_secrets
+
 # A change must not fail for what chance found elsewhere: CI draws the same examples each time,
 # ``.ci/run --full`` new ones. No deadline: the machine may be busy.
 _FULL = os.environ.get("HOMEPORT_FULL") == "1"
@@ -48,3 +50,10 @@ def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """A minute has passed since any file was written."""
     now = time.time
     monkeypatch.setattr(time, "time", lambda: now() + 60)
+
+
+@pytest.fixture(autouse=True)
+def no_secrets_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test keeps as a secret is not hidden in the messages of the next."""
+    monkeypatch.setattr(known_secrets, "_secrets", {})
+    monkeypatch.setattr(known_secrets, "_patterns", {})

@@ -105,7 +105,7 @@ class _Scope(msgspec.Struct, frozen=True):
 
 #: ``(.a).b`` is ``.a.b``, and ``index .Values "a" "b"`` is ``.Values.a.b``.
 _PARENTHESES = re.compile(r"\(\s{0,9}+(\$?\.[\w.]{0,400}+)\s{0,9}+\)(?=\.\w)")
-_INDEX = re.compile(r"\bindex\s{1,9}+(\$?\.Values)((?:\s{1,9}+\"\w{1,100}+\"){1,9}+)")
+_INDEX = re.compile(r"\bindex\s{1,9}+(\$?\.Values)((?:\s{1,9}+\"\w{1,100}+\"){1,9})")
 
 
 def _flat(expression: str) -> str:

@@ -19,8 +19,8 @@ from homeport.dockerfile.syntax import find_syntax
 from homeport.errors import TooLarge
 
 _TEMPLATE = re.compile(
-    r"\{\{(?:(?!\{\{|\}\}).){0,1000}+\}\}|\{%(?:(?!\{%|%\}).){0,1000}+%\}"
-    r"|<%(?:(?!<%|%>).){0,1000}+%>"
+    r"\{\{(?:(?!\{\{|\}\}).){0,1000}\}\}|\{%(?:(?!\{%|%\}).){0,1000}%\}"
+    r"|<%(?:(?!<%|%>).){0,1000}%>"
 )
 _KEYS = {"syntax": "# syntax", "from": "FROM", "copy-from": "COPY --from",
          "mount-from": "RUN --mount=from"}  # fmt: skip

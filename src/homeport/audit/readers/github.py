@@ -27,13 +27,13 @@ from homeport.audit.reading.variables import Outcome, among, cut_by, feed, outco
 from homeport.audit.source import Source, Written
 
 _EXPRESSION = re.compile(
-    r"\$\{\{\s{0,99}+([A-Za-z_][\w.-]{0,200}+)\s{0,99}+\}\}|\$\{\{(?:(?!\$\{\{|\}\}).){0,1000}+\}\}",
+    r"\$\{\{\s{0,99}+([A-Za-z_][\w.-]{0,200}+)\s{0,99}+\}\}|\$\{\{(?:(?!\$\{\{|\}\}).){0,1000}\}\}",
     re.DOTALL,
 )
 _DOCKER = "docker://"
 _MOST_NAMES = 50  # of a matrix, whose other uses are counted
 _IMAGE_OPTION = re.compile(
-    r"(?:^|,)\s{0,99}+\"?(?:env\.)?image=((?:\$\{\{[^{}]{0,200}+\}\}|[^,\"\s])++)"
+    r"(?:^|,)\s{0,99}+\"?(?:env\.)?image=((?:\$\{\{[^{}]{0,200}+\}\}|[^,\"\s])+)"
 )
 
 Values = dict[str, list[Feed]]

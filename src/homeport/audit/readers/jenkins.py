@@ -18,11 +18,11 @@ from homeport.audit.source import Source, Written
 #: A string or comment that does not end is one to the end of the line or file, as an editor
 #: shows it; so no text is looked at twice.
 _TOKEN = re.compile(
-    r"(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/))*+(?:\*/|\Z))"
-    r"|'''(?P<long_single>(?:[^']|'(?!''))*+)(?:'''|\Z)"
-    r"|\"\"\"(?P<long_double>(?:[^\"]|\"(?!\"\"))*+)(?:\"\"\"|\Z)"
-    r"|'(?P<single>(?:[^'\\\n]|\\.)*+)(?:'|(?=\n)|\\?\Z)"
-    r"|\"(?P<double>(?:[^\"\\\n]|\\.)*+)(?:\"|(?=\n)|\\?\Z)",
+    r"(?P<comment>//[^\n]*+|/\*(?:[^*]|\*(?!/)){0,1000000}(?:\*/|\Z))"
+    r"|'''(?P<long_single>(?:[^']|'(?!'')){0,1000000})(?:'''|\Z)"
+    r"|\"\"\"(?P<long_double>(?:[^\"]|\"(?!\"\")){0,1000000})(?:\"\"\"|\Z)"
+    r"|'(?P<single>(?:[^'\\\n]|\\.){0,1000000})(?:'|(?=\n)|\\?\Z)"
+    r"|\"(?P<double>(?:[^\"\\\n]|\\.){0,1000000})(?:\"|(?=\n)|\\?\Z)",
     re.DOTALL,
 )
 _STRINGS = ("long_single", "long_double", "single", "double")

@@ -19,10 +19,10 @@ from homeport.audit.source import Written
 
 _END = re.compile(r"[;&|)`\n]")
 _WORD = re.compile(
-    r"""(?:"(?:[^"\\]|\\.){0,4096}+"|'[^']{0,4096}+'|\$\([^()]{0,1000}+\)|\\.|[^\s"'\\;&|()`])++""",
+    r"""(?:"(?:[^"\\]|\\.){0,4096}"|'[^']{0,4096}+'|\$\([^()]{0,1000}+\)|\\.|[^\s"'\\;&|()`])+""",
     re.DOTALL,
 )
-_GAP = re.compile(r"(?:[ \t]|\\\r?\n){0,1000}+")
+_GAP = re.compile(r"(?:[ \t]|\\\r?\n){0,1000}")
 _COMMENT = re.compile(r"[ \t]{0,200}+(?:#|//|REM\b)")
 
 #: Words that precede subcommands.

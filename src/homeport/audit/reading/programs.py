@@ -32,7 +32,7 @@ ALWAYS: Programs = with_programs(())
 def command_pattern(programs: Programs) -> re.Pattern[str]:
     """Finds where one of ``programs`` is run with arguments; the group ``tool`` is its name."""
     return re.compile(
-        r"(?:^|[\s;&|(`\"'{!:@=-])(?:sudo[ \t]{1,9}+(?:-[\w=-]{1,40}[ \t]{1,9}+){0,5}+)?"
+        r"(?:^|[\s;&|(`\"'{!:@=-])(?:sudo[ \t]{1,9}+(?:-[\w=-]{1,40}[ \t]{1,9}+){0,5})?"
         rf"(?:\./|/usr/(?:local/)?bin/)?(?P<tool>{_any_of(programs)})(?=[ \t]{{1,99}}+[a-z+:./-])",
         re.MULTILINE,
     )

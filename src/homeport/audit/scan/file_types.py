@@ -78,7 +78,7 @@ _MODULES = (
 )  # fmt: skip
 #: A task's module: at the start of a line, perhaps with its collection.
 _MODULE = (
-    rb"(?m)^[ \t]{0,200}+(?:-[ \t]{1,99}+)?(?:\w{1,60}+\.){0,4}+"
+    rb"(?m)^[ \t]{0,200}+(?:-[ \t]{1,99}+)?(?:\w{1,60}+\.){0,4}"
     rb"(?:(?:docker|podman)_(?:container|image|swarm_service)|k8s)[ \t]{0,9}+:"
 )
 
