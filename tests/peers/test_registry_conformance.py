@@ -23,6 +23,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from builders.net import quick_client
@@ -466,14 +467,16 @@ def test_two_writers_of_the_fallback_tag_both_end_up_in_it() -> None:
         assert numbers == {"0", "1", "2", "3"}
 
 
-def test_a_fallback_tag_that_is_an_image_is_left_alone() -> None:
+def test_a_fallback_tag_that_is_another_image_is_left_alone() -> None:
     with small_registry(referrers=False) as registry, quick_client(stall=5) as client:
         repository = Repository(Registry(client, endpoint_for(registry.host)), "x")
         push_request = small()
         send(repository, push_request)
         subject = push_request.manifests[0]
         tag = str(subject.digest).replace(":", "-")
-        retag(repository, "v1", [tag])
+        # The subject itself under this tag is how GitLab reads a digest: that is no other image.
+        other = msgspec.structs.replace(small(b"another layer"), tags=(tag,))
+        send(repository, other)
         signed = signature(subject, json.loads(subject.raw)["config"])
         with pytest.raises(
             errors.RegistryError, match="is an image, expected the list of referrers"
@@ -485,7 +488,7 @@ def test_a_fallback_tag_that_is_an_image_is_left_alone() -> None:
                 ),
             )
         assert referrers(repository, subject.digest) == []
-        assert repository.manifest_digest(tag) == subject.digest
+        assert repository.manifest_digest(tag) == other.manifests[0].digest
 
 
 def test_scopes_name_what_is_done_and_where_a_blob_comes_from() -> None:
