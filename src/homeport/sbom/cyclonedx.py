@@ -7,13 +7,13 @@ distribution from the operating-system component; both are written.
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from typing import Any
 
 from homeport import __version__
 from homeport.debian.version import parse_version
 from homeport.sbom import purl
-from homeport.sbom.model import Bill, BillPackage, Subject
+from homeport.sbom.model import Bill, BillFile, BillPackage, Subject, timestamp
 
 NAMESPACE = "https://homeport.dev/cyclonedx"
 PREDICATE_TYPE = "https://cyclonedx.org/bom"
@@ -39,8 +39,10 @@ def document(bill: Bill, subject: Subject) -> Element:
             }
         )
         dependencies.append({"ref": "os", "dependsOn": top})
+    of_packages = bill.files_by_package()
     for package in bill.packages:
-        components.append(_package(bill, package, references[package.name]))
+        files = of_packages.get(package.name, ())
+        components.append(_package(bill, package, references[package.name], files))
         needs = sorted(references[name] for name in package.depends)
         dependencies.append({"ref": references[package.name], "dependsOn": needs})
     others = [
@@ -65,9 +67,7 @@ def document(bill: Bill, subject: Subject) -> Element:
         "serialNumber": f"urn:uuid:{uuid.uuid5(uuid.NAMESPACE_URL, f'{NAMESPACE}/{image}')}",
         "version": 1,
         "metadata": {
-            "timestamp": datetime.fromtimestamp(subject.created, UTC).strftime(
-                "%Y-%m-%dT%H:%M:%SZ"
-            ),
+            "timestamp": timestamp(subject.created),
             "tools": {
                 "components": [{"type": "application", "name": "homeport", "version": __version__}]
             },
@@ -90,7 +90,9 @@ def document(bill: Bill, subject: Subject) -> Element:
     }
 
 
-def _package(bill: Bill, package: BillPackage, reference: str) -> Element:
+def _package(
+    bill: Bill, package: BillPackage, reference: str, files: Sequence[BillFile]
+) -> Element:
     version = parse_version(package.source_version)
     properties = {
         "PkgType": bill.distribution.id if bill.distribution is not None else "debian",
@@ -99,9 +101,7 @@ def _package(bill: Bill, package: BillPackage, reference: str) -> Element:
         "SrcRelease": version.revision,
         "SrcEpoch": str(version.epoch or ""),
     }
-    locations = sorted(
-        file.path for file in bill.files if file.origin == "package" and file.owner == package.name
-    )
+    locations = sorted(file.path for file in files)
     element: Element = {
         "type": "library",
         "bom-ref": reference,

@@ -6,6 +6,7 @@ when a document is written. Everything is sorted, so equal images give equal doc
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
@@ -115,6 +116,14 @@ class Bill(msgspec.Struct, frozen=True, kw_only=True):
     materials: tuple[Material, ...] = ()
     made_from: Literal["build", "image"] = "build"
 
+    def files_by_package(self) -> dict[str, list[BillFile]]:
+        """The files of each package by its name, in the bill's order; found in one pass."""
+        found: dict[str, list[BillFile]] = {}
+        for file in self.files:
+            if file.origin == "package":
+                found.setdefault(file.owner, []).append(file)
+        return found
+
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The image that a document is about.
@@ -127,3 +136,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     digest: str
     created: int
+
+
+def timestamp(seconds: int) -> str:
+    """Seconds since 1970 as every document of ours writes them (RFC 3339, UTC)."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

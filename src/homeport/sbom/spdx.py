@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from homeport import __version__
 from homeport.sbom import purl
-from homeport.sbom.model import Bill, BillFile, BillPackage, License, Subject
+from homeport.sbom.model import Bill, BillFile, BillPackage, License, Subject, timestamp
 
 #: Where documents of ours are named; nothing is published there.
 NAMESPACE = "https://homeport.dev/spdx"
@@ -36,6 +35,7 @@ class _Writer:
     def __init__(self, bill: Bill, subject: Subject) -> None:
         self._bill = bill
         self._subject = subject
+        self._of_packages = bill.files_by_package()
         self._packages: list[Element] = []
         self._files: list[Element] = []
         self._relationships: list[tuple[str, str, str]] = []
@@ -59,7 +59,7 @@ class _Writer:
             "documentNamespace": f"{NAMESPACE}/{_NOT_IN_IDS.sub('-', subject.name)}"
             f"/{subject.digest.replace(':', '-')}",
             "creationInfo": {
-                "created": _time(subject.created),
+                "created": timestamp(subject.created),
                 "creators": [f"Tool: homeport-{__version__}"],
                 "licenseListVersion": _LICENSE_LIST,
                 **({} if bill.made_from == "build" else {"comment": _FOUND}),
@@ -128,7 +128,7 @@ class _Writer:
     def _package(self, package: BillPackage, parent: str) -> None:
         bill = self._bill
         name = self._ids[package.name]
-        own = [file for file in bill.files if file.owner == package.name and _packaged(file)]
+        own = self._of_packages.get(package.name, [])
         element: Element = {
             "SPDXID": name,
             "name": package.name,
@@ -274,7 +274,3 @@ def _checksum(algorithm: str, value: str) -> Element:
 
 def _sha1(data: bytes) -> str:
     return hashlib.sha1(data, usedforsecurity=False).hexdigest()
-
-
-def _time(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ import msgspec
 from homeport.debian.version import BadVersion, parse_version
 from homeport.errors import UsageError
 from homeport.sbom import purl
-from homeport.sbom.model import Bill, BillPackage, Subject
+from homeport.sbom.model import Bill, BillPackage, Subject, timestamp
 from homeport.sbom.tracker import Known, Status, Tracker, known
 
 CONTEXT = "https://openvex.dev/ns/v0.2.0"
@@ -55,7 +54,7 @@ def document(bill: Bill, subject: Subject, tracker: Tracker, moment: int) -> Ele
         "@context": CONTEXT,
         "@id": f"{NAMESPACE}/{digest}",
         "author": AUTHOR,
-        "timestamp": datetime.fromtimestamp(moment, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        "timestamp": timestamp(moment),
         "version": 1,
         "statements": statements,
     }
