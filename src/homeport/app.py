@@ -65,14 +65,17 @@ if TYPE_CHECKING:
     from homeport.buildkit.solve import Build as EngineBuild
     from homeport.buildkit.solve_request import SolveResult
     from homeport.buildkit.status import StatusListener
+    from homeport.content.digest import Digest
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.garbage import GarbageCollected
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
     from homeport.images.operations import CopyAccess, Transports
+    from homeport.images.reading import ConfigBytes, ReadAccess
     from homeport.images.transports.base import Destination, Written
     from homeport.images.transports.registry import RegistryTransport
+    from homeport.images.validation import Validated
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.model import InspectReport
@@ -96,6 +99,7 @@ if TYPE_CHECKING:
         ManifestBytes,
         OpenRegistries,
         PingResult,
+        RepositoryList,
         Retagged,
         TagList,
     )
@@ -358,8 +362,8 @@ class App:
         platform: by default this machine's, else the first of the index
         """
         # 110 ms that other commands save
+        from homeport.images.platforms import choose_image
         from homeport.inspection.image.opened_image import open_layers
-        from homeport.inspection.image.platform_choice import choose_image
 
         with self.open_image(address) as value:
             yield open_layers(choose_image(value, platform), self.runtime, address)
@@ -384,8 +388,8 @@ class App:
     ) -> tuple[InspectReport, HtmlPage]:
         """The report of ``inspect``, and an HTML page of it with all files."""
         # 140 ms that other commands save
+        from homeport.images.platforms import choose_image
         from homeport.inspection.image.opened_image import open_layers
-        from homeport.inspection.image.platform_choice import choose_image
         from homeport.inspection.report.page import write_page
 
         with self.open_image(address) as value:
@@ -675,27 +679,74 @@ class App:
     def tags(
         self, repository: str, *, match: str | None = None, access: RegistryAccess | None = None
     ) -> TagList:
-        """The tags of a repository; ``match`` is a glob."""
+        """The tags of a repository, a layout or an archive; ``match`` is a glob."""
         # 120 ms that other commands save
-        from homeport.registry.operations import list_tags
+        from homeport.images.reading import list_tags
 
-        return list_tags(repository, self._opening(access), match=match)
+        return list_tags(repository, self._reading(access), match=match)
 
-    def manifest(self, reference: str, access: RegistryAccess | None = None) -> ManifestBytes:
-        """A manifest or index from a registry, byte for byte."""
+    def repositories(
+        self, registry: str, *, match: str | None = None, access: RegistryAccess | None = None
+    ) -> RepositoryList:
+        """The repositories that a registry lists; ``match`` is a glob over their paths."""
+        # 120 ms that other commands save
+        from homeport.registry.operations import list_repositories
+
+        return list_repositories(registry, self._opening(access), match=match)
+
+    def manifest(
+        self, address: str, access: RegistryAccess | None = None, *,
+        platform: Platform | None = None,
+    ) -> ManifestBytes:  # fmt: skip
+        """A manifest or index, byte for byte; with ``platform``, the manifest of that image."""
         # 110 ms that other commands save
-        from homeport.registry.operations import read_manifest
+        from homeport.images.reading import read_manifest
 
-        return read_manifest(reference, self._opening(access))
+        return read_manifest(address, self._reading(access), platform)
+
+    def digest(
+        self, address: str, *, platform: Platform | None = None,
+        access: RegistryAccess | None = None,
+    ) -> Digest:  # fmt: skip
+        """The digest of what is at an address, or of its image for ``platform``."""
+        # 110 ms that other commands save
+        from homeport.images.reading import read_digest
+
+        return read_digest(address, self._reading(access), platform)
+
+    def config(
+        self, address: str, *, platform: Platform | None = None,
+        access: RegistryAccess | None = None,
+    ) -> ConfigBytes:  # fmt: skip
+        """The config of an image, byte for byte.
+
+        platform: by default this machine's, else the first of the index
+        """
+        # 110 ms that other commands save
+        from homeport.images.reading import read_image_config
+
+        return read_image_config(address, self._reading(access), platform)
+
+    def validate(
+        self, address: str, *, fast: bool = False, access: RegistryAccess | None = None
+    ) -> Validated:
+        """Check every document, blob and layer of an image; what is wrong is in the result.
+
+        fast: only look whether each blob is there with its size
+        """
+        # 130 ms that other commands save
+        from homeport.images.validation import validate
+
+        return validate(address, self._reading(access), fast=fast)
 
     def blob(
         self, reference: str, output: Path | BinaryIO, access: RegistryAccess | None = None
     ) -> BlobWritten:
-        """Fetch the blob ``REPOSITORY@DIGEST``, verify it, and write it to a file or stream."""
+        """Verify the blob ``PLACE@DIGEST`` and write it to a file or stream."""
         # 130 ms that other commands save
-        from homeport.registry.operations import write_blob
+        from homeport.images.reading import write_blob
 
-        return write_blob(reference, output, self._opening(access), self.runtime)
+        return write_blob(reference, output, self._reading(access))
 
     def gc(self, layout: Path, *, dry_run: bool = False) -> GarbageCollected:
         """Remove the blobs of an OCI layout that no line of its ``index.json`` leads to."""
@@ -707,14 +758,14 @@ class App:
     def delete(
         self, reference: str, *, with_all_tags: bool = False, access: RegistryAccess | None = None
     ) -> Deleted:
-        """Delete a tag, or with ``@DIGEST`` a manifest, from a registry.
+        """Delete a tag, or with ``@DIGEST`` an image, from a registry or a layout.
 
         with_all_tags: delete the image if the registry cannot delete a tag alone
         """
         # 120 ms that other commands save
-        from homeport.registry.operations import delete_reference
+        from homeport.images.reading import delete
 
-        return delete_reference(reference, self._opening(access), with_all_tags=with_all_tags)
+        return delete(reference, self._reading(access), with_all_tags=with_all_tags)
 
     def retag(
         self, reference: str, tags: Sequence[str], *, no_clobber: bool = False,
@@ -956,6 +1007,12 @@ class App:
         if self.settings.offline:
             raise UsageError("signing without a key requires the network, not --offline")
         return self.client
+
+    def _reading(self, access: RegistryAccess | None) -> ReadAccess:
+        # 110 ms that other commands save
+        from homeport.images.reading import ReadAccess
+
+        return ReadAccess(runtime=self.runtime, registries=self._opening(access))
 
     def _copying(
         self, access: RegistryAccess | None, *, no_clobber: bool = False, nondistributable: bool,

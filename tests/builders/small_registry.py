@@ -29,6 +29,7 @@ _ROUTES = {
     rf"/v2/{_NAME}/manifests/(?P<reference>[A-Za-z0-9._:-]+)": "manifest",
     rf"/v2/{_NAME}/tags/list": "tags",
     rf"/v2/{_NAME}/referrers/{_DIGEST}": "referrers",
+    r"/v2/_catalog": "catalog",
     r"/v2/": "ping",
 }
 
@@ -47,7 +48,7 @@ class SmallRegistry:
     automatic_mount:  a mount without ``from`` finds blobs anywhere
     require_subject:  a manifest whose subject is missing is refused, as GitLab does
     referrers:        whether the referrers API is there
-    page:             entries of a page of referrers
+    page:             entries of a page of referrers, and of repositories
     heads_wait_for:   HEAD requests are answered once so many are here at the same time
     statuses:         by expressions of "METHOD path", what is answered instead of anything else
     digest_tags:      ``sha256-HEX`` is another spelling of a digest, as at GitLab
@@ -349,6 +350,14 @@ class _Handler(BaseHTTPRequestHandler):
             more["Link"] = f'</v2/{name}/tags/list?n={size}&last={names[size - 1]}>; rel="next"'
         body = json.dumps({"name": name, "tags": names[:size]}).encode()
         self._answer(200, body, **more)
+
+    def _catalog_get(self, registry: SmallRegistry) -> None:
+        names = sorted({repository for repository, _ in (*registry.tags, *registry.manifests)})
+        names = [name for name in names if name > self.query.get("last", "")]
+        shown, more = names[: registry.page], {}
+        if len(names) > len(shown):
+            more["Link"] = f'</v2/_catalog?n={registry.page}&last={shown[-1]}>; rel="next"'
+        self._answer(200, json.dumps({"repositories": shown}).encode(), **more)
 
     def _referrers_get(self, registry: SmallRegistry, name: str, digest: str) -> None:
         if not registry.referrers:

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from homeport.images.address import ArchiveAddress, LayoutAddress
+from homeport.images.address import ArchiveAddress, DirAddress, LayoutAddress
 from homeport.images.transports.base import Transport
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.transports.skopeo_dir import SkopeoDir
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Home:
     make: Callable[[Path, str], Transport]
     indexes: bool = True
     artifacts: bool = True
+    tags: bool = True
 
     def __str__(self) -> str:
         return self.name
@@ -31,6 +33,10 @@ class Home:
 
 def _layout(folder: Path, tag: str) -> Transport:
     return OciLayout(LayoutAddress(path=folder / "layout", tag=tag))
+
+
+def _dir(folder: Path, tag: str) -> Transport:
+    return SkopeoDir(DirAddress(path=folder / f"dir-{tag}"))
 
 
 def _oci_archive(folder: Path, tag: str) -> Transport:
@@ -44,6 +50,7 @@ def _docker_archive(folder: Path, tag: str) -> Transport:
 
 HOMES = [
     Home("oci", _layout),
+    Home("dir", _dir, tags=False),
     Home("oci-archive", _oci_archive),
     Home("docker-archive", _docker_archive, indexes=False, artifacts=False),
 ]

@@ -10,13 +10,14 @@ import pytest
 
 from builders.images import SEVEN, everything, image, index, layer
 from builders.runtime import runtime
-from homeport.images.address import ArchiveAddress, LayoutAddress
+from homeport.images.address import ArchiveAddress, DirAddress, LayoutAddress
 from homeport.images.copy import copy
 from homeport.images.image import Image
 from homeport.images.platforms import platforms_of
 from homeport.images.transports.docker_archive import DockerArchive
 from homeport.images.transports.oci_archive import OciArchive
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.images.transports.skopeo_dir import SkopeoDir
 from peers.engines import Program, RegistryServer
 
 
@@ -131,3 +132,16 @@ def _archive(kind: str, path: Path, name: str) -> OciArchive | DockerArchive:
     if kind == "oci-archive":
         return OciArchive(ArchiveAddress(format="oci-archive", path=path, tag=name))
     return DockerArchive(ArchiveAddress(format="docker-archive", path=path, tag=name))
+
+
+@pytest.mark.peer("skopeo")
+def test_directories_are_exchanged_with_skopeo(skopeo: Program, tmp_path: Path) -> None:
+    value = index()
+    ours = SkopeoDir(DirAddress(path=tmp_path / "ours"))
+    ours.write(value, runtime())
+    skopeo.run(
+        "copy", "--all", "--preserve-digests", f"dir:{tmp_path}/ours", f"dir:{tmp_path}/theirs"
+    )
+    with SkopeoDir(DirAddress(path=tmp_path / "theirs")).open(runtime()) as found:
+        assert found.digest == value.digest
+        assert everything(found) == everything(value)

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
 @click.command(
     name="blob",
     epilog="""\b
-Example:
+Examples:
   homeport blob registry.example/team/copy@sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5\
+ed12ab4d8e11ba873c2f11161202b945 -o layer.tar.gz
+  homeport blob oci:copy.oci@sha256:4f53cda18c2baa0c0354bb5f9a3ecbe5\
 ed12ab4d8e11ba873c2f11161202b945 -o layer.tar.gz
 """,
 )
@@ -35,7 +37,7 @@ def command(
 ) -> None:
     """Fetch a blob by its digest and verify it before writing.
 
-    REFERENCE is REPOSITORY@sha256:….
+    REFERENCE is REPOSITORY@sha256:…, or the address of a layout or archive with @sha256:….
     """
     with session.app() as app:
         app.blob(reference, output or sys.stdout.buffer, access)

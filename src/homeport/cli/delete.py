@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Examples:
   homeport delete registry.example/team/copy:1.0-rc1
   homeport delete registry.example/team/copy:old --with-all-tags
+  homeport delete oci:copy.oci:1.0-rc1
 """,
 )
 @click.argument("reference")
@@ -32,13 +33,15 @@ Examples:
 def command(
     session: Session, *, reference: str, with_all_tags: bool, access: RegistryAccess
 ) -> None:
-    """Delete a tag or, with @sha256:…, a manifest from a registry.
+    """Delete a tag or, with @sha256:…, an image.
 
-    REFERENCE must name the tag or digest; 'latest' is not assumed.
+    REFERENCE is an image in a registry or a line of an OCI layout (oci:DIR:TAG). It must name the
+    tag or digest; 'latest' is not assumed. The blobs of a layout stay until 'homeport gc' removes
+    them.
     """
     with session.app() as app:
         deleted = app.delete(reference, with_all_tags=with_all_tags, access=access)
-    name = str(deleted.reference)
+    name = deleted.reference
     document: dict[str, Any] = {
         "schema": "homeport-delete/v1", "reference": name, "existed": deleted.existed
     }  # fmt: skip

@@ -1,16 +1,14 @@
-"""``homeport manifest``: a manifest or index as the registry has it, byte for byte."""
+"""``homeport manifest``: a manifest or index as its place has it, byte for byte."""
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 import click
-import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.platform_options import part_platform_option, read_platform
 from homeport.cli.registry_options import registry_options
-from homeport.printable import output_text
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -21,35 +19,33 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   homeport manifest docker.io/library/debian:13-slim
-  homeport manifest registry.example/team/copy:1.0 --digest
+  homeport manifest registry.example/team/copy:1.0 --platform linux/arm64
+  homeport manifest ./copy.oci --digest
 """,
 )
-@click.argument("reference")
+@click.argument("image")
+@part_platform_option
 @click.option("--digest", "only_digest", is_flag=True, help="Print only its digest.")
 @registry_options
 @common
-def command(session: Session, *, reference: str, only_digest: bool, access: RegistryAccess) -> None:
-    """Print a manifest or index from a registry, byte for byte.
+def command(
+    session: Session, *, image: str, platform: str | None, only_digest: bool,
+    access: RegistryAccess,
+) -> None:  # fmt: skip
+    """Print the manifest or index of IMAGE, an address, byte for byte.
 
     With --format json, an object with digest, media type, size and the document.
     """
     with session.app() as app:
-        found = app.manifest(reference, access)
-    if session.format == "json":
-        session.output.write(
-            {
-                "schema": "homeport-manifest/v1",
-                "digest": str(found.digest),
-                "media_type": found.media_type,
-                "size": len(found.raw),
-                "manifest": msgspec.Raw(found.raw),
-            },
-            "",
-        )
-    elif only_digest:
+        found = app.manifest(image, access, platform=read_platform(platform))
+    if only_digest and session.format != "json":
         session.output.write({}, str(found.digest))
-    elif sys.stdout.isatty():
-        click.echo(output_text(found.raw.decode("utf-8", "backslashreplace")))
-    else:
-        sys.stdout.buffer.write(found.raw)
-        sys.stdout.buffer.flush()
+        return
+    session.output.write_bytes(
+        found.raw,
+        {
+            "schema": "homeport-manifest/v1", "digest": str(found.digest),
+            "media_type": found.media_type, "size": len(found.raw),
+        },
+        "manifest",
+    )  # fmt: skip

@@ -8,7 +8,14 @@ from homeport.oci.platform import Platform, native_platform, parse_platform
 
 one_platform_option = click.option(
     "--platform", metavar="OS/ARCH[/VARIANT][:VERSION]", envvar="HOMEPORT_PLATFORM",
-    help="Platform to inspect.  [default: this machine's, else the first]",
+    help="Platform to read.  [default: this machine's, else the first]",
+)  # fmt: skip
+
+
+part_platform_option = click.option(
+    "--platform", metavar="OS/ARCH[/VARIANT][:VERSION]", envvar="HOMEPORT_PLATFORM",
+    help="The image of this platform; 'native' is this machine's.  [default: what the address"
+    " names, also an index]",
 )  # fmt: skip
 
 

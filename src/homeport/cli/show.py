@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import msgspec
 
+from homeport.errors import HomeportError
 from homeport.printable import json_text, output_text, printable
 from homeport.progress import Progress, Silent, State, Unit
 from homeport.quantities import human_size
@@ -52,6 +53,21 @@ class Output:
         for line in lines:
             sys.stdout.write(output_text(line, result=True) + "\n")
 
+    def write_bytes(self, raw: bytes, document: dict[str, Any], name: str) -> None:
+        """Print bytes as they are; or ``document`` and, under ``name``, the JSON that they are.
+
+        On a terminal, what is no text is escaped. Raises ``HomeportError`` if JSON is wanted of
+        other bytes.
+        """
+        if self.format == "json":
+            self.write({**document, name: msgspec.Raw(_json(raw, name))}, "")
+        elif sys.stdout.isatty():
+            self.write_text(raw.decode("utf-8", "backslashreplace"))
+        else:
+            self.written = True
+            sys.stdout.buffer.write(raw)
+            sys.stdout.buffer.flush()
+
     def _print(self, text: str, beside: bool) -> None:
         """Not by click, which writes UTF-8 to a terminal that says it takes ASCII only."""
         stream = sys.stderr if beside else sys.stdout
@@ -62,6 +78,17 @@ class Output:
         """Print a document whose form the command's own ``--format`` chose."""
         self.written = True
         self._print(output_text(text, result=True), beside=False)
+
+
+def _json(raw: bytes, name: str) -> bytes:
+    """``raw`` if it is JSON, also of an artifact whose config may be anything."""
+    try:
+        msgspec.json.decode(raw)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise HomeportError(
+            f"the {name} is not JSON: {error}", hint="leave out --format json to print its bytes"
+        ) from error
+    return raw
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Examples:
   homeport tags docker.io/library/debian
   homeport tags docker.io/library/debian --match '13*'
+  homeport tags ./copy.oci
 """,
 )
 @click.argument("repository")
@@ -30,7 +31,10 @@ Examples:
 def command(
     session: Session, *, repository: str, match: str | None, access: RegistryAccess
 ) -> None:
-    """List the tags of REPOSITORY, one per line."""
+    """List the tags of REPOSITORY, one per line.
+
+    REPOSITORY may also be the address of a local layout or archive.
+    """
     with session.app() as app:
         found = app.tags(repository, match=match, access=access)
     session.output.write(

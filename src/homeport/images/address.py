@@ -82,6 +82,19 @@ class LayoutAddress(Address, frozen=True, kw_only=True):
         return f"oci:{self.path}{_selector(self.tag, self.digest)}"
 
 
+class DirAddress(Address, frozen=True, kw_only=True):
+    """The one image in a directory, as skopeo's ``dir:`` keeps it."""
+
+    path: Path
+
+    @property
+    def scheme(self) -> str:
+        return "dir"
+
+    def __str__(self) -> str:
+        return f"dir:{self.path}"
+
+
 class ArchiveAddress(Address, frozen=True, kw_only=True):
     """An image in a tar archive; ``path`` is ``None`` for standard input or output.
 
@@ -267,6 +280,8 @@ def _at(path: Path, selector: str) -> Address | None:
     with contextlib.suppress(OSError):
         if (path / "oci-layout").is_file() or (path / "index.json").is_file():
             return _layout(f"{path}{selector}", f"{path}{selector}")
+        if not selector and (path / "manifest.json").is_file() and (path / "version").is_file():
+            return DirAddress(path=path)
         if path.is_file() and not selector:
             with path.open("rb") as stream:
                 start = stream.read(512)
@@ -297,6 +312,10 @@ def _registry(text: str, place: str) -> RegistryAddress:
 def _layout(text: str, place: str) -> LayoutAddress:
     path, tag, digest = _split_place(text, place)
     return LayoutAddress(path=Path(path), tag=tag, digest=digest)
+
+
+def _dir(text: str, place: str) -> DirAddress:
+    return DirAddress(path=Path(_path(text, place)))
 
 
 def _oci_archive(text: str, place: str) -> ArchiveAddress:
@@ -379,6 +398,7 @@ TRANSPORTS: dict[str, TransportRow] = {
         prefix="oci:", parse=_layout, serves=f"{_BASE}.oci_layout:OciLayout",
         destination=_tagged_destination,
     ),
+    "dir": TransportRow(prefix="dir:", parse=_dir, serves=f"{_BASE}.skopeo_dir:SkopeoDir"),
     "oci-archive": TransportRow(
         prefix="oci-archive:", parse=_oci_archive, serves=f"{_BASE}.oci_archive:OciArchive",
         destination=_tagged_destination,

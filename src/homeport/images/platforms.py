@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.images.image import Child, Image, ImageNotFound, Index, new_index
 from homeport.oci import media_types
-from homeport.oci.platform import UNKNOWN, Platform
+from homeport.oci.platform import UNKNOWN, Platform, native_platform
 
 
 def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image | Index:
@@ -41,6 +41,24 @@ def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image 
     ]
     media_type = value.document.media_type
     return new_index(kept, media_type=media_type, annotations=value.document.parsed.annotations)
+
+
+def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
+    """The image for ``wanted``; by default this machine's, else the first of the index.
+
+    Raises ``ImageNotFound`` with the platforms of the index.
+    """
+    if isinstance(value, Image):
+        found = value if wanted is None else select(value, [wanted])
+    else:
+        there = platforms_of(value)
+        if wanted is None:
+            native = native_platform()
+            mine = [one for one in there if one.satisfies(native)]
+            wanted = (mine or there or [native])[0]
+        found = select(value, [wanted])
+    assert isinstance(found, Image)
+    return found
 
 
 def platforms_of(value: Image | Index) -> list[Platform]:

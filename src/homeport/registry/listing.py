@@ -1,4 +1,4 @@
-"""Lists that come in pages: tags, and referrers. Bounded in every way.
+"""Lists that come in pages: tags, repositories, and referrers. Bounded in every way.
 
 A next page on another host is followed as a redirect would be, without credentials."""
 
@@ -17,6 +17,7 @@ from homeport.oci.reference import is_tag
 from homeport.printable import printable
 from homeport.registry.client import Registry, scope
 from homeport.registry.errors import ProtocolBroken, failure
+from homeport.registry.tokens import Scopes
 from homeport.registry.upload_session import upgraded
 
 PAGE = 1000  # distribution returns at most as many
@@ -48,7 +49,14 @@ class _Tags(msgspec.Struct):
     tags: list[str] | None = None
 
 
+class _Catalog(msgspec.Struct):
+    repositories: list[str] | None = None
+
+
 _TAGS_DECODER = msgspec.json.Decoder(_Tags)
+_CATALOG_DECODER = msgspec.json.Decoder(_Catalog)
+#: What a token must allow to list the repositories of a registry (Docker's token specification).
+_CATALOG_SCOPE: Scopes = frozenset({"registry:catalog:*"})
 
 
 class Page(msgspec.Struct, frozen=True, kw_only=True):
@@ -100,26 +108,54 @@ def tags(registry: Registry, name: str, *, limit: int | None = None) -> Iterator
             raise page.too_long
 
 
+def repositories(registry: Registry) -> Iterator[str]:
+    """The repositories of a registry, in its order, each once (Docker's ``_catalog``).
+
+    The OCI specification has no such list: Docker Hub and most hosted registries return none.
+    Raises ``NotFound``, ``Denied``, ``Unauthorized``; ``ProtocolBroken`` for a list without end.
+    """
+    seen: set[str] = set()
+    for page in _pages(registry, f"_catalog?n={PAGE}", _CATALOG_SCOPE, "repositories"):
+        try:
+            found = _CATALOG_DECODER.decode(page.read())
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise ProtocolBroken(
+                f"{registry.name}: invalid list of repositories: {error}"
+            ) from error
+        for name in found.repositories or ():
+            if name not in seen:
+                seen.add(name)
+                yield name
+        if len(seen) > BOUNDS.entries:
+            raise page.too_long
+
+
 def pages(registry: Registry, name: str, path: str, what: str) -> Iterator[Page]:
     """The pages of a list of ``what`` at ``path`` below repository ``name``."""
-    repository = f"{registry.name}/{name}"
-    too_long = BOUNDS.passed(repository, what)
+    return _pages(registry, f"{name}/{path}", scope(name, "pull"), what, name)
+
+
+def _pages(
+    registry: Registry, path: str, scopes: Scopes, what: str, name: str = ""
+) -> Iterator[Page]:
+    place = f"{registry.name}/{name}".rstrip("/")
+    too_long = BOUNDS.passed(place, what)
     deadline = _deadline(registry)
-    where: str | Url = f"{name}/{path}"
+    where: str | Url = path
     visited: set[int] = set()  # hashes: a URL may be long
     size = 0
     for _ in range(BOUNDS.pages):
-        with _requested(registry, name, where, deadline, too_long) as response:
+        with _requested(registry, where, scopes, deadline, too_long) as response:
             if response.status != 200:
-                error = failure(response, f"list the {what} of {name}")
-                raise error.at(registry=registry.name, repository=name)
+                error = failure(response, f"list the {what} of {name or place}")
+                raise error.at(registry=registry.name, **({"repository": name} if name else {}))
             yield Page(response=response, too_long=too_long, deadline=deadline)
             size += response.received
             following = _next_page(response)
             if following is None:
                 return
             if hash(following.wire()) in visited:
-                raise ProtocolBroken(f"{repository}: the pages of the list form a loop")
+                raise ProtocolBroken(f"{place}: the pages of the list form a loop")
             visited.add(hash(following.wire()))
             where = following
         if size > BOUNDS.size:
@@ -136,11 +172,11 @@ def _deadline(registry: Registry) -> Deadline | None:
 
 
 def _requested(
-    registry: Registry, name: str, where: str | Url, deadline: Deadline | None,
+    registry: Registry, where: str | Url, scopes: Scopes, deadline: Deadline | None,
     too_long: ProtocolBroken,
 ) -> Response:  # fmt: skip
     try:
-        return registry.request("GET", where, scope(name, "pull"), deadline=deadline)
+        return registry.request("GET", where, scopes, deadline=deadline)
     except DeadlinePassed as error:
         if deadline is None:
             raise

@@ -19,9 +19,16 @@ from homeport.content.files import atomic_write
 from homeport.content.reading import CHUNK
 from homeport.errors import UsageError
 from homeport.oci.documents import read_manifest_or_index
-from homeport.oci.reference import Reference, check_tag, parse_reference, registry_name
+from homeport.oci.reference import (
+    DEFAULT_REGISTRY,
+    Reference,
+    check_tag,
+    parse_reference,
+    registry_name,
+)
 from homeport.registry.deleting import delete
-from homeport.registry.errors import NotFound, RegistryError
+from homeport.registry.errors import Denied, NotFound, RegistryError, Unauthorized, Unsupported
+from homeport.registry.listing import repositories
 from homeport.registry.registries import Registries
 from homeport.registry.repository import Repository
 from homeport.registry.retagging import retag
@@ -51,6 +58,13 @@ class ManifestBytes(msgspec.Struct, frozen=True, kw_only=True):
         return read_manifest_or_index(self.raw, self.content_type).media_type
 
 
+class RepositoryList(msgspec.Struct, frozen=True, kw_only=True):
+    """The repositories of a registry that it lists for this login, with its name in front."""
+
+    registry: str
+    repositories: tuple[str, ...]
+
+
 class BlobWritten(msgspec.Struct, frozen=True, kw_only=True):
     """A blob that was verified and written."""
 
@@ -64,7 +78,7 @@ class Deleted(msgspec.Struct, frozen=True, kw_only=True):
     tags_before, tags_after: of the repository, where all tags of an image were to go
     """
 
-    reference: Reference
+    reference: str
     existed: bool
     tags_before: tuple[str, ...] | None = None
     tags_after: tuple[str, ...] | None = None
@@ -107,6 +121,30 @@ def list_tags(repository: str, open: OpenRegistries, *, match: str | None = None
     return TagList(repository=reference.name, tags=tuple(found))
 
 
+def list_repositories(
+    registry: str, open: OpenRegistries, *, match: str | None = None
+) -> RepositoryList:
+    """The repositories of a registry; ``match`` is a glob over their paths."""
+    name = registry_name(registry)
+    try:
+        found = list(repositories(open(name).registry(name)))
+    except (NotFound, Unsupported, Denied, Unauthorized) as error:
+        if error.status != 401 or name == DEFAULT_REGISTRY:
+            error.hint = f"many registries list no repositories; name one: homeport tags {name}/…"
+        raise
+    if match is not None:
+        found = [path for path in found if fnmatch.fnmatchcase(path, match)]
+    return RepositoryList(registry=name, repositories=tuple(f"{name}/{path}" for path in found))
+
+
+def read_digest(reference: str, open: OpenRegistries) -> Digest:
+    """The digest of what a reference names; the registry sends no document if it can do so."""
+    parsed = _parse(reference)
+    sources = open(parsed.registry).sources(parsed)
+    found = sources.manifest_digest(parsed.digest or parsed.tag)
+    return found or sources.manifest(parsed.digest or parsed.tag).digest
+
+
 def read_manifest(reference: str, open: OpenRegistries) -> ManifestBytes:
     """The manifest or index that a reference names."""
     parsed = _parse(reference)
@@ -125,6 +163,11 @@ def write_blob(
     blob = repository.fetch_blob_of_unknown_size(
         parsed.digest, runtime.store, progress=runtime.progress
     )
+    return write_verified(blob, output)
+
+
+def write_verified(blob: Blob, output: Path | BinaryIO) -> BlobWritten:
+    """Write a blob to a file, whole or not at all, or to a stream; its digest is verified."""
     if isinstance(output, Path):
         with atomic_write(output) as stream:
             _copy(blob, stream)
@@ -143,11 +186,11 @@ def delete_reference(
     repository = open(parsed.registry).repository(parsed)
     what = parsed.digest or parsed.tag
     if not with_all_tags:
-        return Deleted(reference=parsed, existed=delete(repository, what))
+        return Deleted(reference=str(parsed), existed=delete(repository, what))
     before = _tags_or_none(repository)
     existed = delete(repository, what, with_all_tags=True)
     return Deleted(
-        reference=parsed, existed=existed, tags_before=before,
+        reference=str(parsed), existed=existed, tags_before=before,
         tags_after=None if before is None else _tags_or_none(repository),
     )  # fmt: skip
 

@@ -117,7 +117,7 @@ def test_the_platform_of_an_image_is_read_from_its_config(home: Home, tmp_path: 
         assert platforms_of(value) == [parse_platform("linux/arm/v7")]
 
 
-@each_home
+@pytest.mark.parametrize("home", [home for home in HOMES if home.tags], ids=str)
 def test_a_tag_that_is_not_there_is_named_with_those_that_are(home: Home, tmp_path: Path) -> None:
     home.make(tmp_path, "1.0").write(image(), runtime())
     with pytest.raises(ImageNotFound) as caught, home.make(tmp_path, "1.1").open(runtime()):

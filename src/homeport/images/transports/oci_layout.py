@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from homeport.content.digest import Digest
 from homeport.content.hash_cache import KnownGoodFiles
 from homeport.images.address import LayoutAddress
 from homeport.images.byte_progress import byte_progress
@@ -34,7 +35,7 @@ from homeport.images.storage.layout import (
 )
 from homeport.images.storage.layout_folder import LayoutFolder
 from homeport.images.transports.base import Written
-from homeport.oci import media_types
+from homeport.oci import documents, media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
@@ -158,6 +159,29 @@ def add_line(folder: LayoutFolder, descriptor: Descriptor) -> None:
         return
     index["manifests"] = [*index["manifests"], msgspec.to_builtins(descriptor)]
     folder.write(INDEX_FILE, msgspec.json.encode(index))
+
+
+def remove_lines(
+    root: Path, tag: str, digest: Digest | None, cancel: CancelToken
+) -> tuple[documents.Index, documents.Index]:
+    """Remove the lines of a tag, or of a digest, from ``index.json``; its state before and after.
+
+    Every other line stays as it is. Raises ``BadLayout``.
+    """
+    check_version(DirectoryFiles(root))
+    with LayoutFolder.opened(root) as folder, folder.locked(cancel):
+        before = read_index(folder.files)[1]
+        index = _load(folder)
+        lines = [
+            line
+            for line in index["manifests"]
+            if not (line.get("digest") == str(digest) if digest else _tag_of(line) == tag)
+        ]
+        if lines == index["manifests"]:
+            return before, before
+        index["manifests"] = lines
+        folder.write(INDEX_FILE, msgspec.json.encode(index))
+        return before, read_index(folder.files)[1]
 
 
 def _load(folder: LayoutFolder) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which image of an index is inspected, and how the others differ from it."""
+"""How the other images of an index differ from the one that is inspected."""
 
 from __future__ import annotations
 
@@ -8,27 +8,8 @@ import msgspec
 
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index
-from homeport.images.platforms import candidates, platforms_of, select
+from homeport.images.platforms import candidates, select
 from homeport.inspection.model import PlatformRow
-from homeport.oci.platform import Platform, native_platform
-
-
-def choose_image(value: Image | Index, wanted: Platform | None) -> Image:
-    """The image for ``wanted``; by default this machine's, else the first of the index.
-
-    Raises ``ImageNotFound`` with the platforms of the index.
-    """
-    if isinstance(value, Image):
-        found = value if wanted is None else select(value, [wanted])
-    else:
-        there = platforms_of(value)
-        if wanted is None:
-            native = native_platform()
-            mine = [one for one in there if one.satisfies(native)]
-            wanted = (mine or there or [native])[0]
-        found = select(value, [wanted])
-    assert isinstance(found, Image)
-    return found
 
 
 def platform_rows(value: Image | Index, shown: Image) -> tuple[PlatformRow, ...]:

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping
 import msgspec
 
 from homeport.images.image import Image, Index
+from homeport.images.platforms import choose_image
 from homeport.inspection.code_version import code_version
 from homeport.inspection.image.attached_artifacts import find_attached
-from homeport.inspection.image.platform_choice import choose_image, platform_rows
+from homeport.inspection.image.platform_choice import platform_rows
 from homeport.inspection.model import SCHEMA, ImageReport, InspectReport
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
