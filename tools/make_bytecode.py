@@ -67,7 +67,7 @@ def unpacked_image(work: Path) -> Path:
         request = BuildRequest(
             recipe="dockerfile-copy", platforms=("native",), outputs=(output,), directory=work
         )
-        layer = app.build(request).built.images[0].layer
+        layer = app.build(request).built.images[0].layers[0]
         root = work / "root"
         root.mkdir()
         subprocess.run(["tar", "-xzf", layer.blob.path, "-C", root], check=True)

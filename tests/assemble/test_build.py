@@ -371,7 +371,7 @@ def test_a_damaged_layer_in_the_cache_is_built_again(tmp_path: Path) -> None:
     here = world(tmp_path, deb("pp", files={"x": b"x" * 1000}))
     recipe = here.write_recipe(BARE + "packages: [pp]")
     first = here.build(recipe)
-    path = first.built.images[0].layer.blob.path
+    path = first.built.images[0].layers[0].blob.path
     data = bytearray(path.read_bytes())
     data[20] ^= 1
     path.unlink()  # the layout may share the file
@@ -392,7 +392,7 @@ def test_an_answer_that_was_forged_in_the_cache_does_not_become_the_image(tmp_pa
     here = world(tmp_path, deb("pp", files={"x": b"x"}))
     recipe = here.write_recipe(BARE + "packages: [pp]")
     first = here.build(recipe)
-    layer = first.built.images[0].layer
+    layer = first.built.images[0].layers[0]
     forged = here.store.put_bytes(b"another layer")
     for answer in (here.store.root / "answers/layers").iterdir():
         text = answer.read_text().replace(str(layer.digest), str(forged.digest))
@@ -407,7 +407,7 @@ def test_check_says_no_when_a_cached_layer_is_not_what_would_be_built(
     here = world(tmp_path, deb("pp", files={"x": b"x"}))
     recipe = here.write_recipe(BARE + "packages: [pp]")
     first = here.build(recipe)
-    layer = first.built.images[0].layer
+    layer = first.built.images[0].layers[0]
     forged = here.store.put_bytes(b"another layer")
     recall = Store.recall
 

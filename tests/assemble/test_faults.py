@@ -66,7 +66,7 @@ def test_damage_of_any_file_of_the_cache_never_reaches_an_image(
             built = here.build(here.write_recipe(second))
         except HomeportError:
             built = here.build(here.write_recipe(second))  # a plain run again succeeds
-        digests.add(str(built.built.images[0].layer.digest))
+        digests.add(str(built.built.images[0].layers[0].digest))
         if path.exists() and path.read_bytes() == damaged:  # not needed this time
             path.write_bytes(data)
     assert len(digests) == 1

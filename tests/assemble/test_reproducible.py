@@ -56,7 +56,7 @@ def write_tree(home: Path, *, backwards: bool = False) -> None:
 def test_the_digest_of_fixed_inputs_is_fixed(tmp_path: Path) -> None:
     here = world(tmp_path)
     write_tree(here.home)
-    assert str(here.build(RECIPE).built.images[0].layer.digest) == FIXED
+    assert str(here.build(RECIPE).built.images[0].layers[0].digest) == FIXED
 
 
 CONDITIONS: dict[str, dict[str, Any]] = {

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.assemble.image import make_image, make_index
-from homeport.assemble.layer_cache import FinishedLayer, drop_layer, find_layer, store_layer
+from homeport.assemble.layer_cache import FinishedLayers, drop_layers, find_layers, store_layers
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
 from homeport.content.store import Store
@@ -49,12 +49,13 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
 
     declared: dependencies that packages declare and the image does not have
     bill:     the bill of materials as JSON, without what the lockfile adds
-    seconds:  of making the layer; 0 if it was there
+    layers:   lowest first
+    seconds:  of making the layers; 0 if they were there
     """
 
     platform: Platform
     image: Image
-    layer: WrittenLayer
+    layers: tuple[WrittenLayer, ...]
     packages: tuple[PackageFile, ...]
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
@@ -72,7 +73,7 @@ class BuiltIndex(msgspec.Struct, frozen=True, kw_only=True):
 
 def unbuilt(plans: Iterable[BuildPlan], store: Store) -> list[BuildPlan]:
     """The plans whose layers are not in ``store``: only their packages are needed."""
-    return [plan for plan in plans if _intact_layer(plan, store) is None]
+    return [plan for plan in plans if not _intact(plan, store)]
 
 
 def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: Build) -> BuiltIndex:
@@ -81,11 +82,12 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
     Raises what reading packages, assembling trees and writing layers raises; nothing of a
     failed image stays.
     """
-    known = {plan.platform: find_layer(plan, how.derived) for plan in plans}
+    known = {plan.platform: find_layers(plan, how.derived) for plan in plans}
     missing = [plan for plan in plans if known[plan.platform] is None]
     contents = _read_packages(missing, debs, how) if missing else {}
     made = run_all(
-        how.runtime.pools.processor, [partial(_make_layer, plan, contents, how) for plan in missing]
+        how.runtime.pools.processor,
+        [partial(_make_layers, plan, contents, how) for plan in missing],
     )
     new = {plan.platform: each for plan, each in zip(missing, made, strict=True)}
     images = []
@@ -95,8 +97,8 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
         images.append(
             BuiltImage(
                 platform=plan.platform,
-                image=make_image(plan, made_of.layer),
-                layer=made_of.layer,
+                image=make_image(plan, made_of.layers),
+                layers=made_of.layers,
                 packages=tuple(package.file for package in plan.packages),
                 warnings=made_of.warnings,
                 declared=made_of.declared,
@@ -110,21 +112,21 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
     )
 
 
-def _intact_layer(plan: BuildPlan, store: Store) -> WrittenLayer | None:
-    """The finished layer, read through once: a damaged one is dropped and built again."""
-    found = find_layer(plan, store)
+def _intact(plan: BuildPlan, store: Store) -> bool:
+    """Whether the finished layers are there, each read through: damaged ones are dropped."""
+    found = find_layers(plan, store)
     if found is None:
-        return None
-    layer = found.layer
-    try:
-        with verified(layer.blob, "a finished layer") as stream:
-            while stream.read(1 << 20):
-                pass
-    except (IntegrityError, OSError):
-        store.drop(layer.digest)
-        drop_layer(plan, store)
-        return None
-    return layer
+        return False
+    for layer in found.layers:
+        try:
+            with verified(layer.blob, "a finished layer") as stream:
+                while stream.read(1 << 20):
+                    pass
+        except (IntegrityError, OSError):
+            store.drop(layer.digest)
+            drop_layers(plan, store)
+            return False
+    return True
 
 
 ContentsOf = Mapping[tuple[PackageFile, tuple[str, ...]], "PackageContents"]
@@ -181,10 +183,11 @@ def _read_package(
     return found
 
 
-def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayer, float]:
+def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayers, float]:
     # 25 ms that a build without changes saves.
     from homeport.assemble.bill import make_bill
     from homeport.assemble.image_files import image_file_nodes
+    from homeport.assemble.layering import split_tree
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.layer_writer import write_layer
 
@@ -200,20 +203,23 @@ def _make_layer(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fini
         for package in plan.packages
     }
     assembled = assemble_tree(plan, own, image_files, how.derived)
-    layer = write_layer(
-        assembled.tree,
-        plan.encoder,
-        how.derived,
-        cancel,
-        partial(how.runtime.progress.advance, name),
+    layers = tuple(
+        write_layer(
+            tree,
+            plan.encoder,
+            how.derived,
+            cancel,
+            partial(how.runtime.progress.advance, name),
+        )
+        for tree in split_tree(assembled.tree, plan)
     )
     bill = make_bill(plan, own, assembled.tree, how.derived, cancel)
-    found = FinishedLayer(
-        layer=layer,
+    found = FinishedLayers(
+        layers=layers,
         bill=how.derived.put_bytes(msgspec.json.encode(bill)),
         warnings=assembled.warnings,
         declared=assembled.declared,
     )
-    store_layer(plan, found, how.derived)
+    store_layers(plan, found, how.derived)
     how.runtime.progress.end(name)
     return found, time.monotonic() - began

@@ -39,25 +39,26 @@ _LAYER_TYPES = {
 }
 
 
-def make_image(plan: BuildPlan, layer: WrittenLayer) -> Image:
-    """The image of one platform, with the one layer that it has."""
-    config = written(_config(plan, layer), media_types.OCI_CONFIG)
+def make_image(plan: BuildPlan, layers: Sequence[WrittenLayer]) -> Image:
+    """The image of one platform, with its layers, lowest first."""
+    config = written(_config(plan, layers), media_types.OCI_CONFIG)
     manifest = Manifest(
         schema_version=2,
         media_type=media_types.OCI_MANIFEST,
         config=config.descriptor(),
-        layers=(
+        layers=tuple(
             Descriptor(
                 media_type=_LAYER_TYPES[layer.compression],
                 digest=str(layer.digest),
                 size=layer.size,
-            ),
+            )
+            for layer in layers
         ),
         annotations=annotations_of(plan),
     )
     return Image(
         document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={config.digest: BytesBlob(config.raw), layer.digest: layer.blob},
+        blobs={config.digest: BytesBlob(config.raw), **{one.digest: one.blob for one in layers}},
         platform=plan.platform,
     )
 
@@ -80,7 +81,7 @@ def annotations_of(plan: BuildPlan) -> dict[str, str]:
     return dict(sorted({CREATED: _created(plan), **plan.config.annotations}.items()))
 
 
-def _config(plan: BuildPlan, layer: WrittenLayer) -> ImageConfig:
+def _config(plan: BuildPlan, layers: Sequence[WrittenLayer]) -> ImageConfig:
     config = plan.config
     return ImageConfig(
         created=_created(plan),
@@ -98,8 +99,9 @@ def _config(plan: BuildPlan, layer: WrittenLayer) -> ImageConfig:
             labels=_labels(plan),
             stop_signal=config.stop_signal,
         ),
-        rootfs=RootFs(diff_ids=(str(layer.diff_id),)),
-        history=(History(created=_created(plan), created_by=f"homeport build {plan.name}"),),
+        rootfs=RootFs(diff_ids=tuple(str(layer.diff_id) for layer in layers)),
+        history=(History(created=_created(plan), created_by=f"homeport build {plan.name}"),)
+        * len(layers),
     )
 
 

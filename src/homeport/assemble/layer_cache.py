@@ -21,29 +21,36 @@ from homeport.tree.layer_writer import WrittenLayer
 
 _NAMESPACE = "layers"
 #: The packages of ours whose code decides what a layer holds.
-_DECIDES = ("assemble", "copying", "debian", "layers", "recipe", "sbom", "tree")
+_DECIDES = (
+    "assemble", "assemble/update_counts.txt", "copying", "debian", "layers", "recipe", "sbom",
+    "tree",
+)  # fmt: skip
 
 
-class FinishedLayer(msgspec.Struct, frozen=True, kw_only=True):
-    """A layer and what a build reports about it.
+class FinishedLayers(msgspec.Struct, frozen=True, kw_only=True):
+    """The layers of an image, lowest first, and what a build reports about them.
 
     warnings: a line each
     declared: dependencies that packages declare and the image does not have
     bill:     the bill of materials (``homeport.sbom.model.Bill``) as JSON
     """
 
-    layer: WrittenLayer
+    layers: tuple[WrittenLayer, ...]
     bill: Blob
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
 
-class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+class _Layer(msgspec.Struct, frozen=True, kw_only=True):
     digest: str
     size: int
     diff_id: str
     raw_size: int
     compression: str
+
+
+class _Answer(msgspec.Struct, frozen=True, kw_only=True):
+    layers: tuple[_Layer, ...]
     bill: str
     bill_size: int
     warnings: tuple[str, ...]
@@ -53,39 +60,52 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
 _ANSWER_DECODER = msgspec.json.Decoder(_Answer)
 
 
-def find_layer(plan: BuildPlan, store: Store) -> FinishedLayer | None:
-    """The layer of ``plan``, if the store still has it."""
+def find_layers(plan: BuildPlan, store: Store) -> FinishedLayers | None:
+    """The layers of ``plan``, if the store still has all of them."""
     answer = store.recall(_NAMESPACE, _key(plan))
     if answer is None:
         return None
     try:
         known = _ANSWER_DECODER.decode(answer)
-        blob = store.get(Digest.parse(known.digest), known.size)
         bill = store.get(Digest.parse(known.bill), known.bill_size)
-        if blob is None or bill is None:
-            return None
-        layer = WrittenLayer(
-            blob=blob,
-            diff_id=Digest.parse(known.diff_id),
-            raw_size=known.raw_size,
-            compression=known.compression,
-            pieces=0,
-            cached_pieces=0,
-        )
+        layers = tuple(filter(None, (_found(layer, store) for layer in known.layers)))
     except (msgspec.DecodeError, UsageError):
         return None
-    return FinishedLayer(layer=layer, bill=bill, warnings=known.warnings, declared=known.declared)
+    if bill is None or not layers or len(layers) < len(known.layers):
+        return None
+    return FinishedLayers(
+        layers=layers, bill=bill, warnings=known.warnings, declared=known.declared
+    )
 
 
-def store_layer(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
-    """Record where the layer of ``plan`` is."""
-    layer = finished.layer
-    answer = _Answer(
-        digest=str(layer.digest),
-        size=layer.size,
-        diff_id=str(layer.diff_id),
+def _found(layer: _Layer, store: Store) -> WrittenLayer | None:
+    blob = store.get(Digest.parse(layer.digest), layer.size)
+    if blob is None:
+        return None
+    return WrittenLayer(
+        blob=blob,
+        diff_id=Digest.parse(layer.diff_id),
         raw_size=layer.raw_size,
         compression=layer.compression,
+        pieces=0,
+        cached_pieces=0,
+    )
+
+
+def store_layers(plan: BuildPlan, finished: FinishedLayers, store: Store) -> None:
+    """Record where the layers of ``plan`` are."""
+    layers = (
+        _Layer(
+            digest=str(layer.digest),
+            size=layer.size,
+            diff_id=str(layer.diff_id),
+            raw_size=layer.raw_size,
+            compression=layer.compression,
+        )
+        for layer in finished.layers
+    )
+    answer = _Answer(
+        layers=tuple(layers),
         bill=str(finished.bill.digest),
         bill_size=finished.bill.size,
         warnings=finished.warnings,
@@ -94,8 +114,8 @@ def store_layer(plan: BuildPlan, finished: FinishedLayer, store: Store) -> None:
     store.remember(_NAMESPACE, _key(plan), msgspec.json.encode(answer))
 
 
-def drop_layer(plan: BuildPlan, store: Store) -> None:
-    """Remove the record of the layer of ``plan``, because it is damaged."""
+def drop_layers(plan: BuildPlan, store: Store) -> None:
+    """Remove the record of the layers of ``plan``, because one is damaged."""
     store.forget(_NAMESPACE, _key(plan))
 
 

@@ -28,6 +28,7 @@ from homeport.recipe.entries import (
     Group,
     ImageFiles,
     InlineFile,
+    Layers,
     LocalFiles,
     PartFiles,
     Steps,
@@ -110,6 +111,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     users: tuple[User, ...]
     groups: tuple[Group, ...]
     steps: Steps
+    layers: Layers
     config: Config
     without: tuple[str, ...]
     recipe_digest: Digest
@@ -165,6 +167,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
             "steps": msgspec.to_builtins(plan.steps),
+            "layers": msgspec.to_builtins(plan.layers),
             # Of no effect on the bytes, but an image whose program is missing is refused.
             "program": plan.config.entrypoint[:1],
             "checked": plan.checked,
@@ -205,6 +208,7 @@ def _plan(
         users=recipe.users,
         groups=recipe.groups,
         steps=recipe.steps,
+        layers=recipe.layers,
         config=msgspec.structs.replace(
             config,
             labels={**config.labels, **options.labels},

@@ -231,11 +231,12 @@ def _document(result: BuildResult) -> dict[str, Any]:
                 "digest": str(each.image.digest),
                 "layers": [
                     {
-                        "digest": str(each.layer.digest),
-                        "diff_id": str(each.layer.diff_id),
-                        "size": each.layer.size,
-                        "raw_size": each.layer.raw_size,
+                        "digest": str(layer.digest),
+                        "diff_id": str(layer.diff_id),
+                        "size": layer.size,
+                        "raw_size": layer.raw_size,
                     }
+                    for layer in each.layers
                 ],
                 "packages": [file.id.name for file in each.packages],
                 "versions": {file.id.name: file.id.version for file in each.packages},
@@ -254,9 +255,9 @@ def _text(result: BuildResult) -> str:
         (
             str(each.platform),
             str(each.image.digest)[:19],
-            "1",
-            human_size(each.layer.size),
-            human_size(each.layer.raw_size),
+            str(len(each.layers)),
+            human_size(sum(layer.size for layer in each.layers)),
+            human_size(sum(layer.raw_size for layer in each.layers)),
             str(len(each.packages)),
             "cached" if each.cached else f"{each.seconds:.2f} s",
         )

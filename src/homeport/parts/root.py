@@ -64,7 +64,7 @@ def make_root(
     if debs is None:
         debs = fetch_locked(lockfile, [on], access())
     built = build(plans, debs, how).images[0]
-    return BuildRoot(image=built.image, layer=built.layer.blob)
+    return BuildRoot(image=built.image, layer=built.layers[0].blob)
 
 
 def _cached(lockfile: Lockfile, on: Platform, store: Store) -> dict[PackageFile, Blob] | None:

@@ -215,6 +215,21 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
 
+#: Of one image, however it is split: engines mount each one, and 12 already give most of the gain.
+MOST_LAYERS = 12
+
+
+class Layers(msgspec.Struct, frozen=True, kw_only=True):
+    """How an image is cut into layers.
+
+    strategy: ``one``; ``auto``, by source package and how often Debian updates it; ``split``
+    split:    for ``split``: names of packages, with ``*``, of each layer above the first
+    """
+
+    strategy: Literal["one", "auto", "split"] = "one"
+    split: tuple[tuple[str, ...], ...] = ()
+
+
 StepName = Literal[
     "usrmerge", "accounts", "os-release", "ca-bundle", "status-database", "copyright", "tmp"
 ]

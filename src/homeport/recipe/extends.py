@@ -28,7 +28,7 @@ _KEYS = {
     "groups": "name",
 }
 #: Single fields that a recipe inherits from what it extends.
-_INHERITED = ("platforms",)
+_INHERITED = ("platforms", "layers")
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 

@@ -16,6 +16,7 @@ from homeport.recipe import conflicts, parts_interpret
 from homeport.recipe.accounts import Accounts
 from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import (
+    MOST_LAYERS,
     Archive,
     Config,
     Directory,
@@ -23,6 +24,7 @@ from homeport.recipe.entries import (
     ImageFiles,
     InlineFile,
     Keyring,
+    Layers,
     Link,
     LocalFiles,
     PackageChoice,
@@ -86,6 +88,7 @@ def interpret_recipe(
         config=common,
         platform_config=special,
         steps=Steps(**source.steps),
+        layers=_layers(source, fault),
         place=source.place,
     )
     conflicts.find_conflicts(recipe, fault)
@@ -272,6 +275,21 @@ def _configs(
         else:
             special[platform] = join_configs(special.get(platform, Config()), config)
     return common, special
+
+
+def _layers(source: RecipeText, fault: FaultCollector) -> Layers:
+    entry: FieldValues | None = source.top.get("layers")
+    if entry is None:
+        return Layers()
+    split: tuple[tuple[str, ...], ...] = entry.get("split", ())
+    if "split" in entry.values:
+        most = MOST_LAYERS - 2  # below them what no entry names, above them the recipe's own files
+        if not split or not all(split):
+            fault(entry.at("split"), "split has no packages", "write it like [[libc6], [python3*]]")
+        if len(split) > most:
+            fault(entry.at("split"), f"{len(split)} entries of split; the most is {most}")
+        return Layers(strategy="split", split=split)
+    return Layers(strategy=entry.get("strategy"))
 
 
 def _check_platforms(source: RecipeText, recipe: Recipe, fault: FaultCollector) -> None:

@@ -21,6 +21,7 @@ from homeport.recipe.entries import (
     Directory,
     Files,
     Group,
+    Layers,
     Link,
     PackageChoice,
     PartFiles,
@@ -65,6 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     config: Config = msgspec.field(default_factory=Config)
     platform_config: Mapping[Platform, Config] = msgspec.field(default_factory=dict)
     steps: Steps = msgspec.field(default_factory=Steps)
+    layers: Layers = msgspec.field(default_factory=Layers)
     place: FilePosition
 
     def config_for(self, platform: Platform) -> Config:

@@ -337,6 +337,24 @@ _STEPS = Fields(
 )
 assert set(_STEPS.fields) == set(Steps.__struct_fields__)
 
+_LAYERS = Short(
+    fields=Fields(
+        what="layers",
+        fields={
+            "split": _needed(
+                ListOf(
+                    item=ListOf(item=values.PACKAGE_GLOB),
+                    what="a list of lists of package names",
+                    example="[[libc6], [python3*]]",
+                ),
+                "packages of each layer; those that no entry names are in a layer below them",
+            )
+        },
+    ),
+    text=values.LAYERS,
+    field="strategy",
+)
+
 #: What may be given for all platforms, or below ``per_platform`` for one.
 _PLATFORM_FIELDS: dict[str, Field] = {
     "packages": _optional(ListOf(item=_PACKAGE), "packages, whole or sliced"),
@@ -396,6 +414,9 @@ RECIPE = Fields(
         "accounts": _optional(_ACCOUNTS, "users and groups with fixed numbers"),
         "parts": _optional(
             ListOf(item=_PART), "what is built on a BuildKit engine first; files take from it"
+        ),
+        "layers": _optional(
+            _LAYERS, "one (if absent); auto, grouped so that updates send little; or split by hand"
         ),
         "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
         **_PLATFORM_FIELDS,

@@ -147,6 +147,14 @@ PACKAGE_ENTRY = Text(
 )
 
 
+LAYERS = Text(what="one, auto or split", pattern="one|auto", example="auto or {split: [[libc6]]}")
+PACKAGE_GLOB = Text(
+    what="a package name, with * for any characters",
+    pattern=r"[a-z0-9*][a-z0-9+.*-]*",
+    example="python3*",
+)
+
+
 def _image_reference(text: str) -> tuple[str, Digest]:
     name, at, digest = text.rpartition("@")
     if not at or not name:
