@@ -166,12 +166,31 @@ class App:
             offline=self.settings.offline,
         )
 
-    def build(self, request: BuildRequest) -> BuildResult:
-        """Build a recipe for its platforms and write it where ``request`` says."""
+    def build(
+        self, request: BuildRequest, *, sign: SignOptions | None = None,
+        ask_password: Callable[[], bytes] | None = None,
+    ) -> BuildResult:  # fmt: skip
+        """Build a recipe for its platforms and write it where ``request`` says.
+
+        sign: sign it too, wherever signatures can be kept: in registries and OCI layouts
+        """
         # 130 ms that other commands save
         from homeport.building.run import run_build
 
-        return run_build(request, self.runtime, self._connections())
+        if sign is None:
+            return run_build(request, self.runtime, self._connections())
+        # 230 ms that a build without a signature saves
+        from homeport.attest.operations.signing import open_signer, sign_written
+
+        access = self._attest_access(None, None)
+        # Before the build: a wrong password is found at once.
+        method = open_signer(sign, access, ask_password)
+        result = run_build(request, self.runtime, self._connections())
+        for written in result.written:
+            attached = self._attached(written.address)
+            if attached is not None:
+                sign_written(result.built.index, attached, method, access)
+        return msgspec.structs.replace(result, signer=method.name)
 
     def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
         """Lock the packages and parts of a recipe for all its platforms."""
@@ -947,19 +966,32 @@ class App:
 
     def rebuild(
         self, image: str, *, trust_kit: bool = False, mirrors: Sequence[str] = (),
-        access: RegistryAccess | None = None,
+        access: RegistryAccess | None = None, sign: SignOptions | None = None,
+        ask_password: Callable[[], bytes] | None = None,
     ) -> RebuildResult:  # fmt: skip
-        """Build an image again from its rebuild kit; a different result is part of the answer."""
+        """Build an image again from its rebuild kit; a different result is part of the answer.
+
+        sign: sign that it was built again, if it was, from packages that archives signed
+        """
         # 300 ms that other commands save
         from homeport.attest.attached.select import open_attached
+        from homeport.attest.operations.signing import attest_built, open_signer
         from homeport.building.rebuild import rebuild
         from homeport.images.address import parse_source
 
         reach = self._attest_access(image, access)
+        # Before the build: a wrong password is found at once.
+        method = open_signer(sign, reach, ask_password) if sign is not None else None
         with open_attached(parse_source(image), reach.registry, self.runtime) as (value, attached):
+
+            def signing(about: Image, predicate: Any) -> None:
+                assert method is not None
+                attest_built(about, predicate, attached, method, reach)
+
             return rebuild(
                 image, value, attached, self.runtime, self._connections(),
                 trust_kit=trust_kit, mirrors=tuple(mirrors),
+                sign=signing if method is not None else None,
             )  # fmt: skip
 
     def emit_policy(
@@ -989,13 +1021,13 @@ class App:
             ),
         )  # fmt: skip
 
-    def _attest_access(self, image: str, access: RegistryAccess | None) -> AttestAccess:
+    def _attest_access(self, image: str | None, access: RegistryAccess | None) -> AttestAccess:
         # 230 ms that other commands save
         from homeport.attest.operations.access import Access
         from homeport.images.address import parse_source, registry_of
         from homeport.images.transports.registry import registry_transports
 
-        about = registry_of(parse_source(image))
+        about = registry_of(parse_source(image)) if image is not None else ""
         return Access(
             registry=registry_transports(lambda: self.registries(about, access)),
             runtime=self.runtime,

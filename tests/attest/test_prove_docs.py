@@ -9,20 +9,34 @@ from pathlib import Path
 
 import pytest
 
+from builders.deb import deb
 from builders.images import image
+from builders.locking import World
+from builders.recipe import recipe_file
 from builders.signed_images import Workshop, seven_platforms, workshop
 from builders.sigstore_services import services
 from builders.small_registry import small_registry
+from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import run
 from homeport.images.address import parse_destination
 
 PAGE = Path(__file__).parents[2] / "docs/prove.md"
 POLICY = """
 schema: homeport-policy/v1
-identities: {upstream: {keys: [upstream.pub]}}
+identities:
+  upstream: {keys: [upstream.pub]}
+  us: {keys: [cosign.pub]}
+  other: {keys: [other.pub]}
 images:
   - {match: ["UPSTREAM/tools/*"], identity: [upstream]}
+  - {match: [HOME/team/built], identity: [us], rebuilders: [other]}
   - {match: ["HOME/m/*"], identity: [upstream], signed_as: [UPSTREAM/tools/helper]}
+"""
+RECIPE = """
+archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [key.asc]}}]
+steps: {{os_release: false}}
+platforms: [linux/amd64]
+packages: [app]
 """
 
 
@@ -50,6 +64,12 @@ def prepare(shop: Workshop, home: str) -> None:
     (folder / "cosign.pub").rename(folder / "upstream.pub")
     text = POLICY.replace("UPSTREAM", upstream).replace("HOME", home)
     (folder / "policy.yaml").write_text(text)
+    other = generate_key()
+    (folder / "other.key").write_bytes(encrypt_key(other, b"secret"))
+    (folder / "other.pub").write_bytes(other.public.pem)
+    world = World(folder, [deb("app", files={"usr/bin/app": b"x"})], valid_for=None)
+    recipe_file(world.home, RECIPE.format(url=world.archive.url))
+    world.home.rename(folder / "tool")
     (folder / "tool.vex.json").write_text('{"@context":"https://openvex.dev/ns/v0.2.0"}')
     (folder / "review.json").write_text('{"by":"me"}')
 

@@ -21,6 +21,8 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://homeport.dev/buildtypes/image/v1"
 #: The builder of statements inside an index: any run of this version gives the same bytes.
 BUILDER = "https://homeport.dev/builders/reproducible/v1"
+#: Whoever built it again and signs that; who it is the signature says.
+REBUILDER = "https://homeport.dev/builders/rebuilder/v1"
 
 Element = dict[str, Any]
 
@@ -45,6 +47,15 @@ def provenance(
         },
         "runDetails": {"builder": {"id": BUILDER, "version": {"homeport": __version__}}},
     }
+
+
+def rebuilt(predicate: Element) -> Element:
+    """What a rebuilder says: the same build, run by another builder.
+
+    No times and no place: signing again then adds nothing.
+    """
+    details = {"builder": {"id": REBUILDER, "version": {"homeport": __version__}}}
+    return {**predicate, "runDetails": details}
 
 
 def external_parameters(plan: BuildPlan) -> Element:

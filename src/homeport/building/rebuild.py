@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,10 @@ import msgspec
 from homeport import __version__
 from homeport.assemble.plan import BuildOptions
 from homeport.attest.attached.base import Attached
+from homeport.attest.inside_index import provenance_inside
+from homeport.attest.verification.image import platform_children
 from homeport.building.lock import verify_lockfile
+from homeport.building.provenance import Element, rebuilt
 from homeport.building.rebuild_kit import (
     ARTIFACT_TYPE,
     DESCRIPTION,
@@ -82,6 +86,7 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
     packages_verified: the same as yes or no
     made_with, homeport: versions that made the image and that built it again
     difference:      the first file that differs, in words; empty if none does
+    signed:          whether this rebuilder's statement was signed
     """
 
     schema: str = SCHEMA
@@ -96,6 +101,11 @@ class RebuildResult(msgspec.Struct, frozen=True, kw_only=True):
     packages: str
     packages_verified: bool
     difference: str = ""
+    signed: bool = False
+
+
+#: Signs what a rebuilder says about one platform's manifest.
+SignRebuilt = Callable[[Image, Element], None]
 
 
 def rebuild(
@@ -107,10 +117,12 @@ def rebuild(
     *,
     trust_kit: bool = False,
     mirrors: tuple[str, ...] = (),
+    sign: SignRebuilt | None = None,
 ) -> RebuildResult:
     """Build ``value`` again from the kit that refers to it.
 
     trust_kit: run the steps of the kit's recipe, and use archives and keys that it brings
+    sign:      called for every platform if all is reproduced from packages that were verified
     Raises ``NoRebuildKit``, ``UsageError`` without a consent that is needed, and what building
     raises. A result that differs is a result.
     """
@@ -124,15 +136,39 @@ def rebuild(
         folder = Path(name).resolve()
         described = _unpack(kit, folder / "kit", runtime)
         request = _request(described, folder, mirrors)
-        _check_recipe(_recipe(request), folder / "kit", trust_kit=trust_kit)
+        recipe = _recipe(request)
+        _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
         packages = _verified_packages(request, runtime)
-        result = run_build(request, runtime, connections)
+        result = run_build(request, runtime, connections, recipe=recipe)
         with OciLayout(LayoutAddress(path=folder / "out")).open(runtime) as built:
             difference = _difference(image, value, built, runtime)
     compared = _compared(image, value, result, (kit, described), difference)
-    return msgspec.structs.replace(
+    final = msgspec.structs.replace(
         compared, packages_verified=not packages, packages=packages or "verified"
     )
+    if sign is None or final.verdict != "reproduced" or not final.packages_verified:
+        return final
+    _sign(image, value, sign)
+    return msgspec.structs.replace(final, signed=True)
+
+
+def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
+    """Say of every platform what its own provenance says, as a builder of its own.
+
+    The index has the digest of the one that was built here, so what it says is what we would say.
+    """
+    said = []
+    for child in platform_children(value):
+        predicate = provenance_inside(value, child)
+        opened = child.open()
+        if predicate is None or not isinstance(opened, Image):
+            raise AnswerNo(
+                f"{image} holds no provenance of {child.platform}: there is nothing to sign",
+                hint="its publisher builds it with --attest provenance, or without --no-attest",
+            )
+        said.append((opened, rebuilt(predicate)))
+    for opened, predicate in said:
+        sign(opened, predicate)
 
 
 def _verified_packages(request: BuildRequest, runtime: Runtime) -> str:

@@ -80,6 +80,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was built and where it went.
 
     kit: the rebuild kit; ``None`` if it was not asked for or cannot be made
+    signer: who signed it; empty: nobody did
     """
 
     recipe: Recipe
@@ -88,6 +89,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     written: tuple[Written, ...]
     kit: Image | None = None
     loaded: Loaded | None = None
+    signer: str = ""
 
 
 class Connections(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,13 +46,17 @@ class _Built(msgspec.Struct, frozen=True, kw_only=True):
     kit: Blob | None
 
 
-def run_build(request: BuildRequest, runtime: Runtime, connections: Connections) -> BuildResult:
+def run_build(
+    request: BuildRequest, runtime: Runtime, connections: Connections, *,
+    recipe: Recipe | None = None,
+) -> BuildResult:  # fmt: skip
     """Build, and write everywhere that was asked for.
 
+    recipe: if it was loaded already
     Raises ``OutOfDate`` for ``locked``, ``AnswerNo`` for a failed ``check``, and what
     reading recipes, locking, building and writing raise.
     """
-    recipe = _load(request)
+    recipe = recipe or _load(request)
     outputs = choose_outputs(request, recipe)
     platforms = choose_platforms(request, recipe, outputs)
     with ExitStack() as stack:

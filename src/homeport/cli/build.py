@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,10 +15,21 @@ from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.show import table, warn
+from homeport.cli.signing_options import ask_password, sign_options
 from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
-from homeport.images.address import Address, ArchiveAddress, StreamAddress, parse_destination
+from homeport.images.address import (
+    Address,
+    ArchiveAddress,
+    LayoutAddress,
+    RegistryAddress,
+    StreamAddress,
+    parse_destination,
+)
 from homeport.quantities import human_size
+
+if TYPE_CHECKING:
+    from homeport.attest.operations.signing import SignOptions
 
 
 @click.command(
@@ -29,6 +40,7 @@ Examples:
   homeport build dockerfile-copy --platform native -o docker-archive:copy.tar
   homeport build ./my/homeport.yaml -o oci:out:1.0 -o oci-archive:out.tar
   homeport build dockerfile-copy --locked --check
+  homeport build dockerfile-copy --push registry.example/team/copy:1 --sign --sign-key cosign.key
 """,
 )
 @click.argument("recipe", shell_complete=complete_recipe)
@@ -84,6 +96,15 @@ Examples:
 )  # fmt: skip
 @click.option("--no-attest", is_flag=True, help="Write no attestations and no rebuild kit.")
 @click.option(
+    "--sign", is_flag=True,
+    help="Sign the image where it is pushed to, and in OCI layouts, as homeport sign does.",
+)  # fmt: skip
+@click.option(
+    "--sign-key", default="", metavar="KEY",
+    help="Sign with this private key: a file, or env://VARIABLE.  [default: sign for the identity"
+    " of a token]",
+)  # fmt: skip
+@click.option(
     "--check", is_flag=True, help="Build twice and compare; exit with 3 if the results differ."
 )
 @click.option("--no-cache", is_flag=True, help="Use cached downloads, but no cached build results.")
@@ -106,8 +127,9 @@ def command(session: Session, **options: Any) -> None:
     locks the recipe again and writes the new lockfile.
     """
     request = _request(options)
+    sign = _sign(request, options)
     with session.app() as app, showing_logs(session):
-        result = app.build(request)
+        result = app.build(request, sign=sign, ask_password=ask_password())
         if not session.quiet and session.format == "text":  # in JSON they are part of it
             for line in _warnings(result):
                 warn(line)
@@ -152,6 +174,21 @@ def _request(options: dict[str, Any]) -> BuildRequest:
         engines=options["engines"],
         command=typed_without("--as-of"),
     )
+
+
+def _sign(request: BuildRequest, options: dict[str, Any]) -> SignOptions | None:
+    """How to sign what is built; checked before anything is built."""
+    if not options["sign"]:
+        if options["sign_key"]:
+            raise UsageError("--sign-key requires --sign")
+        return None
+    kept = [each for each in request.outputs if isinstance(each, LayoutAddress | RegistryAddress)]
+    if request.outputs and not kept:
+        raise UsageError(
+            "--sign: none of the outputs can keep a signature",
+            hint="add --push REF, or -o oci:DIR",
+        )
+    return sign_options(key=options["sign_key"], dry_run=False)
 
 
 def _attest(values: tuple[str, ...], none: bool) -> tuple[Kind, ...]:
@@ -224,6 +261,7 @@ def _document(result: BuildResult) -> dict[str, Any]:
             }
             for written in result.written
         ],
+        "signer": result.signer or None,
         "loaded": result.loaded and {"engine": result.loaded.engine, "name": result.loaded.name},
         "platforms": [
             {
@@ -266,6 +304,8 @@ def _text(result: BuildResult) -> str:
     header = ("PLATFORM", "DIGEST", "LAYERS", "COMPRESSED", "RAW", "PACKAGES", "TIME")
     lines = [table(header, rows, right=(2, 3, 4, 5, 6)), ""]
     lines += [f"{written.address}  {written.digest}" for written in result.written]
+    if result.signer:
+        lines.append(f"signed by {result.signer}")
     if result.loaded:
         lines.append(f"loaded into {result.loaded.engine} as {result.loaded.name}")
     return "\n".join(lines)

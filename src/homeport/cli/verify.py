@@ -10,6 +10,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.cli.signing_options import ask_password, sign_options
 from homeport.cli.verification_options import policy_option
 from homeport.cli.verify_text import rebuild_text, verification_document, verification_text
 from homeport.errors import AnswerNo, UsageError
@@ -26,7 +27,8 @@ Examples:
   homeport verify registry.example/team/tool:1.0 --issuer https://accounts.google.com \\
       --identity release@example.org
   homeport verify docker.io/docker/dockerfile:1
-  homeport verify registry.example/team/tool:1.0 --rebuild
+  homeport verify registry.example/team/tool:1.0 --rebuild --sign --sign-key cosign.key
+  homeport verify registry.example/team/tool:1.0 --policy policy.yaml --min-rebuilders 2
 """,
 )
 @click.argument("image")
@@ -73,6 +75,21 @@ Examples:
     help="Run the steps of the kit's recipe, and use archives and keys that it brings.",
 )
 @click.option(
+    "--sign", is_flag=True,
+    help="Sign that you built it with --rebuild: only if it is reproduced and its packages are"
+    " verified.",
+)  # fmt: skip
+@click.option(
+    "--sign-key", default="", metavar="KEY",
+    help="Sign with this private key: a file, or env://VARIABLE.  [default: sign for the identity"
+    " of a token, as homeport sign does]",
+)  # fmt: skip
+@click.option(
+    "--min-rebuilders", type=click.IntRange(min=0), default=0, metavar="N",
+    help="Require that this many have built the image: its publisher, and rebuilders that the"
+    " policy names.",
+)  # fmt: skip
+@click.option(
     "--mirror", "mirrors", multiple=True, metavar="[ARCHIVE=]URL",
     help="Fetch the packages of a rebuild from here. Repeatable.",
 )  # fmt: skip
@@ -80,7 +97,7 @@ Examples:
 @common
 def command(
     session: Session, *, image: str, access: RegistryAccess, rebuild: bool, trust_kit: bool,
-    mirrors: tuple[str, ...], **given: Any,
+    mirrors: tuple[str, ...], sign: bool, sign_key: str, **given: Any,
 ) -> None:  # fmt: skip
     """Verify who signed an image in a registry or an OCI layout.
 
@@ -88,12 +105,18 @@ def command(
     given, as the policy says. Exits with 3 if it is not, with the reason for
     every signature that does not count.
     """
-    if not rebuild and (trust_kit or mirrors):
-        raise UsageError("--trust-kit and --mirror require --rebuild")
-    if not rebuild or given["keys"] or given["identities"] or given["policy"]:
+    if not rebuild and (trust_kit or mirrors or sign):
+        raise UsageError("--trust-kit, --mirror and --sign require --rebuild")
+    if sign_key and not sign:
+        raise UsageError("--sign-key requires --sign")
+    asked = ("keys", "identities", "policy", "min_rebuilders")
+    if not rebuild or any(given[name] for name in asked):
         _verify(session, image, access, given)
     if rebuild:
-        _rebuild(session, image, access, trust_kit=trust_kit, mirrors=mirrors)
+        _rebuild(
+            session, image, access, trust_kit=trust_kit, mirrors=mirrors,
+            sign_key=sign_key if sign else None,
+        )  # fmt: skip
 
 
 def _verify(session: Session, image: str, access: RegistryAccess, given: dict[str, Any]) -> None:
@@ -111,10 +134,14 @@ def _verify(session: Session, image: str, access: RegistryAccess, given: dict[st
 
 def _rebuild(
     session: Session, image: str, access: RegistryAccess, *, trust_kit: bool,
-    mirrors: tuple[str, ...],
+    mirrors: tuple[str, ...], sign_key: str | None,
 ) -> None:  # fmt: skip
+    options = sign_options(key=sign_key, dry_run=False) if sign_key is not None else None
     with session.app() as app:
-        result = app.rebuild(image, trust_kit=trust_kit, mirrors=mirrors, access=access)
+        result = app.rebuild(
+            image, trust_kit=trust_kit, mirrors=mirrors, access=access, sign=options,
+            ask_password=ask_password(),
+        )  # fmt: skip
     session.output.write(
         msgspec.to_builtins(result), rebuild_text(result),
         quiet_text=result.built if result.verdict == "reproduced" else "",
@@ -126,3 +153,8 @@ def _rebuild(
             hint=None if result.made_with == result.homeport
             else f"the image was made with Homeport {result.made_with}; this is {result.homeport}",
         )  # fmt: skip
+    if options is not None and not result.signed:
+        raise AnswerNo(
+            f"{image} is reproduced, but not signed: its packages are {result.packages}",
+            hint="build it with the lockfile's proof beside it (homeport lock)",
+        )

@@ -17,7 +17,7 @@ def verification_document(image: str, result: ImageResult) -> dict[str, Any]:
     """docs/formats/prove.md."""
     return {
         "schema": "homeport-verify/v1", "image": image, "digest": result.digest,
-        "verified": result.verified,
+        "verified": result.verified, "builders": result.builders,
         "subjects": [
             _subject("", result.subject, required=True),
             *(
@@ -43,6 +43,7 @@ def rebuild_text(result: RebuildResult) -> str:
             table(("PLATFORM", "EXPECTED", "BUILT", ""), rows),
             f"index {result.built}",
             output_text(f"packages {result.packages}"),
+            *(("signed: this rebuild",) if result.signed else ()),
         )
     )
 
@@ -60,7 +61,9 @@ def verification_text(image: str, result: ImageResult) -> str:
         table(("MANIFEST", "DIGEST", "SIGNED BY"), rows),
         *_reasons(result.subject),
         *_notes(result),
-    ]
+        *((f"built by {result.builders}, the publisher among them",)
+          if result.builders is not None else ()),
+    ]  # fmt: skip
     return output_text("\n".join(lines))
 
 

@@ -72,7 +72,9 @@ def source_verifier(
     return verify
 
 
-def verify_by_policy(image: str, policy: Path | None, access: Access) -> ImageResult:
+def verify_by_policy(
+    image: str, policy: Path | None, access: Access, *, min_rebuilders: int = 0
+) -> ImageResult:
     """Verify an image by the rule that matches its name; without one the verdict is no."""
     loaded = load_policy(policy, access.environment)
     address = parse_source(image)
@@ -86,7 +88,7 @@ def verify_by_policy(image: str, policy: Path | None, access: Access) -> ImageRe
         require_unambiguous(value)
         found = check_image(
             value, attached, loaded, access.runtime.pools.network, repository=reference.name,
-            tag=reference.tag, require=True,
+            tag=reference.tag, require=True, min_rebuilders=min_rebuilders,
         )  # fmt: skip
         if found.result is not None:
             return found.result

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from homeport.attest.attached.base import Attached
 from homeport.attest.attached.select import open_attached
 from homeport.attest.keyless import open_keyless
 from homeport.attest.keys.private_key import AskPassword
@@ -28,6 +29,7 @@ from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.images.address import parse_source
+from homeport.images.image import Image, Index
 
 #: Bytes of a predicate: as much as BuildKit takes for a statement.
 PREDICATE_LIMIT = 40 << 20
@@ -96,25 +98,10 @@ def read_predicate(path: Path) -> Any:
     return found
 
 
-def _sign(
-    image: str, options: SignOptions, request: SignRequest, access: Access,
-    ask_password: AskPassword | None,
-) -> SignResult:  # fmt: skip
-    method = _method(options, access, ask_password)
-    with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
-        subjects = sign_image(
-            value, attached, method, request, access.runtime.pools.network,
-            dry_run=options.dry_run,
-        )  # fmt: skip
-    return SignResult(
-        image=image, digest=str(value.digest), signer=method.name, subjects=tuple(subjects),
-        dry_run=options.dry_run,
-    )  # fmt: skip
-
-
-def _method(
+def open_signer(
     options: SignOptions, access: Access, ask_password: AskPassword | None
 ) -> SigningMethod:
+    """The signer that ``options`` name: its key is read, its certificate issued."""
     if not options.key:
         config = (
             read_signing_config(options.signing_config)
@@ -131,3 +118,36 @@ def _method(
         )
     key = load_private_key(options.key, access.environment, ask_password)
     return KeyMethod(key)
+
+
+def sign_written(
+    value: Image | Index, attached: Attached, method: SigningMethod, access: Access
+) -> None:
+    """Sign an image that was just written where ``attached`` is. Safe to run again."""
+    sign_image(value, attached, method, SignRequest(), access.runtime.pools.network)
+
+
+def attest_built(
+    image: Image, predicate: Any, attached: Attached, method: SigningMethod, access: Access
+) -> None:
+    """Attest SLSA provenance about one manifest. Safe to run again."""
+    request = SignRequest(
+        predicate_type=predicate_uri("slsa"), predicate=predicate, platforms=False
+    )
+    sign_image(image, attached, method, request, access.runtime.pools.network)
+
+
+def _sign(
+    image: str, options: SignOptions, request: SignRequest, access: Access,
+    ask_password: AskPassword | None,
+) -> SignResult:  # fmt: skip
+    method = open_signer(options, access, ask_password)
+    with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
+        subjects = sign_image(
+            value, attached, method, request, access.runtime.pools.network,
+            dry_run=options.dry_run,
+        )  # fmt: skip
+    return SignResult(
+        image=image, digest=str(value.digest), signer=method.name, subjects=tuple(subjects),
+        dry_run=options.dry_run,
+    )  # fmt: skip

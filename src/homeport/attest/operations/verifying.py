@@ -34,6 +34,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     threshold:      how many different signers there must be
     signed_as:      names under which the image may have been signed
     every_platform: each platform manifest must be signed too
+    min_rebuilders: how many must have built the image, the publisher among them; by a policy
     """
 
     keys: tuple[str, ...] = ()
@@ -45,6 +46,7 @@ class VerifyOptions(msgspec.Struct, frozen=True, kw_only=True):
     threshold: int = 1
     signed_as: tuple[str, ...] = ()
     every_platform: bool = False
+    min_rebuilders: int = 0
 
 
 def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
@@ -53,7 +55,11 @@ def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
         # 60 ms that verifying with keys saves
         from homeport.attest.operations.policies import verify_by_policy
 
-        return verify_by_policy(image, options.policy, access)
+        return verify_by_policy(
+            image, options.policy, access, min_rebuilders=options.min_rebuilders
+        )
+    if options.min_rebuilders:
+        raise UsageError("--min-rebuilders requires a policy, which names the rebuilders")
     if options.policy is not None:
         raise UsageError("--policy cannot be combined with --key, --identity and --issuer")
     requirement = make_requirement(options, access.environment)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -12,6 +14,7 @@ from homeport.attest.attached.collecting import Form
 from homeport.attest.policy.chain import verify_chain
 from homeport.attest.policy.model import PolicyRule
 from homeport.attest.policy.reading import LoadedPolicy
+from homeport.attest.policy.rebuilders import rebuilders_of
 from homeport.attest.policy.versions import is_before, ref_mismatch
 from homeport.attest.statement import PREDICATE_TYPES
 from homeport.attest.verification.image import ImageResult, verify_image
@@ -43,12 +46,13 @@ class PolicyResult(msgspec.Struct, frozen=True, kw_only=True):
 
 def check_image(
     value: Image | Index, attached: Attached, loaded: LoadedPolicy, pool: Threads, *,
-    repository: str, tag: str = "", require: bool = False,
+    repository: str, tag: str = "", require: bool = False, min_rebuilders: int = 0,
     clock: Clock = lambda: datetime.now(UTC),
 ) -> PolicyResult:  # fmt: skip
     """Verify ``value``, which ``repository`` has under ``tag``, by the rule that matches.
 
     require: an image that the policy requires no signature of is rejected, too
+    min_rebuilders: how many must have built it, if that is more than the rule says
     """
     rule = loaded.policy.rule_for(repository)
     if rule is None or rule.unsigned or is_before(tag, rule):
@@ -59,6 +63,10 @@ def check_image(
             rule=_name(rule),
         )
     result = _verify(value, attached, loaded, rule, pool, tag=tag, clock=clock)
+    if result.verified:
+        wanted = max(rule.min_rebuilders, min_rebuilders)
+        count = partial(rebuilders_of, value, attached, loaded.rebuilders(rule), pool, clock=clock)
+        result = _with_rebuilders(result, rule, wanted, count) if wanted else result
     if result.verified:
         return PolicyResult(decision="verified", rule=_name(rule), result=result)
     rejected = [one for one in result.subject.signatures if one.verdict == "rejected"]
@@ -93,6 +101,20 @@ def _verify(
     return verify_image(
         value, attached, requirement, pool, signed_as=rule.signed_as, clock=clock, platforms=False
     )
+
+
+def _with_rebuilders(
+    result: ImageResult, rule: PolicyRule, wanted: int, count: Callable[..., int]
+) -> ImageResult:
+    """``result`` with what is missing if too few have built the image."""
+    publisher = [one.identity for one in result.subject.signatures if one.verdict == "valid"]
+    found = 1 + count(publisher=publisher)
+    subject = result.subject
+    if found < wanted:
+        names = ", ".join(rule.rebuilders) or "the rule names none"
+        lacks = f"built by {found} of {wanted} required, the publisher among them ({names})"
+        subject = msgspec.structs.replace(subject, missing=(lacks,))
+    return msgspec.structs.replace(result, subject=subject, builders=found)
 
 
 def _why_unverified(rule: PolicyRule | None, tag: str, loaded: LoadedPolicy) -> str:

@@ -60,6 +60,8 @@ class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     strip:        endings of tags that say nothing about the version (``-rootless``)
     attestations: predicate types that must be attested too
     signed_as:    names under which the image was signed, if it is a copy
+    rebuilders:   names of identities whose statement that they built it again counts
+    min_rebuilders: how many must have built it, the publisher among them
     enforce:      what a failed verification means
     unsigned:     nobody signs these images
     """
@@ -75,6 +77,8 @@ class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     strip: tuple[str, ...] = ()
     attestations: tuple[str, ...] = ()
     signed_as: tuple[str, ...] = ()
+    rebuilders: tuple[str, ...] = ()
+    min_rebuilders: int = 0
     enforce: Enforce = "reject"
     unsigned: bool = False
 

@@ -48,6 +48,13 @@ class LoadedPolicy(msgspec.Struct, frozen=True, kw_only=True):
             _signer(name, self.policy.identities[name], rule, self) for name in rule.identity
         )
 
+    def rebuilders(self, rule: PolicyRule) -> tuple[Signer, ...]:
+        """Whose rebuilds count. Nothing that the rule requires of its publisher holds for them."""
+        plain = PolicyRule(match=rule.match)
+        return tuple(
+            _signer(name, self.policy.identities[name], plain, self) for name in rule.rebuilders
+        )
+
 
 def shipped_policy(environment: Mapping[str, str]) -> LoadedPolicy:
     """The policy that ships with Homeport."""
@@ -97,10 +104,14 @@ def _check_rule(read: TypedFile[SignaturePolicy], number: int, rule: PolicyRule)
                        "a * may only be at the end")  # fmt: skip
     if rule.unsigned == bool(rule.identity):
         read.fault(place, "exactly one of identity and unsigned is required")
-    for at, name in enumerate(rule.identity):
-        if name not in read.value.identities:
-            known = ", ".join(read.value.identities) or "none"
-            read.fault([*place, "identity", at], f"unknown identity {name!r}", f"known: {known}")
+    for field, names in (("identity", rule.identity), ("rebuilders", rule.rebuilders)):
+        for at, name in enumerate(names):
+            if name not in read.value.identities:
+                known = ", ".join(read.value.identities) or "none"
+                read.fault([*place, field, at], f"unknown identity {name!r}", f"known: {known}")
+    if not 0 <= rule.min_rebuilders <= len(rule.rebuilders) + 1:
+        read.fault([*place, "min_rebuilders"], f"the publisher and {len(rule.rebuilders)}"
+                   f" rebuilders cannot be {rule.min_rebuilders}")  # fmt: skip
     if rule.since and version_of(rule.since) is None:
         read.fault([*place, "since"], f"invalid version {rule.since!r}", "write it like 1.21")
     if not 1 <= rule.threshold <= max(1, len(rule.identity)):

@@ -39,12 +39,14 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True):
     subject:   the manifest or index that the address leads to
     platforms: of an index, every platform manifest
     required:  what must have been verified: the subject alone, or the platforms too
+    builders:  how many built it, with the publisher; ``None`` if nobody asked
     """
 
     digest: str
     subject: SubjectResult
     platforms: tuple[PlatformResult, ...] = ()
     every_platform: bool = False
+    builders: int | None = None
 
     @property
     def verified(self) -> bool:

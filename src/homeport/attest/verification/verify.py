@@ -271,11 +271,19 @@ def _missing(results: Sequence[SignatureResult], requirement: Requirement) -> tu
     valid = [one for one in results if one.verdict == "valid"]
     wanted = (statement.SIGNATURE,) if requirement.signature else ()
     for predicate in (*wanted, *requirement.predicates):
-        signers = {one.identity for one in valid if one.predicate_type == predicate}
-        if len(signers) < requirement.threshold:
+        found = _signers([one for one in valid if one.predicate_type == predicate])
+        if found < requirement.threshold:
             what = "signature" if predicate == statement.SIGNATURE else f"attestation {predicate}"
-            missing.append(_shortfall(what, len(signers), requirement))
+            missing.append(_shortfall(what, found, requirement))
     return tuple(missing)
+
+
+def _signers(results: Sequence[SignatureResult]) -> int:
+    """How many signed. A signer with two keys is one, and so are two names for one key."""
+    by_key = [one for one in results if one.identity.startswith("sha256:")]
+    names = {one.signer for one in by_key}
+    keys = {one.identity for one in by_key}
+    return min(len(names), len(keys)) + len({one.identity for one in results} - keys)
 
 
 def _shortfall(what: str, found: int, requirement: Requirement) -> str:
