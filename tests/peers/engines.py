@@ -98,12 +98,17 @@ class Podman(Program):
 
         No network; limits are those that we have, since they cannot be raised there.
         """
-        limits = []
-        for name, which in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
-            hard = resource.getrlimit(which)[1]
-            limit = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
-            limits += ["--ulimit", f"{name}={limit}:{limit}"]
-        return self.run("run", "--rm", "--network", "none", *limits, *arguments)
+        return self.run("run", "--rm", "--network", "none", *podman_limits(), *arguments)
+
+
+def podman_limits() -> list[str]:
+    """Limits that we have ourselves: they cannot be raised inside another container."""
+    limits = []
+    for name, which in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        hard = resource.getrlimit(which)[1]
+        limit = 4096 if hard == resource.RLIM_INFINITY else min(hard, 4096)
+        limits += ["--ulimit", f"{name}={limit}:{limit}"]
+    return limits
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from homeport.locking.staleness import stale_reasons
 from homeport.locking.verification import NotVerified, Verification
 from homeport.locking.verified_locks import is_known
 from homeport.progress import CancelToken
+from homeport.quantities import counted
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.writing import write_lockfile
@@ -57,10 +58,21 @@ def lock_recipe(
             runtime=runtime,
             connections=connections,
         )
+        if request.keep_parts:
+            _keep_parts(prepared, runtime)
         keep_proof(prepared, first, recipe, runtime)
         if prepared.locked is None and prepared.digest == first.digest:
             _report(prepared, paths, recipe, runtime)
     return recipe, prepared
+
+
+def _keep_parts(prepared: EnsuredLock, runtime: Runtime) -> None:
+    # 300 ms that recipes without parts save
+    from homeport.parts.kept import kept_folder, write_kept
+
+    folder = kept_folder(prepared.path)
+    count = write_kept(prepared.lockfile, folder, runtime.store)
+    runtime.progress.note("lock", f"{folder}: {counted(count, 'file')}")
 
 
 def verify_lockfile(

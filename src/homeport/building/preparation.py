@@ -48,6 +48,7 @@ def pin_parts(
         return prepared, {}
     # 300 ms that other builds save
     from homeport.parts.building import PartTools
+    from homeport.parts.kept import kept_folder
     from homeport.parts.resolve import PartOptions, resolve_parts
 
     asked = PartOptions(
@@ -55,6 +56,7 @@ def pin_parts(
         frozen=request.locked,
         fresh=request.fresh,
         offline=connections.offline,
+        kept=tuple(map(kept_folder, paths.read)),
         update=request.update,
         as_of=request.as_of,
         command=request.command,

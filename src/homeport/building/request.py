@@ -51,6 +51,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     load:      hand the native image to a running docker or podman
     engines:   for parts that must run; empty: what the surroundings name
     allow_outside: directories outside the recipe's folder that the recipe may name files of
+    keep_parts: write results of parts beside the lockfile
     command:   what the user typed, for refusals that print the command to use instead
     """
 
@@ -73,6 +74,7 @@ class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     engines: tuple[str, ...] = ()
     allow_outside: tuple[Path, ...] = ()
     directory: Path = msgspec.field(default_factory=Path.cwd)
+    keep_parts: bool = False
     command: str = "homeport build"
 
 

@@ -29,6 +29,7 @@ Examples:
   homeport lock ./my/homeport.yaml                # writes ./my/NAME.lock if needed
   homeport lock ./my/homeport.yaml --update all   # the newest of everything
   homeport lock dockerfile-copy --update libc6 --as-of 2026-10-30
+  homeport lock ./tools --keep-parts              # builds then need no engine
   homeport lock ./my/homeport.yaml --check        # exit code 4 if they disagree
   homeport lock ./my/homeport.yaml --verify       # exit code 3 unless its proof is right
 """,
@@ -45,6 +46,11 @@ Examples:
     is_flag=True,
     help="Write nothing; exit with 3 unless NAME.lock.proof proves every hash of the lockfile.",
 )
+@click.option(
+    "--keep-parts",
+    is_flag=True,
+    help="Also write results of parts to NAME.lock.parts, so that builds need no engine.",
+)
 @common
 def command(
     session: Session,
@@ -53,6 +59,7 @@ def command(
     updates: tuple[str, ...],
     check: bool,
     verify: bool,
+    keep_parts: bool,
     as_of: str | None,
     mirrors: tuple[str, ...],
     lockfile: Path | None,
@@ -69,6 +76,8 @@ def command(
         raise UsageError("--check cannot be combined with --update or --as-of")
     if verify and (check or updates or as_of):
         raise UsageError("--verify cannot be combined with --check, --update or --as-of")
+    if keep_parts and (check or verify):
+        raise UsageError("--keep-parts cannot be combined with --check or --verify")
     with session.app() as app, showing_logs(session):
         if verify:
             _verify(app, session, recipe, lockfile, allow_outside)
@@ -84,6 +93,7 @@ def command(
                 update=parse_updates(updates),
                 as_of=parse_as_of(as_of) if as_of else None,
                 engines=engines,
+                keep_parts=keep_parts,
                 allow_outside=allow_outside,
                 command=typed_without("--as-of"),
             )

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -26,6 +27,7 @@ from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.parts.building import PartBuilder, PartTools
 from homeport.parts.inputs import Inputs, read_inputs
+from homeport.parts.kept import restore_kept
 from homeport.parts.sources import lock_sources
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree, Lockfile
@@ -47,12 +49,14 @@ class PartOptions(msgspec.Struct, frozen=True, kw_only=True):
     frozen:    fail for results that the lockfile does not pin (``--locked``)
     fresh:     build although the cache has the result, and compare (``--no-cache``)
     offline:   fail for results that the cache does not have
+    kept:      folders with results beside lockfiles, which are as good as the cache
     """
 
     platforms: tuple[Platform, ...]
     frozen: bool = False
     fresh: bool = False
     offline: bool = False
+    kept: tuple[Path, ...] = ()
     update: UpdatePolicy = KEEP_LOCKED
     as_of: datetime | None = None
     command: str = "homeport lock"
@@ -236,6 +240,7 @@ class _PartResolver(msgspec.Struct):
 
     def _cached_tree(self, output: LockedTree) -> Tree | None:
         store = self.tools.build.runtime.store
+        restore_kept(output, self.options.kept, store)
         blob = store.get(output.digest, output.size)
         if blob is None:
             return None
