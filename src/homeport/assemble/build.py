@@ -189,6 +189,7 @@ def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fin
     from homeport.assemble.image_files import image_file_nodes
     from homeport.assemble.layering import split_tree
     from homeport.assemble.tree_assembly import assemble_tree, globs_of
+    from homeport.tree.estargz import write_estargz
     from homeport.tree.layer_writer import write_layer
 
     began = time.monotonic()
@@ -203,8 +204,9 @@ def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fin
         for package in plan.packages
     }
     assembled = assemble_tree(plan, own, image_files, how.derived)
+    write = write_estargz if plan.encoder.name == "estargz" else write_layer
     layers = tuple(
-        write_layer(
+        write(
             tree,
             plan.encoder,
             how.derived,

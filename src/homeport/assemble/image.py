@@ -51,6 +51,7 @@ def make_image(plan: BuildPlan, layers: Sequence[WrittenLayer]) -> Image:
                 media_type=_LAYER_TYPES[layer.compression],
                 digest=str(layer.digest),
                 size=layer.size,
+                annotations=dict(layer.annotations),
             )
             for layer in layers
         ),

@@ -47,6 +47,7 @@ class _Layer(msgspec.Struct, frozen=True, kw_only=True):
     diff_id: str
     raw_size: int
     compression: str
+    annotations: dict[str, str] = {}  # a struct's default is copied
 
 
 class _Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +90,7 @@ def _found(layer: _Layer, store: Store) -> WrittenLayer | None:
         compression=layer.compression,
         pieces=0,
         cached_pieces=0,
+        annotations=layer.annotations,
     )
 
 
@@ -101,6 +103,7 @@ def store_layers(plan: BuildPlan, finished: FinishedLayers, store: Store) -> Non
             diff_id=str(layer.diff_id),
             raw_size=layer.raw_size,
             compression=layer.compression,
+            annotations=dict(layer.annotations),
         )
         for layer in finished.layers
     )

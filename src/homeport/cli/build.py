@@ -110,10 +110,11 @@ Examples:
 @click.option("--no-cache", is_flag=True, help="Use cached downloads, but no cached build results.")
 @click.option(
     "--compression",
-    type=click.Choice(["gzip", "zstd", "none"]),
+    type=click.Choice(["gzip", "zstd", "estargz", "none"]),
     default="gzip",
     show_default=True,
-    help="Compression of layers; zstd is not byte-stable between machines.",
+    help="Compression of layers. estargz is gzip that lazy pullers can read file by file; "
+    "zstd is not byte-stable between machines.",
 )
 @click.option(
     "--compression-level", type=int, metavar="N", help="Level of gzip: 6, 7, 9 or 12.  [default: 7]"

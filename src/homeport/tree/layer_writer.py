@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -38,6 +38,7 @@ class WrittenLayer(msgspec.Struct, frozen=True, kw_only=True):
     digest, size: of the compressed bytes, which ``blob`` holds
     diff_id, raw_size: of the tar stream inside
     compression: ``gzip``, ``zstd`` or ``none``
+    annotations: of its descriptor in the manifest
     pieces, cached_pieces: how many there were, and how many were only copied
     """
 
@@ -47,6 +48,7 @@ class WrittenLayer(msgspec.Struct, frozen=True, kw_only=True):
     compression: str
     pieces: int
     cached_pieces: int
+    annotations: Mapping[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def digest(self) -> Digest:

@@ -45,6 +45,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     """One node as tar writes it: ``header``, then ``content``, then zeros to a full block."""
 
     path: bytes
+    node: Node
     header: bytes
     content: Blob | None
 
@@ -59,6 +60,7 @@ def entries(tree: Tree) -> Iterator[Entry]:
         try:
             yield Entry(
                 path=path,
+                node=node,
                 header=_header(path, node),
                 content=node.content if node.type == "file" and node.size else None,
             )
