@@ -86,6 +86,16 @@ def test_patterns_exclusions_and_parents(world: Path) -> None:
     assert listed(world / "root" / "x") == ["a.txt", "d", "d/f"]
 
 
+def test_what_an_ignore_file_costs_has_a_bound(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (world / "work/.ignore").write_text("".join(f"!x{number}\n" for number in range(4_000)))
+    words = ["copy", "--root", "../root", "--ignore-file", ".ignore", "--limit", "steps=3000"]
+    assert run([*words, ".", "/x"]) == 1
+    assert ".ignore: more than 3,000 steps of work" in capsys.readouterr().err
+    assert run([*words[:-1], "steps=100000", ".", "/x"]) == 0
+
+
 def test_an_ignore_file_hides_what_it_names(world: Path) -> None:
     (world / "work" / "d" / "secret").write_text("s")
     (world / "work" / ".ignore").write_text("# these\n*.txt\nd\n!d/f\n")

@@ -48,6 +48,20 @@ def test_a_link_is_replaced_and_nothing_written_through_it(tmp_path: Path, targe
     assert (tmp_path / "file").read_bytes() == b"kept"
 
 
+def test_a_folder_that_is_swapped_for_a_link_meanwhile_leads_nowhere_else(tmp_path: Path) -> None:
+    folder, victim = tmp_path / "shared", tmp_path / "victim"
+    for each in (folder, victim):
+        each.mkdir()
+        (each / "report").write_text("old")
+    with atomic_write(folder / "report") as stream:
+        folder.rename(tmp_path / "was")
+        folder.symlink_to(victim)
+        stream.write(b"new")
+    assert (tmp_path / "was/report").read_text() == "new"
+    assert os.listdir(victim) == ["report"]
+    assert (victim / "report").read_text() == "old"
+
+
 def test_descriptors_that_the_shell_passes_are_written_to(tmp_path: Path) -> None:
     read, write = os.pipe()
     write_file(Path(f"/dev/fd/{write}"), b"report")

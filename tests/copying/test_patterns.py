@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from builders.copying import failure_of
 from homeport.copying import modes
+from homeport.copying.automaton import MOST_SETS, Automaton
 from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore, read
 from homeport.copying.patterns import Pattern, has_wildcard, matches, unescaped
@@ -68,6 +69,30 @@ def test_what_is_ignored_stays_so_when_a_pattern_is_repeated(
 def test_a_pattern_of_many_stars_takes_no_long_time() -> None:
     path = b"/".join([b"a" * 20] * 20)
     assert not Ignore([b"**/a*/" * 20 + b"b"]).matches(path)
+
+
+@pytest.mark.parametrize(
+    "pattern", [b"**/" * 40 + b"b", b"*a" * 40 + b"b", b"[a-z]*" * 40 + b"0", b"?" * 90 + b"*b"]
+)
+def test_what_follows_in_a_pattern_is_worked_out_once_for_all_paths(pattern: bytes) -> None:
+    def spent(paths: int) -> int:
+        costs: list[int] = []
+        ignore = Ignore([pattern], costs.append)
+        for number in range(paths):
+            ignore.step(b"d/" + b"a" * 200 + b"%d" % (number % 10), None)
+        return sum(costs) - paths
+
+    assert spent(100) == spent(10)
+
+
+def test_what_is_remembered_of_a_pattern_has_a_bound() -> None:
+    """A class before many single characters has a set of states for each text of that length."""
+    automaton = Automaton(list(b"^.*a" + b"." * 20))
+    for number in range(3 * MOST_SETS):
+        automaton.matches(f"{number:012b}".replace("0", "a").replace("1", "b").encode() * 2)
+    assert len(automaton._sets) <= MOST_SETS
+    assert automaton.matches(b"bbb" + b"a" + b"c" * 20)
+    assert not automaton.matches(b"bbb" + b"a" + b"c" * 21)
 
 
 def test_a_line_that_is_too_long_is_named() -> None:

@@ -6,13 +6,19 @@ import base64
 import json
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 
+from homeport.attest.keys.private_key import encrypt_key, generate_key
+from homeport.attest.keys.sources import load_private_key
+from homeport.attest.sigstore.identity_token import find_token
 from homeport.cli import main
+from homeport.net.client import Client
+from homeport.printable import output_text
 
 PASSWORD = "correct-horse/battery"
 TOKEN = "eyJhbGciOi.token.of.the.service"
@@ -73,3 +79,19 @@ def test_no_form_of_a_secret_comes_back(
     pair = base64.b64encode(f"user:{PASSWORD}".encode()).decode()
     for secret in (PASSWORD, quote(PASSWORD, safe=""), pair, pair[8:-4], TOKEN):
         assert secret not in shown
+
+
+def test_what_opens_a_key_and_what_signs_without_one_is_secret(tmp_path: Path) -> None:
+    key = encrypt_key(generate_key(), b"pass of the key").decode()
+    load_private_key("env://KEY", {"KEY": key, "COSIGN_PASSWORD": "pass of the key"})
+    load_private_key("env://KEY", {"KEY": key}, lambda: b"pass of the key")
+    claims = {"iss": "https://ci.example", "sub": "job", "exp": 4_000_000_000}
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    token = f"e30.{payload}.c2lnbmF0dXJl"
+
+    def no_network() -> Client:
+        raise AssertionError("a token that is given is not requested")
+
+    find_token("", {"SIGSTORE_ID_TOKEN": token}, no_network, datetime(2026, 1, 1, tzinfo=UTC))
+    shown = output_text(f"could not sign with {token}, key opened by 'pass of the key'")
+    assert shown == "could not sign with <hidden>, key opened by '<hidden>'"

@@ -33,8 +33,6 @@ from homeport.tree.node import Node, Source
 
 #: Smaller files are kept in memory between planning and writing.
 _SMALL = 1 << 20
-#: Trying this many patterns of ``exclude`` on a path takes about a microsecond.
-_PATTERNS_A_STEP = 4
 
 
 class BadLocalFile(UsageError):
@@ -70,9 +68,9 @@ class _Reader:
         self._files = files
         self._mtime = mtime
         self._cancel = cancel
-        self._exclude = Ignore([pattern.encode() for pattern in files.exclude])
         self._budget = Budget(files.written)
-        self._steps = 1 + len(self._exclude.patterns) // _PATTERNS_A_STEP
+        patterns = [pattern.encode() for pattern in files.exclude]
+        self._exclude = Ignore(patterns, self._budget.steps)
         self._to = files.to.encode("utf-8", "surrogateescape").strip(b"/")
 
     def read(self) -> Iterator[tuple[bytes, Node]]:
@@ -107,7 +105,6 @@ class _Reader:
             self._cancel.check()
             below = _join(relative, name)
             self._budget.entry(below)
-            self._budget.steps(self._steps)
             info = directory.stat(name)
             if info is None:
                 continue  # removed since it was listed

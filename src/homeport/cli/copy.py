@@ -13,7 +13,10 @@ import click
 import msgspec
 
 from homeport.app import App
+from homeport.budget import Budget
 from homeport.cli.options import Session, common
+from homeport.content.files import explained
+from homeport.content.reading import read_bounded
 from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.context import Context
@@ -30,6 +33,7 @@ from homeport.tree.decompression import decoded
 
 #: Options whose mistakes are mistakes of the command line.
 _OPTIONS = ("--chmod", "--chown", "--exclude", "--rules")
+_IGNORE_LIMIT = 4 << 20  # bytes, as in a build
 _PLURALS = {"directory": "directories", "fifo": "FIFOs", "replaced": "replaced"}
 
 
@@ -152,7 +156,7 @@ def command(
             sources = _sources(app, context, ignore_file)
             written = _run(app, words, flags, sources, root=root, dry_run=dry_run)
         except CopyError as error:
-            raise explained(error) from error
+            raise mapped(error) from error
         except OSError as error:
             raise CannotCopy(error.strerror or str(error)) from error
 
@@ -180,7 +184,10 @@ def _stepper(app: App) -> Callable[[], None]:
 def _sources(app: App, context: Path, ignore_file: Path | None) -> Filesystem:
     filesystem: Filesystem = Rooted(os.fsencode(context), check=app.runtime.cancel.check)
     if ignore_file is not None:
-        filesystem = Context(filesystem, Ignore(read(ignore_file.read_bytes(), str(ignore_file))))
+        name = str(ignore_file)
+        with explained(ignore_file, "read"), ignore_file.open("rb") as stream:
+            patterns = read(read_bounded(stream, _IGNORE_LIMIT, name), name)
+        filesystem = Context(filesystem, Ignore(patterns, Budget(name).steps))
     return filesystem
 
 
@@ -209,7 +216,7 @@ def _run(
         real.close()
 
 
-def explained(error: CopyError) -> HomeportError:
+def mapped(error: CopyError) -> HomeportError:
     """The engine's error as ours: a mistake of the command line is one of usage."""
     kind = UsageError if error.where.get("option") in _OPTIONS else CannotCopy
     hint = error.hint or None

@@ -65,29 +65,43 @@ def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> I
     Raises ``CannotWrite``.
     """
     if _is_special(path):
-        with explained(path), path.open("wb") as stream:
+        flags = os.O_WRONLY | os.O_CLOEXEC | (0 if _is_of_system(path) else os.O_NOFOLLOW)
+        with explained(path), os.fdopen(os.open(path, flags), "wb") as stream:
             yield cast("BinaryIO", stream)
         return
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.parent / f".{path.name[:100]}.{os.urandom(8).hex()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        descriptor = os.open(temporary, flags, 0o644 if mode is None else 0o600)
+        # One handle from here on: whoever owns the folder may put another in its place.
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
-            with os.fdopen(descriptor, "wb") as stream:
-                yield cast("BinaryIO", stream)
+            with _unfinished(folder, path.name, mode) as (name, stream):
+                yield stream
                 stream.flush()
                 if mode is not None:
                     os.fchmod(stream.fileno(), mode)
                 if sync:
                     os.fsync(stream.fileno())
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
-        if sync:
-            sync_directory(path.parent)
+                os.rename(name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+            if sync:
+                with contextlib.suppress(OSError):  # where a filesystem cannot
+                    os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+@contextlib.contextmanager
+def _unfinished(folder: int, name: str, mode: int | None) -> Iterator[tuple[str, BinaryIO]]:
+    """A new file beside ``name``; removed if the block ends with an error."""
+    temporary = f".{name[:100]}.{os.urandom(8).hex()}"
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    descriptor = os.open(temporary, flags, 0o644 if mode is None else 0o600, dir_fd=folder)
+    try:
+        with os.fdopen(descriptor, "wb") as stream:
+            yield temporary, cast("BinaryIO", stream)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary, dir_fd=folder)
+        raise
 
 
 def _is_special(path: Path) -> bool:
@@ -97,23 +111,17 @@ def _is_special(path: Path) -> bool:
     have made the links in it.
     """
     try:
-        mode = (path.stat() if path.parts[:2] in _OF_SYSTEM else path.lstat()).st_mode
+        mode = (path.stat() if _is_of_system(path) else path.lstat()).st_mode
     except OSError:
         return False
     return stat.S_ISCHR(mode) or stat.S_ISFIFO(mode) or stat.S_ISBLK(mode)
+
+
+def _is_of_system(path: Path) -> bool:
+    return path.parts[:2] in _OF_SYSTEM
 
 
 def write_file(path: Path, data: bytes, *, mode: int | None = None) -> None:
     """``atomic_write`` for bytes in memory."""
     with atomic_write(path, mode=mode) as stream:
         stream.write(data)
-
-
-def sync_directory(path: Path) -> None:
-    """Make renames inside ``path`` durable; quietly skipped where a filesystem cannot."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

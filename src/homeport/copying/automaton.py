@@ -1,14 +1,17 @@
 """The small part of Go's regular expressions that ignore patterns are turned into.
 
 Literals, classes, escapes, ``.``, ``*`` after one of them, ``(.*/)?``, ``^`` and the end.
-All states are followed at once, so no pattern takes longer than its length times the
-path's; Python's ``re`` has another syntax and can take for ever.
+All states are followed at once, and sets of them remembered, so no pattern takes longer than its
+length times the path's, and mostly only the path's; Python's ``re`` has another syntax and can
+take for ever.
 """
 
 from homeport.copying.patterns import rune_at
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     Ranges = list[tuple[int, int]]
     #: (kind, negated, ranges): kind is "one", "many", "optional" (skips the next two),
     #: "start", "end", "word" (boundary)
@@ -40,38 +43,96 @@ NAMED: "dict[str, Ranges]" = {
 LAST = 0x10FFFF
 
 
-class Automaton:
-    """A compiled expression, which must match from the start of a path to its end."""
+#: Sets of states that are remembered, each with the sets that follow; then all are forgotten.
+MOST_SETS = 1000
+#: Characters for which a set remembers what follows it.
+MOST_CHARACTERS = 256
 
-    __slots__ = ("_steps",)
+
+class Automaton:
+    """A compiled expression, which must match from the start of a path to its end.
+
+    What follows a set of states is worked out once for each character.
+    """
+
+    __slots__ = ("_sets", "_steps")
 
     def __init__(self, expression: "list[int]") -> None:
         self._steps = _Parser(expression).steps()
+        self._sets: dict[tuple[frozenset[int], bool, bool], StateSet] = {}
 
-    def matches(self, path: bytes) -> bool:
-        steps = self._steps
-        at, before, size = 0, -1, len(path)
-        states = {0}
-        while True:
-            rune, width = rune_at(path, at) if at < size else (-1, 0)
-            states = _closed(steps, states, at == 0, rune < 0, _is_word(before) != _is_word(rune))
-            if rune < 0:
-                return len(steps) in states
-            after = set()
-            for state in states:
-                if state == len(steps):
-                    continue
-                kind, negated, ranges = steps[state]
-                if any(low <= rune <= high for low, high in ranges) != negated:
-                    after.add(state if kind == "many" else state + 1)
-            if not after:
+    def matches(self, path: bytes, spend: "Callable[[int], None] | None" = None) -> bool:
+        """``spend`` is called with the states that have to be worked out anew."""
+        states = self._set(frozenset((0,)), True, False)
+        for rune in path if path.isascii() else _runes(path):
+            after = states.after.get(rune)
+            if after is None:
+                if spend is not None:
+                    spend(1 + len(self._steps))
+                after = self._following(states, rune)
+                if len(states.after) < MOST_CHARACTERS:
+                    states.after[rune] = after
+            if not after.states:
                 return False
-            states, before = after, rune
-            at += width
+            states = after
+        if states.accepts is None:
+            if spend is not None:
+                spend(1 + len(self._steps))
+            closed = _closed(self._steps, states.states, states.start, True, states.word)
+            states.accepts = len(self._steps) in closed
+        return states.accepts
+
+    def _following(self, states: "StateSet", rune: int) -> "StateSet":
+        steps, word = self._steps, _is_word(rune)
+        after = set()
+        for state in _closed(steps, states.states, states.start, False, states.word != word):
+            if state == len(steps):
+                continue
+            kind, negated, ranges = steps[state]
+            if any(low <= rune <= high for low, high in ranges) != negated:
+                after.add(state if kind == "many" else state + 1)
+        return self._set(frozenset(after), False, word)
+
+    def _set(self, states: "frozenset[int]", start: bool, word: bool) -> "StateSet":
+        found = self._sets.get((states, start, word))
+        if found is None:
+            if len(self._sets) == MOST_SETS:
+                for each in self._sets.values():
+                    each.after = {}
+                self._sets.clear()
+            found = self._sets[states, start, word] = StateSet(states, start, word)
+        return found
+
+
+class StateSet:
+    """States of the automaton between two characters, the first of which made them.
+
+    start:   nothing was read yet
+    word:    the character before is one of a word
+    after:   by the next character, as far as it was worked out
+    accepts: whether a path that ends here matches; ``None``: not known yet
+    """
+
+    __slots__ = ("accepts", "after", "start", "states", "word")
+
+    def __init__(self, states: "frozenset[int]", start: bool, word: bool) -> None:
+        self.states = states
+        self.start = start
+        self.word = word
+        self.after: dict[int, StateSet] = {}
+        self.accepts: bool | None = None
+
+
+def _runes(path: bytes) -> "Iterator[int]":
+    at = 0
+    while at < len(path):
+        rune, width = rune_at(path, at)
+        yield rune
+        at += width
 
 
 def _closed(
-    steps: "list[Step]", states: "set[int]", start: bool, end: bool, boundary: bool
+    steps: "list[Step]", states: "frozenset[int]", start: bool, end: bool, boundary: bool
 ) -> "set[int]":
     """With all states that are reached without a character; those that need one remain."""
     found = set()

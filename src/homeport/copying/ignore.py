@@ -11,10 +11,14 @@ from homeport.copying.resolve import clean
 
 TYPE_CHECKING = False  # typing is not loaded inside the image
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from homeport.copying.automaton import Automaton
     from homeport.copying.path_filter import State
 
 MAX_LINE = 64 << 10
+#: Trying this many patterns on a path takes about a microsecond.
+PATTERNS_A_STEP = 4
 ESCAPED = frozenset(b".+()|{}$")  # not bytes: "in" would refuse characters beyond 255
 
 
@@ -44,11 +48,18 @@ def read(data: bytes, file: str = ".dockerignore") -> "list[bytes]":
 
 
 class Ignore:
-    """Compiled patterns. Paths are bytes without a slash at either end."""
+    """Compiled patterns. Paths are bytes without a slash at either end.
 
-    __slots__ = ("has_exceptions", "patterns")
+    spend: called in a walk with what trying the patterns on a path costs, in microseconds; where
+           patterns or paths are a stranger's, it raises at the bound (``homeport.budget``)
+    """
 
-    def __init__(self, patterns: "list[bytes]") -> None:
+    __slots__ = ("_cost", "_spend", "has_exceptions", "patterns")
+
+    def __init__(
+        self, patterns: "list[bytes]", spend: "Callable[[int], None] | None" = None
+    ) -> None:
+        self._spend = spend
         self.patterns: list[Compiled] = []
         self.has_exceptions = False
         for text in patterns:
@@ -64,6 +75,7 @@ class Ignore:
                 self.has_exceptions = True
             _check(pattern)
             self.patterns.append(Compiled(pattern, negated))
+        self._cost = 1 + len(self.patterns) // PATTERNS_A_STEP
 
     def matches(self, path: bytes) -> bool:
         """By the whole path and each of its parents, without regard to a walk."""
@@ -80,12 +92,14 @@ class Ignore:
 
     def step(self, path: bytes, above: "list[bool] | None") -> "tuple[bool, list[bool]]":
         """Whether a path is matched, in a walk from the top: with what hit its parent."""
+        if self._spend is not None:
+            self._spend(self._cost)
         matched = False
         hits = []
         for index, pattern in enumerate(self.patterns):
             hit = above is not None and above[index]
             if not hit and pattern.negated == matched:
-                hit = pattern.matches(path)
+                hit = pattern.matches(path, self._spend)
             hits.append(hit)
             if hit:
                 matched = not pattern.negated
@@ -158,7 +172,7 @@ class Compiled:
         self._how = ""
         self._states: Automaton | None = None
 
-    def matches(self, path: bytes) -> bool:
+    def matches(self, path: bytes, spend: "Callable[[int], None] | None" = None) -> bool:
         if not self._how:
             self._compile()
         how, text = self._how, self._text
@@ -170,7 +184,7 @@ class Compiled:
             suffix = text[2:]
             return path.endswith(suffix) or (suffix[:1] == b"/" and path == suffix[1:])
         assert self._states is not None
-        return self._states.matches(path)
+        return self._states.matches(path, spend)
 
     def _compile(self) -> None:
         how, expression = _translated(runes(self._text))

@@ -19,6 +19,7 @@ from homeport.attest.keys.public_key import PublicKey, read_public_key
 from homeport.content.files import explained, write_file
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
+from homeport.known_secrets import keep_secret
 
 PASSWORD_VARIABLE = "COSIGN_PASSWORD"  # noqa: S105  the name of a variable
 _ENV = "env://"
@@ -57,13 +58,16 @@ def password(environment: Mapping[str, str], ask_password: AskPassword | None, w
     """The password of a key. Raises ``BadKey`` if there is nowhere to get it from."""
     found = environment.get(PASSWORD_VARIABLE)
     if found is not None:
-        return found.encode()
+        keep_secret(found)
+        return found.encode("utf-8", "surrogateescape")
     if ask_password is None:
         raise BadKey(
             f"{what} is encrypted, and {PASSWORD_VARIABLE} is not set",
             hint=f"set {PASSWORD_VARIABLE}, or run the command on a terminal",
         )
-    return ask_password()
+    answer = ask_password()
+    keep_secret(answer.decode("utf-8", "surrogateescape"))
+    return answer
 
 
 def write_key_pair(prefix: str, secret: bytes) -> KeyPair:
@@ -90,7 +94,7 @@ def _read(place: str, environment: Mapping[str, str]) -> bytes:
         name = place.removeprefix(_ENV)
         if name not in environment:
             raise BadKey(f"the variable {name} is not set", hint=f"it was named by {place}")
-        return environment[name].encode()
+        return environment[name].encode("utf-8", "surrogateescape")
     if place.startswith(_UNSUPPORTED):
         raise UsageError(
             f"unsupported place of a key: {place}", hint="use a file or env://VARIABLE"

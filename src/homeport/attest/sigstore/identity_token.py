@@ -16,6 +16,7 @@ import msgspec
 
 from homeport.attest.errors import SigningFailed
 from homeport.attest.sigstore.services import ask, expect
+from homeport.known_secrets import keep_secret
 from homeport.net.client import Client
 
 TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105  the name of a variable
@@ -60,11 +61,13 @@ def find_token(
         given = environment.get(given.removeprefix("env://"), "")
     text = given or environment.get(TOKEN_VARIABLE, "")
     if not text and environment.get(_GITHUB_URL) and environment.get(_GITHUB_TOKEN):
+        keep_secret(environment[_GITHUB_TOKEN])
         url = f"{environment[_GITHUB_URL]}&audience={_AUDIENCE}"
         answer = ask(client(), "GitHub", "GET", url, token=environment[_GITHUB_TOKEN])
         text = expect(answer, "GitHub", _GITHUB_DECODER, (200,)).value
     if not text:
         raise SigningFailed("there is no key and no identity token to sign with", hint=_SOURCES)
+    keep_secret(text.strip())
     return _read(text.strip(), now)
 
 
