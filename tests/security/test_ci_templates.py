@@ -13,8 +13,14 @@ import pytest
 import yaml
 
 import homeport
+from builders.deb import deb
+from builders.locking import World
 from homeport.cli.main import run as homeport_runs
+from homeport.content.digest import Digest
+from homeport.locking.proof import save_proof
+from homeport.recipe.lock.writing import write_lockfile
 
+PACKAGE = deb("app", files={"usr/bin/app": b"x"})
 ROOT = Path(__file__).parent.parent.parent
 
 #: ``python3 -m venv``, with the packages of this environment, and a pip that only notes its calls.
@@ -80,8 +86,8 @@ def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
     given = {
         "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "VERSION": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating", "POLICY": "",
-        "BASELINE": "", "SARIF": "out.sarif",
+        "VERSION": "", "RECIPES": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating",
+        "POLICY": "", "BASELINE": "", "SARIF": "out.sarif",
     }  # fmt: skip
     assert run(script, checkout, {**environment, **given}) == 3
     log = json.loads((checkout / "out.sarif").read_text())
@@ -112,6 +118,43 @@ def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
     }  # fmt: skip
     assert not (tmp_path / "pwned").exists()
     assert installed(tmp_path) == ["--require-hashes -r /ci/constraints.txt", "--no-deps homeport"]
+
+
+@pytest.mark.parametrize("forged", [False, True])
+@pytest.mark.parametrize("ci", ["GitHub", "GitLab"])
+def test_a_lockfile_that_differs_from_the_signed_archive_fails_the_job(
+    checkout: Path, environment: dict[str, str], tmp_path: Path, ci: str, forged: bool
+) -> None:
+    locked_recipe(checkout / "image", tmp_path)
+    if forged:
+        lock = checkout / "image/test.lock"
+        lock.write_text(lock.read_text().replace(Digest.of(PACKAGE).hex, "0" * 64))
+    if ci == "GitHub":
+        steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
+        script = "\n".join(step["run"] for step in steps if step.get("id") != "audit")
+        given = {
+            "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
+            "VERSION": "", "RECIPES": "image/homeport.yaml",
+        }  # fmt: skip
+    else:
+        header, body = (ROOT / "templates/verify-locks/template.yml").read_text().split("\n---\n")
+        for name, spec in yaml.safe_load(header)["spec"]["inputs"].items():
+            value = "image/homeport.yaml" if name == "recipes" else spec.get("default", "")
+            body = body.replace(f"$[[ inputs.{name} ]]", str(value))
+        script = "\n".join(yaml.safe_load(body)["homeport-verify-locks"]["script"])
+        given = {"TMPDIR": str(tmp_path / "runner")}
+    assert run(script, checkout, {**environment, **given}) == (3 if forged else 0)
+    assert not (tmp_path / "pwned").exists()
+
+
+def locked_recipe(folder: Path, tmp_path: Path) -> None:
+    """A recipe with its lockfile and the proof of that."""
+    world = World(tmp_path, [PACKAGE], valid_for=None)
+    asked = world.recipe("packages: [app]")
+    locked = world.lock(asked).lockfile
+    write_lockfile(locked, world.home / "test.lock")
+    assert save_proof(locked, world.home / "test.lock", asked, world.store)
+    world.home.rename(folder)
 
 
 def installed(folder: Path) -> list[str]:

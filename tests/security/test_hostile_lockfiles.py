@@ -20,14 +20,16 @@ from builders.deb import deb
 from builders.locking import World
 from builders.recipe import recipe_file
 from homeport.cli.main import run
+from homeport.content.digest import Digest
+from homeport.content.store import Store
 from homeport.locking.lock_paths import lock_paths, proof_path
 from homeport.locking.lock_verification import compare
-from homeport.locking.proof import save_proof, verify
+from homeport.locking.proof import save_proof, verify, verify_offline
 from homeport.locking.proof_file import read_proof
 from homeport.locking.verification import NotVerified
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import shipped_catalog
-from homeport.recipe.lock.model import LockedPart, Lockfile
+from homeport.recipe.lock.model import LockedFile, LockedPart, LockedSource, Lockfile
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import write_lockfile
 
@@ -61,8 +63,6 @@ class Project:
 
 
 def _forged(text: bytes, good: bytes = GOOD) -> bytes:
-    from homeport.content.digest import Digest
-
     changed = text.replace(Digest.of(good).hex.encode(), Digest.of(EVIL).hex.encode())
     changed = changed.replace(b'"size": %d' % len(good), b'"size": %d' % len(EVIL))
     assert changed != text
@@ -296,9 +296,26 @@ def test_the_build_roots_of_parts_are_verified_too(tmp_path: Path) -> None:
         verify(StoredLock(path=path, lockfile=both, digest=digest), asked, CancelToken())
 
 
-def _with_hash(lockfile: Lockfile, package: bytes) -> Lockfile:
-    from homeport.content.digest import Digest
+def test_source_packages_of_parts_are_never_called_verified(tmp_path: Path) -> None:
+    """Their hashes are in the lockfile too, and a proof has no index of sources."""
+    world = World(tmp_path, [GOOD], valid_for=None)
+    asked = world.recipe("packages: [app]")
+    locked = world.lock(asked).lockfile
+    digest = Digest.of(EVIL)
+    file = LockedFile(path="pool/main/a/app/app_1.0.dsc", sha256=digest, size=len(EVIL))
+    source = LockedSource(name="app", version="1.0", archive="test", suite="trixie", files=(file,))
+    part = LockedPart(inputs=locked.request, sources=(source,))
+    with_part = msgspec.structs.replace(locked, parts={"tools": part})
+    path = world.home / "test.lock"
+    assert save_proof(with_part, path, asked, world.store)
+    found = StoredLock(path=path, lockfile=with_part, digest=write_lockfile(with_part, path))
+    with pytest.raises(NotVerified, match=r"the source package app 1\.0 of part tools"):
+        verify(found, asked, CancelToken())
+    for store in (world.store, Store(tmp_path / "empty")):
+        assert "not verified" in str(verify_offline(found, asked, store, CancelToken()))
 
+
+def _with_hash(lockfile: Lockfile, package: bytes) -> Lockfile:
     return msgspec.structs.replace(
         lockfile,
         platforms={

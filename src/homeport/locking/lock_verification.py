@@ -34,6 +34,7 @@ class LockVerdict(msgspec.Struct, frozen=True, kw_only=True):
     packages:    how many were compared, each file once
     problems:    what differs from the signed text
     missing:     evidence that is not there; without it nothing is proved
+    uncovered:   what no proof covers: source packages of parts
     ended:       keys that signed and have ended since
     corrections: locked packages whose file the signed index describes otherwise
     """
@@ -41,12 +42,13 @@ class LockVerdict(msgspec.Struct, frozen=True, kw_only=True):
     packages: int = 0
     problems: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    uncovered: tuple[str, ...] = ()
     ended: tuple[str, ...] = ()
     corrections: Mapping[LockedPackage, LockedPackage] = msgspec.field(default_factory=dict)
 
     @property
     def verified(self) -> bool:
-        return not self.problems and not self.missing
+        return not self.problems and not self.missing and not self.uncovered
 
     def problem_text(self) -> str:
         more = len(self.problems) - _SHOWN
@@ -132,6 +134,11 @@ def compare(lockfile: Lockfile, evidence: Evidence, now: datetime) -> LockVerdic
         ),
         problems=_unique(problem for verdict in verdicts for problem in verdict.problems),
         missing=_unique(missing for verdict in verdicts for missing in verdict.missing),
+        uncovered=tuple(
+            f"the source package {source.name} {source.version} of part {name}"
+            for name, part in lockfile.parts.items()
+            for source in part.sources
+        ),
         ended=_unique(ended for verdict in verdicts for ended in verdict.ended),
         corrections={
             wrong: right for verdict in verdicts for wrong, right in verdict.corrections.items()

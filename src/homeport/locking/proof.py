@@ -34,6 +34,21 @@ def verify(
     found: StoredLock, recipe: Recipe, cancel: CancelToken, now: datetime | None = None
 ) -> Verification:
     """Compare a lockfile with the proof beside it. Raises ``NotVerified``."""
+    verification = _from_proof(found, recipe, cancel, now)
+    if verification.missing:
+        raise NotVerified(
+            f"{found.path} cannot be verified: a proof has no evidence of "
+            f"{'; '.join(verification.missing)}",
+            where={"file": str(found.path)},
+            hint="its packages are verified; review the changes of its source packages",
+        )
+    return verification
+
+
+def _from_proof(
+    found: StoredLock, recipe: Recipe, cancel: CancelToken, now: datetime | None = None
+) -> Verification:
+    """What the proof beside a lockfile shows. Raises ``NotVerified``."""
     path = proof_path(found.path)
     if not path.is_file():
         raise NotVerified(
@@ -62,8 +77,9 @@ def verify(
         )
     return Verification(
         lockfile=found.path,
-        evidence="proof",
+        evidence=None if verdict.uncovered else "proof",
         packages=verdict.packages,
+        missing=verdict.uncovered,
         ended=verdict.ended,
     )
 
@@ -81,8 +97,9 @@ def verify_offline(
             lockfile=found.path, evidence="cache", packages=verdict.packages, ended=verdict.ended
         )
     if proof_path(found.path).is_file():
-        return verify(found, recipe, cancel)
-    return Verification(lockfile=found.path, evidence=None, missing=verdict.missing)
+        return _from_proof(found, recipe, cancel)
+    missing = (*verdict.missing, *verdict.uncovered)
+    return Verification(lockfile=found.path, evidence=None, missing=missing)
 
 
 def restored(found: StoredLock, recipe: Recipe, store: Store, cancel: CancelToken) -> Lockfile:
