@@ -6,7 +6,6 @@ import gzip
 import hashlib
 import io
 
-import deflate
 import pytest
 import zstandard
 from hypothesis import given
@@ -14,7 +13,8 @@ from hypothesis import strategies as st
 
 from homeport.errors import IntegrityError, UsageError
 from homeport.tree import compression
-from homeport.tree.compression import WrongEncoder, check_deflate, make_encoder
+from homeport.tree.compression import WrongEncoder, choose_library, make_encoder
+from homeport.tree.libdeflate import DamagedMember, Libdeflate, libraries
 
 ALL = ["gzip", "zstd", "none"]
 
@@ -111,29 +111,72 @@ def test_what_is_not_offered_is_a_usage_error(name: str, level: int | None) -> N
 
 
 @pytest.fixture
-def _unchecked():
-    check_deflate.cache_clear()
+def _unchosen():
+    choose_library.cache_clear()
     yield
-    check_deflate.cache_clear()
+    choose_library.cache_clear()
 
 
-@pytest.mark.usefixtures("_unchecked")
-def test_another_version_of_the_encoder_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deflate, "__version__", "0.9.1")
-    with pytest.raises(WrongEncoder, match=r"0\.9\.1 is installed") as caught:
+class Off:
+    """A library that compresses at another level than it is asked for."""
+
+    name = "libdeflate of somebody else"
+
+    def __init__(self, genuine: Libdeflate) -> None:
+        self.crc32, self.decompress = genuine.crc32, genuine.decompress
+        self.compress = lambda data, level: genuine.compress(data, level - 1)
+
+
+@pytest.mark.usefixtures("_unchosen")
+def test_a_library_with_other_output_is_passed_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    genuine = libraries()
+    monkeypatch.setattr(compression, "libraries", lambda: [Off(genuine[0]), *genuine])
+    assert choose_library(7) is genuine[0]
+
+
+@pytest.mark.usefixtures("_unchosen")
+def test_without_a_right_library_the_error_names_what_is_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wrong = Off(libraries()[0])
+    monkeypatch.setattr(compression, "libraries", lambda: [wrong])
+    with pytest.raises(WrongEncoder, match="somebody else: writes other bytes at level 7"):
         make_encoder("gzip").encode(b"x")
-    assert caught.value.hint is not None
 
 
-@pytest.mark.usefixtures("_unchecked")
-def test_the_right_version_with_other_output_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    genuine = deflate.deflate_compress
-    monkeypatch.setattr(deflate, "deflate_compress", lambda data, level: genuine(data, level - 1))
-    with pytest.raises(WrongEncoder, match="other bytes"):
+@pytest.mark.usefixtures("_unchosen")
+def test_without_any_library_the_error_says_how_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compression, "libraries", list)
+    with pytest.raises(WrongEncoder, match="is not installed") as caught:
         make_encoder("gzip").encode(b"x")
+    assert "apt install libdeflate0" in (caught.value.hint or "")
 
 
-def test_the_pin_in_the_project_file_is_the_checked_version() -> None:
+@pytest.mark.usefixtures("_unchosen")
+@pytest.mark.parametrize("level", [6, 7, 9, 12])
+@pytest.mark.parametrize("library", libraries(), ids=lambda library: library.name)
+def test_every_library_here_writes_the_same_bytes_or_is_refused(
+    library: Libdeflate, level: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Debian bookworm's libdeflate 1.14 differs at level 12; 1.23 and newer do not."""
+    monkeypatch.setattr(compression, "libraries", lambda: [library])
+    encoder = make_encoder("gzip", level)
+    try:
+        choose_library(level)
+    except WrongEncoder:
+        assert level == 12
+        return
+    for data in inputs().values():
+        member = encoder.encode(data)
+        assert gzip.decompress(member) == data
+        assert library.decompress(member, len(data)) == data
+    for wrong in (len(data) - 1, len(data) + 1):
+        with pytest.raises(DamagedMember):
+            library.decompress(member, wrong)
+
+
+def test_the_pin_in_the_project_file_is_the_version_whose_bytes_we_stand_for() -> None:
     from importlib.metadata import requires
 
-    assert f"deflate=={compression.DEFLATE_VERSION}" in (requires("homeport") or [])
+    pins = [text.split(";")[0].strip() for text in requires("homeport") or []]
+    assert f"deflate=={compression.DEFLATE_VERSION}" in pins

@@ -5,7 +5,7 @@ layer are simply written one after the other (RFC 1952 section 2.2, RFC 8878 sec
 3.1), which is why compressed pieces can be cached and joined.
 
 A digest may depend on an encoder only if the same input gives the same bytes on every
-machine. libdeflate, pinned exactly and checked here at its first use, does; zlib is
+machine. libdeflate, held here to known answers at its first use, does; zlib is
 another stream in every implementation, and zstd makes no such promise, so zstd layers
 are offered as "not byte-stable" (docs/decisions/compression.md).
 
@@ -19,13 +19,14 @@ import functools
 import hashlib
 from typing import Protocol
 
-import deflate
 import msgspec
 import zstandard
 
 from homeport.errors import HomeportError, IntegrityError, UsageError
+from homeport.tree.libdeflate import DamagedMember, Libdeflate, libraries
 
-#: The exact encoder that decides digests: pyproject.toml pins the same version.
+#: The bytes that decide digests are those of this version of the package ``deflate``
+#: (libdeflate 1.23), whichever library writes them.
 DEFLATE_VERSION = "0.9.0"
 
 #: Level → SHA-256 of the encoded test vector. Other levels are not offered: four that are
@@ -98,7 +99,7 @@ def _gzip_level(level: int | None) -> int:
 
 
 class Gzip(msgspec.Struct, frozen=True):
-    """gzip members by the pinned libdeflate."""
+    """gzip members by libdeflate."""
 
     level: int = DEFAULT_LEVEL
     name = "gzip"
@@ -109,13 +110,12 @@ class Gzip(msgspec.Struct, frozen=True):
         return f"gzip deflate-{DEFLATE_VERSION} level {self.level}"
 
     def encode(self, data: bytes) -> bytes:
-        check_deflate(self.level)
-        return _gzip_member(data, self.level)
+        return _gzip_member(choose_library(self.level), data, self.level)
 
     def decode(self, member: bytes, size: int) -> bytes:
         try:
-            return bytes(deflate.gzip_decompress(member, size))
-        except deflate.DeflateError as error:
+            return choose_library(self.level).decompress(member, size)
+        except DamagedMember as error:
             raise IntegrityError(f"the gzip member is damaged: {error}") from error
 
 
@@ -169,28 +169,31 @@ class Plain(msgspec.Struct, frozen=True):
 
 
 @functools.cache
-def check_deflate(level: int) -> None:
-    """Raise ``WrongEncoder`` unless the installed ``deflate`` writes the bytes we stand for.
+def choose_library(level: int) -> Libdeflate:
+    """The first installed library that writes the bytes we stand for at this level.
 
-    The version says what was installed, the test vector what it does: a distribution may
-    have linked it with another libdeflate.
+    Raises ``WrongEncoder``. A version says what was installed, the test vector what it does: a
+    distribution may have another one, or changed it.
     """
-    hint = f"install deflate=={DEFLATE_VERSION} as published, for example: pip install homeport"
-    if deflate.__version__ != DEFLATE_VERSION:
-        raise WrongEncoder(
-            f"deflate {deflate.__version__} is installed, {DEFLATE_VERSION} decides digests",
-            hint=hint,
-        )
-    found = hashlib.sha256(_gzip_member(_test_vector(), level)).hexdigest()
-    if found != _KNOWN_ANSWERS[level]:
-        raise WrongEncoder("the installed deflate compresses to other bytes", hint=hint)
-
-
-def _gzip_member(data: bytes, level: int) -> bytes:
-    trailer = deflate.crc32(data).to_bytes(4, "little") + (len(data) & 0xFFFFFFFF).to_bytes(
-        4, "little"
+    found = libraries()
+    vector, answer = _test_vector(), _KNOWN_ANSWERS[level]
+    for library in found:
+        if hashlib.sha256(_gzip_member(library, vector, level)).hexdigest() == answer:
+            return library
+    names = " and ".join(library.name for library in found)
+    raise WrongEncoder(
+        f"{names}: writes other bytes at level {level} than those that decide digests"
+        if found
+        else "libdeflate, which decides digests, is not installed",
+        hint=f"pip install deflate=={DEFLATE_VERSION}, or libdeflate.so.0 of version 1.23 or newer"
+        " (apt install libdeflate0)",
     )
-    return b"".join((_GZIP_HEADER, deflate.deflate_compress(data, level), trailer))
+
+
+def _gzip_member(library: Libdeflate, data: bytes, level: int) -> bytes:
+    trailer = library.crc32(data).to_bytes(4, "little")
+    trailer += (len(data) & 0xFFFFFFFF).to_bytes(4, "little")
+    return b"".join((_GZIP_HEADER, library.compress(data, level), trailer))
 
 
 def _test_vector() -> bytes:
