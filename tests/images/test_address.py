@@ -211,6 +211,24 @@ def test_a_path_that_is_no_image_is_an_error(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("foo.tar", "for a file, write oci-archive:foo.tar or docker-archive:foo.tar"),
+        ("foo.tgz", "for a file, write oci-archive:foo.tgz or docker-archive:foo.tgz"),
+        ("foo.oci", "for a directory, write oci:foo.oci"),
+        ("docker:foo", "for docker or podman, use build --load, or write docker-archive:FILE"),
+        ("ocidir:a/b", "for a directory, write oci:a/b"),
+    ],
+)
+def test_a_destination_in_the_words_of_other_tools_gets_the_right_ones(
+    text: str, hint: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        parse_destination(text)
+    assert (caught.value.hint or "").startswith(hint)
+
+
 def test_a_destination_is_never_looked_up() -> None:
     with pytest.raises(UsageError, match="names no registry") as caught:
         parse_destination("app.tar")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
-from builders.images import SEVEN, attestation_of, everything, image, index, layer
+from builders.images import SEVEN, artifact, attestation_of, everything, image, index, layer
 from builders.runtime import runtime
 from homeport.errors import HomeportError
 from homeport.images.address import LayoutAddress
@@ -151,6 +152,42 @@ def test_of_images_for_the_same_platform_the_others_are_named(tmp_path: Path) ->
     assert notes == [
         f"warning: 1 other image for linux/amd64 left out: {other}; took the first, {first}"
     ]
+
+
+SOCI = "application/vnd.amazon.soci.index.v2+json"
+
+
+def with_soci() -> Index:
+    """An image of two platforms, one with an index of SOCI's beside it, as ECR lists it."""
+    two = index([image("linux/amd64"), image("linux/arm64")])
+    soci = child_of(artifact())
+    listed = replace(soci.descriptor, artifact_type=SOCI, platform=AMD64)
+    return new_index([*two.children, replace(soci, descriptor=listed)])
+
+
+def test_artifacts_of_a_platform_are_no_images_and_are_named_when_left_out(tmp_path: Path) -> None:
+    value = with_soci()
+    soci = value.children[2].descriptor.digest
+    assert [str(each) for each in platforms_of(value)] == ["linux/amd64", "linux/arm64"]
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, id: str, text: str) -> None:
+            notes.append(text)
+
+    source, target = (
+        OciLayout(LayoutAddress(path=tmp_path / name, tag="1")) for name in ("from", "to")
+    )
+    source.write(value, runtime())
+    copy(source, target, runtime(progress=Noting()), platforms=[AMD64])
+    assert notes == [
+        f"linux/amd64: left out {soci}, an artifact of the type {SOCI}; several platforms, or "
+        "all, keep it"
+    ]
+    three = new_index([*value.children, child_of(image("linux/s390x"))])
+    kept = select(three, [AMD64, parse_platform("linux/arm64")])
+    assert isinstance(kept, Index)
+    assert soci in [child.descriptor.digest for child in kept.children]
 
 
 def test_each_entry_of_an_index_is_listed_with_what_differs() -> None:

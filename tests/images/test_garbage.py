@@ -15,7 +15,9 @@ from homeport.images.address import LayoutAddress
 from homeport.images.garbage import collect_garbage
 from homeport.images.image import Image, Index
 from homeport.images.storage.files import BadLayout
+from homeport.images.transports import oci_layout
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.progress import Silent
 
 
 def write(root: Path, value: Image | Index, tag: str = "1") -> None:
@@ -39,6 +41,25 @@ def test_what_no_tag_reaches_goes_and_the_rest_stays(tmp_path: Path) -> None:
     assert blobs(tmp_path) == {*map(str, everything(new)), *map(str, everything(other))}
     assert (done.removed, done.kept) == (len(before - blobs(tmp_path)), len(blobs(tmp_path)))
     assert collect_garbage(tmp_path, runtime().cancel).removed == 0
+
+
+def test_a_write_says_when_most_of_a_layout_is_garbage(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(oci_layout, "WORTH_COLLECTING", 1000)
+    notes: list[str] = []
+
+    class Noting(Silent):
+        def note(self, id: str, text: str) -> None:
+            notes.append(text)
+
+    layout = OciLayout(LayoutAddress(path=tmp_path / "l", tag="1"))
+    layout.write(index(), runtime(progress=Noting()))
+    layout.write(index(), runtime(progress=Noting()))
+    assert notes == []
+    layout.write(image("linux/s390x"), runtime(progress=Noting()))
+    assert len(notes) == 1
+    assert notes[0].endswith(f"to remove them: homeport gc {tmp_path}/l")
 
 
 def test_documents_of_unknown_kinds_keep_what_they_name(tmp_path: Path) -> None:

@@ -9,14 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from builders.images import index
 from builders.inspection import file, layer, made, whiteout
 from builders.runtime import runtime
 from homeport.cli.main import run
+from homeport.content.blob import BytesBlob
+from homeport.content.digest import Digest
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, Index
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.oci.documents import written
 
 
 @pytest.fixture(autouse=True)
@@ -243,3 +247,34 @@ def test_paths_are_addresses(capsys: pytest.CaptureFixture[str]) -> None:
         assert document(capsys, "inspect", path)["image"]["digest"] == expected
     assert document(capsys, "extract", "docker-archive.tar", "c", "-o", "out")["files"] == 1
     assert document(capsys, "diff", "one.oci", "docker-archive.tar")["same"] is True
+
+
+def test_an_odd_config_is_told_field_by_field_and_the_rest_is_shown(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    address = write(with_config(two_layers(), Env=["A=1"], Cmd=5, User={}))
+    found = document(capsys, "inspect", address)["image"]
+    assert found["config"]["Env"] == ["A=1"]
+    assert [(one["kind"], one["examples"]) for one in found["anomalies"]] == [
+        (
+            "unreadable config field",
+            [
+                "config.Cmd: Expected `array | null`, got `int`",
+                "config.User: Expected `str`, got `object`",
+            ],
+        )
+    ]
+    assert "/b" in asked(capsys, "inspect", address, "--files")
+    asked(capsys, "diff", address, write(two_layers(), "two"))
+
+
+def with_config(value: Image, **fields: object) -> Image:
+    """The same layers with another ``config`` object in the image's config."""
+    image_config = value.config()
+    assert image_config is not None
+    raw = json.dumps(json.loads(image_config.raw) | {"config": fields}).encode()
+    parsed = value.document.parsed
+    descriptor = replace(parsed.config, digest=str(Digest.of(raw)), size=len(raw))
+    manifest = written(replace(parsed, config=descriptor), value.document.media_type)
+    blobs = {**value.blobs, Digest.of(raw): BytesBlob(raw)}
+    return replace(value, document=manifest, blobs=blobs)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import resource
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,8 +17,9 @@ from homeport.content.digest import Digest
 from homeport.content.files import CannotWrite
 from homeport.content.store import Store
 from homeport.errors import IntegrityError, Interrupted, TooLarge
-from homeport.net import errors
+from homeport.net import connection_pool, errors
 from homeport.net.download import download, fetch_small
+from homeport.net.retries import UNREACHABLE_FOR
 from homeport.progress import CancelToken, Silent
 
 DATA = bytes(range(256)) * 512
@@ -273,3 +275,53 @@ def test_tries_do_not_multiply(server: Server, store: Store, size_known: bool, t
         else:
             fetch_small(client, server.url("/a"), 100)
     assert len(server.requests) == tries
+
+
+def test_without_a_network_a_hundred_downloads_fail_at_once_and_say_so_once(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, notes = [], []
+
+    def unresolved(host: bytes, *_args: object, **_more: object) -> None:
+        asked.append(host)
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    class Noting(Silent):
+        def note(self, id: str, text: str) -> None:
+            notes.append(text)
+
+    monkeypatch.setattr(socket, "getaddrinfo", unresolved)
+    clock = FakeClock()
+    with quick_client(clock=clock) as client:
+        for number in range(100):
+            digest = Digest.of(bytes([number]))
+            with pytest.raises(errors.NameServerBusy, match=r"cannot resolve mirror\.example"):
+                download(
+                    client, [f"http://mirror.example/{number}"], digest=digest, size=1,
+                    store=store, progress=Noting(),
+                )  # fmt: skip
+    assert len(asked) == 3
+    assert sum(clock.waits) < 10
+    assert notes == [
+        "cannot resolve mirror.example: the DNS server did not respond; retrying in 0.5 s"
+    ]
+
+
+def test_a_host_is_tried_again_when_it_may_be_back(
+    server: Server, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.file("/a", DATA)
+    clock = FakeClock()
+    with quick_client(clock=clock) as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(connection_pool, "open_socket", _refused)
+            with pytest.raises(errors.Refused):
+                download(client, [url], digest=DIGEST, size=len(DATA), store=store)
+        with pytest.raises(errors.Refused):
+            download(client, [url], digest=DIGEST, size=len(DATA), store=store)
+        clock.now += UNREACHABLE_FOR
+        check(download(client, [url], digest=DIGEST, size=len(DATA), store=store))
+
+
+def _refused(host: str, port: int, *_args: object, **_more: object) -> None:
+    raise errors.Refused(f"cannot connect to {host}", where={"host": host, "port": port})

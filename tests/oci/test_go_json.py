@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from homeport.content.digest import Digest
 from homeport.oci import media_types
 from homeport.oci.documents import (
     BadDocument,
@@ -18,6 +19,7 @@ from homeport.oci.documents import (
     Manifest,
     read_config,
     read_manifest_or_index,
+    read_odd_config,
 )
 from homeport.oci.go_json import BadJson, Reader, ambiguities
 
@@ -130,3 +132,33 @@ def test_lists_may_be_null() -> None:
     )
     nothing = {"schemaVersion": 2, "mediaType": media_types.OCI_INDEX, "manifests": None}
     assert isinstance(read_manifest_or_index(raw(nothing)).parsed, Index)
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('"config": {"Cmd": 5}', "config.Cmd: Expected `array | null`, got `int`"),
+        ('"config": {"Env": ["A=1", 7]}', "config.Env[1]: Expected `str`, got `int`"),
+        ('"config": {"Labels": {"a": []}}', "config.Labels[...]: Expected `str`, got `array`"),
+        ('"config": 3', "config: Expected `object`, got `int`"),
+        ('"rootfs": {"diff_ids": "x"}', "rootfs.diff_ids: Expected `array`, got `str`"),
+    ],
+)
+def test_of_an_odd_config_the_other_fields_are_read(text: str, fault: str) -> None:
+    raw = f'{{"os": "linux", "author": "me", {text}}}'.encode()
+    with pytest.raises(BadDocument):
+        read_config(raw, media_types.OCI_CONFIG)
+    document, faults = read_odd_config(raw, media_types.OCI_CONFIG, Digest.of(raw))
+    assert (document.parsed.os, document.parsed.author) == ("linux", "me")
+    assert faults == (fault,)
+
+
+def test_every_odd_field_is_named_and_a_config_that_is_none_is_empty() -> None:
+    raw = b'{"os": 1, "created": [], "author": "me", "config": {"User": {}, "Cmd": ["x"]}}'
+    document, faults = read_odd_config(raw, media_types.OCI_CONFIG, Digest.of(raw))
+    assert [fault.partition(":")[0] for fault in faults] == ["config.User", "created", "os"]
+    assert document.parsed.config.cmd == ("x",)
+    for raw in (b"", b"[]", b"null", b"not JSON"):
+        document, faults = read_odd_config(raw, media_types.OCI_CONFIG, Digest.of(raw))
+        assert document.parsed == ImageConfig()
+        assert len(faults) == 1

@@ -158,7 +158,9 @@ class PlainProgress:
                 return
             took = self._clock() - work.began
             wanted = took >= PATIENCE and (work.parent is None or self._verbose)
-            if state in ("failed", "cancelled") or wanted or self._verbose > 1:
+            if state in ("failed", "cancelled"):  # of a transfer the error tells
+                wanted = work.unit != "bytes" or bool(self._verbose)
+            if wanted or self._verbose > 1:
                 amount = f"{human_size(work.done)}, " if work.unit == "bytes" and work.done else ""
                 word = "" if state == "done" else f" {state}"
                 self._line(f"{work.label}{word} ({amount}{took:.1f} s)")

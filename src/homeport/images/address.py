@@ -33,6 +33,21 @@ _WORD_CHAR = "A-Za-z0-9"
 _LAYOUT_NAME = rf"[{_WORD_CHAR}]+(?:(?:[-._:@/+]|--)[{_WORD_CHAR}]+)*"
 _PATH_BEGINS = ("./", "../", "/")
 _COMPRESSED = (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xfd7zXZ\0", b"BZh")
+_ARCHIVE_NAMES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz")
+#: Words of other tools before a colon, and how Homeport spells what they mean as a destination.
+_LOADS = "for docker or podman, use build --load, or write docker-archive:FILE"
+_OTHER_WORDS = {
+    "docker": _LOADS,
+    "podman": _LOADS,
+    "daemon": _LOADS,
+    "layout": "for a directory, write oci:…",
+    "ocidir": "for a directory, write oci:…",
+    "oci-layout": "for a directory, write oci:…",
+    "tar": "for a file, write oci-archive:… or docker-archive:…",
+    "tarball": "for a file, write docker-archive:…",
+    "file": "for a file, write oci-archive:… or docker-archive:…",
+    "registry": "for a registry, write docker://…",
+}
 _IMAGE_ID = r"sha256:[0-9a-f]{64}|[0-9a-f]{12,64}"
 
 
@@ -203,7 +218,11 @@ def _parse(text: str) -> Address:
 
 def parse_destination(text: str) -> Address:
     """Read the address of an image that is to be written. Raises ``UsageError``."""
-    address = _parse(text)
+    try:
+        address = _parse(text)
+    except BadReference as error:
+        error.hint = _meant(text) or error.hint
+        raise
     row = TRANSPORTS[address.scheme]
     if not row.writes:
         raise BadAddress(
@@ -216,9 +235,21 @@ def parse_destination(text: str) -> Address:
 def _registry_destination(text: str, address: Address) -> None:
     if not names_registry(text.removeprefix("docker://")):
         hint = f"for {DEFAULT_REGISTRY}, write {address}"
-        if text.endswith((".tar", ".oci")) and "/" not in text:
-            hint = f"for a file, write oci-archive:{text} or docker-archive:{text}; {hint}"
+        if guess := _meant(text):
+            hint = f"{guess}; {hint}"
         raise BadAddress(f"the destination {text!r} names no registry", hint=hint)
+
+
+def _meant(text: str) -> str:
+    """What a bare name may have meant instead of an image on the default registry, or ``""``."""
+    word, colon, rest = text.partition(":")
+    if colon and (spelled := _OTHER_WORDS.get(word)):
+        return spelled.replace("…", rest)
+    if "/" in text or colon:
+        return ""
+    if text.endswith(_ARCHIVE_NAMES):
+        return f"for a file, write oci-archive:{text} or docker-archive:{text}"
+    return f"for a directory, write oci:{text}" if text.endswith(".oci") else ""
 
 
 def _tagged_destination(text: str, address: Address) -> None:

@@ -14,11 +14,12 @@ from homeport.content.blob import Blob
 from homeport.errors import HomeportError
 from homeport.images.address import Address, EngineAddress, LayoutAddress, RegistryAddress
 from homeport.images.image import Image, Index, Missing
-from homeport.images.platforms import images_for, select
+from homeport.images.platforms import artifacts_for, images_for, select
 from homeport.images.transports.base import Destination, NamedDestination, Source, Written
 from homeport.images.transports.registry import RegistryTransport, open_manifests, prefetch
 from homeport.oci.platform import Platform
 from homeport.oci.reference import BadReference, parse_reference
+from homeport.printable import printable
 from homeport.quantities import counted
 from homeport.runtime import Runtime
 
@@ -51,7 +52,7 @@ def copy(
     try:
         with source.open(runtime) as value:
             chosen = select(value, platforms)
-            _tell_of_others(value, chosen, platforms, runtime)
+            tell_of_others(value, chosen, platforms, runtime)
             if isinstance(source, RegistryTransport):
                 open_manifests(chosen, network)
             chosen = prepare(chosen)
@@ -85,17 +86,16 @@ def _name(source: Address) -> str:
         return ""
 
 
-def _tell_of_others(
+def tell_of_others(
     value: Image | Index,
     chosen: Image | Index,
     platforms: Sequence[Platform] | None,
     runtime: Runtime,
 ) -> None:
-    """Name the images that are left out although they are for the platform, too."""
+    """Name what is for the chosen platform, too, and is left out: other images, artifacts."""
     if not platforms or len(platforms) > 1 or value.digest == chosen.digest:
         return
-    several = images_for(value, platforms[0])
-    others = dict.fromkeys(one.descriptor.digest for one in several)
+    others = dict.fromkeys(one.descriptor.digest for one in images_for(value, platforms[0]))
     others.pop(str(chosen.digest), None)
     if others:
         count = counted(len(others), "other image")
@@ -103,6 +103,12 @@ def _tell_of_others(
             "platforms",
             f"warning: {count} for {platforms[0]} left out: {', '.join(others)}; took the first, "
             f"{chosen.digest}",
+        )
+    for one in artifacts_for(value, platforms):
+        runtime.progress.note(
+            "platforms",
+            f"{platforms[0]}: left out {one.descriptor.digest}, an artifact of the type "
+            f"{printable(one.descriptor.artifact_type)}; several platforms, or all, keep it",
         )
 
 

@@ -22,6 +22,7 @@ from homeport.oci.documents import MANIFEST_LIMIT
 from homeport.progress import CancelToken
 
 _DIGEST = re.compile(rb"\b(sha256:[0-9a-f]{64}|sha512:[0-9a-f]{128})\b")
+_START = 512  # bytes that tell a document from a layer
 _BLOB = re.compile(r"[0-9a-f]{64}|[0-9a-f]{128}")
 
 
@@ -31,6 +32,18 @@ class GarbageCollected(msgspec.Struct, frozen=True, kw_only=True):
     removed: int
     removed_bytes: int
     kept: int
+
+
+def unused_bytes(folder: LayoutFolder) -> tuple[int, int]:
+    """The sizes of the blobs that nothing leads to, and of all the others."""
+    reachable = _reachable(folder.files, read_index(folder.files)[0])
+    unused = used = 0
+    for name, size in _blobs(folder):
+        if name in reachable:
+            used += size
+        else:
+            unused += size
+    return unused, used
 
 
 def collect_garbage(root: Path, cancel: CancelToken, *, dry_run: bool = False) -> GarbageCollected:
@@ -66,8 +79,10 @@ def _document(files: DirectoryFiles, name: str) -> list[bytes]:
     if size is None or size > MANIFEST_LIMIT:
         return []
     with files.open(name) as stream:
-        raw = stream.read()
-    return [raw] if raw.lstrip()[:1] in (b"{", b"[") else []
+        start = stream.read(_START)
+        if start.lstrip()[:1] not in (b"{", b"["):
+            return []
+        return [start + stream.read()]
 
 
 def _blobs(folder: LayoutFolder) -> Iterator[tuple[str, int]]:

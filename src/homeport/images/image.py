@@ -34,6 +34,7 @@ from homeport.oci.documents import (
     Manifest,
     read_config,
     read_manifest_or_index,
+    read_odd_config,
 )
 from homeport.oci.platform import Platform
 
@@ -98,18 +99,31 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         """The verified configuration, or ``None`` for an artifact. Reads the blob each time."""
         if self.is_artifact:
             return None
+        raw, digest = self._raw_config()
+        return read_config(raw, self.document.parsed.config.media_type, digest)
+
+    def readable_config(self) -> tuple[Document[ImageConfig], tuple[str, ...]] | None:
+        """What can be read of the configuration, and the faults of the fields that cannot.
+
+        For commands that show an image; ``None`` for an artifact.
+        """
+        if self.is_artifact:
+            return None
+        raw, digest = self._raw_config()
+        return read_odd_config(raw, self.document.parsed.config.media_type, digest)
+
+    def _raw_config(self) -> tuple[bytes, Digest]:
         descriptor = self.document.parsed.config
         if descriptor.size > CONFIG_LIMIT:
             raise TooLarge(f"the image's config is larger than {CONFIG_LIMIT} bytes")
         digest = digest_of(descriptor)
         with verified(self.blobs[digest], "the config") as stream:
-            raw = read_bounded(stream, CONFIG_LIMIT, "the image's config")
-        return read_config(raw, descriptor.media_type, digest)
+            return read_bounded(stream, CONFIG_LIMIT, "the image's config"), digest
 
     def platform_in_config(self) -> Platform | None:
         """What the config says; ``None`` if it names no platform, or is no image's."""
-        config = self.config()
-        return config.parsed.platform if config else None
+        found = self.readable_config()
+        return found[0].parsed.platform if found else None
 
     def content(self) -> Iterator[Descriptor]:
         """Config and layers, each digest once, in the manifest's order."""

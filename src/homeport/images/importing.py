@@ -12,7 +12,7 @@ import msgspec
 
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
-from homeport.images.copy import Verify
+from homeport.images.copy import Verify, tell_of_others
 from homeport.images.image import Image, Index
 from homeport.images.mirror import plan_transfer, send_transfer
 from homeport.images.platforms import select
@@ -61,6 +61,7 @@ def vendor(
     with source.open(runtime) as value:
         verdict = verify(value)
         chosen = select(value, platforms)
+        tell_of_others(value, chosen, platforms, runtime)
         open_manifests(chosen, runtime.pools.network)
         chosen = prepare(chosen)
         transfer = plan_transfer(chosen, source, destination, runtime, with_referrers=True)

@@ -19,7 +19,7 @@ from homeport.content.digest import Digest
 from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError, Interrupted, TooLarge, UsageError
 from homeport.images.address import Address, RegistryAddress
-from homeport.images.copy import Prepare, Verify, unchanged
+from homeport.images.copy import Prepare, Verify, tell_of_others, unchanged
 from homeport.images.image import Image, Index, Missing, open_descriptor, walk
 from homeport.images.platforms import select
 from homeport.images.storage.layout import is_digest_tag
@@ -200,6 +200,7 @@ def mirror(
         with source.open(runtime) as value:
             verify(value)
             chosen = select(value, pair.platforms)
+            tell_of_others(value, chosen, pair.platforms, runtime)
             open_manifests(chosen, runtime.pools.network)
             transfer = plan_transfer(
                 prepare(chosen), source, destination, runtime, with_referrers=pair.referrers

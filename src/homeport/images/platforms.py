@@ -34,6 +34,7 @@ def select(value: Image | Index, platforms: Sequence[Platform] | None) -> Image 
     if len(chosen) == len(every):
         return value
     digests = {child.descriptor.digest for child, _ in chosen}
+    digests |= {child.descriptor.digest for child in artifacts_for(value, platforms)}
     kept = [
         child
         for child in _leaves(value)
@@ -106,12 +107,29 @@ def candidates(index: Index) -> Iterator[tuple[Child, Platform]]:
     """Entries that are images of a platform; where the index is silent, the config is asked."""
     for child in _leaves(index):
         platform = child.platform
-        if child.attests or platform == UNKNOWN:
+        if child.attests or platform == UNKNOWN or _is_artifact(child):
             continue
         if platform is None:
             platform = _platform_in_config(child)
         if platform is not None:
             yield child, platform
+
+
+def artifacts_for(value: Image | Index, wanted: Sequence[Platform]) -> list[Child]:
+    """Entries of an index that are artifacts for one of these platforms, such as SOCI's indexes."""
+    if isinstance(value, Image):
+        return []
+    return [
+        child
+        for child in _leaves(value)
+        if _is_artifact(child) and any(_satisfies(child.platform, each) for each in wanted)
+    ]
+
+
+def _is_artifact(child: Child) -> bool:
+    """Whether an entry is said to be something else than an image (OCI 1.1, ``artifactType``)."""
+    kind = child.descriptor.artifact_type
+    return bool(kind) and kind not in media_types.CONFIGS
 
 
 def _leaves(index: Index, seen: set[tuple[str, Platform | None]] | None = None) -> Iterator[Child]:

@@ -192,7 +192,8 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
                 self._append(url, part, have)
             except NetError as error:
                 without_progress = 0 if part.length > have else without_progress + 1
-                if not error.retryable or without_progress >= _MOST_WITHOUT_PROGRESS:
+                hopeless = not error.retryable or (error.unsent and not have)
+                if hopeless or without_progress >= _MOST_WITHOUT_PROGRESS:
                     raise
                 self.progress.note(self.id, error.what)
                 self.client.clock.wait(
@@ -207,7 +208,7 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
             "GET", url, headers=headers, authorize=self.authorize, deadline=self.deadline,
             rule=RESUME,
             on_retry=lambda why, wait: self.progress.note(
-                self.id, f"{why}; retrying in {wait:.0f} s"
+                self.id, f"{why}; retrying in {wait:.1f} s"
             ),
         ) as response:  # fmt: skip
             if response.status == 416 and have:

@@ -83,6 +83,7 @@ def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
     if error.errno == socket.EAI_AGAIN:
         return NameServerBusy(
             f"cannot resolve {host}: the DNS server did not respond",
+            where={"host": host},
             hint="check this machine's network and DNS",
         )
     return NameNotFound(f"unknown host {host}", hint="check the spelling of the name")

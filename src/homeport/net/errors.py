@@ -23,6 +23,12 @@ class NetError(HomeportError):
     #: A response had begun: it was its body that could not be read to the end.
     answered: bool = False
 
+    def again(self) -> Self:
+        """The same error for another request, with a place of its own."""
+        made = type(self)(self.what, where=self.where, hint=self.hint)
+        made.answered = self.answered
+        return made
+
 
 class NameNotFound(NetError):
     id = "name-not-found"

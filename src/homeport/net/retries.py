@@ -23,6 +23,11 @@ T = TypeVar("T")
 
 _REREADS = 4  # how often a short body is read at most
 LONGEST_WAIT = 900.0  # the longest Retry-After that is obeyed, in seconds
+#: How long a host to which no connection came about is not tried again, and in which time its
+#: tries must begin: without a network, a hundred downloads fail at once and not one by one.
+UNREACHABLE_FOR = 10.0
+_CONNECT_PATIENCE = 6.0
+_TOLD_FOR = 30.0  # seconds in which one cause of retries at one host is told once
 
 #: Answers that mean "not now": overload, time-outs, and the gateway errors of CDNs.
 NOT_NOW = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
@@ -91,13 +96,15 @@ class Retrier:
     """Makes one request as often as its rule allows.
 
     A 429 or 503 with ``Retry-After`` holds back every request to that host, not only the
-    one that was told.
+    one that was told; a host that cannot be reached fails all of them for a while.
     """
 
     def __init__(self, clock: Clock | None = None, jitter: Callable[[], float] = _chance) -> None:
         self.clock = clock or SystemClock()
         self._jitter = jitter
         self._closed_until: dict[str, float] = {}
+        self._unreachable: dict[str, tuple[float, NetError]] = {}
+        self._told: dict[tuple[str, str], float] = {}
 
     def run(
         self,
@@ -110,13 +117,19 @@ class Retrier:
         on_retry: Callable[[str, float], None] = lambda _why, _wait: None,
     ) -> Response:
         """The first response that is not to be retried, or the last one, or its error."""
+        began = self.clock.monotonic()
         for number in range(1, max(rule.attempts, rule.connect_attempts) + 1):
             self._wait_for_host(host, cancel, deadline)
+            self._fail_if_unreachable(host, rule)
             wait = self.pause(rule, number)
             try:
                 response = attempt()
             except NetError as error:
-                if not _may_repeat(rule, error, number) or not _fits(wait, deadline):
+                late = error.unsent and self.clock.monotonic() - began > _CONNECT_PATIENCE
+                if late or not _may_repeat(rule, error, number) or not _fits(wait, deadline):
+                    if rule.connect_attempts > 1 and _is_unreachable(error, host):
+                        until = self.clock.monotonic() + UNREACHABLE_FOR
+                        self._unreachable[host] = until, error
                     raise
                 why = error.what
             else:
@@ -130,7 +143,8 @@ class Retrier:
                 if told is not None and response.status in (429, 503):
                     self.hold(host, told)
                 response.close()
-            on_retry(why, wait)
+            if self._is_news(host, why):
+                on_retry(why, wait)
             self.clock.wait(wait, cancel)
         raise AssertionError("a rule allows at least one attempt")
 
@@ -152,6 +166,17 @@ class Retrier:
         """Delay every request to ``host`` by its Retry-After."""
         self._closed_until[host] = self.clock.monotonic() + min(seconds, LONGEST_WAIT)
 
+    def _fail_if_unreachable(self, host: str, rule: Rule) -> None:
+        until, error = self._unreachable.get(host, (0.0, None))
+        if error is not None and rule.connect_attempts > 1 and self.clock.monotonic() < until:
+            raise error.again()
+
+    def _is_news(self, host: str, why: str) -> bool:
+        now = self.clock.monotonic()
+        before = self._told.get((host, why))
+        self._told[host, why] = now
+        return before is None or now - before > _TOLD_FOR
+
     def pause(self, rule: Rule, number: int) -> float:
         """Our own wait after attempt ``number``: exponential, full jitter."""
         return min(rule.cap, rule.base * 2.0 ** (number - 1)) * (0.5 + 0.5 * self._jitter())
@@ -166,6 +191,12 @@ def _may_repeat(rule: Rule, error: NetError, number: int) -> bool:
     if error.unsent:
         return error.retryable and number < rule.connect_attempts
     return error.retryable and rule.after_cut and number < rule.attempts
+
+
+def _is_unreachable(error: NetError, host: str) -> bool:
+    """Whether it is this host that no connection came about to, not one that it redirects to."""
+    name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+    return error.unsent and error.retryable and error.where.get("host") in (host, name)
 
 
 def _fits(wait: float, deadline: Deadline | None) -> bool:

@@ -251,6 +251,20 @@ def read_config(
     return Document(raw, _decode(raw, _CONFIG_READER, "config"), media_type, digest)
 
 
+def read_odd_config(
+    raw: bytes, media_type: str, expected: Digest
+) -> tuple[Document[ImageConfig], tuple[str, ...]]:
+    """What can be read of a config, for commands that show it, and what is wrong with the rest."""
+    digest = Digest.of(raw, expected.algorithm)
+    if digest != expected:
+        raise IntegrityError(f"the config has digest {digest}, expected {expected}")
+    try:
+        parsed, faults = _CONFIG_READER.decode_readable(raw)
+    except go_json.BadJson as error:
+        parsed, faults = ImageConfig(), (f"not valid: {error}",)
+    return Document(raw, parsed, media_type, digest), faults
+
+
 class _Shape(msgspec.Struct, rename="camel"):
     """The fields that tell one kind of document from another; null is not there."""
 

@@ -15,6 +15,7 @@ readers: ``ambiguities`` names its keys. Not for what the documents mean (``docu
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator
 from functools import cache
 from types import NoneType, UnionType
@@ -50,6 +51,50 @@ class Reader(Generic[T]):
             return msgspec.convert(_fitted(document, self._shape), self._shape)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise BadJson(str(error)) from error
+
+    def decode_readable(self, raw: bytes) -> tuple[T, tuple[str, ...]]:
+        """What can be read of a document, and the faults of the fields that were left out.
+
+        Raises ``BadJson`` for what is no JSON object.
+        """
+        try:
+            return self.decode(raw), ()
+        except BadJson:
+            document = self._objects(raw)
+        faults: list[str] = []
+        while True:
+            try:
+                return msgspec.convert(document, self._shape), tuple(sorted(faults))
+            except msgspec.ValidationError as error:
+                faults.append(_field_removed(document, str(error)))
+
+    def _objects(self, raw: bytes) -> dict[str, Any]:
+        """The document as objects of the shape's keys."""
+        try:
+            if not isinstance(msgspec.json.decode(raw), dict):
+                raise BadJson("a JSON object is expected")
+            pairs = json.loads(raw, object_pairs_hook=_Pairs)
+        except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+            raise BadJson(str(error)) from error
+        return dict(_fitted(pairs, self._shape))
+
+
+def _field_removed(document: dict[str, Any], error: str) -> str:
+    """Remove the field that an error of ``convert`` is about; the fault, with its name in front.
+
+    Of a list or a map with one wrong item the whole field goes: half of a command is another one.
+    """
+    what, _, path = error.partition(" - at `$")
+    keys = re.match(r"(?:\.[^.\[\]`]+)*", path)
+    names = keys[0].split(".")[1:] if keys else []
+    place: Any = document
+    while len(names) > 1 and isinstance(place, dict) and isinstance(place.get(names[0]), dict):
+        place = place[names.pop(0)]
+    if not names or not isinstance(place, dict) or names[0] not in place:
+        document.clear()  # a fault without a place: nothing of it can be used
+        return what
+    del place[names[0]]
+    return f"{path.rstrip('`').lstrip('.')}: {what}"
 
 
 def ambiguities(raw: bytes, shape: Any) -> list[str]:

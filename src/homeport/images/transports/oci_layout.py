@@ -9,6 +9,7 @@ written again if it is not what its name says.
 from __future__ import annotations
 
 import contextlib
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from homeport.content.digest import Digest
 from homeport.content.hash_cache import KnownGoodFiles
 from homeport.images.address import LayoutAddress
 from homeport.images.byte_progress import byte_progress
+from homeport.images.garbage import unused_bytes
 from homeport.images.image import Image, Index
 from homeport.images.image_blobs import all_blobs
 from homeport.images.storage.files import BadLayout, DirectoryFiles
@@ -39,7 +41,11 @@ from homeport.oci import documents, media_types
 from homeport.oci.documents import Descriptor
 from homeport.oci.reference import DEFAULT_TAG
 from homeport.progress import CancelToken
+from homeport.quantities import human_size
 from homeport.runtime import Runtime
+
+#: Garbage of at least so many bytes, and more than what is in use, is worth a word.
+WORTH_COLLECTING = 10_000_000
 
 
 class OciLayout:
@@ -64,7 +70,9 @@ class OciLayout:
         ):
             written = self._write_blobs(folder, value, runtime)
             with folder.locked(runtime.cancel):
-                point_tag(folder, self._address.tag or DEFAULT_TAG, value.descriptor())
+                moved = point_tag(folder, self._address.tag or DEFAULT_TAG, value.descriptor())
+            if moved:
+                _tell_of_garbage(folder, runtime)
         return written
 
     def write_referrer(self, value: Image, runtime: Runtime) -> None:
@@ -137,8 +145,23 @@ def set_tag(root: Path, tag: str, descriptor: Descriptor, cancel: CancelToken) -
         point_tag(folder, tag, descriptor)
 
 
-def point_tag(folder: LayoutFolder, tag: str, descriptor: Descriptor) -> None:
-    """Make ``tag`` lead to ``descriptor``; every other line of ``index.json`` stays as it is."""
+def _tell_of_garbage(folder: LayoutFolder, runtime: Runtime) -> None:
+    """Say when most of a layout is what earlier images of its tags left."""
+    unused, used = unused_bytes(folder)
+    if unused > max(used, WORTH_COLLECTING):
+        runtime.progress.note(
+            "layout",
+            f"{folder.root} holds {human_size(unused)} that no tag leads to, beside "
+            f"{human_size(used)} that are in use; to remove them: "
+            f"homeport gc {shlex.quote(str(folder.root))}",
+        )
+
+
+def point_tag(folder: LayoutFolder, tag: str, descriptor: Descriptor) -> bool:
+    """Make ``tag`` lead to ``descriptor``; every other line of ``index.json`` stays as it is.
+
+    Whether the tag led to something else before.
+    """
     annotations = {**descriptor.annotations, REF_NAME: tag}
     entry = msgspec.to_builtins(msgspec.structs.replace(descriptor, annotations=annotations))
     index = _load(folder)
@@ -147,9 +170,11 @@ def point_tag(folder: LayoutFolder, tag: str, descriptor: Descriptor) -> None:
     lines = [line for line, other in zip(index["manifests"], others, strict=True) if other]
     lines.insert(position, entry)
     if lines == index["manifests"]:
-        return
+        return False
+    moved = False in others
     index["manifests"] = lines
     folder.write(INDEX_FILE, msgspec.json.encode(index))
+    return moved
 
 
 def add_line(folder: LayoutFolder, descriptor: Descriptor) -> None:

@@ -31,6 +31,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     """One image, its layers read.
 
     address:        where it was opened, as results name it
+    config_faults:  what cannot be read of the config
     metadata_files: contents stored with the listings (``metadata_files``), by their sha256
     metadata_paths: the paths of the final tree that have such a content, sorted
     programs:       the ELF files of the final tree and their facts, sorted by path
@@ -39,6 +40,7 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     image: Image
     config: ImageConfig
+    config_faults: tuple[str, ...]
     descriptors: tuple[Descriptor, ...]
     history: History
     blobs: dict[int, Blob]
@@ -74,14 +76,14 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     Raises ``CannotRead`` for artifacts, encrypted layers, and non-distributable layers whose
     content is missing.
     """
-    document = image.config()
-    if document is None:
+    readable = image.readable_config()
+    if readable is None:
         raise CannotRead(
             "this is an artifact, not an image: its layers hold no files",
             where={"digest": str(image.digest)},
             hint=f"to show its manifest: homeport manifest {address}" if address else None,
         )
-    config = document.parsed
+    config, config_faults = readable[0].parsed, readable[1]
     descriptors = image.document.parsed.layers
     diff_ids = config.rootfs.diff_ids
     blobs = {number: _blob(image, each, number) for number, each in enumerate(descriptors)}
@@ -106,7 +108,8 @@ def open_layers(image: Image, runtime: Runtime, address: str = "") -> OpenedImag
     files = {digest: data for _, found in read for digest, data in found.files.items()}
     return OpenedImage(
         address=address,
-        image=image, config=config, descriptors=descriptors, history=history, blobs=blobs,
+        image=image, config=config, config_faults=config_faults, descriptors=descriptors,
+        history=history, blobs=blobs,
         runtime=runtime, metadata_files=files, binaries=binaries,
         metadata_paths=tuple(sorted(path for path, digest in contents if digest in files)),
         programs=tuple(

@@ -78,10 +78,10 @@ def _layer_differences(one: Image, other: Image) -> tuple[str, ...]:
 
 
 def _config(image: Image) -> dict[str, Any]:
-    document = image.config()
-    if document is None:
+    readable = image.readable_config()
+    if readable is None:
         return {}
-    found: dict[str, Any] = msgspec.to_builtins(document.parsed.config)
+    found: dict[str, Any] = msgspec.to_builtins(readable[0].parsed.config)
     return found
 
 

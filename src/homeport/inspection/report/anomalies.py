@@ -16,7 +16,7 @@ from homeport.inspection.model import Anomaly
 from homeport.inspection.packages.libraries import Libraries
 from homeport.layers.entry import Entry
 from homeport.layers.history import History
-from homeport.printable import path_text
+from homeport.printable import path_text, printable
 
 MAX_EXAMPLES = 100
 _SECRET = re.compile(
@@ -36,6 +36,10 @@ _PUBLIC = re.compile(
     rb"(?:^|/)(?:ssl/certs|ca-certificates|cacert\.pem|certifi|trusted-key|share/doc)"
 )
 _ELSEWHERE = re.compile(rb"/?(?:proc|sys|dev|run|tmp|var/run)(?:/|$)")
+
+
+#: A field of the config that is not what the specification says.
+ODD_CONFIG = "unreadable config field"
 
 
 def find_anomalies(opened: OpenedImage) -> list[Anomaly]:
@@ -114,7 +118,9 @@ def _programs(opened: OpenedImage) -> Iterator[tuple[str, str]]:
 
 
 def _documents(opened: OpenedImage) -> Iterator[tuple[str, str]]:
-    """The manifest or config, if readers understand its keys differently."""
+    """Fields of the config that cannot be read; documents that readers understand differently."""
+    for fault in opened.config_faults:
+        yield ODD_CONFIG, printable(fault)
     for document, keys in ambiguities(opened.image):
         yield AMBIGUOUS, f"{document}: {'; '.join(keys)}"
 
