@@ -1,6 +1,6 @@
 """COPY and ADD side by side with cp -a, GNU tar, rsync and, if given, the Go tool.
 
-    python benchmarks/copy.py [--peer PATH] [--copy COMMAND] [--rounds N] [--only WORD] [--small]
+    python benchmarks/copying.py [--peer PATH] [--copy COMMAND] [--rounds N] [--only WORD] [--small]
 
 All in one run on tmpfs, the programs in turn within each round; printed are the median of
 each and the median of its ratios to the first in the same round, by the clock and of processor
