@@ -66,6 +66,7 @@ if TYPE_CHECKING:
     from homeport.buildkit.solve_request import SolveResult
     from homeport.buildkit.status import StatusListener
     from homeport.content.digest import Digest
+    from homeport.dockerpkg.project import Project
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.garbage import GarbageCollected
     from homeport.images.image import Image, Index
@@ -252,6 +253,50 @@ class App:
         from homeport.blubber.check import check
 
         return check(file, policy)
+
+    def docker_pkg(
+        self, directory: Path, configuration: Path, *, suffix: str = "",
+        access: RegistryAccess | None = None, key: str = "",
+    ) -> Project:  # fmt: skip
+        """A tree of docker-pkg: to list, build, check, update and convert.
+
+        suffix: of every tag, for nightly builds and snapshots
+        access: for the tree's registry; by default the login of its configuration, if it has one
+        key:    signs what is pushed
+        """
+        # 150 ms that other commands save
+        from homeport.attest.operations.signing import SignOptions
+        from homeport.dockerpkg.building import TreeAccess
+        from homeport.dockerpkg.configuration import read_configuration, user_file
+        from homeport.dockerpkg.project import Project
+        from homeport.dockerpkg.remote import access_of, remote_lookup
+        from homeport.dockerpkg.verification import load_for_test
+
+        found = read_configuration(configuration, user_file(os.environ, home_directory()))
+        access = access_of(found, access)
+
+        def registries() -> Registries:
+            return self.registries(found.text("registry"), access)
+
+        def prove(reference: str) -> None:
+            if key:
+                self.sign(reference, SignOptions(key=key), access=access)
+
+        return Project(
+            directory, found, configuration, suffix=suffix, cancel=self.runtime.cancel,
+            lookup=remote_lookup(registries, self.runtime),
+            access=TreeAccess(
+                solve=self.solve,
+                build_recipe=self.build,
+                open_image=self.open_image,
+                push=partial(self.push, access=access),
+                retag=partial(self.retag, access=access),
+                load=partial(load_for_test, open_image=self.open_image, runtime=self.runtime),
+                prove=prove,
+                environment=os.environ,
+                progress=self.runtime.progress,
+            ),
+        )  # fmt: skip
 
     def verify_helper(
         self, image: str, *, cases: Sequence[str] = (), engines: Sequence[str] = ()

@@ -6,6 +6,7 @@ engines (``homeport.buildkit.solve``) nor for choosing among them (``scheduling`
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -38,6 +39,7 @@ if TYPE_CHECKING:  # only a build with a cache or an image of this machine loads
     from homeport.images.image import Image, Index
 
 _UPLOAD = "context"
+_STORE_NAME = re.compile(r"[a-z0-9]+(?:[._-][a-z0-9]+)*")
 _IMAGES = ("oci:", "oci-archive:", "docker-archive:")
 
 
@@ -150,10 +152,18 @@ def with_contents(
     """Serve local images as named contexts, and local caches."""
     if not images and caches is None:
         return build
-    attrs = {
-        f"context:{name}": f"oci-layout://{name}@{image.digest}" for name, image in images.items()
+    # A name of an image, with registry and tag, cannot be that of a store.
+    stores = {
+        name: name if _STORE_NAME.fullmatch(name) else f"image-{at}"
+        for at, name in enumerate(images)
     }
-    offered = content_services(images, caches.stores if caches else None)
+    attrs = {
+        f"context:{name}": f"oci-layout://{stores[name]}@{image.digest}"
+        for name, image in images.items()
+    }
+    offered = content_services(
+        {stores[name]: image for name, image in images.items()}, caches.stores if caches else None
+    )
     return msgspec.structs.replace(
         build,
         attrs={**build.attrs, **attrs},

@@ -116,6 +116,11 @@ def _frontend(wanted: DockerfileBuild, text: str) -> str:
     return "" if named == BUILT_IN else named
 
 
+def context_offer(context: Path) -> Offer:
+    """A build context without what its ``.dockerignore`` excludes. Raises ``BadContext``."""
+    return Offer(context, ignore=_ignore_patterns(context / os.fsdecode(IGNORE_FILE)) or ())
+
+
 def _offered(context: Path, folder: Path, filename: str) -> dict[str, Offer]:
     """The build context without what is ignored; of the Dockerfile's folder two files only.
 
@@ -123,10 +128,9 @@ def _offered(context: Path, folder: Path, filename: str) -> dict[str, Offer]:
     """
     own_ignore = filename + ".dockerignore"
     patterns = _ignore_patterns(folder / own_ignore)
-    if patterns is None:
-        patterns = _ignore_patterns(context / os.fsdecode(IGNORE_FILE)) or ()
+    offer = context_offer(context) if patterns is None else Offer(context, ignore=patterns)
     beside = (os.fsencode(filename), os.fsencode(own_ignore))
-    return {"context": Offer(context, ignore=patterns), "dockerfile": Offer(folder, only=beside)}
+    return {"context": offer, "dockerfile": Offer(folder, only=beside)}
 
 
 def _ignore_patterns(file: Path) -> tuple[bytes, ...] | None:
@@ -190,8 +194,7 @@ def _named_context(name: str, value: str, folders: dict[str, Offer]) -> str:
         raise BadContext(
             f"the build context {name!r} is not a directory: {value}", where={"file": value}
         )
-    patterns = _ignore_patterns(path / os.fsdecode(IGNORE_FILE)) or ()
-    folders[f"context:{name}"] = Offer(path, ignore=patterns)
+    folders[f"context:{name}"] = context_offer(path)
     return f"local:context:{name}"
 
 

@@ -71,6 +71,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),
+    "docker-pkg": CommandEntry("docker_pkg", "Build trees of docker-pkg", "Engine"),
     "llb": CommandEntry("llb", "Print BuildKit's low-level build definitions", "Engine"),
     "verify-helper": CommandEntry(
         "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
