@@ -10,9 +10,9 @@ FORMATS = Path(__file__).parents[2] / "docs/formats"
 _SCHEMA = re.compile(r"`(homeport-[a-z-]+/v\d+)`")
 #: Objects whose keys are data (names, platforms, paths), and documents of other formats.
 _MAPS = {
-    "annotations", "by_cause", "by_layer", "changes", "config", "forms", "images", "labels", "made",
-    "manifest", "metadata", "op", "packages", "parts", "platforms", "response", "settings",
-    "versions", "where",
+    "annotations", "bases", "by_cause", "by_layer", "changes", "config", "forms", "images",
+    "labels", "made", "manifest", "metadata", "op", "packages", "parts", "platforms", "response",
+    "settings", "versions", "where",
 }  # fmt: skip
 #: Below these everything is data.
 _OPAQUE = (".manifest", ".config", ".op", ".locked.packages")

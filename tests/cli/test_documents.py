@@ -35,9 +35,14 @@ FILES = {
     "homeport-policy/v1",
     "homeport-baseline/v1",
     "homeport-lock-proof/v1",
+    "homeport-docker-pkg-lock/v1",
 }
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
-ENGINE = {"homeport-solve/v1", "homeport-verify-helper/v1"}
+#: And a docker daemon: tests/peers/test_docker_pkg.py.
+ENGINE = {
+    "homeport-solve/v1", "homeport-verify-helper/v1", "homeport-docker-pkg-build/v1",
+    "homeport-docker-pkg-prune/v1",
+}  # fmt: skip
 BLUBBER = """\
 # syntax=registry.example/blubber/buildkit:v0.20.0
 version: v4
@@ -88,6 +93,14 @@ def prepare(work: Path, folder: Path) -> None:
     OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, runtime())
     lay_out({"tree/Dockerfile": "FROM debian:13\nFROM $X\n"}, work)
     (work / "blubber.yaml").write_text(BLUBBER)
+    lay_out(
+        {
+            "pkg/config.yaml": "registry: registry.example\n",
+            "pkg/images/hello/changelog": "hello (1.0) trixie; urgency=low\n",
+            "pkg/images/hello/Dockerfile.template": "FROM debian:latest\nCOPY x /x\n",
+        },
+        work,
+    )
     (work / "one.llb").write_bytes(encode(marshal(image("registry.example/debian:13"))))
 
 
@@ -130,6 +143,11 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("audit --apply plan.yaml", 0),
         ("llb dump one.llb", 0),
         ("blubber check blubber.yaml", 0),
+        ("docker-pkg list pkg/images -c pkg/config.yaml --no-pull", 0),
+        ("docker-pkg graph pkg/images -c pkg/config.yaml", 0),
+        ("docker-pkg check pkg/images -c pkg/config.yaml", 3),
+        ("docker-pkg convert pkg/images hello -c pkg/config.yaml", 0),
+        ("docker-pkg update hello pkg/images -c pkg/config.yaml --dry-run", 0),
         (f"push oci:one:1 {name}:1 --plain-http", 0),
         (f"pull {name}:1 oci:two --plain-http", 0),
         ("gc two", 0),

@@ -13,7 +13,7 @@ from homeport.cli import audit_rules
 from homeport.cli.main import COMMANDS, homeport
 
 VERBS = {
-    "Accept", "Add", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
+    "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
     "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Export", "Fail", "Fetch", "Find",
     "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
     "Make", "Open", "Print", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",

@@ -132,7 +132,8 @@ def test_the_trees_file_replaces_whole_keys_of_the_users(tmp_path: Path) -> None
     [
         ("registry: [a]", "registry"), ("base_images: x", "base_images"),
         ("known_uid_mappings: {a: -1}", "known_uid_mappings"), ("driver: podman", "driver"),
-        ("force_numeric_user: 'yes'", "force_numeric_user"), ("platforms: [a/b/c/d/e]", "platforms"),
+        ("force_numeric_user: 'yes'", "force_numeric_user"),
+        ("platforms: [a/b/c/d/e]", "platforms"),
     ],
 )  # fmt: skip
 def test_a_bad_value_is_named_by_file_and_field(tmp_path: Path, text: str, field: str) -> None:

@@ -52,7 +52,7 @@ def test_nothing_is_written_if_one_version_has_no_successor(tmp_path: Path) -> N
     add_image(tree.root, "odd", version="1.0rc1", control="Depends: foo\n")
     tree = tree_at(tree.root)
     before = (tree.images["foo"].path / "changelog").read_text()
-    with pytest.raises(UsageError, match="no version follows '1.0rc1'"):
+    with pytest.raises(UsageError, match="no version follows"):
         update(tree, make_graph(tree, {}), "foo", CHANGE)
     assert (tree.images["foo"].path / "changelog").read_text() == before
 

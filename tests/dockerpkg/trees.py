@@ -15,7 +15,13 @@ from homeport.dockerpkg.tree import Tree, read_tree
 from homeport.oci.platform import parse_platform
 from homeport.progress import CancelToken
 
-CHANGELOG = "{name} ({version}) trixie; urgency=medium\n\n  * x\n\n -- A <a@b.c>  Sat, 28 Nov 2026 12:00:00 +0000\n"
+CHANGELOG = """\
+{name} ({version}) trixie; urgency=medium
+
+  * x
+
+ -- A <a@b.c>  Sat, 28 Nov 2026 12:00:00 +0000
+"""
 
 
 def add_image(

@@ -133,6 +133,37 @@ def test_what_fails_stops_only_what_needs_it_and_the_next_run_goes_on(
     assert again["greeter"]["outcome"] == again["greeter-debug"]["outcome"] == "published"
 
 
+def test_old_tags_leave_the_docker_daemon(
+    engine: RunningEngine, registry: Running, tmp_path: Path
+) -> None:
+    tree = with_registry(tmp_path / "tree", registry.host)
+    name = f"{registry.host}/production/greeter"
+    environment = {**os.environ, "DOCKER_HOST": engine.address}
+    (tmp_path / "Dockerfile").write_text("FROM scratch\nCOPY Dockerfile /\n")
+    tags = [tag for old in ("0.8", "0.9", "1.0", "latest") for tag in ("-t", f"{name}:{old}")]
+    subprocess.run(
+        [sys.executable, "-m", "homeport", "solve", str(tmp_path), "--engine", engine.address,
+         "-o", f"docker-archive:{tmp_path}/a.tar:{name}:0.8"], check=True,
+    )  # fmt: skip
+    docker = ["docker", "-H", engine.address]
+    subprocess.run([*docker, "load", "-qi", str(tmp_path / "a.tar")], check=True)
+    for tag in tags[3::2]:
+        subprocess.run([*docker, "tag", f"{name}:0.8", tag], check=True)
+    done = subprocess.run(
+        [sys.executable, "-m", "homeport", "docker-pkg", "prune", str(tree / "images"),
+         "-c", str(tree / "config.yaml"), "--format", "json"],
+        env=environment, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert json.loads(done.stdout)["removed"] == [f"{name}:0.8", f"{name}:0.9"]
+    left = subprocess.run(
+        [*docker, "images", "--format", "{{.Tag}}", name],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout.split()
+    assert sorted(left) == ["1.0", "latest"]
+
+
 def tree_of(folder: Path, host: str, count: int) -> Path:
     """A generated tree: image 0 is scratch, each other one is built on one of those before it."""
     folder.mkdir()

@@ -31,7 +31,7 @@ _configfile = click.option(
 )  # fmt: skip
 _select = click.option(
     "--select", metavar="GLOB", default="",
-    help="Only images whose whole name matches, such as '*python3*'; with what they need.",
+    help="Include only images whose whole name matches, and what they need, as with '*python3*'.",
 )  # fmt: skip
 _platforms = click.option(
     "--platform", "platforms", multiple=True, metavar="PLATFORM[,…]",
@@ -100,6 +100,7 @@ def build(
     children; an image that fails stops only those that need it. Each image's test.sh runs
     before anything of it is pushed.
     """
+    # 120 ms that other commands save
     from homeport.dockerpkg.building import BuildOptionsOfTree
 
     with session.app() as app:
@@ -161,7 +162,7 @@ def list_(
     session: Session, directory: Path, configfile: Path | None, access: RegistryAccess,
     dockerfile: str | None, **asked: Any,
 ) -> None:  # fmt: skip
-    """List the images of DIR in the order of building, with the state of each and why."""
+    """List the images of DIR in the order of building, with their state."""
     with session.app() as app:
         project = app.docker_pkg(
             directory, _configuration(directory, configfile),
@@ -225,8 +226,19 @@ Examples:
 @click.argument("name", metavar="NAME")
 @_directory
 @_configfile
-@click.option("--reason", default="Security update", show_default=True, help="Text of the entry.")
-@click.option("--version", metavar="VERSION", default="", help="Version of NAME.")
+@click.option(
+    "--reason",
+    metavar="TEXT…",
+    default="Security update",
+    show_default=True,
+    help="Text of the entry.",
+)
+@click.option(
+    "--version",
+    metavar="VERSION",
+    default="",
+    help="Set the version of NAME.  [default: the next one]",
+)
 @click.option("--dry-run", is_flag=True, help="Print the new versions, and write nothing.")
 @common
 def update(
@@ -273,7 +285,10 @@ def prune(
     session: Session, directory: Path, configfile: Path | None, *, select: str, nightly_id: str,
     dry_run: bool,
 ) -> None:  # fmt: skip
-    """Remove old tags of the images of DIR from the docker daemon of this machine."""
+    """Remove old tags of the images of DIR from the docker daemon.
+
+    Of each image all tags but the current one and latest go from the daemon of this machine.
+    """
     with session.app() as app:
         project = app.docker_pkg(
             directory, _configuration(directory, configfile),
@@ -341,7 +356,7 @@ def convert(
     session: Session, directory: Path, name: str, configfile: Path | None,
     platforms: tuple[str, ...],
 ) -> None:  # fmt: skip
-    """Propose a recipe for an image that only installs packages and copies files.
+    """Print a recipe for an image that installs packages and copies files.
 
     The recipe goes to standard output, what it could not carry over to standard error.
     """
@@ -379,6 +394,7 @@ def _parsed(platforms: tuple[str, ...]) -> tuple[Platform, ...]:
 
 
 def _plan_options(asked: Any) -> Any:
+    # 40 ms that other commands save
     from homeport.dockerpkg.planning import PlanOptions
 
     return PlanOptions(
@@ -432,6 +448,7 @@ def _built_document(built: TreeBuilt) -> dict[str, Any]:
                 "platforms": list(image.platforms),
                 "why": image.why,
                 "tested": image.tested,
+                **({"error": image.error.to_json()} if image.error else {}),
             }
             for image in built.images
         ],
@@ -447,4 +464,8 @@ def _built_text(built: TreeBuilt, publish: bool) -> str:
 
 def _line(image: ImageBuilt) -> str:
     reference = image.reference + (f"@{image.digest}" if image.digest else "")
-    return f"{image.outcome:<10} {reference}  {image.why}".rstrip()
+    lines = [f"{image.outcome:<10} {reference}  {image.why}".rstrip()]
+    if image.error is not None:
+        place = image.error.where.get("file")
+        lines += [f"{'':<10} {text}" for text in (place, image.error.hint) if text]
+    return "\n".join(lines)

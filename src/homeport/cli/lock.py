@@ -49,7 +49,7 @@ Examples:
 @click.option(
     "--keep-parts",
     is_flag=True,
-    help="Also write results of parts to NAME.lock.parts, so that builds need no engine.",
+    help="Write results of parts to NAME.lock.parts, too, so that builds need no engine.",
 )
 @common
 def command(

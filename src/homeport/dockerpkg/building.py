@@ -34,7 +34,6 @@ from homeport.images.image import Image, Index
 from homeport.images.transports.base import Written
 from homeport.progress import Progress
 
-SCHEMA = "homeport-docker-pkg-build/v1"
 Outcome = Literal["published", "built", "unchanged", "failed", "skipped", "not selected"]
 _PLAIN = re.compile(r"[^A-Za-z0-9_.-]+")
 

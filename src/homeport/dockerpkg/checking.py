@@ -19,7 +19,6 @@ from homeport.dockerpkg.planning import images_of, named_images, render_all
 from homeport.dockerpkg.templates import names_image
 from homeport.dockerpkg.tree import CONTROL, TEMPLATE, SourceImage, Tree, read_text
 
-SCHEMA = "homeport-docker-pkg-check/v1"
 Rule = Literal[
     "one-architecture", "download", "undeclared-dependency", "other-tree", "floating-base",
     "outside-link",

@@ -21,7 +21,6 @@ from homeport.dockerfile.lines import Instruction, parse_dockerfile
 from homeport.dockerpkg.tree import SourceImage
 from homeport.oci.platform import Platform
 
-SCHEMA = "homeport-docker-pkg-convert/v1"
 _NAME = re.compile(r"[a-z0-9][a-z0-9+.-]+(?:=[^=\s]+|/[^\s]+)?")
 _DEFAULT_PLATFORMS = ("linux/amd64", "linux/arm64")
 _HARMLESS = (

@@ -39,7 +39,7 @@ def inputs_digest(
     parents:    images of the tree → their inputs
     bases:      other images → their digests; empty where it is not known
     """
-    digest = hashlib.sha256(b"homeport-docker-pkg-inputs/v1\n")
+    digest = hashlib.sha256(b"docker-pkg inputs 1\n")
     document = {
         "dockerfile": dockerfile,
         "platforms": [str(platform) for platform in platforms],

@@ -25,7 +25,6 @@ from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 
 State = Literal["to_build", "published", "changed", "unknown"]
-SCHEMA = "homeport-docker-pkg-list/v1"
 
 
 class LacksPlatform(UsageError):

@@ -16,7 +16,6 @@ from homeport.dockerpkg.names import selects, split_name
 from homeport.dockerpkg.tree import Tree
 from homeport.images.transports.docker_api import EngineError, request
 
-SCHEMA = "homeport-docker-pkg-prune/v1"
 _LARGEST = 64 << 20
 
 

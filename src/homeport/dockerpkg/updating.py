@@ -21,8 +21,6 @@ from homeport.dockerpkg.names import next_version
 from homeport.dockerpkg.tree import CHANGELOG, SourceImage, Tree, read_text
 from homeport.errors import UsageError
 
-SCHEMA = "homeport-docker-pkg-update/v1"
-
 
 class ImageUpdated(msgspec.Struct, frozen=True, kw_only=True):
     """One changelog: the version before and after."""
