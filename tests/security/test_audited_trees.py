@@ -6,6 +6,7 @@ import json
 import os
 import re
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -192,3 +193,46 @@ def test_a_path_of_a_plan_with_a_nul_is_an_error(
     )
     assert run(["audit", "--apply", "p.yaml"]) == 2
     assert "is not below the working directory" in capsys.readouterr().err
+
+
+COMMAND = "docker run a/b:1\n"
+FLOODS: dict[str, tuple[str, Callable[[int], str], str]] = {
+    "commands": ("run.sh", lambda n: COMMAND * n, "docker run evil.example/x:1\n"),
+    "images of a pod": (
+        "pod.yaml",
+        lambda n: "apiVersion: v1\nkind: Pod\nspec:\n  containers:\n"
+        + "".join(f"    - image: a/b:{i}\n" for i in range(n)),
+        "    - image: evil.example/x:1\n",
+    ),
+    "documents": (
+        "pods.yaml",
+        lambda n: "---\n{}\n" * n,
+        "---\napiVersion: v1\nkind: Pod\nspec: {containers: [{image: 'evil.example/x:1'}]}\n",
+    ),
+    "assignments": (
+        "run.sh", lambda n: "IMAGE=a/b:1\n" * n, "IMAGE=evil.example/x:1\n",
+    ),
+    "nodes": (
+        "pod.yaml",
+        lambda n: "apiVersion: v1\nkind: Pod\nx: [" + "1," * n + "1]\nspec:\n  containers:\n",
+        "    - image: evil.example/x:1\n",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", FLOODS)
+def test_a_flood_hides_no_image_silently(
+    tree: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is beyond the bound is not read, and the report says so."""
+    monkeypatch.chdir(tree)
+    file, flood, image = FLOODS[name]
+    Path(file).write_text(flood(1_000) + image)
+    words = ["audit", "--all", ".", "--format", "json"]
+    assert run(words) == 0
+    assert "evil.example" in capsys.readouterr().out
+    run([*words, "--limit", "steps=15000"])
+    document = json.loads(capsys.readouterr().out)
+    (unread,) = document["unread"]
+    assert unread["file"] == file
+    assert "more than 15,000 steps of work; the rest is not read" in unread["what"]

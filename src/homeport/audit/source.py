@@ -14,6 +14,8 @@ from typing import Literal
 
 import msgspec
 
+from homeport.budget import Budget
+
 #: How a value is written, which decides what may be written in its place.
 Quoting = Literal["text", "plain", "single", "double", "block"]
 
@@ -36,20 +38,35 @@ class Place(msgspec.Struct, frozen=True, kw_only=True, order=True):
 
 
 class Source:
-    """One file: its path as shown (relative, with ``/``) and its bytes."""
+    """One file: its path as shown (relative, with ``/``) and its bytes.
 
-    def __init__(self, path: str, data: bytes) -> None:
+    budget: of the file that this text is a part of, which all its readers share
+    """
+
+    def __init__(self, path: str, data: bytes, budget: Budget | None = None) -> None:
         self.path = path
         self.data = data
+        self._budget = budget
         self._blocks: dict[int, list[int]] = {}
 
     def __repr__(self) -> str:
         return f"Source(path={self.path!r})"
 
+    @property
+    def budget(self) -> Budget:
+        """What reading the file may cost."""
+        if self._budget is None:
+            self._budget = Budget("the file")
+        return self._budget
+
     @cached_property
     def text(self) -> str:
         """The content; bytes that are not UTF-8 survive as lone surrogates."""
         return self.data.decode("utf-8", "surrogateescape")
+
+    def inner(self, text: str) -> Source:
+        """A string of the file as a text of its own, for readers of documents."""
+        return Source(self.path, text.encode("utf-8", "surrogateescape"), self.budget)
 
     @property
     def name(self) -> str:

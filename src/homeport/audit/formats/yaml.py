@@ -16,6 +16,7 @@ import yaml
 
 from homeport.audit.reading.collector import Collector
 from homeport.audit.source import Quoting, Source, Written
+from homeport.budget import Budget
 
 Node: TypeAlias = yaml.Node
 
@@ -23,9 +24,11 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _PROPERTIES = re.compile(r"(?:[&!][^\s,\[\]{}]*[ \t]*(?:\r?\n[ \t]*)?)+")
 _QUOTING: dict[str | None, Quoting] = {"'": "single", '"': "double", "|": "block", ">": "block"}
 
-#: Bounds: documents of a file, nodes visited by a walk, depth.
-MOST_DOCUMENTS = 2_000
-MOST_VISITS = 200_000
+#: What visiting a node (aliases may lead to one many times) and a document cost, in steps.
+_VISIT = 20
+_DOCUMENT = 2_000
+#: Bounds: entries of a map with those merged into it, depth.
+MOST_ENTRIES = 200_000
 DEEPEST = 60
 _KEY = 100  # characters of a key that a path shows
 
@@ -50,11 +53,11 @@ def compose(written: Written, found: Collector) -> Iterator[Node]:
     # The reader drops a byte order mark without counting it.
     text = text[1:] if text.startswith("\ufeff") else text
     try:
-        yield from _composed(text)
+        yield from _composed(text, found)
     except _AnchorAgain:
         # YAML 1.2 allows what PyYAML refuses, and CI files do it.
         try:
-            yield from _Composer(text).documents()
+            yield from _Composer(text).documents(found)
         except yaml.YAMLError as error:
             _fault(written, found, error)
     except (yaml.YAMLError, UnicodeError) as error:
@@ -67,12 +70,12 @@ class _AnchorAgain(Exception):
     """An anchor has a second meaning further down; nothing was yielded yet."""
 
 
-def _composed(text: str) -> Iterator[Node]:
+def _composed(text: str, found: Collector) -> Iterator[Node]:
     loader = None
     yielded: list[Node] = []
     try:
         loader = _LOADER(text)
-        while len(yielded) < MOST_DOCUMENTS and loader.check_node():
+        while loader.check_node() and found.affords(_DOCUMENT):
             node = loader.get_node()
             if node is not None:
                 yielded.append(node)
@@ -104,13 +107,11 @@ class _Composer:
         self._events: Any = yaml.parse(text, Loader=_LOADER)
         self._anchors: dict[str, Node] = {}
 
-    def documents(self) -> Iterator[Node]:
-        for count, event in enumerate(self._events):
+    def documents(self, found: Collector) -> Iterator[Node]:
+        for event in found.each(self._events, _DOCUMENT // 2):
             if isinstance(event, yaml.DocumentStartEvent):
                 self._anchors = {}
                 yield self._node(next(self._events), 0)
-            if count > MOST_DOCUMENTS * 2:
-                return
 
     def _node(self, event: Any, depth: int) -> Node:
         if depth > 500:
@@ -188,7 +189,7 @@ def _entries(node: Node | None) -> list[tuple[str, Node]]:
         names = {name for name, _ in found}
         for merged in merges[:100]:
             for name, value in list(_entries(merged)):
-                if name not in names and len(found) < MOST_VISITS:
+                if name not in names and len(found) < MOST_ENTRIES:
                     names.add(name)
                     found.append((name, value))
     return found
@@ -248,11 +249,11 @@ def column_of(source: Source, node: Node) -> int:
 def walk(node: Node, path: str = "") -> Iterator[tuple[str, Node, Node]]:
     """Every ``(path of keys, value, mapping that holds it)`` below ``node``, bounded."""
     stack: list[tuple[str, Node, int]] = [(path, node, 0)]
-    visits = 0
+    budget = Budget("the file")
     while stack:
         path, node, depth = stack.pop()
-        visits += 1
-        if visits > MOST_VISITS or depth > DEEPEST:
+        budget.steps(_VISIT)
+        if depth > DEEPEST:
             continue
         children: list[tuple[str, Node]]
         if isinstance(node, yaml.MappingNode):

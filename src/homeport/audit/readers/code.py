@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 
 from homeport.audit.readers import packages
@@ -59,7 +58,7 @@ _BLOCK_IMAGE = re.compile(
 )
 #: Characters of a block that are looked through, and finds of one form in a file.
 _LONGEST_BLOCK = 1_500
-_MOST = 1_000
+_BLOCK = 2_000  # steps to look for an image in one
 
 
 def read_bazel(source: Source, found: Collector, context: Context) -> None:
@@ -112,9 +111,9 @@ def read_jvm(source: Source, found: Collector, context: Context) -> None:
     """Maven and Gradle: jib's base image, and packages that rules know."""
     whole, text = source.whole(), source.text
     for key, evidence, pattern in _JVM:
-        for match in itertools.islice(pattern.finditer(text), _MOST if evidence in text else 0):
+        for match in found.each(pattern.finditer(text) if evidence in text else ()):
             _base(whole.part(*match.span("ref")), found, key)
-    for match in itertools.islice(_FROM_BLOCK.finditer(text), 100 if "jib" in text else 0):
+    for match in found.each(_FROM_BLOCK.finditer(text) if "jib" in text else (), _BLOCK):
         block = _block(text, match.end())
         image = _BLOCK_IMAGE.search(text, match.end(), block)
         if image is not None:

@@ -56,7 +56,7 @@ def read_chart(source: Source, found: Collector, context: Context) -> None:
         if listed is None or not text_of(listed):
             continue
         text = written(source, listed)
-        inner = Source(source.path, text.text.encode("utf-8", "surrogateescape"))
+        inner = source.inner(text.text)
         for listing in compose(inner.whole(), Collector(inner, "helm")):
             for number, item in enumerate(items(listing)):
                 node = get(item, "image")

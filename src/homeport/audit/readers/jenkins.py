@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterator
 
@@ -39,7 +38,6 @@ _GROOVY = re.compile(
 )
 _BUILDS = re.compile(r"docker\.build ?\($")
 _LIBRARY = re.compile(r"""^[ \t]{0,99}@Library\(\s{0,9}['"]([^'"\n]{1,200})['"]""", re.MULTILINE)
-MOST_STRINGS = 50_000
 _WINDOW = 120  # characters before a string that are looked at
 
 
@@ -49,7 +47,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     code = _without_comments(text)
     variables: dict[str, list[Feed]] = {}
     containers: list[str] = []
-    for kind, written in itertools.islice(_strings(source), MOST_STRINGS):
+    for kind, written in found.each(_strings(source)):
         before = _before(code, _opening(written.start, kind))
         if match := _ASSIGN.search(before):
             variables.setdefault(match.group(1), []).append(
@@ -115,7 +113,7 @@ def _image(found: Collector, written: Written, kind: str, variables: dict[str, l
 
 def _pod(found: Collector, context: Context, written: Written, containers: list[str]) -> None:
     """A pod in a string of YAML."""
-    inner = Source(found.source.path, written.text.encode("utf-8", "surrogateescape"))
+    inner = found.source.inner(written.text)
     scratch = Collector(inner, found.kind, found.programs)
     for document in compose(inner.whole(), scratch):
         kubernetes.read_object(inner, scratch, context, document)

@@ -231,7 +231,7 @@ def _text_values(thing: _Object, node: Node | None, name: str) -> None:
     if node is None or not text_of(node):
         return
     text = written(thing.source, node)
-    scratch = Source(thing.source.path, text.text.encode("utf-8", "surrogateescape"))
+    scratch = thing.source.inner(text.text)
     inner = Collector(scratch, thing.found.kind, thing.found.programs)
     for document in compose(scratch.whole(), inner):
         helm.read_values(scratch, thing.found, document, f"{thing.key}: {name}", inside=text)

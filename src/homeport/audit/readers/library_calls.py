@@ -84,7 +84,6 @@ _CALLS: tuple[_Call, ...] = (
     _call("Kubernetes API", (".go",), "k8s.io/api/core", rf"\bImage:\s{{0,20}}{_REF}"),
 )  # fmt: skip
 #: Finds in one file.
-_MOST = 2_000
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
@@ -94,9 +93,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     for call in _CALLS:
         if not source.name.endswith(call.files) or call.evidence not in text:
             continue
-        for number, match in enumerate(call.pattern.finditer(text)):
-            if number >= _MOST:
-                break
+        for match in found.each(call.pattern.finditer(text)):
             groups = match.groupdict()
             name = "ref" if groups["ref"] else "ref2"
             if _is_comment(text, match.start()):

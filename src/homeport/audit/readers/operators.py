@@ -13,7 +13,6 @@ from homeport.audit.reading.collector import read as parse
 from homeport.audit.source import Written
 
 _ITEM = re.compile(r"[^\s,;|\"']+")
-_MOST = 500
 
 
 def read_value(value: Written, found: Collector, key: str) -> None:
@@ -24,9 +23,7 @@ def read_value(value: Written, found: Collector, key: str) -> None:
     if _ITEM.fullmatch(text) and "=" not in text:
         _image(value.stripped(), found, key)
         return
-    for number, item in enumerate(_ITEM.finditer(value.text)):
-        if number >= _MOST:
-            return
+    for item in found.each(_ITEM.finditer(value.text)):
         name, equals, _ = item.group().partition("=")
         start = item.start() + (len(name) + 1 if equals else 0)
         _image(value.part(start, item.end()), found, key)

@@ -18,15 +18,12 @@ _VALUE = re.compile(
     r"[\w.\"'-]{1,120}[ \t]{0,20}(?::=|\?=|=>|[:=])[ \t]{0,20}(?:[\w.:/-]{1,300}:)?[\"']?"
     r"(?P<value>[A-Za-z0-9_][\w.:/@-]{0,300})"
 )
-_MOST = 2_000
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report the image that each comment names."""
     whole = source.whole()
-    for number, match in enumerate(_COMMENT.finditer(source.text)):
-        if number >= _MOST:
-            return
+    for match in found.each(_COMMENT.finditer(source.text)):
         fields = dict(_FIELD.findall(match.group("fields")))
         name = fields.get("packageName") or fields.get("depName") or ""
         line_end = source.text.find("\n", match.end())

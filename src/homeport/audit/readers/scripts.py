@@ -19,16 +19,13 @@ _ASSIGNED = re.compile(
     r"\}?[\"']?[ \t\r]{0,20}(?:#[^\n]{0,400})?$",
     re.MULTILINE,
 )
-_MOST = 2_000
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
     """Report images that commands name, as weak finds, and commands as causes."""
     read_commands(source.whole(), found, "")
     whole = source.whole()
-    for number, match in enumerate(_ASSIGNED.finditer(source.text)):
-        if number >= _MOST:
-            return
+    for match in found.each(_ASSIGNED.finditer(source.text)):
         if names_image(match.group("name")) and _is_image(match.group("ref")):
             found.image(whole.part(*match.span("ref")), match.group("name"), confidence="low")
 

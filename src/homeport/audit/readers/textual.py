@@ -53,7 +53,6 @@ _REGISTRY = re.compile(
     r"host>[\w.:/-]{1"
     r",200})[\"']"
 )
-_MOST = 5_000
 _KEY = re.compile(r"[\w.%-]+")
 _INTERPOLATION = re.compile(r"\$\{|~\{")
 
@@ -63,9 +62,7 @@ def read(source: Source, found: Collector, context: Context) -> None:
     whole = source.whole()
     registry = _registry(source, context) if found.kind == "nextflow" else ""
     for pattern in _FORMS[found.kind]:
-        for number, match in enumerate(pattern.finditer(source.text)):
-            if number >= _MOST:
-                break
+        for match in found.each(pattern.finditer(source.text)):
             before = source.text[match.start() : match.start("ref")].strip()
             name = _KEY.match(before)
             _image(whole.part(*match.span("ref")), found, registry, name.group() if name else "")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from homeport.audit.model import (
     Cause,
@@ -20,10 +20,13 @@ from homeport.audit.model import (
 from homeport.audit.reading.programs import ALWAYS, Programs
 from homeport.audit.reading.variables import LONGEST
 from homeport.audit.source import Source, Written
+from homeport.budget import LimitExceeded
 from homeport.oci.reference import BadReference, Reference, parse_reference
 
 if TYPE_CHECKING:
     from homeport.audit.reading.variables import Outcome
+
+_T = TypeVar("_T")
 
 #: Marks of templates that no reader here evaluates.
 _TEMPLATE = re.compile(
@@ -35,8 +38,10 @@ _BLANK = re.compile(r"\s")
 #: The reason for such a mark.
 FILLED_IN = "{} is filled in outside this file"
 
-#: Bounds on one file, so that a hostile one stays cheap: uses, and characters of one that are kept.
-MOST_USES = 20_000
+#: What one find costs until it is in every report, in steps of the file's budget.
+_FIND = 250
+#: What looking at one place costs that may name an image.
+LOOK = 50
 
 
 class Collector:
@@ -107,7 +112,7 @@ class Collector:
     def add(self, use: Use) -> None:
         """A use that is whole already; the same one twice counts once."""
         identity = (use.place.start, use.place.end, use.value, use.problem)
-        if identity not in self._seen and len(self.uses) < MOST_USES:
+        if identity not in self._seen and self.affords(_FIND):
             self._seen.add(identity)
             self.uses.append(use)
 
@@ -115,8 +120,8 @@ class Collector:
         """What another reader found in the same file."""
         for use in other.uses:
             self.add(use)
-        self.causes += other.causes[: max(0, MOST_USES - len(self.causes))]
-        self.unread += other.unread
+        self.causes += other.causes
+        self.unread += [unread for unread in other.unread if unread not in self.unread]
         self.named += other.named
         self.external += other.external
         self.contexts += other.contexts
@@ -135,7 +140,7 @@ class Collector:
         insertion: Insertion | None = None,
     ) -> None:
         """Something that may match a rule."""
-        if len(self.causes) >= MOST_USES:
+        if not self.affords(_FIND):
             return
         self.causes.append(
             Cause(
@@ -151,7 +156,7 @@ class Collector:
 
     def not_followed(self, written: Written, key: str, what: str, hint: str) -> None:
         """A part of the configuration outside the tree."""
-        if len(self.external) < MOST_USES:
+        if self.affords(_FIND):
             self.external.append(ExternalConfig(place=written.place, key=key, what=what, hint=hint))
 
     def produces(self, name: str, key: str) -> None:
@@ -163,6 +168,28 @@ class Collector:
         if reference is not None and "@" not in name:
             any_tag = _TEMPLATE.search(tag) is not None
             self.produced.setdefault((reference.name, "" if any_tag else tag), key)
+
+    def each(self, items: Iterable[_T], steps: int = LOOK) -> Iterator[_T]:
+        """The items that the file's budget allows, ``steps`` for each."""
+        for item in items:
+            if not self.affords(steps):
+                return
+            yield item
+
+    def affords(self, steps: int) -> bool:
+        """Spend from the file's budget. Where it ends, that is a fault: the rest is not read."""
+        try:
+            self.source.budget.steps(steps)
+        except LimitExceeded as error:
+            self.exceeded(error)
+            return False
+        return True
+
+    def exceeded(self, error: LimitExceeded) -> None:
+        """The rest of the file is not read; said once."""
+        what = f"{error.what}; the rest is not read ({error.hint})"
+        if not any(unread.what == what for unread in self.unread):
+            self.fault(what)
 
     def fault(self, what: str, line: int = 0, column: int = 0) -> None:
         """This file, or the rest of it, could not be read."""

@@ -14,7 +14,7 @@ import msgspec
 
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.command_images import chart_version, contexts_of, images_of, tags_of
-from homeport.audit.reading.programs import Programs, command_pattern
+from homeport.audit.reading.programs import command_pattern
 from homeport.audit.source import Written
 
 _END = re.compile(r"[;&|)`\n]")
@@ -43,8 +43,8 @@ _STARTS = re.compile(
     r"(?:^|[;&|({!`]"
     r"|(?:^|[\s;&|({])(?:then|do|else|exec|sudo|time|env|eval|nohup|xargs|set -e[a-z]*))$"
 )
-#: Bounds: commands of one text, words and characters of one command.
-MOST_COMMANDS = 2_000
+#: What a command costs, in steps of the file's budget; bounds: its words and characters.
+_COMMAND = 500
 MOST_WORDS = 200
 LONGEST = 16_384
 
@@ -78,14 +78,12 @@ class Command(msgspec.Struct, frozen=True):
         return list(self.words[len(self.name.split(" ")) - 1 :])
 
 
-def commands(written: Written, programs: Programs) -> Iterator[Command]:
-    """The ``programs`` that a piece of shell text runs."""
+def commands(written: Written, found: Collector) -> Iterator[Command]:
+    """The collector's programs that a piece of shell text runs."""
     text = written.text
     line = _Line(text)
     spent = 0
-    for number, match in enumerate(command_pattern(programs).finditer(text)):
-        if number >= MOST_COMMANDS:
-            return
+    for match in found.each(command_pattern(found.programs).finditer(text), _COMMAND):
         start = match.start("tool")
         line.go_to(start)
         if _COMMENT.match(text, line.start, start) or line.is_prose(match.start()):
@@ -159,7 +157,7 @@ def _words(written: Written, at: int, quote: str, most: int) -> tuple[list[Writt
 
 def read_commands(written: Written, found: Collector, key: str) -> None:
     """Hand the images and causes in a piece of shell text to ``found``."""
-    for command in commands(written, found.programs):
+    for command in commands(written, found):
         for word in images_of(command.tool, command.name, command.arguments):
             where = f"{key}: {command.name}" if key else command.name
             value = (

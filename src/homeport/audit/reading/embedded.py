@@ -43,7 +43,7 @@ def read_embedded(outer: Written, found: Collector, read: Read, key: str) -> Non
     """Read the text of a string as a document. ``key`` goes before the keys found in it."""
     if found.depth >= DEEPEST:
         return
-    inner = Source(found.source.path, outer.text.encode("utf-8", "surrogateescape"))
+    inner = found.source.inner(outer.text)
     collector = Collector(inner, found.kind, found.programs, depth=found.depth + 1)
     read(inner, collector)
     _Move(outer, inner, key).everything(collector, found)
@@ -56,7 +56,7 @@ def has_tags(source: Source) -> bool:
 
 def read_masked(source: Source, found: Collector, read: Read) -> None:
     """Read a template of a document: tags become text of the same length that names nothing."""
-    masked = Source(source.path, mask(source.text).encode("utf-8", "surrogateescape"))
+    masked = source.inner(mask(source.text))
     if len(masked.data) != len(source.data):
         return
     collector = Collector(masked, found.kind, found.programs, depth=found.depth)

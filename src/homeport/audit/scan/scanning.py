@@ -24,6 +24,7 @@ from homeport.audit.scan import cross_file
 from homeport.audit.scan.file_types import KINDS, Gate, Kind, kinds_of, reader_of
 from homeport.audit.scan.walk import walk
 from homeport.audit.source import Source
+from homeport.budget import LimitExceeded
 
 _BINARY = b"\0"
 
@@ -147,6 +148,8 @@ def _apply(kind: Kind, source: Source, context: Context) -> Collector:
             return masked
     except RecursionError:
         collector.fault("nested too deep")
+    except LimitExceeded as error:
+        collector.exceeded(error)
     return collector
 
 
