@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from homeport.buildkit.solve import Build as EngineBuild
     from homeport.buildkit.solve_request import SolveResult
     from homeport.buildkit.status import StatusListener
+    from homeport.bundling.model import BundleResult, LoadResult
     from homeport.content.digest import Digest
     from homeport.dockerpkg.project import Project
     from homeport.images.address import Address, RegistryAddress
@@ -966,6 +967,39 @@ class App:
             verification=verification,
         )  # fmt: skip
         return import_image(source, destination, how, platforms)
+
+    def bundle(
+        self, images: Sequence[str], file: Path, files: Sequence[Path] = (), *,
+        mirrors: Sequence[str] = (), trust_kit: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> BundleResult:  # fmt: skip
+        """Write images, all that is attached to them and their packages to a file."""
+        # 300 ms that other commands save
+        from homeport.bundling.writing import BundleAccess, write_bundle
+
+        reach = BundleAccess(
+            registry=self._attest_access(images[0], access).registry,
+            connections=self._connections(), runtime=self.runtime,
+        )  # fmt: skip
+        return write_bundle(images, file, files, reach, mirrors=tuple(mirrors), trust_kit=trust_kit)
+
+    def load_bundle(
+        self, file: Path, registry: str, *, verification: SourceVerification | None = None,
+        files_to: Path | None = None, access: RegistryAccess | None = None,
+    ) -> LoadResult:  # fmt: skip
+        """Verify the images of a bundle by a policy, then write them below ``registry``.
+
+        files_to: the directory to write keys, policies and the like of the bundle to
+        """
+        # 300 ms that other commands save
+        from homeport.attest.operations.policies import SourceVerification, verify_named
+        from homeport.bundling.loading import LoadAccess, load_bundle
+
+        reach = self._attest_access(f"{registry}/none", access)
+        options = verification or SourceVerification()
+        decide = partial(verify_named, options=options, access=reach)
+        about = LoadAccess(registry=reach.registry, decide=decide, runtime=self.runtime)
+        return load_bundle(file, registry, about, files_to=files_to)
 
     def generate_key(self, prefix: str, ask_password: Callable[[], bytes]) -> KeyPair:
         """Make a key pair for signing; the password is ``COSIGN_PASSWORD`` or asked for."""

@@ -150,6 +150,8 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("docker-pkg update hello pkg/images -c pkg/config.yaml --dry-run", 0),
         (f"push oci:one:1 {name}:1 --plain-http", 0),
         (f"pull {name}:1 oci:two --plain-http", 0),
+        (f"bundle {name}:1 -o one.bundle --plain-http", 0),
+        (f"bundle load one.bundle {host}/inside --plain-http", 0),
         ("gc two", 0),
         (f"mirror {name}:1 {host}/team/two:1 --plain-http --dry-run", 0),
         (f"mirror {name}:1 {host}/team/two:1 --plain-http", 0),

@@ -104,7 +104,7 @@ def test_a_mistyped_command_names_the_near_one() -> None:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.splitlines() == [
-        "error: unknown command 'buidl'; did you mean build?",
+        "error: unknown command 'buidl'; did you mean build or bundle?",
         "  hint: homeport --help",
     ]
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
@@ -131,18 +132,13 @@ def rebuild(
             f"{image} is an image of one platform: kits belong to indexes",
             hint="name the tag, or the digest of the index",
         )
-    kit = _find_kit(image, value, attached)
-    with tempfile.TemporaryDirectory(prefix="homeport-rebuild-") as name:
-        folder = Path(name).resolve()
-        described = _unpack(kit, folder / "kit", runtime)
-        request = _request(described, folder, mirrors)
-        recipe = _recipe(request)
-        _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
+    with open_kit(image, value, attached, runtime, mirrors=mirrors, trust_kit=trust_kit) as kit:
+        request = kit.request
         packages = _verified_packages(request, runtime)
-        result = run_build(request, runtime, connections, recipe=recipe)
-        with OciLayout(LayoutAddress(path=folder / "out")).open(runtime) as built:
+        result = run_build(request, runtime, connections, recipe=kit.recipe)
+        with OciLayout(LayoutAddress(path=request.directory / "out")).open(runtime) as built:
             difference = _difference(image, value, built, runtime)
-    compared = _compared(image, value, result, (kit, described), difference)
+    compared = _compared(image, value, result, kit, difference)
     final = msgspec.structs.replace(
         compared, packages_verified=not packages, packages=packages or "verified"
     )
@@ -150,6 +146,42 @@ def rebuild(
         return final
     _sign(image, value, sign)
     return msgspec.structs.replace(final, signed=True)
+
+
+class OpenedKit(msgspec.Struct, frozen=True, kw_only=True):
+    """A kit that was found, unpacked and checked.
+
+    request: builds from it, into a layout ``out`` beside it
+    """
+
+    artifact: Image
+    description: KitDescription
+    request: BuildRequest
+    recipe: Recipe
+
+    @property
+    def lockfile(self) -> Path:
+        assert self.request.lockfile is not None
+        return self.request.lockfile
+
+
+@contextmanager
+def open_kit(
+    image: str, value: Index, attached: Attached, runtime: Runtime, *,
+    mirrors: tuple[str, ...] = (), trust_kit: bool = False,
+) -> Iterator[OpenedKit]:  # fmt: skip
+    """The rebuild kit of ``value``, in a directory that lasts as long as the context.
+
+    Raises ``NoRebuildKit``, ``UsageError`` without a consent that is needed.
+    """
+    kit = _find_kit(image, value, attached)
+    with tempfile.TemporaryDirectory(prefix="homeport-rebuild-") as name:
+        folder = Path(name).resolve()
+        described = _unpack(kit, folder / "kit", runtime)
+        request = _request(described, folder, mirrors)
+        recipe = _recipe(request)
+        _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
+        yield OpenedKit(artifact=kit, description=described, request=request, recipe=recipe)
 
 
 def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
@@ -327,7 +359,7 @@ def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
 
 
 def _compared(
-    image: str, value: Index, result: BuildResult, kit: tuple[Image, KitDescription],
+    image: str, value: Index, result: BuildResult, kit: OpenedKit,
     difference: str,
 ) -> RebuildResult:  # fmt: skip
     built = {str(each.platform): str(each.image.digest) for each in result.built.images}
@@ -346,8 +378,8 @@ def _compared(
         verdict="reproduced" if same else "differs",
         expected=str(value.digest),
         built=str(result.built.index.digest),
-        kit=str(kit[0].digest),
-        made_with=kit[1].homeport,
+        kit=str(kit.artifact.digest),
+        made_with=kit.description.homeport,
         homeport=__version__,
         platforms=platforms,
         packages="",

@@ -18,6 +18,7 @@ from homeport.audit.report.text import plan_text, report_text, violations_text
 from homeport.audit.report.writing import ReportFiles
 from homeport.cli import audit_rules
 from homeport.cli.options import Session, common
+from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.printable import printable
 from homeport.quantities import counted
@@ -40,21 +41,10 @@ class PartlyRead(HomeportError):
     id = "audit-partly-read"
 
 
-class _Audit(click.Command):
-    """``rules`` as the first word is a subcommand; a directory of that name is ``./rules``."""
-
-    def make_context(
-        self, info_name: str | None, args: list[str], parent: click.Context | None = None,
-        **extra: Any,
-    ) -> click.Context:  # fmt: skip
-        if args[:1] == ["rules"]:
-            return audit_rules.command.make_context(f"{info_name} rules", args[1:], parent, **extra)
-        return super().make_context(info_name, args, parent, **extra)
-
-
 @click.command(
     name="audit",
-    cls=_Audit,
+    cls=CommandWithSubcommand,
+    subcommand=audit_rules.command,
     epilog="""\b
 Examples:
   homeport audit

@@ -68,6 +68,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "verify": CommandEntry("verify", "Verify who signed an image", "Prove"),
     "key": CommandEntry("key", "Make a key pair for signing", "Prove"),
     "policy": CommandEntry("policy", "Write signature policies for other tools", "Prove"),
+    "bundle": CommandEntry(
+        "bundle", "Write images and all they need to a file, or load it", "Prove"
+    ),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),

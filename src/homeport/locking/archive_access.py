@@ -14,7 +14,13 @@ from homeport.debian.archive.keyring import (
     read_keyring,
     shipped_keyring,
 )
-from homeport.debian.archive.mirror_list import SNAPSHOTS, Mirrors, MirrorSources, open_mirrors
+from homeport.debian.archive.mirror_list import (
+    SNAPSHOTS,
+    Mirrors,
+    MirrorSources,
+    open_bundles,
+    open_mirrors,
+)
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
 from homeport.net.client import Client
@@ -32,7 +38,7 @@ def _now() -> datetime:
 class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of fetching from archives.
 
-    offline: use the cache only
+    offline: use the cache and bundles only
     """
 
     mirrors: Mirrors
@@ -57,8 +63,9 @@ def open_access(
     client: makes the HTTP client; not called if ``offline``
     """
     if offline:
-        nowhere = Mirrors(by_archive={})
-        return ArchiveAccess(mirrors=nowhere, runtime=runtime, offline=True)
+        names = [archive.name for archive in recipe.archives]
+        bundles = open_bundles(names, sources.option)
+        return ArchiveAccess(mirrors=bundles, runtime=runtime, offline=True)
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],

@@ -15,7 +15,7 @@ from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, open_contents
-from homeport.images.storage.files import DirectoryFiles
+from homeport.images.storage.files import DirectoryFiles, Files
 from homeport.images.storage.layout import (
     REF_NAME,
     SUBJECT_ANNOTATION,
@@ -33,9 +33,12 @@ class LayoutAttached:
 
     repository = ""
 
-    def __init__(self, address: LayoutAddress, runtime: Runtime) -> None:
+    def __init__(
+        self, address: LayoutAddress, runtime: Runtime, files: Files | None = None
+    ) -> None:
+        """files: of a layout in an archive, which can only be read"""
         self._address = address
-        self._files = DirectoryFiles(address.path)
+        self._files = files if files is not None else DirectoryFiles(address.path)
         self._contents = LayoutContents(self._files)
         self._runtime = runtime
 

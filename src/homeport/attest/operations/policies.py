@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.attest.attached.base import Attached
 from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import open_attached
 from homeport.attest.errors import NotVerified
@@ -23,6 +24,7 @@ from homeport.errors import UsageError
 from homeport.images.address import Address, RegistryAddress, parse_source
 from homeport.images.ambiguity import require_unambiguous
 from homeport.images.image import Image, Index
+from homeport.oci.reference import Reference
 
 
 class SourceVerification(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,22 +56,34 @@ def source_verifier(
             if options.require:
                 raise NotVerified(f"{source} is in no registry, so that no policy names it")
             return ""
-        loaded = load_policy(options.policy, access.environment)
         attached = RegistryAttached(access.registry(source), access.runtime)
-        reference = source.reference
-        found = check_image(
-            value, attached, loaded, access.runtime.pools.network, repository=reference.name,
-            tag=reference.tag, require=options.require,
-        )  # fmt: skip
-        if found.decision == "rejected":
-            raise _rejected(str(source), value, found)
-        if found.decision == "unverified":
-            access.runtime.progress.note(
-                "verify", f"warning: {reference}: signature not verified: {found.reason}"
-            )
-        return found.decision
+        return verify_named(value, attached, source.reference, options, access)
 
     return verify
+
+
+def verify_named(
+    value: Image | Index, attached: Attached, name: Reference, options: SourceVerification,
+    access: Access,
+) -> str:  # fmt: skip
+    """The policy's decision about an image under its name: ``verified`` or ``unverified``.
+
+    Raises ``NotVerified`` if it must not be copied; warns where nothing requires a signature.
+    """
+    if options.skip:
+        return ""
+    loaded = load_policy(options.policy, access.environment)
+    found = check_image(
+        value, attached, loaded, access.runtime.pools.network, repository=name.name,
+        tag=name.tag, require=options.require,
+    )  # fmt: skip
+    if found.decision == "rejected":
+        raise _rejected(str(name), value, found)
+    if found.decision == "unverified":
+        access.runtime.progress.note(
+            "verify", f"warning: {name}: signature not verified: {found.reason}"
+        )
+    return found.decision
 
 
 def verify_by_policy(

@@ -13,10 +13,13 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 
 from homeport.debian.archive.apt_sources import AptSources
+from homeport.debian.archive.bundle_mirror import PREFIX as BUNDLE
+from homeport.debian.archive.bundle_mirror import BundleMirror
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.archive.mirror import Mirror, open_mirror
 from homeport.errors import HomeportError, UsageError
@@ -149,12 +152,28 @@ def open_mirrors(
         mirrors = []
         for address in mirror_addresses(archive, sources):
             try:
-                mirrors.append(open_mirror(address.text, client, credentials))
+                mirrors.append(_opened(address.text, client, credentials))
             except HomeportError as error:
                 error.hint = error.hint or "give an http, https or file URL, or a directory"
                 raise error.at(configured_by=address.configured_by) from None
         opened[archive] = tuple(mirrors)
     return Mirrors(by_archive=opened, snapshots=tuple(snapshots), client=client)
+
+
+def open_bundles(archives: Iterable[str], options: Sequence[str]) -> Mirrors:
+    """The bundles among ``--mirror`` alone: what can be used offline."""
+    bundles = tuple(
+        BundleMirror(Path(option.removeprefix(BUNDLE)))
+        for option in options
+        if option.startswith(BUNDLE)
+    )
+    return Mirrors(by_archive=dict.fromkeys(archives, bundles) if bundles else {})
+
+
+def _opened(text: str, client: Client | None, credentials: Provider) -> Mirror:
+    if text.startswith(BUNDLE):
+        return BundleMirror(Path(text.removeprefix(BUNDLE)))
+    return open_mirror(text, client, credentials)
 
 
 def _host(address: str) -> str:
@@ -164,7 +183,9 @@ def _host(address: str) -> str:
 def _from_option(archive: str, options: Sequence[str]) -> Iterator[str]:
     for option in options:
         name, equals, rest = option.partition("=")
-        if equals and _NAME.fullmatch(name):
+        if option.startswith(BUNDLE):
+            yield option  # it has packages of every archive
+        elif equals and _NAME.fullmatch(name):
             if name == archive:
                 yield rest
         elif archive == DEBIAN:

@@ -93,7 +93,7 @@ def fetch_packages(
     """
     expected = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
     on_mirrors: _Ask
-    if offline:
+    if offline and not mirrors.by_archive:
         on_mirrors = partial(_from_cache, runtime=runtime)
     else:
         on_mirrors = partial(_from_mirrors, mirrors=mirrors, runtime=runtime)

@@ -1,0 +1,185 @@
+"""Writing a bundle: images with all that is attached to them, and what rebuilding them needs.
+
+Gathered in a layout beside the file, then written as one archive.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from homeport.attest.attached.base import Attached
+from homeport.attest.attached.carrying import carry
+from homeport.attest.attached.layout import LayoutAttached
+from homeport.attest.attached.select import RegistryMaker, open_attached
+from homeport.building.rebuild import NoRebuildKit, open_kit
+from homeport.building.request import Connections
+from homeport.bundling.model import (
+    FILE_LAYER,
+    FILES,
+    FILES_NAME,
+    PACKAGE_LAYER,
+    PACKAGES,
+    TITLE,
+    BundledImage,
+    BundleResult,
+)
+from homeport.content.blob import Blob, BytesBlob
+from homeport.content.digest import Digest
+from homeport.content.files import explained
+from homeport.content.reading import read_bounded
+from homeport.debian.package import PackageFile
+from homeport.errors import UsageError
+from homeport.images.address import LayoutAddress, RegistryAddress, parse_source
+from homeport.images.image import Image, Index, walk
+from homeport.images.storage.archive_writer import write_layout_archive
+from homeport.images.storage.files import DirectoryFiles, FilesBlob
+from homeport.images.storage.layout import INDEX_FILE, blob_name
+from homeport.images.transports.oci_layout import OciLayout
+from homeport.locking.fetching import fetch_locked
+from homeport.oci import media_types
+from homeport.oci.documents import Descriptor, Manifest, written
+from homeport.oci.platform import parse_platform
+from homeport.recipe.lock.reading import read_lockfile
+from homeport.runtime import Runtime
+
+#: Bytes of one further file: the security tracker's data are the largest.
+_FILE_LIMIT = 256 << 20
+
+
+class BundleAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What writing needs from ``homeport.app``."""
+
+    registry: RegistryMaker
+    connections: Connections
+    runtime: Runtime
+
+
+def write_bundle(
+    images: Sequence[str], file: Path, files: Sequence[Path], access: BundleAccess, *,
+    mirrors: tuple[str, ...] = (), trust_kit: bool = False,
+) -> BundleResult:  # fmt: skip
+    """Write ``images`` and all that belongs to them to ``file``.
+
+    files:     to take along: keys, a trusted root, a policy, data of the security tracker, wheels
+    trust_kit: fetch packages from archives that a rebuild kit brings itself
+    """
+    names = [each.name for each in files]
+    if len(set(names)) != len(names):
+        raise UsageError(f"two files have the same name: {', '.join(sorted(names))}")
+    with explained(file.parent), tempfile.TemporaryDirectory(
+        dir=file.parent, prefix=f".{file.name}-"
+    ) as folder:  # fmt: skip
+        layout = Path(folder) / "layout"
+        taken = tuple(
+            _take(image, layout, access, mirrors, trust_kit=trust_kit) for image in images
+        )
+        if files:
+            address = LayoutAddress(path=layout, tag=FILES_NAME)
+            OciLayout(address).write(_files(files), access.runtime)
+        _archive(layout, file, access.runtime)
+    return BundleResult(file=str(file), size=file.stat().st_size, images=taken, files=tuple(names))
+
+
+def _take(
+    image: str, layout: Path, access: BundleAccess, mirrors: tuple[str, ...], *, trust_kit: bool
+) -> BundledImage:
+    address = parse_source(image)
+    if not isinstance(address, RegistryAddress) or address.reference.digest is not None:
+        raise UsageError(
+            f"{image}: a bundle holds images of registries by their tags",
+            hint="homeport push it first, or name a tag",
+        )
+    name = str(address.reference)
+    with open_attached(address, access.registry, access.runtime) as (value, attached):
+        target = LayoutAddress(path=layout, tag=name)
+        OciLayout(target).write(value, access.runtime)
+        bundled = LayoutAttached(target, access.runtime)
+        count = carry([node.digest for node in walk(value)], attached, bundled)
+        debs: dict[PackageFile, Blob] = {}
+        if isinstance(value, Index):
+            with _packages(name, value, attached, access, mirrors, trust_kit=trust_kit) as debs:
+                if debs:
+                    bundled.write_referrers([_packages_artifact(value, debs)])
+    return BundledImage(name=name, digest=str(value.digest), attached=count, packages=len(debs))
+
+
+@contextmanager
+def _packages(
+    image: str, value: Index, attached: Attached, access: BundleAccess,
+    mirrors: tuple[str, ...], *, trust_kit: bool,
+) -> Iterator[dict[PackageFile, Blob]]:  # fmt: skip
+    """The packages that the image's rebuild kit locks; none, with a note, if it has no kit."""
+    runtime = access.runtime
+    try:
+        with open_kit(
+            image, value, attached, runtime, mirrors=mirrors, trust_kit=trust_kit
+        ) as kit, runtime.store.lease():  # fmt: skip
+            lockfile = read_lockfile(kit.lockfile)
+            assert lockfile is not None, "the kit was checked"
+            platforms = [parse_platform(text) for text in kit.description.platforms]
+            yield fetch_locked(
+                lockfile, platforms, access.connections.archives(kit.recipe, mirrors)
+            )
+    except NoRebuildKit:
+        runtime.progress.note("bundle", f"{image} has no rebuild kit: its packages are left out")
+        yield {}
+
+
+def _packages_artifact(index: Index, debs: dict[PackageFile, Blob]) -> Image:
+    layers: dict[Digest, tuple[Descriptor, Blob]] = {}
+    for file, blob in sorted(debs.items(), key=lambda item: str(item[1].digest)):
+        layers[blob.digest] = (
+            Descriptor(
+                media_type=PACKAGE_LAYER, digest=str(blob.digest), size=blob.size,
+                annotations={TITLE: file.path.rpartition("/")[2]},
+            ),
+            blob,
+        )  # fmt: skip
+    return _artifact(PACKAGES, list(layers.values()), index.document.descriptor())
+
+
+def _files(files: Sequence[Path]) -> Image:
+    layers = []
+    for path in sorted(files, key=lambda each: each.name):
+        with explained(path, "read"), path.open("rb") as stream:
+            blob = BytesBlob(read_bounded(stream, _FILE_LIMIT, str(path)))
+        descriptor = Descriptor(
+            media_type=FILE_LAYER, digest=str(blob.digest), size=blob.size,
+            annotations={TITLE: path.name},
+        )  # fmt: skip
+        layers.append((descriptor, blob))
+    return _artifact(FILES, layers, None)
+
+
+def _artifact(
+    artifact_type: str, layers: Sequence[tuple[Descriptor, Blob]], subject: Descriptor | None
+) -> Image:
+    empty = BytesBlob(b"{}")
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=artifact_type,
+        config=Descriptor(
+            media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
+        ),
+        layers=tuple(descriptor for descriptor, _ in layers),
+        subject=subject,
+    )
+    blobs: dict[Digest, Blob] = {empty.digest: empty, **{one.digest: one for _, one in layers}}
+    return Image(document=written(manifest, media_types.OCI_MANIFEST), blobs=blobs)
+
+
+def _archive(layout: Path, file: Path, runtime: Runtime) -> None:
+    """The layout as one archive."""
+    found = DirectoryFiles(layout)
+    parts: dict[Digest, Blob] = {}
+    for path in sorted((layout / "blobs" / "sha256").iterdir()):
+        digest = Digest.parse(f"sha256:{path.name}")
+        parts[digest] = FilesBlob(found, blob_name(digest), digest, path.stat().st_size)
+    documents = {INDEX_FILE: (layout / INDEX_FILE).read_bytes()}
+    write_layout_archive(file, parts, documents, runtime)

@@ -1,0 +1,77 @@
+"""``homeport bundle``: images and all that belongs to them, as one file for an air gap."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import msgspec
+
+from homeport.cli import bundle_load
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+from homeport.cli.show import table
+from homeport.cli.subcommand import CommandWithSubcommand
+from homeport.quantities import human_size
+
+if TYPE_CHECKING:
+    from homeport.registry.access import RegistryAccess
+
+_READ = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+@click.command(
+    name="bundle",
+    cls=CommandWithSubcommand,
+    subcommand=bundle_load.command,
+    epilog="""\b
+Examples:
+  homeport bundle registry.example/team/tool:1.0 -o tool.bundle
+  homeport bundle registry.example/team/tool:1.0 -o tool.bundle --include cosign.pub \\
+      --include policy.yaml
+  homeport build ./homeport.yaml --locked --offline --mirror bundle:tool.bundle
+""",
+)
+@click.argument("images", nargs=-1, required=True)
+@click.option(
+    "-o", "--output", "file", required=True, metavar="FILE",
+    type=click.Path(dir_okay=False, path_type=Path), help="Write to FILE, a tar archive.",
+)  # fmt: skip
+@click.option(
+    "--include", "files", multiple=True, metavar="FILE", type=_READ,
+    help="Take this file along: a key, a trusted root, a policy, data of Debian's security tracker,"
+    " Homeport's wheels. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--mirror", "mirrors", multiple=True, metavar="[ARCHIVE=]URL",
+    help="Fetch the packages from here. Repeatable.",
+)  # fmt: skip
+@click.option(
+    "--trust-kit", is_flag=True, help="Use archives and keys that a rebuild kit brings itself."
+)
+@registry_options
+@common
+def command(
+    session: Session, *, images: tuple[str, ...], file: Path, files: tuple[Path, ...],
+    mirrors: tuple[str, ...], trust_kit: bool, access: RegistryAccess,
+) -> None:  # fmt: skip
+    """Write images of registries to one file, with all that belongs to them.
+
+    Signatures, attestations and rebuild kits come along, and the packages from which the images
+    can be built again. The file is an OCI layout. `homeport bundle load` verifies it offline and
+    loads it into a registry.
+    """
+    with session.app() as app:
+        result = app.bundle(
+            images, file, files, mirrors=mirrors, trust_kit=trust_kit, access=access
+        )
+    rows = [(one.name, one.digest[:19], str(one.attached), str(one.packages))
+            for one in result.images]  # fmt: skip
+    header = ("IMAGE", "DIGEST", "ATTACHED", "PACKAGES")
+    lines = [
+        table(header, rows, right=(2, 3)),
+        *(f"included {name}" for name in result.files),
+        f"wrote {result.file}, {human_size(result.size)}",
+    ]
+    session.output.write(msgspec.to_builtins(result), "\n".join(lines), quiet_text=result.file)

@@ -1,0 +1,62 @@
+"""``homeport bundle load``: a bundle, verified offline, into a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import msgspec
+
+from homeport.cli.options import Session, common
+from homeport.cli.registry_options import registry_options
+from homeport.cli.show import table
+from homeport.cli.verification_options import source_verification, verification_options
+
+if TYPE_CHECKING:
+    from homeport.registry.access import RegistryAccess
+
+
+@click.command(
+    name="load",
+    epilog="""\b
+Examples:
+  homeport bundle load tool.bundle inside.example
+  homeport bundle load tool.bundle inside.example/mirror --policy policy.yaml
+  homeport bundle load tool.bundle inside.example --require-signature --files ./carried
+""",
+)
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("registry")
+@verification_options
+@click.option(
+    "--files", "files_to", metavar="DIR", type=click.Path(file_okay=False, path_type=Path),
+    help="Write keys, policies and other files of the bundle to DIR.",
+)  # fmt: skip
+@registry_options
+@common
+def command(
+    session: Session, *, file: Path, registry: str, files_to: Path | None,
+    access: RegistryAccess, **verification: Any,
+) -> None:  # fmt: skip
+    """Verify every image of a bundle, then load all of them into a registry.
+
+    REGISTRY is a host, or a host and a path; the images keep their repositories below it, and
+    their tags. Signatures are verified without the network, under the names that the images had,
+    by the policy of this side of the gap. Nothing is written unless all images may be loaded.
+    """
+    with session.app() as app:
+        result = app.load_bundle(
+            file, registry, verification=source_verification(**verification),
+            files_to=files_to, access=access,
+        )  # fmt: skip
+    rows = [(one.name, one.to, one.digest[:19], one.decision or "not verified")
+            for one in result.images]  # fmt: skip
+    lines = [
+        table(("IMAGE", "TO", "DIGEST", "SIGNATURE"), rows),
+        *(f"wrote {name}" for name in result.files),
+    ]
+    session.output.write(
+        msgspec.to_builtins(result), "\n".join(lines),
+        quiet_text="\n".join(one.to for one in result.images),
+    )  # fmt: skip
