@@ -40,7 +40,7 @@ _platforms = click.option(
 )  # fmt: skip
 _no_pull = click.option(
     "--no-pull", is_flag=True,
-    help="Ask no registry: build every image, on the bases that the lockfile names.",
+    help="Build every image without asking registries, on the bases of the lockfile.",
 )  # fmt: skip
 
 
