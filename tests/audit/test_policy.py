@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from builders.audit import TODAY, lay_out
+from homeport.attest.policy.reading import parse_policy
 from homeport.audit.auditing import AuditRequest, audit
 from homeport.audit.own_files import BadFile
 from homeport.audit.policy import (
@@ -18,7 +19,7 @@ from homeport.audit.policy import (
     write_baseline,
 )
 from homeport.audit.results import results
-from homeport.errors import Faults, UsageError
+from homeport.errors import Faults, HomeportError, UsageError
 
 FILES = {
     "Dockerfile": "FROM debian:13\nFROM registry.example/a:1.2.3\nRUN docker pull alpine\n",
@@ -68,6 +69,26 @@ def test_an_exemption_holds_until_its_day(tmp_path: Path) -> None:
     )
     policy = read_policy(text.encode(), "policy.yaml", [])
     assert [name for name, _ in broken(tmp_path, policy)] == ["docker.io/library/debian:13"]
+
+
+def test_one_file_is_the_policy_of_the_audit_and_of_signatures(tmp_path: Path) -> None:
+    text = (
+        b"schema: homeport-policy/v1\ndeny: [floating]\nallow_registries: [docker.io/library]\n"
+        b"allow: [{image: 'debian:13', why: y}]\nconfidence: low\ndefault: reject\n"
+        b"identities: {us: {issuer: 'https://i.example', san: [me@example.org]}}\n"
+        b"images: [{match: [docker.io/library/*], identity: [us], rebuilders: [us]}]\n"
+    )
+    of_audit = read_policy(text, "policy.yaml", [])
+    of_signatures = parse_policy(text, "policy.yaml", {}).policy
+    assert ("docker.io/library/alpine:latest", "floating is denied") in broken(tmp_path, of_audit)
+    assert of_signatures.default == "reject"
+    assert of_signatures.rule_for("docker.io/library/alpine") is not None
+    for wrong in (b"images: 1", b"identities: []", b"default: maybe"):
+        both = b"schema: homeport-policy/v1\n" + wrong
+        with pytest.raises((BadFile, Faults)):
+            read_policy(both, "policy.yaml", [])
+        with pytest.raises((HomeportError, Faults)):
+            parse_policy(both, "policy.yaml", {})
 
 
 def test_what_the_baseline_knows_is_no_violation(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from homeport.building.request import Kind
 from homeport.content.blob import Blob, verified
 from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
+from homeport.content.kept_blobs import recall_blob, remember_blob
 from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import ATTESTATION_DIGEST, ATTESTATION_TYPE, Child, Image, digest_of
@@ -115,21 +116,17 @@ def _attestation(
         media_types.OCI_MANIFEST,
     )
     kept = store.put_bytes(document.raw)
-    store.remember(_NAMESPACE, key, f"{kept.digest} {kept.size}".encode())
+    remember_blob(store, _NAMESPACE, key, kept)
     blobs = {empty.digest: empty, **{blob.digest: blob for _, blob in layers}}
     return Image(document=document, blobs=blobs, platform=UNKNOWN)
 
 
 def _kept(store: Store, key: str) -> Image | None:
     """The attestation that an earlier build made, if the store still has all of it."""
-    answer = store.recall(_NAMESPACE, key)
-    if answer is None:
+    raw = recall_blob(store, _NAMESPACE, key)
+    if raw is None:
         return None
     try:
-        digest, _, size = answer.decode("ascii").partition(" ")
-        raw = store.get(Digest.parse(digest), int(size))
-        if raw is None:
-            return None
         with verified(raw, "an attestation manifest") as stream:
             document = read_manifest_or_index(stream.readall(), media_types.OCI_MANIFEST)
         if not isinstance(document.parsed, Manifest):
@@ -140,6 +137,6 @@ def _kept(store: Store, key: str) -> Image | None:
             if blob is None:
                 return None
             blobs[blob.digest] = blob
-    except (HomeportError, ValueError):
+    except HomeportError:
         return None
     return Image(document=document, blobs=blobs, platform=UNKNOWN)

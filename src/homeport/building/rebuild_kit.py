@@ -19,10 +19,10 @@ from homeport.assemble.plan import BuildPlan
 from homeport.building.request import BuildRequest
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.code_hash import code_hash
-from homeport.content.digest import Digest
 from homeport.content.files import explained
+from homeport.content.kept_blobs import recall_blob, remember_blob
 from homeport.content.store import Store
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import HomeportError
 from homeport.images.image import Image, Index
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.lock_paths import proof_path
@@ -89,7 +89,7 @@ class NoKit(HomeportError):
 def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
     """The kit's layer: the same bytes for the same inputs. Raises ``NoKit``."""
     key = _key(inputs)
-    if (found := _kept(store, key)) is not None:
+    if (found := recall_blob(store, _NAMESPACE, key)) is not None:
         return found
     tree = Tree(dict(_nodes(inputs, cancel)))
     for path in list(tree):
@@ -98,7 +98,7 @@ def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
             if name != b"." and name not in tree:
                 tree[name] = Node(type="directory", mode=0o755, source=_SOURCE)
     layer = write_layer(tree, make_encoder("gzip"), store, cancel)
-    store.remember(_NAMESPACE, key, f"{layer.digest} {layer.size}".encode())
+    remember_blob(store, _NAMESPACE, key, layer.blob)
     return layer.blob
 
 
@@ -106,17 +106,6 @@ def lock_proof(locked: EnsuredLock) -> Blob | None:
     """The proof that lies beside a lockfile."""
     path = proof_path(locked.path)
     return BytesBlob(_read(path)) if path.is_file() else None
-
-
-def _kept(store: Store, key: str) -> Blob | None:
-    answer = store.recall(_NAMESPACE, key)
-    if answer is None:
-        return None
-    try:
-        digest, _, size = answer.decode("ascii").partition(" ")
-        return store.get(Digest.parse(digest), int(size))
-    except (UsageError, ValueError):
-        return None
 
 
 def kit_artifact(layer: Blob, index: Index, proof: Blob | None = None) -> Image:

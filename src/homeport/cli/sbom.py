@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
+from homeport.cli.document_file import document_file_option, write_document
 from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.recipe_options import allow_outside_option
-from homeport.content.files import write_file
-from homeport.oci.platform import parse_platform
 
 
 @click.command(
@@ -24,14 +24,8 @@ Examples:
 """,
 )
 @click.argument("image", shell_complete=complete_recipe)
-@click.option(
-    "--platform", "platform", metavar="PLATFORM",
-    help="Platform to describe.  [default: this machine's, else the first]",
-)  # fmt: skip
-@click.option(
-    "-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write to FILE.  [default: standard output]",
-)  # fmt: skip
+@one_platform_option
+@document_file_option
 @allow_outside_option
 @partial(common, formats=("spdx", "cyclonedx", "csv"))
 def command(
@@ -53,10 +47,7 @@ def command(
         written = app.sbom(
             image,
             "spdx" if chosen == "json" else chosen,
-            platform=parse_platform(platform) if platform else None,
+            platform=read_platform(platform),
             allow_outside=allow_outside,
         )
-    if file is None:
-        session.output.write_text(written)
-    else:
-        write_file(file, f"{written}\n".encode())
+    write_document(session.output, file, written)

@@ -8,10 +8,10 @@ from pathlib import Path
 import click
 import msgspec
 
+from homeport.cli.document_file import document_file_option, write_document
 from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.recipe_options import allow_outside_option
-from homeport.content.files import write_file
-from homeport.oci.platform import parse_platform
 
 
 @click.command(
@@ -29,18 +29,12 @@ Examples:
     "--tracker", required=True, metavar="FILE|URL",
     help="JSON of Debian's security tracker (https://security-tracker.debian.org/tracker/data/json).",
 )  # fmt: skip
-@click.option(
-    "--platform", "platform", metavar="PLATFORM",
-    help="Platform to describe.  [default: this machine's, else the first]",
-)  # fmt: skip
+@one_platform_option
 @click.option(
     "--taken", type=int, metavar="SECONDS",
     help="When the tracker's data was taken, in seconds since 1970.  [default: now]",
 )  # fmt: skip
-@click.option(
-    "-o", "--output", "file", type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Write to FILE.  [default: standard output]",
-)  # fmt: skip
+@document_file_option
 @allow_outside_option
 @common
 def command(
@@ -64,11 +58,8 @@ def command(
             image,
             tracker,
             moment=int(time.time()) if taken is None else taken,
-            platform=parse_platform(platform) if platform else None,
+            platform=read_platform(platform),
             allow_outside=allow_outside,
         )
     text = msgspec.json.format(msgspec.json.encode(document)).decode()
-    if file is None:
-        session.output.write_text(text)
-    else:
-        write_file(file, f"{text}\n".encode())
+    write_document(session.output, file, text)
