@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from homeport.attest.errors import BadSignature
+from homeport.attest.sigstore.rfc3161 import library
 from homeport.attest.sigstore.trusted_root import Authority, TrustedRoot
 
 if TYPE_CHECKING:
@@ -17,8 +18,7 @@ if TYPE_CHECKING:
 
 def timestamp_of(token: bytes, signature: bytes, root: TrustedRoot) -> datetime:
     """The time of a token over ``signature``. Raises ``BadSignature``."""
-    # 70 ms that images without time-stamp tokens save
-    import rfc3161_client
+    rfc3161_client = library()
 
     try:
         response = rfc3161_client.decode_timestamp_response(token)
