@@ -22,7 +22,7 @@ def timestamp_of(token: bytes, signature: bytes, root: TrustedRoot) -> datetime:
 
     try:
         response = rfc3161_client.decode_timestamp_response(token)
-        time = response.tst_info.gen_time
+        time: datetime = response.tst_info.gen_time
     except ValueError as error:
         raise BadSignature(f"the time stamp is not valid: {error}") from error
     reason = "no time-stamp authority of the trusted root made the time stamp"
