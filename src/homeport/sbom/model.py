@@ -129,7 +129,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The image that a document is about.
 
     name:    of the recipe or the repository, such as ``dockerfile-copy``
-    digest:  ``sha256:…`` of the platform's manifest
+    digest:  ``sha256:…`` of the platform's manifest; empty where nobody knows it yet
     created: seconds since 1970 (the lockfile's epoch, or the image's ``created``)
     """
 

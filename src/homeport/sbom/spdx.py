@@ -11,6 +11,8 @@ import hashlib
 import re
 from typing import Any
 
+import msgspec
+
 from homeport import __version__
 from homeport.sbom import purl
 from homeport.sbom.model import Bill, BillFile, BillPackage, License, Subject, timestamp
@@ -57,7 +59,7 @@ class _Writer:
             "SPDXID": "SPDXRef-DOCUMENT",
             "name": f"{subject.name} {bill.platform}",
             "documentNamespace": f"{NAMESPACE}/{_NOT_IN_IDS.sub('-', subject.name)}"
-            f"/{subject.digest.replace(':', '-')}",
+            f"/{_identity(bill, subject)}",
             "creationInfo": {
                 "created": timestamp(subject.created),
                 "creators": [f"Tool: homeport-{__version__}"],
@@ -90,22 +92,23 @@ class _Writer:
             {
                 "SPDXID": "SPDXRef-Image",
                 "name": subject.name,
-                "versionInfo": subject.digest,
                 "primaryPackagePurpose": "CONTAINER",
-                "checksums": [_checksum("SHA256", subject.digest.partition(":")[2])],
-                "externalRefs": [
-                    _purl(
-                        purl.oci(
-                            subject.name,
-                            subject.digest,
-                            architecture=self._bill.platform.architecture,
-                        )
-                    )
-                ],
+                **self._digest(),
                 **_unstated(),
             }
         )
         self._relationships.append(("SPDXRef-DOCUMENT", "DESCRIBES", "SPDXRef-Image"))
+
+    def _digest(self) -> Element:
+        subject = self._subject
+        if not subject.digest:
+            return {}
+        name = purl.oci(subject.name, subject.digest, architecture=self._bill.platform.architecture)
+        return {
+            "versionInfo": subject.digest,
+            "checksums": [_checksum("SHA256", subject.digest.partition(":")[2])],
+            "externalRefs": [_purl(name)],
+        }
 
     def _operating_system(self) -> str:
         """The element that packages belong to: the distribution, or the image without one."""
@@ -270,6 +273,13 @@ def _purl(text: str) -> Element:
 
 def _checksum(algorithm: str, value: str) -> Element:
     return {"algorithm": algorithm, "checksumValue": value}
+
+
+def _identity(bill: Bill, subject: Subject) -> str:
+    """What tells documents apart: the image's digest, or else what is in it."""
+    if subject.digest:
+        return subject.digest.replace(":", "-")
+    return hashlib.sha256(msgspec.json.encode([bill, subject], order="sorted")).hexdigest()
 
 
 def _sha1(data: bytes) -> str:

@@ -17,10 +17,10 @@ from homeport.content.thread_pools import run_all
 from homeport.errors import HomeportError
 from homeport.images.image import Image, digest_of
 from homeport.inspection.binaries.facts import BinaryFacts
-from homeport.inspection.image.file_contents import read_files
+from homeport.inspection.image.file_contents import Sink, read_files, stream_contents
 from homeport.inspection.layers.examine_layer import CannotRead, LayerMetadata, examine_layer
 from homeport.inspection.layers.worker_process import WORTH_IT, examine_in_process
-from homeport.layers.history import History
+from homeport.layers.history import History, StackedEntry
 from homeport.layers.listing import ENTRY_MEMORY, Listing, require_diff_id
 from homeport.layers.overlay import stack
 from homeport.oci.documents import Descriptor, ImageConfig
@@ -64,6 +64,14 @@ class OpenedImage(msgspec.Struct, frozen=True, kw_only=True):
         return read_files(
             self.history, self.blobs, paths, runtime.cancel, runtime.pools.processor, limit=limit
         )
+
+    def stream(self, places: Iterable[StackedEntry], sink: Sink) -> None:
+        """Hand the contents of files to ``sink``, in the order of the layers."""
+        taken = list(places)
+        stream_contents(
+            self.history, self.blobs, taken, {id(place.entry): sink for place in taken},
+            cancel=self.runtime.cancel, pool=self.runtime.pools.processor,
+        )  # fmt: skip
 
     @property
     def listings(self) -> Sequence[Listing]:

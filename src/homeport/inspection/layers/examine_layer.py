@@ -97,7 +97,7 @@ def _recall(store: Store, key: str) -> tuple[Listing, LayerMetadata] | None:
 
 
 def _examine(blob: Blob, cancel: CancelToken, what: str) -> tuple[Listing, LayerMetadata]:
-    contents = _Contents(cancel.check)
+    contents = LayerContents(cancel.check)
     listing = list_layer(blob, contents, cancel, what=what)
     metadata = LayerMetadata(
         files=contents.files, binaries=contents.binaries, skipped=contents.skipped
@@ -105,7 +105,7 @@ def _examine(blob: Blob, cancel: CancelToken, what: str) -> tuple[Listing, Layer
     return listing, metadata
 
 
-class _Contents:
+class LayerContents:
     """Hashes contents; stores some of them, up to a total, and examines programs."""
 
     def __init__(self, check: Callable[[], None]) -> None:

@@ -14,7 +14,6 @@ from typing import Literal
 from homeport.debian.deb822 import Paragraph, parse_paragraphs
 from homeport.errors import HomeportError
 from homeport.inspection.image.base_image import find_base
-from homeport.inspection.image.file_contents import Sink, stream_contents
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Package
 from homeport.inspection.packages.compiled_packages import compiled_packages
@@ -181,14 +180,8 @@ def _sha1(opened: OpenedImage, places: list[StackedEntry]) -> dict[int, str]:
             hasher.update(data)
         found[id(entry)] = hasher.hexdigest()
 
-    sinks: dict[int, Sink] = {}
     for place in places:
-        if place.entry.size:
-            sinks[id(place.entry)] = sink
-        else:
+        if not place.entry.size:
             sink(place.entry, lambda _size: b"")
-    stream_contents(
-        opened.history, opened.blobs, places, sinks,
-        cancel=opened.runtime.cancel, pool=opened.runtime.pools.processor,
-    )  # fmt: skip
+    opened.stream([place for place in places if place.entry.size], sink)
     return found
