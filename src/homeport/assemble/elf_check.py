@@ -17,6 +17,7 @@ import msgspec
 from homeport.assemble.elf_facts import ElfFacts, facts_of, looks_like_elf
 from homeport.assemble.elf_loading import Loader
 from homeport.content.store import Store
+from homeport.debian.deb.dpkg_database import INFO
 from homeport.errors import Faults, HomeportError
 from homeport.printable import path_text
 from homeport.tree.node import Node, Tree
@@ -112,9 +113,16 @@ class _Checker:
             start = stream.read(_FIRST_LINE)
         if looks_like_elf(start):
             self._elf[path] = facts_of(node.content, self._store)
-        elif start.startswith(b"#!") and node.mode & 0o111:
+        elif start.startswith(b"#!") and node.mode & 0o111 and not self._is_never_run(path):
             words = start[2:].partition(b"\n")[0].split()
             self._scripts[path] = words[0].decode("utf-8", "surrogateescape") if words else ""
+
+    def _is_never_run(self, path: bytes) -> bool:
+        """Examples of whole packages, and maintainer scripts in the database of dpkg."""
+        if path.startswith(INFO):
+            return True
+        to_read = path.startswith(b"usr/share/doc/") or b"/examples/" in path
+        return to_read and self._from_whole_package(path)
 
     def _from_whole_package(self, path: bytes) -> bool:
         source = self._tree[path].source

@@ -23,6 +23,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.assemble.plan import BuildPlan
+from homeport.debian.deb.dpkg_database import INFO
 from homeport.debian.deb.status import STATUS_DIRECTORY
 from homeport.recipe.entries import MOST_LAYERS
 from homeport.tree.node import Node, Tree
@@ -67,9 +68,12 @@ def _owners(tree: Tree, plan: BuildPlan) -> dict[bytes, str]:
     for path, node in tree.items():
         first = tree[node.target] if node.type == "hardlink" and node.target in tree else node
         owner = first.source.name if first.source.kind == "package" else ""
+        # What the database says of a package changes with it.
         if path.startswith(status):
-            # What the database says of a package changes with it.
             name = path.removeprefix(status).removesuffix(_MD5SUMS).decode()
+            owner = name if name in names else ""
+        elif path.startswith(INFO):
+            name = path.removeprefix(INFO).rpartition(b".")[0].partition(b":")[0].decode()
             owner = name if name in names else ""
         found[path] = owner
     return found

@@ -5,7 +5,7 @@ Works on headers alone: nothing is unpacked before it is known what is wanted.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -14,9 +14,12 @@ from homeport.assemble.tree_merge import Clash
 from homeport.assemble.usrmerge import MERGED, merged_path
 from homeport.content.blob import Blob
 from homeport.debian.deb.deb import Entry
+from homeport.debian.deb.path_globs import PathGlobs
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.slices.model import COPYRIGHT, match_slice
 from homeport.tree.node import Node, Source
+
+_DOC = b"usr/share/doc"
 
 
 class EmptySlicePath(HomeportError):
@@ -46,7 +49,11 @@ def select_paths(
     """
     placed = _placed(entries, usrmerge=usrmerge)
     if package.whole:
-        return [SelectedPath(path=path, entry=entry, slice="") for path, entry in placed.items()]
+        kept = _not_excluded(placed, package.exclude)
+        return [
+            SelectedPath(path=path, entry=_without_lost_link(entry, placed, kept), slice="")
+            for path, entry in kept.items()
+        ]
     taken = _taken(package, placed, architecture)
     parents = {parent for path in taken for parent in _parents(path)}
     return [
@@ -90,6 +97,35 @@ def _placed(entries: Sequence[Entry], *, usrmerge: bool) -> dict[bytes, Entry]:
     return placed
 
 
+def _not_excluded(placed: dict[bytes, Entry], exclude: Sequence[str]) -> dict[bytes, Entry]:
+    """What ``exclude`` leaves of a whole package: copyright files, and links to them, stay."""
+    if not exclude:
+        return placed
+    globs = PathGlobs.of(exclude)
+
+    def stays(path: bytes, entry: Entry) -> bool:
+        directory = entry.type == "directory"
+        return not globs.match(path, directory=directory) or (
+            not directory and _leads_to_copyright(path, entry)
+        )
+
+    files = {path for path, entry in placed.items() if entry.type != "directory"}
+    files = {path for path in files if stays(path, placed[path])}
+    parents = {parent for path in files for parent in _parents(path)}
+    return {
+        path: entry
+        for path, entry in placed.items()
+        if path in files or path in parents or (entry.type == "directory" and stays(path, entry))
+    }
+
+
+def _leads_to_copyright(path: bytes, entry: Entry) -> bool:
+    parent, _, name = path.rpartition(b"/")
+    if parent == _DOC:
+        return entry.type == "symlink"  # the folder is another package's
+    return parent.rpartition(b"/")[0] == _DOC and name == b"copyright"
+
+
 def _taken(
     package: PlannedPackage, placed: Mapping[bytes, Entry], architecture: str
 ) -> dict[bytes, str]:
@@ -124,7 +160,7 @@ def _parents(path: bytes) -> Iterator[bytes]:
 
 
 def _without_lost_link(
-    entry: Entry, placed: Mapping[bytes, Entry], taken: Mapping[bytes, str]
+    entry: Entry, placed: Mapping[bytes, Entry], taken: Container[bytes]
 ) -> Entry:
     """A hard link whose file is not taken becomes that file."""
     if entry.type != "hardlink":

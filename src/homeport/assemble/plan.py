@@ -11,6 +11,7 @@ image is really built.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from typing import Any
 
 import msgspec
@@ -24,6 +25,7 @@ from homeport.errors import UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 from homeport.recipe.entries import (
+    Archive,
     Config,
     Group,
     ImageFiles,
@@ -59,12 +61,16 @@ class BuildOptions(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlannedPackage(msgspec.Struct, frozen=True, kw_only=True):
-    """A locked package with the definitions of its slices; none: the whole package."""
+    """A locked package with the definitions of its slices; none: the whole package.
+
+    exclude: globs of files that are left out of a whole package
+    """
 
     file: PackageFile
     source_name: str
     source_version: str
     slices: tuple[Slice, ...]
+    exclude: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -106,6 +112,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     epoch: int
     epoch_override: bool
     packages: tuple[PlannedPackage, ...]
+    archives: tuple[Archive, ...]
     own: tuple[tuple[bytes, Node], ...]
     image_files: tuple[PlannedImageFiles, ...]
     users: tuple[User, ...]
@@ -167,6 +174,11 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
             "steps": msgspec.to_builtins(plan.steps),
+            "archives": [
+                [each.name, each.suites, each.components, each.mirrors]
+                for each in plan.archives
+                if plan.steps.apt_sources
+            ],
             "layers": msgspec.to_builtins(plan.layers),
             # Of no effect on the bytes, but an image whose program is missing is refused.
             "program": plan.config.entrypoint[:1],
@@ -202,7 +214,8 @@ def _plan(
         architecture=debian_architecture(platform),
         epoch=_epoch(inputs, options),
         epoch_override=options.source_date_epoch is not None,
-        packages=tuple(_planned(package, lockfile) for package in locked),
+        packages=tuple(_planned(package, recipe, lockfile, platform) for package in locked),
+        archives=recipe.archives,
         own=own.of(platform),
         image_files=tuple(_image_files(recipe, platform)),
         users=recipe.users,
@@ -224,12 +237,20 @@ def _plan(
     )
 
 
-def _planned(package: LockedPackage, lockfile: Lockfile) -> PlannedPackage:
+def _planned(
+    package: LockedPackage, recipe: Recipe, lockfile: Lockfile, platform: Platform
+) -> PlannedPackage:
+    own = (
+        choice.exclude for choice in recipe.packages
+        if choice.name == package.name and choice.applies_to(platform)
+    )  # fmt: skip
+    exclude = () if package.slices else tuple(chain(recipe.exclude, *own))
     return PlannedPackage(
         file=package.file,
         source_name=package.source_name,
         source_version=package.source_version,
         slices=lockfile.slices_of(package),
+        exclude=exclude,
     )
 
 
@@ -314,6 +335,7 @@ def _package_inputs(package: PlannedPackage) -> list[Any]:
             [str(each.name), [[path.path, path.architectures] for path in each.paths]]
             for each in package.slices
         ],
+        package.exclude,
     ]
 
 

@@ -14,7 +14,15 @@ from homeport.assemble import elf_check
 from homeport.assemble.omitted_depends import omitted_depends
 from homeport.assemble.path_selection import path_nodes, select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
-from homeport.assemble.steps import accounts, ca_bundle, status_database, tmp, usrmerge
+from homeport.assemble.steps import (
+    accounts,
+    apt_sources,
+    ca_bundle,
+    dpkg_database,
+    status_database,
+    tmp,
+    usrmerge,
+)
 from homeport.assemble.steps.step import PackageInImage, Step, View
 from homeport.assemble.tree_merge import TreeMerger
 from homeport.assemble.usrmerge import merged_path
@@ -120,7 +128,9 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.usrmerge, usrmerge.STEP),
         (plan.steps.accounts, accounts.STEP),
         (plan.steps.ca_bundle, ca_bundle.STEP),
-        (plan.steps.status_database, status_database.STEP),
+        (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),
+        (plan.steps.dpkg_database, dpkg_database.STEP),
+        (plan.steps.apt_sources, apt_sources.STEP),
         (plan.steps.tmp, tmp.STEP),
     )
     return (step for on, step in switches if on)

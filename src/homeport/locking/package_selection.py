@@ -53,6 +53,7 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     reached: slices that the recipe names or that others need
     keep:    package → version to prefer while it fits
     on_request: (archive, suite) whose packages are used only when named
+    system: packages of the recipe's variant
     """
 
     recipe: Recipe
@@ -61,11 +62,13 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     reached: Mapping[SliceName, Slice]
     keep: Mapping[str, str]
     on_request: frozenset[tuple[str, str]]
+    system: tuple[str, ...] = ()
 
     @property
     def whole(self) -> frozenset[str]:
         """Packages that the recipe takes whole."""
-        return frozenset(choice.name for choice in self._choices if choice.whole)
+        chosen = frozenset(choice.name for choice in self._choices if choice.whole)
+        return chosen | frozenset(self.system).difference(self.named, self.recipe.without)
 
     @property
     def named(self) -> frozenset[str]:

@@ -16,7 +16,9 @@ from homeport.debian.archive.package_fetch import PackageGone
 from homeport.debian.archive.state import ArchiveState
 from homeport.debian.deb.contents import PackageContents, read_contents
 from homeport.debian.deb.path_globs import PathGlobs
-from homeport.debian.package import Package, PackageFile
+from homeport.debian.index.index import MergedIndex
+from homeport.debian.index.variants import variant_packages
+from homeport.debian.package import Package, PackageFile, PackageIndex
 from homeport.debian.resolution.explain import NoSolution
 from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess
@@ -109,6 +111,7 @@ def _select_all(
                 reached=reached[platform],
                 keep=keep.get(platform, {}),
                 on_request=state.on_request,
+                system=_system(recipe, state.indexes[debian_architecture(platform)]),
             )
         )
         for platform in recipe.platforms
@@ -122,6 +125,15 @@ def _select_all(
     return {
         platform: answer for platform, answer in answers.items() if isinstance(answer, Selection)
     }
+
+
+def _system(recipe: Recipe, index: PackageIndex) -> tuple[str, ...]:
+    """The packages of the recipe's variant, by the fields of the first suite that it names."""
+    if not recipe.variant:
+        return ()
+    assert isinstance(index, MergedIndex)
+    first = recipe.archives[0]
+    return variant_packages(index, recipe.variant, first.name, first.suites[0])
 
 
 def _read_packages(

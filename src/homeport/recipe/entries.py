@@ -62,12 +62,14 @@ class PackageChoice(_ForPlatforms, frozen=True, kw_only=True):
     slices:  empty: the whole package with what it depends on
     version: exactly this one
     suite:   only from this suite
+    exclude: globs of files that are left out of a whole package
     """
 
     name: str
     slices: tuple[str, ...] = ()
     version: str | None = None
     suite: str | None = None
+    exclude: tuple[str, ...] = ()
     place: FilePosition
 
     @property
@@ -231,12 +233,22 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
 
 
 StepName = Literal[
-    "usrmerge", "accounts", "os-release", "ca-bundle", "status-database", "copyright", "tmp"
+    "usrmerge",
+    "accounts",
+    "os-release",
+    "ca-bundle",
+    "status-database",
+    "copyright",
+    "tmp",
+    "dpkg-database",
+    "apt-sources",
 ]
 
 
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image of Debian packages needs beyond their files; all on unless switched off.
+    """What an image of Debian packages needs beyond their files.
+
+    The first seven are on unless switched off, the others only in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
     accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts
@@ -245,6 +257,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
     tmp:             /tmp with mode 1777
+    dpkg_database:   /var/lib/dpkg/status and info in place of status.d: dpkg and apt work inside
+    apt_sources:     /etc/apt/sources.list.d names the recipe's archives
     """
 
     usrmerge: bool = True
@@ -254,6 +268,8 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     status_database: bool = True
     copyright: bool = True
     tmp: bool = True
+    dpkg_database: bool = False
+    apt_sources: bool = False
 
 
 def join_configs(base: Config, other: Config) -> Config:

@@ -7,6 +7,7 @@ listed in ``_KEYS``. Slices of a package add up. (docs/formats/recipe.md, "exten
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import chain
 from pathlib import Path
 
 import msgspec
@@ -28,7 +29,7 @@ _KEYS = {
     "groups": "name",
 }
 #: Single fields that a recipe inherits from what it extends.
-_INHERITED = ("platforms", "layers")
+_INHERITED = ("platforms", "layers", "variant")
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 
@@ -47,6 +48,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     top: FieldValues
     lists: Mapping[str, tuple[FieldValues, ...]]
     without: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     configs: tuple[tuple[Platform | None, FieldValues], ...] = ()
     steps: Mapping[str, bool]
     known: frozenset[Platform] = frozenset()
@@ -73,6 +75,7 @@ def recipe_text(entry: FieldValues, path: Path) -> RecipeText:
         top=entry,
         lists={kind: tuple(entries) for kind, entries in lists.items()},
         without=entry.get("without", ()),
+        exclude=tuple(chain.from_iterable(entry.get("exclude", ()))),
         configs=tuple(configs),
         steps=dict(steps.values) if steps else {},
         known=frozenset(entry.get("platforms", ())),
@@ -93,6 +96,7 @@ def join(base: RecipeText, top: RecipeText) -> RecipeText:
         ),
         lists={kind: _joined(kind, base.lists[kind], top.lists[kind]) for kind in _KEYS},
         without=tuple(dict.fromkeys((*base.without, *top.without))),
+        exclude=tuple(dict.fromkeys((*base.exclude, *top.exclude))),
         configs=(*base.configs, *top.configs),
         steps={**base.steps, **top.steps},
         known=base.known | top.known,

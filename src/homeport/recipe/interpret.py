@@ -7,6 +7,7 @@ themselves were checked by ``recipe.schema``; the disk is not looked at.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,9 @@ from homeport.recipe.text_files import BadRecipe
 from homeport.yamlfile.position import FilePosition
 from homeport.yamlfile.shapes import FieldValues
 
+#: On in a whole system, off elsewhere.
+_SYSTEM_STEPS = ("dpkg_database", "apt_sources")
+
 
 class FaultCollector:
     """Collects faults."""
@@ -63,6 +67,7 @@ def interpret_recipe(
     accounts = Accounts(source.lists["users"], source.lists["groups"], fault)
     platforms = _platforms(source, fault)
     common, special = _configs(source, accounts, fault)
+    variant = source.top.get("variant", "")
     recipe = Recipe(
         name=_name(source, fault),
         path=source.path,
@@ -74,6 +79,7 @@ def interpret_recipe(
         slices=slices,
         packages=tuple(_packages(source.lists["packages"], fault)),
         without=source.without,
+        exclude=source.exclude,
         pins=tuple(_pins(source.lists["pins"], fault)),
         parts=tuple(
             parts_interpret.interpret_parts(
@@ -87,7 +93,8 @@ def interpret_recipe(
         groups=accounts.groups,
         config=common,
         platform_config=special,
-        steps=Steps(**source.steps),
+        variant=variant,
+        steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
         layers=_layers(source, fault),
         place=source.place,
     )
@@ -166,8 +173,11 @@ def _packages(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterab
     for entry in entries:
         if entry.get("slices") == ():
             fault(entry.at("slices"), "no slices at all", "leave slices out for the whole package")
+        if entry.get("slices") and entry.get("exclude"):
+            fault(entry.at("exclude"), "exclude is for whole packages; a slice names its files")
         yield PackageChoice(
             name=entry.get("name"),
+            exclude=tuple(chain.from_iterable(entry.get("exclude", ()))),
             slices=entry.get("slices", ()),
             version=entry.get("version"),
             suite=entry.get("suite"),

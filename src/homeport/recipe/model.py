@@ -41,7 +41,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     extends:   the files of the recipes that it builds on, nearest first
     boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
+    variant:   the packages of a whole system, as mmdebstrap names them; "" for none
     without:   dependencies of whole packages that are left out on purpose
+    exclude:   globs of files that are left out of every whole package
     parts:     what is built on an engine first, for ``files`` to take from
     config:    of all platforms; ``config_for`` adds a platform's own part
     """
@@ -55,7 +57,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     archives: tuple[Archive, ...]
     slices: tuple[Path, ...] = ()
     packages: tuple[PackageChoice, ...] = ()
+    variant: str = ""
     without: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
     pins: tuple[Pin, ...] = ()
     parts: tuple[EnginePart, ...] = ()
     files: tuple[Files, ...] = ()

@@ -1,7 +1,8 @@
-"""/etc/passwd and /etc/group: root, nobody and the recipe's accounts; no passwords.
+"""/etc/passwd and /etc/group: Debian's accounts and the recipe's; no passwords.
 
-Debian makes these files in a maintainer script (base-passwd). Programs look up names
-there, and engines the user that a container starts as.
+Debian makes these files in a maintainer script of base-passwd, out of two files that it
+ships: an image with these has all of Debian's static accounts, another one root and nobody.
+Programs look up names there, and engines the user that a container starts as.
 """
 
 from __future__ import annotations
@@ -12,8 +13,13 @@ import msgspec
 
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.steps.step import Step, View, text_file
+from homeport.content.blob import verified
 from homeport.recipe.entries import Group, User
 from homeport.tree.node import Node
+
+_USERS = b"usr/share/base-passwd/passwd.master"
+_GROUPS = b"usr/share/base-passwd/group.master"
+_LONGEST = 1 << 16  # bytes of one of them; Debian's have 2,000
 
 
 class _Line(msgspec.Struct, frozen=True):
@@ -23,23 +29,39 @@ class _Line(msgspec.Struct, frozen=True):
 
 def run(view: View) -> Mapping[bytes, Node]:
     plan = view.plan
+    users, groups = _users(plan, _master(view, _USERS)), _groups(plan, _master(view, _GROUPS))
     return {
-        b"etc/passwd": text_file("accounts", _joined(_users(plan)), plan.mtime),
-        b"etc/group": text_file("accounts", _joined(_groups(plan)), plan.mtime),
+        b"etc/passwd": text_file("accounts", _joined(users), plan.mtime),
+        b"etc/group": text_file("accounts", _joined(groups), plan.mtime),
     }
 
 
 STEP = Step(
     name="accounts",
     about="/etc/passwd and /etc/group",
-    reads=(),
+    reads=(f"/{_USERS.decode()}", f"/{_GROUPS.decode()}"),
     writes=("/etc/passwd", "/etc/group"),
     run=run,
 )
 
 
-def _users(plan: BuildPlan) -> dict[str, _Line]:
-    lines = {
+def _master(view: View, path: bytes) -> dict[str, _Line]:
+    """The lines of one of base-passwd's files; without it, none."""
+    node = view.nodes.get(path)
+    if node is None or node.content is None:
+        return {}
+    with verified(node.content, f"/{path.decode()}") as stream:
+        text = stream.read(_LONGEST).decode("utf-8", "replace")
+    found: dict[str, _Line] = {}
+    for line in text.splitlines():
+        fields = line.split(":")
+        if len(fields) > 2 and fields[2].isdecimal():
+            found[fields[0]] = _Line(int(fields[2]), line)
+    return found
+
+
+def _users(plan: BuildPlan, master: dict[str, _Line]) -> dict[str, _Line]:
+    lines = master or {
         "root": _Line(0, "root:x:0:0:root:/root:/usr/sbin/nologin"),
         "nobody": _Line(65534, "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin"),
     }
@@ -48,8 +70,8 @@ def _users(plan: BuildPlan) -> dict[str, _Line]:
     )
 
 
-def _groups(plan: BuildPlan) -> dict[str, _Line]:
-    lines = {"root": _Line(0, "root:x:0:"), "nogroup": _Line(65534, "nogroup:x:65534:")}
+def _groups(plan: BuildPlan, master: dict[str, _Line]) -> dict[str, _Line]:
+    lines = master or {"root": _Line(0, "root:x:0:"), "nogroup": _Line(65534, "nogroup:x:65534:")}
     groups = [_Account(group.name, group.gid, _group_text(group)) for group in plan.groups]
     found = _replaced(lines, groups)
     numbers = {line.number for line in found.values()}

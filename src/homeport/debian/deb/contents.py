@@ -43,6 +43,7 @@ class PackageContents(msgspec.Struct, frozen=True, kw_only=True):
     md5sums:   path → digits, as the package says
     conffiles: paths, without the leading slash
     scripts:   maintainer scripts by name, also ``triggers``
+    control_files: every control file, as it is
     entries:   path → entry, every one, in the package's order
     blobs:     path → content, of the wanted files and hard links
     """
@@ -52,6 +53,7 @@ class PackageContents(msgspec.Struct, frozen=True, kw_only=True):
     md5sums: Mapping[bytes, str]
     conffiles: tuple[bytes, ...]
     scripts: Mapping[str, str]
+    control_files: Mapping[str, bytes]
     entries: Mapping[bytes, Entry]
     blobs: Mapping[bytes, Blob]
 
@@ -178,18 +180,13 @@ def _read_once(
                 needed.add(entry.target)
         stored = writer.commit(sync=False) if writer.size else None
     listing = _Listing(
-        control=_kept(reader.control),
+        control=reader.control,
         entries=entries,
         extents=pack.extents,
         pack=str(stored.digest) if stored else None,
         pack_size=stored.size if stored else 0,
     )
     return listing, frozenset(needed - {extent.path for extent in pack.extents})
-
-
-def _kept(control: dict[str, bytes]) -> dict[str, bytes]:
-    kept = ("control", "md5sums", "conffiles", "triggers", *_SCRIPTS)
-    return {name: control[name] for name in kept if name in control}
 
 
 def _contents(listing: _Listing, store: Store) -> PackageContents:
@@ -206,6 +203,7 @@ def _contents(listing: _Listing, store: Store) -> PackageContents:
         md5sums=_md5sums(control.get("md5sums", b"")),
         conffiles=_conffiles(control.get("conffiles", b"")),
         scripts=scripts,
+        control_files=control,
         entries=entries,
         blobs=_blobs(listing, entries, store),
     )

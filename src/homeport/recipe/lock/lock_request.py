@@ -90,6 +90,8 @@ def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
             }
             for pin in recipe.pins
         ),
+        # Left out while empty, too.
+        **({"variant": recipe.variant} if recipe.variant else {}),
         "without": sorted(recipe.without),
         "steps": {"os_release": recipe.steps.os_release, "copyright": recipe.steps.copyright},
         "slices": {str(name): _definition(slice) for name, slice in slices.items()},

@@ -79,6 +79,9 @@ _PACKAGE = Short(
             ),
             "version": _optional(values.VERSION, "exactly this version"),
             "suite": _optional(values.SUITE, "only from this suite"),
+            "exclude": _optional(
+                ListOf(item=values.EXCLUDE), "files of a whole package that are left out"
+            ),
             **_ONLY,
         },
     ),
@@ -333,6 +336,12 @@ _STEPS = Fields(
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),
         "tmp": _optional(Flag(), "make /tmp with mode 1777"),
+        "dpkg_database": _optional(
+            Flag(), "write /var/lib/dpkg/status and info for dpkg inside; off without variant"
+        ),
+        "apt_sources": _optional(
+            Flag(), "write the archives to /etc/apt/sources.list.d; off without variant"
+        ),
     },
 )
 assert set(_STEPS.fields) == set(Steps.__struct_fields__)
@@ -408,8 +417,15 @@ RECIPE = Fields(
             ListOf(item=_ARCHIVE),
             "where packages come from; absent: Debian trixie with updates and security",
         ),
+        "variant": _optional(
+            values.VARIANT, "a whole Debian system with dpkg and apt, by mmdebstrap's names"
+        ),
         "without": _optional(
             ListOf(item=values.PACKAGE), "dependencies of whole packages that are left out"
+        ),
+        "exclude": _optional(
+            ListOf(item=values.EXCLUDE),
+            "files of whole packages that are left out: doc, man, info, locale, globs",
         ),
         "accounts": _optional(_ACCOUNTS, "users and groups with fixed numbers"),
         "parts": _optional(

@@ -11,6 +11,7 @@ from typing import Any
 
 from homeport.content.digest import Digest
 from homeport.debian.deb.path_globs import check_glob
+from homeport.debian.index.variants import VARIANTS
 from homeport.debian.version import parse_version
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform, parse_platform
@@ -147,6 +148,31 @@ PACKAGE_ENTRY = Text(
 )
 
 
+VARIANT = Text(
+    what="a variant: " + ", ".join(VARIANTS), pattern="|".join(VARIANTS), example="minbase"
+)
+#: Word of ``exclude`` → globs. Copyright files stay in any case.
+EXCLUSIONS = {
+    "doc": (
+        "/usr/share/doc/**", "/usr/share/doc-base/**", "/usr/share/gtk-doc/**",
+        "/usr/share/bug/**", "/usr/share/linda/**", "/usr/share/lintian/**",
+    ),
+    "man": ("/usr/share/man/**",),
+    "info": ("/usr/share/info/**",),
+    "locale": ("/usr/share/locale/**",),
+}  # fmt: skip
+
+
+def _exclusion(text: str) -> tuple[str, ...]:
+    return EXCLUSIONS.get(text) or (check_glob(text),)
+
+
+EXCLUDE = Text(
+    what=f"{', '.join(EXCLUSIONS)} or a glob",
+    pattern=f"(?:{'|'.join(EXCLUSIONS)}|/.*)",
+    convert=_exclusion,
+    example="doc or /usr/share/perl5/**",
+)
 LAYERS = Text(what="one, auto or split", pattern="one|auto", example="auto or {split: [[libc6]]}")
 PACKAGE_GLOB = Text(
     what="a package name, with * for any characters",
