@@ -25,6 +25,7 @@ from homeport.audit.model import (
 )
 from homeport.audit.rules import Rule
 from homeport.audit.source import Place
+from homeport.audit.trees import TREES, Tree
 from homeport.oci.reference import Reference, parse_reference
 
 #: Kinds whose files are read anew by every run of a pipeline.
@@ -100,8 +101,16 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
         return not self.home and not self.internal
 
     @property
+    def tree(self) -> Tree:
+        """The kind of tree that all files with it are in; ``""`` if it is built or run, too."""
+        trees = {use.tree for use in self.uses}
+        return "" if "" in trees else min(trees, key=TREES.index)
+
+    @property
     def level(self) -> Level:
-        """The worst of its risks."""
+        """The worst of its risks; low where only tests, examples and the like use it."""
+        if self.tree:
+            return "low"
         return min((risk.level for risk in self.risks), key=LEVELS.index, default="low")
 
 

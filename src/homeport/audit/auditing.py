@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from importlib.resources import files
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from homeport.audit.plan.planning import RECIPES, Draft, edits_of, make_draft
 from homeport.audit.reading.tree_files import read_file
 from homeport.audit.rules import Rule, Tool, by_id, shipped
 from homeport.audit.scan.scanning import scan
+from homeport.audit.trees import Tree, tree_of
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
 
@@ -29,6 +31,7 @@ class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     home:         registry and path of your own images
     assumptions:  tool → version, where no file gives it
     live:         uses from an engine or a cluster
+    only:         files whose uses are reported; the others are read, as they decide what is own
     """
 
     paths: Sequence[str | Path] = ()
@@ -37,6 +40,7 @@ class AuditRequest(msgspec.Struct, frozen=True, kw_only=True):
     assumptions: Mapping[str, str] = msgspec.field(default_factory=dict)
     exclude: Sequence[str] = ()
     live: Sequence[Use] = ()
+    only: Set[str] | None = None
     tools: Sequence[Tool] = ()
     today: datetime.date | None = None
 
@@ -70,11 +74,25 @@ def audit(
     implicit = apply_rules(found.causes, explicit, tools, request.assumptions)
     dead = {verdict.image: verdict.rule for verdict in implicit.verdicts}
     report = make_report(
-        (*explicit, *implicit.uses), causes=found.causes, unread=found.unread,
+        _reported((*explicit, *implicit.uses), request), causes=found.causes, unread=found.unread,
         external=found.external, files=found.files, read=found.read, home=request.home, dead=dead,
         today=request.today,
     )  # fmt: skip
     return AuditResult(report=report, rules=by_id(tools), dead=dead)
+
+
+def _reported(uses: Iterable[Use], request: AuditRequest) -> Iterable[Use]:
+    """The uses that a report is about, with the kind of tree that each is in."""
+    named = [os.path.relpath(os.path.normpath(request.root / p), request.root.absolute())
+             for p in request.paths]  # fmt: skip
+    trees: dict[str, Tree] = {}
+    for use in uses:
+        file = use.place.file
+        if request.only is not None and file not in request.only:
+            continue
+        if file not in trees:
+            trees[file] = tree_of(file, named)
+        yield msgspec.structs.replace(use, tree=trees[file]) if trees[file] else use
 
 
 def plan(

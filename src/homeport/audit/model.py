@@ -11,6 +11,7 @@ from typing import Literal
 import msgspec
 
 from homeport.audit.source import Place, Quoting
+from homeport.audit.trees import Tree
 from homeport.oci.reference import Reference
 
 Confidence = Literal["high", "medium", "low"]
@@ -77,6 +78,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     internal:    why this is not a foreign image: a build of the tree makes it
     rewrite:     what is written besides another reference, to keep the meaning of this one
     via:         your proxy that it is pulled through, so that no public registry is queried
+    tree:        the kind of tree that the file is in, ``""`` for what is built and run
     """
 
     kind: str
@@ -95,6 +97,7 @@ class Use(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     internal: str = ""
     via: str = ""
+    tree: Tree = ""
     cause: Cause | None = None
     rewrite: Rewrite | None = None
 

@@ -60,7 +60,7 @@ def _repository(image: Image) -> str:
 
 
 def _softened(level: Level, use: Use) -> Level:
-    return "low" if use.confidence == "low" else level
+    return "low" if use.confidence == "low" or use.tree else level
 
 
 def _text(image: Image, use: Use) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +15,10 @@ from homeport.audit.auditing import AuditRequest, AuditResult
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.policy_check import PolicyOptions
 from homeport.audit.report.json import report_document
-from homeport.audit.report.text import plan_text, report_text, violations_text
+from homeport.audit.report.listing import GROUPINGS
+from homeport.audit.report.text import View, plan_text, report_text, violations_text
 from homeport.audit.report.writing import ReportFiles
+from homeport.audit.trees import TREES, Tree
 from homeport.cli import audit_rules
 from homeport.cli.options import Session, common
 from homeport.cli.subcommand import CommandWithSubcommand
@@ -39,6 +42,14 @@ class PartlyRead(HomeportError):
     """Some files could not be read; everything else was (exit code 1)."""
 
     id = "audit-partly-read"
+
+
+def _trees(context: click.Context, parameter: click.Parameter, text: str) -> frozenset[Tree]:
+    """The trees of ``--include``, separated by commas."""
+    wanted = {word.strip() for word in text.split(",")} - {""}
+    if unknown := wanted.difference(TREES):
+        raise click.BadParameter(f"{min(unknown)!r} is not one of {', '.join(TREES)}")
+    return frozenset(tree for tree in TREES if tree in wanted)
 
 
 @click.command(
@@ -73,7 +84,24 @@ Examples:
 )
 @click.option("--exclude", multiple=True, metavar="GLOB", help="Skip matching paths. Repeatable.")
 @click.option(
-    "--all", "everything", is_flag=True, help="Show uncertain uses and your own images too."
+    "--all",
+    "everything",
+    is_flag=True,
+    help="List all images: not the 20 worst, also uncertain uses, your own, and all trees.",
+)
+@click.option(
+    "--group-by",
+    type=click.Choice(GROUPINGS),
+    default="action",
+    show_default=True,
+    help="Group the list by what to do, by registry, by file or by level.",
+)
+@click.option(
+    "--include",
+    metavar="TREES",
+    default="",
+    callback=_trees,
+    help="List images of these trees too: tests, examples, docs, vendored.  [default: none]",
 )
 @click.option("--online", is_flag=True, help="Query registries for digest, age and platforms.")
 @click.option(
@@ -219,13 +247,25 @@ def _show(
          "file": v.result.use.place.file, "line": v.result.use.place.line,
          "fingerprint": v.result.fingerprint} for v in violations
     ]  # fmt: skip
-    text = report_text(report, everything=options["everything"])
-    if violations:
-        text += "\n\n" + violations_text(violations)
+    broken = violations_text(violations) if violations else ""
+    if options["baseline"]:
+        text = broken or "no violation beside those that the baseline records"
+    else:
+        text = report_text(report, _view(options))
+        text += f"\n\n{broken}" if broken else ""
     if plan:
         file = options["update_file"] or options["plan_file"]
         text += "\n\n" + plan_text(plan, str(file))
-    session.output.write(document, text)
+    session.output.write(document, text, quiet_text=broken)
+
+
+def _view(options: dict[str, Any]) -> View:
+    """How the report is shown: within the width of a terminal, in full elsewhere."""
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    return View(
+        everything=options["everything"], include=options["include"], by=options["group_by"],
+        width=width, online=options["online"],
+    )  # fmt: skip
 
 
 def _finish(audited: AuditResult, violations: Sequence[Violation]) -> None:

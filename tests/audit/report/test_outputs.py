@@ -13,12 +13,14 @@ import pytest
 from make_findings_pages import pages
 
 from builders.audit import TODAY, every_case, lay_out, read_case
+from homeport.audit.assessment import Report
 from homeport.audit.auditing import AuditRequest, AuditResult, audit
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
 from homeport.audit.report.json import clean, report_document
+from homeport.audit.report.listing import GROUPINGS, Grouping
 from homeport.audit.report.sarif import sarif_document, uri_of
-from homeport.audit.report.text import report_text
+from homeport.audit.report.text import View, report_text
 from homeport.audit.results import Result, results
 
 DOCS = Path(__file__).parents[3] / "docs" / "findings"
@@ -133,25 +135,26 @@ def test_bytes_that_are_no_utf_8_do_not_stop_any_output(tmp_path: Path) -> None:
     msgspec.json.encode(clean(sarif_document(found_, one.report.unread, one.rules)))
     assert "a\\udcff\\udcfeb" in json.dumps(report_document(one.report)).replace("\\\\", "\\")
     html_page(one.report).encode("utf-8", "replace")
-    report_text(one.report)
+    report_text(one.report, View())
 
 
 def test_the_table_names_image_pin_rule_and_place(tmp_path: Path) -> None:
     steps = "steps: [{uses: docker/setup-qemu-action@v3}]"
     files = {".github/workflows/a.yml": f"jobs: {{a: {{container: 'debian:11', {steps}}}}}\n"}
-    text = report_text(audited(tmp_path, files).report)
+    text = report_text(audited(tmp_path, files).report, View())
     assert text.splitlines() == [
-        "HIGH    debian:11                 "
-        "end of life since 2026-08-31; tag not pinned; anonymous pulls limited",
-        "          .github/workflows/a.yml:1 jobs.a.container",
-        "MEDIUM  tonistiigi/binfmt:latest  "
-        "tag not pinned; pulled implicitly (setup-qemu-binfmt); anonymous pulls limited",
-        "          .github/workflows/a.yml:1 jobs.a.steps[0].uses",
+        "Move to a supported release (end-of-life)",
+        "  HIGH    debian:11                 .github/workflows/a.yml:1  "
+        "since 2026-08-31; tag not pinned",
+        "",
+        "Name your own image in the settings of the tool that pulls it (implicit)",
+        "  MEDIUM  tonistiigi/binfmt:latest  .github/workflows/a.yml:1  "
+        "tag not pinned; pulled implicitly (setup-qemu-binfmt)",
         "",
         "docker.io: one run of every pipeline makes 2 anonymous pulls; "
         "the limit of 100 in 6 hours allows 50 runs",
         "",
-        "2 foreign images, 1 of them implicit; read 1 of 1 file",
+        "2 foreign images, 1 of them implicit, in 1 of 1 file that may name images",
     ]  # fmt: skip
 
 
@@ -170,3 +173,59 @@ def test_every_finding_has_its_page_and_the_pages_are_fresh() -> None:
     for name, text in wanted.items():
         stale = "stale: run python tools/make_findings_pages.py docs/findings"
         assert (DOCS / name).read_text(encoding="utf-8") == text, f"{name} is {stale}"
+
+
+def _many(folder: Path) -> Report:
+    image = f"quay.io/long/name/of-an/image:1@sha256:{'a' * 64}"
+    return audited(
+        folder,
+        {
+            "Dockerfile": "FROM debian:11\nFROM quay.io/a/b:1.2.3\n",
+            f"deploy/{'deep/' * 12}compose.yaml": f"services: {{a: {{image: '{image}'}}}}\n",
+            "tests/Dockerfile": "FROM alpine:3.10\n",
+            "docs/Dockerfile": "FROM busybox\n",
+        },
+    ).report
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+@pytest.mark.parametrize("by", GROUPINGS)
+def test_every_line_of_the_list_fits_the_width(tmp_path: Path, width: int, by: Grouping) -> None:
+    text = report_text(_many(tmp_path), View(by=by, width=width, everything=True))
+    listed = text.partition("\n\ndocker.io: ")[0].splitlines()
+    assert max(map(len, listed)) <= width
+    # One line for each image, whatever the width.
+    assert sum(line.startswith("  ") for line in listed) == 5
+    assert ("@sha256:aaaaaaaaaaaa " in text) or width == 80
+
+
+def test_digests_are_whole_where_lines_may_be_long(tmp_path: Path) -> None:
+    text = report_text(_many(tmp_path), View(everything=True))
+    assert f"quay.io/long/name/of-an/image:1@sha256:{'a' * 64}" in text
+
+
+def test_groups_are_by_action_registry_file_or_level(tmp_path: Path) -> None:
+    headings = {
+        by: [
+            line for line in report_text(_many(tmp_path), View(by=by)).splitlines()
+            if line and not line.startswith(" ")
+        ] for by in GROUPINGS
+    }  # fmt: skip
+    assert headings["action"][0] == "Move to a supported release (end-of-life)"
+    assert headings["registry"][:2] == ["docker.io", "quay.io"]
+    assert headings["file"][0] == "Dockerfile"
+    assert headings["level"][:2] == ["high", "low"]
+
+
+def test_images_of_tests_and_documentation_are_apart_and_weigh_less(tmp_path: Path) -> None:
+    report = _many(tmp_path)
+    text = report_text(report, View())
+    assert "alpine" not in text
+    assert "busybox" not in text
+    assert "More foreign images in trees apart: tests 1, docs 1; --include lists them" in text
+    text = report_text(report, View(include=frozenset({"tests"})))
+    assert "LOW     alpine:3.10" in text or "LOW   alpine:3.10" in text
+    assert "busybox" not in text
+    levels = {image.name: image.level for image in report.images}
+    assert levels["docker.io/library/alpine:3.10"] == "low"
+    assert levels["docker.io/library/debian:11"] == "high"

@@ -67,6 +67,7 @@ def _image(image: Image) -> dict[str, Any]:
         "foreign": image.foreign,
         "internal": image.internal,
         "level": image.level,
+        "tree": image.tree,
         "risks": [{"id": r.id, "level": r.level, "text": r.text} for r in image.risks],
         "uses": [use_document(use) for use in image.uses],
     }
@@ -89,7 +90,7 @@ def use_document(use: Use) -> dict[str, Any]:
         "expression": use.expression, "value": use.value if use.reference or use.rule else "",
         "confidence": use.confidence,
     }  # fmt: skip
-    for name in ("problem", "rule", "note", "internal", "via"):
+    for name in ("problem", "rule", "note", "internal", "via", "tree"):
         if text := getattr(use, name):
             found[name] = text
     if use.feeds:

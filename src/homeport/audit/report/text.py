@@ -1,4 +1,4 @@
-"""A report as people read it on a terminal: a table of images, then what needs a word.
+"""A report as people read it on a terminal: groups of images, then what needs a word.
 
 Values come from audited files, which may belong to a stranger: each goes through ``printable``,
 so that only the templates here contain line breaks (a CI system reads ``::error::`` lines).
@@ -9,40 +9,75 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import msgspec
+
 from homeport.audit.assessment import Image, Report
-from homeport.audit.model import LEVELS, Use
+from homeport.audit.model import LEVELS
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
+from homeport.audit.report.listing import Grouping, listing, place_text, worst_first
+from homeport.audit.trees import TREES, Tree
 from homeport.printable import printable
 
-_PLACES = 3
 #: Images that are listed without ``--all``; from how many on they are counted, and registries.
 _WORST = 20
 _COUNTED = 5
 _REGISTRIES = 5
 
 
-def report_text(report: Report, *, everything: bool = False) -> str:
-    """The table, the faults and a closing line; uncertain and internal images on demand."""
-    shown = [image for image in report.images if everything or _is_shown(image)]
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """What is listed, and how.
+
+    everything: all images, not the worst; uncertain uses and your own, too
+    include:    trees whose images are listed with the others
+    by:         what makes a group
+    width:      of the terminal; ``None``: lines may be of any length
+    online:     registries were queried
+    """
+
+    everything: bool = False
+    include: frozenset[Tree] = frozenset()
+    by: Grouping = "action"
+    width: int | None = None
+    online: bool = False
+
+    def shows(self, image: Image) -> bool:
+        """Whether an image is listed, or counted only."""
+        return self.everything or (is_certain(image) and not self.is_apart(image))
+
+    def is_apart(self, image: Image) -> bool:
+        """Whether only tests, examples, documentation or vendored code use it."""
+        return bool(image.tree) and image.tree not in self.include
+
+
+def is_certain(image: Image) -> bool:
+    """Whether it is of others, and more than a word of a command names it."""
+    return image.foreign and image.confidence != "low"
+
+
+def report_text(report: Report, view: View) -> str:
+    """Groups of images, the faults and a closing line."""
+    shown = [image for image in report.images if view.shows(image)]
     unresolved = [use for image in shown for use in image.uses if use.problem and not use.internal]
     # What is not resolved is listed once, below.
-    named = sorted((i for i in shown if everything or not _is_unresolved(i)), key=_worst_first)
-    listed = named if everything else named[:_WORST]
+    named = sorted((i for i in shown if not _is_unresolved(i)), key=worst_first)
+    listed = named if view.everything else named[:_WORST]
     blocks = []
     if listed:
-        blocks.append(_table(listed))
+        blocks.append(listing(listed, view.by, view.width))
     if len(named) > len(listed):
         more = _count(len(named) - len(listed), "image")
         blocks.append(f"The {_WORST} worst are listed; --all lists {more} more.")
     if len(named) >= _COUNTED:
-        blocks.append(_counts(report))
+        blocks.append(_counts(shown))
     if unresolved:
         lines = [
-            f"  {_place(use)}  {printable(use.expression)}: {printable(use.problem)}"
+            f"  {place_text(use)}  {printable(use.expression)}: {printable(use.problem)}"
             for use in unresolved
         ]
         blocks.append("Not resolved:\n" + "\n".join(lines))
+    if view.online:
+        blocks.append(_answers(report))
     if report.external:
         lines = [
             f"  {printable(f'{e.place.file}:{e.place.line} {e.key}  {e.what}: {e.hint}')}"
@@ -68,25 +103,17 @@ def report_text(report: Report, *, everything: bool = False) -> str:
             for u in report.unread
         ]
         blocks.append("Files that could not be read:\n" + "\n".join(lines))
-    blocks.append(_closing(report, len(report.images) - len(shown)))
+    blocks.append(_closing(report, view))
     return "\n\n".join(blocks)
-
-
-def _is_shown(image: Image) -> bool:
-    return not image.internal and image.confidence != "low"
 
 
 def _is_unresolved(image: Image) -> bool:
     return all(use.problem for use in image.uses)
 
 
-def _worst_first(image: Image) -> tuple[int, str]:
-    return LEVELS.index(image.level), image.name
-
-
-def _counts(report: Report) -> str:
+def _counts(shown: Sequence[Image]) -> str:
     """Foreign images by level and by registry, the largest first."""
-    foreign = [image for image in report.foreign if _is_shown(image)]
+    foreign = [image for image in shown if is_certain(image)]
     levels = Counter(image.level for image in foreign)
     registries = Counter(i.reference.registry for i in foreign if i.reference is not None)
     by_level = ", ".join(f"{levels[level]} {level}" for level in LEVELS if levels[level])
@@ -96,36 +123,40 @@ def _counts(report: Report) -> str:
     return f"By level: {by_level}\nBy registry: {by_registry}{more}"
 
 
-def _closing(report: Report, hidden: int) -> str:
-    foreign = [image for image in report.foreign if _is_shown(image)]
+def _answers(report: Report) -> str:
+    """How many images the registries were queried for, and why some could not be."""
+    asked = [image for image in report.images if image.lookup is not None]
+    failed = [i for i in asked if i.lookup and i.lookup.problem and not i.lookup.gone]
+    text = f"Registries answered for {len(asked) - len(failed)} of {_count(len(asked), 'image')}"
+    reasons = Counter(
+        (i.reference.registry if i.reference else "", i.lookup.problem if i.lookup else "")
+        for i in failed
+    )
+    lines = [
+        f"  {printable(registry)}: {_count(count, 'image')}: {printable(why)}"
+        for (registry, why), count in reasons.most_common()
+    ]
+    return "\n".join([text + (". The others:" if lines else ""), *lines])
+
+
+def _closing(report: Report, view: View) -> str:
+    certain = [image for image in report.images if is_certain(image)]
+    foreign = [image for image in certain if not view.is_apart(image)]
+    files = {use.place.file for image in foreign for use in image.uses}
     text = _count(len(foreign), "foreign image")
     if implicit := sum(1 for image in foreign if not image.explicit):
         text += f", {implicit} of them implicit"
-    text += f"; read {report.read} of {_count(report.files, 'file')}"
-    hint = f"; --all also lists {_count(hidden, 'image')} of your own or of uncertain uses"
-    return text + (hint if hidden else "")
-
-
-def _table(images: list[Image]) -> str:
-    rows = []
-    for image in images:
-        where = [_place(use) for use in image.uses[:_PLACES]]
-        if len(image.uses) > _PLACES:
-            where.append(f"and {len(image.uses) - _PLACES} more")
-        name = printable(image.reference.familiar if image.reference else image.name)
-        risks = "; ".join(risk.brief for risk in image.risks if risk.id != "foreign")
-        rows.append((image.level.upper(), name, printable(risks or image.internal), where))
-    widths = [max(len(str(row[n])) for row in rows) for n in range(2)]
-    lines = []
-    for *cells, risks, where in rows:
-        line = "  ".join(str(cell).ljust(width) for cell, width in zip(cells, widths, strict=True))
-        lines.append(f"{line}  {risks}".rstrip())
-        lines.extend(f"{' ' * (widths[0] + 2)}  {place}" for place in where)
-    return "\n".join(lines)
-
-
-def _place(use: Use) -> str:
-    return printable(f"{use.place.file}:{use.place.line} {use.key}")
+    text += f", in {len(files)} of {_count(report.read, 'file')} that may name images"
+    if report.files > report.read:
+        text += f" ({_count(report.files, 'file')} seen)"
+    apart = Counter(image.tree for image in certain if view.is_apart(image))
+    if apart:
+        counts = ", ".join(f"{tree} {apart[tree]}" for tree in TREES if apart[tree])
+        text += f"\nMore foreign images in trees apart: {counts}; --include lists them"
+    hidden = len(report.images) - len(certain)
+    if hidden and not view.everything:
+        text += f"\n--all also lists {_count(hidden, 'image')} of your own or of uncertain uses"
+    return text
 
 
 def plan_text(plan: Plan, path: str) -> str:
@@ -149,8 +180,7 @@ def _count(number: int, what: str, several: str = "") -> str:
 def violations_text(violations: Sequence[Violation]) -> str:
     """What the policy does not allow, a line each."""
     lines = [
-        f"  {_place(v.result.use)}  {printable(v.result.image.name)}: {printable(v.why)}"
-        f" ({v.result.id})"
+        f"  {place_text(v.result.use)}  {printable(v.result.image.name)}: {printable(v.why)}"
         for v in violations
     ]
     return "Violations of the policy:\n" + "\n".join(lines)
