@@ -208,3 +208,19 @@ def test_layouts_are_read_in_place(tmp_path: Path) -> None:
     before = sorted(str(path) for path in (tmp_path / "l").rglob("*"))
     assert run("validate", "./l").exit_code == 0
     assert sorted(str(path) for path in (tmp_path / "l").rglob("*")) == before
+
+
+def test_what_was_written_is_printed_as_a_reference_to_paste(registry: SmallRegistry) -> None:
+    value = index()
+    write(value, "oci:layout:1")
+    name = f"{registry.host}/a"
+    reference = f"{name}@{value.digest}\n"
+    assert run("push", "oci:layout:1", f"{name}:1").stdout == reference
+    assert run("retag", f"{name}:1", "2").stdout == reference
+    assert run("mirror", f"{name}:1", f"{registry.host}/b:1").stdout == (
+        f"{registry.host}/b@{value.digest}\n"
+    )
+    assert run("pull", f"{name}:1", "oci:back").stdout == f"oci:back@{value.digest}\n"
+    assert run("digest", f"oci:back@{value.digest}").stdout == f"{value.digest}\n"
+    again = run("import", f"{name}:1", f"{registry.host}/c:1")
+    assert again.stdout == f"{registry.host}/c@{value.digest}\n"

@@ -14,7 +14,8 @@ from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.recipe_options import allow_outside_option
-from homeport.cli.show import table, warn
+from homeport.cli.screen import Column, Screen
+from homeport.cli.show import warn
 from homeport.cli.signing_options import ask_password, sign_options
 from homeport.cli.typed import typed_without
 from homeport.errors import UsageError
@@ -30,6 +31,16 @@ from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     from homeport.attest.operations.signing import SignOptions
+
+_COLUMNS = (
+    Column(name="platform"),
+    Column(name="digest"),
+    Column(name="layers", right=True, drop=4),
+    Column(name="compressed", right=True),
+    Column(name="raw", right=True, drop=2),
+    Column(name="packages", right=True, drop=3),
+    Column(name="time", right=True, drop=1),
+)
 
 
 @click.command(
@@ -136,8 +147,10 @@ def command(session: Session, **options: Any) -> None:
                 warn(line)
         if not any(map(_is_standard_output, request.outputs)):
             session.output.write(
-                _document(result), _text(result), quiet_text=str(result.built.index.digest)
-            )
+                _document(result),
+                _text(result, session.screen),
+                quiet_text=str(result.built.index.digest),
+            )  # fmt: skip
 
 
 def _request(options: dict[str, Any]) -> BuildRequest:
@@ -289,11 +302,11 @@ def _document(result: BuildResult) -> dict[str, Any]:
     }
 
 
-def _text(result: BuildResult) -> str:
+def _text(result: BuildResult, screen: Screen) -> str:
     rows = [
         (
             str(each.platform),
-            str(each.image.digest)[:19],
+            str(each.image.digest),
             str(len(each.layers)),
             human_size(sum(layer.size for layer in each.layers)),
             human_size(sum(layer.raw_size for layer in each.layers)),
@@ -302,8 +315,7 @@ def _text(result: BuildResult) -> str:
         )
         for each in result.built.images
     ]
-    header = ("PLATFORM", "DIGEST", "LAYERS", "COMPRESSED", "RAW", "PACKAGES", "TIME")
-    lines = [table(header, rows, right=(2, 3, 4, 5, 6)), ""]
+    lines = [screen.table(_COLUMNS, rows), ""]
     lines += [f"{written.address}  {written.digest}" for written in result.written]
     if result.signer:
         lines.append(f"signed by {result.signer}")

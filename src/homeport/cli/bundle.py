@@ -11,7 +11,7 @@ import msgspec
 from homeport.cli import bundle_load
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import table
+from homeport.cli.screen import columns
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.quantities import human_size
 
@@ -66,11 +66,11 @@ def command(
         result = app.bundle(
             images, file, files, mirrors=mirrors, trust_kit=trust_kit, access=access
         )
-    rows = [(one.name, one.digest[:19], str(one.attached), str(one.packages))
+    rows = [(one.name, one.digest, str(one.attached), str(one.packages))
             for one in result.images]  # fmt: skip
-    header = ("IMAGE", "DIGEST", "ATTACHED", "PACKAGES")
+    header = columns("image", "digest", "attached", "packages", right=(2, 3), least=19)
     lines = [
-        table(header, rows, right=(2, 3)),
+        session.screen.table(header, rows),
         *(f"included {name}" for name in result.files),
         f"wrote {result.file}, {human_size(result.size)}",
     ]

@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import table
+from homeport.cli.screen import columns
 from homeport.cli.verification_options import source_verification, verification_options
 
 if TYPE_CHECKING:
@@ -50,10 +50,10 @@ def command(
             file, registry, verification=source_verification(**verification),
             files_to=files_to, access=access,
         )  # fmt: skip
-    rows = [(one.name, one.to, one.digest[:19], one.decision or "not verified")
+    rows = [(one.name, one.to, one.digest, one.decision or "not verified")
             for one in result.images]  # fmt: skip
     lines = [
-        table(("IMAGE", "TO", "DIGEST", "SIGNATURE"), rows),
+        session.screen.table(columns("image", "to", "digest", "signature", least=19), rows),
         *(f"wrote {name}" for name in result.files),
     ]
     session.output.write(

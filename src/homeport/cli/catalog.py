@@ -7,11 +7,23 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.show import table
+from homeport.cli.screen import Column, Screen
+from homeport.quantities import counted
 
 if TYPE_CHECKING:
     from homeport.recipe.lock.model import Lockfile
     from homeport.recipe.model import Recipe
+
+_RECIPES = (
+    Column(name="name"),
+    Column(name="platforms", right=True, drop=1),
+    Column(name="summary", least=24),
+)
+_LOCKED = (
+    Column(name="package", least=16),
+    Column(name="version", least=12),
+    Column(name="platforms", least=12),
+)
 
 
 @click.group(name="catalog")
@@ -38,9 +50,10 @@ def list_(session: Session) -> None:
         ],
     }
     rows = [(recipe.name, str(len(recipe.platforms)), recipe.summary) for recipe in recipes]
+    closing = f"{counted(len(recipes), 'recipe')}; to show one: homeport catalog show NAME"
     session.output.write(
         document,
-        table(("NAME", "PLATFORMS", "SUMMARY"), rows, right=(1,)),
+        f"{session.screen.table(_RECIPES, rows)}\n\n{closing}",
         quiet_text="\n".join(recipe.name for recipe in recipes),
     )
 
@@ -53,7 +66,7 @@ def show(session: Session, name: str, as_recipe: bool) -> None:
     """Show what recipe NAME is made of and which packages are locked."""
     with session.app() as app:
         found = app.catalog_recipe(name)
-    text = found.text if as_recipe else _describe(found.recipe, found.lockfile)
+    text = found.text if as_recipe else _describe(found.recipe, found.lockfile, session.screen)
     session.output.write(_document(found.recipe, found.lockfile), text.rstrip("\n"))
 
 
@@ -80,7 +93,7 @@ def _document(recipe: Recipe, lockfile: Lockfile | None) -> dict[str, Any]:
     }
 
 
-def _describe(recipe: Recipe, lockfile: Lockfile | None) -> str:
+def _describe(recipe: Recipe, lockfile: Lockfile | None, screen: Screen) -> str:
     chosen = [
         choice.name if choice.whole else ", ".join(f"{choice.name}_{s}" for s in choice.slices)
         for choice in recipe.packages
@@ -105,4 +118,4 @@ def _describe(recipe: Recipe, lockfile: Lockfile | None) -> str:
         (name, version, "all" if len(on) == len(lockfile.platforms) else ", ".join(on))
         for (name, version), on in sorted(versions.items())
     ]
-    return "\n".join([*lines, table(("PACKAGE", "VERSION", "PLATFORMS"), rows)])
+    return "\n".join([*lines, screen.table(_LOCKED, rows)])

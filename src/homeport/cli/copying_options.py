@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from homeport.images.address import parse_source
+from homeport.cli.show import Output, tell
+from homeport.images.address import parse_source, pinned
 from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
@@ -36,8 +37,11 @@ no_clobber_option = click.option(
 )
 
 
-def report(source: str, written: Written) -> tuple[dict[str, Any], str]:
-    """The result of a copy as a document and as text."""
+def write_report(output: Output, source: str, written: Written, *, beside: bool = False) -> None:
+    """Print the result of a copy: what to paste on standard output, what was done beside it.
+
+    beside: standard output is taken by the image itself
+    """
     document = {
         "schema": "homeport-transfer/v1",
         "source": str(parse_source(source)),
@@ -47,10 +51,18 @@ def report(source: str, written: Written) -> tuple[dict[str, Any], str]:
         "copied_bytes": written.copied_bytes,
         "present": written.present,
     }
-    text = f"{written.digest}  {written.address}  " + (
+    if not output.quiet and output.format == "text":
+        tell(f"{written.address}: {_amount(written)}")
+    output.write(
+        document, pinned(written.address, written.digest), quiet_text=str(written.digest),
+        beside=beside,
+    )  # fmt: skip
+
+
+def _amount(written: Written) -> str:
+    if not written.copied:
+        return "nothing to copy: all blobs are present"
+    return (
         f"{counted(written.copied, 'blob')} copied ({human_size(written.copied_bytes)}), "
         f"{written.present} already present"
-        if written.copied
-        else "nothing to copy: all blobs are present"
     )
-    return document, text

@@ -48,7 +48,7 @@ def command(
         found = app.diff(image, other, platforms=wanted, times=times, text=not no_text)
     session.output.write(
         {**msgspec.to_builtins(found), "same": found.same},
-        comparison_text(found, verbose=bool(session.verbose)),
+        comparison_text(found, session.screen, verbose=bool(session.verbose)),
         quiet_text="same" if found.same else "different",
     )
     if exit_code and not found.same:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from homeport.cli.show import table
+from homeport.cli.screen import PLAIN, Column, Screen
 from homeport.printable import printable as safe
 from homeport.quantities import counted, human_size
 
@@ -20,7 +20,17 @@ _SIGNS = {
 }  # fmt: skip
 
 
-def comparison_text(found: Comparison, *, verbose: bool = False) -> str:
+_STYLES = {"added": "added", "removed": "removed"}
+_PACKAGES = (
+    Column(name=""),
+    Column(name="manager", drop=1),
+    Column(name="package", least=16),
+    Column(name="before", least=12),
+    Column(name="after", least=12),
+)
+
+
+def comparison_text(found: Comparison, screen: Screen = PLAIN, *, verbose: bool = False) -> str:
     """The complete comparison; equal platforms take one line."""
     parts = []
     for word, platforms in (
@@ -30,30 +40,31 @@ def comparison_text(found: Comparison, *, verbose: bool = False) -> str:
         if platforms:
             parts.append(f"{safe(word)}: {', '.join(platforms)}")
     if found.equal:
-        parts.append(f"identical: {', '.join(found.equal) or 'the image'}")
+        equal = ", ".join(found.equal) or "the image"
+        parts.append(screen.styled(f"identical: {equal}", "good"))
     for image in found.images:
-        parts.append(_image(image, verbose))
+        parts.append(_image(image, screen, verbose=verbose))
     return "\n\n".join(parts)
 
 
-def _image(image: ImageDiff, verbose: bool) -> str:
+def _image(image: ImageDiff, screen: Screen, *, verbose: bool) -> str:
     platform = image.platform_before or "image"
     if image.platform_after != image.platform_before:
         platform += f" and {image.platform_after}"
     layers = image.layers
     head = (
         f"{platform}: {human_size(image.size_before)} → {human_size(image.size_after)} "
-        f"({image.size_after - image.size_before:+d} bytes), layers {layers.before} → "
+        f"({_delta(image.size_after - image.size_before)}), layers {layers.before} → "
         f"{layers.after}, lowest {layers.shared} shared"
     )
-    sections = [head]
+    sections = [screen.styled(head, "title")]
     if image.same:
         times = (
             f", except the times of {counted(image.time_only, 'path')}" if image.time_only else ""
         )
         sections.append(f"  no differences in packages, config and files{times}")
     if image.packages:
-        sections.append("  packages\n" + _packages(image.packages))
+        sections.append("  packages\n" + _packages(image.packages, screen))
     if image.config:
         lines = [
             f"    {safe(one.field)}: {_value(one.before)} → {_value(one.after)}"
@@ -61,22 +72,26 @@ def _image(image: ImageDiff, verbose: bool) -> str:
         ]
         sections.append("  config\n" + "\n".join(lines))
     if image.files:
-        sections.append(_files(image, verbose))
+        sections.append(_files(image, screen, verbose=verbose))
     return "\n".join(sections)
 
 
-def _packages(packages: tuple[PackageDiff, ...]) -> str:
+def _packages(packages: tuple[PackageDiff, ...], screen: Screen) -> str:
     rows = [
         (
-            f"    {_SIGNS[one.change]}", one.manager, safe(one.name), safe(one.before) or "-",
-            safe(one.after) or "-",
+            (_SIGNS[one.change], _style(one.change)), one.manager, safe(one.name),
+            safe(one.before) or "-", safe(one.after) or "-",
         )
         for one in packages
     ]  # fmt: skip
-    return table(("    ", "", "", "before", "after"), rows)
+    return screen.table(_PACKAGES, rows, indent=4)
 
 
-def _files(image: ImageDiff, verbose: bool) -> str:
+def _style(change: str) -> str:
+    return _STYLES.get(change, "changed")
+
+
+def _files(image: ImageDiff, screen: Screen, *, verbose: bool) -> str:
     counts: dict[str, int] = {}
     for one in image.files:
         counts[one.change] = counts.get(one.change, 0) + 1
@@ -92,19 +107,29 @@ def _files(image: ImageDiff, verbose: bool) -> str:
             break
         lines.append(f"    {safe(package) or 'in no package'}")
         for row in rows[:left]:
-            lines += _file(row)
+            lines += _file(row, screen)
         left -= len(rows)
     if left < 0:
         lines.append(f"    and {-left} more (list all with -v)")
     return "\n".join(lines)
 
 
-def _file(row: FileDiff) -> list[str]:
+def _file(row: FileDiff, screen: Screen) -> list[str]:
     delta = row.size_after - row.size_before
     facts = f"  {'; '.join(row.facts)}" if row.facts else ""
-    size = f"  {delta:+d} bytes" if delta else ""
-    lines = [f"      {_SIGNS[row.change]} {safe(row.path)}{size}{safe(facts)}"]
-    return lines + [f"          {safe(line[:200])}" for line in row.text]
+    size = f"  {_delta(delta)}" if delta else ""
+    name = screen.styled(f"{_SIGNS[row.change]} {safe(row.path)}", _style(row.change))
+    lines = [f"      {name}{size}{safe(facts)}"]
+    return lines + [f"          {_text_line(line, screen)}" for line in row.text]
+
+
+def _text_line(line: str, screen: Screen) -> str:
+    style = {"+": "added", "-": "removed"}.get(line[:1], "")
+    return screen.styled(safe(line[:200]), style)
+
+
+def _delta(size: int) -> str:
+    return f"{'-' if size < 0 else '+'}{human_size(abs(size))}"
 
 
 def _value(value: Any) -> str:

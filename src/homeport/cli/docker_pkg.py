@@ -13,7 +13,8 @@ import msgspec
 from homeport.cli.engine_options import engine_option
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import table, tell
+from homeport.cli.screen import columns
+from homeport.cli.show import tell
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platforms
 from homeport.quantities import counted
@@ -263,7 +264,7 @@ def update(
         "images": [msgspec.to_builtins(each) for each in done],
     }
     rows = [(each.name, each.before, each.after) for each in done]
-    session.output.write(document, table(("IMAGE", "BEFORE", "AFTER"), rows))
+    session.output.write(document, session.screen.table(columns("image", "before", "after"), rows))
 
 
 @command.command(
@@ -412,7 +413,7 @@ def _write_plan(session: Session, plan: TreePlan) -> None:
     }
     rows = [(image.source.reference, image.state.replace("_", " "), image.why) for image in images]
     builds = counted(sum(image.builds for image in images), "image")
-    text = table(("IMAGE", "STATE", "WHY"), rows) + f"\n{builds} to build"
+    text = session.screen.table(columns("image", "state", "why"), rows) + f"\n{builds} to build"
     session.output.write(document, text)
     if session.format != "json":
         for line in plan.warnings:

@@ -182,7 +182,7 @@ def _show_report(session: Session, report: InspectReport) -> None:
     if session.format == "json":
         session.output.write(msgspec.to_builtins(report), "")
     else:
-        text = report_text(report, verbose=bool(session.verbose))
+        text = report_text(report, session.screen, verbose=bool(session.verbose))
         session.output.write({}, text, quiet_text=report.image.digest)
 
 
@@ -190,7 +190,7 @@ def _show_rules(session: Session, report: InspectReport, rules: list[Rule]) -> N
     from homeport.inspection.report.policy import check_report  # 8 ms of yaml that other views save
 
     found = check_report(report, rules, datetime.now(UTC))
-    session.output.write(msgspec.to_builtins(found), rules_text(found.rules))
+    session.output.write(msgspec.to_builtins(found), rules_text(found.rules, session.screen))
     if not found.passed:
         broken = found.broken
         raise AnswerNo(f"the image breaks {counted(len(broken), 'rule')}: {', '.join(broken)}")
@@ -242,4 +242,6 @@ def _show_waste(session: Session, opened: OpenedImage) -> None:
     from homeport.inspection.report.waste import report_waste  # 25 ms a cached report saves
 
     found = report_waste(opened)
-    session.output.write(msgspec.to_builtins(found), waste_text(found, most=len(found.paths)))
+    session.output.write(
+        msgspec.to_builtins(found), waste_text(found, session.screen, most=len(found.paths))
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from homeport.cli.show import table
+from homeport.cli.screen import PLAIN, Column, Screen
 from homeport.inspection.model import (
     ImageReport,
     InspectReport,
@@ -27,30 +28,76 @@ MOST_EXAMPLES = 5
 _COMMAND = 90
 
 
-def report_text(report: InspectReport, *, verbose: bool = False) -> str:
-    """The complete report, section by section, without empty sections."""
+_WASTE = (
+    Column(name="size", right=True),
+    Column(name="cause", drop=1),
+    Column(name="layers"),
+    Column(name="path", least=24),
+)
+_RULES = (
+    Column(name="result"),
+    Column(name="rule"),
+    Column(name="limit", least=12),
+    Column(name="found", least=16),
+)
+_PLATFORMS = (
+    Column(name=""),
+    Column(name="platform"),
+    Column(name="size", right=True),
+    Column(name="layers", right=True, drop=1),
+    Column(name="digest"),
+    Column(name="config differs", least=20, drop=2),
+)
+_LAYERS = (
+    Column(name="", right=True),
+    Column(name="size", right=True),
+    Column(name="unpacked", right=True, drop=2),
+    Column(name="codec", drop=3),
+    Column(name="paths", right=True, drop=1),
+    Column(name="waste", right=True),
+    Column(name="command", least=16),
+)
+_PACKAGES = (
+    Column(name="manager", drop=1),
+    Column(name="name", least=16),
+    Column(name="version", least=12),
+    Column(name="arch", drop=2),
+)
+_ATTACHED = (
+    Column(name="kind"),
+    Column(name="type", least=20),
+    Column(name="size", right=True, drop=2),
+    Column(name="digest"),
+    Column(name="found as", drop=1),
+)
+
+
+def report_text(report: InspectReport, screen: Screen = PLAIN, *, verbose: bool = False) -> str:
+    """The complete report, section by section, without empty sections, and what to do next."""
     image = report.image
     sections = [
-        _head(report),
-        _platforms(report),
-        _config(image),
-        _layers(image),
-        _packages(image.packages, verbose),
-        _attached(image),
-        waste_text(image.waste, most=len(image.waste.paths) if verbose else MOST_WASTE),
-        _anomalies(image, verbose),
-        _problems(image),
+        _head(report, screen),
+        _platforms(report, screen),
+        _config(image, screen),
+        _layers(image, screen),
+        _packages(image.packages, screen, verbose=verbose),
+        _attached(image, screen),
+        waste_text(image.waste, screen, most=len(image.waste.paths) if verbose else MOST_WASTE),
+        _anomalies(image, screen, verbose=verbose),
+        _problems(image, screen),
+        _next(report, screen),
     ]
     return "\n\n".join(section for section in sections if section)
 
 
-def waste_text(waste: Waste, *, most: int) -> str:
+def waste_text(waste: Waste, screen: Screen = PLAIN, *, most: int) -> str:
     """Bytes that no longer reach the final tree, and dive's figures."""
     dive = waste.dive
     lines = [
-        f"Waste: {human_size(waste.size)} unpacked, about {human_size(waste.compressed)} compressed"
-        f"   (dive: efficiency {dive.score:.2%}, wasted {human_size(dive.wasted_bytes)}, "
-        f"{dive.user_wasted:.1%} of the layers above the base)"
+        f"Waste: {human_size(waste.size)} unpacked, about {human_size(waste.compressed)} "
+        "compressed",
+        f"  in dive's figures: efficiency {dive.score:.2%}, wasted "
+        f"{human_size(dive.wasted_bytes)}, {dive.user_wasted:.1%} above the base",
     ]
     lines += [f"  {human_size(size):>10}  {cause}" for cause, size in waste.by_cause.items()]
     if waste.paths and most:
@@ -63,17 +110,21 @@ def waste_text(waste: Waste, *, most: int) -> str:
             )
             for one in waste.paths[:most]
         ]
-        lines.append(_indent(table(("size", "cause", "layers", "path"), rows, right=(0,))))
+        lines.append(screen.table(_WASTE, rows, indent=2))
         if len(waste.paths) > most:
             lines.append(f"  and {len(waste.paths) - most} more (list all with --waste)")
     return "\n".join(lines)
 
 
-def rules_text(checked: Sequence[RuleResult]) -> str:
-    """One row per rule."""
-    rows = [("ok" if one.passed else "FAILED", one.rule, safe(one.limit), safe(one.found))
-            for one in checked]  # fmt: skip
-    return table(("", "rule", "limit", "found"), rows)
+def rules_text(checked: Sequence[RuleResult], screen: Screen = PLAIN) -> str:
+    """One row per rule, and how many passed."""
+    rows = [
+        (("ok", "good") if one.passed else ("FAILED", "bad"), one.rule, safe(one.limit),
+         safe(one.found))
+        for one in checked
+    ]  # fmt: skip
+    passed = sum(one.passed for one in checked)
+    return f"{screen.table(_RULES, rows)}\n{passed} of {counted(len(checked), 'rule')} passed"
 
 
 def files_text(rows: Iterable[FileRow], *, by_size: bool = False) -> Iterator[str]:
@@ -120,7 +171,7 @@ def _mode(row: FileRow) -> str:
     return _LETTERS[row.kind] + text
 
 
-def _head(report: InspectReport) -> str:
+def _head(report: InspectReport, screen: Screen) -> str:
     image = report.image
     base, age, sizes = image.base, image.age, image.sizes
     system = base.pretty_name or " ".join(
@@ -133,7 +184,7 @@ def _head(report: InspectReport) -> str:
     lines = [
         ("Image", safe(report.address)),
         ("Digest", report.digest),
-        ("Shown", f"{image.platform}  {image.digest}"),
+        ("Shown", f"{image.platform}  {screen.digest(image.digest)}"),
         ("System", safe(system) or "unknown (no os-release file)"),
         ("Base", _base(image)),
         (
@@ -146,7 +197,11 @@ def _head(report: InspectReport) -> str:
         ("Newest package", safe(age.newest_package)),
         *(("", note) for note in age.notes),
     ]
-    return "\n".join(f"{name:<14} {text}".rstrip() for name, text in lines if text)
+    return "\n".join(
+        f"{screen.styled(name, 'title')}{' ' * (14 - len(name))} {text}".rstrip()
+        for name, text in lines
+        if text
+    )
 
 
 def _base(image: ImageReport) -> str:
@@ -158,7 +213,7 @@ def _base(image: ImageReport) -> str:
     return safe(f"{text or 'unknown'}" + (f"; according to {evidence}" if evidence else ""))
 
 
-def _platforms(report: InspectReport) -> str:
+def _platforms(report: InspectReport, screen: Screen) -> str:
     if len(report.platforms) < 2:
         return ""
     rows = [
@@ -168,11 +223,10 @@ def _platforms(report: InspectReport) -> str:
         )
         for row in report.platforms
     ]  # fmt: skip
-    header = ("", "platform", "size", "layers", "digest", "config differs")
-    return "Platforms\n" + _indent(table(header, rows, right=(2, 3)))
+    return f"{screen.styled('Platforms', 'title')}\n{screen.table(_PLATFORMS, rows, indent=2)}"
 
 
-def _config(image: ImageReport) -> str:
+def _config(image: ImageReport, screen: Screen) -> str:
     lines = []
     for key, value in image.config.items():
         if isinstance(value, dict):
@@ -187,13 +241,13 @@ def _config(image: ImageReport) -> str:
         elif value:
             lines.append(f"{key}  {value}")
     lines += [f"annotation  {name} = {each}" for name, each in image.annotations.items()]
-    return "Config\n" + "\n".join(f"  {safe(line)}" for line in lines) if lines else ""
+    title = screen.styled("Config", "title")
+    return "\n".join([title, *(f"  {safe(line)}" for line in lines)]) if lines else ""
 
 
-def _layers(image: ImageReport) -> str:
+def _layers(image: ImageReport, screen: Screen) -> str:
     rows = [_layer(layer) for layer in image.layers]
-    header = ("", "size", "unpacked", "codec", "paths", "waste", "command")
-    lines = ["Layers", _indent(table(header, rows, right=(0, 1, 2, 4, 5)))]
+    lines = [screen.styled("Layers", "title"), screen.table(_LAYERS, rows, indent=2)]
     lines += [
         f"  layer {layer.number}: {safe(one)}" for layer in image.layers for one in layer.anomalies
     ]
@@ -216,7 +270,7 @@ def _layer(layer: LayerRow) -> tuple[str, ...]:
     )  # fmt: skip
 
 
-def _packages(packages: tuple[Package, ...], verbose: bool) -> str:
+def _packages(packages: tuple[Package, ...], screen: Screen, *, verbose: bool) -> str:
     if not packages:
         return "Packages\n  none recorded in a package database"
     counts: dict[str, int] = {}
@@ -227,41 +281,45 @@ def _packages(packages: tuple[Package, ...], verbose: bool) -> str:
     rows = [
         (one.manager, safe(one.name), safe(one.version), safe(one.architecture)) for one in shown
     ]
-    lines = [f"Packages ({managers})", _indent(table(("manager", "name", "version", "arch"), rows))]
+    title = screen.styled(f"Packages ({managers})", "title")
+    lines = [title, screen.table(_PACKAGES, rows, indent=2)]
     if len(packages) > len(shown):
         lines.append(f"  and {len(packages) - len(shown)} more (list all with -v)")
     return "\n".join(lines)
 
 
-def _attached(image: ImageReport) -> str:
+def _attached(image: ImageReport, screen: Screen) -> str:
     if not image.attached:
         return "Attached\n  no SBOM, provenance or signature found"
     rows = [
         (one.kind, safe(one.type), human_size(one.size), one.digest, one.found_as)
         for one in image.attached
     ]
-    lines = [
-        "Attached",
-        _indent(table(("kind", "type", "size", "digest", "found as"), rows, right=(2,))),
+    lines = [screen.styled("Attached", "title"), screen.table(_ATTACHED, rows, indent=2)]
+    lines += [
+        f"  {screen.digest(one.digest)}: {safe(one.verdict)}"
+        for one in image.attached
+        if one.verdict
     ]
-    lines += [f"  {one.digest[:19]}: {safe(one.verdict)}" for one in image.attached if one.verdict]
     return "\n".join(lines)
 
 
-def _anomalies(image: ImageReport, verbose: bool) -> str:
+def _anomalies(image: ImageReport, screen: Screen, *, verbose: bool) -> str:
     lines = []
     for anomaly in image.anomalies:
-        lines.append(f"  {anomaly.count} × {anomaly.kind}")
+        lines.append(f"  {screen.styled(f'{anomaly.count} × {anomaly.kind}', 'changed')}")
         shown = anomaly.examples if verbose else anomaly.examples[:MOST_EXAMPLES]
         lines += [f"      {safe(one)}" for one in shown]
         if anomaly.count > len(shown):
             lines.append(f"      and {anomaly.count - len(shown)} more")
-    return "\n".join(["Anomalies", *lines]) if lines else ""
+    return "\n".join([screen.styled("Anomalies", "title"), *lines]) if lines else ""
 
 
-def _problems(image: ImageReport) -> str:
+def _problems(image: ImageReport, screen: Screen) -> str:
     return (
-        "\n".join(["Problems", *(f"  {safe(one)}" for one in image.problems)])
+        "\n".join(
+            [screen.styled("Problems", "title"), *(f"  {safe(one)}" for one in image.problems)]
+        )
         if image.problems
         else ""
     )
@@ -272,5 +330,9 @@ def _short(command: str) -> str:
     return command if len(command) <= _COMMAND else command[: _COMMAND - 1] + "…"
 
 
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}" for line in text.split("\n"))
+def _next(report: InspectReport, screen: Screen) -> str:
+    """On a terminal, a command for what the report only counts."""
+    if screen.width is None:
+        return ""
+    command = f"homeport inspect {safe(shlex.quote(report.address))} --files"
+    return f"Next: {command}   # or --waste, --binaries, --verify, --interactive"

@@ -207,7 +207,8 @@ def run(arguments: list[str]) -> int:
         found = error
     except OSError as error:
         found = _output_error(error)
-    return _report(found, as_json=_wants_json(arguments))
+    as_json = _given(arguments, "format") == "json"
+    return _report(found, as_json, _given(arguments, "color"))
 
 
 class OutputFailed(HomeportError):
@@ -254,17 +255,19 @@ def _usage_error(error: click.ClickException) -> UsageError:
     return UsageError(error.format_message().rstrip("."), hint=hint)
 
 
-def _wants_json(arguments: list[str]) -> bool:
-    """Whether errors are to be JSON too; asked before the options could be parsed."""
+def _given(arguments: list[str], option: str) -> str:
+    """The value of an option of every command; asked where the options may not be parsed."""
     for number, argument in enumerate(arguments):
         if argument == "--":
             break
-        if argument == "--format=json" or arguments[number : number + 2] == ["--format", "json"]:
-            return True
-    return os.environ.get("HOMEPORT_FORMAT") == "json"
+        if argument.startswith(f"--{option}="):
+            return argument.partition("=")[2]
+        if argument == f"--{option}":
+            return "".join(arguments[number + 1 : number + 2])
+    return os.environ.get(f"HOMEPORT_{option.upper()}", "")
 
 
-def _report(error: HomeportError, as_json: bool) -> int:
+def _report(error: HomeportError, as_json: bool, color: str = "auto") -> int:
     if isinstance(error, OutputFailed):
         _abandon_output()
         as_json = False
@@ -283,9 +286,19 @@ def _report(error: HomeportError, as_json: bool) -> int:
             as_json = False
     if not as_json:
         with contextlib.suppress(OSError):  # standard error is closed
-            sys.stderr.write(output_text(describe(error)) + "\n")
+            text = output_text(describe(error))
+            sys.stderr.write(_coloured(text, color) + "\n")
             sys.stderr.flush()
     return error.exit_code
+
+
+def _coloured(text: str, color: str) -> str:
+    """A message as the terminal behind standard error shows it."""
+    if not (color == "always" or sys.stderr.isatty()):
+        return text
+    from homeport.cli.screen import marked, wants_colour  # 10 ms that --version saves
+
+    return marked(text) if wants_colour(sys.stderr, color) else text
 
 
 def describe(error: HomeportError) -> str:

@@ -13,16 +13,27 @@ from homeport.cli.copying_options import (
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
-from homeport.cli.show import table, tell
+from homeport.cli.screen import Column, Screen
+from homeport.cli.show import tell
 from homeport.cli.verification_options import source_verification, verification_options
 from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.images.address import pinned
 from homeport.oci.platform import parse_platforms
-from homeport.quantities import human_size
+from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.images.mirror import MirrorOutcome, MirrorPair
     from homeport.registry.access import RegistryAccess
+    from homeport.registry.push import Pushed
+
+_COLUMNS = (
+    Column(name="destination", least=24),
+    Column(name="images", right=True, drop=2),
+    Column(name="blobs to copy", right=True),
+    Column(name="size", right=True),
+    Column(name="pulls", right=True, drop=1),
+)
 
 
 @click.command(
@@ -148,27 +159,43 @@ def _show(session: Session, outcomes: list[MirrorOutcome], *, dry_run: bool) -> 
         "dry_run": dry_run,
         "images": [_row(outcome) for outcome in outcomes],
     }
-    session.output.write(document, _text(done))
+    for outcome in done:
+        pushed = outcome.pushed
+        if pushed is not None and session.format == "text" and not session.quiet:
+            tell(f"{outcome.pair.destination}: {_amount(pushed)}")
+    session.output.write(document, _text(session.screen, done))
 
 
-def _text(done: list[MirrorOutcome]) -> str:
+def _text(screen: Screen, done: list[MirrorOutcome]) -> str:
+    """What would be copied as a table; of what was copied the references to paste."""
     planned = [
-        [
+        (
             str(outcome.pair.destination), str(found.images), str(found.missing),
             human_size(found.missing_bytes), str(found.requests),
-        ]
+        )
         for outcome in done
         if (found := outcome.estimate) is not None
     ]  # fmt: skip
     if planned:
-        header = ["DESTINATION", "IMAGES", "BLOBS TO COPY", "BYTES", "PULLS"]
-        return table(header, planned, right=(1, 2, 3, 4))
-    rows = [
-        [
-            str(pushed.digest), str(outcome.pair.destination),
-            f"{pushed.sent} copied, {pushed.mounted} mounted, {pushed.present} present",
-        ]
+        pulls = sum(outcome.estimate.requests for outcome in done if outcome.estimate)
+        blobs = sum(outcome.estimate.missing for outcome in done if outcome.estimate)
+        size = sum(outcome.estimate.missing_bytes for outcome in done if outcome.estimate)
+        summary = (
+            f"{counted(len(planned), 'image')}: {counted(blobs, 'blob')} to copy "
+            f"({human_size(size)}), {counted(pulls, 'pull')} at the source; without --dry-run they "
+            "are copied"
+        )
+        return f"{screen.table(_COLUMNS, planned)}\n\n{summary}"
+    lines = [
+        pinned(outcome.pair.destination, pushed.digest)
         for outcome in done
         if (pushed := outcome.pushed) is not None
-    ]  # fmt: skip
-    return table(["DIGEST", "DESTINATION", "BLOBS"], rows) if rows else "no image was copied"
+    ]
+    return "\n".join(lines) or "no image was copied"
+
+
+def _amount(pushed: Pushed) -> str:
+    return (
+        f"{counted(pushed.sent, 'blob')} copied ({human_size(pushed.sent_bytes)}), "
+        f"{pushed.mounted} mounted, {pushed.present} already present"
+    )

@@ -19,6 +19,7 @@ from click.shell_completion import CompletionItem
 from homeport.app import App, Settings, open_app
 from homeport.budget import limits_set
 from homeport.cli.interrupt import stop_on_signals
+from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError
 from homeport.recipe.catalog import shipped_catalog
@@ -31,18 +32,23 @@ class Session:
 
     def __init__(
         self,
+        *,
         format: Literal["text", "json"],
         quiet: bool,
         verbose: int,
         no_progress: bool,
         settings: Settings,
+        color: str = "auto",
+        full: bool = False,
     ) -> None:
         self.format = format
         self.quiet = quiet
         self.verbose = verbose
         self.no_progress = no_progress
         self.settings = settings
-        self.output = Output(format, quiet=quiet)
+        self.color = color
+        self.screen = screen_of(sys.stdout, color, full=full)
+        self.output = Output(format, quiet=quiet, screen=self.screen)
 
     def app(self) -> App:
         """The application; to be used in a ``with`` block."""
@@ -51,6 +57,7 @@ class Session:
             quiet=self.quiet or self.format == "json",
             live=not self.no_progress,
             verbose=self.verbose,
+            color=self.color,
         )
         app = open_app(self.settings, progress)
         if self.verbose:
@@ -74,6 +81,15 @@ _COMMON: tuple[Decorator, ...] = (
     click.option(
         "-v", "--verbose", count=True, envvar="HOMEPORT_VERBOSE",
         help="More output; repeat for more detail.",
+    ),
+    click.option(
+        "--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+        envvar="HOMEPORT_COLOR", show_default=True,
+        help="Use colours; auto: on terminals, unless NO_COLOR is set.",
+    ),
+    click.option(
+        "--full", is_flag=True, envvar="HOMEPORT_FULL",
+        help="Print every column and all of each digest, also on a terminal.",
     ),
     click.option(
         "--no-progress", is_flag=True, envvar="HOMEPORT_NO_PROGRESS",
@@ -119,6 +135,8 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
         quiet: bool,
         verbose: int,
         no_progress: bool,
+        color: str,
+        full: bool,
         offline: bool,
         cache_dir: Path | None,
         config: Path | None,
@@ -130,7 +148,10 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
         of_errors: Literal["text", "json"] = "json" if format == "json" else "text"
         if formats:
             more["chosen"] = format
-        session = Session(of_errors, quiet, verbose, no_progress, settings)
+        session = Session(
+            format=of_errors, quiet=quiet, verbose=verbose, no_progress=no_progress,
+            settings=settings, color=color, full=full,
+        )  # fmt: skip
         try:
             with limits_set(limits):
                 return function(session, *args, **more)

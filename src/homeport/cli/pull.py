@@ -9,7 +9,7 @@ import click
 from homeport.cli.copying_options import (
     nondistributable_option,
     platform_option,
-    report,
+    write_report,
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
@@ -54,9 +54,8 @@ def command(
             source, destination, platforms=parse_platforms(platforms), access=access,
             nondistributable=nondistributable,
         )  # fmt: skip
-        target = written.address
-        to_output = isinstance(target, StreamAddress) or (
-            isinstance(target, ArchiveAddress) and target.path is None
-        )
-        document, text = report(source, written)
-        session.output.write(document, text, quiet_text=str(written.digest), beside=to_output)
+    target = written.address
+    to_output = isinstance(target, StreamAddress) or (
+        isinstance(target, ArchiveAddress) and target.path is None
+    )
+    write_report(session.output, source, written, beside=to_output)

@@ -10,7 +10,7 @@ from homeport.cli.copying_options import (
     no_clobber_option,
     nondistributable_option,
     platform_option,
-    report,
+    write_report,
 )
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
@@ -56,5 +56,4 @@ def command(
             source, destination, platforms=parse_platforms(platforms), access=access,
             no_clobber=no_clobber, nondistributable=nondistributable,
         )  # fmt: skip
-        document, text = report(source, written)
-        session.output.write(document, text, quiet_text=str(written.digest))
+    write_report(session.output, source, written)

@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
+from homeport.cli.show import tell
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -45,9 +46,8 @@ def command(
         "schema": "homeport-retag/v1", "repository": done.repository,
         "digest": str(done.digest), "tags": list(done.tags), "moved": list(done.moved),
     }  # fmt: skip
-    lines = [
-        f"{done.repository}:{tag} {'points' if tag in done.moved else 'already pointed'}"
-        f" to {done.digest}"
-        for tag in done.tags
-    ]
-    session.output.write(document, "\n".join(lines), quiet_text=str(done.digest))
+    if not session.quiet and session.format == "text":
+        for tag in done.tags:
+            moved = "tagged" if tag in done.moved else "already tagged"
+            tell(f"{moved} {done.repository}:{tag}")
+    session.output.write(document, f"{done.repository}@{done.digest}", quiet_text=str(done.digest))

@@ -7,11 +7,13 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, TextIO
 
+import click
 import msgspec
 
+from homeport.cli.screen import OUR_SEQUENCES, PLAIN, Screen, marked, wants_colour
 from homeport.errors import HomeportError
 from homeport.printable import json_text, output_text, printable
 from homeport.progress import Progress, Silent, State, Unit
@@ -27,9 +29,10 @@ PATIENCE = 0.3
 class Output:
     """Where a command's one useful result goes: standard output, as text or as JSON."""
 
-    def __init__(self, format: str, *, quiet: bool) -> None:
+    def __init__(self, format: str, *, quiet: bool, screen: Screen = PLAIN) -> None:
         self.format = format
         self.quiet = quiet
+        self.screen = screen
         #: Whether standard output has its one document.
         self.written = False
 
@@ -46,12 +49,12 @@ class Output:
             encoded = msgspec.json.format(msgspec.json.encode(document)).decode()
             self._print(json_text(encoded, sys.stdout.encoding, result=True), beside)
         elif shown := (quiet_text if self.quiet and quiet_text is not None else text):
-            self._print(output_text(shown, result=True), beside)
+            self._print(_at_the_border(shown, self.screen), beside)
 
     def lines(self, lines: Iterable[str]) -> None:
         """Print a text of very many lines, one after the other."""
         for line in lines:
-            sys.stdout.write(output_text(line, result=True) + "\n")
+            sys.stdout.write(_at_the_border(line, self.screen) + "\n")
 
     def write_bytes(self, raw: bytes, document: dict[str, Any], name: str) -> None:
         """Print bytes as they are; or ``document`` and, under ``name``, the JSON that they are.
@@ -80,6 +83,15 @@ class Output:
         self._print(output_text(text, result=True), beside=False)
 
 
+def _at_the_border(text: str, screen: Screen) -> str:
+    """A result as it is written: of escape sequences only those of our own styles are left."""
+    if not screen.colour:
+        return output_text(text, result=True)
+    ours = OUR_SEQUENCES.findall(text)
+    others = [output_text(part, result=True) for part in OUR_SEQUENCES.split(text)]
+    return "".join(part + own for part, own in zip(others, [*ours, ""], strict=True))
+
+
 def _json(raw: bytes, name: str) -> bytes:
     """``raw`` if it is JSON, also of an artifact whose config may be anything."""
     try:
@@ -91,26 +103,16 @@ def _json(raw: bytes, name: str) -> bytes:
     return raw
 
 
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int] = ()) -> str:
-    """Columns aligned; those numbered in ``right`` to the right."""
-    every = [header, *rows]
-    widths = [max(len(row[column]) for row in every) for column in range(len(header))]
-    return "\n".join(
-        "  ".join(
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in every
-    )
-
-
-def progress_for(stream: TextIO, *, quiet: bool, live: bool, verbose: int) -> Progress:
+def progress_for(
+    stream: TextIO, *, quiet: bool, live: bool, verbose: int, color: str = "auto"
+) -> Progress:
     """The way to report progress that suits ``stream``."""
     if quiet:
         return Silent()
+    colour = wants_colour(stream, color)
     if live and stream.isatty() and os.environ.get("TERM") != "dumb":
-        return LiveProgress(stream)
-    return PlainProgress(stream, verbose=verbose)
+        return LiveProgress(stream, colour=colour)
+    return PlainProgress(stream, verbose=verbose, colour=colour)
 
 
 class _Work(msgspec.Struct):
@@ -126,9 +128,11 @@ class PlainProgress:
     """One line when a piece of work that took a while ends, and every note at once."""
 
     def __init__(
-        self, stream: TextIO, *, verbose: int = 0, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+        self, stream: TextIO, *, verbose: int = 0, colour: bool = False,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._stream = stream
+        self._colour = colour
         self._verbose = verbose
         self._clock = clock
         self._lock = threading.Lock()
@@ -167,15 +171,16 @@ class PlainProgress:
 
     def _line(self, text: str) -> None:
         with contextlib.suppress(OSError):  # a closed standard error does not stop the work
-            self._stream.write(output_text(printable(text)) + "\n")
+            self._stream.write(_message(text, colour=self._colour) + "\n")
             self._stream.flush()
 
 
 class LiveProgress:
     """Bars on a terminal, from the moment that work takes longer than ``PATIENCE``."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool = False) -> None:
         self._stream = stream
+        self._colour = colour
         self._lock = threading.Lock()
         self._work: dict[str, _Work] = {}
         self._bars: Bars | None = None
@@ -206,9 +211,12 @@ class LiveProgress:
         with self._lock:
             work = self._work.get(id)
             shown = f"{work.label}: {text}" if work and work.label != text else text
-            line = output_text(printable(shown))
+            line = _message(shown, colour=self._colour)
             if self._bars is not None:
-                self._bars.console.print(line, markup=False, highlight=False)
+                # 30 ms that a command without bars saves
+                from rich.text import Text
+
+                self._bars.console.print(Text.from_ansi(line), highlight=False)
             else:
                 self._stream.write(line + "\n")
 
@@ -273,4 +281,12 @@ def warn(text: str) -> None:
 def tell(text: str) -> None:
     """Print one line on standard error."""
     with contextlib.suppress(OSError):
-        sys.stderr.write(f"{output_text(printable(text))}\n")
+        context = click.get_current_context(silent=True)
+        color = context.params.get("color", "auto") if context is not None else "auto"
+        sys.stderr.write(f"{_message(text, colour=wants_colour(sys.stderr, color))}\n")
+
+
+def _message(text: str, *, colour: bool) -> str:
+    """One line for people, with what is not ours made visible."""
+    line = output_text(printable(text))
+    return marked(line) if colour else line

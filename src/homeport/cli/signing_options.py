@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.key_values import key_values
-from homeport.cli.show import Output, table
+from homeport.cli.screen import Column
+from homeport.cli.show import Output
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,11 +73,10 @@ def write_signed(output: Output, done: SignResult, what: str) -> None:
             for one in done.subjects
         ],
     }  # fmt: skip
-    rows = [
-        (one.platform or "index", str(one.digest)[:19], _state(one.forms)) for one in done.subjects
-    ]
+    rows = [(one.platform or "index", str(one.digest), _state(one.forms)) for one in done.subjects]
+    columns = (Column(name="platform"), Column(name="digest"), Column(name=what, least=16))
     head = f"{done.image}: {what} by {done.signer}"
-    text = f"{head}\n{table(('PLATFORM', 'DIGEST', what.upper()), rows)}"
+    text = f"{head}\n{output.screen.table(columns, rows)}"
     output.write(document, text, quiet_text=done.digest)
 
 

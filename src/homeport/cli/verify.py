@@ -126,7 +126,7 @@ def _verify(session: Session, image: str, access: RegistryAccess, given: dict[st
     with session.app() as app:
         result = app.verify(image, VerifyOptions(**given), access=access)
     session.output.write(
-        verification_document(image, result), verification_text(image, result),
+        verification_document(image, result), verification_text(image, result, session.screen),
         quiet_text=result.digest if result.verified else "",
     )  # fmt: skip
     refuse_unverified(image, result)
@@ -143,7 +143,7 @@ def _rebuild(
             ask_password=ask_password(),
         )  # fmt: skip
     session.output.write(
-        msgspec.to_builtins(result), rebuild_text(result),
+        msgspec.to_builtins(result), rebuild_text(result, session.screen),
         quiet_text=result.built if result.verdict == "reproduced" else "",
     )  # fmt: skip
     if result.verdict != "reproduced":

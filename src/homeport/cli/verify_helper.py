@@ -8,7 +8,7 @@ import click
 
 from homeport.cli.engine_options import engine_option
 from homeport.cli.options import Session, common
-from homeport.cli.show import table
+from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def command(
     """
     with session.app() as app:
         found = app.verify_helper(image, cases=wanted, engines=engines)
-    session.output.write(_document(found), _text(found))
+    session.output.write(_document(found), _text(found, session.screen))
     if failed := found.count("failed"):
         raise AnswerNo(f"{failed} of {len(found.rows)} cases failed")
 
@@ -74,10 +74,21 @@ def _document(found: HelperVerified) -> dict[str, Any]:
     }
 
 
-def _text(found: HelperVerified) -> str:
+_STATES = {"passed": "good", "failed": "bad"}
+_COLUMNS = (
+    Column(name="result"),
+    Column(name="case", least=20),
+    Column(name="helper", right=True),
+    Column(name="engine", right=True, drop=1),
+    Column(name="note", least=16, drop=2),
+)
+
+
+def _text(found: HelperVerified, screen: Screen) -> str:
     rows = found.rows
     lines = [
-        (row.state, row.name, f"{row.helper_seconds:.2f} s" if row.helper_seconds else "",
+        ((row.state, _STATES.get(row.state, "")), row.name,
+         f"{row.helper_seconds:.2f} s" if row.helper_seconds else "",
          f"{row.plain_seconds:.2f} s" if row.plain_seconds else "", row.why)
         for row in rows
     ]  # fmt: skip
@@ -86,7 +97,7 @@ def _text(found: HelperVerified) -> str:
     plain = sum(row.plain_seconds for row in times)
     return "\n".join(
         [
-            table(("", "CASE", "HELPER", "ENGINE", "NOTE"), lines, right=(2, 3)),
+            screen.table(_COLUMNS, lines),
             "",
             f"{found.count('passed')} of {len(rows)} cases passed through {found.digest}",
             f"COPY and ADD took {total:.2f} s with the helper, {plain:.2f} s without",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from homeport.cli.show import table
-from homeport.printable import output_text
+from homeport.cli.screen import PLAIN, Column, Screen
+from homeport.printable import printable
 
 if TYPE_CHECKING:
     from homeport.attest.verification.image import ImageResult
@@ -28,43 +28,64 @@ def verification_document(image: str, result: ImageResult) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def rebuild_text(result: RebuildResult) -> str:
+_REBUILT = (
+    Column(name="platform"),
+    Column(name="expected", drop=1),
+    Column(name="built"),
+    Column(name="result"),
+)
+_SIGNED = (Column(name="manifest"), Column(name="digest"), Column(name="signed by", least=24))
+
+
+def rebuild_text(result: RebuildResult, screen: Screen = PLAIN) -> str:
     """A verdict, and a row for each platform."""
     rows = [
-        (one.platform, one.expected[:19], one.built[:19] or "-", "same" if one.same else "DIFFERS")
+        (
+            one.platform, one.expected, one.built or "-",
+            ("same", "good") if one.same else ("DIFFERS", "bad"),
+        )
         for one in result.platforms
-    ]
+    ]  # fmt: skip
     verdict = "reproduced, bit for bit" if result.verdict == "reproduced" else "NOT reproduced"
     if not result.packages_verified:
         verdict += ", packages not verified"
     return "\n".join(
         (
-            f"{result.image}: {verdict}",
-            table(("PLATFORM", "EXPECTED", "BUILT", ""), rows),
+            f"{printable(result.image)}: {_coloured(screen, verdict)}",
+            screen.table(_REBUILT, rows),
             f"index {result.built}",
-            output_text(f"packages {result.packages}"),
+            printable(f"packages {result.packages}"),
             *(("signed: this rebuild",) if result.signed else ()),
         )
     )
 
 
-def verification_text(image: str, result: ImageResult) -> str:
+def _coloured(screen: Screen, verdict: str) -> str:
+    return screen.styled(verdict, "bad" if verdict.startswith("NOT") else "good")
+
+
+def verification_text(image: str, result: ImageResult, screen: Screen = PLAIN) -> str:
     """A verdict, a row for each manifest, and the reasons of signatures that do not count."""
     verdict = "verified" if result.verified else "NOT verified"
-    rows = [("subject", result.digest[:19], _verdict(result.subject))]
+    rows = [("subject", result.digest, _cell(result.subject))]
     rows += [
-        (one.platform or "-", one.result.digest[:19], _verdict(one.result))
+        (printable(one.platform) or "-", one.result.digest, _cell(one.result))
         for one in result.platforms
     ]
+    name = image if "@" in image else f"{image}@{result.digest}"
     lines = [
-        f"{image}@{result.digest}: {verdict}" if "@" not in image else f"{image}: {verdict}",
-        table(("MANIFEST", "DIGEST", "SIGNED BY"), rows),
-        *_reasons(result.subject),
-        *_notes(result),
+        f"{printable(name)}: {_coloured(screen, verdict)}",
+        screen.table(_SIGNED, rows),
+        *map(printable, _reasons(result.subject)),
+        *map(printable, _notes(result)),
         *((f"built by {result.builders}, the publisher among them",)
           if result.builders is not None else ()),
     ]  # fmt: skip
-    return output_text("\n".join(lines))
+    return "\n".join(lines)
+
+
+def _cell(result: SubjectResult) -> tuple[str, str]:
+    return printable(_verdict(result)), "good" if result.verified else "bad"
 
 
 def _subject(platform: str, result: SubjectResult, *, required: bool) -> dict[str, Any]:

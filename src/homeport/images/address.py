@@ -173,6 +173,19 @@ class StreamAddress(Address, frozen=True, kw_only=True):
         return "-"
 
 
+def pinned(address: Address, digest: Digest) -> str:
+    """An address of what was just written there, by its digest where the transport has such."""
+    match address:
+        case RegistryAddress(reference=reference):
+            return str(reference.at_digest(digest))
+        case LayoutAddress():
+            return str(msgspec.structs.replace(address, tag="", digest=digest))
+        case ArchiveAddress(path=Path()):
+            return str(msgspec.structs.replace(address, tag="", digest=digest))
+        case _:
+            return str(digest)
+
+
 class TransportRow(msgspec.Struct, frozen=True, kw_only=True):
     """One transport.
 
