@@ -68,6 +68,9 @@ if TYPE_CHECKING:
     from homeport.bundling.model import BundleResult, LoadResult
     from homeport.content.digest import Digest
     from homeport.dockerpkg.project import Project
+    from homeport.freshness.model import Report as FreshnessReport
+    from homeport.freshness.outdated import OutdatedRequest
+    from homeport.freshness.report.writing import OutdatedFiles
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.garbage import GarbageCollected
     from homeport.images.image import Image, Index
@@ -200,6 +203,37 @@ class App:
         from homeport.building.lock import lock_recipe
 
         return lock_recipe(request, self.runtime, self._connections())
+
+    def outdated(
+        self, request: OutdatedRequest, files: OutdatedFiles | None = None
+    ) -> FreshnessReport:
+        """Compare recipes, lockfiles and images with their archives; nothing of them is written.
+
+        files: reports for other programs to write
+        """
+        # 150 ms that other commands save
+        from homeport.freshness.outdated import OutdatedAccess, run_outdated
+        from homeport.freshness.report.writing import OutdatedFiles, write_reports
+
+        access = OutdatedAccess(
+            archives=self.archives,
+            open_image=self.open_image,
+            digest_of=self.digest,
+            fetch=self._fetch_tracker,
+            runtime=self.runtime,
+        )
+        with self.runtime.store.lease():
+            report = run_outdated(request, access)
+        write_reports(report, files or OutdatedFiles())
+        return report
+
+    def _fetch_tracker(self, url: str) -> bytes:
+        # 60 ms that a file saves
+        from homeport.net.download import fetch_small
+        from homeport.net.url import Url
+        from homeport.sbom.tracker import LONGEST
+
+        return fetch_small(self.client, Url.parse(url), LONGEST, what="the tracker's data")
 
     def check_lock(
         self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
@@ -490,11 +524,7 @@ class App:
         from homeport.sbom.vex import document
 
         if tracker.startswith(("https://", "http://")):
-            # 60 ms that a file saves
-            from homeport.net.download import fetch_small
-            from homeport.net.url import Url
-
-            data = fetch_small(self.client, Url.parse(tracker), LONGEST, what="the tracker's data")
+            data = self._fetch_tracker(tracker)
         else:
             # 10 ms that other commands save
             from homeport.content.reading import read_bounded

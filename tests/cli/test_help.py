@@ -54,7 +54,8 @@ def test_the_list_of_commands_begins_with_verbs_and_is_grouped_by_task() -> None
     ] == []
     assert [name for name, e in COMMANDS.items() if len(e.summary) > WIDEST] == []
     assert list(dict.fromkeys(e.group for e in COMMANDS.values())) == [
-        "Build", "Look", "Move", "Registry", "Prove", "Audit", "Engine", "Housekeeping",
+        "Build", "Look", "Move", "Registry", "Prove", "Keep fresh", "Audit", "Engine",
+        "Housekeeping",
     ]  # fmt: skip
 
 

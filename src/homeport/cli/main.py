@@ -71,6 +71,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "bundle": CommandEntry(
         "bundle", "Write images and all they need to a file, or load it", "Prove"
     ),
+    "outdated": CommandEntry(
+        "outdated", "Show what is newer than lockfiles and images", "Keep fresh"
+    ),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),

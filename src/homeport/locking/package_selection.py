@@ -81,6 +81,11 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     def resolve(self, whole: Collection[str], sliced: Collection[str]) -> Resolution | NoSolution:
         """Resolve, following what ``whole`` packages depend on but not what ``sliced`` do."""
+        request = self.for_resolver(whole, sliced)
+        return resolve(self.index, debian_architecture(self.platform), request)
+
+    def for_resolver(self, whole: Collection[str], sliced: Collection[str]) -> ResolveRequest:
+        """The request with the recipe's limits, for packages of these names."""
         recipe, platform = self.recipe, self.platform
         limits: dict[str, list[Limit]] = {}
         for choice in self._choices:
@@ -88,7 +93,7 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
                 limit = Limit(version=choice.version, suite=choice.suite)
                 limits.setdefault(choice.name, []).append(limit)
         names = sorted({*whole, *sliced})
-        request = ResolveRequest(
+        return ResolveRequest(
             roots=tuple(
                 Root(name=name, limit=limit, follow=name in whole)
                 for name in names
@@ -104,7 +109,6 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
             not_automatic=self.on_request,
             archives=archive_order(recipe),
         )
-        return resolve(self.index, debian_architecture(platform), request)
 
 
 def archive_order(recipe: Recipe) -> ArchiveOrder:

@@ -1,0 +1,136 @@
+"""The report for people: one line a change, unknowns last, then the command to run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from homeport.freshness.model import Change, Report, Subject, security_ids
+from homeport.printable import printable
+from homeport.quantities import counted
+
+_SHOWN_IDS = 3
+_SHOWN_FILES = 5
+_WORDS = {
+    "security": "security",
+    "update": "update",
+    "rebuild": "rebuild",
+    "other-copy": "ALARM",
+    "gone": "gone",
+    "lower": "lower",
+    "held": "held",
+    "unknown": "unknown",
+}
+
+
+def report_text(report: Report, *, verbose: bool = False) -> str:
+    """The whole report; ``verbose`` shows the entries of changelogs too."""
+    lines: list[str] = []
+    for subject in report.subjects:
+        lines += _subject(subject, report, verbose)
+    if report.tracker is not None and report.tracker.note:
+        lines.append(f"note: {report.tracker.source}: {report.tracker.note}")
+    if len(report.subjects) > 1:
+        lines.append(_total(report))
+    return "\n".join(map(printable, lines))
+
+
+def _subject(subject: Subject, report: Report, verbose: bool) -> Iterator[str]:
+    yield _head(subject, report)
+    for change in subject.changes:
+        yield f"  {_change(change, subject)}"
+        if verbose:
+            yield from _entries(change)
+    for issue in subject.open:
+        fixed = f", fixed in {issue.fixed}" if issue.fixed else ""
+        urgency = f" ({issue.urgency})" if issue.urgency else ""
+        yield f"  {issue.status:8}  {issue.id}{urgency} in {issue.source} {issue.version}{fixed}"
+    for support in subject.support:
+        yield f"  {support.level:8}  {support.what}: {support.text}"
+    for given in subject.inputs:
+        yield f"  {'input':8}  {given.what} {given.text}"
+    for text in subject.disagrees:
+        yield f"  {'recipe':8}  {text}: homeport lock comes first"
+    yield from _effective(subject)
+    for each in subject.unknown:
+        where = f" ({', '.join(each.platforms)})" if each.platforms else ""
+        yield f"  {'unknown':8}  {each.what}{where}: {each.why}"
+    for text in subject.broken_rules:
+        yield f"  {'rule':8}  {text}"
+    if subject.kind != "image" and subject.of("security", "update", "rebuild"):
+        yield f"  run: homeport update {subject.name}"
+
+
+def _head(subject: Subject, report: Report) -> str:
+    age = ""
+    if subject.locked is not None:
+        days = (report.checked_at - subject.locked).days
+        verb = "made" if subject.kind == "image" else "locked"
+        age = f", {verb} {subject.locked:%Y-%m-%d} ({counted(max(days, 0), 'day')} ago)"
+    newer = len({c.name for c in subject.of("security", "update", "rebuild") if not c.part})
+    if newer:
+        state = f"{newer} of {counted(subject.packages, 'package')} newer"
+        ids = security_ids(subject)
+        state += f", {counted(len(ids), 'security fix', 'security fixes')}" if ids else ""
+    elif subject.complete:
+        state = f"{counted(subject.packages, 'package')}, nothing newer"
+    else:
+        state = f"{counted(subject.packages, 'package')}, not all could be checked"
+    return f"{subject.name}: {state}{age}"
+
+
+def _change(change: Change, subject: Subject) -> str:
+    what = f"{change.name} {change.old}"
+    what += f" → {change.new}" if change.new is not None else ""
+    more: list[str] = []
+    if change.ids:
+        rest = len(change.ids) - _SHOWN_IDS
+        more.append(", ".join(change.ids[:_SHOWN_IDS]) + (f" and {rest} more" if rest > 0 else ""))
+    elif change.bugs and change.kind == "update":
+        more.append(f"closes {counted(len(change.bugs), 'bug')}")
+    if change.since is not None:
+        more.append(f"since {change.since:%Y-%m-%d}")
+    if change.suite:
+        more.append(change.suite)
+    if change.note:
+        more.append(change.note)
+    if change.kind == "held" and change.security:
+        more.append("A SECURITY FIX")
+    if change.part:
+        more.append(f"build root of {change.part}: rebuild the part")
+    if set(change.platforms) != set(subject.platforms):
+        more.append(f"only {', '.join(change.platforms)}")
+    return f"{_WORDS[change.kind]:8}  {what}" + (f"  [{'; '.join(more)}]" if more else "")
+
+
+def _entries(change: Change) -> Iterator[str]:
+    for entry in change.entries:
+        urgency = f"; urgency={entry.urgency}" if entry.urgency else ""
+        yield f"            {entry.version} {entry.distribution}{urgency}"
+        for line in entry.text.split("\n"):
+            if line.strip():
+                yield f"            {line}"
+
+
+def _effective(subject: Subject) -> Iterator[str]:
+    effective = subject.effective
+    if effective is None or effective.error:
+        return
+    for change in effective.changes:
+        yield f"  {'would':8}  {change}"
+    if not effective.files:
+        yield f"  {'files':8}  no file of the image changes besides its package database"
+        return
+    yield f"  {'files':8}  {counted(len(effective.files), 'file')} of the image would change"
+    for file in effective.files[:_SHOWN_FILES]:
+        yield f"            {file.how} {file.path} ({file.package})"
+    if len(effective.files) > _SHOWN_FILES:
+        yield f"            and {len(effective.files) - _SHOWN_FILES} more"
+
+
+def _total(report: Report) -> str:
+    outdated = [s for s in report.subjects if s.of("security", "update", "rebuild")]
+    ids = {id for subject in report.subjects for id in security_ids(subject)}
+    unknown = [s for s in report.subjects if not s.complete]
+    text = f"{counted(len(report.subjects), 'image')}: {len(outdated)} outdated"
+    text += f", {counted(len(ids), 'security fix', 'security fixes')}" if ids else ""
+    return text + (f", {len(unknown)} not checked in full" if unknown else "")

@@ -1,0 +1,164 @@
+"""What ``outdated`` and ``update`` are asked about: recipes, lockfiles, trees of them, images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.errors import HomeportError, UsageError
+from homeport.locking.lock_paths import lock_paths
+from homeport.recipe.catalog import Catalog, is_recipe, shipped_catalog
+from homeport.recipe.entries import Archive
+from homeport.recipe.loading import find_and_load, load_recipe
+from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.lock.reading import StoredLock, read_stored_lock
+from homeport.recipe.model import Recipe
+from homeport.recipe.schema.defaults import FILE_NAME
+from homeport.yamlfile.position import FilePosition
+
+_MOST_RECIPES = 20_000
+_DEBIAN_SUITES = ("debian", "debian-security")
+
+
+class LockedSubject(msgspec.Struct, frozen=True, kw_only=True):
+    """A lockfile and the recipe that it is of.
+
+    recipe: made from the lockfile alone if no recipe lies beside it (``own`` is false then)
+    wanted: what the user typed, for commands that messages name
+    """
+
+    recipe: Recipe
+    stored: StoredLock
+    wanted: str
+    own: bool = True
+
+    @property
+    def lockfile(self) -> Lockfile:
+        return self.stored.lockfile
+
+
+class Subjects(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that was named, sorted out.
+
+    failed: what could not be read, and why
+    """
+
+    locked: tuple[LockedSubject, ...]
+    images: tuple[str, ...]
+    failed: tuple[tuple[str, HomeportError], ...]
+
+
+def find_subjects(
+    wanted: Sequence[str], directory: Path, allow_outside: Iterable[Path] = ()
+) -> Subjects:
+    """Sort out what the user named; nothing: every recipe below the working directory.
+
+    A directory without a recipe of its own stands for all recipes below it. One faulty recipe
+    of a tree does not hide the others.
+    """
+    catalog = shipped_catalog()
+    locked: dict[Path, LockedSubject] = {}
+    images: list[str] = []
+    failed: list[tuple[str, HomeportError]] = []
+    for text in wanted or (str(directory),):
+        path = Path(text)
+        if text.endswith(".lock") and path.is_file():
+            found = _of_lockfile(path, catalog)
+            locked.setdefault(path.resolve(), found)
+        elif is_recipe(text):
+            one = _of_recipe(text, directory, catalog, allow_outside)
+            locked.setdefault(one.stored.path.resolve(), one)
+        elif _is_tree(path):
+            for file in _recipes_below(path):
+                try:
+                    one = _of_recipe(str(file), directory, catalog, allow_outside)
+                    locked.setdefault(one.stored.path.resolve(), one)
+                except HomeportError as error:
+                    failed.append((str(file), error))
+        else:
+            images.append(text)
+    if not locked and not images and not failed:
+        raise UsageError(
+            f"no recipe lies below {directory}",
+            hint="name recipes, lockfiles, or images: homeport outdated dockerfile-copy",
+        )
+    return Subjects(locked=tuple(locked.values()), images=tuple(images), failed=tuple(failed))
+
+
+def _of_recipe(
+    text: str, directory: Path, catalog: Catalog, allow_outside: Iterable[Path]
+) -> LockedSubject:
+    recipe = find_and_load(text, allow_outside, catalog)
+    stored = lock_paths(recipe, catalog, directory).find()
+    if stored is None:
+        raise UsageError(
+            f"{recipe.name} has no lockfile yet",
+            where={"file": str(recipe.path)},
+            hint=f"run homeport lock {text}",
+        )
+    return LockedSubject(recipe=recipe, stored=stored, wanted=text)
+
+
+def _of_lockfile(path: Path, catalog: Catalog) -> LockedSubject:
+    stored = read_stored_lock(path)
+    assert stored is not None
+    for file in (path.parent / FILE_NAME, *sorted(path.parent.glob("*.y*ml"))):
+        if not file.is_file():
+            continue
+        try:
+            recipe = load_recipe(file, catalog)
+        except HomeportError:
+            continue  # another YAML file
+        if recipe.lock_name == path.name:
+            return LockedSubject(recipe=recipe, stored=stored, wanted=str(file))
+    return LockedSubject(
+        recipe=recipe_of_lockfile(stored), stored=stored, wanted=str(path), own=False
+    )
+
+
+def recipe_of_lockfile(stored: StoredLock) -> Recipe:
+    """What a lockfile alone tells of its recipe: archives of Debian, and platforms."""
+    archives: dict[str, list[str]] = {}
+    place = FilePosition(file=str(stored.path), line=1)
+    for suite in stored.lockfile.archives:
+        archives.setdefault(suite.archive, []).append(suite.suite)
+    foreign = sorted(archives.keys() - set(_DEBIAN_SUITES))
+    if foreign:
+        raise UsageError(
+            f"the archive {foreign[0]} is described by a recipe only, and none lies beside it",
+            where={"file": str(stored.path)},
+            hint="name the recipe instead of its lockfile",
+        )
+    return Recipe(
+        name=stored.lockfile.recipe,
+        path=stored.path,
+        platforms=tuple(stored.lockfile.platforms),
+        archives=tuple(
+            Archive(name=name, suites=tuple(suites), place=place)
+            for name, suites in archives.items()
+        ),
+        place=place,
+    )
+
+
+def _is_tree(path: Path) -> bool:
+    return path.is_dir() and not (path / "oci-layout").exists()
+
+
+def _recipes_below(root: Path) -> list[Path]:
+    """Recipes in folders of their own, and ``NAME.yaml`` beside ``NAME.lock``."""
+    found = {path for path in root.rglob(FILE_NAME) if not _is_hidden(path, root)}
+    for lock in root.rglob("*.lock"):
+        for suffix in (".yaml", ".yml"):
+            recipe = lock.with_suffix(suffix)
+            if recipe.is_file() and not _is_hidden(recipe, root):
+                found.add(recipe)
+    if len(found) > _MOST_RECIPES:
+        raise UsageError(f"{root} has more than {_MOST_RECIPES} recipes")
+    return sorted(found)
+
+
+def _is_hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
