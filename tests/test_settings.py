@@ -94,3 +94,10 @@ def test_without_a_home_to_write_to_there_is_no_place_for_cache_and_key(
 
 def no_home() -> Path:
     raise RuntimeError("Could not determine home directory.")
+
+
+def test_a_document_without_end_is_not_valid(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("a=" + "[" * 100_000)
+    with pytest.raises(UsageError, match="not valid TOML"):
+        Settings.load(file)

@@ -15,6 +15,13 @@ from typing import Any, ClassVar, Self
 
 Where = Mapping[str, str | int]
 
+_DOCS = "https://github.com/homeport-project/homeport/blob/main/docs/"
+
+
+def docs_page(name: str) -> str:
+    """Where to read on, such as ``formats/recipe.md``: an installed Homeport has no docs."""
+    return _DOCS + name
+
 
 class HomeportError(Exception):
     """Something could not be done (exit code 1).

@@ -124,7 +124,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise UsageError(f"the configuration is larger than {_LIMIT} bytes").at(file=str(path))
     try:
         return tomllib.loads(raw.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise UsageError(f"the configuration is not valid TOML: {error}").at(
             file=str(path)
         ) from error

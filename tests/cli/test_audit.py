@@ -207,6 +207,7 @@ def test_what_is_no_list_of_pods_is_a_usage_error(
         ["--plan", "p.yaml"],
         ["--apply", "p.yaml", "--plan", "q.yaml"],
         ["--apply", "p.yaml"],
+        ["--yes"],
         ["--apply", "Dockerfile"],
         ["--policy", "Dockerfile"],
         ["--baseline", "Dockerfile"],

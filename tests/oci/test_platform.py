@@ -70,6 +70,12 @@ def test_a_wanted_version_may_be_shorter_and_wanted_features_must_be_there(
     assert parse_platform(image).satisfies(parse_platform(wanted)) is fits
 
 
+@pytest.mark.parametrize("text", ["", " ", "amd64,", ",", "amd64,,arm64"])
+def test_an_empty_platform_is_a_mistake_and_not_all(text: str) -> None:
+    with pytest.raises(UsageError, match="empty platform"):
+        parse_platforms([text])
+
+
 def test_several_platforms_are_separated_by_commas() -> None:
     found = parse_platforms(["windows/amd64:10.0.20348,arm64", "linux/arm64"])
     assert found == [parse_platform("windows/amd64:10.0.20348"), parse_platform("arm64")]

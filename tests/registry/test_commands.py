@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -86,7 +89,8 @@ def test_login_is_remembered_and_logout_forgets_it(server: Server, tmp_path: Pat
     ("arguments", "says"),
     [
         (["tags", "r.example/a", "--creds", "x"], "USER:PASSWORD"),
-        (["tags", "r.example/a", "-u", "me"], "requires --password-stdin"),
+        (["tags", "r.example/a", "-u", "me"], "no terminal to ask for a password"),
+        (["login", "r.example"], "--username NAME --password-stdin"),
         (["tags", "r.example/a", "--password-stdin"], "requires --username"),
         (["tags", "r.example/a", "--creds", "a:b", "-u", "x"], "cannot be combined with"),
         (["tags", "r.example/a", "--offline"], "--offline"),
@@ -105,6 +109,29 @@ def test_a_usage_error_says_what_to_write(arguments: list[str], says: str) -> No
     assert isinstance(result.exception, HomeportError), result
     assert says in f"{result.exception.what} {result.exception.hint}"
     assert result.exception.exit_code == 2
+
+
+def test_login_asks_for_user_and_password_on_a_terminal(server: Server, tmp_path: Path) -> None:
+    host = f"127.0.0.1:{server.port}"
+    ours, its = os.openpty()
+    program = subprocess.Popen(
+        [sys.executable, "-m", "homeport", "login", host],
+        stdin=its, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        env={**os.environ, "HOME": str(tmp_path), "HOMEPORT_CACHE_DIR": str(tmp_path / "c")},
+    )  # fmt: skip
+    os.close(its)
+    assert program.stdout is not None
+    assert program.stderr is not None
+    asked = b""
+    for question, answer in ((b"User name: ", b"me\n"), (b"Password: ", b"secret\n")):
+        while not asked.endswith(question) and (more := program.stderr.read(1)):
+            asked += more
+        os.write(ours, answer)
+    out, err = program.communicate(timeout=60)
+    os.close(ours)
+    assert program.returncode == 0, err
+    assert b"secret" not in out + err
+    assert f"logged in to {host} as me" in out.decode()
 
 
 def test_an_empty_password_is_none(server: Server, tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_every_form_of_an_entry_is_read(tmp_path: Path, entry: object, login: ob
 @pytest.mark.parametrize(
     "text",
     ["{", "[]", '"x"', "\xff", json.dumps({"auths": {R: {"auth": "bm9jb2xvbg=="}}}),
-     "[" * 100_000],
+     "[" * 100_000, json.dumps({"auths": {R: {"auth": "\u202e!!"}}})],
 )  # fmt: skip
 def test_a_damaged_file_is_named_and_its_content_is_not(tmp_path: Path, text: str) -> None:
     path = tmp_path / ".docker/config.json"

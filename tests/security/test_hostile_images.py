@@ -351,3 +351,10 @@ def test_texts_of_very_many_lines_are_not_compared_line_by_line() -> None:
     before = "".join(f"{n}\n" for n in range(5000)).encode()
     after = "".join(f"{n}\n" for n in reversed(range(5000))).encode()
     assert text_diff(before, after) == ("… 5000 lines → 5000 lines",)
+
+
+def test_accounts_with_numbers_of_thousands_of_digits_are_no_accounts() -> None:
+    """Python converts at most 4,300 digits."""
+    passwd = b"a:x:" + b"9" * 5_000 + b":1::/:\n" + b":" * 100_000
+    image = opened(layer(file("etc/passwd", passwd), file("etc/group", passwd)))
+    assert report_image(image).packages == ()

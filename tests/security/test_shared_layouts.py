@@ -70,6 +70,22 @@ def test_what_a_crash_left_is_removed_by_its_handle(
     assert is_untouched(victim)
 
 
+def test_a_deep_folder_that_looks_abandoned_is_removed(tmp_path: Path) -> None:
+    root = tmp_path / "layout"
+    write(root)
+    left = root / ".homeport-0"
+    left.mkdir()
+    here = os.open(left, os.O_RDONLY)
+    for _ in range(1500):
+        os.mkdir("d", dir_fd=here)
+        below = os.open("d", os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    write(root)
+    assert not left.exists()
+
+
 @pytest.mark.parametrize("name", ["blobs", "blobs/sha256"])
 def test_blobs_are_placed_by_the_handles_of_their_folders(
     name: str, tmp_path: Path, victim: Path, monkeypatch: pytest.MonkeyPatch

@@ -15,7 +15,7 @@ from homeport.audit.findings import FINDINGS
 from homeport.audit.model import CONFIDENCE, LEVELS, Confidence, Level
 from homeport.audit.own_files import check_schema, read_own
 from homeport.audit.results import Result
-from homeport.errors import UsageError
+from homeport.errors import UsageError, docs_page
 
 BASELINE_SCHEMA = "homeport-baseline/v1"
 
@@ -103,7 +103,9 @@ def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
             near = difflib.get_close_matches(id, sorted(known), n=3)
             raise UsageError(
                 f"unknown finding {id!r}",
-                hint=f"did you mean {' or '.join(near)}?" if near else "see docs/findings",
+                hint=f"did you mean {' or '.join(near)}?"
+                if near
+                else docs_page("findings/README.md"),
             )
 
 

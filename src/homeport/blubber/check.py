@@ -271,7 +271,7 @@ def _version(frontend: str) -> tuple[int, int] | None:
         reference = parse_reference(frontend, default_tag="")
     except BadReference:
         return None
-    found = re.match(r"v?([0-9]+)\.([0-9]+)", reference.tag)
+    found = re.match(r"v?([0-9]{1,9})\.([0-9]{1,9})", reference.tag)
     if _FRONTEND_NAME not in reference.repository or found is None:
         return None
     return int(found[1]), int(found[2])

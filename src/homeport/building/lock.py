@@ -17,7 +17,7 @@ from homeport.locking.verification import NotVerified, Verification
 from homeport.locking.verified_locks import is_known
 from homeport.progress import CancelToken
 from homeport.quantities import counted
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import lock_command, shipped_catalog
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.writing import write_lockfile
 from homeport.recipe.model import Recipe
@@ -90,7 +90,7 @@ def verify_lockfile(
         raise NotVerified(
             f"{paths.write} cannot be verified: there is no lockfile",
             where={"file": str(paths.write)},
-            hint=f"run homeport lock {recipe.path}",
+            hint=f"run {lock_command(recipe.path)}",
         )
     # 300 ms that other commands save
     from homeport.locking.proof import verify

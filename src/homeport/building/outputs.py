@@ -30,8 +30,27 @@ def choose_outputs(request: BuildRequest, recipe: Recipe) -> tuple[Address, ...]
     outputs = request.outputs
     if not outputs and not request.load:
         outputs = (LayoutAddress(path=Path(f"{recipe.name}.oci")),)
+    _check_tags(request, outputs)
     tags = request.tags or (DEFAULT_TAG,)
     return tuple(tagged for output in outputs for tagged in _tagged(output, recipe, tags))
+
+
+def _check_tags(request: BuildRequest, outputs: Sequence[Address]) -> None:
+    """Raise ``UsageError`` for a ``--tag`` that would have no effect."""
+    without = [each for each in outputs if isinstance(each, LayoutAddress | ArchiveAddress)
+               and each.tag == ""]  # fmt: skip
+    named = request.load or any(map(is_docker_archive, without))
+    for tag in request.tags:
+        if not without and not request.load:
+            raise UsageError(
+                f"--tag {tag}: every output has a tag of its own",
+                hint=f"add an output without one, such as -o oci:DIR, or leave out --tag {tag}",
+            )
+        if "/" in tag and not named:
+            raise UsageError(
+                f"--tag {tag}: layouts and archives of OCI keep a tag, not a name",
+                hint=f"--push {tag}, --load, or --tag {tag.rpartition(':')[2]}",
+            )
 
 
 def fitting_image(value: Image | Index, output: Address, built: BuiltIndex) -> Image | Index:

@@ -31,7 +31,7 @@ from homeport.progress import CancelToken
 #: dockerd puts this label on its worker when images are in containerd's store.
 _SNAPSHOTTER = "org.mobyproject.buildkit.worker.snapshotter"
 _ANSWER = 20.0  # seconds for a question about the engine itself
-_START = "start one, for example: dockerd, or docker run -d --privileged moby/buildkit"
+_START = "start one: sudo systemctl start docker, or sudo buildkitd"
 
 
 class Worker(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ _WRAPPINGS = (
     re.compile(r"failed to (?:create|build) LLB(?: definition)?: "),
     re.compile(r"rpc error: code = \w+ desc = "),
 )
-_LINE = re.compile(r"(?:parse error (?:on )?line |on line |Dockerfile:)(\d+)")
+_LINE = re.compile(r"(?:parse error (?:on )?line |on line |Dockerfile:)(\d{1,9})")
 _STAGE = re.compile(r"^\[[^\]]*\]\s+")
 _AROUND = 2  # lines quoted before and after
 

@@ -143,7 +143,7 @@ Examples:
     metavar="NAME",
     help="Exit with 3 on images of other registries. Repeatable.",
 )
-@click.option("--policy", "policy_file", type=_READ, help="Apply this policy file (docs/audit.md).")
+@click.option("--policy", "policy_file", type=_READ, help="Apply this policy file.")
 @click.option(
     "--fail-on",
     type=click.Choice(["high", "medium", "low"]),
@@ -167,6 +167,8 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
             raise UsageError("--apply cannot be combined with --plan, or with several PATHS")
         _apply(session, options["apply_file"], paths, yes=options["yes"])
         return
+    if options["yes"]:
+        raise UsageError("--yes requires --apply", hint="name a plan: --apply FILE")
     if options["config_folder"] and not (options["plan_file"] or options["update_file"]):
         raise UsageError("--write-config needs a plan", hint="--plan FILE")
     with session.app() as app:

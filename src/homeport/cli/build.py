@@ -54,7 +54,7 @@ Examples:
   homeport build dockerfile-copy --push registry.example/team/copy:1 --sign --sign-key cosign.key
 """,
 )
-@click.argument("recipe", shell_complete=complete_recipe)
+@click.argument("recipe", default=".", shell_complete=complete_recipe)
 @click.option(
     "-o",
     "--output",
@@ -134,9 +134,9 @@ Examples:
 def command(session: Session, **options: Any) -> None:
     """Build the image of RECIPE for every platform.
 
-    RECIPE is a name of the catalog, a recipe file or its directory. Packages come from the
-    lockfile. If recipe and lockfile disagree, or no mirror has a package any more, Homeport
-    locks the recipe again and writes the new lockfile.
+    RECIPE is a name of the catalog, a recipe file or its directory [default: .]. Packages come
+    from the lockfile. If recipe and lockfile disagree, or no mirror has a package any more,
+    Homeport locks the recipe again and writes the new lockfile.
     """
     request = _request(options)
     sign = _sign(request, options)

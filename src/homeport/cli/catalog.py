@@ -8,6 +8,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.screen import Column, Screen
+from homeport.cli.show import tell
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def show(session: Session, name: str, as_recipe: bool) -> None:
     """Show what recipe NAME is made of and which packages are locked."""
     with session.app() as app:
         found = app.catalog_recipe(name)
+    if as_recipe and session.format == "text" and not session.quiet:
+        tell(f"its files lie beside it: to change it, write a recipe with: extends: {name}")
     text = found.text if as_recipe else _describe(found.recipe, found.lockfile, session.screen)
     session.output.write(_document(found.recipe, found.lockfile), text.rstrip("\n"))
 

@@ -107,7 +107,7 @@ def command(
     """Show base, layers, files, waste, packages and anomalies of an image.
 
     IMAGE may be in a registry, a layout, an archive, or a local docker or podman. Nothing in
-    it is run. JSON output is specified in docs/formats/inspect.md.
+    it is run.
     """
     listed = files or layer is not None or pattern is not None
     checked = bool(ci or ci_config or rules)

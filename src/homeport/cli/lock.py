@@ -10,12 +10,13 @@ import click
 from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
-from homeport.cli.options import Session, common
+from homeport.cli.options import Session, common, complete_recipe
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.typed import typed_without
 from homeport.debian.archive.state import parse_as_of
 from homeport.errors import OutOfDate, UsageError
 from homeport.quantities import counted
+from homeport.recipe.catalog import lock_command
 
 if TYPE_CHECKING:
     from homeport.app import App
@@ -34,7 +35,7 @@ Examples:
   homeport lock ./my/homeport.yaml --verify       # exit code 3 unless its proof is right
 """,
 )
-@click.argument("recipe")
+@click.argument("recipe", default=".", shell_complete=complete_recipe)
 @locking_options
 @allow_outside_option
 @engine_option
@@ -68,9 +69,9 @@ def command(
 ) -> None:
     """Resolve the exact packages of RECIPE and write its lockfile.
 
-    RECIPE is a name of the catalog, a recipe file or its directory. Locked versions are kept
-    while they are available and satisfy the recipe, unless --update names them. Every package
-    is downloaded and checked against the recipe's slices.
+    RECIPE is a name of the catalog, a recipe file or its directory [default: .]. Locked versions
+    are kept while they are available and satisfy the recipe, unless --update names them. Every
+    package is downloaded and checked against the recipe's slices.
     """
     if check and (updates or as_of):
         raise UsageError("--check cannot be combined with --update or --as-of")
@@ -112,7 +113,7 @@ def _check(
     document = {"schema": "homeport-lock-check/v1", "disagreements": list(differences)}
     session.output.write(document, "\n".join(differences) or "the lockfile is up to date")
     if differences:
-        raise OutOfDate("recipe and lockfile disagree", hint=f"run homeport lock {recipe}")
+        raise OutOfDate("recipe and lockfile disagree", hint=f"run {lock_command(Path(recipe))}")
 
 
 def _verify(

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.registry_options import registry_options
+from homeport.cli.registry_options import ask_login, registry_options
 from homeport.oci.reference import registry_name
-from homeport.registry.login import Login
 
 if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
@@ -35,7 +34,7 @@ def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
     """
     registry_name(registry)  # a wrong name is refused before the prompt
     with session.app() as app:
-        saved = app.login(registry, access.login or _ask(), access)
+        saved = app.login(registry, access.login or ask_login(), access)
     session.output.write(
         {
             "schema": "homeport-login/v1", "registry": saved.registry, "user": saved.user,
@@ -43,9 +42,3 @@ def command(session: Session, *, registry: str, access: RegistryAccess) -> None:
         },
         f"logged in to {saved.registry} as {saved.user}; saved in {saved.saved_in}",
     )  # fmt: skip
-
-
-def _ask() -> Login:
-    username = click.prompt("User name", err=True)
-    password = click.prompt("Password", hide_input=True, err=True)
-    return Login(username=username, password=password, source="the prompt")

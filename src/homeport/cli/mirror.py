@@ -63,7 +63,7 @@ Examples:
 )
 @click.option(
     "--file", "plan", type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    metavar="PLAN", help="Copy the images that this plan lists (docs/formats/plan.md).",
+    metavar="PLAN", help="Copy the images that this plan lists.",
 )  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Show what would be copied; copy nothing.")
 @click.option(

@@ -116,7 +116,7 @@ _COMMON: tuple[Decorator, ...] = (
     ),
     click.option(
         "--limit", "limits", multiple=True, metavar="NAME=NUMBER",
-        help="Set a limit on what is read, such as entries=5000000 (docs/limits.md). Repeatable.",
+        help="Set a limit on what is read, such as entries=5000000. Repeatable.",
     ),
 )  # fmt: skip
 

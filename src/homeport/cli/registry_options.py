@@ -95,8 +95,21 @@ def _login(creds: str | None, username: str | None, password_stdin: bool) -> Log
             raise UsageError("--password-stdin requires --username")
         return Login(username=username, password=read_password(), source="--password-stdin")
     if username is not None:
-        raise UsageError("--username requires --password-stdin")
+        return ask_login(username)
     return None
+
+
+def ask_login(username: str | None = None) -> Login:
+    """The user name, unless given, and the password, asked for on the terminal."""
+    if sys.stdin is None or not sys.stdin.isatty():
+        raise UsageError(
+            "there is no terminal to ask for a password on",
+            hint="pass it on standard input: --username NAME --password-stdin",
+        )
+    if username is None:
+        username = str(click.prompt("User name", err=True))
+    password = str(click.prompt("Password", hide_input=True, err=True))
+    return Login(username=username, password=password, source="the prompt")
 
 
 def read_password() -> str:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 policy_option = click.option(
     "--policy", type=click.Path(exists=True, dir_okay=False, path_type=Path), metavar="FILE",
-    help="Use this signature policy (docs/formats/policy.md).  [default: the one that ships]",
+    help="Use this signature policy.  [default: the one that ships]",
 )  # fmt: skip
 
 _OPTIONS = (

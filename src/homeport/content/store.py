@@ -25,7 +25,6 @@ import fcntl
 import hashlib
 import hmac
 import os
-import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
@@ -47,6 +46,7 @@ from homeport.content.rooted_folders import (
     read_file,
     replace_file,
 )
+from homeport.copying.removal import remove_tree
 from homeport.errors import IntegrityError, UsageError
 from homeport.progress import CancelToken
 
@@ -410,7 +410,11 @@ class Store:
         """Remove everything, even while other processes use it."""
         with explained(self.root, "remove"):
             if self.root.exists():
-                shutil.rmtree(self.root)
+                above = os.open(self.root.parent, os.O_RDONLY | os.O_DIRECTORY)
+                try:
+                    remove_tree(above, os.fsencode(self.root.name))
+                finally:
+                    os.close(above)
 
     def _blob_path(self, digest: Digest) -> Path:
         return self.root / "blobs" / digest.algorithm / digest.hex

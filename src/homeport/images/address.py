@@ -372,7 +372,7 @@ def _docker_archive(text: str, place: str) -> ArchiveAddress:
     position: int | None = None
     tag = ""
     if selector.startswith("@"):
-        if not selector[1:].isascii() or not selector[1:].isdigit():
+        if not re.fullmatch("[0-9]{1,9}", selector[1:]):
             raise BadAddress(f"invalid address {text!r}: :@ takes the number of an image, from 0")
         position = int(selector[1:])
     elif selector:

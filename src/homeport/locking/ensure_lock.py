@@ -23,6 +23,7 @@ from homeport.locking.lock_paths import LockPaths
 from homeport.locking.staleness import stale_reasons
 from homeport.locking.update_policy import KEEP_LOCKED, UPDATE_ALL, UpdatePolicy
 from homeport.oci.platform import Platform
+from homeport.recipe.catalog import lock_command
 from homeport.recipe.lock.model import Lockfile, files_of
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
@@ -78,7 +79,7 @@ def ensure_lock(
     found = paths.find()
     wanted = tuple(recipe.platforms if platforms is None else platforms)
     previous = found.lockfile if found else None
-    update.check(previous)
+    update.check(previous, recipe.path)
     update = update.only_packages(previous)
     reason, details = _update_reason(recipe, previous, update, as_of)
     if found and reason is None:
@@ -206,6 +207,6 @@ def _wrote(path: Path, new: Digest, locked: LockResult) -> str:
 def _refused(
     recipe: Recipe, paths: LockPaths, reason: Reason | None, details: tuple[str, ...]
 ) -> OutOfDate:
-    hint = f"run homeport lock {recipe.path}, review the changes, and commit the lockfile"
+    hint = f"run {lock_command(recipe.path)}, review the changes, and commit the lockfile"
     where = {"file": str(paths.write)}
     return OutOfDate(_reason_text(recipe, reason, details), where=where, hint=hint)

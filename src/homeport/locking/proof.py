@@ -25,6 +25,7 @@ from homeport.locking.lock_verification import (
 from homeport.locking.proof_file import read_proof, write_proof
 from homeport.locking.verification import NotVerified, Verification
 from homeport.progress import CancelToken
+from homeport.recipe.catalog import lock_command
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.model import Recipe
@@ -54,7 +55,7 @@ def _from_proof(
         raise NotVerified(
             f"{found.path} cannot be verified: there is no {path.name} beside it",
             where={"file": str(found.path)},
-            hint=f"commit the proof that homeport lock {recipe.path} writes",
+            hint=f"commit the proof that {lock_command(recipe.path)} writes",
         )
     specs = suite_specs(recipe)
     try:
@@ -133,7 +134,7 @@ def save_proof(lockfile: Lockfile, path: Path, recipe: Recipe, store: Store) -> 
 
 
 def _differs(found: StoredLock, recipe: Recipe, verdict: LockVerdict) -> NotVerified:
-    command = f"homeport lock {recipe.path}"
+    command = lock_command(recipe.path)
     repair = f"{command} restores the signed values"
     if len(verdict.corrections) < len(verdict.problems):
         repair = f"{command} --update all makes a new one"

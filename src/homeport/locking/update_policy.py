@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from pathlib import Path
 
 import msgspec
 
 from homeport.errors import UsageError
+from homeport.recipe.catalog import lock_command
 from homeport.recipe.lock.model import Lockfile
 
 
@@ -23,12 +25,13 @@ class UpdatePolicy(msgspec.Struct, frozen=True, kw_only=True):
     def keeps(self, name: str) -> bool:
         return not self.all_packages and name not in self.names
 
-    def check(self, lockfile: Lockfile | None) -> None:
+    def check(self, lockfile: Lockfile | None, recipe: Path) -> None:
         """Raise ``UsageError`` for a name that is not locked: it would have no effect."""
         locked = _names(lockfile) if lockfile else set()
         for name in sorted(self.names - locked):
             near = difflib.get_close_matches(name, locked, n=1)
-            hint = f"did you mean {near[0]}?" if near else "homeport lock --update all"
+            everything = f"{lock_command(recipe)} --update all"
+            hint = f"did you mean {near[0]}?" if near else everything
             raise UsageError(
                 f"cannot update {name!r}: no package or part of that name is locked", hint=hint
             )

@@ -86,7 +86,9 @@ def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
             where={"host": host},
             hint="check this machine's network and DNS",
         )
-    return NameNotFound(f"unknown host {host}", hint="check the spelling of the name")
+    return NameNotFound(
+        f"unknown host {host}", hint="check the name, and this machine's network and DNS"
+    )
 
 
 def connect_failure(error: OSError | None, host: str, port: int) -> NetError:

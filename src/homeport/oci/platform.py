@@ -112,7 +112,12 @@ def parse_platforms(texts: Sequence[str]) -> list[Platform] | None:
 
     All is meant where there is no word, or one of them is ``all``. Raises ``UsageError``.
     """
-    words = [word for text in texts for word in text.split(",") if word.strip()]
+    words = [word.strip() for text in texts for word in text.split(",")]
+    if "" in words:  # a variable that is not set, say: not all
+        raise UsageError(
+            f"empty platform in {','.join(texts)!r}",
+            hint="write --platform linux/arm64,linux/amd64, all or native",
+        )
     if not words or "all" in words:
         return None
     found = [native_platform() if word == "native" else parse_platform(word) for word in words]

@@ -30,6 +30,7 @@ from homeport.parts.inputs import Inputs, read_inputs
 from homeport.parts.kept import restore_kept
 from homeport.parts.sources import lock_sources
 from homeport.progress import CancelToken
+from homeport.recipe.catalog import lock_command
 from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree, Lockfile
 from homeport.recipe.model import Recipe, build_root_recipe, files_of_part
 from homeport.recipe.parts import DockerfilePart, EnginePart, RunPart, SourceInput
@@ -223,7 +224,8 @@ class _PartResolver(msgspec.Struct):
     def _refused(self, why: str) -> OutOfDate:
         return OutOfDate(
             f"the part {self.part.name} is out of date: {why}",
-            hint="run homeport lock, review the changes, and commit the lockfile",
+            hint=f"run {lock_command(self.recipe.path)}, review the changes, "
+            "and commit the lockfile",
         )
 
     def _cached_trees(

@@ -119,7 +119,7 @@ def _candidate(spec: SuiteSpec, root: Lockfile, access: ArchiveAccess) -> Candid
             return candidate
     raise NoSource(
         f"the cache has no release file of {spec} any more",
-        hint="lock the part again: homeport lock --update NAME",
+        hint="lock its part again: homeport lock RECIPE --update PART",
     )
 
 

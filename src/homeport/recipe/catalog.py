@@ -6,12 +6,13 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from pathlib import Path
 
 import msgspec
 
 import homeport
-from homeport.errors import UsageError
+from homeport.errors import UsageError, docs_page
 from homeport.recipe.schema.defaults import FILE_NAME
 
 
@@ -87,10 +88,15 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
     if not path.is_file():
         raise UnknownRecipe(
             f"missing file {path}",
-            hint=f"write one (docs/formats/recipe.md), or name one of the catalog: "
+            hint=f"write one, see {docs_page('formats/recipe.md')}, or name one of the catalog: "
             f"{_names(catalog)}",
         )
     return path
+
+
+def lock_command(recipe: Path) -> str:
+    """The command that locks a recipe, ready for a shell."""
+    return f"homeport lock {shlex.quote(str(recipe))}"
 
 
 def _near(wanted: str, catalog: Catalog) -> str:

@@ -111,7 +111,7 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
     def _decoded(self, auth: object, name: str) -> tuple[str, str]:
         try:
             text = binascii.a2b_base64(str(auth) + "===").decode().rstrip("\0")
-        except (binascii.Error, UnicodeDecodeError) as error:
+        except ValueError as error:  # not ASCII, not base64, or not UTF-8
             raise UsageError(
                 f"invalid credentials in the entry of {name}", where={"file": str(self.path)}
             ) from error

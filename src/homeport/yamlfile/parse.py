@@ -20,6 +20,8 @@ from homeport.errors import UsageError
 #: Bounds on one file: bytes, nodes, nesting.
 LARGEST = 1 << 20
 MOST_NODES = 50_000
+#: In what the parser says where a tab stands in the indentation, or before a value.
+_TAB = "tab"
 DEEPEST = 32
 
 # libyaml if PyYAML was built with it; otherwise the slower parser of the same language.
@@ -93,6 +95,10 @@ def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
+        if _TAB in (error.problem or ""):
+            raise BadYaml(
+                "a tab where YAML requires blanks", where=place, hint="indent with blanks"
+            ) from error
         what = " ".join(str(part) for part in (error.problem, error.context) if part)
         raise BadYaml(f"not YAML: {what}", where=place) from error
     except yaml.YAMLError as error:

@@ -79,8 +79,7 @@ def test_a_mirror_named_for_this_run_is_the_only_one() -> None:
 
 
 def test_otherwise_all_that_are_named_are_asked_in_the_documented_order() -> None:
-    assert hosts("debian", without(EVERYBODY, "option")) == [
-        "environment.example",
+    assert hosts("debian", without(EVERYBODY, "option", "environment")) == [
         "configured.example",
         "recipe.example",
         "apt.example",
@@ -113,6 +112,10 @@ def test_who_names_a_mirror_of_debian_means_its_security_archive_beside_it() -> 
     ]
 
 
+def test_the_variable_is_exclusive_as_the_option_is() -> None:
+    assert hosts("debian", without(EVERYBODY, "option")) == ["environment.example"]
+
+
 def test_archives_are_told_apart_by_name() -> None:
     sources = MirrorSources(
         option=["debian-security=http://s.example", "vendor=/srv/vendor", "/srv/debian", "/srv/2"],
@@ -128,7 +131,7 @@ def test_a_variable_may_name_several_and_each_place_is_asked_once() -> None:
         environment={"HOMEPORT_DEBIAN_MIRROR": "http://a.example http://b.example"},
         configured={"debian": ["http://b.example/", "http://c.example"]},
     )
-    assert hosts("debian", sources) == ["a.example", "b.example", "c.example"]
+    assert hosts("debian", sources) == ["a.example", "b.example"]
 
 
 def test_an_archive_that_nobody_places_is_an_error_that_says_how() -> None:

@@ -188,6 +188,7 @@ def _package(found: dict[str, Any]) -> dict[str, Any]:
         (lambda lock: lock.update(epoch=-1), "invalid epoch -1"),
         (lambda lock: lock.update(request="sha256:xyz"), "invalid digest"),
         (lambda lock: lock.update(as_of="2026-09-20T00:00:00"), "a time needs its zone"),
+        (lambda lock: lock.update(as_of="0001-01-01T00:00:00+23:59"), "is out of range"),
         (lambda lock: lock["platforms"].update({"a/b/c/d": []}), "invalid platform"),
         (lambda lock: lock["platforms"].update({"amd64": []}), "duplicate platform"),
         (lambda lock: lock["platforms"]["linux/amd64"].append(_package(lock)),

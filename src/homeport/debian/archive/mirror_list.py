@@ -108,17 +108,17 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
 def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddress, ...]:
     """The mirrors of ``archive``, best first, each address once.
 
-    ``--mirror`` is exclusive: no other mirror is used then. Otherwise those further down the
-    order follow as fallbacks, the public one only when there is no other.
+    ``--mirror`` and the variable of the archive are exclusive: no other mirror is used then.
+    Otherwise those further down the order follow as fallbacks, the public one only when there is
+    no other.
     """
     option = [
         MirrorAddress(text=text, configured_by="--mirror")
         for text in _from_option(archive, sources.option)
     ]
-    if option:
-        return _unique(option)
-    found = [*_from_environment(archive, sources.environment)]
-    found += [
+    if asked := option or [*_from_environment(archive, sources.environment)]:
+        return _unique(asked)
+    found = [
         MirrorAddress(text=text, configured_by="the configuration file")
         for text in sources.configured.get(archive, ())
     ]

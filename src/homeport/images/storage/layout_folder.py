@@ -13,7 +13,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +23,7 @@ from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.hash_cache import KnownGoodFiles
 from homeport.content.reading import CHUNK
+from homeport.copying.removal import remove_tree
 from homeport.errors import IntegrityError
 from homeport.images.byte_progress import ByteProgress
 from homeport.images.image import Missing
@@ -117,7 +117,8 @@ class LayoutFolder:
             yield handle
         finally:
             os.close(handle)
-            shutil.rmtree(name, ignore_errors=True, dir_fd=self._handle)
+            with contextlib.suppress(OSError):
+                remove_tree(self._handle, os.fsencode(name))
 
     def remove_abandoned(self) -> None:
         """Remove what writers that did not live to their end have left."""
@@ -129,7 +130,7 @@ class LayoutFolder:
                 try:
                     if _try_lock(handle):
                         # By handles, too: a link that takes its place is not followed.
-                        shutil.rmtree(name, ignore_errors=True, dir_fd=self._handle)
+                        remove_tree(self._handle, os.fsencode(name))
                 finally:
                     os.close(handle)
 

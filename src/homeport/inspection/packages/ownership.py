@@ -8,7 +8,6 @@ looked up through the image's links, so that a package that ships ``/bin/x`` own
 from __future__ import annotations
 
 import base64
-import binascii
 from collections.abc import Iterator
 
 import msgspec
@@ -191,7 +190,7 @@ def _apk_sum(text: str) -> tuple[str, str]:
     algorithm = {"Q1": "sha1", "Q2": "sha256"}.get(text[:2], "")
     try:
         return algorithm, base64.b64decode(text[2:], validate=True).hex() if algorithm else ""
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return "", ""
 
 

@@ -152,6 +152,6 @@ def _ids(text: bytes | None) -> frozenset[int]:
     found = set()
     for line in (text or b"").split(b"\n"):
         fields = line.split(b":")
-        if len(fields) > 2 and fields[2].isdigit():
+        if len(fields) > 2 and fields[2].isdigit() and len(fields[2]) < 20:
             found.add(int(fields[2]))
     return frozenset(found)

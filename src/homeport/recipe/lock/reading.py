@@ -76,12 +76,12 @@ def parse_lockfile(data: bytes) -> Lockfile:
             raise BadLockfile(
                 f"unknown lockfile format {version.format}; this Homeport reads {FORMAT}",
                 where={"field": "format"},
-                hint="a newer Homeport may read it, or run homeport lock to write it again",
+                hint="a newer Homeport may read it; or delete it, and lock the recipe again",
             )
         wire = _WIRE_DECODER.decode(data)
     except msgspec.DecodeError as error:
         raise BadLockfile(
-            f"not a lockfile: {error}", hint="run homeport lock to write it again"
+            f"not a lockfile: {error}", hint="restore it, or delete it and lock the recipe again"
         ) from error
     try:
         return _from_wire(wire)
@@ -282,7 +282,10 @@ def _state(wire: _State) -> LockedSuite:
 def _moment(value: datetime, field: str) -> datetime:
     if value.tzinfo is None:
         raise BadLockfile("a time needs its zone, Z", where={"field": field})
-    return value.astimezone(UTC)
+    try:
+        return value.astimezone(UTC)
+    except OverflowError as error:  # the first or last day of the calendar, in another zone
+        raise BadLockfile(f"the time {value} is out of range", where={"field": field}) from error
 
 
 def _package(wire: _Package, slices: Mapping[SliceName, Slice], field: str) -> LockedPackage:
