@@ -59,8 +59,12 @@ CHROOTS = "HOMEPORT_ENGINE_CHROOTS"
 
 
 @contextlib.contextmanager
-def running_in_chroot(suite: str, *, containerd_store: bool = False) -> Iterator[RunningEngine]:
+def running_in_chroot(
+    suite: str, *, containerd_store: bool = False, bridge: bool = False
+) -> Iterator[RunningEngine]:
     """The dockerd of another Debian release, from a folder that mmdebstrap made.
+
+    bridge: with a bridge for containers, in a network namespace of its own: that of ``process``
 
     ``HOMEPORT_ENGINE_CHROOTS`` names the folder that holds ``trixie`` and ``sid``; the
     recipe is in docs/buildkit.md.
@@ -73,13 +77,16 @@ def running_in_chroot(suite: str, *, containerd_store: bool = False) -> Iterator
     (home / "daemon.json").write_text(
         json.dumps({"features": {"containerd-snapshotter": containerd_store}})
     )
+    network = ("--bridge=none",) if not bridge else ()
+    begin = "ip link set lo up && " if bridge else ""
     argv = [
-        "unshare", "--mount", "--propagation", "private", "sh", "-c",
-        'mount --bind "$0" "$0" && mount --make-private "$0" && for d in proc sys dev; do'
-        ' mount --rbind "/$d" "$0/$d" && mount --make-rslave "$0/$d"; done &&'
-        ' exec chroot "$0" dockerd "$@"',
+        "unshare", *(("--net",) if bridge else ()), "--mount", "--propagation", "private", "sh",
+        "-c",
+        begin + 'mount --bind "$0" "$0" && mount --make-private "$0" &&'
+        ' for d in proc sys dev; do mount --rbind "/$d" "$0/$d" &&'
+        ' mount --make-rslave "$0/$d"; done && exec chroot "$0" dockerd "$@"',
         str(root), "--config-file", f"{inside}/daemon.json", "--data-root", f"{inside}/data",
-        "--exec-root", f"{inside}/exec", "-H", f"unix://{inside}/docker.sock", "--bridge=none",
+        "--exec-root", f"{inside}/exec", "-H", f"unix://{inside}/docker.sock", *network,
         "--iptables=false", "--ip6tables=false", "--pidfile", f"{inside}/pid",
     ]  # fmt: skip
     version = subprocess.run(

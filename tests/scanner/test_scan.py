@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 import homeport
+from homeport.recipe.entries import LocalFiles
+from homeport.recipe.loading import find_and_load
+from homeport.recipe.model import Recipe
 from homeport.scanner.run import BadScan, main, scan
 
 STATUS = """\
@@ -193,6 +196,25 @@ def test_errors_are_lines_and_an_exit_code(
     monkeypatch.delenv("BUILDKIT_SCAN_DESTINATION", raising=False)
     assert main() == 1
     assert capsys.readouterr().err.startswith("error: BUILDKIT_SCAN_DESTINATION is not set")
+
+
+def test_the_image_holds_what_the_scanner_imports() -> None:
+    """Modules of Homeport: the recipe copies them one by one, so that nothing else is in it."""
+    code = (
+        "import sys, homeport.scanner.run\n"
+        "print([m.__file__ for n, m in sys.modules.items() if n.partition('.')[0] == 'homeport'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    needed = {Path(one) for one in ast.literal_eval(done.stdout)}
+    taken = [each.source.resolve() for each in shipped_recipe().files
+             if isinstance(each, LocalFiles)]  # fmt: skip
+    lost = [one for one in needed if not any(one.is_relative_to(source) for source in taken)]
+    assert lost == []
+    assert all(any(one.is_relative_to(source) for one in needed) for source in taken)
+
+
+def shipped_recipe() -> Recipe:
+    return find_and_load("sbom-scanner", ())
 
 
 def test_it_needs_nothing_but_msgspec_and_zstandard() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from homeport import __version__
+from homeport.oci.platform import UNKNOWN
 from homeport.sbom import purl
 from homeport.sbom.model import Bill, BillFile, BillPackage, License, Subject, timestamp
 
@@ -57,7 +58,7 @@ class _Writer:
             "spdxVersion": "SPDX-2.3",
             "dataLicense": "CC0-1.0",
             "SPDXID": "SPDXRef-DOCUMENT",
-            "name": f"{subject.name} {bill.platform}",
+            "name": subject.name if bill.platform == UNKNOWN else f"{subject.name} {bill.platform}",
             "documentNamespace": f"{NAMESPACE}/{_NOT_IN_IDS.sub('-', subject.name)}"
             f"/{_identity(bill, subject)}",
             "creationInfo": {
@@ -184,7 +185,8 @@ class _Writer:
             "licenseConcluded": _NONE,
             "copyrightText": _NONE,
         }
-        if not _packaged(file):
+        # "layer" says nothing, and BuildKit writes the layer's digest where there is no comment.
+        if not _packaged(file) and file.origin != "layer":
             element["comment"] = f"{file.origin}: {file.owner}" if file.owner else file.origin
         self._files.append(element)
         return name

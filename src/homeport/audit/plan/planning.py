@@ -41,6 +41,7 @@ from homeport.oci.reference import BadReference, Reference, names_registry, pars
 RECIPES: Mapping[str, str] = {
     "docker.io/docker/dockerfile-copy": "dockerfile-copy",
     "docker.io/tonistiigi/copy": "dockerfile-copy",
+    "docker.io/docker/buildkit-syft-scanner": "sbom-scanner",
 }
 
 
