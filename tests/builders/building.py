@@ -11,6 +11,8 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from builders.locking import World
 from builders.net import quick_client
 from builders.runtime import runtime
@@ -25,6 +27,7 @@ from homeport.images.image import Image, Index, digest_of
 from homeport.images.transports.base import Destination
 from homeport.images.transports.select import destination_for, source_for
 from homeport.layers.trees import read_tree
+from homeport.locking.archive_access import with_local
 from homeport.oci.platform import Platform, parse_platform
 from homeport.progress import CancelToken
 from homeport.recipe.model import Recipe
@@ -64,7 +67,7 @@ class BuildWorld(World):
         with self.access() as access:
 
             def reached(recipe: Recipe, mirrors: Sequence[str]) -> Any:
-                return access
+                return msgspec.structs.replace(access, mirrors=with_local(access.mirrors, recipe))
 
             def engines(addresses: Sequence[str]) -> Sequence[Engine]:
                 assert self.engines, "an engine was asked for"

@@ -88,6 +88,8 @@ class NoKit(HomeportError):
 
 def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
     """The kit's layer: the same bytes for the same inputs. Raises ``NoKit``."""
+    if inputs.recipe.local_packages is not None:
+        raise NoKit("the recipe has local packages, which a kit does not hold")
     key = _key(inputs)
     if (found := recall_blob(store, _NAMESPACE, key)) is not None:
         return found

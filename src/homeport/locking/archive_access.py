@@ -14,6 +14,7 @@ from homeport.debian.archive.keyring import (
     read_keyring,
     shipped_keyring,
 )
+from homeport.debian.archive.mirror import DirectoryMirror
 from homeport.debian.archive.mirror_list import (
     SNAPSHOTS,
     Mirrors,
@@ -26,6 +27,7 @@ from homeport.errors import HomeportError
 from homeport.net.client import Client
 from homeport.net.credentials import Provider, no_credentials
 from homeport.recipe.entries import Archive
+from homeport.recipe.local_packages import LOCAL
 from homeport.recipe.model import Recipe
 from homeport.recipe.text_files import BadRecipe
 from homeport.runtime import Runtime
@@ -65,7 +67,7 @@ def open_access(
     if offline:
         names = [archive.name for archive in recipe.archives]
         bundles = open_bundles(names, sources.option)
-        return ArchiveAccess(mirrors=bundles, runtime=runtime, offline=True)
+        return ArchiveAccess(mirrors=with_local(bundles, recipe), runtime=runtime, offline=True)
     own = {archive.name: archive.mirrors for archive in recipe.archives if archive.mirrors}
     mirrors = open_mirrors(
         [archive.name for archive in recipe.archives],
@@ -74,7 +76,15 @@ def open_access(
         credentials=credentials,
         snapshots=snapshots or SNAPSHOTS,
     )
-    return ArchiveAccess(mirrors=mirrors, runtime=runtime)
+    return ArchiveAccess(mirrors=with_local(mirrors, recipe), runtime=runtime)
+
+
+def with_local(mirrors: Mirrors, recipe: Recipe) -> Mirrors:
+    """Also the recipe's folder of packages, which is there offline, too."""
+    if recipe.local_packages is None:
+        return mirrors
+    folder = DirectoryMirror(root=recipe.boundary.real(recipe.local_packages))
+    return msgspec.structs.replace(mirrors, by_archive={**mirrors.by_archive, LOCAL: (folder,)})
 
 
 def suite_specs(recipe: Recipe) -> tuple[SuiteSpec, ...]:

@@ -21,6 +21,7 @@ from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
+from homeport.locking.local_index import with_local_packages
 from homeport.locking.package_selection import Selection, check_suites
 from homeport.locking.selection_loop import CheckedPackages, select_and_check
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
@@ -84,6 +85,7 @@ def lock(
     check_suites(recipe)
     not_before = previous.suite_dates() if previous else None
     state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
+    state = with_local_packages(state, recipe, access.runtime)
     checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
     for text in _remarks(checked.values()):
         access.runtime.progress.note("lock", text)

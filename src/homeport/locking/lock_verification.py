@@ -22,6 +22,7 @@ from homeport.debian.archive.state_cache import recorded_states
 from homeport.debian.index.index import open_index
 from homeport.debian.package import Package, parse_package
 from homeport.locking.proof_file import Evidence, StateEvidence, StateKey, tasks_of
+from homeport.recipe.local_packages import LOCAL
 from homeport.recipe.lock.model import LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.platforms import debian_architecture
 
@@ -34,7 +35,7 @@ class LockVerdict(msgspec.Struct, frozen=True, kw_only=True):
     packages:    how many were compared, each file once
     problems:    what differs from the signed text
     missing:     evidence that is not there; without it nothing is proved
-    uncovered:   what no proof covers: source packages of parts
+    uncovered:   what no proof covers: source packages of parts, local packages
     ended:       keys that signed and have ended since
     corrections: locked packages whose file the signed index describes otherwise
     """
@@ -134,7 +135,8 @@ def compare(lockfile: Lockfile, evidence: Evidence, now: datetime) -> LockVerdic
         ),
         problems=_unique(problem for verdict in verdicts for problem in verdict.problems),
         missing=_unique(missing for verdict in verdicts for missing in verdict.missing),
-        uncovered=tuple(
+        uncovered=tuple(f"the local package {name}" for name in _local(lockfile))
+        + tuple(
             f"the source package {source.name} {source.version} of part {name}"
             for name, part in lockfile.parts.items()
             for source in part.sources
@@ -183,6 +185,8 @@ def _compare_one(lock: Lockfile, evidence: Evidence, now: datetime) -> LockVerdi
     listed = {(suite.archive, suite.suite) for suite in lock.archives}
     for architecture, package in _packages(lock):
         key = (package.file.archive, package.suite)
+        if package.file.archive == LOCAL:
+            continue  # the lockfile is what vouches for it
         if key not in listed:
             problems.append(f"{package.file.id}: the lockfile records no state of {package.suite}")
         elif key in states:
@@ -255,6 +259,15 @@ def _packages(lock: Lockfile) -> Iterator[tuple[str, LockedPackage]]:
     for platform, packages in lock.platforms.items():
         for package in packages:
             yield debian_architecture(platform), package
+
+
+def _local(lockfile: Lockfile) -> Iterable[str]:
+    return dict.fromkeys(
+        str(package.file.id)
+        for lock in all_locks(lockfile)
+        for _, package in _packages(lock)
+        if package.file.archive == LOCAL
+    )
 
 
 def _key(suite: LockedSuite) -> StateKey:

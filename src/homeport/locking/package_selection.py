@@ -21,6 +21,7 @@ from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
 from homeport.errors import Faults
 from homeport.oci.platform import Platform
 from homeport.recipe.entries import PackageChoice, Pin
+from homeport.recipe.local_packages import LOCAL
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice, SliceName
@@ -114,6 +115,8 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
 def archive_order(recipe: Recipe) -> ArchiveOrder:
     """The archives in the recipe's order, Debian's main and security archive as one."""
     ranks = {archive.name: rank for rank, archive in enumerate(recipe.archives)}
+    if recipe.local_packages is not None:
+        ranks[LOCAL] = -1
     debian = [ranks[name] for name in (DEBIAN, DEBIAN_SECURITY) if name in ranks]
     return ArchiveOrder(
         ranks={

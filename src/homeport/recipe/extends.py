@@ -29,7 +29,7 @@ _KEYS = {
     "groups": "name",
 }
 #: Single fields that a recipe inherits from what it extends.
-_INHERITED = ("platforms", "layers", "variant")
+_INHERITED = ("platforms", "layers", "local_packages", "variant")
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 

@@ -94,6 +94,7 @@ def interpret_recipe(
         config=common,
         platform_config=special,
         variant=variant,
+        local_packages=_local_packages(source),
         steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
         layers=_layers(source, fault),
         place=source.place,
@@ -285,6 +286,11 @@ def _configs(
         else:
             special[platform] = join_configs(special.get(platform, Config()), config)
     return common, special
+
+
+def _local_packages(source: RecipeText) -> Path | None:
+    folder = source.top.get("local_packages")
+    return None if folder is None else beside(source.top.at("local_packages"), folder)
 
 
 def _layers(source: RecipeText, fault: FaultCollector) -> Layers:

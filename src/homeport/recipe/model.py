@@ -42,6 +42,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
     variant:   the packages of a whole system, as mmdebstrap names them; "" for none
+    local_packages: a folder with packages that come before those of archives
     without:   dependencies of whole packages that are left out on purpose
     exclude:   globs of files that are left out of every whole package
     parts:     what is built on an engine first, for ``files`` to take from
@@ -58,6 +59,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[Path, ...] = ()
     packages: tuple[PackageChoice, ...] = ()
     variant: str = ""
+    local_packages: Path | None = None
     without: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     pins: tuple[Pin, ...] = ()

@@ -1,8 +1,8 @@
 """A Tree becomes an eStargz layer: gzip that can also be read file by file from a registry.
 
 Each file's content begins a gzip member, and a table of contents at the end says where
-(github.com/containerd/stargz-snapshotter, docs/estargz.md). Readers that do not know it see a
-gzip layer with two more files, ``.no.prefetch.landmark`` and ``stargz.index.json``, which
+(the document "eStargz" of github.com/containerd/stargz-snapshotter). Readers that do not know
+it see a gzip layer with two more files, ``.no.prefetch.landmark`` and ``stargz.index.json``, which
 engines pass on to the filesystem. Not for other layers (``layer_writer``): a member for each
 file compresses worse, so this is written only on wish.
 """

@@ -92,11 +92,12 @@ def fetch_packages(
     ``NetError`` or ``IntegrityError``; ``NotCached`` offline.
     """
     expected = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
-    on_mirrors: _Ask
-    if offline and not mirrors.by_archive:
-        on_mirrors = partial(_from_cache, runtime=runtime)
-    else:
-        on_mirrors = partial(_from_mirrors, mirrors=mirrors, runtime=runtime)
+
+    def on_mirrors(package: _Missing) -> Blob | _Missing:
+        if offline and not mirrors.of(package.file.archive):
+            return _from_cache(package, runtime=runtime)
+        return _from_mirrors(package, mirrors=mirrors, runtime=runtime)
+
     found, missing = _ask_all(on_mirrors, expected, runtime.pools.network)
     from_snapshots = partial(_from_snapshots, mirrors=mirrors, runtime=runtime, dates=dates or {})
     # Mostly many are gone at once. One that no snapshot archive has is enough to fail, so

@@ -12,6 +12,7 @@ from typing import Any
 
 from homeport.content.digest import Digest
 from homeport.oci.platform import Platform
+from homeport.recipe.local_packages import local_packages
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName
@@ -58,6 +59,7 @@ def used_definitions(
 
 def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
     """The digest of what ``recipe`` asks, with the definitions of the slices that it reaches."""
+    local = [[file.name, str(file.digest)] for file in local_packages(recipe)]
     asked = {
         "platforms": sorted(map(str, recipe.platforms)),
         "archives": [
@@ -92,6 +94,7 @@ def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
         ),
         # Left out while empty, too.
         **({"variant": recipe.variant} if recipe.variant else {}),
+        **({"local_packages": local} if local else {}),
         "without": sorted(recipe.without),
         "steps": {"os_release": recipe.steps.os_release, "copyright": recipe.steps.copyright},
         "slices": {str(name): _definition(slice) for name, slice in slices.items()},

@@ -420,6 +420,9 @@ RECIPE = Fields(
         "variant": _optional(
             values.VARIANT, "a whole Debian system with dpkg and apt, by mmdebstrap's names"
         ),
+        "local_packages": _optional(
+            values.LINE, "a folder of .deb files, which come before those of archives"
+        ),
         "without": _optional(
             ListOf(item=values.PACKAGE), "dependencies of whole packages that are left out"
         ),
