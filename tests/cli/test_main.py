@@ -160,7 +160,7 @@ def test_each_kind_of_failure_has_its_exit_code(
 
     monkeypatch.setattr(program.homeport, "main", fail)
     monkeypatch.setattr(program.os, "dup2", lambda *args: None)
-    assert program.run([]) == code
+    assert program.run(["tags"]) == code
     assert "Traceback" not in capfd.readouterr().err
 
 
@@ -354,3 +354,52 @@ def test_a_shell_completes_recipes_of_the_catalog_and_files() -> None:
 
     assert completed("dockerf") == "plain,dockerfile-copy"
     assert completed("./my") == "file,./my"
+
+
+def test_the_program_alone_prints_an_overview_and_a_group_its_help() -> None:
+    alone = shell("homeport")
+    assert (alone.returncode, alone.stderr) == (0, "")
+    assert "homeport audit ." in alone.stdout
+    assert len(alone.stdout.splitlines()) <= 24
+    for group in ("cache", "recipe", "catalog"):
+        done = shell(f"homeport {group}")
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout == shell(f"homeport {group} --help").stdout
+
+
+def test_help_and_version_are_words_too() -> None:
+    assert shell("homeport version").stdout == shell("homeport --version").stdout
+    assert shell("homeport help").stdout == shell("homeport --help").stdout
+    assert shell("homeport help cache info").stdout == shell("homeport cache info --help").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("-v inspect x", "inspect x -v"),
+        ("--format json --color=never -qv tags x", "tags x --format json --color=never -qv"),
+        ("--offline copy a -- -b", "copy a --offline -- -b"),
+        ("help lock", "lock --help"),
+        ("-v help", "--help"),
+        ("--help", "--help"),
+        ("-x inspect", "-x inspect"),
+        ("-v", ""),
+    ],
+)
+def test_options_of_every_command_may_stand_before_it(typed: str, meant: str) -> None:
+    assert program._arranged(typed.split()) == meant.split()
+
+
+def test_these_are_the_options_of_every_command() -> None:
+    from homeport.cli import cache
+
+    declared = [each for each in cache.command.commands["info"].params if each.name != "help"]
+    names = [
+        {name for each in declared for name in each.opts if _takes_value(each) is takes}
+        for takes in (False, True)
+    ]
+    assert tuple(names) == program.ANYWHERE
+
+
+def _takes_value(option: click.Parameter) -> bool:
+    return isinstance(option, click.Option) and not option.is_flag and not option.count

@@ -13,6 +13,7 @@ import difflib
 import importlib
 import io
 import os
+import re
 import sys
 import threading
 from typing import Any, NoReturn
@@ -83,7 +84,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
     ),
     "cache": CommandEntry("cache", "Show, prune and verify the cache", "Housekeeping"),
-    "completion": CommandEntry("completion", "Print a shell's completion script", "Housekeeping"),
+    "completion": CommandEntry(
+        "completion", "Print or install a completion script", "Housekeeping"
+    ),
 }
 
 
@@ -136,7 +139,14 @@ def _name_variables(command: click.Command, prefix: str) -> None:
 @click.command(
     cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Example:  homeport build dockerfile-copy",
+    epilog="""\b
+Examples:
+  homeport build dockerfile-copy
+  homeport help build
+  homeport -v --color never inspect docker.io/library/debian:13-slim
+
+Options of every command (-q, -v, --format, --color …) may stand before it, too.
+""",
 )
 @click.version_option(__version__, "-V", "--version", message="homeport %(version)s")
 def homeport() -> None:
@@ -192,8 +202,11 @@ def _delivered(code: int) -> int:
 def run(arguments: list[str]) -> int:
     """Run the program; return its exit code. All errors are printed here."""
     found: HomeportError
+    arguments = _arranged(arguments)
     try:
         _fill_closed_streams()
+        if not arguments and "_HOMEPORT_COMPLETE" not in os.environ:
+            return _show_overview()
         homeport.main(arguments, prog_name="homeport", standalone_mode=False, obj=tuple(arguments))
         sys.stdout.flush()
         return 0
@@ -203,6 +216,9 @@ def run(arguments: list[str]) -> int:
         _abandon_output()  # the reader closed the pipe
         return 0
     except click.ClickException as error:
+        if isinstance(error, click.exceptions.NoArgsIsHelpError):  # a group without a command
+            click.echo(error.format_message())
+            return 0
         found = _usage_error(error)
     except (KeyboardInterrupt, click.Abort):
         found = Interrupted()
@@ -212,6 +228,47 @@ def run(arguments: list[str]) -> int:
         found = _output_error(error)
     as_json = _given(arguments, "format") == "json"
     return _report(found, as_json, _given(arguments, "color"))
+
+
+#: Options of every command that may also stand before it; the second take a value. A test
+#: compares them with the declared ones.
+ANYWHERE = (
+    frozenset({"-q", "--quiet", "-v", "--verbose", "--full", "--no-progress", "--offline"}),
+    frozenset({"--format", "--color", "--cache-dir", "--config", "--ca", "--limit"}),
+)
+
+
+def _arranged(arguments: list[str]) -> list[str]:
+    """``help X`` as ``X --help``, ``version`` as ``--version``, and options of every command last.
+
+    ``homeport -v inspect x`` is ``homeport inspect x -v``; what follows ``--`` stays behind it.
+    """
+    rest = list(arguments)
+    early: list[str] = []
+    while rest and rest[0].startswith("-"):
+        word = rest[0].partition("=")[0]
+        if rest[0] in ANYWHERE[0] or re.fullmatch(r"-[qv]{2,}", rest[0]):
+            count = 1
+        elif word in ANYWHERE[1]:
+            count = 1 if "=" in rest[0] else 2
+        else:
+            break
+        early += rest[:count]
+        del rest[:count]
+    if rest[:1] == ["help"]:
+        return [*rest[1:], "--help"]
+    if rest == ["version"]:
+        return ["--version"]
+    end = rest.index("--") if "--" in rest else len(rest)
+    return [*rest[:end], *early, *rest[end:]] if rest else []
+
+
+def _show_overview() -> int:
+    from homeport.cli.overview import overview  # 12 ms that --version saves
+    from homeport.cli.screen import screen_of  # 10 ms that --version saves
+
+    click.echo(overview(screen_of(sys.stdout, os.environ.get("HOMEPORT_COLOR", "auto"))))
+    return 0
 
 
 class OutputFailed(HomeportError):
