@@ -249,7 +249,7 @@ def test_a_read_only_folder_is_named_with_its_reason(setting: Setting) -> None:
         (["--platform", "amd64,"], "empty platform in 'amd64,'"),
         (["--platform", ""], "empty platform in ''"),
         (["--tag", "a b"], "invalid tag 'a b'"),
-        (["-o", "oci:out:1", "--tag", "2"], "--tag 2: every output has a tag of its own"),
+        (["-o", "oci:out:1", "--tag", "2"], "--tag 2: no output takes it"),
         (["--tag", "r.example/a:1"], "layouts and archives of OCI keep a tag, not a name"),
         (["--label", "nothing"], "label 'nothing': KEY=VALUE is expected"),
         (["-o", "team/copy"], "names no registry"),

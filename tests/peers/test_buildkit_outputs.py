@@ -53,6 +53,19 @@ def test_a_docker_archive_is_what_docker_load_reads(
     assert [name.rpartition("/")[2] for name in entry["RepoTags"]] == ["made:1"]
 
 
+def test_load_puts_the_image_into_docker_under_its_name(
+    context: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running_dockerd() as engine:
+        monkeypatch.setenv("DOCKER_HOST", engine.address)
+        build(engine, context, "--load", "-t", "made:1")
+        listed = subprocess.run(
+            ["docker", "image", "inspect", "--format", "{{.Config.Entrypoint}}", "made:1"],
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert listed.stdout == "[/f]\n"
+
+
 def test_layers_are_kept_or_no_squash_refuses_and_names_the_setting(
     any_engine: RunningEngine, context: Path, tmp_path: Path
 ) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from homeport.building.outputs import is_docker_archive
 from homeport.building.request import BuildRequest
 from homeport.errors import UsageError
 from homeport.images.address import Address
+from homeport.images.tagging import is_docker_archive
 from homeport.oci.platform import Platform, native_platform, parse_platform
 from homeport.recipe.model import Recipe
 

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from homeport.buildkit.address import Engine
-from homeport.buildkit.outputs import ImageOutput, Output, export_to
+from homeport.buildkit.outputs import (
+    FolderOutput,
+    ImageOutput,
+    LoadOutput,
+    Output,
+    TarOutput,
+    export_to,
+)
 from homeport.buildkit.solve import Build, Solved, solve
 from homeport.buildkit.status import StatusListener, Steps
 from homeport.oci.platform import Platform
@@ -25,7 +32,9 @@ if TYPE_CHECKING:
     from homeport.buildkit.scheduling import ListenerFor
     from homeport.content.digest import Digest
     from homeport.images.address import Address
+    from homeport.images.image import Image, Index
     from homeport.images.transports.base import Destination
+    from homeport.runtime import Runtime
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,13 +67,14 @@ def run_outputs(
     """
     began = time.monotonic()
     found = _Found()
-    files = [output for output in outputs if not isinstance(output, ImageOutput)]
-    for output in files if outputs else [None]:
+    files = [output for output in outputs if isinstance(output, FolderOutput | TarOutput)]
+    nothing = [None] if not outputs else []
+    for output in (*files, *nothing):
         with export_to(output) as exports:
             one = msgspec.structs.replace(build, exports=exports)
             found.add(solve(engines[0], one, listener=listener, cancel=cancel))
         build = _without_repeats(build)
-    wanted = [output for output in outputs if isinstance(output, ImageOutput)]
+    wanted = [output for output in outputs if isinstance(output, ImageOutput | LoadOutput)]
     if wanted:
         # 12 ms that a build without an image saves
         from homeport.buildkit.images import pushed_by_engine
@@ -73,7 +83,11 @@ def run_outputs(
 
         how = for_images()
         for image in list(wanted):
-            if push_by_engine and isinstance(image.address, RegistryAddress):
+            if (
+                push_by_engine
+                and isinstance(image, ImageOutput)
+                and isinstance(image.address, RegistryAddress)
+            ):
                 solved, digest = pushed_by_engine(engines[0], build, image.address, how)
                 found.add(solved)
                 found.images[str(image)] = digest
@@ -83,9 +97,24 @@ def run_outputs(
         with image_from_engines(engines, build, platforms, how, listener_for) as (value, solved):
             found.add(solved)
             for image in wanted:
-                written = destination(image.address).write(value, how.runtime)
-                found.images[str(image)] = written.digest
+                found.images[str(image)] = _write(image, value, how.runtime, destination)
     return found.run(time.monotonic() - began)
+
+
+def _write(
+    output: ImageOutput | LoadOutput,
+    value: Image | Index,
+    runtime: Runtime,
+    destination: Callable[[Address], Destination],
+) -> Digest:
+    """Write or load the image; its digest there."""
+    if isinstance(output, ImageOutput):
+        return destination(output.address).write(value, runtime).digest
+    # 100 ms that other builds save
+    from homeport.images.load import load
+    from homeport.images.transports.docker_archive import one_platform
+
+    return load(one_platform(value), output.name, runtime).digest
 
 
 class _Found(msgspec.Struct):

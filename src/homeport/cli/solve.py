@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.buildkit.builds import SolveRequest
-from homeport.buildkit.outputs import Output, parse_output
+from homeport.buildkit.outputs import Output, parse_output, with_tags
 from homeport.buildkit.progress_display import BarWatcher, JsonWatcher, PlainWatcher
 from homeport.buildkit.protocol.errors import BuildFailed
 from homeport.buildkit.session.repositories import allowed_name
@@ -35,13 +35,14 @@ if TYPE_CHECKING:
     epilog="""\b
 Examples:
   homeport solve . -o tar:rootfs.tar
+  homeport solve . -t registry.example/team/app:1 --push
   homeport solve . -f images/Dockerfile --target app --build-arg VERSION=3 -o dir:out
   homeport solve . -f .pipeline/blubber.yaml --target production -o oci:app.oci
   homeport solve . --opt override-copy-image=registry.example/copy:1 \\
       --opt build-arg:BUILDKIT_DISABLE_FILEOP=1 --engine unix:///run/docker.sock
 """,
 )
-@click.argument("context", metavar="CONTEXT|FILE.llb|-")
+@click.argument("context", metavar="CONTEXT|FILE.llb|-", default=".")
 @click.option(
     "-f", "--file", "file", type=click.Path(path_type=Path), metavar="FILE",
     help="Dockerfile, or a file for another frontend.  [default: CONTEXT/Dockerfile]",
@@ -96,9 +97,16 @@ Examples:
 )  # fmt: skip
 @click.option(
     "-o", "--output", "outputs", multiple=True, metavar="OUTPUT",
-    help="Destination: dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF."
-    " Repeatable.  [default: none, build only]",
+    help="Destination: dir:DIR, tar:FILE, oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE, docker://REF;"
+    " also as buildx writes it, such as type=local,dest=DIR. Repeatable."
+    "  [default: none, build only]",
 )  # fmt: skip
+@click.option(
+    "-t", "--tag", "tags", multiple=True, metavar="NAME[:TAG]",
+    help="Name of outputs that have none, and of --push and --load. Repeatable.",
+)  # fmt: skip
+@click.option("--push", is_flag=True, help="Push to each --tag; the same as -o docker://NAME.")
+@click.option("--load", is_flag=True, help="Load the native image into a running docker or podman.")
 @click.option(
     "--progress", "progress_form", type=click.Choice(["auto", "plain", "rawjson", "quiet"]),
     default="auto", show_default=True, help="Form of progress on standard error.",
@@ -133,11 +141,15 @@ def command(
 
     A file whose first lines name a frontend (# syntax=REF) is built by that frontend.
 
-    CONTEXT is a directory or URL with a Dockerfile; "-" is a tar of a context on standard
-    input. The command uses BuildKit's own API: no docker, buildx or buildctl program is needed.
-    The engine is buildkitd, or dockerd 18.09 or later.
+    CONTEXT is a directory or URL with a Dockerfile [default: .]; "-" is a tar of a context on
+    standard input. The command uses BuildKit's own API: no docker, buildx or buildctl program is
+    needed. The engine is buildkitd, or dockerd 18.09 or later.
     """
-    request = _request(context, tuple(parse_output(text) for text in outputs), asked)
+    named = with_tags(
+        [parse_output(text) for text in outputs], asked["tags"], push=asked["push"],
+        load=asked["load"],
+    )  # fmt: skip
+    request = _request(context, named, asked)
     form = asked["progress_form"]
     with session.app() as app:
         listener = _listener(session, form, app.runtime.progress)
