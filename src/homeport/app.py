@@ -50,7 +50,6 @@ if TYPE_CHECKING:
     from homeport.audit.plan.planfile import Plan
     from homeport.audit.policy_check import PolicyOptions, PolicyResult
     from homeport.audit.report.writing import ReportFiles
-    from homeport.audit.results import Result
     from homeport.blubber.check import Checked
     from homeport.building.lock import LockCheck
     from homeport.building.rebuild import RebuildResult
@@ -697,13 +696,13 @@ class App:
         return check_policy(audited, options)
 
     def audit_reports(
-        self, audited: AuditResult, results: Sequence[Result], files: ReportFiles
+        self, audited: AuditResult, checked: PolicyResult, files: ReportFiles
     ) -> None:
-        """Write the SARIF, HTML and Code Quality reports and the baseline of an audit."""
+        """Write the reports of an audit for other programs, as a page, and its baseline."""
         # 110 ms that other commands save
         from homeport.audit.report.writing import write_reports
 
-        write_reports(audited, results, files)
+        write_reports(audited, checked, files)
 
     def audit_plan(
         self,

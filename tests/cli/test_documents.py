@@ -140,6 +140,8 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("extract oci:one:1 /b -o out", 0),
         ("audit tree --deny floating", 3),
         ("audit rules", 0),
+        ("audit explain floating", 0),
+        ("audit explain setup-qemu-binfmt", 0),
         ("audit tree --home registry.example/m --plan plan.yaml", 0),
         ("audit --apply plan.yaml", 0),
         ("llb dump one.llb", 0),

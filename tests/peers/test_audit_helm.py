@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 from builders.audit import CORPUS, TODAY, lay_out, read_case
 from homeport.audit.auditing import AuditRequest, audit, plan
 from homeport.audit.plan.applying import prepare, write
+from homeport.audit.plan.deciding import home_of
 from homeport.audit.plan.planfile import Plan
-from homeport.audit.plan.planning import home_of
 from homeport.audit.scan.scanning import scan
 from homeport.oci.reference import parse_reference
 

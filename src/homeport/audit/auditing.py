@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from importlib.resources import files
 from pathlib import Path
 
 import msgspec
@@ -14,9 +13,11 @@ from homeport.audit.assessment import Report, make_report
 from homeport.audit.implicit import apply_rules
 from homeport.audit.model import Use
 from homeport.audit.plan.applying import EditWouldChangeMore, PlanIsForOtherFiles, proved
+from homeport.audit.plan.deciding import knowledge_of
 from homeport.audit.plan.guard import Spot, broken, spots
+from homeport.audit.plan.places import edits_of
 from homeport.audit.plan.planfile import Audited, Plan
-from homeport.audit.plan.planning import RECIPES, Draft, edits_of, make_draft
+from homeport.audit.plan.planning import Draft, make_draft
 from homeport.audit.reading.tree_files import read_file
 from homeport.audit.rules import Rule, Tool, by_id, shipped
 from homeport.audit.scan.scanning import scan
@@ -117,11 +118,12 @@ def plan(
             content[path] = read_file(request.root, path)
         return content[path]
 
+    known = knowledge_of(audited.report, audited.rules, audited.dead)
     refused: dict[Spot, str] = {}
     for _ in range(_MOST_ROUNDS):
         draft = make_draft(
-            audited.report, home=request.home, rules=audited.rules, dead=audited.dead,
-            recipes=_recipes(), decisions=decisions, only_places=only_places, refused=refused,
+            audited.report, home=request.home, known=known, decisions=decisions,
+            only_places=only_places, refused=refused,
             digest_of=lambda path: Digest.of(read(path)).hex,
         )  # fmt: skip
         wrong = _broken(draft, audited, request, read)
@@ -175,9 +177,3 @@ def _broken(
     after = audit(request, edited=edited).report
     uses = [u for image in after.images for u in image.uses if u.place.file not in live]
     return draft.blamed(broken(draft.promises, spots(uses), request.home))
-
-
-def _recipes() -> list[str]:
-    """Recipes of the catalog that builds an image that is known here."""
-    folder = files("homeport.catalog")
-    return [name for name in RECIPES.values() if (folder / name / "homeport.yaml").is_file()]

@@ -24,6 +24,8 @@ _FIXED = re.compile(
 _GENERAL = frozenset(("stable", "oldstable", "oldoldstable", "latest"))
 _SHOWN = re.compile(r"v?(\d{1,9}(?:\.\d{1,9})?)")
 _WORD = re.compile(r"[A-Za-z][A-Za-z0-9]{0,40}")
+#: Holds copies of images of Docker Hub by their names there.
+_HUB_COPY = "mirror.gcr.io/"
 #: Copies of official images: of mirrors, and of architectures (``arm32v7/debian``).
 _COPY = re.compile(
     r"(?:public\.ecr\.aws/docker/library|mirror\.gcr\.io/library|mirror\.gcr\.io"
@@ -87,7 +89,7 @@ def registry_facts(host: str) -> RegistryFacts | None:
 def end_of_life(reference: Reference) -> EndOfLife | None:
     """When support of what a tag names ends, if the table lists it: the release itself, or the
     distribution below it (``-buster``, ``-alpine3.12``), whichever ends first."""
-    name = _original(reference.name)
+    name = original_name(reference.name)
     found = [
         end for product in _end_of_life().products
         if (end := _of_product(product, reference.tag, name in product.repositories)) is not None
@@ -95,9 +97,11 @@ def end_of_life(reference: Reference) -> EndOfLife | None:
     return min(found, key=lambda end: end.ends, default=None)
 
 
-def _original(name: str) -> str:
+def original_name(name: str) -> str:
     """The official image that another registry or an architecture's namespace holds a copy of."""
     copy = _COPY.fullmatch(name)
+    if copy is None and name.startswith(_HUB_COPY):
+        return f"docker.io/{name.removeprefix(_HUB_COPY)}"
     return f"docker.io/library/{copy['name']}" if copy else name
 
 

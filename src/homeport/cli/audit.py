@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.audit.auditing import AuditRequest, AuditResult
+from homeport.audit.changes import changed_files
 from homeport.audit.implicit import parse_assumptions
 from homeport.audit.policy_check import PolicyOptions
 from homeport.audit.report.json import report_document
@@ -19,7 +20,7 @@ from homeport.audit.report.listing import GROUPINGS
 from homeport.audit.report.text import View, plan_text, report_text, violations_text
 from homeport.audit.report.writing import ReportFiles
 from homeport.audit.trees import TREES, Tree
-from homeport.cli import audit_rules
+from homeport.cli import audit_explain, audit_rules
 from homeport.cli.options import Session, common
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo, HomeportError, UsageError
@@ -35,7 +36,7 @@ _FILE = click.Path(dir_okay=False, path_type=Path)
 _READ = click.Path(dir_okay=False, exists=True, path_type=Path)
 #: The path that means pods on standard input.
 _STDIN = Path("-")
-_REPORTS = ("sarif", "html", "code_quality", "write_baseline")
+_REPORTS = ("sarif", "html", "code_quality", "junit", "markdown", "write_baseline")
 
 
 class PartlyRead(HomeportError):
@@ -55,7 +56,7 @@ def _trees(context: click.Context, parameter: click.Parameter, text: str) -> fro
 @click.command(
     name="audit",
     cls=CommandWithSubcommand,
-    subcommand=audit_rules.command,
+    subcommands=[audit_explain.command, audit_rules.command],
     epilog="""\b
 Examples:
   homeport audit
@@ -66,6 +67,8 @@ Examples:
   homeport audit --deny floating --baseline .homeport-baseline.yaml --sarif out.sarif .
   homeport audit --engine unix:///var/run/docker.sock --assume k3s=1.33 .
   kubectl get pods -A -o json | homeport audit -
+  homeport audit --changed-since origin/main --markdown audit.md --junit audit.xml .
+  homeport audit explain redis:7            # all about an image, a finding or a rule
   homeport audit rules --check-age          # rules that are due for a check
 """,
 )
@@ -134,6 +137,13 @@ Examples:
 @click.option("--sarif", type=_FILE, help="Write a SARIF log to this file.")
 @click.option("--html", type=_FILE, help="Write an HTML page to this file.")
 @click.option("--code-quality", type=_FILE, help="Write GitLab's Code Quality report to this file.")
+@click.option("--junit", type=_FILE, help="Write results as JUnit XML; violations are failures.")
+@click.option("--markdown", type=_FILE, help="Write a Markdown report to this file.")
+@click.option(
+    "--changed-since",
+    metavar="REF",
+    help="Report only on files that differ from this git commit.  [default: none]",
+)
 @click.option(
     "--deny", multiple=True, metavar="ID", help="Exit with 3 on this finding. Repeatable."
 )
@@ -171,6 +181,8 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
         raise UsageError("--yes requires --apply", hint="name a plan: --apply FILE")
     if options["config_folder"] and not (options["plan_file"] or options["update_file"]):
         raise UsageError("--write-config needs a plan", hint="--plan FILE")
+    if options["changed_since"] and (options["plan_file"] or options["update_file"]):
+        raise UsageError("a plan is for a whole tree", hint="leave out --changed-since")
     with session.app() as app:
         request = _request(app, paths, options)
         audited = app.audit(request, online=options["online"])
@@ -182,7 +194,7 @@ def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> Non
                 config=options["config_folder"],
             )  # fmt: skip
         if any(options[name] for name in _REPORTS):
-            app.audit_reports(audited, checked.results, _report_files(options))
+            app.audit_reports(audited, checked, _report_files(options))
     _show(session, audited, checked.violations, plan, options)
     _finish(audited, checked.violations)
 
@@ -198,9 +210,10 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> AuditR
     if not files and not live:
         files = [Path()]
     root, files = _rooted(files)
+    only = changed_files(root, since) if (since := options["changed_since"]) else None
     return AuditRequest(
         paths=files, root=root, home=options["home"], assumptions=assumed,
-        exclude=options["exclude"], live=live,
+        exclude=options["exclude"], live=live, only=only,
     )  # fmt: skip
 
 
@@ -231,6 +244,8 @@ def _report_files(options: dict[str, Any]) -> ReportFiles:
         sarif=options["sarif"],
         html=options["html"],
         code_quality=options["code_quality"],
+        junit=options["junit"],
+        markdown=options["markdown"],
         baseline=options["write_baseline"],
     )
 

@@ -24,7 +24,7 @@ _READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(
     name="bundle",
     cls=CommandWithSubcommand,
-    subcommand=bundle_load.command,
+    subcommands=[bundle_load.command],
     epilog="""\b
 Examples:
   homeport bundle registry.example/team/tool:1.0 -o tool.bundle

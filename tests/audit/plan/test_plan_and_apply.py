@@ -23,8 +23,8 @@ from homeport.audit.plan.applying import (
     prepare,
     write,
 )
+from homeport.audit.plan.deciding import home_of
 from homeport.audit.plan.planfile import Edit, Plan, read_plan
-from homeport.audit.plan.planning import home_of
 from homeport.errors import Faults, UsageError
 from homeport.oci.reference import parse_reference
 

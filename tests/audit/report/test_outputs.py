@@ -13,8 +13,9 @@ import pytest
 from make_findings_pages import pages
 
 from builders.audit import TODAY, every_case, lay_out, read_case
-from homeport.audit.assessment import Report
+from homeport.audit.assessment import Lookup, Report
 from homeport.audit.auditing import AuditRequest, AuditResult, audit
+from homeport.audit.registry_lookup import with_answers
 from homeport.audit.report.codequality import code_quality_document
 from homeport.audit.report.html import html_page
 from homeport.audit.report.json import clean, report_document
@@ -229,3 +230,30 @@ def test_images_of_tests_and_documentation_are_apart_and_weigh_less(tmp_path: Pa
     levels = {image.name: image.level for image in report.images}
     assert levels["docker.io/library/alpine:3.10"] == "low"
     assert levels["docker.io/library/debian:11"] == "high"
+
+
+def test_what_could_not_be_queried_is_counted_with_the_reason(tmp_path: Path) -> None:
+    dockerfile = "FROM alpine:3.22\nFROM quay.io/a/b:1\nFROM quay.io/a/c:1\nFROM ghcr.io/a/d:1\n"
+    report = audited(tmp_path, {"Dockerfile": dockerfile}).report
+    known = Lookup(
+        digest=f"sha256:{'b' * 64}", created="2026-01-02T03:04:05Z", platforms=("a", "b")
+    )
+    refused = Lookup(problem="lookup failed: connection refused")
+    report = with_answers(
+        report,
+        {
+            "docker.io/library/alpine:3.22": known,
+            "quay.io/a/b:1": refused,
+            "quay.io/a/c:1": refused,
+            "ghcr.io/a/d:1": Lookup(problem="ghcr.io has no such image", gone=True),
+        },
+        TODAY,
+    )
+    text = report_text(report, View(online=True))
+    assert "sha256:bbbbbbbbbbbb; 2026-01-02; 2 platforms" in text
+    assert (
+        "Registries answered for 2 of 4 images. The others:\n"
+        "  quay.io: 2 images: lookup failed: connection refused\n"
+    ) in text
+    heading = "Use another image, or push the copy that you have: the registry has none (gone)"
+    assert text.startswith(heading)

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.audit.plan.places import edits_of
 from homeport.audit.plan.planfile import Edit, Plan
-from homeport.audit.plan.planning import edits_of
 from homeport.audit.plan.structure import Piece, lines_of, skeleton
 from homeport.audit.reading.context import Context
 from homeport.audit.reading.tree_files import NotReadable, read_file

@@ -9,6 +9,8 @@ import msgspec
 
 from homeport.audit.assessment import Image, Report
 from homeport.audit.model import Use
+from homeport.audit.plan.catalog_images import recipe_for
+from homeport.audit.plan.deciding import Knowledge, Range, action_for, check_home, home_of, range_of
 from homeport.audit.plan.editing import (
     FileEdit,
     WayHome,
@@ -21,33 +23,20 @@ from homeport.audit.plan.editing import (
 )
 from homeport.audit.plan.guard import Promise, Spot, spots
 from homeport.audit.plan.mirror_config import engine_configs, helm_values
+from homeport.audit.plan.places import bare, merged
 from homeport.audit.plan.planfile import (
     SCHEMA,
-    Edit,
     Pair,
     Plan,
     PlanAction,
     PlanFile,
     PlanImage,
-    PlanPlace,
     pair_for,
 )
-from homeport.audit.rules import Rule
 from homeport.content.digest import Digest
-from homeport.errors import UsageError
-from homeport.oci.reference import BadReference, Reference, names_registry, parse_reference
-
-#: Images that a recipe of the catalog builds.
-RECIPES: Mapping[str, str] = {
-    "docker.io/docker/dockerfile-copy": "dockerfile-copy",
-    "docker.io/tonistiigi/copy": "dockerfile-copy",
-    "docker.io/docker/buildkit-syft-scanner": "sbom-scanner",
-}
-
+from homeport.oci.reference import BadReference, Reference, parse_reference
 
 _DELETE = "delete what uses it"
-
-Range = tuple[str, int, int]
 
 
 class Draft(msgspec.Struct, frozen=True):
@@ -98,11 +87,8 @@ def _touches(change: FileEdit, ranges: set[Range]) -> bool:
 
 class _Planner(msgspec.Struct):
     home: str
-    rules: Mapping[str, Rule]
-    dead: Mapping[str, Rule]
-    recipes: frozenset[str]
+    known: Knowledge
     siblings: Mapping[Range, list[Use]]
-    raised: Mapping[Range, Reference]
     decisions: Mapping[str, PlanImage]
     only_places: bool
     refused: Mapping[Spot, str]
@@ -122,9 +108,7 @@ def make_draft(
     report: Report,
     *,
     home: str,
-    rules: Mapping[str, Rule],
-    dead: Mapping[str, Rule],
-    recipes: Iterable[str],
+    known: Knowledge,
     digest_of: Callable[[str], str],
     decisions: Plan | None = None,
     only_places: bool = False,
@@ -132,8 +116,6 @@ def make_draft(
 ) -> Draft:
     """Plan for every image of ``report``.
 
-    dead:       obsolete images, and the rules that mark them
-    recipes:    what the catalog can build
     digest_of:  the SHA-256 (hex) of an audited file
     decisions:  an earlier plan, whose actions and references at home are kept
     only_places: edit no place that is not in the earlier plan
@@ -143,10 +125,10 @@ def make_draft(
     siblings: dict[Range, list[Use]] = defaultdict(list)
     for image in report.images:
         for use in image.uses:
-            siblings[_spot(use)].append(use)
+            siblings[range_of(use)].append(use)
     every = spots(use for image in report.images for use in image.uses)
     planner = _Planner(
-        home, rules, dead, frozenset(recipes), siblings, _raised(report, rules),
+        home, known, siblings,
         decisions={i.image: i for i in decisions.images} if decisions else {},
         only_places=only_places,
         refused=refused or {}, prefixes={},
@@ -169,50 +151,14 @@ def make_draft(
     return Draft(plan, planner.promises, planner.editors, every)
 
 
-def check_home(home: str) -> None:
-    """Raise ``UsageError`` unless images can live below ``home``."""
-    if not home:
-        raise UsageError("a plan needs the registry of your own images", hint="--home PREFIX")
-    try:
-        parse_reference(f"{home}/x:1")
-    except BadReference as error:
-        raise UsageError(f"--home {home}: {error.what}") from error
-    if not names_registry(f"{home}/x"):
-        raise UsageError(f"--home {home!r}: no registry", hint="for example registry.example")
-
-
-def home_of(reference: Reference, home: str) -> Reference:
-    """Where ``reference`` lives at home."""
-    host = reference.registry.replace(":", "_").replace("[", "").replace("]", "").lower()
-    return parse_reference(
-        f"{home}/{host}/{reference.repository}"
-        + (f":{reference.tag}" if reference.tag else "")
-        + (f"@{reference.digest}" if reference.digest else "")
-    )
-
-
-def _raised(report: Report, rules: Mapping[str, Rule]) -> dict[Range, Reference]:
-    """Places whose image is replaced by a newer one, because of what the old one pulls."""
-    return {
-        _spot(use): parse_reference(rules[use.rule].upgrade_to)
-        for image in report.images
-        for use in image.uses
-        if use.rule in rules and rules[use.rule].upgrade_to and use.cause and use.cause.text
-    }
-
-
-def _spot(use: Use) -> Range:
-    return (use.place.file, use.place.start, use.place.end)
-
-
 def _image(planner: _Planner, image: Image) -> PlanImage:
-    action, why = _action(planner, image)
+    action, why = action_for(image, planner.known)
     decided = planner.decisions.get(image.name)
     if decided is not None and image.reference is not None and decided.action != action:
         action, why = decided.action, decided.why
     if action == "leave" or image.reference is None:
         _promised(planner, image.uses)
-        return PlanImage(image=image.name, action="leave", why=why, places=_bare(image.uses))
+        return PlanImage(image=image.name, action="leave", why=why, places=bare(image.uses))
     reference = image.reference
     if image.lookup and image.lookup.digest and reference.digest is None:
         reference = msgspec.structs.replace(reference, digest=Digest.parse(image.lookup.digest))
@@ -230,44 +176,11 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
             _pair(planner, reference, home)
         return PlanImage(
             image=image.name, action=action, why=why, home=str(home),
-            recipe=RECIPES.get(reference.name, "") if action == "build" else "",
+            recipe=recipe_for(reference) if action == "build" else "",
             config_files=helm_values(image.uses, home),
-            places=_merged(places),
+            places=merged(places),
         )  # fmt: skip
-    return PlanImage(image=image.name, action=action, why=why, places=_merged(places))
-
-
-def _action(planner: _Planner, image: Image) -> tuple[PlanAction, str]:
-    if reason := _reason_to_leave(image):
-        return "leave", reason
-    assert image.reference is not None
-    if (rule := planner.dead.get(image.name)) is not None:
-        return rule.action, rule.why
-    if all(_spot(use) in planner.raised and not use.rule for use in image.uses):
-        return "upgrade", f"{planner.raised[_spot(image.uses[0])].familiar} pulls no other image"
-    rules = [planner.rules[use.rule] for use in image.uses if use.rule in planner.rules]
-    wanted = {rule.action for rule in rules}
-    if len(rules) == len(image.uses) and len(wanted) == 1 and wanted != {"import"}:
-        return rules[0].action, rules[0].why
-    if RECIPES.get(image.reference.name) in planner.recipes:
-        return "build", "the catalog has a recipe for it"
-    count = len(image.uses)
-    return "import", f"used in {count} place{'s' if count > 1 else ''}, {image.pin}"
-
-
-def _reason_to_leave(image: Image) -> str:
-    if image.internal:
-        return image.internal
-    if image.reference is None:
-        problems = sorted({use.problem for use in image.uses if use.problem})
-        return f"not resolved: {'; '.join(problems)}"
-    if image.lookup and image.lookup.gone:
-        return f"{image.lookup.problem}: use another image, or push the copy that you have"
-    if image.confidence == "low":
-        return "only in commands, or optional; check the places by hand"
-    if all(use.note == "a build cache" for use in image.uses):
-        return "a build cache"
-    return ""
+    return PlanImage(image=image.name, action=action, why=why, places=merged(places))
 
 
 def _promised(planner: _Planner, uses: Iterable[Use]) -> None:
@@ -281,7 +194,7 @@ def _place(
 ) -> tuple[Use, WayHome]:
     """The way home of a use, unless it was refused; what it promises is noted."""
     spot = planner.spots[id(use)]
-    target = planner.raised.get(_spot(use))
+    target = planner.known.raised.get(range_of(use))
     expected = str(home_of(target, planner.home) if target is not None else home)
     if planner.only_places and not _is_planned(planner, image, use):
         way = WayHome(note="not in the plan")
@@ -308,17 +221,17 @@ def _is_planned(planner: _Planner, image: Image, use: Use) -> bool:
 def _way(planner: _Planner, image: Image, use: Use, home: Reference, action: PlanAction) -> WayHome:
     if use.internal or use.via or use.confidence == "low":
         return WayHome(note=use.internal or use.via or "an uncertain use, not edited")
-    if (better := planner.raised.get(_spot(use))) is not None:
+    if (better := planner.known.raised.get(range_of(use))) is not None:
         if use.rule:
             return WayHome(note=f"{better.familiar} replaces it and does not need it")
         target = home_of(better, planner.home)
         _pair(planner, better, target)
         return _free(planner, way_home(use, target, f"{planner.home}/"))
     if use.rule:
-        rule = planner.rules[use.rule]
+        rule = planner.known.rules[use.rule]
         return _free(planner, way_of_rule(use, rule, str(home)))
     if action in ("delete", "upgrade"):
-        dead = planner.dead.get(image.name)
+        dead = planner.known.dead.get(image.name)
         return WayHome(setting=dead.override[0].setting if dead and dead.override else _DELETE)
     return _free(planner, _by_edits(planner, image, use, home))
 
@@ -329,7 +242,7 @@ def _by_edits(planner: _Planner, image: Image, use: Use, home: Reference) -> Way
     if use.kind == "earthfile" and _in_commands(image, use):
         note = "commands of this file name the image, too: edit them together"
         return WayHome(setting=f"{use.key} {home}", note=note)
-    siblings = [other for other in planner.siblings[_spot(use)] if other is not use]
+    siblings = [other for other in planner.siblings[range_of(use)] if other is not use]
     return _by_prefix(planner, use, home) or way_home(use, home, f"{planner.home}/", siblings)
 
 
@@ -361,7 +274,7 @@ def _bases(planner: _Planner, report: Report) -> dict[str, str]:
     """Names of images as manifests write them, and what they become in those."""
     found: dict[str, str] = {}
     for image in report.images:
-        action, _ = _action(planner, image)
+        action, _ = action_for(image, planner.known)
         if image.reference is None or action not in ("import", "build"):
             continue
         home = home_of(image.reference, planner.home)
@@ -384,7 +297,7 @@ def _prefixes(planner: _Planner, report: Report) -> dict[Range, str]:
     wanted: dict[Range, set[str]] = defaultdict(set)
     users: dict[Range, int] = defaultdict(int)
     for image in report.images:
-        action, _ = _action(planner, image)
+        action, _ = action_for(image, planner.known)
         for use in image.uses:
             lead = leading_value(use)
             if lead is None or lead.place is None:
@@ -431,58 +344,6 @@ def _free(planner: _Planner, way: WayHome) -> WayHome:
     return way
 
 
-def _merged(places: Iterable[tuple[Use, WayHome]]) -> tuple[PlanPlace, ...]:
-    """Places for the plan; an edit that several uses share is made once, in its own file."""
-    made: set[tuple[str, int, int, str]] = set()
-    found: list[PlanPlace] = []
-    for use, way in places:
-        by_file: dict[str, list[Edit]] = defaultdict(list)
-        lines: dict[str, int] = {}
-        for file_edit in way.edits:
-            edit = file_edit.edit
-            identity = (file_edit.file, edit.start, edit.end, edit.new)
-            if identity not in made:
-                made.add(identity)
-                by_file[file_edit.file].append(edit)
-                # The line of the use, or of the value elsewhere that it comes from.
-                at = file_edit.line if file_edit.file != use.place.file else use.place.line
-                lines.setdefault(file_edit.file, at)
-        for file, edits in by_file.items() or [(use.place.file, [])]:
-            found.append(
-                PlanPlace(
-                    file=file, line=lines.get(file, use.place.line), key=use.key, rule=use.rule,
-                    edit=edits[0] if len(edits) == 1 else None,
-                    edits=tuple(edits) if len(edits) > 1 else (),
-                    setting=way.setting, note=way.note or _elsewhere(use, file),
-                )
-            )  # fmt: skip
-    return tuple(found)
-
-
-def _elsewhere(use: Use, file: str) -> str:
-    if file == use.place.file:
-        return ""
-    return f"for {use.key} in {use.place.file}, line {use.place.line}"
-
-
-def _bare(uses: Iterable[Use]) -> tuple[PlanPlace, ...]:
-    return tuple(
-        PlanPlace(file=u.place.file, line=u.place.line, key=u.key, rule=u.rule) for u in uses
-    )
-
-
 def _pair(planner: _Planner, reference: Reference, home: Reference) -> None:
     pair = pair_for(reference, home, planner.pairs)
     planner.pairs.setdefault(pair.destination, pair)
-
-
-def edits_of(plan: Plan) -> dict[str, list[Edit]]:
-    """All edits of a plan by file, in order, each once."""
-    found: dict[str, list[Edit]] = defaultdict(list)
-    for image in plan.images:
-        for place in image.places:
-            found[place.file].extend(place.every_edit)
-    return {
-        file: sorted(dict.fromkeys(edits), key=lambda e: (e.start, e.end))
-        for file, edits in found.items()
-    }

@@ -47,7 +47,7 @@ def _document(report: Report) -> dict[str, Any]:
             {"registry": m.registry, "to": m.to, "engine": m.engine, "file": m.place.file,
              "line": m.place.line} for m in report.mirrors
         ],
-        "images": [_image(image) for image in report.images],
+        "images": [image_document(image) for image in report.images],
         "external": [
             {"file": e.place.file, "line": e.place.line, "column": e.place.column, "key": e.key,
              "what": e.what, "hint": e.hint} for e in report.external
@@ -56,7 +56,8 @@ def _document(report: Report) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _image(image: Image) -> dict[str, Any]:
+def image_document(image: Image) -> dict[str, Any]:
+    """One image and every use of it."""
     found: dict[str, Any] = {
         "image": image.name,
         "registry": image.reference.registry if image.reference else "",

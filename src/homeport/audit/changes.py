@@ -1,0 +1,58 @@
+"""The files that changed since a commit, by git (``audit --changed-since``)."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from homeport.errors import HomeportError, UsageError
+from homeport.printable import printable
+
+#: Nothing that a repository configures is run: no monitor of files, no diff program, no pager.
+_GIT = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
+        "-c", "diff.external=")  # fmt: skip
+_SECONDS = 120
+
+
+class GitFailed(HomeportError):
+    """git could not tell what changed."""
+
+    id = "git-failed"
+
+
+def changed_files(root: Path, since: str) -> frozenset[str]:
+    """Files below ``root`` that differ from ``since``, relative to it; those that git ignores not.
+
+    Compared is with the commit that both branches come from, as a merge request shows it; what is
+    not committed yet counts. Raises ``GitFailed``, ``UsageError``.
+    """
+    if since.startswith("-"):
+        raise UsageError(f"--changed-since {since!r} is not a commit, branch or tag")
+    base = _git(root, "merge-base", "--end-of-options", since, "HEAD").strip()
+    changed = _git(root, "diff", "--name-only", "--no-ext-diff", "--no-textconv", "--relative",
+                   "-z", "--no-renames", "--diff-filter=d", base, "--")  # fmt: skip
+    new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
+    return frozenset(name for name in (changed + new).split("\0") if name)
+
+
+def _git(root: Path, *arguments: str) -> str:
+    command: Sequence[str] = (*_GIT, *arguments)
+    try:
+        done = subprocess.run(
+            command, cwd=root, capture_output=True, check=False, timeout=_SECONDS,
+            stdin=subprocess.DEVNULL, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise GitFailed("--changed-since needs git, which is not installed") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitFailed(f"git {arguments[0]} did not end within {_SECONDS} s") from error
+    if done.returncode:
+        said = printable(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
+        raise GitFailed(
+            f"git cannot compare: {said or f'git {arguments[0]} failed'}",
+            hint="name a commit, branch or tag that this checkout has; CI systems often fetch one"
+            " commit only (fetch-depth: 0, GIT_DEPTH: 0)",
+        )
+    return done.stdout.decode("utf-8", "surrogateescape")
