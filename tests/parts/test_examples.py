@@ -15,7 +15,9 @@ from homeport.recipe.lock.reading import read_lockfile
 EXAMPLES = Path(__file__).parents[2] / "examples"
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir() if path.is_dir()))
+@pytest.mark.parametrize(
+    "name", sorted(path.parent.name for path in EXAMPLES.glob("*/homeport.yaml"))
+)
 def test_an_example_is_good_and_its_lockfile_answers_it(name: str) -> None:
     recipe = check_recipe(str(EXAMPLES / name))
     lockfile = read_lockfile(EXAMPLES / name / recipe.lock_name)

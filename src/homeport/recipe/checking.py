@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from homeport.debian.archive.keyring import SHIPPED
+from homeport.debian.archive.keyring import SHIPPED_NAMES
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.catalog import Catalog
@@ -73,9 +73,9 @@ def _keys(recipe: Recipe) -> list[HomeportError]:
         for key in archive.keys:
             if key.path is not None and not key.path.is_file():
                 what, hint = f"missing key file {key.path}", None
-            elif key.path is None and key.name.removeprefix(_PREFIX) not in SHIPPED:
+            elif key.path is None and not {key.name, f"{_PREFIX}{key.name}"} & {*SHIPPED_NAMES}:
                 what = f"unknown certificate {key.name!r}"
-                hint = f"Homeport ships {', '.join(_PREFIX + name for name in SHIPPED)}"
+                hint = f"Homeport ships {', '.join(SHIPPED_NAMES)}"
             else:
                 continue
             faults.append(BadRecipe(what, where=archive.place.where(), hint=hint))

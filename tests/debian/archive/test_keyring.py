@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[3]
 TRIXIE_AUTOMATIC = "04B54C3CDCA79751B16BC6B5225629DF75B188BD"
 TRIXIE_STABLE = "41587F7DB8C774BCCF131416762F67A0B2C39DE4"
 TRIXIE_SECURITY = "5E04A1E3223A19A20706E20F9904613D4CCE68C6"
+UBUNTU = "F6ECB3762474EDA9D21B7022871920D1991BC93C"
 BOOKWORM_AUTOMATIC = "B8B80B5B623EAB6AD8775C45B7C5D7D6350947F8"
 
 
@@ -52,6 +53,13 @@ def test_bookworm_is_signed_by_its_own_keys_and_the_next_releases_automatic_one(
     found = set(debian_keyring("debian", "bookworm").fingerprints)
     assert {BOOKWORM_AUTOMATIC, TRIXIE_AUTOMATIC} < found
     assert TRIXIE_SECURITY not in found
+
+
+def test_bullseye_and_ubuntu_are_signed_by_keys_that_ship() -> None:
+    assert BOOKWORM_AUTOMATIC in debian_keyring("debian", "bullseye-updates").fingerprints
+    assert debian_keyring("ubuntu", "noble-security").fingerprints == (UBUNTU,)
+    text = (ROOT / "docs" / "debian-keys.md").read_text()
+    assert UBUNTU in text.replace(" ", "")
 
 
 def test_an_archive_that_is_not_debians_has_no_default_keys() -> None:

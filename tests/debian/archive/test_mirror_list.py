@@ -91,7 +91,7 @@ def test_the_public_mirror_is_asked_only_when_nobody_names_another() -> None:
     assert [address.text for address in mirror_addresses("debian", MirrorSources())] == [
         PUBLIC["debian"]
     ]
-    assert mirror_addresses("debian", MirrorSources())[0].configured_by == "Debian's public mirror"
+    assert mirror_addresses("debian", MirrorSources())[0].configured_by == "the public mirror"
 
 
 def test_the_machines_mirror_serves_suites_that_the_machine_does_not_name() -> None:

@@ -27,26 +27,38 @@ _KEYBOX = b"KBXf"
 #: The keys that sign a release of Debian: the automatic keys of that release and of the one before
 #: or after it (they overlap), and the stable release key. Other suites: ``_ROLLING``.
 _RELEASES = {
+    "bullseye": ("bullseye-automatic", "bullseye-stable", "bookworm-automatic"),
     "bookworm": ("bookworm-automatic", "bookworm-stable", "trixie-automatic"),
     "trixie": ("trixie-automatic", "trixie-stable"),
 }
 _ROLLING = ("trixie-automatic",)
 #: An alias moves from release to release: the keys of every release that it may name.
 _ALIASES = ("bookworm-automatic", "bookworm-stable", "trixie-automatic", "trixie-stable")
-_SECURITY = {"bookworm": ("bookworm-security-automatic", "trixie-security-automatic")}
+_SECURITY = {
+    "bullseye": ("bullseye-security-automatic", "bookworm-security-automatic"),
+    "bookworm": ("bookworm-security-automatic", "trixie-security-automatic"),
+}
 _SECURITY_ROLLING = ("trixie-security-automatic",)
 #: Names of the certificates in ``debian/keys``.
 SHIPPED = (
     "bookworm-automatic",
     "bookworm-security-automatic",
     "bookworm-stable",
+    "bullseye-automatic",
+    "bullseye-security-automatic",
+    "bullseye-stable",
     "trixie-automatic",
     "trixie-security-automatic",
     "trixie-stable",
 )
 _PREFIX = "debian-archive-"
+#: Signs every suite of Ubuntu since 2018.
+_UBUNTU_KEY = "ubuntu-archive-2018"
+#: Everything that a recipe may name.
+SHIPPED_NAMES = (*(f"{_PREFIX}{name}" for name in SHIPPED), _UBUNTU_KEY)
 DEBIAN = "debian"
 DEBIAN_SECURITY = "debian-security"
+UBUNTU = "ubuntu"
 
 
 class BadKey(HomeportError):
@@ -146,14 +158,16 @@ def join_keyrings(keyrings: Iterable[Keyring]) -> Keyring:
 
 
 def debian_keyring(archive: str, suite: str) -> Keyring:
-    """The shipped certificates that sign a suite of Debian.
+    """The shipped certificates that sign a suite of Debian, or of Ubuntu.
 
-    ``archive`` is ``debian`` or ``debian-security``; any other has keys of its own.
+    ``archive`` is ``debian``, ``debian-security`` or ``ubuntu``; others have keys of their own.
     """
     release = suite.partition("-")[0].partition("/")[0]
     if archive == DEBIAN:
         aliases = release.endswith("stable") and release != "unstable"
         names = _RELEASES.get(release, _ALIASES if aliases else _ROLLING)
+    elif archive == UBUNTU:
+        names = (_UBUNTU_KEY,)
     elif archive == DEBIAN_SECURITY:
         names = _SECURITY.get(release, _SECURITY_ROLLING)
     else:
@@ -166,14 +180,14 @@ def debian_keyring(archive: str, suite: str) -> Keyring:
 
 def shipped_keyring(name: str) -> Keyring:
     """One of the certificates in ``debian/keys``: ``[debian-archive-]trixie-automatic``."""
-    short = name.removeprefix(_PREFIX)
-    if short not in SHIPPED:
+    full = f"{_PREFIX}{name}" if name in SHIPPED else name
+    if full not in SHIPPED_NAMES:
         raise UsageError(
             f"no certificate named {name!r} ships with Homeport",
-            hint=f"available: {', '.join(_PREFIX + known for known in SHIPPED)}",
+            hint=f"available: {', '.join(SHIPPED_NAMES)}",
         )
-    file = resources.files("homeport.debian") / "keys" / f"{_PREFIX}{short}.pgp"
-    return parse_keyring(file.read_bytes(), f"{_PREFIX}{short}")
+    file = resources.files("homeport.debian") / "keys" / f"{full}.pgp"
+    return parse_keyring(file.read_bytes(), full)
 
 
 def _key_fingerprints(certificate: bytes) -> tuple[str, ...]:

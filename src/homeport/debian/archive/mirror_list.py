@@ -20,7 +20,7 @@ import msgspec
 from homeport.debian.archive.apt_sources import AptSources
 from homeport.debian.archive.bundle_mirror import PREFIX as BUNDLE
 from homeport.debian.archive.bundle_mirror import BundleMirror
-from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
+from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY, UBUNTU
 from homeport.debian.archive.mirror import Mirror, open_mirror
 from homeport.errors import HomeportError, UsageError
 from homeport.net.client import Client
@@ -30,6 +30,8 @@ from homeport.net.credentials import Provider, no_credentials
 PUBLIC = {
     DEBIAN: "http://deb.debian.org/debian",
     DEBIAN_SECURITY: "http://deb.debian.org/debian-security",
+    # amd64 and i386; the others are at ports.ubuntu.com/ubuntu-ports, a mirror to be named.
+    UBUNTU: "http://archive.ubuntu.com/ubuntu",
 }
 #: Debian's archive of every former state, documented on <https://snapshot.debian.org/>.
 SNAPSHOTS = ("https://snapshot.debian.org/archive/{archive}/{timestamp}",)
@@ -93,7 +95,7 @@ class Mirrors(msgspec.Struct, frozen=True, kw_only=True):
         sent there.
         """
         for address in self.snapshots:
-            if archive not in PUBLIC and _host(address) == _host(SNAPSHOTS[0]):
+            if archive not in (DEBIAN, DEBIAN_SECURITY) and _host(address) == _host(SNAPSHOTS[0]):
                 continue
             template = address
             if "{timestamp}" not in address:
@@ -129,7 +131,7 @@ def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddres
     found += _security_beside(archive, sources)
     found += _from_apt(archive, sources.apt)
     if not found and archive in PUBLIC:
-        found = [MirrorAddress(text=PUBLIC[archive], configured_by="Debian's public mirror")]
+        found = [MirrorAddress(text=PUBLIC[archive], configured_by="the public mirror")]
     if not found:
         raise NoMirror(
             f"no mirror for the archive {archive!r}",

@@ -9,7 +9,7 @@ from homeport.yamlfile.position import FilePosition
 FILE_NAME = "homeport.yaml"
 
 #: Archives for which Homeport has certificates and knows mirrors.
-KNOWN_ARCHIVES = ("debian", "debian-security")
+KNOWN_ARCHIVES = ("debian", "debian-security", "ubuntu")
 
 _PLACE = FilePosition(file="(default)", line=1, field="archives")
 
