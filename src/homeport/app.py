@@ -68,7 +68,7 @@ if TYPE_CHECKING:
     from homeport.content.digest import Digest
     from homeport.dockerpkg.project import Project
     from homeport.freshness.model import Report as FreshnessReport
-    from homeport.freshness.outdated import OutdatedRequest
+    from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
     from homeport.freshness.report.writing import OutdatedFiles
     from homeport.images.address import Address, RegistryAddress
     from homeport.images.garbage import GarbageCollected
@@ -109,6 +109,8 @@ if TYPE_CHECKING:
     )
     from homeport.registry.registries import Registries
     from homeport.sbom.model import Bill, Subject
+    from homeport.updating.model import UpdateResult
+    from homeport.updating.update import UpdateRequest
 
 __all__ = ["App", "Settings", "open_app"]
 
@@ -211,20 +213,39 @@ class App:
         files: reports for other programs to write
         """
         # 150 ms that other commands save
-        from homeport.freshness.outdated import OutdatedAccess, run_outdated
+        from homeport.freshness.outdated import run_outdated
         from homeport.freshness.report.writing import OutdatedFiles, write_reports
 
-        access = OutdatedAccess(
+        with self.runtime.store.lease():
+            report = run_outdated(request, self._outdated_access())
+        write_reports(report, files or OutdatedFiles())
+        return report
+
+    def update(self, request: UpdateRequest) -> UpdateResult:
+        """Lock recipes anew; commit them or open a merge request, if ``request`` says so."""
+        # 150 ms that other commands save
+        from homeport.updating.update import UpdateAccess, run_update
+
+        access = UpdateAccess(
+            outdated=self._outdated_access(),
+            connections=self._connections(),
+            client=lambda: self.client,
+            runtime=self.runtime,
+            environment=os.environ,
+        )
+        return run_update(request, access)
+
+    def _outdated_access(self) -> OutdatedAccess:
+        # 150 ms that other commands save
+        from homeport.freshness.outdated import OutdatedAccess
+
+        return OutdatedAccess(
             archives=self.archives,
             open_image=self.open_image,
             digest_of=self.digest,
             fetch=self._fetch_tracker,
             runtime=self.runtime,
         )
-        with self.runtime.store.lease():
-            report = run_outdated(request, access)
-        write_reports(report, files or OutdatedFiles())
-        return report
 
     def _fetch_tracker(self, url: str) -> bytes:
         # 60 ms that a file saves

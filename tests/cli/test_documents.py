@@ -116,6 +116,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock . --check", 0),
         ("lock . --verify", 0),
         ("outdated . --fail-on never --no-inputs", 0),
+        ("update . --dry-run", 0),
         ("build . -o oci:built", 0),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),
         ("verify oci:kit --rebuild --trust-kit", 0),

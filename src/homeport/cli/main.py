@@ -75,6 +75,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "outdated": CommandEntry(
         "outdated", "Show what is newer than lockfiles and images", "Keep fresh"
     ),
+    "update": CommandEntry("update", "Lock recipes anew, also as a merge request", "Keep fresh"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),

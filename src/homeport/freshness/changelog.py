@@ -86,11 +86,6 @@ def new_entries(data: bytes, old: str) -> NewEntries:
     return NewEntries(entries=tuple(found), begins_at=begins)
 
 
-def news_since(data: bytes, old: str) -> tuple[ChangelogEntry, ...]:
-    """Entries of a NEWS file above ``old``; it has the form of a changelog."""
-    return new_entries(data, old).entries
-
-
 def _entries(text: str) -> Iterator[ChangelogEntry]:
     header: re.Match[str] | None = None
     lines: list[str] = []

@@ -50,9 +50,10 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     ids, bugs, urgency: of the entries since the locked version
     since:   the date of the oldest of these that names an id, else of the oldest
     entries: newest first
-    open_ids: what the tracker knows and the newer version does not fix
+    news:    entries of NEWS.Debian since the locked version: what breaks users
     note:    what a reader should know besides, a phrase
     part:    the build root that has it; empty: the image
+    security: a security fix, also one that is held back
     """
 
     kind: Kind
@@ -67,6 +68,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
     urgency: str = ""
     since: datetime | None = None
     entries: tuple[ChangelogEntry, ...] = ()
+    news: tuple[ChangelogEntry, ...] = ()
     note: str = ""
     part: str = ""
     security: bool = False

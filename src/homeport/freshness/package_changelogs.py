@@ -23,7 +23,7 @@ from homeport.debian.package import Package, PackageFile
 from homeport.errors import HomeportError
 from homeport.freshness.changelog import LONGEST, NewEntries, new_entries
 from homeport.freshness.comparing import Newer
-from homeport.freshness.model import Change, ChangelogEntry
+from homeport.freshness.model import Change
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_packages
 from homeport.tree.decompression import decoded
@@ -72,13 +72,6 @@ class Changelogs:
                 texts = None
             explained.append(_explained(change, newer, texts))
         return explained, unread
-
-    def news(self, package: Package, old: str) -> tuple[ChangelogEntry, ...]:
-        """What NEWS.Debian says since ``old``, for a package that was read."""
-        texts = self._texts.get(self._file(package))
-        if not isinstance(texts, Texts) or not texts.news:
-            return ()
-        return new_entries(texts.news, old).entries
 
     def _file(self, package: Package) -> PackageFile:
         """One package stands for all of its source; a rebuild has its own changelog."""
@@ -218,5 +211,6 @@ def _explained(change: Change, newer: Newer, texts: Texts | None) -> Change:
         urgency=read.urgency,
         since=read.since,
         entries=read.entries,
+        news=new_entries(texts.news, newer.present.source_version).entries if texts else (),
         note=note,
     )

@@ -1,0 +1,154 @@
+"""Git, as far as an update needs it: one commit of some files, and one branch that is ours.
+
+The ``git`` program does it, so that a user's hooks, credentials and settings hold. A commit for a
+branch is made beside the work tree, which stays as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.errors import HomeportError
+from homeport.printable import printable
+
+_PATIENCE = 600.0  # seconds
+#: Last line of the messages of our commits: by it a branch is known to be ours alone.
+TRAILER = "Homeport-Update: 1"
+_PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
+#: Reads the token from the environment, so that no argument and no file holds it.
+_HELPER = '!f() { echo username=oauth2; echo "password=$HOMEPORT_FORGE_TOKEN"; }; f'
+
+
+class GitFailed(HomeportError):
+    """Git could not do it; its own words are in the message."""
+
+    id = "git"
+
+
+class PersonsCommits(HomeportError):
+    """Somebody else's commits are on the branch: they are never overwritten."""
+
+    id = "branch-has-other-commits"
+
+
+class Repository(msgspec.Struct, frozen=True, kw_only=True):
+    """A work tree. ``token``: whether HOMEPORT_FORGE_TOKEN is used for https remotes."""
+
+    root: Path
+    token: bool = False
+
+    def run(
+        self, *arguments: str, data: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> str:
+        """Standard output of ``git ARGUMENTS``, stripped. Raises ``GitFailed``."""
+        return _run(self.root, arguments, data=data, env=env, token=self.token).strip()
+
+    def remote_url(self, remote: str) -> str:
+        return self.run("remote", "get-url", remote)
+
+    def remote_branch(self, remote: str, branch: str) -> str:
+        """The commit of a branch of the remote, empty if there is none."""
+        found = self.run("ls-remote", "--heads", remote, f"refs/heads/{branch}")
+        return found.split()[0] if found else ""
+
+    def relative(self, path: Path) -> str:
+        """A path as git names it. Raises ``GitFailed`` outside the work tree."""
+        try:
+            return path.resolve().relative_to(self.root.resolve()).as_posix()
+        except ValueError as error:
+            raise GitFailed(f"{path} is not in the work tree {self.root}") from error
+
+
+def open_repository(path: Path, *, token: bool = False) -> Repository:
+    """The work tree that a file is in. Raises ``GitFailed``."""
+    root = _run(path.parent, ["rev-parse", "--show-toplevel"]).strip()
+    return Repository(root=Path(root), token=token)
+
+
+def commit_files(repository: Repository, paths: Sequence[Path], message: str) -> str:
+    """Commit these files, and nothing else that is staged; the commit's id."""
+    names = [repository.relative(path) for path in paths]
+    repository.run("add", "--", *names)
+    repository.run("commit", "-q", "-F", "-", "--", *names, data=message.encode())
+    return repository.run("rev-parse", "HEAD")
+
+
+def build_commit(
+    repository: Repository, base: str, files: Mapping[Path, bytes | None], message: str
+) -> str:
+    """A commit on ``base`` with these contents; index and work tree are not touched."""
+    with tempfile.TemporaryDirectory(prefix="homeport-index-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        repository.run("read-tree", base, env=env)
+        for path, data in files.items():
+            name = repository.relative(path)
+            if data is None:
+                repository.run("update-index", "--force-remove", "--", name, env=env)
+                continue
+            blob = repository.run("hash-object", "-w", "--stdin", data=data)
+            repository.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", env=env)
+        tree = repository.run("write-tree", env=env)
+    text = f"{message.rstrip()}\n\n{TRAILER}\n"
+    return repository.run("commit-tree", tree, "-p", base, "-F", "-", data=text.encode())
+
+
+def same_content(repository: Repository, one: str, two: str) -> bool:
+    """Whether two commits have one tree on one parent."""
+    both = [repository.run("rev-parse", f"{each}^{{tree}}", f"{each}^") for each in (one, two)]
+    return both[0] == both[1]
+
+
+def check_is_ours(repository: Repository, remote: str, branch: str, there: str, base: str) -> None:
+    """Raise ``PersonsCommits`` unless every commit of the branch since ``base`` is ours."""
+    repository.run("fetch", "-q", "--no-tags", remote, f"refs/heads/{branch}")
+    fork = repository.run("merge-base", base, there)
+    for commit in repository.run("rev-list", f"{fork}..{there}").split():
+        message = repository.run("log", "-1", "--format=%B", commit)
+        if TRAILER not in message.splitlines():
+            raise PersonsCommits(
+                f"the branch {branch} has a commit that is not Homeport's: {commit[:12]}",
+                where={"branch": branch},
+                hint="merge or delete the branch; the next run makes it anew",
+            )
+
+
+def push_branch(repository: Repository, remote: str, branch: str, commit: str, there: str) -> None:
+    """Put ``commit`` on the branch, only if it is still where it was seen."""
+    repository.run(
+        "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", remote,
+        f"+{commit}:refs/heads/{branch}",
+    )  # fmt: skip
+
+
+def _run(
+    folder: Path,
+    arguments: Sequence[str],
+    *,
+    data: bytes | None = None,
+    env: Mapping[str, str] | None = None,
+    token: bool = False,
+) -> str:
+    helper = ("-c", "credential.helper=", "-c", f"credential.helper={_HELPER}") if token else ()
+    command = ["git", "-C", str(folder), *helper, *arguments]
+    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})}
+    try:
+        done = subprocess.run(
+            command, input=data, capture_output=True, timeout=_PATIENCE, check=False,
+            env=environment,
+        )  # fmt: skip
+    except FileNotFoundError as error:
+        raise GitFailed("git is not installed", hint="apt install git") from error
+    except subprocess.TimeoutExpired as error:
+        raise GitFailed(f"git did not answer within {_PATIENCE:.0f} s") from error
+    if done.returncode != 0:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        said = printable(_PASSWORD.sub(r"\1", " ".join(words[-4:])))[:400]
+        raise GitFailed(f"git {arguments[0]} failed: {said}", where={"directory": str(folder)})
+    return done.stdout.decode("utf-8", "replace")

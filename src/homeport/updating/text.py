@@ -1,0 +1,147 @@
+"""What an update says: the commit's message, the request's title and text, the terminal's table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from homeport.freshness.model import Change
+from homeport.printable import printable
+from homeport.quantities import counted, human_size
+from homeport.updating.model import UpdatedRecipe, UpdateResult
+
+_SHOWN_NAMES = 4
+_SHOWN_IDS = 6
+_SHOWN_FILES = 10
+_MOST_TEXT = 60_000  # GitHub takes 65,536 characters
+
+
+def title(updated: Sequence[UpdatedRecipe]) -> str:
+    """``copy: libc6, zlib1g (17 security fixes)``."""
+    names = list(dict.fromkeys(change.name for one in updated for change in _sorted(one)))
+    rest = len(names) - _SHOWN_NAMES
+    shown = ", ".join(names[:_SHOWN_NAMES]) + (f" and {rest} more" if rest > 0 else "")
+    ids = {id for one in updated for change in one.changes for id in change.ids}
+    fixes = f" ({counted(len(ids), 'security fix', 'security fixes')})" if ids else ""
+    recipes = updated[0].name if len(updated) == 1 else counted(len(updated), "image")
+    return printable(f"{recipes}: {shown or 'packages'}{fixes}")
+
+
+def commit_message(updated: Sequence[UpdatedRecipe]) -> str:
+    """The title, and one line a package."""
+    lines = [title(updated), ""]
+    for one in updated:
+        lines.append(f"{one.name}:")
+        lines += [f"  {line}" for line in one.lines]
+    return "\n".join(map(printable, lines)) + "\n"
+
+
+def request_text(result: UpdateResult, mark: str) -> str:
+    """Markdown for the forge; strangers' words stand in code, where they mark up nothing."""
+    lines: list[str] = []
+    for one in result.updated:
+        lines += _recipe(one)
+    for one in result.failed:
+        lines += [f"### {_code(one.name)}: could not be updated", "", _code(one.error), ""]
+    names = " ".join(one.name for one in result.updated)
+    lines += [f"The same result: {_code(f'homeport update {names}')}", ""]
+    text = "\n".join(lines)
+    if len(text) > _MOST_TEXT:
+        text = text[:_MOST_TEXT].rpartition("\n")[0] + "\n\n(cut)\n"
+    return f"{text}\n{mark}\n"
+
+
+def _recipe(one: UpdatedRecipe) -> Iterator[str]:
+    yield f"### {_code(one.name)}"
+    yield ""
+    yield "| package | old → new | from | fixes | platforms |"
+    yield "|---|---|---|---|---|"
+    known = {change.name: change for change in one.changes}
+    for change in _sorted(one):
+        ids = ", ".join(change.ids[:_SHOWN_IDS])
+        ids += f" and {len(change.ids) - _SHOWN_IDS} more" if len(change.ids) > _SHOWN_IDS else ""
+        where = counted(len(change.platforms), "platform")
+        yield (
+            f"| {_code(change.name)} | {_code(f'{change.old} → {change.new}')} | "
+            f"{_code(change.suite)} | {ids} | {where} |"
+        )
+    for line in one.lines:
+        if line.split(" ", 1)[0] not in known:
+            yield f"| {_code(line)} | | | | |"
+    yield ""
+    before, after = one.size
+    yield f"Packages: {human_size(before)} → {human_size(after)}."
+    yield ""
+    yield from _files(one)
+    for package, news in one.news.items():
+        yield f"<details><summary>NEWS of {_code(package)}</summary>"
+        yield ""
+        yield "```"
+        yield printable_lines(news)
+        yield "```"
+        yield "</details>"
+        yield ""
+
+
+def _files(one: UpdatedRecipe) -> Iterator[str]:
+    if one.unknown:
+        yield f"Which files of the image change is not known: {_code(one.unknown)}"
+    elif not one.files:
+        yield "No file of the image changes besides its package database."
+    else:
+        yield f"{counted(len(one.files), 'file')} of the image change:"
+        yield ""
+        for file in one.files[:_SHOWN_FILES]:
+            yield f"- {file.how} {_code(file.path)} ({_code(file.package)})"
+        if len(one.files) > _SHOWN_FILES:
+            yield f"- and {len(one.files) - _SHOWN_FILES} more"
+    yield ""
+
+
+def result_text(result: UpdateResult) -> str:
+    """For the terminal."""
+    lines: list[str] = []
+    for one in result.recipes:
+        if one.outcome == "current":
+            lines.append(f"{one.name}: nothing to update")
+        elif one.outcome == "failed":
+            lines.append(f"{one.name}: failed: {one.error}")
+        else:
+            lines += _shown(one, dry_run=result.dry_run)
+    if result.commit:
+        lines.append(f"committed {result.commit[:12]}")
+    if result.request is not None and result.request.action != "none":
+        request = result.request
+        lines.append(f"request {request.action}: {request.url or request.branch}")
+    return "\n".join(map(printable, lines))
+
+
+def _shown(one: UpdatedRecipe, *, dry_run: bool) -> Iterator[str]:
+    ids = {id for change in one.changes for id in change.ids}
+    fixes = f", {counted(len(ids), 'security fix', 'security fixes')}" if ids else ""
+    verb = "would update" if dry_run else "updated"
+    yield f"{one.name}: {verb} {counted(len(one.lines), 'package')}{fixes}"
+    known = {change.name: change for change in one.changes}
+    for line in one.lines:
+        change = known.get(line.split(" ", 1)[0])
+        more = f"  [{', '.join(change.ids[:3])}]" if change is not None and change.ids else ""
+        yield f"  {line}{more}"
+    before, after = one.size
+    yield f"  packages {human_size(before)} → {human_size(after)}"
+    if one.unknown:
+        yield f"  files of the image: not known: {one.unknown}"
+    else:
+        yield f"  files of the image that change: {len(one.files)}"
+
+
+def printable_lines(text: str) -> str:
+    return "\n".join(printable(line).replace("```", "'''") for line in text.split("\n"))
+
+
+def _sorted(one: UpdatedRecipe) -> list[Change]:
+    """Security first."""
+    return sorted(one.changes, key=lambda change: (not change.security, change.name))
+
+
+def _code(text: str) -> str:
+    """As code, in one cell of a table."""
+    return "`" + printable(text).replace("`", "'").replace("|", "\\|") + "`" if text else ""

@@ -1,0 +1,337 @@
+"""``homeport update``: recipes locked anew, in one commit or one merge request.
+
+Each recipe by itself: one that fails is reported with its lockfile as it was, the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.building.lock import lock_recipe
+from homeport.building.request import BuildRequest, Connections
+from homeport.content.files import write_file
+from homeport.errors import Faults, HomeportError, Interrupted, UsageError
+from homeport.freshness.effective import file_changes
+from homeport.freshness.model import Change, FileChange, Subject
+from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, run_outdated
+from homeport.freshness.subjects import LockedSubject, find_subjects
+from homeport.locking.changes import package_changes
+from homeport.locking.lock import lock
+from homeport.locking.lock_paths import lock_paths, proof_path
+from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
+from homeport.net.client import Client
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.lock.model import Lockfile
+from homeport.runtime import Runtime
+from homeport.updating.forges import Kind, find_place, mark_of, open_forge
+from homeport.updating.git import (
+    Repository,
+    build_commit,
+    check_is_ours,
+    commit_files,
+    open_repository,
+    push_branch,
+    same_content,
+)
+from homeport.updating.model import (
+    Only,
+    RequestResult,
+    UpdatedRecipe,
+    UpdateResult,
+    WrittenFile,
+)
+from homeport.updating.text import commit_message, request_text, title
+
+BRANCH = "homeport/update"
+TOKEN = "HOMEPORT_FORGE_TOKEN"  # noqa: S105  the name of a variable
+
+
+class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to update, and what to do with it.
+
+    only:     ``security``: packages with a security fix alone
+    packages: these alone
+    commit:   commit the lockfiles on the current branch
+    request:  push them to ``branch`` and open a merge request; the work tree stays as it is
+    target:   the branch to merge into; empty: the remote's default
+    """
+
+    wanted: tuple[str, ...] = ()
+    only: Only = "all"
+    packages: tuple[str, ...] = ()
+    mirrors: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    dry_run: bool = False
+    commit: bool = False
+    request: bool = False
+    branch: str = BRANCH
+    remote: str = "origin"
+    target: str = ""
+    forge: Kind | None = None
+    allow_outside: tuple[Path, ...] = ()
+    directory: Path = msgspec.field(default_factory=Path.cwd)
+
+
+class UpdateAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What an update reaches; ``homeport.app`` makes it."""
+
+    outdated: OutdatedAccess
+    connections: Connections
+    client: Callable[[], Client]
+    runtime: Runtime
+    environment: Mapping[str, str]
+
+
+def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
+    """Update everything that ``request`` names."""
+    subjects = find_subjects(request.wanted, request.directory, request.allow_outside)
+    if subjects.images:
+        raise UsageError(
+            f"{subjects.images[0]} is not a recipe: an image is updated by its recipe's lockfile"
+        )
+    recipes: list[UpdatedRecipe] = []
+    written: list[WrittenFile] = []
+    for subject in subjects.locked:
+        one, files = _update(subject, request, access)
+        recipes.append(one)
+        written += files
+    recipes += [
+        UpdatedRecipe(name=name, lockfile="", outcome="failed", error=_why(error))
+        for name, error in subjects.failed
+    ]
+    result = UpdateResult(recipes=tuple(recipes), dry_run=request.dry_run)
+    if request.dry_run:
+        return result
+    if request.request:
+        places = [subject.stored.path for subject in subjects.locked]
+        return _request(result, written, places, request, access)
+    if request.commit and result.updated:
+        repository = open_repository(written[0].path)
+        commit = commit_files(
+            repository, [file.path for file in written], commit_message(result.updated)
+        )
+        return msgspec.structs.replace(result, commit=commit)
+    return result
+
+
+def _update(
+    subject: LockedSubject, request: UpdateRequest, access: UpdateAccess
+) -> tuple[UpdatedRecipe, list[WrittenFile]]:
+    paths = lock_paths(subject.recipe, shipped_catalog(), request.directory)
+    places = [paths.write, proof_path(paths.write)]
+    before = {path: _bytes(path) for path in places}
+    failed = UpdatedRecipe(name=subject.recipe.name, lockfile=str(paths.write), outcome="failed")
+    try:
+        newer = _outdated(subject, request, access)
+        policy = _policy(subject.lockfile, newer, request)
+        if policy is None:
+            return msgspec.structs.replace(failed, outcome="current"), []
+        new = _locked(subject, policy, request, access)
+        one = _described(subject, new, newer, request, access)
+    except Interrupted:
+        _restore(before)
+        raise
+    except HomeportError as error:
+        _restore(before)
+        return msgspec.structs.replace(failed, error=_why(error)), []
+    if one.outcome == "current" or request.dry_run:
+        _restore(before)  # what only says when it was looked at changes nothing
+        return one, []
+    files = [
+        WrittenFile(path=path, before=before[path], after=after)
+        for path in places
+        if (after := _bytes(path)) != before[path]
+    ]
+    return one, files
+
+
+def _outdated(subject: LockedSubject, request: UpdateRequest, access: UpdateAccess) -> Subject:
+    asked = OutdatedRequest(
+        wanted=(subject.wanted,), mirrors=request.mirrors, inputs=False,
+        allow_outside=request.allow_outside, directory=request.directory,
+    )  # fmt: skip
+    return run_outdated(asked, access.outdated).subjects[0]
+
+
+def _policy(lockfile: Lockfile, newer: Subject, request: UpdateRequest) -> UpdatePolicy | None:
+    """What may change; ``None``: nothing is to."""
+    if request.packages:
+        policy = UpdatePolicy(names=frozenset(request.packages))
+        policy.check(lockfile)
+        return policy
+    if request.only == "security":
+        names = frozenset(change.name for change in newer.of("security"))
+        return UpdatePolicy(names=names) if names else None
+    return UPDATE_ALL
+
+
+def _locked(
+    subject: LockedSubject, policy: UpdatePolicy, request: UpdateRequest, access: UpdateAccess
+) -> Lockfile:
+    if request.dry_run:
+        archives = access.connections.archives(subject.recipe, request.mirrors)
+        with access.runtime.store.lease():
+            return lock(subject.recipe, archives, previous=subject.lockfile, update=policy).lockfile
+    asked = BuildRequest(
+        recipe=str(subject.recipe.path),
+        update=policy,
+        mirrors=request.mirrors,
+        engines=request.engines,
+        allow_outside=request.allow_outside,
+        directory=request.directory,
+        command="homeport update",
+    )
+    _, prepared = lock_recipe(asked, access.runtime, access.connections)
+    return prepared.lockfile
+
+
+def _described(
+    subject: LockedSubject,
+    new: Lockfile,
+    newer: Subject,
+    request: UpdateRequest,
+    access: UpdateAccess,
+) -> UpdatedRecipe:
+    old = subject.lockfile
+    found = package_changes(old, new)
+    lines = [_line(str(change), change.platforms, new) for change in found]
+    lines += _parts(old, new)
+    names = {change.name for change in found}
+    files: tuple[FileChange, ...] = ()
+    unknown = ""
+    if found:
+        archives = access.connections.archives(subject.recipe, request.mirrors)
+        try:
+            files = file_changes(old, new, archives, usrmerge=subject.recipe.steps.usrmerge)
+        except HomeportError as error:
+            unknown = error.what
+    changes = tuple(change for change in newer.changes if change.name in names and not change.part)
+    return UpdatedRecipe(
+        name=subject.recipe.name,
+        lockfile=str(subject.stored.path),
+        outcome="updated" if lines else "current",
+        lines=tuple(lines),
+        changes=changes,
+        files=files,
+        news=_news(changes),
+        size=(_size(old), _size(new)),
+        unknown=unknown,
+    )
+
+
+def _line(text: str, platforms: Iterable[object], new: Lockfile) -> str:
+    """Without its platforms where it is all of them."""
+    where = list(platforms)
+    return text.rpartition(" (")[0] if len(where) == len(new.platforms) else text
+
+
+def _parts(old: Lockfile, new: Lockfile) -> list[str]:
+    """What changed in build roots, and in what was built."""
+    lines: list[str] = []
+    for name, part in new.parts.items():
+        before = old.parts.get(name)
+        if part.root is not None:
+            root = before.root if before else None
+            lines += [f"{c} in the build root of {name}" for c in package_changes(root, part.root)]
+        if before is not None and before.outputs != part.outputs:
+            lines.append(f"{name}: another result")
+    return lines
+
+
+def _news(changes: Iterable[Change]) -> dict[str, str]:
+    return {
+        change.name: "\n\n".join(entry.text for entry in change.news)
+        for change in changes
+        if change.news
+    }
+
+
+def _size(lockfile: Lockfile) -> int:
+    files = {p.file for packages in lockfile.platforms.values() for p in packages}
+    return sum(file.size for file in files)
+
+
+def _request(
+    result: UpdateResult,
+    written: Sequence[WrittenFile],
+    places: Sequence[Path],
+    request: UpdateRequest,
+    access: UpdateAccess,
+) -> UpdateResult:
+    """Push the branch and open, change or close the request; the work tree is put back."""
+    _restore({file.path: file.before for file in written})
+    token = access.environment.get(TOKEN, "")
+    repository = open_repository(places[0], token=bool(token))
+    there = repository.remote_branch(request.remote, request.branch)
+    place = find_place(repository.remote_url(request.remote), access.environment, request.forge)
+    target = request.target or _default_branch(repository, request.remote)
+    if not written:
+        action = RequestResult(action="none", branch=request.branch)
+        if there and token and not result.failed:
+            done = open_forge(place, token, access.client())
+            for old in done.find(request.branch):
+                if old.state == "open" and old.mark:
+                    done.close(old)
+                    action = RequestResult(action="closed", branch=request.branch, url=old.url)
+        return msgspec.structs.replace(result, request=action)
+    base = repository.run("rev-parse", "HEAD")
+    files = {file.path: file.after for file in written}
+    commit = build_commit(repository, base, files, commit_message(result.updated))
+    mark = repository.run("rev-parse", f"{commit}^{{tree}}")
+    pushed = True
+    if there:
+        check_is_ours(repository, request.remote, request.branch, there, base)
+        pushed = not same_content(repository, there, commit)
+    forge = open_forge(place, token, access.client()) if token else None
+    before = forge.find(request.branch) if forge else []
+    current = next((one for one in before if one.state == "open"), None)
+    if current is None and any(one.state == "closed" and one.mark == mark for one in before):
+        declined = RequestResult(action="declined", branch=request.branch, url=before[0].url)
+        return msgspec.structs.replace(result, request=declined)
+    if pushed:
+        push_branch(repository, request.remote, request.branch, commit, there)
+    link = place.link(request.branch, target)
+    outcome = RequestResult(action="link", branch=request.branch, url=link)
+    if forge is not None:
+        text, name = request_text(result, mark_of(mark)), title(result.updated)
+        if current is None:
+            made = forge.create(request.branch, target, name, text)
+            outcome = RequestResult(action="created", branch=request.branch, url=made.url)
+        elif (current.title, current.text.strip()) != (name, text.strip()):
+            made = forge.change(current, name, text)
+            outcome = RequestResult(action="updated", branch=request.branch, url=made.url)
+        else:
+            outcome = RequestResult(action="unchanged", branch=request.branch, url=current.url)
+    return msgspec.structs.replace(result, commit=commit if pushed else "", request=outcome)
+
+
+def _default_branch(repository: Repository, remote: str) -> str:
+    found = repository.run("ls-remote", "--symref", remote, "HEAD")
+    name = found.partition("refs/heads/")[2].split()
+    return name[0] if name else "main"
+
+
+def _restore(before: Mapping[Path, bytes | None]) -> None:
+    for path, data in before.items():
+        if _bytes(path) == data:
+            continue
+        if data is None:
+            path.unlink(missing_ok=True)
+        else:
+            write_file(path, data)
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
+
+
+def _why(error: HomeportError) -> str:
+    if isinstance(error, Faults):
+        return f"{error.what}: {'; '.join(fault.what for fault in error.faults[:3])}"
+    return error.what

@@ -1,0 +1,124 @@
+"""A forge on loopback with the REST API of GitLab, GitHub or Forgejo, shapes as theirs.
+
+with forge("gitlab", token="t") as running:
+    running.place; running.requests   # as the API has them
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from builders.http_server import Answer, Received, Server, serving
+from homeport.updating.forges import Kind
+
+
+@dataclass
+class FakeForge:
+    """One project, ``group/images``."""
+
+    kind: Kind
+    server: Server
+    token: str = "right"
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """What a CI job of this forge has."""
+        url = self.server.url("")
+        if self.kind == "gitlab":
+            return {
+                "GITLAB_CI": "true", "CI_API_V4_URL": f"{url}/api/v4", "CI_SERVER_URL": url,
+                "CI_PROJECT_PATH": "group/images",
+            }  # fmt: skip
+        found = {
+            "GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": url, "GITHUB_API_URL": f"{url}/api/v3",
+            "GITHUB_REPOSITORY": "group/images",
+        }  # fmt: skip
+        return found if self.kind == "github" else {**found, "FORGEJO_ACTIONS": "true"}
+
+    @property
+    def _base(self) -> str:
+        return {
+            "gitlab": "/api/v4/projects/group%2Fimages/merge_requests",
+            "github": "/api/v3/repos/group/images/pulls",
+            "forgejo": "/api/v1/repos/group/images/pulls",
+        }[self.kind]
+
+    def answer(self, request: Received) -> Answer:
+        scheme = "token" if self.kind == "forgejo" else "Bearer"
+        if request.headers.get("authorization") != f"{scheme} {self.token}":
+            return _json({"message": "401 Unauthorized"}, 401)
+        split = urlsplit(request.path)
+        self.asked.append(f"{request.method} {split.path.removeprefix(self._base)}")
+        assert split.path.startswith(self._base), split.path
+        body = json.loads(request.body) if request.body else {}
+        if request.method == "GET":
+            return _json(self._found(parse_qs(split.query)))
+        if request.method == "POST":
+            return _json(self._made(body), 201)
+        assert request.method == ("PUT" if self.kind == "gitlab" else "PATCH")
+        number = int(split.path.rpartition("/")[2])
+        one = next(r for r in self.requests if r.get("iid", r.get("number")) == number)
+        one.update({key: value for key, value in body.items() if key != "state_event"})
+        if body.get("state_event") == "close":
+            one["state"] = "closed"
+        return _json(one)
+
+    def _found(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        newest = self.requests[::-1]
+        if self.kind == "gitlab":
+            return [r for r in newest if [r["source_branch"]] == query["source_branch"]]
+        if self.kind == "github":
+            return [r for r in newest if [f"group:{r['head']['ref']}"] == query["head"]]
+        return newest
+
+    def _made(self, body: dict[str, Any]) -> dict[str, Any]:
+        number = len(self.requests) + 1
+        if self.kind == "gitlab":
+            url = self.server.url(f"/group/images/-/merge_requests/{number}")
+            one = {**body, "iid": number, "id": 900 + number, "state": "opened", "web_url": url}
+        else:
+            url = self.server.url(f"/group/images/pulls/{number}")
+            head = {"ref": body["head"], "label": f"group:{body['head']}"}
+            one = {
+                **body, "number": number, "state": "open", "html_url": url, "head": head,
+                "base": {"ref": body["base"]}, "merged_at": None,
+            }  # fmt: skip
+        self.requests.append(one)
+        return one
+
+
+def _json(document: Any, status: int = 200) -> Answer:
+    return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
+
+
+class _EveryPath(dict[str, Callable[[Received], Answer]]):
+    """Answers whatever is asked."""
+
+    def __init__(self, answer: Callable[[Received], Answer]) -> None:
+        super().__init__()
+        self._answer = answer
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self._answer
+
+    def __contains__(self, key: object) -> bool:
+        return True
+
+    def __getitem__(self, key: str) -> Callable[[Received], Answer]:
+        return self._answer
+
+
+@contextmanager
+def forge(kind: Kind) -> Iterator[FakeForge]:
+    """The forge while the block runs."""
+    with serving() as server:
+        running = FakeForge(kind=kind, server=server)
+        server.answers = _EveryPath(running.answer)
+        yield running

@@ -1,0 +1,325 @@
+"""Updating recipes: what is locked anew, committed, and put into one merge request."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from builders.archive import DATE
+from builders.deb import deb
+from builders.forge import FakeForge, forge
+from builders.freshness import LATER, FreshWorld, entry, package
+from builders.net import quick_client
+from homeport.content.thread_pools import Pools
+from homeport.errors import HomeportError
+from homeport.freshness.outdated import OutdatedAccess
+from homeport.progress import CancelToken
+from homeport.updating.forges import ForgeRefused, Kind, find_place
+from homeport.updating.git import GitFailed, PersonsCommits
+from homeport.updating.model import UpdateResult
+from homeport.updating.update import TOKEN, UpdateAccess, UpdateRequest, run_update
+
+CVE = "CVE-2026-1000"
+KINDS: tuple[Kind, ...] = ("gitlab", "github", "forgejo")
+
+
+def git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    )
+    return done.stdout.strip()
+
+
+class UpdateWorld(FreshWorld):
+    """A recipe in a git repository with a bare one as its origin."""
+
+    def __init__(self, root: Path, suites: Mapping[str, list[bytes]]) -> None:
+        super().__init__(root, suites)
+        self.environment: dict[str, str] = {}
+
+    def make_repository(self) -> None:
+        origin = self.root / "origin.git"
+        git(self.root, "init", "-q", "--bare", "-b", "main", str(origin))
+        git(self.home, "init", "-q", "-b", "main")
+        for name, value in (("user.name", "Me"), ("user.email", "me@home.example")):
+            git(self.home, "config", name, value)
+        git(self.home, "remote", "add", "origin", str(origin))
+        git(self.home, "add", "-A")
+        git(self.home, "commit", "-qm", "First")
+        git(self.home, "push", "-q", "origin", "main")
+
+    def update(self, *wanted: str, **options: Any) -> UpdateResult:
+        request = UpdateRequest(
+            wanted=wanted or (str(self.home / "homeport.yaml"),), directory=self.root, **options
+        )
+        with (
+            Pools(CancelToken(), processor=2) as pools,
+            self.connections(pools) as connections,
+            self.access() as access,
+        ):
+            outdated = OutdatedAccess(
+                archives=lambda _recipe, _mirrors: access,
+                open_image=connections.open_image,
+                digest_of=self._digest_of,
+                fetch=lambda _url: b"",
+                runtime=access.runtime,
+                clock=lambda: self.now,
+            )
+            return run_update(
+                request,
+                UpdateAccess(
+                    outdated=outdated, connections=connections, client=quick_client,
+                    runtime=access.runtime, environment=self.environment,
+                ),
+            )  # fmt: skip
+
+    def branch(self, name: str = "homeport/update") -> str:
+        return git(self.root / "origin.git", "for-each-ref", f"refs/heads/{name}",
+                   "--format=%(objectname)")  # fmt: skip
+
+
+def lib(name: str, version: str, text: str = "* New.", **more: Any) -> bytes:
+    return package(name, version, log=[entry(name, version, text), entry(name, "1-1")], **more)
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> UpdateWorld:
+    """lib1 has a security fix, lib2 an update."""
+    made = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1"), lib("lib2", "1-1")]})
+    made.lock_recipe("packages: [lib1, lib2]")
+    made.make_repository()
+    made.move("trixie", [lib("lib1", "1-2", f"* {CVE}"), lib("lib2", "1-2")])
+    return made
+
+
+def test_everything_newer_is_locked_and_told_with_ids_files_and_sizes(world: UpdateWorld) -> None:
+    (one,) = world.update().recipes
+    assert (one.outcome, one.lines) == ("updated", ("lib1 1-1 → 1-2", "lib2 1-1 → 1-2"))
+    assert {change.name: change.ids for change in one.changes} == {"lib1": (CVE,), "lib2": ()}
+    assert [f.path for f in one.files if f.package == "lib1"] == [
+        "/usr/bin/lib1", "/usr/share/doc/lib1/changelog.Debian.gz",
+    ]  # fmt: skip
+    assert all(size > 0 for size in one.size)
+    assert world.subject().changes == ()
+
+
+def apart(world: UpdateWorld) -> None:
+    """The main suite still has what is locked; updates are in suites of their own."""
+    world.move("trixie", [lib("lib1", "1-1"), lib("lib2", "1-1")])
+    world.move("trixie-security", [lib("lib1", "1-2", f"* {CVE}")])
+    world.move("trixie-updates", [lib("lib2", "1-2")])
+
+
+def test_only_security_leaves_the_others_as_they_are_locked(world: UpdateWorld) -> None:
+    apart(world)
+    (one,) = world.update(only="security").recipes
+    assert one.lines == ("lib1 1-1 → 1-2",)
+    assert world.update(only="security").recipes[0].outcome == "current"
+
+
+def test_a_package_by_name_is_updated_alone(world: UpdateWorld) -> None:
+    apart(world)
+    assert world.update(packages=("lib2",)).recipes[0].lines == ("lib2 1-1 → 1-2",)
+
+
+def test_a_dry_run_writes_nothing(world: UpdateWorld) -> None:
+    before = (world.home / "test.lock").read_bytes()
+    result = world.update(dry_run=True)
+    assert result.recipes[0].lines == ("lib1 1-1 → 1-2", "lib2 1-1 → 1-2")
+    assert (world.home / "test.lock").read_bytes() == before
+    assert git(world.home, "status", "--porcelain") == ""
+
+
+def test_nothing_new_touches_no_byte(world: UpdateWorld) -> None:
+    world.update()
+    before = (world.home / "test.lock").read_bytes()
+    packages = [lib("lib1", "1-2", f"* {CVE}"), lib("lib2", "1-2")]
+    world.move("trixie", packages, date=LATER + timedelta(hours=5))
+    assert world.update().recipes[0].outcome == "current"
+    assert (world.home / "test.lock").read_bytes() == before
+
+
+def test_a_recipe_that_fails_keeps_its_lockfile_and_the_others_go_on(tmp_path: Path) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1"), lib("lib2", "1-1")]})
+    world.slices("lib2", "bin: {paths: [/usr/bin/lib2]}")
+    world.lock_recipe("name: broken\npackages: [lib2_bin]")
+    (world.home / "homeport.yaml").rename(world.home / "broken.yaml")
+    world.lock_recipe("packages: [lib1]")
+    world.move("trixie", [lib("lib1", "1-2"), deb("lib2", "1-2", files={"usr/bin/renamed": b"x"})])
+    before = (world.home / "broken.lock").read_bytes()
+    result = world.update(str(world.home / "broken.yaml"), str(world.home / "homeport.yaml"))
+    assert [one.outcome for one in result.recipes] == ["failed", "updated"]
+    assert "/usr/bin/lib2 of the slice lib2_bin matches nothing" in result.recipes[0].error
+    assert "linux/amd64" in result.recipes[0].error or "lib2 1-2" in result.recipes[0].error
+    assert (world.home / "broken.lock").read_bytes() == before
+
+
+def test_one_commit_has_the_lockfiles_and_nothing_else_that_is_staged(world: UpdateWorld) -> None:
+    (world.home / "mine").write_text("not yet")
+    git(world.home, "add", "mine")
+    result = world.update(commit=True)
+    assert git(world.home, "rev-parse", "HEAD") == result.commit
+    assert git(world.home, "show", "--format=", "--name-only", "HEAD").split() == [
+        "test.lock", "test.lock.proof",
+    ]  # fmt: skip
+    assert git(world.home, "log", "-1", "--format=%B") == (
+        "test: lib1, lib2 (1 security fix)\n\ntest:\n  lib1 1-1 → 1-2\n  lib2 1-1 → 1-2"
+    )
+    assert git(world.home, "status", "--porcelain") == "A  mine"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_is_opened_updated_left_alone_and_closed(world: UpdateWorld, kind: Kind) -> None:
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        first = world.update(request=True)
+        assert first.request is not None
+        assert (first.request.action, len(running.requests)) == ("created", 1)
+        assert git(world.home, "status", "--porcelain") == ""  # the work tree is as it was
+        text = _text(running)
+        assert running.requests[0]["title"] == "test: lib1, lib2 (1 security fix)"
+        assert f"| `lib1` | `1-1 → 1-2` | `trixie` | {CVE} | 1 platform |" in text
+        assert world.branch() == first.commit
+
+        asked = len(running.asked)
+        again = world.update(request=True)
+        assert again.request is not None
+        assert (again.request.action, world.branch()) == ("unchanged", first.commit)
+        assert [one.partition(" ")[0] for one in running.asked[asked:]] == ["GET"]
+
+        later = [lib("lib1", "1-3", f"* {CVE}"), lib("lib2", "1-2")]
+        world.move("trixie", later, date=LATER + timedelta(1))
+        changed = world.update(request=True)
+        assert changed.request is not None
+        assert (changed.request.action, len(running.requests)) == ("updated", 1)
+        assert "1-1 → 1-3" in _text(running)
+        assert world.branch() == changed.commit != first.commit
+
+        git(world.home, "fetch", "-q", "origin", "homeport/update")
+        git(world.home, "merge", "-q", "--ff-only", "FETCH_HEAD")
+        done = world.update(request=True)
+        assert done.request is not None
+        assert done.request.action == "closed"
+        assert running.requests[0]["state"] == "closed"
+
+
+def _text(running: FakeForge) -> str:
+    one = running.requests[0]
+    return str(one["description"] if running.kind == "gitlab" else one["body"])
+
+
+def test_what_a_person_closed_is_not_opened_again_until_something_else_is_new(
+    world: UpdateWorld,
+) -> None:
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        running.requests[0]["state"] = "closed"
+        git(world.root / "origin.git", "update-ref", "-d", "refs/heads/homeport/update")
+        declined = world.update(request=True)
+        assert declined.request is not None
+        assert (declined.request.action, world.branch()) == ("declined", "")
+        later = [lib("lib1", "1-3"), lib("lib2", "1-2")]
+        world.move("trixie", later, date=LATER + timedelta(1))
+        assert world.update(request=True).request is not None
+        assert len(running.requests) == 2
+
+
+def test_a_persons_commit_on_the_branch_is_never_overwritten(world: UpdateWorld) -> None:
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        other = world.root / "other"
+        git(world.root, "clone", "-qb", "homeport/update", str(world.root / "origin.git"), "other")
+        (other / "fix").write_text("by hand")
+        git(other, "add", "fix")
+        git(other, "-c", "user.name=P", "-c", "user.email=p@x.example", "commit", "-qm", "Mine")
+        git(other, "push", "-q", "origin", "homeport/update")
+        before = world.branch()
+        later = [lib("lib1", "1-3"), lib("lib2", "1-2")]
+        world.move("trixie", later, date=LATER + timedelta(1))
+        with pytest.raises(PersonsCommits):
+            world.update(request=True)
+        assert world.branch() == before
+        assert git(world.home, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_token_the_branch_is_pushed_and_the_link_is_given(
+    world: UpdateWorld, kind: Kind
+) -> None:
+    with forge(kind) as running:
+        world.environment = running.variables
+        result = world.update(request=True)
+        assert result.request is not None
+        assert (result.request.action, world.branch()) == ("link", result.commit)
+        assert result.request.url.startswith(running.server.url("/group/images/"))
+        assert "homeport%2Fupdate" in result.request.url
+        assert running.asked == []
+
+
+def test_a_token_that_is_refused_is_an_error_with_what_to_do(world: UpdateWorld) -> None:
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "expired"}
+        with pytest.raises(ForgeRefused) as caught:
+            world.update(request=True)
+        assert "401" in caught.value.what
+        assert caught.value.hint is not None
+        assert TOKEN in caught.value.hint
+        assert "expired" not in caught.value.what
+
+
+def test_a_branch_that_moved_meanwhile_is_not_overwritten(world: UpdateWorld) -> None:
+    """The lease: two schedules at once, or a protected branch."""
+    hook = world.root / "origin.git/hooks/pre-receive"
+    hook.write_text("#!/bin/sh\necho protected branch >&2; exit 1\n")
+    hook.chmod(0o755)
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(GitFailed) as caught:
+            world.update(request=True)
+        assert "git push failed" in caught.value.what
+        assert running.requests == []
+
+
+@pytest.mark.parametrize(
+    ("remote", "kind", "api"),
+    [
+        ("https://u:secret@gitlab.example.org/group/sub/images.git", "gitlab",
+         "https://gitlab.example.org/api/v4"),
+        ("git@github.com:group/images.git", "github", "https://api.github.com"),
+        ("ssh://git@codeberg.example/group/images", "forgejo", "https://codeberg.example/api/v1"),
+        ("https://github.example.org:8443/group/images", "github",
+         "https://github.example.org:8443/api/v3"),
+    ],
+)  # fmt: skip
+def test_the_forge_is_found_by_the_remotes_host(remote: str, kind: Kind, api: str) -> None:
+    place = find_place(remote, {})
+    assert (place.kind, place.api) == (kind, api)
+    assert "secret" not in str(place)
+
+
+def test_an_unknown_host_asks_for_its_kind() -> None:
+    with pytest.raises(HomeportError) as caught:
+        find_place("https://git.example.org/a/b.git", {})
+    assert caught.value.hint == "name it: --forge gitlab, github or forgejo"
+    place = find_place("https://git.example.org/a/b.git", {}, "forgejo")
+    assert place.api == "https://git.example.org/api/v1"
+
+
+def test_news_that_breaks_users_is_quoted(tmp_path: Path) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    world.lock_recipe("packages: [lib1]")
+    world.make_repository()
+    news = entry("lib1", "1-2", "* The option -x is gone.")
+    world.move("trixie", [lib("lib1", "1-2", news=news)], date=DATE + timedelta(3))
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        assert "NEWS of `lib1`" in _text(running)
+        assert "The option -x is gone." in _text(running)
