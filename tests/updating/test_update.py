@@ -16,7 +16,7 @@ from builders.forge import FakeForge, forge
 from builders.freshness import LATER, FreshWorld, entry, package
 from builders.net import quick_client
 from homeport.content.thread_pools import Pools
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, UsageError
 from homeport.freshness.outdated import OutdatedAccess
 from homeport.progress import CancelToken
 from homeport.updating.forges import ForgeRefused, Kind, find_place
@@ -125,6 +125,12 @@ def test_only_security_leaves_the_others_as_they_are_locked(world: UpdateWorld) 
 def test_a_package_by_name_is_updated_alone(world: UpdateWorld) -> None:
     apart(world)
     assert world.update(packages=("lib2",)).recipes[0].lines == ("lib2 1-1 → 1-2",)
+
+
+def test_a_name_that_no_lockfile_has_is_a_usage_error(world: UpdateWorld) -> None:
+    with pytest.raises(UsageError) as caught:
+        world.update(packages=("lib9",))
+    assert caught.value.what == "cannot update 'lib9': no package or part of that name is locked"
 
 
 def test_a_dry_run_writes_nothing(world: UpdateWorld) -> None:

@@ -92,6 +92,7 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
         raise UsageError(
             f"{subjects.images[0]} is not a recipe: an image is updated by its recipe's lockfile"
         )
+    _check_names(request, subjects.locked)
     recipes: list[UpdatedRecipe] = []
     written: list[WrittenFile] = []
     for subject in subjects.locked:
@@ -126,7 +127,7 @@ def _update(
     failed = UpdatedRecipe(name=subject.recipe.name, lockfile=str(paths.write), outcome="failed")
     try:
         newer = _outdated(subject, request, access)
-        policy = _policy(subject.lockfile, newer, request)
+        policy = _policy(subject, newer, request)
         if policy is None:
             return msgspec.structs.replace(failed, outcome="current"), []
         new = _locked(subject, policy, request, access)
@@ -156,16 +157,32 @@ def _outdated(subject: LockedSubject, request: UpdateRequest, access: UpdateAcce
     return run_outdated(asked, access.outdated).subjects[0]
 
 
-def _policy(lockfile: Lockfile, newer: Subject, request: UpdateRequest) -> UpdatePolicy | None:
+def _policy(subject: LockedSubject, newer: Subject, request: UpdateRequest) -> UpdatePolicy | None:
     """What may change; ``None``: nothing is to."""
     if request.packages:
         policy = UpdatePolicy(names=frozenset(request.packages))
-        policy.check(lockfile)
-        return policy
+        return policy if _fault(policy, subject) is None else None
     if request.only == "security":
         names = frozenset(change.name for change in newer.of("security"))
         return UpdatePolicy(names=names) if names else None
     return UPDATE_ALL
+
+
+def _fault(policy: UpdatePolicy, subject: LockedSubject) -> UsageError | None:
+    """Why the names of ``--package`` are none of this lockfile."""
+    try:
+        policy.check(subject.lockfile, subject.recipe.path)
+    except UsageError as error:
+        return error
+    return None
+
+
+def _check_names(request: UpdateRequest, subjects: Sequence[LockedSubject]) -> None:
+    """Raise ``UsageError`` for names that no lockfile has; of a tree, one is enough."""
+    policy = UpdatePolicy(names=frozenset(request.packages))
+    faults = [_fault(policy, subject) for subject in subjects]
+    if request.packages and faults and faults[0] is not None and all(faults):
+        raise faults[0]
 
 
 def _locked(
