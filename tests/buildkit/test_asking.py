@@ -121,7 +121,7 @@ def test_outputs_are_directories_archives_and_images() -> None:
     assert str(parse_output("docker://r.example/x:1")) == "docker://r.example/x:1"
 
 
-@pytest.mark.parametrize("text", ["dir", "dir:", "tar:", "type=local,dest=x", "-", "x"])
+@pytest.mark.parametrize("text", ["dir", "dir:", "tar:", "type=other,dest=x", "-", "x"])
 def test_what_is_no_output_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_output(text)

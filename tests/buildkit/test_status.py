@@ -44,6 +44,31 @@ def test_plain_progress_is_what_buildx_users_know() -> None:
     assert printed == ["#1 [1/2] COPY x /", "#1 DONE 1.0s", "#2 [2/2] RUN y", "#2 CACHED"]
 
 
+def test_a_step_that_is_silent_is_named_every_30_seconds() -> None:
+    printed: list[str] = []
+    now = 100.0
+    steps = Steps(PlainWatcher(printed.append, clock=lambda: now))
+
+    def at(seconds: float) -> list[str]:
+        nonlocal now
+        now = 100 + seconds
+        printed.clear()
+        steps.tick()
+        return list(printed)
+
+    running = Vertex(digest="a", name="[2/2] RUN make", started=SECOND)
+    steps.feed(StatusResponse(vertexes=(Vertex(digest="b", name="waiting"), running)))
+    assert at(29) == []
+    assert at(30) == ["#2 [2/2] RUN make: running for 30 s"]
+    assert at(31) == []
+    steps.feed(StatusResponse(logs=(VertexLog(vertex="a", msg=b"half done\n"),)))
+    assert at(60) == []
+    assert at(61) == ["#2 [2/2] RUN make: running for 61 s"]
+    done = Vertex(digest="a", name=running.name, started=SECOND, completed=90 * SECOND)
+    steps.feed(StatusResponse(vertexes=(done,)))
+    assert at(500) == []
+
+
 def test_rawjson_has_buildxs_keys_and_times() -> None:
     printed: list[str] = []
     steps = Steps(JsonWatcher(printed.append))

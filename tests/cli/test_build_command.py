@@ -118,6 +118,27 @@ def test_json_has_the_same_and_nothing_else_on_standard_output(setting: Setting)
     assert not platform["cached"]
 
 
+@pytest.mark.parametrize(
+    ("options", "compared", "fresh", "said"),
+    [
+        ([], False, False, ""),
+        (["--check"], True, False, "all digests agree"),
+        (["--no-cache"], False, True, "built without cached results; --check compares"),
+        (["--check", "--no-cache"], True, True, "all digests agree"),
+    ],
+)
+def test_it_says_whether_two_builds_were_compared(
+    setting: Setting, options: list[str], compared: bool, fresh: bool, said: str
+) -> None:
+    code, out, _ = setting.run("-o", "oci:out", *options)
+    assert code == 0
+    assert said in out
+    assert ("compare" in out or "agree" in out) == bool(said)
+    _, out, _ = setting.run("-o", "oci:out", "--format", "json", *options)
+    document = json.loads(out)
+    assert (document["compared"], document["fresh"]) == (compared, fresh)
+
+
 def test_without_an_output_a_layout_of_the_recipes_name_is_written(setting: Setting) -> None:
     digest = setting.digest()
     assert_whole(setting.work / "test.oci", digest)

@@ -82,6 +82,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     """What was built and where it went.
 
     kit: the rebuild kit; ``None`` if it was not asked for or cannot be made
+    compared: a second build, from downloads alone, has the same digests
+    fresh: no result of an earlier build was used
     signer: who signed it; empty: nobody did
     """
 
@@ -92,6 +94,8 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     kit: Image | None = None
     loaded: Loaded | None = None
     signer: str = ""
+    compared: bool = False
+    fresh: bool = False
 
 
 class Connections(msgspec.Struct, frozen=True, kw_only=True):

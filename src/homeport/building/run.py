@@ -81,7 +81,7 @@ def run_build(
         loaded = load_image(request, recipe, value, runtime) if request.load else None
     return BuildResult(
         recipe=recipe, locked=made.locked, built=built, written=tuple(written), kit=kit,
-        loaded=loaded,
+        loaded=loaded, compared=request.check, fresh=request.fresh,
     )  # fmt: skip
 
 

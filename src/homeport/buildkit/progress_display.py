@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +20,20 @@ from homeport.progress import Progress
 Print = Callable[[str], None]
 
 
+#: Seconds after which a step that printed nothing is shown to be running.
+SILENCE = 30.0
+
+
 class PlainWatcher(msgspec.Struct):
-    """``#4 [2/3] COPY a b``, then its log lines, then ``#4 DONE 0.1s``."""
+    """``#4 [2/3] COPY a b``, then its log lines, then ``#4 DONE 0.1s``.
+
+    Some CI systems end a job that prints nothing: a step that is silent is named now and then.
+    """
 
     print: Print
+    clock: Callable[[], float] = time.monotonic
+    _running: dict[int, tuple[str, float]] = msgspec.field(default_factory=dict)
+    _printed: dict[int, float] = msgspec.field(default_factory=dict)
     _begun: dict[int, int] = msgspec.field(default_factory=dict)
     _transfers_printed: set[tuple[int, str]] = msgspec.field(default_factory=set)
     _ended: dict[int, str] = msgspec.field(default_factory=dict)
@@ -30,6 +41,7 @@ class PlainWatcher(msgspec.Struct):
     def step(self, number: int, vertex: Vertex) -> None:
         if number not in self._begun:
             self.print(f"#{number} {vertex.name}")
+        self._note_running(number, vertex)
         if vertex.started is not None:
             self._begun[number] = vertex.started
         self._begun.setdefault(number, 0)
@@ -40,6 +52,21 @@ class PlainWatcher(msgspec.Struct):
         elif vertex.completed is not None and vertex.started is not None:
             self._end(number, f"DONE {(vertex.completed - vertex.started) / 1e9:.1f}s")
 
+    def tick(self) -> None:
+        now = self.clock()
+        for number, (name, since) in self._running.items():
+            if now - self._printed[number] >= SILENCE:
+                self._printed[number] = now
+                self.print(f"#{number} {name}: running for {now - since:.0f} s")
+
+    def _note_running(self, number: int, vertex: Vertex) -> None:
+        over = vertex.cached or vertex.error or vertex.completed is not None
+        if vertex.started is None or over:
+            self._running.pop(number, None)
+        elif number not in self._running:
+            self._printed[number] = self.clock()
+            self._running[number] = (vertex.name, self._printed[number])
+
     def _end(self, number: int, text: str) -> None:
         kind = text.split(" ", 1)[0]
         if self._ended.get(number) != kind:
@@ -47,6 +74,7 @@ class PlainWatcher(msgspec.Struct):
             self.print(f"#{number} {text}")
 
     def log(self, number: int, vertex: str, line: str, stream: int) -> None:
+        self._printed[number] = self.clock()
         self.print(f"#{number} {line}")
 
     def transfer(self, number: int, status: VertexStatus) -> None:
@@ -103,6 +131,9 @@ class JsonWatcher(msgspec.Struct):
     def transfer(self, number: int, status: VertexStatus) -> None:
         pass
 
+    def tick(self) -> None:
+        pass
+
     def warning(self, warning: VertexWarning) -> None:
         pass
 
@@ -129,6 +160,9 @@ class BarWatcher(msgspec.Struct):
         self.progress.note(f"build {number}", line)
 
     def transfer(self, number: int, status: VertexStatus) -> None:
+        pass
+
+    def tick(self) -> None:
         pass
 
     def warning(self, warning: VertexWarning) -> None:

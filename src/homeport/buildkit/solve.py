@@ -50,6 +50,7 @@ from homeport.progress import CancelToken
 
 #: BuildKit's name for frontends that are images.
 GATEWAY = "gateway.v0"
+_TICK = 1.0  # seconds between looks at steps that are silent
 _DRAIN = 5.0  # seconds for the last statuses after the answer
 
 
@@ -161,6 +162,7 @@ class _Solving(msgspec.Struct):
 
     async def run(self) -> Solved:
         status = asyncio.ensure_future(self._status())
+        ticking = asyncio.ensure_future(self._tick())
         try:
             answer, metadata = await self._call()
             await asyncio.wait((status,), timeout=_DRAIN)
@@ -174,6 +176,7 @@ class _Solving(msgspec.Struct):
                 hint="check the engine's log, then run the build again",
             ) from error
         finally:
+            await stop(ticking)
             await stop(status)
         self.steps.finish()
         if self.session.failure is not None:
@@ -217,6 +220,11 @@ class _Solving(msgspec.Struct):
             source_policy=build.source_policy,
             exporters=tuple(Exporter(type=each.type, attrs=each.attrs) for each in build.exports),
         )
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(_TICK)
+            self.steps.tick()
 
     async def _status(self) -> None:
         """Follow the build until the engine ends the stream.

@@ -42,6 +42,9 @@ class StatusListener(Protocol):
     def raw(self, response: StatusResponse) -> None:
         """Everything as it came, for ``rawjson``."""
 
+    def tick(self) -> None:
+        """Called about every second as long as the build runs, whatever the engine reports."""
+
 
 class Unwatched:
     """Ignores everything."""
@@ -59,6 +62,9 @@ class Unwatched:
         pass
 
     def raw(self, response: StatusResponse) -> None:
+        pass
+
+    def tick(self) -> None:
         pass
 
 
@@ -98,6 +104,9 @@ class Steps:
         for warning in response.warnings[: _MOST_WARNINGS - len(self.warnings)]:
             self.warnings.append(warning)
             self._watcher.warning(warning)
+
+    def tick(self) -> None:
+        self._watcher.tick()
 
     def warn(self, text: str) -> None:
         """A warning of our own, beside those of the engine."""

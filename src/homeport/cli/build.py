@@ -276,6 +276,8 @@ def _document(result: BuildResult) -> dict[str, Any]:
             for written in result.written
         ],
         "signer": result.signer or None,
+        "compared": result.compared,
+        "fresh": result.fresh,
         "loaded": result.loaded and {"engine": result.loaded.engine, "name": result.loaded.name},
         "platforms": [
             {
@@ -317,6 +319,10 @@ def _text(result: BuildResult, screen: Screen) -> str:
     ]
     lines = [screen.table(_COLUMNS, rows), ""]
     lines += [f"{written.address}  {written.digest}" for written in result.written]
+    if result.compared:
+        lines.append("built twice, the second time from downloads alone: all digests agree")
+    elif result.fresh:
+        lines.append("built without cached results; --check compares with a second build")
     if result.signer:
         lines.append(f"signed by {result.signer}")
     if result.loaded:
