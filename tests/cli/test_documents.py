@@ -143,6 +143,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("audit rules", 0),
         ("audit explain floating", 0),
         ("audit explain setup-qemu-binfmt", 0),
+        ("home registry.example/m tree --dry-run --offline --plan home.yaml", 0),
         ("audit tree --home registry.example/m --plan plan.yaml", 0),
         ("audit --apply plan.yaml", 0),
         ("llb dump one.llb", 0),

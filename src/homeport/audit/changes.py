@@ -1,4 +1,4 @@
-"""The files that changed since a commit, by git (``audit --changed-since``)."""
+"""What git knows of the audited files: those that changed since a commit; a branch for edits."""
 
 from __future__ import annotations
 
@@ -14,6 +14,10 @@ from homeport.printable import printable
 _GIT = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
         "-c", "diff.external=")  # fmt: skip
 _SECONDS = 120
+_FETCH = (
+    "name a commit, branch or tag that this checkout has; CI systems often fetch one commit only"
+    " (fetch-depth: 0, GIT_DEPTH: 0)"
+)
 
 
 class GitFailed(HomeportError):
@@ -30,14 +34,21 @@ def changed_files(root: Path, since: str) -> frozenset[str]:
     """
     if since.startswith("-"):
         raise UsageError(f"--changed-since {since!r} is not a commit, branch or tag")
-    base = _git(root, "merge-base", "--end-of-options", since, "HEAD").strip()
+    base = _git(root, "merge-base", "--end-of-options", since, "HEAD", hint=_FETCH).strip()
     changed = _git(root, "diff", "--name-only", "--no-ext-diff", "--no-textconv", "--relative",
                    "-z", "--no-renames", "--diff-filter=d", base, "--")  # fmt: skip
     new = _git(root, "ls-files", "--others", "--exclude-standard", "-z")
     return frozenset(name for name in (changed + new).split("\0") if name)
 
 
-def _git(root: Path, *arguments: str) -> str:
+def start_branch(root: Path, name: str) -> None:
+    """Begin a branch here, with the files as they are. Raises ``GitFailed``, ``UsageError``."""
+    if name.startswith("-"):
+        raise UsageError(f"--branch {name!r} is not a name of a branch")
+    _git(root, "switch", "--create", name)
+
+
+def _git(root: Path, *arguments: str, hint: str | None = None) -> str:
     command: Sequence[str] = (*_GIT, *arguments)
     try:
         done = subprocess.run(
@@ -45,14 +56,10 @@ def _git(root: Path, *arguments: str) -> str:
             stdin=subprocess.DEVNULL, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
         )  # fmt: skip
     except FileNotFoundError as error:
-        raise GitFailed("--changed-since needs git, which is not installed") from error
+        raise GitFailed("git is needed for this, and not installed") from error
     except subprocess.TimeoutExpired as error:
         raise GitFailed(f"git {arguments[0]} did not end within {_SECONDS} s") from error
     if done.returncode:
         said = printable(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
-        raise GitFailed(
-            f"git cannot compare: {said or f'git {arguments[0]} failed'}",
-            hint="name a commit, branch or tag that this checkout has; CI systems often fetch one"
-            " commit only (fetch-depth: 0, GIT_DEPTH: 0)",
-        )
+        raise GitFailed(f"git {arguments[0]} failed: {said or 'it gave no reason'}", hint=hint)
     return done.stdout.decode("utf-8", "surrogateescape")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -268,7 +267,7 @@ def _show(
     if options["baseline"]:
         text = broken or "no violation beside those that the baseline records"
     else:
-        text = report_text(report, _view(options))
+        text = report_text(report, _view(session, options))
         text += f"\n\n{broken}" if broken else ""
     if plan:
         file = options["update_file"] or options["plan_file"]
@@ -276,12 +275,11 @@ def _show(
     session.output.write(document, text, quiet_text=broken)
 
 
-def _view(options: dict[str, Any]) -> View:
+def _view(session: Session, options: dict[str, Any]) -> View:
     """How the report is shown: within the width of a terminal, in full elsewhere."""
-    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
     return View(
         everything=options["everything"], include=options["include"], by=options["group_by"],
-        width=width, online=options["online"],
+        width=session.screen.width, online=options["online"], paint=session.screen.styled,
     )  # fmt: skip
 
 

@@ -77,6 +77,9 @@ COMMANDS: dict[str, CommandEntry] = {
     ),
     "update": CommandEntry("update", "Lock recipes anew, also as a merge request", "Keep fresh"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
+    "home": CommandEntry(
+        "home", "Copy public images to your registry and edit the files that use them", "Audit"
+    ),
     "solve": CommandEntry("solve", "Build a Dockerfile or LLB on a BuildKit engine", "Engine"),
     "blubber": CommandEntry("blubber", "Check Blubber configurations", "Engine"),
     "docker-pkg": CommandEntry("docker_pkg", "Build trees of docker-pkg", "Engine"),

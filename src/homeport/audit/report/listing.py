@@ -39,7 +39,18 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     details: tuple[str, ...]
 
 
-def listing(images: Sequence[Image], by: Grouping, width: int | None = None) -> str:
+#: Writes a text in a style: a level, or ``title``.
+Paint = Callable[[str, str], str]
+
+
+def plain(text: str, style: str) -> str:
+    """The text without any style."""
+    return text
+
+
+def listing(
+    images: Sequence[Image], by: Grouping, width: int | None = None, paint: Paint = plain
+) -> str:
     """The images, the worst first in each group. ``width``: no line is longer; ``None``: any."""
     groups: dict[str, list[Line]] = defaultdict(list)
     for heading, line in _GROUPS[by](sorted(images, key=worst_first)):
@@ -47,8 +58,8 @@ def listing(images: Sequence[Image], by: Grouping, width: int | None = None) -> 
     widths = _widths([line for lines in groups.values() for line in lines], width)
     blocks = []
     for heading, lines in groups.items():
-        shown = [_shown(line, widths, width) for line in lines]
-        blocks.append("\n".join([_cut(heading, width), *shown]))
+        shown = [_shown(line, widths, width, paint) for line in lines]
+        blocks.append("\n".join([paint(_cut(heading, width), "title"), *shown]))
     return "\n\n".join(blocks)
 
 
@@ -175,7 +186,7 @@ def _widths(lines: Sequence[Line], width: int | None) -> tuple[int, int, int]:
     return level, name, place
 
 
-def _shown(line: Line, widths: tuple[int, int, int], width: int | None) -> str:
+def _shown(line: Line, widths: tuple[int, int, int], width: int | None, paint: Paint) -> str:
     level, name, place = widths
     limit = None if width is None else name
     cells = [
@@ -189,7 +200,8 @@ def _shown(line: Line, widths: tuple[int, int, int], width: int | None) -> str:
         if width is not None and len(text) + len(joined) > max(width, _NARROWEST):
             break
         text += joined
-    return text.rstrip()
+    written, after = text[: 2 + len(line.level)], text[2 + len(line.level) :]
+    return f"  {paint(written[2:], line.level.lower())}{after.rstrip()}"
 
 
 def _name(line: Line, width: int | None) -> str:

@@ -15,7 +15,7 @@ from homeport.audit.assessment import Image, Report
 from homeport.audit.model import LEVELS
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
-from homeport.audit.report.listing import Grouping, listing, place_text, worst_first
+from homeport.audit.report.listing import Grouping, Paint, listing, place_text, plain, worst_first
 from homeport.audit.trees import TREES, Tree
 from homeport.printable import printable
 
@@ -33,6 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     by:         what makes a group
     width:      of the terminal; ``None``: lines may be of any length
     online:     registries were queried
+    paint:      writes a text in a style, for terminals with colours
     """
 
     everything: bool = False
@@ -40,6 +41,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     by: Grouping = "action"
     width: int | None = None
     online: bool = False
+    paint: Paint = plain
 
     def shows(self, image: Image) -> bool:
         """Whether an image is listed, or counted only."""
@@ -64,7 +66,7 @@ def report_text(report: Report, view: View) -> str:
     listed = named if view.everything else named[:_WORST]
     blocks = []
     if listed:
-        blocks.append(listing(listed, view.by, view.width))
+        blocks.append(listing(listed, view.by, view.width, view.paint))
     if len(named) > len(listed):
         more = _count(len(named) - len(listed), "image")
         blocks.append(f"The {_WORST} worst are listed; --all lists {more} more.")
@@ -159,16 +161,16 @@ def _closing(report: Report, view: View) -> str:
     return text
 
 
-def plan_text(plan: Plan, path: str) -> str:
-    """What a plan holds, and what comes next."""
+def plan_text(plan: Plan, path: str, *, steps: bool = True) -> str:
+    """What a plan holds, and the commands that come next."""
     actions = Counter(image.action for image in plan.images)
     counts = ", ".join(f"{action} {count}" for action, count in sorted(actions.items()))
     edits = sum(len(place.every_edit) for image in plan.images for place in image.places)
     where = f"{_count(edits, 'edit')} in {_count(len(plan.files), 'file')}"
     lines = [f"Plan {path}: {counts or 'nothing to do'}; {where}"]
-    if plan.mirror:
+    if plan.mirror and steps:
         lines.append(f"  homeport mirror --file {path}")
-    if edits:
+    if edits and steps:
         lines.append(f"  homeport audit --apply {path}")
     return "\n".join(lines)
 
