@@ -20,6 +20,7 @@ from builders.inspection import file, layer, made
 from builders.runtime import runtime
 from homeport import errors
 from homeport.cli import main as program
+from homeport.cli.arrangement import ANYWHERE, arranged
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
 
@@ -49,6 +50,7 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
     assert {m for m in modules if m.startswith("homeport")} == {
         "homeport",
         "homeport.cli",
+        "homeport.cli.arrangement",
         "homeport.cli.main",
         "homeport.errors",
         "homeport.known_secrets",
@@ -341,21 +343,6 @@ def test_every_option_can_be_set_by_a_variable_named_as_it_is_written() -> None:
     assert done.stderr.splitlines()[0] == "error: invalid size 'much'"
 
 
-def test_a_shell_completes_commands_and_options() -> None:
-    words = {"COMP_WORDS": "homeport build --comp", "COMP_CWORD": "2"}
-    done = shell("homeport", _HOMEPORT_COMPLETE="bash_complete", **words)
-    assert done.stdout.splitlines() == ["plain,--compression", "plain,--compression-level"]
-
-
-def test_a_shell_completes_recipes_of_the_catalog_and_files() -> None:
-    def completed(word: str) -> str:
-        words = {"COMP_WORDS": f"homeport build {word}", "COMP_CWORD": "2"}
-        return shell("homeport", _HOMEPORT_COMPLETE="bash_complete", **words).stdout.strip()
-
-    assert completed("dockerf") == "plain,dockerfile-copy"
-    assert completed("./my") == "file,./my"
-
-
 def test_the_program_alone_prints_an_overview_and_a_group_its_help() -> None:
     alone = shell("homeport")
     assert (alone.returncode, alone.stderr) == (0, "")
@@ -387,7 +374,7 @@ def test_help_and_version_are_words_too() -> None:
     ],
 )
 def test_options_of_every_command_may_stand_before_it(typed: str, meant: str) -> None:
-    assert program._arranged(typed.split()) == meant.split()
+    assert arranged(typed.split()) == meant.split()
 
 
 def test_these_are_the_options_of_every_command() -> None:
@@ -398,7 +385,7 @@ def test_these_are_the_options_of_every_command() -> None:
         {name for each in declared for name in each.opts if _takes_value(each) is takes}
         for takes in (False, True)
     ]
-    assert tuple(names) == program.ANYWHERE
+    assert tuple(names) == ANYWHERE
 
 
 def _takes_value(option: click.Parameter) -> bool:

@@ -12,7 +12,7 @@ from homeport.building.request import KINDS, BuildRequest, BuildResult, Kind, pa
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.screen import Column, Screen
 from homeport.cli.show import warn
@@ -54,7 +54,7 @@ Examples:
   homeport build dockerfile-copy --push registry.example/team/copy:1 --sign --sign-key cosign.key
 """,
 )
-@click.argument("recipe", default=".", shell_complete=complete_recipe)
+@click.argument("recipe", default=".")
 @click.option(
     "-o",
     "--output",

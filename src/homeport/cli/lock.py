@@ -10,7 +10,7 @@ import click
 from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.typed import typed_without
 from homeport.debian.archive.state import parse_as_of
@@ -35,7 +35,7 @@ Examples:
   homeport lock ./my/homeport.yaml --verify       # exit code 3 unless its proof is right
 """,
 )
-@click.argument("recipe", default=".", shell_complete=complete_recipe)
+@click.argument("recipe", default=".")
 @locking_options
 @allow_outside_option
 @engine_option

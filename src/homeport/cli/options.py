@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import click
-from click.shell_completion import CompletionItem
 
 from homeport.app import App, Settings, open_app
 from homeport.budget import limits_set
@@ -22,7 +21,6 @@ from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError
-from homeport.recipe.catalog import shipped_catalog
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -64,14 +62,6 @@ class Session:
             app.on_read = tell
         stop_on_signals(app.runtime.cancel)
         return app
-
-
-def complete_recipe(
-    context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[CompletionItem]:
-    """Names of the catalog, and files."""
-    names = [name for name in shipped_catalog().names() if name.startswith(incomplete)]
-    return [*map(CompletionItem, names)] or [CompletionItem(incomplete, type="file")]
 
 
 _COMMON: tuple[Decorator, ...] = (

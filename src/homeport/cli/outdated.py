@@ -7,7 +7,7 @@ from typing import Literal
 
 import click
 
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.errors import AnswerNo, HomeportError, OutOfDate
@@ -27,7 +27,7 @@ Examples:
   homeport outdated images/ --code-quality gl.json --junit junit.xml --metrics outdated.prom
 """,
 )
-@click.argument("subjects", nargs=-1, shell_complete=complete_recipe, metavar="[SUBJECT]...")
+@click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
 @click.option(
     "--fail-on",
     type=click.Choice(["any", "security", "eol", "never"]),

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from homeport.cli.document_file import document_file_option, write_document
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.recipe_options import allow_outside_option
 
@@ -23,7 +23,7 @@ Examples:
   homeport sbom docker.io/library/debian:13-slim --format csv
 """,
 )
-@click.argument("image", shell_complete=complete_recipe)
+@click.argument("image")
 @one_platform_option
 @document_file_option
 @allow_outside_option

@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from homeport.cli.engine_options import engine_option, showing_logs
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.errors import HomeportError, UsageError
 
@@ -27,7 +27,7 @@ Examples:
   homeport update images/ --request                # one branch, one merge request
 """,
 )
-@click.argument("recipes", nargs=-1, shell_complete=complete_recipe, metavar="[RECIPE]...")
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
 @click.option(
     "--only",
     type=click.Choice(["all", "security"]),

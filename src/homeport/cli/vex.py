@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from homeport.cli.document_file import document_file_option, write_document
-from homeport.cli.options import Session, common, complete_recipe
+from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
 from homeport.cli.recipe_options import allow_outside_option
 
@@ -24,7 +24,7 @@ Examples:
       --key cosign.key
 """,
 )
-@click.argument("image", shell_complete=complete_recipe)
+@click.argument("image")
 @click.option(
     "--tracker", required=True, metavar="FILE|URL",
     help="JSON of Debian's security tracker (https://security-tracker.debian.org/tracker/data/json).",
