@@ -109,6 +109,7 @@ if TYPE_CHECKING:
     )
     from homeport.registry.registries import Registries
     from homeport.sbom.model import Bill, Subject
+    from homeport.sbom.vex import Said
     from homeport.updating.model import UpdateResult
     from homeport.updating.update import UpdateRequest
 
@@ -531,28 +532,52 @@ class App:
         return write_document(*self._bill(image, platform, allow_outside), form)
 
     def vex(
-        self, image: str, tracker: str, *, moment: int, platform: Platform | None = None,
-        allow_outside: Sequence[Path] = (),
+        self, image: str, tracker: str = "", *, moment: int, platform: Platform | None = None,
+        recipe: str = "", allow_outside: Sequence[Path] = (),
     ) -> dict[str, Any]:  # fmt: skip
         """OpenVEX statements about a recipe or an image.
 
-        tracker: JSON of Debian's security tracker: a file or a URL
+        tracker: JSON of Debian's security tracker: a file or a URL; empty: only what the recipe
+                 says itself
         moment:  seconds since 1970 at which it was taken
+        recipe:  whose statements count; by default ``image``, if that is one
         """
         # 40 ms that other commands save
         from homeport.sbom.tracker import LONGEST, read_tracker
         from homeport.sbom.vex import document
 
+        said = self._said(recipe or image, allow_outside)
+        if not tracker and not said:
+            raise UsageError(
+                "there is nothing to say: no --tracker, and no recipe with statements in vex",
+                hint="homeport vex IMAGE --tracker FILE|URL",
+            )
+        data = b""
         if tracker.startswith(("https://", "http://")):
             data = self._fetch_tracker(tracker)
-        else:
+        elif tracker:
             # 10 ms that other commands save
             from homeport.content.reading import read_bounded
 
             with explained(Path(tracker), "read"), Path(tracker).open("rb") as stream:
                 data = read_bounded(stream, LONGEST, "the tracker's data")
         bill, subject = self._bill(image, platform, allow_outside)
-        return document(bill, subject, read_tracker(data), moment)
+        known = read_tracker(data) if tracker else None
+        return document(bill, subject, known, moment, said)
+
+    def _said(self, image: str, allow_outside: Sequence[Path]) -> Sequence[Said]:
+        """What a recipe says of vulnerabilities."""
+        # 60 ms that other commands save
+        from homeport.recipe.catalog import is_recipe
+        from homeport.sbom.vex import Said
+
+        if not is_recipe(image):
+            return ()
+        # 90 ms that images save
+        from homeport.recipe.loading import find_and_load
+
+        recipe = find_and_load(image, allow_outside)
+        return [Said(**msgspec.structs.asdict(one)) for one in recipe.vex]
 
     def _bill(
         self, image: str, platform: Platform | None, allow_outside: Sequence[Path]

@@ -18,7 +18,7 @@ from homeport.building.request import BuildResult
 from homeport.building.statements import bill_of
 from homeport.cli.main import homeport
 from homeport.content.thread_pools import Pools
-from homeport.errors import HomeportError
+from homeport.errors import Faults, HomeportError
 from homeport.inspection.image.opened_image import open_layers
 from homeport.inspection.report.image_bill import image_bill
 from homeport.progress import CancelToken
@@ -133,3 +133,35 @@ def test_what_is_neither_a_recipe_nor_an_image_is_an_error() -> None:
     failed = invoke("sbom", "./not-here")
     assert isinstance(failed.exception, HomeportError)
     assert "./not-here" in str(failed.exception)
+
+
+VEX = """
+vex:
+  - {vulnerability: CVE-2026-1, packages: [libx], status: not_affected, reason: not called,
+     justification: vulnerable_code_not_in_execute_path, by: Jane, date: "2026-11-28"}
+"""
+
+
+def test_a_recipe_says_of_vulnerabilities_what_a_person_said(
+    built: BuildResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    recipe = built.recipe.path
+    without = invoke("vex", str(recipe), "--offline")
+    assert "there is nothing to say" in str(without.exception)
+    recipe.write_text(recipe.read_text() + VEX)
+    done = invoke("vex", str(recipe), "--offline", "--taken", "0")
+    assert done.exception is None, done.exception
+    (statement,) = json.loads(done.stdout)["statements"]
+    assert statement["impact_statement"] == "not called"
+    (address,) = (written.address for written in built.written)
+    done = invoke("vex", str(address), "--recipe", str(recipe), "--taken", "0")
+    (statement,) = json.loads(done.stdout)["statements"]
+    digest = built.built.images[0].image.digest
+    assert statement["products"][-2]["@id"] == digest.hex
+    recipe.write_text(recipe.read_text().replace("not_affected", "fixed"))
+    refused = invoke("recipe", "check", str(recipe)).exception
+    assert isinstance(refused, Faults)
+    assert "a justification is required for not_affected" in str(refused.faults[0])

@@ -10,7 +10,7 @@ import pytest
 from homeport.oci.platform import parse_platform
 from homeport.sbom.model import Bill, BillPackage, Distribution, Subject
 from homeport.sbom.tracker import BadTracker, read_tracker
-from homeport.sbom.vex import NotDebian, document
+from homeport.sbom.vex import NotDebian, Said, document
 
 TRIXIE = Distribution(id="debian", version="13", name="Debian", codename="trixie")
 SUBJECT = Subject(name="r.example/team/tool", digest=f"sha256:{'ab' * 32}", created=0)
@@ -110,3 +110,37 @@ def test_an_image_of_no_debian_release_is_refused() -> None:
 def test_what_is_not_the_trackers_data_is_refused(data: bytes) -> None:
     with pytest.raises(BadTracker, match="not the data of Debian's security tracker"):
         read_tracker(data)
+
+
+SAID = Said(
+    vulnerability="CVE-2026-1", packages=("libtool1", "gone"), status="not_affected",
+    justification="vulnerable_code_not_in_execute_path", reason="the parser is not called",
+    by="Jane Doe <jane@example.org>", date="2026-11-28",
+)  # fmt: skip
+
+
+def test_what_a_person_says_comes_before_the_tracker() -> None:
+    data = msgspec.json.encode({"tool": {
+        name: {"releases": {"trixie": {"status": "open"}}} for name in ("CVE-2026-1", "CVE-2026-2")
+    }})  # fmt: skip
+    found = document(bill(), SUBJECT, read_tracker(data), 0, [SAID])["statements"]
+    first, second = found
+    assert second["vulnerability"] == {"name": "CVE-2026-2"}
+    kept = {key: first[key] for key in first if key != "products"}
+    assert kept == {
+        "vulnerability": {"name": "CVE-2026-1"}, "timestamp": "2026-11-28T00:00:00Z",
+        "status": "not_affected", "justification": "vulnerable_code_not_in_execute_path",
+        "impact_statement": "the parser is not called",
+        "status_notes": "by Jane Doe <jane@example.org>",
+    }  # fmt: skip
+    assert first["products"][-1] == second["products"][-1]
+
+
+def test_without_a_tracker_only_persons_speak_and_of_any_image() -> None:
+    of_none = msgspec.structs.replace(SAID, packages=("gone",))
+    of_image = msgspec.structs.replace(SAID, packages=(), status="affected", justification="")
+    found = document(bill(distribution=None), SUBJECT, None, 0, [of_none, of_image])
+    (statement,) = found["statements"]
+    assert statement["action_statement"] == "the parser is not called"
+    assert "subcomponents" not in statement["products"][0]
+    assert found["author"] == "Jane Doe <jane@example.org>"

@@ -26,8 +26,13 @@ Examples:
 )
 @click.argument("image")
 @click.option(
-    "--tracker", required=True, metavar="FILE|URL",
-    help="JSON of Debian's security tracker (https://security-tracker.debian.org/tracker/data/json).",
+    "--tracker", default="", metavar="FILE|URL",
+    help="JSON of Debian's security tracker (https://security-tracker.debian.org/tracker/data/json)."
+    "  [default: only what the recipe says]",
+)  # fmt: skip
+@click.option(
+    "--recipe", default="", metavar="RECIPE",
+    help="Take what persons say from the vex of this recipe.  [default: IMAGE, if it is one]",
 )  # fmt: skip
 @one_platform_option
 @click.option(
@@ -42,6 +47,7 @@ def command(
     *,
     image: str,
     tracker: str,
+    recipe: str,
     platform: str | None,
     taken: int | None,
     file: Path | None,
@@ -51,7 +57,8 @@ def command(
 
     Every vulnerability that the tracker knows of the image's source packages becomes one
     statement: fixed, affected, not affected or under investigation. IMAGE is an address, or a
-    recipe: a name of the catalog, a file or its directory.
+    recipe: a name of the catalog, a file or its directory. What a recipe says itself in vex, with a
+    reason and a person, comes first.
     """
     with session.app() as app:
         document = app.vex(
@@ -59,6 +66,7 @@ def command(
             tracker,
             moment=int(time.time()) if taken is None else taken,
             platform=read_platform(platform),
+            recipe=recipe,
             allow_outside=allow_outside,
         )
     text = msgspec.json.format(msgspec.json.encode(document)).decode()

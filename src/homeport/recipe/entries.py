@@ -178,6 +178,22 @@ class Directory(_ForPlatforms, frozen=True, kw_only=True):
     place: FilePosition
 
 
+class VexStatement(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of a vulnerability. It changes nothing of what is built.
+
+    packages: that it is about; empty: the image as a whole
+    by, date: who said so, and when
+    """
+
+    vulnerability: str
+    packages: tuple[str, ...] = ()
+    status: str
+    justification: str = ""
+    reason: str
+    by: str
+    date: str
+
+
 class User(msgspec.Struct, frozen=True, kw_only=True):
     """A line of ``/etc/passwd``."""
 

@@ -27,6 +27,7 @@ _KEYS = {
     "directories": "path",
     "users": "name",
     "groups": "name",
+    "vex": "vulnerability",
 }
 #: Single fields that a recipe inherits from what it extends.
 _INHERITED = ("platforms", "layers", "local_packages", "variant")

@@ -32,6 +32,7 @@ from homeport.recipe.entries import (
     PartFiles,
     Pin,
     Steps,
+    VexStatement,
     join_configs,
 )
 from homeport.recipe.extends import RecipeText
@@ -89,6 +90,7 @@ def interpret_recipe(
         files=tuple(_file(entry, accounts, boundary, fault) for entry in source.lists["files"]),
         links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
+        vex=tuple(_vex(source.lists["vex"], fault)),
         users=accounts.users,
         groups=accounts.groups,
         config=common,
@@ -270,6 +272,22 @@ def _directories(
             gid=gid,
             platforms=entry.get("platforms", ()),
             place=entry.place,
+        )
+
+
+def _vex(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[VexStatement]:
+    for entry in entries:
+        status, justification = entry.get("status"), entry.get("justification", "")
+        if (status == "not_affected") != bool(justification):
+            fault(entry.place, "a justification is required for not_affected, and only there")
+        yield VexStatement(
+            vulnerability=entry.get("vulnerability"),
+            packages=entry.get("packages", ()),
+            status=status,
+            justification=justification,
+            reason=entry.get("reason"),
+            by=entry.get("by"),
+            date=entry.get("date"),
         )
 
 

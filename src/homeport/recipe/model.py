@@ -28,6 +28,7 @@ from homeport.recipe.entries import (
     Pin,
     Steps,
     User,
+    VexStatement,
     join_configs,
 )
 from homeport.recipe.parts import EnginePart, RunPart
@@ -67,6 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[Files, ...] = ()
     links: tuple[Link, ...] = ()
     directories: tuple[Directory, ...] = ()
+    vex: tuple[VexStatement, ...] = ()
     users: tuple[User, ...] = ()
     groups: tuple[Group, ...] = ()
     config: Config = msgspec.field(default_factory=Config)

@@ -8,7 +8,7 @@ look for (docs/formats/vex.md).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -33,31 +33,87 @@ class NotDebian(UsageError):
     id = "not-debian"
 
 
-def document(bill: Bill, subject: Subject, tracker: Tracker, moment: int) -> Element:
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person says of a vulnerability (docs/formats/recipe.md, "vex")."""
+
+    vulnerability: str
+    packages: tuple[str, ...] = ()
+    status: str
+    justification: str = ""
+    reason: str
+    by: str
+    date: str
+
+
+def document(
+    bill: Bill, subject: Subject, tracker: Tracker | None, moment: int, said: Sequence[Said] = ()
+) -> Element:
     """The statements about all packages of an image. Raises ``NotDebian``.
 
-    moment: seconds since 1970 at which the tracker's data was taken
+    tracker: ``None``: only what persons say
+    moment:  seconds since 1970 at which the tracker's data was taken
+    said:    by persons; it replaces what the tracker says of the same package
     """
+    own = [
+        _of_person(each, packages, bill, subject)
+        for each in said
+        if (packages := [one for one in bill.packages if one.name in each.packages])
+        or not each.packages
+    ]
+    persons = {(each.vulnerability, name) for each in said for name in each.packages}
+    statements = list(own)
+    if tracker is not None:
+        statements += _of_tracker(bill, subject, tracker, persons)
+    digest = hashlib.sha256(msgspec.json.encode(statements)).hexdigest()
+    return {
+        "@context": CONTEXT,
+        "@id": f"{NAMESPACE}/{digest}",
+        "author": AUTHOR if tracker is not None else ", ".join(sorted({one.by for one in said})),
+        "timestamp": timestamp(moment),
+        "version": 1,
+        "statements": statements,
+    }
+
+
+def _of_tracker(
+    bill: Bill, subject: Subject, tracker: Tracker, persons: Container[tuple[str, str]]
+) -> list[Element]:
     codename = bill.distribution.codename if bill.distribution is not None else ""
     if not codename:
         raise NotDebian(
             f"{subject.name}: it is not known of which Debian release the image is",
             hint="the tracker knows Debian's packages only",
         )
-    statements = [
+    return [
         _statement(package, each, bill, subject)
         for package in bill.packages
         for each in known(tracker, package.source_name, codename)
+        if (each.id, package.name) not in persons
     ]
-    digest = hashlib.sha256(msgspec.json.encode(statements)).hexdigest()
-    return {
-        "@context": CONTEXT,
-        "@id": f"{NAMESPACE}/{digest}",
-        "author": AUTHOR,
-        "timestamp": timestamp(moment),
-        "version": 1,
-        "statements": statements,
+
+
+def _of_person(
+    said: Said, packages: Sequence[BillPackage], bill: Bill, subject: Subject
+) -> Element:
+    """A statement with its reason, where OpenVEX has a place for it, and who made it."""
+    components = [{"@id": purl.deb(one, bill.distribution)} for one in packages]
+    more = {"subcomponents": components} if components else {}
+    products = [{"@id": name, **more} for name in _products(bill, subject)]
+    reason = {"not_affected": "impact_statement", "affected": "action_statement"}
+    statement: Element = {
+        "vulnerability": {"name": said.vulnerability},
+        "timestamp": f"{said.date}T00:00:00Z",
+        "products": [*products, *components],
+        "status": said.status,
     }
+    if said.justification:
+        statement["justification"] = said.justification
+    if said.status in reason:
+        statement[reason[said.status]] = said.reason
+        statement["status_notes"] = f"by {said.by}"
+    else:
+        statement["status_notes"] = f"{said.reason} (by {said.by})"
+    return statement
 
 
 def _statement(package: BillPackage, found: Known, bill: Bill, subject: Subject) -> Element:

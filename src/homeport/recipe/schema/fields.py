@@ -265,6 +265,21 @@ _DIRECTORY = Short(
     field="path",
 )
 
+_VEX = Fields(
+    what="a statement about a vulnerability",
+    fields={
+        "vulnerability": _needed(values.VULNERABILITY, "its name"),
+        "packages": _optional(
+            ListOf(item=values.PACKAGE), "packages that it is about; absent: the image"
+        ),
+        "status": _needed(values.VEX_STATUS, "one of OpenVEX"),
+        "justification": _optional(values.JUSTIFICATION, "for not_affected: one of OpenVEX"),
+        "reason": _needed(values.SENTENCE, "why it is so, or what to do"),
+        "by": _needed(values.SENTENCE, "the person who says so"),
+        "date": _needed(values.DATE, "when it was said"),
+    },
+)
+
 _ACCOUNTS = Fields(
     what="accounts",
     tolerant=True,
@@ -436,6 +451,9 @@ RECIPE = Fields(
         ),
         "layers": _optional(
             _LAYERS, "one (if absent); auto, grouped so that updates send little; or split by hand"
+        ),
+        "vex": _optional(
+            ListOf(item=_VEX), "what a person says of vulnerabilities, for homeport vex"
         ),
         "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
         **_PLATFORM_FIELDS,

@@ -36,6 +36,23 @@ SUITE = Text(
     example="trixie-backports",
 )
 COMPONENT = Text(what="a component", pattern=r"[a-z0-9][a-z0-9./-]*", example="main")
+VULNERABILITY = Text(
+    what="a vulnerability", pattern=r"[A-Za-z][A-Za-z0-9]*(?:-[A-Za-z0-9]+)+",
+    example="CVE-2026-1234",
+)  # fmt: skip
+VEX_STATUS = Text(
+    what="a status of OpenVEX", pattern="not_affected|affected|fixed|under_investigation",
+    example="not_affected",
+)  # fmt: skip
+JUSTIFICATION = Text(
+    what="a justification of OpenVEX",
+    pattern="component_not_present|vulnerable_code_not_present"
+    "|vulnerable_code_not_in_execute_path"
+    "|vulnerable_code_cannot_be_controlled_by_adversary|inline_mitigations_already_exist",
+    example="vulnerable_code_not_in_execute_path",
+)
+DATE = Text(what="a date", pattern=r"[0-9]{4}-[0-9]{2}-[0-9]{2}", example='"2026-11-28"')
+SENTENCE = Text(what="one line of text", pattern=r"[^\r\n]+", example="why it is so")
 LINE = Text(what="one line of text", pattern=r"[^\r\n]*", empty=True)
 PART_NAME = Text(what="a part's name", pattern=r"[a-z0-9][a-z0-9_-]{0,63}", example="helper")
 WEB_URL = Text(
