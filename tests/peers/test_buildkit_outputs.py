@@ -53,6 +53,11 @@ def test_a_docker_archive_is_what_docker_load_reads(
     assert [name.rpartition("/")[2] for name in entry["RepoTags"]] == ["made:1"]
 
 
+def test_an_engine_that_would_ignore_attestations_is_refused(context: Path, tmp_path: Path) -> None:
+    with running_dockerd() as engine, pytest.raises(EngineTooOld, match="cannot attach attest"):
+        build(engine, context, "--attest", "sbom", "-o", f"oci:{tmp_path}/out")
+
+
 def test_load_puts_the_image_into_docker_under_its_name(
     context: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,13 +197,24 @@ def served_frontend(
 
 def require_layouts(engines: Sequence[Engine], cancel: CancelToken) -> None:
     """Raise ``EngineTooOld`` for an engine that would look for our images on Docker Hub."""
+    _require_new(engines, cancel, "read local images", "push the image")
+
+
+def require_attestations(engines: Sequence[Engine], cancel: CancelToken) -> None:
+    """Raise ``EngineTooOld`` for an engine that would ignore ``--attest``."""
+    _require_new(engines, cancel, "attach attestations", "leave out --attest")
+
+
+def _require_new(
+    engines: Sequence[Engine], cancel: CancelToken, doing: str, otherwise: str
+) -> None:
     for engine in engines:
         found = describe(engine, cancel)
         if not (found.has_oci_exporter and found.version):
             raise EngineTooOld(
-                f"{engine.name} cannot read local images",
-                hint="use BuildKit 0.11 or later (dockerd: with the containerd store), or push"
-                " the image",
+                f"{engine.name} cannot {doing}",
+                hint="use BuildKit 0.11 or later (dockerd: with the containerd store), or"
+                f" {otherwise}",
             )
 
 

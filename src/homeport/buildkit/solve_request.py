@@ -88,6 +88,8 @@ def run_request(
         caches = builds.find_local_caches(build)
         for folder in caches.missing if caches else ():
             runtime.progress.note("cache", f"warning: --cache-from: no build cache in {folder}")
+        if request.attests:
+            builds.require_attestations(engines, runtime.cancel)
         images = request.local_images()
         if images:
             builds.require_layouts(engines, runtime.cancel)
