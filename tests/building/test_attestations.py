@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from builders.binaries import buildinfo, elf_with
 from builders.building import BARE, BuildWorld
 from builders.deb import deb, hardlink
 from homeport.building.attestations import ARTIFACT_TYPE, STATEMENT
+from homeport.building.compiled import programs_in_layers
 from homeport.building.request import BuildResult, parse_kinds
 from homeport.content.blob import verified
 from homeport.content.store import Store
@@ -180,3 +182,25 @@ def test_kinds_are_chosen_by_name(tmp_path: Path) -> None:
 def test_check_compares_the_attestations_too(tmp_path: Path) -> None:
     built = world(tmp_path).build(TEXT, check=True, store=Store(tmp_path / "other"))
     assert len(attestations(built)) == 1
+
+
+GO = ["path\texample.org/tool", "mod\texample.org/tool\tv1.2.3\th1:abc=",
+      "dep\tgithub.com/a/b\tv0.1.0\th1:x="]  # fmt: skip
+
+
+def test_programs_that_the_recipe_brings_are_listed_with_their_modules(tmp_path: Path) -> None:
+    here = world(tmp_path)
+    program = elf_with({".go.buildinfo": buildinfo("go1.22.1", GO)})
+    path = here.write_recipe(TEXT.replace("files: [", "files: [{from: tool, to: /usr/bin/tool}, "))
+    (path.parent / "tool").write_bytes(program)
+    (path.parent / "tool").chmod(0o755)
+    built = here.build(path)
+    (attestation,) = attestations(built)
+    packages = statements(attestation)[SPDX]["predicate"]["packages"]
+    found = {
+        one["externalRefs"][0]["referenceLocator"] for one in packages if one.get("externalRefs")
+    }
+    assert {"pkg:golang/example.org/tool@v1.2.3", "pkg:golang/github.com/a/b@v0.1.0"} <= found
+    # Results of parts are found in the layers.
+    in_layers = programs_in_layers(built.built.images[0], {"/usr/bin/tool", "/etc/mine"})
+    assert [path for path, facts in in_layers.items() if facts.go] == [b"usr/bin/tool"]

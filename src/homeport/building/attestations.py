@@ -33,7 +33,7 @@ ARTIFACT_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
 STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
 _NAMESPACE = "attestations"
-_DECIDES = ("assemble/bill.py", "building", "sbom")
+_DECIDES = ("assemble/bill.py", "building", "inspection", "sbom")
 _EMPTY = b"{}"
 
 

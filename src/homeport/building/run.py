@@ -116,7 +116,7 @@ def run_bill(
 ) -> tuple[Bill, Subject]:
     """The bill of one platform of a recipe. The image is built, and written nowhere."""
     # 40 ms that a build with nothing to do saves
-    from homeport.building.statements import bill_of, subject_of
+    from homeport.building.statements import complete_bill, subject_of
 
     recipe = _load(request)
     (platform,) = choose_platforms(request, recipe, ())
@@ -125,7 +125,8 @@ def run_bill(
             request, recipe, (platform,), runtime.store, runtime=runtime, connections=connections
         )
         built = build(plans, prepared.debs, open_build(runtime.store, runtime, connections))
-        return bill_of(built.images[0], prepared.lockfile), subject_of(built.images[0], plans[0])
+        bill = complete_bill(built.images[0], plans[0], prepared.lockfile)
+        return bill, subject_of(built.images[0], plans[0])
 
 
 def _built_in(

@@ -10,6 +10,7 @@ import msgspec
 from homeport.assemble.bill import with_lockfile
 from homeport.assemble.build import BuiltImage
 from homeport.assemble.plan import BuildPlan
+from homeport.building.compiled import with_compiled
 from homeport.building.provenance import PREDICATE_TYPE, provenance
 from homeport.building.request import Kind
 from homeport.content.blob import verified
@@ -31,7 +32,7 @@ def statements(
     kit: Digest | None = None,
 ) -> Iterator[tuple[str, bytes]]:
     """The type of each predicate and the statement around it."""
-    bill = bill_of(image, lockfile)
+    bill = complete_bill(image, plan, lockfile)
     if "sbom" in kinds:
         document = spdx.document(bill, subject_of(image, plan))
         yield spdx.PREDICATE_TYPE, _statement(image.image, spdx.PREDICATE_TYPE, document)
@@ -40,8 +41,14 @@ def statements(
         yield PREDICATE_TYPE, _statement(image.image, PREDICATE_TYPE, predicate)
 
 
+def complete_bill(image: BuiltImage, plan: BuildPlan, lockfile: Lockfile) -> Bill:
+    """The bill of an image that was built, with what programs of the recipe are made of."""
+    bill = bill_of(image, lockfile)
+    return msgspec.structs.replace(bill, components=with_compiled(bill, image, plan))
+
+
 def bill_of(image: BuiltImage, lockfile: Lockfile) -> Bill:
-    """The complete bill of an image that was built."""
+    """The bill of an image that was built: packages and files."""
     with verified(image.bill, "the bill of materials") as stream:
         return with_lockfile(_BILL.decode(stream.readall()), lockfile)
 

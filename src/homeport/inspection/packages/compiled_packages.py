@@ -6,16 +6,16 @@ listed as packages.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
-from homeport.inspection.image.opened_image import OpenedImage
+from homeport.inspection.binaries.facts import BinaryFacts
 from homeport.inspection.model import Package
 from homeport.printable import path_text
 
 
-def compiled_packages(opened: OpenedImage) -> Iterator[Package]:
-    """Every module and crate of every program of the final tree, with the program's path."""
-    for path, facts in opened.programs:
+def compiled_packages(programs: Iterable[tuple[bytes, BinaryFacts]]) -> Iterator[Package]:
+    """Every module and crate of programs, with the program's path."""
+    for path, facts in programs:
         where = path_text(path)
         if facts.go is not None:
             modules = [facts.go.module] if facts.go.module else []

@@ -57,13 +57,13 @@ def image_bill(opened: OpenedImage) -> Bill:
         )
     platform = opened.image.platform or opened.config.platform or UNKNOWN
     packages = tuple(sorted(_packages(opened, found), key=lambda one: (one.name, one.architecture)))
-    others = [*(one for one in found if one.manager != "dpkg"), *compiled_packages(opened)]
+    others = [*(one for one in found if one.manager != "dpkg"), *compiled_packages(opened.programs)]
     return Bill(
         platform=platform,
         distribution=distribution,
         packages=packages,
         files=tuple(_files(opened, find_owners(opened), {one.name for one in packages})),
-        components=tuple(dict.fromkeys(_component(one, distribution) for one in sorted(others))),
+        components=tuple(dict.fromkeys(component_of(one, distribution) for one in sorted(others))),
         made_from="image",
     )
 
@@ -131,7 +131,8 @@ def _license(data: bytes | None, package: Package) -> License:
     return read_license(data, package.source or package.name, where)
 
 
-def _component(package: Package, distribution: Distribution | None) -> Component:
+def component_of(package: Package, distribution: Distribution | None) -> Component:
+    """A package of another manager than dpkg, as bills list it."""
     name = package.name
     if package.manager in _OF_DISTRIBUTIONS and distribution is not None:
         name = f"{distribution.id}/{name}"
