@@ -24,10 +24,13 @@ def image() -> OpenedImage:
     )
 
 
-def drive(script: Callable[[Pilot[None], Explorer], Awaitable[None]]) -> None:
+def drive(
+    script: Callable[[Pilot[None], Explorer], Awaitable[None]],
+    size: tuple[int, int] = (120, 40),
+) -> None:
     async def run() -> None:
         app = Explorer(image())
-        async with app.run_test(size=(120, 40)) as pilot:
+        async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await script(pilot, app)
 
@@ -160,3 +163,53 @@ def test_the_aggregated_view_shows_what_all_layers_did() -> None:
     assert {item.name: item.change for item in root.children} == {
         "a": "modified", "d": "added", "new": "added",
     }  # fmt: skip
+
+
+def lines(app: Explorer) -> list[str]:
+    """What the terminal shows."""
+    strips = app.screen._compositor.render_strips()
+    return [strip.text.rstrip() for strip in strips]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_everything_fits_the_terminal(size: tuple[int, int]) -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.pause()
+        shown = lines(app)
+        assert len(shown) == size[1]
+        assert shown[0].strip().endswith("2 layers, waste 3.00 kB") or "…" in shown[0]
+        assert [line.split()[1] for line in shown[2:4]] == ["0", "1"]  # a line for each layer
+        assert "+ added  - removed  ~ modified" in "".join(shown)
+        footer = shown[-1]
+        for word in ("Quit", "Keys", "Pane", "Filter", "Sort", "Waste", "Preview", "Save"):
+            assert word in footer
+
+    drive(script, size)
+
+
+def test_the_keys_are_listed_and_a_dialog_says_how_to_leave_it() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("question_mark")
+        await pilot.pause()
+        shown = "\n".join(lines(app))
+        assert "copy the path to the clipboard" in shown
+        assert "esc, q or enter closes" in shown
+        await pilot.press("escape")
+        await pilot.press("w")
+        await pilot.pause()
+        assert "esc, q or enter closes" in "\n".join(lines(app))
+
+    drive(script)
+
+
+def test_a_filter_is_searched_in_other_layers_and_a_path_copied() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        app.change(pattern="small")
+        await pilot.press("n")
+        await pilot.pause()
+        assert app.view.layer == 0
+        await pilot.press("tab", "down", "down", "y")
+        await pilot.pause()
+        assert app.clipboard == "/d/small"
+
+    drive(script)

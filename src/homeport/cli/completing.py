@@ -175,7 +175,7 @@ _BY_COMMAND: dict[tuple[str, str], Complete] = {
     ("build", "recipe"): _recipes_and_files,
     ("lock", "recipe"): _recipes_and_files,
     ("outdated", "subjects"): _recipes_and_files,
-    ("update", "recipe"): _recipes_and_files,
+    ("update", "recipes"): _recipes_and_files,
     ("recipe", "recipe"): _recipes_and_files,
     ("sbom", "image"): _recipes_and_files,
     ("vex", "image"): _recipes_and_files,

@@ -83,6 +83,11 @@ class Model:
         _sort(root, by_size=view.by_size)
         return root
 
+    def matches(self, layer: int, pattern: str) -> bool:
+        """Whether a layer changes a path that the pattern matches. Raises ``UsageError``."""
+        wanted = _matcher(pattern)
+        return any(wanted(change.path) for change in self.opened.history.changes[layer])
+
     def wasted(self) -> Iterator[tuple[int, Change]]:
         """Every change that made bytes of lower layers unused, the largest first."""
         return iter(sorted(self.opened.history.wasted(), key=lambda one: -one[1].wasted))

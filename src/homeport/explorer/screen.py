@@ -29,12 +29,13 @@ from homeport.inspection.image.extraction import extract, paths_below
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.packages.provenance import inspect_binary
 from homeport.inspection.report.anomalies import MAX_EXAMPLES
-from homeport.inspection.report.builder import history_rows
+from homeport.inspection.report.builder import history_rows, sizes_of
 from homeport.inspection.report.waste import find_waste
 from homeport.printable import json_text, path_text, printable
 from homeport.quantities import counted, human_size
 
 _COLOURS = {"added": "green", "removed": "red", "modified": "yellow", "unmodified": ""}
+_SIGNS = {"added": "+", "removed": "-", "modified": "~", "unmodified": " "}
 _MIN_WIDTH, _MIN_HEIGHT = 60, 15
 _PREVIEW = 64 << 10
 
@@ -73,6 +74,7 @@ class TextDialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
             box.border_title = Text(self._title)
+            box.border_subtitle = "esc, q or enter closes"
             yield Static(Text(self._text), id="page")
 
 
@@ -103,7 +105,10 @@ class Explorer(App[None]):
     """The application."""
 
     CSS = """
-    #left { width: 40%; } #layers { height: 1fr; border: round $primary; }
+    #head { height: 1; padding: 0 1; background: $primary-background; text-style: bold;
+        text-wrap: nowrap; text-overflow: ellipsis; }
+    #left { width: 40%; }
+    #layers { height: 1fr; border: round $primary; text-wrap: nowrap; text-overflow: ellipsis; }
     #details { height: auto; max-height: 12; border: round $primary; padding: 0 1; }
     #tree { border: round $primary; } #filter { display: none; } #filter.shown { display: block; }
     #layers:focus, #tree:focus { border: round $accent; }
@@ -112,26 +117,34 @@ class Explorer(App[None]):
     ENABLE_COMMAND_PALETTE = False
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("q,ctrl+c", "quit", "Quit"),
-        Binding("tab", "switch", "Switch pane", priority=True),
-        Binding("ctrl+f,slash", "filter", "Filter"),
+        Binding("question_mark", "help", "Keys", key_display="?"),
+        Binding("tab", "switch", "Pane", priority=True),
+        Binding("slash,ctrl+f", "filter", "Filter", key_display="/"),
         Binding("escape", "close_filter", "Close filter", show=False),
-        Binding("ctrl+l", "only", "This layer"),
-        Binding("ctrl+g", "aggregated", "All up to it"),
-        Binding("ctrl+o,s", "sort", "Name or size"),
-        Binding("ctrl+b", "attributes", "Attributes"),
-        Binding("1", "toggle_change('added')", "added", show=False),
-        Binding("2", "toggle_change('removed')", "removed", show=False),
-        Binding("3", "toggle_change('modified')", "modified", show=False),
-        Binding("4", "toggle_change('unmodified')", "unmodified", show=False),
-        Binding("ctrl+a", "toggle_added_or_aggregated", "Added / all", show=False),
-        Binding("ctrl+r", "toggle_change('removed')", "removed", show=False),
-        Binding("ctrl+u", "toggle_change('unmodified')", "unmodified", show=False),
+        Binding("n", "next_match", "show the next layer in which the filter matches", show=False),
+        Binding("ctrl+l", "only", "show what this layer does", show=False),
+        Binding("ctrl+g", "aggregated", "show what all layers up to this one do", show=False),
+        Binding("s,ctrl+o", "sort", "Sort", key_display="s"),
+        Binding("ctrl+b", "attributes", "show or hide mode and owner", show=False),
+        Binding("y", "copy_path", "copy the path to the clipboard", show=False),
+        Binding("1", "toggle_change('added')", "show or hide what is added", show=False),
+        Binding("2", "toggle_change('removed')", "show or hide what is removed", show=False),
+        Binding("3", "toggle_change('modified')", "show or hide what is modified", show=False),
+        Binding("4", "toggle_change('unmodified')", "show or hide what is unmodified", show=False),
+        Binding(
+            "ctrl+a",
+            "toggle_added_or_aggregated",
+            "added in the tree, all layers in the list (as in dive)",
+            show=False,
+        ),
+        Binding("ctrl+r", "toggle_change('removed')", "as 2 (dive)", show=False),
+        Binding("ctrl+u", "toggle_change('unmodified')", "as 4 (dive)", show=False),
         Binding("w", "waste", "Waste"),
         Binding("p", "preview", "Preview"),
-        Binding("b", "binary", "Binary"),
-        Binding("ctrl+e,x", "save", "Save"),
-        Binding("j", "move('down')", show=False),
-        Binding("k", "move('up')", show=False),
+        Binding("b", "binary", "show where a program is from", show=False),
+        Binding("x,ctrl+e", "save", "Save", key_display="x"),
+        Binding("j", "move('down')", "move down", show=False),
+        Binding("k", "move('up')", "move up", show=False),
     ]
 
     def __init__(self, opened: OpenedImage) -> None:
@@ -143,6 +156,7 @@ class Explorer(App[None]):
         self.waste = find_waste(opened.history, most=0)
 
     def compose(self) -> ComposeResult:
+        yield Static(self._head(), id="head")
         with Horizontal():
             with Vertical(id="left"):
                 yield OptionList(*self._layers(), id="layers")
@@ -155,6 +169,7 @@ class Explorer(App[None]):
     def on_mount(self) -> None:
         layers = self.query_one("#layers", OptionList)
         layers.border_title = "Layers"
+        self.query_one("#tree").border_subtitle = _legend()
         self.query_one("#details").border_title = "Details"
         if self.model.layers:
             layers.highlighted = self.view.layer
@@ -221,8 +236,9 @@ class Explorer(App[None]):
         style = _COLOURS[item.change]
         if self.attributes:
             entry = item.entry
-            name = f"{entry.mode:04o} {entry.uid}:{entry.gid}  {name}"
-        return Text(f"{human_size(item.size):>9}  {name}", style=style)
+            owner = f"{entry.uid}:{entry.gid}"
+            name = f"{entry.mode:04o} {owner:>11}  {name}"
+        return Text(f"{_SIGNS[item.change]}{human_size(item.size):>9}  {name}", style=style)
 
     # -- keys
 
@@ -240,6 +256,32 @@ class Explorer(App[None]):
         box.value = ""
         box.remove_class("shown")
         self.query_one("#tree").focus()
+
+    def action_help(self) -> None:
+        rows = [
+            (each.key_display or each.key.split(",")[0], each.description)
+            for each in self.BINDINGS
+            if isinstance(each, Binding) and each.description
+        ]
+        width = max(len(key) for key, _ in rows)
+        lines = [f"{key:<{width}}  {text[0].lower()}{text[1:]}" for key, text in rows]
+        self.push_screen(TextDialog("Keys", "\n".join(lines)))
+
+    def action_next_match(self) -> None:
+        """The next layer, round and round, that changes a path which the filter matches."""
+        for step in range(1, self.model.layers + 1):
+            layer = (self.view.layer + step) % self.model.layers
+            if self.model.matches(layer, self.view.pattern):
+                self.query_one("#layers", OptionList).highlighted = layer
+                return
+        self.notify("no layer changes a path that the filter matches")
+
+    def action_copy_path(self) -> None:
+        item = self._chosen()
+        if item is not None:
+            path = path_text(item.path)
+            self.copy_to_clipboard(path)
+            self.notify(f"copied {printable(path)}", markup=False)
 
     def action_only(self) -> None:
         self.change(aggregated=False)
@@ -336,6 +378,25 @@ class Explorer(App[None]):
         node = self.query_one("#tree", Tree).cursor_node
         return node.data if node is not None else None
 
+    def _head(self) -> Text:
+        """The image, and its figures in a line."""
+        opened = self.opened
+        sizes = sizes_of(opened)
+        name = opened.address or str(opened.image.digest)[:19]
+        return Text(
+            f"{printable(name)}  {opened.image.platform or ''}  "
+            f"{human_size(sizes.compressed)} compressed, {human_size(sizes.files)} in "
+            f"{counted(sizes.paths, 'path')}, {counted(self.model.layers, 'layer')}, "
+            f"waste {human_size(self.waste.size)}",
+            no_wrap=True, overflow="ellipsis",
+        )  # fmt: skip
+
+    def _command(self, layer: int) -> str:
+        """What made a layer, in full."""
+        history, listings = self.opened.config.history, self.opened.history.listings
+        found = [each.command for each in history_rows(history, listings) if each.layer == layer]
+        return " ".join("".join(found).split())
+
     def _layers(self) -> list[Option]:
         listings = self.opened.history.listings
         commands = {
@@ -345,7 +406,9 @@ class Explorer(App[None]):
             Option(
                 Text(
                     f"{number:>3} {human_size(listing.size):>9}  "
-                    + printable(" ".join(commands.get(number, listing.digest).split()))
+                    + printable(_short(commands.get(number) or listing.digest)),
+                    no_wrap=True,
+                    overflow="ellipsis",
                 )
             )
             for number, listing in enumerate(listings)
@@ -371,11 +434,27 @@ class Explorer(App[None]):
         if self.model.layers:
             listing = self.opened.history.listings[self.view.layer]
             lines = [
-                f"{listing.digest}",
-                f"{counted(len(listing.entries), 'entry', 'entries')}, {listing.codec}",
+                f"{listing.digest[:19]}…  {counted(len(listing.entries), 'entry', 'entries')}, "
+                f"{listing.codec}",
+                *([printable(command)] if (command := self._command(self.view.layer)) else ()),
                 *lines,
             ]
         self.query_one("#details", Static).update(Text("\n".join(lines)))
+
+
+def _legend() -> Text:
+    """What the signs and colours of paths mean."""
+    parts: list[Text | str] = []
+    for kind, sign in _SIGNS.items():
+        if sign != " ":
+            parts += [Text(f"{sign} {kind}", style=_COLOURS[kind]), "  "]
+    return Text.assemble(*parts[:-1])
+
+
+def _short(command: str) -> str:
+    """A command without what every builder puts in front of it."""
+    text = " ".join(command.split())
+    return text.removeprefix("/bin/sh -c ").removeprefix("#(nop) ").strip()
 
 
 def _walk(item: TreeItem) -> Iterator[TreeItem]:
