@@ -768,11 +768,17 @@ class App:
         from homeport.audit.auditing import plan
         from homeport.audit.plan.mirror_config import write_config_files
         from homeport.audit.plan.planfile import read_plan_file, write_plan_file
+        from homeport.audit.plan.signature_config import signature_configs
 
         decisions = None
         if update and file is not None and file.exists():
             decisions = read_plan_file(file)
         made = plan(audited, request, decisions)
+        if made.mirror:
+            signed = signature_configs(
+                made.images, self.emit_policy("containers").files["policy.json"]
+            )
+            made = msgspec.structs.replace(made, config_files=(*made.config_files, *signed))
         if config is not None:
             made = write_config_files(made, config)
         if file is not None:

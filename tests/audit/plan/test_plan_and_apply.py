@@ -340,3 +340,16 @@ def test_ways_without_an_edit_are_whole_files_for_each_engine(tmp_path: Path) ->
         "docker-image://r.example:5000/m/docker.io/library/debian:13",
         "docker-image://r.example:5000/m/quay.io/a/b:1",
     ]
+
+
+def test_the_frontends_that_an_engine_may_be_restricted_to_are_proposed(tmp_path: Path) -> None:
+    lay_out({"Dockerfile": "# syntax=docker/dockerfile:1\nFROM debian:13\n"}, tmp_path)
+    request = AuditRequest(paths=["."], root=tmp_path, home="r.example/m", today=TODAY)
+    ways = {way.file: way.text for way in plan(audit(request), request).config_files}
+    assert "frontend" not in tomllib.loads(ways["buildkitd.toml"])
+    lines = ways["buildkitd.toml"].splitlines()
+    active = "\n".join(line.removeprefix("# ") for line in lines if "syntax=" not in line)
+    gateway = tomllib.loads(active)["frontend"]["gateway.v0"]
+    assert gateway["allowedRepositories"] == [
+        "docker.io/docker/dockerfile", "r.example/m/docker.io/docker/dockerfile"
+    ]  # fmt: skip

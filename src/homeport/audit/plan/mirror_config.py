@@ -20,8 +20,13 @@ from homeport.content.files import write_file
 from homeport.oci.reference import DEFAULT_REGISTRY, Reference
 
 
-def engine_configs(references: Iterable[Reference], home: str) -> tuple[ConfigFile, ...]:
-    """Ways to pull all of them from below ``home`` without editing what names them."""
+def engine_configs(
+    references: Iterable[Reference], home: str, frontends: Iterable[Reference] = ()
+) -> tuple[ConfigFile, ...]:
+    """Ways to pull all of them from below ``home`` without editing what names them.
+
+    frontends: those among them that BuildKit runs to read a file (``# syntax=``)
+    """
     every = sorted(set(references), key=str)
     mirrors = {r.registry: f"{home}/{r.registry.replace(':', '_').lower()}" for r in every}
     if not mirrors:
@@ -31,7 +36,8 @@ def engine_configs(references: Iterable[Reference], home: str) -> tuple[ConfigFi
             engine="buildkit", file="buildkitd.toml",
             text="".join(
                 f'[registry."{host}"]\n  mirrors = ["{to}"]\n' for host, to in mirrors.items()
-            ),
+            )
+            + _allowed(frontends, mirrors),
         ),
         ConfigFile(
             engine="podman", file="/etc/containers/registries.conf",
@@ -46,6 +52,20 @@ def engine_configs(references: Iterable[Reference], home: str) -> tuple[ConfigFi
             text=json.dumps({"rules": [_rule(r, mirrors) for r in every]}, indent=1) + "\n",
         ),
     )  # fmt: skip
+
+
+def _allowed(frontends: Iterable[Reference], mirrors: Mapping[str, str]) -> str:
+    """What restricts an engine to these frontends: to uncomment, as it stops all others."""
+    names = sorted({
+        name for r in frontends for name in (r.name, f"{mirrors[r.registry]}/{r.repository}")
+    })  # fmt: skip
+    if not names:
+        return ""
+    listed = ", ".join(f'"{name}"' for name in names)
+    return (
+        "# The frontends (# syntax=) of these builds; uncommented, no build may use another.\n"
+        f'# [frontend."gateway.v0"]\n#   allowedRepositories = [{listed}]\n'
+    )
 
 
 def _containerd(host: str, mirror: str) -> ConfigFile:
@@ -100,6 +120,8 @@ def write_config_files(plan: Plan, folder: Path) -> Plan:
 
 def _file_name(config: ConfigFile) -> str:
     """A path below a folder of ours: hosts come from audited files."""
+    if config.engine == "signatures":
+        return config.file.removeprefix("/etc/containers/")
     if config.engine == "containerd":
         host = re.sub(r"[^A-Za-z0-9.:_-]", "_", config.file.split("/")[-2])
         return f"certs.d/{host.strip('.') or '_'}/hosts.toml"

@@ -99,6 +99,7 @@ class _Planner(msgspec.Struct):
     editors: dict[Spot, list[FileEdit]] = msgspec.field(default_factory=lambda: defaultdict(list))
     pairs: dict[str, Pair] = msgspec.field(default_factory=dict)
     imported: list[Reference] = msgspec.field(default_factory=list)
+    frontends: list[Reference] = msgspec.field(default_factory=list)
     taken: dict[str, list[tuple[int, int, str]]] = msgspec.field(
         default_factory=lambda: defaultdict(list)
     )
@@ -145,7 +146,7 @@ def make_draft(
     plan = Plan(
         schema=SCHEMA, home=home,
         mirror=tuple(sorted(planner.pairs.values(), key=lambda p: p.destination)),
-        config_files=engine_configs(planner.imported, home), images=images,
+        config_files=engine_configs(planner.imported, home, planner.frontends), images=images,
         files=tuple(PlanFile(path=f, sha256=digest_of(f)) for f in edited),
     )  # fmt: skip
     return Draft(plan, planner.promises, planner.editors, every)
@@ -172,6 +173,8 @@ def _image(planner: _Planner, image: Image) -> PlanImage:
     places = [_place(planner, image, use, home, action) for use in image.uses]
     if action in ("import", "build"):
         planner.imported.append(image.reference)
+        if any("syntax" in use.key.lower() for use in image.uses):
+            planner.frontends.append(image.reference)
         if action == "import":
             _pair(planner, reference, home)
         return PlanImage(

@@ -15,7 +15,7 @@ from homeport.audit.formats import hcl, json
 from homeport.audit.formats.yaml import Node, entries, get, items, text_of, written
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
-from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
+from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context, read_sbom
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.variables import Outcome, among, feed
@@ -145,6 +145,9 @@ def _call(file: _File, key: str, target: Node, matrix: dict[str, list[Feed]]) ->
         value, outcomes = file.values(syntax, matrix)
         for outcome in outcomes:
             file.found.image(value, f"{key}.args.BUILDKIT_SYNTAX", outcome=outcome)
+    sbom = get(target, "args", "BUILDKIT_ATTEST_SBOM")
+    if sbom is not None and text_of(sbom):
+        read_sbom(written(file.source, sbom), file.found, f"{key}.args.BUILDKIT_ATTEST_SBOM")
     where = where or "."
     if inline or "://" in where or "$" in where + name:
         return

@@ -10,6 +10,7 @@ from homeport.audit.source import Written
 
 _CONTEXT = "docker-image://"
 _REF = re.compile(r"(?:^|,)\s*ref=([^,\s]+)")
+_OFF = frozenset(("false", "0", "no", "off"))
 _GENERATOR = re.compile(r"(?:^|,)\s*generator=([^,\s]+)")
 
 
@@ -39,6 +40,16 @@ def read_cache(value: Written, found: Collector, key: str) -> None:
     elif "type=registry" in text and (match := _REF.search(value.text)):
         found.image(value.part(match.start(1), match.end(1)), key, confidence="medium",
                     note="a build cache")  # fmt: skip
+
+
+def read_sbom(value: Written, found: Collector, key: str) -> None:
+    """``build.sbom`` of Compose, ``BUILDKIT_ATTEST_SBOM``: on, off, or options of the scanner."""
+    if value.text.strip().lower() in _OFF:
+        return
+    if _GENERATOR.search(value.text):
+        read_attest(value, found, key)
+    else:
+        found.cause("sbom", "buildkit", value, key=key, attributes={"value": value.text})
 
 
 def read_attest(value: Written, found: Collector, key: str) -> None:

@@ -20,7 +20,7 @@ from homeport.audit.formats.yaml import (
 )
 from homeport.audit.model import Feed
 from homeport.audit.readers import dockerfile
-from homeport.audit.readers.buildkeys import read_cache, read_context
+from homeport.audit.readers.buildkeys import read_cache, read_context, read_sbom
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.variables import Outcome, among, cut_compose, dotenv, feed, outcomes
@@ -104,6 +104,10 @@ def _build(file: _File, key: str, build: Node) -> None:
     args = dict(_arguments(file, get(build, "args")))
     if "BUILDKIT_SYNTAX" in args:
         found.image(args["BUILDKIT_SYNTAX"], f"{key}.args.BUILDKIT_SYNTAX")
+    if "BUILDKIT_ATTEST_SBOM" in args:
+        read_sbom(args["BUILDKIT_ATTEST_SBOM"], found, f"{key}.args.BUILDKIT_ATTEST_SBOM")
+    if (sbom := get(build, "sbom")) is not None and text_of(sbom):
+        read_sbom(written(source, sbom), found, f"{key}.sbom")
     x_bake = get(build, "x-bake")
     for name, value in pairs(source, get(x_bake, "contexts")):
         contexts.append(name)

@@ -19,7 +19,7 @@ from homeport.audit.formats.yaml import (
     written,
 )
 from homeport.audit.model import Feed, Insertion
-from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context
+from homeport.audit.readers.buildkeys import read_attest, read_cache, read_context, read_sbom
 from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.commands import read_commands
 from homeport.audit.reading.context import BuildCall, Context, resolve
@@ -32,6 +32,10 @@ _EXPRESSION = re.compile(
 )
 _DOCKER = "docker://"
 _MOST_NAMES = 50  # of a matrix, whose other uses are counted
+#: In ``append`` the options of a driver are a list in YAML, or one of its items.
+_OPTIONS_LIST = re.compile(
+    r"^\s{0,99}(?:-\s{0,9})?(?:driver-opts:\s{0,9})?(?:\[|-)?\s{0,9}['\"]?(?=image=)"
+)
 _IMAGE_OPTION = re.compile(
     r"(?:^|,)\s{0,99}+\"?(?:env\.)?image=((?:\$\{\{[^{}]{0,200}+\}\}|[^,\"\s])+)"
 )
@@ -231,9 +235,10 @@ def _input(file: _File, action: str, value: Written, key: str, matrix: Values) -
                 file.found.produces(f"{line.text.strip()}:$TAG", f"{file.source.path}: {key}")
         case "docker/setup-qemu-action", "image":
             _value(file, value, key, matrix)
-        case "docker/setup-buildx-action", "driver-opts":
+        case "docker/setup-buildx-action", ("driver-opts" | "append"):
             for line in value.lines():
-                for match in _IMAGE_OPTION.finditer(line.text):
+                text = _OPTIONS_LIST.sub(_blanks, line.text) if name == "append" else line.text
+                for match in _IMAGE_OPTION.finditer(text):
                     _value(file, line.part(match.start(1), match.end(1)), key, matrix)
         case (("docker/build-push-action" | "docker/bake-action"), _):
             _build_input(file.found, name, value, key)
@@ -241,17 +246,24 @@ def _input(file: _File, action: str, value: Written, key: str, matrix: Values) -
             _value(file, value, key, matrix)
 
 
+def _blanks(match: re.Match[str]) -> str:
+    return " " * len(match.group())
+
+
 def _build_input(found: Collector, name: str, value: Written, key: str) -> None:
     for line in (part.stripped() for part in value.lines()):
         left, equals, _ = line.text.partition("=")
         rest = line.part(len(left) + 1) if equals else line
+        argument = left.strip().rpartition("args.")[2]
         match name:
             case "tags" if line.text:
                 found.produces(line.text, f"{found.source.path}: {key}")
             case "build-contexts":
                 read_context(rest, found, key)
-            case "build-args" if left.strip() == "BUILDKIT_SYNTAX":
+            case "build-args" | "set" if argument == "BUILDKIT_SYNTAX":
                 found.image(rest, key)
+            case "build-args" | "set" if argument == "BUILDKIT_ATTEST_SBOM":
+                read_sbom(rest, found, key)
             case "attests":
                 read_attest(line, found, key)
             case "sbom" if "generator=" in line.text:
@@ -261,8 +273,6 @@ def _build_input(found: Collector, name: str, value: Written, key: str) -> None:
                     read_cache(line, found, key)
             case "set" if ".contexts." in left:
                 read_context(rest, found, key)
-            case "set" if left.endswith("args.BUILDKIT_SYNTAX"):
-                found.image(rest, key)
             case "set" if left.endswith(".attest"):
                 read_attest(rest, found, key)
 

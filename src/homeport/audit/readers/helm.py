@@ -97,6 +97,10 @@ def read_values(
     """Report every image in a map of values. ``inside``: the string that holds them."""
     if node is None:
         return
+    mode = get(node, "containerMode", "type")
+    if mode is not None and text_of(mode) == "dind" and get(node, "githubConfigUrl") is not None:
+        # GitHub's runner scale sets: the chart itself names the image.
+        found.cause("setting", "arc-dind", written(source, mode), key="containerMode.type")
     registry = _registry(source, node, inside)
     for path, value, owner in walk(node):
         if not _IMAGE_KEY.search(path):

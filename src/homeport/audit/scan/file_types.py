@@ -104,8 +104,8 @@ KINDS: tuple[Kind, ...] = (
     Kind("helm", r"/Chart\.ya?ml$", (b"images", b"oci://"), "helm:read_chart"),
     Kind("nomad", r"\.nomad(?:\.tpl)?$", (b"[[",), "nomad_pack:read", template=False),
     Kind("helm", r"/templates/.*\.(?:ya?ml|tpl)$", (b"{{",), "charttemplate:read", template=False),
-    Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$", (b"image", b"repository"),
-         "helm:read"),
+    Kind("helm", r"(?i)/(?:[^/]*[._-])?values[^/]*\.ya?ml$",
+         (b"image", b"repository", b"containerMode"), "helm:read"),
     Kind("bake", r"(?i)/[^/]*bake[^/]*\.(?:hcl|json)$", (b"target",), "bake:read"),
     Kind("circleci", r"/\.circleci/.*\.ya?ml$", (b"image", b"run"), "circleci:read"),
     Kind("drone", r"/\.drone[^/]*\.ya?ml$|/\.(?:woodpecker|crow)(?:/[^/]*)?\.ya?ml$"
