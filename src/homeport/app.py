@@ -80,6 +80,8 @@ if TYPE_CHECKING:
     from homeport.images.transports.base import Destination, Written
     from homeport.images.transports.registry import RegistryTransport
     from homeport.images.validation import Validated
+    from homeport.imagetests.results import CheckedImage
+    from homeport.imagetests.run import ImageTestRequest
     from homeport.inspection.image.extraction import Extracted
     from homeport.inspection.image.opened_image import OpenedImage
     from homeport.inspection.model import InspectReport
@@ -235,6 +237,21 @@ class App:
             environment=os.environ,
         )
         return run_update(request, access)
+
+    def test(self, request: ImageTestRequest, junit: Path | None = None) -> CheckedImage:
+        """Run the tests of a recipe or of files on every platform of an image.
+
+        junit: a report to write
+        """
+        # 130 ms that other commands save
+        from homeport.content.files import write_file
+        from homeport.imagetests.results import results_junit
+        from homeport.imagetests.run import run_tests
+
+        tested = run_tests(request, self.runtime, self._connections(), self.open_image)
+        if junit is not None:
+            write_file(junit, results_junit(tested))
+        return tested
 
     def _outdated_access(self) -> OutdatedAccess:
         # 150 ms that other commands save

@@ -55,6 +55,7 @@ archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [key.asc]}}
 steps: {{os_release: false}}
 platforms: [linux/amd64]
 packages: [app]
+tests: [{{name: app is there, file: /usr/bin/app}}]
 """
 
 
@@ -117,6 +118,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock . --verify", 0),
         ("outdated . --fail-on never --no-inputs", 0),
         ("update . --dry-run", 0),
+        ("test .", 0),
         ("build . -o oci:built", 0),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),
         ("verify oci:kit --rebuild --trust-kit", 0),

@@ -178,6 +178,7 @@ _BY_COMMAND: dict[tuple[str, str], Complete] = {
     ("update", "recipes"): _recipes_and_files,
     ("recipe", "recipe"): _recipes_and_files,
     ("sbom", "image"): _recipes_and_files,
+    ("test", "subject"): _recipes_and_files,
     ("vex", "image"): _recipes_and_files,
     ("catalog", "name"): _recipes,
     ("audit", "deny"): _findings,

@@ -38,6 +38,7 @@ class CommandEntry:
 
 COMMANDS: dict[str, CommandEntry] = {
     "build": CommandEntry("build", "Build an image for every platform", "Build"),
+    "test": CommandEntry("test", "Test an image on every platform, without a daemon", "Build"),
     "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),
     "recipe": CommandEntry("recipe", "Check a recipe, or print its JSON Schema", "Build"),
     "catalog": CommandEntry("catalog", "List and show the recipes of the catalog", "Build"),

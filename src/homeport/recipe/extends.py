@@ -28,6 +28,7 @@ _KEYS = {
     "users": "name",
     "groups": "name",
     "vex": "vulnerability",
+    "tests": "name",
 }
 #: Single fields that a recipe inherits from what it extends.
 _INHERITED = ("platforms", "layers", "local_packages", "variant")

@@ -36,6 +36,7 @@ from homeport.recipe.entries import (
     join_configs,
 )
 from homeport.recipe.extends import RecipeText
+from homeport.recipe.image_tests import TEST_KINDS, ImageTest
 from homeport.recipe.model import Recipe
 from homeport.recipe.schema import defaults
 from homeport.recipe.schema.values import RECIPE_NAME
@@ -99,6 +100,7 @@ def interpret_recipe(
         local_packages=_local_packages(source),
         steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
         layers=_layers(source, fault),
+        tests=tuple(_test(entry, accounts) for entry in source.lists["tests"]),
         place=source.place,
     )
     conflicts.find_conflicts(recipe, fault)
@@ -309,6 +311,29 @@ def _configs(
 def _local_packages(source: RecipeText) -> Path | None:
     folder = source.top.get("local_packages")
     return None if folder is None else beside(source.top.at("local_packages"), folder)
+
+
+def _test(entry: FieldValues, accounts: Accounts) -> ImageTest:
+    kind = next(kind for kind in TEST_KINDS if entry.get(kind) is not None)
+    owner = entry.get("owner")
+    uid, gid = accounts.owner(owner, entry.at("owner")) if owner is not None else (None, None)
+    return ImageTest(
+        name=entry.get("name"),
+        kind=kind,
+        path=entry.get(kind) if kind in ("file", "absent", "elf") else "",
+        package=entry.get("package", ""),
+        version=entry.get("version", ""),
+        mode=entry.get("mode"),
+        uid=uid,
+        gid=gid,
+        target=entry.get("target"),
+        contains=tuple(entry.get("contains", ()) or entry.get("output", ())),
+        config=dict(entry.get("config", {})),
+        command=tuple(entry.get("run", ())),
+        exit=entry.get("exit", 0),
+        platforms=entry.get("platforms", ()),
+        place=entry.place,
+    )
 
 
 def _layers(source: RecipeText, fault: FaultCollector) -> Layers:

@@ -31,6 +31,7 @@ from homeport.recipe.entries import (
     VexStatement,
     join_configs,
 )
+from homeport.recipe.image_tests import ImageTest
 from homeport.recipe.parts import EnginePart, RunPart
 from homeport.yamlfile.position import FilePosition
 
@@ -75,6 +76,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     platform_config: Mapping[Platform, Config] = msgspec.field(default_factory=dict)
     steps: Steps = msgspec.field(default_factory=Steps)
     layers: Layers = msgspec.field(default_factory=Layers)
+    tests: tuple[ImageTest, ...] = ()
     place: FilePosition
 
     def config_for(self, platform: Platform) -> Config:

@@ -379,6 +379,62 @@ _LAYERS = Short(
     field="strategy",
 )
 
+_TEST_NAME = {"name": _needed(values.LINE, "what is tested, in one line"), **_ONLY}
+_FOUND = ListOf(item=_FILE_TEXT, what="a list of texts", example='["hello"]')
+
+_TEST = Kinds(
+    what="a test",
+    kinds={
+        "file": Fields(
+            what="a test of a path",
+            fields={
+                **_TEST_NAME,
+                "file": _needed(values.PATH, "a path that must be there"),
+                **_OWNED,
+                "target": _optional(Text(what="a link's target"), "it is a link that says this"),
+                "contains": _optional(_FOUND, "texts that its content has"),
+            },
+        ),
+        "absent": Fields(
+            what="a test that nothing is there",
+            fields={**_TEST_NAME, "absent": _needed(values.PATH, "a path that must not be there")},
+        ),
+        "package": Fields(
+            what="a test of the package database",
+            fields={
+                **_TEST_NAME,
+                "package": _needed(values.PACKAGE, "a package that must be recorded"),
+                "version": _optional(values.VERSION, "in exactly this version"),
+            },
+        ),
+        "elf": Fields(
+            what="a test of a program's machine",
+            fields={
+                **_TEST_NAME,
+                "elf": _needed(values.PATH, "an ELF file, for the machine of the platform"),
+            },
+        ),
+        "config": Fields(
+            what="a test of the config",
+            fields={
+                **_TEST_NAME,
+                "config": _needed(
+                    _TEXTS, "fields of the config, such as User or Entrypoint, as JSON or text"
+                ),
+            },
+        ),
+        "run": Fields(
+            what="a test that runs a command",
+            fields={
+                **_TEST_NAME,
+                "run": _needed(_WORDS, "a command and its arguments, without a shell"),
+                "exit": _optional(Number(what="an exit code", most=255), "its code; 0 if absent"),
+                "output": _optional(_FOUND, "texts that it prints on either stream"),
+            },
+        ),
+    },
+)
+
 #: What may be given for all platforms, or below ``per_platform`` for one.
 _PLATFORM_FIELDS: dict[str, Field] = {
     "packages": _optional(ListOf(item=_PACKAGE), "packages, whole or sliced"),
@@ -456,6 +512,9 @@ RECIPE = Fields(
             ListOf(item=_VEX), "what a person says of vulnerabilities, for homeport vex"
         ),
         "steps": _optional(_STEPS, "what is done beyond packages and files; all on if absent"),
+        "tests": _optional(
+            ListOf(item=_TEST), "what homeport test looks for in the image; no part of the image"
+        ),
         **_PLATFORM_FIELDS,
         "per_platform": _optional(
             MapOf(

@@ -1,0 +1,136 @@
+"""Running a command of an image without a daemon and without privileges.
+
+The image's files are written to a temporary folder, and the command is started there by chroot in
+user, mount, process and network namespaces of its own, so that it sees no network and no
+other file. Only on platforms that this machine runs, natively or by qemu-user (statically
+linked, as Debian's qemu-user-static). Everything else is not run, and says why.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from homeport.errors import HomeportError
+from homeport.inspection.image.extraction import extract, paths_below
+from homeport.inspection.image.opened_image import OpenedImage
+from homeport.oci.platform import Platform, native_platform
+
+_PATIENCE = 120.0  # seconds
+_LONGEST = 1 << 20
+_QEMU = {
+    "386": "i386", "amd64": "x86_64", "arm": "arm", "arm64": "aarch64", "ppc64le": "ppc64le",
+    "riscv64": "riscv64", "s390x": "s390x",
+}  # fmt: skip
+_EMULATOR = ".homeport-emulator"
+_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class NotRun(HomeportError):
+    """The command cannot be run here; never a failed test."""
+
+    id = "not-run"
+
+
+class Ended(msgspec.Struct, frozen=True, kw_only=True):
+    """How a command ended: its code, and what it printed on both streams."""
+
+    code: int
+    output: str
+
+
+class Root(msgspec.Struct, frozen=True, kw_only=True):
+    """An image's files in a folder, ready for commands. ``emulator``: its path inside, if any."""
+
+    folder: Path
+    emulator: tuple[str, ...]
+    environment: Mapping[str, str]
+
+    def run(self, command: Sequence[str], env: Mapping[str, str]) -> Ended:
+        """Run it. Raises ``NotRun`` if it cannot even be started or does not end."""
+        program = [*self.emulator, self._found(command[0]), *command[1:]]
+        arguments = [*_namespaces(), "chroot", str(self.folder), *program]
+        try:
+            done = subprocess.run(
+                arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT, timeout=_PATIENCE, check=False,
+                env={**self.environment, **env},
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise NotRun(f"it did not end within {_PATIENCE:.0f} s") from error
+        except OSError as error:
+            raise NotRun(f"cannot start it: {error.strerror}") from error
+        return Ended(code=done.returncode, output=done.stdout[:_LONGEST].decode("utf-8", "replace"))
+
+    def _found(self, name: str) -> str:
+        """The program's path inside: an emulator searches no PATH."""
+        if "/" in name:
+            return name
+        for folder in self.environment.get("PATH", _PATH).split(":"):
+            if os.path.lexists(self.folder / folder.strip("/") / name):
+                return f"{folder}/{name}"
+        return name
+
+
+@contextmanager
+def unpacked(opened: OpenedImage, platform: Platform) -> Iterator[Root]:
+    """The image's files in a temporary folder, while the block runs. Raises ``NotRun``."""
+    emulator = _emulator(platform)
+    if not _namespaces():
+        raise NotRun(
+            "this machine allows no user namespaces",
+            hint="allow them (sysctl kernel.unprivileged_userns_clone), or run it elsewhere",
+        )
+    with tempfile.TemporaryDirectory(prefix="homeport-test-") as name:
+        folder = Path(name) / "root"
+        extract(opened, paths_below(opened, {b""}), folder)
+        folder.mkdir(exist_ok=True)
+        inside: tuple[str, ...] = ()
+        if emulator is not None:
+            shutil.copy(emulator, folder / _EMULATOR)
+            inside = (f"/{_EMULATOR}",)
+        config = opened.config.config
+        environment: dict[str, str] = {}
+        for text in config.env or ():
+            key, _, value = text.partition("=")
+            environment[key] = value
+        environment.setdefault("PATH", _PATH)
+        yield Root(folder=folder, emulator=inside, environment=environment)
+
+
+def _emulator(platform: Platform) -> str | None:
+    """``None``: this machine runs it itself. Raises ``NotRun`` without an emulator."""
+    native = native_platform()
+    runs_both = (native.architecture, platform.architecture) == ("amd64", "386")
+    if platform.satisfies(native) or native.architecture == platform.architecture or runs_both:
+        return None
+    name = f"qemu-{_QEMU.get(platform.architecture, platform.architecture)}-static"
+    found = shutil.which(name)
+    if found is None:
+        raise NotRun(
+            f"this machine does not run {platform}, and has no {name}",
+            hint="apt install qemu-user-static",
+        )
+    return found
+
+
+@functools.cache
+def _namespaces() -> tuple[str, ...]:
+    """The command that makes namespaces of its own; empty: this machine allows none."""
+    command = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net",
+               "--ipc", "--uts")  # fmt: skip
+    try:
+        done = subprocess.run(
+            [*command, "true"], capture_output=True, timeout=_PATIENCE, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return command if done.returncode == 0 else ()
