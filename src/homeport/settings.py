@@ -19,7 +19,7 @@ from homeport.content.files import explained
 from homeport.content.store import DEFAULT_BOUND
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.home import home_directory
-from homeport.quantities import parse_size
+from homeport.quantities import human_size, parse_size
 
 _LIMIT = 1 << 20
 
@@ -121,7 +121,9 @@ def _read(path: Path) -> dict[str, Any]:
     with explained(path, "read"), path.open("rb") as stream:
         raw = stream.read(_LIMIT + 1)
     if len(raw) > _LIMIT:
-        raise UsageError(f"the configuration is larger than {_LIMIT} bytes").at(file=str(path))
+        raise UsageError(f"the configuration is larger than {human_size(_LIMIT)}").at(
+            file=str(path)
+        )
     try:
         return tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

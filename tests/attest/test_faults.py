@@ -368,7 +368,7 @@ def test_23_all_attachments_together_have_a_bound(
     monkeypatch.setattr("homeport.attest.attached.collecting.TOTAL_SIZE", 1000)
     for number in range(5):
         shop.legacy(b"%d" % number * 300)
-    refused(shop, "the image's attachments are larger than 1000 bytes")
+    refused(shop, "the image's attachments are larger than 1.00 kB")
 
 
 # Keys, thresholds and digests

@@ -101,7 +101,7 @@ def test_readers_that_go_forward_do_not_seek(tmp_path: Path) -> None:
 
 def test_a_bounded_read_takes_the_bound_and_no_byte_more() -> None:
     assert read_bounded(io.BytesIO(b"12345"), 5, "the answer") == b"12345"
-    with pytest.raises(TooLarge, match="the answer is larger than 4 bytes"):
+    with pytest.raises(TooLarge, match="the answer is larger than 4 B"):
         read_bounded(io.BytesIO(b"12345"), 4, "the answer")
 
 

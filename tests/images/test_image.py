@@ -183,7 +183,7 @@ def test_a_config_larger_than_allowed_is_not_read() -> None:
     value = image()
     document = json.loads(value.document.raw)
     document["config"]["size"] = 9 << 20
-    with pytest.raises(TooLarge, match="config is larger than 8388608"):
+    with pytest.raises(TooLarge, match=r"config is larger than 8\.39 MB"):
         open_contents(contents(value), json.dumps(document).encode())
 
 

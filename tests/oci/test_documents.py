@@ -21,6 +21,7 @@ from homeport.oci.documents import (
     read_config,
     read_manifest_or_index,
 )
+from homeport.quantities import human_size
 
 EMPTY = Descriptor(media_type=media_types.OCI_EMPTY, digest=str(Digest.of(b"{}")), size=2)
 
@@ -65,9 +66,9 @@ def test_bytes_that_are_no_config_are_a_bad_document(raw: bytes) -> None:
 
 
 def test_documents_are_bounded() -> None:
-    with pytest.raises(TooLarge, match=str(MANIFEST_LIMIT)):
+    with pytest.raises(TooLarge, match=human_size(MANIFEST_LIMIT)):
         read_manifest_or_index(b" " * (MANIFEST_LIMIT + 1))
-    with pytest.raises(TooLarge, match=str(CONFIG_LIMIT)):
+    with pytest.raises(TooLarge, match=human_size(CONFIG_LIMIT)):
         read_config(b" " * (CONFIG_LIMIT + 1), media_types.OCI_CONFIG)
 
 

@@ -127,7 +127,7 @@ def test_a_host_that_is_the_registry_itself_is_no_mirror(tmp_path: Path, host: s
         ('[host."https://a.example"]\ncapabilities = ["pul"]', "unknown capability 'pul'"),
         ('[host."https://a.example"]\nskip_verify = "no"', "true or false"),
         ("server = 3", "server must be a URL"),
-        ("#" * (1 << 20) + "\n", "the file is larger than 1048576 bytes"),
+        ("#" * (1 << 20) + "\n", "the file is larger than 1.05 MB"),
         ('[host."https://a.example"]\nclient = ["a", "b", "c"]', "pair of files"),
     ],
 )

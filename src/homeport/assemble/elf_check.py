@@ -20,6 +20,7 @@ from homeport.content.store import Store
 from homeport.debian.deb.dpkg_database import INFO
 from homeport.errors import Faults, HomeportError
 from homeport.printable import path_text
+from homeport.quantities import counted
 from homeport.tree.node import Node, Tree
 
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
@@ -68,7 +69,7 @@ def check(
     checker.run(entrypoint)
     faults = checker.findings.faults
     if len(faults) > 1:
-        raise Faults(faults, what=f"programs of the image lack {len(faults)} things")
+        raise Faults(faults, what=f"programs of the image lack {counted(len(faults), 'thing')}")
     if faults:
         raise faults[0]
     return tuple(checker.findings.warnings)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from homeport.errors import Faults, HomeportError
 from homeport.layers.entry import WHITEOUT
 from homeport.printable import path_text
+from homeport.quantities import counted
 from homeport.tree.node import Node, Source, Tree
 
 
@@ -75,7 +76,9 @@ class TreeMerger:
                     self._misplaced(path, below, parent)
                     break
         if len(self._faults) > 1:
-            raise Faults(self._faults, what=f"{len(self._faults)} clashes between paths")
+            raise Faults(
+                self._faults, what=f"{counted(len(self._faults), 'clash', 'clashes')} between paths"
+            )
         if self._faults:
             raise self._faults[0]
         return Tree(self._nodes)

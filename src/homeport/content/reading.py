@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from homeport.content.digest import Digest
 from homeport.errors import IntegrityError, TooLarge
+from homeport.quantities import human_size
 
 CHUNK = 1 << 20  # bytes; large enough that Python's loop does not show
 
@@ -33,7 +34,7 @@ def read_bounded(stream: Readable, limit: int, what: str) -> bytes:
         whole.write(chunk)
         left -= len(chunk)
     if left <= 0:
-        raise TooLarge(f"{what} is larger than {limit} bytes")
+        raise TooLarge(f"{what} is larger than {human_size(limit)}")
     return whole.getvalue()
 
 

@@ -23,6 +23,7 @@ from homeport.dockerpkg.tree import TEMPLATE, SourceImage, Tree
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
+from homeport.quantities import counted
 
 State = Literal["to_build", "published", "changed", "unknown"]
 
@@ -168,7 +169,9 @@ def render_all(tree: Tree) -> dict[str, Rendered]:
         except (Faults, UsageError) as error:
             faults.append(error)
     if faults:
-        raise Faults(faults, what=f"{len(faults)} templates of {tree.root} cannot be used")
+        raise Faults(
+            faults, what=f"{counted(len(faults), 'template')} of {tree.root} cannot be used"
+        )
     return rendered
 
 

@@ -18,6 +18,7 @@ import msgspec
 from homeport.dockerpkg.names import reference_of, split_name, upstream_version
 from homeport.dockerpkg.tree import TEMPLATE, SourceImage, Tree, read_text
 from homeport.errors import UsageError
+from homeport.quantities import human_size
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -183,7 +184,7 @@ def _rendered(environment: Environment, file: Path, variables: Mapping[str, Any]
             size += len(part)
             if size > _LARGEST:
                 raise BadTemplate(
-                    f"the rendered Dockerfile is larger than {_LARGEST} bytes",
+                    f"the rendered Dockerfile is larger than {human_size(_LARGEST)}",
                     where={"file": str(file)},
                 )
             parts.append(part)

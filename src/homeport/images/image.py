@@ -37,6 +37,7 @@ from homeport.oci.documents import (
     read_odd_config,
 )
 from homeport.oci.platform import Platform
+from homeport.quantities import human_size
 
 #: How deep indexes may be nested; the deepest seen in use is two.
 DEPTH_LIMIT = 8
@@ -115,7 +116,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
     def _raw_config(self) -> tuple[bytes, Digest]:
         descriptor = self.document.parsed.config
         if descriptor.size > CONFIG_LIMIT:
-            raise TooLarge(f"the image's config is larger than {CONFIG_LIMIT} bytes")
+            raise TooLarge(f"the image's config is larger than {human_size(CONFIG_LIMIT)}")
         digest = digest_of(descriptor)
         with verified(self.blobs[digest], "the config") as stream:
             return read_bounded(stream, CONFIG_LIMIT, "the image's config"), digest

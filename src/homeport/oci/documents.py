@@ -20,6 +20,7 @@ from homeport.content.digest import Digest
 from homeport.errors import HomeportError, IntegrityError, TooLarge
 from homeport.oci import go_json, media_types
 from homeport.oci.platform import Platform
+from homeport.quantities import human_size
 
 #: What registries must accept, and no more (distribution spec, "Pushing Manifests").
 
@@ -213,7 +214,7 @@ def read_manifest_or_index(
     Raises ``BadDocument``, ``IntegrityError``, ``TooLarge``.
     """
     if len(raw) > MANIFEST_LIMIT:
-        raise TooLarge(f"the manifest is larger than {MANIFEST_LIMIT} bytes")
+        raise TooLarge(f"the manifest is larger than {human_size(MANIFEST_LIMIT)}")
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the manifest has digest {digest}, expected {expected}")
@@ -244,7 +245,7 @@ def read_config(
     ``IntegrityError``, ``TooLarge``.
     """
     if len(raw) > CONFIG_LIMIT:
-        raise TooLarge(f"the image's config is larger than {CONFIG_LIMIT} bytes")
+        raise TooLarge(f"the image's config is larger than {human_size(CONFIG_LIMIT)}")
     digest = Digest.of(raw, expected.algorithm if expected else "sha256")
     if expected is not None and digest != expected:
         raise IntegrityError(f"the config has digest {digest}, expected {expected}")

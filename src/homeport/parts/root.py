@@ -23,6 +23,7 @@ from homeport.net.download import expect_ok
 from homeport.oci.platform import Platform
 from homeport.parts.inputs import PathNode
 from homeport.progress import CancelToken
+from homeport.quantities import human_size
 from homeport.recipe.lock.model import Lockfile, files_of
 from homeport.recipe.lock.writing import format_lockfile
 from homeport.recipe.model import Recipe
@@ -103,7 +104,7 @@ def fetch_url(wanted: UrlInput, client: Callable[[], Client], store: Store) -> B
                 while data := response.read(1 << 20):
                     writer.write(data)
                     if writer.size > _LARGEST:
-                        raise IntegrityError(f"{wanted.url} is larger than {_LARGEST} bytes")
+                        raise IntegrityError(f"{wanted.url} is larger than {human_size(_LARGEST)}")
                 return writer.commit(wanted.sha256)
 
     try:

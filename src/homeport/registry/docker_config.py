@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.content.files import explained, write_file
 from homeport.errors import UsageError
+from homeport.quantities import human_size
 from homeport.registry.login import Login
 
 _LIMIT = 4 << 20
@@ -138,7 +139,7 @@ def read_auth_file(path: Path) -> AuthFile | None:
 def parse_auth_file(raw: bytes, path: Path) -> AuthFile:
     """The file whose content is ``raw``."""
     if len(raw) > _LIMIT:
-        raise UsageError(f"the file is larger than {_LIMIT} bytes", where={"file": str(path)})
+        raise UsageError(f"the file is larger than {human_size(_LIMIT)}", where={"file": str(path)})
     try:
         document = msgspec.json.decode(raw) if raw.strip() else {}
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -26,6 +26,7 @@ from homeport.content.files import explained
 from homeport.errors import UsageError
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
+from homeport.quantities import human_size
 from homeport.registry.endpoint import Endpoint, endpoint_for
 
 _LIMIT = 1 << 20  # bytes
@@ -130,7 +131,7 @@ def _read_toml(file: Path, registry: str) -> _File:
     with explained(file, "read"), file.open("rb") as stream:
         raw = stream.read(_LIMIT + 1)
     if len(raw) > _LIMIT:
-        raise UsageError(f"the file is larger than {_LIMIT} bytes", where={"file": str(file)})
+        raise UsageError(f"the file is larger than {human_size(_LIMIT)}", where={"file": str(file)})
     try:
         document = tomllib.loads(raw.decode())
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:

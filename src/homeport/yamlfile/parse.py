@@ -16,6 +16,7 @@ import msgspec
 import yaml
 
 from homeport.errors import UsageError
+from homeport.quantities import human_size
 
 #: Bounds on one file: bytes, nodes, nesting.
 LARGEST = 1 << 20
@@ -84,7 +85,7 @@ def parse_yaml(
 
 def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
     if len(data) > largest:
-        raise BadYaml(f"the file is larger than {largest} bytes")
+        raise BadYaml(f"the file is larger than {human_size(largest)}")
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -402,7 +402,7 @@ def test_an_artifact_has_no_platform(tmp_path: Path) -> None:
         ("oci-layout", b"{}", "oci-layout is not valid"),
         ("oci-layout", b"\xff", "oci-layout is not valid"),
         ("oci-layout", b'{"imageLayoutVersion":"2.0.0"}', "unknown version '2.0.0'"),
-        ("oci-layout", b" " * 70000, "larger than 65536 bytes"),
+        ("oci-layout", b" " * 70000, "larger than 65.54 kB"),
         ("index.json", None, "has no index.json"),
         ("index.json", b"", "index.json is not valid"),
         ("index.json", b"[" * 100_000, "index.json is not valid"),

@@ -20,6 +20,7 @@ from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, read_manifest_or_index
+from homeport.quantities import human_size
 from homeport.registry.referrers import fallback_tag
 
 Form = Literal["legacy", "legacy-attestation", "bundle"]
@@ -59,7 +60,7 @@ class _Budget:
         if size > limit:
             return f"not read: {size} bytes, more than {limit}"
         if size > self.left:
-            return f"not read: the image's attachments are larger than {TOTAL_SIZE} bytes"
+            return f"not read: the image's attachments are larger than {human_size(TOTAL_SIZE)}"
         self.left -= size
         return ""
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from homeport.debian.deb.ar import BadDeb
 from homeport.errors import IntegrityError, TooLarge
+from homeport.quantities import human_size
 from homeport.tree.decompression import Codec, Source, decoded
 
 _CODECS: dict[str, Codec] = {"": "none", "gz": "gzip", "xz": "xz", "zst": "zstd", "bz2": "bzip2"}
@@ -41,5 +42,5 @@ class Unpacked:
             raise BadDeb(error.what) from error
         self._seen += len(data)
         if self._seen > self._limit:
-            raise TooLarge(f"{self._what} unpacks to more than {self._limit} bytes")
+            raise TooLarge(f"{self._what} unpacks to more than {human_size(self._limit)}")
         return data

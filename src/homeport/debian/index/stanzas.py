@@ -15,6 +15,7 @@ from homeport.content.reading import Readable, VerifiedReader
 from homeport.debian.listed_file import ListedFile
 from homeport.errors import IntegrityError, TooLarge
 from homeport.progress import CancelToken
+from homeport.quantities import human_size
 from homeport.tree.decompression import Codec, decoded
 
 _MAX_INDEX = 1 << 30  # bytes of one index, unpacked; Debian's largest has 60 MB
@@ -38,7 +39,7 @@ def index_text(
     for text in _decoded(blob, form, cancel):
         size += len(text)
         if size > limit:
-            raise TooLarge(f"{form.path} unpacks to more than {limit} bytes")
+            raise TooLarge(f"{form.path} unpacks to more than {human_size(limit)}")
         if hasher is not None:
             hasher.update(text)
         yield text
@@ -61,7 +62,7 @@ def stream_text(stream: Readable, path: str, cancel: CancelToken) -> Iterator[by
         cancel.check()
         size += len(data)
         if size > _MAX_INDEX:
-            raise TooLarge(f"{path} unpacks to more than {_MAX_INDEX} bytes")
+            raise TooLarge(f"{path} unpacks to more than {human_size(_MAX_INDEX)}")
         yield data
 
 

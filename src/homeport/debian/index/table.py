@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from homeport.errors import IntegrityError, TooLarge
+from homeport.quantities import human_size
 
 _FRAME = 64 << 10  # bytes of text in a frame: what one lookup decodes
 _MAX_STANZA = 4 << 20  # bytes; Debian's longest has 0.1 MB
@@ -86,7 +87,7 @@ def whole_stanzas(blocks: Iterable[bytes]) -> Iterator[bytes]:
             yield rest[: cut + 2]
             rest = rest[cut + 2 :]
         elif len(rest) > _MAX_STANZA:
-            raise TooLarge(f"a stanza of the index is larger than {_MAX_STANZA} bytes")
+            raise TooLarge(f"a stanza of the index is larger than {human_size(_MAX_STANZA)}")
     if rest:
         yield rest
 

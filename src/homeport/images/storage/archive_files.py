@@ -21,6 +21,7 @@ from homeport.copying.errors import CopyError
 from homeport.copying.tarstream import BLOCK, TarReader
 from homeport.errors import TooLarge
 from homeport.images.storage.files import BadLayout, missing
+from homeport.quantities import human_size
 from homeport.runtime import Runtime
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of, decompressed
 
@@ -177,7 +178,7 @@ def spooled(stream: Readable, what: str, runtime: Runtime) -> Iterator[BinaryIO]
             with explained(folder):
                 spool.write(chunk)
             if spool.tell() > SPOOL_LIMIT:
-                raise TooLarge(f"{what} decompresses to more than {SPOOL_LIMIT} bytes")
+                raise TooLarge(f"{what} decompresses to more than {human_size(SPOOL_LIMIT)}")
         with explained(folder):
             spool.seek(0)
         yield cast("BinaryIO", spool)

@@ -12,6 +12,7 @@ from homeport.content.files import explained
 from homeport.content.reading import CHUNK
 from homeport.errors import TooLarge
 from homeport.images.storage.archive_files import SPOOL_LIMIT
+from homeport.quantities import human_size
 from homeport.runtime import Runtime
 from homeport.tree.decompression import decompressed
 
@@ -33,5 +34,5 @@ def decompressed_layer(blob: Blob, folder: Path, runtime: Runtime) -> FileBlob:
             hasher.update(chunk)
             size += len(chunk)
             if size > SPOOL_LIMIT:
-                raise TooLarge(f"{what} decompresses to more than {SPOOL_LIMIT} bytes")
+                raise TooLarge(f"{what} decompresses to more than {human_size(SPOOL_LIMIT)}")
     return FileBlob(path, Digest.finished(hasher), size)

@@ -25,6 +25,7 @@ from homeport.inspection.packages.ownership import Owner, find_owners
 from homeport.layers.entry import Entry
 from homeport.layers.history import StackedEntry
 from homeport.printable import path_text
+from homeport.quantities import human_size
 
 SCHEMA = "homeport-inspect-binary/v1"
 _CHUNK = 1 << 18
@@ -140,7 +141,7 @@ def _read_all(
         facts = known or (
             examine(b"".join(parts), check)
             if entry.size <= MAX_FILE
-            else BinaryFacts(format="data", problem=f"larger than {MAX_FILE} bytes")
+            else BinaryFacts(format="data", problem=f"larger than {human_size(MAX_FILE)}")
         )
         found[id(entry)] = facts, {hasher.name: hasher.hexdigest() for hasher in hashers}
 

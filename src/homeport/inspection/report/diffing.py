@@ -21,6 +21,7 @@ from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.packages.ownership import Owners, find_owners
 from homeport.layers.history import StackedEntry
 from homeport.printable import path_text
+from homeport.quantities import counted
 
 SCHEMA = "homeport-diff/v1"
 MAX_TEXT = 64 << 10
@@ -353,7 +354,7 @@ def text_diff(before: bytes, after: bytes) -> tuple[str, ...]:
         return ()
     before_lines, after_lines = old.splitlines(), new.splitlines()
     if len(before_lines) * len(after_lines) > _MAX_PAIRS:
-        return (f"… {len(before_lines)} lines → {len(after_lines)} lines",)
+        return (f"… {counted(len(before_lines), 'line')} → {counted(len(after_lines), 'line')}",)
     lines = list(difflib.unified_diff(before_lines, after_lines, lineterm="", n=2))[2:]
     if len(lines) > _MOST_LINES:
         return (*lines[:_MOST_LINES], f"… {len(lines) - _MOST_LINES} more lines")

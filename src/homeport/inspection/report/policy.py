@@ -17,6 +17,7 @@ import msgspec
 from homeport.errors import Faults, UsageError
 from homeport.images.ambiguity import AMBIGUOUS
 from homeport.inspection.model import ImageReport, InspectReport
+from homeport.quantities import counted, human_size
 from homeport.yamlfile.parse import BadYaml, Entries, Items, Scalar, YamlNode, parse_yaml
 from homeport.yamlfile.scalars import Reader
 from homeport.yamlfile.shapes import distinct
@@ -219,12 +220,12 @@ def _efficiency(report: ImageReport, limit: float, _now: datetime) -> tuple[str,
 
 
 def _wasted(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
-    return f"{report.waste.size} bytes", report.waste.size <= limit
+    return human_size(report.waste.size), report.waste.size <= limit
 
 
 def _dive_wasted(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
     wasted = report.waste.dive.wasted_bytes
-    return f"{wasted} bytes", wasted <= limit
+    return human_size(wasted), wasted <= limit
 
 
 def _user_wasted(report: ImageReport, limit: float, _now: datetime) -> tuple[str, bool]:
@@ -233,7 +234,7 @@ def _user_wasted(report: ImageReport, limit: float, _now: datetime) -> tuple[str
 
 
 def _size(report: ImageReport, limit: int, _now: datetime) -> tuple[str, bool]:
-    return f"{report.sizes.compressed} bytes", report.sizes.compressed <= limit
+    return human_size(report.sizes.compressed), report.sizes.compressed <= limit
 
 
 def _age(report: ImageReport, limit: timedelta, now: datetime) -> tuple[str, bool]:
@@ -253,7 +254,7 @@ def _setuid(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, boo
     found = [one for one in report.anomalies if one.kind in ("setuid", "setgid")]
     count = sum(one.count for one in found)
     first = f", first {found[0].examples[0]}" if found else ""
-    return f"{count} files{first}", not count
+    return f"{counted(count, 'file')}{first}", not count
 
 
 def _sbom(report: ImageReport, _limit: bool, _now: datetime) -> tuple[str, bool]:
