@@ -70,7 +70,7 @@ if TYPE_CHECKING:
     from homeport.freshness.model import Report as FreshnessReport
     from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
     from homeport.freshness.report.writing import OutdatedFiles
-    from homeport.images.address import Address, RegistryAddress
+    from homeport.images.address import Address, LayoutAddress, RegistryAddress
     from homeport.images.garbage import GarbageCollected
     from homeport.images.image import Image, Index
     from homeport.images.importing import Imported
@@ -681,7 +681,7 @@ class App:
         self, address: str, value: Image | Index, platform: Platform | None, bases: Sequence[str]
     ) -> InspectReport:
         # 20 ms that other commands save
-        from homeport.images.address import RegistryAddress, parse_source
+        from homeport.images.address import LayoutAddress, RegistryAddress, parse_source
         from homeport.inspection.report.inspect_image import inspect
 
         referrers, more = None, {}
@@ -692,6 +692,14 @@ class App:
 
             referrers = referrers_in(self._registries.sources(parsed.reference))
             more["verdicts"] = self._signature_verdicts(parsed)
+        elif isinstance(parsed, LayoutAddress):
+            # 60 ms that archives save
+            from homeport.attest.attached.layout import LayoutAttached
+            from homeport.attest.attached.listing import ListedAttachments
+            from homeport.inspection.image.registry_referrers import referrers_in
+
+            referrers = referrers_in(ListedAttachments(LayoutAttached(parsed, self.runtime)))
+            more["verdicts"] = self._signature_verdicts(parsed)
         with ExitStack() as stack:
             known = {each: stack.enter_context(self.open_image(each)) for each in bases}
             return inspect(
@@ -699,7 +707,9 @@ class App:
                 bases=known, **more,
             )  # fmt: skip
 
-    def _signature_verdicts(self, address: RegistryAddress) -> Callable[[str], Mapping[str, str]]:
+    def _signature_verdicts(
+        self, address: RegistryAddress | LayoutAddress
+    ) -> Callable[[str], Mapping[str, str]]:
         """Verdicts on what is attached to a digest; signing code is loaded if there is any."""
 
         def verdicts(subject: str) -> Mapping[str, str]:

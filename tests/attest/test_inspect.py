@@ -59,3 +59,20 @@ def test_a_key_proves_nothing_to_those_who_do_not_know_it(shop: Workshop) -> Non
     ]  # fmt: skip
     text = CliRunner().invoke(homeport, ["inspect", shop.address])
     assert "verify it with --key" in text.stdout
+
+
+def test_signatures_in_a_layout_have_their_verdict_too(
+    shop: Workshop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    monkeypatch.chdir(tmp_path)
+    for line in (f"pull {shop.address} oci:one:1", "key generate -o k",
+                 "sign oci:one:1 --key k.key"):  # fmt: skip
+        assert CliRunner().invoke(homeport, line.split()).exception is None
+    result = CliRunner().invoke(homeport, ["inspect", "oci:one:1", "--format", "json"])
+    assert result.exception is None, result.output
+    rows = json.loads(result.stdout)["image"]["attached"]
+    assert len(rows) == 2  # both forms
+    assert {one["verdict"] for one in rows} == {
+        "signed with a key that is not known here; verify it with --key"
+    }

@@ -248,3 +248,22 @@ def test_usage_errors_say_what_is_missing(arguments: tuple[str, ...], because: s
     result = run(*arguments)
     assert isinstance(result.exception, UsageError)
     assert because in result.exception.what
+
+
+def test_an_sbom_is_attached_unsigned_too_for_scanners_that_look_for_that(
+    shop: Workshop, tmp_path: Path
+) -> None:
+    file = tmp_path / "sbom.json"
+    file.write_text('{"spdxVersion": "SPDX-2.3"}')
+    for _ in range(2):
+        document("attest", shop.address, "--type", "spdx", "--predicate", str(file), *key(shop))
+    bare = [
+        found for one in shop.registry.manifests.values()
+        if (found := json.loads(one.raw)).get("artifactType") == "application/spdx+json"
+    ]  # fmt: skip
+    assert [one["subject"]["digest"] for one in bare] == [shop.digest]
+    layer = bare[0]["layers"][0]
+    assert layer["mediaType"] == "application/spdx+json"
+    assert json.loads(shop.registry.blobs[shop.name, layer["digest"]]) == (
+        {"spdxVersion": "SPDX-2.3"}
+    )

@@ -338,6 +338,25 @@ def _referrer(subject: Descriptor, raw: bytes, predicate_type: str, time: dateti
     )
 
 
+def bare_referrer(subject: Descriptor, raw: bytes, media_type: str) -> Image:
+    """A document that refers to an image by itself: nothing signed, the same bytes each time."""
+    content = BytesBlob(raw)
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=media_type,
+        config=Descriptor(
+            media_type=media_types.OCI_EMPTY, digest=str(_EMPTY.digest), size=_EMPTY.size
+        ),
+        layers=(_layer(content, media_type, {}),),
+        subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
+    )
+    return Image(
+        document=written(manifest, media_types.OCI_MANIFEST),
+        blobs={_EMPTY.digest: _EMPTY, content.digest: content},
+    )
+
+
 def _layer(blob: BytesBlob, media_type: str, annotations: Mapping[str, str]) -> Descriptor:
     return Descriptor(
         media_type=media_type, digest=str(blob.digest), size=blob.size,

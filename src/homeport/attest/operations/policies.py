@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.attest.attached.base import Attached
+from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import open_attached
 from homeport.attest.errors import NotVerified
@@ -18,10 +19,11 @@ from homeport.attest.policy.reading import LoadedPolicy, read_policy, shipped_po
 from homeport.attest.sigstore.trusted_root import public_root
 from homeport.attest.verification.description import describe
 from homeport.attest.verification.image import ImageResult
+from homeport.attest.verification.signers import Signer
 from homeport.attest.verification.verify import SubjectResult
 from homeport.content.digest import Digest
 from homeport.errors import UsageError
-from homeport.images.address import Address, RegistryAddress, parse_source
+from homeport.images.address import Address, LayoutAddress, RegistryAddress, parse_source
 from homeport.images.ambiguity import require_unambiguous
 from homeport.images.image import Image, Index
 from homeport.oci.reference import Reference
@@ -112,12 +114,19 @@ def verify_by_policy(
         return ImageResult(digest=str(value.digest), subject=missing)
 
 
-def describe_signatures(address: RegistryAddress, subject: str, access: Access) -> dict[str, str]:
-    """The verdict on everything attached to a digest in a repository, by artifact."""
-    loaded = load_policy(None, access.environment)
-    rule = loaded.policy.rule_for(address.reference.name)
-    signers = loaded.signers(rule) if rule is not None else ()
-    attached = RegistryAttached(access.registry(address), access.runtime)
+def describe_signatures(
+    address: RegistryAddress | LayoutAddress, subject: str, access: Access
+) -> dict[str, str]:
+    """The verdict on everything attached to a digest, by artifact. No policy names layouts."""
+    signers: tuple[Signer, ...] = ()
+    attached: Attached
+    if isinstance(address, RegistryAddress):
+        loaded = load_policy(None, access.environment)
+        rule = loaded.policy.rule_for(address.reference.name)
+        signers = loaded.signers(rule) if rule is not None else ()
+        attached = RegistryAttached(access.registry(address), access.runtime)
+    else:
+        attached = LayoutAttached(address, access.runtime)
     return describe(attached, Digest.parse(subject), signers, public_root())
 
 

@@ -21,10 +21,12 @@ from homeport.attest.signing import (
     SignedSubject,
     SigningMethod,
     SignRequest,
+    bare_referrer,
     sign_image,
 )
 from homeport.attest.sigstore.signing_config import public_signing_config, read_signing_config
 from homeport.attest.sigstore.trusted_root import find_trusted_root
+from homeport.attest.statement import PREDICATE_TYPES
 from homeport.content.files import explained
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
@@ -33,6 +35,13 @@ from homeport.images.image import Image, Index
 
 #: Bytes of a predicate: as much as BuildKit takes for a statement.
 PREDICATE_LIMIT = 40 << 20
+
+
+#: Predicates that scanners also look for without a signature (trivy --sbom-sources oci).
+_SBOMS = {
+    PREDICATE_TYPES["spdx"]: "application/spdx+json",
+    PREDICATE_TYPES["cyclonedx"]: "application/vnd.cyclonedx+json",
+}
 
 
 class SignOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -82,7 +91,13 @@ def attest(
         predicate_type=predicate_uri(predicate_type), predicate=read_predicate(predicate),
         platforms=False,
     )  # fmt: skip
-    return _sign(image, options, request, access, ask_password)
+    done = _sign(image, options, request, access, ask_password)
+    media_type = _SBOMS.get(request.predicate_type)
+    if media_type is not None and not options.dry_run:
+        with open_attached(parse_source(image), access.registry, access.runtime) as (value, where):
+            content = msgspec.json.encode(request.predicate)
+            where.write_referrers([bare_referrer(value.document.descriptor(), content, media_type)])
+    return done
 
 
 def read_predicate(path: Path) -> Any:

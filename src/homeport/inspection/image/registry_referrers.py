@@ -1,12 +1,12 @@
-"""What a registry records about an image: referrers, and the tags that cosign makes."""
+"""What a registry or a layout records about an image: referrers, and the tags that cosign makes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 from homeport.content.digest import Digest
 from homeport.oci.documents import Descriptor
-from homeport.registry.sources import RepositorySources
 
 #: Suffix of a tag that cosign makes from a digest → artifact type.
 _COSIGN_TAGS = (
@@ -16,7 +16,15 @@ _COSIGN_TAGS = (
 )
 
 
-def referrers_in(repository: RepositorySources) -> Callable[[str], Iterable[Descriptor]]:
+class Listing(Protocol):
+    """A repository, or what lists its attachments."""
+
+    def referrers(self, subject: Digest, /) -> Iterable[Descriptor]: ...
+
+    def manifest_digest(self, tag: str, /) -> Digest | None: ...
+
+
+def referrers_in(repository: Listing) -> Callable[[str], Iterable[Descriptor]]:
     """A function that lists everything in ``repository`` that refers to a digest."""
 
     def find(text: str) -> Iterator[Descriptor]:
