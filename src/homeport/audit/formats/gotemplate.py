@@ -104,6 +104,8 @@ class _Scope(msgspec.Struct, frozen=True):
 
 
 #: ``(.a).b`` is ``.a.b``, and ``index .Values "a" "b"`` is ``.Values.a.b``.
+#: A value of the chart, or a variable or field of one.
+_PLAIN_PATH = re.compile(r"\$?\.?[\w.]{1,400}+")
 _PARENTHESES = re.compile(r"\(\s{0,9}+(\$?\.[\w.]{0,400}+)\s{0,9}+\)(?=\.\w)")
 _INDEX = re.compile(r"\bindex\s{1,9}+(\$?\.Values)((?:\s{1,9}+\"\w{1,100}+\"){1,9})")
 
@@ -240,9 +242,14 @@ class _Expression(msgspec.Struct):
         if path in (".", "$"):
             return (Piece("", _ROOT),)
         if path.startswith("$"):
-            if path not in self.scope.variables:
-                raise NotSimple(f"{path} is set outside the chart's files")
-            expression = _flat(self.scope.variables[path])
+            name, dot, rest = path.partition(".")
+            if name not in self.scope.variables:
+                raise NotSimple(f"{name} is set outside the chart's files")
+            expression = _flat(self.scope.variables[name])
+            if dot:
+                if not _PLAIN_PATH.fullmatch(expression):
+                    raise NotSimple(f"{path} is a field of more than a value of the chart")
+                expression = f"{expression}.{rest}"
             return _Expression(expression, self.scope, self.depth + 1).value()
         found = self.scope.lookup(path)
         return (Piece("", path),) if found is None else found

@@ -255,6 +255,10 @@ def _image(
     _expression(file, key, written(file.source, node), tables, named)
 
 
+#: What follows the name of an image without a digest.
+_TAG = re.compile(r":[^:/]{0,200}$")
+
+
 class _Named(msgspec.Struct, frozen=True):
     """A service without an alias: jobs reach it under a name that is made of its image's."""
 
@@ -264,9 +268,10 @@ class _Named(msgspec.Struct, frozen=True):
 
     def rewrite(self, image: str) -> Rewrite | None:
         """The same service with its name as an alias, for another image."""
-        slash = image.rfind("/")
-        colon = image.find(":", slash + 1)
-        name = image.partition("@")[0] if colon < 0 else image[:colon]
+        name = _TAG.sub("", image.partition("@")[0])
+        # The runner leaves the port of a registry out (helpers/container/services).
+        host, slash, rest = name.partition("/")
+        name = f"{host.partition(':')[0]}{slash}{rest}"
         names = dict.fromkeys((name.replace("/", "__"), name.replace("/", "-")))
         alias = f'alias: "{",".join(names)}"'
         start, end = whole_scalar(self.source, self.node)
