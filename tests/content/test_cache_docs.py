@@ -10,7 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def namespaces_of_code() -> set[str]:
-    """The first argument of every call of ``recall``, ``remember`` and ``forget`` of a store."""
+    """What every call of a store's ``recall`` and ``remember`` names, and of those for blobs."""
     found = set()
     for path in (ROOT / "src/homeport").rglob("*.py"):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -29,6 +29,15 @@ def namespaces_of_code() -> set[str]:
                 and ast.unparse(call.func.value).endswith("store")
             ):
                 first = call.args[0]
+            elif (
+                isinstance(call, ast.Call)
+                and isinstance(call.func, ast.Name)
+                and (call.func.id in ("recall_blob", "remember_blob"))
+            ):
+                first = call.args[1]
+            else:
+                continue
+            if ast.unparse(first) != "namespace":  # in the functions for blobs themselves
                 name = constants.get(first.id) if isinstance(first, ast.Name) else None
                 found.add(name or ast.unparse(first))
     return found
