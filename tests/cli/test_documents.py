@@ -114,6 +114,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock . --check", 4),
         ("lock .", 0),
         ("lock .", 0),
+        ("recipe explain . --platform linux/amd64", 0),
         ("lock . --check", 0),
         ("lock . --verify", 0),
         ("outdated . --fail-on never --no-inputs", 0),

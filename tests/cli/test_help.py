@@ -14,8 +14,8 @@ from homeport.cli.main import COMMANDS, homeport
 
 VERBS = {
     "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
-    "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Export", "Fail", "Fetch", "Find",
-    "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
+    "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Explain", "Export", "Fail", "Fetch",
+    "Find", "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
     "Make", "Open", "Print", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
     "Record", "Remove", "Require", "Resolve", "Run", "Save", "Send", "Set", "Show", "Sign",
     "Skip", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",

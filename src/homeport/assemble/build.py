@@ -28,8 +28,9 @@ from homeport.tree.layer_writer import WrittenLayer
 
 if TYPE_CHECKING:  # see the imports inside functions
     from homeport.assemble.image_files import OpenImage
+    from homeport.assemble.tree_assembly import AssembledTree
     from homeport.debian.deb.contents import PackageContents
-    from homeport.tree.node import Node
+    from homeport.tree.node import Node, Tree
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,6 +113,31 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
     )
 
 
+def assemble_plan(
+    plan: BuildPlan, debs: Mapping[PackageFile, Blob], how: Build
+) -> tuple[Tree, Mapping[str, PackageContents]]:
+    """The tree of one plan and the packages that it is made of, by name; no layer is written."""
+    assembled, own = _assembled(plan, _read_packages([plan], debs, how), how)
+    return assembled.tree, own
+
+
+def _assembled(
+    plan: BuildPlan, contents: ContentsOf, how: Build
+) -> tuple[AssembledTree, dict[str, PackageContents]]:
+    # 25 ms that a build without changes saves.
+    from homeport.assemble.image_files import image_file_nodes
+    from homeport.assemble.tree_assembly import assemble_tree, globs_of
+
+    image_files: list[tuple[bytes, Node]] = []
+    if plan.image_files:
+        image_files = image_file_nodes(plan, how.open_image, how.derived, how.runtime.cancel)
+    own = {
+        package.name: contents[package.file, globs_of(package, plan).globs]
+        for package in plan.packages
+    }
+    return assemble_tree(plan, own, image_files, how.derived), own
+
+
 def _intact(plan: BuildPlan, store: Store) -> bool:
     """Whether the finished layers are there, each read through: damaged ones are dropped."""
     found = find_layers(plan, store)
@@ -186,9 +212,7 @@ def _read_package(
 def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[FinishedLayers, float]:
     # 25 ms that a build without changes saves.
     from homeport.assemble.bill import make_bill
-    from homeport.assemble.image_files import image_file_nodes
     from homeport.assemble.layering import split_tree
-    from homeport.assemble.tree_assembly import assemble_tree, globs_of
     from homeport.tree.estargz import write_estargz
     from homeport.tree.layer_writer import write_layer
 
@@ -196,14 +220,7 @@ def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fin
     name = f"layer {plan.platform}"
     cancel = how.runtime.cancel
     how.runtime.progress.begin(name, label=str(plan.platform), unit="bytes")
-    image_files: list[tuple[bytes, Node]] = []
-    if plan.image_files:
-        image_files = image_file_nodes(plan, how.open_image, how.derived, cancel)
-    own = {
-        package.name: contents[package.file, globs_of(package, plan).globs]
-        for package in plan.packages
-    }
-    assembled = assemble_tree(plan, own, image_files, how.derived)
+    assembled, own = _assembled(plan, contents, how)
     write = write_estargz if plan.encoder.name == "estargz" else write_layer
     layers = tuple(
         write(

@@ -40,7 +40,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "build": CommandEntry("build", "Build an image for every platform", "Build"),
     "test": CommandEntry("test", "Test an image on every platform, without a daemon", "Build"),
     "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),
-    "recipe": CommandEntry("recipe", "Check a recipe, or print its JSON Schema", "Build"),
+    "recipe": CommandEntry("recipe", "Check or explain a recipe, or print its schema", "Build"),
     "catalog": CommandEntry("catalog", "List and show the recipes of the catalog", "Build"),
     "copy": CommandEntry("copy", "Copy local files by the rules of COPY and ADD", "Build"),
     "inspect": CommandEntry("inspect", "Show what is in an image without running it", "Look"),

@@ -1,19 +1,29 @@
-"""``homeport recipe``: check a recipe, or print the schema that editors complete with."""
+"""``homeport recipe``: check a recipe, explain it, or print the schema for editors."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.screen import Screen, columns
+from homeport.oci.platform import parse_platform
+from homeport.quantities import counted, human_size
+
+if TYPE_CHECKING:
+    from homeport.building.explain import ExplainedPackage, Explanation
+
+_MOST = 10  # files that the text names
+_COLUMNS = columns("package", "size", "files", "loaded", "why", right=(1, 2))
 
 
 @click.group(name="recipe")
 def command() -> None:
-    """Check a recipe, or print the JSON Schema for editors."""
+    """Check or explain a recipe, or print the JSON Schema for editors."""
 
 
 @command.command(
@@ -58,3 +68,90 @@ def schema(session: Session, slices: bool) -> None:
     """Print the JSON Schema of recipes."""
     with session.app() as app:
         click.echo(json.dumps(app.recipe_schema(slices=slices), indent=2))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  homeport recipe explain ./my/homeport.yaml
+  homeport recipe explain . --platform linux/arm64 --format json
+"""
+)
+@click.argument("recipe", default="./homeport.yaml")
+@click.option(
+    "--platform", metavar="OS/ARCH", help="Platform to explain.  [default: this machine's]"
+)
+@allow_outside_option
+@common
+def explain(
+    session: Session, recipe: str, platform: str | None, allow_outside: tuple[Path, ...]
+) -> None:
+    """Explain why each package is in an image and what could be left out.
+
+    RECIPE is a recipe file, its directory, or a name of the catalog.  [default:
+    ./homeport.yaml] What programs load by name at run time is not seen: run the image without
+    a package before you trust the proposal.
+    """
+    wanted = parse_platform(platform) if platform else None
+    with session.app() as app:
+        found = app.recipe_explain(recipe, platform=wanted, allow_outside=allow_outside)
+    session.output.write(_explanation_document(found), _explanation_text(found, session.screen))
+
+
+def _explanation_document(found: Explanation) -> dict[str, Any]:
+    """docs/formats/recipe-explain.md."""
+    return {
+        "schema": "homeport-recipe-explain/v1",
+        "recipe": found.recipe,
+        "platform": str(found.platform),
+        "packages": [
+            {
+                "name": each.name,
+                "version": each.version,
+                "size": each.size,
+                "files": each.files,
+                "why": list(each.why),
+                "slices": list(each.slices),
+                "used": each.used,
+            }
+            for each in found.packages
+        ],
+        "without": list(found.without),
+        "saves": found.saves,
+        "unreached": [{"path": path, "size": size} for path, size in found.unreached],
+    }
+
+
+def _explanation_text(found: Explanation, screen: Screen) -> str:
+    rows = [
+        (
+            each.name,
+            human_size(each.size),
+            str(each.files),
+            "" if each.used else "no",
+            _why(each),
+        )
+        for each in found.packages
+    ]
+    lines = [screen.table(_COLUMNS, rows)]
+    if found.without:
+        lines += [
+            "",
+            f"could be left out, which saves {human_size(found.saves)}; in the recipe:",
+            f"  without: [{', '.join(found.without)}]",
+        ]
+    if found.unreached:
+        size = human_size(sum(size for _, size in found.unreached))
+        count = counted(len(found.unreached), "program, library or script", "programs, libraries "
+                        "and scripts")  # fmt: skip
+        lines += ["", f"not loaded from the entrypoint: {count}, {size}; the largest:"]
+        lines += [f"  {human_size(size):>9}  {path}" for path, size in found.unreached[:_MOST]]
+    return "\n".join(lines)
+
+
+def _why(package: ExplainedPackage) -> str:
+    """``in the recipe``, or the way from a package that is."""
+    slices = f" (slices {', '.join(package.slices)})" if package.slices else ""
+    if len(package.why) == 1:
+        return f"in the recipe{slices}"
+    return (" > ".join(package.why[:-1]) or "a slice needs it") + slices
