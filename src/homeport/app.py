@@ -93,6 +93,13 @@ if TYPE_CHECKING:
     from homeport.locking.verification import Verification
     from homeport.net.client import Client
     from homeport.oci.platform import Platform
+    from homeport.publishing.publish import (
+        PrunedTags,
+        PublishAccess,
+        Published,
+        PublishRequest,
+        RolledBack,
+    )
     from homeport.recipe.catalog_listing import LockedRecipe
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
@@ -253,6 +260,66 @@ class App:
         if junit is not None:
             write_file(junit, results_junit(tested))
         return tested
+
+    def publish(
+        self, request: PublishRequest, *, access: RegistryAccess | None = None,
+        key: str | None = None,
+    ) -> tuple[Published, ...]:  # fmt: skip
+        """Build, push, test from the registry, then name images.
+
+        access: for the registry of the repository
+        key:    for ``sign`` of the request; without one the identity of a CI job signs
+        """
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_publish
+
+        return run_publish(request, self._publish_access(access, key or ""))
+
+    def rollback(
+        self, repository: str, *, to: str = "", access: RegistryAccess | None = None
+    ) -> RolledBack:
+        """Let the moving tags lead to an earlier dated tag."""
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_rollback
+
+        return run_rollback(repository, to, self._publish_access(access, ""))
+
+    def prune_tags(
+        self, repository: str, *, keep: int = 10, days: int = 90, dry_run: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> PrunedTags:  # fmt: skip
+        """Remove old dated tags that no other tag leads to."""
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_prune_tags
+
+        return run_prune_tags(
+            repository, self._publish_access(access, ""), keep=keep, days=days, dry_run=dry_run
+        )
+
+    def _publish_access(self, access: RegistryAccess | None, key: str) -> PublishAccess:
+        # 200 ms that other commands save
+        from homeport.attest.operations.signing import SignOptions
+        from homeport.images.address import parse_source
+        from homeport.images.reading import opened
+        from homeport.imagetests.run import run_tests
+        from homeport.publishing.publish import PublishAccess
+
+        reach = self._reading(access)
+        return PublishAccess(
+            build=self.build,
+            push=lambda source, destination: self.push(source, destination, access=access),
+            tags=lambda repository: self.tags(repository, access=access).tags,
+            digest=lambda reference: self.digest(reference, access=access),
+            retag=lambda reference, tags: self.retag(reference, tags, access=access),
+            test=lambda request: run_tests(
+                request,
+                self.runtime,
+                self._connections(),
+                lambda address: opened(parse_source(address), reach),
+            ),
+            sign=lambda image: self.sign(image, SignOptions(key=key), access=access),
+            delete=lambda reference: self.delete(reference, access=access),
+        )
 
     def _outdated_access(self) -> OutdatedAccess:
         # 150 ms that other commands save

@@ -77,6 +77,9 @@ COMMANDS: dict[str, CommandEntry] = {
         "outdated", "Show what is newer than lockfiles and images", "Keep fresh"
     ),
     "update": CommandEntry("update", "Lock recipes anew, also as a merge request", "Keep fresh"),
+    "publish": CommandEntry("publish", "Build, push, test and name images", "Keep fresh"),
+    "rollback": CommandEntry("rollback", "Let moving tags lead to an earlier image", "Keep fresh"),
+    "prune-tags": CommandEntry("prune_tags", "Remove old dated tags", "Keep fresh"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "home": CommandEntry(
         "home", "Copy public images to your registry and edit the files that use them", "Audit"

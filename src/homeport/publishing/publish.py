@@ -1,0 +1,278 @@
+"""``homeport publish``, ``rollback`` and ``prune-tags``.
+
+An image is pushed by its digest, tested from the registry, and only then named: the dated tag,
+which never moves, then the tags that move, ``latest`` last. Publishing the same again does nothing.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.building.request import BuildRequest, BuildResult
+from homeport.content.digest import Digest
+from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.images.address import LayoutAddress
+from homeport.imagetests.results import CheckedImage
+from homeport.imagetests.run import ImageTestRequest
+from homeport.oci.reference import Reference, parse_reference
+from homeport.publishing.tags import (
+    Form,
+    check_version,
+    choose_tag,
+    moving_tags,
+    newest_first,
+    tags_to_prune,
+)
+from homeport.recipe.loading import find_and_load
+from homeport.recipe.model import Recipe
+
+_VERSION_LABEL = "org.opencontainers.image.version"
+_ABSENT = ("not-found", "image-not-found")
+
+
+class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to publish, and where.
+
+    recipes:    one goes to ``repository`` itself; several each to ``repository/NAME``
+    version:    one or two numbers; empty: the recipe's label org.opencontainers.image.version
+    test:       run the recipe's tests on what the registry gives back
+    sign:       sign what was pushed, before it is named
+    """
+
+    recipes: tuple[str, ...]
+    repository: str
+    version: str = ""
+    form: Form = "version"
+    test: bool = True
+    sign: bool = False
+    locked: bool = True
+    mirrors: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+    allow_outside: tuple[Path, ...] = ()
+
+
+class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What publishing does with other parts; ``homeport.app`` makes it."""
+
+    build: Callable[[BuildRequest], BuildResult]
+    push: Callable[[str, str], object]
+    tags: Callable[[str], Sequence[str]]
+    digest: Callable[[str], Digest]
+    retag: Callable[[str, Sequence[str]], object]
+    test: Callable[[ImageTestRequest], CheckedImage]
+    sign: Callable[[str], object]
+    delete: Callable[[str], object]
+
+
+class Published(msgspec.Struct, frozen=True, kw_only=True):
+    """One image. moved: tags that lead to it now and did not before."""
+
+    recipe: str
+    repository: str
+    digest: str
+    tag: str
+    outcome: Literal["published", "unchanged"]
+    moved: tuple[str, ...] = ()
+    tests: int = 0
+    not_run: int = 0
+
+
+class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the moving tags were and are."""
+
+    repository: str
+    tag: str
+    old: str
+    new: str
+    moved: tuple[str, ...]
+
+
+class PrunedTags(msgspec.Struct, frozen=True, kw_only=True):
+    """Tags that were removed, or would be; and how many dated ones are left."""
+
+    repository: str
+    removed: tuple[str, ...]
+    kept: int
+    dry_run: bool
+
+
+def run_publish(request: PublishRequest, access: PublishAccess) -> tuple[Published, ...]:
+    """Publish each recipe. Raises ``AnswerNo`` if a test fails: then no tag has moved."""
+    if not request.recipes:
+        raise UsageError("no recipe to publish", hint="homeport publish RECIPE REPOSITORY")
+    loaded = [find_and_load(name, request.allow_outside) for name in request.recipes]
+    versions = [_version(recipe, request) for recipe in loaded]  # before anything is pushed
+    return tuple(
+        _publish(name, recipe, version, request, access)
+        for name, recipe, version in zip(request.recipes, loaded, versions, strict=True)
+    )
+
+
+def _publish(
+    name: str, recipe: Recipe, version: str, request: PublishRequest, access: PublishAccess
+) -> Published:
+    repository = request.repository if len(request.recipes) == 1 else (
+        f"{request.repository}/{recipe.name}"
+    )  # fmt: skip
+    home = _repository(repository)
+    with tempfile.TemporaryDirectory(prefix="homeport-publish-") as folder:
+        layout = LayoutAddress(path=Path(folder) / "image", tag="latest")
+        built = access.build(
+            BuildRequest(
+                recipe=name, outputs=(layout,), platforms=("all",), locked=request.locked,
+                mirrors=request.mirrors, engines=request.engines, command="homeport publish",
+                allow_outside=request.allow_outside,
+            )
+        )  # fmt: skip
+        digest = built.written[0].digest
+        epoch = built.locked.lockfile.epoch
+
+        def digest_of(tag: str) -> Digest | None:
+            return _digest(str(home.with_tag(tag)), access)
+
+        tag, there = choose_tag(version, epoch, request.form, digest, digest_of)
+        moving = [each for each in moving_tags(version) if digest_of(each) != digest]
+        pinned = str(home.at_digest(digest))
+        done = Published(
+            recipe=recipe.name, repository=str(home.name), digest=str(digest), tag=tag,
+            outcome="unchanged",
+        )  # fmt: skip
+        if there and not moving:
+            return done
+        access.push(str(layout), pinned)
+    tested = _test(name, recipe, pinned, request, access)
+    if request.sign:
+        access.sign(pinned)
+    for each in ([] if there else [tag]) + moving:
+        access.retag(pinned, [each])
+    return msgspec.structs.replace(
+        done, outcome="published", moved=tuple(moving),
+        tests=len(tested.results) if tested else 0, not_run=len(tested.not_run) if tested else 0,
+    )  # fmt: skip
+
+
+def _test(
+    name: str, recipe: Recipe, pinned: str, request: PublishRequest, access: PublishAccess
+) -> CheckedImage | None:
+    if not recipe.tests or not request.test:
+        return None
+    tested = access.test(
+        ImageTestRequest(subject=pinned, tests=(name,), allow_outside=request.allow_outside)
+    )
+    if tested.failed:
+        first = tested.failed[0]
+        raise AnswerNo(
+            f"{len(tested.failed)} tests of {recipe.name} failed, and no tag was moved: "
+            f"{first.name} ({first.platform}): {first.why}",
+            where={"image": pinned},
+        )
+    return tested
+
+
+def run_rollback(repository: str, to: str, access: PublishAccess) -> RolledBack:
+    """Let the moving tags lead to an earlier dated tag. Raises ``HomeportError`` without one.
+
+    to: a tag; empty: the newest dated tag before the one that ``latest`` leads to
+    """
+    home = _repository(repository)
+    tags = list(access.tags(home.name))
+    current = _digest(str(home.with_tag("latest")), access)
+    if current is None:
+        raise HomeportError(f"{home.name} has no tag latest", where={"repository": home.name})
+    if not to:
+        to = _before(home, tags, current, access)
+    wanted = access.digest(str(home.with_tag(to)))
+    dated = {each.tag for each in newest_first(tags)}
+    moving = [
+        tag
+        for tag in sorted(set(tags) - dated - {"latest"})
+        if tag in moving_tags(_version_of(to)) and access.digest(str(home.with_tag(tag))) == current
+    ]
+    moved = [*moving, "latest"] if wanted != current else []
+    if moved:
+        for tag in moved:
+            access.retag(str(home.at_digest(wanted)), [tag])
+    return RolledBack(
+        repository=home.name, tag=to, old=str(current), new=str(wanted), moved=tuple(moved)
+    )
+
+
+def _before(home: Reference, tags: Sequence[str], current: Digest, access: PublishAccess) -> str:
+    seen = False
+    for dated in newest_first(tags):
+        digest = access.digest(str(home.with_tag(dated.tag)))
+        if digest == current:
+            seen = True
+        elif seen:
+            return dated.tag
+    raise HomeportError(
+        f"{home.name} has no dated tag before the one of latest",
+        where={"repository": home.name},
+        hint="name a tag: --to TAG",
+    )
+
+
+def run_prune_tags(
+    repository: str,
+    access: PublishAccess,
+    *,
+    keep: int,
+    days: int,
+    dry_run: bool,
+    now: datetime | None = None,
+) -> PrunedTags:
+    """Remove old dated tags. One that a moving tag leads to stays, whatever its age."""
+    home = _repository(repository)
+    tags = list(access.tags(home.name))
+    old = tags_to_prune(tags, keep=keep, days=days, now=now or datetime.now(UTC))
+    dated = {each.tag for each in newest_first(tags)}
+    moving = [tag for tag in tags if tag not in dated] if old else []
+    used = {access.digest(str(home.with_tag(tag))) for tag in moving}
+    removed = [each.tag for each in old if access.digest(str(home.with_tag(each.tag))) not in used]
+    if not dry_run:
+        for tag in removed:
+            access.delete(str(home.with_tag(tag)))
+    return PrunedTags(
+        repository=home.name,
+        removed=tuple(removed),
+        kept=len(dated) - len(removed),
+        dry_run=dry_run,
+    )
+
+
+def _version(recipe: Recipe, request: PublishRequest) -> str:
+    found = request.version or recipe.config.labels.get(_VERSION_LABEL, "")
+    if not found:
+        raise UsageError(
+            f"{recipe.name} has no version",
+            hint=f"give --version 1.2, or the label {_VERSION_LABEL} in the recipe",
+        )
+    return check_version(found)
+
+
+def _version_of(tag: str) -> str:
+    dated = newest_first([tag])
+    return dated[0].version if dated else tag
+
+
+def _repository(text: str) -> Reference:
+    """Raises ``UsageError`` for a tag or a digest."""
+    reference = parse_reference(text.removeprefix("docker://"), default_tag="")
+    if reference.tag or reference.digest:
+        raise UsageError(f"{text} names a tag: name a repository alone")
+    return reference
+
+
+def _digest(reference: str, access: PublishAccess) -> Digest | None:
+    try:
+        return access.digest(reference)
+    except HomeportError as error:
+        if error.id in _ABSENT:
+            return None
+        raise
