@@ -108,8 +108,8 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def level(self) -> Level:
-        """The worst of its risks; low where only tests, examples and the like use it."""
-        if self.tree:
+        """The worst of its risks; low where all uses are uncertain or in trees apart."""
+        if self.tree or self.confidence == "low":
             return "low"
         return min((risk.level for risk in self.risks), key=LEVELS.index, default="low")
 

@@ -88,12 +88,10 @@ def _reported(uses: Iterable[Use], request: AuditRequest) -> Iterable[Use]:
              for p in request.paths]  # fmt: skip
     trees: dict[str, Tree] = {}
     for use in uses:
-        file = use.place.file
-        if request.only is not None and file not in request.only:
-            continue
-        if file not in trees:
-            trees[file] = tree_of(file, named)
-        yield msgspec.structs.replace(use, tree=trees[file]) if trees[file] else use
+        if (tree := trees.get(use.place.file)) is None:
+            tree = trees[use.place.file] = tree_of(use.place.file, named)
+        if request.only is None or use.place.file in request.only:
+            yield msgspec.structs.replace(use, tree=tree) if tree else use
 
 
 def plan(

@@ -33,6 +33,8 @@ _TEMPLATE = re.compile(
     r"\{\{|\}\}|\$\(|\$\{|\$\[\[|<<|>>|<%|@[A-Za-z_]+@|\$[A-Za-z_]|%[A-Z_]+%|\{%"
 )
 #: Registries that only this machine can mean.
+#: An import path of Go, which ko replaces by the image that it builds.
+_KO = "ko://"
 _LOCAL = re.compile(r"(?:localhost|127\.[0-9.]{1,12}|0\.0\.0\.0|\[::1?\])(?::[0-9]{1,5})?$")
 _BLANK = re.compile(r"\s")
 #: The reason for such a mark.
@@ -99,6 +101,8 @@ class Collector:
                 return
         if reference is not None and _LOCAL.match(reference.registry):
             internal = internal or "a registry on this machine"
+        elif reference is None and value.startswith(_KO):
+            internal = internal or "ko builds it from source"
         self.add(
             Use(
                 kind=self.kind, key=key, place=written.place, expression=written.text[:LONGEST],

@@ -57,6 +57,10 @@ KEYED_FILES: tuple[KeyedFile, ...] = (
               words=(b"docker_image",),
               images=rf"(?:repos{_N}\.hooks)?{_N}\.entry",
               first_word=True),
+    # Wikimedia's pipelines, beside blubber.yaml; an image that a stage made is a variable.
+    KeyedFile(name="pipelinelib", hint=".pipeline/", path=rf"/\.pipeline/config{_YAML}",
+              words=(b"pipelines",),
+              likely=rf"pipelines\.[^.]+\.stages{_N}\.run(?:{_N})?\.image"),
     KeyedFile(name="buildspec", path=rf"/[^/]*buildspec[^/]*{_YAML}",
               words=(b"image", b"docker", b"commands"),
               images=rf"batch\.build-(?:graph|list|matrix)(?:{_N}|\.static)\.env\.image",
