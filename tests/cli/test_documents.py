@@ -181,6 +181,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         (f"delete {name}:3 --plain-http", 0),
         (f"publish . {host}/team/app --version 1.2 --plain-http", 0),
         (f"rollback {host}/team/app --to 1.2 --plain-http", 0),
+        ("pipelines cron", 0),
         (f"prune-tags {host}/team/app --dry-run --plain-http", 0),
         ("delete oci:two:latest", 0),
         (f"ping {host} --plain-http", 0),

@@ -79,6 +79,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "update": CommandEntry("update", "Lock recipes anew, also as a merge request", "Keep fresh"),
     "publish": CommandEntry("publish", "Build, push, test and name images", "Keep fresh"),
     "rollback": CommandEntry("rollback", "Let moving tags lead to an earlier image", "Keep fresh"),
+    "pipelines": CommandEntry("pipelines", "Write CI jobs that do all this", "Keep fresh"),
     "prune-tags": CommandEntry("prune_tags", "Remove old dated tags", "Keep fresh"),
     "audit": CommandEntry("audit", "Find every public image your files depend on", "Audit"),
     "home": CommandEntry(

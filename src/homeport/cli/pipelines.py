@@ -1,0 +1,69 @@
+"""``homeport pipelines``: jobs that keep images fresh, in the user's own pipeline file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+import msgspec
+
+from homeport.cli.options import Session, common
+from homeport.errors import AnswerNo
+from homeport.pipelines.generate import SYSTEMS, PipelineRequest, run_pipelines
+
+
+@click.command(
+    name="pipelines",
+    epilog="""\b
+Examples:
+  homeport pipelines gitlab images/ --image registry.example/ci/homeport:1 \\
+      --repository registry.example/team
+  homeport pipelines github . --image registry.example/ci/homeport:1
+  homeport pipelines gitlab images/ --image registry.example/ci/homeport:1 --check
+""",
+)
+@click.argument("system", type=click.Choice(SYSTEMS))
+@click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
+@click.option(
+    "--image",
+    default="",
+    metavar="IMAGE",
+    help="Run the jobs in this image, with Homeport and git.  [default: none; cron needs none]",
+)
+@click.option(
+    "--repository",
+    default="",
+    metavar="REPOSITORY",
+    help="Publish to this repository on the default branch.  [default: no job publishes]",
+)
+@click.option(
+    "--file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write to this file.  [default: the one that the system reads]",
+)
+@click.option(
+    "--check", is_flag=True, help="Exit with 3 if the file is out of date; write nothing."
+)
+@common
+def command(
+    session: Session, *, system: Literal["gitlab", "github", "cron"], recipes: tuple[str, ...],
+    image: str, repository: str, file: Path | None, check: bool,
+) -> None:  # fmt: skip
+    """Write jobs that check, update, build and publish images.
+
+    They stand between two marker lines of your own file; the rest of it stays as it is.
+    """
+    done = run_pipelines(
+        PipelineRequest(
+            system=system, recipes=recipes or (".",), image=image, repository=repository,
+            file=file, check=check,
+        )
+    )  # fmt: skip
+    state = "is up to date" if done.current else "is out of date" if check else "written"
+    session.output.write(
+        {"schema": "homeport-pipelines/v1", **msgspec.to_builtins(done)}, f"{done.file} {state}"
+    )
+    if check and not done.current:
+        raise AnswerNo(f"{done.file} is not as it would be written")
