@@ -6,6 +6,7 @@ As of a date whose state is kept by mirrors and by Debian's snapshot archive.
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -24,18 +25,41 @@ SEVEN = (
 AS_OF = "2026-10-30"
 
 
+#: Packages that trixie does not have, or has for another Python.
+_OF_SID = re.compile(r"crane|(lib)?python3\.14.*|python3-.*")
+
+
 def test_every_slice_of_the_catalog_matches_on_all_seven_platforms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    names = [name for name in _sliced() if not _OF_SID.fullmatch(name)]
+    _lock_all_slices(names, "", tmp_path, capsys)
+
+
+def test_every_slice_of_sid_matches_on_all_seven_platforms(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = [name for name in _sliced() if _OF_SID.fullmatch(name)]
+    archives = "archives: [{name: debian, suites: [sid]}]\n"
+    _lock_all_slices(names, archives, tmp_path, capsys)
+
+
+def _sliced() -> list[str]:
+    return [path.stem for path in sorted(shipped_catalog().slices.glob("*.yaml"))]
+
+
+def _lock_all_slices(
+    packages: list[str], archives: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     catalog = shipped_catalog()
     folders = SliceFolders([catalog.slices], Boundary((catalog.slices,)))
-    packages = [path.stem for path in sorted(catalog.slices.glob("*.yaml"))]
     slices = [f"{name}_{slice}" for name in packages for slice in folders.of_package(name)]
-    path = recipe_file(tmp_path, f"platforms: {SEVEN}\npackages: [{', '.join(slices)}]")
+    text = f"{archives}platforms: {SEVEN}\npackages: [{', '.join(slices)}]"
+    path = recipe_file(folder, text)
     assert run(["lock", str(path), "--as-of", AS_OF]) == 0, capsys.readouterr().err
-    lockfile = read_lockfile(tmp_path / "test.lock")
+    lockfile = read_lockfile(folder / "test.lock")
     assert lockfile is not None
-    assert {str(name) for name in lockfile.slices} == set(slices)
+    assert {str(name) for name in lockfile.slices} >= set(slices)
 
 
 def test_the_catalogs_lock_is_what_its_state_gives(
