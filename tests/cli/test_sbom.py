@@ -31,7 +31,8 @@ COPYRIGHT = (
 )
 RECIPE = (
     "steps: {usrmerge: false, accounts: false, os_release: false, ca_bundle: false,"
-    " status_database: true, copyright: true, tmp: false}\n"
+    " status_database: true, copyright: true, tmp: false,"
+    " layout: false, alternatives: false, packaged_state: false, java_keystore: false}\n"
     "packages: [hello]\nfiles: [{text: 'mine', to: /etc/mine}]\n"
 )
 SUBJECT = Subject(name="tool", digest=f"sha256:{'ab' * 32}", created=1_700_000_000)

@@ -56,7 +56,8 @@ COPYRIGHT = (
 )
 RECIPE = (
     "steps: {usrmerge: false, accounts: false, os_release: false, ca_bundle: false,"
-    " status_database: true, copyright: true, tmp: false}\n"
+    " status_database: true, copyright: true, tmp: false,"
+    " layout: false, alternatives: false, packaged_state: false, java_keystore: false}\n"
     "packages: [libstdc++6, tool]\nfiles: [{text: 'mine', to: /etc/mine}]\n"
 )
 SUBJECT = Subject(name="team/tool", digest=f"sha256:{'ab' * 32}", created=1_700_000_000)

@@ -12,18 +12,24 @@ import msgspec
 
 from homeport.assemble import elf_check
 from homeport.assemble.omitted_depends import omitted_depends
+from homeport.assemble.packages_in_image import PackageInImage
 from homeport.assemble.path_selection import path_nodes, select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.steps import (
     accounts,
+    alternatives,
     apt_sources,
     ca_bundle,
     dpkg_database,
+    java_keystore,
+    layout,
+    packaged_state,
     status_database,
     tmp,
     usrmerge,
 )
-from homeport.assemble.steps.step import PackageInImage, Step, View
+from homeport.assemble.steps.step import Step, View
+from homeport.assemble.system.installed import InstalledSystem, expects_system, read_system
 from homeport.assemble.tree_merge import TreeMerger
 from homeport.assemble.usrmerge import merged_path
 from homeport.content.store import Store
@@ -92,11 +98,19 @@ def assemble_tree(
                 usrmerge=plan.steps.usrmerge,
             )
         )  # fmt: skip
+    conffiles = {path for package in packages for path in package.contents.conffiles}
     for path, node in (*plan.own, *image_files):
-        merging.add(merged_path(path) if plan.steps.usrmerge else path, node)
+        place = merged_path(path) if plan.steps.usrmerge else path
+        if place in conffiles:
+            merging.replace(place, node)  # made to be changed by who runs the system
+        else:
+            merging.add(place, node)
+    system: InstalledSystem | None = None
     for step in _steps(plan):
-        view = View(plan=plan, nodes=merging.nodes, packages=packages)
-        merging.add_all(step.apply(view).items())
+        if step is accounts.STEP and expects_system(packages):
+            system = read_system(plan, merging.nodes, packages)
+        view = View(plan=plan, nodes=merging.nodes, packages=packages, system=system)
+        merging.change_all(step.apply(view).items())
     tree = merging.finish()
     warnings: tuple[str, ...] = ()
     if plan.checked:
@@ -105,7 +119,10 @@ def assemble_tree(
         )
     return AssembledTree(
         tree=tree,
-        warnings=(*_script_warnings(packages), *warnings),
+        warnings=(
+            *(system.warnings if system is not None else _script_warnings(packages)),
+            *warnings,
+        ),
         declared=omitted_depends(package.contents for package in packages),
     )
 
@@ -126,8 +143,12 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
     """The steps that are switched on, in order."""
     switches = (
         (plan.steps.usrmerge, usrmerge.STEP),
+        (plan.steps.layout, layout.STEP),
         (plan.steps.accounts, accounts.STEP),
+        (plan.steps.alternatives, alternatives.STEP),
+        (plan.steps.packaged_state, packaged_state.STEP),
         (plan.steps.ca_bundle, ca_bundle.STEP),
+        (plan.steps.java_keystore, java_keystore.STEP),
         (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),
         (plan.steps.dpkg_database, dpkg_database.STEP),
         (plan.steps.apt_sources, apt_sources.STEP),

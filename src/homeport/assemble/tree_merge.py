@@ -44,6 +44,25 @@ class TreeMerger:
         for path, node in nodes:
             self.add(path, node)
 
+    def change_all(self, nodes: Iterable[tuple[bytes, Node]]) -> None:
+        """Add nodes, or give what is there another owner and mode."""
+        for path, node in nodes:
+            old = self._nodes.get(path)
+            same = old is not None and (old.type, old.source, old.content) == (
+                node.type, node.source, node.content,
+            )  # fmt: skip
+            if same:
+                self._nodes[path] = node
+            else:
+                self.add(path, node)
+
+    def replace(self, path: bytes, node: Node) -> None:
+        """Put a node of the recipe where a package has a file that may be changed."""
+        old = self._nodes.get(path)
+        if old is not None and old.source.kind == "package" and old.type != "directory":
+            del self._nodes[path]
+        self.add(path, node)
+
     def add(self, path: bytes, node: Node) -> None:
         """Put a node where nothing else may be; a clash is kept for ``finish``."""
         if path.rpartition(b"/")[2].startswith(WHITEOUT):

@@ -18,7 +18,11 @@ def code_hash(*paths: str) -> str:
     hasher = hashlib.sha256()
     for path in paths:
         found = _ROOT / path
-        for file in sorted(found.rglob("*.py")) if found.is_dir() else [found]:
+        for file in (
+            sorted(each for kind in ("*.py", "*.yaml") for each in found.rglob(kind))
+            if found.is_dir()
+            else [found]
+        ):
             hasher.update(f"{file.relative_to(_ROOT)}\n".encode())
             hasher.update(file.read_bytes())
     return hasher.hexdigest()

@@ -250,9 +250,13 @@ class Layers(msgspec.Struct, frozen=True, kw_only=True):
 
 StepName = Literal[
     "usrmerge",
+    "layout",
     "accounts",
+    "alternatives",
+    "packaged-state",
     "os-release",
     "ca-bundle",
+    "java-keystore",
     "status-database",
     "copyright",
     "tmp",
@@ -267,9 +271,14 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     The first seven are on unless switched off, the others only in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
-    accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts
+    layout:          folders of an installed system, if a whole package has scripts
+    accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts; with a
+                     whole package that has scripts, Debian's and the packages' too
+    alternatives:    links that update-alternatives would make
+    packaged_state:  directories, files, links and owners of tmpfiles.d and scripts
     os_release:      the slice ``base-files_os-release`` belongs to the image
     ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
+    java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
     tmp:             /tmp with mode 1777
@@ -278,9 +287,13 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     usrmerge: bool = True
+    layout: bool = True
     accounts: bool = True
+    alternatives: bool = True
+    packaged_state: bool = True
     os_release: bool = True
     ca_bundle: bool = True
+    java_keystore: bool = True
     status_database: bool = True
     copyright: bool = True
     tmp: bool = True

@@ -13,6 +13,7 @@ import msgspec
 
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.steps.step import Step, View, text_file
+from homeport.assemble.system.accounts import SystemAccounts
 from homeport.content.blob import verified
 from homeport.recipe.entries import Group, User
 from homeport.tree.node import Node
@@ -29,6 +30,8 @@ class _Line(msgspec.Struct, frozen=True):
 
 def run(view: View) -> Mapping[bytes, Node]:
     plan = view.plan
+    if view.system is not None:
+        return _of_system(plan, view.system.accounts)
     users, groups = _users(plan, _master(view, _USERS)), _groups(plan, _master(view, _GROUPS))
     return {
         b"etc/passwd": text_file("accounts", _joined(users), plan.mtime),
@@ -40,9 +43,37 @@ STEP = Step(
     name="accounts",
     about="/etc/passwd and /etc/group",
     reads=(f"/{_USERS.decode()}", f"/{_GROUPS.decode()}"),
-    writes=("/etc/passwd", "/etc/group"),
+    writes=("/etc/passwd", "/etc/group", "/etc/shadow", "/etc/gshadow"),
     run=run,
 )
+
+_SHADOW_GROUP = 42
+_DAY = 86_400
+
+
+def _of_system(plan: BuildPlan, accounts: SystemAccounts) -> Mapping[bytes, Node]:
+    """Debian's accounts and the packages' too, and the files of passwords, which hold none."""
+    users = sorted(accounts.users.values(), key=lambda user: (user.uid, user.name))
+    groups = sorted(accounts.groups.items(), key=lambda group: (group[1], group[0]))
+    day = plan.epoch // _DAY
+    passwd = [f"{u.name}:x:{u.uid}:{u.gid}:{u.comment}:{u.home}:{u.shell}" for u in users]
+    shadow = [f"{u.name}:{'!' if u.package else '*'}:{day}:0:99999:7:::" for u in users]
+    members = {name: ",".join(accounts.members.get(name, ())) for name, _ in groups}
+    group = [f"{name}:x:{gid}:{members[name]}" for name, gid in groups]
+    gshadow = [f"{name}:{'*' if gid < 100 else '!'}::{members[name]}" for name, gid in groups]
+    files = {
+        b"etc/passwd": (passwd, 0o644),
+        b"etc/group": (group, 0o644),
+        b"etc/shadow": (shadow, 0o640),
+        b"etc/gshadow": (gshadow, 0o640),
+    }
+    made: dict[bytes, Node] = {}
+    for path, (lines, mode) in files.items():
+        data = "".join(f"{line}\n" for line in lines).encode("utf-8")
+        node = text_file("accounts", data, plan.mtime, mode)
+        secret = mode == 0o640
+        made[path] = msgspec.structs.replace(node, gid=_SHADOW_GROUP) if secret else node
+    return made
 
 
 def _master(view: View, path: bytes) -> dict[str, _Line]:

@@ -28,16 +28,10 @@ _LARGEST = 1 << 20  # bytes of one certificate
 
 
 def run(view: View) -> Mapping[bytes, Node]:
-    found = [package for package in view.packages if package.name == PACKAGE]
-    blobs = found[0].contents.blobs if found else {}
-    certificates = {path: blob for path, blob in blobs.items() if _is_certificate(path)}
-    if not certificates:
+    found = certificates(view)
+    if not found:
         return {}
-    parts = []
-    for path in sorted(certificates):
-        with verified(certificates[path], "a certificate") as stream:
-            data = read_bounded(stream, _LARGEST, "a certificate")
-        parts.append(data if data.endswith(b"\n") else data + b"\n")
+    parts = [data if data.endswith(b"\n") else data + b"\n" for data in found.values()]
     mtime = view.plan.mtime
     nodes = {_BUNDLE: text_file("ca-bundle", b"".join(parts), mtime)}
     for path, target in _LINKS.items():
@@ -56,6 +50,17 @@ STEP = Step(
     writes=("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs"),
     run=run,
 )
+
+
+def certificates(view: View) -> dict[bytes, bytes]:
+    """Every certificate of ca-certificates by path, in byte order; empty without the package."""
+    found = [package for package in view.packages if package.name == PACKAGE]
+    blobs = found[0].contents.blobs if found else {}
+    certificates: dict[bytes, bytes] = {}
+    for path in sorted(path for path in blobs if _is_certificate(path)):
+        with verified(blobs[path], "a certificate") as stream:
+            certificates[path] = read_bounded(stream, _LARGEST, "a certificate")
+    return certificates
 
 
 def _is_certificate(path: bytes) -> bool:

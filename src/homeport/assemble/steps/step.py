@@ -11,28 +11,24 @@ from collections.abc import Callable, Mapping
 
 import msgspec
 
-from homeport.assemble.path_selection import SelectedPath
+from homeport.assemble.packages_in_image import PackageInImage
 from homeport.assemble.plan import BuildPlan
+from homeport.assemble.system.installed import InstalledSystem
 from homeport.content.blob import BytesBlob
-from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import matches
 from homeport.tree.node import Node, Source
 
 
-class PackageInImage(msgspec.Struct, frozen=True, kw_only=True):
-    """A package as a step sees it: all that it holds, and what the image has of it."""
-
-    name: str
-    contents: PackageContents
-    chosen: tuple[SelectedPath, ...]
-
-
 class View(msgspec.Struct, frozen=True, kw_only=True):
-    """What a step may look at."""
+    """What a step may look at.
+
+    system: what packages expect of an installed system; ``None`` in an image that has none
+    """
 
     plan: BuildPlan
     nodes: Mapping[bytes, Node]
     packages: tuple[PackageInImage, ...]
+    system: InstalledSystem | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -38,8 +38,8 @@ KNOWN = (
     ),
     Known(
         packages=r"libc-bin",
-        instead="makes ld.so.cache and copies its nsswitch.conf to /etc; without them the C "
-        "library looks in its folders, and for names in files, then in DNS",
+        instead="makes ld.so.cache, without which the C library looks in its folders; the step "
+        "packaged-state copies nsswitch.conf to /etc",
     ),
     Known(
         packages=r"base-files",
@@ -137,6 +137,11 @@ def judge_scripts(contents: PackageContents) -> Scripts:
         elif would := what_it_does(text):
             warnings.append(ScriptWarning(package=contents.id, script=script, would=would))
     return Scripts(replaced=tuple(replaced), warnings=tuple(warnings))
+
+
+def is_reviewed(name: str) -> bool:
+    """Whether the scripts of this package were reviewed."""
+    return _known(name) is not None
 
 
 def _known(name: str) -> Known | None:

@@ -345,9 +345,15 @@ _STEPS = Fields(
     tolerant=True,
     fields={
         "usrmerge": _optional(Flag(), "/bin, /sbin, /lib… are links into /usr"),
+        "layout": _optional(
+            Flag(), "folders of an installed system, if a whole package has scripts"
+        ),
         "accounts": _optional(Flag(), "write /etc/passwd and /etc/group"),
+        "alternatives": _optional(Flag(), "make the links of update-alternatives"),
+        "packaged_state": _optional(Flag(), "make what tmpfiles.d and scripts make"),
         "os_release": _optional(Flag(), "take the slice base-files_os-release"),
         "ca_bundle": _optional(Flag(), "make the CA bundle, when ca-certificates is chosen"),
+        "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),
         "tmp": _optional(Flag(), "make /tmp with mode 1777"),

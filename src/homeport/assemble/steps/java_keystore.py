@@ -1,0 +1,68 @@
+"""Java's list of certificate authorities, when ca-certificates-java is chosen.
+
+That package's postinst runs Java to fill ``/etc/ssl/certs/java/cacerts``; without the file
+no TLS connection of a Java program succeeds. Written here as a JKS store (version 2, the
+format of ``sun.security.provider.JavaKeyStore``): certificates in byte order of their
+aliases, with the time of the epoch, closed by a SHA-1 over the password ``changeit``, as
+Debian has it. The digest is of the format; it protects nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import ssl
+import struct
+from collections.abc import Mapping
+
+from homeport.assemble.steps.ca_bundle import certificates
+from homeport.assemble.steps.step import Step, View, text_file
+from homeport.errors import IntegrityError
+from homeport.tree.node import Node
+
+PACKAGE = "ca-certificates-java"
+_STORE = b"etc/ssl/certs/java/cacerts"
+_MAGIC, _VERSION, _TRUSTED_CERTIFICATE = 0xFEEDFEED, 2, 2
+_PASSWORD = "changeit"  # noqa: S105  Debian's and Java's well-known default
+
+
+def run(view: View) -> Mapping[bytes, Node]:
+    if not any(package.name == PACKAGE for package in view.packages) or _STORE in view.nodes:
+        return {}
+    entries = {}
+    for path, data in certificates(view).items():
+        name = path.rpartition(b"/")[2].removesuffix(b".crt").decode("utf-8", "replace")
+        try:
+            der = ssl.PEM_cert_to_DER_cert(data.decode("ascii"))
+        except ValueError as error:
+            raise IntegrityError(f"{name} is not a certificate") from error
+        entries[f"debian:{name}.pem".lower()] = der
+    store = keystore(entries, view.plan.epoch * 1000) if entries else b""
+    return {_STORE: text_file("java-keystore", store, view.plan.mtime)} if store else {}
+
+
+def keystore(certificates_: Mapping[str, bytes], milliseconds: int) -> bytes:
+    """A JKS store of certificates in DER, by alias."""
+    parts = [struct.pack(">III", _MAGIC, _VERSION, len(certificates_))]
+    for alias, der in sorted(certificates_.items()):
+        parts.append(struct.pack(">I", _TRUSTED_CERTIFICATE) + _utf(alias))
+        parts.append(struct.pack(">Q", milliseconds) + _utf("X.509"))
+        parts.append(struct.pack(">I", len(der)) + der)
+    data = b"".join(parts)
+    seal = hashlib.sha1(usedforsecurity=False)
+    seal.update(_PASSWORD.encode("utf-16-be") + b"Mighty Aphrodite" + data)
+    return data + seal.digest()
+
+
+STEP = Step(
+    name="java-keystore",
+    about="/etc/ssl/certs/java/cacerts, if ca-certificates-java is chosen",
+    reads=("/usr/share/ca-certificates/mozilla/*.crt",),
+    writes=("/etc/ssl/certs/java/cacerts",),
+    run=run,
+)
+
+
+def _utf(text: str) -> bytes:
+    """Java's ``writeUTF``, of names without NUL and beyond the basic plane."""
+    data = text.encode("utf-8")
+    return struct.pack(">H", len(data)) + data

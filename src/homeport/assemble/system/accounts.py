@@ -1,0 +1,145 @@
+"""The accounts of an image of whole packages: Debian's, the recipe's, and the packages'.
+
+A number that nobody fixes follows from the account's name, so that it is the same in every
+image, whatever else is installed; only if two names of one image share a number does the
+second in the alphabet take the next free one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+import msgspec
+
+from homeport.assemble.system.base_accounts import GROUPS, USERS
+from homeport.debian.scripts.effects import AddGroup, AddMember, AddUser, Effect
+from homeport.recipe.entries import Group, User
+
+#: Numbers of system accounts that Debian leaves to the machine.
+_FIRST, _LAST = 101, 999
+
+
+class Account(msgspec.Struct, frozen=True, kw_only=True):
+    """A user: one line of /etc/passwd. ``package``: "" for Debian's and the recipe's own."""
+
+    name: str
+    uid: int
+    gid: int
+    home: str
+    shell: str
+    comment: str
+    package: str = ""
+
+
+class SystemAccounts(msgspec.Struct, frozen=True, kw_only=True):
+    """All users, and all groups with number and members."""
+
+    users: dict[str, Account]
+    groups: dict[str, int]
+    members: dict[str, tuple[str, ...]]
+
+    def uid(self, text: str) -> int | None:
+        if text.isdigit():
+            return int(text)
+        found = self.users.get(text)
+        return found.uid if found else None
+
+    def gid(self, text: str) -> int | None:
+        return int(text) if text.isdigit() else self.groups.get(text)
+
+
+def settle_accounts(
+    users: tuple[User, ...], groups: tuple[Group, ...], effects: Iterable[Effect], root_shell: str
+) -> SystemAccounts:
+    """Every account of the image; the recipe's word counts before the packages'."""
+    settling = _Settling(users, groups, root_shell)
+    wanted = tuple(effects)
+    added = [each for each in wanted if isinstance(each, AddUser)]
+    # Fixed numbers first, so that no chosen one takes their place.
+    settling.add_groups([each for each in wanted if isinstance(each, AddGroup)])
+    settling.add_users(added)
+    for each in wanted:
+        if isinstance(each, AddMember):
+            settling.add_member(each.user, each.group)
+    return settling.result()
+
+
+class _Settling:
+    def __init__(self, users: tuple[User, ...], groups: tuple[Group, ...], root_shell: str) -> None:
+        own_names = {user.name for user in users}
+        own_numbers = {user.uid for user in users}
+        own_groups = {group.name: group.gid for group in groups}
+        taken = set(own_groups.values())
+        self._groups = {n: g for n, g in GROUPS.items() if n not in own_groups and g not in taken}
+        self._groups |= own_groups
+        self._members = {group.name: list(group.members) for group in groups}
+        self._users = {
+            name: Account(
+                name=name, uid=uid, gid=gid, comment=comment, home=home, shell=shell or root_shell
+            )
+            for name, uid, gid, comment, home, shell in USERS
+            if name not in own_names and uid not in own_numbers
+        }
+        for user in users:
+            self._users[user.name] = Account(
+                name=user.name, uid=user.uid, gid=user.gid, home=user.home, shell=user.shell,
+                comment=user.comment,
+            )  # fmt: skip
+            if user.gid not in self._groups.values() and user.name not in self._groups:
+                self._groups[user.name] = user.gid
+
+    def add_groups(self, groups: list[AddGroup]) -> None:
+        for group in sorted(groups, key=lambda each: (each.gid is None, each.name)):
+            if group.name not in self._groups:
+                self._groups[group.name] = self._number(group.name, group.gid, uid=False)
+
+    def add_users(self, users: list[AddUser]) -> None:
+        for user in sorted(users, key=lambda each: (each.uid is None, each.name)):
+            if user.name in self._users:
+                continue
+            own = user.group in ("", user.name)
+            fixed = user.uid if user.uid is not None else self._groups.get(user.name)
+            uid = self._number(
+                user.name, fixed, uid=True, both=own and user.name not in self._groups
+            )
+            self._users[user.name] = Account(
+                name=user.name, uid=uid, gid=self._group_of(user, uid), home=user.home,
+                shell=user.shell, comment=user.comment, package=user.package,
+            )  # fmt: skip
+
+    def add_member(self, user: str, group: str) -> None:
+        if user not in self._users:
+            return
+        if group not in self._groups:
+            self._groups[group] = self._number(group, None, uid=False)
+        members = self._members.setdefault(group, [])
+        if user not in members:
+            members.append(user)
+
+    def result(self) -> SystemAccounts:
+        members = {name: tuple(users) for name, users in self._members.items()}
+        return SystemAccounts(users=self._users, groups=self._groups, members=members)
+
+    def _group_of(self, user: AddUser, uid: int) -> int:
+        name = user.group or user.name
+        if name.isdigit():
+            return int(name)
+        if name not in self._groups:
+            free = uid not in self._groups.values()
+            self._groups[name] = uid if free else self._number(name, None, uid=False)
+        return self._groups[name]
+
+    def _number(self, name: str, wanted: int | None, *, uid: bool, both: bool = False) -> int:
+        uids = {account.uid for account in self._users.values()} if uid else set[int]()
+        gids = set(self._groups.values()) if both or not uid else set[int]()
+        taken = uids | gids
+        if wanted is not None and wanted not in uids | (gids if not uid else set()):
+            return wanted
+        size = _LAST - _FIRST + 1
+        start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % size
+        for step in range(size):
+            number = _FIRST + (start + step) % size
+            if number not in taken:
+                return number
+        return 60000 + start

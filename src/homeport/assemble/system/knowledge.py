@@ -1,0 +1,71 @@
+"""Knowledge about packages whose scripts cannot be read: data files, one for each package.
+
+``knowledge/NAME.yaml`` says what Debian's package makes at a first installation:
+``directories`` (path, mode, user, group), ``files`` (path, text or source, mode), ``links``
+(path, target). ``why`` names where that was read. ``instead_of_scripts: false`` also reads
+the package's scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import msgspec
+
+from homeport.debian.scripts.effects import Effect, MakeDirectory, MakeFile, MakeLink
+
+_FOLDER = Path(__file__).parent / "knowledge"
+
+
+class _Directory(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str
+    mode: str = "0755"
+    user: str | None = None
+    group: str | None = None
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str
+    text: str = ""
+    source: str = ""
+    mode: str = "0644"
+
+
+class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    path: str
+    target: str
+
+
+class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one package's scripts make."""
+
+    why: str
+    directories: tuple[_Directory, ...] = ()
+    files: tuple[_File, ...] = ()
+    links: tuple[_Link, ...] = ()
+    instead_of_scripts: bool = True
+
+    def effects(self, package: str) -> Iterator[Effect]:
+        for each in self.directories:
+            yield MakeDirectory(
+                package=package, path=each.path, mode=int(each.mode, 8), user=each.user,
+                group=each.group,
+            )  # fmt: skip
+        for file in self.files:
+            yield MakeFile(
+                package=package, path=file.path, text=file.text, source=file.source,
+                mode=int(file.mode, 8),
+            )  # fmt: skip
+        for link in self.links:
+            yield MakeLink(package=package, path=link.path, target=link.target)
+
+
+@cache
+def load_knowledge() -> Mapping[str, Knowledge]:
+    """Package → knowledge. The files ship with Homeport and are checked by its tests."""
+    return {
+        file.stem: msgspec.yaml.decode(file.read_bytes(), type=Knowledge)
+        for file in sorted(_FOLDER.glob("*.yaml"))
+    }

@@ -1,0 +1,487 @@
+"""The commands of maintainer scripts that Homeport understands: a white list.
+
+Each either answers a question (``getent``, ``command -v``), has no effect on an image
+(``systemctl``), or becomes an ``Effect``. Read in Debian trixie's scripts of about 1,200
+packages that images use (docs/decisions/maintainer-scripts.md).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Callable
+
+from homeport.debian.architecture import TRIPLET_OF
+from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
+from homeport.debian.scripts.effects import (
+    AddAlternative,
+    AddGroup,
+    AddUser,
+    Effect,
+    MakeDirectory,
+    MakeFile,
+    MakeLink,
+    SetAttributes,
+)
+from homeport.debian.version import parse_version
+from homeport.errors import HomeportError
+
+Answer = tuple[bool | None, bool]  # status, understood
+_DONE: Answer = (True, True)
+_UNSURE: Answer = (None, True)
+_FOREIGN: Answer = (None, False)
+
+#: Of no effect on an image: services, triggers, the machine's state, tidying, messages.
+_WITHOUT_EFFECT_TEXT = """
+    : true break continue echo printf exec trap umask export cd sync sleep logger wait kill
+    systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
+    systemd-tmpfiles systemd-sysusers journalctl udevadm modprobe sysctl update-initramfs
+    dpkg-trigger dpkg-maintscript-helper dpkg-divert update-menus update-binfmts install-info
+    install-docs update-mime ucfr ldconfig restorecon nscd telinit py3compile py3clean
+    pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
+    update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
+    update-gsfontmap update-ca-certificates update-passwd shadowconfig update-shells add-shell
+    remove-shell rm rmdir db_version db_input db_go db_stop db_set db_subst db_fset db_reset
+    db_purge db_capb db_title db_register db_unregister db_beginblock db_endblock db_settitle
+    db_progress db_clear db_info db_block
+"""
+WITHOUT_EFFECT = frozenset(_WITHOUT_EFFECT_TEXT.split())
+
+#: Commands whose results belong to a container or a machine, never to an image.
+BELONGS_ELSEWHERE = frozenset(
+    ("make-ssl-cert", "ssh-keygen", "pg_createcluster", "slappasswd", "slapadd", "newaliases",
+     "postalias", "dbus-uuidgen", "mysql_install_db", "mariadb-install-db",
+     "systemd-machine-id-setup",
+     "runlevel", "who", "ps", "pidof", "mountpoint", "df", "su", "runuser", "hostname", "uuidgen")
+)  # fmt: skip
+
+#: Ask about the machine; what they answer is not known.
+_PROBES_TEXT = """
+    grep egrep fgrep sed awk cut head tail sort uniq find cat ls stat expr tr wc cmp diff test
+    md5sum sha1sum sha256sum sha512sum dpkg-query dpkg uname readlink realpath basename
+    dirname date mktemp seq tty perl getcap pwd env phpquery a2query debconf-show slapcat
+    postconf db_get db_fget db_metaget type set xargs
+"""
+_PROBES = frozenset(_PROBES_TEXT.split())
+
+#: Commands that change an image: when one is not followed, it is reported.
+_CHANGES_TEXT = """
+    mkdir ln cp mv install chown chmod chgrp touch tee ucf adduser addgroup useradd groupadd
+    usermod update-alternatives dpkg-statoverride setcap setfacl
+"""
+CHANGES = frozenset(_CHANGES_TEXT.split())
+
+_MODE = re.compile(r"[0-7]{3,5}")
+
+
+class Machine:
+    """What a script has done so far, and what it may ask."""
+
+    def __init__(
+        self,
+        *,
+        package: str,
+        architecture: str,
+        exists: Callable[[str], str | None],
+        account: Callable[[str, str], bool],
+    ) -> None:
+        self.package = package
+        self.architecture = architecture
+        self.effects: list[Effect] = []
+        self._exists = exists
+        self._account = account
+
+    def type_of(self, path: str) -> str | None:
+        """``file``, ``directory``, ``symlink`` or ``None``, with what the script made."""
+        path = posixpath.normpath(path)
+        for effect in self.effects:
+            if isinstance(effect, MakeDirectory) and effect.path == path:
+                return "directory"
+            if isinstance(effect, MakeFile) and effect.path == path:
+                return "file"
+            if isinstance(effect, MakeLink) and effect.path == path:
+                return "symlink"
+        return self._exists(path)
+
+    def test_file(self, operator: str, path: str) -> bool | None:
+        if not path.startswith("/"):
+            return None if path else False
+        if path.startswith(("/proc/", "/dev/", "/sys/", "/run/", "/tmp/")):  # noqa: S108
+            return False
+        found = self.type_of(path)
+        if operator in ("-L", "-h"):
+            return found == "symlink"
+        if operator == "-d":
+            return found == "directory"
+        if operator == "-f":
+            return found == "file"
+        return found is not None
+
+    def has_account(self, kind: str, name: str) -> bool:
+        made = (AddUser,) if kind == "passwd" else (AddUser, AddGroup)
+        if any(isinstance(e, made) and getattr(e, "name", "") == name for e in self.effects):
+            return True
+        return self._account(kind, name)
+
+    def program(self, name: str) -> str | None:
+        """Where the image has a program."""
+        if name.startswith("/"):
+            return name if self.type_of(name) else None
+        places = ("/usr/sbin/", "/usr/bin/", "/sbin/", "/bin/")
+        return next((place + name for place in places if self.type_of(place + name)), None)
+
+    def write(self, path: str, text: str) -> None:
+        self.effects.append(
+            MakeFile(package=self.package, path=posixpath.normpath(path), text=text)
+        )
+
+    def output(self, words: list[str], text: str | None) -> str | None:  # noqa: PLR0911, PLR0912  a row a command
+        """What a command prints, if that follows from what is known."""
+        match words:
+            case ["cat"] | ["cat", "-"]:
+                return text
+            case ["echo", "-n", *rest]:
+                return " ".join(rest)
+            case ["echo", *rest]:
+                return " ".join(rest) + "\n"
+            case ["printf", form] if "%" not in form:
+                return form.replace("\\n", "\n").replace("\\t", "\t")
+            case ["printf", "%s\n" | "%s\\n", one]:
+                return one + "\n"
+            case ["dpkg", "--print-architecture"]:
+                return self.architecture
+            case ["dpkg-architecture", option] if option.endswith("DEB_HOST_MULTIARCH"):
+                return TRIPLET_OF.get(self.architecture)
+            case ["basename", path]:
+                return posixpath.basename(path.rstrip("/"))
+            case ["basename", path, suffix]:
+                return posixpath.basename(path.rstrip("/")).removesuffix(suffix)
+            case ["dirname", path]:
+                return posixpath.dirname(path)
+            case ["id", "-u"]:
+                return "0"
+            case ["command", "-v", name] | ["which", name]:
+                return self.program(name) or ""
+            case ["dpkg-divert", "--truename", path]:
+                return path
+            case ["dpkg-divert", "--listpackage", _] | ["dpkg-statoverride", "--list", _]:
+                return ""
+            case ["getent", kind, name] if not self.has_account(kind, name):
+                return ""
+        return None
+
+
+def run_command(words: list[str], text: str | None, machine: Machine) -> Answer:
+    """Status of a command, and whether it is understood; its effects are noted in ``machine``."""
+    name = words[0].rpartition("/")[2] if words[0].startswith("/") else words[0]
+    if name in WITHOUT_EFFECT or name in (".", "source"):
+        return _DONE
+    if name in BELONGS_ELSEWHERE or name in _PROBES:
+        return _compare(words) if words[:2] == ["dpkg", "--compare-versions"] else _UNSURE
+    if name in ACCOUNT_COMMANDS:
+        effects = ACCOUNT_COMMANDS[name](machine.package, words[1:])
+        if effects is None:
+            return _FOREIGN
+        machine.effects += effects
+        return _DONE
+    known = _COMMANDS.get(name)
+    return known(words[1:], machine) if known else _FOREIGN
+
+
+def _compare(words: list[str]) -> Answer:
+    """``dpkg --compare-versions``: an empty version is older than any (``lt-nl``: newer)."""
+    if len(words) != 5:
+        return _UNSURE
+    left, operator, right = words[2:]
+    newer = operator.endswith("-nl")
+    operator = operator.removesuffix("-nl")
+    if left and right:
+        try:
+            a, b = parse_version(left), parse_version(right)
+        except HomeportError:
+            return _UNSURE
+        order = (a > b) - (a < b)
+    elif left == right:
+        order = 0
+    else:
+        order = (1 if newer else -1) * (1 if not left else -1)
+    answers = {"lt": order < 0, "le": order <= 0, "eq": order == 0, "ne": order != 0,
+               "ge": order >= 0, "gt": order > 0, "<<": order < 0, "<=": order <= 0,
+               "=": order == 0, ">=": order >= 0, ">>": order > 0}  # fmt: skip
+    return answers.get(operator), True
+
+
+def _getent(words: list[str], machine: Machine) -> Answer:
+    match words:
+        case [("passwd" | "group") as kind, name]:
+            return machine.has_account(kind, name), True
+    return _UNSURE
+
+
+def _id(words: list[str], machine: Machine) -> Answer:
+    names = [word for word in words if not word.startswith("-")]
+    return (machine.has_account("passwd", names[0]), True) if len(names) == 1 else _UNSURE
+
+
+def _command(words: list[str], machine: Machine) -> Answer:
+    names = [word for word in words if not word.startswith("-")]
+    return (machine.program(names[0]) is not None, True) if names else _UNSURE
+
+
+def _options(words: list[str], with_value: str) -> tuple[dict[str, str], list[str]]:
+    """Short options and operands; letters of ``with_value`` take the next word."""
+    options: dict[str, str] = {}
+    operands: list[str] = []
+    todo = list(words)
+    while todo:
+        word = todo.pop(0)
+        if word == "--":
+            return options, operands + todo
+        if word.startswith("--"):
+            name, _, value = word[2:].partition("=")
+            options[name] = value
+        elif word.startswith("-") and len(word) > 1:
+            for letter in word[1:]:
+                options[letter] = todo.pop(0) if letter in with_value and todo else ""
+        else:
+            operands.append(word)
+    return options, operands
+
+
+def _mode(text: str | None) -> int | None:
+    return int(text, 8) if text and _MODE.fullmatch(text) else None
+
+
+def _owner(text: str) -> tuple[str | None, str | None]:
+    user, colon, group = text.partition(":") if ":" in text else text.partition(".")
+    return user or None, (group or None) if colon else None
+
+
+def _mkdir(words: list[str], machine: Machine) -> Answer:
+    options, paths = _options(words, "m")
+    mode = options.get("m") or options.get("mode")
+    for path in paths:
+        if machine.type_of(path) is None:
+            machine.effects.append(
+                MakeDirectory(
+                    package=machine.package, path=posixpath.normpath(path), mode=_mode(mode)
+                )
+            )
+    return _DONE
+
+
+def _install(words: list[str], machine: Machine) -> Answer:
+    options, paths = _options(words, "mogtS")
+    user, group = options.get("o") or options.get("owner"), options.get("g") or options.get("group")
+    mode = _mode(options.get("m") or options.get("mode"))
+    if "d" in options or "directory" in options:
+        for path in paths:
+            machine.effects.append(
+                MakeDirectory(
+                    package=machine.package, path=posixpath.normpath(path), mode=mode or 0o755,
+                    user=user, group=group,
+                )
+            )  # fmt: skip
+        return _DONE
+    return _copy_to(paths, mode or 0o755, machine)
+
+
+def _copy(words: list[str], machine: Machine) -> Answer:
+    _, paths = _options(words, "tS")
+    return _copy_to(paths, None, machine)
+
+
+def _copy_to(paths: list[str], mode: int | None, machine: Machine) -> Answer:
+    if len(paths) != 2 or any(c in "".join(paths) for c in "*?["):
+        return _FOREIGN
+    source, to = paths
+    if machine.type_of(to) == "directory" or to.endswith("/"):
+        to = posixpath.join(to, posixpath.basename(source))
+    if machine.type_of(source) in (None, "directory"):
+        return _FOREIGN
+    machine.effects.append(
+        MakeFile(package=machine.package, path=posixpath.normpath(to), source=source, mode=mode)
+    )
+    return _DONE
+
+
+def _ucf(words: list[str], machine: Machine) -> Answer:
+    """Copies a shipped file to /etc, unless it is there."""
+    _, paths = _options(words, "")
+    return _copy_to(paths[-2:], None, machine)
+
+
+def _move(words: list[str], machine: Machine) -> Answer:
+    """Only what upgrades move: its source is not there at a first installation."""
+    _, paths = _options(words, "tS")
+    return _DONE if all(machine.type_of(path) is None for path in paths[:-1]) else _FOREIGN
+
+
+def _touch(words: list[str], machine: Machine) -> Answer:
+    _, paths = _options(words, "dtr")
+    for path in paths:
+        if machine.type_of(path) is None:
+            machine.write(path, "")
+    return _DONE
+
+
+def _link(words: list[str], machine: Machine) -> Answer:
+    options, paths = _options(words, "tS")
+    if ("s" not in options and "symbolic" not in options) or len(paths) != 2:
+        return _FOREIGN
+    target, path = paths
+    if machine.type_of(path) == "directory" and "n" not in options and "T" not in options:
+        path = posixpath.join(path, posixpath.basename(target))
+    machine.effects.append(
+        MakeLink(package=machine.package, path=posixpath.normpath(path), target=target)
+    )
+    return _DONE
+
+
+def _chmod(words: list[str], machine: Machine) -> Answer:
+    recursive = "-R" in words
+    operands = [word for word in words if not re.fullmatch(r"-[RcvfhH]+|--[a-z-]+", word)]
+    if len(operands) < 2 or _mode(operands[0]) is None:
+        return _FOREIGN
+    return _attributes(operands[1:], machine, mode=_mode(operands[0]), recursive=recursive)
+
+
+def _chown(words: list[str], machine: Machine) -> Answer:
+    options, operands = _options(words, "")
+    if len(operands) < 2:
+        return _FOREIGN
+    user, group = _owner(operands[0])
+    return _attributes(operands[1:], machine, user=user, group=group, recursive="R" in options)
+
+
+def _chgrp(words: list[str], machine: Machine) -> Answer:
+    options, operands = _options(words, "")
+    if len(operands) < 2:
+        return _FOREIGN
+    return _attributes(operands[1:], machine, group=operands[0], recursive="R" in options)
+
+
+def _attributes(
+    paths: list[str],
+    machine: Machine,
+    *,
+    mode: int | None = None,
+    user: str | None = None,
+    group: str | None = None,
+    recursive: bool = False,
+) -> Answer:
+    for path in paths:
+        if any(c in path for c in "*?["):
+            return _FOREIGN
+        if machine.type_of(path) is not None:
+            machine.effects.append(
+                SetAttributes(
+                    package=machine.package, path=posixpath.normpath(path), mode=mode, user=user,
+                    group=group, recursive=recursive,
+                )
+            )  # fmt: skip
+    return _DONE
+
+
+def _statoverride(words: list[str], machine: Machine) -> Answer:
+    operands = [word for word in words if not word.startswith("--")]
+    if "--list" in words:
+        return False, True
+    if "--add" not in words or len(operands) != 4:
+        return _DONE if "--remove" in words else _FOREIGN
+    user, group, mode, path = operands
+    return _attributes([path], machine, mode=_mode(mode), user=user, group=group)
+
+
+def _alternatives(words: list[str], machine: Machine) -> Answer:
+    todo = list(words)
+    while todo and todo[0] in ("--quiet", "--force", "--verbose", "--skip-auto"):
+        todo.pop(0)
+    if not todo or todo[0] != "--install":
+        return _DONE  # --remove, --set to what is chosen anyway
+    if len(todo) < 5 or not todo[4].lstrip("-").isdigit():
+        return _FOREIGN
+    slaves: list[tuple[str, str, str]] = []
+    rest = todo[5:]
+    while rest:
+        if rest[0] not in ("--slave", "--follower") or len(rest) < 4:
+            return _FOREIGN
+        slaves.append((rest[1], rest[2], rest[3]))
+        rest = rest[4:]
+    machine.effects.append(
+        AddAlternative(
+            package=machine.package, link=todo[1], name=todo[2], path=todo[3],
+            priority=int(todo[4]), slaves=tuple(slaves),
+        )
+    )  # fmt: skip
+    return _DONE
+
+
+_PHP_SAPIS = ("cli", "fpm", "cgi", "apache2", "embed", "phpdbg")
+
+
+def _php(words: list[str], machine: Machine) -> Answer:
+    """``php_invoke enmod VERSION SAPI MODULE``: links in conf.d of every SAPI that is there."""
+    match words:
+        case ["enmod", version, sapi, module]:
+            available = f"/etc/php/{version}/mods-available/{module}.ini"
+            sapis = _PHP_SAPIS if sapi == "ALL" else (sapi,)
+            for each in sapis:
+                if machine.type_of(f"/etc/php/{version}/{each}") or machine.type_of(
+                    f"/usr/lib/php/{version}/sapi/{each}"
+                ):
+                    path = f"/etc/php/{version}/{each}/conf.d/20-{module}.ini"
+                    machine.effects.append(
+                        MakeLink(package=machine.package, path=path, target=available)
+                    )
+            return _DONE
+    return _DONE
+
+
+def _apache(words: list[str], machine: Machine) -> Answer:
+    """``apache2_invoke enmod NAME``: links in mods-enabled, or conf- and sites-enabled."""
+    match [word for word in words if not word.startswith("-")]:
+        case [("enmod" | "enconf" | "ensite") as kind, name, *_]:
+            folder = {"enmod": "mods", "enconf": "conf", "ensite": "sites"}[kind]
+            for end in (".load", ".conf"):
+                if machine.type_of(f"/etc/apache2/{folder}-available/{name}{end}") is not None:
+                    machine.effects.append(
+                        MakeLink(
+                            package=machine.package,
+                            path=f"/etc/apache2/{folder}-enabled/{name}{end}",
+                            target=f"../{folder}-available/{name}{end}",
+                        )
+                    )
+            return _DONE
+    return _DONE
+
+
+def _setcap(words: list[str], machine: Machine) -> Answer:
+    """File capabilities: like the fall-back of Debian's scripts, left to the recipe."""
+    return False, True
+
+
+_COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
+    "false": lambda _words, _machine: (False, True),
+    "ischroot": lambda _words, _machine: (True, True),
+    "getent": _getent,
+    "id": _id,
+    "command": _command,
+    "which": _command,
+    "mkdir": _mkdir,
+    "install": _install,
+    "cp": _copy,
+    "ucf": _ucf,
+    "mv": _move,
+    "touch": _touch,
+    "ln": _link,
+    "chmod": _chmod,
+    "chown": _chown,
+    "chgrp": _chgrp,
+    "dpkg-statoverride": _statoverride,
+    "update-alternatives": _alternatives,
+    "php_invoke": _php,
+    "apache2_invoke": _apache,
+    "a2enmod": lambda words, machine: _apache(["enmod", *words], machine),
+    "setcap": _setcap,
+}

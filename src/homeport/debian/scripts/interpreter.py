@@ -1,0 +1,593 @@
+"""Reads a maintainer script as at a first installation, without running anything.
+
+The script is parsed by tree-sitter (a library). This interpreter walks its syntax tree with
+``$1`` = ``configure`` (``install`` for a preinst) and ``$2`` empty. It knows variables,
+conditions, loops over words, functions and a white list of commands (``commands``). What
+it does not know has no value: a condition that depends on it is skipped, and the commands
+inside that change an image are reported as not understood.
+
+Not for scripts of other interpreters, and not a shell: no file is opened, no process started.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Callable, Iterator
+
+import msgspec
+import tree_sitter
+import tree_sitter_bash
+
+from homeport.debian.scripts.commands import CHANGES, Machine, run_command
+from homeport.debian.scripts.effects import Effect, NotUnderstood
+
+_LONGEST = 1 << 20  # bytes of a script that are read; the longest in Debian has 60 kB
+_MOST_STEPS = 20_000
+_DEEPEST = 100
+_SHELL = re.compile(rb"#!\s*/(usr/)?bin/(env\s+)?(ba|da)?sh\b")
+_PARAMETER = re.compile(r"\$\{?(\w+|[#@*?])(?:(:?[-=+?]|%%?|##?)(.*))?\}?", re.DOTALL)
+_NAMED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
+
+Status = bool | None
+
+
+class _Unknown(Exception):
+    """A word whose value cannot be known."""
+
+
+class _Leave(Exception):
+    """``exit`` of the script, or ``return`` of a function."""
+
+    def __init__(self, status: Status, *, function: bool) -> None:
+        self.status = status
+        self.function = function
+
+
+class _Budget(Exception):
+    """The script takes more steps than any honest one."""
+
+
+class World(msgspec.Struct, frozen=True, kw_only=True):
+    """What a script may ask about the image."""
+
+    architecture: str
+    exists: Callable[[str], str | None]
+    account: Callable[[str, str], bool]
+
+
+def read_script(package: str, script: str, text: str, world: World) -> list[Effect]:
+    """What ``text`` does; ``NotUnderstood`` for what is not known."""
+    data = text.encode("utf-8", "surrogateescape")
+    if data.startswith(b"#!") and not _SHELL.match(data):
+        program = data.partition(b"\n")[0][2:].decode("utf-8", "replace").strip()
+        what = f"a program for {program}"
+        return [NotUnderstood(package=package, script=script, line=1, text=what)]
+    if len(data) > _LONGEST:
+        what = f"a script of {len(data)} bytes"
+        return [NotUnderstood(package=package, script=script, line=1, text=what)]
+    language = tree_sitter.Language(tree_sitter_bash.language())
+    root = tree_sitter.Parser(language).parse(data).root_node
+    machine = Machine(
+        package=package, architecture=world.architecture, exists=world.exists, account=world.account
+    )
+    first = "install" if script == "preinst" else "configure"
+    walker = _Walker(machine, script, [first, ""], package)
+    try:
+        walker.run_all(root.children)
+    except _Leave:
+        pass
+    except (_Budget, RecursionError):
+        walker.not_understood(root, "more steps than Homeport follows")
+    return machine.effects
+
+
+class _Walker:
+    def __init__(self, machine: Machine, script: str, arguments: list[str], package: str) -> None:
+        self._machine = machine
+        self._script = script
+        self._package = package
+        self._arguments = arguments
+        self._variables: dict[str, str | None] = {
+            "DPKG_MAINTSCRIPT_PACKAGE": package,
+            "DPKG_MAINTSCRIPT_NAME": script,
+            "DPKG_MAINTSCRIPT_ARCH": machine.architecture,
+            "DPKG_ROOT": "",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "HOME": "/root",
+            "RET": None,
+            "PWD": "/",
+        }
+        self._functions: dict[str, tree_sitter.Node] = {}
+        self._steps = 0
+        self._depth = 0
+
+    def run_all(self, nodes: list[tree_sitter.Node]) -> Status:
+        status: Status = True
+        for node in nodes:
+            if node.is_named and node.type not in ("comment", "heredoc_body"):
+                status = self.run(node)
+        return status
+
+    def run(self, node: tree_sitter.Node) -> Status:
+        self._steps += 1
+        if self._steps > _MOST_STEPS or self._depth > _DEEPEST:
+            raise _Budget
+        known = _STATEMENTS.get(node.type)
+        if known is None:
+            self.skip(node)
+            return None
+        self._depth += 1
+        try:
+            return known(self, node)
+        finally:
+            self._depth -= 1
+
+    def skip(self, node: tree_sitter.Node) -> None:
+        """Report the commands of a part that is not followed, if they change anything."""
+        for each in _descendants(node):
+            if each.type == "command" and _text(each.child_by_field_name("name")) in CHANGES:
+                self.not_understood(each, _text(each))
+
+    def not_understood(self, node: tree_sitter.Node, text: str) -> None:
+        self._machine.effects.append(
+            NotUnderstood(
+                package=self._package, script=self._script,
+                line=node.start_point[0] + 1, text=" ".join(text.split())[:120],
+            )
+        )  # fmt: skip
+
+    # Statements
+
+    def _command(self, node: tree_sitter.Node, text: str | None = None) -> Status:
+        """``text``: what comes on standard input, if that is known."""
+        words: list[str] = []
+        try:
+            for child in node.children:
+                if child.type == "variable_assignment":
+                    if node.child_by_field_name("name") is None:
+                        self._assign(child)
+                elif child.is_named and child.type not in _REDIRECTS:
+                    words += self.words(child)
+        except _Unknown:
+            name = _text(node.child_by_field_name("name"))
+            if name in CHANGES:
+                self.not_understood(node, _text(node))
+            return None
+        if not words:
+            return True
+        return self._call(words, node, text)
+
+    def _call(self, words: list[str], node: tree_sitter.Node, text: str | None) -> Status:
+        name = words[0]
+        if name in self._functions:
+            return self._call_function(name, words[1:])
+        if name in ("exit", "return"):
+            raise _Leave(words[1:] in ([], ["0"]), function=name == "return")
+        if name in ("[", "test"):
+            return _test(words[1:-1] if name == "[" else words[1:], self._machine)
+        if name == "shift":
+            count = int(words[1]) if words[1:] and words[1].isdigit() else 1
+            del self._arguments[:count]
+            return True
+        if name == "set":
+            if "--" in words:
+                self._arguments = words[words.index("--") + 1 :]
+            return True
+        if name in ("unset", "read", "db_get", "db_fget", "db_metaget"):
+            for variable in words[1:] if name in ("unset", "read") else ["RET"]:
+                self._variables[variable] = "" if name == "unset" else None
+            return True if name == "unset" else None
+        status, understood = run_command(words, text, self._machine)
+        if not understood:
+            self.not_understood(node, _text(node))
+        return status
+
+    def _call_function(self, name: str, arguments: list[str]) -> Status:
+        body = self._functions[name].child_by_field_name("body")
+        outside, self._arguments = self._arguments, arguments
+        try:
+            return self.run(body) if body is not None else True
+        except _Leave as leave:
+            if not leave.function:
+                raise
+            return leave.status
+        finally:
+            self._arguments = outside
+
+    def _redirected(self, node: tree_sitter.Node) -> Status:
+        body = node.child_by_field_name("body")
+        redirects = [child for child in node.children if child.type in _REDIRECTS]
+        text = next((self._heredoc(r) for r in redirects if r.type == "heredoc_redirect"), None)
+        target = next((r for r in redirects if r.type == "file_redirect" and _writes(r)), None)
+        if body is None:
+            return True
+        if target is not None:
+            destination = self._destination(target)
+            if destination is None or not destination.startswith("/dev/"):
+                return self._write(body, target, destination, text)
+        if body.type == "command":
+            return self._command(body, text)
+        return self.run(body)
+
+    def _write(
+        self, body: tree_sitter.Node, target: tree_sitter.Node, path: str | None, text: str | None
+    ) -> Status:
+        """``echo`` or ``cat`` into a file; of any other command the output is not known."""
+        output = None
+        if body.type == "command":
+            output = self._output(body, text)
+        if path is None or output is None or _text(target).lstrip("0123456789").startswith(">>"):
+            self.not_understood(body, f"{_text(body)} {_text(target)}")
+            return None
+        self._machine.write(path, output)
+        return True
+
+    def _destination(self, redirect: tree_sitter.Node) -> str | None:
+        try:
+            return "".join(
+                word
+                for child in redirect.children
+                if child.is_named and child.type != "file_descriptor"
+                for word in self.words(child)
+            )
+        except _Unknown:
+            return None
+
+    def _heredoc(self, node: tree_sitter.Node) -> str | None:
+        body = next((child for child in node.children if child.type == "heredoc_body"), None)
+        if body is None:
+            return ""
+        try:
+            return self._inside(body)
+        except _Unknown:
+            return None
+
+    def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
+        """What a command prints, for the few whose output follows from their arguments."""
+        try:
+            words = [
+                word
+                for child in node.children
+                if child.is_named and child.type not in _REDIRECTS
+                for word in self.words(child)
+            ]
+        except _Unknown:
+            return None
+        return self._machine.output(words, text)
+
+    def _list(self, node: tree_sitter.Node) -> Status:
+        left, operator, right = node.children[0], node.children[1].type, node.children[-1]
+        status = self.run(left)
+        if status is None:
+            # ``something || true`` hides a failure; ``probe && act`` acts on what is not known.
+            if operator == "&&":
+                self.skip(right)
+            return None if operator == "&&" else True
+        if status == (operator == "&&"):
+            return self.run(right)
+        return status
+
+    def _pipeline(self, node: tree_sitter.Node) -> Status:
+        self.skip(node)
+        return None
+
+    def _negated(self, node: tree_sitter.Node) -> Status:
+        status = self.run(node.children[-1])
+        return None if status is None else not status
+
+    def _if(self, node: tree_sitter.Node) -> Status:
+        branches = _branches(node)
+        for number, (condition, body) in enumerate(branches):
+            status: Status = True
+            for each in condition:
+                status = self.run(each)
+            if status is None:
+                for _, rest in branches[number:]:
+                    for each in rest:
+                        self.skip(each)
+                return None
+            if status:
+                return self.run_all(body)
+        return True
+
+    def _case(self, node: tree_sitter.Node) -> Status:
+        value = node.child_by_field_name("value")
+        items = [child for child in node.children if child.type == "case_item"]
+        try:
+            text = " ".join(self.words(value, split=False)) if value is not None else ""
+        except _Unknown:
+            for item in items:
+                self.skip(item)
+            return None
+        for item in items:
+            end = next((i for i, c in enumerate(item.children) if c.type == ")"), 0)
+            patterns = [_unquoted(_text(c)) for c in item.children[:end] if c.is_named]
+            if any(fnmatch.fnmatchcase(text, pattern) for pattern in patterns):
+                return self.run_all(item.children[end + 1 :])
+        return True
+
+    def _for(self, node: tree_sitter.Node) -> Status:
+        body = node.child_by_field_name("body")
+        variable = node.child_by_field_name("variable")
+        values = node.children_by_field_name("value")
+        assert body is not None
+        try:
+            words = [word for value in values for word in self.words(value)]
+            if any(c in word for word in words for c in "*?["):
+                raise _Unknown
+        except _Unknown:
+            self.skip(body)
+            return None
+        for word in words:
+            self._variables[_text(variable)] = word
+            self.run(body)
+        return True
+
+    def _function(self, node: tree_sitter.Node) -> Status:
+        self._functions[_text(node.child_by_field_name("name"))] = node
+        return True
+
+    def _group(self, node: tree_sitter.Node) -> Status:
+        return self.run_all(node.children)
+
+    def _subshell(self, node: tree_sitter.Node) -> Status:
+        before = dict(self._variables)
+        try:
+            return self.run_all(node.children)
+        except _Leave as leave:
+            return leave.status
+        finally:
+            self._variables = before
+
+    def _declaration(self, node: tree_sitter.Node) -> Status:
+        for child in node.children:
+            if child.type == "variable_assignment":
+                self._assign(child)
+        return True
+
+    def _assignment(self, node: tree_sitter.Node) -> Status:
+        return self._assign(node)
+
+    def _assignments(self, node: tree_sitter.Node) -> Status:
+        return self._declaration(node)
+
+    def _test_command(self, node: tree_sitter.Node) -> Status:
+        try:
+            words = [word for child in node.children[1:-1] for word in self._operands(child)]
+        except _Unknown:
+            return None
+        return _test(words, self._machine)
+
+    def _assign(self, node: tree_sitter.Node) -> Status:
+        name, value = node.child_by_field_name("name"), node.child_by_field_name("value")
+        try:
+            text = " ".join(self.words(value, split=False)) if value is not None else ""
+        except _Unknown:
+            self._variables[_text(name)] = None
+            return None
+        self._variables[_text(name)] = text
+        return True
+
+    # Words
+
+    def _operands(self, node: tree_sitter.Node) -> Iterator[str]:
+        """The words between [ and ], which the grammar has as an expression."""
+        if node.type in ("binary_expression", "unary_expression", "parenthesized_expression",
+                         "negation_expression"):  # fmt: skip
+            for child in node.children:
+                yield from self._operands(child)
+        elif node.is_named and node.type != "test_operator":
+            yield from self.words(node)
+        else:
+            yield _text(node)
+
+    def words(self, node: tree_sitter.Node, *, split: bool = True) -> list[str]:
+        """The words that ``node`` stands for."""
+        if _text(node) in ('"$@"', "$@", "$*"):
+            return list(self._arguments)
+        text = self._value(node)
+        plain = node.type in ("simple_expansion", "expansion", "command_substitution")
+        if plain and split:
+            return text.split()
+        return [text]
+
+    def _value(self, node: tree_sitter.Node) -> str:  # noqa: PLR0911  a row a kind of word
+        text = _text(node)
+        match node.type:
+            case "command_name":
+                return "".join(self._value(child) for child in node.children)
+            case "word" | "number" | "extglob_pattern" | "regex" | "test_operator":
+                return re.sub(r"\\(.)", r"\1", text.replace("\\\n", ""))
+            case "raw_string":
+                return text[1:-1]
+            case "string":
+                return self._inside(node)
+            case "concatenation":
+                return "".join(self._value(child) for child in node.children)
+            case "simple_expansion" | "expansion":
+                return self._parameter(text)
+            case "command_substitution":
+                return self._substitution(node)
+        raise _Unknown(text)
+
+    def _inside(self, node: tree_sitter.Node) -> str:
+        """Text with expansions in it: of a string in double quotes, or of a here-document."""
+        data = node.text or b""
+        quotes = 1 if node.type == "string" else 0
+        at, end = node.start_byte + quotes, node.end_byte - quotes
+        parts: list[str] = []
+        for child in node.children:
+            if child.type in ("simple_expansion", "expansion", "command_substitution"):
+                parts.append(
+                    _literal(data[at - node.start_byte : child.start_byte - node.start_byte])
+                )
+                parts.append(self._value(child))
+                at = child.end_byte
+        parts.append(_literal(data[at - node.start_byte : end - node.start_byte]))
+        return "".join(parts)
+
+    def _parameter(self, text: str) -> str:
+        if text.startswith("${"):
+            text = text[:-1]
+        match = _PARAMETER.fullmatch(text)
+        if match is None:
+            raise _Unknown(text)
+        name, operator, word = match[1], match[2] or "", match[3] or ""
+        value = self._lookup(name)
+        word = _NAMED.sub(lambda found: self._lookup(found[1] or found[2]), word.strip("\"'"))
+        if operator.lstrip(":") in ("-", "="):
+            return value or word
+        if operator.lstrip(":") == "+":
+            return word if value else ""
+        if operator in ("%", "%%", "#", "##"):
+            return _trimmed(value, operator, word)
+        return value
+
+    def _lookup(self, name: str) -> str:
+        if name.isdigit():
+            number = int(name)
+            return self._arguments[number - 1] if 0 < number <= len(self._arguments) else ""
+        if name in ("@", "*"):
+            return " ".join(self._arguments)
+        if name == "#":
+            return str(len(self._arguments))
+        if name == "?":
+            raise _Unknown(name)
+        value = self._variables.get(name, "")
+        if value is None:
+            raise _Unknown(name)
+        return value
+
+    def _substitution(self, node: tree_sitter.Node) -> str:
+        inside = [child for child in node.children if child.is_named]
+        if len(inside) == 1 and inside[0].type == "redirected_statement":
+            body = inside[0].child_by_field_name("body")
+            inside = [body] if body is not None else []
+        if len(inside) == 1 and inside[0].type == "command":
+            output = self._output(inside[0], None)
+            if output is not None:
+                return output.rstrip("\n")
+        raise _Unknown(_text(node))
+
+
+_REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
+
+_STATEMENTS: dict[str, Callable[[_Walker, tree_sitter.Node], Status]] = {
+    "command": _Walker._command,
+    "redirected_statement": _Walker._redirected,
+    "list": _Walker._list,
+    "pipeline": _Walker._pipeline,
+    "negated_command": _Walker._negated,
+    "if_statement": _Walker._if,
+    "case_statement": _Walker._case,
+    "for_statement": _Walker._for,
+    "function_definition": _Walker._function,
+    "compound_statement": _Walker._group,
+    "do_group": _Walker._group,
+    "subshell": _Walker._subshell,
+    "declaration_command": _Walker._declaration,
+    "variable_assignment": _Walker._assignment,
+    "variable_assignments": _Walker._assignments,
+    "test_command": _Walker._test_command,
+}
+
+
+def _branches(
+    node: tree_sitter.Node,
+) -> list[tuple[list[tree_sitter.Node], list[tree_sitter.Node]]]:
+    """Conditions and bodies of an ``if``; ``else`` has no condition."""
+    condition: list[tree_sitter.Node] = []
+    body: list[tree_sitter.Node] = []
+    rest: list[tuple[list[tree_sitter.Node], list[tree_sitter.Node]]] = []
+    into = condition
+    for child in node.children:
+        if child.type in ("then", "else"):
+            into = body
+        elif child.type in ("elif_clause", "else_clause"):
+            rest += _branches(child)
+        elif child.is_named and child.type != "comment":
+            into.append(child)
+    return [(condition, body), *rest]
+
+
+def _descendants(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
+    todo = [node]
+    while todo:
+        each = todo.pop()
+        yield each
+        todo += reversed(each.children)
+
+
+def _text(node: tree_sitter.Node | None) -> str:
+    return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
+
+
+def _literal(data: bytes) -> str:
+    """The text between expansions: only ``\\`` before ``$``, ``"``, ``\\`` and line ends counts."""
+    return re.sub(r'\\([$"\\`\n])', lambda m: m[1].strip("\n"), data.decode("utf-8", "replace"))
+
+
+def _unquoted(text: str) -> str:
+    return text.replace('"', "").replace("'", "")
+
+
+def _writes(node: tree_sitter.Node) -> bool:
+    text = _text(node).lstrip("0123456789")
+    return text.startswith(">") and not text.startswith((">&", ">&"))
+
+
+def _trimmed(value: str, operator: str, pattern: str) -> str:
+    """``${value%pattern}`` and its three siblings."""
+    lengths = range(len(value) + 1)
+    if operator in ("%", "##"):
+        lengths = range(len(value), -1, -1)
+    for at in lengths:
+        part = value[at:] if operator[0] == "%" else value[:at]
+        if fnmatch.fnmatchcase(part, pattern):
+            return value[:at] if operator[0] == "%" else value[at:]
+    return value
+
+
+def _test(words: list[str], machine: Machine) -> Status:
+    """``[ … ]``; ``-o`` binds least, then ``-a``, then ``!``."""
+    for operators, decides in ((("-o", "||"), True), (("-a", "&&"), False)):
+        at = next((at for at, word in enumerate(words) if at and word in operators), None)
+        if at is not None:
+            both = (_test(words[:at], machine), _test(words[at + 1 :], machine))
+            return decides if decides in both else None if None in both else not decides
+    if words[:1] == ["!"]:
+        status = _test(words[1:], machine)
+        return None if status is None else not status
+    if len(words) == _BINARY:
+        return _compared(*words)
+    return _asked(words, machine)
+
+
+_BINARY = 3
+_FILE_TESTS = ("-e", "-f", "-d", "-x", "-r", "-s", "-L", "-h", "-w")
+
+
+def _asked(words: list[str], machine: Machine) -> Status:
+    match words:
+        case []:
+            return False
+        case [text] | ["-n", text]:
+            return bool(text)
+        case ["-z", text]:
+            return not text
+        case [operator, path] if operator in _FILE_TESTS:
+            return machine.test_file(operator, path)
+    return None
+
+
+def _compared(left: str, operator: str, right: str) -> Status:
+    if operator in ("=", "==", "!="):
+        return (left == right) == (operator != "!=")
+    if not (left.isdigit() and right.isdigit()):
+        return None
+    a, b = int(left), int(right)
+    answers = {"-eq": a == b, "-ne": a != b, "-lt": a < b, "-le": a <= b, "-gt": a > b,
+               "-ge": a >= b}  # fmt: skip
+    return answers.get(operator)

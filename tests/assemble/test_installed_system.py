@@ -1,0 +1,119 @@
+"""What packages expect of an installed system is made from their own words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from builders.building import BuildWorld, listing
+from builders.deb import deb, file
+from homeport.assemble.steps.java_keystore import keystore
+from homeport.assemble.system.accounts import settle_accounts
+from homeport.assemble.system.knowledge import load_knowledge
+from homeport.debian.scripts.effects import AddUser
+
+_POSTINST = """#!/bin/sh
+set -e
+if [ "$1" = configure ]; then
+  adduser --system --home /var/lib/daemon --group daemond >/dev/null
+  install -d -m 2755 -o daemond -g adm /var/log/daemond
+  chown daemond /etc/daemond.conf
+  update-alternatives --install /usr/bin/editor editor /usr/bin/vi 10
+  update-alternatives --install /usr/bin/editor editor /usr/bin/ed 20
+fi
+"""
+_FILES = {
+    "etc/daemond.conf": "x",
+    "usr/bin/vi": file("v", mode=0o755),
+    "usr/bin/ed": file("e", mode=0o755),
+    "usr/lib/sysusers.d/d.conf": 'u other 321 "Other"\nm other adm\n',
+    "usr/lib/tmpfiles.d/d.conf": "d /var/run/daemond 0750 daemond other\nd /usr/bad 0755\n",
+}
+_OFF = (
+    "steps: {os_release: false, copyright: false, status_database: false, tmp: false%s}\n"
+    "packages: [daemond]\n"
+)
+
+
+def _world(tmp_path: Path, **scripts: str) -> BuildWorld:
+    package = deb("daemond", files=_FILES, conffiles=["/etc/daemond.conf"], scripts=scripts)
+    return BuildWorld(tmp_path, [package])
+
+
+def test_accounts_directories_and_alternatives_are_made(tmp_path: Path) -> None:
+    made = listing(_world(tmp_path, postinst=_POSTINST).build(_OFF % ""))
+    uid = int(next(x for x in made["etc/passwd"].splitlines() if "daemond" in x).split(":")[2])
+    assert f"daemond:x:{uid}:{uid}::/var/lib/daemon:/usr/sbin/nologin" in made["etc/passwd"]
+    assert "other:x:321:321:Other:/:/usr/sbin/nologin" in made["etc/passwd"]
+    assert "www-data:x:33:33:" in made["etc/passwd"]
+    assert "adm:x:4:other" in made["etc/group"]
+    assert made["etc/shadow"].startswith("0640 0:42 ")
+    assert made["var/run"] == "-> /run"
+    assert made["var/lock"] == "-> /run/lock"
+    assert made["run/daemond"] == f"directory 0750 {uid}:321"
+    assert made["var/log/daemond"] == f"directory 2755 {uid}:4"
+    assert made["var/lib/daemon"] == f"directory 0755 {uid}:{uid}"
+    assert made["etc/daemond.conf"] == f"0644 {uid}:0 x"
+    assert made["usr/bin/editor"] == "-> /etc/alternatives/editor"
+    assert made["etc/alternatives/editor"] == "-> /usr/bin/ed"
+    assert "usr/bad" not in made
+
+
+def test_each_step_can_be_switched_off(tmp_path: Path) -> None:
+    off = ", layout: false, alternatives: false, packaged_state: false"
+    made = listing(_world(tmp_path, postinst=_POSTINST).build(_OFF % off))
+    assert "daemond:x:" in made["etc/passwd"]
+    assert not {"var/run", "usr/bin/editor", "var/log/daemond"} & set(made)
+    assert made["etc/daemond.conf"] == "0644 x"
+
+
+def test_an_image_without_scripts_has_nothing_of_it(tmp_path: Path) -> None:
+    made = listing(_world(tmp_path).build(_OFF % ""))
+    assert set(made) == {*_FILES, "etc/passwd", "etc/group", "bin", "sbin", "lib", "lib64",
+                         "usr/lib64", "usr/sbin"}  # fmt: skip
+    assert "www-data" not in made["etc/passwd"]
+
+
+def test_the_recipe_has_the_last_word(tmp_path: Path) -> None:
+    recipe = (
+        _OFF % ""
+        + "accounts: {users: [{name: daemond, uid: 321}]}\n"
+        + "files: [{to: /etc/daemond.conf, text: mine, mode: '0600'}]\n"
+        + "links: [{path: /usr/bin/editor, target: vi}]\n"
+    )
+    made = listing(_world(tmp_path, postinst=_POSTINST).build(recipe))
+    assert "daemond:x:321:321:" in made["etc/passwd"]
+    assert made["etc/daemond.conf"] == "0600 mine"
+    assert made["usr/bin/editor"] == "-> vi"
+    other = next(x for x in made["etc/passwd"].splitlines() if x.startswith("other:"))
+    assert other.split(":")[2] != "321"
+
+
+def test_what_is_not_understood_is_said_with_its_line(tmp_path: Path) -> None:
+    script = "#!/bin/sh\nset -e\nfrobnicate /var/x\n"
+    built = _world(tmp_path, postinst=script).build(_OFF % "").built.images[0]
+    assert [line for line in built.warnings if "line 3 is not run: frobnicate /var/x" in line]
+
+
+def test_a_number_follows_from_the_name_whatever_else_is_there() -> None:
+    def numbers(*names: str) -> dict[str, int]:
+        settled = settle_accounts((), (), [AddUser(package="p", name=n) for n in names], "/bin/sh")
+        return {name: settled.users[name].uid for name in names}
+
+    names = [f"daemon{number}" for number in range(60)]
+    many = numbers(*names)
+    assert len(set(many.values())) == len(names)
+    assert numbers(*reversed(names)) == many
+    assert numbers("daemon7") == {"daemon7": 466}
+
+
+def test_a_keystore_is_what_the_format_says() -> None:
+    store = keystore({"b": b"\x30\x00", "a": b"\x30\x01\x00"}, 1000)
+    assert store.startswith(bytes.fromhex("feedfeed 00000002 00000002 00000002 0001") + b"a")
+    assert store == keystore({"a": b"\x30\x01\x00", "b": b"\x30\x00"}, 1000)
+    assert len(store) == 12 + 2 * (4 + 3 + 8 + 7 + 4) + 5 + 20
+
+
+def test_all_knowledge_is_readable_and_says_where_it_comes_from() -> None:
+    for package, known in load_knowledge().items():
+        assert known.why, package
+        assert list(known.effects(package)), package

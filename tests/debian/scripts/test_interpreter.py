@@ -1,0 +1,127 @@
+"""What maintainer scripts say: read as at a first installation, never run."""
+
+from __future__ import annotations
+
+import pytest
+
+from homeport.debian.scripts.effects import (
+    AddAlternative,
+    AddUser,
+    Effect,
+    MakeDirectory,
+    MakeFile,
+    MakeLink,
+    NotUnderstood,
+    SetAttributes,
+)
+from homeport.debian.scripts.interpreter import World, read_script
+
+_FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory"}
+
+
+def read(text: str, script: str = "postinst") -> list[Effect]:
+    world = World(
+        architecture="amd64",
+        exists=_FILES.get,
+        account=lambda kind, name: name == "www-data",
+    )
+    return read_script("p", script, f"#!/bin/sh\nset -e\n{text}\n", world)
+
+
+CASES = {
+    "an account of its own group": (
+        "if ! getent passwd redis >/dev/null; then\n"
+        "  adduser --system --home /var/lib/redis --quiet --group redis || true\nfi",
+        AddUser(package="p", name="redis", home="/var/lib/redis", make_home=True),
+    ),
+    "a variable and a default in a path": (
+        'D="${BASE:-/var/lib}"; mkdir -p "$D/x"',
+        MakeDirectory(package="p", path="/var/lib/x"),
+    ),
+    "a loop over words in a case": (
+        'case "$1" in configure|abort*) for n in a; do '
+        'install -d -m 0750 -o www-data /srv/$n; done;; esac',
+        MakeDirectory(package="p", path="/srv/a", mode=0o750, user="www-data"),
+    ),
+    "a function and its arguments": (
+        'own() { chown "$2" "$1"; }\nown /etc/ready root:adm',
+        SetAttributes(package="p", path="/etc/ready", user="root", group="adm"),
+    ),
+    "an override only where none is": (
+        "if ! dpkg-statoverride --list /etc/ready >/dev/null 2>&1; then\n"
+        "dpkg-statoverride --update --add root www-data 4754 /etc/ready; fi",
+        SetAttributes(package="p", path="/etc/ready", user="root", group="www-data", mode=0o4754),
+    ),
+    "an alternative with a slave": (
+        "update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/gawk 10 \\\n"
+        " --slave /usr/share/man/awk.1 awk.1 /usr/share/man/gawk.1",
+        AddAlternative(
+            package="p", link="/usr/bin/awk", name="awk", path="/usr/bin/gawk", priority=10,
+            slaves=(("/usr/share/man/awk.1", "awk.1", "/usr/share/man/gawk.1"),),
+        ),
+    ),
+    "a here-document": (
+        "N=x\ncat > /etc/new <<EOF\nname $N\nEOF",
+        MakeFile(package="p", path="/etc/new", text="name x\n"),
+    ),
+    "a configuration by ucf": (
+        "ucf --three-way /etc/ready /etc/made",
+        MakeFile(package="p", path="/etc/made", source="/etc/ready"),
+    ),
+    "a link into a folder": (
+        "ln -s ../a /etc/folder",
+        MakeLink(package="p", path="/etc/folder/a", target="../a"),
+    ),
+    "a result that is not known": (
+        "db_get p/q\nif [ \"$RET\" = true ]; then\n  mkdir /var/q\nfi",
+        NotUnderstood(package="p", script="postinst", line=5, text="mkdir /var/q"),
+    ),
+    "a program that is not known": (
+        "frobnicate --all",
+        NotUnderstood(package="p", script="postinst", line=3, text="frobnicate --all"),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_script_says_what_it_makes(name: str) -> None:
+    text, effect = CASES[name]
+    assert read(text) == [effect]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "if [ -d /run/systemd/system ]; then mkdir /var/x; fi",
+        "deb-systemd-helper unmask 'x.service' >/dev/null || true",
+        'if dpkg --compare-versions "$2" lt-nl 1.0; then mkdir /var/x; fi',
+        '[ "$1" = configure ] || exit 0\n[ -n "$2" ] || exit 0\nmkdir /var/x',
+        'if [ "$1" = "upgrade" -o "$1" = "remove" ]; then mkdir /var/x; fi',
+        "getent group www-data >/dev/null || addgroup www-data",
+        "mv /etc/old /etc/new",
+    ],
+)
+def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
+    assert read(text) == []
+
+
+def test_a_preinst_is_read_as_at_an_installation() -> None:
+    text = 'if [ "$1" = install ]; then mkdir /var/x; fi'
+    assert read(text, "preinst") == [MakeDirectory(package="p", path="/var/x")]
+    assert read(text) == []
+
+
+def test_a_hostile_script_ends() -> None:
+    loop = "f() { f; }\nf"
+    (answer,) = read(loop)
+    assert isinstance(answer, NotUnderstood)
+    assert answer.text == "more steps than Homeport follows"
+    deep = "(" * 3000 + ":" + ")" * 3000
+    assert all(isinstance(each, NotUnderstood) for each in read(deep))
+
+
+def test_a_program_of_another_language_is_named() -> None:
+    world = World(architecture="amd64", exists=_FILES.get, account=lambda kind, name: False)
+    (answer,) = read_script("p", "postinst", "#!/usr/bin/perl\nunlink;\n", world)
+    assert isinstance(answer, NotUnderstood)
+    assert answer.text == "a program for /usr/bin/perl"
