@@ -99,6 +99,8 @@ def test_a_script_says_what_it_makes(name: str) -> None:
         'if [ "$1" = "upgrade" -o "$1" = "remove" ]; then mkdir /var/x; fi',
         "getent group www-data >/dev/null || addgroup www-data",
         "mv /etc/old /etc/new",
+        'if [ "$DPKG_MAINTSCRIPT_ARCH" != $(dpkg --print-architecture) ]; then mkdir /var/x; fi',
+        'D=/var/x\nunset D\n[ -z "$D" ] || mkdir $D',
     ],
 )
 def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:

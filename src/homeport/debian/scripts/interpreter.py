@@ -353,6 +353,11 @@ class _Walker:
     def _assignments(self, node: tree_sitter.Node) -> Status:
         return self._declaration(node)
 
+    def _unset(self, node: tree_sitter.Node) -> Status:
+        for child in node.children[1:]:
+            self._variables[_text(child)] = ""
+        return True
+
     def _test_command(self, node: tree_sitter.Node) -> Status:
         try:
             words = [word for child in node.children[1:-1] for word in self._operands(child)]
@@ -398,6 +403,8 @@ class _Walker:
         match node.type:
             case "command_name":
                 return "".join(self._value(child) for child in node.children)
+            case "extglob_pattern" | "regex" if "$" in text:
+                return self._pattern(text)
             case "word" | "number" | "extglob_pattern" | "regex" | "test_operator":
                 return re.sub(r"\\(.)", r"\1", text.replace("\\\n", ""))
             case "raw_string":
@@ -411,6 +418,15 @@ class _Walker:
             case "command_substitution":
                 return self._substitution(node)
         raise _Unknown(text)
+
+    def _pattern(self, text: str) -> str:
+        """The right side of ``!=``, which the grammar does not look into."""
+        if text.startswith("$(") and text.endswith(")"):
+            output = self._machine.output(text[2:-1].split(), None)
+            if output is None:
+                raise _Unknown(text)
+            return output.rstrip("\n")
+        return self._parameter(text)
 
     def _inside(self, node: tree_sitter.Node) -> str:
         """Text with expansions in it: of a string in double quotes, or of a here-document."""
@@ -491,6 +507,7 @@ _STATEMENTS: dict[str, Callable[[_Walker, tree_sitter.Node], Status]] = {
     "variable_assignment": _Walker._assignment,
     "variable_assignments": _Walker._assignments,
     "test_command": _Walker._test_command,
+    "unset_command": _Walker._unset,
 }
 
 
