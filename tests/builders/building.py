@@ -36,8 +36,8 @@ from homeport.tree.node import Node, Source, Tree
 #: Steps off: an image has what its packages and its recipe give, and parents.
 BARE = (
     "steps: {usrmerge: false, accounts: false, os_release: false, ca_bundle: false,"
-    " status_database: false, copyright: false, tmp: false,"
-    " layout: false, alternatives: false, packaged_state: false, java_keystore: false}\n"
+    " status_database: false, copyright: false, layout: false, alternatives: false,"
+    " packaged_state: false, java_keystore: false, tmp: false}\n"
 )
 
 

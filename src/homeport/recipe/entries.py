@@ -268,7 +268,7 @@ StepName = Literal[
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files.
 
-    The first seven are on unless switched off, the others only in a recipe with a ``variant``.
+    The first eleven are on unless switched off, the others only in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
     layout:          folders of an installed system, if a whole package has scripts
