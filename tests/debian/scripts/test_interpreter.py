@@ -60,6 +60,14 @@ CASES = {
             slaves=(("/usr/share/man/awk.1", "awk.1", "/usr/share/man/gawk.1"),),
         ),
     ),
+    "words in a variable that goes over lines": (
+        'i=x\ns="--slave \\\n  /usr/bin/$i \\\n\t$i \\\n /usr/lib/$i"\n'
+        "update-alternatives --install /usr/bin/awk awk /usr/bin/gawk 5 $s $none",
+        AddAlternative(
+            package="p", link="/usr/bin/awk", name="awk", path="/usr/bin/gawk", priority=5,
+            slaves=(("/usr/bin/x", "x", "/usr/lib/x"),),
+        ),
+    ),
     "a here-document": (
         "N=x\ncat > /etc/new <<EOF\nname $N\nEOF",
         MakeFile(package="p", path="/etc/new", text="name x\n"),

@@ -414,7 +414,7 @@ class _Walker:
             case "concatenation":
                 return "".join(self._value(child) for child in node.children)
             case "simple_expansion" | "expansion":
-                return self._parameter(text)
+                return self._parameter(text[text.index("$") :])
             case "command_substitution":
                 return self._substitution(node)
         raise _Unknown(text)
@@ -432,16 +432,18 @@ class _Walker:
         """Text with expansions in it: of a string in double quotes, or of a here-document."""
         data = node.text or b""
         quotes = 1 if node.type == "string" else 0
-        at, end = node.start_byte + quotes, node.end_byte - quotes
+        start = node.start_byte
+        at, end = start + quotes, node.end_byte - quotes
         parts: list[str] = []
         for child in node.children:
-            if child.type in ("simple_expansion", "expansion", "command_substitution"):
-                parts.append(
-                    _literal(data[at - node.start_byte : child.start_byte - node.start_byte])
-                )
+            expands = child.type in ("simple_expansion", "expansion", "command_substitution")
+            if expands and b"$" in (child.text or b""):
+                # The grammar counts blanks before an expansion to it.
+                begin = child.start_byte + (child.text or b"").index(b"$")
+                parts.append(_literal(data[at - start : begin - start]))
                 parts.append(self._value(child))
                 at = child.end_byte
-        parts.append(_literal(data[at - node.start_byte : end - node.start_byte]))
+        parts.append(_literal(data[at - start : end - start]))
         return "".join(parts)
 
     def _parameter(self, text: str) -> str:
