@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from builders.building import BuildWorld, listing
 from builders.deb import deb, file
+from homeport.assemble.elf_check import CannotStart
 from homeport.assemble.steps.java_keystore import keystore
 from homeport.assemble.system.accounts import settle_accounts
 from homeport.assemble.system.knowledge import load_knowledge
@@ -117,3 +120,14 @@ def test_all_knowledge_is_readable_and_says_where_it_comes_from() -> None:
     for package, known in load_knowledge().items():
         assert known.why, package
         assert list(known.effects(package)), package
+
+
+def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -> None:
+    package = deb("tool", files={"usr/bin/tool": file("#!/bin/sh\n:\n", mode=0o755)})
+    recipe = (
+        "steps: {os_release: false, copyright: false, status_database: false}\n"
+        "packages: [tool]\nconfig: {entrypoint: [/usr/bin/tool]}\n"
+    )
+    with pytest.raises(CannotStart, match="is a script for /bin/sh") as caught:
+        BuildWorld(tmp_path, [package]).build(recipe)
+    assert caught.value.hint == "in the recipe, packages: [dash]"

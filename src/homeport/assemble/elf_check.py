@@ -23,6 +23,11 @@ from homeport.printable import path_text
 from homeport.quantities import counted
 from homeport.tree.node import Node, Tree
 
+#: Debian's packages of interpreters, by name.
+_INTERPRETERS = {
+    "sh": "dash", "dash": "dash", "bash": "bash", "env": "coreutils", "perl": "perl-base",
+    "python3": "python3-minimal", "node": "nodejs", "ruby": "ruby", "make": "make",
+}  # fmt: skip
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
 
 
@@ -105,8 +110,11 @@ class _Checker:
         self._warn_of_scripts()
         if entrypoint and entrypoint[0].startswith("/"):
             program = entrypoint[0].encode("utf-8", "surrogateescape")
-            if self._loader.file_at(program) is None:
+            found = self._loader.file_at(program)
+            if found is None:
                 self._fault(f"the entrypoint {entrypoint[0]} is not in the image", program)
+            else:
+                self._check_entrypoint(entrypoint[0], found)
 
     def _classify(self, path: bytes, node: Node) -> None:
         assert node.content is not None
@@ -191,6 +199,22 @@ class _Checker:
             return
         what = f"{path_text(path)} is a script for {interpreter!r}, which is not in the image"
         self._fault(what, path, interpreter.rpartition("/")[2])
+
+    def _check_entrypoint(self, program: str, path: bytes) -> None:
+        """A script that starts the image needs its interpreter, of a whole package too."""
+        interpreter = self._scripts.get(path)
+        if not interpreter or not self._from_whole_package(path):
+            return  # of the recipe or a slice: ``_check_script`` has said so
+        if self._loader.file_at(interpreter.encode("utf-8", "surrogateescape")) is None:
+            package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
+            what = f"the entrypoint {program} is a script for {interpreter}, which is not in the"
+            self.findings.faults.append(
+                CannotStart(
+                    f"{what} image", where={"path": path_text(path)},
+                    hint=f"in the recipe, packages: [{package}]" if package
+                    else "choose a package that provides it",
+                )
+            )  # fmt: skip
 
     def _warn_of_scripts(self) -> None:
         """One line for each interpreter that scripts of whole packages would need."""
