@@ -26,6 +26,10 @@ class NotReadable(Exception):
     """A file that is not read; the text gives the reason."""
 
 
+class TooLarge(NotReadable):
+    """A file is larger than any that an audit reads."""
+
+
 def check_inside(root: Path, path: str) -> None:
     """Raise ``NotReadable`` if a symbolic link leads from ``path`` out of ``root``."""
     if path.split("/", 1)[0] == "..":
@@ -55,7 +59,7 @@ def read_file(root: Path, path: str, inside: set[str] | None = None) -> bytes:
         except OSError as error:
             raise NotReadable(reason_of(error)) from error
     if len(data) > LARGEST:
-        raise NotReadable(f"larger than {LARGEST >> 20} MiB; not read")
+        raise TooLarge(f"larger than {LARGEST >> 20} MiB; not read")
     return data
 
 

@@ -46,6 +46,11 @@ class Kind(msgspec.Struct, frozen=True):
     beside: bool = False
     hint: str = ""
 
+    @property
+    def by_name(self) -> bool:
+        """Whether the name says anything: some kinds may be in any file."""
+        return not self.beside or "/" in self.path
+
 
 class Gate:
     """Whether the bytes of a file may name an image, by kind. Words first: they are cheap."""
@@ -90,7 +95,7 @@ KINDS: tuple[Kind, ...] = (
     Kind("dockerfile", r"(?i)(?:^|[/._-])(?:docker|container)file(?:[._-][^/]*)?"
          r"(?<!\.go)(?<!\.py)(?<!\.js)(?<!\.ts)(?<!\.md)(?<!\.rs)(?<!\.rb)(?<!\.java)(?<!\.html)"
          r"(?<!\.yml)(?<!\.yaml)(?<!\.json)(?<!\.toml)(?<!ignore)(?<!\.txt)(?<!\.sh)(?<!\.rst)(?"
-         r"<!\.lock)$",
+         r"<!\.lock)(?<!\.proof)(?<!\.parts)$",
          (b"from", b"syntax"), "dockerfile:read", template=False),
     Kind("compose", r"(?i)/(?:[^/]*[._-])?(?:docker-)?compose[^/]*\.ya?ml$",
          (b"image", b"build", b"docker"), "compose:read"),

@@ -19,7 +19,7 @@ from homeport.audit.reading.collector import Collector
 from homeport.audit.reading.context import BuildCall, Context, resolve
 from homeport.audit.reading.embedded import TEMPLATE_SUFFIX, has_tags, read_masked
 from homeport.audit.reading.programs import with_programs
-from homeport.audit.reading.tree_files import NotReadable
+from homeport.audit.reading.tree_files import NotReadable, TooLarge
 from homeport.audit.scan import cross_file
 from homeport.audit.scan.file_types import KINDS, Gate, Kind, kinds_of, reader_of
 from homeport.audit.scan.walk import walk
@@ -169,7 +169,9 @@ def _read(path: str, context: Context, complain: Callable[[str, str], None]) -> 
     try:
         data = context.read(path)
     except NotReadable as error:
-        complain(path, str(error))
+        # Archives and images are large too: that matters only of a file whose name is a kind's.
+        if not isinstance(error, TooLarge) or any(kind.by_name for kind, _ in candidates):
+            complain(path, str(error))
         return None
     if _BINARY in data[:8192]:
         return None
