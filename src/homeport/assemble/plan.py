@@ -118,6 +118,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     users: tuple[User, ...]
     groups: tuple[Group, ...]
     steps: Steps
+    alternatives: Mapping[str, str]
     layers: Layers
     config: Config
     without: tuple[str, ...]
@@ -174,6 +175,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
             "steps": msgspec.to_builtins(plan.steps),
+            "alternatives": plan.alternatives,
             "archives": [
                 [each.name, each.suites, each.components, each.mirrors]
                 for each in plan.archives
@@ -221,6 +223,7 @@ def _plan(
         users=recipe.users,
         groups=recipe.groups,
         steps=recipe.steps,
+        alternatives=recipe.alternatives,
         layers=recipe.layers,
         config=msgspec.structs.replace(
             config,

@@ -105,6 +105,11 @@ def assemble_tree(
             merging.replace(place, node)  # made to be changed by who runs the system
         else:
             merging.add(place, node)
+    if plan.steps.layout and expects_system(packages):
+        for old, new in layout.MOVED.items():
+            there = merging.nodes.get(old)
+            if there is None or (there.type == "directory" and there.source.kind == "package"):
+                merging.move(old, new)
     system: InstalledSystem | None = None
     for step in _steps(plan):
         if step is accounts.STEP and expects_system(packages):

@@ -79,6 +79,12 @@ class TreeMerger:
             what = f"{path_text(path)} comes from {old.source} and from {node.source}"
             self._faults.append(Clash(what, where=_where(path, node)))
 
+    def move(self, old: bytes, new: bytes) -> None:
+        """Move what is below the directory ``old`` below ``new``; ``old`` itself goes."""
+        self._nodes.pop(old, None)
+        for path in [each for each in self._nodes if each.startswith(old + b"/")]:
+            self.add(new + path[len(old) :], self._nodes.pop(path))
+
     def finish(self) -> Tree:
         """The whole tree, with all parents. Raises ``Clash`` or ``Faults`` of several."""
         implied = Source(kind="step", name="directories")

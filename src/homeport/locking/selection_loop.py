@@ -128,12 +128,16 @@ def _select_all(
 
 
 def _system(recipe: Recipe, index: PackageIndex) -> tuple[str, ...]:
-    """The packages of the recipe's variant, by the fields of the first suite that it names."""
-    if not recipe.variant:
+    """The packages of the recipe's variant, by the fields of the first suite that it names.
+
+    ``essential: true`` takes those of the smallest variant, without dpkg's files for them.
+    """
+    variant = recipe.variant or ("essential" if recipe.essential == "true" else "")
+    if not variant:
         return ()
     assert isinstance(index, MergedIndex)
     first = recipe.archives[0]
-    return variant_packages(index, recipe.variant, first.name, first.suites[0])
+    return variant_packages(index, variant, first.name, first.suites[0])
 
 
 def _read_packages(

@@ -31,7 +31,7 @@ _KEYS = {
     "tests": "name",
 }
 #: Single fields that a recipe inherits from what it extends.
-_INHERITED = ("platforms", "layers", "local_packages", "variant")
+_INHERITED = ("platforms", "layers", "local_packages", "variant", "essential")
 _PER_PLATFORM = ("packages", "pins", "files", "links", "directories")
 
 
@@ -50,6 +50,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     top: FieldValues
     lists: Mapping[str, tuple[FieldValues, ...]]
     without: tuple[str, ...] = ()
+    alternatives: Mapping[str, str] = msgspec.field(default_factory=dict)
     exclude: tuple[str, ...] = ()
     configs: tuple[tuple[Platform | None, FieldValues], ...] = ()
     steps: Mapping[str, bool]
@@ -77,6 +78,7 @@ def recipe_text(entry: FieldValues, path: Path) -> RecipeText:
         top=entry,
         lists={kind: tuple(entries) for kind, entries in lists.items()},
         without=entry.get("without", ()),
+        alternatives=entry.get("alternatives", {}),
         exclude=tuple(chain.from_iterable(entry.get("exclude", ()))),
         configs=tuple(configs),
         steps=dict(steps.values) if steps else {},
@@ -98,6 +100,7 @@ def join(base: RecipeText, top: RecipeText) -> RecipeText:
         ),
         lists={kind: _joined(kind, base.lists[kind], top.lists[kind]) for kind in _KEYS},
         without=tuple(dict.fromkeys((*base.without, *top.without))),
+        alternatives={**base.alternatives, **top.alternatives},
         exclude=tuple(dict.fromkeys((*base.exclude, *top.exclude))),
         configs=(*base.configs, *top.configs),
         steps={**base.steps, **top.steps},

@@ -79,7 +79,7 @@ def interpret_recipe(
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
-        packages=tuple(_packages(source.lists["packages"], fault)),
+        packages=_with_essential(tuple(_packages(source.lists["packages"], fault)), source),
         without=source.without,
         exclude=source.exclude,
         pins=tuple(_pins(source.lists["pins"], fault)),
@@ -97,6 +97,8 @@ def interpret_recipe(
         config=common,
         platform_config=special,
         variant=variant,
+        essential=source.top.get("essential", ""),
+        alternatives=source.alternatives,
         local_packages=_local_packages(source),
         steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
         layers=_layers(source, fault),
@@ -189,6 +191,24 @@ def _packages(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterab
             platforms=entry.get("platforms", ()),
             place=entry.place,
         )
+
+
+#: What programs of Debian take for granted most: a shell, the commands of scripts, C.UTF-8.
+_MINIMAL = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin")
+
+
+def _with_essential(
+    packages: tuple[PackageChoice, ...], source: RecipeText
+) -> tuple[PackageChoice, ...]:
+    """With ``essential: minimal``, whole packages that the recipe does not choose itself."""
+    if source.top.get("essential") != "minimal":
+        return packages
+    place = source.top.at("essential")
+    chosen = {package.name for package in packages}
+    return (
+        *packages,
+        *(PackageChoice(name=name, place=place) for name in _MINIMAL if name not in chosen),
+    )
 
 
 def _pins(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[Pin]:

@@ -43,6 +43,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     extends:   the files of the recipes that it builds on, nearest first
     boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
+    essential: all of Debian's essential packages if "true"; "minimal" ones are in ``packages``
+    alternatives: name → program, instead of the one of the highest priority
     variant:   the packages of a whole system, as mmdebstrap names them; "" for none
     local_packages: a folder with packages that come before those of archives
     without:   dependencies of whole packages that are left out on purpose
@@ -61,6 +63,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[Path, ...] = ()
     packages: tuple[PackageChoice, ...] = ()
     variant: str = ""
+    essential: str = ""
+    alternatives: Mapping[str, str] = msgspec.field(default_factory=dict)
     local_packages: Path | None = None
     without: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()

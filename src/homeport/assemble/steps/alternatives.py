@@ -1,5 +1,7 @@
 """Generic names of programs, as ``update-alternatives`` links them: the highest priority wins.
 
+``alternatives`` of the recipe chooses another one.
+
 Link and choice as Debian has them: ``/usr/bin/awk`` → ``/etc/alternatives/awk`` →
 ``/usr/bin/gawk``, and the slaves of the choice that are in the image.
 """
@@ -23,6 +25,8 @@ def run(view: View) -> Mapping[bytes, Node]:
     choices: dict[str, AddAlternative] = {}
     for effect in view.system.effects:
         if not isinstance(effect, AddAlternative) or paths.type_of(effect.path) is None:
+            continue
+        if view.plan.alternatives.get(effect.name, effect.path) != effect.path:
             continue
         best = choices.get(effect.name)
         if best is None or effect.priority > best.priority:

@@ -22,6 +22,8 @@ _FOLDERS = {
 }  # fmt: skip
 _GROUPS = {"var/mail": 8}  # mail
 _LINKS = {"var/run": "/run", "var/lock": "/run/lock"}
+#: What packages ship below a link is below its target.
+MOVED = {path.encode(): target.strip("/").encode() for path, target in _LINKS.items()}
 
 
 def run(view: View) -> Mapping[bytes, Node]:

@@ -94,6 +94,7 @@ def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
         ),
         # Left out while empty, too.
         **({"variant": recipe.variant} if recipe.variant else {}),
+        **({"essential": True} if recipe.essential == "true" else {}),
         **({"local_packages": local} if local else {}),
         "without": sorted(recipe.without),
         "steps": {"os_release": recipe.steps.os_release, "copyright": recipe.steps.copyright},

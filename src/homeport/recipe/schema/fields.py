@@ -497,6 +497,13 @@ RECIPE = Fields(
         "variant": _optional(
             values.VARIANT, "a whole Debian system with dpkg and apt, by mmdebstrap's names"
         ),
+        "essential": _optional(
+            values.ESSENTIAL, "minimal: shell, coreutils, C.UTF-8 and base files; true: all of them"
+        ),
+        "alternatives": _optional(
+            MapOf(key=Text(what="a name"), value=values.PATH, what="names with their programs"),
+            "the program of each alternative; absent: the one of the highest priority",
+        ),
         "local_packages": _optional(
             values.LINE, "a folder of .deb files, which come before those of archives"
         ),

@@ -168,6 +168,7 @@ PACKAGE_ENTRY = Text(
 VARIANT = Text(
     what="a variant: " + ", ".join(VARIANTS), pattern="|".join(VARIANTS), example="minbase"
 )
+ESSENTIAL = Text(what="minimal or true", pattern="minimal|true", example="minimal")
 #: Word of ``exclude`` → globs. Copyright files stay in any case.
 EXCLUSIONS = {
     "doc": (
