@@ -157,7 +157,8 @@ def test_scripts_of_whole_packages_are_one_warning_for_each_interpreter(tmp_path
         name: file(b"#!/bin/perl\n", 0o755, source=whole) for name in ("usr/bin/a", "usr/bin/b")
     }
     assert checked(nodes, tmp_path) == [
-        "/usr/bin/a and 1 more are scripts for '/bin/perl', which is not in the image"
+        "/usr/bin/a and 1 more are scripts for '/bin/perl', which is not in the image;"
+        " to run them, packages: [perl-base]"
     ]
 
 

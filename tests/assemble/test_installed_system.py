@@ -28,6 +28,10 @@ _FILES = {
     "etc/daemond.conf": "x",
     "usr/bin/vi": file("v", mode=0o755),
     "usr/bin/ed": file("e", mode=0o755),
+    "usr/lib/systemd/system/d.service": (
+        "[Unit]\nUser=no\n[Service]\nUser=other\nRuntimeDirectory=d/sock %i\n"
+        "RuntimeDirectoryMode=700\nStateDirectory=../x\n"
+    ),
     "usr/lib/sysusers.d/d.conf": 'u other 321 "Other"\nm other adm\n',
     "usr/lib/tmpfiles.d/d.conf": "d /var/run/daemond 0750 daemond other\nd /usr/bad 0755\n",
 }
@@ -56,9 +60,33 @@ def test_accounts_directories_and_alternatives_are_made(tmp_path: Path) -> None:
     assert made["var/log/daemond"] == f"directory 2755 {uid}:4"
     assert made["var/lib/daemon"] == f"directory 0755 {uid}:{uid}"
     assert made["etc/daemond.conf"] == f"0644 {uid}:0 x"
+    assert made["run/d/sock"] == "directory 0700 321:321"
+    assert not {"x", "var/x", "run/%i"} & set(made)
     assert made["usr/bin/editor"] == "-> /etc/alternatives/editor"
     assert made["etc/alternatives/editor"] == "-> /usr/bin/ed"
     assert "usr/bad" not in made
+
+
+def test_the_recipe_chooses_an_alternative(tmp_path: Path) -> None:
+    recipe = "alternatives: {editor: /usr/bin/vi}\n" + _OFF % ""
+    made = listing(_world(tmp_path, postinst=_POSTINST).build(recipe))
+    assert made["etc/alternatives/editor"] == "-> /usr/bin/vi"
+
+
+def test_what_packages_ship_below_var_run_is_below_run(tmp_path: Path) -> None:
+    files = {"var/run/base/x": "x", "var/lock/": ""}
+    package = deb("base", files=files, scripts={"postinst": "#!/bin/sh\n:\n"})
+    recipe = (_OFF % "").replace("daemond", "base")
+    made = listing(BuildWorld(tmp_path, [package]).build(recipe))
+    assert (made["var/run"], made["var/lock"]) == ("-> /run", "-> /run/lock")
+    assert made["run/base/x"] == "0644 x"
+
+
+def test_minimal_essentials_are_added_where_the_recipe_has_not_chosen_them(tmp_path: Path) -> None:
+    names = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin")
+    world = BuildWorld(tmp_path, [deb(name, files={f"usr/share/{name}": name}) for name in names])
+    recipe = "essential: minimal\n" + (_OFF % "").replace("daemond", "dash")
+    assert {f"usr/share/{name}" for name in names} <= set(listing(world.build(recipe)))
 
 
 def test_each_step_can_be_switched_off(tmp_path: Path) -> None:

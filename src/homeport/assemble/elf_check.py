@@ -221,8 +221,10 @@ class _Checker:
         for interpreter, paths in self._useless.items():
             example, more = path_text(paths[0]), len(paths) - 1
             scripts = f"{example} and {more} more are scripts" if more else f"{example} is a script"
+            package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
+            advice = f"; to run them, packages: [{package}]" if package else ""
             self.findings.warnings.append(
-                f"{scripts} for {interpreter!r}, which is not in the image"
+                f"{scripts} for {interpreter!r}, which is not in the image{advice}"
             )
 
     def _elsewhere(self, library: str, facts: ElfFacts) -> Iterator[bytes]:

@@ -99,7 +99,7 @@ def explain(
 
 
 def _explanation_document(found: Explanation) -> dict[str, Any]:
-    """docs/formats/recipe-explain.md."""
+    """docs/formats/catalog.md."""
     return {
         "schema": "homeport-recipe-explain/v1",
         "recipe": found.recipe,

@@ -1,6 +1,6 @@
 """The program of the image ``sbom-scanner``: BuildKit's protocol for SBOM generators.
 
-BuildKit (docs/attestations/sbom-protocol.md) runs it with the built root under
+BuildKit (its page "SBOM scanning protocol") runs it with the built root under
 ``BUILDKIT_SCAN_SOURCE``, further roots below ``BUILDKIT_SCAN_SOURCE_EXTRAS``, and takes the
 statements ``NAME.spdx.json`` that it leaves in ``BUILDKIT_SCAN_DESTINATION``. The same roots give
 the same bytes: times are those of the files, or ``SOURCE_DATE_EPOCH``.

@@ -21,13 +21,14 @@ from homeport.assemble.system.paths import ImagePaths
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import read_bounded
 from homeport.debian.deb.maintainer_scripts import is_reviewed
-from homeport.debian.scripts.declarations import read_sysusers, read_tmpfiles
+from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
 from homeport.debian.scripts.effects import AddGroup, AddUser, Effect, NotUnderstood
 from homeport.tree.node import Node
 
 _LARGEST = 1 << 20  # bytes of one declaration
 _SYSUSERS = b"usr/lib/sysusers.d/"
 _TMPFILES = b"usr/lib/tmpfiles.d/"
+_SERVICES = b"usr/lib/systemd/system/"
 
 
 class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,6 +89,8 @@ def read_system(
 
 def _declared(package: PackageInImage) -> Iterator[Effect]:
     for path, blob in sorted(package.contents.blobs.items()):
+        if path.startswith(_SERVICES) and path.endswith(b".service"):
+            yield from read_service(package.name, _read(blob))
         if not path.endswith(b".conf"):
             continue
         if path.startswith(_SYSUSERS):

@@ -1,7 +1,8 @@
-"""``sysusers.d`` and ``tmpfiles.d``: accounts and paths that packages declare as data.
+"""``sysusers.d``, ``tmpfiles.d`` and services: what packages declare as data.
 
-Formats: sysusers.d(5) and tmpfiles.d(5). Only lines that make sense in an image are read:
-nothing that only holds while a machine boots (``!``), and no clean-up ages.
+Formats: sysusers.d(5), tmpfiles.d(5), and systemd.exec(5) for the directories of a service.
+Only lines that make sense in an image are read: nothing that only holds while a machine boots
+(``!``), and no clean-up ages.
 """
 
 from __future__ import annotations
@@ -78,6 +79,42 @@ def read_tmpfiles(package: str, text: str) -> list[Effect]:
                     group=owner[1],
                 )
             )
+    return found
+
+
+#: Settings of a service that name directories, and what these lie below (systemd.exec(5)).
+_SERVICE_FOLDERS = {
+    "RuntimeDirectory": "/run", "StateDirectory": "/var/lib", "CacheDirectory": "/var/cache",
+    "LogsDirectory": "/var/log",
+}  # fmt: skip
+
+
+def read_service(package: str, text: str) -> list[Effect]:
+    """The directories that systemd makes when it starts a service: an image has no systemd."""
+    settings: dict[str, str] = {}
+    section = ""
+    for line in text.splitlines()[:_MOST_LINES]:
+        stripped = line.strip()
+        section = stripped if stripped.startswith("[") else section
+        key, equals, value = stripped.partition("=")
+        if section == "[Service]" and equals and not key.startswith(("#", ";")):
+            settings[key.strip()] = value.strip()
+    if settings.get("DynamicUser", "") in ("yes", "true", "1", "on"):
+        return []
+    user = settings.get("User") or None
+    found: list[Effect] = []
+    for setting, folder in _SERVICE_FOLDERS.items():
+        for name in settings.get(setting, "").split():
+            path = name.partition(":")[0]
+            if "%" in name or path.startswith("/") or ".." in path.split("/"):
+                continue
+            mode = _mode(settings.get(f"{setting}Mode", "755"))
+            found.append(
+                MakeDirectory(
+                    package=package, path=f"{folder}/{path}", mode=mode, user=user,
+                    group=settings.get("Group") or user,
+                )
+            )  # fmt: skip
     return found
 
 
