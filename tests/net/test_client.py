@@ -365,7 +365,7 @@ def test_more_than_the_limit_is_refused(server: Server) -> None:
     with (
         quick_client() as client,
         client.request("GET", url) as response,
-        pytest.raises(TooLarge, match="100 bytes"),
+        pytest.raises(TooLarge, match="100 B"),
     ):
         response.read_all(100)
 

@@ -28,6 +28,8 @@ _INTERPRETERS = {
     "sh": "dash", "dash": "dash", "bash": "bash", "env": "coreutils", "perl": "perl-base",
     "python3": "python3-minimal", "node": "nodejs", "ruby": "ruby", "make": "make",
 }  # fmt: skip
+#: Scripts below these are to be read, or run where the whole system is there.
+_FOR_OTHERS = (b"usr/share/doc/", b"usr/share/bug/", b"usr/share/initramfs-tools/")
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
 
 
@@ -130,7 +132,7 @@ class _Checker:
         """Examples of whole packages, and maintainer scripts in the database of dpkg."""
         if path.startswith(INFO):
             return True
-        to_read = path.startswith(b"usr/share/doc/") or b"/examples/" in path
+        to_read = path.startswith(_FOR_OTHERS) or b"/examples/" in path
         return to_read and self._from_whole_package(path)
 
     def _from_whole_package(self, path: bytes) -> bool:
