@@ -145,7 +145,7 @@ def command(
         case 3:
             raise AnswerNo("a rule is broken")
         case 4:
-            hint = "lock each recipe again: homeport lock RECIPE --update all"
+            hint = "lock what is newer: homeport update"
             raise OutOfDate("something is newer", hint=hint)
         case 1:
             raise HomeportError("not everything could be checked")

@@ -23,6 +23,7 @@ from homeport.content.reading import read_bounded
 from homeport.debian.deb.maintainer_scripts import is_reviewed
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
 from homeport.debian.scripts.effects import AddGroup, AddUser, Effect, NotUnderstood
+from homeport.errors import UsageError
 from homeport.tree.node import Node
 
 _LARGEST = 1 << 20  # bytes of one declaration
@@ -47,8 +48,14 @@ def read_system(
     plan: BuildPlan, nodes: Mapping[bytes, Node], packages: Sequence[PackageInImage]
 ) -> InstalledSystem:
     """Read the packages' declarations and scripts against the image in ``nodes``."""
-    # 30 ms that a build of slices saves: a parser of shell.
-    from homeport.debian.scripts.interpreter import World, read_script
+    try:
+        # 30 ms that a build of slices saves: a parser of shell.
+        from homeport.debian.scripts.interpreter import World, read_script
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"packages with scripts require {error.name}, which is not installed",
+            hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
+        ) from error
 
     paths = ImagePaths(nodes)
     whole = [package for package in packages if package.whole]
