@@ -136,7 +136,9 @@ def test_without_a_proof_nothing_is_verified(
     assert "test.lock: verified against the signed archive" in capsys.readouterr().err
     project.use_cache("another machine's")
     assert project.build("--locked") == 0
-    assert "test.lock: not verified against the signed archive" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "test.lock: not verified against the signed archive" in told
+    assert "days old (homeport outdated says what is newer)" in told
 
 
 def test_lock_writes_a_missing_proof_again(project: Project) -> None:

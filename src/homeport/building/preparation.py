@@ -13,6 +13,7 @@ from homeport.building.request import BuildRequest, Connections
 from homeport.content.digest import Digest
 from homeport.content.files import explained
 from homeport.content.store import Store
+from homeport.debian.archive.state import age
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
 from homeport.locking.lock_paths import LockPaths, lock_paths, proof_path
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
@@ -115,7 +116,12 @@ def prepare(
 
     locked = prepared((), request.update)
     if locked.locked is None:
-        runtime.progress.note("lock", str(verify_lock(locked, recipe, runtime)))
+        date = locked.lockfile.date
+        runtime.progress.note(
+            "lock",
+            f"{verify_lock(locked, recipe, runtime)}; its packages are of {date:%Y-%m-%d},"
+            f" {age(date, connections.clock())} (homeport outdated says what is newer)",
+        )
     first, trees = pin_parts(
         recipe, locked, paths, platforms,
         request=request, runtime=runtime, connections=connections,

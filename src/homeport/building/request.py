@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -114,6 +114,7 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
     engines: Callable[[Sequence[str]], Sequence[Engine]]
     session: ServicesFor
     offline: bool = False
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 def parse_kinds(values: Sequence[str]) -> tuple[Kind, ...]:
