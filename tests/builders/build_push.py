@@ -39,7 +39,7 @@ class PushingBuild:
 
 @contextmanager
 def pushing_build(folder: Path) -> Iterator[PushingBuild]:
-    package = deb("tool", files={"usr/bin/tool": file(b"#!/bin/sh\n", mode=0o755)})
+    package = deb("tool", files={"usr/bin/tool": file(b"tool\n", mode=0o755)})
     world = BuildWorld(folder, [package])
     world.ensure_lock(world.recipe(RECIPE))
     with serve(world.archive.root) as server:

@@ -689,7 +689,7 @@ PULL: dict[str, Case] = {
     "a manifest without end": Case(
         faults=[Fault(method="GET", path=MANIFEST, replace_body=b" " * (5 << 20))],
         expect=TooLarge,
-        says="4194304",
+        says="4.19 MB",
     ),
     "a web page instead of a manifest": Case(
         faults=[Fault(method="GET", path=MANIFEST, status=200, headers=HTML, body=b"<html>")],
