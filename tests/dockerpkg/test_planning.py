@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from dockerpkg.trees import add_image, plan_of, remote, tree_at
+from homeport.dockerpkg.building import BuildOptionsOfTree
 from homeport.dockerpkg.dependencies import DependencyLoop
 from homeport.dockerpkg.lockfile import BadLockfile, LockedImage, TreeLock, read_lock, write_lock
 from homeport.dockerpkg.planning import LacksPlatform, PlanOptions, TreePlan
+from homeport.dockerpkg.project import Project
 from homeport.dockerpkg.tree import Tree
-from homeport.errors import Faults, UsageError
+from homeport.errors import AnswerNo, Faults, UsageError
 from homeport.oci.platform import parse_platforms
+from homeport.progress import CancelToken, Silent
 
 
 @pytest.fixture
@@ -173,3 +178,14 @@ def test_the_lockfile_comes_back_as_written_and_a_damaged_one_is_refused(tmp_pat
     path.write_text('{"schema": "homeport-docker-pkg-lock/v1", "bases": {"a": "latest"}}')
     with pytest.raises(BadLockfile, match="invalid digest"):
         read_lock(path)
+
+
+def test_no_clobber_builds_nothing_if_a_tag_was_made_from_other_inputs(root: Path) -> None:
+    tree = four(root)
+    project = Project(
+        root, tree.configuration, root.parent / "config.yaml",
+        lookup={"r.example/b:1": remote("b", inputs="sha256:other")}.get,
+        access=cast("Any", SimpleNamespace(progress=Silent())), cancel=CancelToken(),
+    )  # fmt: skip
+    with pytest.raises(AnswerNo, match=r"made from other inputs before: r\.example/b:1"):
+        project.build(PlanOptions(), BuildOptionsOfTree(publish=True, no_clobber=True))

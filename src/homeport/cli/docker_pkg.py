@@ -110,24 +110,17 @@ def build(
             suffix=_suffix(asked["nightly"], asked["snapshot"]), access=access, key=asked["key"],
         )  # fmt: skip
         options = _plan_options(asked)
-        if asked["dry_run"] or asked["no_clobber"]:
-            plan = project.plan(options)
-            changed = [image for image in plan.images.values() if image.state == "changed"]
-            if asked["dry_run"]:
-                _write_plan(session, plan)
-                return
-            if changed:
-                names = ", ".join(image.source.reference for image in changed)
-                raise AnswerNo(
-                    f"made from other inputs before: {names}",
-                    hint=f"give it a new version: homeport docker-pkg update {changed[0].name}"
-                    f" {directory}",
-                )
+        if asked["dry_run"]:
+            _write_plan(session, project.plan(options))
+            return
         publish = project.publishes if asked["publish"] is None else asked["publish"]
         built = project.build(
             options,
             BuildOptionsOfTree(
-                use_cache=asked["use_cache"], publish=publish, engines=asked["engines"]
+                use_cache=asked["use_cache"],
+                publish=publish,
+                no_clobber=asked["no_clobber"],
+                engines=asked["engines"],
             ),
         )
     session.output.write(_built_document(built), _built_text(built, publish))

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from homeport.cli.recipe_options import mirrors_option
 from homeport.locking.update_policy import UpdatePolicy
 
 _OPTIONS = (
@@ -25,13 +26,7 @@ _OPTIONS = (
         help="Lock no archive state newer than this date, such as 2026-10-30; expiry is judged at"
         " this date too.  [default: now]",
     ),
-    click.option(
-        "--mirror",
-        "mirrors",
-        multiple=True,
-        metavar="[ARCHIVE=]URL",
-        help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
-    ),
+    mirrors_option,
     click.option(
         "--lockfile",
         type=click.Path(dir_okay=False, path_type=Path),

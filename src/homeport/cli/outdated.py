@@ -9,7 +9,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.errors import AnswerNo, HomeportError, OutOfDate
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
@@ -63,13 +63,7 @@ Examples:
     help="Take the archives of images from this recipe.  [default: Debian's]",
 )
 @click.option("--no-inputs", is_flag=True, help="Do not ask registries about images that are used.")
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
-)
+@mirrors_option
 @click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Write the JSON report.")
 @click.option("--code-quality", type=_FILE, metavar="FILE", help="Write GitLab's Code Quality.")
 @click.option("--sarif", type=_FILE, metavar="FILE", help="Write SARIF 2.1.0.")

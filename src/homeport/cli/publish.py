@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 
@@ -47,13 +47,7 @@ Examples:
 @click.option(
     "--key", metavar="KEY", help="Sign with this key before anything is named.  [default: none]"
 )
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
-)
+@mirrors_option
 @allow_outside_option
 @engine_option
 @registry_options

@@ -8,7 +8,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.errors import AnswerNo
 
 
@@ -45,13 +45,7 @@ Examples:
     metavar="FILE",
     help="Write a JUnit report.  [default: none]",
 )
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
-)
+@mirrors_option
 @allow_outside_option
 @common
 def command(

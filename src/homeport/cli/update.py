@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.errors import HomeportError, UsageError
 
 if TYPE_CHECKING:
@@ -77,13 +77,7 @@ Examples:
     help="Set the kind of forge; 'forgejo' is for Gitea too.  [default: by variables of CI and the"
     " remote's host]",
 )
-@click.option(
-    "--mirror",
-    "mirrors",
-    multiple=True,
-    metavar="[ARCHIVE=]URL",
-    help="Use only this mirror: an http, https or file URL, or a directory. Repeatable.",
-)
+@mirrors_option
 @allow_outside_option
 @engine_option
 @common

@@ -43,11 +43,13 @@ class BuildOptionsOfTree(msgspec.Struct, frozen=True, kw_only=True):
 
     use_cache: of the engine; without it every step runs again
     publish:   push what passed its test
+    no_clobber: build nothing if a tag leads to an image of other inputs
     engines:   addresses; empty: what the environment names
     """
 
     use_cache: bool = False
     publish: bool = False
+    no_clobber: bool = False
     engines: tuple[str, ...] = ()
 
 

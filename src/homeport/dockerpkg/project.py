@@ -44,7 +44,7 @@ from homeport.dockerpkg.pruning import Pruned, prune
 from homeport.dockerpkg.templates import Renderer
 from homeport.dockerpkg.tree import SourceImage, read_tree
 from homeport.dockerpkg.updating import Change, ImageUpdated, find_author, update
-from homeport.errors import UsageError
+from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 
@@ -87,7 +87,21 @@ class Project:
                 hint="set registry in the configuration, or build with --no-publish",
             )
         with self._one_at_a_time():
-            return build_tree(self.plan(plan), options, self._lockfile, self._access)
+            made = self.plan(plan)
+            if options.no_clobber:
+                self._require_unchanged(made)
+            return build_tree(made, options, self._lockfile, self._access)
+
+    def _require_unchanged(self, plan: TreePlan) -> None:
+        """Raise ``AnswerNo`` if a tag of the registry leads to an image of other inputs."""
+        changed = [image for image in plan.images.values() if image.state == "changed"]
+        if changed:
+            names = ", ".join(image.source.reference for image in changed)
+            raise AnswerNo(
+                f"made from other inputs before: {names}",
+                hint=f"give it a new version: homeport docker-pkg update {changed[0].name}"
+                f" {self.tree.root}",
+            )
 
     def check(self) -> tuple[Finding, ...]:
         """Findings with file, line and what to do."""
