@@ -1,0 +1,179 @@
+"""Methods of ``App`` that carry images: push, pull, mirror, import and bundles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from homeport.app.resources import Resources
+
+if TYPE_CHECKING:
+    from homeport.attest.operations.policies import SourceVerification
+    from homeport.bundling.model import BundleResult, LoadResult
+    from homeport.images.importing import Imported
+    from homeport.images.mirror import MirrorOutcome, MirrorPair
+    from homeport.images.transports.base import Written
+    from homeport.oci.platform import Platform
+    from homeport.registry.access import RegistryAccess
+
+
+class ImageCommands(Resources):
+    """What commands do to carry images from one place to another."""
+
+    def push(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False,
+    ) -> Written:  # fmt: skip
+        """Copy an image, byte for byte, to a registry.
+
+        platforms:        of an index; by default all
+        access:           for the registry of the destination
+        no_clobber:       raise ``AnswerNo`` if the tag leads to another image
+        nondistributable: include layers whose owner distributes them
+        """
+        # 200 ms that other commands save
+        from homeport.images.operations import push
+
+        how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
+        written = push(source, destination, how, platforms)
+        self._carry(source, written, access, platforms)
+        return written
+
+    def pull(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, nondistributable: bool = False,
+    ) -> Written:  # fmt: skip
+        """Copy an image, byte for byte, from anywhere to anywhere; parameters as for ``push``."""
+        # 200 ms that other commands save
+        from homeport.images.operations import pull
+
+        how = self._copying(access, nondistributable=nondistributable)
+        written = pull(source, destination, how, platforms)
+        self._carry(source, written, access, platforms)
+        return written
+
+    def _carry(
+        self, source: str, written: Written, access: RegistryAccess | None,
+        platforms: Sequence[Platform] | None,
+    ) -> None:  # fmt: skip
+        """Take along what is attached to an image in a layout, or say that it stays behind."""
+        # 5 ms that other commands save
+        from homeport.images.address import LayoutAddress, parse_source, registry_of
+        from homeport.images.storage.files import DirectoryFiles
+        from homeport.images.storage.layout import lists_attached
+
+        address = parse_source(source)
+        if not isinstance(address, LayoutAddress) or not lists_attached(
+            DirectoryFiles(address.path)
+        ):
+            return
+        # 60 ms that copies from elsewhere save
+        from homeport.attest.attached.carrying import carry_image
+        from homeport.images.transports.registry import registry_transports
+
+        about = registry_of(written.address)
+        transports = registry_transports(lambda: self.registries(about, access))
+        done = carry_image(address, written.address, platforms, transports, self.runtime)
+        if done:
+            self.runtime.progress.note(source, done)
+
+    def mirror(
+        self, pair: MirrorPair, *, access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False, dry_run: bool = False,
+        verification: SourceVerification | None = None,
+    ) -> MirrorOutcome:  # fmt: skip
+        """Copy one image to a registry; an error is part of the outcome.
+
+        verification: how signatures are verified first; by default by the policy that ships
+        """
+        # 200 ms that other commands save
+        from homeport.images.operations import mirror
+
+        how = self._copying(
+            access, no_clobber=no_clobber, nondistributable=nondistributable,
+            verification=verification,
+        )  # fmt: skip
+        return mirror(pair, how, dry_run=dry_run)
+
+    def mirror_pairs(
+        self, source: str, destination: str, *, tags: Sequence[str] | None = None,
+        platforms: Sequence[Platform] | None = None, referrers: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> list[MirrorPair]:  # fmt: skip
+        """The images to mirror from one address to another.
+
+        tags: globs; both addresses are then repositories without a tag; ``[]`` is every tag
+        """
+        # 200 ms that other commands save
+        from homeport.images.operations import mirror_pairs
+
+        return mirror_pairs(
+            source, destination, self._opening(access),
+            tags=tags, platforms=platforms, referrers=referrers,
+        )  # fmt: skip
+
+    def mirror_plan(
+        self, file: Path, *, platforms: Sequence[Platform] | None = None, referrers: bool = False
+    ) -> list[MirrorPair]:
+        """The images that a home plan lists (docs/formats/plan.md).
+
+        platforms, referrers: instead of, or in addition to, what the plan says
+        """
+        # 190 ms that other commands save
+        from homeport.audit.plan.mirroring import planned_pairs
+
+        return planned_pairs(file, platforms=platforms, referrers=referrers)
+
+    def import_image(
+        self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
+        access: RegistryAccess | None = None, no_clobber: bool = False,
+        nondistributable: bool = False, verification: SourceVerification | None = None,
+    ) -> Imported:  # fmt: skip
+        """Copy an upstream image to a registry of the user's, and record its origin there.
+
+        verification: how signatures are verified first; by default by the policy that ships
+        """
+        # 210 ms that other commands save
+        from homeport.images.operations import import_image
+
+        how = self._copying(
+            access, no_clobber=no_clobber, nondistributable=nondistributable,
+            verification=verification,
+        )  # fmt: skip
+        return import_image(source, destination, how, platforms)
+
+    def bundle(
+        self, images: Sequence[str], file: Path, files: Sequence[Path] = (), *,
+        mirrors: Sequence[str] = (), trust_kit: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> BundleResult:  # fmt: skip
+        """Write images, all that is attached to them and their packages to a file."""
+        # 300 ms that other commands save
+        from homeport.bundling.writing import BundleAccess, write_bundle
+
+        reach = BundleAccess(
+            registry=self._attest_access(images[0], access).registry,
+            connections=self._connections(), runtime=self.runtime,
+        )  # fmt: skip
+        return write_bundle(images, file, files, reach, mirrors=tuple(mirrors), trust_kit=trust_kit)
+
+    def load_bundle(
+        self, file: Path, registry: str, *, verification: SourceVerification | None = None,
+        files_to: Path | None = None, access: RegistryAccess | None = None,
+    ) -> LoadResult:  # fmt: skip
+        """Verify the images of a bundle by a policy, then write them below ``registry``.
+
+        files_to: the directory to write keys, policies and the like of the bundle to
+        """
+        # 300 ms that other commands save
+        from homeport.attest.operations.policies import SourceVerification, verify_named
+        from homeport.bundling.loading import LoadAccess, load_bundle
+
+        reach = self._attest_access(f"{registry}/none", access)
+        options = verification or SourceVerification()
+        decide = partial(verify_named, options=options, access=reach)
+        about = LoadAccess(registry=reach.registry, decide=decide, runtime=self.runtime)
+        return load_bundle(file, registry, about, files_to=files_to)

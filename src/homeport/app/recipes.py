@@ -1,0 +1,149 @@
+"""Methods of ``App`` about recipes: check, lock, build, test, and the catalog."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from homeport.app.resources import Resources
+
+if TYPE_CHECKING:
+    from homeport.attest.operations.signing import SignOptions
+    from homeport.building.explain import Explanation
+    from homeport.building.lock import LockCheck
+    from homeport.building.request import BuildRequest, BuildResult
+    from homeport.imagetests.results import CheckedImage
+    from homeport.imagetests.run import ImageTestRequest
+    from homeport.locking.ensure_lock import EnsuredLock
+    from homeport.locking.verification import Verification
+    from homeport.oci.platform import Platform
+    from homeport.recipe.catalog_listing import LockedRecipe
+    from homeport.recipe.model import Recipe
+
+
+class RecipeCommands(Resources):
+    """What commands do with recipes and their lockfiles."""
+
+    def build(
+        self, request: BuildRequest, *, sign: SignOptions | None = None,
+        ask_password: Callable[[], bytes] | None = None,
+    ) -> BuildResult:  # fmt: skip
+        """Build a recipe for its platforms and write it where ``request`` says.
+
+        sign: sign it too, wherever signatures can be kept: in registries and OCI layouts
+        """
+        # 130 ms that other commands save
+        from homeport.building.run import run_build
+
+        if sign is None:
+            return run_build(request, self.runtime, self._connections())
+        # 230 ms that a build without a signature saves
+        from homeport.attest.operations.signing import open_signer, sign_written
+
+        access = self._attest_access(None, None)
+        # Before the build: a wrong password is found at once.
+        method = open_signer(sign, access, ask_password)
+        result = run_build(request, self.runtime, self._connections())
+        for written in result.written:
+            attached = self._attached(written.address)
+            if attached is not None:
+                sign_written(result.built.index, attached, method, access)
+        return msgspec.structs.replace(result, signer=method.name)
+
+    def lock(self, request: BuildRequest) -> tuple[Recipe, EnsuredLock]:
+        """Lock the packages and parts of a recipe for all its platforms."""
+        # 120 ms that other commands save
+        from homeport.building.lock import lock_recipe
+
+        return lock_recipe(request, self.runtime, self._connections())
+
+    def check_lock(
+        self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
+    ) -> LockCheck:
+        """Where a recipe and its lockfile disagree; nothing is written."""
+        # 120 ms that other commands save
+        from homeport.building.lock import check_lock
+
+        return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
+
+    def verify_lock(
+        self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
+    ) -> Verification:
+        """Compare a lockfile with the proof beside it. Raises ``NotVerified``."""
+        # 120 ms that other commands save
+        from homeport.building.lock import verify_lockfile
+
+        return verify_lockfile(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
+
+    def test(self, request: ImageTestRequest, junit: Path | None = None) -> CheckedImage:
+        """Run the tests of a recipe or of files on every platform of an image.
+
+        junit: a report to write
+        """
+        # 130 ms that other commands save
+        from homeport.content.files import write_file
+        from homeport.imagetests.results import results_junit
+        from homeport.imagetests.run import run_tests
+
+        tested = run_tests(request, self.runtime, self._connections(), self.open_image)
+        if junit is not None:
+            write_file(junit, results_junit(tested))
+        return tested
+
+    def check_recipe(self, recipe: str, *, allow_outside: Sequence[Path] = ()) -> Recipe:
+        """Check a recipe and its slices without the network. Raises ``Faults``.
+
+        allow_outside: directories outside the recipe's folder that it may name files of
+        """
+        # 90 ms that other commands save
+        from homeport.recipe.checking import check_recipe
+
+        return check_recipe(recipe, allow_outside=allow_outside)
+
+    def recipe_explain(
+        self,
+        recipe: str,
+        *,
+        platform: Platform | None = None,
+        mirrors: Sequence[str] = (),
+        allow_outside: Sequence[Path] = (),
+    ) -> Explanation:
+        """Why each package is in a recipe's image, what it weighs, what could be left out.
+
+        platform: absent: the one of this machine
+        """
+        # 150 ms that other commands save
+        from homeport.building.explain import explain
+        from homeport.building.request import BuildRequest
+
+        request = BuildRequest(
+            recipe=recipe, platforms=(str(platform) if platform is not None else "native",),
+            mirrors=tuple(mirrors), allow_outside=tuple(allow_outside),
+            command="homeport recipe explain",
+        )  # fmt: skip
+        return explain(request, self.runtime, self._connections())
+
+    def recipe_schema(self, *, slices: bool = False) -> dict[str, Any]:
+        """The JSON Schema of recipes, or of slice files."""
+        # 80 ms that other commands save
+        from homeport.recipe.schema.fields import recipe_schema
+        from homeport.recipe.slices.reading import slice_schema
+
+        return slice_schema() if slices else recipe_schema()
+
+    def catalog(self) -> tuple[Recipe, ...]:
+        """The recipes that ship with Homeport."""
+        # 60 ms that other commands save
+        from homeport.recipe.catalog_listing import catalog_recipes
+
+        return catalog_recipes()
+
+    def catalog_recipe(self, name: str) -> LockedRecipe:
+        """A recipe of the catalog, its file, and what is locked for it."""
+        # 70 ms that other commands save
+        from homeport.recipe.catalog_listing import locked_recipe
+
+        return locked_recipe(name)

@@ -1,0 +1,132 @@
+"""Methods of ``App`` that keep images fresh: outdated, update, publish and what undoes it."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from homeport.app.attestations import AttestationCommands
+from homeport.app.images import ImageCommands
+from homeport.app.recipes import RecipeCommands
+from homeport.app.registries import RegistryCommands
+
+if TYPE_CHECKING:
+    from homeport.freshness.model import Report as FreshnessReport
+    from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
+    from homeport.freshness.report.writing import OutdatedFiles
+    from homeport.publishing.publish import (
+        PrunedTags,
+        PublishAccess,
+        Published,
+        PublishRequest,
+        RolledBack,
+    )
+    from homeport.registry.access import RegistryAccess
+    from homeport.updating.model import UpdateResult
+    from homeport.updating.update import UpdateRequest
+
+
+class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, RegistryCommands):
+    """What commands do to find stale images, renew and publish them."""
+
+    def outdated(
+        self, request: OutdatedRequest, files: OutdatedFiles | None = None
+    ) -> FreshnessReport:
+        """Compare recipes, lockfiles and images with their archives; nothing of them is written.
+
+        files: reports for other programs to write
+        """
+        # 150 ms that other commands save
+        from homeport.freshness.outdated import run_outdated
+        from homeport.freshness.report.writing import OutdatedFiles, write_reports
+
+        with self.runtime.store.lease():
+            report = run_outdated(request, self._outdated_access())
+        write_reports(report, files or OutdatedFiles())
+        return report
+
+    def update(self, request: UpdateRequest) -> UpdateResult:
+        """Lock recipes anew; commit them or open a merge request, if ``request`` says so."""
+        # 150 ms that other commands save
+        from homeport.updating.update import UpdateAccess, run_update
+
+        access = UpdateAccess(
+            outdated=self._outdated_access(),
+            connections=self._connections(),
+            client=lambda: self.client,
+            runtime=self.runtime,
+            environment=os.environ,
+        )
+        return run_update(request, access)
+
+    def publish(
+        self, request: PublishRequest, *, access: RegistryAccess | None = None,
+        key: str | None = None,
+    ) -> tuple[Published, ...]:  # fmt: skip
+        """Build, push, test from the registry, then name images.
+
+        access: for the registry of the repository
+        key:    for ``sign`` of the request; without one the identity of a CI job signs
+        """
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_publish
+
+        return run_publish(request, self._publish_access(access, key or ""))
+
+    def rollback(
+        self, repository: str, *, to: str = "", access: RegistryAccess | None = None
+    ) -> RolledBack:
+        """Let the moving tags lead to an earlier dated tag."""
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_rollback
+
+        return run_rollback(repository, to, self._publish_access(access, ""))
+
+    def prune_tags(
+        self, repository: str, *, keep: int = 10, days: int = 90, dry_run: bool = False,
+        access: RegistryAccess | None = None,
+    ) -> PrunedTags:  # fmt: skip
+        """Remove old dated tags that no other tag leads to."""
+        # 200 ms that other commands save
+        from homeport.publishing.publish import run_prune_tags
+
+        return run_prune_tags(
+            repository, self._publish_access(access, ""), keep=keep, days=days, dry_run=dry_run
+        )
+
+    def _publish_access(self, access: RegistryAccess | None, key: str) -> PublishAccess:
+        # 200 ms that other commands save
+        from homeport.attest.operations.signing import SignOptions
+        from homeport.images.address import parse_source
+        from homeport.images.reading import opened
+        from homeport.imagetests.run import run_tests
+        from homeport.publishing.publish import PublishAccess
+
+        reach = self._reading(access)
+        return PublishAccess(
+            build=self.build,
+            push=lambda source, destination: self.push(source, destination, access=access),
+            tags=lambda repository: self.tags(repository, access=access).tags,
+            digest=lambda reference: self.digest(reference, access=access),
+            retag=lambda reference, tags: self.retag(reference, tags, access=access),
+            test=lambda request: run_tests(
+                request,
+                self.runtime,
+                self._connections(),
+                lambda address: opened(parse_source(address), reach),
+            ),
+            sign=lambda image: self.sign(image, SignOptions(key=key), access=access),
+            delete=lambda reference: self.delete(reference, access=access),
+        )
+
+    def _outdated_access(self) -> OutdatedAccess:
+        # 150 ms that other commands save
+        from homeport.freshness.outdated import OutdatedAccess
+
+        return OutdatedAccess(
+            archives=self.archives,
+            open_image=self.open_image,
+            digest_of=self.digest,
+            fetch=self._fetch_tracker,
+            runtime=self.runtime,
+        )
