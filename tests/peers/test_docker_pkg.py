@@ -47,10 +47,14 @@ def registry(tmp_path: Path) -> Iterator[Running]:
 
 
 def homeport(*arguments: str, code: int = 0) -> str:
+    return run("docker-pkg", *arguments, code=code)
+
+
+def run(*arguments: str, code: int = 0) -> str:
     """The command as a user starts it; its standard output."""
     done = subprocess.run(
-        [sys.executable, "-m", "homeport", "docker-pkg", *arguments],
-        capture_output=True, text=True, check=False, timeout=300,
+        [sys.executable, "-m", "homeport", *arguments], capture_output=True, text=True,
+        check=False, timeout=300, env={**os.environ, "COSIGN_PASSWORD": "of the tests"},
     )  # fmt: skip
     assert done.returncode == code, done.stdout + done.stderr
     return done.stdout
@@ -110,6 +114,30 @@ def test_the_example_is_published_for_seven_platforms_and_then_nothing_is_left_t
         "busybox": "unchanged", "dockerfile-copy": "unchanged", "greeter": "published",
         "greeter-debug": "published",
     }  # fmt: skip
+
+
+def test_with_a_key_each_image_is_signed_and_has_the_engines_provenance(
+    engine: RunningEngine, registry: Running, tmp_path: Path
+) -> None:
+    tree = with_registry(tmp_path / "tree", registry.host)
+    key = tmp_path / "cosign"
+    run("key", "generate", "-o", str(key))
+    options = ("--key", f"{key}.key", "--platform", "linux/amd64,linux/arm64")
+    done = build(engine, tree, *options)
+    for name, each in done.items():
+        run("verify", "--key", f"{key}.pub", f"{registry.host}/production/{name}@{each['digest']}")
+    raw = json.loads(run("manifest", f"{registry.host}/production/greeter:1.0"))
+    about = [
+        each.get("annotations", {}).get("vnd.docker.reference.type") for each in raw["manifests"]
+    ]
+    assert sorted(filter(None, about)) == ["attestation-manifest"] * 2
+    assert platforms(f"{registry.host}/production/greeter:1.0") == ["linux/amd64", "linux/arm64"]
+    stranger = tmp_path / "stranger"
+    run("key", "generate", "-o", str(stranger))
+    run(
+        "verify", "--key", f"{stranger}.pub", f"{registry.host}/production/greeter:1.0", code=3
+    )  # fmt: skip
+    assert {each["outcome"] for each in build(engine, tree, *options).values()} == {"unchanged"}
 
 
 def test_what_fails_stops_only_what_needs_it_and_the_next_run_goes_on(

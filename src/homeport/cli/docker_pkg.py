@@ -70,6 +70,7 @@ Examples:
   homeport docker-pkg build images
   homeport docker-pkg build images -c config.yaml --platform linux/amd64,linux/arm64
   homeport docker-pkg build images --select '*/python3*' --no-publish
+  homeport docker-pkg build images --key cosign.key --attest provenance
   homeport docker-pkg build images --dry-run
 """,
 )
@@ -86,6 +87,11 @@ Examples:
 )  # fmt: skip
 @click.option("--no-clobber", is_flag=True, help="Fail if a tag leads to an image of other inputs.")
 @click.option("--key", metavar="KEY", default="", help="Sign what is pushed with this key.")
+@click.option(
+    "--attest", "attests", multiple=True, metavar="sbom|provenance[,K=V]",
+    help="Let the engine attach an SBOM or provenance. Repeatable."
+    "  [default: provenance with --key, else none]",
+)  # fmt: skip
 @click.option("--dry-run", is_flag=True, help="Print what would be built and why.")
 @engine_option
 @registry_options
@@ -120,6 +126,7 @@ def build(
                 use_cache=asked["use_cache"],
                 publish=publish,
                 no_clobber=asked["no_clobber"],
+                attests=asked["attests"] or (("provenance",) if asked["key"] else ()),
                 engines=asked["engines"],
             ),
         )

@@ -44,12 +44,14 @@ class BuildOptionsOfTree(msgspec.Struct, frozen=True, kw_only=True):
     use_cache: of the engine; without it every step runs again
     publish:   push what passed its test
     no_clobber: build nothing if a tag leads to an image of other inputs
+    attests:   what the engine attaches to each image, as ``solve --attest`` names it
     engines:   addresses; empty: what the environment names
     """
 
     use_cache: bool = False
     publish: bool = False
     no_clobber: bool = False
+    attests: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
 
 
@@ -205,7 +207,10 @@ class _Builder:
             return False
         try:
             with self._access.open_image(str(address)) as value:
-                return describe(value).inputs == image.inputs
+                attested = isinstance(value, Index) and any(each.attests for each in value.children)
+                return describe(value).inputs == image.inputs and (
+                    attested or not self._options.attests
+                )
         except HomeportError:
             return False
 
@@ -234,6 +239,7 @@ class _Builder:
                 build_contexts=self._contexts(image),
                 platforms=image.platforms,
                 no_cache=not self._options.use_cache,
+                attests=self._options.attests,
                 engines=self._options.engines,
             )
         )
