@@ -55,6 +55,8 @@ def completed(line: str, shell: str = "bash", **more: str) -> list[str]:
         ("homeport pull x y --platform linux/amd64,linux/arm6", ["linux/amd64,linux/arm64"]),
         ("homeport audit --deny floa", ["floating"]),
         ("homeport lock dockerfile-copy --update base", ["base-files"]),
+        ("homeport add busybox-st", ["busybox-static"]),
+        ("homeport init curl_", ["curl_bins"]),
         ("homeport -v cache pru", ["prune"]),
         ("homeport inspect registry.example/a:", []),
     ],

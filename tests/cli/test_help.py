@@ -17,8 +17,8 @@ VERBS = {
     "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Explain", "Export", "Fail", "Fetch",
     "Find", "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
     "Make", "Open", "Print", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
-    "Record", "Remove", "Require", "Resolve", "Run", "Save", "Send", "Set", "Show", "Sign",
-    "Skip", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
+    "Record", "Remove", "Require", "Resolve", "Run", "Save", "Search", "Send", "Set", "Show",
+    "Sign", "Skip", "Start", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
 }  # fmt: skip
 WIDEST = 70
 #: What plain technical English does without (LANGUAGE: no private vocabulary, no archaic turns).

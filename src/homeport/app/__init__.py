@@ -19,6 +19,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from homeport.app.auditing import AuditCommands
+from homeport.app.authoring import AuthoringCommands
 from homeport.app.docker_pkg import DockerPkgCommands
 from homeport.app.inspection import InspectionCommands
 from homeport.app.releases import ReleaseCommands
@@ -34,7 +35,7 @@ from homeport.settings import Settings
 __all__ = ["App", "Settings", "open_app"]
 
 
-class App(AuditCommands, DockerPkgCommands, InspectionCommands, ReleaseCommands):
+class App(AuditCommands, AuthoringCommands, DockerPkgCommands, InspectionCommands, ReleaseCommands):
     """A method for each command; closed by leaving the ``with`` block."""
 
     def cache_info(self) -> CacheInfo:

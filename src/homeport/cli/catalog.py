@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_archives import recipe_option
 from homeport.cli.screen import Column, Screen
 from homeport.cli.show import tell
 from homeport.quantities import counted
@@ -26,10 +28,16 @@ _LOCKED = (
     Column(name="platforms", least=12),
 )
 
+_SLICES = (
+    Column(name="slice", least=24),
+    Column(name="paths", right=True),
+    Column(name="needs", least=24, drop=1),
+)
+
 
 @click.group(name="catalog")
 def command() -> None:
-    """List and show the recipes of the catalog."""
+    """List and show the recipes and slices of the catalog."""
 
 
 @command.command(name="list", epilog="Example:  homeport catalog list")
@@ -71,6 +79,33 @@ def show(session: Session, name: str, as_recipe: bool) -> None:
         tell(f"its files lie beside it: to change it, write a recipe with: extends: {name}")
     text = found.text if as_recipe else _describe(found.recipe, found.lockfile, session.screen)
     session.output.write(_document(found.recipe, found.lockfile), text.rstrip("\n"))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  homeport catalog slices
+  homeport catalog slices libc6 --recipe images/tools
+"""
+)
+@click.argument("package", default="")
+@recipe_option
+@common
+def slices(session: Session, package: str, recipe: str) -> None:
+    """List the slices that a recipe may name, of all packages or of PACKAGE."""
+    with session.app() as app:
+        found = app.slices(package, recipe=recipe)
+    rows = [(str(each.reference), str(len(each.paths)), ", ".join(each.needs)) for each in found]
+    packages = len({each.package for each in found})
+    lines = [session.screen.table(_SLICES, rows)]
+    if package:
+        lines += ["", *(f"{each.reference}  {path}" for each in found for path in each.paths)]
+    session.output.write(
+        {"schema": "homeport-slices/v1", "slices": msgspec.to_builtins(found)},
+        "\n".join([*lines, "", f"{counted(len(found), 'slice')} of {counted(packages, 'package')};"
+                   f" to use one: homeport add {found[0].reference}"]) if found else "no slices",
+        quiet_text="\n".join(str(each.reference) for each in found),
+    )  # fmt: skip
 
 
 def _document(recipe: Recipe, lockfile: Lockfile | None) -> dict[str, Any]:

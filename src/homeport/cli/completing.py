@@ -158,6 +158,23 @@ def _locked_packages(
     return _items(sorted(name for name in names if name.startswith(incomplete)))
 
 
+def _packages(
+    _context: click.Context, _parameter: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Packages with slices, and their slices behind ``_``: of the catalog and of ``./slices``."""
+    name, underscore, begin = incomplete.partition("_")
+    folders = [folder for folder in (Path("slices"), shipped_catalog().slices) if folder.is_dir()]
+    if not underscore:
+        files = {file.stem for folder in folders for file in folder.glob("*.yaml")}
+        return _items(sorted(file for file in files if file.startswith(name))[:_MOST])
+    reading = importlib.import_module("homeport.recipe.slices.reading")
+    found: set[str] = set()
+    for file in (folder / f"{name}.yaml" for folder in folders):
+        with contextlib.suppress(HomeportError, OSError):
+            found |= {*reading.read_slice_file(file.read_bytes(), file)[0]}
+    return _items(f"{name}_{each}" for each in sorted(found) if each.startswith(begin))
+
+
 def _items(values: Iterable[str]) -> list[CompletionItem]:
     return [CompletionItem(value) for value in values]
 
@@ -181,6 +198,14 @@ _BY_COMMAND: dict[tuple[str, str], Complete] = {
     ("test", "subject"): _recipes_and_files,
     ("vex", "image"): _recipes_and_files,
     ("catalog", "name"): _recipes,
+    ("catalog", "package"): _packages,
+    ("catalog", "recipe"): _recipes_and_files,
+    ("add", "packages"): _packages,
+    ("add", "recipe"): _recipes_and_files,
+    ("init", "packages"): _packages,
+    ("search", "recipe"): _recipes_and_files,
+    ("show", "package"): _packages,
+    ("show", "recipe"): _recipes_and_files,
     ("audit", "deny"): _findings,
     ("lock", "updates"): _locked_packages,
     ("build", "updates"): _locked_packages,

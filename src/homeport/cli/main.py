@@ -37,11 +37,15 @@ class CommandEntry:
 
 
 COMMANDS: dict[str, CommandEntry] = {
+    "init": CommandEntry("init", "Start a recipe", "Build"),
+    "add": CommandEntry("add", "Add packages or slices to a recipe", "Build"),
+    "search": CommandEntry("search", "Search packages and recipes", "Build"),
+    "show": CommandEntry("show_package", "Show a package, its slices and files", "Build"),
     "build": CommandEntry("build", "Build an image for every platform", "Build"),
     "test": CommandEntry("test", "Test an image on every platform, without a daemon", "Build"),
     "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),
     "recipe": CommandEntry("recipe", "Check or explain a recipe, or print its schema", "Build"),
-    "catalog": CommandEntry("catalog", "List and show the recipes of the catalog", "Build"),
+    "catalog": CommandEntry("catalog", "List and show recipes and slices of the catalog", "Build"),
     "copy": CommandEntry("copy", "Copy local files by the rules of COPY and ADD", "Build"),
     "inspect": CommandEntry("inspect", "Show what is in an image without running it", "Look"),
     "extract": CommandEntry("extract", "Write files of an image to a directory", "Look"),

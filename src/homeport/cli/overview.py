@@ -11,6 +11,7 @@ _FIRST = (
     ("Bring an image home, pinned by its digest", "homeport import SOURCE DESTINATION"),
     ("Copy between registries", "homeport mirror SOURCE DESTINATION"),
     ("Build an image for every platform", "homeport build dockerfile-copy"),
+    ("Start an image of your own", "homeport init; homeport build"),
     ("See what changed between two images", "homeport diff ONE OTHER"),
     ("Sign, and verify who signed", "homeport sign IMAGE; homeport verify IMAGE"),
 )

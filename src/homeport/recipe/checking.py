@@ -29,7 +29,11 @@ def check_recipe(
 
     Raises ``UnknownRecipe`` or ``Faults``.
     """
-    recipe = find_and_load(wanted, allow_outside, catalog)
+    return check_loaded(find_and_load(wanted, allow_outside, catalog))
+
+
+def check_loaded(recipe: Recipe) -> Recipe:
+    """Check what ``recipe`` names: local files, slices and keys. Raises ``Faults``."""
     folders = SliceFolders(recipe.slices, recipe.boundary)
     reached_slices(recipe, folders)
     faults = [*folders.faults, *missing_files(recipe), *_keys(recipe)]

@@ -30,17 +30,19 @@ def find_and_load(
     return load_recipe(find_recipe(wanted, catalog), catalog, allow_outside)
 
 
-def load_recipe(path: Path, catalog: Catalog, allow_outside: Iterable[Path] = ()) -> Recipe:
+def load_recipe(
+    path: Path, catalog: Catalog, allow_outside: Iterable[Path] = (), *, data: bytes | None = None
+) -> Recipe:
     """Read a recipe. Raises ``Faults`` with every fault of it and of what it extends.
 
     allow_outside: directories that it may name files of, besides its own and the catalog's
+    data: what is to be written to ``path``, in place of what the file has
     """
     faults: list[HomeportError] = []
     boundary = Boundary((path.parent, *allow_outside, catalog.package or catalog.directory))
     try:
-        source = _chain(
-            path, read_text_file(path), catalog=catalog, boundary=boundary, above=(), faults=faults
-        )
+        text = read_text_file(path) if data is None else data
+        source = _chain(path, text, catalog=catalog, boundary=boundary, above=(), faults=faults)
         recipe = (
             interpret_recipe(source, faults, _slice_folders(source, catalog), boundary)
             if source
