@@ -42,7 +42,7 @@ def output_text(text: str, *, result: bool = False) -> str:
     Keeps line breaks and tabs; a line that a CI system takes for a command gets an escape, and a
     secret of this process becomes ``<hidden>`` (``known_secrets``).
 
-    result: what programs read, in which short words are no secrets
+    result: what programs read, in which short words are not secrets
     """
     text = without_secrets(text, least=LEAST_IN_RESULTS if result else LEAST)
     if not text.isprintable():

@@ -66,7 +66,9 @@ def test_containers_policy_requires_what_it_can_say_and_names_the_rest(shop: Wor
     }  # fmt: skip
     fulcio = scopes["r.example/mail"][0]["fulcio"]
     assert fulcio["subjectEmail"] == "release@example.org"
-    assert made["left_out"] == ["r.example/ci: only one identity, an e-mail address, can be said"]
+    assert made["left_out"] == [
+        "r.example/ci: the format has room for one identity only, an e-mail address"
+    ]
     found = yaml.safe_load(made["files"]["registries.d/homeport.yaml"])["docker"]
     assert found == {
         f"{shop.registry.host}/a/b": {"use-sigstore-attachments": True},

@@ -231,7 +231,7 @@ def test_a_token_is_not_sent_without_tls_beyond_this_machine(shop: Workshop, v1:
 @pytest.mark.parametrize(
     ("text", "because"),
     [("{}", "missing required field"), ("[", "not a valid signing"),
-     ('{"mediaType":"x"}', "no signing configuration"),
+     ('{"mediaType":"x"}', "not a signing configuration"),
      ('{"mediaType":"application/vnd.dev.sigstore.signingconfig.v0.2+json"}', "no Fulcio")],
 )  # fmt: skip
 def test_a_signing_configuration_that_is_none_is_named(

@@ -151,7 +151,7 @@ def test_a_recipe_says_of_vulnerabilities_what_a_person_said(
     monkeypatch.chdir(tmp_path)
     recipe = built.recipe.path
     without = invoke("vex", str(recipe), "--offline")
-    assert "there is nothing to say" in str(without.exception)
+    assert "no statements: no --tracker" in str(without.exception)
     recipe.write_text(recipe.read_text() + VEX)
     done = invoke("vex", str(recipe), "--offline", "--taken", "0")
     assert done.exception is None, done.exception

@@ -10,7 +10,7 @@ import pytest
 from homeport.oci.platform import parse_platform
 from homeport.sbom.model import Bill, BillPackage, Distribution, Subject
 from homeport.sbom.tracker import BadTracker, read_tracker
-from homeport.sbom.vex import NotDebian, Said, document
+from homeport.sbom.vex import NotDebian, VexStatement, document
 
 TRIXIE = Distribution(id="debian", version="13", name="Debian", codename="trixie")
 SUBJECT = Subject(name="r.example/team/tool", digest=f"sha256:{'ab' * 32}", created=0)
@@ -112,7 +112,7 @@ def test_what_is_not_the_trackers_data_is_refused(data: bytes) -> None:
         read_tracker(data)
 
 
-SAID = Said(
+SAID = VexStatement(
     vulnerability="CVE-2026-1", packages=("libtool1", "gone"), status="not_affected",
     justification="vulnerable_code_not_in_execute_path", reason="the parser is not called",
     by="Jane Doe <jane@example.org>", date="2026-11-28",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from homeport.inspection.report.page import HtmlPage
     from homeport.oci.platform import Platform
     from homeport.sbom.model import Bill, Subject
-    from homeport.sbom.vex import Said
+    from homeport.sbom.vex import VexStatement
 
 
 class InspectionCommands(Resources):
@@ -226,10 +226,10 @@ class InspectionCommands(Resources):
         from homeport.sbom.tracker import LONGEST, read_tracker
         from homeport.sbom.vex import document
 
-        said = self._said(recipe or image, allow_outside)
-        if not tracker and not said:
+        given = self._vex_of_recipe(recipe or image, allow_outside)
+        if not tracker and not given:
             raise UsageError(
-                "there is nothing to say: no --tracker, and no recipe with statements in vex",
+                "no statements: no --tracker, and no recipe with statements in vex",
                 hint="homeport vex IMAGE --tracker FILE|URL",
             )
         data = b""
@@ -243,13 +243,13 @@ class InspectionCommands(Resources):
                 data = read_bounded(stream, LONGEST, "the tracker's data")
         bill, subject = self._bill(image, platform, allow_outside)
         known = read_tracker(data) if tracker else None
-        return document(bill, subject, known, moment, said)
+        return document(bill, subject, known, moment, given)
 
-    def _said(self, image: str, allow_outside: Sequence[Path]) -> Sequence[Said]:
+    def _vex_of_recipe(self, image: str, allow_outside: Sequence[Path]) -> Sequence[VexStatement]:
         """What a recipe says of vulnerabilities."""
         # 60 ms that other commands save
         from homeport.recipe.catalog import is_recipe
-        from homeport.sbom.vex import Said
+        from homeport.sbom.vex import VexStatement
 
         if not is_recipe(image):
             return ()
@@ -257,4 +257,4 @@ class InspectionCommands(Resources):
         from homeport.recipe.loading import find_and_load
 
         recipe = find_and_load(image, allow_outside)
-        return [Said(**msgspec.structs.asdict(one)) for one in recipe.vex]
+        return [VexStatement(**msgspec.structs.asdict(one)) for one in recipe.vex]

@@ -206,7 +206,7 @@ class _Checker:
         """A script that starts the image needs its interpreter, of a whole package too."""
         interpreter = self._scripts.get(path)
         if not interpreter or not self._from_whole_package(path):
-            return  # of the recipe or a slice: ``_check_script`` has said so
+            return  # of the recipe or a slice: ``_check_script`` has reported it
         if self._loader.file_at(interpreter.encode("utf-8", "surrogateescape")) is None:
             package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
             what = f"the entrypoint {program} is a script for {interpreter}, which is not in the"

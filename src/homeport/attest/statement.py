@@ -1,4 +1,4 @@
-"""In-toto statements (in-toto/attestation, spec/v1/statement.md): what is said of which image."""
+"""In-toto statements about images (in-toto/attestation, spec/v1/statement.md)."""
 
 from __future__ import annotations
 

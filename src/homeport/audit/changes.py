@@ -60,6 +60,6 @@ def _git(root: Path, *arguments: str, hint: str | None = None) -> str:
     except subprocess.TimeoutExpired as error:
         raise GitFailed(f"git {arguments[0]} did not end within {_SECONDS} s") from error
     if done.returncode:
-        said = printable(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
-        raise GitFailed(f"git {arguments[0]} failed: {said or 'it gave no reason'}", hint=hint)
+        reason = printable(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
+        raise GitFailed(f"git {arguments[0]} failed: {reason or 'it gave no reason'}", hint=hint)
     return done.stdout.decode("utf-8", "surrogateescape")

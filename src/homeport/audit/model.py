@@ -54,7 +54,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rewrite(msgspec.Struct, frozen=True, kw_only=True):
-    """How a value is written when its reference becomes another one, and more has to be said.
+    """How a value is written when its reference becomes another one, and the edit needs more.
 
     place, old: the whole scalar, with its quotes
     text:       what replaces it: ``{scalar}`` after its edits, ``{new}`` the new repository

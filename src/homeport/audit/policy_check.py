@@ -30,7 +30,7 @@ class PolicyOptions(msgspec.Struct, frozen=True, kw_only=True):
     deny:             ids of findings
     allow_registries: images of all others are violations
     deny_foreign:     deny any foreign image, unless something else is denied or allowed
-    baseline:         results that this file records are no violations
+    baseline:         results that this file records are not violations
     fail_on:          results of this level or a higher one are violations
     """
 

@@ -169,7 +169,7 @@ def by_id(tools: Iterable[Tool]) -> Mapping[str, Rule]:
     return {rule.id: rule for tool in tools for rule in tool.rules}
 
 
-#: Rules that nobody compared with their sources for longer are old.
+#: Rules that were not compared with their sources for longer are old.
 OLD_AFTER = datetime.timedelta(days=180)
 
 

@@ -21,7 +21,7 @@ PREDICATE_TYPE = "https://slsa.dev/provenance/v1"
 BUILD_TYPE = "https://homeport.dev/buildtypes/image/v1"
 #: The builder of statements inside an index: any run of this version gives the same bytes.
 BUILDER = "https://homeport.dev/builders/reproducible/v1"
-#: Whoever built it again and signs that; who it is the signature says.
+#: The one who built it again and signs that; the signature tells who it is.
 REBUILDER = "https://homeport.dev/builders/rebuilder/v1"
 
 Element = dict[str, Any]

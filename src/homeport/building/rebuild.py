@@ -189,7 +189,7 @@ def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
 
     The index has the digest of the one that was built here, so what it says is what we would say.
     """
-    said = []
+    rebuilds = []
     for child in platform_children(value):
         predicate = provenance_inside(value, child)
         opened = child.open()
@@ -198,8 +198,8 @@ def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
                 f"{image} holds no provenance of {child.platform}: there is nothing to sign",
                 hint="its publisher builds it with --attest provenance, or without --no-attest",
             )
-        said.append((opened, rebuilt(predicate)))
-    for opened, predicate in said:
+        rebuilds.append((opened, rebuilt(predicate)))
+    for opened, predicate in rebuilds:
         sign(opened, predicate)
 
 
@@ -274,7 +274,7 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
 
 
 def _write(tree: Tree, folder: Path, runtime: Runtime) -> None:
-    """Directories and files alone, into a directory that nobody else can write to."""
+    """Directories and files alone, into a directory that only this user can write to."""
     folder.mkdir(mode=0o700)
     for path, node in tree.items():
         if not path:

@@ -1,6 +1,6 @@
 """The rebuild kit of an image: recipe, lockfile and local files, as one artifact.
 
-Whoever has the image and its kit can build it again, bit for bit (docs/formats/rebuild-kit.md).
+With the image and its kit, anyone can build it again, bit for bit (docs/formats/rebuild-kit.md).
 The kit refers to the index, so it comes after it; its one layer depends on the inputs alone and
 is named in the provenance. Not for packages: the lockfile names those by digest.
 """

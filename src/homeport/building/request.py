@@ -84,7 +84,7 @@ class BuildResult(msgspec.Struct, frozen=True, kw_only=True):
     kit: the rebuild kit; ``None`` if it was not asked for or cannot be made
     compared: a second build, from downloads alone, has the same digests
     fresh: no result of an earlier build was used
-    signer: who signed it; empty: nobody did
+    signer: who signed it; empty: it is not signed
     """
 
     recipe: Recipe

@@ -85,7 +85,7 @@ def _unknown(subject: str) -> UsageError:
     ids = [*FINDINGS, *(rule.id for tool in shipped() for rule in tool.rules)]
     near = difflib.get_close_matches(subject, ids, n=2)
     return UsageError(
-        f"{subject!r} is no finding, no rule, and no image that the audited files use",
+        f"unknown {subject!r}: not a finding, a rule, or an image that the audited files use",
         hint=f"did you mean {' or '.join(near)}?" if near
         else "homeport audit --all lists the images, homeport audit rules the rules",
     )  # fmt: skip

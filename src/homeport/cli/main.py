@@ -180,7 +180,7 @@ def main() -> NoReturn:
     code = _delivered(run(sys.argv[1:]))
     if _may_end_at_once():
         atexit._run_exitfuncs()
-        for stream in (sys.stdout, sys.stderr):  # what those have said
+        for stream in (sys.stdout, sys.stderr):  # what those have written
             with contextlib.suppress(OSError, AttributeError):
                 stream.flush()
         # 11 ms of --version, 30 ms of an audit (benchmarks/start.py).

@@ -26,7 +26,7 @@ Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
 
 class Session:
-    """What the common options said; ``app`` and ``output`` are made from it."""
+    """Values of the common options; ``app`` and ``output`` are made from it."""
 
     def __init__(
         self,

@@ -43,7 +43,7 @@ _MARKS = {"error": "critical", "warning": "medium", "hint": "hint"}
 _MARK = re.compile(r"^( *|[^\n]*?: )(error|warning|hint):", re.MULTILINE)
 _DIGEST = re.compile(r"(sha(?:256|512):[0-9a-f]{12})[0-9a-f]+")
 _GAP = "  "
-_NARROWEST = 40  # columns; what a terminal claims below that is no width to fit
+_NARROWEST = 40  # columns; a terminal that reports less is not fitted
 _ELLIPSIS = "…"
 
 

@@ -1,6 +1,6 @@
 """The key that authenticates the cache's answers; it lies outside the cache.
 
-Whoever may write to a cache may write any answer into it: another user, a job of a merge
+Anyone who can write to a cache can write any answer into it: another user, a job of a merge
 request that shares a CI cache. Answers carry a MAC by this key (``content.store``), and
 those of another key are not used. ``HOMEPORT_CACHE_KEY`` gives the key as a secret;
 without it the key is a file in the user's state folder, made when first needed. Where

@@ -160,7 +160,7 @@ class FileBlob(msgspec.Struct, frozen=True):
     verified_now: bool = False
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same file; when it was verified is no part of that."""
+        """Whether it is the same file; when it was verified does not count."""
         return self._file() == other._file() if isinstance(other, FileBlob) else NotImplemented
 
     def __hash__(self) -> int:

@@ -71,7 +71,7 @@ def atomic_write(path: Path, *, mode: int | None = None, sync: bool = True) -> I
         return
     with explained(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # One handle from here on: whoever owns the folder may put another in its place.
+        # One handle from here on: the owner of the folder may put another in its place.
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             with _unfinished(folder, path.name, mode) as (name, stream):
@@ -105,9 +105,9 @@ def _unfinished(folder: int, name: str, mode: int | None) -> Iterator[tuple[str,
 
 
 def _is_special(path: Path) -> bool:
-    """Whether there is something that takes bytes and is no file: ``/dev/full``, a pipe.
+    """Whether there is something that takes bytes and is not a file: ``/dev/full``, a pipe.
 
-    Links of the system count (``/dev/stdout``, ``/dev/fd/3``): whoever owns another folder may
+    Links of the system count (``/dev/stdout``, ``/dev/fd/3``): the owner of another folder may
     have made the links in it.
     """
     try:

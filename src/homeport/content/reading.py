@@ -138,7 +138,7 @@ class Slice(io.RawIOBase):
 
 
 def file_place(stream: Any) -> tuple[int, int] | None:
-    """The regular file that ``stream`` hands out unchanged, and where it is in it.
+    """The regular file that ``stream`` returns unchanged, and where it is in it.
 
     As (descriptor, offset), or ``None`` if it may do more than read a file: only what is
     known to be plain is taken for plain, since a decompressor has a descriptor too.

@@ -307,7 +307,7 @@ class Store:
     def working_folder(self) -> Path | None:
         """A folder for temporary folders: the store's; ``None``, the system's, if it is not ours.
 
-        Whoever owns a folder can replace what is in it.
+        The owner of a folder can replace what is in it.
         """
         if not self.is_own:
             return None

@@ -101,7 +101,7 @@ def _elsewhere(image: SourceImage, other: str) -> Finding:
     return Finding(
         rule="other-tree", image=image.name, file=str(path),
         line=_line_of(read_text(path).splitlines(), other),
-        what=f"depends on {other}, which is no image of this tree",
+        what=f"depends on {other}, which is not an image of this tree",
         fix="check the name; an image of another tree belongs to base_images, with its tag",
     )  # fmt: skip
 

@@ -25,7 +25,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
 
     parents:    images of the tree, in the order of ``control``
     undeclared: those of them that only the template names
-    elsewhere:  names in ``control`` that are no images of the tree
+    elsewhere:  names in ``control`` that are not images of the tree
     """
 
     parents: Mapping[str, tuple[str, ...]]
@@ -52,7 +52,7 @@ class Graph(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(done)
 
     def _visit(self, start: str, done: dict[str, None]) -> None:
-        """Depth first without recursion: a long chain is no fault."""
+        """Depth first without recursion: a long chain is valid."""
         above: dict[str, list[str]] = {}
         open_names = [start]
         while open_names:

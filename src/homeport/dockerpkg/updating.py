@@ -55,7 +55,7 @@ def update(
     for child, missing in graph.elsewhere.items():
         if missing:
             raise UsageError(
-                f"{child} depends on {missing[0]}, which is no image of the tree",
+                f"{child} depends on {missing[0]}, which is not an image of the tree",
                 where={"file": str(tree.images[child].path / "control")},
                 hint="remove it from control, or correct its name",
             )

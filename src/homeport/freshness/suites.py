@@ -171,7 +171,7 @@ def _find(
 ) -> CompleteState | IncompleteState | str:
     """The newest state with the indexes of these architectures, or why there is none.
 
-    An older whole state is no answer: what came since is what was asked for.
+    An older complete state does not answer the question, which is what came since.
     """
     one = SuiteSearch(
         spec=search.spec,

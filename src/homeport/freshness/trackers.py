@@ -2,7 +2,7 @@
 
 Three forms, told apart by their first bytes: the JSON of Debian's tracker, OSV's zip of
 advisories, debsecan's file. None is signed: they add words, they choose no package. A release
-that a tracker does not list is not safe and not open: nothing is said about it.
+that a tracker does not list is neither safe nor open: it is unknown.
 """
 
 from __future__ import annotations

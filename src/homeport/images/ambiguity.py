@@ -39,7 +39,7 @@ def ambiguities(
             kind = "index" if isinstance(node, Index) else "manifest"
             yield f"{kind} {node.digest}", found
         if isinstance(node, Image) and has_config(node):
-            with contextlib.suppress(BadDocument):  # whoever needs that config will say so
+            with contextlib.suppress(BadDocument):  # reported when that config is needed
                 config = node.config()
                 if config is not None and (found := config.ambiguities()):
                     yield f"config {config.digest}", found

@@ -122,7 +122,7 @@ class Image(msgspec.Struct, frozen=True, kw_only=True):
             return read_bounded(stream, CONFIG_LIMIT, "the image's config"), digest
 
     def platform_in_config(self) -> Platform | None:
-        """What the config says; ``None`` if it names no platform, or is no image's."""
+        """What the config says; ``None`` if it names no platform, or is not an image's."""
         found = self.readable_config()
         return found[0].parsed.platform if found else None
 
@@ -149,7 +149,7 @@ class Child(msgspec.Struct, frozen=True, kw_only=True):
     opener: Callable[[], Image | Index]
 
     def __eq__(self, other: object) -> bool:
-        """Whether it is the same entry; how it is opened is no part of that."""
+        """Whether it is the same entry; how it is opened does not count."""
         return self.descriptor == other.descriptor if isinstance(other, Child) else NotImplemented
 
     def __hash__(self) -> int:

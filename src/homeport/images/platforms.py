@@ -127,13 +127,13 @@ def artifacts_for(value: Image | Index, wanted: Sequence[Platform]) -> list[Chil
 
 
 def _is_artifact(child: Child) -> bool:
-    """Whether an entry is said to be something else than an image (OCI 1.1, ``artifactType``)."""
+    """Whether an entry declares itself something else than an image (OCI 1.1, ``artifactType``)."""
     kind = child.descriptor.artifact_type
     return bool(kind) and kind not in media_types.CONFIGS
 
 
 def _leaves(index: Index, seen: set[tuple[str, Platform | None]] | None = None) -> Iterator[Child]:
-    """Entries that are no indexes, those of nested indexes too; the same entry only once."""
+    """Entries that are not indexes, those of nested indexes too; the same entry only once."""
     seen = set() if seen is None else seen
     for child in index.children:
         key = child.descriptor.digest, child.platform

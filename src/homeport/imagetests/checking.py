@@ -23,7 +23,7 @@ _SHOWN = 120
 
 
 def check(test: ImageTest, opened: OpenedImage, platform: Platform) -> str:
-    """What is different from what the test wants; empty: it passes. Not for ``run``."""
+    """What differs from what the test requires; empty: it passes. Not for ``run``."""
     checks: dict[str, Callable[[], str]] = {
         "file": lambda: _file(test, opened),
         "absent": lambda: _absent(test, opened),

@@ -105,7 +105,7 @@ class _Overlay:
     def _reserved(
         self, entries: Iterable[Entry], layer: int
     ) -> tuple[dict[bytes, None], frozenset[bytes]]:
-        """The whiteouts of a layer, and all paths that are no part of its files."""
+        """The whiteouts of a layer, and all paths that are not among its files."""
         odd = [entry for entry in entries if WHITEOUT in entry.path]
         whiteouts = dict.fromkeys(entry.path for entry in odd if is_whiteout(entry.path))
         below = {entry.path: entry for entry in odd if is_reserved(entry.path)}

@@ -182,7 +182,7 @@ class VexStatement(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says of a vulnerability. It changes nothing of what is built.
 
     packages: that it is about; empty: the image as a whole
-    by, date: who said so, and when
+    by, date: author and day of the statement
     """
 
     vulnerability: str

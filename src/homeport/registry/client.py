@@ -114,7 +114,7 @@ class Registry:
             )
             self._tell_limit(response)
             self._reached(response, base)
-            # A 401 of another host (storage behind a redirect) is no reason to log in.
+            # A 401 of another host (storage behind a redirect) is not a reason to log in.
             if response.status != 401 or response.url.origin != base.origin:
                 return response
             self.auth.challenged(response, scopes, ticket, base, refused)

@@ -37,7 +37,7 @@ def open_session(response: Response) -> UploadSession:
 
 
 def _smallest_piece(text: str) -> int | None:
-    """Bytes that a piece must have; a value that is no number of 1 B to 1 GiB is ignored."""
+    """Bytes that a piece must have; a value that is not a number from 1 B to 1 GiB is ignored."""
     if not re.fullmatch(r"[0-9]{1,18}", text, re.ASCII):
         return None
     return int(text) if 0 < int(text) <= LARGEST_MINIMUM else None

@@ -83,7 +83,7 @@ class BillFile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Component(msgspec.Struct, frozen=True, kw_only=True):
-    """Software that is no distribution package, such as a Go module inside a program.
+    """Software that is not a distribution package, such as a Go module inside a program.
 
     kind:     ``golang``, ``cargo``, ``pypi``, ``npm``, ``generic``: a type of purl
     location: the file in which it was found
@@ -129,7 +129,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     """The image that a document is about.
 
     name:    of the recipe or the repository, such as ``dockerfile-copy``
-    digest:  ``sha256:…`` of the platform's manifest; empty where nobody knows it yet
+    digest:  ``sha256:…`` of the platform's manifest; empty where it is not known yet
     created: seconds since 1970 (the lockfile's epoch, or the image's ``created``)
     """
 

@@ -33,7 +33,7 @@ class NotDebian(UsageError):
     id = "not-debian"
 
 
-class Said(msgspec.Struct, frozen=True, kw_only=True):
+class VexStatement(msgspec.Struct, frozen=True, kw_only=True):
     """What a person says of a vulnerability (docs/formats/recipe.md, "vex")."""
 
     vulnerability: str
@@ -46,21 +46,25 @@ class Said(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def document(
-    bill: Bill, subject: Subject, tracker: Tracker | None, moment: int, said: Sequence[Said] = ()
+    bill: Bill,
+    subject: Subject,
+    tracker: Tracker | None,
+    moment: int,
+    given: Sequence[VexStatement] = (),
 ) -> Element:
     """The statements about all packages of an image. Raises ``NotDebian``.
 
     tracker: ``None``: only what persons say
     moment:  seconds since 1970 at which the tracker's data was taken
-    said:    by persons; it replaces what the tracker says of the same package
+    given:   statements of persons; they replace the tracker's on the same package
     """
     own = [
         _of_person(each, packages, bill, subject)
-        for each in said
+        for each in given
         if (packages := [one for one in bill.packages if one.name in each.packages])
         or not each.packages
     ]
-    persons = {(each.vulnerability, name) for each in said for name in each.packages}
+    persons = {(each.vulnerability, name) for each in given for name in each.packages}
     statements = list(own)
     if tracker is not None:
         statements += _of_tracker(bill, subject, tracker, persons)
@@ -68,7 +72,7 @@ def document(
     return {
         "@context": CONTEXT,
         "@id": f"{NAMESPACE}/{digest}",
-        "author": AUTHOR if tracker is not None else ", ".join(sorted({one.by for one in said})),
+        "author": AUTHOR if tracker is not None else ", ".join(sorted({one.by for one in given})),
         "timestamp": timestamp(moment),
         "version": 1,
         "statements": statements,
@@ -93,7 +97,7 @@ def _of_tracker(
 
 
 def _of_person(
-    said: Said, packages: Sequence[BillPackage], bill: Bill, subject: Subject
+    given: VexStatement, packages: Sequence[BillPackage], bill: Bill, subject: Subject
 ) -> Element:
     """A statement with its reason, where OpenVEX has a place for it, and who made it."""
     components = [{"@id": purl.deb(one, bill.distribution)} for one in packages]
@@ -101,18 +105,18 @@ def _of_person(
     products = [{"@id": name, **more} for name in _products(bill, subject)]
     reason = {"not_affected": "impact_statement", "affected": "action_statement"}
     statement: Element = {
-        "vulnerability": {"name": said.vulnerability},
-        "timestamp": f"{said.date}T00:00:00Z",
+        "vulnerability": {"name": given.vulnerability},
+        "timestamp": f"{given.date}T00:00:00Z",
         "products": [*products, *components],
-        "status": said.status,
+        "status": given.status,
     }
-    if said.justification:
-        statement["justification"] = said.justification
-    if said.status in reason:
-        statement[reason[said.status]] = said.reason
-        statement["status_notes"] = f"by {said.by}"
+    if given.justification:
+        statement["justification"] = given.justification
+    if given.status in reason:
+        statement[reason[given.status]] = given.reason
+        statement["status_notes"] = f"by {given.by}"
     else:
-        statement["status_notes"] = f"{said.reason} (by {said.by})"
+        statement["status_notes"] = f"{given.reason} (by {given.by})"
     return statement
 
 

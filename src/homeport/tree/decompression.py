@@ -130,7 +130,7 @@ def _xz() -> _Decoder:
 
 
 class _Gzip:
-    """zlib's decoder, which hands back input that it did not get to."""
+    """zlib's decoder, which returns input that it did not consume."""
 
     def __init__(self) -> None:
         self._zlib = zlib.decompressobj(wbits=31)

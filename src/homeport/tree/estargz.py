@@ -4,7 +4,7 @@ Each file's content begins a gzip member, and a table of contents at the end say
 (the document "eStargz" of github.com/containerd/stargz-snapshotter). Readers that do not know
 it see a gzip layer with two more files, ``.no.prefetch.landmark`` and ``stargz.index.json``, which
 engines pass on to the filesystem. Not for other layers (``layer_writer``): a member for each
-file compresses worse, so this is written only on wish.
+file compresses worse, so this is written only on request.
 """
 
 from __future__ import annotations

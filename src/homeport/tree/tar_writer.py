@@ -172,7 +172,7 @@ def _split(name: bytes) -> tuple[bytes, bytes | None]:
 def _needs_charset(name: bytes) -> bool:
     """Whether ``name`` is UTF-8 beyond ASCII: pax says so, a ustar header cannot.
 
-    Names that are no text at all stay as bytes in the ustar fields, which every reader
+    Names that are not text stay as bytes in the ustar fields, which every reader
     takes as they are.
     """
     return not name.isascii() and _is_utf8(name)

@@ -202,8 +202,8 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
             "and a role that may push",
             404: f"the token does not see the project {self.place.project}",
         }
-        said = printable(answer[:200].decode("utf-8", "replace"))
-        return ForgeRefused(f"{self.place.web}: status {status}: {said}", hint=hints.get(status))
+        reason = printable(answer[:200].decode("utf-8", "replace"))
+        return ForgeRefused(f"{self.place.web}: status {status}: {reason}", hint=hints.get(status))
 
 
 class _GitLab:

@@ -33,7 +33,7 @@ class GitFailed(HomeportError):
 
 
 class PersonsCommits(HomeportError):
-    """Somebody else's commits are on the branch: they are never overwritten."""
+    """The branch has commits of other people: they are never overwritten."""
 
     id = "branch-has-other-commits"
 
@@ -149,6 +149,6 @@ def _run(
         raise GitFailed(f"git did not answer within {_PATIENCE:.0f} s") from error
     if done.returncode != 0:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        said = printable(_PASSWORD.sub(r"\1", " ".join(words[-4:])))[:400]
-        raise GitFailed(f"git {arguments[0]} failed: {said}", where={"directory": str(folder)})
+        output = printable(_PASSWORD.sub(r"\1", " ".join(words[-4:])))[:400]
+        raise GitFailed(f"git {arguments[0]} failed: {output}", where={"directory": str(folder)})
     return done.stdout.decode("utf-8", "replace")

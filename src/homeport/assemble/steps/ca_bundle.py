@@ -17,7 +17,7 @@ from homeport.tree.node import Node, Source
 
 PACKAGE = "ca-certificates"
 CERTIFICATES = b"usr/share/ca-certificates/mozilla/"
-#: What the step wants to read of the package, beside what slices take of it.
+#: What the step reads of the package, beside what slices take of it.
 READS = f"/{CERTIFICATES.decode()}*.crt"
 _BUNDLE = b"etc/ssl/certs/ca-certificates.crt"
 _LINKS = {

@@ -1,6 +1,6 @@
 """The accounts of an image of whole packages: Debian's, the recipe's, and the packages'.
 
-A number that nobody fixes follows from the account's name, so that it is the same in every
+A number that is not fixed follows from the account's name, so that it is the same in every
 image, whatever else is installed; only if two names of one image share a number does the
 second in the alphabet take the next free one.
 """

@@ -20,7 +20,7 @@ from homeport.oci.platform import Platform
 from homeport.quantities import counted
 from homeport.runtime import Runtime
 
-#: Artifacts of one image; more is no image's signatures.
+#: Artifacts of one image; no image has more signatures than that.
 MOST = 1000
 #: cosign's tags: signatures, attestations, SBOMs.
 _ENDINGS = (".sig", ".att", ".sbom")

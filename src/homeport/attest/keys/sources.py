@@ -42,7 +42,7 @@ def load_private_key(
 ) -> PrivateKey:
     """The private key in a file or a variable.
 
-    ask_password: asked if ``COSIGN_PASSWORD`` is not set; ``None`` where nobody can be asked
+    ask_password: asked if ``COSIGN_PASSWORD`` is not set; ``None`` where no person can be asked
     """
     return read_private_key(
         _read(place, environment), lambda: password(environment, ask_password, place), place

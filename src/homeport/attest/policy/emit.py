@@ -103,7 +103,7 @@ def _containers(
 
 
 def _requirements(one: _Rule, left_out: list[str]) -> list[dict[str, Any]] | None:
-    """What a scope requires: a list of which all must hold. ``None`` if it cannot be said."""
+    """A list of which all must hold; ``None`` if the format has no words for what is required."""
     if one.on_attestations:
         left_out.append(f"{one.name}: signed on attestation manifests, which are not looked at")
         return None
@@ -123,7 +123,7 @@ def _requirements(one: _Rule, left_out: list[str]) -> list[dict[str, Any]] | Non
         signer.names[0]
     )  # fmt: skip
     if not isinstance(signer, IdentitySigner) or not mail or signer.claims:
-        left_out.append(f"{one.name}: only one identity, an e-mail address, can be said")
+        left_out.append(f"{one.name}: the format has room for one identity only, an e-mail address")
         return None
     certificates = [pem for each in signer.root.authorities[-1:] for pem in _pems(each.chain)]
     return [

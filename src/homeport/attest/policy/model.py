@@ -63,7 +63,7 @@ class PolicyRule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     rebuilders:   names of identities whose statement that they built it again counts
     min_rebuilders: how many must have built it, the publisher among them
     enforce:      what a failed verification means
-    unsigned:     nobody signs these images
+    unsigned:     these images have no signatures
     """
 
     match: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How many have built an image again and said so: rebuilders that the policy names.
+"""How many have built an image again and attested it: rebuilders that the policy names.
 
 A statement of a rebuilder is signed SLSA provenance of a platform manifest whose build definition
 is the one of everybody else. What counts are signers, not statements, and not ``builder.id``
@@ -39,7 +39,7 @@ def rebuilders_of(
 ) -> int:  # fmt: skip
     """How many of ``signers``, besides the ``publisher``, say that they built every platform.
 
-    publisher: identities that signed the image; who published it is no further rebuilder
+    publisher: identities that signed the image; the publisher does not count as a rebuilder
     """
     if not isinstance(value, Index):
         return 0

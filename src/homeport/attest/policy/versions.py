@@ -16,7 +16,7 @@ _VERSION = re.compile(r"v?(\d{1,9}(?:\.\d{1,9}){0,3})")
 
 
 def version_of(text: str) -> Version | None:
-    """``1.21`` or ``v1.21`` as numbers; ``None`` if it is no version."""
+    """``1.21`` or ``v1.21`` as numbers; ``None`` if it is not a version."""
     match = _VERSION.fullmatch(text)
     return tuple(int(part) for part in match[1].split(".")) if match else None
 

@@ -244,7 +244,7 @@ def _same(found: object, expected: object, what: str) -> None:
 def _version_of(body: bytes) -> tuple[str, str]:
     document = strict_json.parse(body, "the log entry")
     if not isinstance(document, dict):
-        raise BadSignature("the log entry is no object")
+        raise BadSignature("the log entry is not a JSON object")
     return str(document.get("kind")), str(document.get("apiVersion"))
 
 

@@ -136,7 +136,7 @@ def _there(target: str, answer: Asked) -> str:
     """Where an entry is that the log has already; only on the log's own host."""
     found = Url.parse(target).join(answer.location)
     if found.netloc != Url.parse(target).netloc:
-        raise SigningFailed(f"Rekor: the entry is said to be elsewhere, {found}")
+        raise SigningFailed(f"Rekor: the entry was redirected to {found}")
     return str(found)
 
 

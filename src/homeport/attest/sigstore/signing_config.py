@@ -60,7 +60,7 @@ def parse_signing_config(raw: bytes, name: str) -> SigningConfig:
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         raise BadTrustedRoot(f"{name} is not a valid signing configuration: {error}") from error
     if not found.media_type.startswith(_PREFIX):
-        raise BadTrustedRoot(f"{name} is no signing configuration: mediaType {found.media_type!r}")
+        raise BadTrustedRoot(f"{name}: not a signing configuration: mediaType {found.media_type!r}")
     return found
 
 

@@ -1,4 +1,4 @@
-"""Who signed an image, for readers who have not said who should have: identities as they are found.
+"""Who signed an image, without a policy that names who should have: identities as they are found.
 
 A certificate is verified against the trusted root and names its signer itself; a key proves
 something only to those who know it, so signatures with keys are told as what they are unless a

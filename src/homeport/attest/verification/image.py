@@ -39,7 +39,7 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True):
     subject:   the manifest or index that the address leads to
     platforms: of an index, every platform manifest
     required:  what must have been verified: the subject alone, or the platforms too
-    builders:  how many built it, with the publisher; ``None`` if nobody asked
+    builders:  how many built it, with the publisher; ``None`` if the policy does not ask
     """
 
     digest: str

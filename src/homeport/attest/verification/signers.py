@@ -45,7 +45,7 @@ class IdentitySigner(msgspec.Struct, frozen=True, kw_only=True):
     accepts_ref: Callable[[str], str] = lambda _ref: ""
 
     def mismatch(self, identity: Identity) -> str:
-        """Why ``identity`` is somebody else, or ``""``."""
+        """Why the signer is not ``identity``, or ``""``."""
         if identity.issuer != self.issuer:
             return f"the issuer is {identity.issuer!r}, expected {self.issuer!r}"
         if not any(matches(pattern, identity.name) for pattern in self.names):

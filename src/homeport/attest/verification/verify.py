@@ -139,7 +139,7 @@ def _verify_one(
 
 
 class _OtherSigner(BadSignature):
-    """The signature is somebody else's: less telling than a fault of one that should count."""
+    """The signature is of another signer: less telling than a fault of one that should count."""
 
 
 def _most_telling(reasons: Sequence[BadSignature | BadKey]) -> BadSignature | BadKey:

@@ -190,7 +190,7 @@ class Collector:
         return True
 
     def exceeded(self, error: LimitExceeded) -> None:
-        """The rest of the file is not read; said once."""
+        """The rest of the file is not read; reported once."""
         what = f"{error.what}; the rest is not read ({error.hint})"
         if not any(unread.what == what for unread in self.unread):
             self.fault(what)

@@ -94,13 +94,13 @@ def _through_defaults(
 
 
 def _given(target: Collector, use: ImageUse) -> None:
-    """The Dockerfile's own FROM is no unresolved image where its build gives the value."""
+    """The Dockerfile's own FROM is not an unresolved image where its build gives the value."""
     start = target.source.byte(use.span.start)
     target.uses = [u for u in target.uses if u.place.start != start or u.reference is not None]
 
 
 def _contexts(calls: list[BuildCall], collector: Collector) -> None:
-    """Drop literals that every build of the file replaces by a context: they are no images."""
+    """Drop literals that every build of the file replaces by a context: they are not images."""
     shared = set.intersection(
         *({name.partition("::")[0].removesuffix(":latest") for name in c.contexts} for c in calls)
     )

@@ -99,7 +99,7 @@ def _info(package: InstalledPackage) -> Iterator[tuple[bytes, bytes, int]]:
 
 
 def _interests(package: InstalledPackage) -> Iterator[tuple[bytes, bytes]]:
-    """File of the triggers folder and line, for everything that a package wants to know."""
+    """File of the triggers folder and line, for each trigger that a package is interested in."""
     name = package.info_name
     for line in package.contents.control_files.get("triggers", b"").splitlines():
         words = line.partition(b"#")[0].split()

@@ -31,7 +31,7 @@ def code_quality_document(report: Report) -> list[dict[str, Any]]:
 
 
 def sarif_document(report: Report) -> dict[str, Any]:
-    """SARIF 2.1.0; without ``security-severity``, which nobody has told us."""
+    """SARIF 2.1.0; without ``security-severity``, which no source gives."""
     results = list(findings(report))
     used = sorted({found.rule for found in results})
     return {

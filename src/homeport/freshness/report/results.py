@@ -30,7 +30,7 @@ RULES: dict[str, tuple[str, str]] = {
     "gone": ("A package is gone", "No suite of the recipe has this name any more."),
     "lower": ("The archive went back", "Its highest version is lower than the locked one."),
     "held": ("A newer version is held back", "The recipe's pin or version keeps it out."),
-    "support": ("Security support ends", "Nobody will fix what is found after that day."),
+    "support": ("Security support ends", "Debian publishes no security updates after that day."),
     "input": ("An input moved", "What the recipe names by digest is not what its tag is now."),
     "rule": ("A rule is broken", "A limit that was given on the command line is passed."),
     "open": ("A known vulnerability", "The security tracker lists it for the locked version."),
@@ -49,7 +49,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def findings(report: Report) -> Iterator[Finding]:
-    """Everything that is wrong; what could not be checked is no finding."""
+    """Everything that is wrong; what could not be checked is not a finding."""
     for subject in report.subjects:
         for change in subject.changes:
             severity: Severity = "high" if change.security else _SEVERITY[change.kind]

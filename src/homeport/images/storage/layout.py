@@ -41,7 +41,7 @@ SUBJECT_ANNOTATION = "io.containerd.manifest.subject"
 LAYOUT_FILE = "oci-layout"
 LAYOUT_VERSION = b'{"imageLayoutVersion":"1.0.0"}'
 INDEX_FILE = "index.json"
-#: ``index.json`` is no manifest that a registry must take: layouts with many tags exist.
+#: ``index.json`` is not a manifest that a registry must accept: layouts with many tags exist.
 INDEX_LIMIT = 64 << 20
 #: What an entry is in a layout of ``cosign save``: the image, or what was attached to it.
 _COSIGN_KIND = "kind"

@@ -1,8 +1,8 @@
 """A layout that is written to: everything in it is reached from the handle of its directory.
 
-The directory may belong to somebody else, who can rename and replace what is in it at any moment.
+The directory may belong to another user, who can rename and replace what is in it at any moment.
 So no name is looked at first and used later: folders are opened without following links and used
-by their handles, files are created anew in a folder that nobody else may enter, and are renamed
+by their handles, files are created anew in a folder that only this user may enter, and are renamed
 from handle to handle. Whatever is unfinished lies in one folder ``.homeport-...`` per writer,
 locked while its writer lives, so that the next writer can remove what a crash left behind.
 """

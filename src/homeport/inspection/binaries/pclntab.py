@@ -23,7 +23,7 @@ _MAX_FUNCTIONS = 2_000_000
 _MAX_FILES = 500_000
 _MAX_NAME = 4096
 _MAX_CANDIDATES = 20
-_MAX_UNNAMED = 1000  # functions at the beginning without a name, in what is no table
+_MAX_UNNAMED = 1000  # functions at the beginning without a name, in data that is not a table
 _MOST_TEXT = 4  # bytes of all names together for each byte of the table
 
 

@@ -2,7 +2,7 @@
 
 Written from the format as measured on real files: NRV2B, NRV2D, NRV2E in words of 8, 16
 and 32 bits, LZMA, deflate; the filters that UPX uses on ELF. What comes out is checked
-against the packer's own adler32. Blocks are independent: a reader that wants the first
+against the packer's own adler32. Blocks are independent: a reader that needs the first
 program header inflates the first block alone. Not for shared libraries, whose layout is
 another: those are reported as packed only.
 """

@@ -345,7 +345,7 @@ def _with_text(
 
 
 def text_diff(before: bytes, after: bytes) -> tuple[str, ...]:
-    """A unified diff without its header; nothing if either is no text."""
+    """A unified diff without its header; nothing if either is not text."""
     try:
         old, new = before.decode("utf-8"), after.decode("utf-8")
     except UnicodeDecodeError:

@@ -20,7 +20,7 @@ FORMAT = 1
 
 
 class LockedSuite(msgspec.Struct, frozen=True, kw_only=True):
-    """A suite as it was: what its signed release file said.
+    """A suite as its signed release file described it.
 
     read_as: the name under which it was found, its own or an alias (``stable``)
     release: digest of the signed text

@@ -75,8 +75,8 @@ def _part_lines(name: str, part: LockedPart, comma: str) -> Iterator[str]:
         yield '      "sources": ['
         for at, source in enumerate(part.sources, 1):
             fields = {"name": source.name, "version": source.version, "archive": source.archive}
-            said = _text({**fields, "suite": source.suite})[:-1]
-            yield f'        {said}, "files": ['
+            line = _text({**fields, "suite": source.suite})[:-1]
+            yield f'        {line}, "files": ['
             yield from _separated(
                 "          "
                 + _text({"path": each.path, "sha256": each.sha256.hex, "size": each.size})

@@ -276,7 +276,7 @@ _VEX = Fields(
         "justification": _optional(values.JUSTIFICATION, "for not_affected: one of OpenVEX"),
         "reason": _needed(values.SENTENCE, "why it is so, or what to do"),
         "by": _needed(values.SENTENCE, "the person who says so"),
-        "date": _needed(values.DATE, "when it was said"),
+        "date": _needed(values.DATE, "the day of the statement"),
     },
 )
 
