@@ -443,13 +443,6 @@ def test_source_date_epoch_overrides_and_is_recorded(tmp_path: Path) -> None:
     assert tree_of(built)[b"x"].mtime == 1_000_000 * 10**9
 
 
-def test_scripts_that_nobody_has_read_are_a_warning(tmp_path: Path) -> None:
-    scripts = {"postinst": "#!/bin/sh\nuseradd daemon\n"}
-    here = world(tmp_path, deb("dd", files={"usr/sbin/d": b""}, scripts=scripts))
-    built = here.build(BARE + "packages: [dd]")
-    assert built.built.images[0].warnings == ("dd: postinst is not run; it creates accounts",)
-
-
 @pytest.mark.parametrize(
     ("outputs", "tags", "platforms", "addresses"),
     [

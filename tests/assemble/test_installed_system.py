@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from builders.building import BuildWorld, listing
+from builders.building import BuildWorld, listing, tree_of
 from builders.deb import deb, file
 from homeport.assemble.elf_check import CannotStart
 from homeport.assemble.steps.java_keystore import keystore
@@ -147,7 +147,8 @@ def test_a_keystore_is_what_the_format_says() -> None:
 def test_all_knowledge_is_readable_and_says_where_it_comes_from() -> None:
     for package, known in load_knowledge().items():
         assert known.why, package
-        assert list(known.effects(package)), package
+        assert known.versions, package
+        assert list(known.effects(package)) or known.instead_of_scripts, package
 
 
 def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -> None:
@@ -159,3 +160,44 @@ def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -
     with pytest.raises(CannotStart, match="is a script for /bin/sh") as caught:
         BuildWorld(tmp_path, [package]).build(recipe)
     assert caught.value.hint == "in the recipe, packages: [dash]"
+
+
+def test_shells_of_packages_are_listed(tmp_path: Path) -> None:
+    files = {
+        "usr/sbin/update-shells": "", "usr/bin/rbash": file("x", mode=0o755),
+        "usr/share/debianutils/shells": "# valid shells\n/bin/sh\n",
+        "usr/share/debianutils/shells.d/bash": "/bin/rbash # restricted\n/usr/bin/rbash\n",
+    }  # fmt: skip
+    package = deb("debianutils", files=files, scripts={"postinst": "#!/bin/sh\nupdate-shells\n"})
+    made = listing(
+        BuildWorld(tmp_path, [package]).build((_OFF % "").replace("daemond", "debianutils"))
+    )
+    assert made["etc/shells"] == (
+        "0644 # valid shells\n/bin/sh\n/usr/bin/sh\n/bin/rbash\n/usr/bin/rbash"
+    )
+
+
+def test_of_several_lines_for_a_path_the_first_file_counts(tmp_path: Path) -> None:
+    package = deb(
+        "pp",
+        files={
+            "usr/lib/tmpfiles.d/b.conf": "d /run/lock 0755\nz /var/log/later 2750 root adm\n",
+            "usr/lib/tmpfiles.d/a.conf": "d /run/lock 1777\nf^ /etc/hosts - - - - credential\n",
+        },
+        scripts={"postinst": "#!/bin/sh\nmkdir /var/log/later\n"},
+    )
+    made = listing(BuildWorld(tmp_path, [package]).build((_OFF % "").replace("daemond", "pp")))
+    assert made["run/lock"] == "directory 1777"
+    assert made["var/log/later"] == "directory 2750 0:4"
+    assert "etc/hosts" not in made
+
+
+def test_capabilities_become_an_attribute_of_the_file(tmp_path: Path) -> None:
+    package = deb(
+        "ping", files={"usr/bin/ping": file("p", mode=0o755)},
+        scripts={"postinst": "#!/bin/sh\nsetcap cap_net_raw+ep /bin/ping || chmod u+s /bin/ping\n"},
+    )  # fmt: skip
+    built = BuildWorld(tmp_path, [package]).build((_OFF % "").replace("daemond", "ping"))
+    node = tree_of(built)[b"usr/bin/ping"]
+    assert node.mode == 0o755
+    assert set(node.xattrs) == {b"security.capability"}

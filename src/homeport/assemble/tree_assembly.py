@@ -34,7 +34,6 @@ from homeport.assemble.tree_merge import TreeMerger
 from homeport.assemble.usrmerge import merged_path
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
-from homeport.debian.deb.maintainer_scripts import judge_scripts
 from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs
 from homeport.recipe.slices.model import wanted_globs
 from homeport.tree.node import Node, Tree
@@ -112,7 +111,7 @@ def assemble_tree(
                 merging.move(old, new)
     system: InstalledSystem | None = None
     for step in _steps(plan):
-        if step is accounts.STEP and expects_system(packages):
+        if system is None and step in _OF_SYSTEM and expects_system(packages):
             system = read_system(plan, merging.nodes, packages)
         view = View(plan=plan, nodes=merging.nodes, packages=packages, system=system)
         merging.change_all(step.apply(view).items())
@@ -125,7 +124,7 @@ def assemble_tree(
     return AssembledTree(
         tree=tree,
         warnings=(
-            *(system.warnings if system is not None else _script_warnings(packages)),
+            *(system.warnings if system is not None else ()),
             *warnings,
         ),
         declared=omitted_depends(package.contents for package in packages),
@@ -142,6 +141,10 @@ def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Itera
             usrmerge=plan.steps.usrmerge,
         )
         yield PackageInImage(name=planned.name, contents=found, chosen=tuple(chosen))
+
+
+#: Steps that make what packages expect of an installed system.
+_OF_SYSTEM = (accounts.STEP, alternatives.STEP, packaged_state.STEP)
 
 
 def _steps(plan: BuildPlan) -> Iterator[Step]:
@@ -175,10 +178,3 @@ class _Providers:
                 if path.rpartition(b"/")[2] == wanted:
                     return package.name
         return None
-
-
-def _script_warnings(packages: Iterable[PackageInImage]) -> Iterator[str]:
-    """Unreviewed maintainer scripts of whole packages in the image."""
-    for package in packages:
-        if all(not each.slice for each in package.chosen):
-            yield from map(str, judge_scripts(package.contents).warnings)

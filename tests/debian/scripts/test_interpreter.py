@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import (
     AddAlternative,
     AddUser,
@@ -13,19 +14,26 @@ from homeport.debian.scripts.effects import (
     MakeLink,
     NotUnderstood,
     SetAttributes,
+    SetCapabilities,
 )
 from homeport.debian.scripts.interpreter import World, read_script
 
-_FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory"}
+_FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory",
+          "/etc/link": "symlink"}  # fmt: skip
+
+
+WORLD = World(
+    architecture="amd64",
+    exists=_FILES.get,
+    target={"/etc/link": "to"}.get,
+    account=lambda kind, name: name == "www-data",
+)
+TEMPLATES = "Template: p/yes\nType: boolean\nDefault: true\n\nTemplate: p/empty\nType: string\n"
 
 
 def read(text: str, script: str = "postinst") -> list[Effect]:
-    world = World(
-        architecture="amd64",
-        exists=_FILES.get,
-        account=lambda kind, name: name == "www-data",
-    )
-    return read_script("p", script, f"#!/bin/sh\nset -e\n{text}\n", world)
+    answers = default_answers(TEMPLATES)
+    return read_script("p", script, f"#!/bin/sh\nset -e\n{text}\n", WORLD, answers)
 
 
 CASES = {
@@ -50,7 +58,8 @@ CASES = {
     "an override only where none is": (
         "if ! dpkg-statoverride --list /etc/ready >/dev/null 2>&1; then\n"
         "dpkg-statoverride --update --add root www-data 4754 /etc/ready; fi",
-        SetAttributes(package="p", path="/etc/ready", user="root", group="www-data", mode=0o4754),
+        SetAttributes(package="p", path="/etc/ready", user="root", group="www-data", mode="04754",
+                      override=True),
     ),
     "an alternative with a slave": (
         "update-alternatives --quiet --install /usr/bin/awk awk /usr/bin/gawk 10 \\\n"
@@ -75,6 +84,48 @@ CASES = {
     "a configuration by ucf": (
         "ucf --three-way /etc/ready /etc/made",
         MakeFile(package="p", path="/etc/made", source="/etc/ready"),
+    ),
+    "a configuration made in a temporary file": (
+        'T="$(mktemp)"\ncp -aZ /etc/ready "$T"\n[ yes = yes ] || sed -i s/a/b/ "$T"\n'
+        'ucf --three-way "$T" /etc/made; rm "$T"',
+        MakeFile(package="p", path="/etc/made", source="/etc/ready"),
+    ),
+    "a link that is moved to its place": (
+        "ln -nsf /usr/share/x /etc/x.new && mv -f /etc/x.new /etc/x",
+        MakeLink(package="p", path="/etc/x", target="/usr/share/x"),
+    ),
+    "an empty file, and its mode from umask": (
+        'umask 066\nif ! [ -f "$DPKG_ROOT"/etc/new ]; then : > "$DPKG_ROOT/etc/new"; fi',
+        MakeFile(package="p", path="/etc/new", mode=0o600),
+    ),
+    "a here-document that is indented": (
+        "cat > /etc/new <<-EOF\n\tone\n\ttwo\n\tEOF",
+        MakeFile(package="p", path="/etc/new", text="one\ntwo\n"),
+    ),
+    "a question of debconf": (
+        'db_get p/yes\nif [ "$RET" = true ]; then mkdir /var/q; fi',
+        MakeDirectory(package="p", path="/var/q"),
+    ),
+    "an answer that the script gives itself": (
+        'db_set p/empty x\ndb_get p/empty || true\nmkdir "/var/$RET"',
+        MakeDirectory(package="p", path="/var/x"),
+    ),
+    "what a function prints": (
+        'where() { [ -L /etc/link ] || return; T="$(readlink /etc/link)"; echo "${T#t}"; }\n'
+        'mkdir "/var/$(where)"',
+        MakeDirectory(package="p", path="/var/o"),
+    ),
+    "capabilities": (
+        "if command -v gawk >/dev/null; then\n"
+        "  if setcap cap_net_raw+ep /etc/ready; then :; else chmod u+s /etc/ready; fi; fi",
+        SetCapabilities(
+            package="p", path="/etc/ready",
+            attribute=bytes.fromhex("01000002 00200000 00000000 00000000 00000000"),
+        ),
+    ),
+    "a change of a mode": (
+        "chmod u=rwX,g+s,o-w /etc/folder",
+        SetAttributes(package="p", path="/etc/folder", mode="u=rwX,g+s,o-w"),
     ),
     "a link into a folder": (
         "ln -s ../a /etc/folder",
@@ -109,6 +160,8 @@ def test_a_script_says_what_it_makes(name: str) -> None:
         "mv /etc/old /etc/new",
         'if [ "$DPKG_MAINTSCRIPT_ARCH" != $(dpkg --print-architecture) ]; then mkdir /var/x; fi',
         'D=/var/x\nunset D\n[ -z "$D" ] || mkdir $D',
+        "if getcap /etc/ready | grep -qs ready; then setcap -r /etc/ready; fi",
+        'T=$(mktemp)\nif [ -n "$2" ] && ! update-passwd --dry-run > "$T"; then mkdir /var/x; fi',
     ],
 )
 def test_what_only_upgrades_and_machines_need_is_silent(text: str) -> None:
@@ -131,7 +184,6 @@ def test_a_hostile_script_ends() -> None:
 
 
 def test_a_program_of_another_language_is_named() -> None:
-    world = World(architecture="amd64", exists=_FILES.get, account=lambda kind, name: False)
-    (answer,) = read_script("p", "postinst", "#!/usr/bin/perl\nunlink;\n", world)
+    (answer,) = read_script("p", "postinst", "#!/usr/bin/perl\nunlink;\n", WORLD)
     assert isinstance(answer, NotUnderstood)
     assert answer.text == "a program for /usr/bin/perl"

@@ -5,10 +5,13 @@ Instead of status.d, which only scanners read: with both, each package would cou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
+from homeport.assemble.steps.alternatives import database, registered
 from homeport.assemble.steps.step import Step, View, text_file
+from homeport.assemble.system.paths import ImagePaths
 from homeport.debian.deb.dpkg_database import DATABASE, InstalledPackage, dpkg_files
+from homeport.debian.scripts.effects import SetAttributes
 from homeport.tree.node import Node
 
 
@@ -20,11 +23,26 @@ def run(view: View) -> Mapping[bytes, Node]:
         )
         for package in view.packages
     )
-    mtime = view.plan.mtime
+    files = [*dpkg_files(packages, view.plan.architecture), *_choices(view)]
     return {
-        path: text_file("dpkg-database", data, mtime, mode)
-        for path, data, mode in dpkg_files(packages)
+        path: text_file("dpkg-database", data, view.plan.mtime, mode) for path, data, mode in files
     }
+
+
+def _choices(view: View) -> Iterator[tuple[bytes, bytes, int]]:
+    """Alternatives and overrides, which upgrades of packages keep."""
+    effects = view.system.effects if view.system is not None else ()
+    overrides = [
+        f"{each.user} {each.group} {int(each.mode, 8):o} {each.path}\n"
+        for each in effects
+        if isinstance(each, SetAttributes) and each.override
+    ]
+    yield DATABASE + b"/statoverride", "".join(overrides).encode(), 0o644
+    paths = ImagePaths(view.nodes)
+    for name, offers in registered(effects, paths).items():
+        if "/" not in name:
+            text = database(offers, view.plan.alternatives.get(name))
+            yield DATABASE + b"/alternatives/" + name.encode(), text.encode(), 0o644
 
 
 STEP = Step(

@@ -22,7 +22,9 @@ from homeport.debian.scripts.effects import (
     MakeFile,
     MakeLink,
     SetAttributes,
+    SetCapabilities,
 )
+from homeport.debian.scripts.modes import changed_mode
 from homeport.tree.node import Node, Source
 
 _SOURCE = Source(kind="step", name="packaged-state")
@@ -70,6 +72,8 @@ class _Making:
                 self._file(effect)
             case SetAttributes():
                 self._attributes(effect)
+            case SetCapabilities():
+                self._capabilities(effect)
 
     def _add(self, path: str, node: Node) -> None:
         place = self._paths.place(path)
@@ -124,9 +128,17 @@ class _Making:
         )
 
     def _attributes(self, effect: SetAttributes) -> None:
-        place = self._paths.place(effect.path)
+        # Like chown(1), which follows a link.
+        place = self._paths.place(effect.path + "/.")
         for path in [place, *self._below(place)] if effect.recursive else [place]:
             self._change(path, effect, None)
+
+    def _capabilities(self, effect: SetCapabilities) -> None:
+        path = self._paths.place(effect.path + "/.")
+        node = self._at(path)
+        if node is not None and node.type == "file" and not _is_own(node):
+            attributes = {b"security.capability": effect.attribute}
+            self.made[path] = msgspec.structs.replace(node, xattrs=attributes)
 
     def _below(self, place: bytes) -> Iterator[bytes]:
         known = {*self._view.nodes, *self.made}
@@ -145,7 +157,11 @@ class _Making:
         gid = self._accounts.gid(effect.group) if effect.group else node.gid
         if uid is None or gid is None:
             return
-        mode = node.mode if effect.mode is None else effect.mode
+        if isinstance(effect, SetAttributes):
+            directory = node.type == "directory"
+            mode = changed_mode(node.mode, effect.mode, directory=directory)
+        else:
+            mode = node.mode if effect.mode is None else effect.mode
         if (mode, uid, gid) != (node.mode, node.uid, node.gid):
             self.made[path] = msgspec.structs.replace(node, mode=mode, uid=uid, gid=gid)
 

@@ -1,9 +1,9 @@
 """What the packages of an image expect of an installed system, read from their own words.
 
 An image has an installed system's layout and accounts when it holds a whole package with a
-postinst: its author counted on them. An image of slices and files gets nothing of this.
-Sources, in this order: ``sysusers.d`` and ``tmpfiles.d`` in the packages, ``knowledge``
-about a package, and the scripts of every package that has neither a review nor knowledge.
+preinst or postinst: its author counted on them. An image of slices and files gets nothing of
+this. Sources, in this order: ``sysusers.d`` and ``tmpfiles.d`` in the packages, PAM's profiles
+and the list of shells, ``knowledge`` about a package, and the scripts of every other package.
 """
 
 from __future__ import annotations
@@ -17,12 +17,20 @@ from homeport.assemble.plan import BuildPlan
 from homeport.assemble.system.accounts import SystemAccounts, settle_accounts
 from homeport.assemble.system.base_accounts import GROUPS, USERS
 from homeport.assemble.system.knowledge import Knowledge, load_knowledge
+from homeport.assemble.system.pam import pam_effects
 from homeport.assemble.system.paths import ImagePaths
+from homeport.assemble.system.shells import shells_effects
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import read_bounded
-from homeport.debian.deb.maintainer_scripts import is_reviewed
+from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
-from homeport.debian.scripts.effects import AddGroup, AddUser, Effect, NotUnderstood
+from homeport.debian.scripts.effects import (
+    AddGroup,
+    AddUser,
+    Effect,
+    NotUnderstood,
+    SetAttributes,
+)
 from homeport.errors import UsageError
 from homeport.tree.node import Node
 
@@ -30,6 +38,8 @@ _LARGEST = 1 << 20  # bytes of one declaration
 _SYSUSERS = b"usr/lib/sysusers.d/"
 _TMPFILES = b"usr/lib/tmpfiles.d/"
 _SERVICES = b"usr/lib/systemd/system/"
+#: Those that run when a package is installed for the first time.
+_SCRIPTS = ("preinst", "postinst")
 
 
 class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,7 +51,10 @@ class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def expects_system(packages: Iterable[PackageInImage]) -> bool:
-    return any(package.whole and "postinst" in package.contents.scripts for package in packages)
+    return any(
+        package.whole and any(name in package.contents.scripts for name in _SCRIPTS)
+        for package in packages
+    )
 
 
 def read_system(
@@ -60,8 +73,11 @@ def read_system(
     paths = ImagePaths(nodes)
     whole = [package for package in packages if package.whole]
     effects: list[Effect] = []
-    for package in whole:
-        effects += _declared(package)
+    declared = list(_declared(whole))
+    # As systemd-tmpfiles at the end of a postinst, of what the scripts make too.
+    effects += [each for each in declared if not isinstance(each, SetAttributes)]
+    effects += pam_effects(paths)
+    effects += shells_effects(paths)
     users = {name for name, *_ in USERS} | {user.name for user in plan.users}
     groups = set(GROUPS) | {group.name for group in plan.groups} | users
 
@@ -72,18 +88,26 @@ def read_system(
             isinstance(each, made) and getattr(each, "name", "") == name for each in effects
         )
 
-    world = World(architecture=plan.architecture, exists=paths.type_of, account=account)
+    world = World(
+        architecture=plan.architecture, exists=paths.type_of, target=paths.target_of,
+        account=account,
+    )  # fmt: skip
     knowledge = load_knowledge()
     for package in whole:
         known = knowledge.get(package.name)
         if known is not None:
             effects += known.effects(package.name)
-        if is_reviewed(package.name) or (known is not None and known.instead_of_scripts):
-            continue
-        for script in ("preinst", "postinst"):
+            if known.replaces_scripts(package.contents.id.version):
+                continue
+        control = package.contents.control_files
+        answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
+        for script in ("config", *_SCRIPTS):
             text = package.contents.scripts.get(script)
-            if text is not None:
-                effects += read_script(package.name, script, text, world)
+            if text is None:
+                continue
+            found = read_script(package.name, script, text, world, answers)
+            effects += found if script != "config" else ()  # which only asks
+    effects += [each for each in declared if isinstance(each, SetAttributes)]
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(
         accounts=settle_accounts(
@@ -94,16 +118,25 @@ def read_system(
     )
 
 
-def _declared(package: PackageInImage) -> Iterator[Effect]:
-    for path, blob in sorted(package.contents.blobs.items()):
-        if path.startswith(_SERVICES) and path.endswith(b".service"):
-            yield from read_service(package.name, _read(blob))
-        if not path.endswith(b".conf"):
-            continue
-        if path.startswith(_SYSUSERS):
-            yield from read_sysusers(package.name, _read(blob))
-        elif path.startswith(_TMPFILES):
-            yield from read_tmpfiles(package.name, _read(blob))
+def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:
+    """Of ``tmpfiles.d`` in the order of names, whoever ships them (tmpfiles.d(5))."""
+    seen: set[str] = set()
+    files = sorted(
+        (
+            (path.rpartition(b"/"), package.name, blob)
+            for package in packages
+            for path, blob in package.contents.blobs.items()
+            if path.startswith((_SYSUSERS, _TMPFILES, _SERVICES))
+        ),
+        key=lambda each: each[:2],
+    )
+    for (folder, _, name), package, blob in files:
+        if folder + b"/" == _SERVICES and name.endswith(b".service"):
+            yield from read_service(package, _read(blob))
+        elif folder + b"/" == _SYSUSERS and name.endswith(b".conf"):
+            yield from read_sysusers(package, _read(blob))
+        elif folder + b"/" == _TMPFILES and name.endswith(b".conf"):
+            yield from read_tmpfiles(package, _read(blob), seen)
 
 
 def _read(blob: Blob) -> str:

@@ -2,13 +2,14 @@
 
 ``knowledge/NAME.yaml`` says what Debian's package makes at a first installation:
 ``directories`` (path, mode, user, group), ``files`` (path, text or source, mode), ``links``
-(path, target). ``why`` names where that was read. ``instead_of_scripts: false`` also reads
-the package's scripts.
+(path, target). ``why`` names where that was read, ``versions`` (globs) of which versions: of
+any other the scripts are read too. ``instead_of_scripts: false`` always reads them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
 from functools import cache
 from pathlib import Path
 
@@ -42,10 +43,14 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one package's scripts make."""
 
     why: str
+    versions: tuple[str, ...]
     directories: tuple[_Directory, ...] = ()
     files: tuple[_File, ...] = ()
     links: tuple[_Link, ...] = ()
     instead_of_scripts: bool = True
+
+    def replaces_scripts(self, version: str) -> bool:
+        return self.instead_of_scripts and any(fnmatchcase(version, v) for v in self.versions)
 
     def effects(self, package: str) -> Iterator[Effect]:
         for each in self.directories:

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from homeport.content.blob import verified
+from homeport.content.reading import read_bounded
 from homeport.tree.node import Node
 
 _MOST_LINKS = 40  # as Linux (MAXSYMLINKS)
 
-#: Below these folders what scripts make is made; nothing else of an image changes.
-CHANGEABLE = (b"etc/", b"var/", b"run/", b"srv/", b"opt/")
+_LARGEST = 1 << 20  # bytes of a file that is read to make another
+
+#: Below these folders what scripts make is made; nothing else of an image changes. No
+#: package ships anything in the last two: root's home and what the user installs.
+CHANGEABLE = (b"etc/", b"var/", b"run/", b"srv/", b"opt/", b"root/", b"usr/local/")
 
 
 class ImagePaths:
@@ -18,11 +23,42 @@ class ImagePaths:
     def __init__(self, nodes: Mapping[bytes, Node]) -> None:
         self._nodes = nodes
         self._implied: set[bytes] = set()
+        self._names: dict[bytes, set[bytes]] | None = None
         for path in nodes:
             below = path.rpartition(b"/")[0]
             while below and below not in self._implied:
                 self._implied.add(below)
                 below = below.rpartition(b"/")[0]
+
+    def names_in(self, text: str) -> list[str]:
+        """Names of the files and links in a folder, in byte order."""
+        if self._names is None:
+            self._names = {}
+            for path, node in self._nodes.items():
+                folder, _, name = path.rpartition(b"/")
+                if node.type != "directory":
+                    self._names.setdefault(folder, set()).add(name)
+        found = self._names.get(self.place(text + "/."), set())
+        return [name.decode("utf-8", "surrogateescape") for name in sorted(found)]
+
+    def text_of(self, text: str) -> str | None:
+        """The text of a file, links followed; ``None`` if there is none."""
+        node = self._nodes.get(self.place(text + "/."))
+        if node is not None and node.type == "hardlink":
+            node = self._nodes.get(node.target)
+        if node is None or node.type != "file":
+            return None
+        if node.content is None:
+            return ""
+        with verified(node.content, text) as stream:
+            return read_bounded(stream, _LARGEST, text).decode("utf-8", "surrogateescape")
+
+    def target_of(self, text: str) -> str | None:
+        """What a link holds; ``None`` if there is no link."""
+        node = self._nodes.get(self.place(text))
+        if node is None or node.type != "symlink":
+            return None
+        return node.target.decode("utf-8", "surrogateescape")
 
     def place(self, text: str) -> bytes:
         """Where ``text`` lies when the links of its parents are followed."""

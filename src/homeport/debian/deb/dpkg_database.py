@@ -40,8 +40,10 @@ class InstalledPackage(msgspec.Struct, frozen=True, kw_only=True):
         return f"{found.name}:{found.architecture}".encode() if same else found.name.encode()
 
 
-def dpkg_files(packages: Iterable[InstalledPackage]) -> Iterator[tuple[bytes, bytes, int]]:
-    """Path, content and mode of every file of the database."""
+def dpkg_files(
+    packages: Iterable[InstalledPackage], architecture: str
+) -> Iterator[tuple[bytes, bytes, int]]:
+    """Path, content and mode of every file of the database but alternatives and overrides."""
     stanzas: list[bytes] = []
     interests: dict[bytes, list[bytes]] = {}
     for package in packages:
@@ -51,7 +53,9 @@ def dpkg_files(packages: Iterable[InstalledPackage]) -> Iterator[tuple[bytes, by
             interests.setdefault(trigger, []).append(line)
     yield _STATUS, b"\n".join(stanzas), 0o644
     yield INFO + b"format", b"1\n", 0o644
-    for name in (b"available", b"diversions", b"statoverride"):
+    for name in (b"arch", b"arch-native"):
+        yield DATABASE + b"/" + name, architecture.encode() + b"\n", 0o644
+    for name in (b"available", b"diversions"):
         yield DATABASE + b"/" + name, b"", 0o644
     yield _TRIGGERS + b"Unincorp", b"", 0o644
     for name, lines in sorted(interests.items()):
@@ -88,7 +92,7 @@ def _info(package: InstalledPackage) -> Iterator[tuple[bytes, bytes, int]]:
     yield INFO + name + b".list", b"/.\n" + paths, 0o644
     files = {
         path: place for path, place in package.kept.items()
-        if contents.entries[path].type == "file"
+        if contents.entries[path].type in ("file", "hardlink")
     }  # fmt: skip
     if sums := md5sums(contents, files):
         yield INFO + name + b".md5sums", sums, 0o644

@@ -11,8 +11,11 @@ import posixpath
 import re
 from collections.abc import Callable
 
+import msgspec
+
 from homeport.debian.architecture import TRIPLET_OF
 from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
+from homeport.debian.scripts.capabilities import capability_attribute
 from homeport.debian.scripts.effects import (
     AddAlternative,
     AddGroup,
@@ -22,7 +25,9 @@ from homeport.debian.scripts.effects import (
     MakeFile,
     MakeLink,
     SetAttributes,
+    SetCapabilities,
 )
+from homeport.debian.scripts.modes import changed_mode, is_mode
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError
 
@@ -33,16 +38,17 @@ _FOREIGN: Answer = (None, False)
 
 #: Of no effect on an image: services, triggers, the machine's state, tidying, messages.
 _WITHOUT_EFFECT_TEXT = """
-    : true break continue echo printf exec trap umask export cd sync sleep logger wait kill
+    : true break continue echo printf exec trap export cd sync sleep logger wait kill
     systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
-    systemd-tmpfiles systemd-sysusers journalctl udevadm modprobe sysctl update-initramfs
+    systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
+    update-initramfs
     dpkg-trigger dpkg-maintscript-helper dpkg-divert update-menus update-binfmts install-info
     install-docs update-mime ucfr ldconfig restorecon nscd telinit py3compile py3clean
     pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
     update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
     update-gsfontmap update-ca-certificates update-passwd shadowconfig update-shells add-shell
-    remove-shell rm rmdir db_version db_input db_go db_stop db_set db_subst db_fset db_reset
-    db_purge db_capb db_title db_register db_unregister db_beginblock db_endblock db_settitle
+    remove-shell pam-auth-update rm rmdir db_version db_input db_go db_stop db_subst db_fset
+    db_reset db_purge db_capb db_title db_unregister db_beginblock db_endblock db_settitle
     db_progress db_clear db_info db_block
 """
 WITHOUT_EFFECT = frozenset(_WITHOUT_EFFECT_TEXT.split())
@@ -57,21 +63,22 @@ BELONGS_ELSEWHERE = frozenset(
 
 #: Ask about the machine; what they answer is not known.
 _PROBES_TEXT = """
-    grep egrep fgrep sed awk cut head tail sort uniq find cat ls stat expr tr wc cmp diff test
+    grep egrep fgrep awk cut head tail sort uniq find cat ls stat expr tr wc cmp diff test
     md5sum sha1sum sha256sum sha512sum dpkg-query dpkg uname readlink realpath basename
     dirname date mktemp seq tty perl getcap pwd env phpquery a2query debconf-show slapcat
-    postconf db_get db_fget db_metaget type set xargs
+    postconf db_fget db_metaget type set xargs
 """
 _PROBES = frozenset(_PROBES_TEXT.split())
 
 #: Commands that change an image: when one is not followed, it is reported.
 _CHANGES_TEXT = """
     mkdir ln cp mv install chown chmod chgrp touch tee ucf adduser addgroup useradd groupadd
-    usermod update-alternatives dpkg-statoverride setcap setfacl
+    usermod update-alternatives dpkg-statoverride setcap setfacl php_invoke apache2_invoke
 """
 CHANGES = frozenset(_CHANGES_TEXT.split())
 
-_MODE = re.compile(r"[0-7]{3,5}")
+#: How files of ``mktemp`` are called; none is made.
+TEMPORARY = "/tmp/homeport-"  # noqa: S108
 
 
 class Machine:
@@ -83,10 +90,16 @@ class Machine:
         package: str,
         architecture: str,
         exists: Callable[[str], str | None],
+        target: Callable[[str], str | None],
         account: Callable[[str, str], bool],
+        answers: dict[str, str | None],
     ) -> None:
         self.package = package
         self.architecture = architecture
+        self.answers = answers
+        self._target = target
+        self.umask = 0o022
+        self._temporary = 0
         self.effects: list[Effect] = []
         self._exists = exists
         self._account = account
@@ -132,14 +145,36 @@ class Machine:
 
     def write(self, path: str, text: str) -> None:
         self.effects.append(
-            MakeFile(package=self.package, path=posixpath.normpath(path), text=text)
-        )
+            MakeFile(
+                package=self.package, path=posixpath.normpath(path), text=text,
+                mode=self.new_mode(0o666),
+            )
+        )  # fmt: skip
+
+    def new_mode(self, mode: int) -> int | None:
+        """Mode of something new; ``None``: the usual one."""
+        return None if self.umask == 0o022 else mode & ~self.umask
+
+    def made(self, path: str) -> MakeFile | None:
+        """The file that the script has made at ``path``."""
+        path = posixpath.normpath(path)
+        found = (e for e in self.effects if isinstance(e, MakeFile) and e.path == path)
+        return next(found, None)
 
     def output(self, words: list[str], text: str | None) -> str | None:  # noqa: PLR0911, PLR0912  a row a command
         """What a command prints, if that follows from what is known."""
         match words:
             case ["cat"] | ["cat", "-"]:
                 return text
+            case [":"] | ["true"]:
+                return ""
+            case ["readlink", path]:
+                return self._target(path)
+            case ["mktemp", *_]:
+                self._temporary += 1
+                return f"{TEMPORARY}{self._temporary}\n"
+            case ["getcap", _]:
+                return ""
             case ["echo", "-n", *rest]:
                 return " ".join(rest)
             case ["echo", *rest]:
@@ -249,7 +284,8 @@ def _options(words: list[str], with_value: str) -> tuple[dict[str, str], list[st
 
 
 def _mode(text: str | None) -> int | None:
-    return int(text, 8) if text and _MODE.fullmatch(text) else None
+    """The mode of something new."""
+    return changed_mode(0, text, directory=False) if text and is_mode(text) else None
 
 
 def _owner(text: str) -> tuple[str | None, str | None]:
@@ -264,9 +300,10 @@ def _mkdir(words: list[str], machine: Machine) -> Answer:
         if machine.type_of(path) is None:
             machine.effects.append(
                 MakeDirectory(
-                    package=machine.package, path=posixpath.normpath(path), mode=_mode(mode)
+                    package=machine.package, path=posixpath.normpath(path),
+                    mode=_mode(mode) if mode else machine.new_mode(0o777),
                 )
-            )
+            )  # fmt: skip
     return _DONE
 
 
@@ -299,9 +336,11 @@ def _copy_to(paths: list[str], mode: int | None, machine: Machine) -> Answer:
         to = posixpath.join(to, posixpath.basename(source))
     if machine.type_of(source) in (None, "directory"):
         return _FOREIGN
-    machine.effects.append(
-        MakeFile(package=machine.package, path=posixpath.normpath(to), source=source, mode=mode)
-    )
+    made, to = machine.made(source), posixpath.normpath(to)
+    effect = MakeFile(package=machine.package, path=to, source=source, mode=mode)
+    if made is not None:
+        effect = msgspec.structs.replace(made, path=to, mode=made.mode if mode is None else mode)
+    machine.effects.append(effect)
     return _DONE
 
 
@@ -312,8 +351,14 @@ def _ucf(words: list[str], machine: Machine) -> Answer:
 
 
 def _move(words: list[str], machine: Machine) -> Answer:
-    """Only what upgrades move: its source is not there at a first installation."""
+    """What the script has made itself, and what upgrades move, which is not there."""
     _, paths = _options(words, "tS")
+    if len(paths) == 2:
+        source, to = map(posixpath.normpath, paths)
+        for at, effect in enumerate(machine.effects):
+            if isinstance(effect, MakeFile | MakeLink) and effect.path == source:
+                machine.effects[at] = msgspec.structs.replace(effect, path=to)
+                return _DONE
     return _DONE if all(machine.type_of(path) is None for path in paths[:-1]) else _FOREIGN
 
 
@@ -341,9 +386,9 @@ def _link(words: list[str], machine: Machine) -> Answer:
 def _chmod(words: list[str], machine: Machine) -> Answer:
     recursive = "-R" in words
     operands = [word for word in words if not re.fullmatch(r"-[RcvfhH]+|--[a-z-]+", word)]
-    if len(operands) < 2 or _mode(operands[0]) is None:
+    if len(operands) < 2 or not is_mode(operands[0]):
         return _FOREIGN
-    return _attributes(operands[1:], machine, mode=_mode(operands[0]), recursive=recursive)
+    return _attributes(operands[1:], machine, mode=operands[0], recursive=recursive)
 
 
 def _chown(words: list[str], machine: Machine) -> Answer:
@@ -365,10 +410,11 @@ def _attributes(
     paths: list[str],
     machine: Machine,
     *,
-    mode: int | None = None,
+    mode: str = "",
     user: str | None = None,
     group: str | None = None,
     recursive: bool = False,
+    override: bool = False,
 ) -> Answer:
     for path in paths:
         if any(c in path for c in "*?["):
@@ -377,7 +423,7 @@ def _attributes(
             machine.effects.append(
                 SetAttributes(
                     package=machine.package, path=posixpath.normpath(path), mode=mode, user=user,
-                    group=group, recursive=recursive,
+                    group=group, recursive=recursive, override=override,
                 )
             )  # fmt: skip
     return _DONE
@@ -390,7 +436,13 @@ def _statoverride(words: list[str], machine: Machine) -> Answer:
     if "--add" not in words or len(operands) != 4:
         return _DONE if "--remove" in words else _FOREIGN
     user, group, mode, path = operands
-    return _attributes([path], machine, mode=_mode(mode), user=user, group=group)
+    if not is_mode(mode):
+        return _FOREIGN
+    if machine.type_of(path) is None:
+        return _DONE
+    return _attributes(
+        [path], machine, mode=mode.rjust(5, "0"), user=user, group=group, override=True
+    )
 
 
 def _alternatives(words: list[str], machine: Machine) -> Answer:
@@ -457,8 +509,48 @@ def _apache(words: list[str], machine: Machine) -> Answer:
 
 
 def _setcap(words: list[str], machine: Machine) -> Answer:
-    """File capabilities: like the fall-back of Debian's scripts, left to the recipe."""
-    return False, True
+    """``setcap TEXT FILE``, more such pairs after it; ``-r`` removes what upgrades have."""
+    operands = [word for word in words if word not in ("-q", "-v", "-n")]
+    if operands[:1] == ["-r"]:
+        return _DONE
+    if len(operands) % 2:
+        return _FOREIGN
+    for text, path in zip(operands[::2], operands[1::2], strict=True):
+        attribute = capability_attribute(text)
+        if attribute is None:
+            return _FOREIGN
+        machine.effects.append(
+            SetCapabilities(
+                package=machine.package, path=posixpath.normpath(path), attribute=attribute
+            )
+        )
+    return _DONE
+
+
+def _umask(words: list[str], machine: Machine) -> Answer:
+    if words and is_mode(words[0]) and words[0].isdigit():
+        machine.umask = int(words[0], 8)
+    return _DONE
+
+
+def _sed(words: list[str], machine: Machine) -> Answer:
+    """A filter, but with ``-i``: of the files that it changes the text is not known."""
+    options, paths = _options(words, "ef")
+    if "i" not in options and "in-place" not in options:
+        return _UNSURE
+    return _DONE if all(machine.type_of(path) is None for path in paths[1:]) else _FOREIGN
+
+
+def _db_set(words: list[str], machine: Machine) -> Answer:
+    if words:
+        machine.answers[words[0]] = " ".join(words[1:])
+    return _DONE
+
+
+def _db_register(words: list[str], machine: Machine) -> Answer:
+    if len(words) == 2:
+        machine.answers[words[1]] = machine.answers.get(words[0])
+    return _DONE
 
 
 _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
@@ -484,4 +576,8 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "apache2_invoke": _apache,
     "a2enmod": lambda words, machine: _apache(["enmod", *words], machine),
     "setcap": _setcap,
+    "sed": _sed,
+    "umask": _umask,
+    "db_set": _db_set,
+    "db_register": _db_register,
 }

@@ -46,16 +46,22 @@ def read_sysusers(package: str, text: str) -> list[Effect]:
     return found
 
 
-def read_tmpfiles(package: str, text: str) -> list[Effect]:
+def read_tmpfiles(package: str, text: str, seen: set[str] | None = None) -> list[Effect]:
+    """``seen``: paths that earlier files have; of several lines for a path the first counts."""
     found: list[Effect] = []
+    seen = set() if seen is None else seen
     for fields in _lines(text):
         kind, path, mode, user, group, _age, argument = (fields + ["-"] * 7)[:7]
-        if "!" in kind or "%" in path + argument or any(c in path for c in "*?["):
-            continue
+        if set("!^") & set(kind) or "%" in path + argument or any(c in path for c in "*?["):
+            continue  # only at boot, or from credentials of a machine
         number = _mode(mode)
         owner = (_given(user).lstrip(":") or None, _given(group).lstrip(":") or None)
         kind = kind.rstrip("+-=~^$")
         path = re.sub(r"/+", "/", path).rstrip("/") or "/"
+        if kind not in ("z", "Z", "m"):  # which add to another line
+            if path in seen:
+                continue
+            seen.add(path)
         if kind in ("d", "D", "v", "q", "Q"):
             found.append(
                 MakeDirectory(package=package, path=path, mode=0o755 if number is None else number,
@@ -73,7 +79,7 @@ def read_tmpfiles(package: str, text: str) -> list[Effect]:
                 SetAttributes(
                     package=package,
                     path=path,
-                    mode=number,
+                    mode="" if number is None else f"{number:05o}",
                     recursive=kind == "Z",
                     user=owner[0],
                     group=owner[1],

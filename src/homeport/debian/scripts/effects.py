@@ -69,13 +69,25 @@ class MakeFile(Effect, frozen=True, kw_only=True):
 
 
 class SetAttributes(Effect, frozen=True, kw_only=True):
-    """Owner and mode of something that is there; ``recursive``: of all below it too."""
+    """Owner and mode of something that is there; ``recursive``: of all below it too.
+
+    mode: as chmod(1) takes it; "": as it is
+    override: recorded as by ``dpkg-statoverride``, which upgrades keep
+    """
 
     path: str
-    mode: int | None = None
+    mode: str = ""
     user: str | None = None
     group: str | None = None
     recursive: bool = False
+    override: bool = False
+
+
+class SetCapabilities(Effect, frozen=True, kw_only=True):
+    """File capabilities, as the attribute ``security.capability`` has them."""
+
+    path: str
+    attribute: bytes
 
 
 class AddAlternative(Effect, frozen=True, kw_only=True):

@@ -19,7 +19,13 @@ import msgspec
 import tree_sitter
 import tree_sitter_bash
 
-from homeport.debian.scripts.commands import CHANGES, Machine, run_command
+from homeport.debian.scripts.commands import (
+    CHANGES,
+    TEMPORARY,
+    WITHOUT_EFFECT,
+    Machine,
+    run_command,
+)
 from homeport.debian.scripts.effects import Effect, NotUnderstood
 
 _LONGEST = 1 << 20  # bytes of a script that are read; the longest in Debian has 60 kB
@@ -53,11 +59,21 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
 
     architecture: str
     exists: Callable[[str], str | None]
+    target: Callable[[str], str | None]
     account: Callable[[str, str], bool]
 
 
-def read_script(package: str, script: str, text: str, world: World) -> list[Effect]:
-    """What ``text`` does; ``NotUnderstood`` for what is not known."""
+def read_script(
+    package: str,
+    script: str,
+    text: str,
+    world: World,
+    answers: dict[str, str | None] | None = None,
+) -> list[Effect]:
+    """What ``text`` does; ``NotUnderstood`` for what is not known.
+
+    answers: of debconf's questions (``debconf.default_answers``); the script may change them
+    """
     data = text.encode("utf-8", "surrogateescape")
     if data.startswith(b"#!") and not _SHELL.match(data):
         program = data.partition(b"\n")[0][2:].decode("utf-8", "replace").strip()
@@ -69,8 +85,9 @@ def read_script(package: str, script: str, text: str, world: World) -> list[Effe
     language = tree_sitter.Language(tree_sitter_bash.language())
     root = tree_sitter.Parser(language).parse(data).root_node
     machine = Machine(
-        package=package, architecture=world.architecture, exists=world.exists, account=world.account
-    )
+        package=package, architecture=world.architecture, exists=world.exists,
+        target=world.target, account=world.account, answers={} if answers is None else answers,
+    )  # fmt: skip
     first = "install" if script == "preinst" else "configure"
     walker = _Walker(machine, script, [first, ""], package)
     try:
@@ -79,7 +96,7 @@ def read_script(package: str, script: str, text: str, world: World) -> list[Effe
         pass
     except (_Budget, RecursionError):
         walker.not_understood(root, "more steps than Homeport follows")
-    return machine.effects
+    return [each for each in machine.effects if not getattr(each, "path", "").startswith(TEMPORARY)]
 
 
 class _Walker:
@@ -100,6 +117,8 @@ class _Walker:
             "PWD": "/",
         }
         self._functions: dict[str, tree_sitter.Node] = {}
+        #: What the function prints whose output is wanted; ``None``: not wanted or not known.
+        self._captured: list[str] | None = None
         self._steps = 0
         self._depth = 0
 
@@ -127,8 +146,16 @@ class _Walker:
     def skip(self, node: tree_sitter.Node) -> None:
         """Report the commands of a part that is not followed, if they change anything."""
         for each in _descendants(node):
-            if each.type == "command" and _text(each.child_by_field_name("name")) in CHANGES:
+            if each.type == "command" and _changes(each):
                 self.not_understood(each, _text(each))
+            elif each.type == "command" and _text(each).startswith("db_set "):
+                self._forget(each)
+
+    def _forget(self, node: tree_sitter.Node) -> None:
+        """``db_set`` that may or may not run: the answer is not known any more."""
+        question = _unquoted(_text(node).split()[1])
+        for name in [question] if "$" not in question else list(self._machine.answers):
+            self._machine.answers[name] = None
 
     def not_understood(self, node: tree_sitter.Node, text: str) -> None:
         self._machine.effects.append(
@@ -152,8 +179,12 @@ class _Walker:
                     words += self.words(child)
         except _Unknown:
             name = _text(node.child_by_field_name("name"))
-            if name in CHANGES:
+            if _changes(node):
                 self.not_understood(node, _text(node))
+            elif name == "db_set":
+                self._forget(node)
+            elif name == "db_get":
+                self._variables["RET"] = None
             return None
         if not words:
             return True
@@ -176,13 +207,24 @@ class _Walker:
                 self._arguments = words[words.index("--") + 1 :]
             return True
         if name in ("unset", "read", "db_get", "db_fget", "db_metaget"):
-            for variable in words[1:] if name in ("unset", "read") else ["RET"]:
-                self._variables[variable] = "" if name == "unset" else None
-            return True if name == "unset" else None
+            return self._set_by_command(words)
+        if self._captured is not None and name not in _SILENT:
+            output = self._machine.output(words, text)
+            self._captured = None if output is None else [*self._captured, output]
         status, understood = run_command(words, text, self._machine)
         if not understood:
             self.not_understood(node, _text(node))
         return status
+
+    def _set_by_command(self, words: list[str]) -> Status:
+        """Commands that give variables a value: those of debconf answer in ``RET``."""
+        name = words[0]
+        if name == "db_get" and words[1:]:
+            self._variables["RET"] = self._machine.answers.get(words[1])
+            return True if words[1] in self._machine.answers else None
+        for variable in words[1:] if name in ("unset", "read") else ["RET"]:
+            self._variables[variable] = "" if name == "unset" else None
+        return True if name == "unset" else None
 
     def _call_function(self, name: str, arguments: list[str]) -> Status:
         body = self._functions[name].child_by_field_name("body")
@@ -201,25 +243,50 @@ class _Walker:
         redirects = [child for child in node.children if child.type in _REDIRECTS]
         text = next((self._heredoc(r) for r in redirects if r.type == "heredoc_redirect"), None)
         target = next((r for r in redirects if r.type == "file_redirect" and _writes(r)), None)
-        if body is None:
-            return True
         if target is not None:
             destination = self._destination(target)
             if destination is None or not destination.startswith("/dev/"):
+                if body is not None and body.type in ("list", "negated_command"):
+                    return self._last_redirected(body, target, text)
                 return self._write(body, target, destination, text)
+        if body is None:
+            return True
         if body.type == "command":
             return self._command(body, text)
         return self.run(body)
 
+    def _last_redirected(
+        self, body: tree_sitter.Node, target: tree_sitter.Node, text: str | None
+    ) -> Status:
+        """The grammar gives the redirection of the last command to the whole list."""
+        last = body.children[-1]
+        if body.type == "list":
+            status, operator = self.run(body.children[0]), body.children[1].type
+            if status is not None and status != (operator == "&&"):
+                return status
+            if status is None:
+                self.skip(last)
+                return None
+        name = _text(last.child_by_field_name("name"))
+        if last.type != "command" or name not in WITHOUT_EFFECT | {"echo", "cat", "printf"}:
+            self.not_understood(body, f"{_text(body)} {_text(target)}")
+            return None
+        status = self._write(last, target, self._destination(target), text)
+        return not status if body.type == "negated_command" and status is not None else status
+
     def _write(
-        self, body: tree_sitter.Node, target: tree_sitter.Node, path: str | None, text: str | None
+        self,
+        body: tree_sitter.Node | None,
+        target: tree_sitter.Node,
+        path: str | None,
+        text: str | None,
     ) -> Status:
         """``echo`` or ``cat`` into a file; of any other command the output is not known."""
-        output = None
-        if body.type == "command":
+        output = "" if body is None else None
+        if body is not None and body.type == "command":
             output = self._output(body, text)
         if path is None or output is None or _text(target).lstrip("0123456789").startswith(">>"):
-            self.not_understood(body, f"{_text(body)} {_text(target)}")
+            self.not_understood(body or target, f"{_text(body)} {_text(target)}".strip())
             return None
         self._machine.write(path, output)
         return True
@@ -240,9 +307,23 @@ class _Walker:
         if body is None:
             return ""
         try:
-            return self._inside(body)
+            inside = self._inside(body)
         except _Unknown:
             return None
+        strips = any(child.type == "<<-" for child in node.children)
+        return re.sub(r"^\t+", "", inside, flags=re.MULTILINE) if strips else inside
+
+    def _printed(self, node: tree_sitter.Node) -> str | None:
+        """What a command or a function of the script prints; ``None`` if that is not known."""
+        name = _text(node.child_by_field_name("name"))
+        if name not in self._functions:
+            return self._output(node, None)
+        outside, self._captured = self._captured, []
+        try:
+            self._command(node)
+            return None if self._captured is None else "".join(self._captured)
+        finally:
+            self._captured = outside
 
     def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
         """What a command prints, for the few whose output follows from their arguments."""
@@ -270,6 +351,13 @@ class _Walker:
         return status
 
     def _pipeline(self, node: tree_sitter.Node) -> Status:
+        """``command | grep -q pattern`` of a command that prints nothing; no other is known."""
+        stages = [child for child in node.children if child.is_named]
+        if len(stages) == 2 and all(stage.type == "command" for stage in stages):
+            output = self._output(stages[0], None)
+            words = _text(stages[1]).split()
+            if output == "" and words[0] in ("grep", "fgrep", "egrep") and "-v" not in words:
+                return False
         self.skip(node)
         return None
 
@@ -484,11 +572,14 @@ class _Walker:
             body = inside[0].child_by_field_name("body")
             inside = [body] if body is not None else []
         if len(inside) == 1 and inside[0].type == "command":
-            output = self._output(inside[0], None)
+            output = self._printed(inside[0])
             if output is not None:
                 return output.rstrip("\n")
         raise _Unknown(_text(node))
 
+
+#: Print nothing.
+_SILENT = frozenset((":", "true", "false", "cd", "mkdir", "rm", "touch", "chmod", "chown", "umask"))
 
 _REDIRECTS = ("file_redirect", "heredoc_redirect", "herestring_redirect")
 
@@ -541,6 +632,12 @@ def _descendants(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 def _text(node: tree_sitter.Node | None) -> str:
     return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
+
+
+def _changes(command: tree_sitter.Node) -> bool:
+    """Whether it changes an image."""
+    name = _text(command.child_by_field_name("name"))
+    return name in CHANGES or (name == "sed" and " -i" in _text(command))
 
 
 def _literal(data: bytes) -> str:
