@@ -12,7 +12,7 @@ from builders.building import BARE, BuildWorld, image_of, listing, tree_of
 from builders.deb import MTIME, deb, directory, file, hardlink, link
 from builders.elf import elf
 from homeport.content.store import Store
-from homeport.errors import AnswerNo, HomeportError, OutOfDate, UsageError
+from homeport.errors import AnswerNo, Faults, HomeportError, OutOfDate, UsageError
 from homeport.images.address import parse_destination
 from homeport.images.image import Index
 
@@ -505,3 +505,36 @@ def test_directories_may_come_from_many_and_the_recipe_decides(tmp_path: Path) -
         "var/d": "directory 0750 1:1",
         "var/d/f": "0644",
     }
+
+
+def test_the_recipe_replaces_a_packages_file_where_it_says_so(tmp_path: Path) -> None:
+    files = {
+        "usr/bin/a": file("a", mode=0o755),
+        "usr/bin/b": hardlink("usr/bin/a"),
+        "usr/bin/c": hardlink("usr/bin/a"),
+        "usr/bin/d": link("a"),
+        "usr/lib/e": "e",
+    }
+    here = world(tmp_path, deb("tool", files=files))
+    (here.home / "own").mkdir()
+    (here.home / "own" / "e").write_text("mine")
+    recipe = BARE + (
+        "packages: [tool]\n"
+        "files:\n"
+        "  - {text: mine, to: /usr/bin/a, mode: '0700', replace: true}\n"
+        "  - {from: own, to: /usr/lib, replace: true}\n"
+        "links: [{path: /usr/bin/d, target: b, replace: true}]\n"
+    )
+    assert listing(here.build(recipe)) == {
+        "usr/bin/a": "0700 mine",
+        "usr/bin/b": "0755 a",
+        "usr/bin/c": "=> usr/bin/b",
+        "usr/bin/d": "-> b",
+        "usr/lib/e": "0644 mine",
+    }
+    with pytest.raises(Faults) as caught:
+        here.build(recipe.replace(", replace: true", ""))
+    assert [fault.hint for fault in caught.value.faults] == [
+        f"to replace it, write replace: true beside {path} in the recipe"
+        for path in ("/usr/bin/a", "/usr/bin/d", "/usr/lib/e")
+    ]

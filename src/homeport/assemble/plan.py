@@ -10,7 +10,7 @@ image is really built.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import Any
 
@@ -31,6 +31,7 @@ from homeport.recipe.entries import (
     ImageFiles,
     InlineFile,
     Layers,
+    Link,
     LocalFiles,
     PartFiles,
     Steps,
@@ -101,6 +102,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     epoch:          seconds since 1970
     epoch_override: whether it came from SOURCE_DATE_EPOCH
     own:            the recipe's directories, links, local and inline files, by path
+    replaces:       where the recipe's files take the place of packages' ones, also below
     recipe_digest, lockfile_digest: of their bytes, recorded in the image
     checked:        whether programs must be able to start
     results, materials: of parts that were built on an engine, recorded in the image
@@ -115,6 +117,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     archives: tuple[Archive, ...]
     own: tuple[tuple[bytes, Node], ...]
     image_files: tuple[PlannedImageFiles, ...]
+    replaces: tuple[bytes, ...]
     users: tuple[User, ...]
     groups: tuple[Group, ...]
     steps: Steps
@@ -171,6 +174,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "epoch": plan.epoch,
             "packages": [_package_inputs(package) for package in plan.packages],
             "own": [_node_inputs(path, node) for path, node in plan.own],
+            "replaces": plan.replaces,
             "image_files": [_image_files_inputs(files) for files in plan.image_files],
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
@@ -220,6 +224,7 @@ def _plan(
         archives=recipe.archives,
         own=own.of(platform),
         image_files=tuple(_image_files(recipe, platform)),
+        replaces=tuple(sorted(_replaces(recipe, platform))),
         users=recipe.users,
         groups=recipe.groups,
         steps=recipe.steps,
@@ -326,6 +331,12 @@ def _image_files(recipe: Recipe, platform: Platform) -> Iterable[PlannedImageFil
                 gid=files.gid,
                 source=Source(kind="image", name=files.image, detail=str(files.place)),
             )
+
+
+def _replaces(recipe: Recipe, platform: Platform) -> Iterator[bytes]:
+    for entry in (*recipe.files, *recipe.links):
+        if entry.replace and entry.applies_to(platform):
+            yield image_path(entry.path if isinstance(entry, Link) else entry.to)
 
 
 def _package_inputs(package: PlannedPackage) -> list[Any]:

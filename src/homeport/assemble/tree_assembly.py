@@ -100,8 +100,9 @@ def assemble_tree(
     conffiles = {path for package in packages for path in package.contents.conffiles}
     for path, node in (*plan.own, *image_files):
         place = merged_path(path) if plan.steps.usrmerge else path
-        if place in conffiles:
-            merging.replace(place, node)  # made to be changed by who runs the system
+        # A conffile is made to be changed by who runs the system.
+        if path in conffiles or place in conffiles or _covered(path, plan.replaces):
+            merging.replace(place, node)
         else:
             merging.add(place, node)
     if plan.steps.layout and expects_system(packages):
@@ -129,6 +130,11 @@ def assemble_tree(
         ),
         declared=omitted_depends(package.contents for package in packages),
     )
+
+
+def _covered(path: bytes, roots: Iterable[bytes]) -> bool:
+    """Whether ``path`` is one of ``roots`` or lies below one."""
+    return any(path == root or path.startswith(root + b"/" if root else b"") for root in roots)
 
 
 def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Iterator[PackageInImage]:

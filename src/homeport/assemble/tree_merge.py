@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from homeport.errors import Faults, HomeportError
 from homeport.layers.entry import WHITEOUT
 from homeport.printable import path_text
@@ -57,11 +59,26 @@ class TreeMerger:
                 self.add(path, node)
 
     def replace(self, path: bytes, node: Node) -> None:
-        """Put a node of the recipe where a package has a file that may be changed."""
+        """Put a node of the recipe where a package has a file or a link that may be changed."""
         old = self._nodes.get(path)
-        if old is not None and old.source.kind == "package" and old.type != "directory":
+        is_file = old is not None and "directory" not in (old.type, node.type)
+        if old is not None and is_file and old.source.kind == "package":
             del self._nodes[path]
+            self._keep_other_names(path, old)
         self.add(path, node)
+
+    def _keep_other_names(self, path: bytes, old: Node) -> None:
+        """Hard links to a file that goes keep its content: the first becomes the file."""
+        links = sorted(
+            name
+            for name, node in self._nodes.items()
+            if node.type == "hardlink" and node.target == path
+        )
+        for name in links[:1]:
+            self._nodes[name] = old
+        for name in links[1:]:
+            again = msgspec.structs.replace(self._nodes[name], target=links[0])
+            self._nodes[name] = again
 
     def add(self, path: bytes, node: Node) -> None:
         """Put a node where nothing else may be; a clash is kept for ``finish``."""
@@ -77,7 +94,11 @@ class TreeMerger:
                 self._nodes[path] = node
         elif not (old.type == node.type == "symlink" and old.target == node.target):
             what = f"{path_text(path)} comes from {old.source} and from {node.source}"
-            self._faults.append(Clash(what, where=_where(path, node)))
+            own = node.source.kind not in ("package", "step") and node.type != "directory"
+            hint = None
+            if own and old.source.kind == "package" and old.type != "directory":
+                hint = f"to replace it, write replace: true beside {path_text(path)} in the recipe"
+            self._faults.append(Clash(what, where=_where(path, node), hint=hint))
 
     def move(self, old: bytes, new: bytes) -> None:
         """Move what is below the directory ``old`` below ``new``; ``old`` itself goes."""

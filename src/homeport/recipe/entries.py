@@ -27,6 +27,12 @@ class _ForPlatforms(msgspec.Struct, frozen=True, kw_only=True):
         return not self.platforms or platform.normalized() in self.platforms
 
 
+class _PutFiles(_ForPlatforms, frozen=True, kw_only=True):
+    """What puts files or links at paths. ``replace``: packages may have files there, too."""
+
+    replace: bool = False
+
+
 class Keyring(msgspec.Struct, frozen=True, kw_only=True):
     """Certificates trusted for an archive: one that ships with Homeport, or a file.
 
@@ -89,7 +95,7 @@ class Pin(_ForPlatforms, frozen=True, kw_only=True):
     place: FilePosition
 
 
-class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
+class LocalFiles(_PutFiles, frozen=True, kw_only=True):
     """A file or a directory of this machine.
 
     written: as the recipe says it, for reports (a path of this machine must not get into
@@ -112,7 +118,7 @@ class LocalFiles(_ForPlatforms, frozen=True, kw_only=True):
     place: FilePosition
 
 
-class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
+class InlineFile(_PutFiles, frozen=True, kw_only=True):
     """A file whose text is written in the recipe."""
 
     text: str
@@ -123,7 +129,7 @@ class InlineFile(_ForPlatforms, frozen=True, kw_only=True):
     place: FilePosition
 
 
-class ImageFiles(_ForPlatforms, frozen=True, kw_only=True):
+class ImageFiles(_PutFiles, frozen=True, kw_only=True):
     """A file or a tree taken out of another image, named by digest, with its own metadata.
 
     image: an address with a digest (docs/formats/addresses.md); of an index, the manifest
@@ -142,7 +148,7 @@ class ImageFiles(_ForPlatforms, frozen=True, kw_only=True):
     place: FilePosition
 
 
-class PartFiles(_ForPlatforms, frozen=True, kw_only=True):
+class PartFiles(_PutFiles, frozen=True, kw_only=True):
     """A file or a tree out of the result of one of the recipe's ``parts``.
 
     path: absolute path in the result; what lies there has modes and owners as local files have
@@ -160,7 +166,7 @@ class PartFiles(_ForPlatforms, frozen=True, kw_only=True):
 Files = LocalFiles | InlineFile | ImageFiles | PartFiles
 
 
-class Link(_ForPlatforms, frozen=True, kw_only=True):
+class Link(_PutFiles, frozen=True, kw_only=True):
     """A symbolic link: ``path`` in the image says ``target``."""
 
     path: str

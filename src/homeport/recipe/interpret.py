@@ -230,6 +230,7 @@ def _file(
     place: FilePosition = entry.place
     common: dict[str, Any] = {
         "to": entry.get("to"),
+        "replace": entry.get("replace", False),
         "platforms": entry.get("platforms", ()),
         "place": place,
     }
@@ -277,6 +278,7 @@ def _links(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[
         yield Link(
             path=entry.get("path").rstrip("/"),
             target=entry.get("target"),
+            replace=entry.get("replace", False),
             platforms=entry.get("platforms", ()),
             place=entry.place,
         )

@@ -44,6 +44,11 @@ _OWNED = {
     "mode": _optional(values.MODE, 'permission bits, four octal digits such as "0644"'),
     "owner": _optional(values.OWNER, "USER or USER:GROUP, names of accounts or numbers"),
 }
+_REPLACE = {
+    "replace": _optional(
+        Flag(), "replace what packages have at this path; a conffile is replaced without it too"
+    ),
+}
 _WORDS = ListOf(item=values.WORD, what="a list of words", example='["/usr/bin/x", "--all"]')
 _TEXTS = MapOf(key=Text(what="a key"), value=Text(empty=True), what="a mapping of texts")
 _FILE_TEXT = Text(what="text", longest=1 << 18, empty=True)
@@ -108,6 +113,7 @@ _FILES = Kinds(
                 "from": _needed(values.LINE, "a file or directory, relative to this recipe"),
                 "to": _needed(values.PATH, "where it goes; ends in / to keep a file's name"),
                 **_OWNED,
+                **_REPLACE,
                 "exclude": _optional(
                     ListOf(item=values.LINE), "patterns as in .dockerignore, relative to from"
                 ),
@@ -120,6 +126,7 @@ _FILES = Kinds(
                 "text": _needed(_FILE_TEXT, "the file's content"),
                 "to": _needed(values.PATH, "its path"),
                 **_OWNED,
+                **_REPLACE,
                 **_ONLY,
             },
         ),
@@ -130,6 +137,7 @@ _FILES = Kinds(
                 "path": _needed(values.PATH, "a file or directory in its result"),
                 "to": _needed(values.PATH, "where it goes; ends in / to keep a file's name"),
                 **_OWNED,
+                **_REPLACE,
                 **_ONLY,
             },
         ),
@@ -140,6 +148,7 @@ _FILES = Kinds(
                 "path": _needed(values.PATH, "a file or directory in it"),
                 "to": _needed(values.PATH, "where it goes"),
                 **_OWNED,
+                **_REPLACE,
                 **_ONLY,
             },
         ),
@@ -252,6 +261,7 @@ _LINK = Fields(
     fields={
         "path": _needed(values.PATH, "where the link is"),
         "target": _needed(Text(what="a link's target"), "its target, absolute or relative"),
+        **_REPLACE,
         **_ONLY,
     },
 )
