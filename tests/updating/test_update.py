@@ -2,89 +2,23 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from builders.archive import DATE
 from builders.deb import deb
 from builders.forge import FakeForge, forge
-from builders.freshness import LATER, FreshWorld, entry, package
-from builders.net import quick_client
-from homeport.content.thread_pools import Pools
+from builders.freshness import LATER, entry
+from builders.updating import UpdateWorld, git, lib
 from homeport.errors import HomeportError, UsageError
-from homeport.freshness.outdated import OutdatedAccess
-from homeport.progress import CancelToken
 from homeport.updating.forges import ForgeRefused, Kind, find_place
 from homeport.updating.git import GitFailed, PersonsCommits
-from homeport.updating.model import UpdateResult
-from homeport.updating.update import TOKEN, UpdateAccess, UpdateRequest, run_update
+from homeport.updating.update import TOKEN
 
 CVE = "CVE-2026-1000"
 KINDS: tuple[Kind, ...] = ("gitlab", "github", "forgejo")
-
-
-def git(folder: Path, *arguments: str) -> str:
-    done = subprocess.run(
-        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
-    )
-    return done.stdout.strip()
-
-
-class UpdateWorld(FreshWorld):
-    """A recipe in a git repository with a bare one as its origin."""
-
-    def __init__(self, root: Path, suites: Mapping[str, list[bytes]]) -> None:
-        super().__init__(root, suites)
-        self.environment: dict[str, str] = {}
-
-    def make_repository(self) -> None:
-        origin = self.root / "origin.git"
-        git(self.root, "init", "-q", "--bare", "-b", "main", str(origin))
-        git(self.home, "init", "-q", "-b", "main")
-        for name, value in (("user.name", "Me"), ("user.email", "me@home.example")):
-            git(self.home, "config", name, value)
-        git(self.home, "remote", "add", "origin", str(origin))
-        git(self.home, "add", "-A")
-        git(self.home, "commit", "-qm", "First")
-        git(self.home, "push", "-q", "origin", "main")
-
-    def update(self, *wanted: str, **options: Any) -> UpdateResult:
-        request = UpdateRequest(
-            wanted=wanted or (str(self.home / "homeport.yaml"),), directory=self.root, **options
-        )
-        with (
-            Pools(CancelToken(), processor=2) as pools,
-            self.connections(pools) as connections,
-            self.access() as access,
-        ):
-            outdated = OutdatedAccess(
-                archives=lambda _recipe, _mirrors: access,
-                open_image=connections.open_image,
-                digest_of=self._digest_of,
-                fetch=lambda _url: b"",
-                runtime=access.runtime,
-                clock=lambda: self.now,
-            )
-            return run_update(
-                request,
-                UpdateAccess(
-                    outdated=outdated, connections=connections, client=quick_client,
-                    runtime=access.runtime, environment=self.environment,
-                ),
-            )  # fmt: skip
-
-    def branch(self, name: str = "homeport/update") -> str:
-        return git(self.root / "origin.git", "for-each-ref", f"refs/heads/{name}",
-                   "--format=%(objectname)")  # fmt: skip
-
-
-def lib(name: str, version: str, text: str = "* New.", **more: Any) -> bytes:
-    return package(name, version, log=[entry(name, version, text), entry(name, "1-1")], **more)
 
 
 @pytest.fixture

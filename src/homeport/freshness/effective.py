@@ -7,17 +7,13 @@ slices differs. Nothing is written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
 
-from homeport.content.blob import Blob
-from homeport.content.thread_pools import run_all
-from homeport.debian.deb.contents import PackageContents, read_contents
+from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
-from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 from homeport.freshness.model import Effective, FileChange
 from homeport.locking.archive_access import ArchiveAccess
-from homeport.locking.fetching import fetch_packages
+from homeport.locking.fetching import read_packages
 from homeport.locking.lock import lock
 from homeport.locking.package_checks import merged
 from homeport.locking.update_policy import UPDATE_ALL
@@ -90,29 +86,26 @@ def _files(
     access: ArchiveAccess,
     usrmerge: bool,
 ) -> dict[str, _Files]:
-    debs = fetch_packages((p.file for p in packages.values()), lockfile.suite_dates(), access)
     architecture = debian_architecture(platform)
-    runtime = access.runtime
-    calls = [
-        partial(_files_of, p, lockfile.slices_of(p), architecture, debs, access, usrmerge=usrmerge)
-        for p in packages.values()
-    ]
-    return dict(zip(packages, run_all(runtime.pools.processor, calls), strict=True))
+    slices = {name: lockfile.slices_of(p) for name, p in packages.items()}
+    wanted = {
+        name: (p.file, wanted_globs(slices[name], architecture)) for name, p in packages.items()
+    }
+    read = read_packages(wanted.values(), lockfile.suite_dates(), access)
+    return {
+        name: _files_of(p, slices[name], architecture, read[wanted[name]], usrmerge=usrmerge)
+        for name, p in packages.items()
+    }
 
 
 def _files_of(
     package: LockedPackage,
     slices: tuple[Slice, ...],
     architecture: str,
-    debs: Mapping[PackageFile, Blob],
-    access: ArchiveAccess,
+    contents: PackageContents,
     *,
     usrmerge: bool,
 ) -> _Files:
-    contents = read_contents(
-        debs[package.file], wanted_globs(slices, architecture), access.runtime.store,
-        expected=package.file.id, cancel=access.runtime.cancel,
-    )  # fmt: skip
     names = {merged(path): path for path in contents.entries} if usrmerge else {}
     names |= {path: path for path in contents.entries}
     folders = {name for name, path in names.items() if contents.entries[path].type == "directory"}

@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from homeport.content.reading import read_bounded
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
 from homeport.freshness.image_packages import ImagePackages, image_packages
@@ -35,7 +35,7 @@ from homeport.freshness.model import (
     Unknown,
 )
 from homeport.freshness.package_changelogs import Changelogs
-from homeport.freshness.subjects import LockedSubject, find_subjects
+from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
 from homeport.freshness.suites import SuiteView, SuiteViews
 from homeport.freshness.support import (
     SupportData,
@@ -122,11 +122,16 @@ class _Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_outdated(request: OutdatedRequest, access: OutdatedAccess) -> Report:
     """Judge everything that ``request`` names."""
+    subjects = find_subjects(request.wanted, request.directory, request.allow_outside)
+    return judge_subjects(subjects, request, access)
+
+
+def judge_subjects(subjects: Subjects, request: OutdatedRequest, access: OutdatedAccess) -> Report:
+    """Judge what ``find_subjects`` found, in its order; each suite and index is read once."""
     run = _Run(request=request, access=access, now=access.clock())
     if request.tracker:
         run.tracker_bytes, run.tracker_taken = _tracker(request.tracker, access)
-    subjects = find_subjects(request.wanted, request.directory, request.allow_outside)
-    judged = [_judge_lock(run, subject) for subject in subjects.locked]
+    judged = [_judge_or_say_why(run, subject) for subject in subjects.locked]
     judged += [_judge_image(run, address) for address in subjects.images]
     judged += [_failed(name, error) for name, error in subjects.failed]
     return Report(
@@ -135,6 +140,19 @@ def run_outdated(request: OutdatedRequest, access: OutdatedAccess) -> Report:
         archives=tuple(_seen(view) for view in run.views.all if view.newest is not None),
         tracker=run.tracker_used,
     )
+
+
+def _judge_or_say_why(run: _Run, subject: LockedSubject) -> Subject:
+    """One recipe whose archives cannot be used does not keep the others from being judged."""
+    try:
+        return _judge_lock(run, subject)
+    except Interrupted:
+        raise
+    except HomeportError as error:
+        run.access.runtime.progress.end(subject.recipe.name, "failed")
+        failed = _failed(subject.recipe.name, error)
+        kind: Literal["recipe", "lockfile"] = "recipe" if subject.own else "lockfile"
+        return msgspec.structs.replace(failed, kind=kind, file=str(subject.stored.path))
 
 
 def _judge_lock(run: _Run, subject: LockedSubject) -> Subject:

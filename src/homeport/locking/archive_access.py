@@ -24,6 +24,7 @@ from homeport.debian.archive.mirror_list import (
 )
 from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
+from homeport.locking.opened_states import OpenedStates
 from homeport.net.client import Client
 from homeport.net.credentials import Provider, no_credentials
 from homeport.recipe.entries import Archive
@@ -41,12 +42,14 @@ class ArchiveAccess(msgspec.Struct, frozen=True, kw_only=True):
     """The inputs of fetching from archives.
 
     offline: use the cache and bundles only
+    opened:  states that this run opened before, for runs over many recipes
     """
 
     mirrors: Mirrors
     runtime: Runtime
     offline: bool = False
     clock: Callable[[], datetime] = _now
+    opened: OpenedStates | None = None
 
 
 def open_access(

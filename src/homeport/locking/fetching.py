@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from functools import partial
 
 from homeport.content.blob import Blob
+from homeport.content.thread_pools import run_all
 from homeport.debian.archive import package_fetch
+from homeport.debian.deb.contents import PackageContents, read_contents
+from homeport.debian.deb.path_globs import PathGlobs
 from homeport.debian.package import PackageFile
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.oci.platform import Platform
@@ -31,6 +35,34 @@ def fetch_packages(
         dates=newest,
         offline=access.offline,
     )
+
+
+def read_packages(
+    wanted: Iterable[tuple[PackageFile, PathGlobs]],
+    dates: Mapping[tuple[str, str], datetime],
+    access: ArchiveAccess,
+) -> dict[tuple[PackageFile, PathGlobs], PackageContents]:
+    """Fetch packages and read them, with the content of the paths that the globs match.
+
+    What this run read before is not fetched again. Raises what ``fetch_packages`` does, and
+    ``BadDeb``.
+    """
+    opened, runtime = access.opened, access.runtime
+    asked = list(dict.fromkeys(wanted))
+    known = {key: found for key in asked if opened and (found := opened.contents(*key))}
+    missing = [key for key in asked if key not in known]
+    debs = fetch_packages((file for file, _ in missing), dates, access)
+    calls = [
+        partial(
+            read_contents, debs[file], globs, runtime.store, expected=file.id, cancel=runtime.cancel
+        )
+        for file, globs in missing
+    ]
+    read = dict(zip(missing, run_all(runtime.pools.processor, calls), strict=True))
+    if opened is not None:
+        for key, contents in read.items():
+            opened.keep(*key, contents)
+    return {key: known[key] if key in known else read[key] for key in asked}
 
 
 def fetch_locked(

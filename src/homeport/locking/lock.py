@@ -126,17 +126,25 @@ def _open(
     command: str,
 ) -> ArchiveState:
     """One state for all architectures of the recipe."""
-    return open_archives(
-        suite_specs(recipe),
-        list(dict.fromkeys(map(debian_architecture, recipe.platforms))),
-        mirrors=access.mirrors,
-        runtime=access.runtime,
-        as_of=as_of,
-        offline=access.offline,
-        not_before=not_before,
-        clock=access.clock,
-        command=command,
-    )
+    specs = suite_specs(recipe)
+    architectures = list(dict.fromkeys(map(debian_architecture, recipe.platforms)))
+
+    def open_state() -> ArchiveState:
+        return open_archives(
+            specs,
+            architectures,
+            mirrors=access.mirrors,
+            runtime=access.runtime,
+            as_of=as_of,
+            offline=access.offline,
+            not_before=not_before,
+            clock=access.clock,
+            command=command,
+        )
+
+    if access.opened is None or as_of is not None:
+        return open_state()
+    return access.opened.state(specs, architectures, access.mirrors, not_before, open_state)
 
 
 def _kept_versions(

@@ -15,6 +15,7 @@ import msgspec
 from homeport.debian.archive.keyring import DEBIAN, DEBIAN_SECURITY
 from homeport.debian.package import Package, PackageIndex
 from homeport.debian.resolution.archive_order import ArchiveOrder
+from homeport.debian.resolution.candidates import SharedFinders
 from homeport.debian.resolution.explain import NoSolution
 from homeport.debian.resolution.requirements import Limit, ResolveRequest, Root
 from homeport.debian.resolution.resolve import LeftOut, Resolution, resolve
@@ -64,6 +65,7 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     keep: Mapping[str, str]
     on_request: frozenset[tuple[str, str]]
     system: tuple[str, ...] = ()
+    finders: SharedFinders | None = None
 
     @property
     def whole(self) -> frozenset[str]:
@@ -83,7 +85,7 @@ class SelectionRequest(msgspec.Struct, frozen=True, kw_only=True):
     def resolve(self, whole: Collection[str], sliced: Collection[str]) -> Resolution | NoSolution:
         """Resolve, following what ``whole`` packages depend on but not what ``sliced`` do."""
         request = self.for_resolver(whole, sliced)
-        return resolve(self.index, debian_architecture(self.platform), request)
+        return resolve(self.index, debian_architecture(self.platform), request, self.finders)
 
     def for_resolver(self, whole: Collection[str], sliced: Collection[str]) -> ResolveRequest:
         """The request with the recipe's limits, for packages of these names."""
@@ -152,14 +154,19 @@ def select_packages(request: SelectionRequest) -> Selection | NoSolution:
     """Choose the packages of one platform."""
     sliced = _by_package(request.reached)
     whole = request.whole
+    first: Resolution | NoSolution | None = None
+    asked: Collection[str] = ()
     if whole:
         named = request.named
-        first = request.resolve(whole, named & sliced.keys())
+        asked = named & sliced.keys()
+        first = request.resolve(whole, asked)
         if isinstance(first, NoSolution):
             return first
         wanted = {chosen.package.name for chosen in first.packages} - named
         sliced = {name: slices for name, slices in sliced.items() if name not in wanted}
-    found = request.resolve(whole, sliced.keys())
+    # Mostly no slice came or went, and the answer is known.
+    same = first is not None and asked == sliced.keys()
+    found = first if first is not None and same else request.resolve(whole, sliced.keys())
     if isinstance(found, NoSolution):
         return found
     packages = tuple(chosen.package for chosen in found.packages)

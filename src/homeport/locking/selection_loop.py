@@ -7,22 +7,21 @@ it; then that one is selected too, for this file alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from functools import partial
 
 import msgspec
 
-from homeport.content.thread_pools import run_all
 from homeport.debian.archive.package_fetch import PackageGone
 from homeport.debian.archive.state import ArchiveState
-from homeport.debian.deb.contents import PackageContents, read_contents
+from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import PathGlobs
 from homeport.debian.index.index import MergedIndex
 from homeport.debian.index.variants import variant_packages
 from homeport.debian.package import Package, PackageFile, PackageIndex
+from homeport.debian.resolution.candidates import SharedFinders
 from homeport.debian.resolution.explain import NoSolution
 from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess
-from homeport.locking.fetching import fetch_packages
+from homeport.locking.fetching import read_packages
 from homeport.locking.package_checks import PackageChecks, check_packages
 from homeport.locking.package_selection import Selection, SelectionRequest, select_packages
 from homeport.oci.platform import Platform
@@ -63,7 +62,8 @@ def select_and_check(
     if recipe.steps.copyright:
         reached = {platform: _with_copyrights(slices) for platform, slices in reached.items()}
     for _ in range(_MOST_ROUNDS):
-        selections = _select_all(recipe, state, reached, keep)
+        finders = access.opened.finders if access.opened else None
+        selections = _select_all(recipe, state, reached, keep, finders)
         contents = _read_packages(selections, state, access)
         checked = {
             platform: check_packages(selection, contents[platform], usrmerge=recipe.steps.usrmerge)
@@ -100,6 +100,7 @@ def _select_all(
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
+    finders: SharedFinders | None,
 ) -> dict[Platform, Selection]:
     """The packages of every platform. Raises ``Unresolvable`` naming those that have none."""
     answers = {
@@ -112,6 +113,7 @@ def _select_all(
                 keep=keep.get(platform, {}),
                 on_request=state.on_request,
                 system=_system(recipe, state.indexes[debian_architecture(platform)]),
+                finders=finders,
             )
         )
         for platform in recipe.platforms
@@ -153,23 +155,10 @@ def _read_packages(
         }
         wanted |= dict.fromkeys(asked[platform].values())
     try:
-        debs = fetch_packages((file for file, _ in wanted), state.suite_dates(), access)
+        read = read_packages(wanted, state.suite_dates(), access)
     except PackageGone as error:
         error.hint = "its archive lists it: use another --mirror, or wait until this one is in sync"
         raise
-    runtime = access.runtime
-    calls = [
-        partial(
-            read_contents,
-            debs[file],
-            globs,
-            runtime.store,
-            expected=file.id,
-            cancel=runtime.cancel,
-        )
-        for file, globs in wanted
-    ]
-    read = dict(zip(wanted, run_all(runtime.pools.processor, calls), strict=True))
     return {
         platform: {name: read[key] for name, key in packages.items()}
         for platform, packages in asked.items()

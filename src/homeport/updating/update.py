@@ -16,15 +16,18 @@ from homeport.content.files import write_file
 from homeport.errors import Faults, HomeportError, Interrupted, UsageError
 from homeport.freshness.effective import file_changes
 from homeport.freshness.model import Change, FileChange, Subject
-from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, run_outdated
-from homeport.freshness.subjects import LockedSubject, find_subjects
+from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, judge_subjects
+from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.changes import package_changes
 from homeport.locking.lock import lock
 from homeport.locking.lock_paths import lock_paths, proof_path
+from homeport.locking.opened_states import OpenedStates
 from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.net.client import Client
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.lock.model import Lockfile
+from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 from homeport.updating.forges import Kind, find_place, mark_of, open_forge
 from homeport.updating.git import (
@@ -88,6 +91,7 @@ class UpdateAccess(msgspec.Struct, frozen=True, kw_only=True):
 def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
     """Update everything that ``request`` names."""
     subjects = find_subjects(request.wanted, request.directory, request.allow_outside)
+    access = _sharing(access)
     if subjects.images:
         raise UsageError(
             f"{subjects.images[0]} is not a recipe: an image is updated by its recipe's lockfile"
@@ -95,8 +99,9 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
     _check_names(request, subjects.locked)
     recipes: list[UpdatedRecipe] = []
     written: list[WrittenFile] = []
+    newer = _outdated(subjects, request, access)
     for subject in subjects.locked:
-        one, files = _update(subject, request, access)
+        one, files = _update(subject, newer[subject.stored.path], request, access)
         recipes.append(one)
         written += files
     recipes += [
@@ -119,14 +124,13 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
 
 
 def _update(
-    subject: LockedSubject, request: UpdateRequest, access: UpdateAccess
+    subject: LockedSubject, newer: Subject, request: UpdateRequest, access: UpdateAccess
 ) -> tuple[UpdatedRecipe, list[WrittenFile]]:
     paths = lock_paths(subject.recipe, shipped_catalog(), request.directory)
     places = [paths.write, proof_path(paths.write)]
     before = {path: _bytes(path) for path in places}
     failed = UpdatedRecipe(name=subject.recipe.name, lockfile=str(paths.write), outcome="failed")
     try:
-        newer = _outdated(subject, request, access)
         policy = _policy(subject, newer, request)
         if policy is None:
             return msgspec.structs.replace(failed, outcome="current"), []
@@ -149,12 +153,27 @@ def _update(
     return one, files
 
 
-def _outdated(subject: LockedSubject, request: UpdateRequest, access: UpdateAccess) -> Subject:
-    asked = OutdatedRequest(
-        wanted=(subject.wanted,), mirrors=request.mirrors, inputs=False,
-        allow_outside=request.allow_outside, directory=request.directory,
-    )  # fmt: skip
-    return run_outdated(asked, access.outdated).subjects[0]
+def _sharing(access: UpdateAccess) -> UpdateAccess:
+    """Archives whose states are opened once for all recipes of the run."""
+    opened = OpenedStates()
+    archives = access.connections.archives
+
+    def shared(recipe: Recipe, mirrors: Sequence[str]) -> ArchiveAccess:
+        return msgspec.structs.replace(archives(recipe, mirrors), opened=opened)
+
+    connections = msgspec.structs.replace(access.connections, archives=shared)
+    return msgspec.structs.replace(access, connections=connections)
+
+
+def _outdated(
+    subjects: Subjects, request: UpdateRequest, access: UpdateAccess
+) -> dict[Path, Subject]:
+    """Lockfile → what is newer; all in one look at each suite and index."""
+    asked = OutdatedRequest(mirrors=request.mirrors, inputs=False)
+    locked = msgspec.structs.replace(subjects, images=(), failed=())
+    with access.runtime.store.lease():
+        report = judge_subjects(locked, asked, access.outdated)
+    return {Path(subject.file): subject for subject in report.subjects}
 
 
 def _policy(subject: LockedSubject, newer: Subject, request: UpdateRequest) -> UpdatePolicy | None:

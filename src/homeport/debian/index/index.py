@@ -124,6 +124,7 @@ class MergedIndex:
         self.architecture = architecture
         self.parts = tuple(parts)
         self._named: dict[str, tuple[Package, ...]] = {}
+        self._providers: dict[str, tuple[Package, ...]] = {}
 
     def named(self, name: str) -> tuple[Package, ...]:
         """Every package of this name, highest version first."""
@@ -134,13 +135,16 @@ class MergedIndex:
 
     def providers(self, virtual: str) -> tuple[Package, ...]:
         """Every package whose Provides names ``virtual``, in byte order of their names."""
-        names = {name for part in self.parts for name in part.packed.providers(virtual)}
-        return tuple(
-            package
-            for name in sorted(names, key=str.encode)
-            for package in self.named(name)
-            if any(relation.name == virtual for relation in package.provides)
-        )
+        found = self._providers.get(virtual)
+        if found is None:
+            names = {name for part in self.parts for name in part.packed.providers(virtual)}
+            found = self._providers[virtual] = tuple(
+                package
+                for name in sorted(names, key=str.encode)
+                for package in self.named(name)
+                if any(relation.name == virtual for relation in package.provides)
+            )
+        return found
 
     def near_names(self, name: str) -> tuple[str, ...]:
         """Similar names, best first; for hints."""

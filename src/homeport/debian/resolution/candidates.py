@@ -253,6 +253,27 @@ class CandidateFinder:
         )
 
 
+class SharedFinders:
+    """Finders of one run: requests that have no rules of their own share one, and its answers."""
+
+    def __init__(self) -> None:
+        self._finders: dict[object, tuple[PackageIndex, CandidateFinder]] = {}
+
+    def finder(
+        self, index: PackageIndex, architecture: str, request: ResolveRequest
+    ) -> CandidateFinder:
+        """The one for ``request``; which packages it names does not matter without limits."""
+        if request.has_own_rules or not request.archives.is_one_source:
+            return CandidateFinder(index, architecture, request)
+        ranks = tuple(sorted(request.archives.ranks.items()))
+        key = (id(index), architecture, request.not_automatic, ranks)
+        # The index is kept with it: the id of one that is gone could be given again.
+        _, found = self._finders.setdefault(
+            key, (index, CandidateFinder(index, architecture, request))
+        )
+        return found
+
+
 class _Descending:
     """Sorts by version, highest first; equal versions keep the index's order."""
 

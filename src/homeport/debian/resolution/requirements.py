@@ -75,6 +75,12 @@ class ResolveRequest(msgspec.Struct, frozen=True, kw_only=True):
     not_automatic: frozenset[tuple[str, str]] = frozenset()
     archives: ArchiveOrder = ArchiveOrder()
 
+    @property
+    def has_own_rules(self) -> bool:
+        """Whether anything but the order of archives narrows or orders the choices."""
+        limited = any(root.limit != Limit() for root in self.roots)
+        return bool(limited or self.pins or self.without or self.keep)
+
     def limits_of(self, name: str) -> tuple[Limit, ...]:
         """All limits on the versions of ``name``."""
         limits = [root.limit for root in self.roots if root.name == name and root.limit != Limit()]

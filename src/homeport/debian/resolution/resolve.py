@@ -16,7 +16,12 @@ import msgspec
 from homeport.debian.package import Package, PackageIndex
 from homeport.debian.relations import Relation, show
 from homeport.debian.resolution.archive_order import HigherElsewhere
-from homeport.debian.resolution.candidates import CandidateFinder, Candidates, Rejected
+from homeport.debian.resolution.candidates import (
+    CandidateFinder,
+    Candidates,
+    Rejected,
+    SharedFinders,
+)
 from homeport.debian.resolution.explain import NoSolution, Problem, Why
 from homeport.debian.resolution.requirements import ResolveRequest, Root
 from homeport.debian.resolution.search_state import (
@@ -62,20 +67,33 @@ class Resolution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def resolve(
-    index: PackageIndex, architecture: str, request: ResolveRequest
+    index: PackageIndex,
+    architecture: str,
+    request: ResolveRequest,
+    finders: SharedFinders | None = None,
 ) -> Resolution | NoSolution:
-    """Select packages that satisfy ``request``, or return as data why none do."""
-    return _Search(index, architecture, request).run()
+    """Select packages that satisfy ``request``, or return as data why none do.
+
+    finders: for runs that resolve many requests
+    """
+    finder = (finders or SharedFinders()).finder(index, architecture, request)
+    return _Search(index, architecture, request, finder).run()
 
 
 class _Search:
     """One run: a state, the choices that led to it, and the failures so far."""
 
-    def __init__(self, index: PackageIndex, architecture: str, request: ResolveRequest) -> None:
+    def __init__(
+        self,
+        index: PackageIndex,
+        architecture: str,
+        request: ResolveRequest,
+        finder: CandidateFinder,
+    ) -> None:
         self._index = index
         self._architecture = architecture
         self._request = request
-        self._finder = CandidateFinder(index, architecture, request)
+        self._finder = finder
         self._unfollowed = {root.name for root in request.roots if not root.follow}
         self._choices: list[Choice] = []
         self._problems: list[Problem] = []
