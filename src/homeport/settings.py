@@ -27,6 +27,7 @@ _LIMIT = 1 << 20
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """All that is configured outside recipes and commands.
 
+    file: the configuration file that was read
     cache_key_file: the key of the cache's answers (``content.answer_key``); kept outside the cache
     cache_dir:   ``None``: there is no place for a cache, each run has a temporary one
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
@@ -34,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     cache_dir: Path | None
+    file: Path | None = None
     cache_key_file: Path | None = None
     cache_bound: int = DEFAULT_BOUND
     offline: bool = False
@@ -64,6 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         configured_dir = faults.text(cache.get("dir"), "cache.dir")
         configured_ca = faults.text(net.get("ca"), "net.ca")
         settings = cls(
+            file=path if found or config else None,
             cache_dir=cache_dir or _path(configured_dir) or default_cache_dir(),
             cache_key_file=state / "cache.key" if (state := default_state_dir()) else None,
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),

@@ -133,6 +133,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("copy tree /copied --dry-run", 0),
         ("copy tree /copied", 0),
         ("cache info", 0),
+        ("doctor --offline", 0),
         ("cache verify", 0),
         ("cache prune --all", 0),
         ("inspect oci:one:1", 0),

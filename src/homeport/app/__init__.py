@@ -19,8 +19,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from homeport.app.auditing import AuditCommands
-from homeport.app.authoring import AuthoringCommands
 from homeport.app.docker_pkg import DockerPkgCommands
+from homeport.app.health import HealthCommands
 from homeport.app.inspection import InspectionCommands
 from homeport.app.releases import ReleaseCommands
 from homeport.content.answer_key import find_answer_key
@@ -35,7 +35,7 @@ from homeport.settings import Settings
 __all__ = ["App", "Settings", "open_app"]
 
 
-class App(AuditCommands, AuthoringCommands, DockerPkgCommands, InspectionCommands, ReleaseCommands):
+class App(AuditCommands, DockerPkgCommands, HealthCommands, InspectionCommands, ReleaseCommands):
     """A method for each command; closed by leaving the ``with`` block."""
 
     def cache_info(self) -> CacheInfo:

@@ -96,6 +96,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "verify-helper": CommandEntry(
         "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
     ),
+    "doctor": CommandEntry(
+        "doctor", "Check cache, clock, mirrors, registries and engines", "Housekeeping"
+    ),
     "cache": CommandEntry("cache", "Show, prune and verify the cache", "Housekeeping"),
     "completion": CommandEntry(
         "completion", "Print or install a completion script", "Housekeeping"

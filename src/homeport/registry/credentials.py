@@ -84,6 +84,17 @@ class Credentials(msgspec.Struct, frozen=True, kw_only=True):
                 break
         return tuple(found)
 
+    def registries(self) -> tuple[str, ...]:
+        """The registries with a login or a helper of their own, by name; runs no program."""
+        found = [name for file in self._files() for name in file.registries()]
+        for host, password in (
+            ("HOMEPORT_REGISTRY_HOST", "HOMEPORT_REGISTRY_PASSWORD"),
+            ("CI_REGISTRY", "CI_REGISTRY_PASSWORD"),
+        ):
+            if self.environment.get(host) and self.environment.get(password):
+                found.append(self.environment[host])
+        return tuple(sorted(dict.fromkeys(found)))
+
     def find(
         self, registry: str, repository: str = "", rejected: Login | None = None
     ) -> Login | None:

@@ -56,6 +56,16 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
                 yield login
                 return
 
+    def registries(self) -> Iterator[str]:
+        """The registries that the file names, Docker Hub as ``docker.io``."""
+        for table in ("auths", "credHelpers"):
+            for key in _table(self.document.get(table)):
+                name = _plain(key).partition("/")[0]
+                if key in _HUB or name in _HUB:
+                    yield "docker.io"
+                elif name:
+                    yield name
+
     def helper_for(self, registry: str) -> str:
         """The program that keeps this registry's secrets, or ``""``."""
         by_host = _table(self.document.get("credHelpers"))
