@@ -37,7 +37,7 @@ from homeport.tree.node import Node, Source, Tree
 BARE = (
     "steps: {usrmerge: false, accounts: false, os_release: false, ca_bundle: false,"
     " status_database: false, copyright: false, layout: false, alternatives: false,"
-    " packaged_state: false, java_keystore: false, tmp: false}\n"
+    " packaged_state: false, ld_cache: false, java_keystore: false, tmp: false}\n"
 )
 
 

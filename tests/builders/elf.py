@@ -22,7 +22,7 @@ MACHINES = {
     "riscv64": (243, True, False),
 }
 _LOAD, _DYNAMIC, _INTERP = 1, 2, 3
-_NEEDED, _STRTAB, _STRSZ, _RPATH, _RUNPATH = 1, 5, 10, 15, 29
+_NEEDED, _STRTAB, _STRSZ, _SONAME, _RPATH, _RUNPATH = 1, 5, 10, 14, 15, 29
 
 
 def elf(
@@ -32,6 +32,7 @@ def elf(
     needed: Sequence[str] = (),
     runpath: str = "",
     rpath: str = "",
+    soname: str = "",
 ) -> bytes:
     """A program (with ``interpreter``) or a library (without)."""
     number, wide, big = MACHINES[machine]
@@ -41,7 +42,8 @@ def elf(
     base = header_size + segments * segment_size
     strings = b"\0"
     entries: list[tuple[int, int]] = []
-    for tag, texts in ((_NEEDED, needed), (_RUNPATH, [runpath]), (_RPATH, [rpath])):
+    for tag, texts in ((_NEEDED, needed), (_RUNPATH, [runpath]), (_RPATH, [rpath]),
+                        (_SONAME, [soname])):  # fmt: skip
         for text in filter(None, texts):
             entries.append((tag, len(strings)))
             strings += text.encode() + b"\0"

@@ -27,6 +27,7 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     machine:  "amd64 64 little": files can work together only if it is equal
     interpreter: PT_INTERP, or ""
+    soname:   DT_SONAME, or ""
     needed:   DT_NEEDED, in order
     search:   DT_RUNPATH, else DT_RPATH, split at colons
     problem:  why the file could not be read, or ""
@@ -34,6 +35,7 @@ class ElfFacts(msgspec.Struct, frozen=True, kw_only=True):
 
     machine: str = ""
     interpreter: str = ""
+    soname: str = ""
     needed: tuple[str, ...] = ()
     search: tuple[str, ...] = ()
     problem: str = ""
@@ -73,6 +75,7 @@ def _read(data: bytes) -> ElfFacts:
     return ElfFacts(
         machine=f"{elf.architecture} {8 * elf.pointer} {'little' if elf.little else 'big'}",
         interpreter=elf.interpreter(),
+        soname=dynamic.soname,
         needed=dynamic.needed[:_MAX_NEEDED],
         search=dynamic.runpath,
     )

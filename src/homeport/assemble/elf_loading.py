@@ -1,7 +1,8 @@
-"""Where the dynamic loader finds what ELF files of a tree need (ld.so(8), no ld.so.cache).
+"""Where the dynamic loader finds what ELF files of a tree need (ld.so(8)).
 
-The places that a file names itself, then the loader's own; a library must be of the same
-machine. What is started and what only lies there is told apart: ``started`` are programs
+The places that a file names itself, then the loader's own, and those that ld.so.cache is
+made of; a library must be of the same machine. What is started and what only lies there is
+told apart: ``started`` are programs
 and all that comes with them.
 
 Not for judging what is missing (``elf_check``), nor for reading ELF files (``elf_facts``).
@@ -10,9 +11,11 @@ Not for judging what is missing (``elf_check``), nor for reading ELF files (``el
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import partial
 
 from homeport.assemble.elf_facts import ElfFacts
-from homeport.assemble.path_lookup import resolve
+from homeport.assemble.ld_so_conf import configured_folders
+from homeport.assemble.path_lookup import names_in, resolve, text_of
 from homeport.debian.architecture import TRIPLET_OF
 from homeport.tree.node import Tree
 
@@ -30,7 +33,7 @@ class Loader:
         triplet = TRIPLET_OF.get(architecture, "").encode()
         self._system = (
             *(() if not triplet else (b"usr/lib/" + triplet, b"lib/" + triplet)),
-            b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib",
+            b"lib", b"usr/lib", b"lib64", b"usr/lib64", b"usr/local/lib", *_cached(tree),
         )  # fmt: skip
         self.own = self._system[0]
         self._loads = {path: tuple(self._direct(path, facts)) for path, facts in files.items()}
@@ -93,3 +96,10 @@ class Loader:
                 folder = folder.replace(b"${%s}" % name, meaning).replace(b"$" + name, meaning)
             yield folder
         yield from self._system
+
+
+def _cached(tree: Tree) -> Iterator[bytes]:
+    """Folders of /etc/ld.so.conf, in a tree with the cache that is made of it."""
+    if b"etc/ld.so.cache" in tree:
+        for folder in configured_folders(partial(text_of, tree), partial(names_in, tree)):
+            yield folder.strip("/").encode("utf-8", "surrogateescape")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from homeport.content.blob import verified
+from homeport.content.reading import read_bounded
 from homeport.tree.node import Node, Tree
 
+_LARGEST_TEXT = 1 << 20  # bytes of a file that decides how others are found
 _MAX_HOPS = 40  # as Linux (MAXSYMLINKS)
 
 
@@ -36,3 +39,25 @@ def resolve(tree: Tree, path: bytes) -> tuple[bytes, Node] | None:
     if node is not None and node.type == "hardlink":
         return resolve(tree, node.target)
     return (found, node) if node is not None else None
+
+
+def text_of(tree: Tree, path: str) -> str | None:
+    """The text of a small file; ``None`` if there is none."""
+    found = resolve(tree, path.encode("utf-8", "surrogateescape"))
+    if found is None or found[1].type != "file":
+        return None
+    if found[1].content is None:
+        return ""
+    with verified(found[1].content, path) as stream:
+        return read_bounded(stream, _LARGEST_TEXT, path).decode("utf-8", "surrogateescape")
+
+
+def names_in(tree: Tree, folder: str) -> list[str]:
+    """Names in a folder, in byte order."""
+    found = resolve(tree, folder.encode("utf-8", "surrogateescape"))
+    below = found[0] + b"/" if found is not None else None
+    names = [] if below is None else [
+        path[len(below) :] for path in tree
+        if path.startswith(below) and b"/" not in path[len(below) :]
+    ]  # fmt: skip
+    return [name.decode("utf-8", "surrogateescape") for name in sorted(names)]

@@ -23,6 +23,7 @@ from homeport.assemble.steps import (
     dpkg_database,
     java_keystore,
     layout,
+    ld_cache,
     packaged_state,
     status_database,
     tmp,
@@ -114,7 +115,7 @@ def assemble_tree(
     for step in _steps(plan):
         if system is None and step in _OF_SYSTEM and expects_system(packages):
             system = read_system(plan, merging.nodes, packages)
-        view = View(plan=plan, nodes=merging.nodes, packages=packages, system=system)
+        view = View(plan=plan, nodes=merging.nodes, packages=packages, system=system, store=store)
         merging.change_all(step.apply(view).items())
     tree = merging.finish()
     warnings: tuple[str, ...] = ()
@@ -161,6 +162,7 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.accounts, accounts.STEP),
         (plan.steps.alternatives, alternatives.STEP),
         (plan.steps.packaged_state, packaged_state.STEP),
+        (plan.steps.ld_cache, ld_cache.STEP),
         (plan.steps.ca_bundle, ca_bundle.STEP),
         (plan.steps.java_keystore, java_keystore.STEP),
         (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),

@@ -274,7 +274,7 @@ StepName = Literal[
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files.
 
-    The first eleven are on unless switched off, the others only in a recipe with a ``variant``.
+    The first twelve are on unless switched off, the others only in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
     layout:          folders of an installed system, if a whole package has scripts
@@ -282,6 +282,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
                      whole package that has scripts, Debian's and the packages' too
     alternatives:    links that update-alternatives would make
     packaged_state:  directories, files, links and owners of tmpfiles.d and scripts
+    ld_cache:        /etc/ld.so.cache, if libraries lie outside the loader's own folders
     os_release:      the slice ``base-files_os-release`` belongs to the image
     ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
@@ -297,6 +298,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     accounts: bool = True
     alternatives: bool = True
     packaged_state: bool = True
+    ld_cache: bool = True
     os_release: bool = True
     ca_bundle: bool = True
     java_keystore: bool = True

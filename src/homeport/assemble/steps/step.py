@@ -15,6 +15,7 @@ from homeport.assemble.packages_in_image import PackageInImage
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.system.installed import InstalledSystem
 from homeport.content.blob import BytesBlob
+from homeport.content.store import Store
 from homeport.debian.deb.path_globs import matches
 from homeport.tree.node import Node, Source
 
@@ -23,12 +24,14 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     """What a step may look at.
 
     system: what packages expect of an installed system; ``None`` in an image that has none
+    store:  keeps what steps find out about contents
     """
 
     plan: BuildPlan
     nodes: Mapping[bytes, Node]
     packages: tuple[PackageInImage, ...]
     system: InstalledSystem | None = None
+    store: Store | None = None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

@@ -41,6 +41,17 @@ class ImagePaths:
         found = self._names.get(self.place(text + "/."), set())
         return [name.decode("utf-8", "surrogateescape") for name in sorted(found)]
 
+    def folders_in(self, text: str) -> list[str]:
+        """Names of the folders in a folder, in byte order."""
+        below = self.place(text + "/.") + b"/"
+        found = set()
+        for path in (*self._implied, *self._nodes):
+            if path.startswith(below):
+                name, _, deeper = path[len(below) :].partition(b"/")
+                if deeper or path in self._implied or self._nodes[path].type == "directory":
+                    found.add(name)
+        return [name.decode("utf-8", "surrogateescape") for name in sorted(found)]
+
     def text_of(self, text: str) -> str | None:
         """The text of a file, links followed; ``None`` if there is none."""
         node = self._nodes.get(self.place(text + "/."))

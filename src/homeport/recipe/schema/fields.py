@@ -361,6 +361,7 @@ _STEPS = Fields(
         "accounts": _optional(Flag(), "write /etc/passwd and /etc/group"),
         "alternatives": _optional(Flag(), "make the links of update-alternatives"),
         "packaged_state": _optional(Flag(), "make what tmpfiles.d and scripts make"),
+        "ld_cache": _optional(Flag(), "write /etc/ld.so.cache where libraries need it"),
         "os_release": _optional(Flag(), "take the slice base-files_os-release"),
         "ca_bundle": _optional(Flag(), "make the CA bundle, when ca-certificates is chosen"),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
