@@ -19,6 +19,7 @@ from homeport.content.files import explained
 from homeport.content.store import DEFAULT_BOUND
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.home import home_directory
+from homeport.project import Project
 from homeport.quantities import human_size, parse_size
 
 _LIMIT = 1 << 20
@@ -31,6 +32,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_key_file: the key of the cache's answers (``content.answer_key``); kept outside the cache
     cache_dir:   ``None``: there is no place for a cache, each run has a temporary one
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
+    project_mirrors: the same of the project file; those of ``mirrors`` come first
     cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
@@ -42,6 +44,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ca: Path | None = None
     mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     snapshots: tuple[str, ...] = ()
+    project_mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @classmethod
     def load(
@@ -51,6 +54,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         cache_dir: Path | None = None,
         offline: bool = False,
         ca: Path | None = None,
+        project: Project | None = None,
     ) -> Settings:
         """Read the configuration file, if there is one, and put the options over it.
 
@@ -72,6 +76,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
             offline=offline or faults.flag(table.get("offline"), "offline"),
             ca=ca or _path(configured_ca),
+            project_mirrors=project.mirrors if project else {},
             mirrors=faults.url_lists(debian.get("mirrors"), "debian.mirrors"),
             snapshots=faults.urls(debian.get("snapshots"), "debian.snapshots"),
         )

@@ -82,6 +82,7 @@ class Resources:
             option=tuple(mirrors),
             environment=os.environ,
             configured=self.settings.mirrors,
+            project=self.settings.project_mirrors,
             apt=read_apt_sources(),
         )
         return open_access(

@@ -7,8 +7,10 @@ import re
 #: Options of every command that may also stand before it; the second take a value. A test
 #: compares them with the declared ones.
 ANYWHERE = (
-    frozenset({"-q", "--quiet", "-v", "--verbose", "--full", "--no-progress", "--offline"}),
-    frozenset({"--format", "--color", "--cache-dir", "--config", "--ca", "--limit"}),
+    frozenset(
+        {"-q", "--quiet", "-v", "--verbose", "--full", "--no-progress", "--offline", "--no-project"}
+    ),
+    frozenset({"--format", "--color", "--cache-dir", "--config", "--project", "--ca", "--limit"}),
 )
 
 

@@ -122,6 +122,7 @@ class Commands(click.Group):
             from homeport.cli.completing import attach  # 40 ms that all other runs save
 
             return attach(cmd_name, command)
+        _use_project(ctx, cmd_name, command)
         return command
 
     def resolve_command(
@@ -139,6 +140,22 @@ class Commands(click.Group):
                 formatter.write_dl(
                     [(name, e.summary) for name, e in COMMANDS.items() if e.group == group]
                 )
+
+
+def _use_project(context: click.Context, name: str, command: click.Command) -> None:
+    """Let the project file give the command's options their defaults."""
+    arguments = context.obj if isinstance(context.obj, tuple) else ()
+    words = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    off = os.environ.get("HOMEPORT_NO_PROJECT", "").lower() not in ("", "0", "false", "no")
+    if off or "--no-project" in words or name in _WITHOUT_PROJECT:
+        return
+    from homeport.cli.project_defaults import use_project  # 5 ms that --version saves
+
+    use_project(context, name, command, _given(list(words), "project"))
+
+
+#: They must work where a project file is faulty, and use nothing of it.
+_WITHOUT_PROJECT = ("completion", "docs", "login", "logout")
 
 
 def _name_variables(command: click.Command, prefix: str) -> None:
@@ -307,6 +324,9 @@ def _abandon_output() -> None:
 def _usage_error(error: click.ClickException) -> UsageError:
     context = getattr(error, "ctx", None)
     hint = f"{context.command_path} --help" if context is not None else None
+    if context is not None and context.default_map:
+        file = context.find_root().meta["homeport.project"].file
+        hint = f"{hint}; defaults are from {file} (--no-project)"
     return UsageError(error.format_message().rstrip("."), hint=hint)
 
 

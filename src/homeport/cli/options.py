@@ -8,8 +8,9 @@ the application when the command first needs it.
 from __future__ import annotations
 
 import functools
+import shlex
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,9 +19,11 @@ import click
 from homeport.app import App, Settings, open_app
 from homeport.budget import limits_set
 from homeport.cli.interrupt import stop_on_signals
+from homeport.cli.project_defaults import counting, project_of
 from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, UsageError
+from homeport.project import HIDING, Project
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -100,6 +103,15 @@ _COMMON: tuple[Decorator, ...] = (
         help="Configuration file.  [default: $XDG_CONFIG_HOME/homeport/config.toml]",
     ),
     click.option(
+        "--project", metavar="FILE", default="", envvar="HOMEPORT_PROJECT",
+        help="Use this project file, and trust what it says of signatures.  [default: the nearest"
+        " homeport.toml upwards]",
+    ),
+    click.option(
+        "--no-project", is_flag=True, envvar="HOMEPORT_NO_PROJECT",
+        help="Do not read a project file.",
+    ),
+    click.option(
         "--ca", type=click.Path(dir_okay=False, exists=True, path_type=Path), metavar="FILE",
         envvar="HOMEPORT_CA",
         help="Trust the certificate authorities of this PEM file, besides the system's.",
@@ -130,11 +142,20 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
         offline: bool,
         cache_dir: Path | None,
         config: Path | None,
+        project: str,
+        no_project: bool,
         ca: Path | None,
         limits: tuple[str, ...],
         **more: Any,
     ) -> Any:
-        settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca)
+        if project and no_project:
+            raise UsageError("--project and --no-project cannot be combined")
+        context = click.get_current_context()
+        used = project_of(context)
+        settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca, project=used)
+        if used is not None and not quiet:
+            for line in _about_project(context, used, verbose):
+                tell(line)
         of_errors: Literal["text", "json"] = "json" if format == "json" else "text"
         if formats:
             more["chosen"] = format
@@ -153,6 +174,23 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
     for decorate in reversed((_format_option(formats), *_COMMON)):
         decorated = decorate(decorated)
     return decorated
+
+
+def _about_project(context: click.Context, project: Project, verbose: int) -> Iterator[str]:
+    """What the project file does to this run; always said where it makes an audit report less."""
+    settings = counting(context, project)
+    hiding = [name for name in settings if name.partition(".")[2] in HIDING]
+    if verbose:
+        more = f": sets {', '.join(settings)}" if settings else ""
+        yield f"project file {project.file}{more}"
+    elif hiding:
+        yield f"{project.file} sets {', '.join(hiding)} (--no-project leaves it aside)"
+    ignored = [name for name in project.ignored if name.startswith(f"{context.command.name}.")]
+    if ignored:
+        yield (
+            f"warning: {project.file}: {', '.join(ignored)} is ignored: whose signatures count is"
+            f" for you to say (--project {shlex.quote(str(project.file))} trusts the file)"
+        )
 
 
 def _format_option(formats: Sequence[str]) -> Decorator:

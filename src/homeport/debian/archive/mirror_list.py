@@ -1,8 +1,8 @@
 """Which mirrors are used, and in which order.
 
 Options of this run come first, the machine's configuration last:
-``--mirror``, ``HOMEPORT_DEBIAN_MIRROR``, the configuration file, the recipe, the machine's
-apt sources, and only if none of these names a mirror the public one that Debian documents
+``--mirror``, ``HOMEPORT_DEBIAN_MIRROR``, the configuration file, the project file, the recipe, the
+machine's apt sources, and only if none of these names a mirror the public one that Debian documents
 (docs/debian.md). No mirror is trusted: all files are checked against signatures. Not for
 fetching from one (``debian.archive.mirror``).
 """
@@ -65,6 +65,7 @@ class MirrorSources(msgspec.Struct, frozen=True, kw_only=True):
     option:      ``--mirror [ARCHIVE=]URL``, repeated; without a name it is for ``debian``
     environment: the process environment; ``HOMEPORT_DEBIAN_MIRROR`` and its like
     configured:  archive → URLs, from the configuration file
+    project:     archive → URLs, from the project file
     recipe:      archive → URLs, from the recipe
     apt:         the machine's own sources
     """
@@ -72,6 +73,7 @@ class MirrorSources(msgspec.Struct, frozen=True, kw_only=True):
     option: Sequence[str] = ()
     environment: Mapping[str, str] = msgspec.field(default_factory=dict)
     configured: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
+    project: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     recipe: Mapping[str, Sequence[str]] = msgspec.field(default_factory=dict)
     apt: AptSources = msgspec.field(default_factory=AptSources)
 
@@ -123,6 +125,10 @@ def mirror_addresses(archive: str, sources: MirrorSources) -> tuple[MirrorAddres
     found = [
         MirrorAddress(text=text, configured_by="the configuration file")
         for text in sources.configured.get(archive, ())
+    ]
+    found += [
+        MirrorAddress(text=text, configured_by="the project file")
+        for text in sources.project.get(archive, ())
     ]
     found += [
         MirrorAddress(text=text, configured_by="the recipe")
