@@ -205,8 +205,34 @@ def test_signatures_in_a_layout_travel_with_push_and_pull(shop: Workshop, tmp_pa
     again = f"oci:{tmp_path / 'again.oci'}:1.0"
     run("pull", layout, again)
     assert document("verify", again, *key(shop, "pub"), "--every-platform")["verified"]
-    archive = run("pull", layout, f"oci-archive:{tmp_path / 'x.tar'}:1")
-    assert "warning: 16 attached artifacts left out: an archive holds none" in archive.stderr
+    archive = run("pull", layout, f"docker-archive:{tmp_path / 'x.tar'}:r.example/x:1",
+                  "--platform", "linux/amd64")  # fmt: skip
+    assert "warning: 2 attached artifacts left out" in archive.stderr
+
+
+def test_signatures_travel_through_an_archive(shop: Workshop, tmp_path: Path) -> None:
+    document("sign", shop.address, *key(shop))
+    archive = f"oci-archive:{tmp_path / 'tool.tar'}"
+    alone = run("pull", shop.address, archive)
+    assert "copied along" not in alone.stderr
+    taken = run("pull", shop.address, archive, "--referrers")
+    assert "16 attached artifacts copied along" in taken.stderr
+    first = (tmp_path / "tool.tar").read_bytes()
+    run("pull", shop.address, archive, "--referrers")
+    assert (tmp_path / "tool.tar").read_bytes() == first
+    for source in (archive, str(tmp_path / "tool.tar")):
+        assert document("verify", source, *key(shop, "pub"), "--every-platform")["verified"]
+        pushed = f"{shop.registry.host}/from/{'archive' if source == archive else 'path'}:1"
+        assert "16 attached artifacts copied along" in run("push", source, pushed).stderr
+        assert document("verify", pushed, *key(shop, "pub"), "--every-platform")["verified"]
+    layout = f"oci:{tmp_path / 'tool.oci'}"
+    run("pull", archive, layout)
+    assert document("verify", layout, *key(shop, "pub"), "--every-platform")["verified"]
+    one = run("pull", shop.address, f"oci:{tmp_path / 'one.oci'}:1", "--platform", "linux/arm64",
+              "--referrers")  # fmt: skip
+    assert "2 attached artifacts copied along" in one.stderr
+    signed = run("sign", archive, *key(shop))
+    assert isinstance(signed.exception, UsageError)
 
 
 def test_signatures_are_kept_nowhere_else(tmp_path: Path) -> None:

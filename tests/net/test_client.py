@@ -22,6 +22,7 @@ from homeport.net import connection_pool, errors, retries
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client
 from homeport.net.clock import Deadline
+from homeport.net.connect import open_socket
 from homeport.net.credentials import Credential
 from homeport.net.response import Sender
 from homeport.net.tls_settings import Trust
@@ -520,3 +521,21 @@ def test_an_early_answer_to_a_body_is_read(server: Server) -> None:
 def test_a_client_needs_no_settings() -> None:
     with Client() as client:
         assert client.settings.stall == 60
+
+
+def test_a_host_that_drops_packets_is_given_up_with_the_time_and_what_to_do() -> None:
+    """A listener whose queue is full drops further attempts, as a firewall does."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        queue = [socket.socket() for _ in range(4)]
+        try:
+            for one in queue:
+                one.setblocking(False)
+                one.connect_ex(full.getsockname())
+            with pytest.raises(errors.ConnectTimeout, match=r"no answer for 0\.3 s") as caught:
+                open_socket("127.0.0.1", full.getsockname()[1], 0.3, AddressClass.LOOPBACK)
+            assert "HOMEPORT_CONNECT_TIMEOUT" in caught.value.hint
+        finally:
+            for one in queue:
+                one.close()

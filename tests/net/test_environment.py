@@ -11,10 +11,11 @@ from homeport.net.environment import client_settings
 def test_variables_are_read() -> None:
     settings = client_settings(
         {"HOMEPORT_TRUSTED_HOSTS": "a.example, B.example", "HOMEPORT_STALL": "7.5",
+         "HOMEPORT_CONNECT_TIMEOUT": "30",
          "https_proxy": "http://proxy.example:3128"}
     )  # fmt: skip
     assert settings.trusted_hosts == {"a.example", "b.example"}
-    assert settings.stall == 7.5
+    assert (settings.stall, settings.connect_timeout) == (7.5, 30)
     assert settings.proxies.https is not None
     assert client_settings({}).stall == 60
 

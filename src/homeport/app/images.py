@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from homeport.bundling.model import BundleResult, LoadResult
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
+    from homeport.images.operations import Transports
     from homeport.images.transports.base import Written
     from homeport.oci.platform import Platform
     from homeport.registry.access import RegistryAccess
@@ -25,7 +26,7 @@ class ImageCommands(Resources):
     def push(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
         access: RegistryAccess | None = None, no_clobber: bool = False,
-        nondistributable: bool = False,
+        nondistributable: bool = False, referrers: bool = False,
     ) -> Written:  # fmt: skip
         """Copy an image, byte for byte, to a registry.
 
@@ -33,49 +34,50 @@ class ImageCommands(Resources):
         access:           for the registry of the destination
         no_clobber:       raise ``AnswerNo`` if the tag leads to another image
         nondistributable: include layers whose owner distributes them
+        referrers:        ask a registry that is the source for what is attached to the image; from
+                          layouts and OCI archives it always comes along
         """
         # 200 ms that other commands save
+        from homeport.images.address import registry_of
         from homeport.images.operations import push
 
         how = self._copying(access, no_clobber=no_clobber, nondistributable=nondistributable)
         written = push(source, destination, how, platforms)
-        self._carry(source, written, access, platforms)
+        transports = how.transports(registry_of(written.address))
+        self._carry(source, written, transports, platforms, referrers=referrers)
         return written
 
     def pull(
         self, source: str, destination: str, *, platforms: Sequence[Platform] | None = None,
         access: RegistryAccess | None = None, nondistributable: bool = False,
+        referrers: bool = False,
     ) -> Written:  # fmt: skip
         """Copy an image, byte for byte, from anywhere to anywhere; parameters as for ``push``."""
         # 200 ms that other commands save
+        from homeport.images.address import parse_source, registry_of
         from homeport.images.operations import pull
 
         how = self._copying(access, nondistributable=nondistributable)
         written = pull(source, destination, how, platforms)
-        self._carry(source, written, access, platforms)
+        transports = how.transports(registry_of(parse_source(source), written.address))
+        self._carry(source, written, transports, platforms, referrers=referrers)
         return written
 
     def _carry(
-        self, source: str, written: Written, access: RegistryAccess | None,
-        platforms: Sequence[Platform] | None,
+        self, source: str, written: Written, transports: Transports,
+        platforms: Sequence[Platform] | None, *, referrers: bool,
     ) -> None:  # fmt: skip
-        """Take along what is attached to an image in a layout, or say that it stays behind."""
-        # 5 ms that other commands save
-        from homeport.images.address import LayoutAddress, parse_source, registry_of
-        from homeport.images.storage.files import DirectoryFiles
-        from homeport.images.storage.layout import lists_attached
+        """Take along what is attached to an image, or say that it stays behind."""
+        # 200 ms that other commands save
+        from homeport.images.address import parse_source
+        from homeport.images.operations import may_have_attached
 
         address = parse_source(source)
-        if not isinstance(address, LayoutAddress) or not lists_attached(
-            DirectoryFiles(address.path)
-        ):
+        if not may_have_attached(address, ask_registry=referrers):
             return
-        # 60 ms that copies from elsewhere save
+        # 60 ms that other copies save
         from homeport.attest.attached.carrying import carry_image
-        from homeport.images.transports.registry import registry_transports
 
-        about = registry_of(written.address)
-        transports = registry_transports(lambda: self.registries(about, access))
         done = carry_image(address, written.address, platforms, transports, self.runtime)
         if done:
             self.runtime.progress.note(source, done)

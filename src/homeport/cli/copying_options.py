@@ -32,6 +32,14 @@ nondistributable_option = click.option(
 )
 
 
+referrers_option = click.option(
+    "--referrers",
+    is_flag=True,
+    help="Include signatures, SBOMs and provenance of an image in a registry; from layouts and OCI"
+    " archives they always come along.",
+)
+
+
 no_clobber_option = click.option(
     "--no-clobber", is_flag=True, help="Exit with 3 if the tag already points to another image."
 )

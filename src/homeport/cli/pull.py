@@ -9,6 +9,7 @@ import click
 from homeport.cli.copying_options import (
     nondistributable_option,
     platform_option,
+    referrers_option,
     write_report,
 )
 from homeport.cli.options import Session, common
@@ -27,11 +28,13 @@ Examples:
   homeport pull docker.io/library/debian:13-slim oci:./debian
   homeport pull registry.example/team/copy docker-archive:copy.tar --platform native
   homeport pull registry.example/team/copy - | podman load
+  homeport pull registry.example/team/copy oci-archive:copy.tar --referrers
 """,
 )
 @click.argument("source")
 @click.argument("destination")
 @platform_option
+@referrers_option
 @nondistributable_option
 @registry_options
 @common
@@ -41,6 +44,7 @@ def command(
     source: str,
     destination: str,
     platforms: tuple[str, ...],
+    referrers: bool,
     nondistributable: bool,
     access: RegistryAccess,
 ) -> None:
@@ -52,7 +56,7 @@ def command(
     with session.app() as app:
         written = app.pull(
             source, destination, platforms=parse_platforms(platforms), access=access,
-            nondistributable=nondistributable,
+            nondistributable=nondistributable, referrers=referrers,
         )  # fmt: skip
     target = written.address
     to_output = isinstance(target, StreamAddress) or (

@@ -10,6 +10,7 @@ from homeport.cli.copying_options import (
     no_clobber_option,
     nondistributable_option,
     platform_option,
+    referrers_option,
     write_report,
 )
 from homeport.cli.options import Session, common
@@ -32,6 +33,7 @@ Examples:
 @click.argument("source")
 @click.argument("destination")
 @platform_option
+@referrers_option
 @no_clobber_option
 @nondistributable_option
 @registry_options
@@ -42,6 +44,7 @@ def command(
     source: str,
     destination: str,
     platforms: tuple[str, ...],
+    referrers: bool,
     no_clobber: bool,
     nondistributable: bool,
     access: RegistryAccess,
@@ -54,6 +57,6 @@ def command(
     with session.app() as app:
         written = app.push(
             source, destination, platforms=parse_platforms(platforms), access=access,
-            no_clobber=no_clobber, nondistributable=nondistributable,
+            no_clobber=no_clobber, nondistributable=nondistributable, referrers=referrers,
         )  # fmt: skip
     write_report(session.output, source, written)

@@ -127,6 +127,11 @@ class ArchiveAddress(Address, frozen=True, kw_only=True):
     def scheme(self) -> str:
         return self.format
 
+    @property
+    def holds_attached(self) -> bool:
+        """Whether what refers to the image can be added once the archive is written."""
+        return self.format == "oci-archive" and self.path is not None
+
     def __str__(self) -> str:
         selector = _selector(self.tag, self.digest)
         if self.position is not None:

@@ -8,8 +8,7 @@ so that no client sees the image without them. Digests stay as they are.
 from __future__ import annotations
 
 import fnmatch
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import msgspec
@@ -17,36 +16,24 @@ import msgspec
 from homeport.content.blob import Blob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import run_all
-from homeport.errors import HomeportError, Interrupted, TooLarge, UsageError
+from homeport.errors import HomeportError, Interrupted, UsageError
 from homeport.images.address import Address, RegistryAddress
 from homeport.images.copy import Prepare, Verify, tell_of_others, unchanged
-from homeport.images.image import Image, Index, Missing, open_descriptor, walk
+from homeport.images.image import Image, Index, walk
 from homeport.images.platforms import select
+from homeport.images.referring import find_referring
 from homeport.images.storage.layout import is_digest_tag
 from homeport.images.transports.base import Source
-from homeport.images.transports.registry import (
-    Contents,
-    RegistryTransport,
-    open_manifests,
-    push_request,
-)
+from homeport.images.transports.registry import RegistryTransport, open_manifests, push_request
 from homeport.images.transports.select import source_for
-from homeport.oci.documents import BadDocument, Descriptor
 from homeport.oci.platform import Platform
-from homeport.registry.errors import Denied, NotFound, RegistryError
+from homeport.registry.errors import NotFound
 from homeport.registry.push import Pushed, PushManifest, PushRequest, push
-from homeport.registry.referrers import fallback_tag
 from homeport.registry.repository import Repository
 from homeport.registry.sources import RepositorySources
 from homeport.runtime import Runtime
 
 RegistryMaker = Callable[[RegistryAddress], RegistryTransport]
-#: How far referrers of referrers are followed, and how many there may be in all.
-DEPTH_LIMIT = 8
-COUNT_LIMIT = 2000
-Report = Callable[[str], None]
-_COSIGN_SUFFIXES = ("sig", "att", "sbom")
-_DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
 
 
 class Transfer(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,16 +90,10 @@ def plan_transfer(
     base = push_request(value, target, tags=(tag,) if tag else ())
     if not with_referrers or not isinstance(source, RegistryTransport):
         return Transfer(value=value, push_request=base)
-    origin = source.sources
-    contents = Contents(origin, runtime)
-    report = partial(_report, runtime)
-    collector = _Collector(origin, contents, report)
-    for node in walk(value):
-        collector.collect(node.digest)
-    found = collector.found
+    found = find_referring(source, [node.digest for node in walk(value)], runtime)
     known = {one.digest for one in base.manifests}
     extra = [
-        push_request(one, target, tags=()) for one in found.values() if one.digest not in known
+        push_request(one, target, tags=()) for one in found.artifacts if one.digest not in known
     ]
     blobs: dict[Digest, Blob] = dict(base.blobs)
     origins: dict[Digest, str] = dict(base.origins)
@@ -130,7 +111,7 @@ def plan_transfer(
             known_good=base.known_good.union(*(one.known_good for one in extra)),
             referrers=tuple(statements.values()),
         ),
-        signatures=list(_signatures(origin, contents, target, known | set(statements), report)),
+        signatures=[(tag, push_request(one, target, tags=(tag,))) for tag, one in found.tagged],
     )
 
 
@@ -244,75 +225,3 @@ def _is_there(repository: Repository, blob: Blob) -> bool:
         return repository.has_blob(blob.digest, blob.size)
     except NotFound:
         return False
-
-
-class _Collector:
-    """Finds the referrers of images, theirs too; what is referred to before what refers to it."""
-
-    def __init__(self, origin: RepositorySources, contents: Contents, report: Report) -> None:
-        self._origin = origin
-        self._contents = contents
-        self._report = report
-        self.found: dict[Digest, Image | Index] = {}
-
-    def collect(self, subject: Digest, depth: int = 0) -> None:
-        if depth > DEPTH_LIMIT:
-            raise TooLarge(f"referrers refer to referrers more than {DEPTH_LIMIT} deep")
-        for one in self._origin.referrers(subject, report=self._report):
-            try:
-                value = _open(self._contents, one)
-            except (BadDocument, Missing) as error:
-                self._report(f"the referrer {one.digest} is not copied: {error.what}")
-                continue
-            if value.digest in self.found:
-                continue
-            self.found[value.digest] = value
-            if len(self.found) > COUNT_LIMIT:
-                raise TooLarge(f"more than {COUNT_LIMIT} referrers")
-            self.collect(value.digest, depth + 1)
-
-
-def _signature_tags(
-    origin: RepositorySources, digests: set[Digest], report: Report
-) -> Iterator[str]:
-    """The tags that cosign gives to what belongs to a digest; by name where no list is given."""
-    names = {fallback_tag(digest) for digest in digests}
-    try:
-        tags = origin.tags()
-    except RegistryError as error:
-        if error.status not in (401, 403, 404, 405):
-            raise
-        report(f"the registry lists no tags ({error.status}): only cosign's usual tags are tried")
-        yield from (f"{name}.{suffix}" for name in sorted(names) for suffix in _COSIGN_SUFFIXES)
-        return
-    for tag in tags:
-        match = _DIGEST_TAG.fullmatch(tag)
-        if match is not None and f"{match[1]}-{match[2]}" in names:
-            yield tag
-
-
-def _report(runtime: Runtime, text: str) -> None:
-    runtime.progress.note("referrers", f"warning: {text}")
-
-
-def _open(contents: Contents, descriptor: Descriptor) -> Image | Index:
-    try:
-        return open_descriptor(contents, descriptor)
-    except HomeportError as error:
-        raise error.at(referrer=descriptor.digest)  # noqa: B904  the same error, with its place
-
-
-def _signatures(
-    origin: RepositorySources, contents: Contents, target: Repository, digests: set[Digest],
-    report: Report,
-) -> Iterator[tuple[str, PushRequest]]:  # fmt: skip
-    """Images under cosign's tags of one of the digests."""
-    for tag in _signature_tags(origin, digests, report):
-        try:
-            found = origin.manifest(tag, suggest=False)
-        except (NotFound, Denied):
-            continue  # a tag that was tried by its name
-        descriptor = Descriptor(
-            media_type=found.media_type, digest=str(found.digest), size=len(found.raw)
-        )
-        yield tag, push_request(_open(contents, descriptor), target, tags=(tag,))

@@ -16,6 +16,9 @@ from homeport.errors import UsageError
 from homeport.images import mirror as mirroring
 from homeport.images.address import (
     Address,
+    ArchiveAddress,
+    FileAddress,
+    LayoutAddress,
     RegistryAddress,
     parse_destination,
     parse_source,
@@ -26,6 +29,8 @@ from homeport.images.copy import Prepare, Verify, copy
 from homeport.images.importing import Imported, vendor
 from homeport.images.mirror_pairs import pair_of, repository_reference
 from homeport.images.nondistributable import NonDistributableLayers, report_left_out
+from homeport.images.storage.files import DirectoryFiles
+from homeport.images.storage.layout import lists_attached
 from homeport.images.transports.base import Written
 from homeport.images.transports.registry import RegistryTransport, registry_transports
 from homeport.images.transports.select import destination_for, source_for
@@ -98,6 +103,23 @@ def pull(
     """Copy an image, byte for byte, from anywhere to anywhere."""
     origin, target = parse_source(source), parse_destination(destination)
     return _copy(origin, target, registry_of(origin, target), access, platforms)
+
+
+def may_have_attached(source: Address, *, ask_registry: bool) -> bool:
+    """Whether to look for what is attached to a copied image: signatures, SBOMs and the like.
+
+    What lies here is looked through in any case. Docker archives, engines and pipes have nothing,
+    or nothing that can be read twice.
+    """
+    if isinstance(source, RegistryAddress):
+        return ask_registry
+    if isinstance(source, LayoutAddress):
+        return lists_attached(DirectoryFiles(source.path))
+    return (
+        isinstance(source, ArchiveAddress | FileAddress)
+        and source.path is not None
+        and source.path.is_file()
+    )
 
 
 def mirror(

@@ -61,7 +61,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     insecure_redirects: follow a redirect from https to http (never with credentials)
     """
 
-    connect_timeout: float = 15.0
+    connect_timeout: float = 8.0
     stall: float = 60.0
     per_host: int = 32
     proxies: Proxies = msgspec.field(default_factory=Proxies)

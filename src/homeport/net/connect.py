@@ -90,7 +90,7 @@ def _first_to_answer(
         finally:
             for sock in trying:
                 sock.close()
-    raise connect_failure(None if trying else last, host, port)
+    raise connect_failure(None if trying else last, host, port, timeout)
 
 
 def _start(

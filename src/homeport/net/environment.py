@@ -3,6 +3,7 @@
 http_proxy, https_proxy, no_proxy (and upper case)   net.proxies
 HOMEPORT_TRUSTED_HOSTS     hosts that servers may send us to although their address is
                            private; names separated by commas or blanks
+HOMEPORT_CONNECT_TIMEOUT   seconds in which a host must answer an attempt to connect
 HOMEPORT_STALL             seconds without a byte after which a connection counts as dead
 SSL_CERT_FILE, SSL_CERT_DIR   read by OpenSSL itself
 """
@@ -25,6 +26,7 @@ def client_settings(environment: Mapping[str, str], trust: Trust | None = None) 
         proxies=from_environment(environment),
         trust=trust or defaults.trust,
         trusted_hosts=frozenset(hosts),
+        connect_timeout=_seconds(environment, "HOMEPORT_CONNECT_TIMEOUT", defaults.connect_timeout),
         stall=_seconds(environment, "HOMEPORT_STALL", defaults.stall),
     )
 

@@ -91,11 +91,19 @@ def name_failure(error: socket.gaierror, host: str) -> NameNotFound:
     )
 
 
-def connect_failure(error: OSError | None, host: str, port: int) -> NetError:
-    """No address of ``host`` accepted the connection."""
+def connect_failure(error: OSError | None, host: str, port: int, waited: float) -> NetError:
+    """No address of ``host`` accepted the connection.
+
+    waited: seconds after which an attempt that nothing answered was given up
+    """
     place: dict[str, str | int] = {"host": host, "port": port}
     if error is None or isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
-        return ConnectTimeout(f"cannot connect to {host} port {port}: timed out", where=place)
+        return ConnectTimeout(
+            f"cannot connect to {host} port {port}: no answer for {waited:g} s",
+            where=place,
+            hint="check the name, the network and firewalls in between; "
+            "HOMEPORT_CONNECT_TIMEOUT=30 waits longer",
+        )
     return Refused(
         f"cannot connect to {host} port {port}: {os.strerror(error.errno or 0).lower()}",
         where=place,

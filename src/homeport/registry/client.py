@@ -19,7 +19,7 @@ from homeport.errors import HomeportError
 from homeport.net.address_class import AddressClass
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
-from homeport.net.errors import NetError
+from homeport.net.errors import ConnectTimeout, NetError
 from homeport.net.response import Response, Sender
 from homeport.net.retries import ONCE, READ, Rule
 from homeport.net.tls_settings import Trust
@@ -168,6 +168,8 @@ class Registry:
         for url in candidates[:-1]:
             try:
                 return self._probe(url, msgspec.structs.replace(READ, connect_attempts=1))
+            except ConnectTimeout:
+                raise  # nothing at the port answers, whatever it speaks
             except (SpeaksTls, NetError):
                 continue  # this machine serves it with TLS, if at all
         return self._probe(candidates[-1])

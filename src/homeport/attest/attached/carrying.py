@@ -1,21 +1,33 @@
 """Taking along what is attached to an image: signatures, SBOMs, kits and whatever refers to it.
 
-From a layout this costs no request for what is not there. Not for registries as a source:
-``mirror --referrers`` copies those.
+From a layout this costs no request for what is not there; a registry is asked only when the user
+asks for it. Not for copies between registries with everything in one push (``images.mirror``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
+import msgspec
+
+from homeport.attest.attached.archive import add_to_archive
 from homeport.attest.attached.base import Attached, require_artifact
-from homeport.attest.attached.select import RegistryMaker, attached_at, open_attached
+from homeport.attest.attached.layout import LayoutAttached
+from homeport.attest.attached.select import (
+    NoPlaceForSignatures,
+    RegistryMaker,
+    attached_at,
+    open_attached,
+)
 from homeport.content.digest import Digest
 from homeport.errors import TooLarge
-from homeport.images.address import Address, LayoutAddress
+from homeport.images.address import Address, ArchiveAddress, RegistryAddress
 from homeport.images.image import Image, open_contents, walk
 from homeport.images.platforms import select
+from homeport.images.referring import find_referring
+from homeport.images.storage.layout import lists_attached
 from homeport.oci.platform import Platform
 from homeport.quantities import counted
 from homeport.runtime import Runtime
@@ -26,24 +38,36 @@ MOST = 1000
 _ENDINGS = (".sig", ".att", ".sbom")
 
 
+class _Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What is attached to an image: artifacts that refer to it, and images under cosign's tags."""
+
+    artifacts: Sequence[Image] = ()
+    tagged: Sequence[tuple[str, Image]] = ()
+
+    def __len__(self) -> int:
+        return len(self.artifacts) + len(self.tagged)
+
+
 def carry_image(
-    source: LayoutAddress,
+    source: Address,
     destination: Address,
     platforms: Sequence[Platform] | None,
     registry: RegistryMaker,
     runtime: Runtime,
 ) -> str:
     """Carry what is attached to the image that was just copied; what was done, in words."""
-    with open_attached(source, registry, runtime) as (value, attached):
-        subjects = [node.digest for node in walk(select(value, platforms))]
+    with _found_at(source, platforms, registry, runtime) as found:
+        if not len(found):
+            return ""
+        count = counted(len(found), "attached artifact")
         target = attached_at(destination, registry, runtime)
         if target is not None:
-            count = carry(subjects, attached, target)
-            return f"{counted(count, 'attached artifact')} copied along" if count else ""
-        count = len(_referrers(subjects, attached)) + len(list(_tagged(subjects, attached)))
-        if not count:
-            return ""
-        return f"warning: {counted(count, 'attached artifact')} left out: an archive holds none"
+            _write(found, target)
+        elif isinstance(destination, ArchiveAddress) and destination.holds_attached:
+            add_to_archive(destination, found.artifacts, found.tagged, runtime)
+        else:
+            return f"warning: {count} left out: {destination} cannot hold any"
+        return f"{count} copied along"
 
 
 def carry(subjects: Iterable[Digest], source: Attached, destination: Attached) -> int:
@@ -51,14 +75,48 @@ def carry(subjects: Iterable[Digest], source: Attached, destination: Attached) -
 
     What refers to an artifact comes, too. Safe to run again. Raises ``TooLarge`` past ``MOST``.
     """
-    wanted = list(subjects)
-    artifacts = _referrers(wanted, source)
-    if artifacts:
-        destination.write_referrers(list(artifacts.values()))
-    tagged = list(_tagged([*wanted, *artifacts], source))
-    for tag, value in tagged:
+    found = _attached_to(list(subjects), source)
+    _write(found, destination)
+    return len(found)
+
+
+@contextmanager
+def _found_at(
+    source: Address, platforms: Sequence[Platform] | None, registry: RegistryMaker, runtime: Runtime
+) -> Iterator[_Found]:
+    """What is attached to the image at ``source``, to be read inside the ``with`` block."""
+    with ExitStack() as stack:
+        try:
+            value, attached = stack.enter_context(
+                open_attached(source, registry, runtime, archives=True)
+            )
+        except NoPlaceForSignatures:
+            yield _Found()
+            return
+        subjects = [node.digest for node in walk(select(value, platforms))]
+        if isinstance(source, RegistryAddress):
+            found = find_referring(registry(source), subjects, runtime)
+            yield _Found(
+                artifacts=[one for one in found.artifacts if isinstance(one, Image)],
+                tagged=[(tag, one) for tag, one in found.tagged if isinstance(one, Image)],
+            )
+        elif isinstance(attached, LayoutAttached) and lists_attached(attached.files):
+            yield _attached_to(subjects, attached)
+        else:
+            yield _Found()
+
+
+def _attached_to(subjects: list[Digest], source: Attached) -> _Found:
+    artifacts = _referrers(subjects, source)
+    tagged = list(_tagged([*subjects, *artifacts], source))
+    return _Found(artifacts=list(artifacts.values()), tagged=tagged)
+
+
+def _write(found: _Found, destination: Attached) -> None:
+    if found.artifacts:
+        destination.write_referrers(found.artifacts)
+    for tag, value in found.tagged:
         destination.change_tagged(tag, partial(_joined, value))
-    return len(artifacts) + len(tagged)
 
 
 def _referrers(subjects: list[Digest], source: Attached) -> dict[Digest, Image]:

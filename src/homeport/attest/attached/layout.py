@@ -38,8 +38,8 @@ class LayoutAttached:
     ) -> None:
         """files: of a layout in an archive, which can only be read"""
         self._address = address
-        self._files = files if files is not None else DirectoryFiles(address.path)
-        self._contents = LayoutContents(self._files)
+        self.files = files if files is not None else DirectoryFiles(address.path)
+        self._contents = LayoutContents(self.files)
         self._runtime = runtime
 
     def tagged(self, tag: str) -> Tagged | None:
@@ -77,7 +77,7 @@ class LayoutAttached:
         OciLayout(address).write(change(current), self._runtime)
 
     def _entries(self) -> tuple[Descriptor, ...]:
-        _, index = read_index(self._files)
+        _, index = read_index(self.files)
         return index.manifests
 
 

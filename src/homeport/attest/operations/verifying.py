@@ -63,7 +63,10 @@ def verify(image: str, options: VerifyOptions, access: Access) -> ImageResult:
     if options.policy is not None:
         raise UsageError("--policy cannot be combined with --key, --identity and --issuer")
     requirement = make_requirement(options, access.environment)
-    with open_attached(parse_source(image), access.registry, access.runtime) as (value, attached):
+    with open_attached(parse_source(image), access.registry, access.runtime, archives=True) as (
+        value,
+        attached,
+    ):
         require_unambiguous(value)
         return verify_image(
             value, attached, requirement, access.runtime.pools.network,

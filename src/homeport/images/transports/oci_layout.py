@@ -77,10 +77,7 @@ class OciLayout:
 
     def write_referrer(self, value: Image, runtime: Runtime) -> None:
         """Add an artifact that refers to another image, as a line without a tag. Idempotent."""
-        parsed = value.document.parsed
-        assert parsed.subject is not None
-        annotations = {**parsed.annotations, SUBJECT_ANNOTATION: parsed.subject.digest}
-        line = msgspec.structs.replace(value.descriptor(), annotations=annotations)
+        line = referrer_line(value)
         with (
             open_layout(self._address.path) as folder,
             folder.blobs_locked(runtime.cancel),
@@ -143,6 +140,14 @@ def set_tag(root: Path, tag: str, descriptor: Descriptor, cancel: CancelToken) -
     """Make ``tag`` of the layout ``root`` lead to content that is there."""
     with open_layout(root) as folder, folder.locked(cancel):
         point_tag(folder, tag, descriptor)
+
+
+def referrer_line(value: Image) -> Descriptor:
+    """The line of ``index.json`` for an artifact that refers to another image."""
+    parsed = value.document.parsed
+    assert parsed.subject is not None
+    annotations = {**parsed.annotations, SUBJECT_ANNOTATION: parsed.subject.digest}
+    return msgspec.structs.replace(value.descriptor(), annotations=annotations)
 
 
 def _tell_of_garbage(folder: LayoutFolder, runtime: Runtime) -> None:
