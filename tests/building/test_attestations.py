@@ -20,6 +20,7 @@ from homeport.content.blob import verified
 from homeport.content.store import Store
 from homeport.errors import UsageError
 from homeport.images.image import Image, digest_of
+from homeport.oci.platform import UNKNOWN
 
 COPYRIGHT = (
     "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n"
@@ -74,6 +75,31 @@ def test_each_image_has_an_sbom_and_provenance_about_its_digest(tmp_path: Path) 
     assert list(made) == [SPDX, SLSA]
     for statement in made.values():
         assert statement["subject"] == [{"name": "_", "digest": {"sha256": image.digest.hex}}]
+
+
+def test_the_older_form_is_written_on_request_and_says_the_same(tmp_path: Path) -> None:
+    whole = world(tmp_path)
+    newer = whole.build(TEXT)
+    older = whole.build(TEXT, attest=parse_kinds(["sbom,provenance,kit,oci-artifact=false"]))
+    (first,), (second,) = attestations(newer), attestations(older)
+    manifest = second.document.parsed
+    assert (manifest.artifact_type, manifest.subject) == ("", None)
+    with verified(second.blobs[digest_of(manifest.config)]) as stream:
+        config = json.loads(stream.readall())
+    layers = [layer.digest for layer in manifest.layers]
+    rootfs = {"type": "layers", "diff_ids": layers}
+    assert config == {"architecture": "unknown", "os": "unknown", "rootfs": rootfs}
+    assert statements(second)[SPDX] == statements(first)[SPDX]
+    assert [one.image.digest for one in older.built.images] == [
+        one.image.digest for one in newer.built.images
+    ]
+    line = next(child for child in older.built.index.children if child.attests)
+    image = older.built.images[0].image
+    assert line.descriptor.annotations == {
+        "vnd.docker.reference.digest": str(image.digest),
+        "vnd.docker.reference.type": "attestation-manifest",
+    }
+    assert line.descriptor.platform == UNKNOWN
 
 
 def test_the_sbom_has_packages_files_licenses_and_what_depends_on_what(tmp_path: Path) -> None:
@@ -175,6 +201,8 @@ def test_kinds_are_chosen_by_name(tmp_path: Path) -> None:
     (attestation,) = attestations(built)
     assert list(statements(attestation)) == [SLSA]
     assert parse_kinds(["provenance,sbom"]) == ("sbom", "provenance")
+    with pytest.raises(UsageError, match="of which none is chosen"):
+        parse_kinds(["kit,oci-artifact=false"])
     with pytest.raises(UsageError, match="unknown attestation 'vex'"):
         parse_kinds(["sbom,vex"])
 

@@ -19,7 +19,7 @@ from builders.runtime import runtime
 from homeport.attest.attached.layout import LayoutAttached
 from homeport.building.rebuild import NoRebuildKit, RebuildResult, rebuild
 from homeport.building.rebuild_kit import LAYER, PROOF_LAYER, kit_artifact
-from homeport.building.request import BuildResult
+from homeport.building.request import KINDS, BuildResult, parse_kinds
 from homeport.content.blob import Blob, BytesBlob, verified
 from homeport.content.thread_pools import Pools
 from homeport.errors import HomeportError, UsageError
@@ -130,8 +130,11 @@ def test_the_provenance_names_the_kit(world: BuildWorld) -> None:
     assert named == {"name": "rebuild kit", "digest": {"sha256": layer_digest.hex}}
 
 
-def test_an_image_is_built_again_from_its_kit_alone(world: BuildWorld) -> None:
-    built = world.build(world.home / "homeport.yaml")
+@pytest.mark.parametrize("more", [(), ("oci-artifact=false",)])
+def test_an_image_is_built_again_from_its_kit_alone(
+    world: BuildWorld, more: tuple[str, ...]
+) -> None:
+    built = world.build(world.home / "homeport.yaml", attest=parse_kinds([*KINDS, *more]))
     assert built.kit is not None
     attach(built, built.kit)
     for path in (world.home / "homeport.yaml", world.home / "tool.sh", built.locked.path):

@@ -15,7 +15,7 @@ from homeport import __version__
 from homeport.assemble.build import BuiltImage, BuiltIndex
 from homeport.assemble.image import make_index
 from homeport.assemble.plan import BuildPlan
-from homeport.building.request import Kind
+from homeport.building.request import OLDER_FORM, Kind
 from homeport.content.blob import Blob, verified
 from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
@@ -24,11 +24,19 @@ from homeport.content.store import Store
 from homeport.errors import HomeportError
 from homeport.images.image import ATTESTATION_DIGEST, ATTESTATION_TYPE, Child, Image, digest_of
 from homeport.oci import media_types
-from homeport.oci.documents import Descriptor, Manifest, read_manifest_or_index, written
+from homeport.oci.documents import (
+    Descriptor,
+    ImageConfig,
+    Manifest,
+    RootFs,
+    encode,
+    read_manifest_or_index,
+    written,
+)
 from homeport.oci.platform import UNKNOWN
 from homeport.recipe.lock.model import Lockfile
 
-#: Form A of BuildKit's two (``oci-artifact=true``): with a subject, so that it can be signed.
+#: Of BuildKit's newer form (``oci-artifact=true``): with a subject, so that it can be signed.
 ARTIFACT_TYPE = "application/vnd.docker.attestation.manifest.v1+json"
 STATEMENT = "application/vnd.in-toto+json"
 PREDICATE = "in-toto.io/predicate-type"
@@ -101,24 +109,49 @@ def _attestation(
             annotations={PREDICATE: predicate_type},
         )  # fmt: skip
         layers.append((descriptor, blob))
-    empty = store.put_bytes(_EMPTY)
-    document = written(
-        Manifest(
-            schema_version=2,
-            media_type=media_types.OCI_MANIFEST,
-            artifact_type=ARTIFACT_TYPE,
-            config=Descriptor(
-                media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
-            ),
-            layers=tuple(descriptor for descriptor, _ in layers),
-            subject=image.image.document.descriptor(),
-        ),
-        media_types.OCI_MANIFEST,
-    )
+    listed = tuple(descriptor for descriptor, _ in layers)
+    manifest, content = _older(listed) if OLDER_FORM in kinds else _newer(listed, image.image)
+    config = store.put_bytes(content)
+    document = written(manifest, media_types.OCI_MANIFEST)
     kept = store.put_bytes(document.raw)
     remember_blob(store, _NAMESPACE, key, kept)
-    blobs = {empty.digest: empty, **{blob.digest: blob for _, blob in layers}}
+    blobs = {config.digest: config, **{blob.digest: blob for _, blob in layers}}
     return Image(document=document, blobs=blobs, platform=UNKNOWN)
+
+
+def _newer(layers: tuple[Descriptor, ...], image: Image) -> tuple[Manifest, bytes]:
+    """An artifact that names its subject, and its config."""
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        artifact_type=ARTIFACT_TYPE,
+        config=_described(media_types.OCI_EMPTY, _EMPTY),
+        layers=layers,
+        subject=image.document.descriptor(),
+    )
+    return manifest, _EMPTY
+
+
+def _older(layers: tuple[Descriptor, ...]) -> tuple[Manifest, bytes]:
+    """What looks like an image of no platform, for registries that take no artifacts."""
+    diff_ids = tuple(layer.digest for layer in layers)
+    config = encode(
+        ImageConfig(
+            architecture=UNKNOWN.architecture, os=UNKNOWN.os,
+            rootfs=RootFs(type="layers", diff_ids=diff_ids),
+        )
+    )  # fmt: skip
+    manifest = Manifest(
+        schema_version=2,
+        media_type=media_types.OCI_MANIFEST,
+        config=_described(media_types.OCI_CONFIG, config),
+        layers=layers,
+    )
+    return manifest, config
+
+
+def _described(media_type: str, content: bytes) -> Descriptor:
+    return Descriptor(media_type=media_type, digest=str(Digest.of(content)), size=len(content))
 
 
 def _kept(store: Store, key: str) -> Image | None:

@@ -28,9 +28,11 @@ if TYPE_CHECKING:
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.net.client import Client
 
-Kind = Literal["sbom", "provenance", "kit"]
-#: What a build can say about its images: two statements in the index, and the rebuild kit.
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = Literal["sbom", "provenance", "kit", "oci-artifact=false"]
+#: What a build says about its images: two statements in the index, and the rebuild kit. The last
+#: word is BuildKit's for its older form of the statements' manifests, without a subject.
+KINDS: tuple[Kind, ...] = ("sbom", "provenance", "kit")
+OLDER_FORM: Kind = "oci-artifact=false"
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
 
@@ -120,9 +122,15 @@ class Connections(msgspec.Struct, frozen=True, kw_only=True):
 def parse_kinds(values: Sequence[str]) -> tuple[Kind, ...]:
     """``sbom,provenance`` in any order; each kind once. Raises ``UsageError``."""
     words = [word.strip() for value in values for word in value.split(",")]
-    unknown = [word for word in words if word not in KINDS]
+    known: tuple[Kind, ...] = get_args(Kind)
+    unknown = [word for word in words if word not in known]
     if unknown:
         raise UsageError(
-            f"unknown attestation {unknown[0]!r}", hint=f"choose from {', '.join(KINDS)}"
+            f"unknown attestation {unknown[0]!r}", hint=f"choose from {', '.join(known)}"
         )
-    return tuple(kind for kind in KINDS if kind in words)
+    if OLDER_FORM in words and not {"sbom", "provenance"} & set(words):
+        raise UsageError(
+            f"{OLDER_FORM} is a form of the attestations in the index, of which none is chosen",
+            hint=f"--attest sbom,provenance,{OLDER_FORM}",
+        )
+    return tuple(kind for kind in known if kind in words)

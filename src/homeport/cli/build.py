@@ -103,7 +103,8 @@ Examples:
 @click.option(
     "--attest", "attest", multiple=True, metavar="KIND[,…]",
     help="What to attest: sbom and provenance in the index, and the rebuild kit in registries; kit"
-    " also writes it to OCI layouts. Repeatable.  [default: sbom,provenance,kit]",
+    " also writes it to OCI layouts; oci-artifact=false: attestations in BuildKit's older form."
+    " Repeatable.  [default: sbom,provenance,kit]",
 )  # fmt: skip
 @click.option("--no-attest", is_flag=True, help="Write no attestations and no rebuild kit.")
 @click.option(
