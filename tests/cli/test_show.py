@@ -9,6 +9,9 @@ import pty
 
 import pytest
 
+from homeport.buildkit.progress_display import BarWatcher
+from homeport.buildkit.protocol.control import StatusResponse, Vertex
+from homeport.buildkit.status import Steps
 from homeport.cli.show import LiveProgress, PlainProgress, progress_for
 
 
@@ -60,7 +63,7 @@ def test_bars_show_label_and_amount_and_leave_only_notes(monkeypatch: pytest.Mon
 
 
 def test_plain_lines_tell_of_work_that_took_a_while() -> None:
-    moment = iter([0.0, 2.0, 2.0, 2.1])
+    moment = iter([0.0, 1.0, 1.0, 2.0, 2.0, 2.1])
     stream = io.StringIO()
     progress = PlainProgress(stream, clock=lambda: next(moment))
     progress.begin("long", label="layer", unit="bytes")
@@ -70,6 +73,36 @@ def test_plain_lines_tell_of_work_that_took_a_while() -> None:
     progress.begin("short", label="nothing")
     progress.end("short")
     assert stream.getvalue().splitlines() == ["layer: halfway", "layer (1.50 MB, 2.0 s)"]
+
+
+def test_work_that_goes_on_is_named_every_30_seconds() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    progress = PlainProgress(stream, clock=lambda: now)
+    progress.begin("push", label="Pushing to r.example/a:1", total=9_000_000, unit="bytes")
+    for moment in (10.0, 29.0, 31.0, 40.0, 62.0):
+        now = moment
+        progress.advance("push", 1_000_000)
+    progress.note("push", "trying again")
+    now = 80.0
+    progress.advance("push", 0)
+    assert stream.getvalue().splitlines() == [
+        "Pushing to r.example/a:1: 3.00 MB of 9.00 MB, running for 31 s",
+        "Pushing to r.example/a:1: 5.00 MB of 9.00 MB, running for 62 s",
+        "Pushing to r.example/a:1: trying again",
+    ]
+
+
+def test_a_silent_step_of_a_recipes_part_is_named_too() -> None:
+    now = 0.0
+    stream = io.StringIO()
+    steps = Steps(BarWatcher(PlainProgress(stream, clock=lambda: now)))
+    running = Vertex(digest="a", name="make", started=1)
+    steps.feed(StatusResponse(vertexes=(Vertex(digest="b", name="waiting"), running)))
+    for moment in (15.0, 31.0, 45.0):
+        now = moment
+        steps.tick()
+    assert stream.getvalue().splitlines() == ["make: running for 31 s"]
 
 
 def test_a_listener_that_is_gone_does_not_stop_the_work() -> None:

@@ -143,9 +143,12 @@ class BarWatcher(msgspec.Struct):
 
     progress: Progress
     _begun: set[int] = msgspec.field(default_factory=set)
+    _running: set[int] = msgspec.field(default_factory=set)
 
     def step(self, number: int, vertex: Vertex) -> None:
         id = f"build {number}"
+        if vertex.started is not None:
+            self._running.add(number)
         if vertex.completed is None and not vertex.error:
             if number not in self._begun:
                 self._begun.add(number)
@@ -163,7 +166,9 @@ class BarWatcher(msgspec.Struct):
         pass
 
     def tick(self) -> None:
-        pass
+        """Nothing more of any step; who shows lines may say that it goes on."""
+        for number in sorted(self._begun & self._running):
+            self.progress.advance(f"build {number}", 0)
 
     def warning(self, warning: VertexWarning) -> None:
         self.progress.note("build", warning.short.decode("utf-8", "replace"))

@@ -8,9 +8,9 @@ from typing import Literal
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.errors import AnswerNo, HomeportError, OutOfDate
+from homeport.oci.platform import Platform, parse_platforms
 
 _FILE = click.Path(dir_okay=False, path_type=Path)
 
@@ -76,8 +76,9 @@ Examples:
     "--platform",
     "platforms",
     multiple=True,
-    metavar="PLATFORM",
-    help="Check images of this platform. Repeatable.  [default: this machine's, else the first]",
+    metavar="PLATFORM[,…]",
+    help="Check images of these platforms, all or native. Repeatable."
+    "  [default: this machine's, else the first]",
 )
 @allow_outside_option
 @common
@@ -123,7 +124,7 @@ def command(
         tracker=tracker,
         max_age=max_age,
         like=like,
-        platforms=tuple(p for text in platforms if (p := read_platform(text)) is not None),
+        platforms=_platforms(platforms),
         inputs=not no_inputs,
         allow_outside=allow_outside,
     )
@@ -143,3 +144,9 @@ def command(
             raise OutOfDate("something is newer", hint=hint)
         case 1:
             raise HomeportError("not everything could be checked")
+
+
+def _platforms(texts: tuple[str, ...]) -> tuple[Platform, ...] | None:
+    """Those named, ``None`` for all; none named: the image's own choice."""
+    found = parse_platforms(texts)
+    return tuple(found) if found is not None else None if texts else ()

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from homeport.oci.platform import Platform, native_platform, parse_platform
+from homeport.errors import UsageError
+from homeport.oci.platform import Platform, parse_platforms
 
 one_platform_option = click.option(
     "--platform", metavar="OS/ARCH[/VARIANT][:VERSION]", envvar="HOMEPORT_PLATFORM",
@@ -20,7 +21,16 @@ part_platform_option = click.option(
 
 
 def read_platform(text: str | None) -> Platform | None:
-    """The platform of ``--platform``; ``None`` if it is not given."""
+    """The platform of ``--platform``; ``None`` if it is not given.
+
+    The syntax is that of options that take several; more than one is an error here.
+    """
     if text is None:
         return None
-    return native_platform() if text == "native" else parse_platform(text)
+    found = parse_platforms([text])
+    if found is None or len(found) != 1:
+        raise UsageError(
+            f"--platform {text} names several platforms; this command reads one",
+            hint="name one, such as --platform linux/arm64",
+        )
+    return found[0]

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from homeport.cli.options import Session, common
+from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_options import allow_outside_option
 from homeport.cli.screen import Screen, columns
-from homeport.oci.platform import parse_platform
 from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
@@ -79,7 +79,10 @@ Examples:
 )
 @click.argument("recipe", default="./homeport.yaml")
 @click.option(
-    "--platform", metavar="OS/ARCH", help="Platform to explain.  [default: this machine's]"
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="HOMEPORT_PLATFORM",
+    help="Platform to explain.  [default: this machine's]",
 )
 @allow_outside_option
 @common
@@ -92,7 +95,7 @@ def explain(
     ./homeport.yaml] What programs load by name at run time is not seen: run the image without
     a package before you trust the proposal.
     """
-    wanted = parse_platform(platform) if platform else None
+    wanted = read_platform(platform)
     with session.app() as app:
         found = app.recipe_explain(recipe, platform=wanted, allow_outside=allow_outside)
     session.output.write(_explanation_document(found), _explanation_text(found, session.screen))

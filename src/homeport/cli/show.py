@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
 
 #: Work shorter than this (seconds) shows nothing: a flash of bars is noise.
+SILENCE = 30.0  # seconds after which work that goes on is named on a pipe
 PATIENCE = 0.3
 
 
@@ -122,10 +123,15 @@ class _Work(msgspec.Struct):
     unit: Unit
     began: float
     done: int = 0
+    told: float = 0
 
 
 class PlainProgress:
-    """One line when a piece of work that took a while ends, and every note at once."""
+    """One line when a piece of work that took a while ends, and every note at once.
+
+    Some CI systems end a job that prints nothing: work that goes on is named every ``SILENCE``
+    seconds.
+    """
 
     def __init__(
         self, stream: TextIO, *, verbose: int = 0, colour: bool = False,
@@ -143,16 +149,26 @@ class PlainProgress:
         unit: Unit = "",
     ) -> None:  # fmt: skip
         with self._lock:
-            self._work[id] = _Work(label or id, parent, total, unit, self._clock())
+            now = self._clock()
+            self._work[id] = _Work(label or id, parent, total, unit, now, told=now)
 
     def advance(self, id: str, n: int) -> None:
         with self._lock:
-            if work := self._work.get(id):
-                work.done += n
+            work = self._work.get(id)
+            if work is None:
+                return
+            work.done += n
+            now = self._clock()
+            if now - work.told >= SILENCE and (work.parent is None or self._verbose):
+                work.told = now
+                amount = f"{text}, " if (text := _amount(work)) else ""
+                self._line(f"{work.label}: {amount}running for {now - work.began:.0f} s")
 
     def note(self, id: str, text: str) -> None:
         with self._lock:
             work = self._work.get(id)
+            if work:
+                work.told = self._clock()
             self._line(f"{work.label}: {text}" if work and work.label != text else text)
 
     def end(self, id: str, state: State = "done") -> None:

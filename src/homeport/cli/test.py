@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_options import allow_outside_option, mirrors_option
 from homeport.errors import AnswerNo
+from homeport.oci.platform import parse_platforms
 
 
 @click.command(
@@ -32,8 +32,8 @@ Examples:
     "--platform",
     "platforms",
     multiple=True,
-    metavar="PLATFORM",
-    help="Test this platform alone. Repeatable.  [default: all]",
+    metavar="PLATFORM[,…]",
+    help="Test these platforms alone, all or native. Repeatable.  [default: all]",
 )
 @click.option("--no-run", is_flag=True, help="Do not run commands.")
 @click.option(
@@ -70,7 +70,7 @@ def command(
     from homeport.imagetests.results import results_document, results_text
     from homeport.imagetests.run import ImageTestRequest
 
-    wanted = [platform for text in platforms if (platform := read_platform(text)) is not None]
+    wanted = parse_platforms(platforms) or ()
     request = ImageTestRequest(
         subject=subject, tests=tests, platforms=tuple(wanted), run=not no_run, mirrors=mirrors,
         allow_outside=allow_outside,

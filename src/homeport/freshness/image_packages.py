@@ -16,7 +16,7 @@ from homeport.debian.version import BadVersion, parse_version
 from homeport.errors import HomeportError
 from homeport.freshness.model import Unknown
 from homeport.images.image import Image, Index
-from homeport.images.platforms import choose_image
+from homeport.images.platforms import choose_image, platforms_of
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.inspection.packages.databases import find_packages
 from homeport.oci.platform import Platform, native_platform
@@ -60,18 +60,19 @@ class ImagePackages(msgspec.Struct, frozen=True, kw_only=True):
 def image_packages(
     value: Image | Index,
     address: str,
-    platforms: Sequence[Platform],
+    platforms: Sequence[Platform] | None,
     runtime: Runtime,
     like: Recipe | None,
 ) -> ImagePackages:
     """Read the package database of an image. Raises ``NotDebian``.
 
-    platforms: by default this machine's, else the first of the index
+    platforms: ``None``: all; none: this machine's, else the first of the index
     """
     found: dict[Platform, list[InstalledPackage]] = {}
     problems: list[Unknown] = []
     codename, created = "", None
-    for wanted in platforms or (None,):
+    named = platforms_of(value) if platforms is None else platforms
+    for wanted in named or (None,):
         image = choose_image(value, wanted)
         opened = open_layers(image, runtime, address)
         platform = wanted or image.platform or image.platform_in_config() or native_platform()

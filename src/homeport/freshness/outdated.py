@@ -65,6 +65,7 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to check, and how deep.
 
     wanted:     recipes, lockfiles, directories of recipes, addresses of images
+    platforms:  of images; ``None``: all; none: this machine's, else the first
     changelogs: read why something is newer; without it only indexes are read
     effective:  resolve anew and compare the files of the image
     tracker:    a file or a URL with data of a security tracker
@@ -79,7 +80,7 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     tracker: str = ""
     max_age: int | None = None
     like: str = ""
-    platforms: tuple[Platform, ...] = ()
+    platforms: tuple[Platform, ...] | None = ()
     inputs: bool = True
     allow_outside: tuple[Path, ...] = ()
     directory: Path = msgspec.field(default_factory=Path.cwd)

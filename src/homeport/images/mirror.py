@@ -122,7 +122,7 @@ def send_transfer(transfer: Transfer, destination: RegistryTransport, runtime: R
     """
     network, lookups = runtime.pools.network, runtime.pools.lookups
     signatures = [
-        push(destination.repository, extra, network, lookups=lookups, progress=runtime.progress)
+        push(destination.repository, extra, network, lookups=lookups)  # small: one bar an image
         for _tag, extra in transfer.signatures
     ]
     image = push(

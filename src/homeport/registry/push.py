@@ -142,7 +142,7 @@ class _Push:
         if no_clobber:
             self._refuse_to_move_tags()
         self._progress.begin(
-            self._id, parent=self._parent, label=f"Pushing to {self._repository}",
+            self._id, parent=self._parent, label=f"Pushing to {self._named()}",
             total=sum(blob.size for blob in push_request.blobs.values()), unit="bytes",
         )  # fmt: skip
         try:
@@ -163,6 +163,11 @@ class _Push:
             manifests=len(self._accepted),
             accepted=self._accepted,
         )
+
+    def _named(self) -> str:
+        """The image as it is called there: its first tag, else the repository."""
+        tags = self._push_request.tags
+        return f"{self._repository}:{tags[0]}" if tags else str(self._repository)
 
     def _all_manifests(self) -> list[PushManifest]:
         """All manifests, in the order in which they are written."""
