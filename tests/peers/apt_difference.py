@@ -117,6 +117,15 @@ def entries_of(tar: Path) -> dict[str, Entry]:
     return found
 
 
+def packages_of(tar: Path) -> list[str]:
+    """Names in dpkg's database."""
+    with tarfile.open(tar) as archive:
+        stream = archive.extractfile("var/lib/dpkg/status")
+        assert stream is not None
+        lines = stream.read().decode().splitlines()
+    return [line.removeprefix("Package: ") for line in lines if line.startswith("Package: ")]
+
+
 def accounts_of(tar: Path) -> dict[str, tuple[str, ...]]:
     """Users with group, comment, home and shell, and groups with their members, without numbers."""
     with tarfile.open(tar) as archive:

@@ -25,7 +25,9 @@ def run(view: View) -> Mapping[bytes, Node]:
     )
     files = [*dpkg_files(packages, view.plan.architecture), *_choices(view)]
     return {
-        path: text_file("dpkg-database", data, view.plan.mtime, mode) for path, data, mode in files
+        path: text_file("dpkg-database", data, view.plan.mtime, mode)
+        for path, data, mode in files
+        if path not in view.nodes
     }
 
 

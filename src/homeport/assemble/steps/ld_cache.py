@@ -150,7 +150,7 @@ def _architecture(machine: str, image: str) -> str | None:
 def _is_library(name: str) -> bool:
     """As ``_dl_is_dso``, without what dpkg is just writing."""
     return (
-        name.startswith(("lib", "ld-", "ld.so."))
+        name.startswith(("lib", "ld-", "ld.so.", "ld64.so."))
         and ".so" in name
         and not name.endswith((".dpkg-new", ".dpkg-tmp"))
     )
