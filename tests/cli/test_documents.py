@@ -124,6 +124,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock . --verify", 0),
         ("outdated . --fail-on never --no-inputs", 0),
         ("update . --dry-run", 0),
+        ("graph .", 0),
         ("test .", 0),
         ("build . -o oci:built", 0),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),

@@ -193,6 +193,7 @@ _BY_COMMAND: dict[tuple[str, str], Complete] = {
     ("lock", "recipe"): _recipes_and_files,
     ("outdated", "subjects"): _recipes_and_files,
     ("update", "recipes"): _recipes_and_files,
+    ("graph", "recipes"): _recipes_and_files,
     ("recipe", "recipe"): _recipes_and_files,
     ("sbom", "image"): _recipes_and_files,
     ("test", "subject"): _recipes_and_files,

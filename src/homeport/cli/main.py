@@ -81,6 +81,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "outdated", "Show what is newer than lockfiles and images", "Keep fresh"
     ),
     "update": CommandEntry("update", "Lock recipes anew, also as a merge request", "Keep fresh"),
+    "graph": CommandEntry("graph", "Show which recipe needs which", "Keep fresh"),
     "publish": CommandEntry("publish", "Build, push, test and name images", "Keep fresh"),
     "rollback": CommandEntry("rollback", "Let moving tags lead to an earlier image", "Keep fresh"),
     "pipelines": CommandEntry("pipelines", "Write CI jobs that do all this", "Keep fresh"),

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 Examples:
   homeport publish ./my/homeport.yaml registry.example/team/tool --version 1.2
   homeport publish one two registry.example/team      # team/one and team/two
+  homeport publish images/ registry.example/team      # every recipe below images/
 """,
 )
 @click.argument("names", nargs=-1, required=True, metavar="RECIPE... REPOSITORY")

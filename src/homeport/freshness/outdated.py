@@ -35,6 +35,7 @@ from homeport.freshness.model import (
     Unknown,
 )
 from homeport.freshness.package_changelogs import Changelogs
+from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
 from homeport.freshness.suites import SuiteView, SuiteViews
 from homeport.freshness.support import (
@@ -128,11 +129,12 @@ def run_outdated(request: OutdatedRequest, access: OutdatedAccess) -> Report:
 
 
 def judge_subjects(subjects: Subjects, request: OutdatedRequest, access: OutdatedAccess) -> Report:
-    """Judge what ``find_subjects`` found, in its order; each suite and index is read once."""
+    """Judge what ``find_subjects`` found, what others use first; each index is read once."""
     run = _Run(request=request, access=access, now=access.clock())
     if request.tracker:
         run.tracker_bytes, run.tracker_taken = _tracker(request.tracker, access)
-    judged = [_judge_or_say_why(run, subject) for subject in subjects.locked]
+    order = in_order([subject.recipe for subject in subjects.locked])
+    judged = [_judge_or_say_why(run, subjects.locked[at]) for at in order]
     judged += [_judge_image(run, address) for address in subjects.images]
     judged += [_failed(name, error) for name, error in subjects.failed]
     return Report(

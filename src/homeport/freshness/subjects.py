@@ -50,6 +50,40 @@ class Subjects(msgspec.Struct, frozen=True, kw_only=True):
     failed: tuple[tuple[str, HomeportError], ...]
 
 
+class RecipeFound(msgspec.Struct, frozen=True, kw_only=True):
+    """A recipe that was named or lies in a named folder, with its lockfile if it has one."""
+
+    recipe: Recipe
+    stored: StoredLock | None
+
+
+def find_recipes(
+    wanted: Sequence[str], directory: Path, allow_outside: Iterable[Path] = ()
+) -> tuple[tuple[RecipeFound, ...], tuple[tuple[str, HomeportError], ...]]:
+    """Recipes, locked or not, in the order of their paths; and what could not be read, with why."""
+    catalog = shipped_catalog()
+    found: dict[Path, RecipeFound] = {}
+    failed: list[tuple[str, HomeportError]] = []
+    for text in wanted or (str(directory),):
+        path = Path(text)
+        tree = not is_recipe(text) and _is_tree(path)
+        for name in map(str, _recipes_below(path)) if tree else [text]:
+            try:
+                recipe = find_and_load(name, allow_outside, catalog)
+                stored = lock_paths(recipe, catalog, directory).find()
+                found.setdefault(recipe.path.resolve(), RecipeFound(recipe=recipe, stored=stored))
+            except HomeportError as error:
+                if not tree:
+                    raise
+                failed.append((name, error))
+    if not found and not failed:
+        raise UsageError(
+            f"no recipe lies below {wanted[0] if wanted else directory}",
+            hint="name recipes, or folders with recipes: homeport graph images/",
+        )
+    return tuple(found.values()), tuple(failed)
+
+
 def find_subjects(
     wanted: Sequence[str], directory: Path, allow_outside: Iterable[Path] = ()
 ) -> Subjects:

@@ -17,6 +17,8 @@ import msgspec
 from homeport.building.request import BuildRequest, BuildResult
 from homeport.content.digest import Digest
 from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.freshness.recipe_graph import in_order
+from homeport.freshness.subjects import find_recipes
 from homeport.images.address import LayoutAddress
 from homeport.imagetests.results import CheckedImage
 from homeport.imagetests.run import ImageTestRequest
@@ -29,7 +31,7 @@ from homeport.publishing.tags import (
     newest_first,
     tags_to_prune,
 )
-from homeport.recipe.loading import find_and_load
+from homeport.recipe.catalog import is_recipe
 from homeport.recipe.model import Recipe
 
 _VERSION_LABEL = "org.opencontainers.image.version"
@@ -39,7 +41,8 @@ _ABSENT = ("not-found", "image-not-found")
 class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to publish, and where.
 
-    recipes:    one goes to ``repository`` itself; several each to ``repository/NAME``
+    recipes:    one goes to ``repository`` itself; several, and those of a folder, each to
+                ``repository/NAME``
     version:    one or two numbers; empty: the recipe's label org.opencontainers.image.version
     test:       run the recipe's tests on what the registry gives back
     sign:       sign what was pushed, before it is named
@@ -106,20 +109,24 @@ def run_publish(request: PublishRequest, access: PublishAccess) -> tuple[Publish
     """Publish each recipe. Raises ``AnswerNo`` if a test fails: then no tag has moved."""
     if not request.recipes:
         raise UsageError("no recipe to publish", hint="homeport publish RECIPE REPOSITORY")
-    loaded = [find_and_load(name, request.allow_outside) for name in request.recipes]
-    versions = [_version(recipe, request) for recipe in loaded]  # before anything is pushed
+    found, failed = find_recipes(request.recipes, Path.cwd(), request.allow_outside)
+    if failed:
+        raise failed[0][1]
+    recipes = [each.recipe for each in found]
+    recipes = [recipes[at] for at in in_order(recipes, request.repository)]
+    versions = [_version(recipe, request) for recipe in recipes]  # before anything is pushed
+    alone = len(recipes) == 1 and is_recipe(request.recipes[0])
     return tuple(
-        _publish(name, recipe, version, request, access)
-        for name, recipe, version in zip(request.recipes, loaded, versions, strict=True)
+        _publish(recipe, version, request, access, alone=alone)
+        for recipe, version in zip(recipes, versions, strict=True)
     )
 
 
 def _publish(
-    name: str, recipe: Recipe, version: str, request: PublishRequest, access: PublishAccess
+    recipe: Recipe, version: str, request: PublishRequest, access: PublishAccess, *, alone: bool
 ) -> Published:
-    repository = request.repository if len(request.recipes) == 1 else (
-        f"{request.repository}/{recipe.name}"
-    )  # fmt: skip
+    name = str(recipe.path)
+    repository = request.repository if alone else f"{request.repository}/{recipe.name}"
     home = _repository(repository)
     with tempfile.TemporaryDirectory(prefix="homeport-publish-") as folder:
         layout = LayoutAddress(path=Path(folder) / "image", tag="latest")

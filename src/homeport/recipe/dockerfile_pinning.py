@@ -41,6 +41,12 @@ def materials_of(part: DockerfilePart) -> tuple[str, ...]:
     return tuple(sorted(set(found)))
 
 
+def images_of(part: DockerfilePart) -> tuple[str, ...]:
+    """The images that the Dockerfile names, as far as they can be known without building it."""
+    build = analyse(parse_dockerfile(_read(part)), part.args)
+    return tuple(dict.fromkeys(use.value for use in build.images if use.value))
+
+
 def unpinned(part: DockerfilePart) -> list[HomeportError]:
     """Every fault of the Dockerfile that can be seen without building it."""
     try:

@@ -17,6 +17,7 @@ from homeport.errors import Faults, HomeportError, Interrupted, UsageError
 from homeport.freshness.effective import file_changes
 from homeport.freshness.model import Change, FileChange, Subject
 from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, judge_subjects
+from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.changes import package_changes
@@ -100,7 +101,8 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
     recipes: list[UpdatedRecipe] = []
     written: list[WrittenFile] = []
     newer = _outdated(subjects, request, access)
-    for subject in subjects.locked:
+    for at in in_order([subject.recipe for subject in subjects.locked]):
+        subject = subjects.locked[at]
         one, files = _update(subject, newer[subject.stored.path], request, access)
         recipes.append(one)
         written += files
