@@ -15,6 +15,7 @@ import click
 
 from homeport.cli import options
 from homeport.cli.main import COMMANDS, homeport
+from homeport.cli.subcommand import CommandWithSubcommand
 
 
 def reference() -> str:
@@ -52,9 +53,15 @@ def _section(command: click.Command, path: str, level: int = 2) -> Iterator[str]
         yield from ("", *_options(rows))
     if command.epilog:
         yield from ("", "```", inspect.cleandoc(command.epilog).replace("\b\n", "").strip(), "```")
+    for name, child in subcommands(command).items():
+        yield from _section(child, f"{path} {name}", level + 1)
+
+
+def subcommands(command: click.Command) -> dict[str, click.Command]:
+    """The commands below ``command``, of whichever kind it is."""
     if isinstance(command, click.Group):
-        for name, child in command.commands.items():
-            yield from _section(child, f"{path} {name}", level + 1)
+        return command.commands
+    return command.subcommands if isinstance(command, CommandWithSubcommand) else {}
 
 
 def _options(parameters: list[click.Option]) -> Iterator[str]:

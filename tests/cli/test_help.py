@@ -11,6 +11,7 @@ import pytest
 
 from homeport.cli import audit_rules
 from homeport.cli.main import COMMANDS, homeport
+from homeport.cli.subcommand import CommandWithSubcommand
 
 VERBS = {
     "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
@@ -38,6 +39,8 @@ def every() -> Iterator[tuple[str, click.Command]]:
         yield name, command
         if isinstance(command, click.Group):
             yield from ((f"{name} {child}", each) for child, each in command.commands.items())
+        if isinstance(command, CommandWithSubcommand):
+            yield from ((f"{name} {child}", each) for child, each in command.subcommands.items())
 
 
 ALL = dict(every())
