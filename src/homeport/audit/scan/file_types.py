@@ -78,13 +78,13 @@ _PACKAGES = (
     b"testcontainers", b"aws-lambda-python", b"aspire.hosting", b"sigs.k8s.io/kind", b"dagger.io",
 )  # fmt: skip
 _MODULES = (
-    b"docker_container", b"docker_image", b"docker_swarm_service", b"podman_container",
-    b"podman_image", b"k8s:",
+    b"docker_container:", b"docker_image:", b"docker_swarm_service:", b"podman_container:",
+    b"podman_image:", b"k8s:",
 )  # fmt: skip
 #: A task's module: at the start of a line, perhaps with its collection.
 _MODULE = (
     rb"(?m)^[ \t]{0,200}+(?:-[ \t]{1,99}+)?(?:\w{1,60}+\.){0,4}"
-    rb"(?:(?:docker|podman)_(?:container|image|swarm_service)|k8s)[ \t]{0,9}+:"
+    rb"(?:(?:docker|podman)_(?:container|image|swarm_service)|k8s):"
 )
 
 #: Source code, which has few kinds.
