@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import (
     AddAlternative,
     AddUser,
+    CopyTree,
     Effect,
     MakeDirectory,
     MakeFile,
@@ -19,13 +21,23 @@ from homeport.debian.scripts.effects import (
 from homeport.debian.scripts.interpreter import World, read_script
 
 _FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory",
-          "/etc/link": "symlink"}  # fmt: skip
+          "/etc/link": "symlink", "/etc/php/8.4/cli": "directory"}  # fmt: skip
 
 
+_TEXTS = {
+    "/usr/share/helper": "make() { mkdir -p /var/$1; }\n",
+    "/usr/bin/gawk": "\x7fELF",
+    "/usr/share/tool": "#!/bin/sh\nmkdir /var/$2\n",
+    "/etc/php/8.4/mods-available/first.ini": "; priority=10\nextension=first.so\n",
+}
 WORLD = World(
     architecture="amd64",
-    exists=_FILES.get,
-    target={"/etc/link": "to"}.get,
+    files=Files(
+        type_of=_FILES.get,
+        target_of={"/etc/link": "to"}.get,
+        text_of=_TEXTS.get,
+        names_in=lambda folder: ["a.conf", "b.conf", "c"] if folder == "/etc/folder" else [],
+    ),
     account=lambda kind, name: name == "www-data",
 )
 TEMPLATES = "Template: p/yes\nType: boolean\nDefault: true\n\nTemplate: p/empty\nType: string\n"
@@ -126,6 +138,40 @@ CASES = {
     "a change of a mode": (
         "chmod u=rwX,g+s,o-w /etc/folder",
         SetAttributes(package="p", path="/etc/folder", mode="u=rwX,g+s,o-w"),
+    ),
+    "functions of another file": (
+        ". /usr/share/helper\nmake x",
+        MakeDirectory(package="p", path="/var/x"),
+    ),
+    "another script": (
+        "/usr/share/tool a x",
+        MakeDirectory(package="p", path="/var/x"),
+    ),
+    "a loop until its arguments end": (
+        "set -- x; while [ $# -ge 1 ]; do mkdir /var/$1; shift 1; done",
+        MakeDirectory(package="p", path="/var/x"),
+    ),
+    "files that a pattern matches": (
+        'cd /etc/folder\nfor f in *.conf; do [ "$f" = a.conf ] && continue\n'
+        'ln -s "$f" /etc/x; done',
+        MakeLink(package="p", path="/etc/x", target="b.conf"),
+    ),
+    "a folder with all below it": (
+        "cp -r /etc/folder /srv/folder",
+        CopyTree(package="p", path="/srv/folder", source="/etc/folder"),
+    ),
+    "a module of PHP by its priority": (
+        "php_invoke enmod 8.4 cli first",
+        MakeLink(package="p", path="/etc/php/8.4/cli/conf.d/10-first.ini",
+                 target="/etc/php/8.4/mods-available/first.ini"),
+    ),
+    "an empty file by install": (
+        "install --mode 600 /dev/null /etc/new",
+        MakeFile(package="p", path="/etc/new", mode=0o600),
+    ),
+    "an owner that no other user can have checked": (
+        'su -s /bin/sh www-data -c "test -O /etc/ready" || chown www-data /etc/ready',
+        SetAttributes(package="p", path="/etc/ready", user="www-data"),
     ),
     "a link into a folder": (
         "ln -s ../a /etc/folder",

@@ -17,6 +17,7 @@ from homeport.assemble.system.paths import CHANGEABLE, ImagePaths
 from homeport.content.blob import BytesBlob
 from homeport.debian.scripts.effects import (
     AddUser,
+    CopyTree,
     Effect,
     MakeDirectory,
     MakeFile,
@@ -70,6 +71,8 @@ class _Making:
                 self._add(effect.path, node)
             case MakeFile():
                 self._file(effect)
+            case CopyTree():
+                self._copy_tree(effect)
             case SetAttributes():
                 self._attributes(effect)
             case SetCapabilities():
@@ -126,6 +129,18 @@ class _Making:
                 type="file", mode=mode, mtime=self._view.plan.mtime, content=content, source=_SOURCE
             ),
         )
+
+    def _copy_tree(self, effect: CopyTree) -> None:
+        source = self._paths.place(effect.source + "/.")
+        to = self._paths.place(effect.path)
+        if to.startswith(CHANGEABLE) and self._at(to) is None:
+            for path in [source, *self._below(source)]:
+                node = self._at(path)
+                if node is not None and node.type in ("file", "directory", "symlink"):
+                    copied = msgspec.structs.replace(
+                        node, uid=0, gid=0, mtime=self._view.plan.mtime, source=_SOURCE
+                    )
+                    self.made[to + path[len(source) :]] = copied
 
     def _attributes(self, effect: SetAttributes) -> None:
         # Like chown(1), which follows a link.

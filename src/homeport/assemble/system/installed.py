@@ -9,6 +9,7 @@ and the list of shells, ``knowledge`` about a package, and the scripts of every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -22,12 +23,16 @@ from homeport.assemble.system.paths import ImagePaths
 from homeport.assemble.system.shells import shells_effects
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import read_bounded
+from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
 from homeport.debian.scripts.effects import (
     AddGroup,
     AddUser,
     Effect,
+    MakeDirectory,
+    MakeFile,
+    MakeLink,
     NotUnderstood,
     SetAttributes,
 )
@@ -38,6 +43,7 @@ _LARGEST = 1 << 20  # bytes of one declaration
 _SYSUSERS = b"usr/lib/sysusers.d/"
 _TMPFILES = b"usr/lib/tmpfiles.d/"
 _SERVICES = b"usr/lib/systemd/system/"
+_TYPES = {MakeDirectory: "directory", MakeFile: "file", MakeLink: "symlink"}
 #: Those that run when a package is installed for the first time.
 _SCRIPTS = ("preinst", "postinst")
 
@@ -73,11 +79,19 @@ def read_system(
     paths = ImagePaths(nodes)
     whole = [package for package in packages if package.whole]
     effects: list[Effect] = []
+    made: dict[str, str] = {}
+
+    def add(found: Iterable[Effect]) -> None:
+        for each in found:
+            effects.append(each)
+            if isinstance(each, MakeDirectory | MakeFile | MakeLink):
+                made.setdefault(each.path, _TYPES[type(each)])
+
     declared = list(_declared(whole))
     # As systemd-tmpfiles at the end of a postinst, of what the scripts make too.
-    effects += [each for each in declared if not isinstance(each, SetAttributes)]
-    effects += pam_effects(paths)
-    effects += shells_effects(paths)
+    add(each for each in declared if not isinstance(each, SetAttributes))
+    add(pam_effects(paths))
+    add(shells_effects(paths))
     users = {name for name, *_ in USERS} | {user.name for user in plan.users}
     groups = set(GROUPS) | {group.name for group in plan.groups} | users
 
@@ -88,17 +102,25 @@ def read_system(
             isinstance(each, made) and getattr(each, "name", "") == name for each in effects
         )
 
+    def type_of(path: str) -> str | None:
+        """With what packages before have made."""
+        return made.get(path) or paths.type_of(path)
+
     world = World(
-        architecture=plan.architecture, exists=paths.type_of, target=paths.target_of,
-        account=account,
+        architecture=plan.architecture, account=account,
+        files=Files(
+            type_of=type_of, target_of=paths.target_of, text_of=paths.text_of,
+            names_in=paths.names_in,
+        ),
     )  # fmt: skip
     knowledge = load_knowledge()
+    facts = {package.name: _known(knowledge, package.name) for package in whole}
+    for name, known in facts.items():
+        add(known.effects(name) if known is not None else ())
     for package in whole:
-        known = knowledge.get(package.name)
-        if known is not None:
-            effects += known.effects(package.name)
-            if known.replaces_scripts(package.contents.id.version):
-                continue
+        known = facts[package.name]
+        if known is not None and known.replaces_scripts(package.contents.id.version):
+            continue
         control = package.contents.control_files
         answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
         for script in ("config", *_SCRIPTS):
@@ -106,8 +128,8 @@ def read_system(
             if text is None:
                 continue
             found = read_script(package.name, script, text, world, answers)
-            effects += found if script != "config" else ()  # which only asks
-    effects += [each for each in declared if isinstance(each, SetAttributes)]
+            add(found if script != "config" else ())  # which only asks
+    add(each for each in declared if isinstance(each, SetAttributes))
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(
         accounts=settle_accounts(
@@ -116,6 +138,15 @@ def read_system(
         effects=tuple(effects),
         warnings=tuple(_warnings(effects, knowledge)),
     )
+
+
+def _known(knowledge: Mapping[str, Knowledge], name: str) -> Knowledge | None:
+    """Of the package itself, or of a family whose pattern fits."""
+    own = knowledge.get(name)
+    if own is not None:
+        return own
+    families = (each for each in knowledge.values() if each.packages)
+    return next((each for each in families if fnmatchcase(name, each.packages)), None)
 
 
 def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:

@@ -1,9 +1,11 @@
 """Knowledge about packages whose scripts cannot be read: data files, one for each package.
 
-``knowledge/NAME.yaml`` says what Debian's package makes at a first installation:
-``directories`` (path, mode, user, group), ``files`` (path, text or source, mode), ``links``
+``knowledge/NAME.yaml`` says what Debian's package makes at a first installation: ``users``
+(name, home, shell, comment), ``directories`` (path, mode, user, group), ``files`` (path, text
+or source, mode), ``links``
 (path, target). ``why`` names where that was read, ``versions`` (globs) of which versions: of
-any other the scripts are read too. ``instead_of_scripts: false`` always reads them.
+any other the scripts are read too. ``packages``: a glob of names, for a family.
+``instead_of_scripts: false`` always reads them.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.debian.scripts.effects import Effect, MakeDirectory, MakeFile, MakeLink
+from homeport.debian.scripts.effects import AddUser, Effect, MakeDirectory, MakeFile, MakeLink
 
 _FOLDER = Path(__file__).parent / "knowledge"
 
@@ -39,11 +41,22 @@ class _Link(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     target: str
 
 
+class _User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A system account with a group of its own."""
+
+    name: str
+    home: str = "/nonexistent"
+    shell: str = "/usr/sbin/nologin"
+    comment: str = ""
+
+
 class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one package's scripts make."""
 
     why: str
     versions: tuple[str, ...]
+    packages: str = ""
+    users: tuple[_User, ...] = ()
     directories: tuple[_Directory, ...] = ()
     files: tuple[_File, ...] = ()
     links: tuple[_Link, ...] = ()
@@ -53,6 +66,11 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return self.instead_of_scripts and any(fnmatchcase(version, v) for v in self.versions)
 
     def effects(self, package: str) -> Iterator[Effect]:
+        for user in self.users:
+            yield AddUser(
+                package=package, name=user.name, home=user.home, shell=user.shell,
+                comment=user.comment,
+            )  # fmt: skip
         for each in self.directories:
             yield MakeDirectory(
                 package=package, path=each.path, mode=int(each.mode, 8), user=each.user,

@@ -19,7 +19,9 @@ from homeport.debian.scripts.capabilities import capability_attribute
 from homeport.debian.scripts.effects import (
     AddAlternative,
     AddGroup,
+    AddMember,
     AddUser,
+    CopyTree,
     Effect,
     MakeDirectory,
     MakeFile,
@@ -38,7 +40,7 @@ _FOREIGN: Answer = (None, False)
 
 #: Of no effect on an image: services, triggers, the machine's state, tidying, messages.
 _WITHOUT_EFFECT_TEXT = """
-    : true break continue echo printf exec trap export cd sync sleep logger wait kill
+    : true echo printf exec trap export sync sleep logger wait kill
     systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
     systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
     update-initramfs
@@ -47,7 +49,8 @@ _WITHOUT_EFFECT_TEXT = """
     pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
     update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
     update-gsfontmap update-ca-certificates update-passwd shadowconfig update-shells add-shell
-    remove-shell pam-auth-update rm rmdir db_version db_input db_go db_stop db_subst db_fset
+    remove-shell pam-auth-update mandb setpriv aa-enabled apparmor_parser a2query apache2_msg
+    fold rm rmdir db_version db_input db_go db_stop db_subst db_fset
     db_reset db_purge db_capb db_title db_unregister db_beginblock db_endblock db_settitle
     db_progress db_clear db_info db_block
 """
@@ -58,14 +61,14 @@ BELONGS_ELSEWHERE = frozenset(
     ("make-ssl-cert", "ssh-keygen", "pg_createcluster", "slappasswd", "slapadd", "newaliases",
      "postalias", "dbus-uuidgen", "mysql_install_db", "mariadb-install-db",
      "systemd-machine-id-setup",
-     "runlevel", "who", "ps", "pidof", "mountpoint", "df", "su", "runuser", "hostname", "uuidgen")
+     "runlevel", "who", "ps", "pidof", "mountpoint", "df", "hostname", "uuidgen")
 )  # fmt: skip
 
 #: Ask about the machine; what they answer is not known.
 _PROBES_TEXT = """
     grep egrep fgrep awk cut head tail sort uniq find cat ls stat expr tr wc cmp diff test
     md5sum sha1sum sha256sum sha512sum dpkg-query dpkg uname readlink realpath basename
-    dirname date mktemp seq tty perl getcap pwd env phpquery a2query debconf-show slapcat
+    dirname date mktemp seq tty perl getcap pwd env phpquery debconf-show slapcat
     postconf db_fget db_metaget type set xargs
 """
 _PROBES = frozenset(_PROBES_TEXT.split())
@@ -74,11 +77,27 @@ _PROBES = frozenset(_PROBES_TEXT.split())
 _CHANGES_TEXT = """
     mkdir ln cp mv install chown chmod chgrp touch tee ucf adduser addgroup useradd groupadd
     usermod update-alternatives dpkg-statoverride setcap setfacl php_invoke apache2_invoke
+    a2enmod a2enconf a2ensite
 """
 CHANGES = frozenset(_CHANGES_TEXT.split())
 
 #: How files of ``mktemp`` are called; none is made.
 TEMPORARY = "/tmp/homeport-"  # noqa: S108
+
+
+class Files(msgspec.Struct, frozen=True, kw_only=True):
+    """The image's files, as a script may ask about them.
+
+    type_of: ``file``, ``directory``, ``symlink`` or ``None``
+    target_of: what a link holds
+    text_of: the text of a file, links followed
+    names_in: names of files and links in a folder, in byte order
+    """
+
+    type_of: Callable[[str], str | None]
+    target_of: Callable[[str], str | None]
+    text_of: Callable[[str], str | None]
+    names_in: Callable[[str], list[str]]
 
 
 class Machine:
@@ -89,36 +108,40 @@ class Machine:
         *,
         package: str,
         architecture: str,
-        exists: Callable[[str], str | None],
-        target: Callable[[str], str | None],
+        files: Files,
         account: Callable[[str, str], bool],
         answers: dict[str, str | None],
     ) -> None:
         self.package = package
         self.architecture = architecture
         self.answers = answers
-        self._target = target
+        self.files = files
         self.umask = 0o022
+        self.folder = "/"
         self._temporary = 0
         self.effects: list[Effect] = []
-        self._exists = exists
         self._account = account
+
+    def path(self, text: str) -> str:
+        """The absolute path that ``text`` means in the script's working directory."""
+        return posixpath.normpath(posixpath.join(self.folder, text))
 
     def type_of(self, path: str) -> str | None:
         """``file``, ``directory``, ``symlink`` or ``None``, with what the script made."""
-        path = posixpath.normpath(path)
+        path = self.path(path)
         for effect in self.effects:
-            if isinstance(effect, MakeDirectory) and effect.path == path:
+            if isinstance(effect, MakeDirectory | CopyTree) and effect.path == path:
                 return "directory"
             if isinstance(effect, MakeFile) and effect.path == path:
                 return "file"
             if isinstance(effect, MakeLink) and effect.path == path:
                 return "symlink"
-        return self._exists(path)
+        return self.files.type_of(path)
 
     def test_file(self, operator: str, path: str) -> bool | None:
-        if not path.startswith("/"):
-            return None if path else False
+        if not path:
+            return False
+        path = self.path(path)
         if path.startswith(("/proc/", "/dev/", "/sys/", "/run/", "/tmp/")):  # noqa: S108
             return False
         found = self.type_of(path)
@@ -146,7 +169,7 @@ class Machine:
     def write(self, path: str, text: str) -> None:
         self.effects.append(
             MakeFile(
-                package=self.package, path=posixpath.normpath(path), text=text,
+                package=self.package, path=self.path(path), text=text,
                 mode=self.new_mode(0o666),
             )
         )  # fmt: skip
@@ -157,9 +180,17 @@ class Machine:
 
     def made(self, path: str) -> MakeFile | None:
         """The file that the script has made at ``path``."""
-        path = posixpath.normpath(path)
+        path = self.path(path)
         found = (e for e in self.effects if isinstance(e, MakeFile) and e.path == path)
         return next(found, None)
+
+    def _groups_of(self, user: str) -> str | None:
+        """Names of the groups of an account that the script has made."""
+        made = [e for e in self.effects if isinstance(e, AddUser) and e.name == user]
+        if not made:
+            return None
+        more = [e.group for e in self.effects if isinstance(e, AddMember) and e.user == user]
+        return " ".join([made[0].group or user, *more]) + "\n"
 
     def output(self, words: list[str], text: str | None) -> str | None:  # noqa: PLR0911, PLR0912  a row a command
         """What a command prints, if that follows from what is known."""
@@ -169,10 +200,21 @@ class Machine:
             case [":"] | ["true"]:
                 return ""
             case ["readlink", path]:
-                return self._target(path)
+                return self.files.target_of(self.path(path))
             case ["mktemp", *_]:
                 self._temporary += 1
                 return f"{TEMPORARY}{self._temporary}\n"
+            case ["phpquery", "-M", "-v", version]:
+                names = self.files.names_in(f"/etc/php/{version}/mods-available")
+                return "".join(f"{name.removesuffix('.ini')}\n" for name in names)
+            case ["id", "-Gn", name]:
+                return self._groups_of(name)
+            case ["update-alternatives", "--query" | "--list" | "--display", name]:
+                offers = [
+                    e for e in self.effects if isinstance(e, AddAlternative) and e.name == name
+                ]
+                best = max(offers, key=lambda each: each.priority, default=None)
+                return f"Value: {best.path}\n" if best is not None else ""
             case ["getcap", _]:
                 return ""
             case ["echo", "-n", *rest]:
@@ -209,7 +251,7 @@ class Machine:
 def run_command(words: list[str], text: str | None, machine: Machine) -> Answer:
     """Status of a command, and whether it is understood; its effects are noted in ``machine``."""
     name = words[0].rpartition("/")[2] if words[0].startswith("/") else words[0]
-    if name in WITHOUT_EFFECT or name in (".", "source"):
+    if name in WITHOUT_EFFECT:
         return _DONE
     if name in BELONGS_ELSEWHERE or name in _PROBES:
         return _compare(words) if words[:2] == ["dpkg", "--compare-versions"] else _UNSURE
@@ -263,6 +305,10 @@ def _command(words: list[str], machine: Machine) -> Answer:
     return (machine.program(names[0]) is not None, True) if names else _UNSURE
 
 
+#: Long options whose value may be the next word.
+_WITH_VALUE = ("mode", "owner", "group", "sum-file")
+
+
 def _options(words: list[str], with_value: str) -> tuple[dict[str, str], list[str]]:
     """Short options and operands; letters of ``with_value`` take the next word."""
     options: dict[str, str] = {}
@@ -273,8 +319,9 @@ def _options(words: list[str], with_value: str) -> tuple[dict[str, str], list[st
         if word == "--":
             return options, operands + todo
         if word.startswith("--"):
-            name, _, value = word[2:].partition("=")
-            options[name] = value
+            name, equals, value = word[2:].partition("=")
+            follows = name in _WITH_VALUE and not equals and todo
+            options[name] = todo.pop(0) if follows else value
         elif word.startswith("-") and len(word) > 1:
             for letter in word[1:]:
                 options[letter] = todo.pop(0) if letter in with_value and todo else ""
@@ -300,7 +347,7 @@ def _mkdir(words: list[str], machine: Machine) -> Answer:
         if machine.type_of(path) is None:
             machine.effects.append(
                 MakeDirectory(
-                    package=machine.package, path=posixpath.normpath(path),
+                    package=machine.package, path=machine.path(path),
                     mode=_mode(mode) if mode else machine.new_mode(0o777),
                 )
             )  # fmt: skip
@@ -315,7 +362,7 @@ def _install(words: list[str], machine: Machine) -> Answer:
         for path in paths:
             machine.effects.append(
                 MakeDirectory(
-                    package=machine.package, path=posixpath.normpath(path), mode=mode or 0o755,
+                    package=machine.package, path=machine.path(path), mode=mode or 0o755,
                     user=user, group=group,
                 )
             )  # fmt: skip
@@ -324,7 +371,17 @@ def _install(words: list[str], machine: Machine) -> Answer:
 
 
 def _copy(words: list[str], machine: Machine) -> Answer:
-    _, paths = _options(words, "tS")
+    options, paths = _options(words, "tS")
+    if (
+        {"r", "R", "a"} & set(options)
+        and len(paths) == 2
+        and (machine.type_of(paths[0]) == "directory")
+    ):
+        source, to = map(machine.path, paths)
+        if machine.type_of(to) == "directory":
+            to = posixpath.join(to, posixpath.basename(source))
+        machine.effects.append(CopyTree(package=machine.package, path=to, source=source))
+        return _DONE
     return _copy_to(paths, None, machine)
 
 
@@ -332,11 +389,14 @@ def _copy_to(paths: list[str], mode: int | None, machine: Machine) -> Answer:
     if len(paths) != 2 or any(c in "".join(paths) for c in "*?["):
         return _FOREIGN
     source, to = paths
+    if source == "/dev/null":
+        machine.effects.append(MakeFile(package=machine.package, path=machine.path(to), mode=mode))
+        return _DONE
     if machine.type_of(to) == "directory" or to.endswith("/"):
         to = posixpath.join(to, posixpath.basename(source))
     if machine.type_of(source) in (None, "directory"):
         return _FOREIGN
-    made, to = machine.made(source), posixpath.normpath(to)
+    made, to, source = machine.made(source), machine.path(to), machine.path(source)
     effect = MakeFile(package=machine.package, path=to, source=source, mode=mode)
     if made is not None:
         effect = msgspec.structs.replace(made, path=to, mode=made.mode if mode is None else mode)
@@ -354,7 +414,7 @@ def _move(words: list[str], machine: Machine) -> Answer:
     """What the script has made itself, and what upgrades move, which is not there."""
     _, paths = _options(words, "tS")
     if len(paths) == 2:
-        source, to = map(posixpath.normpath, paths)
+        source, to = map(machine.path, paths)
         for at, effect in enumerate(machine.effects):
             if isinstance(effect, MakeFile | MakeLink) and effect.path == source:
                 machine.effects[at] = msgspec.structs.replace(effect, path=to)
@@ -378,7 +438,7 @@ def _link(words: list[str], machine: Machine) -> Answer:
     if machine.type_of(path) == "directory" and "n" not in options and "T" not in options:
         path = posixpath.join(path, posixpath.basename(target))
     machine.effects.append(
-        MakeLink(package=machine.package, path=posixpath.normpath(path), target=target)
+        MakeLink(package=machine.package, path=machine.path(path), target=target)
     )
     return _DONE
 
@@ -422,7 +482,7 @@ def _attributes(
         if machine.type_of(path) is not None:
             machine.effects.append(
                 SetAttributes(
-                    package=machine.package, path=posixpath.normpath(path), mode=mode, user=user,
+                    package=machine.package, path=machine.path(path), mode=mode, user=user,
                     group=group, recursive=recursive, override=override,
                 )
             )  # fmt: skip
@@ -449,6 +509,8 @@ def _alternatives(words: list[str], machine: Machine) -> Answer:
     todo = list(words)
     while todo and todo[0] in ("--quiet", "--force", "--verbose", "--skip-auto"):
         todo.pop(0)
+    if todo[:1] in (["--query"], ["--list"], ["--display"]):
+        return bool(machine.output(["update-alternatives", *todo], None)), True
     if not todo or todo[0] != "--install":
         return _DONE  # --remove, --set to what is chosen anyway
     if len(todo) < 5 or not todo[4].lstrip("-").isdigit():
@@ -470,19 +532,24 @@ def _alternatives(words: list[str], machine: Machine) -> Answer:
 
 
 _PHP_SAPIS = ("cli", "fpm", "cgi", "apache2", "embed", "phpdbg")
+_PRIORITY = re.compile(r"^;\s*priority\s*=\s*(\d+)", re.MULTILINE)
 
 
 def _php(words: list[str], machine: Machine) -> Answer:
-    """``php_invoke enmod VERSION SAPI MODULE``: links in conf.d of every SAPI that is there."""
+    """``php_invoke enmod VERSION SAPI MODULE``: links in conf.d of every SAPI that is there.
+
+    Their names begin with the priority that the module's file names (phpenmod(8)).
+    """
     match words:
         case ["enmod", version, sapi, module]:
             available = f"/etc/php/{version}/mods-available/{module}.ini"
-            sapis = _PHP_SAPIS if sapi == "ALL" else (sapi,)
-            for each in sapis:
+            found = _PRIORITY.search(machine.files.text_of(available) or "")
+            priority = found[1] if found else "20"
+            for each in _PHP_SAPIS if sapi == "ALL" else (sapi,):
                 if machine.type_of(f"/etc/php/{version}/{each}") or machine.type_of(
                     f"/usr/lib/php/{version}/sapi/{each}"
                 ):
-                    path = f"/etc/php/{version}/{each}/conf.d/20-{module}.ini"
+                    path = f"/etc/php/{version}/{each}/conf.d/{priority}-{module}.ini"
                     machine.effects.append(
                         MakeLink(package=machine.package, path=path, target=available)
                     )
@@ -490,11 +557,21 @@ def _php(words: list[str], machine: Machine) -> Answer:
     return _DONE
 
 
+_APACHE_MPMS = ("mpm_prefork", "mpm_worker", "mpm_event")
+
+
 def _apache(words: list[str], machine: Machine) -> Answer:
     """``apache2_invoke enmod NAME``: links in mods-enabled, or conf- and sites-enabled."""
     match [word for word in words if not word.startswith("-")]:
         case [("enmod" | "enconf" | "ensite") as kind, name, *_]:
             folder = {"enmod": "mods", "enconf": "conf", "ensite": "sites"}[kind]
+            name = name.removesuffix(".conf").removesuffix(".load")
+            if name.startswith("mpm_") and any(
+                machine.type_of(f"/etc/apache2/mods-enabled/{other}.load")
+                for other in _APACHE_MPMS
+                if other != name
+            ):
+                return False, True  # as a2enmod: they exclude each other
             for end in (".load", ".conf"):
                 if machine.type_of(f"/etc/apache2/{folder}-available/{name}{end}") is not None:
                     machine.effects.append(
@@ -506,6 +583,17 @@ def _apache(words: list[str], machine: Machine) -> Answer:
                     )
             return _DONE
     return _DONE
+
+
+def _cd(words: list[str], machine: Machine) -> Answer:
+    if words:
+        machine.folder = machine.path(words[-1])
+    return _DONE
+
+
+def _as_user(words: list[str], machine: Machine) -> Answer:
+    """``su -c "test …" || chown …``: no other user has anything yet; else not in an image."""
+    return (False, True) if any(word.startswith("test ") for word in words) else _UNSURE
 
 
 def _setcap(words: list[str], machine: Machine) -> Answer:
@@ -520,9 +608,7 @@ def _setcap(words: list[str], machine: Machine) -> Answer:
         if attribute is None:
             return _FOREIGN
         machine.effects.append(
-            SetCapabilities(
-                package=machine.package, path=posixpath.normpath(path), attribute=attribute
-            )
+            SetCapabilities(package=machine.package, path=machine.path(path), attribute=attribute)
         )
     return _DONE
 
@@ -575,6 +661,11 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "php_invoke": _php,
     "apache2_invoke": _apache,
     "a2enmod": lambda words, machine: _apache(["enmod", *words], machine),
+    "a2enconf": lambda words, machine: _apache(["enconf", *words], machine),
+    "a2ensite": lambda words, machine: _apache(["ensite", *words], machine),
+    "cd": _cd,
+    "su": _as_user,
+    "runuser": _as_user,
     "setcap": _setcap,
     "sed": _sed,
     "umask": _umask,

@@ -68,6 +68,13 @@ class MakeFile(Effect, frozen=True, kw_only=True):
     mode: int | None = None
 
 
+class CopyTree(Effect, frozen=True, kw_only=True):
+    """A folder of the image with all below it, once more at ``path``."""
+
+    path: str
+    source: str
+
+
 class SetAttributes(Effect, frozen=True, kw_only=True):
     """Owner and mode of something that is there; ``recursive``: of all below it too.
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+import shlex
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -23,6 +24,7 @@ from homeport.debian.scripts.commands import (
     CHANGES,
     TEMPORARY,
     WITHOUT_EFFECT,
+    Files,
     Machine,
     run_command,
 )
@@ -50,6 +52,13 @@ class _Leave(Exception):
         self.function = function
 
 
+class _NextRound(Exception):
+    """``continue``, or ``break`` of a loop."""
+
+    def __init__(self, *, leave: bool) -> None:
+        self.leave = leave
+
+
 class _Budget(Exception):
     """The script takes more steps than any honest one."""
 
@@ -58,8 +67,7 @@ class World(msgspec.Struct, frozen=True, kw_only=True):
     """What a script may ask about the image."""
 
     architecture: str
-    exists: Callable[[str], str | None]
-    target: Callable[[str], str | None]
+    files: Files
     account: Callable[[str, str], bool]
 
 
@@ -85,8 +93,8 @@ def read_script(
     language = tree_sitter.Language(tree_sitter_bash.language())
     root = tree_sitter.Parser(language).parse(data).root_node
     machine = Machine(
-        package=package, architecture=world.architecture, exists=world.exists,
-        target=world.target, account=world.account, answers={} if answers is None else answers,
+        package=package, architecture=world.architecture, files=world.files,
+        account=world.account, answers={} if answers is None else answers,
     )  # fmt: skip
     first = "install" if script == "preinst" else "configure"
     walker = _Walker(machine, script, [first, ""], package)
@@ -190,12 +198,14 @@ class _Walker:
             return True
         return self._call(words, node, text)
 
-    def _call(self, words: list[str], node: tree_sitter.Node, text: str | None) -> Status:
+    def _call(self, words: list[str], node: tree_sitter.Node, text: str | None) -> Status:  # noqa: PLR0911  a row a kind of command
         name = words[0]
         if name in self._functions:
             return self._call_function(name, words[1:])
-        if name in ("exit", "return"):
-            raise _Leave(words[1:] in ([], ["0"]), function=name == "return")
+        if name in _JUMPS:
+            raise _JUMPS[name](words)
+        if name in (".", "source"):
+            return self._source(words[1:])
         if name in ("[", "test"):
             return _test(words[1:-1] if name == "[" else words[1:], self._machine)
         if name == "shift":
@@ -212,9 +222,7 @@ class _Walker:
             output = self._machine.output(words, text)
             self._captured = None if output is None else [*self._captured, output]
         status, understood = run_command(words, text, self._machine)
-        if not understood:
-            self.not_understood(node, _text(node))
-        return status
+        return status if understood else self._other_script(words, node)
 
     def _set_by_command(self, words: list[str]) -> Status:
         """Commands that give variables a value: those of debconf answer in ``RET``."""
@@ -353,11 +361,18 @@ class _Walker:
     def _pipeline(self, node: tree_sitter.Node) -> Status:
         """``command | grep -q pattern`` of a command that prints nothing; no other is known."""
         stages = [child for child in node.children if child.is_named]
+        negated = stages[0].type == "negated_command"  # of the whole, says the shell
+        if negated:
+            stages[0] = stages[0].children[-1]
         if len(stages) == 2 and all(stage.type == "command" for stage in stages):
             output = self._output(stages[0], None)
-            words = _text(stages[1]).split()
-            if output == "" and words[0] in ("grep", "fgrep", "egrep") and "-v" not in words:
-                return False
+            try:
+                words = shlex.split(_text(stages[1]))
+            except ValueError:
+                words = [""]
+            found = _grep(words, output)
+            if found is not None:
+                return found != negated
         self.skip(node)
         return None
 
@@ -403,15 +418,79 @@ class _Walker:
         assert body is not None
         try:
             words = [word for value in values for word in self.words(value)]
-            if any(c in word for word in words for c in "*?["):
-                raise _Unknown
+            words = [found for word in words for found in self._matches(word)]
         except _Unknown:
             self.skip(body)
             return None
         for word in words:
             self._variables[_text(variable)] = word
-            self.run(body)
+            if not self._round(body):
+                break
         return True
+
+    def _while(self, node: tree_sitter.Node) -> Status:
+        body = node.child_by_field_name("body")
+        condition = node.children_by_field_name("condition")
+        assert body is not None
+        while True:
+            status = self.run_all(condition)
+            if status is None or node.children[0].type == "until":
+                self.skip(body)
+                return None
+            if not status or not self._round(body):
+                return True
+
+    def _round(self, body: tree_sitter.Node) -> bool:
+        """Run the body of a loop once; whether the loop goes on."""
+        try:
+            self.run(body)
+        except _NextRound as jump:
+            return not jump.leave
+        return True
+
+    def _matches(self, word: str) -> list[str]:
+        """The paths that a pattern matches; without a match itself, as in the shell."""
+        folder, _, name = word.rpartition("/")
+        if not any(c in word for c in "*?["):
+            return [word]
+        if any(c in folder for c in "*?["):
+            raise _Unknown(word)
+        names = self._machine.files.names_in(self._machine.path(folder or "."))
+        before = f"{folder}/" if "/" in word else ""
+        hidden = name.startswith(".")
+        found = [each for each in names
+                 if fnmatch.fnmatchcase(each, name) and each.startswith(".") == hidden]  # fmt: skip
+        return [before + each for each in found] or [word]
+
+    def _source(self, words: list[str]) -> Status:
+        """Run a file of functions; those of debconf, PHP and Apache are known by themselves."""
+        path = words[0] if words else ""
+        text = self._machine.files.text_of(path) if path.startswith("/") else None
+        if text is None or path.rpartition("/")[2] in _KNOWN_FUNCTIONS:
+            return True
+        return self._inner(text)
+
+    def _inner(self, text: str) -> Status:
+        if len(text) > _LONGEST or self._depth > _DEEPEST // 2:
+            return None
+        language = tree_sitter.Language(tree_sitter_bash.language())
+        data = text.encode("utf-8", "surrogateescape")
+        return self.run_all(tree_sitter.Parser(language).parse(data).root_node.children)
+
+    def _other_script(self, words: list[str], node: tree_sitter.Node) -> Status:
+        """Another shell script of the image, read like this one."""
+        text = self._machine.files.text_of(words[0]) if words[0].startswith("/") else None
+        if text is None or not _SHELL.match(text.encode("utf-8", "surrogateescape")):
+            self.not_understood(node, _text(node))
+            return None
+        outside, self._arguments = self._arguments, words[1:]
+        before = dict(self._variables)
+        try:
+            return self._inner(text)
+        except _Leave as leave:
+            return leave.status
+        finally:
+            self._arguments, self._variables = outside, before
 
     def _function(self, node: tree_sitter.Node) -> Status:
         self._functions[_text(node.child_by_field_name("name"))] = node
@@ -542,11 +621,13 @@ class _Walker:
             raise _Unknown(text)
         name, operator, word = match[1], match[2] or "", match[3] or ""
         value = self._lookup(name)
+        if operator.lstrip(":") == "+" and not value:
+            return ""
+        if operator.lstrip(":") in ("-", "=") and value:
+            return value
         word = _NAMED.sub(lambda found: self._lookup(found[1] or found[2]), word.strip("\"'"))
-        if operator.lstrip(":") in ("-", "="):
-            return value or word
-        if operator.lstrip(":") == "+":
-            return word if value else ""
+        if operator.lstrip(":") in ("-", "=", "+"):
+            return word
         if operator in ("%", "%%", "#", "##"):
             return _trimmed(value, operator, word)
         return value
@@ -578,6 +659,17 @@ class _Walker:
         raise _Unknown(_text(node))
 
 
+#: Commands that end a loop's round, a loop, a function or the script.
+_JUMPS: dict[str, Callable[[list[str]], Exception]] = {
+    "continue": lambda words: _NextRound(leave=False),
+    "break": lambda words: _NextRound(leave=True),
+    "return": lambda words: _Leave(words[1:] in ([], ["0"]), function=True),
+    "exit": lambda words: _Leave(words[1:] in ([], ["0"]), function=False),
+}
+
+#: Files of functions that ``commands`` knows.
+_KNOWN_FUNCTIONS = ("confmodule", "php-maintscript-helper", "apache2-maintscript-helper")
+
 #: Print nothing.
 _SILENT = frozenset((":", "true", "false", "cd", "mkdir", "rm", "touch", "chmod", "chown", "umask"))
 
@@ -592,6 +684,7 @@ _STATEMENTS: dict[str, Callable[[_Walker, tree_sitter.Node], Status]] = {
     "if_statement": _Walker._if,
     "case_statement": _Walker._case,
     "for_statement": _Walker._for,
+    "while_statement": _Walker._while,
     "function_definition": _Walker._function,
     "compound_statement": _Walker._group,
     "do_group": _Walker._group,
@@ -632,6 +725,23 @@ def _descendants(node: tree_sitter.Node) -> Iterator[tree_sitter.Node]:
 
 def _text(node: tree_sitter.Node | None) -> str:
     return (node.text or b"").decode("utf-8", "replace") if node is not None else ""
+
+
+def _grep(words: list[str], text: str | None) -> Status:
+    """``grep -q`` of a known text: of a plain word with or without anchors."""
+    options = [word for word in words[1:] if word.startswith("-")]
+    patterns = [word for word in words[1:] if not word.startswith("-")]
+    if text is None or words[0] not in ("grep", "fgrep", "egrep") or len(patterns) != 1:
+        return None
+    letters = "".join(option[1:] for option in options if not option.startswith("--"))
+    if "v" in letters or "--invert-match" in options:
+        return None
+    if not text:
+        return False
+    if not re.fullmatch(r"\^?[\w:/. -]+\$?", patterns[0]):
+        return None
+    pattern = rf"\b(?:{patterns[0]})\b" if "w" in letters else patterns[0]
+    return re.search(pattern, text, re.MULTILINE) is not None
 
 
 def _changes(command: tree_sitter.Node) -> bool:
