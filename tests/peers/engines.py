@@ -117,12 +117,18 @@ def podman() -> Iterator[Podman]:
     with short_folder() as storage:
         conf, accounts = storage / "storage.conf", storage / "accounts.json"
         accounts.write_text("{}")
+        # Without it all podmans share /run/libpod, which the first one to be reset removes.
+        (storage / "containers.conf").write_text(f'[engine]\ntmp_dir = "{storage}/state"\n')
         conf.write_text(
             f'[storage]\ndriver = "vfs"\nrunroot = "{storage}/run"\ngraphroot = "{storage}/graph"\n'
         )
         program = Podman(
             ("podman", "--runtime", "runc", "--cgroup-manager", "cgroupfs"),
-            {"CONTAINERS_STORAGE_CONF": str(conf), "REGISTRY_AUTH_FILE": str(accounts)},
+            {
+                "CONTAINERS_STORAGE_CONF": str(conf),
+                "CONTAINERS_CONF": f"{storage}/containers.conf",
+                "REGISTRY_AUTH_FILE": str(accounts),
+            },
         )
         yield program
         program.run("system", "reset", "--force")

@@ -154,7 +154,8 @@ def test_homeport_loads_into_podman(
     podman: Podman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/absent.sock")
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", podman.environ["CONTAINERS_STORAGE_CONF"])
+    for variable, text in podman.environ.items():
+        monkeypatch.setenv(variable, text)
     homeport("build", "dockerfile-copy", "--no-progress", "--load", cwd=tmp_path)
     assert "dockerfile-copy" in podman.run("images", "--format", "{{.Repository}}")
 

@@ -76,7 +76,8 @@ def test_podman_runs_what_it_loaded(podman: Podman, tmp_path: Path) -> None:
 def test_an_image_comes_back_out_of_podmans_storage(
     podman: Podman, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", podman.environ["CONTAINERS_STORAGE_CONF"])
+    for variable, text in podman.environ.items():
+        monkeypatch.setenv(variable, text)
     value = native_image()
     loaded = load(index([value]), parse_reference(NAME), runtime(), engine="podman")
     assert (loaded.name, loaded.digest) == (NAME, value.digest)
@@ -123,7 +124,8 @@ def test_a_layout_that_buildah_writes_is_read(podman: Podman, tmp_path: Path) ->
 def test_an_image_that_podman_does_not_have_is_named(
     podman: Podman, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("CONTAINERS_STORAGE_CONF", podman.environ["CONTAINERS_STORAGE_CONF"])
+    for name, value in podman.environ.items():
+        monkeypatch.setenv(name, value)
     address = EngineAddress(engine="containers-storage", name="localhost/absent:1")
     with (
         pytest.raises(EngineError, match="localhost/absent:1"),
