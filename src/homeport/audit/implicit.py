@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 import msgspec
 
@@ -151,9 +152,15 @@ def _apply(
             yield _use(rule, when, cause, (tool, version), conditional=conditional)
 
 
+@lru_cache(maxsize=4096)
+def _fits(pattern: str, name: str) -> bool:
+    """Whether a rule is for a name; a script has few names, and many causes of each."""
+    return re.fullmatch(pattern, name) is not None
+
+
 def _matches(when: When, cause: Cause) -> bool | None:
     """Whether a cause is meant; ``None`` if its version leaves that open."""
-    if not re.fullmatch(when.name, cause.name):
+    if not _fits(when.name, cause.name):
         return False
     if not all(re.search(p, cause.attributes.get(n, "")) for n, p in when.attributes.items()):
         return False

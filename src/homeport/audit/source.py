@@ -48,6 +48,7 @@ class Source:
         self.data = data
         self._budget = budget
         self._blocks: dict[int, list[int]] = {}
+        self._shifts: dict[tuple[int, int], int | None] = {}
 
     def __repr__(self) -> str:
         return f"Source(path={self.path!r})"
@@ -125,6 +126,26 @@ class Source:
             starts = self._blocks[block.start] = _line_starts(block.text)
         return starts
 
+    def shift_in_block(self, block: Written, index: int) -> int | None:
+        """How far a line of a block scalar's text is from its characters in the file.
+
+        ``None`` if the file has other characters there. Worked out once: a line may be long and
+        have many parts.
+        """
+        key = (block.start, index)
+        if key not in self._shifts:
+            self._shifts[key] = self._shift_in_block(block, index)
+        return self._shifts[key]
+
+    def _shift_in_block(self, block: Written, index: int) -> int | None:
+        line_start = self.lines_of_block(block)[index]
+        line_end = block.text.find("\n", line_start)
+        line = block.text[line_start : line_end if line_end >= 0 else None]
+        raw_start, raw = self.line(self.line_of(block.start) + 1 + index)
+        if not line or not raw.endswith(line) or raw[: -len(line)].strip(" "):
+            return None
+        return raw_start + len(raw) - len(line) - line_start
+
     def whole(self) -> Written:
         """The file as one piece of text."""
         return Written(text=self.text, source=self, start=0, end=len(self.text))
@@ -179,16 +200,13 @@ class Written(msgspec.Struct, frozen=True, kw_only=True):
         whole = self.block or self
         starts = self.source.lines_of_block(whole)
         index = bisect.bisect_right(starts, self.offset) - 1
-        line_start = starts[index]
-        line_end = whole.text.find("\n", line_start)
-        line = whole.text[line_start : line_end if line_end >= 0 else None]
-        if not line or self.offset - line_start + len(self.text) > len(line):
+        line_end = starts[index + 1] - 1 if index + 1 < len(starts) else len(whole.text)
+        if self.offset + len(self.text) > line_end:
             return self
-        number = self.source.line_of(whole.start) + 1 + index
-        raw_start, raw = self.source.line(number)
-        if not raw.endswith(line) or raw[: -len(line)].strip(" "):
+        shift = self.source.shift_in_block(whole, index)
+        if shift is None:
             return self
-        start = raw_start + len(raw) - len(line) + self.offset - line_start
+        start = self.offset + shift
         return msgspec.structs.replace(
             self, start=start, end=start + len(self.text), exact=True, block=None, offset=0
         )

@@ -158,19 +158,18 @@ def _words(written: Written, at: int, quote: str, most: int) -> tuple[list[Writt
 def read_commands(written: Written, found: Collector, key: str) -> None:
     """Hand the images and causes in a piece of shell text to ``found``."""
     for command in commands(written, found):
-        for word in images_of(command.tool, command.name, command.arguments):
-            where = f"{key}: {command.name}" if key else command.name
-            value = (
-                f"{word.text}{chart_version(command.arguments)}" if command.tool == "helm" else None
-            )
+        name, arguments = command.name, command.arguments
+        for word in images_of(command.tool, name, arguments):
+            where = f"{key}: {name}" if key else name
+            value = f"{word.text}{chart_version(arguments)}" if command.tool == "helm" else None
             found.image(word, where, confidence="low", value=value)
-        for word in tags_of(command.name, command.arguments):
-            found.produces(word.text, f"{found.source.path}: {command.name}")
-        replaced = contexts_of(command.name, command.arguments)
+        for word in tags_of(name, arguments):
+            found.produces(word.text, f"{found.source.path}: {name}")
+        replaced = contexts_of(name, arguments)
         if replaced is not None:
             found.contexts.append(replaced)
         attributes = {"args": " ".join(word.text for word in command.words)}
-        found.cause("command", command.name, command.written, key=key, attributes=attributes)
+        found.cause("command", name, command.written, key=key, attributes=attributes)
 
 
 def _gap(text: str, at: int) -> int:
