@@ -201,3 +201,32 @@ def test_capabilities_become_an_attribute_of_the_file(tmp_path: Path) -> None:
     node = tree_of(built)[b"usr/bin/ping"]
     assert node.mode == 0o755
     assert set(node.xattrs) == {b"security.capability"}
+
+
+@pytest.mark.parametrize(
+    ("first_line", "path", "hint"),
+    [
+        ("#!/usr/bin/env node", "", "in the recipe, packages: [nodejs]"),
+        ("#!/usr/bin/env -S A=b node --x", "", "in the recipe, packages: [nodejs]"),
+        ("#!/usr/bin/env runner", "/usr/bin", "choose a package that provides it"),
+        ("#!/usr/bin/env runner", "", None),
+        ("#!/usr/bin/env runner", "/opt:/usr/local/bin", None),
+    ],
+)
+def test_a_program_that_env_starts_must_be_there(
+    first_line: str, path: str, hint: str | None, tmp_path: Path
+) -> None:
+    contents = {"bin/tool": f"{first_line}\n", "bin/env": "", "local/bin/runner": "x"}
+    files = {f"usr/{name}": file(text, mode=0o755) for name, text in contents.items()}
+    recipe = (
+        "steps: {os_release: false, copyright: false, status_database: false}\n"
+        "packages: [tool]\nconfig: {entrypoint: [/usr/bin/tool]"
+        + (f", env: {{PATH: '{path}'}}}}\n" if path else "}\n")
+    )
+    world = BuildWorld(tmp_path, [deb("tool", files=files)])
+    if hint is None:
+        world.build(recipe)
+        return
+    with pytest.raises(CannotStart, match=r"is a script for (node|runner), which") as caught:
+        world.build(recipe)
+    assert caught.value.hint == hint

@@ -30,6 +30,8 @@ _INTERPRETERS = {
 }  # fmt: skip
 #: Scripts below these are to be read, or run where the whole system is there.
 _FOR_OTHERS = (b"usr/share/doc/", b"usr/share/bug/", b"usr/share/initramfs-tools/")
+#: What engines set when an image does not.
+_USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
 
 
@@ -59,6 +61,8 @@ def check(
     entrypoint: Sequence[str],
     store: Store,
     provider: Callable[[str], str | None] = lambda name: None,
+    *,
+    search: str = "",
 ) -> tuple[str, ...]:
     """Check every file of ``tree``; return warnings.
 
@@ -70,9 +74,10 @@ def check(
 
     provider: the package that a missing file (by its name without directory) could come
               from, if that is known
+    search:   PATH of the image; "": the usual one
     Raises ``CannotStart``, or ``Faults`` of several.
     """
-    checker = _Checker(tree, architecture, store, provider)
+    checker = _Checker(tree, architecture, store, provider, search or _USUAL_PATH)
     checker.run(entrypoint)
     faults = checker.findings.faults
     if len(faults) > 1:
@@ -82,15 +87,26 @@ def check(
     return tuple(checker.findings.warnings)
 
 
+def _command_of_env(words: list[bytes]) -> str:
+    """The program that ``#!/usr/bin/env [-S] [NAME=VALUE] program`` starts, or ""."""
+    if not words or words[0].rpartition(b"/")[2] != b"env":
+        return ""
+    texts = [word.decode("utf-8", "surrogateescape") for word in words[1:]]
+    return next((each for each in texts if not each.startswith("-") and "=" not in each), "")
+
+
 class _Checker:
     def __init__(
-        self, tree: Tree, architecture: str, store: Store, provider: Callable[[str], str | None]
-    ) -> None:
+        self, tree: Tree, architecture: str, store: Store, provider: Callable[[str], str | None],
+        search: str,
+    ) -> None:  # fmt: skip
+        self._path = search.split(":")
         self._tree = tree
         self._store = store
         self._provider = provider
         self._elf: dict[bytes, ElfFacts] = {}
         self._scripts: dict[bytes, str] = {}
+        self._started_by_env: dict[bytes, str] = {}
         self._names: dict[bytes, list[bytes]] = {}
         self._useless: dict[str, list[bytes]] = {}
         self._lacking: dict[str, _Lacking] = {}
@@ -127,6 +143,7 @@ class _Checker:
         elif start.startswith(b"#!") and node.mode & 0o111 and not self._is_never_run(path):
             words = start[2:].partition(b"\n")[0].split()
             self._scripts[path] = words[0].decode("utf-8", "surrogateescape") if words else ""
+            self._started_by_env[path] = _command_of_env(words)
 
     def _is_never_run(self, path: bytes) -> bool:
         """Examples of whole packages, and maintainer scripts in the database of dpkg."""
@@ -205,18 +222,33 @@ class _Checker:
     def _check_entrypoint(self, program: str, path: bytes) -> None:
         """A script that starts the image needs its interpreter, of a whole package too."""
         interpreter = self._scripts.get(path)
-        if not interpreter or not self._from_whole_package(path):
-            return  # of the recipe or a slice: ``_check_script`` has reported it
+        if not interpreter:
+            return
+        command = self._started_by_env[path]
         if self._loader.file_at(interpreter.encode("utf-8", "surrogateescape")) is None:
-            package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
-            what = f"the entrypoint {program} is a script for {interpreter}, which is not in the"
-            self.findings.faults.append(
-                CannotStart(
-                    f"{what} image", where={"path": path_text(path)},
-                    hint=f"in the recipe, packages: [{package}]" if package
-                    else "choose a package that provides it",
-                )
-            )  # fmt: skip
+            if self._from_whole_package(path):  # else ``_check_script`` has reported it
+                self._lacks_interpreter(program, path, interpreter)
+        elif command and not self._finds(command):
+            self._lacks_interpreter(program, path, command)
+
+    def _finds(self, command: str) -> bool:
+        """Whether ``env`` finds a program."""
+        places = (command,) if "/" in command else (f"{folder}/{command}" for folder in self._path)
+        return any(
+            self._loader.file_at(place.encode("utf-8", "surrogateescape")) for place in places
+        )
+
+    def _lacks_interpreter(self, program: str, path: bytes, interpreter: str) -> None:
+        package = _INTERPRETERS.get(interpreter.rpartition("/")[2])
+        self.findings.faults.append(
+            CannotStart(
+                f"the entrypoint {program} is a script for {interpreter}, "
+                "which is not in the image",
+                where={"path": path_text(path)},
+                hint=f"in the recipe, packages: [{package}]" if package
+                else "choose a package that provides it",
+            )
+        )  # fmt: skip
 
     def _warn_of_scripts(self) -> None:
         """One line for each interpreter that scripts of whole packages would need."""

@@ -121,7 +121,12 @@ def assemble_tree(
     warnings: tuple[str, ...] = ()
     if plan.checked:
         warnings = elf_check.check(
-            tree, plan.architecture, plan.config.entrypoint, store, _Providers(packages).of
+            tree,
+            plan.architecture,
+            plan.config.entrypoint,
+            store,
+            _Providers(packages).of,
+            search=plan.config.env.get("PATH", ""),
         )
     return AssembledTree(
         tree=tree,
