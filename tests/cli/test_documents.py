@@ -94,6 +94,7 @@ def prepare(work: Path, folder: Path) -> None:
     OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, runtime())
     lay_out({"tree/Dockerfile": "FROM debian:13\nFROM $X\n"}, work)
     (work / "blubber.yaml").write_text(BLUBBER)
+    (work / ".travis.yml").write_text("services: docker\nscript: docker build -t r.example/x/y .\n")
     lay_out(
         {
             "pkg/config.yaml": "registry: registry.example\n",
@@ -125,6 +126,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("outdated . --fail-on never --no-inputs", 0),
         ("update . --dry-run", 0),
         ("graph .", 0),
+        ("pipelines convert .travis.yml", 0),
         ("test .", 0),
         ("build . -o oci:built", 0),
         ("build . -o oci:kit --attest sbom,provenance,kit", 0),

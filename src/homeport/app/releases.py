@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
     from homeport.freshness.recipe_graph import RecipeGraph
     from homeport.freshness.report.writing import OutdatedFiles
+    from homeport.pipelines.convert import Converted, ConvertRequest
+    from homeport.pipelines.generate import PipelineRequest, PipelineWritten
     from homeport.publishing.publish import (
         PrunedTags,
         PublishAccess,
@@ -78,6 +80,20 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
         found, failed = find_recipes(recipes, directory or Path.cwd(), allow_outside)
         layers = LayersAccess(repository=repository, open_image=self.open_image)
         return recipe_graph(found, failed, layers if repository else None)
+
+    def pipelines(self, request: PipelineRequest) -> PipelineWritten:
+        """Write jobs into a pipeline file, or compare it with them."""
+        # 10 ms that other commands save
+        from homeport.pipelines.generate import run_pipelines
+
+        return run_pipelines(request)
+
+    def convert_pipeline(self, request: ConvertRequest) -> Converted:
+        """Carry another system's pipeline over; files are written only below ``output``."""
+        # 60 ms that other commands save
+        from homeport.pipelines.convert import run_convert
+
+        return run_convert(request)
 
     def publish(
         self, request: PublishRequest, *, access: RegistryAccess | None = None,

@@ -9,11 +9,15 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.pipelines_convert import command as convert
+from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo
 from homeport.pipelines.generate import SYSTEMS, PipelineRequest, run_pipelines
 
 
 @click.command(
+    cls=CommandWithSubcommand,
+    subcommands=[convert],
     name="pipelines",
     epilog="""\b
 Examples:
@@ -21,6 +25,7 @@ Examples:
       --repository registry.example/team
   homeport pipelines github . --image registry.example/ci/homeport:1
   homeport pipelines gitlab images/ --image registry.example/ci/homeport:1 --check
+  homeport pipelines convert .travis.yml --output new/
 """,
 )
 @click.argument("system", type=click.Choice(SYSTEMS))
@@ -54,6 +59,7 @@ def command(
     """Write jobs that check, update, build and publish images.
 
     They stand between two marker lines of your own file; the rest of it stays as it is.
+    'homeport pipelines convert FILE' carries another system's pipeline over.
     """
     done = run_pipelines(
         PipelineRequest(

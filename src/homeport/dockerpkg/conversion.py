@@ -49,13 +49,25 @@ class Proposal(msgspec.Struct, frozen=True, kw_only=True):
 
 def propose(image: SourceImage, dockerfile: str, platforms: Sequence[Platform]) -> Proposal:
     """The recipe for a rendered Dockerfile."""
+    head = (
+        f"# Proposed from {image.folder}/Dockerfile.template; read the report before building it.\n"
+    )
+    name = image.name.rpartition("/")[2]
+    recipe, left = propose_recipe(name, dockerfile, list(map(str, platforms)))
+    return Proposal(image=image.name, recipe=head + recipe, not_carried=left)
+
+
+def propose_recipe(
+    name: str, dockerfile: str, platforms: Sequence[str]
+) -> tuple[str, tuple[NotCarried, ...]]:
+    """A recipe's text, and the lines of the Dockerfile that it does not say."""
     reader = _Reader()
     for instruction in parse_dockerfile(dockerfile).instructions:
         reader.read(instruction)
     found: dict[str, Any] = {
         "homeport": 1,
-        "name": image.name.rpartition("/")[2],
-        "platforms": [str(each) for each in platforms] or list(_DEFAULT_PLATFORMS),
+        "name": name,
+        "platforms": list(platforms) or list(_DEFAULT_PLATFORMS),
         "packages": list(reader.packages),
     }
     if reader.files:
@@ -65,10 +77,7 @@ def propose(image: SourceImage, dockerfile: str, platforms: Sequence[Platform]) 
     if reader.config:
         found["config"] = reader.config
     text = yaml.safe_dump(found, sort_keys=False, allow_unicode=True, width=100)
-    head = (
-        f"# Proposed from {image.folder}/Dockerfile.template; read the report before building it.\n"
-    )
-    return Proposal(image=image.name, recipe=head + text, not_carried=tuple(reader.left))
+    return text, tuple(reader.left)
 
 
 class _Reader:

@@ -23,7 +23,7 @@ System = Literal["gitlab", "github", "cron"]
 SYSTEMS: tuple[System, ...] = get_args(System)
 BEGIN = "# homeport pipelines: begin (written by homeport; changes below are lost)"
 END = "# homeport pipelines: end"
-_FILES: dict[System, str] = {
+FILES: dict[System, str] = {
     "gitlab": ".gitlab-ci.yml",
     "github": ".github/workflows/homeport.yml",
     "cron": "homeport.cron",
@@ -53,7 +53,7 @@ class PipelineWritten(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_pipelines(request: PipelineRequest) -> PipelineWritten:
     """Write the jobs; with ``check`` only compare."""
-    path = request.file or Path(_FILES[request.system])
+    path = request.file or Path(FILES[request.system])
     before = ""
     if path.exists():
         with explained(path, "read"):

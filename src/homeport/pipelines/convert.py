@@ -1,0 +1,400 @@
+"""``homeport pipelines convert``: another system's pipeline carried over, with an honest report.
+
+Gives jobs of Homeport, a recipe's skeleton, and a list of every step and setting: carried,
+replaced, not carried, or for a person, each with its line and why. Scripts that a step calls are
+read one level deep, only to find builds and pushes. The result is a start, not the same pipeline.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from homeport.content.files import explained, write_file
+from homeport.content.reading import read_bounded
+from homeport.dockerpkg.conversion import propose_recipe
+from homeport.errors import HomeportError, UsageError
+from homeport.oci.platform import parse_platform
+from homeport.oci.reference import names_registry, parse_reference
+from homeport.pipelines.docker_steps import (
+    ImageBuild,
+    build_of,
+    secrets_in,
+    variables_in,
+    what_it_does,
+)
+from homeport.pipelines.foreign import LARGEST, ForeignPipeline, Job, Setting, Step, read_pipeline
+from homeport.pipelines.generate import BEGIN, END, FILES, PipelineRequest, System, jobs
+from homeport.printable import printable
+from homeport.quantities import counted
+from homeport.recipe.platforms import debian_architecture
+
+#: carried      the generated jobs or the recipe do it
+#: replaced     Homeport does it in another way, or has no need of it
+#: not-carried  left out
+#: person       needs a decision or a secret
+Fate = Literal["carried", "replaced", "not-carried", "person"]
+_TITLES: Mapping[Fate, str] = {
+    "carried": "Carried over", "replaced": "Replaced", "not-carried": "Not carried over",
+    "person": "Needs a person",
+}  # fmt: skip
+_SCRIPT = re.compile(r"(?:^|[\s;&|])((?:\.{0,2}/)?[\w.-]+(?:/[\w.-]+)*\.(?:sh|bash)|\./[\w./-]+)")
+_WHEN: tuple[Fate, str] = (
+    "person",
+    "the new jobs run on schedules, merge requests and the default branch: compare when this ran",
+)
+_PROVIDER_SCRIPT: tuple[Fate, str] = ("replaced", "the publish job pushes")
+_PROVIDER: tuple[Fate, str] = ("not-carried", "deploys something else than an image")
+_MATRIX: tuple[Fate, str] = (
+    "person",
+    "a matrix: one recipe has all platforms, further variants are recipes of their own",
+)
+_OWN_IMAGE: tuple[Fate, str] = ("replaced", "the new jobs run in the image that you name")
+_OWN_RIGHTS: tuple[Fate, str] = ("replaced", "the new jobs have their own, with least rights")
+_ALLOWED: tuple[Fate, str] = ("not-carried", "set it on the new job if it is still wanted")
+_TOOLS = re.compile(r"(?:make|just|task|npm run|yarn|gradle|\./gradlew|mvn)\b")
+#: Last word of a key → what becomes of it, and why.
+_SETTINGS: Mapping[str, tuple[Fate, str]] = {
+    **dict.fromkeys(("on", "true", "if", "rules", "only", "except", "branches"), _WHEN),
+    **dict.fromkeys(("include", "strategy", "matrix", "parallel", "exclude"), _MATRIX),
+    **dict.fromkeys(("allow_failures", "fast_finish", "allow_failure"), _ALLOWED),
+    **dict.fromkeys(("permissions", "concurrency"), _OWN_RIGHTS),
+    **dict.fromkeys(("image", "runs-on", "container", "dist"), _OWN_IMAGE),
+    "name": ("replaced", "the new jobs have names of their own"),
+    "cache": ("replaced", "the new jobs cache what Homeport downloads"),
+    "language": ("replaced", "the jobs run in one image, whatever the language"),
+    "os": ("not-carried", "the jobs run on Linux"),
+    "sudo": ("replaced", "no job needs root"),
+    "arch": ("replaced", "all platforms are built on one machine"),
+    "notifications": ("not-carried", "set them in the forge's settings"),
+    "addons": ("not-carried", "name packages in a recipe, or in the image of the jobs"),
+    "stages": ("replaced", "the jobs of Homeport need no stages"),
+    "stage": ("replaced", "the jobs of Homeport need no stages"),
+}
+
+
+class Fated(msgspec.Struct, frozen=True, kw_only=True):
+    """One step or setting and what became of it. file: another one than the pipeline's, if so"""
+
+    fate: Fate
+    line: int
+    what: str
+    why: str
+    job: str = ""
+    file: str = ""
+
+
+class ConvertRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """What to convert. to: the new system; output: a folder to write to, or nothing is written"""
+
+    file: Path
+    to: System = "gitlab"
+    image: str = "registry.example/ci/homeport:1"
+    repository: str = ""
+    output: Path | None = None
+
+
+class Converted(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything. builds, pushes: how many were recognised; written: files"""
+
+    source: str
+    kind: str
+    pipeline_file: str
+    pipeline: str
+    recipe: str
+    report: tuple[Fated, ...]
+    builds: int
+    pushes: int
+    written: tuple[str, ...] = ()
+
+    def of(self, fate: Fate) -> list[Fated]:
+        """The entries of one fate, in the order of their lines."""
+        return [each for each in self.report if each.fate == fate]
+
+
+class _Run:
+    """What one conversion gathers."""
+
+    def __init__(self, pipeline: ForeignPipeline, folder: Path) -> None:
+        self.pipeline = pipeline
+        self.folder = folder
+        self.report: list[Fated] = []
+        self.builds: list[ImageBuild] = []
+        self.pushes = 0
+        self.secrets: dict[str, int] = {}
+        self.variables: dict[str, str] = {}
+        self._scripts: set[Path] = set()
+
+    def note(self, fated: Fated) -> None:
+        """Put an entry into the report, with a bound on its text."""
+        self.report.append(msgspec.structs.replace(fated, what=fated.what[:300]))
+
+    def person(self, line: int, what: str, why: str, file: str = "") -> None:
+        """The same, for a person."""
+        self.note(Fated(fate="person", line=line, what=what, why=why, file=file))
+
+    def script_once(self, path: Path) -> bool:
+        """Whether this script was not read before."""
+        new = path not in self._scripts
+        self._scripts.add(path)
+        return new
+
+
+def run_convert(request: ConvertRequest) -> Converted:
+    """Convert; write files if a folder is named. Raises ``UsageError`` for an unusable file."""
+    with explained(request.file, "read"), request.file.open("rb") as stream:
+        data = read_bounded(stream, LARGEST, "the pipeline")
+    pipeline = read_pipeline(request.file, data)
+    run = _Run(pipeline, request.file.resolve().parent)
+    if run.folder.name == "workflows":
+        run.folder = run.folder.parent.parent  # .github/workflows is below the repository's root
+    for line, why in pipeline.faults:
+        run.person(line, "the file", f"could not be read from here on: {why}")
+    for setting in pipeline.settings:
+        _setting(run, setting, "")
+    for job in pipeline.jobs:
+        for setting in job.settings:
+            _setting(run, setting, job.name)
+    for job in pipeline.jobs:
+        for step in job.steps:
+            _step(run, step, job)
+    for name, line in run.secrets.items():
+        run.person(line, name, "a secret: set it in the new system, it is not in the file")
+    recipe = _recipe(run)
+    text = jobs(
+        PipelineRequest(
+            system=request.to, recipes=("homeport.yaml",), image=request.image,
+            repository=request.repository or _repository(run),
+        )
+    )  # fmt: skip
+    fates = list(_TITLES)
+    report = sorted(run.report, key=lambda each: (fates.index(each.fate), each.file, each.line))
+    done = Converted(
+        source=str(request.file), kind=pipeline.kind, pipeline_file=FILES[request.to],
+        pipeline=f"{BEGIN}\n{text}{END}\n", recipe=recipe, report=tuple(report),
+        builds=len(run.builds), pushes=run.pushes,
+    )  # fmt: skip
+    return done if request.output is None else _written(done, request.output)
+
+
+def _setting(run: _Run, setting: Setting, job: str) -> None:
+    run.variables |= setting.values
+    for name in secrets_in(setting.text):
+        run.secrets.setdefault(name, setting.line)
+    key = setting.key.removesuffix(".secure")
+    fate, why = _fate_of(setting)
+    what = f"{key}: {setting.text}" if setting.text else key
+    run.note(Fated(fate=fate, line=setting.line, what=what, why=why, job=job))
+
+
+def _fate_of(setting: Setting) -> tuple[Fate, str]:
+    key, text, last = setting.key, setting.text, setting.key.rpartition(".")[2]
+    if last == "secure" or "secure:" in text:
+        return "person", "encrypted for Travis: set the secret anew in the new system"
+    if key == "services" and "docker" in text:
+        return "replaced", "builds need no daemon and no privileges"
+    if key == "deploy.provider":
+        return _PROVIDER_SCRIPT if text == "script" else _PROVIDER
+    if last in ("env", "global", "variables", "jobs") and setting.values:
+        return "person", "variables: the jobs of Homeport need none of them"
+    last = "on" if key.startswith("deploy.on") else last
+    return _SETTINGS.get(last, ("not-carried", "has no counterpart in the new jobs"))
+
+
+def _step(run: _Run, step: Step, job: Job, file: str = "") -> None:
+    does = what_it_does(step)
+    for name in secrets_in(step.text + " ".join(step.inputs.values())):
+        run.secrets.setdefault(name, step.line)
+
+    def told(fate: Fate, why: str) -> None:
+        run.note(Fated(fate=fate, line=step.line, what=step.text, why=why, job=job.name, file=file))
+
+    if does == "build":
+        build = build_of(step, run.variables)
+        run.builds.append(build)
+        run.pushes += build.pushes
+        publish = " and homeport publish" if build.pushes else ""
+        told("replaced", f"homeport build --locked --check{publish}")
+    elif does == "push":
+        run.pushes += 1
+        told("replaced", "homeport publish pushes by digest, then names")
+    elif does == "login":
+        for name in variables_in(step):
+            run.secrets.setdefault(name, step.line)
+        told("person", "the publish job needs the registry's credentials, as HOMEPORT_CREDS")
+    elif does == "setup":
+        told("replaced", "builds need no daemon, emulator or privileges")
+    elif does == "tags":
+        told("replaced", "homeport publish makes the tags: give it --version")
+    elif does == "checkout":
+        told("carried", "the new jobs check the repository out")
+    elif not file:  # of a script only builds and pushes are looked for
+        found = [name for name in _SCRIPT.findall(step.text) if _follow(run, name, job)]
+        told(*_fate_of_other(step, found))
+
+
+def _fate_of_other(step: Step, scripts: Sequence[str]) -> tuple[Fate, str]:
+    if step.uses:
+        return "not-carried", "an action of GitHub: keep it in a job of your own if it is wanted"
+    if scripts:
+        return "person", f"runs {', '.join(scripts)}, which builds or pushes images: see its lines"
+    if _TOOLS.match(step.text) or _SCRIPT.search(step.text):
+        return "person", "what it runs is not read: keep it in a job, or build its result in a part"
+    return "not-carried", "nothing about images was recognised: keep it in a job of your own"
+
+
+def _follow(run: _Run, name: str, job: Job) -> bool:
+    """Look for builds and pushes in a script of the repository; whether there are any."""
+    path = (run.folder / name).resolve()
+    if not path.is_relative_to(run.folder) or not path.is_file() or not run.script_once(path):
+        return False
+    try:
+        with path.open("rb") as stream:
+            text = read_bounded(stream, LARGEST, "the script").decode("utf-8", "replace")
+    except (OSError, HomeportError):
+        return False
+    before = len(run.builds) + run.pushes
+    pending, first = "", 0
+    for number, line in enumerate(text.splitlines(), 1):
+        first = first if pending else number
+        pending += line.rstrip("\\")
+        if line.endswith("\\"):
+            continue
+        whole, pending = pending.strip(), ""
+        if whole and not whole.startswith("#"):
+            _step(run, Step(line=first, section="script", text=whole), job, file=name)
+    return len(run.builds) + run.pushes > before
+
+
+def _platforms(run: _Run) -> tuple[list[str], list[str]]:
+    """Platforms of all builds that Debian has, and the others."""
+    named = dict.fromkeys(p for build in run.builds for p in build.platforms)
+    good: dict[str, None] = {}
+    bad: list[str] = []
+    for text in named:
+        try:
+            platform = parse_platform(text)
+            debian_architecture(platform)
+        except (HomeportError, ValueError):
+            bad.append(text)
+        else:
+            good[str(platform)] = None
+    return list(good) or ["linux/amd64"], bad
+
+
+def _name(run: _Run) -> str:
+    for build in run.builds:
+        for tag in build.tags:
+            name = tag.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+            if re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", name):
+                return name
+    plain = re.sub(r"[^a-z0-9]+", "-", run.folder.name.lower()).strip("-")
+    return plain or "image"
+
+
+def _repository(run: _Run) -> str:
+    """The repository that was pushed to, if it is written in plain text."""
+    for tag in (tag for build in run.builds for tag in build.tags):
+        try:
+            reference = parse_reference(tag)
+        except HomeportError:
+            continue
+        if names_registry(tag):
+            return reference.name
+    line = run.builds[0].line if run.builds else 1
+    run.person(line, "the repository to publish to", "not in plain text: give --repository")
+    return ""
+
+
+def _recipe(run: _Run) -> str:
+    """A recipe: what the Dockerfile says that a recipe can say, else an outline with TODO."""
+    platforms, others = _platforms(run)
+    lines = [
+        f"# Outline made from {printable(Path(run.pipeline.path).name)}: settle each TODO, then",
+        "#   homeport recipe check . && homeport lock .",
+    ]
+    for other in others:
+        lines.append(f"# TODO: {printable(other)} is not a platform of Debian; it is left out.")
+        line = next(build.line for build in run.builds if other in build.platforms)
+        why = "not a platform of Debian"
+        run.note(Fated(fate="not-carried", line=line, what=other, why=why))
+    build = next((b for b in run.builds if _dockerfile(run, b)), None)
+    path = _dockerfile(run, build) if build else None
+    if build is None or path is None:
+        body = (
+            f"homeport: 1\nname: {_name(run)}\nplatforms: [{', '.join(platforms)}]\n"
+            "packages:\n  - base-files_os-release  # TODO: what the image needs\n"
+            "files: []  # TODO: - {from: ./tool, to: /usr/bin/tool, mode: '0755'}\n"
+        )
+        return "\n".join(lines) + "\n" + body
+    text = path.read_text("utf-8", "replace")
+    body, left = propose_recipe(_name(run), text, platforms)
+    shown = path.relative_to(run.folder).as_posix()
+    for each in left:
+        run.person(each.line, each.text, each.why, shown)
+        lines.append(f"# TODO: {shown}:{each.line}: {printable(each.text)[:60]}: {each.why}")
+    target = f", target: {shlex.quote(build.target)}" if build.target else ""
+    lines.append(f"# Or build it as it is, on an engine: parts: [{{name: built, from: "
+                 f"{{dockerfile: ./{printable(shown)}{printable(target)}}}}}]")  # fmt: skip
+    return "\n".join(lines) + "\n" + body
+
+
+def _dockerfile(run: _Run, build: ImageBuild) -> Path | None:
+    """The file, if it lies in the repository."""
+    context = build.context if not re.search(r"[$:]", build.context) else "."
+    names = [build.dockerfile] if build.dockerfile else [f"{context or '.'}/Dockerfile"]
+    for name in names:
+        path = (run.folder / name).resolve()
+        if path.is_relative_to(run.folder) and path.is_file() and path.stat().st_size <= LARGEST:
+            return path
+    return None
+
+
+def _written(done: Converted, folder: Path) -> Converted:
+    """Write pipeline, recipe and report; a file that is there is never overwritten."""
+    files = {
+        folder / done.pipeline_file: done.pipeline,
+        folder / "homeport.yaml": done.recipe,
+        folder / "CONVERTED.md": report_markdown(done),
+    }
+    for path in files:
+        if path.exists():
+            raise UsageError(f"{path} exists", hint="name another folder with --output")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode())
+    return msgspec.structs.replace(done, written=tuple(map(str, files)))
+
+
+def report_markdown(done: Converted) -> str:
+    """The report for people."""
+    return "\n".join(_report(done)) + "\n"
+
+
+def _report(done: Converted) -> Iterator[str]:
+    yield f"# {printable(done.source)} carried over to {done.pipeline_file}"
+    yield ""
+    yield (
+        f"{counted(done.builds, 'build')} and {counted(done.pushes, 'push', 'pushes')} recognised. "
+        "The result is a start: compare what the old pipeline did before you switch it off."
+    )
+    for fate, title in _TITLES.items():
+        found = done.of(fate)
+        if not found:
+            continue
+        yield ""
+        yield f"## {title}"
+        yield from _rows(found)
+
+
+def _rows(found: Sequence[Fated]) -> Iterator[str]:
+    for each in found:
+        place = f"{each.file}:{each.line}" if each.file else f"line {each.line}"
+        job = f" ({printable(each.job)})" if each.job else ""
+        what = printable(each.what).replace("`", "'")
+        yield f"- {printable(place)}{job}: `{what}`: {each.why}"
