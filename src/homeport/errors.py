@@ -15,12 +15,10 @@ from typing import Any, ClassVar, Self
 
 Where = Mapping[str, str | int]
 
-_DOCS = "https://github.com/homeport-project/homeport/blob/main/docs/"
-
 
 def docs_page(name: str) -> str:
-    """Where to read on, such as ``formats/recipe.md``: an installed Homeport has no docs."""
-    return _DOCS + name
+    """The command that prints a page of the documentation, such as ``formats/recipe``."""
+    return f"homeport docs {name}"
 
 
 class HomeportError(Exception):

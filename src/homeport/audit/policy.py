@@ -103,9 +103,7 @@ def check_ids(ids: Iterable[str], rules: Iterable[str]) -> None:
             near = difflib.get_close_matches(id, sorted(known), n=3)
             raise UsageError(
                 f"unknown finding {id!r}",
-                hint=f"did you mean {' or '.join(near)}?"
-                if near
-                else docs_page("findings/README.md"),
+                hint=f"did you mean {' or '.join(near)}?" if near else docs_page("findings"),
             )
 
 

@@ -101,6 +101,7 @@ COMMANDS: dict[str, CommandEntry] = {
         "doctor", "Check cache, clock, mirrors, registries and engines", "Housekeeping"
     ),
     "cache": CommandEntry("cache", "Show, prune and verify the cache", "Housekeeping"),
+    "docs": CommandEntry("docs", "Print the documentation, or write man pages", "Housekeeping"),
     "completion": CommandEntry(
         "completion", "Print or install a completion script", "Housekeeping"
     ),

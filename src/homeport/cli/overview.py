@@ -31,6 +31,6 @@ def overview(screen: Screen) -> str:
             *lines,
             "",
             "All commands: homeport help           One of them: homeport help COMMAND",
-            "Complete them in your shell: homeport completion --install",
+            "The documentation: homeport docs       Completion: homeport completion --install",
         ]
     )

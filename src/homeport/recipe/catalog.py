@@ -88,8 +88,8 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
     if not path.is_file():
         raise UnknownRecipe(
             f"missing file {path}",
-            hint=f"write one, see {docs_page('formats/recipe.md')}, or name one of the catalog: "
-            f"{_names(catalog)}",
+            hint="start one: homeport init PACKAGE...; or build one of the catalog: homeport"
+            f" catalog list; {docs_page('formats/recipe')} says what a recipe has",
         )
     return path
 
