@@ -297,6 +297,12 @@ class TestVirtualPackages:
     def test_a_root_with_several_providers_or_a_version_must_be_the_real_name(self) -> None:
         gawk, mawk = p("gawk", provides="awk (= 2)"), p("mawk", provides="awk (= 1)")
         assert lines(answer([gawk, mawk], "awk"))[0] == "the recipe asks for awk"
+        mawk_required = p("mawk", provides="awk", priority="required")
+        assert lines(answer([gawk, mawk_required], "awk")) == [
+            "the recipe asks for awk",
+            "there is gawk 1.0 (amd64, trixie), but it is one of 2 providers of awk; name one",
+            "there is mawk 1.0 (amd64, trixie), but it is one of 2 providers of awk; name one",
+        ]
         assert lines(answer([mawk], "awk=1")) == [
             "the recipe asks for awk=1",
             "there is mawk 1.0 (amd64, trixie), but it only provides awk: name that",

@@ -241,3 +241,11 @@ def test_parts_of_one_platform_are_only_its(tmp_path: Path) -> None:
     assert found.config_for(amd64).env == {"A": "1", "B": "3"}
     assert (found.config_for(amd64).entrypoint, found.config_for(amd64).cmd) == (("/y",), ())
     assert found.config_for(arm64).cmd == ("x",)
+
+
+def test_a_package_of_a_second_architecture_is_an_error_that_says_why() -> None:
+    text = b"homeport: 1\nplatforms: [linux/amd64]\npackages: ['libc6:i386', 'aa=1:2-3']\n"
+    _, reader = read_recipe_text(text, "x.yaml")
+    (fault,) = reader.faults
+    assert "an image has packages of one architecture only" in fault.what
+    assert fault.hint == "write libc6; packages of i386 are for an image of its own platform"

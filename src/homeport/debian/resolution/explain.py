@@ -106,9 +106,10 @@ class Unresolvable(HomeportError):
 def _hint(answer: NoSolution, problem: Problem) -> str:
     if answer.gave_up:
         return "the search stopped at its limit of attempts: pin a version to reduce the choices"
-    if any("name one" in found.why_not for found in problem.available):
-        names = sorted({found.package.name for found in problem.available})
-        return f"add one of {', '.join(names)} to the recipe's packages"
+    names = sorted({found.package.name for found in problem.available})
+    if any(found.why_not.endswith(("name one", "name that")) for found in problem.available):
+        several = "one of " if len(names) > 1 else ""
+        return f"add {several}{', '.join(names)} to the recipe's packages"
     near = dict.fromkeys(name for each in answer.problems for name in each.near_names)
     if near:
         return f"did you mean {' or '.join(near)}?"

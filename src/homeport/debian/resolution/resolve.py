@@ -125,13 +125,14 @@ class _Search:
         found = self._finder.candidates((Relation(name=root.name),))
         available = found.rejected
         if not available:
+            providers = {p.name: p for p in reversed(found.satisfied_by)}
+            names = sorted({p.name for p in self._index.providers(root.name)})
+            why_not = f"it only provides {root.name}: name that"
+            if len(names) > 1:
+                why_not = f"it is one of {len(names)} providers of {root.name}; name one"
+                providers = {name: p for name in names for p in self._index.named(name)[:1]}
             available = tuple(
-                Rejected(
-                    package=p.id,
-                    suite=p.suite,
-                    why_not=f"it only provides {root.name}: name that",
-                )
-                for p in found.satisfied_by
+                Rejected(package=p.id, suite=p.suite, why_not=why_not) for p in providers.values()
             )
         return Problem(
             chain=(Why(by=None, field="recipe", text=str(root)),),

@@ -147,6 +147,12 @@ VERSION_PATTERN = Text(what="a version or a pattern", convert=_version_pattern, 
 
 def _package_entry(text: str) -> dict[str, Any]:
     """``NAME``, ``NAME_SLICE``, ``NAME=VERSION`` or ``NAME/SUITE`` as fields."""
+    name, found, architecture = text.partition(":")
+    if found and "=" not in name:
+        raise UsageError(
+            f"{text} names an architecture, but an image has packages of one architecture only",
+            hint=f"write {name}; packages of {architecture} are for an image of its own platform",
+        )
     name, found, version = text.partition("=")
     if found:
         return {"name": name, "version": _version(version)}
@@ -157,9 +163,10 @@ def _package_entry(text: str) -> dict[str, Any]:
     return {"name": name, "slices": (slice,)} if slice else {"name": name}
 
 
+#: ``:ARCHITECTURE`` is read to say why it is an error.
 PACKAGE_ENTRY = Text(
     what="a package",
-    pattern=rf"{PACKAGE_PATTERN}(?:_{SLICE_PATTERN}|=[^\s=]+|/[A-Za-z0-9][A-Za-z0-9._+/-]*)?",
+    pattern=rf"{PACKAGE_PATTERN}(?::[a-z0-9-]+|_{SLICE_PATTERN}|=[^\s=]+|/[A-Za-z0-9][A-Za-z0-9._+/-]*)?",
     convert=_package_entry,
     example="libc6, libc6_libs, libc6=2.41-12 or libc6/trixie-backports",
 )
