@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 
 from homeport.content.blob import Blob
-from homeport.content.thread_pools import run_all
+from homeport.content.thread_pools import Batch
 from homeport.debian.archive import package_fetch
 from homeport.debian.deb.contents import PackageContents, read_contents
 from homeport.debian.deb.path_globs import PathGlobs
@@ -18,7 +18,10 @@ from homeport.recipe.lock.model import Lockfile, files_of
 
 
 def fetch_packages(
-    files: Iterable[PackageFile], dates: Mapping[tuple[str, str], datetime], access: ArchiveAccess
+    files: Iterable[PackageFile],
+    dates: Mapping[tuple[str, str], datetime],
+    access: ArchiveAccess,
+    on_found: package_fetch.OnFound | None = None,
 ) -> dict[PackageFile, Blob]:
     """Every file, verified and in the store. Raises ``PackageGone``, ``NetError`` …
 
@@ -34,6 +37,7 @@ def fetch_packages(
         runtime=access.runtime,
         dates=newest,
         offline=access.offline,
+        on_found=on_found,
     )
 
 
@@ -51,14 +55,29 @@ def read_packages(
     asked = list(dict.fromkeys(wanted))
     known = {key: found for key in asked if opened and (found := opened.contents(*key))}
     missing = [key for key in asked if key not in known]
-    debs = fetch_packages((file for file, _ in missing), dates, access)
-    calls = [
-        partial(
-            read_contents, debs[file], globs, runtime.store, expected=file.id, cancel=runtime.cancel
-        )
-        for file, globs in missing
-    ]
-    read = dict(zip(missing, run_all(runtime.pools.processor, calls), strict=True))
+    globs_of: dict[PackageFile, list[PathGlobs]] = {}
+    for file, globs in missing:
+        globs_of.setdefault(file, []).append(globs)
+    reading: Batch[tuple[tuple[PackageFile, PathGlobs], PackageContents]] = Batch(
+        runtime.pools.processor
+    )
+
+    def read_one(
+        file: PackageFile, globs: PathGlobs, deb: Blob
+    ) -> tuple[tuple[PackageFile, PathGlobs], PackageContents]:
+        store, cancel = runtime.store, runtime.cancel
+        return (file, globs), read_contents(deb, globs, store, expected=file.id, cancel=cancel)
+
+    def on_found(file: PackageFile, deb: Blob) -> None:
+        for globs in globs_of[file]:
+            reading.start(partial(read_one, file, globs, deb))
+
+    try:
+        fetch_packages(globs_of, dates, access, on_found)
+        read = dict(reading.results())
+    except BaseException:
+        reading.drop()
+        raise
     if opened is not None:
         for key, contents in read.items():
             opened.keep(*key, contents)

@@ -6,12 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from builders.archive import DATE, Archive, archive, suite
 from builders.deb import deb
-from builders.opening import World
+from builders.opening import Notes, World
 from homeport.content.blob import Blob
+from homeport.content.thread_pools import Pools
 from homeport.debian.archive.index_fetch import NotCached
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.archive.package_fetch import PackageGone, fetch_packages
@@ -166,3 +168,45 @@ def test_many_packages_are_fetched_together_each_once(debian: Archive, world: Wo
         assert len(server.requests) == 2
     assert content(blobs[files[0]]) == HELLO
     assert list(blobs) == files[:2]
+
+
+class Shown(Notes):
+    """Progress that keeps pieces of work whose id is ``packages``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[object] = []
+
+    def begin(self, id: str, **more: object) -> None:
+        if id == "packages":
+            self.seen.append((more["label"], more["total"]))
+
+    def advance(self, id: str, n: int) -> None:
+        if id == "packages":
+            self.seen.append(n)
+
+    def end(self, id: str, state: str = "done") -> None:
+        if id == "packages":
+            self.seen.append(state)
+
+
+def test_packages_are_counted_as_they_come_the_largest_first_and_told_at_once(
+    tmp_path: Path, world: World
+) -> None:
+    packages = [deb(name, "1", files={"x": "x" * 10**size}) for size, name in enumerate("abc", 3)]
+    debian = archive(tmp_path / "three", [suite(packages=packages)])
+    index = world.open(debian).indexes["amd64"]
+    files = [index.named(name)[0].file for name in "abc"]
+    world.fetch(files[0], mirrors=world.mirrors(debian.url))
+    shown, told = Shown(), []
+    with Pools(world.cancel, network=1) as pools:
+        run = msgspec.structs.replace(world.runtime, progress=shown, pools=pools)
+        found = fetch_packages(
+            files, mirrors=world.mirrors(debian.url), runtime=run,
+            on_found=lambda file, blob: told.append((file.id.name, blob.size)),
+        )  # fmt: skip
+    sizes = {file.id.name: file.size for file in files}
+    assert list(found) == files
+    assert told == sorted(sizes.items(), key=lambda each: -each[1])
+    more = sorted((sizes["b"], sizes["c"]), reverse=True)
+    assert shown.seen == [("fetch 2 packages", sum(more)), *more, "done"]

@@ -10,6 +10,7 @@ digest is known, so any location will do. Not for resolving
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -28,6 +29,7 @@ from homeport.debian.archive.mirror import (
 from homeport.debian.archive.mirror_list import Mirrors
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
+from homeport.quantities import counted
 from homeport.runtime import Runtime
 
 _SECURITY_POOL = "pool/updates/"
@@ -73,6 +75,9 @@ class _Missing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _Ask = Callable[[_Missing], Blob | _Missing]
+#: Called with each package once it is verified and in the store, on a thread of the pool.
+OnFound = Callable[[PackageFile, Blob], None]
+_PROGRESS = "packages"
 
 
 def fetch_packages(
@@ -82,45 +87,97 @@ def fetch_packages(
     runtime: Runtime,
     dates: Dates | None = None,
     offline: bool = False,
+    on_found: OnFound | None = None,
 ) -> dict[PackageFile, Blob]:
-    """All these packages, verified and in the store, several at once.
+    """All these packages, verified and in the store, several at once, the largest first.
 
-    dates: of an archive that has none, former states are not asked for
+    dates:    of an archive that has none, former states are not asked for
+    on_found: learns of each at once, so that it can be read while others are fetched
 
     Raises ``PackageGone`` if every mirror answered that it does not have one of them,
     whether or not archives of former states can be reached; if a mirror did not answer, its
     ``NetError`` or ``IntegrityError``; ``NotCached`` offline.
     """
     expected = [_Missing(file=file, tried=()) for file in dict.fromkeys(files)]
+    with _shown([package.file for package in expected], runtime) as advance:
 
-    def on_mirrors(package: _Missing) -> Blob | _Missing:
-        if offline and not mirrors.of(package.file.archive):
-            return _from_cache(package, runtime=runtime)
-        return _from_mirrors(package, mirrors=mirrors, runtime=runtime)
+        def told(package: _Missing, answer: Blob | _Missing) -> Blob | _Missing:
+            if not isinstance(answer, _Missing):
+                advance(package.file)
+                if on_found is not None:
+                    on_found(package.file, answer)
+            return answer
 
-    found, missing = _ask_all(on_mirrors, expected, runtime.pools.network)
-    from_snapshots = partial(_from_snapshots, mirrors=mirrors, runtime=runtime, dates=dates or {})
+        def on_mirrors(package: _Missing) -> Blob | _Missing:
+            if offline and not mirrors.of(package.file.archive):
+                return told(package, _from_cache(package, runtime=runtime))
+            return told(package, _from_mirrors(package, mirrors=mirrors, runtime=runtime))
+
+        def from_snapshots(package: _Missing) -> Blob | _Missing:
+            return told(
+                package,
+                _from_snapshots(package, mirrors=mirrors, runtime=runtime, dates=dates or {}),
+            )
+
+        found = _found(expected, on_mirrors, from_snapshots, runtime.pools.network)
+    return {package.file: found[package.file] for package in expected}
+
+
+@contextmanager
+def _shown(
+    files: Sequence[PackageFile], runtime: Runtime
+) -> Iterator[Callable[[PackageFile], None]]:
+    """One line of progress for all packages, if some are to be fetched."""
+    progress = runtime.progress
+    lacking = [file for file in files if runtime.store.get(file.sha256, file.size) is None]
+    if len(lacking) <= 1:  # its own line shows it
+        yield lambda file: None
+        return
+    text = f"fetch {counted(len(lacking), 'package')}"
+    wanted = {file.sha256 for file in lacking}
+    progress.begin(_PROGRESS, label=text, total=sum(file.size for file in lacking), unit="bytes")
+    ended = False
+
+    def advance(file: PackageFile) -> None:
+        if file.sha256 in wanted:
+            progress.advance(_PROGRESS, file.size)
+
+    try:
+        yield advance
+        ended = True
+    finally:
+        progress.end(_PROGRESS, "done" if ended else "failed")
+
+
+def _found(
+    expected: Sequence[_Missing], on_mirrors: _Ask, from_snapshots: _Ask, network: Pool
+) -> dict[PackageFile, Blob]:
+    """Every package. Raises as ``fetch_packages``."""
+    found, missing = _ask_all(on_mirrors, expected, network)
     # Mostly many are gone at once. One that no snapshot archive has is enough to fail, so
     # that one is tried before the others are downloaded.
     for some, others in ((missing[:1], missing[1:]), (missing[1:], [])):
-        more, lacking = _ask_all(from_snapshots, some, runtime.pools.network)
+        more, lacking = _ask_all(from_snapshots, some, network)
         found |= more
         for lack in lacking:
             if lack.first_error is not None:
                 raise lack.first_error
         if lacking:
             raise _gone([*lacking, *(other for other in others if other.first_error is None)])
-    return {lack.file: found[lack.file] for lack in expected}
+    return found
 
 
 def _ask_all(
     ask: _Ask, packages: Sequence[_Missing], network: Pool
 ) -> tuple[dict[PackageFile, Blob], list[_Missing]]:
-    """What was found, and what was not."""
+    """What was found, and what was not, in the order of ``packages``."""
     found: dict[PackageFile, Blob] = {}
     missing: list[_Missing] = []
-    answers = run_all(network, [partial(ask, package) for package in packages])
-    for package, answer in zip(packages, answers, strict=True):
+    # Large packages first: the last one running is then a small one.
+    order = sorted(range(len(packages)), key=lambda number: -packages[number].file.size)
+    answers = run_all(network, [partial(ask, packages[number]) for number in order])
+    for number, answer in sorted(zip(order, answers, strict=True), key=lambda pair: pair[0]):
+        package = packages[number]
         if isinstance(answer, _Missing):
             missing.append(answer)
         else:
