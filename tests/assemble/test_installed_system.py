@@ -230,3 +230,11 @@ def test_a_program_that_env_starts_must_be_there(
     with pytest.raises(CannotStart, match=r"is a script for (node|runner), which") as caught:
         world.build(recipe)
     assert caught.value.hint == hint
+
+
+def test_a_warning_ends_with_its_recipe_line(tmp_path: Path) -> None:
+    world = _world(tmp_path, postinst="#!/bin/sh\nif frobs; then cp /etc/a /etc/made; fi\n")
+    (line,) = [w for w in world.build(_OFF % "").built.images[0].warnings if "frobs" not in w]
+    assert line.endswith("in the recipe, files: [{to: /etc/made, from: FILE}]")
+    ended = world.build(_OFF % "" + "files: [{to: /etc/made, text: x}]\n").built.images[0]
+    assert not [warning for warning in ended.warnings if "/etc/made" in warning]

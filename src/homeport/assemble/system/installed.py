@@ -21,6 +21,7 @@ from homeport.assemble.system.knowledge import Knowledge, load_knowledge
 from homeport.assemble.system.pam import pam_effects
 from homeport.assemble.system.paths import ImagePaths
 from homeport.assemble.system.shells import shells_effects
+from homeport.assemble.system.suggestions import suggest
 from homeport.content.blob import Blob, verified
 from homeport.content.reading import read_bounded
 from homeport.debian.scripts.commands import Files
@@ -136,7 +137,7 @@ def read_system(
             plan.users, plan.groups, effects, has_shell or "/usr/sbin/nologin"
         ),
         effects=tuple(effects),
-        warnings=tuple(_warnings(effects, knowledge)),
+        warnings=tuple(_warnings(plan, effects)),
     )
 
 
@@ -175,16 +176,24 @@ def _read(blob: Blob) -> str:
         return read_bounded(stream, _LARGEST, "a declaration").decode("utf-8", "replace")
 
 
-def _warnings(effects: Iterable[Effect], knowledge: Mapping[str, Knowledge]) -> Iterator[str]:
-    """One line for each script with commands that were not understood."""
-    found: dict[tuple[str, str], list[NotUnderstood]] = {}
+def _warnings(plan: BuildPlan, effects: Iterable[Effect]) -> Iterator[str]:
+    """One line for each script with commands that were not understood, and what ends it."""
+    own = {f"/{path.decode('utf-8', 'surrogateescape')}" for path, _ in plan.own}
+    own |= {user.name for user in plan.users} | {group.name for group in plan.groups}
+    found: dict[tuple[str, str], list[tuple[NotUnderstood, str]]] = {}
     for effect in effects:
         if isinstance(effect, NotUnderstood):
-            found.setdefault((effect.package, effect.script), []).append(effect)
+            suggestion = suggest(effect.text)
+            if suggestion is None:
+                found.setdefault((effect.package, effect.script), []).append((effect, ""))
+            elif suggestion.subject not in own:
+                line = suggestion.line
+                found.setdefault((effect.package, effect.script), []).append((effect, line))
     for (package, script), commands in found.items():
-        first = commands[0]
+        first, line = next((each for each in commands if each[1]), commands[0])
         more = f" and {len(commands) - 1} more" if len(commands) > 1 else ""
+        advice = line or "files: [{to: PATH, from: FILE}] with what it makes"
         yield (
             f"{package}: {script} line {first.line} is not run: {first.text}{more}; "
-            "if the image needs the result, add it to files, directories or links"
+            f"if the image needs the result, in the recipe, {advice}"
         )
