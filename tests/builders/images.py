@@ -26,6 +26,7 @@ from homeport.images.image_blobs import all_blobs
 from homeport.oci import media_types
 from homeport.oci.documents import (
     Descriptor,
+    History,
     ImageConfig,
     Manifest,
     RootFs,
@@ -84,13 +85,14 @@ def image(
     docker: bool = False,
     config: RunConfig | None = None,
     annotations: Mapping[str, str] | None = None,
+    history: tuple[History, ...] = (),
 ) -> Image:
     """An image of one platform; ``docker`` makes it one of Docker's schema 2."""
     layers = [layer({"hello": platform.encode()})] if layers is None else layers
     wanted = parse_platform(platform)
     parsed = ImageConfig(
         created="1970-01-01T00:00:00Z", architecture=wanted.architecture, os=wanted.os,
-        variant=wanted.variant, config=config or RunConfig(),
+        variant=wanted.variant, config=config or RunConfig(), history=history,
         rootfs=RootFs(diff_ids=tuple(one.diff_id for one in layers)),
     )  # fmt: skip
     raw = encode(parsed)

@@ -47,7 +47,7 @@ def test_the_page_draws_the_tree_and_lists_it(tmp_path: Path) -> None:
     assert 'data-ready="6"' in shown
     assert re.search(r'role="row"[^>]*aria-selected="true"', shown)
     assert "5.01 kB in 2 files" in shown
-    assert '<section id="live" aria-label="Files">' in shown, "no longer hidden"
+    assert '<div id="live">' in shown, "no longer hidden"
 
 
 def test_names_are_text_and_never_markup(tmp_path: Path) -> None:
@@ -91,11 +91,11 @@ def test_what_is_folded_is_printed_too(tmp_path: Path) -> None:
 def test_the_page_reaches_for_no_network_and_has_a_policy() -> None:
     text = page(file("a"))
     assert "default-src 'none'" in text
-    assert not re.search(r'(?:src|href)\s*=\s*"(?!data:)', text)
+    assert not re.search(r'(?:src|href)\s*=\s*"(?!data:|#)', text)
 
 
 def test_without_scripts_the_tables_are_there() -> None:
     text = page(file("a"))
     static = text.partition("<script")[0]
     for title in ("Layers", "Anomalies", "Waste", "Packages", "Config"):
-        assert f"<h2>{title}</h2>" in static
+        assert f">{title}</h2>" in static

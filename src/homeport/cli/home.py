@@ -12,7 +12,8 @@ import click
 from homeport.audit.auditing import AuditRequest, AuditResult
 from homeport.audit.changes import start_branch
 from homeport.audit.report.json import report_document
-from homeport.audit.report.text import View, is_certain, plan_text, report_text
+from homeport.audit.report.listing import is_certain
+from homeport.audit.report.text import View, plan_text, report_text
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import tell

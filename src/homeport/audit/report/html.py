@@ -1,150 +1,180 @@
-"""A report as one HTML page: no other file, no network, sortable, fit for printing."""
+"""A report as one HTML page: no other file, no network (``homeport.pages``).
+
+One row an image with one sentence, grouped by what to do; everything else about it is folded. What
+is true of a registry, such as its limits, stands once, at the registry.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
-from html import escape
+import shlex
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from typing import get_args
 
-from homeport.audit.assessment import Image, Report
+import msgspec
+
+from homeport.audit.assessment import Image, Report, Risk
 from homeport.audit.findings import page_of
-from homeport.audit.model import LEVELS, Use
+from homeport.audit.model import LEVELS, Level, Pin
+from homeport.audit.policy import Violation
+from homeport.audit.report.listing import (
+    SAID_ELSEWHERE,
+    first_risk,
+    heading_of,
+    is_certain,
+    worst_first,
+)
+from homeport.pages.page import render
+from homeport.printable import printable
+from homeport.quantities import counted
 
-_STYLE = """
-:root { color-scheme: light dark; font: 15px/1.45 system-ui, sans-serif; }
-body { margin: 2rem auto; max-width: 80rem; padding: 0 1rem; }
-h1 { font-size: 1.5rem; } .sum { display: flex; flex-wrap: wrap; gap: .5rem 2rem; padding: 0; }
-.sum li { list-style: none; } .sum b { font-size: 1.3rem; display: block; }
-table { border-collapse: collapse; width: 100%; }
-th, td { text-align: left; vertical-align: top; padding: .4rem .6rem;
-         border-bottom: 1px solid #8884; }
-th button { all: unset; cursor: pointer; font-weight: 600; }
-th button:focus-visible { outline: 2px solid; }
-th[aria-sort=ascending] button::after { content: " ▲"; }
-th[aria-sort=descending] button::after { content: " ▼"; }
-code { font: .92em ui-monospace, monospace; overflow-wrap: anywhere; }
-.high { color: #b3261e; font-weight: 600; } .medium { color: #8a5a00; } .low { color: inherit; }
-@media (prefers-color-scheme: dark) { .high { color: #ff8a80; } .medium { color: #ffca5f; } }
-details ul { margin: .3rem 0; padding-left: 1.1rem; }
-@media print { body { margin: 0; max-width: none; } th button::after { content: none !important; }
-  tr { break-inside: avoid; } input { display: none; } details > * { display: block; } }
-""".strip()
-
-_SCRIPT = """
-for (const button of document.querySelectorAll("th button")) {
-  button.addEventListener("click", () => {
-    const head = button.parentElement, body = head.closest("table").tBodies[0];
-    const up = head.getAttribute("aria-sort") !== "ascending";
-    for (const other of head.parentElement.children) other.removeAttribute("aria-sort");
-    head.setAttribute("aria-sort", up ? "ascending" : "descending");
-    const key = row => row.cells[head.cellIndex].dataset.sort
-      ?? row.cells[head.cellIndex].textContent;
-    const rows = [...body.rows].sort((a, b) =>
-      key(a).localeCompare(key(b), undefined, {numeric: true}) * (up ? 1 : -1));
-    body.append(...rows);
-  });
-}
-document.getElementById("filter").addEventListener("input", event => {
-  const wanted = event.target.value.toLowerCase();
-  for (const row of document.querySelector("tbody").rows)
-    row.hidden = !row.textContent.toLowerCase().includes(wanted);
-});
-""".strip()
-
-_COLUMNS = ("Risk", "Image", "Pinned", "Named", "Why", "Built", "Where")
 _MOST_PLACES = 200
+_HOME = "registry.example/mirror"
+_TONES: dict[Level, str] = {"high": "bad", "medium": "warn", "low": "calm"}
+_PINS: dict[Pin, str] = {
+    "digest": "by digest", "fixed": "by convention", "floating": "not pinned",
+    "unknown": "not resolved",
+}  # fmt: skip
+_OWN, _NOTHING = "Your own images", "Nothing to do"
 
 
-def html_page(report: Report) -> str:
+class _Row(msgspec.Struct, frozen=True, kw_only=True):
+    """One image. ``why``: the sentence; ``more``: other findings, each with its page."""
+
+    image: Image
+    name: str
+    action: str
+    why: str
+    more: tuple[tuple[str, str], ...]
+    kinds: str
+    registry: str
+    command: str
+
+    @property
+    def tone(self) -> str:
+        return _TONES[self.image.level]
+
+
+def html_page(report: Report, violations: Sequence[Violation] = ()) -> str:
     """The page. Everything that comes from files is escaped."""
-    policy = (
-        f"default-src 'none'; style-src '{_hash(_STYLE)}'; script-src '{_hash(_SCRIPT)}'; "
-        "base-uri 'none'; form-action 'none'"
-    )
-    heads = "".join(f'<th scope="col"><button>{name}</button></th>' for name in _COLUMNS)
-    ordered = sorted(report.images, key=lambda i: (LEVELS.index(i.level), i.name))
-    rows = "\n".join(_row(image) for image in ordered)
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>Images: homeport audit</title>\n<style>{_STYLE}</style></head>\n<body>\n"
-        f"<h1>Images this infrastructure depends on</h1>\n{_summary(report)}\n"
-        '<p><label>Filter <input id="filter" type="search"></label></p>\n'
-        f"<table><thead><tr>{heads}</tr></thead>\n<tbody>\n{rows}\n</tbody></table>\n"
-        f"{_elsewhere(report)}{_unread(report)}<script>{_SCRIPT}</script>\n</body></html>\n"
-    )
+    images = sorted(report.images, key=lambda image: (not image.foreign, worst_first(image)))
+    rows = [_row(image) for image in images]
+    groups: dict[str, list[_Row]] = defaultdict(list)
+    for row in rows:
+        groups[row.action].append(row)
+    listed = [image for image in images if is_certain(image) and not image.tree]
+    levels = Counter(image.level for image in listed)
+    return render(
+        "homeport.audit.report:page.html",
+        {
+            "report": report, "violations": violations, "rows": rows, "images": listed,
+            "groups": [(name, _page(found[0].image), found) for name, found in groups.items()],
+            "levels": levels, "level_names": LEVELS,
+            "verdicts": list(_verdicts(levels, violations)),
+            "implicit": sum(1 for image in listed if not image.explicit),
+            "pinned": sum(1 for image in listed if image.pin == "digest"),
+            "own": sum(1 for image in images if not image.foreign),
+            "uncertain": sum(1 for image in images if image.foreign and not is_certain(image)),
+            "apart": sum(1 for image in images if image.foreign and image.tree),
+            "registries": list(_registries(listed)), "pins": _PINS, "most": _MOST_PLACES,
+            "home": report.home or _HOME, "given_home": report.home,
+        },
+    )  # fmt: skip
 
 
-def _hash(text: str) -> str:
-    """The source expression that permits exactly this inline text (CSP level 2)."""
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
-
-
-def _summary(report: Report) -> str:
-    implicit = sum(1 for image in report.images if not image.explicit)
-    facts = [
-        (len(report.foreign), "foreign images"), (implicit, "pulled implicitly"),
-        (sum(len(i.uses) for i in report.images), "places"), (report.read, "files read"),
-    ]  # fmt: skip
-    items = "".join(f"<li><b>{number}</b> {escape(text)}</li>" for number, text in facts)
-    items += "".join(
-        f"<li><b>{p.pulls}</b> anonymous pulls of {escape(p.registry)} a run, "
-        f"{p.limit} in {p.hours} h allowed</li>"
-        for p in report.pulls
-    )
-    return f'<ul class="sum">{items}</ul>'
-
-
-def _row(image: Image) -> str:
+def _row(image: Image) -> _Row:
+    risk = first_risk(image)
+    others = [one for one in image.risks if one is not risk and one.id not in SAID_ELSEWHERE]
+    kinds = [] if image.foreign else ["own"]
+    if image.foreign and image.tree:
+        kinds.append("apart")
+    if image.foreign and not is_certain(image):
+        kinds.append("uncertain")
     name = image.reference.familiar if image.reference else image.name
-    why = "<br>".join(
-        f'<a href="{escape(page_of(risk.id))}">{escape(risk.id)}</a>: {escape(risk.text)}'
-        for risk in image.risks
-    )
-    named = "explicitly" if image.explicit else "implicitly"
-    built = escape(image.lookup.created[:10]) if image.lookup else ""
-    level = image.level if not image.internal else "low"
-    return (
-        f'<tr><td class="{level}" data-sort="{LEVELS.index(level)}">{level}</td>'
-        f"<td><code>{escape(name)}</code></td><td>{image.pin}</td><td>{named}</td>"
-        f"<td>{why or escape(image.internal) or 'at home'}</td><td>{built}</td>"
-        f'<td data-sort="{len(image.uses):06}">{_places(image)}</td></tr>'
-    )
+    printed = printable(name)
+    return _Row(
+        image=image, name=name, action=_action(image),
+        why=_sentence(_why(image, risk)),
+        more=tuple((_sentence(one.text), page_of(one.id)) for one in others),
+        kinds=" ".join(kinds),
+        registry=image.reference.registry if image.reference else "not resolved",
+        # A name that cannot be pasted as it is shown gets no command.
+        command=f"homeport audit explain {shlex.quote(name)}" if printed == name else "",
+    )  # fmt: skip
 
 
-def _places(image: Image) -> str:
-    items = "".join(f"<li>{_place(use)}</li>" for use in image.uses[:_MOST_PLACES])
-    count = len(image.uses)
-    opened = " open" if count <= 3 else ""
-    return (
-        f"<details{opened}><summary>{count} place{'' if count == 1 else 's'}</summary>"
-        f"<ul>{items}</ul></details>"
-    )
+def _action(image: Image) -> str:
+    if not image.foreign:
+        return _OWN
+    return heading_of(image) or _NOTHING
 
 
-def _place(use: Use) -> str:
-    text = f"<code>{escape(use.place.file)}:{use.place.line}</code> {escape(use.key)}"
-    notes = [use.rule, use.note, use.problem, use.internal, use.via]
-    extra = "; ".join(escape(note) for note in notes if note)
-    return f"{text}<br><small>{extra}</small>" if extra else text
+def _page(image: Image) -> str:
+    risk = first_risk(image)
+    return page_of(risk.id) if risk is not None and image.foreign else ""
 
 
-def _elsewhere(report: Report) -> str:
-    if not report.external:
-        return ""
-    items = "".join(
-        f"<li><code>{escape(e.place.file)}:{e.place.line}</code> {escape(e.what)}: "
-        f"{escape(e.hint)}</li>"
-        for e in report.external
-    )
-    return f"<h2>Outside the audited files, not read</h2><ul>{items}</ul>\n"
+def _why(image: Image, risk: Risk | None) -> str:
+    if not image.foreign:
+        return image.internal or "it lies below your registry's prefix"
+    if risk is None:
+        return "nothing is wrong with it"
+    if risk.id == "implicit":
+        return next((use.note for use in image.uses if use.note), risk.text)
+    return risk.text
 
 
-def _unread(report: Report) -> str:
-    if not report.unread:
-        return ""
-    items = "".join(
-        f"<li><code>{escape(u.file)}:{u.line}</code> {escape(u.what)}</li>" for u in report.unread
-    )
-    return f"<h2>Files that could not be read</h2><ul>{items}</ul>\n"
+def _sentence(text: str) -> str:
+    text = text.strip()
+    if not text:
+        return text
+    # A name at the beginning keeps its letters.
+    first = text[0].upper() if text.partition(" ")[0].isalpha() else text[0]
+    return first + text[1:] + ("" if text[-1] in ".!?…" else ".")
+
+
+def _verdicts(levels: Counter[Level], violations: Sequence[Violation]) -> Iterable[tuple[str, str]]:
+    if violations:
+        yield "bad", f"{counted(len(violations), 'violation')} of the policy"
+    high, medium = levels["high"], levels["medium"]
+    if high:
+        number = counted(high, "image needs", "images need")
+        yield "bad", f"{number} action now: no security support, or gone from the registry"
+    elif medium:
+        number = counted(medium, "image changes", "images change")
+        yield "warn", f"{number} without notice, or no file names them"
+    elif levels["low"]:
+        number = counted(levels["low"], "image comes", "images come")
+        yield "calm", f"Nothing urgent; {number} from registries of others"
+    elif not violations:
+        yield "good", "Every image is your own"
+
+
+class _Registry(msgspec.Struct, frozen=True, kw_only=True):
+    """A row of the chart: shares of the largest registry's number, in percent."""
+
+    name: str
+    count: int
+    bars: tuple[tuple[float, str], ...]
+    pins: tuple[str, ...]
+    limit: str
+
+
+def _registries(images: Sequence[Image]) -> Iterable[_Registry]:
+    found: dict[str, list[Image]] = defaultdict(list)
+    for image in images:
+        found[image.reference.registry if image.reference else "not resolved"].append(image)
+    largest = max(map(len, found.values()), default=1)
+    for name, group in sorted(found.items(), key=lambda pair: (-len(pair[1]), pair[0])):
+        counts = Counter(image.pin for image in group)
+        facts = group[0].registry
+        limit = (
+            f"anonymous pulls limited to {facts.pulls} in {facts.hours} h"
+            if facts is not None and facts.pulls
+            else ""
+        )
+        yield _Registry(
+            name=name, count=len(group), limit=limit,
+            bars=tuple((100 * counts[pin] / largest, f"pin-{pin}") for pin in get_args(Pin)),
+            pins=tuple(f"{counts[pin]} {_PINS[pin]}" for pin in get_args(Pin) if counts[pin]),
+        )  # fmt: skip

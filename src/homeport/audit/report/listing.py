@@ -26,7 +26,7 @@ _NAME, _PLACE = 42, 30
 #: Longer names do not push the next column away where lines may have any length.
 _PADDED = 48
 #: What the heading, the registry or the line itself says already.
-_SAID_ELSEWHERE = frozenset(("foreign", "rate-limited"))
+SAID_ELSEWHERE = frozenset(("foreign", "rate-limited"))
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +63,11 @@ def listing(
     return "\n\n".join(blocks)
 
 
+def is_certain(image: Image) -> bool:
+    """Whether it is of others, and more than a word of a command names it."""
+    return image.foreign and image.confidence != "low"
+
+
 def worst_first(image: Image) -> tuple[int, int, str]:
     """The order of images in lists."""
     risk = first_risk(image)
@@ -94,9 +99,16 @@ def to_do(image: Image) -> str:
     risk = first_risk(image)
     if risk is None:
         return "Your own images" if image.home or image.internal else "Nothing to do"
-    if (finding := FINDINGS.get(risk.id)) is None:
-        return f"Remove what names it: nothing needs it ({risk.id})"
-    return f"{finding.to_do} ({risk.id})"
+    return f"{heading_of(image)} ({risk.id})"
+
+
+def heading_of(image: Image) -> str:
+    """What to do first about an image; empty if nothing is."""
+    risk = first_risk(image)
+    if risk is None:
+        return ""
+    finding = FINDINGS.get(risk.id)
+    return finding.to_do if finding is not None else "Remove what names it: nothing needs it"
 
 
 def _by_action(images: Iterable[Image]) -> Iterable[tuple[str, Line]]:
@@ -144,7 +156,7 @@ _GROUPS: dict[Grouping, Callable[[Iterable[Image]], Iterable[tuple[str, Line]]]]
 
 
 def _line(image: Image, said: str = "") -> Line:
-    left_out = _SAID_ELSEWHERE | {said}
+    left_out = SAID_ELSEWHERE | {said}
     details = [risk.brief for risk in image.risks if risk.id not in left_out]
     if image.internal:
         details.append(image.internal)

@@ -15,7 +15,15 @@ from homeport.audit.assessment import Image, Report
 from homeport.audit.model import LEVELS
 from homeport.audit.plan.planfile import Plan
 from homeport.audit.policy import Violation
-from homeport.audit.report.listing import Grouping, Paint, listing, place_text, plain, worst_first
+from homeport.audit.report.listing import (
+    Grouping,
+    Paint,
+    is_certain,
+    listing,
+    place_text,
+    plain,
+    worst_first,
+)
 from homeport.audit.trees import TREES, Tree
 from homeport.printable import printable
 
@@ -50,11 +58,6 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     def is_apart(self, image: Image) -> bool:
         """Whether only tests, examples, documentation or vendored code use it."""
         return bool(image.tree) and image.tree not in self.include
-
-
-def is_certain(image: Image) -> bool:
-    """Whether it is of others, and more than a word of a command names it."""
-    return image.foreign and image.confidence != "low"
 
 
 def report_text(report: Report, view: View) -> str:

@@ -38,7 +38,7 @@ def write_reports(audited: AuditResult, checked: PolicyResult, files: ReportFile
     if files.sarif:
         write_file(files.sarif, _json(sarif_document(results, report.unread, audited.rules)))
     if files.html:
-        write_file(files.html, html_page(report).encode("utf-8", "replace"))
+        write_file(files.html, html_page(report, checked.violations).encode("utf-8", "replace"))
     if files.junit:
         write_file(files.junit, junit_document(results, checked.violations))
     if files.markdown:

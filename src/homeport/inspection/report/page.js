@@ -1,8 +1,4 @@
-"use strict";
-// What is folded is on paper too.
-let folded = [];
-addEventListener("beforeprint", () => { folded = [...document.querySelectorAll("details:not([open])")]; for (const each of folded) each.open = true; });
-addEventListener("afterprint", () => { for (const each of folded) each.open = false; folded = []; });
+// The treemap of an image and the list of a directory.
 (async () => {
   // A file is [name, size, layer, kind, package]; a directory [name, layer, [children]].
   const raw = Uint8Array.from(atob(document.getElementById("data").textContent), c => c.charCodeAt(0));
@@ -38,14 +34,26 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
   const path = node => { const parts = []; for (; node.parent; node = node.parent) parts.push(node.name); return "/" + parts.reverse().join("/"); };
   const counted = number => number + (number === 1 ? " file" : " files");
   const human = size => { for (const unit of ["B", "kB", "MB", "GB"]) { if (size < 1000 || unit === "GB") return (unit === "B" ? size : size.toFixed(2)) + " " + unit; size /= 1000; } };
-  const hue = number => (number * 137.508) % 360;
-  const colour = node => {
-    const how = $("colour").value;
-    const dark = matchMedia("(prefers-color-scheme: dark)").matches;
-    const key = how === "layer" ? node.layer : how === "package" ? node.pkg : node.kind;
-    if (key === undefined || key < 0) return dark ? "#555" : "#bbb";
-    return `hsl(${hue(key)} 45% ${dark ? 38 : 72}%)`;
+  // Layers have the colours of the legend; of packages and kinds the largest eight have one each.
+  const variable = name => getComputedStyle(document.documentElement).getPropertyValue("--" + name).trim();
+  let how = "layer";
+  const keyOf = node => how === "package" ? node.pkg : node.kind;
+  let ranked = new Map();
+  const rank = () => {
+    how = $("colour").value;
+    const legend = $("other-legend");
+    $("layer-legend").hidden = how !== "layer"; legend.hidden = how === "layer"; legend.replaceChildren();
+    if (how === "layer") return;
+    const sums = new Map(), todo = [root];
+    while (todo.length) { const node = todo.pop(); if (node.kids) todo.push(...node.kids); else if (keyOf(node) >= 0) sums.set(keyOf(node), (sums.get(keyOf(node)) ?? 0) + node.size); }
+    ranked = new Map([...sums].sort((a, b) => b[1] - a[1]).slice(0, 8).map(([key], number) => [key, number]));
+    const names = how === "package" ? data.packages : data.kinds;
+    const items = [...ranked].map(([key, number]) => ["h" + number, names[key]]);
+    for (const [tone, text] of [...items, ["base", "other"]]) { const item = document.createElement("li"), swatch = document.createElement("span"); swatch.className = "swatch " + tone; item.append(swatch, text); legend.append(item); }
   };
+  const tone = node => how === "layer" ? data.hues[node.layer] ?? "base" : ranked.has(keyOf(node)) ? "h" + ranked.get(keyOf(node)) : "base";
+  let paint = {};
+  const colour = node => paint[tone(node)] ??= variable(tone(node));
   // Squarified: rows along the shorter side, as square as they can be.
   const layout = (node, x, y, w, h, depth, out) => {
     const todo = [[node, x, y, w, h, depth]];
@@ -86,21 +94,21 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
   const draw = () => {
     const [context, box] = fit(map);
     fit(over);
-    rects = [];
+    rects = []; paint = {};
     layout(here, 0, 0, box.width, box.height, 0, rects);
     rects.sort((a, b) => a.d - b.d);
-    const ink = getComputedStyle(document.body).color;
+    const ink = variable("ink"), back = variable("card"), line = variable("line");
     context.font = "11px system-ui, sans-serif";
     context.textBaseline = "top";
     for (const one of rects) {
-      if (one.node.kids) { context.fillStyle = "#8882"; context.fillRect(one.x, one.y, one.w, one.h); context.strokeStyle = "#8888"; context.strokeRect(one.x, one.y, one.w, one.h); }
-      else { context.fillStyle = colour(one.node); context.fillRect(one.x, one.y, Math.max(1, one.w - .5), Math.max(1, one.h - .5)); }
+      if (one.node.kids) { context.fillStyle = back; context.fillRect(one.x, one.y, one.w, one.h); context.strokeStyle = line; context.strokeRect(one.x + .5, one.y + .5, one.w - 1, one.h - 1); }
+      else { context.fillStyle = colour(one.node); context.fillRect(one.x, one.y, Math.max(1, one.w - 1), Math.max(1, one.h - 1)); }
       if (one.d && one.w > 40 && one.h > 14) { context.save(); context.beginPath(); context.rect(one.x, one.y, one.w - 2, one.h); context.clip(); context.fillStyle = ink; context.fillText(one.node.name, one.x + 3, one.y + 2); context.restore(); }
     }
   };
   const mark = one => {
     const [context] = fit(over);
-    if (one) { context.strokeStyle = "#2a6fdb"; context.lineWidth = 2; context.strokeRect(one.x, one.y, one.w, one.h); }
+    if (one) { context.strokeStyle = variable("focus"); context.lineWidth = 2; context.strokeRect(one.x, one.y, one.w, one.h); }
     $("tip").textContent = one ? describe(one.node) : "";
   };
   const describe = node => {
@@ -118,7 +126,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
   const rows = $("rows"), height = 26, pool = document.createElement("div");
   rows.append(pool);
   const list = () => {
-    pool.style.height = shown.length * height + "px";
+    pool.style.height = rows.style.height = shown.length * height + "px"; rows.style.minHeight = height + "px";
     const first = Math.max(0, Math.floor(rows.scrollTop / height) - 5), last = Math.min(shown.length, first + Math.ceil(rows.clientHeight / height) + 10);
     pool.replaceChildren();
     for (let i = first; i < last; i++) {
@@ -126,7 +134,7 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
       row.setAttribute("role", "row"); row.setAttribute("aria-rowindex", i + 1); row.id = "row" + i;
       row.setAttribute("aria-selected", i === chosen); row.style.top = i * height + "px";
       const cells = [human(node.size), root.size ? (100 * node.size / root.size).toFixed(1) + " %" : "", node.kids ? counted(node.files) : "layer " + node.layer, searching ? path(node) : node.name + (node.kids ? "/" : "")];
-      cells.forEach((text, column) => { const cell = document.createElement("span"); cell.setAttribute("role", "gridcell"); cell.textContent = text; cell.className = column < 2 ? "s" : "p"; row.append(cell); });
+      cells.forEach((text, column) => { const cell = document.createElement("span"); cell.setAttribute("role", "gridcell"); cell.textContent = text; cell.className = column < 2 ? "n" : "c"; row.append(cell); });
       row.addEventListener("click", () => { chosen = i; list(); $("tip").textContent = describe(node); });
       row.addEventListener("dblclick", () => enter(node));
       pool.append(row);
@@ -165,9 +173,12 @@ addEventListener("afterprint", () => { for (const each of folded) each.open = fa
     $("count").textContent = `${counted(found.length)} found`;
     list();
   }, 200); });
-  $("colour").addEventListener("change", draw);
+  $("colour").addEventListener("change", () => { rank(); draw(); });
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
+  addEventListener("beforeprint", draw);
   addEventListener("resize", draw);
-  $("live").hidden = false;
+  $("live").hidden = false; $("rows").hidden = false;
+  rank();
   open(root);
   document.documentElement.dataset.ready = total;
 })();

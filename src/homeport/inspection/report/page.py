@@ -1,18 +1,13 @@
 """The report as one HTML file: works without a network, and without scripts for the tables.
 
-The tree travels as gzipped JSON inside the page; a script of the page, named by its hash in
-the page's own policy, draws it. Everything from the image is escaped; nothing of it is ever
-markup, style or script.
+The tree travels as gzipped JSON inside the page, and a script of the page draws it
+(``homeport.pages``).
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
-import hashlib
-from collections.abc import Iterable, Sequence
-from html import escape
-from importlib.resources import files
+import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -20,12 +15,18 @@ import msgspec
 
 from homeport.content.files import atomic_write
 from homeport.inspection.image.opened_image import OpenedImage
-from homeport.inspection.model import ImageReport, InspectReport
+from homeport.inspection.model import ImageReport, InspectReport, LayerRow
 from homeport.inspection.packages.ownership import find_owners
+from homeport.pages.page import render
 from homeport.printable import printable
+from homeport.quantities import counted, human_size
 
 SCHEMA = "homeport-inspect-html/v1"
 _MOST_ROWS = 500
+#: Hues of the look, for layers above the base, again and again.
+_HUES = 8
+#: From this share of all unpacked bytes on, waste is worth a word.
+_MUCH = 0.05
 _KINDS = ("file", "directory", "symlink", "hardlink", "char", "block", "fifo", "program", "script",
           "archive")  # fmt: skip
 _STARTS = ((b"\x7fELF", 7), (b"#!", 8), (b"PK\x03\x04", 9), (b"\x1f\x8b", 9), (b"\xfd7zX", 9))
@@ -50,24 +51,86 @@ def write_page(report: InspectReport, opened: OpenedImage, path: Path) -> HtmlPa
 
 def html_page(report: InspectReport, opened: OpenedImage) -> str:
     """The whole page."""
-    folder = files("homeport.inspection.report")
-    template = folder.joinpath("page.html").read_text("utf-8")
-    script = folder.joinpath("page.js").read_text("utf-8")
-    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    packed = gzip.compress(msgspec.json.encode(tree_data(opened)), 6, mtime=0)
-    parts = {
-        "TITLE": _text(report.address),
-        "SCRIPT_HASH": digest,
-        "SUMMARY": _summary(report),
-        "TABLES": "\n".join(_tables(report)),
-        "DATA": base64.b64encode(packed).decode(),
-        "SCRIPT": script,
-    }
-    head, *rest = template.split("@@")
-    # Every second piece is a name: the template is cut once, so no value is searched for marks.
-    return head + "".join(
-        parts[piece] if number % 2 == 0 else piece for number, piece in enumerate(rest)
-    )
+    image = report.image
+    hues = layer_hues(image)
+    largest = max((layer.tar_size for layer in image.layers), default=0) or 1
+    address = shlex.quote(report.address)
+    return render(
+        "homeport.inspection.report:page.html",
+        {
+            "report": report, "image": image, "most": _MOST_ROWS, "hues": hues,
+            "verdicts": list(_verdicts(image)), "config": list(_config(image)),
+            "layers": [(layer, hues[layer.number], _bar(layer, hues, largest), _done(layer))
+                       for layer in image.layers],
+            "legend": list(_legend(image, hues)),
+            "base": _base(image),
+            # An address that cannot be pasted as it is shown gets no commands.
+            "address": address if printable(report.address) == report.address else "",
+        },
+        script="homeport.inspection.report:page.js",
+        data={**tree_data(opened), "hues": hues},
+    )  # fmt: skip
+
+
+def layer_hues(image: ImageReport) -> list[str]:
+    """The class of each layer's colour: grey for the base's, then hues in turn."""
+    below = _below(image)
+    return [
+        "base" if number < below else f"h{(number - below) % _HUES}"
+        for number in range(len(image.layers))
+    ]
+
+
+def _below(image: ImageReport) -> int:
+    """How many layers are the base's; the lowest one where no base was recognised."""
+    if image.base.layers is not None:
+        return image.base.layers
+    return 1 if len(image.layers) > 1 else 0
+
+
+def _legend(image: ImageReport, hues: list[str]) -> Iterable[tuple[str, str]]:
+    below = _below(image)
+    if below:
+        known = image.base.layers is not None
+        yield "base", "layers of the base" if known else "lowest layer (base not recognised)"
+    if own := min(len(hues) - below, _HUES):
+        for number in range(own):
+            rest = range(below + number, len(hues), _HUES)
+            yield f"h{number}", f"layer {', '.join(map(str, rest[:3]))}" + "…" * (len(rest) > 3)
+    yield "waste", "waste: shipped, but removed or replaced by a later layer"
+
+
+def _bar(layer: LayerRow, hues: list[str], largest: int) -> list[tuple[float, str]]:
+    """Shares of the largest layer: what is used, then what is waste."""
+    wasted = min(layer.wasted, layer.tar_size)
+    used = layer.tar_size - wasted
+    return [(100 * used / largest, hues[layer.number]), (100 * wasted / largest, "waste")]
+
+
+def _done(layer: LayerRow) -> str:
+    return ", ".join(f"{count} {change}" for change, count in layer.changes.items())
+
+
+def _base(image: ImageReport) -> str:
+    base = image.base
+    named = " ".join(part for part in (base.image, base.image_digest) if part)
+    system = base.pretty_name or base.distribution
+    return ", based on ".join(part for part in (system, named) if part)
+
+
+def _verdicts(image: ImageReport) -> Iterable[tuple[str, str]]:
+    if image.problems:
+        yield "bad", f"{counted(len(image.problems), 'problem')}: {image.problems[0]}"
+    unpacked = sum(layer.tar_size for layer in image.layers)
+    waste = image.waste.size
+    if unpacked and waste > _MUCH * unpacked:
+        yield "warn", f"{human_size(waste)} of {human_size(unpacked)} unpacked bytes are waste"
+    if image.anomalies:
+        kinds = counted(len(image.anomalies), "kind of anomaly", "kinds of anomalies")
+        names = ", ".join(one.kind for one in image.anomalies[:3])
+        yield "warn", f"{kinds}: {names}" + ("…" if len(image.anomalies) > 3 else "")
+    elif not image.problems and waste <= _MUCH * unpacked:
+        yield "good", "No anomalies, little or no waste"
 
 
 def tree_data(opened: OpenedImage) -> dict[str, Any]:
@@ -97,137 +160,12 @@ def tree_data(opened: OpenedImage) -> dict[str, Any]:
     return {"tree": root, "packages": [printable(name) for name in packages], "kinds": _KINDS}
 
 
-def _summary(report: InspectReport) -> str:
-    image = report.image
-    base = image.base
-    dive = image.waste.dive
-    rows = [
-        ("Digest", report.digest),
-        ("Shown", f"{image.platform} {image.digest}"),
-        ("System", base.pretty_name or base.distribution or "unknown"),
-        ("C library", base.libc),
-        ("Base", " ".join(part for part in (base.image, base.image_digest) if part) or "unknown"),
-        (
-            "Size",
-            f"{image.sizes.compressed:,} bytes compressed, {image.sizes.files:,} in "
-            f"{image.sizes.paths:,} paths",
-        ),
-        ("Created", image.age.created),
-        ("Newest file", f"{image.age.newest_file} {image.age.newest_file_path}"),
-        ("Waste", f"{image.waste.size:,} bytes, about {image.waste.compressed:,} bytes compressed"),
-        ("dive's efficiency", f"{dive.score:.2%}, {dive.wasted_bytes:,} bytes wasted"),
-        *(("Note", note) for note in image.age.notes),
-        *(("Problem", problem) for problem in image.problems),
-    ]
-    items = "".join(
-        f"<dt>{_text(name)}</dt><dd>{_text(text)}</dd>" for name, text in rows if text.strip()
-    )
-    return f"<h1>{_text(report.address)}</h1><dl>{items}</dl>"
-
-
-def _tables(report: InspectReport) -> Iterable[str]:
-    image = report.image
-    if len(report.platforms) > 1:
-        yield _table(
-            "Platforms", ("Platform", "Size", "Layers", "Digest", "Config differs"),
-            [(one.platform, f"{one.size:,}", one.layers, one.digest, "; ".join(one.differs))
-             for one in report.platforms], numbers=(1, 2),
-        )  # fmt: skip
-    yield _layers(image)
-    yield _table(
-        "Anomalies", ("Kind", "Count", "Examples"),
-        [(one.kind, one.count, "\n".join(one.examples[:20])) for one in image.anomalies],
-        numbers=(1,),
-    )  # fmt: skip
-    yield _waste(image)
-    yield _table(
-        "Packages", ("Manager", "Name", "Version", "Architecture", "Source"),
-        [(one.manager, one.name, one.version, one.architecture, one.source)
-         for one in image.packages], folded=len(image.packages) > 60,
-    )  # fmt: skip
-    yield _table(
-        "Attached", ("Kind", "Type", "Bytes", "Digest"),
-        [(one.kind, one.type, f"{one.size:,}", one.digest) for one in image.attached], numbers=(2,),
-    )  # fmt: skip
-    yield _table("Config", ("Field", "Value"), list(_config(image)))
-
-
-def _waste(image: ImageReport) -> str:
-    return _table(
-        "Waste", ("Path", "Cause", "Bytes", "Compressed (estimate)", "Shipped in", "Unused since"),
-        [
-            (
-                one.path, one.cause, f"{one.size:,}", f"{one.compressed:,}",
-                one.shipped_in, one.unused_since,
-            )
-            for one in image.waste.paths[:_MOST_ROWS]
-        ],
-        numbers=(2, 3, 4, 5),
-    )  # fmt: skip
-
-
-def _layers(image: ImageReport) -> str:
-    return _table(
-        "Layers", ("Layer", "Compressed", "Unpacked", "Wasted", "Changes", "Command"),
-        [
-            (
-                one.number, f"{one.size:,}", f"{one.tar_size:,}", f"{one.wasted:,}",
-                ", ".join(f"{count} {change}" for change, count in one.changes.items()),
-                one.command or one.digest,
-            )
-            for one in image.layers
-        ],
-        numbers=(0, 1, 2, 3),
-    )  # fmt: skip
-
-
-def _config(image: ImageReport) -> Iterable[tuple[str, str]]:
+def _config(image: ImageReport) -> Iterable[tuple[str, list[str]]]:
     for key, value in image.config.items():
         if isinstance(value, dict):
-            yield from ((f"{key} {name}", str(each)) for name, each in value.items())
+            yield from ((f"{key} {name}", [str(each)]) for name, each in value.items())
         elif isinstance(value, (list, tuple)):
-            yield key, "\n".join(map(str, value))
+            yield key, list(map(str, value))
         elif value:
-            yield key, str(value)
-    yield from ((f"annotation {name}", each) for name, each in image.annotations.items())
-
-
-def _table(
-    title: str,
-    header: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    *,
-    numbers: Sequence[int] = (),
-    folded: bool = False,
-) -> str:
-    if not rows:
-        return f'<section><h2>{_text(title)}</h2><p class="none">none</p></section>'
-    heads = "".join(
-        f'<th scope="col"{_number(column in numbers)}>{_text(name)}</th>'
-        for column, name in enumerate(header)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(
-            f"<td{_number(column in numbers)}>{_lines(cell)}</td>"
-            for column, cell in enumerate(row)
-        )
-        + "</tr>"
-        for row in rows
-    )
-    table = f"<table><thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table>"
-    if folded:
-        table = f"<details><summary>{len(rows)} rows</summary>{table}</details>"
-    return f"<section><h2>{_text(title)}</h2>{table}</section>"
-
-
-def _number(is_number: bool) -> str:
-    return ' class="n"' if is_number else ' class="p"'
-
-
-def _lines(cell: object) -> str:
-    return "<br>".join(_text(line) for line in str(cell).split("\n"))
-
-
-def _text(text: str) -> str:
-    return escape(printable(text), quote=True)
+            yield key, [str(value)]
+    yield from ((f"annotation {name}", [each]) for name, each in image.annotations.items())
