@@ -88,3 +88,47 @@ def test_half_of_the_markers_is_no_place_to_write(tmp_path: Path) -> None:
     path.write_text(f"{BEGIN}\n")
     with pytest.raises(UsageError):
         write(path, "gitlab")
+
+
+def test_forgejo_takes_actions_from_its_own_mirror_and_has_no_job_token(tmp_path: Path) -> None:
+    text, _ = write(tmp_path / "f", "forgejo")
+    assert "GITHUB_TOKEN" not in text
+    jobs = yaml.safe_load(text)["jobs"]
+    assert {step["uses"].partition("@")[0] for job in jobs.values() for step in job["steps"]
+            if "uses" in step} == {"https://data.forgejo.org/actions/checkout"}  # fmt: skip
+    assert {job["runs-on"] for job in jobs.values()} == {"docker"}
+
+
+def test_woodpecker_asks_for_secrets_only_where_they_are_needed(tmp_path: Path) -> None:
+    steps = yaml.safe_load(write(tmp_path / "f", "woodpecker")[0])["steps"]
+    assert {name for name, step in steps.items() if "environment" in step} == {
+        "homeport-update", "homeport-publish",
+    }  # fmt: skip
+    assert steps["homeport-build"]["when"] == [{"event": "pull_request"}]
+
+
+def test_jenkins_has_a_file_of_its_own_with_comments_of_groovy(tmp_path: Path) -> None:
+    text, _ = write(tmp_path / "f", "jenkins")
+    assert text.startswith("// homeport pipelines: begin")
+    assert text.count("{") == text.count("}")
+    assert "sh 'homeport publish images/ registry.example/team'" in text
+
+
+def test_recipes_of_a_folder_are_built_one_by_one_and_a_name_cannot_add_a_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("one", "two"):
+        (tmp_path / "images" / name).mkdir(parents=True)
+        (tmp_path / "images" / name / "homeport.yaml").write_text("homeport: 1\n")
+    jobs = yaml.safe_load(write(tmp_path / "f", "gitlab")[0])
+    assert jobs["homeport build"]["script"] == [
+        "homeport build images/one/homeport.yaml --locked --check",
+        "homeport build images/two/homeport.yaml --locked --check",
+    ]  # fmt: skip
+    (tmp_path / "images" / "${{ secrets.X }}").mkdir()
+    (tmp_path / "images" / "${{ secrets.X }}" / "homeport.yaml").write_text("homeport: 1\n")
+    for system in SYSTEMS:
+        if system != "cron":
+            with pytest.raises(UsageError, match="cannot stand in a pipeline file"):
+                write(tmp_path / f"bad-{system}", system)

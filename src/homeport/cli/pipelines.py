@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 import click
 import msgspec
@@ -12,7 +11,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.pipelines_convert import command as convert
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo
-from homeport.pipelines.generate import SYSTEMS, PipelineRequest, run_pipelines
+from homeport.pipelines.generate import SYSTEMS, PipelineRequest, System, run_pipelines
 
 
 @click.command(
@@ -53,7 +52,7 @@ Examples:
 )
 @common
 def command(
-    session: Session, *, system: Literal["gitlab", "github", "cron"], recipes: tuple[str, ...],
+    session: Session, *, system: System, recipes: tuple[str, ...],
     image: str, repository: str, file: Path | None, check: bool,
 ) -> None:  # fmt: skip
     """Write jobs that check, update, build and publish images.

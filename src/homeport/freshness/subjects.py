@@ -67,7 +67,7 @@ def find_recipes(
     for text in wanted or (str(directory),):
         path = Path(text)
         tree = not is_recipe(text) and _is_tree(path)
-        for name in map(str, _recipes_below(path)) if tree else [text]:
+        for name in map(str, recipe_files(path)) if tree else [text]:
             try:
                 recipe = find_and_load(name, allow_outside, catalog)
                 stored = lock_paths(recipe, catalog, directory).find()
@@ -105,7 +105,7 @@ def find_subjects(
             one = _of_recipe(text, directory, catalog, allow_outside)
             locked.setdefault(one.stored.path.resolve(), one)
         elif _is_tree(path):
-            for file in _recipes_below(path):
+            for file in recipe_files(path):
                 try:
                     one = _of_recipe(str(file), directory, catalog, allow_outside)
                     locked.setdefault(one.stored.path.resolve(), one)
@@ -181,7 +181,7 @@ def _is_tree(path: Path) -> bool:
     return path.is_dir() and not (path / "oci-layout").exists()
 
 
-def _recipes_below(root: Path) -> list[Path]:
+def recipe_files(root: Path) -> list[Path]:
     """Recipes in folders of their own, and ``NAME.yaml`` beside ``NAME.lock``."""
     found = {path for path in root.rglob(FILE_NAME) if not _is_hidden(path, root)}
     for lock in root.rglob("*.lock"):

@@ -29,7 +29,7 @@ from homeport.pipelines.docker_steps import (
     what_it_does,
 )
 from homeport.pipelines.foreign import LARGEST, ForeignPipeline, Job, Setting, Step, read_pipeline
-from homeport.pipelines.generate import BEGIN, END, FILES, PipelineRequest, System, jobs
+from homeport.pipelines.generate import FILES, PipelineRequest, System, marked
 from homeport.printable import printable
 from homeport.quantities import counted
 from homeport.recipe.platforms import debian_architecture
@@ -166,7 +166,7 @@ def run_convert(request: ConvertRequest) -> Converted:
     for name, line in run.secrets.items():
         run.person(line, name, "a secret: set it in the new system, it is not in the file")
     recipe = _recipe(run)
-    text = jobs(
+    text = marked(
         PipelineRequest(
             system=request.to, recipes=("homeport.yaml",), image=request.image,
             repository=request.repository or _repository(run),
@@ -176,7 +176,7 @@ def run_convert(request: ConvertRequest) -> Converted:
     report = sorted(run.report, key=lambda each: (fates.index(each.fate), each.file, each.line))
     done = Converted(
         source=str(request.file), kind=pipeline.kind, pipeline_file=FILES[request.to],
-        pipeline=f"{BEGIN}\n{text}{END}\n", recipe=recipe, report=tuple(report),
+        pipeline=text, recipe=recipe, report=tuple(report),
         builds=len(run.builds), pushes=run.pushes,
     )  # fmt: skip
     return done if request.output is None else _written(done, request.output)
