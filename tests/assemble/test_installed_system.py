@@ -13,6 +13,7 @@ from homeport.assemble.steps.java_keystore import keystore
 from homeport.assemble.system.accounts import settle_accounts
 from homeport.assemble.system.knowledge import load_knowledge
 from homeport.debian.scripts.effects import AddUser
+from homeport.errors import UsageError
 
 _POSTINST = """#!/bin/sh
 set -e
@@ -87,6 +88,17 @@ def test_minimal_essentials_are_added_where_the_recipe_has_not_chosen_them(tmp_p
     world = BuildWorld(tmp_path, [deb(name, files={f"usr/share/{name}": name}) for name in names])
     recipe = "essential: minimal\n" + (_OFF % "").replace("daemond", "dash")
     assert {f"usr/share/{name}" for name in names} <= set(listing(world.build(recipe)))
+
+
+def test_the_image_starts_as_a_user_that_a_package_brings(tmp_path: Path) -> None:
+    world = _world(tmp_path, postinst=_POSTINST)
+    recipe = _OFF % "" + "config: {user: 'daemond:adm'}\n"
+    built = world.build(recipe)
+    assert "daemond:x:" in listing(built)["etc/passwd"]
+    with pytest.raises(UsageError, match=r"the image has no user 'daemon2' \(config.user\)"):
+        world.build(recipe.replace("daemond:adm", "daemon2"))
+    with pytest.raises(UsageError, match="the image has no group 'daemon3'"):
+        world.build(recipe.replace("daemond:adm", "daemond:daemon3"))
 
 
 def test_each_step_can_be_switched_off(tmp_path: Path) -> None:

@@ -188,6 +188,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "layers": msgspec.to_builtins(plan.layers),
             # Of no effect on the bytes, but an image whose program is missing is refused.
             "program": plan.config.entrypoint[:1],
+            "user": plan.config.user,
             "checked": plan.checked,
             "encoder": plan.encoder.id,
         },

@@ -15,6 +15,7 @@ from homeport.assemble.omitted_depends import omitted_depends
 from homeport.assemble.packages_in_image import PackageInImage
 from homeport.assemble.path_selection import path_nodes, select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
+from homeport.assemble.start_user import check_user
 from homeport.assemble.steps import (
     accounts,
     alternatives,
@@ -120,6 +121,7 @@ def assemble_tree(
     tree = merging.finish()
     warnings: tuple[str, ...] = ()
     if plan.checked:
+        check_user(plan.config.user, tree)
         warnings = elf_check.check(
             tree,
             plan.architecture,

@@ -49,9 +49,13 @@ class Accounts:
             return uid, self._number(group, self._gids, "group", place)
         return uid, self._primary.get(user, uid)
 
-    def check_user(self, text: str, place: FilePosition) -> None:
-        """Note a fault if ``config.user`` names an account that the image will not have."""
-        self.owner(text, place)
+    def check_user(self, text: str, place: FilePosition, *, packages: bool) -> None:
+        """Note a fault if ``config.user`` names an account that the image will not have.
+
+        packages: there are whole packages, which may bring accounts; the build checks it then
+        """
+        if not packages:
+            self.owner(text, place)
 
     def _number(self, text: str, known: dict[str, int], kind: str, place: FilePosition) -> int:
         if text.isdigit():

@@ -322,7 +322,8 @@ def _configs(
     for platform, entry in source.configs:
         config = Config(**entry.values)
         if config.user:
-            accounts.check_user(config.user, entry.at("user"))
+            whole = any(not each.get("slices") for each in source.lists["packages"])
+            accounts.check_user(config.user, entry.at("user"), packages=whole)
         if platform is None:
             common = join_configs(common, config)
         else:
