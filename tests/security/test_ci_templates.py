@@ -50,6 +50,7 @@ def checkout(tmp_path: Path) -> Path:
         packages.mkdir(parents=True)
         (packages / "x.pth").write_text(f"import os; {hostile}")
         (folder / name / "Dockerfile").write_text("FROM evil.example/x:latest\n")
+    (folder / "homeport.toml").write_text('[audit]\nexclude = ["**"]\n')
     return folder
 
 
@@ -87,7 +88,7 @@ def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
         "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "VERSION": "", "RECIPES": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating",
-        "POLICY": "", "BASELINE": "", "SARIF": "out.sarif",
+        "POLICY": "", "BASELINE": "", "SARIF": "out.sarif", "PROJECT": "",
     }  # fmt: skip
     assert run(script, checkout, {**environment, **given}) == 3
     log = json.loads((checkout / "out.sarif").read_text())

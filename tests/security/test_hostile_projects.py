@@ -58,7 +58,7 @@ def test_what_a_found_file_may_not_say_is_refused(
     text: str, repository: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository / "homeport.toml").write_text(text)
-    assert run(["audit", "."]) == 2
+    assert run(["build", "busybox"]) == 2
     assert "homeport.toml" in capsys.readouterr().err
     assert run(["audit", ".", "--no-project"]) == 0
     assert run(["login", "--help"]) == 0
@@ -88,7 +88,7 @@ def test_no_file_outside_is_read(
     (tmp_path / "secret").write_text("token: hunter2")
     (repository / "link").symlink_to(tmp_path / "secret")
     (repository / "homeport.toml").write_text(f'[audit]\npolicy = "{target}"\n')
-    assert run(["audit", "."]) == 2
+    assert run(["build", "busybox"]) == 2
     said = capsys.readouterr().err
     assert "leads out of the project" in said
     assert "hunter2" not in said
@@ -130,6 +130,18 @@ def test_a_file_of_another_user_is_refused(
 ) -> None:
     (repository / "homeport.toml").write_text('[audit]\nexclude = ["**"]\n')
     os.chown(repository / "homeport.toml", 12345, 12345)
-    assert run(["audit", "."]) == 2
+    assert run(["build", "busybox"]) == 2
     assert "belongs to user 12345" in capsys.readouterr().err
     assert run(["audit", ".", "--project", "homeport.toml"]) == 0
+
+
+@pytest.mark.parametrize("text", ["offline = 5\n", "x=[", "[audit]\nplan = 1\n", "\xff"])
+def test_a_faulty_file_does_not_stop_an_audit(
+    repository: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    (repository / "homeport.toml").write_bytes(text.encode("latin-1"))
+    assert run(["audit", ".", "--deny", "floating"]) == 3
+    said = capsys.readouterr().err
+    assert f"warning: {repository}/homeport.toml is ignored: " in said
+    assert run(["audit", ".", "--project", "homeport.toml"]) == 2
+    assert run(["build", "busybox"]) == 2

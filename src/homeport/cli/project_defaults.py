@@ -7,7 +7,9 @@ from typing import Any
 
 import click
 
-from homeport.project import Project, read_project
+from homeport.cli.show import tell
+from homeport.errors import Faults
+from homeport.project import BadProject, Project, read_project
 
 _KEY = "homeport.project"
 
@@ -18,7 +20,15 @@ def use_project(context: click.Context, name: str, command: click.Command, named
         here = Path.cwd()
     except OSError:  # it was removed
         return
-    project = read_project(named, here)
+    try:
+        project = read_project(named, here)
+    except (BadProject, Faults) as error:
+        # An audit looks into a tree that may be a stranger's: without the file it reports more.
+        if named or name != "audit":
+            raise
+        fault = error.faults[0] if isinstance(error, Faults) else error
+        tell(f"warning: {fault.where['file']} is ignored: {fault.what}")
+        return
     if project is None:
         return
     context.meta[_KEY] = project
