@@ -19,7 +19,7 @@ import click
 from homeport.app import App, Settings, open_app
 from homeport.budget import limits_set
 from homeport.cli.interrupt import stop_on_signals
-from homeport.cli.project_defaults import counting, project_of
+from homeport.cli.project_defaults import counting, ignored_project, project_of
 from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError, UsageError
@@ -153,6 +153,8 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
         context = click.get_current_context()
         used = project_of(context)
         settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca, project=used)
+        if ignored := ignored_project(context):
+            tell(f"warning: {ignored}")
         if used is not None and not quiet:
             for line in _about_project(context, used, verbose):
                 tell(line)

@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from homeport.cli.show import tell
 from homeport.errors import Faults
 from homeport.project import BadProject, Project, read_project
 
 _KEY = "homeport.project"
+_IGNORED = "homeport.project.ignored"
 
 
 def use_project(context: click.Context, name: str, command: click.Command, named: str) -> None:
@@ -27,7 +27,7 @@ def use_project(context: click.Context, name: str, command: click.Command, named
         if named or name != "audit":
             raise
         fault = error.faults[0] if isinstance(error, Faults) else error
-        tell(f"warning: {fault.where['file']} is ignored: {fault.what}")
+        context.meta[_IGNORED] = f"{fault.where['file']} is ignored: {fault.what}"
         return
     if project is None:
         return
@@ -41,6 +41,12 @@ def project_of(context: click.Context) -> Project | None:
     """The project file that counts for this run."""
     found = context.find_root().meta.get(_KEY)
     return found if isinstance(found, Project) else None
+
+
+def ignored_project(context: click.Context) -> str:
+    """Which project file is not used although it was found, and why; empty if none."""
+    found = context.find_root().meta.get(_IGNORED, "")
+    return found if isinstance(found, str) else ""
 
 
 def counting(context: click.Context, project: Project) -> list[str]:
