@@ -250,3 +250,15 @@ def test_a_warning_ends_with_its_recipe_line(tmp_path: Path) -> None:
     assert line.endswith("in the recipe, files: [{to: /etc/made, from: FILE}]")
     ended = world.build(_OFF % "" + "files: [{to: /etc/made, text: x}]\n").built.images[0]
     assert not [warning for warning in ended.warnings if "/etc/made" in warning]
+
+
+def test_programs_that_only_maintainer_scripts_call_are_no_warnings(tmp_path: Path) -> None:
+    script = file("#!/usr/bin/perl\n", mode=0o755)
+    helpers = deb("init-system-helpers", files={"usr/bin/deb-systemd-helper": script})
+    tool = deb("tool", files={"etc/init.d/tool": script, "usr/bin/tool": script})
+    recipe = (
+        "steps: {os_release: false, copyright: false, status_database: false}\n"
+        "packages: [init-system-helpers, tool]\n"
+    )
+    (warning,) = BuildWorld(tmp_path, [helpers, tool]).build(recipe).built.images[0].warnings
+    assert warning.startswith("/usr/bin/tool is a script for '/usr/bin/perl'")

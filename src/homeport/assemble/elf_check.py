@@ -29,7 +29,11 @@ _INTERPRETERS = {
     "python3": "python3-minimal", "node": "nodejs", "ruby": "ruby", "make": "make",
 }  # fmt: skip
 #: Scripts below these are to be read, or run where the whole system is there.
-_FOR_OTHERS = (b"usr/share/doc/", b"usr/share/bug/", b"usr/share/initramfs-tools/")
+_FOR_OTHERS = (
+    b"usr/share/doc/", b"usr/share/bug/", b"usr/share/initramfs-tools/", b"etc/init.d/",
+)  # fmt: skip
+#: Packages whose programs maintainer scripts call.
+_SERVE_SCRIPTS = ("adduser", "debconf", "dpkg", "init-system-helpers", "ucf")
 #: What engines set when an image does not.
 _USUAL_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _FIRST_LINE = 256  # bytes that Linux looks at (BINPRM_BUF_SIZE)
@@ -146,11 +150,12 @@ class _Checker:
             self._started_by_env[path] = _command_of_env(words)
 
     def _is_never_run(self, path: bytes) -> bool:
-        """Examples of whole packages, and maintainer scripts in the database of dpkg."""
+        """Examples, what init starts, and what serves maintainer scripts, of whole packages."""
         if path.startswith(INFO):
             return True
         to_read = path.startswith(_FOR_OTHERS) or b"/examples/" in path
-        return to_read and self._from_whole_package(path)
+        serves_scripts = self._tree[path].source.name in _SERVE_SCRIPTS
+        return (to_read or serves_scripts) and self._from_whole_package(path)
 
     def _from_whole_package(self, path: bytes) -> bool:
         source = self._tree[path].source
