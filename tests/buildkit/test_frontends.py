@@ -100,3 +100,16 @@ def test_an_engine_that_tries_tls_first_is_answered_by_http() -> None:
                 session.do_handshake()
             plain.sendall(hello.read().replace(b"\n", b"\r"))  # not a line for a web server
             assert plain.recv(100).startswith(b"HTTP/1.1 400 ")
+
+
+def test_a_frontend_may_read_what_lies_beside_a_file_in_the_context(tmp_path: Path) -> None:
+    (tmp_path / "homeport.yaml").write_text("# syntax=host.example/homeport:1\nhomeport: 1\n")
+    (tmp_path / ".dockerignore").write_text("*\n!demo.lock\n")
+    wanted = DockerfileBuild(context=tmp_path, file=tmp_path / "homeport.yaml")
+    offered = prepare(wanted).folders["dockerfile"]
+    assert (offered.path, offered.only) == (tmp_path, ())
+    assert offered.ignore == (b"*", b"!demo.lock", b"!homeport.yaml")
+    (tmp_path / "homeport.yaml").write_text("FROM scratch\n")
+    assert prepare(wanted).folders["dockerfile"].only == (
+        b"homeport.yaml", b"homeport.yaml.dockerignore",
+    )  # fmt: skip

@@ -14,6 +14,7 @@ from homeport.content.files import explained
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
+    from homeport.building.request import BuildRequest
     from homeport.images.address import LayoutAddress, RegistryAddress
     from homeport.images.image import Image, Index
     from homeport.inspection.image.extraction import Extracted
@@ -188,6 +189,13 @@ class InspectionCommands(Resources):
 
         return write_document(*self._bill(image, platform, allow_outside), form)
 
+    def bill(self, request: BuildRequest) -> tuple[Bill, Subject]:
+        """The bill of materials of one platform of a recipe, and what it is of."""
+        # 130 ms that other commands save
+        from homeport.building.run import run_bill
+
+        return run_bill(request, self.runtime, self._connections())
+
     def _bill(
         self, image: str, platform: Platform | None, allow_outside: Sequence[Path]
     ) -> tuple[Bill, Subject]:
@@ -197,14 +205,13 @@ class InspectionCommands(Resources):
         if is_recipe(image):
             # 130 ms that other commands save
             from homeport.building.request import BuildRequest
-            from homeport.building.run import run_bill
 
             platforms = (str(platform),) if platform is not None else ("native",)
             request = BuildRequest(
                 recipe=image, platforms=platforms, allow_outside=tuple(allow_outside),
                 command="homeport sbom",
             )  # fmt: skip
-            return run_bill(request, self.runtime, self._connections())
+            return self.bill(request)
         # 110 ms that other commands save
         from homeport.inspection.report.image_bill import image_bill, image_subject
 

@@ -93,7 +93,9 @@ def prepare(wanted: DockerfileBuild) -> Build:
         file = _find(wanted.context, wanted.file)
         sources = Sources({str(file): _read(file)})
         attrs["filename"] = file.name
-        folders = _offered(wanted.context, file.parent, wanted.options.get("filename", file.name))
+        filename = wanted.options.get("filename", file.name)
+        other = bool(_frontend(wanted, "".join(sources.texts.values())))
+        folders = _offered(wanted.context, file.parent, filename, other=other)
         key = shared_key(os.uname().nodename, str(wanted.context.resolve()), str(file.resolve()))
     attrs |= _attributes(wanted)
     for name, value in wanted.build_contexts.items():
@@ -121,14 +123,20 @@ def context_offer(context: Path) -> Offer:
     return Offer(context, ignore=_ignore_patterns(context / os.fsdecode(IGNORE_FILE)) or ())
 
 
-def _offered(context: Path, folder: Path, filename: str) -> dict[str, Offer]:
+def _offered(context: Path, folder: Path, filename: str, *, other: bool) -> dict[str, Offer]:
     """The build context without what is ignored; of the Dockerfile's folder two files only.
 
+    other: not the frontend of BuildKit. Where the file lies in the context itself, such a one
+           may also read what is beside it, a lockfile for instance
     An ignore file beside the Dockerfile replaces that of the context (BuildKit's dockerui).
     """
     own_ignore = filename + ".dockerignore"
     patterns = _ignore_patterns(folder / own_ignore)
     offer = context_offer(context) if patterns is None else Offer(context, ignore=patterns)
+    if other and folder.resolve() == context.resolve():
+        named = (b"!" + os.fsencode(filename),) if offer.ignore else ()
+        beside_it = msgspec.structs.replace(offer, ignore=(*offer.ignore, *named))
+        return {"context": offer, "dockerfile": beside_it}
     beside = (os.fsencode(filename), os.fsencode(own_ignore))
     return {"context": offer, "dockerfile": Offer(folder, only=beside)}
 
