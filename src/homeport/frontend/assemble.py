@@ -32,6 +32,7 @@ from homeport.sbom import spdx
 if TYPE_CHECKING:
     from homeport.content.store import Store
 
+_STEP = msgspec.json.Decoder(Step)
 #: Below ``/about``.
 CONFIG, SBOM = "config.json", "sbom.spdx.json"
 #: The step's own root, which is thrown away: on a disk, unlike what may be mounted at /tmp.
@@ -40,7 +41,7 @@ _WORK = Path("/")
 
 def assemble(text: str) -> None:
     """Do what the argument says. Raises what a build raises."""
-    step = msgspec.json.decode(text, type=Step)
+    step = _STEP.decode(text)
     os.chdir(RECIPE)
     with tempfile.TemporaryDirectory(dir=_WORK) as folder:
         settings = Settings(cache_dir=Path(folder, "cache"), offline=True)

@@ -48,6 +48,9 @@ class _Worker(msgspec.Struct, rename="pascal"):
     platforms: list[_WorkerPlatform] = msgspec.field(default_factory=list)
 
 
+_WORKERS = msgspec.json.Decoder(list[_Worker])
+
+
 def read_options(environment: Mapping[str, str]) -> Options:
     """Raises ``UsageError`` for what a recipe cannot do."""
     given = dict(
@@ -96,7 +99,7 @@ def _epoch(text: str) -> int | None:
 
 def _engine(text: str) -> tuple[Platform, ...]:
     try:
-        workers = msgspec.json.decode(text or "[]", type=list[_Worker])
+        workers = _WORKERS.decode(text or "[]")
     except msgspec.DecodeError:
         return ()
     return tuple(
