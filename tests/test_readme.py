@@ -103,3 +103,34 @@ def test_every_command_of_the_readme_exists() -> None:
 
     used = set(re.findall(r"homeport ([\w-]+)", README.read_text()))
     assert {word for word in used if word.islower()} <= set(COMMANDS)
+
+
+_FILES = {
+    "Dockerfile": "# syntax=docker/dockerfile:1\nFROM node:18-alpine AS build\nCOPY . .\n"
+    "RUN npm ci\nFROM nginx\nCOPY --from=build /app/dist /usr/share/nginx/html\n",
+    "compose.yaml": "services:\n  db:\n    image: postgres:16\n",
+    ".github/workflows/build.yml": "on: push\njobs:\n  image:\n    runs-on: ubuntu-24.04\n"
+    "    steps:\n      - uses: docker/setup-qemu-action@v3\n"
+    "      - uses: docker/setup-buildx-action@v3\n      - uses: docker/build-push-action@v6\n"
+    "        with: {platforms: 'linux/amd64,linux/arm64', push: true, sbom: true, tags: x}\n",
+}
+
+
+def test_the_audit_of_the_readme_is_what_it_prints(home: Path, tmp_path: Path) -> None:
+    (tmp_path / ".github/workflows").mkdir(parents=True)
+    for name, text in _FILES.items():
+        (tmp_path / name).write_text(text)
+    printed = homeport(home, "audit", ".", cwd=tmp_path).stdout.splitlines()
+    block = re.search(r"\$ homeport audit \.\n(.*?)```", README.read_text(), re.DOTALL)
+    assert block is not None
+    assert [line for line in block[1].splitlines() if line not in printed] == []
+
+
+def test_links_of_the_readme_work_outside_of_the_repository() -> None:
+    base = "https://github.com/homeport-project/homeport/blob/main/"
+    links = re.findall(r"\]\(([^)]+)\)", README.read_text())
+    assert links
+    for link in links:
+        assert link.startswith("https://"), link
+        if link.startswith(base):
+            assert (README.parent / link.removeprefix(base).partition("#")[0]).exists(), link
