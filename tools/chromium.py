@@ -53,6 +53,7 @@ class Tab:
             self.call(f"{domain}.enable")
 
     def close(self) -> None:
+        """Close our ends of the pipes."""
         self._receiving.close()
         os.close(self._sending)
 
@@ -133,7 +134,11 @@ class Tab:
 def chromium() -> Iterator[Tab]:
     """A browser with one tab; no name resolves in it."""
     ours, theirs = os.pipe(), os.pipe()
-    with tempfile.TemporaryDirectory(prefix="homeport-chromium-") as profile:
+    with tempfile.TemporaryDirectory(
+        prefix="homeport-chromium-",
+        # Processes of the browser may still write while it ends.
+        ignore_cleanup_errors=True,
+    ) as profile:
         process = subprocess.Popen(
             [sys.executable, "-c", _START, str(ours[0]), str(theirs[1]), "chromium", *_FLAGS,
              f"--user-data-dir={profile}"],
@@ -141,10 +146,10 @@ def chromium() -> Iterator[Tab]:
         )  # fmt: skip
         os.close(ours[0])
         os.close(theirs[1])
-        tab = Tab(ours[1], theirs[0])
         try:
+            tab = Tab(ours[1], theirs[0])
             yield tab
+            tab.close()
         finally:
             process.terminate()
             process.wait()
-            tab.close()

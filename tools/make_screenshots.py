@@ -78,15 +78,15 @@ _COMMANDS = (
 )
 
 
-def sample_image(factor: int = 1) -> Image:
-    """A base, a build that leaves files behind, and their removal. ``factor``: so much smaller."""
+def sample_image(version: str = "5.40.1-6") -> Image:
+    """A base, a build that leaves files behind, and their removal. ``version``: of perl-base."""
     draw = random.Random(24)  # noqa: S311  no secret
 
     def files(sizes: dict[str, int]) -> list[Member]:
-        return [file(name, draw.randbytes(size // factor)) for name, size in sizes.items()]
+        return [file(name, draw.randbytes(size)) for name, size in sizes.items()]
 
     base = layer(
-        *files(_SIZES), file("var/lib/dpkg/status", _STATUS.encode()),
+        *files(_SIZES), file("var/lib/dpkg/status", _STATUS.replace("5.40.1-6", version).encode()),
         file("etc/os-release", b'ID=debian\nPRETTY_NAME="Debian GNU/Linux 13 (trixie)"\n'),
     )  # fmt: skip
     app = layer(directory("app"), *files(_APP), *files({"app/.npm/_cacache/index": 700_000}))
@@ -101,18 +101,24 @@ def sample_image(factor: int = 1) -> Image:
     )
 
 
+def make_samples(folder: Path) -> None:
+    """The repository ``shop`` and the images ``oci:shop.oci:1.4`` and ``:1.5``."""
+    for name, text in REPOSITORY.items():
+        (folder / "shop" / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / "shop" / name).write_text(text)
+    for tag, version in (("1.4", "5.40.1-6"), ("1.5", "5.40.1-7")):
+        layout = OciLayout(LayoutAddress(path=folder / "shop.oci", tag=tag))
+        layout.write(sample_image(version), runtime())
+
+
 def make_pages(folder: Path) -> dict[str, Path]:
     """Run the commands over the samples; their pages by the name of the report."""
-    tree = folder / "shop"
-    for name, text in REPOSITORY.items():
-        (tree / name).parent.mkdir(parents=True, exist_ok=True)
-        (tree / name).write_text(text)
-    layout = OciLayout(LayoutAddress(path=folder / "shop.oci", tag="1.4"))
-    layout.write(sample_image(), runtime())
-    pages = {name: folder / f"{name}.html" for name in ("inspect", "audit")}
+    make_samples(folder)
+    pages = {name: folder / f"{name}.html" for name in ("inspect", "audit", "diff")}
     for arguments in (
         ["inspect", "oci:shop.oci:1.4", "--html", pages["inspect"]],
         ["audit", "shop", "--html", pages["audit"]],
+        ["diff", "oci:shop.oci:1.4", "oci:shop.oci:1.5", "--html", pages["diff"]],
     ):
         subprocess.run(
             [Path(sys.executable).parent / "homeport", *arguments], cwd=folder, check=True,

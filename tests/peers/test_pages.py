@@ -15,7 +15,7 @@ from make_screenshots import make_pages
 
 pytestmark = pytest.mark.peer("chromium", "npm")
 AXE = "axe-core@4.14.1"
-REPORTS = ("inspect", "audit")
+REPORTS = ("inspect", "audit", "diff")
 
 
 @pytest.fixture(scope="module")

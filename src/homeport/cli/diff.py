@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 import msgspec
 
@@ -19,6 +21,7 @@ Examples:
   homeport diff docker://registry.example/app:1.2 docker://registry.example/app:1.3
   homeport diff oci:./app docker://registry.example/app:1.3 --exit-code
   homeport diff oci:./app --platform linux/amd64,linux/arm64
+  homeport diff oci:./app oci:./new --html diff.html
 """,
 )
 @click.argument("image")
@@ -26,6 +29,12 @@ Examples:
 @platform_option
 @click.option("--times", is_flag=True, help="Include files that differ only in time.")
 @click.option("--no-text", is_flag=True, help="Leave out line-by-line differences of text files.")
+@click.option(
+    "--html",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the comparison as an HTML page, too.",
+)
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if anything differs.")
 @common
 def command(
@@ -36,6 +45,7 @@ def command(
     platforms: tuple[str, ...],
     times: bool,
     no_text: bool,
+    html: Path | None,
     exit_code: bool,
 ) -> None:
     """Compare two images, or two platforms of one image.
@@ -45,7 +55,7 @@ def command(
     """
     wanted = parse_platforms(platforms)
     with session.app() as app:
-        found = app.diff(image, other, platforms=wanted, times=times, text=not no_text)
+        found = app.diff(image, other, platforms=wanted, times=times, text=not no_text, html=html)
     session.output.write(
         {**msgspec.to_builtins(found), "same": found.same},
         comparison_text(found, session.screen, verbose=bool(session.verbose)),

@@ -76,7 +76,8 @@
         body.hidden = !left;
         if (number) number.textContent = left;
       }
-      shown.textContent = count === rows.length ? `${count} rows` : `${count} of ${rows.length} rows`;
+      const all = `${rows.length} ${rows.length === 1 ? "row" : "rows"}`;
+      shown.textContent = count === rows.length ? all : `${count} of ${all}`;
     };
     const group = () => {
       const by = grouping.value;
