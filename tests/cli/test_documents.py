@@ -116,6 +116,8 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("search app", 0),
         ("show app --files --recipe . --platform linux/amd64", 0),
         ("catalog slices libc6", 0),
+        ("slice propose app --platform linux/amd64 -o slices/app.yaml", 0),
+        ("slice check slices --platform linux/amd64", 0),
         ("init app --in fresh --name fresh --no-check", 0),
         ("add app --recipe ./fresh --no-check", 0),
         ("lock .", 0),

@@ -13,10 +13,12 @@ from homeport.cli.main import COMMANDS, homeport
 from homeport.cli.subcommand import CommandWithSubcommand
 
 VERBS = {
-    "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Check", "Compare", "Connect",
+    "Accept", "Add", "Append", "Apply", "Assume", "Attest", "Build", "Carry", "Check", "Compare",
+    "Connect",
     "Copy", "Count", "Delete", "Do", "Exclude", "Exit", "Explain", "Export", "Fail", "Fetch",
     "Find", "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
-    "Make", "Open", "Print", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
+    "Make", "Open", "Print",
+    "Propose", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
     "Record", "Remove", "Require", "Resolve", "Run", "Save", "Search", "Send", "Set", "Show",
     "Sign", "Skip", "Start", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
 }  # fmt: skip

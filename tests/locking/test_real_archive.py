@@ -44,6 +44,21 @@ def test_every_slice_of_sid_matches_on_all_seven_platforms(
     _lock_all_slices(names, archives, tmp_path, capsys)
 
 
+@pytest.mark.parametrize("words", [["jq"], ["git", "--for", "git"], ["python3-yaml"]])
+def test_a_proposed_slice_of_a_real_package_works_alone(
+    words: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    platforms = ["--platform", "linux/amd64,linux/arm64"]
+    written = f"slices/{words[0]}.yaml"
+    assert run(["slice", "propose", *words, *platforms, "-o", written]) == 0, capsys.readouterr()
+    assert run(["slice", "check", *platforms]) == 0, capsys.readouterr()
+    assert "No known slice" not in (tmp_path / written).read_text()
+
+
 def _sliced() -> list[str]:
     return [path.stem for path in sorted(shipped_catalog().slices.glob("*.yaml"))]
 

@@ -23,6 +23,7 @@ from homeport.app.docker_pkg import DockerPkgCommands
 from homeport.app.health import HealthCommands
 from homeport.app.inspection import InspectionCommands
 from homeport.app.releases import ReleaseCommands
+from homeport.app.slicing import SlicingCommands
 from homeport.content.answer_key import find_answer_key
 from homeport.content.files import explained
 from homeport.content.store import Pruned, Store
@@ -35,7 +36,14 @@ from homeport.settings import Settings
 __all__ = ["App", "Settings", "open_app"]
 
 
-class App(AuditCommands, DockerPkgCommands, HealthCommands, InspectionCommands, ReleaseCommands):
+class App(
+    AuditCommands,
+    DockerPkgCommands,
+    HealthCommands,
+    InspectionCommands,
+    ReleaseCommands,
+    SlicingCommands,
+):
     """A method for each command; closed by leaving the ``with`` block."""
 
     def cache_info(self) -> CacheInfo:

@@ -41,6 +41,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "add": CommandEntry("add", "Add packages or slices to a recipe", "Build"),
     "search": CommandEntry("search", "Search packages and recipes", "Build"),
     "show": CommandEntry("show_package", "Show a package, its slices and files", "Build"),
+    "slice": CommandEntry("slice_", "Propose and check slices of packages", "Build"),
     "build": CommandEntry("build", "Build an image for every platform", "Build"),
     "test": CommandEntry("test", "Test an image on every platform, without a daemon", "Build"),
     "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),

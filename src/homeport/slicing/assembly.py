@@ -1,0 +1,93 @@
+"""Packages assembled as an image would have them, without what makes an image of them.
+
+The lockfile is not written anywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from homeport.assemble.build import assemble_plan
+from homeport.assemble.plan import BuildOptions, BuildPlan, PlanInputs, make_plans
+from homeport.building.preparation import open_build
+from homeport.building.request import Connections
+from homeport.content.digest import Digest
+from homeport.content.store import Store
+from homeport.debian.deb.contents import PackageContents
+from homeport.locking.fetching import fetch_locked
+from homeport.locking.lock import lock
+from homeport.locking.update_policy import KEEP_LOCKED
+from homeport.recipe.entries import PackageChoice, Steps
+from homeport.recipe.model import Recipe
+from homeport.recipe.schema.defaults import FILE_NAME
+from homeport.runtime import Runtime
+from homeport.tree.node import Tree
+from homeport.yamlfile.position import FilePosition
+
+#: Only the packages' own files, where an image has them.
+_STEPS = Steps(
+    layout=False, accounts=False, alternatives=False, packaged_state=False, os_release=False,
+    ca_bundle=False, java_keystore=False, status_database=False, copyright=False, tmp=False,
+)  # fmt: skip
+
+
+class AssembledPackages(msgspec.Struct, frozen=True, kw_only=True):
+    """One platform: the tree, and every package that is in it, by name."""
+
+    plan: BuildPlan
+    tree: Tree
+    contents: Mapping[str, PackageContents]
+
+    def of(self, package: str) -> frozenset[bytes]:
+        """Paths of a package's own files and links."""
+        return frozenset(
+            path for path, node in self.tree.items()
+            if node.source.kind == "package" and node.source.name == package
+            and node.type != "directory"
+        )  # fmt: skip
+
+    def size(self, paths: frozenset[bytes]) -> int:
+        return sum(self.tree[path].size for path in paths)
+
+
+def assembled(
+    base: Recipe,
+    package: str,
+    slices: Sequence[str],
+    folder: Path,
+    *,
+    runtime: Runtime,
+    connections: Connections,
+    mirrors: Sequence[str],
+    command: str,
+    checked: bool,
+) -> Iterator[AssembledPackages]:
+    """A package, whole or some of its slices, with what it needs, for each platform of ``base``.
+
+    folder:  of this call alone
+    checked: raise ``CannotStart`` or ``Faults`` for programs that lack a library or interpreter
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / FILE_NAME
+    path.write_bytes(b"")
+    place = FilePosition(file=command, line=1)
+    recipe = msgspec.structs.replace(
+        base, name=package, path=path, packages=(
+            PackageChoice(name=package, slices=tuple(slices), place=place),
+        ), extends=(), parts=(), files=(), links=(), directories=(), tests=(), variant="",
+        essential="", layers=type(base.layers)(), steps=_STEPS,
+    )  # fmt: skip
+    access = connections.archives(recipe, mirrors)
+    locked = lock(recipe, access, previous=None, update=KEEP_LOCKED, as_of=None, command=command)
+    debs = fetch_locked(locked.lockfile, recipe.platforms, access)
+    asked = PlanInputs(
+        recipe=recipe, recipe_digest=Digest.of(b""), lockfile=locked.lockfile,
+        lockfile_digest=Digest.of(b""), checked=checked,
+    )  # fmt: skip
+    how = open_build(Store(folder / "store"), runtime, connections)
+    for plan in make_plans(asked, recipe.platforms, BuildOptions(), runtime.cancel):
+        tree, contents = assemble_plan(plan, debs, how)
+        yield AssembledPackages(plan=plan, tree=tree, contents=contents)
