@@ -163,6 +163,7 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
             archives=self.archives,
             open_image=self.open_image,
             digest_of=self.digest,
+            tags_of=lambda repository: self.tags(repository).tags,
             fetch=self._fetch_tracker,
             runtime=self.runtime,
         )

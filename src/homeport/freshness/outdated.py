@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
 from homeport.freshness.image_packages import ImagePackages, image_packages
-from homeport.freshness.inputs import DigestOf, moved_images
+from homeport.freshness.inputs import DigestOf, TagsOf, moved_images
 from homeport.freshness.model import (
     FINDINGS,
     Change,
@@ -93,6 +93,7 @@ class OutdatedAccess(msgspec.Struct, frozen=True, kw_only=True):
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: Callable[[str], AbstractContextManager[Image | Index]]
     digest_of: DigestOf
+    tags_of: TagsOf | None = None
     fetch: Callable[[str], bytes]
     runtime: Runtime
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -380,7 +381,7 @@ def _tracker(source: str, access: OutdatedAccess) -> tuple[bytes, datetime | Non
 def _inputs(run: _Run, recipe: Recipe) -> tuple[list[Input], list[Unknown]]:
     if not run.request.inputs:
         return [], []
-    found = list(moved_images(recipe, run.access.digest_of))
+    found = list(moved_images(recipe, run.access.digest_of, run.access.tags_of))
     return (
         [each for each in found if isinstance(each, Input)],
         [each for each in found if isinstance(each, Unknown)],

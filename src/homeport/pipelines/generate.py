@@ -30,7 +30,7 @@ FILES: dict[System, str] = {
     "github": ".github/workflows/homeport.yml",
     "forgejo": ".forgejo/workflows/homeport.yml",
     "woodpecker": ".woodpecker/homeport.yml",
-    "jenkins": "homeport.Jenkinsfile",
+    "jenkins": "Jenkinsfile.homeport",
     "cron": "homeport.cron",
 }
 #: actions/checkout v4.2.2, by its commit: a tag could be moved.
