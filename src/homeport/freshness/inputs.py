@@ -68,8 +68,8 @@ def moved_images(
 
 
 def newer_tag(tag: str, tags: Sequence[str]) -> tuple[str, bool] | None:
-    """The highest newer version of the same form, and whether it is a patch: of three numbers or more only
-    the last differs.
+    """The highest newer version of the same form, and whether it is a patch: only the last
+    of three numbers or more differs.
 
     The form is prefix, count of numbers and suffix: ``3.13-slim`` is not updated by ``3.14``, nor
     ``1.2`` by ``20260101``, nor a release by a prerelease.
