@@ -125,7 +125,7 @@ WORK: dict[str, Work] = {
     "java": Work("trusts authorities", run="/usr/bin/java T.java", files={"T.java": _JAVA}),
     "gcc": Work(
         "hello from C\nhello from C++\n", files={"a.c": _C, "a.cc": _CXX, "CMakeLists.txt": _CMAKE},
-        run="/bin/sh -c 'cc a.c -o a && ./a && cmake -B b . >/dev/null && make -s -C b && b/x'",
+        run="/bin/sh -c 'cc a.c -o a && ./a && (cmake -B b . && make -C b) >/dev/null && b/x'",
     ),
     "golang": Work("hello from Go", files={"a.go": _GO}, run="/usr/bin/go run a.go"),
     "rust": Work("hello from Rust", files={"a.rs": _RUST}, run="/bin/sh -c 'rustc a.rs && ./a'"),
