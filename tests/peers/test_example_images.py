@@ -142,6 +142,11 @@ WORK: dict[str, Work] = {
         "convert -density 72 a.pdf b.png && identify b.png'",
     ),
     "fonts": Work("PNG", files={"a.svg": _SVG}, run="/usr/bin/rsvg-convert a.svg"),
+    "chromium": Work(
+        "<h1>Ω</h1>", files={"a.html": "<meta charset=utf-8><h1>Ω</h1>"},
+        run="/usr/bin/chromium-headless-shell --no-sandbox --disable-gpu --dump-dom "
+        "file:///w/a.html",
+    ),
     "toolbox": Work(
         "42",
         run="/bin/bash -c 'set -e; vi --version; editor --version; which less; ps aux; ip a; "
