@@ -22,7 +22,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
     assert homeport(
         ["build", "homeport", "--locked", "--no-attest", "--platform", "native", "-o",
-         f"oci:{folder}/layout"]
+         f"oci:{folder}/layout", "--compression-level", "12"]
     ) == 0  # fmt: skip
     blobs = folder / "layout/blobs/sha256"
     (image,) = json.loads((folder / "layout/index.json").read_text())["manifests"]
