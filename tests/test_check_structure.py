@@ -78,3 +78,11 @@ def test_the_outline_has_the_first_sentence_of_every_module(tmp_path: Path) -> N
     assert [line.split() for line in done.stdout.splitlines()[:3]] == [
         ["low", "What", "is", "below."], ["up/"], ["high", "What", "is", "above."],
     ]  # fmt: skip
+
+
+def test_no_script_hides_a_module_of_python() -> None:
+    """A script's own folder comes first on the path: ``inspect.py`` there breaks dataclasses."""
+    folders = (SCRIPT.parent, SCRIPT.parents[1] / "benchmarks")
+    names = {path.stem for folder in folders for path in folder.glob("*.py")}
+    assert len(names) > 10
+    assert names & sys.stdlib_module_names == set()

@@ -1,6 +1,6 @@
 """How long looking into an image takes, against unpacking it and against a peer.
 
-    .venv/bin/python -P benchmarks/inspect.py [--small-files N] [--size MB] [--peer DIVE]
+    .venv/bin/python -P benchmarks/inspection.py [--small-files N] [--size MB] [--peer DIVE]
         [--folder DIR]
 
 Makes a docker archive of many small files and one of few large ones, two gzip layers and one
