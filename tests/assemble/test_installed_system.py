@@ -12,7 +12,7 @@ from homeport.assemble.elf_check import CannotStart
 from homeport.assemble.steps.java_keystore import keystore
 from homeport.assemble.system.accounts import settle_accounts
 from homeport.assemble.system.knowledge import load_knowledge
-from homeport.debian.scripts.effects import AddUser
+from homeport.debian.scripts.effects import AddGroup, AddUser
 from homeport.errors import UsageError
 
 _POSTINST = """#!/bin/sh
@@ -262,3 +262,15 @@ def test_programs_that_only_maintainer_scripts_call_are_no_warnings(tmp_path: Pa
     )
     (warning,) = BuildWorld(tmp_path, [helpers, tool]).build(recipe).built.images[0].warnings
     assert warning.startswith("/usr/bin/tool is a script for '/usr/bin/perl'")
+
+
+@pytest.mark.parametrize(("group_is_there", "members"), [(True, ("postgres",)), (False, ())])
+def test_a_known_account_joins_a_group_only_if_the_image_has_it(
+    group_is_there: bool, members: tuple[str, ...]
+) -> None:
+    effects = list(load_knowledge()["postgresql-common"].effects("postgresql-common"))
+    if group_is_there:
+        effects.append(AddGroup(package="ssl-cert", name="ssl-cert"))
+    found = settle_accounts((), (), effects, "/bin/bash")
+    assert found.members.get("ssl-cert", ()) == members
+    assert ("ssl-cert" in found.groups) == group_is_there

@@ -61,7 +61,7 @@ def settle_accounts(
     settling.add_users(added)
     for each in wanted:
         if isinstance(each, AddMember):
-            settling.add_member(each.user, each.group)
+            settling.add_member(each)
     return settling.result()
 
 
@@ -108,14 +108,16 @@ class _Settling:
                 shell=user.shell, comment=user.comment, package=user.package,
             )  # fmt: skip
 
-    def add_member(self, user: str, group: str) -> None:
-        if user not in self._users:
+    def add_member(self, member: AddMember) -> None:
+        if member.user not in self._users:
             return
-        if group not in self._groups:
-            self._groups[group] = self._number(group, None, uid=False)
-        members = self._members.setdefault(group, [])
-        if user not in members:
-            members.append(user)
+        if member.group not in self._groups:
+            if member.only_known:
+                return
+            self._groups[member.group] = self._number(member.group, None, uid=False)
+        members = self._members.setdefault(member.group, [])
+        if member.user not in members:
+            members.append(member.user)
 
     def result(self) -> SystemAccounts:
         members = {name: tuple(users) for name, users in self._members.items()}

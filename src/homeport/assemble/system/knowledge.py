@@ -1,10 +1,10 @@
 """Knowledge about packages whose scripts cannot be read: data files, one for each package.
 
 ``knowledge/NAME.yaml`` says what Debian's package makes at a first installation: ``users``
-(name, home, shell, comment), ``directories`` (path, mode, user, group), ``files`` (path, text
-or source, mode), ``links``
-(path, target). ``why`` names where that was read, ``versions`` (globs) of which versions: of
-any other the scripts are read too. ``packages``: a glob of names, for a family.
+(name, home, shell, comment, and ``joins``: groups, if the image has them), ``directories`` (path,
+mode, user, group), ``files`` (path, text or source, mode), ``links`` (path, target). ``why`` names
+where that was read, ``versions`` (globs) of which versions: of any other the scripts are read
+too. ``packages``: a glob of names, for a family.
 ``instead_of_scripts: false`` always reads them.
 """
 
@@ -17,7 +17,14 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.debian.scripts.effects import AddUser, Effect, MakeDirectory, MakeFile, MakeLink
+from homeport.debian.scripts.effects import (
+    AddMember,
+    AddUser,
+    Effect,
+    MakeDirectory,
+    MakeFile,
+    MakeLink,
+)
 
 _FOLDER = Path(__file__).parent / "knowledge"
 
@@ -48,6 +55,7 @@ class _User(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     home: str = "/nonexistent"
     shell: str = "/usr/sbin/nologin"
     comment: str = ""
+    joins: tuple[str, ...] = ()
 
 
 class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -71,6 +79,8 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 package=package, name=user.name, home=user.home, shell=user.shell,
                 comment=user.comment,
             )  # fmt: skip
+            for group in user.joins:
+                yield AddMember(package=package, user=user.name, group=group, only_known=True)
         for each in self.directories:
             yield MakeDirectory(
                 package=package, path=each.path, mode=int(each.mode, 8), user=each.user,

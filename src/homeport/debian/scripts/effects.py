@@ -39,10 +39,14 @@ class AddGroup(Effect, frozen=True, kw_only=True):
 
 
 class AddMember(Effect, frozen=True, kw_only=True):
-    """``user`` belongs to ``group`` too."""
+    """``user`` belongs to ``group`` too.
+
+    only_known: only if something else of the image makes the group
+    """
 
     user: str
     group: str
+    only_known: bool = False
 
 
 class MakeDirectory(Effect, frozen=True, kw_only=True):
