@@ -9,13 +9,14 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from homeport.content.blob import FileBlob
 from homeport.content.digest import Digest
-from homeport.content.store import Damage, Store
+from homeport.content.store import Damage, Store, _StoreFile
 from homeport.errors import IntegrityError, Interrupted
 from homeport.progress import CancelToken
 
@@ -150,6 +151,43 @@ def test_prune_keeps_what_a_running_build_has_used(store: Store) -> None:
         assert store.prune(0).removed == 1
         assert store.get(used.digest) is not None
     assert store.get(before.digest) is None
+
+
+def test_what_another_process_uses_while_prune_lists_the_files_is_kept(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = [store.put(io.BytesIO(data)) for data in (b"one", b"two")]
+    for blob in blobs:
+        os.utime(blob.path, (1, 1))
+    other = Store(store.root)
+    listing = store._files
+
+    def listing_takes_a_while(kind: str) -> Iterator[_StoreFile]:
+        yield from listing(kind)
+        if kind == "partial":  # the last kind
+            assert other.get(blobs[0].digest) is not None
+
+    monkeypatch.setattr(store, "_files", listing_takes_a_while)
+    with other.lease():
+        assert store.prune(0).removed == 1
+    assert blobs[0].path.exists()
+    assert not blobs[1].path.exists()
+
+
+def test_a_file_that_vanishes_while_it_is_asked_for_is_not_there(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blob = store.put(io.BytesIO(b"one"))
+    lstat = Path.lstat
+
+    def removed_after(path: Path) -> os.stat_result:
+        found = lstat(path)
+        if path == blob.path:
+            path.unlink()
+        return found
+
+    monkeypatch.setattr(Path, "lstat", removed_after)
+    assert store.get(blob.digest) is None
 
 
 def test_the_lease_of_a_killed_process_ends_with_it(store: Store) -> None:

@@ -160,10 +160,14 @@ class Store:
             self.drop(digest)
             return None
         verified_now = self._verified.get(digest) == _state(status)
-        with contextlib.suppress(OSError):
+        try:
             os.utime(path, follow_symlinks=False)
             if verified_now:
                 self._verified[digest] = _state(path.stat())
+        except FileNotFoundError:  # removed by another process just now
+            return None
+        except OSError:  # of another user: it is read without being marked
+            pass
         return FileBlob(path, digest, status.st_size, verified_now)
 
     def put(self, stream: Readable, digest: Digest | None = None, *, sync: bool = True) -> FileBlob:
@@ -354,7 +358,7 @@ class Store:
                 break
             if file.folder == ("partial",) and self._is_locked(file):
                 continue
-            if self._unlink(file.name, *file.folder):
+            if self._unlink_unused(file):
                 removed += 1
                 removed_bytes += file.size
         return Pruned(
@@ -434,6 +438,17 @@ class Store:
         try:
             with open_folder(self.root, *folder) as descriptor:
                 os.unlink(name, dir_fd=descriptor)
+        except OSError:
+            return False
+        return True
+
+    def _unlink_unused(self, file: _StoreFile) -> bool:
+        """Remove a file that was not used since it was listed, which takes a while."""
+        try:
+            with open_folder(self.root, *file.folder) as folder:
+                if os.stat(file.name, dir_fd=folder, follow_symlinks=False).st_mtime != file.used:
+                    return False
+                os.unlink(file.name, dir_fd=folder)
         except OSError:
             return False
         return True
