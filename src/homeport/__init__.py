@@ -4,4 +4,4 @@ Nothing is imported here: every module is imported where it is used, so that
 ``homeport --version`` stays quick. The Python API's front door is ``homeport.app``.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
