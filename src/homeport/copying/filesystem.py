@@ -66,7 +66,7 @@ class Directory(Protocol):
         """ENOTDIR for anything else, a symbolic link to a directory too."""
 
     def open_file(self, name: bytes) -> File:
-        """ELOOP for a symbolic link; never blocks on anything but a regular file (EINVAL)."""
+        """ELOOP for a symbolic link; never blocks on what is no regular file (EINVAL)."""
 
     # changing: each creates a new name or raises FileExistsError
     def create_file(self, name: bytes, content: Content, metadata: Metadata) -> int:

@@ -101,7 +101,7 @@ def _operation(
             bits |= SETUID | SETGID
         else:
             bits |= STICKY
-            who |= STICKY  # and where no class was named, sticky is from here on all that changes
+            who |= STICKY  # and where nobody was named, sticky is from here on all that changes
     if bits or (operator == "=" and not copied):
         steps.append(_change(who, operator, bits))
     if execute:

@@ -24,7 +24,7 @@ class ResolvedPath:
 
     names:     real names of the directory from the root, no links among them
     directory: open; the caller closes it
-    rest:      empty if the path is that directory; one name that is not a directory (then with
+    rest:      empty if the path is that directory; one name that is no directory (then with
                ``info``, or there is none yet); more names if even their directory is missing
     """
 
@@ -163,7 +163,7 @@ def make_directories(
         try:
             below = resolved.directory.create_directory(name, own)
         except FileExistsError:
-            # Another process was quicker, or it is a file; a link is refused here.
+            # Somebody was quicker, or it is a file; a link is refused here.
             below = resolved.directory.open_directory(name)
         resolved.directory = _move(resolved.directory, below)
         resolved.names.append(name)

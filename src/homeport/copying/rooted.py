@@ -373,7 +373,7 @@ def read_xattrs(fd: int) -> "dict[bytes, bytes]":
 def copy_content(source: int, target: int, status: posix.stat_result, check: "Check" = None) -> int:
     """The bytes of one descriptor to another, in the kernel if it can; how many.
 
-    Stops where the source ends by now, shorter or longer than ``status`` reported.
+    Stops where the source ends by now, shorter or longer than ``status`` said.
     """
     size = status.st_size
     if size >= CLONE_FROM:
