@@ -140,6 +140,26 @@ def test_with_a_key_each_image_is_signed_and_has_the_engines_provenance(
     assert {each["outcome"] for each in build(engine, tree, *options).values()} == {"unchanged"}
 
 
+def test_a_registry_with_a_login_is_asked_and_written_with_the_trees_login(
+    engine: RunningEngine, tmp_path: Path
+) -> None:
+    with docker_registry(tmp_path / "registry", htpasswd={"builder": "of the tests"}) as running:
+        tree = with_registry(tmp_path / "tree", running.host)
+        options = ("--platform", "linux/amd64", "--select", "*busybox*")
+        refused = homeport(
+            "build", str(tree / "images"), "-c", str(tree / "config.yaml"), "--publish",
+            "--engine", engine.address, "--format", "json", *options, code=1,
+        )  # fmt: skip
+        assert "of the tests" not in refused
+        config = tree / "config.yaml"
+        config.write_text(config.read_text() + "username: builder\npassword: of the tests\n")
+        assert build(engine, tree, *options)["busybox"]["outcome"] == "published"
+        again = build(engine, tree, *options)
+    assert again["busybox"]["outcome"] == "unchanged"
+    lock = (tree / "docker-pkg.lock.json").read_text()
+    assert "of the tests" not in lock
+
+
 def test_what_fails_stops_only_what_needs_it_and_the_next_run_goes_on(
     engine: RunningEngine, registry: Running, tmp_path: Path
 ) -> None:
