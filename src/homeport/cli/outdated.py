@@ -25,6 +25,7 @@ Examples:
   homeport outdated registry.example/team/tool:1.2   # a published image, by its packages
   homeport outdated ./my/homeport.yaml --effective   # does any file of the image change?
   homeport outdated images/ --code-quality gl.json --junit junit.xml --metrics outdated.prom
+  homeport outdated images/ --html outdated.html     # a page for people, without network
 """,
 )
 @click.argument("subjects", nargs=-1, metavar="[SUBJECT]...")
@@ -72,6 +73,7 @@ Examples:
     "--metrics", type=_FILE, metavar="FILE", help="Write metrics for Prometheus (*.prom)."
 )
 @click.option("--badge", type=_FILE, metavar="FILE", help="Write an SVG badge.")
+@click.option("--html", type=_FILE, metavar="FILE", help="Write the report as one HTML page.")
 @click.option(
     "--platform",
     "platforms",
@@ -100,6 +102,7 @@ def command(
     junit: Path | None,
     metrics: Path | None,
     badge: Path | None,
+    html: Path | None,
     platforms: tuple[str, ...],
     allow_outside: tuple[Path, ...],
 ) -> None:
@@ -130,7 +133,7 @@ def command(
     )
     files = OutdatedFiles(
         json=json_file, code_quality=code_quality, sarif=sarif, junit=junit, metrics=metrics,
-        badge=badge,
+        badge=badge, html=html,
     )  # fmt: skip
     with session.app() as app:
         report = app.outdated(request, files)

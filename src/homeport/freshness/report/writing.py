@@ -16,6 +16,7 @@ from homeport.freshness.report.documents import (
 )
 from homeport.freshness.report.json import report_document
 from homeport.freshness.report.metrics import badge, metrics_text
+from homeport.freshness.report.page import outdated_page
 
 
 class OutdatedFiles(msgspec.Struct, frozen=True, kw_only=True):
@@ -27,6 +28,7 @@ class OutdatedFiles(msgspec.Struct, frozen=True, kw_only=True):
     junit: Path | None = None
     metrics: Path | None = None
     badge: Path | None = None
+    html: Path | None = None
 
 
 def write_reports(report: Report, files: OutdatedFiles) -> None:
@@ -43,6 +45,8 @@ def write_reports(report: Report, files: OutdatedFiles) -> None:
         write_file(files.metrics, metrics_text(report).encode())
     if files.badge:
         write_file(files.badge, badge(report).encode())
+    if files.html:
+        write_file(files.html, outdated_page(report).encode())
 
 
 def _json(document: Any) -> bytes:
