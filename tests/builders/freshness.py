@@ -18,7 +18,7 @@ from builders.archive import DATE, SEVEN, suite
 from builders.building import BuildWorld, _open
 from builders.deb import Content, deb
 from homeport.content.digest import Digest
-from homeport.freshness.model import Report, Subject
+from homeport.freshness.model import Change, OpenIssue, Report, Subject, Unknown
 from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, run_outdated
 from homeport.locking.update_policy import UPDATE_ALL
 from homeport.recipe.catalog import shipped_catalog
@@ -134,6 +134,34 @@ class FreshWorld(BuildWorld):
         return load_recipe(self.home / "homeport.yaml", shipped_catalog())
 
 
+def sample_report() -> Report:
+    """A recipe, a fresh lockfile and an image, with something of every part of a report."""
+    both = ("linux/amd64", "linux/arm64")
+    ids = tuple(f"CVE-2026-10{number:02}" for number in range(9))
+    shop = (
+        Change(kind="update", name="tzdata", source="tzdata", old="2026a-0+deb13u1",
+               new="2026b-0+deb13u1", suite="trixie-updates", platforms=both, bugs=(1, 2)),
+        Change(kind="security", name="libssl3t64", source="openssl", old="3.5.1-1",
+               new="3.5.1-1+deb13u2", suite="trixie-security", platforms=both, ids=ids,
+               since=DATE, security=True),
+        Change(kind="held", name="perl", source="perl", old="5.40.1-6", new="5.40.1-7",
+               platforms=both, note="held by a pin"),
+        Change(kind="gone", name="libold1", source="old", old="1-1", new=None, platforms=both[:1]),
+    )  # fmt: skip
+    missing = Unknown(what="trixie-security", why="connection refused", platforms=both[1:])
+    known = OpenIssue(id="CVE-2025-1234", source="bash", version="5.2.37-2", status="open")
+    return Report(
+        checked_at=LATER,
+        subjects=(
+            Subject(name="shop", kind="recipe", wanted="images/shop", packages=41, locked=DATE,
+                    platforms=both, changes=shop),
+            Subject(name="fresh", kind="lockfile", packages=12, platforms=both),
+            Subject(name="registry.example/team/a-rather-long-name/tool:1.2.20261128",
+                    kind="image", packages=90, platforms=both, unknown=(missing,), open=(known,)),
+        ),
+    )  # fmt: skip
+
+
 def changes(subject: Subject) -> list[str]:
     """``security lib1 1-1 → 1-1+deb13u1 CVE-…``, one line a change."""
     return [
@@ -150,4 +178,7 @@ def changes(subject: Subject) -> list[str]:
     ]  # fmt: skip
 
 
-__all__ = ["DATE", "LATER", "SEVEN", "SUITES", "FreshWorld", "changes", "entry", "package"]
+__all__ = [
+    "DATE", "LATER", "SEVEN", "SUITES", "FreshWorld", "changes", "entry", "package",
+    "sample_report",
+]  # fmt: skip

@@ -125,7 +125,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("recipe explain . --platform linux/amd64", 0),
         ("lock . --check", 0),
         ("lock . --verify", 0),
-        ("outdated . --fail-on never --no-inputs", 0),
+        ("outdated . --fail-on never --no-inputs --html outdated.html", 0),
         ("update . --dry-run", 0),
         ("graph .", 0),
         ("pipelines convert .travis.yml", 0),

@@ -52,7 +52,8 @@ def change(kind: Kind, name: str, new: str | None = "2", **more: Any) -> Change:
 
 
 def subject(name: str, *changes: Change, **more: Any) -> Subject:
-    values: dict[str, Any] = {"kind": "recipe", "platforms": PLATFORMS, **more}
+    recipe = "" if more.get("kind") == "image" else name
+    values: dict[str, Any] = {"kind": "recipe", "wanted": recipe, "platforms": PLATFORMS, **more}
     return Subject(name=name, changes=changes, packages=3, **values)
 
 
@@ -143,7 +144,12 @@ def test_only_whole_ids_become_addresses(id: str, page: str) -> None:
 def test_a_command_is_one_word_of_a_shell() -> None:
     text = seen(subject("my dir; $(x)", change("update", "a"))).text
     assert "homeport update 'my dir; $(x)'" in text
-    assert "homeport update ./-x" in seen(subject("-x", change("update", "a"))).text
+
+
+def test_a_lockfile_without_a_recipe_has_no_command() -> None:
+    text = seen(subject("alone", change("update", "a"), kind="lockfile", wanted="")).text
+    assert "homeport update" not in text
+    assert "No recipe is known for alone" in text
 
 
 def test_the_file_loads_nothing_and_is_left_alone(tmp_path: Path) -> None:
@@ -156,6 +162,7 @@ def test_the_file_loads_nothing_and_is_left_alone(tmp_path: Path) -> None:
     page = file.read_text("utf-8")
     assert "default-src 'none'" in page
     assert "CVE-2026-1000" in Seen(page).text
+    assert "homeport update recipe/homeport.yaml" in Seen(page).text
     assert "src" not in {name for name, _ in Seen(page).attributes}
     assert stat.S_ISREG(file.stat().st_mode)
     assert [each.name for each in tmp_path.iterdir() if each.name != "world"] == ["outdated.html"]

@@ -47,7 +47,8 @@ def test_the_text_has_a_line_for_each_change_and_the_command_to_run(report: Repo
         "  unknown   test trixie-security (linux/s390x): the indexes of s390x"
     )
     assert lines[3:] == [
-        "  rule      its archive state is 2 days old, more than 1", "  run: homeport update test",
+        "  rule      its archive state is 2 days old, more than 1",
+        "  run: homeport update recipe/homeport.yaml",
     ]  # fmt: skip
     assert "            1-2 trixie; urgency=medium" in report_text(report, verbose=True)
 

@@ -13,14 +13,20 @@ import pytest
 from chromium import Tab, chromium
 from make_screenshots import make_pages
 
+from builders.freshness import sample_report
+from homeport.freshness.report.writing import OutdatedFiles, write_reports
+
 pytestmark = pytest.mark.peer("chromium", "npm")
 AXE = "axe-core@4.14.1"
-REPORTS = ("inspect", "audit", "diff")
+REPORTS = ("inspect", "audit", "diff", "outdated")
 
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    return make_pages(tmp_path_factory.mktemp("pages"))
+    folder = tmp_path_factory.mktemp("pages")
+    outdated = folder / "outdated.html"
+    write_reports(sample_report(), OutdatedFiles(html=outdated))
+    return {**make_pages(folder), "outdated": outdated}
 
 
 @pytest.fixture(scope="module")

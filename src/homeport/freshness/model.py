@@ -156,6 +156,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     name:     of the recipe, or the address of the image
     file:     the lockfile; empty for an image
+    wanted:   the recipe as commands take it; empty for an image and a lockfile alone
     locked:   the newest date of the locked archive states, or when the image was made
     lines:    package → its line in the lockfile
     disagrees: where recipe and lockfile disagree
@@ -164,6 +165,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     kind: Literal["recipe", "lockfile", "image"]
     file: str = ""
+    wanted: str = ""
     digest: str = ""
     locked: datetime | None = None
     packages: int = 0

@@ -181,6 +181,7 @@ def _judge_lock(run: _Run, subject: LockedSubject) -> Subject:
         name=recipe.name,
         kind="recipe" if subject.own else "lockfile",
         file=str(subject.stored.path),
+        wanted=_typed(subject.wanted, run.request.directory) if subject.own else "",
         digest=str(subject.stored.digest),
         locked=lockfile.date,
         packages=len({p.name for packages in lockfile.platforms.values() for p in packages}),
@@ -195,6 +196,15 @@ def _judge_lock(run: _Run, subject: LockedSubject) -> Subject:
         effective=effective,
         lines=_lines(subject.stored.path),
     )
+
+
+def _typed(wanted: str, directory: Path) -> str:
+    """A recipe as the user would type it; what was typed stays as it is."""
+    path = Path(wanted)
+    if not path.is_absolute() or not path.is_relative_to(directory):
+        return wanted
+    name = str(path.relative_to(directory))
+    return name if "/" in name else f"./{name}"
 
 
 def _judge_image(run: _Run, address: str) -> Subject:

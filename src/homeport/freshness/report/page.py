@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator
 from typing import get_args
 
 import msgspec
 
 from homeport.freshness.model import Change, Kind, Report, Subject
+from homeport.freshness.report.results import update_command
 from homeport.pages.page import render
-from homeport.printable import printable
 from homeport.quantities import counted
 
 #: Rows of each subject, and of what else was found; the JSON document has all.
@@ -82,9 +81,8 @@ def outdated_page(report: Report) -> str:
             "verdicts": list(_verdicts(report, len(urgent), len(newer))),
             "groups": [_group(subject, report) for subject in report.subjects],
             "notes": notes[:_MOST], "notes_left": max(len(notes) - _MOST, 0),
-            "updates": [_argument(s) for s in report.subjects
-                        if s.kind != "image" and s.of(*_UPDATES)],
-            "images": [s.name for s in report.subjects if s.kind == "image" and s.of(*_UPDATES)],
+            "updates": list(filter(None, map(update_command, report.subjects))),
+            "images": [s.name for s in report.subjects if not s.wanted and s.of(*_UPDATES)],
         },
     )  # fmt: skip
 
@@ -192,9 +190,3 @@ def _notes(subject: Subject) -> Iterator[Note]:
         for file in subject.effective.files:
             yield Note(tone="calm", word=f"file {file.how}", subject=name, what=file.path,
                        text=f"of {file.package}; {', '.join(file.platforms)}")  # fmt: skip
-
-
-def _argument(subject: Subject) -> str:
-    """The subject's name as one word of a shell's command, never an option."""
-    name = printable(subject.name)
-    return shlex.quote(f"./{name}" if name.startswith("-") else name)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterator
 from typing import Literal
 
 import msgspec
 
 from homeport.freshness.model import Change, Level, Report, Subject
+from homeport.printable import printable
 
 Severity = Literal["high", "medium", "low"]
 _SEVERITY: dict[str, Severity] = {
@@ -76,6 +78,13 @@ def change_text(change: Change) -> str:
     ids = f": {', '.join(change.ids)}" if change.ids else ""
     note = f" ({change.note})" if change.note else ""
     return f"{change.name} {change.old}{new}{ids}{note}"
+
+
+def update_command(subject: Subject) -> str:
+    """The command that locks what is newer; empty if there is nothing, or no recipe to lock."""
+    if not subject.wanted or not subject.of("security", "update", "rebuild"):
+        return ""
+    return f"homeport update {shlex.quote(printable(subject.wanted))}"
 
 
 def _finding(

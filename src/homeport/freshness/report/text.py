@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from homeport.freshness.model import Change, Report, Subject, security_ids
+from homeport.freshness.report.results import update_command
 from homeport.printable import printable
 from homeport.quantities import counted
 
@@ -56,8 +57,8 @@ def _subject(subject: Subject, report: Report, verbose: bool) -> Iterator[str]:
         yield f"  {'unknown':8}  {each.what}{where}: {each.why}"
     for text in subject.broken_rules:
         yield f"  {'rule':8}  {text}"
-    if subject.kind != "image" and subject.of("security", "update", "rebuild"):
-        yield f"  run: homeport update {subject.name}"
+    if command := update_command(subject):
+        yield f"  run: {command}"
 
 
 def _head(subject: Subject, report: Report) -> str:
