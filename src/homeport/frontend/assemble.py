@@ -25,7 +25,7 @@ from homeport.copying.engine import Copier, Destination
 from homeport.copying.rooted import Rooted
 from homeport.copying.tarstream import TarReader
 from homeport.copying.unpack import unpack
-from homeport.frontend.graph import ABOUT, OUT, PACKAGES, RECIPE, Step
+from homeport.frontend.graph import ABOUT, CONFIG_FILE, OUT, PACKAGES, RECIPE, SBOM_FILE, Step
 from homeport.images.address import LayoutAddress
 from homeport.sbom import spdx
 
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from homeport.content.store import Store
 
 _STEP = msgspec.json.Decoder(Step)
-#: Below ``/about``.
-CONFIG, SBOM = "config.json", "sbom.spdx.json"
 #: The step's own root, which is thrown away: on a disk, unlike what may be mounted at /tmp.
 _WORK = Path("/")
 
@@ -60,7 +58,7 @@ def assemble(text: str) -> None:
             result = app.build(request)
             _write(result, Path(OUT), Path(ABOUT))
             if step.sbom:
-                Path(ABOUT, SBOM).write_bytes(_bill(app, request))
+                Path(ABOUT, SBOM_FILE).write_bytes(_bill(app, request))
 
 
 def _take_packages(store: Store, files: Iterable[Path]) -> None:
@@ -79,7 +77,7 @@ def _write(result: BuildResult, out: Path, about: Path) -> None:
         for layer in built.layers:
             with verified(layer.blob, "a layer") as stream:
                 unpack(copier, TarReader(stream), None, Destination(b"/"))
-    about.joinpath(CONFIG).write_bytes(config.raw)
+    about.joinpath(CONFIG_FILE).write_bytes(config.raw)
 
 
 def _bill(app: App, request: BuildRequest) -> bytes:

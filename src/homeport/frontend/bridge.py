@@ -24,6 +24,8 @@ from homeport.buildkit.protobuf import (
     raw_map,
     text,
 )
+from homeport.buildkit.protocol import go_filemode
+from homeport.buildkit.protocol.control import Stat
 from homeport.buildkit.protocol.gateway import BRIDGE, RpcStatus
 from homeport.errors import HomeportError, TooLarge
 from homeport.frontend.pipe_calls import PipeCalls
@@ -33,7 +35,6 @@ _LARGEST_FILE = 15 << 20
 #: Of one folder, with what is below.
 _MOST_FILES = 2_000
 _INVALID_ARGUMENT = 3
-_DIRECTORY_BIT = 1 << 31  # Go's fs.ModeDir
 
 
 @message
@@ -112,15 +113,8 @@ class _ReadDirRequest:
 
 
 @message
-class _Stat:
-    path: str = text(1)
-    mode: int = number(2)
-    size: int = number(5)
-
-
-@message
 class _ReadDirResponse:
-    entries: tuple[_Stat, ...] = parts(1, lambda: _Stat)
+    entries: tuple[Stat, ...] = parts(1, lambda: Stat)
 
 
 @message
@@ -160,14 +154,14 @@ class Bridge:
             request = _ReadDirRequest(ref=ref.id, path=below or "/")
             answer = decode(_ReadDirResponse, self._calls.call("ReadDir", request))
             for entry in answer.entries:
-                name = entry.path.rpartition("/")[2]
+                name = entry.path.decode("utf-8", "replace").rpartition("/")[2]
                 if name in ("", ".", ".."):
                     continue
                 path = f"{below}/{name}"
                 count += 1
                 if count > _MOST_FILES:
                     raise TooLarge(f"more than {_MOST_FILES} files beside the recipe")
-                if entry.mode & _DIRECTORY_BIT:
+                if entry.mode & go_filemode.DIRECTORY:
                     (folder / path[1:]).mkdir()
                     pending.append(path)
                 elif entry.mode >> 18 == 0:  # a regular file: no bit of a type is set

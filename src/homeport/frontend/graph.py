@@ -32,6 +32,8 @@ OWN_IMAGE = Path("/run/config/buildkit/metadata/frontend.bin")
 ASSEMBLE = "frontend-assemble"
 PROGRAM = "/usr/bin/homeport"
 RECIPE, PACKAGES, OUT, ABOUT = "/recipe", "/packages", "/out", "/about"
+#: Below ``/about``.
+CONFIG_FILE, SBOM_FILE = "config.json", "sbom.spdx.json"
 
 
 class Assembled(msgspec.Struct, frozen=True, kw_only=True):

@@ -37,13 +37,6 @@ _RECIPE_FILES = (
 _SHOWN = 5
 
 
-class RecipeFolder(msgspec.Struct, frozen=True, kw_only=True):
-    """recipe: read in the working directory, so that messages name its files as users do."""
-
-    recipe: Recipe
-    lockfile: Lockfile
-
-
 def fetch_recipe(bridge: Bridge, options: Options, folder: Path) -> Recipe:
     """The recipe, loaded from ``folder``, which becomes the working directory.
 

@@ -14,12 +14,13 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from homeport.buildkit.protocol.gateway import CONFIG
 from homeport.errors import Faults, HomeportError
 from homeport.frontend.bridge import (
     Attestation,
@@ -31,7 +32,7 @@ from homeport.frontend.bridge import (
     Result,
     connect,
 )
-from homeport.frontend.graph import ASSEMBLE, OWN_IMAGE, assemble_graph
+from homeport.frontend.graph import CONFIG_FILE, OWN_IMAGE, SBOM_FILE, assemble_graph
 from homeport.frontend.options import Options, read_options
 from homeport.frontend.recipe_folder import (
     chosen_platforms,
@@ -43,14 +44,6 @@ from homeport.frontend.subrequests import answer
 from homeport.oci.platform import Platform
 from homeport.printable import output_text, printable
 from homeport.sbom import spdx
-
-CONFIG_KEY = "containerimage.config"
-_CONFIG, _SBOM = "config.json", "sbom.spdx.json"
-
-
-def is_frontend(arguments: Sequence[str], environment: Mapping[str, str]) -> bool:
-    """Whether an engine started this process: as a frontend, or as the step of one."""
-    return arguments[:1] == [ASSEMBLE] or (not arguments and "BUILDKIT_SESSION_ID" in environment)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -92,8 +85,8 @@ def build(bridge: Bridge, options: Options, folder: Path) -> Result:
         name = str(platform)
         refs[name] = bridge.solve(graph.root)
         about = bridge.solve(graph.about)
-        key = f"{CONFIG_KEY}/{name}" if several else CONFIG_KEY
-        metadata[key] = one_layer(bridge.read_file(about, _CONFIG))
+        key = f"{CONFIG}/{name}" if several else CONFIG
+        metadata[key] = one_layer(bridge.read_file(about, CONFIG_FILE))
         if options.sbom:
             attestations[name] = _sbom(about)
     if not several:
@@ -131,7 +124,7 @@ def error_text(error: HomeportError) -> str:
 def _sbom(about: Ref) -> Attestations:
     """The bill of the step, as BuildKit's own scanner would give it: no scanner is run."""
     one = Attestation(
-        metadata={"reason": b"sbom", "sbom-core": b"sbom"}, ref=about, path=f"/{_SBOM}",
+        metadata={"reason": b"sbom", "sbom-core": b"sbom"}, ref=about, path=f"/{SBOM_FILE}",
         predicate_type=spdx.PREDICATE_TYPE, subjects=(Empty(),),
     )  # fmt: skip
     return Attestations(attestation=(one,))
