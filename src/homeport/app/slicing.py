@@ -12,6 +12,7 @@ import msgspec
 from homeport.app.resources import Resources
 
 if TYPE_CHECKING:
+    from homeport.locking.archive_access import ArchiveAccess
     from homeport.oci.platform import Platform
     from homeport.recipe.model import Recipe
     from homeport.slicing.assembly import AssembledPackages
@@ -40,7 +41,8 @@ class SlicingCommands(Resources):
         with self.runtime.store.lease(), tempfile.TemporaryDirectory() as folder:
             found = assembled(
                 base, package, (), Path(folder), runtime=self.runtime,
-                connections=self._connections(), mirrors=mirrors,
+                connections=self._connections(),
+                archives=lambda recipe: self.archives(recipe, mirrors),
                 command="homeport slice propose", checked=False,
             )  # fmt: skip
             known = SliceFolders(base.slices, base.boundary)
@@ -52,21 +54,24 @@ class SlicingCommands(Resources):
     ) -> SlicesChecked:  # fmt: skip
         """Check slice files, or those in folders: each slice alone, on every platform."""
         # 130 ms that other commands save
+        from homeport.locking.opened_states import OpenedStates
         from homeport.slicing.assembly import assembled
         from homeport.slicing.checking import check_slices, slice_files
 
         base = self._base_recipe(recipe, platforms)
         with self.runtime.store.lease(), tempfile.TemporaryDirectory() as folder:
-            count = 0
+            opened = OpenedStates()
+
+            def archives(about: Recipe) -> ArchiveAccess:
+                return msgspec.structs.replace(self.archives(about, mirrors), opened=opened)
 
             def assemble(
                 about: Recipe, package: str, slices: Sequence[str]
             ) -> Iterator[AssembledPackages]:
-                nonlocal count
-                count += 1
+                own = Path(tempfile.mkdtemp(dir=folder))
                 return assembled(
-                    about, package, slices, Path(folder, str(count)), runtime=self.runtime,
-                    connections=self._connections(), mirrors=mirrors,
+                    about, package, slices, own, runtime=self.runtime,
+                    connections=self._connections(), archives=archives,
                     command="homeport slice check", checked=True,
                 )  # fmt: skip
 

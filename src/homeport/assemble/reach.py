@@ -51,10 +51,14 @@ class Reach:
         return frozenset(found)
 
     def program(self, name: str) -> bytes | None:
-        """Where a program is: by its path, or by its name in the usual folders."""
+        """The file of a program: by its path, or by its name in the usual folders."""
+        return self._loader.file_at(place) if (place := self.place(name)) is not None else None
+
+    def place(self, name: str) -> bytes | None:
+        """Where ``program`` finds it, which may be a link to its file."""
         wanted = name.encode("utf-8", "surrogateescape")
         places = [wanted] if b"/" in wanted else [folder + b"/" + wanted for folder in _PATH]
-        return next(filter(None, map(self._loader.file_at, places)), None)
+        return next((place for place in places if self._loader.file_at(place)), None)
 
     def _classify(self, path: bytes, node: Node, store: Store) -> None:
         assert node.content is not None

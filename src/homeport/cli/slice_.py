@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import msgspec
@@ -14,6 +15,9 @@ from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import Platform, parse_platform, parse_platforms
 from homeport.quantities import counted, human_size
+
+if TYPE_CHECKING:
+    from homeport.slicing.model import SliceVerdict
 
 _VERDICTS = (
     Column(name="slice", least=20),
@@ -150,11 +154,7 @@ def check(
         raise error
 
 
-def _checked_text(verdicts: tuple[object, ...], screen: Screen) -> str:
-    # 5 ms that --help saves
-    from homeport.slicing.model import SliceVerdict
-
-    found = [each for each in verdicts if isinstance(each, SliceVerdict)]
+def _checked_text(found: tuple[SliceVerdict, ...], screen: Screen) -> str:
     rows = [
         (
             str(each.slice), each.platform,

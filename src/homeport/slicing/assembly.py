@@ -5,7 +5,7 @@ The lockfile is not written anywhere.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -16,7 +16,7 @@ from homeport.building.preparation import open_build
 from homeport.building.request import Connections
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.debian.deb.contents import PackageContents
+from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import fetch_locked
 from homeport.locking.lock import lock
 from homeport.locking.update_policy import KEEP_LOCKED
@@ -35,21 +35,17 @@ _STEPS = Steps(
 
 
 class AssembledPackages(msgspec.Struct, frozen=True, kw_only=True):
-    """One platform: the tree, and every package that is in it, by name."""
+    """One platform: the tree, and the own files and links of every package in it."""
 
     plan: BuildPlan
     tree: Tree
-    contents: Mapping[str, PackageContents]
+    paths: Mapping[str, frozenset[bytes]]
 
     def of(self, package: str) -> frozenset[bytes]:
         """Paths of a package's own files and links."""
-        return frozenset(
-            path for path, node in self.tree.items()
-            if node.source.kind == "package" and node.source.name == package
-            and node.type != "directory"
-        )  # fmt: skip
+        return self.paths.get(package, frozenset())
 
-    def size(self, paths: frozenset[bytes]) -> int:
+    def size(self, paths: Iterable[bytes]) -> int:
         return sum(self.tree[path].size for path in paths)
 
 
@@ -61,7 +57,7 @@ def assembled(
     *,
     runtime: Runtime,
     connections: Connections,
-    mirrors: Sequence[str],
+    archives: Callable[[Recipe], ArchiveAccess],
     command: str,
     checked: bool,
 ) -> Iterator[AssembledPackages]:
@@ -80,7 +76,7 @@ def assembled(
         ), extends=(), parts=(), files=(), links=(), directories=(), tests=(), variant="",
         essential="", layers=type(base.layers)(), steps=_STEPS,
     )  # fmt: skip
-    access = connections.archives(recipe, mirrors)
+    access = archives(recipe)
     locked = lock(recipe, access, previous=None, update=KEEP_LOCKED, as_of=None, command=command)
     debs = fetch_locked(locked.lockfile, recipe.platforms, access)
     asked = PlanInputs(
@@ -89,5 +85,13 @@ def assembled(
     )  # fmt: skip
     how = open_build(Store(folder / "store"), runtime, connections)
     for plan in make_plans(asked, recipe.platforms, BuildOptions(), runtime.cancel):
-        tree, contents = assemble_plan(plan, debs, how)
-        yield AssembledPackages(plan=plan, tree=tree, contents=contents)
+        tree, _ = assemble_plan(plan, debs, how)
+        yield AssembledPackages(plan=plan, tree=tree, paths=_by_package(tree))
+
+
+def _by_package(tree: Tree) -> dict[str, frozenset[bytes]]:
+    found: dict[str, list[bytes]] = {}
+    for path, node in tree.items():
+        if node.source.kind == "package" and node.type != "directory":
+            found.setdefault(node.source.name, []).append(path)
+    return {name: frozenset(paths) for name, paths in found.items()}

@@ -195,13 +195,13 @@ class _Closure:
         """The files to begin with, and those of the trace that the packages do not ship."""
         found: set[bytes] = set()
         if wanted.command:
-            path = self._reach.program(wanted.command.lstrip("/"))
+            path = self._reach.place(wanted.command.lstrip("/"))
             if path is None:
                 raise UsageError(
                     f"{package} has no program {wanted.command}",
                     hint=f"homeport show {package} --files lists what it has",
                 )
-            found |= self._with_links(self._named(wanted.command, path))
+            found |= self._with_links(path)
         unknown = set()
         for path in wanted.trace:
             links = self._with_links(path)
@@ -210,14 +210,6 @@ class _Closure:
             elif path.startswith((b"usr/", b"etc/", b"lib", b"bin/", b"sbin/", b"opt/")):
                 unknown |= {path} if self._end(path) not in self._tree else set()
         return frozenset(found), frozenset(unknown)
-
-    def _named(self, command: str, end: bytes) -> bytes:
-        """The path by which a command is found, which may be a link to its file."""
-        name = command.encode("utf-8", "surrogateescape").strip(b"/")
-        if b"/" in name:
-            return name
-        places = (folder + name for folder in (b"usr/bin/", b"usr/sbin/", b"usr/games/"))
-        return next((each for each in places if each in self._tree), end)
 
     def of(self, paths: Iterable[bytes]) -> frozenset[bytes]:
         """All files that ``paths`` load, run or import, and the links by which they are found."""
