@@ -13,6 +13,7 @@ from homeport.debian.deb.deb import EntryType
 from homeport.debian.deb.path_globs import NOTHING
 from homeport.debian.deb822 import parse_paragraph
 from homeport.debian.index.index import PackedIndex
+from homeport.debian.index.table import stanzas_of, whole_stanzas
 from homeport.debian.package import Package
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, UsageError
@@ -146,14 +147,10 @@ def _matching(
 
 
 def _stanzas(packed: PackedIndex, cancel: CancelToken) -> Iterator[bytes]:
-    rest = b""
-    with packed.open_text() as stream:
-        while block := stream.read(_BLOCK):
+    with packed.open_text() as text:
+        for block in whole_stanzas(iter(lambda: text.read(_BLOCK), b"")):
             cancel.check()
-            *whole, rest = (rest + block).split(b"\n\n")
-            yield from (stanza + b"\n" for stanza in whole if stanza.strip())
-    if rest.strip():
-        yield rest
+            yield from (stanza + b"\n" for _, stanza in stanzas_of(block))
 
 
 def _first_line(text: str) -> str:

@@ -19,6 +19,7 @@ from homeport.content.reading import read_bounded
 from homeport.errors import AnswerNo, UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
 from homeport.images.image import Image, Index, digest_of, walk
+from homeport.images.referring import COSIGN_ENDINGS
 from homeport.images.storage.archive_files import open_archive
 from homeport.images.storage.files import Files
 from homeport.images.storage.layout import open_in_layout, read_index, tags_of
@@ -27,8 +28,6 @@ from homeport.printable import printable
 from homeport.runtime import Runtime
 
 _FILE_LIMIT = 256 << 20
-#: Tags of signatures, which travel with their images.
-_ATTACHED = (".sig", ".att", ".sbom")
 
 #: The policy's decision about an image under its own name; raises if it must not be loaded.
 Decide = Callable[[Image | Index, Attached, Reference], str]
@@ -85,7 +84,7 @@ def _images(files: Files, file: Path, registry: str) -> list[tuple[Reference, Re
     _, index = read_index(files)
     names = [
         tag for tag in tags_of(index)
-        if tag != FILES_NAME and not (tag.startswith("sha256-") and tag.endswith(_ATTACHED))
+        if tag != FILES_NAME and not (tag.startswith("sha256-") and tag.endswith(COSIGN_ENDINGS))
     ]  # fmt: skip
     found = []
     for text in names:

@@ -47,7 +47,7 @@ def _of_program(program: click.Group, commands: Mapping[str, click.Command], ver
         ".SH COMMANDS",
     ]
     for name, command in commands.items():
-        lines += [".TP", f".BR homeport\\-{_escaped(name)} (1)", _text(_summary(command))]
+        lines += [".TP", f".BR homeport\\-{_escaped(name)} (1)", _text(_summary(command.help))]
     lines += [*_examples(program.epilog)]
     return "\n".join(lines) + "\n"
 
@@ -71,23 +71,22 @@ def _of_command(path: str, command: click.Command, version: str) -> str:
         lines.append(".SH COMMANDS")
         for name, child in command.commands.items():
             full = f"{path} {name}".replace(" ", "\\-")
-            lines += [".TP", f".BR {full} (1)", _text(_summary(child))]
+            lines += [".TP", f".BR {full} (1)", _text(_summary(child.help))]
     lines += [*_examples(command.epilog), ".SH SEE ALSO", ".BR homeport (1)"]
     return "\n".join(lines) + "\n"
 
 
 def _head(name: str, help: str, version: str) -> list[str]:
-    summary = inspect.cleandoc(help).partition("\n\n")[0].rstrip(".")
     return [
         f'.TH "{name.upper()}" "{_SECTION}" "" "homeport {version}" "Homeport"',
         ".SH NAME",
-        f"{_escaped(name)} \\- {_escaped(' '.join(summary.split()))}",
+        f"{_escaped(name)} \\- {_escaped(_summary(help).rstrip('.'))}",
         ".SH SYNOPSIS",
     ]
 
 
-def _summary(command: click.Command) -> str:
-    return " ".join(inspect.cleandoc(command.help or "").partition("\n\n")[0].split())
+def _summary(help: str | None) -> str:
+    return " ".join(inspect.cleandoc(help or "").partition("\n\n")[0].split())
 
 
 def _description(help: str) -> list[str]:

@@ -25,7 +25,8 @@ from homeport.runtime import Runtime
 DEPTH_LIMIT = 8
 COUNT_LIMIT = 2000
 _Report = Callable[[str], None]
-_COSIGN_SUFFIXES = ("sig", "att", "sbom")
+#: cosign's tags after the digest: signatures, attestations, SBOMs.
+COSIGN_ENDINGS = (".sig", ".att", ".sbom")
 _DIGEST_TAG = re.compile(r"(sha256|sha512)-([0-9a-f]{64,128})\.[A-Za-z0-9._-]+")
 
 
@@ -101,7 +102,7 @@ def _signature_tags(
         if error.status not in (401, 403, 404, 405):
             raise
         report(f"the registry lists no tags ({error.status}): only cosign's usual tags are tried")
-        yield from (f"{name}.{suffix}" for name in sorted(names) for suffix in _COSIGN_SUFFIXES)
+        yield from (name + ending for name in sorted(names) for ending in COSIGN_ENDINGS)
         return
     for tag in tags:
         match = _DIGEST_TAG.fullmatch(tag)

@@ -157,7 +157,7 @@ class _Making:
 
     def _below(self, place: bytes) -> Iterator[bytes]:
         known = {*self._view.nodes, *self.made}
-        return (path for path in sorted(known) if path.startswith(place + b"/"))
+        return iter(sorted(path for path in known if path.startswith(place + b"/")))
 
     def _change(
         self, path: bytes, effect: SetAttributes | MakeDirectory, missing: str | None

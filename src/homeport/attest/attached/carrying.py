@@ -14,6 +14,7 @@ import msgspec
 
 from homeport.attest.attached.archive import add_to_archive
 from homeport.attest.attached.base import Attached, require_artifact
+from homeport.attest.attached.collecting import legacy_tag
 from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.select import (
     NoPlaceForSignatures,
@@ -26,7 +27,7 @@ from homeport.errors import TooLarge
 from homeport.images.address import Address, ArchiveAddress, RegistryAddress
 from homeport.images.image import Image, open_contents, walk
 from homeport.images.platforms import select
-from homeport.images.referring import find_referring
+from homeport.images.referring import COSIGN_ENDINGS, find_referring
 from homeport.images.storage.layout import lists_attached
 from homeport.oci.platform import Platform
 from homeport.quantities import counted
@@ -34,8 +35,6 @@ from homeport.runtime import Runtime
 
 #: Artifacts of one image; no image has more signatures than that.
 MOST = 1000
-#: cosign's tags: signatures, attestations, SBOMs.
-_ENDINGS = (".sig", ".att", ".sbom")
 
 
 class _Found(msgspec.Struct, frozen=True, kw_only=True):
@@ -141,8 +140,8 @@ def _referrers(subjects: list[Digest], source: Attached) -> dict[Digest, Image]:
 
 def _tagged(subjects: list[Digest], source: Attached) -> Iterator[tuple[str, Image]]:
     for subject in subjects:
-        for ending in _ENDINGS:
-            tag = f"{subject.algorithm}-{subject.hex}{ending}"
+        for ending in COSIGN_ENDINGS:
+            tag = legacy_tag(subject, ending)
             found = source.tagged(tag)
             if found is not None:
                 opened = open_contents(source, found.raw, found.media_type)
