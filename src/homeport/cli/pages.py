@@ -59,7 +59,7 @@ def find_page(topic: str) -> Page:
 
 def _root() -> Path:
     package = Path(homeport.__file__).parent
-    for root in (package / "pages", package.parents[1] / "docs"):
+    for root in (package / "docs", package.parents[1] / "docs"):
         if (root / "guide.md").is_file():
             return root
     raise NoPages("this installation has no documentation", hint=f"it is at {_URL}")

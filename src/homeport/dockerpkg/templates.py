@@ -3,7 +3,7 @@
 The environment is sandboxed and strict: an unknown variable or filter is an error with the
 template's line. Included files lie in the tree. Filters give the text that docker-pkg gives,
 its traps mended: registries with a port, lists on several lines in ``apt_remove``, and one
-shell line a command. Jinja2 is an optional dependency (``homeport[docker-pkg]``).
+shell line a command.
 """
 
 from __future__ import annotations
@@ -142,15 +142,10 @@ class Renderer:
 def _environment(
     root: Path, folder: Path, filters: Mapping[str, Callable[[str], str]]
 ) -> Environment:
-    try:
-        # 60 ms that other commands save; optional
-        from jinja2 import BaseLoader, StrictUndefined, TemplateNotFound
-        from jinja2.sandbox import SandboxedEnvironment
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            "templates of docker-pkg require Jinja2, which is not installed",
-            hint="install it with Homeport: pip install 'homeport[docker-pkg]'",
-        ) from error
+    # 60 ms that other commands save
+    from jinja2 import BaseLoader, StrictUndefined, TemplateNotFound
+    from jinja2.sandbox import SandboxedEnvironment
+
     inside = root.resolve()
 
     class Loader(BaseLoader):
