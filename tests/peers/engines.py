@@ -42,6 +42,14 @@ class Program:
         assert done.returncode == 0, f"{arguments}: {done.stderr.decode(errors='replace')}"
         return done.stdout.decode(errors="replace")
 
+    def succeeds(self, *arguments: str) -> bool:
+        """Whether it ends with 0: a question to a server that may not listen yet."""
+        try:
+            self.run(*arguments)
+        except AssertionError:
+            return False
+        return True
+
 
 @dataclass(frozen=True)
 class RegistryServer:

@@ -56,7 +56,7 @@ def ctr(tmp_path: Path) -> Iterator[Program]:
         )
         program = Program(("ctr", "--address", f"{home}/c.sock"))
         with running(["containerd", "--config", str(config)], tmp_path / "containerd.log"):
-            wait_until(lambda: bool(program.run("version")))
+            wait_until(lambda: program.succeeds("version"))
             yield program
 
 
