@@ -24,6 +24,7 @@ class FakeForge:
     kind: Kind
     server: Server
     token: str = "right"
+    read_only: bool = False
     requests: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -60,6 +61,8 @@ class FakeForge:
         body = json.loads(request.body) if request.body else {}
         if request.method == "GET":
             return _json(self._found(parse_qs(split.query)))
+        if self.read_only:
+            return _json({"message": "403 Forbidden"}, 403)
         if request.method == "POST":
             return _json(self._made(body), 201)
         assert request.method == ("PUT" if self.kind == "gitlab" else "PATCH")

@@ -324,6 +324,13 @@ def _unknown(
             assert view.newest is not None
             why = f"{view.spec.suite} is {view.newest.release.codename} now: migrate by hand"
             found.append(Unknown(what=str(view.spec), why=why, platforms=every))
+        elif view.behind is not None and view.date is not None:
+            newer = view.behind.release
+            why = (
+                f"this mirror's {view.spec.suite} is of {view.date:%Y-%m-%d}, its {newer.codename} "
+                f"of {newer.date:%Y-%m-%d} already: name {newer.codename} in the recipe, or wait"
+            )
+            found.append(Unknown(what=str(view.spec), why=why, platforms=every))
     return found
 
 

@@ -17,8 +17,13 @@ import msgspec
 from homeport.content.thread_pools import run_all
 from homeport.debian.archive.index_fetch import CompleteState, IncompleteState, index_tasks
 from homeport.debian.archive.mirror import MIRROR_ERRORS
-from homeport.debian.archive.release import BadRelease
-from homeport.debian.archive.release_candidates import Candidate
+from homeport.debian.archive.release import BadRelease, ReleaseNotYetValid
+from homeport.debian.archive.release_candidates import (
+    Candidate,
+    other_names,
+    read_candidate,
+    suite_location,
+)
 from homeport.debian.archive.release_search import (
     SearchContext,
     SuiteSearch,
@@ -40,6 +45,7 @@ class SuiteView(msgspec.Struct, frozen=True, kw_only=True):
     parts:   architecture → its indexes
     unknown: architecture → why its index was not to be had
     dropped: architectures that the suite does not list (any more)
+    behind:  for an alias (``stable``): the same release under its codename, if that is newer
     """
 
     spec: SuiteSpec
@@ -47,6 +53,7 @@ class SuiteView(msgspec.Struct, frozen=True, kw_only=True):
     parts: Mapping[str, tuple[IndexPart, ...]] = msgspec.field(default_factory=dict)
     unknown: Mapping[str, str] = msgspec.field(default_factory=dict)
     dropped: Mapping[str, str] = msgspec.field(default_factory=dict)
+    behind: Candidate | None = None
 
     @property
     def date(self) -> datetime | None:
@@ -100,6 +107,7 @@ def _joined(one: SuiteView, two: SuiteView) -> SuiteView:
         parts={**one.parts, **two.parts},
         unknown={**one.unknown, **two.unknown},
         dropped={**one.dropped, **two.dropped},
+        behind=one.behind or two.behind,
     )
 
 
@@ -151,7 +159,27 @@ def _view(context: SearchContext, search: SuiteSearch, architectures: Sequence[s
     else:
         why = found if isinstance(found, str) else found.error.what
         unknown = {**dict.fromkeys(listed, why), **unknown}
-    return SuiteView(spec=search.spec, newest=newest, parts=parts, unknown=unknown, dropped=dropped)
+    return SuiteView(
+        spec=search.spec, newest=newest, parts=parts, unknown=unknown, dropped=dropped,
+        behind=None if context.offline else _under_its_codename(newest),
+    )  # fmt: skip
+
+
+def _under_its_codename(alias: Candidate) -> Candidate | None:
+    """What the same mirror serves as the release's codename, if it is newer.
+
+    Mirrors move aliases last, by hours or days: ``stable`` was 13.7 while ``trixie`` was 13.8.
+    Raises nothing: a mirror without the other name has nothing newer to tell.
+    """
+    spec, release, mirror = alias.spec, alias.release, alias.location.mirror
+    if mirror is None or release.codename not in other_names(spec, release):
+        return None
+    location = suite_location(spec, mirror, release.codename)
+    try:
+        other = read_candidate(spec, location)
+    except MIRROR_ERRORS:
+        return None
+    return other if other.release.date > release.date else None
 
 
 def _listed(candidate: Candidate, architectures: Sequence[str]) -> tuple[list[str], dict[str, str]]:
@@ -188,7 +216,8 @@ def _find(
     if one.taken is not None and one.taken.candidate.digest == newest.digest:
         return one.taken
     if (invalid := validity(narrowed, newest)) is not None:
-        return invalid.what
+        wrong = isinstance(invalid, ReleaseNotYetValid)
+        return f"{invalid.what}: is this machine's clock slow?" if wrong else invalid.what
     outcome = one.outcomes.get(newest.digest)
     if isinstance(outcome, IncompleteState):
         return outcome

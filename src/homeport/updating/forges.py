@@ -198,8 +198,8 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
     def _refused(self, status: int, answer: bytes) -> ForgeRefused:
         hints = {
             401: "the token is wrong or has expired: renew HOMEPORT_FORGE_TOKEN",
-            403: "the token may not open merge requests: it needs the scope for the API, "
-            "and a role that may push",
+            403: "the token in HOMEPORT_FORGE_TOKEN may not open merge requests: it needs the "
+            "scope for the API, and a role that may push",
             404: f"the token does not see the project {self.place.project}",
         }
         reason = printable(answer[:200].decode("utf-8", "replace"))

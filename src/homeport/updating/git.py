@@ -119,12 +119,30 @@ def check_is_ours(repository: Repository, remote: str, branch: str, there: str, 
             )
 
 
-def push_branch(repository: Repository, remote: str, branch: str, commit: str, there: str) -> None:
-    """Put ``commit`` on the branch, only if it is still where it was seen."""
-    repository.run(
-        "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", remote,
-        f"+{commit}:refs/heads/{branch}",
-    )  # fmt: skip
+def push_branch(repository: Repository, remote: str, branch: str, commit: str, there: str) -> bool:
+    """Put ``commit`` on the branch, only if it is still where it was seen.
+
+    Returns whether it was necessary: another run may have put the same content there meanwhile.
+    Raises ``GitFailed`` if it put something else there, or if the remote rejects the push.
+    """
+    try:
+        repository.run(
+            "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", remote,
+            f"+{commit}:refs/heads/{branch}",
+        )  # fmt: skip
+    except GitFailed as error:
+        now = repository.remote_branch(remote, branch)
+        if now in (there, ""):
+            raise
+        repository.run("fetch", "-q", "--no-tags", remote, f"refs/heads/{branch}")
+        if not same_content(repository, now, commit):
+            raise GitFailed(
+                f"the branch {branch} was changed by another run or a person during this one",
+                where={"branch": branch},
+                hint="run the same command again",
+            ) from error
+        return False
+    return True
 
 
 def _run(

@@ -330,7 +330,7 @@ def _request(
         declined = RequestResult(action="declined", branch=request.branch, url=before[0].url)
         return msgspec.structs.replace(result, request=declined)
     if pushed:
-        push_branch(repository, request.remote, request.branch, commit, there)
+        pushed = push_branch(repository, request.remote, request.branch, commit, there)
     link = place.link(request.branch, target)
     outcome = RequestResult(action="link", branch=request.branch, url=link)
     if forge is not None:

@@ -1,0 +1,148 @@
+"""Merge requests when runs meet, tokens may not write, or there is nothing to say."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from builders.forge import forge
+from builders.freshness import LATER, package
+from builders.updating import UpdateWorld, git, lib
+from homeport.building.request import BuildResult
+from homeport.updating.forges import ForgeRefused, Kind
+from homeport.updating.git import TRAILER, GitFailed
+from homeport.updating.update import TOKEN
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> UpdateWorld:
+    """lib1 has an update."""
+    made = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    made.lock_recipe("packages: [lib1]")
+    made.make_repository()
+    made.move("trixie", [lib("lib1", "1-2")])
+    return made
+
+
+def test_without_anything_newer_there_is_no_branch_and_no_push(world: UpdateWorld) -> None:
+    world.update(commit=True)
+    before = (world.home / "test.lock").read_bytes()
+    world.move("trixie", [lib("lib1", "1-2")], date=LATER + timedelta(1))
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        result = world.update(request=True)
+        assert result.request is not None
+        assert (result.request.action, world.branch(), running.asked) == ("none", "", [])
+    assert (world.home / "test.lock").read_bytes() == before
+    assert git(world.home, "status", "--porcelain") == ""
+
+
+def test_two_recipes_that_need_the_same_change_share_one_request(tmp_path: Path) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    for name in ("one", "two"):
+        world.lock_recipe(f"name: {name}\npackages: [lib1]")
+        (world.home / "homeport.yaml").rename(world.home / f"{name}.yaml")
+    world.make_repository()
+    world.move("trixie", [lib("lib1", "1-2", "* CVE-2026-1000")])
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        result = world.update(str(world.home), request=True)
+        assert len(running.requests) == 1
+        assert running.requests[0]["title"] == "2 images: lib1 (1 security fix)"
+    changed = git(world.home, "show", "--format=", "--name-only", result.commit).split()
+    assert changed == ["one.lock", "one.lock.proof", "two.lock", "two.lock.proof"]
+
+
+def test_an_update_outside_of_the_slices_changes_no_file_and_another_digest(
+    tmp_path: Path,
+) -> None:
+    def app(version: str) -> bytes:
+        return package("app", version, files={"usr/lib/app.so": b"same"})
+
+    world = UpdateWorld(tmp_path, {"trixie": [app("1-1")]})
+    world.slices("app", "libs: {paths: [/usr/lib/app.so]}")
+    world.lock_recipe("packages: [app_libs]")
+    world.make_repository()
+
+    def built() -> BuildResult:
+        return world.build(world.home / "homeport.yaml", locked=True)
+
+    first = built()
+    world.move("trixie", [app("1-2")])
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        text = str(running.requests[0]["description"])
+        assert "No file of the image changes besides its package database." in text
+    world.update()
+    assert built().written[0].digest != first.written[0].digest
+
+
+@pytest.mark.parametrize("kind", ["gitlab", "github", "forgejo"])
+def test_a_push_that_was_half_done_is_finished_by_the_next_run(
+    world: UpdateWorld, kind: Kind
+) -> None:
+    """A token that may push but not write to the API: the branch is there, the request is not."""
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        running.read_only = True
+        with pytest.raises(ForgeRefused) as caught:
+            world.update(request=True)
+        assert "403" in caught.value.what
+        assert caught.value.hint is not None
+        assert TOKEN in caught.value.hint
+        pushed = world.branch()
+        assert pushed
+        assert git(world.home, "status", "--porcelain") == ""
+
+        running.read_only = False
+        again = world.update(request=True)
+        assert again.request is not None
+        assert (again.request.action, world.branch()) == ("created", pushed)
+
+
+def meanwhile(world: UpdateWorld, *, same: bool) -> None:
+    """Another run pushes its commit between our look at the branch and our push."""
+    other = world.root / "other"
+    git(world.root, "clone", "-q", str(world.root / "origin.git"), "other")
+    world.update()
+    for name in ("test.lock", "test.lock.proof"):
+        (other / name).write_bytes((world.home / name).read_bytes())
+    git(world.home, "checkout", "-q", ".")
+    git(world.home, "clean", "-fdq")
+    if not same:
+        (other / "test.lock").write_text("something else")
+    message = f"Update\n\n{TRAILER}\n"
+    git(other, "add", "-A")
+    git(other, "-c", "user.name=O", "-c", "user.email=o@x.example", "commit", "-qam", message)
+    hook = world.home / ".git/hooks/pre-push"
+    hook.write_text(
+        f"#!/bin/sh\nunset GIT_DIR\nrm {hook}\n"
+        f"git -C {other} push -q origin HEAD:refs/heads/homeport/update\n"
+    )
+    hook.chmod(0o755)
+
+
+def test_of_two_runs_at_once_the_second_finds_its_work_done(world: UpdateWorld) -> None:
+    meanwhile(world, same=True)
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        result = world.update(request=True)
+        assert result.request is not None
+        assert (result.request.action, len(running.requests)) == ("created", 1)
+        assert (result.commit, git(world.home, "status", "--porcelain")) == ("", "")
+        assert world.branch() == git(world.root / "other", "rev-parse", "HEAD")
+
+
+def test_what_another_run_pushed_meanwhile_is_not_overwritten(world: UpdateWorld) -> None:
+    meanwhile(world, same=False)
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(GitFailed) as caught:
+            world.update(request=True)
+        assert "was changed by another run or a person" in caught.value.what
+        assert world.branch() == git(world.root / "other", "rev-parse", "HEAD")
+        assert running.requests == []
+        assert git(world.home, "status", "--porcelain") == ""
