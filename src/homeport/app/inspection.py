@@ -14,6 +14,7 @@ from homeport.content.files import explained
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
+    from homeport.attest.attached_sbom import AttachedSbom
     from homeport.building.request import BuildRequest
     from homeport.images.address import LayoutAddress, RegistryAddress
     from homeport.images.image import Image, Index
@@ -158,16 +159,38 @@ class InspectionCommands(Resources):
                 "diff requires two images, or two platforms of one image",
                 hint=f"homeport diff {before} --platform linux/amd64,linux/arm64",
             )
-        with self.open_image(before) as one:
+        with self.open_image(before) as one, ExitStack() as stack:
+            find = self._sboms(before, one, stack)
             if after is not None:
-                with self.open_image(after) as other:
-                    return compare(
-                        (one, other), (before, after), platforms, self.runtime,
-                        times=times, text=text,
-                    )  # fmt: skip
+                other = stack.enter_context(self.open_image(after))
+                return compare(
+                    (one, other), (before, after), platforms, self.runtime,
+                    times=times, text=text,
+                    find_sboms=(find, self._sboms(after, other, stack)),
+                )  # fmt: skip
             assert platforms is not None
             pair = (platforms[0], platforms[1])
-            return compare_platforms(one, before, pair, self.runtime, times=times, text=text)
+            return compare_platforms(
+                one, before, pair, self.runtime, times=times, text=text, find_sbom=find
+            )
+
+    def _sboms(
+        self, address: str, value: Image | Index, stack: ExitStack
+    ) -> Callable[[Image], AttachedSbom | None]:
+        """Finds what is attached to images at an address; opens archives for ``stack``."""
+        # 60 ms that other commands save
+        from homeport.attest.attached.select import NoPlaceForSignatures, open_attached
+        from homeport.attest.attached_sbom import find_sbom
+        from homeport.images.address import parse_source
+
+        try:
+            opened = open_attached(
+                parse_source(address), self.registry_transport, self.runtime, archives=True
+            )
+            _, attached = stack.enter_context(opened)
+        except NoPlaceForSignatures:
+            attached = None
+        return lambda image: find_sbom(value, image, attached)
 
     def extract(
         self,

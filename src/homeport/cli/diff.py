@@ -51,7 +51,8 @@ def command(
     """Compare two images, or two platforms of one image.
 
     Packages, configuration, files and layers of IMAGE and OTHER are compared for each
-    platform. Without OTHER, two platforms of IMAGE are compared with each other.
+    platform, and the bills of materials (SBOM) attached to them. Without OTHER, two
+    platforms of IMAGE are compared with each other.
     """
     wanted = parse_platforms(platforms)
     with session.app() as app:

@@ -12,8 +12,10 @@ from homeport.quantities import counted, human_size
 if TYPE_CHECKING:  # 40 ms that --help and a usage error save
     from homeport.inspection.report.compare_images import Comparison
     from homeport.inspection.report.diffing import FileDiff, ImageDiff, PackageDiff
+    from homeport.inspection.report.diffing_sboms import SbomDiff, SbomSide
 
 MOST_FILES = 60
+MOST_DISAGREEMENTS = 20
 _SIGNS = {
     "added": "+", "removed": "-", "upgraded": "↑", "downgraded": "↓", "changed": "~",
     "content": "~", "kind": "~", "target": "~", "metadata": "m", "time": "t",
@@ -28,6 +30,22 @@ _PACKAGES = (
     Column(name="before", least=12),
     Column(name="after", least=12),
 )
+_LICENSES = (
+    Column(name="package", least=16),
+    Column(name="before", least=12),
+    Column(name="after", least=12),
+)
+_DISAGREEMENTS = (
+    Column(name="manager", drop=1),
+    Column(name="package", least=16),
+    Column(name="SBOM", least=12),
+    Column(name="image", least=12),
+)
+_FORMS = {"spdx": "SPDX", "cyclonedx": "CycloneDX"}
+_PLACES = {
+    "index": "in the index", "bundle": "attested", "tag": "attested by a tag",
+    "referrer": "attached",
+}  # fmt: skip
 
 
 def comparison_text(found: Comparison, screen: Screen = PLAIN, *, verbose: bool = False) -> str:
@@ -44,6 +62,8 @@ def comparison_text(found: Comparison, screen: Screen = PLAIN, *, verbose: bool 
         parts.append(screen.styled(f"identical: {equal}", "good"))
     for image in found.images:
         parts.append(_image(image, screen, verbose=verbose))
+    for sbom in found.sboms:
+        parts.append(_sbom(sbom, screen, verbose=verbose))
     return "\n\n".join(parts)
 
 
@@ -74,6 +94,57 @@ def _image(image: ImageDiff, screen: Screen, *, verbose: bool) -> str:
     if image.files:
         sections.append(_files(image, screen, verbose=verbose))
     return "\n".join(sections)
+
+
+def _sbom(sbom: SbomDiff, screen: Screen, *, verbose: bool) -> str:
+    platform = sbom.platform_before or "image"
+    if sbom.platform_after != sbom.platform_before:
+        platform += f" and {sbom.platform_after}"
+    sides = (("before", sbom.before), ("after", sbom.after))
+    head = ", ".join(f"{word}: {_side(side)}" for word, side in sides)
+    sections = [screen.styled(f"{platform}: SBOM {head}", "title")]
+    if not sbom.compared:
+        sections.append("  not compared; packages above are those found in the images")
+    elif sbom.same:
+        sections.append("  no differences in packages and licenses")
+    if sbom.packages:
+        sections.append("  packages by SBOM\n" + _packages(sbom.packages, screen))
+    if sbom.licenses:
+        rows = [
+            (safe(one.name), safe(one.before) or "not stated", safe(one.after) or "not stated")
+            for one in sbom.licenses
+        ]
+        sections.append("  licenses by SBOM\n" + screen.table(_LICENSES, rows, indent=4))
+    for word, side in sides:
+        if side is not None and side.problem:
+            sections.append(f"  warning: SBOM {word} not used: {safe(side.problem)}")
+        if side is not None and side.disagreements:
+            sections.append(_disagreements(word, side, screen, verbose=verbose))
+    return "\n".join(sections)
+
+
+def _side(side: SbomSide | None) -> str:
+    if side is None:
+        return "none"
+    if not side.form:
+        return "not usable"
+    form = _FORMS[side.form]
+    return f"{form}, {counted(side.packages, 'package')}, {_PLACES.get(side.found_as, 'attached')}"
+
+
+def _disagreements(word: str, side: SbomSide, screen: Screen, *, verbose: bool) -> str:
+    shown = side.disagreements if verbose else side.disagreements[:MOST_DISAGREEMENTS]
+    rows = [
+        (one.manager, safe(one.name), safe(one.listed) or "not listed",
+         safe(one.found) or "not found")
+        for one in shown
+    ]  # fmt: skip
+    count = counted(len(side.disagreements), "package")
+    text = f"  warning: SBOM {word} and image disagree on {count}\n" + screen.table(
+        _DISAGREEMENTS, rows, indent=4
+    )
+    left = len(side.disagreements) - len(shown)
+    return f"{text}\n    and {left} more (list all with -v)" if left else text
 
 
 def _packages(packages: tuple[PackageDiff, ...], screen: Screen) -> str:

@@ -9,9 +9,46 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Mapping
 
+import msgspec
+
 from homeport.sbom.model import BillPackage, Component, Distribution
 
 _KEPT = ":~"  # besides letters, digits and "-._", which are never escaped
+#: Types whose namespace is only the distribution, and no part of a package's name.
+_OF_DISTRIBUTIONS = frozenset({"alpm", "apk", "deb", "opkg", "rpm"})
+
+
+class Purl(msgspec.Struct, frozen=True, kw_only=True):
+    """What a package URL names. kind: its type; name: with the namespace, where that is part."""
+
+    kind: str
+    name: str
+    version: str
+    qualifiers: dict[str, str]
+
+
+def parse(text: str) -> Purl | None:
+    """Read a package URL; ``None`` if it is none. Decodes and checks nothing further."""
+    scheme, _, rest = text.partition(":")
+    rest, _, _ = rest.lstrip("/").partition("#")
+    rest, _, query = rest.partition("?")
+    kind, _, path = rest.partition("/")
+    slash = path.rfind("/")
+    at = path.find("@", max(slash, 1))  # a scope of npm may begin with an unescaped one
+    path, version = (path[:at], path[at + 1 :]) if at > 0 else (path, "")
+    namespace, _, name = path.strip("/").rpartition("/")
+    if scheme != "pkg" or not kind or not name:
+        return None
+    kind = kind.lower()
+    if namespace and kind not in _OF_DISTRIBUTIONS:
+        name = f"{namespace}/{name}"
+    pairs = (pair.partition("=") for pair in query.split("&") if pair)
+    return Purl(
+        kind=kind,
+        name=urllib.parse.unquote(name),
+        version=urllib.parse.unquote(version),
+        qualifiers={key.lower(): urllib.parse.unquote(value) for key, _, value in pairs},
+    )
 
 
 def deb(package: BillPackage, distribution: Distribution | None) -> str:

@@ -10,7 +10,9 @@ import msgspec
 from homeport.images.image import Image, Index
 from homeport.images.platforms import platforms_of, select
 from homeport.inspection.image.opened_image import open_layers
+from homeport.inspection.packages.databases import find_packages
 from homeport.inspection.report.diffing import SCHEMA, ImageDiff, diff_images
+from homeport.inspection.report.diffing_sboms import FindSbom, SbomDiff, diff_sboms
 from homeport.oci.platform import Platform
 from homeport.runtime import Runtime
 
@@ -20,6 +22,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
 
     only_before, only_after: platforms that only one of the two has
     equal: platforms whose images have the same digest
+    sboms: of each platform, if a bill of materials is attached to either image
     """
 
     schema: str = SCHEMA
@@ -31,10 +34,16 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     only_after: tuple[str, ...]
     equal: tuple[str, ...]
     images: tuple[ImageDiff, ...]
+    sboms: tuple[SbomDiff, ...] = ()
 
     @property
     def same(self) -> bool:
-        return not (self.only_before or self.only_after) and all(one.same for one in self.images)
+        alike = all(one.same for one in self.images) and all(one.same for one in self.sboms)
+        return alike and not (self.only_before or self.only_after)
+
+
+def no_sbom(_image: Image) -> None:
+    """For comparisons of what is in images alone."""
 
 
 def compare(
@@ -45,31 +54,35 @@ def compare(
     *,
     times: bool = False,
     text: bool = True,
+    find_sboms: tuple[FindSbom, FindSbom] = (no_sbom, no_sbom),
 ) -> Comparison:
     """Compare two values on all platforms that both have, or on those that are ``wanted``.
 
     Two single-platform images are compared even if their platforms differ.
+
+    find_sboms: find the bill attached to an image of each of the two
     """
     before, after = values
     pairs, only_before, only_after = _pairs(before, after, wanted)
     equal: list[str] = []
     images: list[ImageDiff] = []
-    for one, other in pairs:
+    sboms: list[SbomDiff | None] = []
+    for pair in pairs:
+        one, other = pair
         if one.digest == other.digest:
             equal.append(str(one.platform or ""))
+            if before.digest != after.digest:  # what is attached may differ
+                sboms.append(diff_sboms(pair, find_sboms, None))
             continue
-        images.append(
-            diff_images(
-                open_layers(one, runtime, addresses[0]),
-                open_layers(other, runtime, addresses[1]),
-                times=times,
-                text=text,
-            )
-        )
+        opened = open_layers(one, runtime, addresses[0]), open_layers(other, runtime, addresses[1])
+        images.append(diff_images(*opened, times=times, text=text))
+        found = find_packages(opened[0])[0], find_packages(opened[1])[0]
+        sboms.append(diff_sboms(pair, find_sboms, found))
     return Comparison(
         before=addresses[0], after=addresses[1], digest_before=str(before.digest),
         digest_after=str(after.digest), only_before=only_before, only_after=only_after,
         equal=tuple(equal), images=tuple(images),
+        sboms=tuple(one for one in sboms if one is not None),
     )  # fmt: skip
 
 
@@ -81,19 +94,20 @@ def compare_platforms(
     *,
     times: bool = False,
     text: bool = True,
+    find_sbom: FindSbom = no_sbom,
 ) -> Comparison:
     """Compare two platforms of one index. Raises ``ImageNotFound``."""
-    one, other = (_image(value, platform) for platform in platforms)
-    found = diff_images(
-        open_layers(one, runtime, address),
-        open_layers(other, runtime, address),
-        times=times,
-        text=text,
-    )
+    pair = _image(value, platforms[0]), _image(value, platforms[1])
+    one, other = pair
+    opened = open_layers(one, runtime, address), open_layers(other, runtime, address)
+    found = diff_images(*opened, times=times, text=text)
+    packages = find_packages(opened[0])[0], find_packages(opened[1])[0]
+    sbom = diff_sboms(pair, (find_sbom, find_sbom), packages)
     return Comparison(
         before=f"{address} {platforms[0]}", after=f"{address} {platforms[1]}",
         digest_before=str(one.digest), digest_after=str(other.digest),
         only_before=(), only_after=(), equal=(), images=(found,),
+        sboms=(sbom,) if sbom is not None else (),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from homeport.content.files import write_file
 from homeport.inspection.report.compare_images import Comparison
 from homeport.inspection.report.diffing import ImageDiff
+from homeport.inspection.report.diffing_sboms import SbomDiff
 from homeport.pages.page import render
 from homeport.quantities import human_size
 
@@ -29,6 +30,9 @@ def diff_page(found: Comparison) -> str:
         {
             "found": found, "most": _MOST_FILES, "tones": _TONES,
             "images": [(f"p{number}", _platform(one), one) for number, one in enumerate(images)],
+            "sboms": [
+                (f"s{number}", _platform(one), one) for number, one in enumerate(found.sboms)
+            ],
             "packages": sum(len(image.packages) for image in images),
             "files": sum(len(image.files) for image in images),
             "config": sum(len(image.config) for image in images),
@@ -38,7 +42,7 @@ def diff_page(found: Comparison) -> str:
     )  # fmt: skip
 
 
-def _platform(image: ImageDiff) -> str:
+def _platform(image: ImageDiff | SbomDiff) -> str:
     before, after = image.platform_before or "image", image.platform_after
     return before if after in ("", before) else f"{before} and {after}"
 
