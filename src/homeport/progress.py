@@ -65,6 +65,33 @@ class Silent:
         pass
 
 
+class Handover:
+    """Passes reports on to ``to``, which may change: a screen that opens is not written over."""
+
+    def __init__(self, to: Progress) -> None:
+        self.to = to
+
+    def begin(
+        self,
+        id: str,
+        *,
+        parent: str | None = None,
+        label: str = "",
+        total: int | None = None,
+        unit: Unit = "",
+    ) -> None:
+        self.to.begin(id, parent=parent, label=label, total=total, unit=unit)
+
+    def advance(self, id: str, n: int) -> None:
+        self.to.advance(id, n)
+
+    def note(self, id: str, text: str) -> None:
+        self.to.note(id, text)
+
+    def end(self, id: str, state: State = "done") -> None:
+        self.to.end(id, state)
+
+
 class CancelToken:
     """Set once, by a signal or after a failure; every loop that moves bytes checks it.
 

@@ -8,28 +8,45 @@ from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Input, OptionList, Static, Tree
+from textual.widgets import Input, OptionList, Static
 
-from builders.inspection import directory, file, layer, opened, whiteout
+from builders.images import Layer, index
+from builders.inspection import directory, file, layer, made, opened, whiteout
+from builders.runtime import runtime
 from homeport.errors import UsageError
+from homeport.explorer.dialogs import ChooseDialog, SaveDialog, TextDialog
 from homeport.explorer.model import Model, View
-from homeport.explorer.screen import Explorer, SaveDialog, TextDialog, explore
+from homeport.explorer.rows import RowView
+from homeport.explorer.screen import Explorer, explore
+from homeport.images.image import Image
+from homeport.inspection.image.image_platforms import ImagePlatforms
 from homeport.inspection.image.opened_image import OpenedImage
+from homeport.progress import Handover, Silent
+
+LAYERS = (
+    layer(directory("d"), file("d/big", b"B" * 3000), file("d/small", b"s"), file("a", b"1")),
+    layer(file("a", b"changed"), file("new", b"n" * 50), whiteout("d/big")),
+)
 
 
 def image() -> OpenedImage:
-    return opened(
-        layer(directory("d"), file("d/big", b"B" * 3000), file("d/small", b"s"), file("a", b"1")),
-        layer(file("a", b"changed"), file("new", b"n" * 50), whiteout("d/big")),
-    )
+    return opened(*LAYERS)
+
+
+def source(*images: Image) -> ImagePlatforms:
+    """An index of images, the usual one by default."""
+    value = index(list(images or [made(*LAYERS)]))
+    return ImagePlatforms(address="oci:app:1", value=value, runtime=runtime())
 
 
 def drive(
     script: Callable[[Pilot[None], Explorer], Awaitable[None]],
     size: tuple[int, int] = (120, 40),
+    *images: Image,
 ) -> None:
     async def run() -> None:
-        app = Explorer(image())
+        place = source(*images)
+        app = Explorer(place, place.open())
         async with app.run_test(size=size) as pilot:
             await pilot.pause()
             await script(pilot, app)
@@ -38,7 +55,7 @@ def drive(
 
 
 def names(app: Explorer) -> list[str]:
-    return [str(node.label).split("  ")[-1].strip() for node in app.query_one(Tree).root.children]
+    return [row.item.name for row in app.query_one(RowView).rows if row.depth == 1]
 
 
 def test_layers_are_left_and_the_tree_of_the_newest_right() -> None:
@@ -61,11 +78,11 @@ def test_moving_to_another_layer_shows_its_tree() -> None:
 
 def test_a_directory_is_filled_when_it_is_opened() -> None:
     async def script(pilot: Pilot[None], app: Explorer) -> None:
-        folder = app.query_one(Tree).root.children[1]
-        assert not folder.children
+        assert all(row.depth < 2 for row in app.query_one(RowView).rows)
         await pilot.press("tab", "down", "down", "space")
         await pilot.pause()
-        assert [node.data.change for node in folder.children] == ["removed", "unmodified"]
+        inside = [row.item for row in app.query_one(RowView).rows if row.depth == 2]
+        assert [item.change for item in inside] == ["removed", "unmodified"]
 
     drive(script)
 
@@ -150,7 +167,7 @@ def test_what_is_there_is_not_overwritten_and_escape_saves_nothing(tmp_path: Pat
 
 def test_without_a_terminal_there_is_one_clear_error() -> None:
     with pytest.raises(UsageError, match="the explorer requires a terminal"):
-        explore(image())
+        explore(source(), None, Handover(Silent()))
 
 
 def test_a_bad_pattern_is_one_clear_error() -> None:
@@ -213,3 +230,56 @@ def test_a_filter_is_searched_in_other_layers_and_a_path_copied() -> None:
         assert app.clipboard == "/d/small"
 
     drive(script)
+
+
+def test_another_platform_is_opened_without_leaving() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("o")
+        await pilot.pause()
+        assert isinstance(app.screen, ChooseDialog)
+        shown = "\n".join(lines(app))
+        assert "linux/amd64" in shown
+        assert "enter opens, esc cancels" in shown
+        await pilot.press("down", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert names(app) == ["machine"]
+        assert app.query_one("#layers", OptionList).option_count == 1
+        assert "linux/arm64" in lines(app)[0]
+
+    drive(script, (80, 24), made(*LAYERS), made(layer(file("machine")), platform="linux/arm64"))
+
+
+def test_a_platform_that_cannot_be_read_is_told_and_the_first_one_stays() -> None:
+    damaged = made(Layer(b"no archive", b"no archive"), platform="linux/arm64")
+
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("o", "down", "enter")
+        await app.workers.wait_for_complete()
+        await pilot.pause()
+        assert isinstance(app.screen, TextDialog)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert names(app) == ["a", "d", "new"]
+
+    drive(script, (80, 24), made(*LAYERS), damaged)
+
+
+def test_mode_owner_size_and_name_stand_in_columns_however_deep() -> None:
+    async def script(pilot: Pilot[None], app: Explorer) -> None:
+        await pilot.press("tab", "down", "down", "space")
+        await pilot.pause()
+        shown = lines(app)
+        heading = next(line for line in shown if "owner" in line)
+        start = heading.index("mode")
+        assert [word for word in heading[start:].split() if word.isalpha()] == [
+            "mode", "owner", "size", "name",
+        ]  # fmt: skip
+        (top,) = [line for line in shown if "▾ d" in line]
+        (deep,) = [line for line in shown if "small" in line]
+        size = heading.index("size") + len("size")
+        assert top[start : start + 4] == "0755"
+        assert deep[start : start + 4] == "0644"
+        assert top[size - 1] == deep[size - 1] == "B"  # sizes end in one column
+
+    drive(script, (200, 50))

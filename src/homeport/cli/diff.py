@@ -9,8 +9,9 @@ import msgspec
 
 from homeport.cli.copying_options import platform_option
 from homeport.cli.diff_text import comparison_text
+from homeport.cli.explorer import explore_two
 from homeport.cli.options import Session, common
-from homeport.errors import AnswerNo
+from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import parse_platforms
 
 
@@ -22,6 +23,7 @@ Examples:
   homeport diff oci:./app docker://registry.example/app:1.3 --exit-code
   homeport diff oci:./app --platform linux/amd64,linux/arm64
   homeport diff oci:./app oci:./new --html diff.html
+  homeport diff oci:./app oci:./new -i
 """,
 )
 @click.argument("image")
@@ -35,6 +37,9 @@ Examples:
     metavar="FILE",
     help="Write the comparison as an HTML page, too.",
 )
+@click.option(
+    "-i", "--interactive", is_flag=True, help="Open the interactive explorer, both side by side."
+)
 @click.option("--exit-code", "exit_code", is_flag=True, help="Exit with 3 if anything differs.")
 @common
 def command(
@@ -46,6 +51,7 @@ def command(
     times: bool,
     no_text: bool,
     html: Path | None,
+    interactive: bool,
     exit_code: bool,
 ) -> None:
     """Compare two images, or two platforms of one image.
@@ -55,6 +61,13 @@ def command(
     platforms of IMAGE are compared with each other.
     """
     wanted = parse_platforms(platforms)
+    if interactive:
+        given = [name for name, on in (("--times", times), ("--no-text", no_text),
+                 ("--html", html), ("--exit-code", exit_code)) if on]  # fmt: skip
+        if given:
+            raise UsageError(f"options cannot be combined: --interactive; {', '.join(given)}")
+        explore_two(session, (image, other), wanted)
+        return
     with session.app() as app:
         found = app.diff(image, other, platforms=wanted, times=times, text=not no_text, html=html)
     session.output.write(

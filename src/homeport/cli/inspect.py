@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
+from homeport.cli.explorer import explore_one
 from homeport.cli.inspect_text import files_text, report_text, rules_text, waste_text
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
@@ -121,12 +121,13 @@ def command(
     )  # fmt: skip
     chosen_rules = _choose_rules(ci_config, rules) if checked else None
     wanted = read_platform(platform)
+    if interactive:
+        explore_one(session, image, wanted)
+        return
     with session.app() as app:
-        if interactive or listed or binary is not None or binaries or verify or waste:
+        if listed or binary is not None or binaries or verify or waste:
             with app.open_layers(image, platform=wanted) as opened:
-                if interactive:
-                    _explore(opened)
-                elif listed:
+                if listed:
                     _show_files(
                         session, opened, layer, pattern, by_size=sort == "size", final=files
                     )
@@ -158,18 +159,6 @@ def _require_one_view(views: dict[str, bool]) -> None:
         raise UsageError(
             f"options cannot be combined: {'; '.join(wanted)}", hint="run one command for each"
         )
-
-
-def _explore(opened: OpenedImage) -> None:
-    """The explorer is on the same level as the commands, and its library is optional."""
-    try:
-        screen = importlib.import_module("homeport.explorer.screen")
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"the explorer requires the Python package {error.name}",
-            hint="pip install 'homeport[explorer]'",
-        ) from error
-    screen.explore(opened)
 
 
 def _choose_rules(config: Path | None, assignments: tuple[str, ...]) -> list[Rule]:

@@ -23,6 +23,7 @@ from homeport.cli.project_defaults import counting, ignored_project, project_of
 from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError, UsageError
+from homeport.progress import Progress
 from homeport.project import HIDING, Project
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -51,20 +52,23 @@ class Session:
         self.screen = screen_of(sys.stdout, color, full=full)
         self.output = Output(format, quiet=quiet, screen=self.screen)
 
-    def app(self) -> App:
+    def app(self, progress: Progress | None = None) -> App:
         """The application; to be used in a ``with`` block."""
-        progress = progress_for(
+        app = open_app(self.settings, progress or self.progress())
+        if self.verbose:
+            app.on_read = tell
+        stop_on_signals(app.runtime.cancel)
+        return app
+
+    def progress(self) -> Progress:
+        """How standard error shows what is going on."""
+        return progress_for(
             sys.stderr,
             quiet=self.quiet or self.format == "json",
             live=not self.no_progress,
             verbose=self.verbose,
             color=self.color,
         )
-        app = open_app(self.settings, progress)
-        if self.verbose:
-            app.on_read = tell
-        stop_on_signals(app.runtime.cancel)
-        return app
 
 
 _COMMON: tuple[Decorator, ...] = (

@@ -8,7 +8,7 @@ nothing before.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
@@ -23,12 +23,18 @@ CHANGES = ("added", "removed", "modified", "unmodified")
 
 
 class TreeItem(msgspec.Struct):
-    """A path as of a layer. ``size`` of a directory includes everything shown below it."""
+    """A path as of a layer, or of two images. ``size`` of a directory includes everything shown
+    below it.
+
+    before, size_before: of two images: what the first one has
+    """
 
     path: bytes
     entry: Entry
     change: str
     size: int
+    before: Entry | None = None
+    size_before: int = 0
     children: list[TreeItem] = msgspec.field(default_factory=list)
 
     @property
@@ -54,6 +60,20 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     changes: frozenset[str] = frozenset(CHANGES)
 
 
+def build_tree(items: Iterable[TreeItem], view: View) -> TreeItem:
+    """The root of what a view shows of ``items``. Raises ``UsageError`` for a bad pattern."""
+    wanted = _matcher(view.pattern)
+    entry = Entry(b"", "directory", 0o755, 0, 0, 0, 0, b"", b"", b"")
+    root = TreeItem(b"", entry, "unmodified", 0, before=entry)
+    shown = {b"": root}
+    for item in items:
+        if item.path and (item.is_directory or (item.change in view.changes and wanted(item.path))):
+            shown[item.path] = item
+    _attach_to_parents(shown, view)
+    _sort(root, by_size=view.by_size)
+    return root
+
+
 class Model:
     """Trees of one image."""
 
@@ -68,20 +88,10 @@ class Model:
     def tree(self, view: View) -> TreeItem:
         """The root of what a view shows. Raises ``UsageError`` for a bad pattern."""
         paths = self._paths(view.layer, aggregated=view.aggregated)
-        wanted = _matcher(view.pattern)
-        entry = Entry(b"", "directory", 0o755, 0, 0, 0, 0, b"", b"", b"")
-        root = TreeItem(b"", entry, "unmodified", 0)
-        items: dict[bytes, TreeItem] = {b"": root}
-        for path in sorted(paths, key=lambda path: path.split(b"/")):
-            if not path:
-                continue
-            entry, change = paths[path]
-            if entry.kind != "directory" and (change not in view.changes or not wanted(path)):
-                continue
-            items[path] = TreeItem(path, entry, change, entry.size)
-        _attach_to_parents(items, view)
-        _sort(root, by_size=view.by_size)
-        return root
+        return build_tree(
+            (TreeItem(path, entry, change, entry.size) for path, (entry, change) in paths.items()),
+            view,
+        )
 
     def matches(self, layer: int, pattern: str) -> bool:
         """Whether a layer changes a path that the pattern matches. Raises ``UsageError``."""
@@ -139,6 +149,7 @@ def _attach_to_parents(items: dict[bytes, TreeItem], view: View) -> None:
         parent.children.append(item)
         if item.change != "removed":
             parent.size += item.size
+        parent.size_before += item.size_before
 
 
 def _sort(root: TreeItem, *, by_size: bool) -> None:
@@ -146,7 +157,7 @@ def _sort(root: TreeItem, *, by_size: bool) -> None:
     while todo:
         item = todo.pop()
         if by_size:
-            item.children.sort(key=lambda one: (-one.size, one.path))
+            item.children.sort(key=lambda one: (-max(one.size, one.size_before), one.path))
         else:
             item.children.sort(key=lambda one: one.path)
         todo.extend(item.children)

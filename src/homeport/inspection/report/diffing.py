@@ -223,15 +223,30 @@ def _names(opened: OpenedImage, across: bool) -> dict[bytes, bytes]:
     }
 
 
+def pair_paths(
+    one: OpenedImage, other: OpenedImage
+) -> Iterator[tuple[bytes, bytes | None, bytes | None]]:
+    """Every path of two images: the name it is compared under, then what each calls it."""
+    across = one.image.platform != other.image.platform
+    old, new = _names(one, across), _names(other, across)
+    for name in sorted({*old, *new}, key=lambda name: name.split(b"/")):
+        yield name, old.get(name), new.get(name)
+
+
+def compare_paths(
+    one: OpenedImage, other: OpenedImage, a: bytes, b: bytes
+) -> tuple[str, list[str]]:
+    """How a path that both have differs (``FileDiff.change``, "" for not at all), and its facts."""
+    return _compare(one, other, a, b, one.image.platform != other.image.platform)
+
+
 def _files(
     one: OpenedImage, other: OpenedImage, *, times: bool, across: bool
 ) -> tuple[list[FileDiff], int]:
-    old, new = _names(one, across), _names(other, across)
     owners = find_owners(one), find_owners(other)
     rows: list[FileDiff] = []
     only_time = 0
-    for name in sorted({*old, *new}, key=lambda name: name.split(b"/")):
-        a, b = old.get(name), new.get(name)
+    for _, a, b in pair_paths(one, other):
         if a is None or b is None:
             rows.append(_one_sided(one, other, owners, a, b))
             continue
