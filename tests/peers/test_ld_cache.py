@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import os
 import shutil
 import subprocess
@@ -11,13 +10,9 @@ from pathlib import Path
 import pytest
 
 from builders.ld_cache import cached
-from builders.runtime import runtime
-from homeport.images.address import LayoutAddress
-from homeport.images.image import Image, digest_of
-from homeport.images.platforms import select
-from homeport.images.transports.oci_layout import OciLayout
 from homeport.oci.platform import native_platform, parse_platform
-from peers.test_built_image import QEMU, SEVEN, homeport
+from peers.test_built_image import QEMU, SEVEN
+from peers.unpacked_image import unpacked
 
 pytestmark = [pytest.mark.network, pytest.mark.root]
 
@@ -40,24 +35,12 @@ NATIVE = str(native_platform()).removeprefix("linux/")
 COMPARED = SEVEN if os.environ.get("HOMEPORT_FULL") else [NATIVE, "s390x"]
 
 
-def unpacked(folder: Path, name: str) -> Path:
+def image_of(folder: Path, name: str) -> Path:
     recipe = RECIPE.format(platform=name, suite=SUITES.get(name, "trixie"))
     if name == NATIVE == "amd64":
         shutil.copy("/usr/lib/x86_64-linux-gnu/libz.so.1", folder / "newer.so")
         recipe += NEWER
-    (folder / "homeport.yaml").write_text(recipe)
-    homeport("build", ".", "--no-progress", "--no-attest", "-o", "oci:image", cwd=folder)
-    root = folder / "root"
-    root.mkdir()
-    with OciLayout(LayoutAddress(path=folder / "image")).open(runtime()) as value:
-        chosen = parse_platform(f"linux/{name}")
-        image = value if isinstance(value, Image) else select(value, [chosen])
-        assert isinstance(image, Image)
-        for layer in image.document.parsed.layers:
-            with image.blobs[digest_of(layer)].open() as stream:
-                data = gzip.decompress(stream.read())
-            subprocess.run(["tar", "-x", "-C", root], input=data, check=True)
-    return root
+    return unpacked(folder, recipe, parse_platform(f"linux/{name}"))
 
 
 @pytest.mark.peer("chroot")
@@ -66,7 +49,7 @@ def unpacked(folder: Path, name: str) -> Path:
     [pytest.param(n, marks=pytest.mark.peer(f"qemu-{QEMU[n]}-static")) for n in COMPARED],
 )
 def test_the_cache_is_ldconfigs_own(name: str, tmp_path: Path) -> None:
-    root = unpacked(tmp_path, name)
+    root = image_of(tmp_path, name)
     ours = (root / "etc/ld.so.cache").read_bytes()
     command = ["/usr/sbin/ldconfig"]
     if name != NATIVE:

@@ -21,6 +21,7 @@ from homeport.assemble.steps import (
     alternatives,
     apt_sources,
     ca_bundle,
+    ca_hashes,
     dpkg_database,
     java_keystore,
     layout,
@@ -57,8 +58,9 @@ class AssembledTree(msgspec.Struct, frozen=True, kw_only=True):
 def globs_of(package: PlannedPackage, plan: BuildPlan) -> PathGlobs:
     """The content that a build needs of a package; the same globs that locking used."""
     wanted = wanted_globs(package.slices, plan.architecture)
-    if plan.steps.ca_bundle and package.name == ca_bundle.PACKAGE and wanted != EVERYTHING:
-        return PathGlobs.of((*wanted.globs, ca_bundle.READS))
+    certificates = plan.steps.ca_bundle or plan.steps.ca_hashes or plan.steps.java_keystore
+    if certificates and package.name == ca_bundle.PACKAGE and wanted != EVERYTHING:
+        return PathGlobs.of((*wanted.globs, ca_bundle.READS_OF_PACKAGE))
     return wanted
 
 
@@ -171,6 +173,7 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.packaged_state, packaged_state.STEP),
         (plan.steps.ld_cache, ld_cache.STEP),
         (plan.steps.ca_bundle, ca_bundle.STEP),
+        (plan.steps.ca_hashes, ca_hashes.STEP),
         (plan.steps.java_keystore, java_keystore.STEP),
         (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),
         (plan.steps.dpkg_database, dpkg_database.STEP),

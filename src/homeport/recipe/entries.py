@@ -262,6 +262,7 @@ StepName = Literal[
     "packaged-state",
     "os-release",
     "ca-bundle",
+    "ca-hashes",
     "java-keystore",
     "status-database",
     "copyright",
@@ -274,7 +275,8 @@ StepName = Literal[
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files.
 
-    The first twelve are on unless switched off, the others only in a recipe with a ``variant``.
+    On unless switched off; ``ca_hashes`` only where it is switched on, the last two in a recipe
+    with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
     layout:          folders of an installed system, if a whole package has scripts
@@ -285,6 +287,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ld_cache:        /etc/ld.so.cache, if libraries lie outside the loader's own folders
     os_release:      the slice ``base-files_os-release`` belongs to the image
     ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
+    ca_hashes:       /etc/ssl/certs/*.pem with hashed links, when ca-certificates is chosen
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
@@ -301,6 +304,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ld_cache: bool = True
     os_release: bool = True
     ca_bundle: bool = True
+    ca_hashes: bool = False
     java_keystore: bool = True
     status_database: bool = True
     copyright: bool = True

@@ -2,23 +2,31 @@
 
 Stands for what ``update-ca-certificates`` does: /etc/ssl/certs/ca-certificates.crt from
 all of Mozilla's certificates in the package, in byte order of their names, whether or
-not the image also gets them one by one. OpenSSL's own default places lead there too, so
+not the image also gets them one by one, and after them those that the recipe puts into
+/usr/local/share/ca-certificates. OpenSSL's own default places lead there too, so
 that programs find it without being told.
 """
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
 from homeport.content.blob import verified
 from homeport.content.reading import read_bounded
+from homeport.errors import UsageError
+from homeport.printable import path_text
 from homeport.tree.node import Node, Source
 
 PACKAGE = "ca-certificates"
 CERTIFICATES = b"usr/share/ca-certificates/mozilla/"
 #: What the step reads of the package, beside what slices take of it.
-READS = f"/{CERTIFICATES.decode()}*.crt"
+READS_OF_PACKAGE = f"/{CERTIFICATES.decode()}*.crt"
+#: Where an administrator puts more; as there, only files whose name ends in .crt.
+LOCAL = b"usr/local/share/ca-certificates/"
+READS = (READS_OF_PACKAGE, f"/{LOCAL.decode()}**/*.crt")
+_BEGIN, _END = b"-----BEGIN CERTIFICATE-----", b"-----END CERTIFICATE-----"
 _BUNDLE = b"etc/ssl/certs/ca-certificates.crt"
 _LINKS = {
     b"usr/lib/ssl/cert.pem": b"/etc/ssl/certs/ca-certificates.crt",
@@ -46,21 +54,54 @@ def run(view: View) -> Mapping[bytes, Node]:
 STEP = Step(
     name="ca-bundle",
     about="/etc/ssl/certs/ca-certificates.crt, if ca-certificates is chosen",
-    reads=(READS,),
+    reads=READS,
     writes=("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/ssl/cert.pem", "/usr/lib/ssl/certs"),
     run=run,
 )
 
 
 def certificates(view: View) -> dict[bytes, bytes]:
-    """Every certificate of ca-certificates by path, in byte order; empty without the package."""
+    """Every certificate by path, Debian's before the recipe's; empty without the package."""
     found = [package for package in view.packages if package.name == PACKAGE]
-    blobs = found[0].contents.blobs if found else {}
+    if not found:
+        return {}
+    debian = found[0].contents.blobs
+    blobs = {path: debian[path] for path in sorted(debian) if _is_certificate(path)}
+    for path in sorted(path for path in view.nodes if path.startswith(LOCAL)):
+        node = view.nodes[path]
+        if node.content is not None and path.endswith(b".crt"):
+            blobs[path] = node.content
     certificates: dict[bytes, bytes] = {}
-    for path in sorted(path for path in blobs if _is_certificate(path)):
-        with verified(blobs[path], "a certificate") as stream:
+    for path, blob in blobs.items():
+        with verified(blob, "a certificate") as stream:
             certificates[path] = read_bounded(stream, _LARGEST, "a certificate")
     return certificates
+
+
+def pem_name(path: bytes) -> bytes:
+    """The name of a certificate in /etc/ssl/certs, as update-ca-certificates gives it."""
+    name = path.rpartition(b"/")[2].removesuffix(b".crt")
+    return name.translate(bytes.maketrans(b" (),", b"_==_")) + b".pem"
+
+
+def der_of(path: bytes, data: bytes) -> bytes:
+    """A certificate file in DER. Raises ``UsageError`` naming the file."""
+    _, begin, certificate = data.partition(_BEGIN)
+    try:
+        if _BEGIN in certificate:
+            raise ValueError("two certificates")
+        certificate = certificate.partition(_END)[0]
+        return ssl.PEM_cert_to_DER_cert((begin + certificate + _END).decode("ascii"))
+    except ValueError as error:
+        raise not_a_certificate(path) from error
+
+
+def not_a_certificate(path: bytes) -> UsageError:
+    return UsageError(
+        f"{path_text(path)} is not one certificate in PEM",
+        where={"path": path_text(path)},
+        hint="one certificate a file, as update-ca-certificates(8) asks for",
+    )
 
 
 def _is_certificate(path: bytes) -> bool:

@@ -10,13 +10,11 @@ Debian has it. The digest is of the format; it protects nothing.
 from __future__ import annotations
 
 import hashlib
-import ssl
 import struct
 from collections.abc import Mapping
 
-from homeport.assemble.steps.ca_bundle import certificates
+from homeport.assemble.steps.ca_bundle import READS, certificates, der_of, pem_name
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.errors import IntegrityError
 from homeport.tree.node import Node
 
 PACKAGE = "ca-certificates-java"
@@ -28,14 +26,10 @@ _PASSWORD = "changeit"  # noqa: S105  Debian's and Java's well-known default
 def run(view: View) -> Mapping[bytes, Node]:
     if not any(package.name == PACKAGE for package in view.packages) or _STORE in view.nodes:
         return {}
-    entries = {}
-    for path, data in certificates(view).items():
-        name = path.rpartition(b"/")[2].removesuffix(b".crt").decode("utf-8", "replace")
-        try:
-            der = ssl.PEM_cert_to_DER_cert(data.decode("ascii"))
-        except ValueError as error:
-            raise IntegrityError(f"{name} is not a certificate") from error
-        entries[f"debian:{name}.pem".lower()] = der
+    entries = {
+        f"debian:{pem_name(path).decode('utf-8', 'replace')}".lower(): der_of(path, data)
+        for path, data in certificates(view).items()
+    }
     store = keystore(entries, view.plan.epoch * 1000) if entries else b""
     return {_STORE: text_file("java-keystore", store, view.plan.mtime)} if store else {}
 
@@ -56,7 +50,7 @@ def keystore(certificates_: Mapping[str, bytes], milliseconds: int) -> bytes:
 STEP = Step(
     name="java-keystore",
     about="/etc/ssl/certs/java/cacerts, if ca-certificates-java is chosen",
-    reads=("/usr/share/ca-certificates/mozilla/*.crt",),
+    reads=READS,
     writes=("/etc/ssl/certs/java/cacerts",),
     run=run,
 )

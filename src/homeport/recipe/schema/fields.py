@@ -364,6 +364,9 @@ _STEPS = Fields(
         "ld_cache": _optional(Flag(), "write /etc/ld.so.cache where libraries need it"),
         "os_release": _optional(Flag(), "take the slice base-files_os-release"),
         "ca_bundle": _optional(Flag(), "make the CA bundle, when ca-certificates is chosen"),
+        "ca_hashes": _optional(
+            Flag(), "make single certificates with hashed links, for programs that read a folder"
+        ),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),

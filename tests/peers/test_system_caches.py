@@ -1,0 +1,50 @@
+"""What steps make in place of maintainer scripts is what the image's own programs make or read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from homeport.oci.platform import native_platform
+from peers.unpacked_image import run_inside, unpacked
+
+pytestmark = [
+    pytest.mark.network,
+    pytest.mark.root,
+    pytest.mark.peer("chroot", "unshare"),
+]
+
+RECIPE = f"""\
+homeport: 1
+name: caches
+archives: [{{name: debian, suites: [trixie]}}]
+platforms: [{native_platform()}]
+essential: minimal
+"""
+
+
+def links(folder: Path) -> dict[str, str]:
+    return {each.name: str(each.readlink()) for each in folder.iterdir() if each.is_symlink()}
+
+
+def test_certificates_are_linked_as_debian_does_and_read_by_java(tmp_path: Path) -> None:
+    root = unpacked(
+        tmp_path,
+        RECIPE + "steps: {ca_hashes: true}\n"
+        "packages: [default-jre-headless, ca-certificates, openssl, findutils, sed, dpkg]\n",
+    )
+    keytool = run_inside(root, "keytool", "-list", "-cacerts", "-storepass", "changeit")
+    certificates = sorted((root / "usr/share/ca-certificates/mozilla").iterdir())
+    assert keytool.count("trustedCertEntry") == len(certificates) > 100
+    folder = root / "etc/ssl/certs"
+    ours, bundle = links(folder), (folder / "ca-certificates.crt").read_bytes()
+    for name in ours:
+        (folder / name).unlink()
+    chosen = "".join(f"mozilla/{each.name}\n" for each in certificates)
+    (root / "etc/ca-certificates.conf").write_text(chosen)
+    for hook in (root / "etc/ca-certificates/update.d").iterdir():
+        hook.unlink()  # Java's, which makes the keystore anew
+    run_inside(root, "/bin/sh", "/usr/sbin/update-ca-certificates", "--fresh")
+    assert ours == links(folder)
+    assert bundle == (folder / "ca-certificates.crt").read_bytes()
