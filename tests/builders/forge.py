@@ -101,7 +101,7 @@ def _json(document: Any, status: int = 200) -> Answer:
     return status, {"Content-Type": "application/json"}, json.dumps(document).encode()
 
 
-class _EveryPath(dict[str, Callable[[Received], Answer]]):
+class EveryPath(dict[str, Callable[[Received], Answer]]):
     """Answers whatever is asked."""
 
     def __init__(self, answer: Callable[[Received], Answer]) -> None:
@@ -123,5 +123,5 @@ def forge(kind: Kind) -> Iterator[FakeForge]:
     """The forge while the block runs."""
     with serving() as server:
         running = FakeForge(kind=kind, server=server)
-        server.answers = _EveryPath(running.answer)
+        server.answers = EveryPath(running.answer)
         yield running

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import os
 from datetime import timedelta
 from pathlib import Path
 
@@ -11,6 +13,8 @@ from builders.archive import DATE
 from builders.deb import deb
 from builders.forge import FakeForge, forge
 from builders.freshness import LATER, entry
+from builders.gitlab import JOB_TOKEN, gitlab
+from builders.gitlab import TOKEN as PROJECT_TOKEN
 from builders.updating import UpdateWorld, git, lib
 from homeport.errors import HomeportError, UsageError
 from homeport.updating.forges import ForgeRefused, Kind, find_place
@@ -201,6 +205,47 @@ def test_without_a_token_the_branch_is_pushed_and_the_link_is_given(
         assert result.request.url.startswith(running.server.url("/group/images/"))
         assert "homeport%2Fupdate" in result.request.url
         assert running.asked == []
+
+
+def test_a_runner_has_no_identity_and_credentials_of_its_job_in_url_and_header(
+    world: UpdateWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """GitLab's runner writes the job's token into the URL, actions/checkout into a header."""
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv(TOKEN, PROJECT_TOKEN)
+    with gitlab(tmp_path) as server:
+        git(world.home, "remote", "set-url", "origin", str(server.bare))
+        git(world.home, "push", "-q", "origin", "main")
+        git(world.home, "remote", "set-url", "origin", server.url_of_job)
+        job = base64.b64encode(f"gitlab-ci-token:{JOB_TOKEN}".encode()).decode()
+        header = f"http.{server.forge.server.url()}.extraheader"
+        git(world.home, "config", header, f"Authorization: Basic {job}")
+        for name in ("user.name", "user.email"):
+            git(world.home, "config", name, "")
+        world.environment = {**server.forge.variables, TOKEN: PROJECT_TOKEN}
+        result = world.update(request=True)
+        assert result.request is not None
+        assert result.request.action == "created"
+        assert server.git("log", "-1", "--format=%an <%ae>", "homeport/update") == (
+            "Homeport <homeport@localhost>"
+        )
+
+
+def test_a_shallow_clone_does_not_have_the_fork_of_the_branch(world: UpdateWorld) -> None:
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        git(world.home, "commit", "-q", "--allow-empty", "-m", "Second")
+        git(world.home, "push", "-q", "origin", "main")
+        world.home.rename(world.root / "whole")
+        git(world.root, "clone", "-q", "--depth", "1", f"file://{world.root}/origin.git",
+            str(world.home))  # fmt: skip
+        result = world.update(request=True)
+        assert git(world.root / "origin.git", "rev-parse", "homeport/update^") == (
+            git(world.home, "rev-parse", "HEAD")
+        )
+        assert result.commit == world.branch()
 
 
 def test_a_token_that_is_refused_is_an_error_with_what_to_do(world: UpdateWorld) -> None:

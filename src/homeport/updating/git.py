@@ -22,6 +22,7 @@ _PATIENCE = 600.0  # seconds
 #: Last line of the messages of our commits: by it a branch is known to be ours alone.
 TRAILER = "Homeport-Update: 1"
 _PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
+_HTTP = re.compile(r"https?://")
 #: Reads the token from the environment, so that no argument and no file holds it.
 _HELPER = '!f() { echo username=oauth2; echo "password=$HOMEPORT_FORGE_TOKEN"; }; f'
 
@@ -45,13 +46,50 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
     token: bool = False
 
     def run(
-        self, *arguments: str, data: bytes | None = None, env: Mapping[str, str] | None = None
-    ) -> str:
-        """Standard output of ``git ARGUMENTS``, stripped. Raises ``GitFailed``."""
-        return _run(self.root, arguments, data=data, env=env, token=self.token).strip()
+        self, *arguments: str, data: bytes | None = None, env: Mapping[str, str] | None = None,
+        settings: Sequence[str] = (),
+    ) -> str:  # fmt: skip
+        """Standard output of ``git ARGUMENTS``, stripped. Raises ``GitFailed``.
+
+        settings: ``NAME=VALUE`` of git's configuration, for this command
+        """
+        if self.token:
+            # The first, empty one drops the helpers of the user's own configuration.
+            settings = ("credential.helper=", f"credential.helper={_HELPER}", *settings)
+        return _run(self.root, arguments, data=data, env=env, settings=settings).strip()
 
     def remote_url(self, remote: str) -> str:
         return self.run("remote", "get-url", remote)
+
+    def push_address(self, remote: str) -> tuple[str, tuple[str, ...]]:
+        """Where to push to, and the settings for it.
+
+        With a token, without the credentials of a CI job: a runner puts those of the job into the
+        remote's URL (GitLab) or into a header (actions/checkout), where git prefers them, and
+        what they push starts no pipeline, if they may push at all.
+        """
+        url = self.run("remote", "get-url", "--push", remote)
+        if not self.token or not _HTTP.match(url):
+            return remote, ()
+        url = _PASSWORD.sub(r"\1", url)
+        base = "/".join(url.split("/", 3)[:3])
+        return url, (f"http.{base}/.extraheader=",)
+
+    def identity(self) -> Mapping[str, str]:
+        """Variables for a commit of Homeport: empty if git knows who commits, as a person's does.
+
+        A CI job has no name and no address, and git refuses to commit without.
+        """
+        try:
+            self.run("var", "GIT_COMMITTER_IDENT")
+            self.run("var", "GIT_AUTHOR_IDENT")
+        except GitFailed:
+            return {
+                f"GIT_{role}_{part}": value
+                for role in ("AUTHOR", "COMMITTER")
+                for part, value in (("NAME", "Homeport"), ("EMAIL", "homeport@localhost"))
+            }
+        return {}
 
     def remote_branch(self, remote: str, branch: str) -> str:
         """The commit of a branch of the remote, empty if there is none."""
@@ -95,8 +133,9 @@ def build_commit(
             blob = repository.run("hash-object", "-w", "--stdin", data=data)
             repository.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{name}", env=env)
         tree = repository.run("write-tree", env=env)
-    text = f"{message.rstrip()}\n\n{TRAILER}\n"
-    return repository.run("commit-tree", tree, "-p", base, "-F", "-", data=text.encode())
+    text = f"{message.rstrip()}\n\n{TRAILER}\n".encode()
+    who = repository.identity()
+    return repository.run("commit-tree", tree, "-p", base, "-F", "-", data=text, env=who)
 
 
 def same_content(repository: Repository, one: str, two: str) -> bool:
@@ -107,6 +146,9 @@ def same_content(repository: Repository, one: str, two: str) -> bool:
 
 def check_is_ours(repository: Repository, remote: str, branch: str, there: str, base: str) -> None:
     """Raise ``PersonsCommits`` unless every commit of the branch since ``base`` is ours."""
+    if repository.run("rev-parse", "--is-shallow-repository") == "true":
+        # A runner's clone ends before the branch's fork, and so would the history read below.
+        repository.run("fetch", "-q", "--no-tags", "--unshallow", remote)
     repository.run("fetch", "-q", "--no-tags", remote, f"refs/heads/{branch}")
     fork = repository.run("merge-base", base, there)
     for commit in repository.run("rev-list", f"{fork}..{there}").split():
@@ -125,10 +167,11 @@ def push_branch(repository: Repository, remote: str, branch: str, commit: str, t
     Returns whether it was necessary: another run may have put the same content there meanwhile.
     Raises ``GitFailed`` if it put something else there, or if the remote rejects the push.
     """
+    address, settings = repository.push_address(remote)
     try:
         repository.run(
-            "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", remote,
-            f"+{commit}:refs/heads/{branch}",
+            "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", address,
+            f"+{commit}:refs/heads/{branch}", settings=settings,
         )  # fmt: skip
     except GitFailed as error:
         now = repository.remote_branch(remote, branch)
@@ -151,10 +194,10 @@ def _run(
     *,
     data: bytes | None = None,
     env: Mapping[str, str] | None = None,
-    token: bool = False,
+    settings: Sequence[str] = (),
 ) -> str:
-    helper = ("-c", "credential.helper=", "-c", f"credential.helper={_HELPER}") if token else ()
-    command = ["git", "-C", str(folder), *helper, *arguments]
+    given = [word for setting in settings for word in ("-c", setting)]
+    command = ["git", "-C", str(folder), *given, *arguments]
     environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})}
     try:
         done = subprocess.run(
