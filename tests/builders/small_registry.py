@@ -9,6 +9,7 @@ this one proved).
 from __future__ import annotations
 
 import contextlib
+import gzip
 import hashlib
 import json
 import re
@@ -53,6 +54,8 @@ class SmallRegistry:
     statuses:         by expressions of "METHOD path", what is answered instead of anything else
     digest_tags:      ``sha256-HEX`` is another spelling of a digest, as at GitLab
     denies_absent:    a manifest that is not there is denied (403), as by Artifactory
+    content_types:    by expressions of "METHOD path", which Content-Type is sent ("": none)
+    compresses:       an expression of "METHOD path": what a proxy compresses though nobody asked
     """
 
     chunk_minimum: int = 0
@@ -72,6 +75,8 @@ class SmallRegistry:
     statuses: dict[str, int] = field(default_factory=dict)
     digest_tags: bool = False
     denies_absent: bool = False
+    content_types: dict[str, str] = field(default_factory=dict)
+    compresses: str = "nothing"
 
     def subjects(self, name: str, digest: str) -> list[dict[str, Any]]:
         """Descriptors of what refers to a digest."""
@@ -161,6 +166,16 @@ class _Handler(BaseHTTPRequestHandler):
             self._fail(404, "NAME_INVALID")
 
     def _answer(self, status: int, body: bytes = b"", **headers: str) -> None:
+        asked = f"{self.command} {self.path}"
+        registry = self.server.registry
+        if re.fullmatch(registry.compresses, asked):
+            body = gzip.compress(body)
+            headers["Content_Encoding"] = "gzip"
+        for pattern, kind in registry.content_types.items():
+            if re.fullmatch(pattern, asked):
+                headers["Content_Type"] = kind
+        if headers.get("Content_Type") == "":
+            del headers["Content_Type"]
         self.send_response_only(status)
         for name, value in headers.items():
             self.send_header(name.replace("_", "-"), value)

@@ -20,6 +20,8 @@ from homeport.cli.main import homeport
 from homeport.images.address import LayoutAddress, parse_destination
 from homeport.images.image import Image, Index
 from homeport.images.transports.oci_layout import OciLayout
+from homeport.oci.documents import BadDocument
+from homeport.oci.media_types import OCI_INDEX, OCI_MANIFEST
 
 Make = Callable[..., SmallRegistry]
 
@@ -129,6 +131,53 @@ def test_a_tag_that_is_the_subject_itself_is_no_list_of_referrers(
     put(gitlab, value, "1", tmp_path)
     assert mirrored(gitlab, destination, "--referrers").exit_code == 0
     assert len([key for key in destination.manifests if key[0] == "b"]) == 1 + len(value.children)
+
+
+@pytest.mark.parametrize("kind", ["", "text/html", "text/plain; charset=utf-8", "application/json"])
+def test_a_right_document_beside_a_wrong_content_type_is_read(
+    kind: str, registry: Make, tmp_path: Path
+) -> None:
+    """The index, its manifests, lists of tags and referrers, and blobs."""
+    source, destination = registry(content_types={"GET /v2/a/.*": kind}), registry()
+    value, signature = index(), image("linux/arm64")
+    put(source, value, "1", tmp_path)
+    put(source, signature, f"sha256-{value.digest.hex}.sig", tmp_path)
+    raw = json.dumps(
+        {
+            "schemaVersion": 2, "mediaType": OCI_MANIFEST, "artifactType": "text/plain",
+            "config": json.loads(signature.document.raw)["config"], "layers": [],
+            "subject": {
+                "mediaType": OCI_INDEX, "digest": str(value.digest),
+                "size": len(value.document.raw),
+            },
+        }
+    ).encode()  # fmt: skip
+    source.manifests["a", digest_of(raw)] = Manifest(raw=raw, media_type=OCI_MANIFEST)
+    result = mirrored(source, destination, "--referrers")
+    assert result.exit_code == 0, result.stderr
+    assert destination.tags["b", "1"] == str(value.digest)
+    assert ("b", digest_of(raw)) in destination.manifests, "the referrer"
+
+
+def test_a_document_that_is_sent_as_another_kind_is_refused_and_read_by_digest(
+    registry: Make, tmp_path: Path
+) -> None:
+    """Clients should refuse it (distribution specification, "Pulling manifests")."""
+    source, value = registry(content_types={"GET /v2/a/manifests/.*": OCI_INDEX}), image()
+    put(source, value, "1", tmp_path)
+    refused = run("inspect", f"{source.host}/a:1").exception
+    assert isinstance(refused, BadDocument)
+    assert refused.what.startswith(f"the document's mediaType is {OCI_MANIFEST}, but")
+    assert "@DIGEST" in str(refused.hint)
+    assert run("inspect", f"{source.host}/a@{value.digest}").exit_code == 0
+
+
+@pytest.mark.parametrize("what", ["manifests/1", "blobs/.*"])
+def test_what_a_proxy_compressed_is_named(what: str, registry: Make, tmp_path: Path) -> None:
+    source = registry(compresses=f"GET /v2/a/{what}")
+    put(source, image(), "1", tmp_path)
+    result = run("pull", f"{source.host}/a:1", f"oci:{tmp_path / 'layout'}")
+    assert "compressed (gzip), although it was requested" in str(result.exception)
 
 
 def test_a_referrer_that_cannot_be_listed_is_pushed_and_named(

@@ -473,7 +473,7 @@ PUSH: dict[str, Case] = {
     "the token service answers with a web page": Case(
         faults=[Fault(path="/token", status=200, headers=HTML, body=b"<html>", times=9)],
         tokens=True,
-        expect=errors.ProtocolBroken,
+        expect=net.BadResponse,
         says="web page",
         uses_all=False,
     ),
@@ -693,7 +693,7 @@ PULL: dict[str, Case] = {
     ),
     "a web page instead of a manifest": Case(
         faults=[Fault(method="GET", path=MANIFEST, status=200, headers=HTML, body=b"<html>")],
-        expect=errors.ProtocolBroken,
+        expect=net.BadResponse,
         says="web page",
     ),
     "a manifest drips": Case(faults=[Fault(method="GET", path=MANIFEST, drip_answer=0.01)]),

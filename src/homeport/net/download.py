@@ -23,7 +23,7 @@ from homeport.errors import IntegrityError
 from homeport.net.client import Authorize
 from homeport.net.clock import Clock, Deadline
 from homeport.net.errors import BadResponse, ConnectionCut, HttpFailure, NetError
-from homeport.net.response import Response
+from homeport.net.response import WEB_PAGES, Response
 from homeport.net.retries import READ, RESUME, Retrier
 from homeport.net.url import Url
 from homeport.progress import CancelToken, Progress, Silent
@@ -31,7 +31,6 @@ from homeport.progress import CancelToken, Progress, Silent
 #: Cuts in a row without a single new byte after which a URL is given up.
 _MOST_WITHOUT_PROGRESS = 4
 _WRITE_BEHIND = 8 << 20  # bytes after which the system starts to write to disk
-_HTML = frozenset({"text/html", "application/xhtml+xml"})
 
 
 class Requester(Protocol):
@@ -252,21 +251,15 @@ class _Work(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _expect_a_file(self, response: Response) -> None:
-        if response.media_type in _HTML:
+        if response.media_type in WEB_PAGES and response.length != self.size:
             raise BadResponse(
                 f"{response.url.host} returned a web page instead of the file",
                 where={"url": str(response.url)},
                 hint="a login page or a proxy on this network may have answered instead",
             )
         if response.status == 200 and response.length not in (None, self.size):
-            encoding = response.headers.get("content-encoding", "identity")
-            if encoding != "identity":
-                raise BadResponse(
-                    f"{response.url.host} returned the file compressed ({encoding[:40]}), "
-                    "although it was requested uncompressed",
-                    where={"url": str(response.url)},
-                    hint="a cache or proxy may compress it; bypass it",
-                )
+            if response.encoding is not None:
+                raise response.compressed("the file")
             raise IntegrityError(
                 f"{response.url.host} returned {response.length} bytes, expected {self.size}",
                 where={"url": str(response.url), "digest": str(self.digest)},

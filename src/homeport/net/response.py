@@ -19,13 +19,16 @@ from homeport.content.reading import CHUNK, read_bounded
 from homeport.net.address_class import AddressClass
 from homeport.net.clock import Clock, Deadline
 from homeport.net.error_mapping import ended_early, mapped
-from homeport.net.errors import ConnectionCut, NetError, Stalled
+from homeport.net.errors import BadResponse, ConnectionCut, NetError, Stalled
 from homeport.net.url import Url
 from homeport.progress import CancelToken
 
 _DRAINED = 64 << 10  # bytes of a rest that is read so that the connection can be used again
 _DRAIN_READS = 4  # reads that this may take; a slow rest closes the connection
 _TRICKLE = 64  # bytes per stall limit below which a connection counts as silent
+
+#: Media types of pages for people.
+WEB_PAGES = frozenset({"text/html", "application/xhtml+xml"})
 
 #: What urllib3 and ``http.client`` raise while a body is read.
 _READ_ERRORS = (urllib3.exceptions.HTTPError, http.client.HTTPException, OSError)
@@ -123,6 +126,42 @@ class Response:
             return read_bounded(self, limit, f"{what} of {self.url.host}")
         finally:
             self.close()
+
+    def read_json(self, limit: int, what: str = "the answer") -> bytes:
+        """The whole body, which should be JSON, as text that nothing was decoded of.
+
+        Raises ``TooLarge``; ``BadResponse`` for a page for people, and for a body that something
+        on the way compressed. ``Content-Type`` and ``Content-Encoding`` alone decide neither:
+        servers send right documents with wrong ones.
+        """
+        body = self.read_all(limit, what)
+        if self.media_type in WEB_PAGES and not body.lstrip().startswith((b"{", b"[")):
+            raise BadResponse(
+                f"{self.url.host} returned a web page instead of {what}",
+                where={"url": str(self.url)},
+                hint="a login page or a proxy on this network may have answered instead",
+            )
+        if self.encoding is not None:
+            try:
+                body.decode()
+            except UnicodeDecodeError:
+                raise self.compressed(what) from None
+        return body
+
+    @property
+    def encoding(self) -> str | None:
+        """``Content-Encoding`` if the server says that it compressed the body."""
+        value = self.headers.get("content-encoding", "").strip().lower()
+        return None if value in ("", "identity") else value
+
+    def compressed(self, what: str) -> BadResponse:
+        """The error that ``what`` came compressed, which no request here asks for."""
+        return BadResponse(
+            f"{self.url.host} returned {what} compressed ({(self.encoding or '')[:40]}), "
+            "although it was requested uncompressed",
+            where={"url": str(self.url)},
+            hint="a cache or proxy may compress it; bypass it",
+        )
 
     def close(self) -> None:
         """Give the connection back; a short rest is read so that it can be used again."""

@@ -309,7 +309,10 @@ def _kind(shape: _Shape, sent_as: str) -> str:
     own = shape.media_type
     is_index = not is_manifest and (shape.manifests is not None or own in media_types.INDEXES)
     if own and sent_as in known and own != sent_as:
-        raise BadDocument(f"the document's mediaType is {own}, but the server sent it as {sent_as}")
+        raise BadDocument(
+            f"the document's mediaType is {own}, but the server sent it as {sent_as}",
+            hint="the registry or a proxy relabels documents; REPOSITORY@DIGEST reads it as it is",
+        )
     kind = own or (sent_as if sent_as in known else "")
     kind = kind or (media_types.OCI_INDEX if is_index else media_types.OCI_MANIFEST)
     if kind not in known:

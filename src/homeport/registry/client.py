@@ -20,7 +20,7 @@ from homeport.net.address_class import AddressClass
 from homeport.net.client import Client, Request
 from homeport.net.clock import Deadline
 from homeport.net.errors import ConnectTimeout, NetError
-from homeport.net.response import Response, Sender
+from homeport.net.response import WEB_PAGES, Response, Sender
 from homeport.net.retries import ONCE, READ, Rule
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
@@ -196,7 +196,7 @@ class Registry:
             raise SpeaksTls(f"{url.netloc} does not answer plain HTTP")
         if response.status == 401 and response.url.origin == url.origin:
             self.auth.challenged(response, NO_SCOPE, Ticket(), url, [])
-        elif response.media_type in ("text/html", "application/xhtml+xml"):
+        elif response.media_type in WEB_PAGES:
             raise ProtocolBroken(
                 f"{url.netloc} returned a web page: it is not a registry, or a proxy answered "
                 "instead",

@@ -73,7 +73,7 @@ class Page(msgspec.Struct, frozen=True, kw_only=True):
     def read(self) -> bytes:
         """The page. Raises ``TooLarge``, and ``ProtocolBroken`` when the list takes too long."""
         try:
-            return self.response.read_all(PAGE_LIMIT, "a page of the list")
+            return self.response.read_json(PAGE_LIMIT, "a page of the list")
         except DeadlinePassed as error:
             if self.deadline is None:  # the user's own
                 raise

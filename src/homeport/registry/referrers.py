@@ -15,6 +15,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.errors import HomeportError
+from homeport.net.errors import BadResponse
 from homeport.net.retries import READ
 from homeport.oci import go_json, media_types
 from homeport.oci.documents import (
@@ -26,7 +27,7 @@ from homeport.oci.documents import (
     read_manifest_or_index,
 )
 from homeport.registry.errors import NotFound, ProtocolBroken, RegistryError
-from homeport.registry.listing import pages
+from homeport.registry.listing import Page, pages
 from homeport.registry.process_lock import process_lock
 from homeport.registry.repository import Repository
 
@@ -36,6 +37,7 @@ COUNT_LIMIT = 10_000
 
 
 class _Referrers(msgspec.Struct):
+    media_type: str = msgspec.field(name="mediaType", default="")
     manifests: list[Descriptor] = []
 
 
@@ -126,9 +128,10 @@ def _from_registry(
     path = f"referrers/{subject}"
     try:
         for page in pages(repository.registry, repository.name, path, "referrers"):
-            if page.media_type != media_types.OCI_INDEX:
-                return None  # a proxy's page, or a registry that answers everything
-            found += _decode(page.read(), repository)
+            listed = _listed(page, repository)
+            if listed is None:
+                return None
+            found += listed
     except RegistryError as error:
         if error.status in (400, 404, 405, 501):
             repository.registry.quirks.no_referrers = error.status != 400
@@ -138,6 +141,21 @@ def _from_registry(
             return None
         raise
     return found
+
+
+def _listed(page: Page, repository: Repository) -> list[Descriptor] | None:
+    """What a page lists; ``None``: a proxy's page, or a registry that answers everything.
+
+    The specification requires the index's media type as Content-Type. Where it is another, the
+    document itself must say that it is an index.
+    """
+    if page.media_type == media_types.OCI_INDEX:
+        return _decode(page.read(), repository).manifests
+    try:
+        found = _decode(page.read(), repository)
+    except (BadResponse, ProtocolBroken):
+        return None
+    return found.manifests if found.media_type == media_types.OCI_INDEX else None
 
 
 def _from_tag(
@@ -194,9 +212,9 @@ def _write_tag(
         raise error.at(tag=fallback_tag(subject))  # noqa: B904  the same error, with its place
 
 
-def _decode(raw: bytes, repository: Repository) -> list[Descriptor]:
+def _decode(raw: bytes, repository: Repository) -> _Referrers:
     try:
-        return _REFERRERS_READER.decode(raw).manifests
+        return _REFERRERS_READER.decode(raw)
     except go_json.BadJson as error:
         raise ProtocolBroken(
             f"{repository}: the list of referrers is not valid: {error}"

@@ -86,7 +86,7 @@ class Repository(msgspec.Struct, frozen=True):
                 if response.status != 200:
                     error = failure(response, f"read {self.name}:{reference}")
                     raise self._not_found(error, reference) if suggest else error
-                raw = response.read_all(MANIFEST_LIMIT, "the manifest")
+                raw = response.read_json(MANIFEST_LIMIT, "the manifest")
                 return self._checked(raw, response, reference)
 
         client = self.registry.client
@@ -210,11 +210,6 @@ class Repository(msgspec.Struct, frozen=True):
 
     def _checked(self, raw: bytes, response: Response, reference: str | Digest) -> Received:
         media_type = response.media_type
-        if media_type in ("text/html", "application/xhtml+xml"):
-            raise ProtocolBroken(
-                f"{response.url.netloc} returned a web page instead of the manifest",
-                hint="a login page or a proxy on this network may have answered instead",
-            )
         if isinstance(reference, Digest):
             expected: Digest | None = reference
         else:

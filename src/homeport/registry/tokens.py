@@ -109,13 +109,7 @@ def fetch_token(
         response = _ask(client, realm, scopes, login, deadline)
         if response.status != 200:
             raise _refused(response, realm, scopes, login)
-        if response.media_type in ("text/html", "application/xhtml+xml"):
-            response.close()
-            raise ProtocolBroken(
-                f"the token service {realm.url.netloc} returned a web page",
-                hint="a login page or a proxy on this network may have answered instead",
-            )
-        raw = response.read_all(_BODY_LIMIT, "the token")
+        raw = response.read_json(_BODY_LIMIT, "the token")
     except NetError as error:
         raise error.at(token_service=str(realm.url))  # noqa: B904  the same error, with its place
     return _read(raw, realm, client.clock.monotonic())
