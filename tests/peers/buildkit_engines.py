@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -60,11 +61,13 @@ CHROOTS = "HOMEPORT_ENGINE_CHROOTS"
 
 @contextlib.contextmanager
 def running_in_chroot(
-    suite: str, *, containerd_store: bool = False, bridge: bool = False
-) -> Iterator[RunningEngine]:
+    suite: str, *, containerd_store: bool = False, bridge: bool = False,
+    binfmt: Literal["", "mounted", "not mounted"] = "",
+) -> Iterator[RunningEngine]:  # fmt: skip
     """The dockerd of another Debian release, from a folder that mmdebstrap made.
 
     bridge: with a bridge for containers, in a network namespace of its own: that of ``process``
+    binfmt: in a user namespace, which has a binfmt_misc of its own; steps may have privileges
 
     ``HOMEPORT_ENGINE_CHROOTS`` names the folder that holds ``trixie`` and ``sid``; the
     recipe is in docs/buildkit.md.
@@ -75,14 +78,21 @@ def running_in_chroot(
     home = Path(tempfile.mkdtemp(prefix="e-", dir=root / "tmp"))
     inside = f"/tmp/{home.name}"
     (home / "daemon.json").write_text(
-        json.dumps({"features": {"containerd-snapshotter": containerd_store}})
+        json.dumps(
+            {
+                "features": {"containerd-snapshotter": containerd_store},
+                "builder": {"entitlements": {"security-insecure": bool(binfmt)}},
+            }
+        )
     )
     network = ("--bridge=none",) if not bridge else ()
     begin = "ip link set lo up && " if bridge else ""
+    begin += f"until [ -e {home}/mapped ]; do sleep 0.02; done && " if binfmt else ""
+    mount = "mount -t binfmt_misc none /proc/sys/fs/binfmt_misc && " if binfmt == "mounted" else ""
+    kinds = (("--net",) if bridge else ()) + (("--user",) if binfmt else ())
     argv = [
-        "unshare", *(("--net",) if bridge else ()), "--mount", "--propagation", "private", "sh",
-        "-c",
-        begin + 'mount --bind "$0" "$0" && mount --make-private "$0" &&'
+        "unshare", *kinds, "--mount", "--propagation", "private", "sh", "-c",
+        begin + mount + 'mount --bind "$0" "$0" && mount --make-private "$0" &&'
         ' for d in proc sys dev; do mount --rbind "/$d" "$0/$d" &&'
         ' mount --make-rslave "$0/$d"; done && exec chroot "$0" dockerd "$@"',
         str(root), "--config-file", f"{inside}/daemon.json", "--data-root", f"{inside}/data",
@@ -94,10 +104,21 @@ def running_in_chroot(
     ).stdout.split()[2]
     try:
         with running(argv, home / "dockerd.log") as process:
+            if binfmt:
+                _map_users(process.pid)
+                (home / "mapped").touch()
             wait_until(lambda: answers(home / "docker.sock"))
             yield RunningEngine(f"unix://{home}/docker.sock", version, process)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+def _map_users(pid: int) -> None:
+    """Give a process in a new user namespace the first 65,536 users; needs root."""
+    own = os.readlink("/proc/self/ns/user")
+    wait_until(lambda: os.readlink(f"/proc/{pid}/ns/user") != own)
+    for kind in ("uid", "gid"):
+        Path(f"/proc/{pid}/{kind}_map").write_text("0 0 65536\n")
 
 
 @contextlib.contextmanager

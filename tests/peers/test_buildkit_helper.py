@@ -13,8 +13,9 @@ import pytest
 
 from builders.documents import unspecified
 from homeport.app import App, Settings, open_app
-from homeport.buildkit.helper.cases import CASES, REMOTE
-from homeport.buildkit.helper.proof import Helper, Row, prove
+from homeport.buildkit.helper.copy_cases import REMOTE
+from homeport.buildkit.helper.copy_proof import KIND
+from homeport.buildkit.helper.trial import Helper, Row, Trial, prove
 from homeport.buildkit.local_registry import local_registry
 from homeport.buildkit.protocol.errors import EngineTooOld
 from homeport.cli.verify_helper import command as verify_helper
@@ -71,14 +72,15 @@ def rows(
     )
     with local_registry(None, {"remote.txt": REMOTE}) as web:
         helper = Helper(reference=f"{name}@{pushed['digest']}", url=web.url)
-        return list(prove(dockerd_20.engine, helper, app.runtime.store))
+        trial = Trial(engine=dockerd_20.engine, helper=helper, runtime=app.runtime)
+        return list(prove(trial, KIND))
 
 
 def test_every_copy_and_add_is_done_by_our_image_by_digest_and_equals_the_engines_own(
     rows: list[Row],
 ) -> None:
     assert [(row.name, row.state, row.why) for row in rows if row.state != "passed"] == []
-    assert len(rows) == len(CASES)
+    assert len(rows) == len(KIND.cases)
 
 
 def test_how_long_copying_took_with_our_helper_is_printed(
@@ -101,7 +103,8 @@ def test_an_image_without_the_program_fails_so_the_proof_can_fail(
 ) -> None:
     with app.open_image(f"oci:{layout}:latest") as ours, local_registry(_emptied(ours), {}) as web:
         helper = Helper(reference=web.reference(_emptied(ours).digest))
-        [row] = prove(dockerd_20.engine, helper, app.runtime.store, cases=CASES[:1])
+        trial = Trial(engine=dockerd_20.engine, helper=helper, runtime=app.runtime)
+        [row] = prove(trial, KIND, KIND.cases[:1])
     assert row.state == "failed"
     assert "copy" in row.why
 
@@ -128,7 +131,8 @@ def test_an_engine_that_uses_no_helpers_any_more_says_so(suite: str, app: App) -
         running_in_chroot(suite) as engine,
         pytest.raises(EngineTooOld, match="no longer uses helper images"),
     ):
-        list(prove(engine.engine, helper, app.runtime.store, cases=CASES[:1]))
+        trial = Trial(engine=engine.engine, helper=helper, runtime=app.runtime)
+        list(prove(trial, KIND, KIND.cases[:1]))
 
 
 def _emptied(value: Image | Index) -> Image:

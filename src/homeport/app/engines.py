@@ -13,6 +13,7 @@ from homeport.app.resources import Resources
 if TYPE_CHECKING:
     from homeport.blubber.check import Checked
     from homeport.buildkit.builds import SolveRequest
+    from homeport.buildkit.helper.trial import KindName
     from homeport.buildkit.helper.verification import HelperVerified
     from homeport.buildkit.llb.ops import Definition
     from homeport.buildkit.scheduling import ListenerFor
@@ -54,17 +55,22 @@ class EngineCommands(Resources):
         return read_llb(source)
 
     def verify_helper(
-        self, image: str, *, cases: Sequence[str] = (), engines: Sequence[str] = ()
-    ) -> HelperVerified:
+        self, image: str, *, kind: KindName | None = None, cases: Sequence[str] = (),
+        register: bool = False, engines: Sequence[str] = (),
+    ) -> HelperVerified:  # fmt: skip
         """Test a helper image inside the first of these engines.
 
-        cases: run only those whose names contain one of these texts
+        kind:     what it is a helper for; by default what its configuration says
+        cases:    run only those whose names contain one of these texts
+        register: emulators may be registered with the engine's kernel, and removed again
         """
         # 200 ms that other commands save
         from homeport.buildkit.helper.verification import verify_helper
 
         engine = self.engines(engines)[0]
-        return verify_helper(image, engine, self.open_image, self.runtime, cases=cases)
+        return verify_helper(
+            image, engine, self.open_image, self.runtime, kind=kind, cases=cases, register=register
+        )
 
     def check_blubber(self, file: Path, policy: Path | None = None) -> Checked:
         """Check a Blubber configuration, and its expanded variants by a policy."""

@@ -87,12 +87,14 @@ class Component(msgspec.Struct, frozen=True, kw_only=True):
 
     kind:     ``golang``, ``cargo``, ``pypi``, ``npm``, ``generic``: a type of purl
     location: the file in which it was found
+    vendor:   the distribution whose package it is (apk, rpm); part of the purl, not of the name
     """
 
     kind: str
     name: str
     version: str
     location: str = ""
+    vendor: str = ""
 
 
 class Material(msgspec.Struct, frozen=True, kw_only=True):

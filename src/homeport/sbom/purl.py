@@ -70,7 +70,8 @@ def deb(package: BillPackage, distribution: Distribution | None) -> str:
 
 def component(found: Component) -> str:
     """The purl of a module, crate or the like."""
-    return _purl(found.kind, found.name.split("/"), found.version, {})
+    vendor = [found.vendor] if found.vendor else []
+    return _purl(found.kind, [*vendor, *found.name.split("/")], found.version, {})
 
 
 def oci(name: str, digest: str, *, repository: str = "", architecture: str = "") -> str:

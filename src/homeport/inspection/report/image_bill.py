@@ -133,12 +133,11 @@ def _license(data: bytes | None, package: Package) -> License:
 
 def component_of(package: Package, distribution: Distribution | None) -> Component:
     """A package of another manager than dpkg, as bills list it."""
-    name = package.name
-    if package.manager in _OF_DISTRIBUTIONS and distribution is not None:
-        name = f"{distribution.id}/{name}"
+    of_distribution = package.manager in _OF_DISTRIBUTIONS and distribution is not None
     return Component(
         kind=_KINDS.get(package.manager, "generic"),
-        name=name,
+        name=package.name,
+        vendor=distribution.id if of_distribution and distribution else "",
         version=package.version,
         location=package.recorded_in,
     )

@@ -10,16 +10,16 @@ used another one. Not for the engine of COPY itself (``homeport.copying``).
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
-from homeport.buildkit.address import Engine
 from homeport.buildkit.engine import Description, describe
-from homeport.buildkit.helper.cases import CASES, Case, write_context
 from homeport.buildkit.helper.compare import differences
+from homeport.buildkit.helper.copy_cases import CASES, Case, write_context
+from homeport.buildkit.helper.trial import Kind, Row, Trial
 from homeport.buildkit.llb.marshal import digest_of
 from homeport.buildkit.llb.ops import Constraints, Op, Platform, SourceOp
 from homeport.buildkit.protobuf import encode
@@ -27,33 +27,13 @@ from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import Build, Export, solve
 from homeport.buildkit.status import Steps
-from homeport.content.store import Store
 from homeport.layers.trees import read_tree
-from homeport.progress import CancelToken, Progress, Silent
 from homeport.tree.node import Source, Tree
 
-State = Literal["passed", "failed", "not tried"]
 _SWITCH = "build-arg:BUILDKIT_DISABLE_FILEOP"
 _REMOVED = "was removed in BuildKit"
 _MOST_DIFFERENCES = 5
 _AS_PUBLIC = "as public helpers do: matched directories keep their names"
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One case's outcome. ``seconds`` with the helper and without, of COPY and ADD alone."""
-
-    name: str
-    state: State
-    why: str = ""
-    helper_seconds: float = 0.0
-    plain_seconds: float = 0.0
-
-
-class Helper(msgspec.Struct, frozen=True, kw_only=True):
-    """The image to prove: how the engine reaches it, by digest; ``url`` is for ADD."""
-
-    reference: str
-    url: str = ""
 
 
 class _Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,29 +58,18 @@ class _Built(msgspec.Struct, frozen=True, kw_only=True):
         return sum(self.steps.by_digest[digest].seconds or 0.0 for digest in self.copies)
 
 
-def prove(
-    engine: Engine,
-    helper: Helper,
-    store: Store,
-    *,
-    cases: Sequence[Case] = CASES,
-    progress: Progress | None = None,
-    cancel: CancelToken | None = None,
-) -> Iterator[Row]:
-    """Rows as they are decided. Raises ``EngineTooOld`` if the engine no longer uses helpers."""
-    cancel = cancel or CancelToken()
-    progress = progress or Silent()
-    sources = expected_sources(helper.reference, describe(engine, cancel))
+@contextmanager
+def deciding(trial: Trial) -> Iterator[Callable[[Case], Row]]:
+    """Build a case with the helper and without. Raises ``EngineTooOld`` where none is used."""
+    sources = expected_sources(trial.helper.reference, describe(trial.engine, trial.runtime.cancel))
     with tempfile.TemporaryDirectory(prefix="homeport-") as place:
         context = Path(place, "context")
         context.mkdir()
         write_context(context)
-        proving = _Proving(engine, helper, store, context, Path(place), cancel, sources)
-        for case in cases:
-            progress.begin(case.name)
-            row = proving.decide(case)
-            progress.end(case.name, "failed" if row.state == "failed" else "done")
-            yield row
+        yield _Proving(trial, context, Path(place), sources).decide
+
+
+KIND = Kind(name="copy", cases=CASES, deciding=deciding)
 
 
 def expected_sources(reference: str, description: Description) -> frozenset[str]:
@@ -121,20 +90,17 @@ def expected_sources(reference: str, description: Description) -> frozenset[str]
 
 
 class _Proving(msgspec.Struct, frozen=True):
-    engine: Engine
-    helper: Helper
-    store: Store
+    trial: Trial
     context: Path
     place: Path
-    cancel: CancelToken
     sources: frozenset[str]
 
     def decide(self, case: Case) -> Row:
-        if "{url}" in case.dockerfile and not self.helper.url:
+        if "{url}" in case.dockerfile and not self.trial.helper.url:
             return Row(name=case.name, state="not tried", why="the engine is not on this machine")
-        dockerfile = case.dockerfile.replace("{url}", self.helper.url)
+        dockerfile = case.dockerfile.replace("{url}", self.trial.helper.url)
         plain = self._build(case.public or dockerfile, {})
-        switches = {_SWITCH: "1", "override-copy-image": self.helper.reference}
+        switches = {_SWITCH: "1", "override-copy-image": self.trial.helper.reference}
         helped = self._build(dockerfile, switches)
         if _REMOVED in helped.error:
             raise EngineTooOld(
@@ -173,7 +139,7 @@ class _Proving(msgspec.Struct, frozen=True):
         for digest in helped.copies:
             vertex = helped.steps.by_digest[digest].vertex
             if not self.sources & set(vertex.inputs):
-                return f"{vertex.name} did not use {self.helper.reference}"
+                return f"{vertex.name} did not use {self.trial.helper.reference}"
             if vertex.cached:
                 return f"{vertex.name} was not run, but found in the engine's cache"
         return ""
@@ -189,13 +155,13 @@ class _Proving(msgspec.Struct, frozen=True):
                 exports=(Export(type="tar", to=spool),),
             )
             try:
-                solved = solve(self.engine, build, cancel=self.cancel)
+                solved = solve(self.trial.engine, build, cancel=self.trial.runtime.cancel)
             except BuildFailed as error:
                 last_line = f" ({error.log[-1]})" if error.log else ""
                 return _Built(tree=None, error=error.what + last_line, steps=None)
             spool.seek(0)
             source = Source(kind="step", name="result")
-            tree = read_tree(spool, self.store, source, self.cancel)
+            tree = read_tree(spool, self.trial.runtime.store, source, self.trial.runtime.cancel)
         return _Built(tree=tree, error="", steps=solved.steps)
 
 

@@ -1,7 +1,7 @@
 """Every kind of COPY and ADD that a helper image must serve, as data.
 
 Each case is a Dockerfile over ``FROM scratch`` and the one context that ``write_context``
-makes. The proof (``homeport.buildkit.helper.proof``) builds each twice, with the helper and
+makes. The proof (``homeport.buildkit.helper.copy_proof``) builds each twice, with the helper and
 without, and compares. ``{url}`` stands for a web server with ``remote.txt``.
 """
 
