@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from homeport.content.digest import Digest
-from homeport.freshness.inputs import moved_images, newer_tag
+from homeport.freshness.inputs import moved_images
 from homeport.freshness.model import Input, Unknown
+from homeport.freshness.newer_tags import newer_tag
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.loading import load_recipe
 from homeport.registry.errors import RateLimited

@@ -192,7 +192,7 @@ def test_an_import_is_pinned_and_a_second_one_copies_nothing(
     assert (again["copied"], again["upstream_digest"]) == (0, digest)
     listed = json.loads(ok("manifest", f"{other.host}/vendored:{digest.replace(':', '-')}"))
     assert listed["manifests"][0]["annotations"] == {
-        "org.opencontainers.image.base.name": f"{registry.host}/up/stream",
+        "org.opencontainers.image.base.name": f"{registry.host}/up/stream:1",
         "org.opencontainers.image.base.digest": digest,
     }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
     from homeport.freshness.recipe_graph import RecipeGraph
     from homeport.freshness.report.writing import OutdatedFiles
+    from homeport.images.importing import Origin
     from homeport.pipelines.convert import Converted, ConvertRequest
     from homeport.pipelines.generate import PipelineRequest, PipelineWritten
     from homeport.publishing.publish import (
@@ -157,13 +158,31 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
 
     def _outdated_access(self) -> OutdatedAccess:
         # 150 ms that other commands save
+        from homeport.freshness.git_refs import list_refs
         from homeport.freshness.outdated import OutdatedAccess
+        from homeport.freshness.own_version import newest_release
+        from homeport.freshness.web_files import digest_of_url
 
         return OutdatedAccess(
             archives=self.archives,
             open_image=self.open_image,
             digest_of=self.digest,
             tags_of=lambda repository: self.tags(repository).tags,
+            origins_of=self._origins_of,
+            refs_of=list_refs,
+            digest_of_url=lambda url: digest_of_url(url, self.client, self.runtime.store),
+            newest_release=lambda index: newest_release(index, self.client),
             fetch=self._fetch_tracker,
             runtime=self.runtime,
         )
+
+    def _origins_of(self, address: str) -> Sequence[Origin]:
+        # 20 ms that other commands save
+        from homeport.images.address import RegistryAddress, parse_source
+        from homeport.images.importing import origins
+
+        parsed = parse_source(address)
+        assert isinstance(parsed, RegistryAddress)
+        reference = parsed.reference
+        sources = self._registries.sources(reference)
+        return origins(sources, reference.digest or reference.tag or "latest")

@@ -63,7 +63,17 @@ Examples:
     metavar="RECIPE",
     help="Take the archives of images from this recipe.  [default: Debian's]",
 )
-@click.option("--no-inputs", is_flag=True, help="Do not ask registries about images that are used.")
+@click.option(
+    "--no-inputs",
+    is_flag=True,
+    help="Do not ask about images, commits and files that recipes name, nor what copies are of.",
+)
+@click.option(
+    "--index",
+    default="",
+    metavar="URL",
+    help="Ask this index of Python packages for a newer Homeport.  [default: none is asked]",
+)
 @mirrors_option
 @click.option("--json", "json_file", type=_FILE, metavar="FILE", help="Write the JSON report.")
 @click.option("--code-quality", type=_FILE, metavar="FILE", help="Write GitLab's Code Quality.")
@@ -95,6 +105,7 @@ def command(
     tracker: str,
     like: str,
     no_inputs: bool,
+    index: str,
     mirrors: tuple[str, ...],
     json_file: Path | None,
     code_quality: Path | None,
@@ -129,6 +140,7 @@ def command(
         like=like,
         platforms=_platforms(platforms),
         inputs=not no_inputs,
+        index=index,
         allow_outside=allow_outside,
     )
     files = OutdatedFiles(

@@ -28,6 +28,9 @@ from homeport.yamlfile.position import FilePosition
 _OS_RELEASE = (b"etc/os-release", b"usr/lib/os-release")
 
 
+_FIRST_YEAR = 2010  # images are no older
+
+
 class NotDebian(HomeportError):
     """The image has no packages of Debian, or does not say of which release."""
 
@@ -101,6 +104,16 @@ def image_packages(
         packages=found,
         problems=tuple(problems),
     )
+
+
+def image_made(value: Image | Index) -> datetime | None:
+    """When an image was made, as its config says, or that of the first of an index.
+
+    ``None`` also for times that are none: reproducible builds write 1970, some tools 1980.
+    """
+    found = choose_image(value, None).readable_config()
+    made = _created(found[0].parsed.created) if found is not None else None
+    return made if made is not None and made.year >= _FIRST_YEAR else None
 
 
 def _recipe(

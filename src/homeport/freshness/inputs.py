@@ -1,30 +1,68 @@
-"""Inputs of a recipe besides packages: images named by digest whose tag moved, ended or is gone.
+"""Inputs of a recipe besides packages: images, files of web servers and commits that it names.
 
-One question to the registry for each image, without its document. A registry that refuses or
-limits answers is not one that has lost the image.
+Each is named by its digest or hash in the recipe, so nothing changes unasked; here is asked what
+its tag, address or branch has now. One question for each, without its content where that
+suffices. A server that refuses or limits answers is not one that has lost it.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import msgspec
 
 from homeport.content.digest import Digest
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, Interrupted
+from homeport.freshness.git_refs import RefsOf, moved_commit
 from homeport.freshness.model import Input, Level, Unknown
+from homeport.freshness.newer_tags import newer_tag
+from homeport.freshness.upstreams import UpstreamAccess, moved_upstream
+from homeport.freshness.web_files import DigestOfUrl, moved_file
 from homeport.images.address import RegistryAddress, parse_source
 from homeport.recipe.entries import ImageFiles
 from homeport.recipe.model import Recipe
-from homeport.recipe.parts import ImageInput, RunPart
+from homeport.recipe.parts import GitInput, ImageInput, RunPart, UrlInput
 
 TagsOf = Callable[[str], Sequence[str]]
 DigestOf = Callable[[str], Digest]
-#: ``v1.2.3-slim``: a prefix, numbers, and what must stay the same.
-_VERSION = re.compile(r"(v?)([0-9]+(?:\.[0-9]+)*)((?:[-_][A-Za-z0-9][A-Za-z0-9._-]*)?)")
-#: A number of so many digits is a date or a build, not a version.
-_DATE_DIGITS = 8
 #: What a registry says of something that it does not have.
 _GONE = frozenset(("not-found", "image-not-found"))
+
+
+class InputAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """Whom to ask about inputs; ``None``: nobody is asked.
+
+    tags_of:   for newer versions of images
+    upstreams: for what copies of images came from
+    """
+
+    digest_of: DigestOf
+    tags_of: TagsOf | None = None
+    upstreams: UpstreamAccess | None = None
+    refs_of: RefsOf | None = None
+    digest_of_url: DigestOfUrl | None = None
+
+
+def moved_inputs(recipe: Recipe, access: InputAccess) -> Iterator[Input | Unknown]:
+    """One line for each input that is not as the recipe has it, or cannot be asked about."""
+    yield from moved_images(recipe, access.digest_of, access.tags_of)
+    if access.upstreams is not None:
+        for image, digest in named_images(recipe).items():
+            address = parse_source(image)
+            if isinstance(address, RegistryAddress):
+                copy = f"{address.reference.name}@{digest}"
+                yield from moved_upstream(copy, access.upstreams)
+    for each in dict.fromkeys(_run_inputs(recipe.parts)):
+        if isinstance(each, GitInput) and access.refs_of is not None:
+            yield from moved_commit(each, access.refs_of)
+        elif isinstance(each, UrlInput) and access.digest_of_url is not None:
+            yield from moved_file(each, access.digest_of_url)
+
+
+def _run_inputs(parts: Iterable[object]) -> Iterator[object]:
+    for part in parts:
+        if isinstance(part, RunPart):
+            yield from part.inputs
 
 
 def named_images(recipe: Recipe) -> dict[str, Digest]:
@@ -53,6 +91,8 @@ def moved_images(
         )
         try:
             now = digest_of(asked)
+        except Interrupted:
+            raise
         except HomeportError as error:
             if error.id in _GONE:
                 text = "is gone from its registry: a copy at home is the only one"
@@ -67,39 +107,11 @@ def moved_images(
             yield Input(level="error", what=asked, text=text)
 
 
-def newer_tag(tag: str, tags: Sequence[str]) -> tuple[str, bool] | None:
-    """The highest newer version of the same form, and whether it is a patch: only the last
-    of three numbers or more differs.
-
-    The form is prefix, count of numbers and suffix: ``3.13-slim`` is not updated by ``3.14``, nor
-    ``1.2`` by ``20260101``, nor a release by a prerelease.
-    """
-    current = _version(tag)
-    if current is None:
-        return None
-    form, numbers = current
-    found = [(other[1], name) for name in tags if (other := _version(name)) and other[0] == form]
-    best = max(found, default=(numbers, tag))
-    if best[0] <= numbers:
-        return None
-    patches = [each for each in found if each[0][:-1] == numbers[:-1] and each[0] > numbers]
-    if patches and len(numbers) > 2:
-        return max(patches)[1], True
-    return best[1], False
-
-
-def _version(tag: str) -> tuple[tuple[object, ...], tuple[int, ...]] | None:
-    match = _VERSION.fullmatch(tag)
-    if match is None:
-        return None
-    words = match[2].split(".")
-    dated = tuple(len(word) >= _DATE_DIGITS for word in words)
-    return (match[1], dated, match[3]), tuple(map(int, words))
-
-
 def _newer_tags(name: str, tag: str, tags_of: TagsOf) -> Iterator[Input | Unknown]:
     try:
         newer = newer_tag(tag, tags_of(name))
+    except Interrupted:
+        raise
     except HomeportError as error:
         yield Unknown(what=f"the tags of {name}", why=error.what)
         return

@@ -198,6 +198,18 @@ class TrackerUsed(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
+class OwnVersion(msgspec.Struct, frozen=True, kw_only=True):
+    """Homeport itself.
+
+    newest: the highest version of the index that was named; empty: none was, or it has none
+    why:    why the index could not be read
+    """
+
+    version: str
+    newest: str = ""
+    why: str = ""
+
+
 class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The answer of ``outdated``."""
 
@@ -205,9 +217,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     subjects: tuple[Subject, ...]
     archives: tuple[SuiteSeen, ...] = ()
     tracker: TrackerUsed | None = None
+    homeport: OwnVersion | None = None
 
     @property
     def complete(self) -> bool:
+        if self.homeport is not None and self.homeport.why:
+            return False
         return all(subject.complete for subject in self.subjects)
 
 

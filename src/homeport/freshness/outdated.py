@@ -19,14 +19,16 @@ from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
-from homeport.freshness.image_packages import ImagePackages, image_packages
-from homeport.freshness.inputs import DigestOf, TagsOf, moved_images
+from homeport.freshness.git_refs import RefsOf
+from homeport.freshness.image_packages import image_made, image_packages
+from homeport.freshness.inputs import DigestOf, InputAccess, TagsOf, moved_inputs
 from homeport.freshness.model import (
     FINDINGS,
     Change,
     Effective,
     Input,
     OpenIssue,
+    OwnVersion,
     Report,
     Subject,
     SuiteSeen,
@@ -34,6 +36,7 @@ from homeport.freshness.model import (
     TrackerUsed,
     Unknown,
 )
+from homeport.freshness.own_version import locked_by, own_version
 from homeport.freshness.package_changelogs import Changelogs
 from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
@@ -46,7 +49,11 @@ from homeport.freshness.support import (
     release_support,
 )
 from homeport.freshness.trackers import Tracker, read_tracker_data
+from homeport.freshness.upstreams import UpstreamAccess, moved_upstream
+from homeport.freshness.web_files import DigestOfUrl
+from homeport.images.address import RegistryAddress, parse_source
 from homeport.images.image import Image, Index
+from homeport.images.importing import Origin
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.staleness import stale_reasons
 from homeport.oci.platform import Platform
@@ -72,6 +79,8 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     tracker:    a file or a URL with data of a security tracker
     max_age:    days that a lockfile may be old
     like:       the recipe whose archives are those of the images
+    inputs:     ask registries and servers about what recipes and copies of images are made of
+    index:      a Python package index to ask for a newer Homeport; empty: none is asked
     """
 
     wanted: tuple[str, ...] = ()
@@ -83,17 +92,26 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
     like: str = ""
     platforms: tuple[Platform, ...] | None = ()
     inputs: bool = True
+    index: str = ""
     allow_outside: tuple[Path, ...] = ()
     directory: Path = msgspec.field(default_factory=Path.cwd)
 
 
 class OutdatedAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check reaches; ``homeport.app`` makes it."""
+    """What a check reaches; ``homeport.app`` makes it.
+
+    origins_of: address of a registry → what its image is a copy of, or was built on
+    newest_release: package index → the highest version of Homeport there
+    """
 
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: Callable[[str], AbstractContextManager[Image | Index]]
     digest_of: DigestOf
     tags_of: TagsOf | None = None
+    origins_of: Callable[[str], Sequence[Origin]] | None = None
+    refs_of: RefsOf | None = None
+    digest_of_url: DigestOfUrl | None = None
+    newest_release: Callable[[str], str] | None = None
     fetch: Callable[[str], bytes]
     runtime: Runtime
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
@@ -143,7 +161,13 @@ def judge_subjects(subjects: Subjects, request: OutdatedRequest, access: Outdate
         subjects=tuple(judged),
         archives=tuple(_seen(view) for view in run.views.all if view.newest is not None),
         tracker=run.tracker_used,
+        homeport=_own_version(request, access),
     )
+
+
+def _own_version(request: OutdatedRequest, access: OutdatedAccess) -> OwnVersion:
+    ask = access.newest_release
+    return own_version(request.index if ask else "", ask or (lambda _index: ""))
 
 
 def _judge_or_say_why(run: _Run, subject: LockedSubject) -> Subject:
@@ -170,7 +194,7 @@ def _judge_lock(run: _Run, subject: LockedSubject) -> Subject:
             root = _judge(run, recipe, part.root.platforms, access, part.root, part=name)
             judged.changes.extend(root.changes)
             judged.unknown.extend(root.unknown)
-    inputs, unread = _inputs(run, recipe)
+    inputs, unread = _inputs(run, recipe, lockfile)
     effective: Effective | None = None
     if run.request.effective and subject.own:
         effective = effective_changes(recipe, lockfile, access)
@@ -209,20 +233,33 @@ def _typed(wanted: str, directory: Path) -> str:
 
 def _judge_image(run: _Run, address: str) -> Subject:
     run.access.runtime.progress.begin(address, label=f"check {address}")
+    judged = _image_subject(run, address)
+    inputs, unread = _sorted_out(_origins(run, address))
+    run.access.runtime.progress.end(address, "failed" if judged.unknown else "done")
+    return msgspec.structs.replace(judged, inputs=tuple(inputs), unknown=(*judged.unknown, *unread))
+
+
+def _origins(run: _Run, address: str) -> list[Input | Unknown]:
+    """What became of the images that this one is a copy of, also if it is not of Debian."""
+    upstreams = _upstreams(run)
+    if upstreams is None or not run.request.inputs:
+        return []
+    if not isinstance(parse_source(address), RegistryAddress):
+        return []
+    return list(moved_upstream(address, upstreams))
+
+
+def _image_subject(run: _Run, address: str) -> Subject:
     try:
         like = find_and_load(run.request.like) if run.request.like else None
         with run.access.open_image(address) as value:
             found = image_packages(value, address, run.request.platforms, run.access.runtime, like)
         access = run.access.archives(found.recipe, run.request.mirrors)
         judged = _judge(run, found.recipe, found.packages, access, None)
+    except Interrupted:
+        raise
     except HomeportError as error:
-        run.access.runtime.progress.end(address, "failed")
         return _failed(address, error)
-    run.access.runtime.progress.end(address)
-    return _image_subject(run, address, found, judged)
-
-
-def _image_subject(run: _Run, address: str, found: ImagePackages, judged: _Judged) -> Subject:
     return Subject(
         name=address,
         kind="image",
@@ -395,10 +432,34 @@ def _tracker(source: str, access: OutdatedAccess) -> tuple[bytes, datetime | Non
         ) from error
 
 
-def _inputs(run: _Run, recipe: Recipe) -> tuple[list[Input], list[Unknown]]:
+def _inputs(run: _Run, recipe: Recipe, lockfile: Lockfile) -> tuple[list[Input], list[Unknown]]:
     if not run.request.inputs:
         return [], []
-    found = list(moved_images(recipe, run.access.digest_of, run.access.tags_of))
+    access = InputAccess(
+        digest_of=run.access.digest_of,
+        tags_of=run.access.tags_of,
+        upstreams=_upstreams(run),
+        refs_of=run.access.refs_of,
+        digest_of_url=run.access.digest_of_url,
+    )
+    return _sorted_out([*moved_inputs(recipe, access), *locked_by(lockfile.homeport)])
+
+
+def _upstreams(run: _Run) -> UpstreamAccess | None:
+    access = run.access
+    if access.origins_of is None:
+        return None
+
+    def made(address: str) -> datetime | None:
+        with access.open_image(address) as value:
+            return image_made(value)
+
+    return UpstreamAccess(
+        origins=access.origins_of, digest_of=access.digest_of, made=made, now=run.now
+    )
+
+
+def _sorted_out(found: Sequence[Input | Unknown]) -> tuple[list[Input], list[Unknown]]:
     return (
         [each for each in found if isinstance(each, Input)],
         [each for each in found if isinstance(each, Unknown)],

@@ -29,10 +29,16 @@ class UrlInput(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GitInput(msgspec.Struct, frozen=True, kw_only=True):
-    """The files of one commit, fetched by the engine. ``commit``: 40 or 64 hex digits."""
+    """The files of one commit, fetched by the engine.
+
+    commit: 40 or 64 hex digits
+    ref:    the branch or tag that it is of; it decides nothing of the image: only whether
+            something newer is there is asked by it (``freshness.git_refs``)
+    """
 
     url: str
     commit: str
+    ref: str = ""
     to: str
     place: FilePosition
 

@@ -89,7 +89,8 @@ def _input(part: FieldValues, beside: Beside, boundary: Boundary) -> Input:
     if "url" in part.values:
         return UrlInput(url=part.get("url"), sha256=part.get("sha256"), to=to, place=place)
     if "git" in part.values:
-        return GitInput(url=part.get("git"), commit=part.get("commit"), to=to, place=place)
+        url, commit, ref = part.get("git"), part.get("commit"), part.get("ref", "")
+        return GitInput(url=url, commit=commit, ref=ref, to=to, place=place)
     if "source" in part.values:
         package, version = part.get("source"), part.get("version")
         return SourceInput(package=package, version=version, to=to, place=place)

@@ -16,6 +16,7 @@ def report_document(report: Report) -> dict[str, Any]:
         "checked_at": report.checked_at,
         "complete": report.complete,
         "tracker": _plain(report.tracker),
+        "homeport": _plain(report.homeport),
         "archives": [_plain(seen) for seen in report.archives],
         "subjects": [_subject(subject) for subject in report.subjects],
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from homeport.freshness.model import Change, Report, Subject, security_ids
+from homeport.freshness.model import Change, OwnVersion, Report, Subject, security_ids
+from homeport.freshness.own_version import is_newer
 from homeport.freshness.report.results import update_command
 from homeport.printable import printable
 from homeport.quantities import counted
@@ -30,9 +31,17 @@ def report_text(report: Report, *, verbose: bool = False) -> str:
         lines += _subject(subject, report, verbose)
     if report.tracker is not None and report.tracker.note:
         lines.append(f"note: {report.tracker.source}: {report.tracker.note}")
+    lines += _own(report.homeport)
     if len(report.subjects) > 1:
         lines.append(_total(report))
     return "\n".join(map(printable, lines))
+
+
+def _own(own: OwnVersion | None) -> Iterator[str]:
+    if own is not None and own.why:
+        yield f"unknown: whether Homeport {own.version} is the newest: {own.why}"
+    elif own is not None and is_newer(own.newest, own.version):
+        yield f"note: Homeport {own.newest} is newer than this one, {own.version}"
 
 
 def _subject(subject: Subject, report: Report, verbose: bool) -> Iterator[str]:

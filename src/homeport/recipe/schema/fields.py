@@ -181,6 +181,7 @@ _INPUTS = Kinds(
             fields={
                 "git": _needed(values.GIT_URL, "its address"),
                 "commit": _needed(values.COMMIT, "the whole hash of a commit"),
+                "ref": _optional(values.GIT_REF, "its branch or tag, for homeport outdated"),
                 "to": _needed(values.PATH, "the directory for its files"),
             },
         ),

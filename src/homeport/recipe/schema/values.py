@@ -70,6 +70,11 @@ COMMIT = Text(
     pattern=r"[0-9a-f]{40}|[0-9a-f]{64}",
     example="1f0c6a… (40 digits)",
 )
+GIT_REF = Text(
+    what="a branch or tag",
+    pattern=r"[A-Za-z0-9_][A-Za-z0-9_./+-]*",
+    example="v1.2.3, main or refs/heads/main",
+)
 ACCOUNT = Text(what="an account name", pattern=_ACCOUNT, example="app")
 MODE = Text(
     what="four octal digits",

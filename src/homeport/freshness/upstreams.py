@@ -1,0 +1,82 @@
+"""Copies of images, compared with what they came from.
+
+``import`` records the upstream's name and digest beside the copy; builders write the same two
+annotations for the image that they built on. The upstream may have moved on, be gone, be quiet for
+long, or not answer, which is not the same as gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+
+import msgspec
+
+from homeport.content.digest import Digest
+from homeport.errors import HomeportError, Interrupted
+from homeport.freshness.model import Input, Unknown
+from homeport.images.importing import Origin
+from homeport.oci.reference import parse_reference
+
+#: An image that nobody built anew for so long has no security updates either.
+_SILENT = timedelta(days=365)
+_GONE = frozenset(("not-found", "image-not-found"))
+
+
+class UpstreamAccess(msgspec.Struct, frozen=True, kw_only=True):
+    """What is asked.
+
+    origins:   address of an image → what it says of where it came from
+    digest_of: address → the digest that it has now
+    made:      address → when the image was made, if it says so
+    now:       the moment to compare with
+    """
+
+    origins: Callable[[str], Sequence[Origin]]
+    digest_of: Callable[[str], Digest]
+    made: Callable[[str], datetime | None]
+    now: datetime
+
+
+def moved_upstream(image: str, access: UpstreamAccess) -> Iterator[Input | Unknown]:
+    """What became of the images that ``image`` is a copy of, or was built on."""
+    try:
+        origins = access.origins(image)
+    except Interrupted:
+        raise
+    except HomeportError as error:
+        if error.id not in _GONE:  # of the image itself others tell
+            yield Unknown(what=f"where {image} came from", why=error.what)
+        return
+    for origin in origins:
+        yield from _judged(origin, access)
+
+
+def _judged(origin: Origin, access: UpstreamAccess) -> Iterator[Input | Unknown]:
+    try:
+        asked = _asked(origin)
+        now = access.digest_of(asked)
+        if now != origin.digest:
+            text = f"moved: the copy is of {origin.digest}, upstream is {now} now"
+            yield Input(level="error", what=origin.name, text=text)
+            return
+        made = access.made(asked)
+    except Interrupted:
+        raise
+    except HomeportError as error:
+        if error.id in _GONE:
+            text = "is gone from its registry: the copy is the only one"
+            yield Input(level="warning", what=origin.name, text=text)
+        else:
+            yield Unknown(what=origin.name, why=error.what)
+        return
+    if made is not None and access.now - made > _SILENT:
+        years = (access.now - made).days / 365
+        text = f"had no update for {years:.1f} years: its newest image is of {made:%Y-%m-%d}"
+        yield Input(level="warning", what=origin.name, text=text)
+
+
+def _asked(origin: Origin) -> str:
+    """The name with its tag; by its digest where no tag was recorded."""
+    reference = parse_reference(origin.name, default_tag="")
+    return str(reference if reference.tag else reference.at_digest(origin.digest))
