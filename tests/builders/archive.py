@@ -238,6 +238,40 @@ class Archive:
         with serve(self.root) as server:
             yield server
 
+    def publish_sources(
+        self,
+        folder: str,
+        versions: Mapping[str, Sequence[str]],
+        *,
+        dsc_lists: Mapping[str, bytes] | None = None,
+    ) -> None:
+        """Sources of these packages in these versions, listed in the state of a suite.
+
+        dsc_lists: what each .dsc lists instead of the files that are there
+        """
+        stanzas = []
+        for package, each in versions.items():
+            pool = f"pool/main/{package[0]}/{package}"
+            for version in each:
+                files = {
+                    f"{package}_{version.rpartition('-')[0]}.orig.tar.xz": b"upstream",
+                    f"{package}_{version}.debian.tar.xz": b"patches",
+                }
+                listed = _checksums(files if dsc_lists is None else dsc_lists)
+                dsc = _DSC.format(f"Source: {package}\nVersion: {version}\n{listed}").encode()
+                files = {f"{package}_{version}.dsc": dsc, **files}
+                for name, data in files.items():
+                    _write(self.root / pool / name, data)
+                fields = f"Package: {package}\nVersion: {version}\nDirectory: {pool}\n"
+                stanzas.append(fields + _checksums(files))
+        index = lzma.compress("\n".join(stanzas).encode())
+        directory = self.dists(folder)
+        self._serve_index(directory, "main/source/Sources.xz", index, by_hash=True)
+        release = directory / "Release"
+        line = f" {hashlib.sha256(index).hexdigest()} {len(index)} main/source/Sources.xz\n"
+        release.write_text(release.read_text().replace("SHA256:\n", f"SHA256:\n{line}"))
+        self.sign_again(folder)
+
     def _add_to_pool(self, package: bytes, pool: str) -> tuple[str, str]:
         control = control_of(package)
         fields = dict(
@@ -338,6 +372,17 @@ def _release_text(state: Suite, files: Mapping[str, bytes]) -> bytes:
             for path, data in files.items()
         ]
     return ("\n".join(lines) + "\n").encode()
+
+
+_DSC = (
+    "-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA256\n\n{}\n"
+    "-----BEGIN PGP SIGNATURE-----\n\nnobody looks\n-----END PGP SIGNATURE-----\n"
+)
+
+
+def _checksums(files: Mapping[str, bytes]) -> str:
+    lines = [f" {hashlib.sha256(data).hexdigest()} {len(data)} {n}" for n, data in files.items()]
+    return "Checksums-Sha256:\n" + "\n".join(lines) + "\n"
 
 
 def _rfc_date(moment: datetime) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,27 @@ IMAGE = "HOST/tool:1"
 
 
 @contextlib.contextmanager
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
+def published(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sources: Sequence[str] = ()
+) -> Iterator[SmallRegistry]:
     """An image of two platforms, pushed and signed by ``us``; keys of others beside it."""
+    with published_world(tmp_path, monkeypatch, sources=sources) as (registry, _):
+        yield registry
+
+
+@contextlib.contextmanager
+def published_world(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, sources: Sequence[str] = ()
+) -> Iterator[tuple[SmallRegistry, World]]:
+    """As ``published``, with the archive that it was built from.
+
+    sources: versions of app's source package that the archive has
+    """
     packages = [deb("app", architecture=one, files={"usr/bin/app": b"x"})
                 for one in ("amd64", "arm64")]  # fmt: skip
     world = World(tmp_path, packages, valid_for=None)
+    if sources:
+        world.archive.publish_sources("trixie", {"app": sources})
     monkeypatch.chdir(world.home)
     for name, value in (("HOME", str(tmp_path)), ("HOMEPORT_CACHE_DIR", str(tmp_path / "cache2")),
                         ("COSIGN_PASSWORD", "")):  # fmt: skip
@@ -59,7 +75,7 @@ def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Small
     with small_registry() as registry:
         Path("policy.yaml").write_text(POLICY.replace("HOST", registry.host))
         assert ask(registry, "build", ".", "--push", IMAGE, "--sign", "--sign-key", "us.key")
-        yield registry
+        yield registry, world
 
 
 def run(registry: SmallRegistry, *arguments: str) -> Result:

@@ -26,7 +26,7 @@ from homeport.oci.documents import Descriptor, Manifest, written
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
-    with published(tmp_path, monkeypatch) as registry:
+    with published(tmp_path, monkeypatch, sources=["1.0-1"]) as registry:
         yield registry
 
 

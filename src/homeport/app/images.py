@@ -149,10 +149,13 @@ class ImageCommands(Resources):
 
     def bundle(
         self, images: Sequence[str], file: Path, files: Sequence[Path] = (), *,
-        mirrors: Sequence[str] = (), trust_kit: bool = False,
+        mirrors: Sequence[str] = (), trust_kit: bool = False, sources: bool | None = None,
         access: RegistryAccess | None = None,
     ) -> BundleResult:  # fmt: skip
-        """Write images, all that is attached to them and their packages to a file."""
+        """Write images, all that is attached to them, their packages and sources to a file.
+
+        sources: all of them, none, or (by default) those that the archives have
+        """
         # 300 ms that other commands save
         from homeport.bundling.writing import BundleAccess, write_bundle
 
@@ -160,7 +163,10 @@ class ImageCommands(Resources):
             registry=self._attest_access(images[0], access).registry,
             connections=self._connections(), runtime=self.runtime,
         )  # fmt: skip
-        return write_bundle(images, file, files, reach, mirrors=tuple(mirrors), trust_kit=trust_kit)
+        return write_bundle(
+            images, file, files, reach, mirrors=tuple(mirrors), trust_kit=trust_kit,
+            sources=sources,
+        )  # fmt: skip
 
     def load_bundle(
         self, file: Path, registry: str, *, verification: SourceVerification | None = None,

@@ -12,11 +12,12 @@ from homeport.attest.attached.carrying import carry
 from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import RegistryMaker
-from homeport.bundling.model import FILES, FILES_NAME, TITLE, LoadedImage, LoadResult
+from homeport.bundling.checking_sources import check_sources
+from homeport.bundling.model import FILES, FILES_NAME, TITLE, BadBundle, LoadedImage, LoadResult
 from homeport.content.blob import verified
 from homeport.content.files import explained, write_file
 from homeport.content.reading import read_bounded
-from homeport.errors import AnswerNo, UsageError
+from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
 from homeport.images.image import Image, Index, digest_of, walk
 from homeport.images.referring import COSIGN_ENDINGS
@@ -31,12 +32,6 @@ _FILE_LIMIT = 256 << 20
 
 #: The policy's decision about an image under its own name; raises if it must not be loaded.
 Decide = Callable[[Image | Index, Attached, Reference], str]
-
-
-class BadBundle(AnswerNo):
-    """An archive that is not a bundle, or one that was changed."""
-
-    id = "bad-bundle"
 
 
 class LoadAccess(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +56,10 @@ def load_bundle(
         decisions = [access.decide(value, attached, name) for name, _, value in opened]
         for _, _, value in opened:
             _check_blobs(value, access.runtime)
+        sources = [check_sources(str(name), one, attached, access.runtime)
+                   for name, _, one in opened]  # fmt: skip
         loaded = []
-        for (name, to, value), decision in zip(opened, decisions, strict=True):
+        for (name, to, value), decision, source in zip(opened, decisions, sources, strict=True):
             transport = access.registry(to)
             transport.write(value, access.runtime)
             target = RegistryAttached(transport, access.runtime)
@@ -73,6 +70,7 @@ def load_bundle(
                     to=str(to.reference),
                     digest=str(value.digest),
                     decision=decision,
+                    sources=source,
                 )
             )
         written = _write_files(files, files_to) if files_to is not None else ()

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 import msgspec
 
+from homeport.errors import AnswerNo
+
 SCHEMA = "homeport-bundle/v1"
 LOAD_SCHEMA = "homeport-bundle-load/v1"
 #: Refers to an index: the packages that its rebuild kit locks, one layer each.
 PACKAGES = "application/vnd.homeport.bundle.packages.v1"
 PACKAGE_LAYER = "application/vnd.debian.binary-package"
+#: Refers to an index: the source packages of these, and what proves that archives signed them.
+SOURCES = "application/vnd.homeport.bundle.sources.v1"
+SOURCES_LIST = "application/vnd.homeport.bundle.sources.v1+json"
+SOURCES_SCHEMA = "homeport-bundle-sources/v1"
+RELEASE_LAYER = "application/vnd.debian.release"
+INDEX_LAYER = "application/vnd.debian.sources"
+SOURCE_LAYER = "application/vnd.debian.source-file"
 #: Keys, policies and the like, one layer each, under a name of its own in the layout.
 FILES = "application/vnd.homeport.bundle.files.v1"
 FILE_LAYER = "application/octet-stream"
@@ -16,17 +25,83 @@ FILES_NAME = "homeport-bundle-files"
 TITLE = "org.opencontainers.image.title"
 
 
+class BadBundle(AnswerNo):
+    """An archive that is not a bundle, or one that was changed."""
+
+    id = "bad-bundle"
+
+
+class ListedSourceFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file that a release or a source package lists, by its path there."""
+
+    path: str
+    sha256: str
+    size: int
+
+
+class ListedSource(msgspec.Struct, frozen=True, kw_only=True):
+    """A source package: the .dsc first, then what it lists."""
+
+    name: str
+    version: str
+    archive: str
+    suite: str
+    files: tuple[ListedSourceFile, ...]
+
+
+class SourceState(msgspec.Struct, frozen=True, kw_only=True):
+    """A signed release file, and the indexes of source packages that it lists.
+
+    release, signature: digests of InRelease, or of Release and Release.gpg
+    """
+
+    archive: str
+    suite: str
+    release: str
+    signature: str = ""
+    indexes: tuple[ListedSourceFile, ...]
+
+
+class SourceList(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-bundle-sources/v1``: the first layer of an artifact of sources.
+
+    missing: source packages that no archive had, ``NAME VERSION``
+    """
+
+    schema: str = SOURCES_SCHEMA
+    states: tuple[SourceState, ...]
+    sources: tuple[ListedSource, ...]
+    missing: tuple[str, ...] = ()
+
+
+class BundledSources(msgspec.Struct, frozen=True, kw_only=True):
+    """Source packages of an image in a bundle.
+
+    size:    bytes of their files
+    missing: those that are not there, ``NAME VERSION``
+    verdict: in words, whether archives signed what is there; empty where it was just written
+    """
+
+    packages: int = 0
+    files: int = 0
+    size: int = 0
+    missing: tuple[str, ...] = ()
+    verdict: str = ""
+
+
 class BundledImage(msgspec.Struct, frozen=True, kw_only=True):
     """An image in a bundle, by the name under which it was read.
 
     attached: artifacts that came along: signatures, attestations, kits
     packages: how many packages to build it again from; 0 without a rebuild kit
+    sources:  of these packages; ``None`` if they were left out
     """
 
     name: str
     digest: str
     attached: int = 0
     packages: int = 0
+    sources: BundledSources | None = None
 
 
 class BundleResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,6 +121,7 @@ class LoadedImage(msgspec.Struct, frozen=True, kw_only=True):
     to: str
     digest: str
     decision: str
+    sources: BundledSources | None = None
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):

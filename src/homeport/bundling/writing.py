@@ -6,8 +6,7 @@ Gathered in a layout beside the file, then written as one archive.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,13 +17,14 @@ from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.select import RegistryMaker, open_attached
 from homeport.building.rebuild import NoRebuildKit, open_kit
 from homeport.building.request import Connections
+from homeport.bundling.artifacts import artifact, layer
+from homeport.bundling.gathering_sources import gather_sources, sources_artifact
 from homeport.bundling.model import (
     FILE_LAYER,
     FILES,
     FILES_NAME,
     PACKAGE_LAYER,
     PACKAGES,
-    TITLE,
     BundledImage,
     BundleResult,
 )
@@ -41,8 +41,6 @@ from homeport.images.storage.files import DirectoryFiles, FilesBlob
 from homeport.images.storage.layout import INDEX_FILE, blob_name
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.locking.fetching import fetch_locked
-from homeport.oci import media_types
-from homeport.oci.documents import Descriptor, Manifest, written
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lock.reading import read_lockfile
 from homeport.runtime import Runtime
@@ -61,13 +59,15 @@ class BundleAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_bundle(
     images: Sequence[str], file: Path, files: Sequence[Path], access: BundleAccess, *,
-    mirrors: tuple[str, ...] = (), trust_kit: bool = False,
+    mirrors: tuple[str, ...] = (), trust_kit: bool = False, sources: bool | None = None,
 ) -> BundleResult:  # fmt: skip
     """Write ``images`` and all that belongs to them to ``file``.
 
     files:     to take along: keys, a trusted root, a policy, data of the security tracker, wheels
     trust_kit: fetch packages from archives that a rebuild kit brings itself
+    sources:   of the packages, too: all of them, none, or (``None``) those that archives have
     """
+    fetching = _Fetching(access=access, mirrors=mirrors, trust_kit=trust_kit, sources=sources)
     names = [each.name for each in files]
     if len(set(names)) != len(names):
         raise UsageError(f"two files have the same name: {', '.join(sorted(names))}")
@@ -75,9 +75,7 @@ def write_bundle(
         dir=file.parent, prefix=f".{file.name}-"
     ) as folder:  # fmt: skip
         layout = Path(folder) / "layout"
-        taken = tuple(
-            _take(image, layout, access, mirrors, trust_kit=trust_kit) for image in images
-        )
+        taken = tuple(_take(image, layout, fetching) for image in images)
         if files:
             address = LayoutAddress(path=layout, tag=FILES_NAME)
             OciLayout(address).write(_files(files), access.runtime)
@@ -85,9 +83,17 @@ def write_bundle(
     return BundleResult(file=str(file), size=file.stat().st_size, images=taken, files=tuple(names))
 
 
-def _take(
-    image: str, layout: Path, access: BundleAccess, mirrors: tuple[str, ...], *, trust_kit: bool
-) -> BundledImage:
+class _Fetching(msgspec.Struct, frozen=True, kw_only=True):
+    """How packages are fetched, and which sources (see ``write_bundle``)."""
+
+    access: BundleAccess
+    mirrors: tuple[str, ...]
+    trust_kit: bool
+    sources: bool | None
+
+
+def _take(image: str, layout: Path, fetching: _Fetching) -> BundledImage:
+    access = fetching.access
     address = parse_source(image)
     if not isinstance(address, RegistryAddress) or address.reference.digest is not None:
         raise UsageError(
@@ -100,47 +106,51 @@ def _take(
         OciLayout(target).write(value, access.runtime)
         bundled = LayoutAttached(target, access.runtime)
         count = carry([node.digest for node in walk(value)], attached, bundled)
-        debs: dict[PackageFile, Blob] = {}
+        found = BundledImage(name=name, digest=str(value.digest), attached=count)
         if isinstance(value, Index):
-            with _packages(name, value, attached, access, mirrors, trust_kit=trust_kit) as debs:
-                if debs:
-                    bundled.write_referrers([_packages_artifact(value, debs)])
-    return BundledImage(name=name, digest=str(value.digest), attached=count, packages=len(debs))
+            return _with_packages(found, value, attached, bundled, fetching)
+        return found
 
 
-@contextmanager
-def _packages(
-    image: str, value: Index, attached: Attached, access: BundleAccess,
-    mirrors: tuple[str, ...], *, trust_kit: bool,
-) -> Iterator[dict[PackageFile, Blob]]:  # fmt: skip
-    """The packages that the image's rebuild kit locks; none, with a note, if it has no kit."""
-    runtime = access.runtime
+def _with_packages(
+    found: BundledImage, value: Index, attached: Attached, bundled: LayoutAttached,
+    fetching: _Fetching,
+) -> BundledImage:  # fmt: skip
+    """Write the packages that the image's rebuild kit locks, and their sources."""
+    runtime = fetching.access.runtime
     try:
         with open_kit(
-            image, value, attached, runtime, mirrors=mirrors, trust_kit=trust_kit
+            found.name, value, attached, runtime, mirrors=fetching.mirrors,
+            trust_kit=fetching.trust_kit,
         ) as kit, runtime.store.lease():  # fmt: skip
             lockfile = read_lockfile(kit.lockfile)
             assert lockfile is not None, "the kit was checked"
             platforms = [parse_platform(text) for text in kit.description.platforms]
-            yield fetch_locked(
-                lockfile, platforms, access.connections.archives(kit.recipe, mirrors)
+            archives = fetching.access.connections.archives(kit.recipe, fetching.mirrors)
+            debs = fetch_locked(lockfile, platforms, archives)
+            bundled.write_referrers([_packages_artifact(value, debs)] if debs else [])
+            found = msgspec.structs.replace(found, packages=len(debs))
+            if fetching.sources is False:
+                return found
+            gathered = gather_sources(
+                found.name, kit, lockfile, archives, required=bool(fetching.sources)
             )
+            if gathered.sources:
+                bundled.write_referrers([sources_artifact(value.document.descriptor(), gathered)])
+            return msgspec.structs.replace(found, sources=gathered.summary)
     except NoRebuildKit:
-        runtime.progress.note("bundle", f"{image} has no rebuild kit: its packages are left out")
-        yield {}
+        runtime.progress.note(
+            "bundle", f"{found.name} has no rebuild kit: its packages are left out"
+        )
+        return found
 
 
 def _packages_artifact(index: Index, debs: dict[PackageFile, Blob]) -> Image:
-    layers: dict[Digest, tuple[Descriptor, Blob]] = {}
-    for file, blob in sorted(debs.items(), key=lambda item: str(item[1].digest)):
-        layers[blob.digest] = (
-            Descriptor(
-                media_type=PACKAGE_LAYER, digest=str(blob.digest), size=blob.size,
-                annotations={TITLE: file.path.rpartition("/")[2]},
-            ),
-            blob,
-        )  # fmt: skip
-    return _artifact(PACKAGES, list(layers.values()), index.document.descriptor())
+    layers = {
+        blob.digest: layer(blob, PACKAGE_LAYER, file.path.rpartition("/")[2])
+        for file, blob in sorted(debs.items(), key=lambda item: str(item[1].digest))
+    }
+    return artifact(PACKAGES, list(layers.values()), index.document.descriptor())
 
 
 def _files(files: Sequence[Path]) -> Image:
@@ -148,30 +158,8 @@ def _files(files: Sequence[Path]) -> Image:
     for path in sorted(files, key=lambda each: each.name):
         with explained(path, "read"), path.open("rb") as stream:
             blob = BytesBlob(read_bounded(stream, _FILE_LIMIT, str(path)))
-        descriptor = Descriptor(
-            media_type=FILE_LAYER, digest=str(blob.digest), size=blob.size,
-            annotations={TITLE: path.name},
-        )  # fmt: skip
-        layers.append((descriptor, blob))
-    return _artifact(FILES, layers, None)
-
-
-def _artifact(
-    artifact_type: str, layers: Sequence[tuple[Descriptor, Blob]], subject: Descriptor | None
-) -> Image:
-    empty = BytesBlob(b"{}")
-    manifest = Manifest(
-        schema_version=2,
-        media_type=media_types.OCI_MANIFEST,
-        artifact_type=artifact_type,
-        config=Descriptor(
-            media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
-        ),
-        layers=tuple(descriptor for descriptor, _ in layers),
-        subject=subject,
-    )
-    blobs: dict[Digest, Blob] = {empty.digest: empty, **{one.digest: one for _, one in layers}}
-    return Image(document=written(manifest, media_types.OCI_MANIFEST), blobs=blobs)
+        layers.append(layer(blob, FILE_LAYER, path.name))
+    return artifact(FILES, layers, None)
 
 
 def _archive(layout: Path, file: Path, runtime: Runtime) -> None:

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from homeport.cli import bundle_load
+from homeport.cli.bundle_text import sources_text
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import columns
@@ -50,25 +51,31 @@ Examples:
 @click.option(
     "--trust-kit", is_flag=True, help="Use archives and keys that a rebuild kit brings itself."
 )
+@click.option(
+    "--sources/--no-sources", "sources", default=None,
+    help="Require the sources of all packages, or leave sources out.  [default: those that the"
+    " archives have]",
+)  # fmt: skip
 @registry_options
 @common
 def command(
     session: Session, *, images: tuple[str, ...], file: Path, files: tuple[Path, ...],
-    mirrors: tuple[str, ...], trust_kit: bool, access: RegistryAccess,
+    mirrors: tuple[str, ...], trust_kit: bool, sources: bool | None, access: RegistryAccess,
 ) -> None:  # fmt: skip
     """Write images of registries to one file, with all that belongs to them.
 
-    Signatures, attestations and rebuild kits come along, and the packages from which the images
-    can be built again. The file is an OCI layout. `homeport bundle load` verifies it offline and
-    loads it into a registry.
+    Signatures, attestations and rebuild kits come along, the packages from which the images can
+    be built again, and the sources of these packages. The file is an OCI layout. `homeport bundle
+    load` verifies it offline and loads it into a registry.
     """
     with session.app() as app:
         result = app.bundle(
-            images, file, files, mirrors=mirrors, trust_kit=trust_kit, access=access
-        )
-    rows = [(one.name, one.digest, str(one.attached), str(one.packages))
+            images, file, files, mirrors=mirrors, trust_kit=trust_kit, sources=sources,
+            access=access,
+        )  # fmt: skip
+    rows = [(one.name, one.digest, str(one.attached), str(one.packages), sources_text(one.sources))
             for one in result.images]  # fmt: skip
-    header = columns("image", "digest", "attached", "packages", right=(2, 3), least=19)
+    header = columns("image", "digest", "attached", "packages", "sources", right=(2, 3), least=19)
     lines = [
         session.screen.table(header, rows),
         *(f"included {name}" for name in result.files),

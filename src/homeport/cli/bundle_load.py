@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
+from homeport.cli.bundle_text import sources_text
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import columns
@@ -50,10 +51,11 @@ def command(
             file, registry, verification=source_verification(**verification),
             files_to=files_to, access=access,
         )  # fmt: skip
-    rows = [(one.name, one.to, one.digest, one.decision or "not verified")
-            for one in result.images]  # fmt: skip
+    rows = [(one.name, one.to, one.digest, one.decision or "not verified",
+             sources_text(one.sources)) for one in result.images]  # fmt: skip
+    header = columns("image", "to", "digest", "signature", "sources", least=19)
     lines = [
-        session.screen.table(columns("image", "to", "digest", "signature", least=19), rows),
+        session.screen.table(header, rows),
         *(f"wrote {name}" for name in result.files),
     ]
     session.output.write(

@@ -21,13 +21,14 @@ from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 from homeport.layers.trees import read_tree
 from homeport.locking.archive_access import ArchiveAccess
+from homeport.locking.source_packages import files_of_source
 from homeport.net.client import Client
 from homeport.oci.platform import Platform
 from homeport.parts.engines import suitable_engines
 from homeport.parts.inputs import Inputs, PathNode, source_of
 from homeport.parts.root import fetch_url, make_root, write_context
 from homeport.parts.running import PreparedRun, RunOptions, folder_of, run_commands, run_dockerfile
-from homeport.parts.sources import fetch_sources, files_of_source
+from homeport.parts.sources import fetch_sources
 from homeport.progress import CancelToken
 from homeport.recipe.lock.model import LockedSource, Lockfile
 from homeport.recipe.model import Recipe, build_root_recipe
