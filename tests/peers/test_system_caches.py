@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from builders.gvdb import read_gvdb
 from homeport.oci.platform import native_platform
 from peers.unpacked_image import run_inside, unpacked
 
@@ -48,3 +50,21 @@ def test_certificates_are_linked_as_debian_does_and_read_by_java(tmp_path: Path)
     run_inside(root, "/bin/sh", "/usr/sbin/update-ca-certificates", "--fresh")
     assert ours == links(folder)
     assert bundle == (folder / "ca-certificates.crt").read_bytes()
+
+
+def compiled(root: Path) -> dict[str, Any]:
+    return read_gvdb((root / "usr/share/glib-2.0/schemas/gschemas.compiled").read_bytes())
+
+
+def test_settings_are_compiled_as_glib_does(tmp_path: Path) -> None:
+    root = unpacked(
+        tmp_path,
+        RECIPE + "packages: [libglib2.0-bin, gsettings-desktop-schemas, mutter-common,"
+        " gnome-settings-daemon-common, totem-common, libgtk-3-common, libgtk-4-common]\n",
+    )
+    ours = compiled(root)
+    listed = run_inside(root, "gsettings", "list-recursively")
+    assert "org.gnome.desktop.interface enable-animations true" in listed
+    run_inside(root, "glib-compile-schemas", "/usr/share/glib-2.0/schemas")
+    assert ours == compiled(root)
+    assert listed == run_inside(root, "gsettings", "list-recursively")

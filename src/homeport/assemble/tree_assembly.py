@@ -23,6 +23,7 @@ from homeport.assemble.steps import (
     ca_bundle,
     ca_hashes,
     dpkg_database,
+    gsettings_schemas,
     java_keystore,
     layout,
     ld_cache,
@@ -115,10 +116,14 @@ def assemble_tree(
             if there is None or (there.type == "directory" and there.source.kind == "package"):
                 merging.move(old, new)
     system: InstalledSystem | None = None
+    told: list[str] = []
     for step in _steps(plan):
         if system is None and step in _OF_SYSTEM and expects_system(packages):
             system = read_system(plan, merging.nodes, packages)
-        view = View(plan=plan, nodes=merging.nodes, packages=packages, system=system, store=store)
+        view = View(
+            plan=plan, nodes=merging.nodes, packages=packages, system=system, store=store,
+            warn=told.append,
+        )  # fmt: skip
         merging.change_all(step.apply(view).items())
     tree = merging.finish()
     warnings: tuple[str, ...] = ()
@@ -136,6 +141,7 @@ def assemble_tree(
         tree=tree,
         warnings=(
             *(system.warnings if system is not None else ()),
+            *told,
             *warnings,
         ),
         declared=omitted_depends(package.contents for package in packages),
@@ -175,6 +181,7 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.ca_bundle, ca_bundle.STEP),
         (plan.steps.ca_hashes, ca_hashes.STEP),
         (plan.steps.java_keystore, java_keystore.STEP),
+        (plan.steps.gsettings_schemas, gsettings_schemas.STEP),
         (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),
         (plan.steps.dpkg_database, dpkg_database.STEP),
         (plan.steps.apt_sources, apt_sources.STEP),

@@ -264,6 +264,7 @@ StepName = Literal[
     "ca-bundle",
     "ca-hashes",
     "java-keystore",
+    "gsettings-schemas",
     "status-database",
     "copyright",
     "tmp",
@@ -289,6 +290,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_bundle:       /etc/ssl/certs/ca-certificates.crt, when ca-certificates is chosen
     ca_hashes:       /etc/ssl/certs/*.pem with hashed links, when ca-certificates is chosen
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
+    gsettings_schemas: gschemas.compiled of GLib, if an image has schemas
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
     tmp:             /tmp with mode 1777
@@ -306,6 +308,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_bundle: bool = True
     ca_hashes: bool = False
     java_keystore: bool = True
+    gsettings_schemas: bool = True
     status_database: bool = True
     copyright: bool = True
     tmp: bool = True

@@ -25,6 +25,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 
     system: what packages expect of an installed system; ``None`` in an image that has none
     store:  keeps what steps find out about contents
+    warn:   is told what the user should know about what a step could not make
     """
 
     plan: BuildPlan
@@ -32,6 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[PackageInImage, ...]
     system: InstalledSystem | None = None
     store: Store | None = None
+    warn: Callable[[str], None] = lambda _: None
 
 
 class Step(msgspec.Struct, frozen=True, kw_only=True):

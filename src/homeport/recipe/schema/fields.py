@@ -369,6 +369,7 @@ _STEPS = Fields(
             Flag(), "make single certificates with hashed links, for programs that read a folder"
         ),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
+        "gsettings_schemas": _optional(Flag(), "compile GLib's settings, if an image has any"),
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),
         "tmp": _optional(Flag(), "make /tmp with mode 1777"),

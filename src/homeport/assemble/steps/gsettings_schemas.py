@@ -1,0 +1,45 @@
+"""gschemas.compiled: without it a program of GLib finds no setting, not even a default, and ends.
+
+Made where an image has schemas; what ``glib-compile-schemas`` makes when GLib is installed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from homeport.assemble.steps.step import Step, View, text_file
+from homeport.assemble.system.gsettings import ENUMS, OVERRIDE, SCHEMA, compile_schemas
+from homeport.content.blob import verified
+from homeport.content.reading import read_bounded
+from homeport.tree.node import Node
+
+_FOLDER = b"usr/share/glib-2.0/schemas/"
+_COMPILED = _FOLDER + b"gschemas.compiled"
+_LARGEST = 4 << 20  # bytes of one file
+
+
+def run(view: View) -> Mapping[bytes, Node]:
+    files: dict[str, bytes] = {}
+    for path, node in view.nodes.items():
+        name = path.removeprefix(_FOLDER).decode("utf-8", "replace")
+        ends = name.endswith((SCHEMA, ENUMS, OVERRIDE))
+        if path.startswith(_FOLDER) and "/" not in name and ends and node.content is not None:
+            with verified(node.content, name) as stream:
+                files[name] = read_bounded(stream, _LARGEST, name)
+    if not any(name.endswith(SCHEMA) for name in files) or _COMPILED in view.nodes:
+        return {}
+
+    def fault(name: str, why: str) -> None:
+        view.warn(f"/{_FOLDER.decode()}{name} is left out of the compiled schemas: {why}")
+
+    data = compile_schemas(files, fault)
+    return {_COMPILED: text_file("gsettings-schemas", data, view.plan.mtime)}
+
+
+STEP = Step(
+    name="gsettings-schemas",
+    about="/usr/share/glib-2.0/schemas/gschemas.compiled, if an image has schemas",
+    reads=(f"/{_FOLDER.decode()}*",),
+    writes=(f"/{_COMPILED.decode()}",),
+    run=run,
+)
