@@ -33,6 +33,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     cache_dir:   ``None``: there is no place for a cache, each run has a temporary one
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
     project_mirrors: the same of the project file; those of ``mirrors`` come first
+    catalog:     the user's catalog as it is written (docs/formats/catalog.md); empty: none
     cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
@@ -45,6 +46,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     snapshots: tuple[str, ...] = ()
     project_mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
+    catalog: str = ""
 
     @classmethod
     def load(
@@ -55,6 +57,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         offline: bool = False,
         ca: Path | None = None,
         project: Project | None = None,
+        catalog: str = "",
     ) -> Settings:
         """Read the configuration file, if there is one, and put the options over it.
 
@@ -63,7 +66,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         path = config or default_config_path()
         found = _read(path) if config or os.path.isfile(path) else {}
         faults = _Reader(path)
-        table = faults.table(found, "", {"cache", "debian", "net", "offline"})
+        table = faults.table(found, "", {"cache", "catalog", "debian", "net", "offline"})
         cache = faults.table(table.get("cache", {}), "cache", {"dir", "bound"})
         debian = faults.table(table.get("debian", {}), "debian", {"mirrors", "snapshots"})
         net = faults.table(table.get("net", {}), "net", {"ca"})
@@ -74,6 +77,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             cache_dir=cache_dir or _path(configured_dir) or default_cache_dir(),
             cache_key_file=state / "cache.key" if (state := default_state_dir()) else None,
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
+            catalog=catalog or faults.text(table.get("catalog"), "catalog") or "",
             offline=offline or faults.flag(table.get("offline"), "offline"),
             ca=ca or _path(configured_ca),
             project_mirrors=project.mirrors if project else {},

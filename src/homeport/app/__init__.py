@@ -77,7 +77,7 @@ def open_app(
             f"warning: the cache {store.root} belongs to user {store.owner}: its content is"
             " verified again, its other results are not used",
         )
-    return App(
+    app = App(
         settings=settings,
         runtime=Runtime(
             store=store,
@@ -87,6 +87,11 @@ def open_app(
         ),
         closing=closing,
     )
+    if settings.catalog:
+        from homeport.recipe.catalog import user_catalog  # 30 ms that runs without one save
+
+        closing.enter_context(user_catalog(lambda: app.own_catalog))
+    return app
 
 
 def _temporary_cache(closing: ExitStack, progress: Progress) -> Path:

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from homeport.images.transports.registry import RegistryTransport
     from homeport.locking.archive_access import ArchiveAccess
     from homeport.net.client import Client
+    from homeport.recipe.catalog import UserCatalog
     from homeport.recipe.model import Recipe
     from homeport.registry.access import RegistryAccess
     from homeport.registry.credentials import Credentials, HelperLogins
@@ -70,6 +71,14 @@ class Resources:
         settings = client_settings(os.environ, trust)
         self._client = Client(settings, cancel=self.runtime.cancel)
         return self._client
+
+    @cached_property
+    def own_catalog(self) -> UserCatalog:
+        """The user's catalog, opened when a recipe is first looked up."""
+        # 60 ms that runs without one save
+        from homeport.catalogs.opening import open_catalog
+
+        return open_catalog(self.settings.catalog)
 
     def archives(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> ArchiveAccess:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""

@@ -10,7 +10,7 @@ from homeport.authoring.archive_state import OpenArchives, check_known
 from homeport.content.files import write_file
 from homeport.errors import UsageError
 from homeport.printable import printable
-from homeport.recipe.catalog import find_recipe, lock_command, shipped_catalog
+from homeport.recipe.catalog import current_catalog, find_recipe, lock_command
 from homeport.recipe.checking import check_loaded
 from homeport.recipe.entries import PackageChoice
 from homeport.recipe.loading import load_recipe
@@ -52,9 +52,9 @@ def add_packages(
     archives: is asked whether there are such packages; ``None``: that is not checked
     Raises ``Faults`` and ``UsageError``; then nothing is written.
     """
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     path = find_recipe(wanted, catalog)
-    if catalog.holds(path):
+    if catalog.keeps(path):
         raise UsageError(
             f"{wanted} is a recipe of the catalog, which Homeport ships",
             hint=f"write your own with 'extends: {wanted}', then add to it",

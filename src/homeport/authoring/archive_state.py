@@ -12,7 +12,7 @@ from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.oci.platform import Platform
 from homeport.recipe.boundary import Boundary
-from homeport.recipe.catalog import find_recipe, shipped_catalog
+from homeport.recipe.catalog import current_catalog, find_recipe
 from homeport.recipe.entries import PackageChoice
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.model import Recipe
@@ -39,7 +39,7 @@ def recipe_or_default(wanted: str, platform: Platform) -> Recipe:
     wanted: empty: ./homeport.yaml, if it is there; otherwise Debian as a recipe has it that
             names no archives
     """
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     if not wanted:
         try:
             wanted = str(find_recipe(f"./{FILE_NAME}", catalog))
@@ -50,8 +50,8 @@ def recipe_or_default(wanted: str, platform: Platform) -> Recipe:
                 path=catalog.directory,
                 platforms=(platform,),
                 archives=archives(),
-                slices=(catalog.slices,),
-                boundary=Boundary((catalog.package or catalog.directory,)),
+                slices=catalog.slice_folders,
+                boundary=Boundary((catalog.package or catalog.directory, *catalog.slice_folders)),
                 place=place,
             )
     recipe = load_recipe(find_recipe(wanted, catalog), catalog)

@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, UsageError
 from homeport.locking.fetching import fetch_packages
 from homeport.printable import path_text
 from homeport.progress import CancelToken
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 from homeport.recipe.catalog_listing import catalog_recipes
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
@@ -107,7 +107,7 @@ def search(words: Sequence[str], recipe: Recipe, archives: OpenArchives) -> Sear
         packages=tuple(sorted(newest.values(), key=lambda each: _rank(each.name, wanted[0]))),
         recipes=tuple(
             FoundRecipe(name=each.name, summary=each.summary)
-            for each in catalog_recipes(shipped_catalog())
+            for each in catalog_recipes(current_catalog())
             if all(word in f"{each.name} {each.summary}".casefold() for word in wanted)
         ),
     )

@@ -17,7 +17,7 @@ from homeport.authoring.archive_state import OpenArchives, check_known
 from homeport.content.files import write_file
 from homeport.errors import UsageError
 from homeport.oci.platform import parse_platforms
-from homeport.recipe.catalog import lock_command, shipped_catalog
+from homeport.recipe.catalog import current_catalog, lock_command
 from homeport.recipe.checking import check_loaded
 from homeport.recipe.conflicts import matches
 from homeport.recipe.loading import load_recipe
@@ -84,7 +84,7 @@ def start_recipe(wanted: NewRecipe, archives: OpenArchives | None) -> RecipeWrit
     packages = tuple(dict.fromkeys(map(check_entry, wanted.packages)))
     platforms = tuple(map(str, parse_platforms(wanted.platforms) or ALL_PLATFORMS))
     data = _text(name, packages, platforms, wanted.program).encode()
-    recipe = check_loaded(load_recipe(path, shipped_catalog(), data=data))
+    recipe = check_loaded(load_recipe(path, current_catalog(), data=data))
     if archives is not None:
         check_known(recipe, recipe.packages, archives)
     write_file(path, data)

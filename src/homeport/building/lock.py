@@ -17,7 +17,7 @@ from homeport.locking.verification import NotVerified, Verification
 from homeport.locking.verified_locks import is_known
 from homeport.progress import CancelToken
 from homeport.quantities import counted
-from homeport.recipe.catalog import lock_command, shipped_catalog
+from homeport.recipe.catalog import current_catalog, lock_command
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.writing import write_lockfile
 from homeport.recipe.model import Recipe
@@ -37,7 +37,7 @@ def lock_recipe(
 ) -> tuple[Recipe, EnsuredLock]:
     """What ``homeport lock`` does: packages and parts, for all platforms of the recipe."""
     recipe = find_and_load(request.recipe, request.allow_outside)
-    paths = lock_paths(recipe, shipped_catalog(), request.directory, file=request.lockfile)
+    paths = lock_paths(recipe, current_catalog(), request.directory, file=request.lockfile)
     with runtime.store.lease():
         _restore(paths, recipe, runtime)
         first = ensure_lock(
@@ -84,7 +84,7 @@ def verify_lockfile(
 ) -> Verification:
     """What ``homeport lock --verify`` does. Raises ``NotVerified``."""
     recipe = find_and_load(name, allow_outside)
-    paths = lock_paths(recipe, shipped_catalog(), directory, file=lockfile)
+    paths = lock_paths(recipe, current_catalog(), directory, file=lockfile)
     found = paths.find()
     if found is None:
         raise NotVerified(
@@ -135,7 +135,7 @@ def check_lock(
 ) -> LockCheck:
     """Compare a recipe with its lockfile, without the network; nothing is written."""
     recipe = find_and_load(name, allow_outside)
-    found = lock_paths(recipe, shipped_catalog(), directory, file=lockfile).find()
+    found = lock_paths(recipe, current_catalog(), directory, file=lockfile).find()
     if found is None:
         return LockCheck(recipe=recipe, lockfile=None, disagreements=("there is no lockfile",))
     differences = stale_reasons(recipe, found.lockfile)

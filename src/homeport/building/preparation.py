@@ -20,7 +20,7 @@ from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.locking.verification import Verification
 from homeport.locking.verified_locks import verify_for_build
 from homeport.oci.platform import Platform
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
 from homeport.recipe.model import Recipe
@@ -98,7 +98,7 @@ def prepare(
     Packages of finished layers are not asked for: such an image is built again although
     the archive has dropped them.
     """
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
 
     def prepared(wanted: Sequence[Platform], update: UpdatePolicy) -> EnsuredLock:

@@ -25,6 +25,7 @@ from homeport.building.lock import verify_lockfile
 from homeport.building.provenance import Element, rebuilt
 from homeport.building.rebuild_kit import (
     ARTIFACT_TYPE,
+    CATALOG,
     DESCRIPTION,
     LAYER,
     PROOF_LAYER,
@@ -42,7 +43,7 @@ from homeport.inspection.report.compare_images import compare
 from homeport.layers.trees import read_tree
 from homeport.locking.lock_paths import proof_path
 from homeport.locking.verification import NotVerified
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import UserCatalog, current_catalog, user_catalog
 from homeport.recipe.entries import LocalFiles
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
@@ -179,9 +180,17 @@ def open_kit(
         folder = Path(name).resolve()
         described = _unpack(kit, folder / "kit", runtime)
         request = _request(described, folder, mirrors)
-        recipe = _recipe(request)
-        _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
-        yield OpenedKit(artifact=kit, description=described, request=request, recipe=recipe)
+        with user_catalog(_find_catalog(folder / "kit" / CATALOG)):
+            recipe = _recipe(request)
+            _check_recipe(recipe, folder / "kit", trust_kit=trust_kit)
+            yield OpenedKit(artifact=kit, description=described, request=request, recipe=recipe)
+
+
+def _find_catalog(folder: Path) -> Callable[[], UserCatalog] | None:
+    """The kit's own catalog; never the one of the user who builds again."""
+    if not folder.is_dir():
+        return None
+    return lambda: UserCatalog(folder=folder, written="the kit's")
 
 
 def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
@@ -329,10 +338,10 @@ def _recipe(request: BuildRequest) -> Recipe:
 
 def _check_recipe(recipe: Recipe, kit: Path, *, trust_kit: bool) -> None:
     """Nothing of the machine may get into the build; what may act needs consent."""
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     sources: list[Path] = [
         *(each.source for each in recipe.files if isinstance(each, LocalFiles)),
-        *(path for path in recipe.extends if not catalog.holds(path)),
+        *(path for path in recipe.extends if not catalog.ships(path)),
         *(key.path for one in recipe.archives for key in one.keys if key.path is not None),
     ]
     for part in recipe.parts:

@@ -43,6 +43,8 @@ LAYER = "application/vnd.homeport.rebuild-kit.v1.tar+gzip"
 #: may be made later, or not at all.
 PROOF_LAYER = "application/vnd.homeport.lock-proof.v1"
 DESCRIPTION = "kit.json"
+#: In a kit: what it needs of the user's catalog.
+CATALOG = "catalog"
 SCHEMA = "homeport-rebuild-kit/v1"
 _NAMESPACE = "rebuild-kits"
 _DECIDES = ("building/rebuild_kit.py", "assemble/local_files.py", "tree")
@@ -155,19 +157,15 @@ def with_moved(recipe: Recipe, moved: Mapping[str, Path]) -> Recipe:
 def _nodes(inputs: KitInputs, cancel: CancelToken) -> Iterator[tuple[bytes, Node]]:
     recipe = inputs.recipe
     folder = recipe.path.parent.resolve()
-    yield _file(f"recipe/{recipe.path.name}", _read(recipe.path))
     yield _file(recipe.lock_name, _read(inputs.locked.path))
-    for path in _beside(recipe, inputs.catalog):
-        real = path.resolve()
-        if not real.is_relative_to(folder):
-            raise NoKit(
-                f"{path} lies outside the recipe's folder",
-                hint="copy it below the folder, or build with --no-attest",
-            )
-        yield _file(f"recipe/{real.relative_to(folder).as_posix()}", _read(path))
+    # A recipe of the catalog may lie beside what it extends: each place once.
+    named = {_kit_place(path, inputs): path for path in (recipe.path, *_beside(inputs))}
+    for name, path in named.items():
+        yield _file(name, _read(path))
     moved: dict[str, str] = {}
+    root = str(PurePosixPath(_kit_place(recipe.path, inputs)).parent)
     for files in _local_files(recipe):
-        below = _place(files, folder, moved)
+        below = _place(files, folder, moved, root)
         # Written as one directory or file: where the image puts it says nothing here.
         plain = msgspec.structs.replace(files, to=f"/{below}", mode=None)
         for place, node in local_nodes(plain, 0, cancel):
@@ -182,7 +180,7 @@ def _described(inputs: KitInputs, moved: Mapping[str, str]) -> KitDescription:
     options = request.options
     return KitDescription(
         homeport=__version__,
-        recipe=f"recipe/{recipe.path.name}",
+        recipe=_kit_place(recipe.path, inputs),
         lockfile=recipe.lock_name,
         platforms=tuple(str(plan.platform) for plan in inputs.plans),
         compression=options.compression,
@@ -195,12 +193,35 @@ def _described(inputs: KitInputs, moved: Mapping[str, str]) -> KitDescription:
     )
 
 
-def _beside(recipe: Recipe, catalog: Catalog) -> Iterator[Path]:
-    """Recipes that it extends, slices and keys; not those that ship with Homeport."""
-    yield from (path for path in recipe.extends if not catalog.holds(path))
+def _kit_place(path: Path, inputs: KitInputs) -> str:
+    """Where a file lies in the kit: of the user's catalog, or below the recipe's folder."""
+    real = path.resolve()
+    folder = inputs.recipe.path.parent.resolve()
+    own = inputs.catalog.own
+    if own is not None and real.is_relative_to(own.folder):
+        return f"{CATALOG}/{real.relative_to(own.folder).as_posix()}"
+    if real.is_relative_to(folder):
+        return f"recipe/{real.relative_to(folder).as_posix()}"
+    raise NoKit(
+        f"{path} lies outside the recipe's folder",
+        hint="copy it below the folder, or build with --no-attest",
+    )
+
+
+def _beside(inputs: KitInputs) -> Iterator[Path]:
+    """Recipes that it extends, slices and keys; not those that ship with Homeport.
+
+    Of a user's catalog only the slices that the lockfile holds, since its other ones are of others.
+    """
+    recipe, catalog = inputs.recipe, inputs.catalog
+    used = {name.package for name in inputs.locked.lockfile.slices}
+    yield from (path for path in recipe.extends if not catalog.ships(path))
     for folder in recipe.slices:
-        if folder != catalog.slices and folder.is_dir():
-            yield from sorted(folder.glob("*.yaml"))
+        if folder == catalog.slices or not folder.is_dir():
+            continue
+        for path in sorted(folder.glob("*.yaml")):
+            if path.stem in used or not catalog.owns(path):
+                yield path
     for archive in recipe.archives:
         yield from (key.path for key in archive.keys if key.path is not None)
 
@@ -224,13 +245,16 @@ def _local_files(recipe: Recipe) -> Iterable[LocalFiles]:
     return found.values()
 
 
-def _place(files: LocalFiles, folder: Path, moved: dict[str, str]) -> str:
-    """Where a source lies in the kit: as in the recipe's folder, or by a number if outside."""
+def _place(files: LocalFiles, folder: Path, moved: dict[str, str], root: str) -> str:
+    """Where a source lies in the kit: as in the recipe's folder, or by a number if outside.
+
+    root: where the recipe's folder is in the kit
+    """
     real = files.source.resolve()
     named = Path(files.written)
     inside = folder in real.parents and not named.is_absolute() and ".." not in named.parts
     if inside:
-        return f"recipe/{PurePosixPath(files.written)}"
+        return f"{root}/{PurePosixPath(files.written)}"
     moved[files.written] = f"outside/{len(moved)}"
     if not real.is_dir():
         moved[files.written] += f"/{files.source.name}"
@@ -254,7 +278,8 @@ def _key(inputs: KitInputs) -> str:
     hasher.update(msgspec.json.encode([request.options, request.attest, __version__]))
     names = f"{inputs.locked.digest} {plans[0].recipe_digest} {recipe.lock_name}\n"
     hasher.update(names.encode())
-    for path in _beside(recipe, inputs.catalog):
+    for path in _beside(inputs):
+        hasher.update(f"{_kit_place(path, inputs)}\n".encode())
         hasher.update(hashlib.sha256(_read(path)).digest())
     for plan in plans:
         hasher.update(f"{plan.platform} {' '.join(plan.results)}\n".encode())

@@ -29,7 +29,7 @@ from homeport.images.image import Image
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.update_policy import KEEP_LOCKED
 from homeport.oci.platform import Platform
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
@@ -167,7 +167,7 @@ def _kit(
     from homeport.building.rebuild_kit import KitInputs, NoKit, kit_layer
 
     inputs = KitInputs(
-        request=request, recipe=recipe, locked=locked, plans=plans, catalog=shipped_catalog()
+        request=request, recipe=recipe, locked=locked, plans=plans, catalog=current_catalog()
     )
     try:
         return kit_layer(inputs, derived, runtime.cancel)

@@ -8,6 +8,7 @@ import msgspec
 from homeport.authoring.adding import PackagesAdded
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import no_check_option
+from homeport.cli.recipe_options import catalog_option
 
 
 @click.command(
@@ -24,6 +25,7 @@ Examples:
     help="A recipe file or its directory.  [default: the working directory]",
 )  # fmt: skip
 @no_check_option
+@catalog_option
 @common
 def command(session: Session, *, packages: tuple[str, ...], recipe: str, no_check: bool) -> None:
     """Add packages or slices to a recipe.

@@ -21,6 +21,7 @@ from homeport.audit.report.writing import ReportFiles
 from homeport.audit.trees import TREES, Tree
 from homeport.cli import audit_explain, audit_rules
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_options import catalog_option
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.printable import printable
@@ -163,6 +164,7 @@ Examples:
     "--baseline", type=_READ, help="Exclude findings that this file records from violations."
 )
 @click.option("--write-baseline", type=_FILE, help="Record all current findings in this file.")
+@catalog_option
 @common
 def command(session: Session, *, paths: tuple[Path, ...], **options: Any) -> None:
     """Find every public image your files depend on.

@@ -14,6 +14,7 @@ from homeport.audit.report.explaining import find_rule, finding_text, image_text
 from homeport.audit.report.json import image_document
 from homeport.audit.rules import shipped
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_options import catalog_option
 from homeport.errors import UsageError
 from homeport.oci.reference import BadReference, parse_reference
 
@@ -31,6 +32,7 @@ Examples:
 )
 @click.argument("subject", metavar="ID|IMAGE")
 @click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@catalog_option
 @common
 def command(session: Session, subject: str, paths: tuple[Path, ...]) -> None:
     """Explain a finding, a rule, or what an audit says about an image.
@@ -42,20 +44,20 @@ def command(session: Session, subject: str, paths: tuple[Path, ...]) -> None:
         return
     with session.app() as app:
         audited = app.audit(AuditRequest(paths=paths or [Path()]))
-    try:
-        wanted = parse_reference(subject)
-    except BadReference as error:
-        raise _unknown(subject) from error
-    tagged = ":" in subject.rpartition("/")[2] or "@" in subject
-    images = [
-        image for image in audited.report.images
-        if image.reference is not None and image.reference.name == wanted.name
-        and (not tagged or image.name == str(wanted))
-    ]  # fmt: skip
-    if not images:
-        raise _unknown(subject)
-    texts = [image_text(i, [audited.rules[r] for r in i.rules if r in audited.rules])
-             for i in images]  # fmt: skip
+        try:
+            wanted = parse_reference(subject)
+        except BadReference as error:
+            raise _unknown(subject) from error
+        tagged = ":" in subject.rpartition("/")[2] or "@" in subject
+        images = [
+            image for image in audited.report.images
+            if image.reference is not None and image.reference.name == wanted.name
+            and (not tagged or image.name == str(wanted))
+        ]  # fmt: skip
+        if not images:
+            raise _unknown(subject)
+        texts = [image_text(i, [audited.rules[r] for r in i.rules if r in audited.rules])
+                 for i in images]  # fmt: skip
     session.output.write(
         {"schema": _SCHEMA, "kind": "image",
          "images": [image_document(image) for image in images]},

@@ -13,7 +13,7 @@ from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.key_values import key_values
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 from homeport.cli.screen import Column, Screen
 from homeport.cli.show import warn
 from homeport.cli.signing_options import ask_password, sign_options
@@ -131,6 +131,7 @@ Examples:
 @click.option(
     "--compression-level", type=int, metavar="N", help="Level of gzip: 6, 7, 9 or 12.  [default: 7]"
 )
+@catalog_option
 @common
 def command(session: Session, **options: Any) -> None:
     """Build the image of RECIPE for every platform.

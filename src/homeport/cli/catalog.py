@@ -9,6 +9,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import recipe_option
+from homeport.cli.recipe_options import catalog_option
 from homeport.cli.screen import Column, Screen
 from homeport.cli.show import tell
 from homeport.quantities import counted
@@ -41,6 +42,7 @@ def command() -> None:
 
 
 @command.command(name="list", epilog="Example:  homeport catalog list")
+@catalog_option
 @common
 def list_(session: Session) -> None:
     """List the recipes that ship with Homeport."""
@@ -70,6 +72,7 @@ def list_(session: Session) -> None:
 @command.command(epilog="Example:  homeport catalog show dockerfile-copy")
 @click.argument("name")
 @click.option("--recipe", "as_recipe", is_flag=True, help="Print the recipe file itself.")
+@catalog_option
 @common
 def show(session: Session, name: str, as_recipe: bool) -> None:
     """Show what recipe NAME is made of and which packages are locked."""
@@ -90,6 +93,7 @@ Examples:
 )
 @click.argument("package", default="")
 @recipe_option
+@catalog_option
 @common
 def slices(session: Session, package: str, recipe: str) -> None:
     """List the slices that a recipe may name, of all packages or of PACKAGE."""

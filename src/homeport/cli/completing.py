@@ -30,7 +30,7 @@ from homeport.images.address import TRANSPORTS
 from homeport.images.storage.files import DirectoryFiles
 from homeport.images.storage.layout import read_index, tags_of
 from homeport.oci.reference import is_tag
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 
 Complete = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
@@ -108,7 +108,7 @@ def _paths(start: str) -> list[str]:
 def _recipes(
     _context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
-    return _items(name for name in shipped_catalog().names() if name.startswith(incomplete))
+    return _items(name for name in current_catalog().names() if name.startswith(incomplete))
 
 
 def _recipes_and_files(
@@ -163,7 +163,9 @@ def _packages(
 ) -> list[CompletionItem]:
     """Packages with slices, and their slices behind ``_``: of the catalog and of ``./slices``."""
     name, underscore, begin = incomplete.partition("_")
-    folders = [folder for folder in (Path("slices"), shipped_catalog().slices) if folder.is_dir()]
+    folders = [
+        folder for folder in (Path("slices"), *current_catalog().slice_folders) if folder.is_dir()
+    ]
     if not underscore:
         files = {file.stem for folder in folders for file in folder.glob("*.yaml")}
         return _items(sorted(file for file in files if file.startswith(name))[:_MOST])

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 
 
 @click.command(
@@ -30,6 +30,7 @@ Examples:
     " images; one whose repository ends in a recipe's name is taken as that recipe's]",
 )
 @allow_outside_option
+@catalog_option
 @partial(common, formats=("dot", "mermaid"))
 def command(
     session: Session,

@@ -15,11 +15,13 @@ from homeport.audit.report.json import report_document
 from homeport.audit.report.listing import is_certain
 from homeport.audit.report.text import View, plan_text, report_text
 from homeport.cli.options import Session, common
+from homeport.cli.recipe_options import catalog_option
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import tell
 from homeport.cli.verification_options import source_verification, verification_options
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.quantities import counted
+from homeport.recipe.catalog import catalog_words
 
 if TYPE_CHECKING:
     from homeport.app import App
@@ -52,6 +54,7 @@ Examples:
 @click.option("--yes", is_flag=True, help="Do not ask before copying and editing.")
 @verification_options
 @registry_options
+@catalog_option
 @common
 def command(
     session: Session, *, prefix: str, path: Path, access: RegistryAccess, **given: Any
@@ -128,7 +131,7 @@ def _check_built(app: App, plan: Plan, access: RegistryAccess) -> None:
         try:
             app.digest(image.home, access=access)
         except HomeportError:
-            missing.append(f"homeport build {image.recipe} --push {image.home}")
+            missing.append(f"homeport build {image.recipe}{catalog_words()} --push {image.home}")
     if missing:
         raise AnswerNo(
             f"the plan builds {counted(len(missing), 'image')} that your registry does not have;"

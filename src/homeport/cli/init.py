@@ -12,6 +12,7 @@ import msgspec
 from homeport.authoring.starting import PLATFORMS, NewRecipe, RecipeWritten, default_name
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import no_check_option
+from homeport.cli.recipe_options import catalog_option
 from homeport.errors import UsageError
 
 
@@ -41,6 +42,7 @@ Examples:
     help="Program that a container starts, with its arguments.  [default: none]",
 )  # fmt: skip
 @no_check_option
+@catalog_option
 @common
 def command(
     session: Session, *, packages: tuple[str, ...], name: str, folder: Path,

@@ -11,7 +11,7 @@ from homeport.building.request import BuildRequest
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.locking_options import locking_options, parse_updates
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 from homeport.cli.typed import typed_without
 from homeport.debian.archive.state import parse_as_of
 from homeport.errors import OutOfDate, UsageError
@@ -52,6 +52,7 @@ Examples:
     is_flag=True,
     help="Write results of parts to NAME.lock.parts, too, so that builds need no engine.",
 )
+@catalog_option
 @common
 def command(
     session: Session,

@@ -20,6 +20,7 @@ from homeport.app import App, Settings, open_app
 from homeport.budget import limits_set
 from homeport.cli.interrupt import stop_on_signals
 from homeport.cli.project_defaults import counting, ignored_project, project_of
+from homeport.cli.recipe_options import catalog_of
 from homeport.cli.screen import screen_of
 from homeport.cli.show import Output, progress_for, tell
 from homeport.errors import HomeportError, UsageError
@@ -156,7 +157,10 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
             raise UsageError("--project and --no-project cannot be combined")
         context = click.get_current_context()
         used = project_of(context)
-        settings = Settings.load(config, cache_dir=cache_dir, offline=offline, ca=ca, project=used)
+        settings = Settings.load(
+            config, cache_dir=cache_dir, offline=offline, ca=ca, project=used,
+            catalog=catalog_of(context),
+        )  # fmt: skip
         if ignored := ignored_project(context):
             tell(f"warning: {ignored}")
         if used is not None and not quiet:

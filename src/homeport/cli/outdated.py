@@ -8,7 +8,7 @@ from typing import Literal
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option, mirrors_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.errors import AnswerNo, HomeportError, OutOfDate
 from homeport.oci.platform import Platform, parse_platforms
 
@@ -93,6 +93,7 @@ Examples:
     "  [default: this machine's, else the first]",
 )
 @allow_outside_option
+@catalog_option
 @common
 def command(
     session: Session,

@@ -9,6 +9,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.pipelines_convert import command as convert
+from homeport.cli.recipe_options import catalog_option
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo
 from homeport.pipelines.generate import SYSTEMS, PipelineRequest, System, run_pipelines
@@ -50,6 +51,7 @@ Examples:
 @click.option(
     "--check", is_flag=True, help="Exit with 3 if the file is out of date; write nothing."
 )
+@catalog_option
 @common
 def command(
     session: Session, *, system: System, recipes: tuple[str, ...],

@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option, mirrors_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.cli.registry_options import registry_options
 from homeport.errors import UsageError
 
@@ -52,6 +52,7 @@ Examples:
 @allow_outside_option
 @engine_option
 @registry_options
+@catalog_option
 @common
 def command(
     session: Session,

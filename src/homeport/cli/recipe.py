@@ -10,7 +10,7 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 from homeport.cli.screen import Screen, columns
 from homeport.quantities import counted, human_size
 
@@ -35,6 +35,7 @@ Examples:
 )
 @click.argument("recipe", default="./homeport.yaml")
 @allow_outside_option
+@catalog_option
 @common
 def check(session: Session, recipe: str, allow_outside: tuple[Path, ...]) -> None:
     """Check a recipe and its slices, without the network.
@@ -85,6 +86,7 @@ Examples:
     help="Platform to explain.  [default: this machine's]",
 )
 @allow_outside_option
+@catalog_option
 @common
 def explain(
     session: Session, recipe: str, platform: str | None, allow_outside: tuple[Path, ...]

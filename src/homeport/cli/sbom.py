@@ -10,7 +10,7 @@ import click
 from homeport.cli.document_file import document_file_option, write_document
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 
 
 @click.command(
@@ -27,6 +27,7 @@ Examples:
 @one_platform_option
 @document_file_option
 @allow_outside_option
+@catalog_option
 @partial(common, formats=("spdx", "cyclonedx", "csv"))
 def command(
     session: Session,

@@ -9,7 +9,7 @@ from homeport.authoring.package_search import SearchResult
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_archives import package_platform_option, recipe_option
-from homeport.cli.recipe_options import mirrors_option
+from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo
 from homeport.quantities import counted, human_size
@@ -41,6 +41,7 @@ Examples:
     "--limit-to", "most", type=click.IntRange(min=0), default=50, show_default=True,
     metavar="N", help="Print at most so many packages; 0: all of them.",
 )  # fmt: skip
+@catalog_option
 @common
 def command(
     session: Session, *, words: tuple[str, ...], recipe: str, platform: str | None,

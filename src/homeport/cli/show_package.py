@@ -9,7 +9,7 @@ from homeport.authoring.package_search import ShownPackage
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_archives import package_platform_option, recipe_option
-from homeport.cli.recipe_options import mirrors_option
+from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.quantities import counted, human_size
 
@@ -35,6 +35,7 @@ Examples:
 @recipe_option
 @package_platform_option
 @mirrors_option
+@catalog_option
 @common
 def command(
     session: Session, *, package: str, files: bool, recipe: str, platform: str | None,

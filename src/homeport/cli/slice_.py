@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import recipe_option
-from homeport.cli.recipe_options import mirrors_option
+from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
 from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import Platform, parse_platform, parse_platforms
@@ -70,6 +70,7 @@ Examples:
 @recipe_option
 @_platforms
 @mirrors_option
+@catalog_option
 @common
 def propose(
     session: Session, *, package: str, program: str, trace: Path | None, name: str,
@@ -128,6 +129,7 @@ Examples:
 @recipe_option
 @_platforms
 @mirrors_option
+@catalog_option
 @common
 def check(
     session: Session, *, paths: tuple[Path, ...], recipe: str, platforms: tuple[str, ...],

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option, mirrors_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.errors import AnswerNo
 from homeport.oci.platform import parse_platforms
 
@@ -47,6 +47,7 @@ Examples:
 )
 @mirrors_option
 @allow_outside_option
+@catalog_option
 @common
 def command(
     session: Session,

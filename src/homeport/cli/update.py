@@ -10,7 +10,7 @@ import msgspec
 
 from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.options import Session, common
-from homeport.cli.recipe_options import allow_outside_option, mirrors_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.errors import HomeportError, UsageError
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ Examples:
 @mirrors_option
 @allow_outside_option
 @engine_option
+@catalog_option
 @common
 def command(
     session: Session,

@@ -11,7 +11,7 @@ import msgspec
 from homeport.cli.document_file import document_file_option, write_document
 from homeport.cli.options import Session, common
 from homeport.cli.platform_options import one_platform_option, read_platform
-from homeport.cli.recipe_options import allow_outside_option
+from homeport.cli.recipe_options import allow_outside_option, catalog_option
 
 
 @click.command(
@@ -41,6 +41,7 @@ Examples:
 )  # fmt: skip
 @document_file_option
 @allow_outside_option
+@catalog_option
 @common
 def command(
     session: Session,

@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.errors import HomeportError, UsageError
 from homeport.locking.lock_paths import lock_paths
-from homeport.recipe.catalog import Catalog, is_recipe, shipped_catalog
+from homeport.recipe.catalog import Catalog, current_catalog, is_recipe
 from homeport.recipe.entries import Archive
 from homeport.recipe.loading import find_and_load, load_recipe
 from homeport.recipe.lock.model import Lockfile
@@ -61,7 +61,7 @@ def find_recipes(
     wanted: Sequence[str], directory: Path, allow_outside: Iterable[Path] = ()
 ) -> tuple[tuple[RecipeFound, ...], tuple[tuple[str, HomeportError], ...]]:
     """Recipes, locked or not, in the order of their paths; and what could not be read, with why."""
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     found: dict[Path, RecipeFound] = {}
     failed: list[tuple[str, HomeportError]] = []
     for text in wanted or (str(directory),):
@@ -92,7 +92,7 @@ def find_subjects(
     A directory without a recipe of its own stands for all recipes below it. One faulty recipe
     of a tree does not hide the others.
     """
-    catalog = shipped_catalog()
+    catalog = current_catalog()
     locked: dict[Path, LockedSubject] = {}
     images: list[str] = []
     failed: list[tuple[str, HomeportError]] = []

@@ -21,7 +21,7 @@ from homeport.frontend.options import Options
 from homeport.locking.lock_paths import lock_paths
 from homeport.locking.staleness import stale_reasons
 from homeport.oci.platform import Platform
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 from homeport.recipe.entries import ImageFiles, LocalFiles
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.lock.model import Lockfile
@@ -48,12 +48,12 @@ def fetch_recipe(bridge: Bridge, options: Options, folder: Path) -> Recipe:
     path = Path(options.filename)
     if not path.is_file():
         raise UsageError(f"{options.filename}: no such file in the folder of the recipe")
-    return load_recipe(path, shipped_catalog())
+    return load_recipe(path, current_catalog())
 
 
 def find_lockfile(recipe: Recipe) -> Lockfile:
     """The lockfile beside the recipe. Raises ``OutOfDate`` if it is missing or stale."""
-    found = lock_paths(recipe, shipped_catalog(), Path()).find()
+    found = lock_paths(recipe, current_catalog(), Path()).find()
     hint = f"run homeport lock {recipe.path}, and commit {recipe.lock_name}"
     if found is None:
         raise OutOfDate(

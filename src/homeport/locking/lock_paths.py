@@ -1,7 +1,8 @@
 """The path of a recipe's lockfile, and the path of a new one.
 
-A user's lockfile is beside the recipe. The catalog's are part of the installed program and
-are never written: ``./NAME.lock`` in the working directory is, and has precedence.
+A user's lockfile is beside the recipe, also in a folder that is the user's catalog. Those of the
+shipped catalog and of one that was fetched are never written: ``./NAME.lock`` in the working
+directory is, and has precedence.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def lock_paths(
     if file is not None:
         return LockPaths(read=(file,), write=file)
     beside = recipe.path.parent / recipe.lock_name
-    if not catalog.holds(recipe.path):
+    if not catalog.keeps(recipe.path):
         return LockPaths(read=(beside,), write=beside)
     here = directory / recipe.lock_name
     return LockPaths(read=(here, beside), write=here)

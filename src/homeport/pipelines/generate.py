@@ -19,7 +19,7 @@ import msgspec
 from homeport.content.files import explained, write_file
 from homeport.errors import UsageError
 from homeport.freshness.subjects import recipe_files
-from homeport.recipe.catalog import is_recipe
+from homeport.recipe.catalog import catalog_words, is_recipe
 
 System = Literal["gitlab", "github", "forgejo", "woodpecker", "jenkins", "cron"]
 SYSTEMS: tuple[System, ...] = get_args(System)
@@ -100,7 +100,9 @@ def _builds(request: PipelineRequest) -> list[str]:
         else:
             names.append(name)
     _check_plain(names)
-    return [f"homeport build {shlex.quote(name)} --locked --check" for name in names]
+    return [
+        f"homeport build {shlex.quote(name)}{catalog_words()} --locked --check" for name in names
+    ]
 
 
 def _check_plain(texts: Iterable[str]) -> None:

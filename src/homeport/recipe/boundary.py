@@ -69,3 +69,26 @@ class Boundary(msgspec.Struct, frozen=True):
             f"{path} is outside the recipe's folder",
             hint=f"if you trust the recipe: --allow-outside {real.parent}",
         )
+
+
+class Boundaries(msgspec.Struct, frozen=True, kw_only=True):
+    """The boundary of each file that a recipe consists of, itself and those that it extends.
+
+    common:  of every file
+    catalog: the user's catalog, if there is one; its own recipes may name files anywhere in it,
+             a recipe that extends one of them may not
+    """
+
+    common: Boundary
+    catalog: Path | None = None
+
+    def of(self, file: str | Path) -> Boundary:
+        """What ``file`` may name."""
+        if self.catalog is None or not Path(file).resolve().is_relative_to(self.catalog):
+            return self.common
+        return self.inside_catalog
+
+    @property
+    def inside_catalog(self) -> Boundary:
+        more = () if self.catalog is None else (self.catalog,)
+        return Boundary((*self.common.roots, *more))

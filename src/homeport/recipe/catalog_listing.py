@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
+from homeport.recipe.catalog import Catalog, current_catalog, find_recipe
 from homeport.recipe.loading import load_recipe
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.lock.reading import read_lockfile
@@ -21,14 +21,14 @@ class LockedRecipe(msgspec.Struct, frozen=True, kw_only=True):
 
 def catalog_recipes(catalog: Catalog | None = None) -> tuple[Recipe, ...]:
     """Every recipe of the catalog, sorted by name."""
-    catalog = catalog or shipped_catalog()
+    catalog = catalog or current_catalog()
     files = [catalog.recipe_file(name) for name in catalog.names()]
     return tuple(load_recipe(file, catalog) for file in files if file is not None)
 
 
 def locked_recipe(name: str, catalog: Catalog | None = None) -> LockedRecipe:
     """The recipe of that name or file, with the lockfile beside it."""
-    catalog = catalog or shipped_catalog()
+    catalog = catalog or current_catalog()
     recipe = load_recipe(find_recipe(name, catalog), catalog)
     return LockedRecipe(
         recipe=recipe,

@@ -49,10 +49,10 @@ def missing_files(recipe: Recipe) -> list[HomeportError]:
     missing: list[HomeportError] = []
     for files in (*recipe.files, *inputs):
         if isinstance(files, LocalFiles):
-            missing += _missing(files.source, "file", recipe.boundary, files.place)
+            missing += _missing(files.source, "file", files.boundary, files.place)
     for part in recipe.parts:
         if isinstance(part, DockerfilePart):
-            missing += _missing(part.context, "directory", recipe.boundary, part.place)
+            missing += _missing(part.context, "directory", part.boundary, part.place)
             missing += unpinned(part)
     return missing
 

@@ -15,7 +15,7 @@ from homeport.errors import HomeportError
 from homeport.oci.platform import Platform
 from homeport.recipe import conflicts, parts_interpret
 from homeport.recipe.accounts import Accounts
-from homeport.recipe.boundary import Boundary
+from homeport.recipe.boundary import Boundaries
 from homeport.recipe.entries import (
     MOST_LAYERS,
     Archive,
@@ -62,7 +62,7 @@ def interpret_recipe(
     source: RecipeText,
     faults: list[HomeportError],
     slices: tuple[Path, ...],
-    boundary: Boundary,
+    boundaries: Boundaries,
 ) -> Recipe | None:
     """The recipe that the joined files describe, or ``None`` if the faults leave none."""
     fault = FaultCollector(faults)
@@ -75,7 +75,7 @@ def interpret_recipe(
         path=source.path,
         summary=source.top.get("summary", ""),
         extends=source.extends,
-        boundary=boundary,
+        boundary=boundaries.of(source.path),
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
@@ -85,10 +85,10 @@ def interpret_recipe(
         pins=tuple(_pins(source.lists["pins"], fault)),
         parts=tuple(
             parts_interpret.interpret_parts(
-                source.lists["parts"], _packages, beside, boundary, fault
+                source.lists["parts"], _packages, beside, boundaries, fault
             )
         ),
-        files=tuple(_file(entry, accounts, boundary, fault) for entry in source.lists["files"]),
+        files=tuple(_file(entry, accounts, boundaries, fault) for entry in source.lists["files"]),
         links=tuple(_links(source.lists["links"], fault)),
         directories=tuple(_directories(source.lists["directories"], accounts, fault)),
         vex=tuple(_vex(source.lists["vex"], fault)),
@@ -225,7 +225,7 @@ def _pins(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterable[P
 
 
 def _file(
-    entry: FieldValues, accounts: Accounts, boundary: Boundary, fault: FaultCollector
+    entry: FieldValues, accounts: Accounts, boundaries: Boundaries, fault: FaultCollector
 ) -> Files:
     place: FilePosition = entry.place
     common: dict[str, Any] = {
@@ -262,7 +262,7 @@ def _file(
     return LocalFiles(
         source=beside(place, entry.get("from")),
         written=entry.get("from"),
-        boundary=boundary,
+        boundary=boundaries.of(place.file),
         mode=entry.get("mode"),
         uid=uid,
         gid=gid,

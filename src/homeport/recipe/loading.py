@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.boundary import Boundary
-from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
+from homeport.recipe.boundary import Boundaries, Boundary
+from homeport.recipe.catalog import Catalog, current_catalog, find_recipe, is_name
 from homeport.recipe.extends import RecipeText, join, recipe_text
 from homeport.recipe.interpret import interpret_recipe
 from homeport.recipe.model import Recipe
@@ -26,7 +26,7 @@ def find_and_load(
     wanted: str, allow_outside: Iterable[Path] = (), catalog: Catalog | None = None
 ) -> Recipe:
     """The recipe that a user names. Raises ``UnknownRecipe``, and what ``load_recipe`` does."""
-    catalog = catalog or shipped_catalog()
+    catalog = catalog or current_catalog()
     return load_recipe(find_recipe(wanted, catalog), catalog, allow_outside)
 
 
@@ -38,13 +38,20 @@ def load_recipe(
     allow_outside: directories that it may name files of, besides its own and the catalog's
     data: what is to be written to ``path``, in place of what the file has
     """
+    catalog = catalog.seen_from(path)
     faults: list[HomeportError] = []
-    boundary = Boundary((path.parent, *allow_outside, catalog.package or catalog.directory))
+    boundaries = Boundaries(
+        common=Boundary(
+            (path.parent, *allow_outside, catalog.package or catalog.directory,
+             *catalog.slice_folders)
+        ),
+        catalog=catalog.own.folder if catalog.own else None,
+    )  # fmt: skip
     try:
         text = read_text_file(path) if data is None else data
-        source = _chain(path, text, catalog=catalog, boundary=boundary, above=(), faults=faults)
+        source = _chain(path, text, catalog=catalog, boundaries=boundaries, above=(), faults=faults)
         recipe = (
-            interpret_recipe(source, faults, _slice_folders(source, catalog), boundary)
+            interpret_recipe(source, faults, _slice_folders(source, catalog), boundaries)
             if source
             else None
         )
@@ -67,7 +74,7 @@ def _chain(
     data: bytes,
     *,
     catalog: Catalog,
-    boundary: Boundary,
+    boundaries: Boundaries,
     above: tuple[Path, ...],
     faults: list[HomeportError],
 ) -> RecipeText | None:
@@ -82,6 +89,9 @@ def _chain(
     place: FilePosition = part.at("extends")
     try:
         base = find_recipe(part.get("extends"), catalog, beside=path)
+        # A name is looked up by us, so that no path of the recipe decides what is read.
+        named = is_name(part.get("extends"))
+        boundary = boundaries.inside_catalog if named else boundaries.of(path)
         data = read_text_file(base, boundary.read)
     except HomeportError as error:
         faults.append(BadRecipe(error.what, where=place.where(), hint=error.hint))
@@ -95,11 +105,12 @@ def _chain(
         what = f"more than {_LONGEST_CHAIN} recipes extend one another"
         faults.append(BadRecipe(what, where=place.where()))
         return own
-    below = _chain(base, data, catalog=catalog, boundary=boundary, above=chain, faults=faults)
+    catalog = catalog.seen_from(base)
+    below = _chain(base, data, catalog=catalog, boundaries=boundaries, above=chain, faults=faults)
     return join(below, own) if below else own
 
 
 def _slice_folders(source: RecipeText, catalog: Catalog) -> tuple[Path, ...]:
-    """Where slice files are looked for: beside the recipe first, the catalog's last."""
+    """Where slice files are looked for: beside the recipe first, the catalogs' last."""
     beside = [path.parent / "slices" for path in (source.path, *source.extends)]
-    return tuple(dict.fromkeys((*beside, catalog.slices)))
+    return tuple(dict.fromkeys((*beside, *catalog.slice_folders)))

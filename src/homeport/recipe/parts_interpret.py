@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from homeport.oci.platform import parse_platform
-from homeport.recipe.boundary import Boundary
+from homeport.recipe.boundary import Boundaries
 from homeport.recipe.entries import LocalFiles, PackageChoice, PartFiles
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import (
@@ -34,15 +34,15 @@ def interpret_parts(
     parts: Iterable[FieldValues],
     packages: Packages,
     beside: Beside,
-    boundary: Boundary,
+    boundaries: Boundaries,
     fault: Fault,
 ) -> Iterator[EnginePart]:
     """Each part; ``packages`` and ``beside`` read lists of packages and paths of this machine."""
     for part in parts:
         if "run" in part.values:
-            yield _run(part, packages, beside, boundary, fault)
+            yield _run(part, packages, beside, boundaries, fault)
         else:
-            yield _dockerfile(part, beside, boundary)
+            yield _dockerfile(part, beside, boundaries)
 
 
 def check(recipe: Recipe, fault: Fault) -> None:
@@ -64,7 +64,7 @@ def check(recipe: Recipe, fault: Fault) -> None:
 
 
 def _run(
-    part: FieldValues, packages: Packages, beside: Beside, boundary: Boundary, fault: Fault
+    part: FieldValues, packages: Packages, beside: Beside, boundaries: Boundaries, fault: Fault
 ) -> RunPart:
     on = part.get("on", tuple(map(parse_platform, DEFAULT_ON)))
     if not on:
@@ -77,14 +77,14 @@ def _run(
         script=part.get("run"),
         on=tuple(dict.fromkeys(on)),
         packages=chosen,
-        inputs=tuple(_input(each, beside, boundary) for each in part.get("inputs", ())),
+        inputs=tuple(_input(each, beside, boundaries) for each in part.get("inputs", ())),
         env=part.get("env", {}),
         network=part.get("network", False),
         place=part.place,
     )
 
 
-def _input(part: FieldValues, beside: Beside, boundary: Boundary) -> Input:
+def _input(part: FieldValues, beside: Beside, boundaries: Boundaries) -> Input:
     to, place = part.get("to"), part.place
     if "url" in part.values:
         return UrlInput(url=part.get("url"), sha256=part.get("sha256"), to=to, place=place)
@@ -100,14 +100,14 @@ def _input(part: FieldValues, beside: Beside, boundary: Boundary) -> Input:
     return LocalFiles(
         source=beside(place, part.get("from")),
         written=part.get("from"),
-        boundary=boundary,
+        boundary=boundaries.of(place.file),
         to=to,
         exclude=part.get("exclude", ()),
         place=place,
     )
 
 
-def _dockerfile(part: FieldValues, beside: Beside, boundary: Boundary) -> DockerfilePart:
+def _dockerfile(part: FieldValues, beside: Beside, boundaries: Boundaries) -> DockerfilePart:
     source: FieldValues = part.get("from")
     written: str = source.get("dockerfile")
     file = beside(part.place, written)
@@ -116,7 +116,7 @@ def _dockerfile(part: FieldValues, beside: Beside, boundary: Boundary) -> Docker
         name=part.get("name"),
         file=file,
         written=written,
-        boundary=boundary,
+        boundary=boundaries.of(part.place.file),
         context=file.parent if context is None else beside(part.place, context),
         target=source.get("target", ""),
         args=source.get("args", {}),

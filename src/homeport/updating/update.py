@@ -26,7 +26,7 @@ from homeport.locking.lock_paths import lock_paths, proof_path
 from homeport.locking.opened_states import OpenedStates
 from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.net.client import Client
-from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
@@ -128,7 +128,7 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
 def _update(
     subject: LockedSubject, newer: Subject, request: UpdateRequest, access: UpdateAccess
 ) -> tuple[UpdatedRecipe, list[WrittenFile]]:
-    paths = lock_paths(subject.recipe, shipped_catalog(), request.directory)
+    paths = lock_paths(subject.recipe, current_catalog(), request.directory)
     places = [paths.write, proof_path(paths.write)]
     before = {path: _bytes(path) for path in places}
     failed = UpdatedRecipe(name=subject.recipe.name, lockfile=str(paths.write), outcome="failed")

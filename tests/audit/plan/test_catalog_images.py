@@ -14,7 +14,7 @@ from homeport.oci.reference import parse_reference
 from homeport.recipe.catalog import shipped_catalog
 
 
-@pytest.mark.parametrize(("name", "recipe"), sorted(recipes_by_image().items()))
+@pytest.mark.parametrize(("name", "recipe"), sorted(recipes_by_image(shipped_catalog()).items()))
 def test_every_recipes_images_are_planned_as_builds(tmp_path: Path, name: str, recipe: str) -> None:
     assert recipe in shipped_catalog().names()
     assert parse_reference(name).name == name

@@ -10,6 +10,7 @@ from homeport.audit.plan.catalog_images import recipe_for
 from homeport.audit.report.listing import place_text
 from homeport.audit.rules import Rule, Tool
 from homeport.printable import printable
+from homeport.recipe.catalog import catalog_words
 
 
 def find_rule(tools: Iterable[Tool], id: str) -> tuple[Tool, Rule] | None:
@@ -62,7 +63,7 @@ def image_text(image: Image, rules: Sequence[Rule] = ()) -> str:
         lines += ["", "What helps:", *(f"  {fix}" for fix in fixes if fix)]
     lines += [f"  {override.setting}" for rule in rules for override in rule.override]
     if image.reference is not None and (recipe := recipe_for(image.reference)):
-        lines.append(f"  homeport build {recipe}   # the catalog's recipe for it")
+        lines.append(f"  homeport build {recipe}{catalog_words()}   # the catalog's recipe for it")
     lines += ["", "Where:", *(f"  {place_text(use)}{_said(use.note)}" for use in image.uses)]
     return "\n".join(lines)
 
