@@ -68,3 +68,16 @@ def test_settings_are_compiled_as_glib_does(tmp_path: Path) -> None:
     run_inside(root, "glib-compile-schemas", "/usr/share/glib-2.0/schemas")
     assert ours == compiled(root)
     assert listed == run_inside(root, "gsettings", "list-recursively")
+
+
+def test_glibc_finds_the_locales(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, RECIPE + "locales: [de_DE.UTF-8, fr_FR.UTF-8, vi_VN.UTF-8]\n")
+    assert run_inside(root, "locale", "-a").split() == [
+        "C", "C.utf8", "POSIX", "de_DE.utf8", "fr_FR.utf8", "vi_VN",
+    ]  # fmt: skip
+    for language, day in (("de_DE", "Sonntag"), ("fr_FR", "dimanche"), ("vi_VN", "Chủ Nhật")):
+        shown = run_inside(root, "env", f"LC_ALL={language}.UTF-8", "locale", "charmap", "day")
+        assert shown.splitlines()[0] == "UTF-8"
+        assert shown.splitlines()[1].startswith(day)
+    size = sum(each.stat().st_size for each in (root / "usr/lib/locale").rglob("*"))
+    assert size < 8_000_000

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterator, Mapping, Sequence
 
 import msgspec
 
+from homeport.assemble.locale_selection import only_locales
 from homeport.assemble.plan import PlannedPackage
 from homeport.assemble.tree_merge import Clash
 from homeport.assemble.usrmerge import MERGED, merged_path
@@ -45,10 +46,13 @@ def select_paths(
 ) -> list[SelectedPath]:
     """What ``package`` gives to the image, in the order of its archive.
 
-    Raises ``EmptySlicePath`` or ``Clash``, or ``Faults`` of several.
+    Raises ``EmptySlicePath``, ``Clash``, or ``Faults`` of several; ``UsageError`` for a locale
+    that is not there.
     """
     placed = _placed(entries, usrmerge=usrmerge)
     if package.whole:
+        if package.locales:
+            placed = only_locales(package.name, placed, package.locales)
         kept = _not_excluded(placed, package.exclude)
         return [
             SelectedPath(path=path, entry=_without_lost_link(entry, placed, kept), slice="")

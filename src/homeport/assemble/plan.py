@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from homeport.assemble.local_files import local_nodes
+from homeport.assemble.locale_selection import PACKAGES as LOCALES
 from homeport.assemble.part_outputs import part_nodes
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
@@ -65,6 +66,7 @@ class PlannedPackage(msgspec.Struct, frozen=True, kw_only=True):
     """A locked package with the definitions of its slices; none: the whole package.
 
     exclude: globs of files that are left out of a whole package
+    locales: of a package of locales, those that are wanted; none: all
     """
 
     file: PackageFile
@@ -72,6 +74,7 @@ class PlannedPackage(msgspec.Struct, frozen=True, kw_only=True):
     source_version: str
     slices: tuple[Slice, ...]
     exclude: tuple[str, ...] = ()
+    locales: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -260,6 +263,7 @@ def _planned(
         source_version=package.source_version,
         slices=lockfile.slices_of(package),
         exclude=exclude,
+        locales=recipe.locales if package.name in LOCALES and not package.slices else (),
     )
 
 
@@ -351,6 +355,7 @@ def _package_inputs(package: PlannedPackage) -> list[Any]:
             for each in package.slices
         ],
         package.exclude,
+        package.locales,
     ]
 
 

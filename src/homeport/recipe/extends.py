@@ -51,6 +51,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     lists: Mapping[str, tuple[FieldValues, ...]]
     without: tuple[str, ...] = ()
     alternatives: Mapping[str, str] = msgspec.field(default_factory=dict)
+    locales: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     configs: tuple[tuple[Platform | None, FieldValues], ...] = ()
     steps: Mapping[str, bool]
@@ -79,6 +80,7 @@ def recipe_text(entry: FieldValues, path: Path) -> RecipeText:
         lists={kind: tuple(entries) for kind, entries in lists.items()},
         without=entry.get("without", ()),
         alternatives=entry.get("alternatives", {}),
+        locales=entry.get("locales", ()),
         exclude=tuple(chain.from_iterable(entry.get("exclude", ()))),
         configs=tuple(configs),
         steps=dict(steps.values) if steps else {},
@@ -101,6 +103,7 @@ def join(base: RecipeText, top: RecipeText) -> RecipeText:
         lists={kind: _joined(kind, base.lists[kind], top.lists[kind]) for kind in _KEYS},
         without=tuple(dict.fromkeys((*base.without, *top.without))),
         alternatives={**base.alternatives, **top.alternatives},
+        locales=tuple(dict.fromkeys((*base.locales, *top.locales))),
         exclude=tuple(dict.fromkeys((*base.exclude, *top.exclude))),
         configs=(*base.configs, *top.configs),
         steps={**base.steps, **top.steps},

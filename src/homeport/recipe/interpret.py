@@ -79,7 +79,7 @@ def interpret_recipe(
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
-        packages=_with_essential(tuple(_packages(source.lists["packages"], fault)), source),
+        packages=_with_implied(tuple(_packages(source.lists["packages"], fault)), source),
         without=source.without,
         exclude=source.exclude,
         pins=tuple(_pins(source.lists["pins"], fault)),
@@ -98,6 +98,7 @@ def interpret_recipe(
         platform_config=special,
         variant=variant,
         essential=source.top.get("essential", ""),
+        locales=source.locales,
         alternatives=source.alternatives,
         local_packages=_local_packages(source),
         steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
@@ -197,17 +198,23 @@ def _packages(entries: tuple[FieldValues, ...], fault: FaultCollector) -> Iterab
 _MINIMAL = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin")
 
 
-def _with_essential(
+def _with_implied(
     packages: tuple[PackageChoice, ...], source: RecipeText
 ) -> tuple[PackageChoice, ...]:
-    """With ``essential: minimal``, whole packages that the recipe does not choose itself."""
-    if source.top.get("essential") != "minimal":
-        return packages
-    place = source.top.at("essential")
+    """With whole packages that other fields stand for, if the recipe does not choose them."""
+    implied = {
+        "essential": _MINIMAL if source.top.get("essential") == "minimal" else (),
+        "locales": ("locales-all",) if source.locales else (),
+    }
     chosen = {package.name for package in packages}
     return (
         *packages,
-        *(PackageChoice(name=name, place=place) for name in _MINIMAL if name not in chosen),
+        *(
+            PackageChoice(name=name, place=source.top.at(field))
+            for field, names in implied.items()
+            for name in names
+            if name not in chosen
+        ),
     )
 
 

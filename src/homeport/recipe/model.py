@@ -44,6 +44,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
     essential: all of Debian's essential packages if "true"; "minimal" ones are in ``packages``
+    locales:   locales of glibc, taken out of locales-all, which is in ``packages``
     alternatives: name → program, instead of the one of the highest priority
     variant:   the packages of a whole system, as mmdebstrap names them; "" for none
     local_packages: a folder with packages that come before those of archives
@@ -64,6 +65,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     packages: tuple[PackageChoice, ...] = ()
     variant: str = ""
     essential: str = ""
+    locales: tuple[str, ...] = ()
     alternatives: Mapping[str, str] = msgspec.field(default_factory=dict)
     local_packages: Path | None = None
     without: tuple[str, ...] = ()

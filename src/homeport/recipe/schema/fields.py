@@ -516,6 +516,9 @@ RECIPE = Fields(
         "essential": _optional(
             values.ESSENTIAL, "minimal: shell, coreutils, C.UTF-8 and base files; true: all of them"
         ),
+        "locales": _optional(
+            ListOf(item=values.LOCALE), "locales that the image has, taken out of locales-all"
+        ),
         "alternatives": _optional(
             MapOf(key=Text(what="a name"), value=values.PATH, what="names with their programs"),
             "the program of each alternative; absent: the one of the highest priority",

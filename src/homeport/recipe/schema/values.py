@@ -181,6 +181,11 @@ VARIANT = Text(
     what="a variant: " + ", ".join(VARIANTS), pattern="|".join(VARIANTS), example="minbase"
 )
 ESSENTIAL = Text(what="minimal or true", pattern="minimal|true", example="minimal")
+LOCALE = Text(
+    what="a locale",
+    pattern=r"(?!C(?:\.|$)|POSIX$)[A-Za-z]+(?:_[A-Z0-9]+)?(?:\.[A-Za-z0-9-]+)?(?:@[a-z]+)?",
+    example="de_DE.UTF-8 (C.UTF-8 is in libc-bin)",
+)
 #: Word of ``exclude`` → globs. Copyright files stay in any case.
 EXCLUSIONS = {
     "doc": (
