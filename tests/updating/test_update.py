@@ -207,6 +207,30 @@ def test_without_a_token_the_branch_is_pushed_and_the_link_is_given(
         assert running.asked == []
 
 
+def test_without_a_token_gitlab_is_asked_by_push_options(world: UpdateWorld) -> None:
+    """By a server's hook, in which git puts them; other forges get none, nor does a token's push."""
+    origin = world.root / "origin.git"
+    git(origin, "config", "receive.advertisePushOptions", "true")
+    hook = origin / "hooks/post-receive"
+    hook.write_text('#!/bin/sh\nenv | grep "^GIT_PUSH_OPTION_[0-9]" | sort > options\n')
+    hook.chmod(0o755)
+    with forge("gitlab") as running:
+        world.environment = running.variables
+        result = world.update(request=True)
+    lines = (origin / "options").read_text().splitlines()
+    tree = git(origin, "rev-parse", "homeport/update^{tree}")
+    assert [line.partition("=")[2] for line in lines] == [
+        "merge_request.create",
+        "merge_request.target=main",
+        "merge_request.title=test: lib1, lib2 (1 security fix)",
+        "merge_request.description=What changes and what it fixes is in the message of the commit."
+        f" <!-- homeport-update {tree} -->",
+        "merge_request.remove_source_branch",
+    ]
+    assert result.request is not None
+    assert result.request.action == "link"
+
+
 def test_a_runner_has_no_identity_and_credentials_of_its_job_in_url_and_header(
     world: UpdateWorld, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -54,6 +54,20 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
         more = "?expand=1" if self.kind == "github" else ""
         return f"{self.web}/{self.project}/compare/{two}...{one}{more}"
 
+    def push_options(self, target: str, title: str, mark: str) -> tuple[str, ...]:
+        """What asks GitLab to open the request as the branch is pushed, without its API.
+
+        Git takes no line break in them, so the text is in the commit's message alone.
+        """
+        if self.kind != "gitlab":
+            return ()
+        text = "What changes and what it fixes is in the message of the commit."
+        return (
+            "merge_request.create", f"merge_request.target={target}",
+            f"merge_request.title={title}", f"merge_request.description={text} {mark}",
+            "merge_request.remove_source_branch",
+        )  # fmt: skip
+
 
 class OpenRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A merge request as the forge has it."""

@@ -22,6 +22,7 @@ _PATIENCE = 600.0  # seconds
 #: Last line of the messages of our commits: by it a branch is known to be ours alone.
 TRAILER = "Homeport-Update: 1"
 _PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
+_NO_OPTIONS = "does not support push options"  # git's words, before it sends anything
 _HTTP = re.compile(r"https?://")
 #: Reads the token from the environment, so that no argument and no file holds it.
 _HELPER = '!f() { echo username=oauth2; echo "password=$HOMEPORT_FORGE_TOKEN"; }; f'
@@ -161,18 +162,28 @@ def check_is_ours(repository: Repository, remote: str, branch: str, there: str, 
             )
 
 
-def push_branch(repository: Repository, remote: str, branch: str, commit: str, there: str) -> bool:
+def push_branch(
+    repository: Repository, remote: str, branch: str, commit: str, there: str, *,
+    options: Sequence[str] = (),
+) -> bool:  # fmt: skip
     """Put ``commit`` on the branch, only if it is still where it was seen.
+
+    options: push options, one line each; left out where the server takes none
 
     Returns whether it was necessary: another run may have put the same content there meanwhile.
     Raises ``GitFailed`` if it put something else there, or if the remote rejects the push.
     """
     address, settings = repository.push_address(remote)
+    push = ("push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}")
+    what = (address, f"+{commit}:refs/heads/{branch}")
+    given = [f"--push-option={option}" for option in options]
     try:
-        repository.run(
-            "push", "-q", f"--force-with-lease=refs/heads/{branch}:{there}", address,
-            f"+{commit}:refs/heads/{branch}", settings=settings,
-        )  # fmt: skip
+        try:
+            repository.run(*push, *given, *what, settings=settings)
+        except GitFailed as error:
+            if not given or _NO_OPTIONS not in error.what:
+                raise
+            repository.run(*push, *what, settings=settings)
     except GitFailed as error:
         now = repository.remote_branch(remote, branch)
         if now in (there, ""):

@@ -330,7 +330,10 @@ def _request(
         declined = RequestResult(action="declined", branch=request.branch, url=before[0].url)
         return msgspec.structs.replace(result, request=declined)
     if pushed:
-        pushed = push_branch(repository, request.remote, request.branch, commit, there)
+        options = () if forge else place.push_options(target, title(result.updated), mark_of(mark))
+        pushed = push_branch(
+            repository, request.remote, request.branch, commit, there, options=options
+        )
     link = place.link(request.branch, target)
     outcome = RequestResult(action="link", branch=request.branch, url=link)
     if forge is not None:
