@@ -43,6 +43,8 @@ tests: [{{name: the program is there, file: /usr/bin/lib1, contains: ["1-"]}}]
 """
 
 
+#: A file that was there before: none of its stages is ``test``, its default is for another image.
+THEIRS = "stages: [build, deploy]\ndefault:\n  before_script: [exit 7]\n"
 PLATFORMS = [
     "linux/386", "linux/amd64", "linux/arm/v7", "linux/arm64", "linux/ppc64le", "linux/riscv64",
     "linux/s390x",
@@ -81,6 +83,7 @@ class Project:
         for name, value in (("user.name", "Me"), ("user.email", "me@home.example")):
             git(mine, "config", name, value)
         (mine / "key.asc").write_bytes(debian.certificate)
+        (mine / ".gitlab-ci.yml").write_text(THEIRS)
         (mine / "homeport.yaml").write_text(
             RECIPE.format(url=debian.url, platforms=", ".join(PLATFORMS))
         )

@@ -9,7 +9,8 @@ import yaml
 
 from homeport.errors import UsageError
 from homeport.pipelines.convert import Converted, ConvertRequest, report_markdown, run_convert
-from homeport.pipelines.generate import PipelineRequest, run_pipelines
+from homeport.pipelines.generate import run_pipelines
+from homeport.pipelines.request import PipelineRequest
 
 #: As the copy helper's repository had it: a privileged buildkitd, buildctl, a deploy script.
 BUILDKITD = """\

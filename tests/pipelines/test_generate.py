@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 import yaml
 
 from homeport.errors import UsageError
-from homeport.pipelines.generate import BEGIN, SYSTEMS, PipelineRequest, System, run_pipelines
+from homeport.pipelines.generate import BEGIN, run_pipelines
+from homeport.pipelines.request import MACHINES, SYSTEMS, PipelineRequest, System
 
 IMAGE = "registry.example/ci/homeport:1"
 
@@ -17,12 +19,12 @@ def write(path: Path, system: System, **more: object) -> tuple[str, bool]:
     options = {"image": IMAGE, "repository": "registry.example/team", "recipes": ("images/",)}
     request = PipelineRequest(system=system, file=path, **{**options, **more})  # type: ignore[arg-type]
     done = run_pipelines(request)
-    return path.read_text() if path.exists() else "", done.current
+    return path.read_bytes().decode() if path.exists() else "", done.current
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_writing_again_changes_nothing_and_check_says_so(tmp_path: Path, system: System) -> None:
-    path = tmp_path / "file"
+    path = tmp_path / "file.service"
     assert write(path, system, check=True) == ("", False)
     first, current = write(path, system)
     assert not current
@@ -95,7 +97,9 @@ def test_forgejo_takes_actions_from_its_own_mirror_and_has_no_job_token(tmp_path
     assert "GITHUB_TOKEN" not in text
     jobs = yaml.safe_load(text)["jobs"]
     assert {step["uses"].partition("@")[0] for job in jobs.values() for step in job["steps"]
-            if "uses" in step} == {"https://data.forgejo.org/actions/checkout"}  # fmt: skip
+            if "uses" in step} == {
+        "https://data.forgejo.org/actions/cache", "https://data.forgejo.org/actions/checkout",
+    }  # fmt: skip
     assert {job["runs-on"] for job in jobs.values()} == {"docker"}
 
 
@@ -126,9 +130,126 @@ def test_recipes_of_a_folder_are_built_one_by_one_and_a_name_cannot_add_a_comman
         "homeport build images/one/homeport.yaml --locked --check",
         "homeport build images/two/homeport.yaml --locked --check",
     ]  # fmt: skip
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no recipe below empty"):
+        write(tmp_path / "g", "gitlab", recipes=("images", "empty"))
     (tmp_path / "images" / "${{ secrets.X }}").mkdir()
     (tmp_path / "images" / "${{ secrets.X }}" / "homeport.yaml").write_text("homeport: 1\n")
     for system in SYSTEMS:
-        if system != "cron":
+        if system not in MACHINES:
             with pytest.raises(UsageError, match="cannot stand in a pipeline file"):
                 write(tmp_path / f"bad-{system}", system)
+
+
+@pytest.mark.parametrize("system", ["gitlab", "github"])
+def test_what_is_signed_is_signed_for_the_identity_of_the_job(
+    tmp_path: Path, system: System
+) -> None:
+    """GitLab gives it to jobs in the user's own file alone, and to no child pipeline."""
+    jobs = yaml.safe_load(write(tmp_path / "f", system, sign=True)[0])
+    if system == "gitlab":
+        assert {name for name, job in jobs.items() if "id_tokens" in job} == {"homeport publish"}
+        assert jobs["homeport publish"]["id_tokens"] == {"SIGSTORE_ID_TOKEN": {"aud": "sigstore"}}
+        (command,) = jobs["homeport publish"]["script"]
+    else:
+        assert {name for name, job in jobs["jobs"].items() if "id-token" in job["permissions"]} == {
+            "publish"
+        }
+        command = jobs["jobs"]["publish"]["steps"][-1]["run"]
+    assert command == "homeport publish images/ registry.example/team --sign"
+
+
+@pytest.mark.parametrize(
+    ("system", "more", "what"),
+    [
+        ("jenkins", {"sign": True}, "a job of jenkins has no identity to sign for"),
+        ("gitlab", {"sign": True, "repository": ""},
+         "--sign needs --repository: what is published is signed"),
+        ("github", {"stage": "build"}, "jobs of github have no stages"),
+    ],
+)  # fmt: skip
+def test_options_that_a_system_does_not_have_are_usage_errors(
+    tmp_path: Path, system: System, more: dict[str, object], what: str
+) -> None:
+    with pytest.raises(UsageError) as caught:
+        write(tmp_path / "f", system, **more)
+    assert caught.value.what == what
+
+
+@pytest.mark.parametrize(
+    ("stages", "stage"),
+    [
+        ("", None), ("stages: [build, test]\n", None),
+        ("stages: [.pre, build, deploy]\n", "build"),
+        ("# stages: of old\nlint: {script: [x]}\n", None),
+    ],
+)  # fmt: skip
+def test_jobs_are_in_a_stage_that_the_file_has(
+    tmp_path: Path, stages: str, stage: str | None
+) -> None:
+    """GitLab refuses the whole file otherwise; ``test`` is what it takes by itself."""
+    path = tmp_path / ".gitlab-ci.yml"
+    path.write_text(stages)
+    text, _ = write(path, "gitlab")
+    assert yaml.safe_load(text)[".homeport"].get("stage") == stage
+    assert write(path, "gitlab", check=True)[1]
+    assert yaml.safe_load(write(path, "gitlab", stage="late")[0])[".homeport"]["stage"] == "late"
+
+
+def test_defaults_of_the_file_that_are_for_other_images_are_not_taken_over(tmp_path: Path) -> None:
+    jobs = yaml.safe_load(write(tmp_path / "f", "gitlab")[0])
+    assert "before_script" not in jobs[".homeport"]["inherit"]["default"]
+
+
+def test_a_file_with_line_ends_of_windows_keeps_them_and_stays_current(tmp_path: Path) -> None:
+    path = tmp_path / ".gitlab-ci.yml"
+    path.write_bytes(b"lint:\r\n  script: [x]\r\n")
+    text, _ = write(path, "gitlab")
+    assert text.count("\n") == text.count("\r\n")
+    assert write(path, "gitlab") == (text, True)
+
+
+def test_a_file_that_is_no_text_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="is not UTF-8"):
+        write(path, "gitlab")
+    assert path.read_bytes() == b"\xff\xfe"
+
+
+def test_commands_of_cron_run_in_the_directory_with_the_users_programs(tmp_path: Path) -> None:
+    """cron starts them at home, with a PATH of two folders."""
+    home, work = tmp_path / "home", tmp_path / "work"
+    (home / ".local" / "bin").mkdir(parents=True)
+    work.mkdir()
+    for name in ("homeport", "git"):
+        program = home / ".local" / "bin" / name
+        program.write_text(f'#!/bin/sh\necho "{name} $* in $PWD" >> {tmp_path}/log\n')
+        program.chmod(0o755)
+    text, _ = write(tmp_path / "f", "cron", directory=work)
+    for line in text.splitlines()[1:-1]:
+        command = line.split(" ", 5)[5]
+        assert "%" not in command  # cron takes it for a line break
+        subprocess.run(
+            ["/bin/sh", "-c", command], cwd=home, check=True,
+            env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
+        )  # fmt: skip
+    ran = (tmp_path / "log").read_text().splitlines()
+    assert [line for line in ran if line.startswith("homeport")] == [
+        f"homeport outdated images/ --metrics homeport.prom in {work}",
+        f"homeport publish images/ registry.example/team in {work}",
+        f"homeport update images/ --request in {work}",
+    ]
+
+
+def test_a_service_and_its_timer_are_written_and_compared_together(tmp_path: Path) -> None:
+    path = tmp_path / "images.service"
+    text, _ = write(path, "systemd", directory=Path("/srv/images"))
+    assert "WorkingDirectory=/srv/images\n" in text
+    timer = tmp_path / "images.timer"
+    timer.write_text(timer.read_text().replace("04:17", "05:17"))
+    assert not write(path, "systemd", directory=Path("/srv/images"), check=True)[1]
+    with pytest.raises(UsageError, match=r"ends in \.service"):
+        write(tmp_path / "f", "systemd")
+    with pytest.raises(UsageError, match="cannot stand in a pipeline file"):
+        write(path, "systemd", directory=Path("/srv/100%"))

@@ -208,7 +208,7 @@ def test_without_a_token_the_branch_is_pushed_and_the_link_is_given(
 
 
 def test_without_a_token_gitlab_is_asked_by_push_options(world: UpdateWorld) -> None:
-    """By a server's hook, in which git puts them; other forges get none, nor does a token's push."""
+    """By a server's hook, in which git puts them; other forges get none."""
     origin = world.root / "origin.git"
     git(origin, "config", "receive.advertisePushOptions", "true")
     hook = origin / "hooks/post-receive"

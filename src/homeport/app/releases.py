@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from homeport.freshness.report.writing import OutdatedFiles
     from homeport.images.importing import Origin
     from homeport.pipelines.convert import Converted, ConvertRequest
-    from homeport.pipelines.generate import PipelineRequest, PipelineWritten
+    from homeport.pipelines.generate import PipelineWritten
+    from homeport.pipelines.request import PipelineRequest
     from homeport.publishing.publish import (
         PrunedTags,
         PublishAccess,

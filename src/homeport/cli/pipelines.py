@@ -12,7 +12,8 @@ from homeport.cli.pipelines_convert import command as convert
 from homeport.cli.recipe_options import catalog_option
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo
-from homeport.pipelines.generate import SYSTEMS, PipelineRequest, System, run_pipelines
+from homeport.pipelines.generate import run_pipelines
+from homeport.pipelines.request import SYSTEMS, PipelineRequest, System
 
 
 @click.command(
@@ -25,6 +26,7 @@ Examples:
       --repository registry.example/team
   homeport pipelines github . --image registry.example/ci/homeport:1
   homeport pipelines gitlab images/ --image registry.example/ci/homeport:1 --check
+  homeport pipelines systemd images/
   homeport pipelines convert .travis.yml --output new/
 """,
 )
@@ -34,13 +36,25 @@ Examples:
     "--image",
     default="",
     metavar="IMAGE",
-    help="Run the jobs in this image, with Homeport and git.  [default: none; cron needs none]",
+    help="Run the jobs in this image, with Homeport and git.  [default: none; cron and systemd"
+    " need none]",
 )
 @click.option(
     "--repository",
     default="",
     metavar="REPOSITORY",
     help="Publish to this repository on the default branch.  [default: no job publishes]",
+)
+@click.option(
+    "--sign",
+    is_flag=True,
+    help="Sign what is published for the identity of the job (GitLab.com and GitHub).",
+)
+@click.option(
+    "--stage",
+    default="",
+    metavar="STAGE",
+    help="Put GitLab's jobs into this stage.  [default: test, or the file's first without it]",
 )
 @click.option(
     "--file",
@@ -55,7 +69,7 @@ Examples:
 @common
 def command(
     session: Session, *, system: System, recipes: tuple[str, ...],
-    image: str, repository: str, file: Path | None, check: bool,
+    image: str, repository: str, sign: bool, stage: str, file: Path | None, check: bool,
 ) -> None:  # fmt: skip
     """Write jobs that check, update, build and publish images.
 
@@ -65,12 +79,14 @@ def command(
     done = run_pipelines(
         PipelineRequest(
             system=system, recipes=recipes or (".",), image=image, repository=repository,
-            file=file, check=check,
+            sign=sign, stage=stage, file=file, check=check,
         )
     )  # fmt: skip
-    state = "is up to date" if done.current else "is out of date" if check else "written"
+    are = "are" if done.others else "is"
+    state = f"{are} up to date" if done.current else f"{are} out of date" if check else "written"
     session.output.write(
-        {"schema": "homeport-pipelines/v1", **msgspec.to_builtins(done)}, f"{done.file} {state}"
+        {"schema": "homeport-pipelines/v1", **msgspec.to_builtins(done)},
+        f"{' and '.join((done.file, *done.others))} {state}",
     )
     if check and not done.current:
         raise AnswerNo(f"{done.file} is not as it would be written")

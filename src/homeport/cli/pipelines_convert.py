@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.cli.options import Session, common
 from homeport.errors import AnswerNo
-from homeport.pipelines.generate import SYSTEMS, System
+from homeport.pipelines.request import MACHINES, SYSTEMS, System
 
 
 @click.command(
@@ -24,7 +24,7 @@ Examples:
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option(
     "--to",
-    type=click.Choice(SYSTEMS),
+    type=click.Choice([name for name in SYSTEMS if name not in MACHINES]),
     default="gitlab",
     show_default=True,
     help="Write jobs of this system.",

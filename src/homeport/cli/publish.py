@@ -48,6 +48,11 @@ Examples:
 @click.option(
     "--key", metavar="KEY", help="Sign with this key before anything is named.  [default: none]"
 )
+@click.option(
+    "--sign",
+    is_flag=True,
+    help="Sign for the identity of a CI job before anything is named.  [default: with --key alone]",
+)
 @mirrors_option
 @allow_outside_option
 @engine_option
@@ -62,6 +67,7 @@ def command(
     form: Literal["version", "hyphen"],
     no_test: bool,
     key: str | None,
+    sign: bool,
     mirrors: tuple[str, ...],
     allow_outside: tuple[Path, ...],
     engines: tuple[str, ...],
@@ -80,7 +86,7 @@ def command(
 
     request = PublishRequest(
         recipes=names[:-1], repository=names[-1], version=version, form=form, test=not no_test,
-        sign=key is not None, mirrors=mirrors, engines=engines, allow_outside=allow_outside,
+        sign=sign or key is not None, mirrors=mirrors, engines=engines, allow_outside=allow_outside,
     )  # fmt: skip
     with session.app() as app, showing_logs(session):
         done = app.publish(request, access=access, key=key)

@@ -29,7 +29,8 @@ from homeport.pipelines.docker_steps import (
     what_it_does,
 )
 from homeport.pipelines.foreign import LARGEST, ForeignPipeline, Job, Setting, Step, read_pipeline
-from homeport.pipelines.generate import FILES, PipelineRequest, System, marked
+from homeport.pipelines.generate import FILES, marked
+from homeport.pipelines.request import PipelineRequest, System
 from homeport.printable import printable
 from homeport.quantities import counted
 from homeport.recipe.platforms import debian_architecture

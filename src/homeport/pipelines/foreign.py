@@ -103,6 +103,14 @@ def read_pipeline(path: Path, data: bytes) -> ForeignPipeline:
     )
 
 
+def gitlab_stages(path: Path, data: bytes) -> tuple[str, ...]:
+    """The stages that a ``.gitlab-ci.yml`` lists; none if it cannot be read or lists none."""
+    source = Source(str(path), data)
+    root = next(documents(source, Collector(source, "pipeline")), None)
+    found = get(root, "stages") if is_map(root) else None
+    return tuple(text for item in items(found) if (text := text_of(item)))
+
+
 def _line(node: Node) -> int:
     return int(node.start_mark.line) + 1
 
