@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from homeport.cli.main import run
 from homeport.errors import UsageError
 from homeport.pipelines.generate import BEGIN, run_pipelines
 from homeport.pipelines.request import MACHINES, SYSTEMS, PipelineRequest, System
@@ -253,3 +254,19 @@ def test_a_service_and_its_timer_are_written_and_compared_together(tmp_path: Pat
         write(tmp_path / "f", "systemd")
     with pytest.raises(UsageError, match="cannot stand in a pipeline file"):
         write(path, "systemd", directory=Path("/srv/100%"))
+
+
+def test_every_job_looks_in_the_catalog_that_was_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("ours", "our own"):
+        Path(name, "tool").mkdir(parents=True)
+        Path(name, "tool", "homeport.yaml").write_text("homeport: 1\n")
+    asked = ["pipelines", "gitlab", "tool", "--image", IMAGE, "--repository", "registry.example/t"]
+    assert run([*asked, "--catalog", "ours"]) == 0
+    jobs = yaml.safe_load(Path(".gitlab-ci.yml").read_text())
+    commands = [line for job in jobs.values() for line in job.get("script", [])]
+    assert len(commands) == 4
+    assert all("tool --catalog ours" in command for command in commands)
+    assert run([*asked, "--catalog", "our own"]) == 2

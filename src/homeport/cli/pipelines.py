@@ -12,7 +12,6 @@ from homeport.cli.pipelines_convert import command as convert
 from homeport.cli.recipe_options import catalog_option
 from homeport.cli.subcommand import CommandWithSubcommand
 from homeport.errors import AnswerNo
-from homeport.pipelines.generate import run_pipelines
 from homeport.pipelines.request import SYSTEMS, PipelineRequest, System
 
 
@@ -76,12 +75,12 @@ def command(
     They stand between two marker lines of your own file; the rest of it stays as it is.
     'homeport pipelines convert FILE' carries another system's pipeline over.
     """
-    done = run_pipelines(
-        PipelineRequest(
-            system=system, recipes=recipes or (".",), image=image, repository=repository,
-            sign=sign, stage=stage, file=file, check=check,
-        )
+    request = PipelineRequest(
+        system=system, recipes=recipes or (".",), image=image, repository=repository,
+        sign=sign, stage=stage, file=file, check=check,
     )  # fmt: skip
+    with session.app() as app:
+        done = app.pipelines(request)
     are = "are" if done.others else "is"
     state = f"{are} up to date" if done.current else f"{are} out of date" if check else "written"
     session.output.write(
