@@ -75,9 +75,9 @@ def test_glibc_finds_the_locales(tmp_path: Path) -> None:
     assert run_inside(root, "locale", "-a").split() == [
         "C", "C.utf8", "POSIX", "de_DE.utf8", "fr_FR.utf8", "vi_VN",
     ]  # fmt: skip
-    for language, day in (("de_DE", "Sonntag"), ("fr_FR", "dimanche"), ("vi_VN", "Chủ Nhật")):
+    for language, day in (("de_DE", "Sonntag"), ("fr_FR", "dimanche"), ("vi_VN", "Chủ nhật")):
         shown = run_inside(root, "env", f"LC_ALL={language}.UTF-8", "locale", "charmap", "day")
         assert shown.splitlines()[0] == "UTF-8"
         assert shown.splitlines()[1].startswith(day)
-    size = sum(each.stat().st_size for each in (root / "usr/lib/locale").rglob("*"))
+    size = sum(each.lstat().st_size for each in (root / "usr/lib/locale").rglob("*"))
     assert size < 8_000_000
