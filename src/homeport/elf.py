@@ -21,6 +21,7 @@ _MAX_HEADERS = 4096
 _MAX_NOTES = 1000
 _MAX_NOTE_AREAS = 256
 _MAX_DYNAMIC = 10_000
+_MAX_SYMBOLS = 1_000_000
 _MAX_NAME = 4096  # bytes of one string: of a section, a library, a search path
 _MAX_LOADS = 64
 LOAD, DYNAMIC, INTERP, NOTE = 1, 2, 3, 4
@@ -182,6 +183,18 @@ class Elf(msgspec.Struct, frozen=True):
             soname="".join(all_of(_SONAME)[:1]),
             runpath=tuple(part for each in search for part in each.split(":") if part),
             pie=any(tag == _FLAGS_1 and value & _PIE for tag, value in tags),
+        )
+
+    def imports(self) -> frozenset[str]:
+        """Names of the dynamic symbols that other files define."""
+        table, names = self.section(".dynsym") or b"", self.section(".dynstr") or b""
+        # Elf64_Sym and Elf32_Sym of the gABI: name, info, other, section, …
+        form = struct.Struct(self.order + ("IBBH16x" if self.wide else "I8xBBH"))
+        whole = table[: min(len(table), _MAX_SYMBOLS * form.size) // form.size * form.size]
+        return frozenset(
+            names[name : name + _MAX_NAME].partition(b"\0")[0].decode("utf-8", "replace")
+            for name, _info, _other, section in form.iter_unpack(whole)
+            if section == 0 and name
         )
 
     def _tags(self) -> Iterator[tuple[int, int]]:

@@ -92,8 +92,14 @@ def test_only_packages_of_the_wanted_platforms_are_fetched(tmp_path: Path) -> No
         ("packages: [app, lib1]", "lib1 is not locked"),
         ("packages: [app]\nplatforms: [linux/amd64, linux/s390x]", "linux/s390x is not locked"),
         ("packages: [app]\nplatforms: [linux/s390x]", "linux/s390x is not locked"),
-        ("packages: [app_bin]", "the recipe requests other versions, archives, pins or steps"),
-        ("packages: ['app=1.0-1']", "the recipe requests other versions, archives, pins or steps"),
+        (
+            "packages: [app_bin]",
+            "the recipe requests other versions, archives, pins, programs or steps",
+        ),
+        (
+            "packages: ['app=1.0-1']",
+            "the recipe requests other versions, archives, pins, programs or steps",
+        ),
         ("packages: [app]\nname: other", "the lockfile is of the recipe test, not of other"),
     ],
 )

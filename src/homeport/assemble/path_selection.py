@@ -17,7 +17,7 @@ from homeport.content.blob import Blob
 from homeport.debian.deb.deb import Entry
 from homeport.debian.deb.path_globs import PathGlobs
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.slices.model import COPYRIGHT, match_slice
+from homeport.recipe.slices.model import OWN_SLICES, match_slice
 from homeport.tree.node import Node, Source
 
 _DOC = b"usr/share/doc"
@@ -143,8 +143,8 @@ def _taken(
         matched = match_slice(each, architecture, names, directories)
         for name in matched.paths:
             taken.setdefault(names[name], each.name.slice)
-        if each.name.slice == COPYRIGHT:
-            continue  # one of two: the file, or a link to another package's folder
+        if each.name.slice in OWN_SLICES:
+            continue  # of a copyright: the file, or a link to another package's folder
         faults += [
             EmptySlicePath(
                 f"{path.path} of the slice {each.name} is not in {package.file.id}",

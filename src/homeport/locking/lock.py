@@ -21,9 +21,10 @@ from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
+from homeport.locking.implied.implied_packages import implied_texts
 from homeport.locking.local_index import with_local_packages
 from homeport.locking.package_selection import Selection, check_suites
-from homeport.locking.selection_loop import CheckedPackages, select_and_check
+from homeport.locking.selection_loop import CheckedPackages, SelectedPackages, select_and_check
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
@@ -87,7 +88,7 @@ def lock(
     state = _open(recipe, access, as_of=as_of, not_before=not_before, command=command)
     state = with_local_packages(state, recipe, access.runtime)
     checked = select_and_check(recipe, access, state, reached, _kept_versions(previous, update))
-    for text in _remarks(checked.values()):
+    for text in _remarks(checked.platforms.values()):
         access.runtime.progress.note("lock", text)
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
@@ -100,12 +101,13 @@ def lock(
         previous=previous,
         state=state,
         changes=package_changes(previous, lockfile),
-        platforms={platform: _report(found) for platform, found in checked.items()},
+        platforms={platform: _report(found) for platform, found in checked.platforms.items()},
     )
 
 
-def _remarks(checked: Iterable[CheckedPackages]) -> list[str]:
+def _remarks(selected: Iterable[CheckedPackages]) -> list[str]:
     """Choices that the user may not expect, each once for all platforms."""
+    checked = list(selected)
     found: dict[str, None] = {}
     for resolution in (each.selection.resolution for each in checked):
         found |= dict.fromkeys(f"warning: {each}" for each in resolution.higher_elsewhere)
@@ -114,6 +116,8 @@ def _remarks(checked: Iterable[CheckedPackages]) -> list[str]:
             is_root = chosen.why.by is None
             if is_root and asked != name and not asked.startswith((f"{name}=", f"{name}/")):
                 found[f"{asked}: takes {name}, its only provider"] = None
+    for text in implied_texts(each.implied for each in checked):
+        found[text] = None
     return list(found)
 
 
@@ -163,9 +167,10 @@ def _kept_versions(
 def _lockfile(
     recipe: Recipe,
     state: ArchiveState,
-    checked: Mapping[Platform, CheckedPackages],
+    selected: SelectedPackages,
     definitions: Mapping[SliceName, Slice],
 ) -> Lockfile:
+    checked = selected.platforms
     platforms = {
         platform: tuple(_locked(package, found.selection) for package in found.packages)
         for platform, found in checked.items()
@@ -186,7 +191,11 @@ def _lockfile(
         without=tuple(sorted(left_out)),
         archives=tuple(map(_locked_suite, state.suites)),
         platforms=platforms,
-        slices={name: slice for name, slice in definitions.items() if name in used},
+        slices={
+            name: slice
+            for name, slice in sorted({**definitions, **selected.implied}.items())
+            if name in used
+        },
     )
 
 

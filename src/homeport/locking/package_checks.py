@@ -15,7 +15,7 @@ from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.errors import HomeportError
 from homeport.locking.package_selection import Selection
-from homeport.recipe.slices.model import COPYRIGHT, Slice, match_slice
+from homeport.recipe.slices.model import OWN_SLICES, Slice, match_slice
 
 _MERGED = (b"bin", b"sbin", b"lib", b"lib32", b"lib64", b"libx32")
 _DOC = b"usr/share/doc/"
@@ -39,12 +39,14 @@ class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
     kept:      packages that put at least one file in the tree, sorted
     copyright_elsewhere: package → the package whose copyright file it points to
     without_copyright:    packages without a copyright file
+    taken:     package → the paths that it puts in the tree, as it ships them
     """
 
     kept: tuple[str, ...]
     copyright_elsewhere: Mapping[str, str] = msgspec.field(default_factory=dict)
     without_copyright: tuple[str, ...] = ()
     faults: tuple[HomeportError, ...] = ()
+    taken: Mapping[str, Sequence[bytes]] = msgspec.field(default_factory=dict)
 
 
 def check_packages(
@@ -68,6 +70,7 @@ def check_packages(
         copyright_elsewhere=copyright_elsewhere,
         without_copyright=without_copyright,
         faults=tuple(faults),
+        taken=taken,
     )
 
 
@@ -87,8 +90,8 @@ def _sliced(
     for slice in slices:
         taken = match_slice(slice, selection.architecture, names, folders)
         paths |= dict.fromkeys(sorted(names[name] for name in taken.paths))
-        if slice.name.slice == COPYRIGHT:
-            continue  # one of its two paths is enough, and some packages have neither
+        if slice.name.slice in OWN_SLICES:
+            continue  # of a copyright file one of two paths is enough, or neither is there
         for entry in taken.unmatched:
             what = (
                 f"the path {entry.path} of the slice {slice.name} matches nothing in {contents.id}"

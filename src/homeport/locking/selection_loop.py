@@ -1,7 +1,7 @@
-"""Selecting and reading packages until no copyright file is missing.
+"""Selecting and reading packages until nothing is missing that only reading shows.
 
-A package's copyright file may be in another package, which is known only after reading
-it; then that one is selected too, for this file alone.
+A package's copyright file may be in another package, and its programs may start those of
+Essential packages, on which nothing depends; then that one is selected too, for these alone.
 """
 
 from __future__ import annotations
@@ -22,6 +22,12 @@ from homeport.debian.resolution.explain import NoSolution
 from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import read_packages
+from homeport.locking.implied.implied_packages import (
+    Implied,
+    find_implied,
+    implied_slices,
+    without_unmatched,
+)
 from homeport.locking.package_checks import PackageChecks, check_packages
 from homeport.locking.package_selection import Selection, SelectionRequest, select_packages
 from homeport.oci.platform import Platform
@@ -29,22 +35,35 @@ from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice, SliceName, copyright_slice, wanted_globs
 
-#: Bound on chains: a copyright file in a package whose copyright file is in another.
-_MOST_ROUNDS = 5
+#: Bound on chains: a copyright file in a package whose copyright file is in another, a script
+#: that starts a script of another package.
+_MOST_ROUNDS = 8
 
+ReadPackages = dict[tuple[PackageFile, PathGlobs], PackageContents]
 Reached = Mapping[Platform, Mapping[SliceName, Slice]]
 
 
 class CheckedPackages(msgspec.Struct, frozen=True, kw_only=True):
-    """The packages of one platform, and the result of reading them."""
+    """The packages of one platform, and the result of reading them.
+
+    implied: what is taken of Essential packages because programs of the image start it
+    """
 
     selection: Selection
     checks: PackageChecks
+    implied: Implied
 
     @property
     def packages(self) -> tuple[Package, ...]:
         """Those that put at least one file in the tree."""
         return tuple(p for p in self.selection.packages if p.name in self.checks.kept)
+
+
+class SelectedPackages(msgspec.Struct, frozen=True, kw_only=True):
+    """The packages of every platform. ``implied``: definitions of slices made for them."""
+
+    platforms: Mapping[Platform, CheckedPackages]
+    implied: Mapping[SliceName, Slice]
 
 
 def select_and_check(
@@ -53,7 +72,7 @@ def select_and_check(
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
-) -> dict[Platform, CheckedPackages]:
+) -> SelectedPackages:
     """The packages of every platform. Raises ``Faults`` with every problem.
 
     reached: slices that the recipe names or that others need
@@ -61,10 +80,22 @@ def select_and_check(
     """
     if recipe.steps.copyright:
         reached = {platform: _with_copyrights(slices) for platform, slices in reached.items()}
+    implied = dict.fromkeys(recipe.platforms, Implied())
+    read: ReadPackages = {}
     for _ in range(_MOST_ROUNDS):
-        finders = access.opened.finders if access.opened else None
-        selections = _select_all(recipe, state, reached, keep, finders)
-        contents = _read_packages(selections, state, access)
+        wanted = {
+            platform: {**slices, **_implied(implied, platform, recipe)}
+            for platform, slices in reached.items()
+        }
+        selections = _select_all(
+            recipe,
+            state,
+            wanted,
+            keep,
+            implied=implied,
+            finders=access.opened.finders if access.opened else None,
+        )
+        contents = _read_packages(selections, state, access, read)
         checked = {
             platform: check_packages(selection, contents[platform], usrmerge=recipe.steps.usrmerge)
             for platform, selection in selections.items()
@@ -72,8 +103,22 @@ def select_and_check(
         missing = (
             _packages_with_copyrights(selections, checked, state) if recipe.steps.copyright else {}
         )
-        if not missing:
+        more = {
+            platform: implied[platform].with_more(
+                find_implied(
+                    recipe,
+                    selection,
+                    contents[platform],
+                    checked[platform],
+                    index=state.indexes[selection.architecture],
+                    store=access.runtime.store,
+                )
+            )
+            for platform, selection in selections.items()
+        }
+        if not missing and more == implied:
             break
+        implied = more
         reached = {
             platform: {**slices, **missing.get(platform, {})}
             for platform, slices in reached.items()
@@ -83,10 +128,27 @@ def select_and_check(
         raise Faults(
             _merged_faults(faults), what=f"the packages do not fit the recipe {recipe.name}"
         )
-    return {
-        platform: CheckedPackages(selection=selection, checks=checked[platform])
-        for platform, selection in selections.items()
+    return SelectedPackages(
+        platforms={
+            platform: CheckedPackages(
+                selection=selection, checks=checked[platform], implied=implied[platform]
+            )
+            for platform, selection in selections.items()
+        },
+        implied=without_unmatched(implied_slices(implied.values()), contents.values()),
+    )
+
+
+def _implied(
+    implied: Mapping[Platform, Implied], platform: Platform, recipe: Recipe
+) -> dict[SliceName, Slice]:
+    """The slices of Essential packages that one platform takes."""
+    slices = {
+        name: slice
+        for name, slice in implied_slices(implied.values()).items()
+        if name.package in implied[platform].paths
     }
+    return _with_copyrights(slices) if recipe.steps.copyright else slices
 
 
 def _with_copyrights(slices: Mapping[SliceName, Slice]) -> dict[SliceName, Slice]:
@@ -100,6 +162,8 @@ def _select_all(
     state: ArchiveState,
     reached: Reached,
     keep: Mapping[Platform, Mapping[str, str]],
+    *,
+    implied: Mapping[Platform, Implied],
     finders: SharedFinders | None,
 ) -> dict[Platform, Selection]:
     """The packages of every platform. Raises ``Unresolvable`` naming those that have none."""
@@ -112,7 +176,10 @@ def _select_all(
                 reached=reached[platform],
                 keep=keep.get(platform, {}),
                 on_request=state.on_request,
-                system=_system(recipe, state.indexes[debian_architecture(platform)]),
+                system=(
+                    *_system(recipe, state.indexes[debian_architecture(platform)]),
+                    *implied[platform].whole,
+                ),
                 finders=finders,
             )
         )
@@ -143,9 +210,12 @@ def _system(recipe: Recipe, index: PackageIndex) -> tuple[str, ...]:
 
 
 def _read_packages(
-    selections: Mapping[Platform, Selection], state: ArchiveState, access: ArchiveAccess
+    selections: Mapping[Platform, Selection],
+    state: ArchiveState,
+    access: ArchiveAccess,
+    read: ReadPackages,
 ) -> dict[Platform, dict[str, PackageContents]]:
-    """Fetch and read every package; one that several platforms share once."""
+    """Fetch and read every package that is not in ``read``; one that platforms share once."""
     wanted: dict[tuple[PackageFile, PathGlobs], None] = {}
     asked: dict[Platform, dict[str, tuple[PackageFile, PathGlobs]]] = {}
     for platform, selection in selections.items():
@@ -155,7 +225,9 @@ def _read_packages(
         }
         wanted |= dict.fromkeys(asked[platform].values())
     try:
-        read = read_packages(wanted, state.suite_dates(), access)
+        read |= read_packages(
+            [key for key in wanted if key not in read], state.suite_dates(), access
+        )
     except PackageGone as error:
         error.hint = "its archive lists it: use another --mirror, or wait until this one is in sync"
         raise

@@ -24,7 +24,8 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
     definitions = used_definitions(reached_slices(recipe, folders))
     if folders.faults:
         raise Faults(folders.faults, what=f"faults in the slices of {recipe.name}")
-    if request_digest(recipe, definitions) == lockfile.request and recipe.name == lockfile.recipe:
+    requests = [request_digest(recipe, definitions, programs=each) for each in (True, False)]
+    if lockfile.request in requests and recipe.name == lockfile.recipe:
         return ()
     found = [
         *_names(recipe, lockfile),
@@ -32,7 +33,9 @@ def stale_reasons(recipe: Recipe, lockfile: Lockfile) -> tuple[str, ...]:
         *_packages(recipe, lockfile),
         *_slices(definitions, lockfile),
     ]
-    return tuple(found) or ("the recipe requests other versions, archives, pins or steps",)
+    return tuple(found) or (
+        "the recipe requests other versions, archives, pins, programs or steps",
+    )
 
 
 def _names(recipe: Recipe, lockfile: Lockfile) -> list[str]:

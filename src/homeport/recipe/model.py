@@ -43,7 +43,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     extends:   the files of the recipes that it builds on, nearest first
     boundary:  directories that the files which the recipe names must lie in
     slices:    directories with slice files, searched in this order (``recipe.slices.reading``)
-    essential: all of Debian's essential packages if "true"; "minimal" ones are in ``packages``
+    essential: all of Debian's essential packages if "true"; what programs start of them if "" or
+               "needed", nothing if "none"; "minimal" ones are in ``packages``
     locales:   locales of glibc, taken out of locales-all, which is in ``packages``
     alternatives: name → program, instead of the one of the highest priority
     variant:   the packages of a whole system, as mmdebstrap names them; "" for none

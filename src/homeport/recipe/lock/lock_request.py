@@ -57,8 +57,14 @@ def used_definitions(
     return {name: found[name] for name in sorted(found) if name.slice != COPYRIGHT}
 
 
-def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
-    """The digest of what ``recipe`` asks, with the definitions of the slices that it reaches."""
+def request_digest(
+    recipe: Recipe, slices: Mapping[SliceName, Slice], *, programs: bool = True
+) -> Digest:
+    """The digest of what ``recipe`` asks, with the definitions of the slices that it reaches.
+
+    programs: with the programs that containers start, for which Essential packages are locked;
+              lockfiles of before that were made without
+    """
     local = [[file.name, str(file.digest)] for file in local_packages(recipe)]
     asked = {
         "platforms": sorted(map(str, recipe.platforms)),
@@ -96,11 +102,25 @@ def request_digest(recipe: Recipe, slices: Mapping[SliceName, Slice]) -> Digest:
         **({"variant": recipe.variant} if recipe.variant else {}),
         **({"essential": True} if recipe.essential == "true" else {}),
         **({"local_packages": local} if local else {}),
+        **({"programs": started} if programs and (started := _started(recipe)) else {}),
         "without": sorted(recipe.without),
         "steps": {"os_release": recipe.steps.os_release, "copyright": recipe.steps.copyright},
         "slices": {str(name): _definition(slice) for name, slice in slices.items()},
     }
     return Digest.of(_canonical(asked).encode())
+
+
+def needs_essentials(recipe: Recipe) -> bool:
+    """Whether Essential packages are locked for what its programs start."""
+    whole = any(choice.whole for choice in recipe.packages)
+    return whole and recipe.essential in ("", "needed", "minimal") and not recipe.variant
+
+
+def _started(recipe: Recipe) -> list[list[str]]:
+    if not needs_essentials(recipe):
+        return []
+    configs = ((platform, recipe.config_for(platform)) for platform in recipe.platforms)
+    return sorted([str(of), *(*each.entrypoint, *each.cmd)[:1]] for of, each in configs)
 
 
 def _definition(slice: Slice) -> dict[str, Any]:

@@ -514,7 +514,8 @@ RECIPE = Fields(
             values.VARIANT, "a whole Debian system with dpkg and apt, by mmdebstrap's names"
         ),
         "essential": _optional(
-            values.ESSENTIAL, "minimal: shell, coreutils, C.UTF-8 and base files; true: all of them"
+            values.ESSENTIAL,
+            "what comes of Debian's Essential packages; absent: needed, what programs start",
         ),
         "locales": _optional(
             ListOf(item=values.LOCALE), "locales that the image has, taken out of locales-all"

@@ -180,7 +180,9 @@ PACKAGE_ENTRY = Text(
 VARIANT = Text(
     what="a variant: " + ", ".join(VARIANTS), pattern="|".join(VARIANTS), example="minbase"
 )
-ESSENTIAL = Text(what="minimal or true", pattern="minimal|true", example="minimal")
+ESSENTIAL = Text(
+    what="none, needed, minimal or true", pattern="none|needed|minimal|true", example="minimal"
+)
 LOCALE = Text(
     what="a locale",
     pattern=r"(?!C(?:\.|$)|POSIX$)[A-Za-z]+(?:_[A-Z0-9]+)?(?:\.[A-Za-z0-9-]+)?(?:@[a-z]+)?",

@@ -14,6 +14,10 @@ from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs, matches
 
 #: Every package has this slice: its copyright file, or the link that stands for it.
 COPYRIGHT = "copyright"
+#: What locking takes of an Essential package because programs of the image start it.
+IMPLIED = "implied"
+#: Slices that Homeport defines itself: not every path of them is in every package.
+OWN_SLICES = (COPYRIGHT, IMPLIED)
 
 
 class SliceName(msgspec.Struct, frozen=True, kw_only=True, order=True):

@@ -17,6 +17,7 @@ from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.schema import values
 from homeport.recipe.slices.model import (
     COPYRIGHT,
+    IMPLIED,
     Slice,
     SliceName,
     SliceNeed,
@@ -200,6 +201,9 @@ def read_slice_file(data: bytes, path: Path) -> tuple[dict[str, Slice], list[Hom
     for name, entry in part.get("slices", {}).items():
         if name == COPYRIGHT:
             reader.fault(node, f"slices.{name}", "every package has the slice copyright already")
+        if name == IMPLIED:
+            what = "the name implied is taken: locking defines slices of that name"
+            reader.fault(node, f"slices.{name}", what)
         slices[name] = _slice(SliceName(package=package, slice=name), entry)
     return slices, reader.faults
 

@@ -1,0 +1,195 @@
+"""The programs of one image before it is built, and what those that run in it start.
+
+Read from the contents of the selected packages. A path means the file where usrmerge puts it;
+links of packages, of the recipe and of alternatives are followed. What a program is given by
+its users, its configuration or the data of an interpreter is not seen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from posixpath import normpath
+
+import msgspec
+
+from homeport.content.blob import Blob
+from homeport.content.store import Store
+from homeport.debian.deb.contents import PackageContents
+from homeport.debian.deb.deb import Entry
+from homeport.debian.essential import ESSENTIAL_PACKAGES
+from homeport.locking.implied.program_facts import ProgramFacts, facts_of
+from homeport.locking.package_checks import merged
+
+_FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
+_USERS_FOLDERS = (b"usr/bin/", b"usr/games/")
+_DOC = (b"usr/share/doc/", b"usr/share/lintian/")
+_MOST_LINKS = 40
+#: update-alternatives(1): --install LINK NAME PATH, --slave LINK NAME PATH
+_ALTERNATIVE = re.compile(r"--(?:install|slave)\s+(/\S+)\s+\S+\s+(/\S+)")
+_SYSTEMD = b"usr/lib/systemd/systemd"
+_UNITS = b"usr/lib/systemd/system/"
+_EXEC = re.compile(rb"^Exec\w+=[-@:+!|]*(/\S+)", re.MULTILINE)
+_LARGEST_UNIT = 1 << 16
+
+
+class Start(msgspec.Struct, frozen=True):
+    """A program that another one starts; ``by``: the path of that one."""
+
+    program: str
+    by: str
+
+
+class ImagePackage(msgspec.Struct, frozen=True, kw_only=True):
+    """A package: ``paths`` are those that it puts in the image, by their names in it."""
+
+    contents: PackageContents
+    source: str
+    paths: tuple[bytes, ...]
+
+
+class ImagePrograms:
+    """Where programs are, and what each of them starts."""
+
+    def __init__(
+        self, packages: Mapping[str, ImagePackage], links: Mapping[bytes, str], store: Store
+    ) -> None:
+        """``links``: of the recipe, path → target; its other files with the target ""."""
+        self._store = store
+        self._owner: dict[bytes, str] = {}
+        self._entries: dict[bytes, Entry] = {}
+        self._packages = packages
+        self._links = dict(links)
+        self._libraries: dict[str, bytes] = {}
+        for name, package in packages.items():
+            for path in package.paths:
+                place = merged(path)
+                entry = package.contents.entries[path]
+                self._owner.setdefault(place, name)
+                self._entries.setdefault(place, entry)
+                if b".so" in path and entry.type != "directory":
+                    library = place.rpartition(b"/")[2].decode("utf-8", "replace")
+                    self._libraries.setdefault(library, place)
+        for package in packages.values():
+            for script in package.contents.scripts.values():
+                for link, target in _ALTERNATIVE.findall(script):
+                    self._links.setdefault(merged(link.encode().strip(b"/")), target)
+
+    def file_at(self, path: str) -> bytes | None:
+        """The file that ``path`` means; b"" for one of the recipe; ``None`` if there is none."""
+        place = merged(normpath(path).encode("utf-8", "surrogateescape").strip(b"/"))
+        for _ in range(_MOST_LINKS):
+            if place in self._links:
+                target = self._links[place]
+                if not target:
+                    return b""
+            else:
+                entry = self._entries.get(place)
+                if entry is None or entry.type == "directory":
+                    return None
+                if entry.type == "hardlink":
+                    return merged(entry.target)
+                if entry.type != "symlink":
+                    return place
+                target = entry.target.decode("utf-8", "surrogateescape")
+            folder = b"/" + place.rpartition(b"/")[0]
+            joined = normpath(f"{folder.decode('utf-8', 'surrogateescape')}/{target}")
+            place = merged((target if target.startswith("/") else joined).encode().strip(b"/"))
+        return None
+
+    def find(self, program: str) -> bytes | None:
+        """``file_at`` of a path, or of a name in the usual folders."""
+        if "/" in program:
+            return self.file_at(program)
+        found = (self.file_at(f"/{folder}/{program}") for folder in _FOLDERS)
+        return next((each for each in found if each is not None), None)
+
+    def has_library(self, name: str) -> bool:
+        return name in self._libraries
+
+    def scripts_of(self, package: str) -> Iterator[bytes]:
+        """The scripts among the commands of a package for users, not for administrators."""
+        for path in self._packages[package].paths:
+            place = merged(path)
+            if place.startswith(_USERS_FOLDERS):
+                file = self.file_at("/" + place.decode("utf-8", "surrogateescape"))
+                if file and self._facts(file).interpreter:
+                    yield file
+
+    def is_metapackage(self, package: str) -> bool:
+        """Whether it has documentation only, so that a recipe names it for what it depends on."""
+        found = self._packages[package]
+        return all(
+            path.startswith(_DOC) or found.contents.entries[path].type == "directory"
+            for path in found.paths
+        )
+
+    def is_essential(self, path: bytes) -> bool:
+        return self._owner[path] in ESSENTIAL_PACKAGES
+
+    def reached(self, roots: Iterable[bytes]) -> tuple[frozenset[bytes], list[Start]]:
+        """The programs that ``roots`` start, with themselves, and each thing that is started."""
+        seen: set[bytes] = set()
+        starts: dict[Start, None] = {}
+        todo = [root for root in roots if root]
+        while todo:
+            path = todo.pop()
+            if path in seen:
+                continue
+            seen.add(path)
+            by = "/" + path.decode("utf-8", "surrogateescape")
+            for program in self._starts(path):
+                starts[Start(program, by)] = None
+                if found := self.find(program):
+                    todo.append(found)
+            todo += self._sourced(path)
+        return frozenset(seen), list(starts)
+
+    def facts(self, path: bytes) -> ProgramFacts:
+        return self._facts(path)
+
+    def _starts(self, path: bytes) -> Iterator[str]:
+        facts = self._facts(path)
+        yield from facts.interpreter
+        yield from facts.calls
+        if facts.loader:
+            for library in self._own_libraries(path, facts):
+                yield from self._facts(library).calls
+        if path == _SYSTEMD:
+            for place in self._entries:
+                if place.startswith(_UNITS) and place.endswith(b".service"):
+                    yield from self._executed(place)
+
+    def _executed(self, unit: bytes) -> Iterator[str]:
+        blob = self._blob(unit)
+        if blob is not None and blob.size <= _LARGEST_UNIT:
+            with blob.open() as stream:
+                for match in _EXEC.finditer(stream.read(_LARGEST_UNIT)):
+                    yield match[1].decode("utf-8", "replace")
+
+    def _own_libraries(self, path: bytes, facts: ProgramFacts) -> Iterator[bytes]:
+        """Libraries of the program's own source package: parts of the same program."""
+        source = self._packages[self._owner[path]].source
+        for name in facts.libraries:
+            place = self._libraries.get(name)
+            file = self.file_at("/" + place.decode("utf-8", "surrogateescape")) if place else None
+            if file and self._packages[self._owner[file]].source == source:
+                yield file
+
+    def _sourced(self, path: bytes) -> Iterator[bytes]:
+        """Files that a shell script reads, of those in its own folder."""
+        folder = path.rpartition(b"/")[0]
+        for name in self._facts(path).sourced:
+            place = folder + b"/" + name.encode("utf-8", "surrogateescape")
+            if place in self._owner:
+                yield place
+
+    def _facts(self, path: bytes) -> ProgramFacts:
+        blob = self._blob(path)
+        return ProgramFacts() if blob is None else facts_of(blob, self._store)
+
+    def _blob(self, path: bytes) -> Blob | None:
+        owner, entry = self._owner.get(path), self._entries.get(path)
+        if owner is None or entry is None:
+            return None
+        return self._packages[owner].contents.blobs.get(entry.path)

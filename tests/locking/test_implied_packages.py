@@ -1,0 +1,148 @@
+"""What programs start of Essential packages, on which nothing depends."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from builders.deb import deb, file, link
+from builders.elf import elf
+from builders.locking import World, versions
+from homeport.content.blob import BytesBlob
+from homeport.content.store import Store
+from homeport.locking.implied.program_facts import facts_of
+
+_LOADER = "/lib64/ld-linux-x86-64.so.2"
+
+
+def script(text: str) -> object:
+    return file(text, mode=0o755)
+
+
+def essentials() -> list[bytes]:
+    """A shell, coreutils with a library, grep's scripts, and the locale, as Debian has them."""
+    program = elf(interpreter=_LOADER)
+    return [
+        deb(
+            "dash", depends="dpkg", essential="yes",
+            files={"usr/bin/dash": file(program, mode=0o755), "usr/bin/sh": link("dash")},
+        ),
+        deb(
+            "coreutils", pre_depends="libacl1", essential="yes",
+            files={
+                "usr/bin/env": file(program, mode=0o755),
+                "usr/bin/cat": file(program, mode=0o755),
+                "usr/bin/cp": file(elf(interpreter=_LOADER, needed=["libacl.so.1"]), mode=0o755),
+            },
+        ),
+        deb("libacl1", files={"usr/lib/x86_64-linux-gnu/libacl.so.1": elf(soname="libacl.so.1")}),
+        deb(
+            "grep", essential="yes",
+            files={
+                "usr/bin/grep": file(program, mode=0o755),
+                "usr/bin/egrep": script("#!/bin/sh\nexec grep -E \"$@\"\n"),
+            },
+        ),
+        deb("libc-bin", essential="yes", files={"usr/lib/locale/C.utf8/LC_CTYPE": b"x"}),
+        deb("dpkg", essential="yes", files={"usr/bin/dpkg": file(program, mode=0o755)}),
+    ]  # fmt: skip
+
+
+def locked(tmp_path: Path, app: list[bytes], text: str) -> dict[str, str]:
+    world = World(tmp_path, [*essentials(), *app])
+    return versions(world.lock(f"steps: {{copyright: false, os_release: false}}\n{text}").lockfile)
+
+
+def test_a_scripts_interpreter_and_commands_come_with_it_and_no_more(tmp_path: Path) -> None:
+    app = deb("app", files={"usr/bin/app": script("#!/bin/sh\ncat x | env cp y z\n")})
+    world = World(tmp_path, [*essentials(), app])
+    result = world.lock(
+        "steps: {copyright: false, os_release: false}\n"
+        "packages: [app]\nconfig: {entrypoint: [/usr/bin/app]}"
+    )
+    assert versions(result.lockfile) == {
+        "app": "1.0-1", "coreutils": "1.0-1 [implied]", "dash": "1.0-1 [implied]",
+        "libacl1": "1.0-1",
+    }  # fmt: skip
+    taken = {
+        str(name): [p.path for p in each.paths] for name, each in result.lockfile.slices.items()
+    }
+    assert taken == {
+        "coreutils_implied": ["/usr/bin/cat", "/usr/bin/cp", "/usr/bin/env"],
+        "dash_implied": ["/usr/bin/dash", "/usr/bin/sh"],
+    }
+    assert any(
+        line.startswith("coreutils: takes ") and line.endswith("which /usr/bin/app may start")
+        for line in world.notes.lines
+    )
+
+
+def test_env_finds_the_program_that_it_starts(tmp_path: Path) -> None:
+    tool = deb("tool", files={"usr/bin/tool": script("#!/usr/bin/env python9\n")})
+    assert locked(tmp_path, [tool], "packages: [tool]") == {
+        "coreutils": "1.0-1 [implied]", "tool": "1.0-1",
+    }  # fmt: skip
+
+
+def test_scripts_of_essential_packages_start_others(tmp_path: Path) -> None:
+    tool = deb("tool", files={"usr/bin/tool": script("#!/bin/sh\negrep x\n")})
+    found = locked(tmp_path, [tool], "packages: [tool]")
+    assert found == {
+        "dash": "1.0-1 [implied]", "grep": "1.0-1 [implied]", "tool": "1.0-1",
+    }  # fmt: skip
+
+
+def test_a_program_that_calls_system_has_a_shell(tmp_path: Path) -> None:
+    program = elf(interpreter=_LOADER) + b"\0/bin/sh\0"
+    app = deb("app", files={"usr/sbin/app": file(program, mode=0o755)})
+    text = "packages: [app]\nconfig: {entrypoint: [/usr/sbin/app]}"
+    assert "dash" in locked(tmp_path, [app], text)
+
+
+def test_a_cron_has_the_commands_that_its_users_type(tmp_path: Path) -> None:
+    cron = deb("cron", files={"usr/sbin/cron": file(elf(interpreter=_LOADER), mode=0o755)})
+    found = locked(tmp_path, [cron], "packages: [cron]\nconfig: {entrypoint: [/usr/sbin/cron, -f]}")
+    assert {"coreutils", "dash", "grep", "libc-bin"} <= found.keys()
+    assert "dpkg" not in found
+
+
+def test_what_a_metapackage_depends_on_counts_as_named(tmp_path: Path) -> None:
+    packages = [
+        deb("meta", depends="tool", files={"usr/share/doc/meta/README": b"x"}),
+        deb("tool", files={"usr/bin/tool": script("#!/bin/sh\n")}),
+    ]
+    assert "dash" in locked(tmp_path, packages, "packages: [meta]")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "packages: [app]\nessential: none",
+        "packages: [app]\nwithout: [dash]",
+        # The recipe has a shell of its own.
+        "packages: [app]\nlinks: [{path: /bin/sh, target: /usr/bin/app}]",
+        "packages: [admin]",
+        "packages: [admin]\nconfig: {entrypoint: [/usr/bin/other]}",
+        "packages: [app_bin]",
+    ],
+)
+def test_there_is_none_where_nothing_asks_for_it(tmp_path: Path, text: str) -> None:
+    packages = [
+        deb("app", files={"usr/bin/app": script("#!/bin/sh\n")}),
+        deb("admin", files={"usr/sbin/admin": script("#!/bin/sh\ncat\n")}),
+    ]
+    world = World(tmp_path, [*essentials(), *packages])
+    world.slices("app", "bin: {paths: [/usr/bin/app]}")
+    text = f"steps: {{copyright: false, os_release: false}}\n{text}"
+    assert "dash" not in versions(world.lock(text).lockfile)
+
+
+def test_an_archive_without_essential_packages_is_locked(tmp_path: Path) -> None:
+    world = World(tmp_path, [deb("app", files={"usr/bin/app": script("#!/bin/sh\n")})])
+    assert versions(world.lock("packages: [app]").lockfile) == {"app": "1.0-1"}
+
+
+def test_paths_in_data_count_only_as_whole_words(tmp_path: Path) -> None:
+    data = elf(interpreter=_LOADER) + b"\0/usr/bin/env\0x/bin/cp\0'/bin/rm'\0/bin/ls/x\0"
+    assert facts_of(BytesBlob(data), Store(tmp_path)).calls == ("/usr/bin/env", "/bin/rm")
