@@ -34,6 +34,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mirrors:     archive name (``debian``, ``debian-security``, …) → base URLs, first wins
     project_mirrors: the same of the project file; those of ``mirrors`` come first
     catalog:     the user's catalog as it is written (docs/formats/catalog.md); empty: none
+    catalog_policy: the policy that must let in a catalog of a registry
     cache_bound: bytes that ``cache prune`` and every command that adds to it leave at most
     """
 
@@ -47,6 +48,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     snapshots: tuple[str, ...] = ()
     project_mirrors: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     catalog: str = ""
+    catalog_policy: Path | None = None
 
     @classmethod
     def load(
@@ -58,6 +60,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         ca: Path | None = None,
         project: Project | None = None,
         catalog: str = "",
+        catalog_policy: Path | None = None,
     ) -> Settings:
         """Read the configuration file, if there is one, and put the options over it.
 
@@ -66,7 +69,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         path = config or default_config_path()
         found = _read(path) if config or os.path.isfile(path) else {}
         faults = _Reader(path)
-        table = faults.table(found, "", {"cache", "catalog", "debian", "net", "offline"})
+        table = faults.table(
+            found, "", {"cache", "catalog", "catalog_policy", "debian", "net", "offline"}
+        )
         cache = faults.table(table.get("cache", {}), "cache", {"dir", "bound"})
         debian = faults.table(table.get("debian", {}), "debian", {"mirrors", "snapshots"})
         net = faults.table(table.get("net", {}), "net", {"ca"})
@@ -78,6 +83,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             cache_key_file=state / "cache.key" if (state := default_state_dir()) else None,
             cache_bound=faults.size(cache.get("bound"), "cache.bound", DEFAULT_BOUND),
             catalog=catalog or faults.text(table.get("catalog"), "catalog") or "",
+            catalog_policy=catalog_policy
+            or _path(faults.text(table.get("catalog_policy"), "catalog_policy")),
             offline=offline or faults.flag(table.get("offline"), "offline"),
             ca=ca or _path(configured_ca),
             project_mirrors=project.mirrors if project else {},

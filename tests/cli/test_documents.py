@@ -93,6 +93,9 @@ def prepare(work: Path, folder: Path) -> None:
     )
     OciLayout(LayoutAddress(path=work / "one", tag="1")).write(value, runtime())
     lay_out({"tree/Dockerfile": "FROM debian:13\nFROM $X\n"}, work)
+    lay_out(
+        {"fresh-catalog/base/homeport.yaml": "homeport: 1\nname: base\nextends: static\n"}, work
+    )
     (work / "blubber.yaml").write_text(BLUBBER)
     (work / ".travis.yml").write_text("services: docker\nscript: docker build -t r.example/x/y .\n")
     lay_out(
@@ -116,6 +119,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("search app", 0),
         ("show app --files --recipe . --platform linux/amd64", 0),
         ("catalog slices libc6", 0),
+        ("catalog push fresh-catalog oci:catalog", 0),
         ("slice propose app --platform linux/amd64 -o slices/app.yaml", 0),
         ("slice check slices --platform linux/amd64", 0),
         ("init app --in fresh --name fresh --no-check", 0),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +15,18 @@ import yaml
 
 from builders.deb import deb
 from builders.locking import World
+from builders.small_registry import SmallRegistry, small_registry
+from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import run
 from homeport.recipe.catalog import shipped_catalog
 
+POLICY = """
+schema: homeport-policy/v1
+identities:
+  us: {keys: [our.pub]}
+images:
+  - {match: [HOST/team/catalog], identity: [us]}
+"""
 ARCHIVE = 'archives: [{{name: test, suites: [trixie], mirrors: ["{url}"], keys: [../key.asc]}}]\n'
 
 
@@ -213,3 +226,186 @@ def test_what_is_no_catalog_is_an_error_that_says_what_one_is(
     assert message in error
     assert "hint:" in error
     assert not list(home.iterdir())
+
+
+@pytest.fixture
+def registry(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[SmallRegistry]:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with small_registry() as served:
+        yield served
+
+
+def pushed(registry: SmallRegistry, capsys: pytest.CaptureFixture[str], tag: str = "1") -> str:
+    """Push ``../catalog``; its address by digest."""
+    place = f"docker://{registry.host}/team/catalog:{tag}"
+    assert run(["catalog", "push", "../catalog", place, "--format", "json"]) == 0
+    document = printed(capsys)
+    assert document["schema"] == "homeport-catalog-push/v1"
+    return str(document["catalog"])
+
+
+def test_the_same_files_are_the_same_artifact(
+    catalog: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = pushed(registry, capsys)
+    (catalog / ".git").mkdir()
+    write(catalog / ".git/config", "of an editor or a repository")
+    os.utime(catalog / "base/homeport.yaml", (1, 1))
+    assert pushed(registry, capsys, tag="2") == first
+    write(catalog / "shared/notes", "other notes")
+    assert pushed(registry, capsys, tag="3") != first
+
+
+@pytest.mark.usefixtures("catalog")
+@pytest.mark.parametrize("by", ["digest", "tag", "layout"])
+def test_an_artifact_is_a_catalog_whose_lockfiles_are_written_here(
+    home: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    if by == "layout":
+        assert run(["catalog", "push", "../catalog", "oci:../pushed:1"]) == 0
+        named = "oci:../pushed:1"
+    else:
+        pinned = pushed(registry, capsys)
+        named = pinned if by == "digest" else f"docker://{registry.host}/team/catalog:1"
+    capsys.readouterr()
+    assert run(["lock", "tool", "--catalog", named]) == 0
+    assert (home / "tool.lock").is_file()
+    assert ("catalog docker://" in capsys.readouterr().err) == (by == "tag")
+    assert run(["build", "tool", "--catalog", named, "--locked", "-o", "oci:out"]) == 0
+    assert run(["inspect", "oci:out", "--files"]) == 0
+    assert "shared/notes" in capsys.readouterr().out
+    assert run(["add", "wget", "--recipe", "tool", "--catalog", named]) == 2
+    assert "lies in a catalog that is not written to" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("catalog")
+def test_an_artifact_by_digest_is_used_offline_once_it_was_fetched(
+    registry: SmallRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = pushed(registry, capsys)
+    show = ["catalog", "show", "tool", "--catalog", named]
+    assert run([*show, "--offline"]) == 2
+    assert "is not in the cache" in capsys.readouterr().err
+    assert run(show) == 0
+    assert run([*show, "--offline"]) == 0
+    assert "tool: Mine" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("catalog")
+def test_a_policy_lets_in_signed_catalogs_only(
+    home: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    named = pushed(registry, capsys)
+    key = generate_key()
+    write(home / "our.key", "").write_bytes(encrypt_key(key, b""))
+    write(home / "our.pub", "").write_bytes(key.public.pem)
+    write(
+        home / "policy.yaml",
+        POLICY.replace("HOST", registry.host),
+    )
+    show = ["catalog", "show", "tool", "--catalog", named, "--catalog-policy", "policy.yaml"]
+    assert run(show) == 3
+    capsys.readouterr()
+    assert run(["sign", named.removeprefix("docker://"), "--key", "our.key"]) == 0
+    assert run(show) == 0
+    assert "tool: Mine" in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("catalog")
+def test_another_artifact_is_no_catalog(
+    home: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = f"docker://{registry.host}/team/base:1"
+    assert run(["build", "base", "--catalog", "../catalog", "-o", place]) == 0
+    capsys.readouterr()
+    assert run(["catalog", "list", "--catalog", place]) == 2
+    assert "is not a catalog" in capsys.readouterr().err
+
+
+def test_a_faulty_catalog_is_not_pushed(
+    catalog: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(catalog / "tool/homeport.yaml", "homeport: 1\nname: tool\nextends: nothing\n")
+    write(catalog / "slices/app.yaml", "homeport: 1\npackage: other\nslices: {}\n")
+    place = f"docker://{registry.host}/team/catalog:1"
+    assert run(["catalog", "push", "../catalog", place]) == 2
+    error = capsys.readouterr().err
+    assert "the catalog has no recipe 'nothing'" in error
+    assert "app.yaml" in error
+    assert not registry.manifests
+
+
+def test_a_catalog_with_links_is_not_pushed(
+    catalog: Path, registry: SmallRegistry, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (catalog / "shared/link").symlink_to("/etc/passwd")
+    place = f"docker://{registry.host}/team/catalog:1"
+    assert run(["catalog", "push", "../catalog", place]) == 2
+    assert "the catalog holds a symlink, shared/link" in capsys.readouterr().err
+    assert not registry.manifests
+
+
+def git(folder: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(folder), "-c", "user.name=T", "-c", "user.email=t@example"]
+    return subprocess.run(
+        [*command, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def repository(catalog: Path) -> str:
+    """The catalog in ``catalogs/ours`` of a repository; the address of its first commit."""
+    root = catalog.parent / "repository"
+    root.mkdir()
+    shutil.copytree(catalog, root / "catalogs/ours")
+    git(root, "init", "-q")
+    git(root, "add", ".")
+    git(root, "commit", "-qm", "one")
+    commit = git(root, "rev-parse", "HEAD")
+    shutil.rmtree(root / "catalogs")
+    git(root, "commit", "-qam", "two")
+    return f"file://{root}@{commit}"
+
+
+def test_a_commit_of_git_is_a_catalog(
+    home: Path, repository: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = f"{repository}#catalogs/ours"
+    assert run(["lock", "tool", "--catalog", named]) == 0
+    assert (home / "tool.lock").is_file()
+    shutil.rmtree(home.parent / "repository")
+    assert run(["build", "tool", "--catalog", named, "--locked", "-o", "oci:out", "--offline"]) == 0
+    capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    ("named", "message"),
+    [
+        ("REPOSITORY", "has no recipes and no slices"),
+        ("REPOSITORY#none", "git archive failed"),
+        ("REPOSITORY#../x", "names an invalid folder"),
+        ("URL@" + "0" * 40, "git cat-file failed"),
+    ],
+)
+def test_what_git_does_not_have_is_an_error(
+    repository: str, capsys: pytest.CaptureFixture[str], named: str, message: str
+) -> None:
+    url = repository.partition("@")[0]
+    text = named.replace("REPOSITORY", repository).replace("URL", url)
+    assert run(["catalog", "list", "--catalog", text]) in (1, 2)
+    assert message in capsys.readouterr().err
+
+
+def test_links_in_a_repository_are_refused(
+    catalog: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (catalog / "evil").mkdir()
+    (catalog / "evil/homeport.yaml").symlink_to("/etc/passwd")
+    git(catalog, "init", "-q")
+    git(catalog, "add", ".")
+    git(catalog, "commit", "-qm", "one")
+    named = f"file://{catalog}@{git(catalog, 'rev-parse', 'HEAD')}"
+    assert run(["catalog", "list", "--catalog", named]) == 3
+    assert "it holds a symlink, evil/homeport.yaml" in capsys.readouterr().err

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from homeport.building.explain import Explanation
     from homeport.building.lock import LockCheck
     from homeport.building.request import BuildRequest, BuildResult
+    from homeport.images.transports.base import Written
     from homeport.imagetests.results import CheckedImage
     from homeport.imagetests.run import ImageTestRequest
     from homeport.locking.ensure_lock import EnsuredLock
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from homeport.oci.platform import Platform
     from homeport.recipe.catalog_listing import LockedRecipe
     from homeport.recipe.model import Recipe
+    from homeport.registry.access import RegistryAccess
 
 
 class RecipeCommands(Resources):
@@ -140,6 +142,18 @@ class RecipeCommands(Resources):
         from homeport.recipe.catalog_listing import catalog_recipes
 
         return catalog_recipes()
+
+    def push_catalog(
+        self, folder: Path, destination: str, access: RegistryAccess | None = None
+    ) -> Written:
+        """Write a catalog of the user's as an artifact, once all its recipes are valid."""
+        # 200 ms that other commands save
+        from homeport.catalogs.publishing import push_catalog
+        from homeport.images.address import parse_destination
+
+        address = parse_destination(destination)
+        target = self.destinations([address], access)(address)
+        return push_catalog(folder, target, self.runtime)
 
     def catalog_recipe(self, name: str) -> LockedRecipe:
         """A recipe of the catalog, its file, and what is locked for it."""

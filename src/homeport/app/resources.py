@@ -76,9 +76,21 @@ class Resources:
     def own_catalog(self) -> UserCatalog:
         """The user's catalog, opened when a recipe is first looked up."""
         # 60 ms that runs without one save
-        from homeport.catalogs.opening import open_catalog
+        from homeport.catalogs.opening import CatalogAccess, open_catalog
 
-        return open_catalog(self.settings.catalog)
+        access = CatalogAccess(
+            runtime=self.runtime, open_image=self.open_image, offline=self.settings.offline,
+            verify=self._verify_catalog if self.settings.catalog_policy else None,
+        )  # fmt: skip
+        return open_catalog(self.settings.catalog, access, self._closing)
+
+    def _verify_catalog(self, address: Address, value: Image | Index) -> None:
+        # 230 ms that a catalog without a policy saves
+        from homeport.attest.operations.policies import SourceVerification
+        from homeport.images.transports.registry import registry_transports
+
+        how = SourceVerification(policy=self.settings.catalog_policy, require=True)
+        self._verify_source(address, registry_transports(lambda: self._registries), how)(value)
 
     def archives(self, recipe: Recipe, mirrors: Sequence[str] = ()) -> ArchiveAccess:
         """A recipe's archives, as option, environment, configuration, recipe and apt name them."""

@@ -56,7 +56,7 @@ def add_packages(
     path = find_recipe(wanted, catalog)
     if catalog.keeps(path):
         raise UsageError(
-            f"{wanted} is a recipe of the catalog, which Homeport ships",
+            f"{wanted} lies in a catalog that is not written to",
             hint=f"write your own with 'extends: {wanted}', then add to it",
         )
     asked = tuple(dict.fromkeys(map(check_entry, entries)))

@@ -7,7 +7,6 @@ Nothing computed before is used, only downloads.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +39,7 @@ from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, Index, digest_of, open_contents
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.inspection.report.compare_images import compare
+from homeport.layers.plain_folder import write_plain_folder
 from homeport.layers.trees import read_tree
 from homeport.locking.lock_paths import proof_path
 from homeport.locking.verification import NotVerified
@@ -49,7 +49,7 @@ from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.recipe.parts import DockerfilePart
 from homeport.runtime import Runtime
-from homeport.tree.node import Source, Tree
+from homeport.tree.node import Source
 
 SCHEMA = "homeport-rebuild/v1"
 #: Bytes of a kit: recipes bring small files.
@@ -266,7 +266,7 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
         tree = read_tree(
             stream, runtime.store, Source(kind="layer", name="rebuild kit"), runtime.cancel
         )
-    _write(tree, folder, runtime)
+    write_plain_folder(tree, folder, "rebuild kit", runtime.cancel)
     try:
         described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=KitDescription)
     except (OSError, msgspec.DecodeError) as error:
@@ -280,27 +280,6 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
         with verified(kit.blobs[digest_of(proof)], "the lockfile's proof") as stream:
             proof_path(folder / described.lockfile).write_bytes(stream.readall())
     return described
-
-
-def _write(tree: Tree, folder: Path, runtime: Runtime) -> None:
-    """Directories and files alone, into a directory that only this user can write to."""
-    folder.mkdir(mode=0o700)
-    for path, node in tree.items():
-        if not path:
-            continue
-        to = folder / os.fsdecode(path)
-        if node.type == "directory":
-            to.mkdir(mode=0o700)
-        elif node.type == "file":
-            with to.open("xb") as file:
-                if node.content is not None:
-                    with verified(node.content, "a file of the kit") as stream:
-                        while data := stream.read(1 << 20):
-                            runtime.cancel.check()
-                            file.write(data)
-            to.chmod(node.mode & 0o777 | 0o600)
-        else:
-            raise _bad(f"it holds a {node.type}, {to.relative_to(folder)}")
 
 
 def _bad(why: str) -> HomeportError:

@@ -12,13 +12,13 @@ from homeport.images.address import ArchiveAddress, LayoutAddress, RegistryAddre
 
 _FORMS = (
     "a folder (./catalog), an artifact (docker://REGISTRY/NAME:TAG, oci:DIR:TAG), or a git"
-    " repository at a commit (https://HOST/REPOSITORY.git@COMMIT)"
+    " repository at a commit (https://HOST/REPOSITORY.git@COMMIT, or …@COMMIT#FOLDER)"
 )
 _ARTIFACTS = ("docker://", "oci:", "oci-archive:")
 #: As recipes name repositories (recipe/schema/values.py), a path after ``file://``, and scp's form.
 _GIT = re.compile(
     r"(?:git\+)?(?P<url>(?:(?:https?|git|ssh|file)://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:)[^\s#]+?)"
-    r"@(?P<commit>[^@/:\s]*)"
+    r"@(?P<commit>[^@/:#\s]*)(?:#(?P<folder>[^\s]*))?"
 )
 _GIT_BEGINS = re.compile(r"(?:git\+)|(?:https?|git|ssh|file)://|[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:")
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
@@ -43,10 +43,14 @@ class ArtifactSource(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GitSource(msgspec.Struct, frozen=True, kw_only=True):
-    """A commit of a repository, by its whole hash, so that it is the same files each time."""
+    """A commit of a repository, by its whole hash, so that it is the same files each time.
+
+    folder: that has the catalog; empty: the top
+    """
 
     url: str
     commit: str
+    folder: str = ""
 
 
 CatalogSource = FolderSource | ArtifactSource | GitSource
@@ -74,4 +78,7 @@ def _git(written: str) -> GitSource:
             hint=f"write {written.removesuffix('@')}@COMMIT, with 40 or 64 digits: a branch or tag"
             " may move",
         )
-    return GitSource(url=found["url"], commit=found["commit"])
+    folder = (found["folder"] or "").strip("/")
+    if folder.startswith("-") or ".." in folder.split("/"):
+        raise BadCatalog(f"the catalog {written!r} names an invalid folder: {folder!r}")
+    return GitSource(url=found["url"], commit=found["commit"], folder=folder)

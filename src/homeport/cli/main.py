@@ -46,7 +46,7 @@ COMMANDS: dict[str, CommandEntry] = {
     "test": CommandEntry("test", "Test an image on every platform, without a daemon", "Build"),
     "lock": CommandEntry("lock", "Resolve a recipe's packages and write its lockfile", "Build"),
     "recipe": CommandEntry("recipe", "Check or explain a recipe, or print its schema", "Build"),
-    "catalog": CommandEntry("catalog", "List and show recipes and slices of the catalog", "Build"),
+    "catalog": CommandEntry("catalog", "List, show and push recipes and slices", "Build"),
     "copy": CommandEntry("copy", "Copy local files by the rules of COPY and ADD", "Build"),
     "inspect": CommandEntry("inspect", "Show what is in an image without running it", "Look"),
     "extract": CommandEntry("extract", "Write files of an image to a directory", "Look"),

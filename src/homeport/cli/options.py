@@ -157,9 +157,10 @@ def common(function: Callable[..., Any], formats: Sequence[str] = ()) -> Callabl
             raise UsageError("--project and --no-project cannot be combined")
         context = click.get_current_context()
         used = project_of(context)
+        catalog = catalog_of(context)
         settings = Settings.load(
             config, cache_dir=cache_dir, offline=offline, ca=ca, project=used,
-            catalog=catalog_of(context),
+            catalog=catalog.written, catalog_policy=catalog.policy,
         )  # fmt: skip
         if ignored := ignored_project(context):
             tell(f"warning: {ignored}")

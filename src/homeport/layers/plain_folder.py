@@ -1,0 +1,38 @@
+"""A tree as files of this machine: directories and regular files alone, in a new directory.
+
+For what strangers send that is read by path afterwards: a link could lead out of the directory.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from homeport.content.blob import verified
+from homeport.errors import AnswerNo
+from homeport.progress import CancelToken
+from homeport.tree.node import Tree
+
+
+def write_plain_folder(tree: Tree, folder: Path, what: str, cancel: CancelToken) -> None:
+    """Write ``tree`` into ``folder``, which only this user can write to and is made here.
+
+    what: the thing that it is, such as ``rebuild kit``. Raises ``AnswerNo`` for links and devices.
+    """
+    folder.mkdir(mode=0o700)
+    for path, node in tree.items():
+        if not path:
+            continue
+        to = folder / os.fsdecode(path)
+        if node.type == "directory":
+            to.mkdir(mode=0o700)
+        elif node.type == "file":
+            with to.open("xb") as file:
+                if node.content is not None:
+                    with verified(node.content, f"a file of the {what}") as stream:
+                        while data := stream.read(1 << 20):
+                            cancel.check()
+                            file.write(data)
+            to.chmod(node.mode & 0o777 | 0o600)
+        else:
+            raise AnswerNo(f"invalid {what}: it holds a {node.type}, {to.relative_to(folder)}")
