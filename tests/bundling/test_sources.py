@@ -18,7 +18,7 @@ from builders.archive import DATE
 from builders.deb import deb
 from builders.published import IMAGE, ask, published, published_world, run
 from builders.small_registry import SmallRegistry, small_registry
-from homeport.bundling.model import SOURCE_LAYER, SOURCES, SOURCES_LIST
+from homeport.bundling.model import CONTENTS_NAME, SOURCE_LAYER, SOURCES, SOURCES_LIST
 from homeport.content.digest import Digest
 
 LOAD = ("--policy", "policy.yaml")
@@ -113,10 +113,13 @@ Blobs = dict[str, bytes]
 
 
 def forge(change: Callable[[dict[str, Any], Blobs], None]) -> str:
-    """A bundle whose list of sources is another one, with digests that are right all the way."""
+    """A bundle with another list of sources and none of its contents; all digests are right."""
     with tarfile.open("x.bundle") as archive:
         files = {one.name: archive.extractfile(one).read() for one in archive if one.isreg()}  # type: ignore[union-attr]
     index = json.loads(files["index.json"])
+    named = "org.opencontainers.image.ref.name"
+    index["manifests"] = [one for one in index["manifests"]
+                          if one["annotations"].get(named) != CONTENTS_NAME]  # fmt: skip
     for entry in index["manifests"]:
         manifest = json.loads(files[f"blobs/sha256/{entry['digest'][7:]}"])
         if manifest.get("artifactType") != SOURCES:

@@ -35,6 +35,8 @@ FILES = {
     "homeport-policy/v1",
     "homeport-baseline/v1",
     "homeport-lock-proof/v1",
+    "homeport-bundle-contents/v1",
+    "homeport-bundle-sources/v1",
     "homeport-docker-pkg-lock/v1",
 }
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
@@ -177,6 +179,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         (f"push oci:one:1 {name}:1 --plain-http", 0),
         (f"pull {name}:1 oci:two --plain-http", 0),
         (f"bundle {name}:1 -o one.bundle --plain-http", 0),
+        ("bundle list one.bundle", 0),
         (f"bundle load one.bundle {host}/inside --plain-http", 0),
         ("gc two", 0),
         (f"mirror {name}:1 {host}/team/two:1 --plain-http --dry-run", 0),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +11,9 @@ from homeport.app.resources import Resources
 
 if TYPE_CHECKING:
     from homeport.attest.operations.policies import SourceVerification
-    from homeport.bundling.model import BundleResult, LoadResult
+    from homeport.attest.operations.signing import SignOptions
+    from homeport.bundling.model import BundleResult, ListResult, LoadResult
+    from homeport.bundling.opening import LoadAccess
     from homeport.images.importing import Imported
     from homeport.images.mirror import MirrorOutcome, MirrorPair
     from homeport.images.operations import Transports
@@ -150,18 +152,27 @@ class ImageCommands(Resources):
     def bundle(
         self, images: Sequence[str], file: Path, files: Sequence[Path] = (), *,
         mirrors: Sequence[str] = (), trust_kit: bool = False, sources: bool | None = None,
-        access: RegistryAccess | None = None,
+        access: RegistryAccess | None = None, sign: SignOptions | None = None,
+        ask_password: Callable[[], bytes] | None = None,
     ) -> BundleResult:  # fmt: skip
         """Write images, all that is attached to them, their packages and sources to a file.
 
         sources: all of them, none, or (by default) those that the archives have
+        sign:    the list of contents with this key
         """
         # 300 ms that other commands save
+        from homeport.attest.operations.signing import open_signer, sign_artifact
         from homeport.bundling.writing import BundleAccess, write_bundle
 
+        attesting = self._attest_access(images[0], access)
+        signing = None
+        if sign is not None:
+            # Before anything is fetched: a wrong password is found at once.
+            method = open_signer(sign, attesting, ask_password)
+            signing = partial(sign_artifact, method=method, access=attesting)
         reach = BundleAccess(
-            registry=self._attest_access(images[0], access).registry,
-            connections=self._connections(), runtime=self.runtime,
+            registry=attesting.registry, connections=self._connections(), runtime=self.runtime,
+            sign=signing,
         )  # fmt: skip
         return write_bundle(
             images, file, files, reach, mirrors=tuple(mirrors), trust_kit=trust_kit,
@@ -171,17 +182,47 @@ class ImageCommands(Resources):
     def load_bundle(
         self, file: Path, registry: str, *, verification: SourceVerification | None = None,
         files_to: Path | None = None, access: RegistryAccess | None = None,
+        keys: Sequence[str] = (),
     ) -> LoadResult:  # fmt: skip
         """Verify the images of a bundle by a policy, then write them below ``registry``.
 
         files_to: the directory to write keys, policies and the like of the bundle to
+        keys:     public keys, any of which must have signed the bundle's list of contents
         """
         # 300 ms that other commands save
-        from homeport.attest.operations.policies import SourceVerification, verify_named
-        from homeport.bundling.loading import LoadAccess, load_bundle
+        from homeport.bundling.loading import load_bundle
 
-        reach = self._attest_access(f"{registry}/none", access)
-        options = verification or SourceVerification()
-        decide = partial(verify_named, options=options, access=reach)
-        about = LoadAccess(registry=reach.registry, decide=decide, runtime=self.runtime)
+        about = self._loading(f"{registry}/none", verification, keys, access)
         return load_bundle(file, registry, about, files_to=files_to)
+
+    def list_bundle(
+        self, file: Path, *, verification: SourceVerification | None = None,
+        keys: Sequence[str] = (),
+    ) -> ListResult:  # fmt: skip
+        """What is in a bundle, verified as before loading it, but for the images' policy."""
+        # 300 ms that other commands save
+        from homeport.bundling.listing import list_bundle
+
+        return list_bundle(file, self._loading(None, verification, keys, None))
+
+    def _loading(
+        self, about: str | None, verification: SourceVerification | None, keys: Sequence[str],
+        access: RegistryAccess | None,
+    ) -> LoadAccess:  # fmt: skip
+        # 300 ms that other commands save
+        from homeport.attest.operations.policies import (
+            SourceVerification,
+            verify_bundle,
+            verify_named,
+        )
+        from homeport.bundling.opening import LoadAccess
+
+        reach = self._attest_access(about, access)
+        options = verification or SourceVerification()
+        return LoadAccess(
+            registry=reach.registry, runtime=self.runtime,
+            decide=partial(verify_named, options=options, access=reach),
+            verify_contents=partial(
+                verify_bundle, keys=tuple(keys), options=options, access=reach
+            ),
+        )  # fmt: skip

@@ -29,7 +29,7 @@ class Exemption(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
 
 class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A policy file. ``identities``, ``images`` and ``default`` are for ``homeport verify``.
+    """A policy file. The last four fields are for verifying signatures.
 
     deny:              ids of findings that are violations
     allow_registries:  when given, images of all other registries are violations
@@ -44,6 +44,7 @@ class Policy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     identities: dict[str, PolicyIdentity] = {}
     images: tuple[PolicyRule, ...] = ()
     default: Enforce = "warn"
+    bundles: tuple[str, ...] = ()
 
 
 class Known(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -2,44 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
-import msgspec
-
-from homeport.attest.attached.base import Attached
 from homeport.attest.attached.carrying import carry
 from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.registry import RegistryAttached
-from homeport.attest.attached.select import RegistryMaker
 from homeport.bundling.checking_sources import check_sources
-from homeport.bundling.model import FILES, FILES_NAME, TITLE, BadBundle, LoadedImage, LoadResult
+from homeport.bundling.model import LoadedImage, LoadResult
+from homeport.bundling.opening import LoadAccess, image_names, included_files, verified_contents
 from homeport.content.blob import verified
 from homeport.content.files import explained, write_file
 from homeport.content.reading import read_bounded
-from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
-from homeport.images.image import Image, Index, digest_of, walk
-from homeport.images.referring import COSIGN_ENDINGS
+from homeport.images.image import walk
 from homeport.images.storage.archive_files import open_archive
 from homeport.images.storage.files import Files
-from homeport.images.storage.layout import open_in_layout, read_index, tags_of
-from homeport.oci.reference import Reference, parse_reference
-from homeport.printable import printable
-from homeport.runtime import Runtime
+from homeport.images.storage.layout import open_in_layout
+from homeport.oci.reference import Reference
 
 _FILE_LIMIT = 256 << 20
-
-#: The policy's decision about an image under its own name; raises if it must not be loaded.
-Decide = Callable[[Image | Index, Attached, Reference], str]
-
-
-class LoadAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """What loading needs from ``homeport.app``."""
-
-    registry: RegistryMaker
-    decide: Decide
-    runtime: Runtime
 
 
 def load_bundle(
@@ -50,12 +31,11 @@ def load_bundle(
     files_to: the directory to write the bundle's keys, policies and the like to
     """
     with open_archive(file, access.runtime) as files:
-        images = _images(files, file, registry)
         attached = LayoutAttached(LayoutAddress(path=file), access.runtime, files)
+        contents, signers = verified_contents(files, attached, access)
+        images = _images(files, registry)
         opened = [(name, to, open_in_layout(files, str(name))) for name, to in images]
         decisions = [access.decide(value, attached, name) for name, _, value in opened]
-        for _, _, value in opened:
-            _check_blobs(value, access.runtime)
         sources = [check_sources(str(name), one, attached, access.runtime)
                    for name, _, one in opened]  # fmt: skip
         loaded = []
@@ -74,53 +54,25 @@ def load_bundle(
                 )
             )
         written = _write_files(files, files_to) if files_to is not None else ()
-    return LoadResult(file=str(file), images=tuple(loaded), files=written)
+    return LoadResult(
+        file=str(file), images=tuple(loaded), files=written, contents=contents, signers=signers
+    )
 
 
-def _images(files: Files, file: Path, registry: str) -> list[tuple[Reference, RegistryAddress]]:
+def _images(files: Files, registry: str) -> list[tuple[Reference, RegistryAddress]]:
     """The images of the bundle, each with its place in the registry."""
-    _, index = read_index(files)
-    names = [
-        tag for tag in tags_of(index)
-        if tag != FILES_NAME and not (tag.startswith("sha256-") and tag.endswith(COSIGN_ENDINGS))
-    ]  # fmt: skip
     found = []
-    for text in names:
-        name = parse_reference(text)
-        if str(name) != text:
-            raise BadBundle(f"{file} is not a bundle: it names an image {printable(text)}")
+    for name in image_names(files):
         to = parse_destination(f"docker://{registry}/{name.repository}:{name.tag}")
         assert isinstance(to, RegistryAddress)
         found.append((name, to))
-    if not found:
-        raise UsageError(f"{file} holds no image", hint="homeport bundle IMAGE -o FILE makes one")
     return found
 
 
-def _check_blobs(value: Image | Index, runtime: Runtime) -> None:
-    """Read everything once, so that a damaged bundle is found before a registry has half of it."""
-    for node in walk(value):
-        if not isinstance(node, Image):
-            continue
-        for blob in node.blobs.values():
-            with verified(blob, "a blob of the bundle") as stream:
-                while stream.read(1 << 20):
-                    runtime.cancel.check()
-
-
 def _write_files(files: Files, folder: Path) -> tuple[str, ...]:
-    _, index = read_index(files)
-    if FILES_NAME not in tags_of(index):
-        return ()
-    value = open_in_layout(files, FILES_NAME)
-    if not isinstance(value, Image) or value.document.parsed.artifact_type != FILES:
-        raise BadBundle(f"{files.place}: {FILES_NAME} is not what it should be")
     written = []
-    for layer in value.document.parsed.layers:
-        name = layer.annotations.get(TITLE, "")
-        if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise BadBundle(f"{files.place}: a file has the name {printable(name)!r}")
-        with verified(value.blobs[digest_of(layer)], name) as stream:
+    for name, blob in included_files(files):
+        with verified(blob, name) as stream:
             data = read_bounded(stream, _FILE_LIMIT, name)
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)

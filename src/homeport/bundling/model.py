@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from homeport.errors import AnswerNo
 
 SCHEMA = "homeport-bundle/v1"
+LIST_SCHEMA = "homeport-bundle-list/v1"
 LOAD_SCHEMA = "homeport-bundle-load/v1"
 #: Refers to an index: the packages that its rebuild kit locks, one layer each.
 PACKAGES = "application/vnd.homeport.bundle.packages.v1"
@@ -18,11 +21,19 @@ SOURCES_SCHEMA = "homeport-bundle-sources/v1"
 RELEASE_LAYER = "application/vnd.debian.release"
 INDEX_LAYER = "application/vnd.debian.sources"
 SOURCE_LAYER = "application/vnd.debian.source-file"
+#: Lists everything in the bundle, so that one signature is over all of it.
+CONTENTS = "application/vnd.homeport.bundle.contents.v1"
+CONTENTS_LIST = "application/vnd.homeport.bundle.contents.v1+json"
+CONTENTS_NAME = "homeport-bundle-contents"
+CONTENTS_SCHEMA = "homeport-bundle-contents/v1"
 #: Keys, policies and the like, one layer each, under a name of its own in the layout.
 FILES = "application/vnd.homeport.bundle.files.v1"
 FILE_LAYER = "application/octet-stream"
 FILES_NAME = "homeport-bundle-files"
 TITLE = "org.opencontainers.image.title"
+
+
+Verdict = Literal["verified", "unverified", "none"]
 
 
 class BadBundle(AnswerNo):
@@ -105,13 +116,30 @@ class BundledImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``homeport-bundle/v1``: what was written to ``file``."""
+    """``homeport-bundle/v1``: what was written to ``file``; ``signer`` of its list of contents."""
 
     schema: str = SCHEMA
     file: str
     size: int
     images: tuple[BundledImage, ...]
     files: tuple[str, ...] = ()
+    signer: str = ""
+
+
+class ListResult(msgspec.Struct, frozen=True, kw_only=True):
+    """``homeport-bundle-list/v1``: what is in ``file``, each byte of which was verified.
+
+    contents: verdict on the list of contents: ``verified``, ``unverified``, or ``none``
+    signers:  whose signatures of the list were verified
+    """
+
+    schema: str = LIST_SCHEMA
+    file: str
+    size: int
+    images: tuple[BundledImage, ...]
+    files: tuple[str, ...] = ()
+    contents: Verdict
+    signers: tuple[str, ...] = ()
 
 
 class LoadedImage(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,9 +153,14 @@ class LoadedImage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
-    """``homeport-bundle-load/v1``: what was loaded from ``file``; ``files`` that were written."""
+    """``homeport-bundle-load/v1``: what was loaded from ``file``; ``files`` that were written.
+
+    contents, signers: as of ``ListResult``
+    """
 
     schema: str = LOAD_SCHEMA
     file: str
     images: tuple[LoadedImage, ...]
     files: tuple[str, ...] = ()
+    contents: Verdict
+    signers: tuple[str, ...] = ()

@@ -6,7 +6,7 @@ Gathered in a layout beside the file, then written as one archive.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -18,8 +18,10 @@ from homeport.attest.attached.select import RegistryMaker, open_attached
 from homeport.building.rebuild import NoRebuildKit, open_kit
 from homeport.building.request import Connections
 from homeport.bundling.artifacts import artifact, layer
+from homeport.bundling.contents import contents_artifact
 from homeport.bundling.gathering_sources import gather_sources, sources_artifact
 from homeport.bundling.model import (
+    CONTENTS_NAME,
     FILE_LAYER,
     FILES,
     FILES_NAME,
@@ -49,12 +51,17 @@ from homeport.runtime import Runtime
 _FILE_LIMIT = 256 << 20
 
 
+#: Signs the list of contents in the layout; gives the signer's name.
+Sign = Callable[[Image, Attached], str]
+
+
 class BundleAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """What writing needs from ``homeport.app``."""
+    """What writing needs from ``homeport.app``. sign: ``None`` leaves the list unsigned."""
 
     registry: RegistryMaker
     connections: Connections
     runtime: Runtime
+    sign: Sign | None = None
 
 
 def write_bundle(
@@ -79,8 +86,21 @@ def write_bundle(
         if files:
             address = LayoutAddress(path=layout, tag=FILES_NAME)
             OciLayout(address).write(_files(files), access.runtime)
+        signer = _list_contents(layout, access)
         _archive(layout, file, access.runtime)
-    return BundleResult(file=str(file), size=file.stat().st_size, images=taken, files=tuple(names))
+    return BundleResult(
+        file=str(file), size=file.stat().st_size, images=taken, files=tuple(names), signer=signer
+    )
+
+
+def _list_contents(layout: Path, access: BundleAccess) -> str:
+    """Add the list of everything that is in the layout, and sign it; the signer's name."""
+    contents = contents_artifact(layout)
+    address = LayoutAddress(path=layout, tag=CONTENTS_NAME)
+    OciLayout(address).write(contents, access.runtime)
+    if access.sign is None:
+        return ""
+    return access.sign(contents, LayoutAttached(address, access.runtime))
 
 
 class _Fetching(msgspec.Struct, frozen=True, kw_only=True):

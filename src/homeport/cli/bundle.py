@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING
 import click
 import msgspec
 
-from homeport.cli import bundle_load
+from homeport.cli import bundle_list, bundle_load
 from homeport.cli.bundle_text import sources_text
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import columns
+from homeport.cli.signing_options import ask_password, sign_options
 from homeport.cli.subcommand import CommandWithSubcommand
+from homeport.printable import printable
 from homeport.quantities import human_size
 
 if TYPE_CHECKING:
@@ -25,12 +27,12 @@ _READ = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.command(
     name="bundle",
     cls=CommandWithSubcommand,
-    subcommands=[bundle_load.command],
+    subcommands=[bundle_list.command, bundle_load.command],
     epilog="""\b
 Examples:
   homeport bundle registry.example/team/tool:1.0 -o tool.bundle
   homeport bundle registry.example/team/tool:1.0 -o tool.bundle --include cosign.pub \\
-      --include policy.yaml
+      --include policy.yaml --key bundles.key
   homeport build ./homeport.yaml --locked --offline --mirror bundle:tool.bundle
 """,
 )
@@ -56,11 +58,17 @@ Examples:
     help="Require the sources of all packages, or leave sources out.  [default: those that the"
     " archives have]",
 )  # fmt: skip
+@click.option(
+    "--key", default="", metavar="KEY",
+    help="Sign the list of all that is in the bundle with this private key: a file, or"
+    " env://VARIABLE. Its password is COSIGN_PASSWORD or asked for.",
+)  # fmt: skip
 @registry_options
 @common
 def command(
     session: Session, *, images: tuple[str, ...], file: Path, files: tuple[Path, ...],
-    mirrors: tuple[str, ...], trust_kit: bool, sources: bool | None, access: RegistryAccess,
+    mirrors: tuple[str, ...], trust_kit: bool, sources: bool | None, key: str,
+    access: RegistryAccess,
 ) -> None:  # fmt: skip
     """Write images of registries to one file, with all that belongs to them.
 
@@ -71,7 +79,8 @@ def command(
     with session.app() as app:
         result = app.bundle(
             images, file, files, mirrors=mirrors, trust_kit=trust_kit, sources=sources,
-            access=access,
+            access=access, sign=sign_options(key=key, dry_run=False) if key else None,
+            ask_password=ask_password(),
         )  # fmt: skip
     rows = [(one.name, one.digest, str(one.attached), str(one.packages), sources_text(one.sources))
             for one in result.images]  # fmt: skip
@@ -79,6 +88,7 @@ def command(
     lines = [
         session.screen.table(header, rows),
         *(f"included {name}" for name in result.files),
-        f"wrote {result.file}, {human_size(result.size)}",
+        f"wrote {result.file}, {human_size(result.size)}"
+        + (f", contents signed by {printable(result.signer)}" if result.signer else ""),
     ]
     session.output.write(msgspec.to_builtins(result), "\n".join(lines), quiet_text=result.file)

@@ -8,7 +8,18 @@ from homeport.printable import printable
 from homeport.quantities import human_size
 
 if TYPE_CHECKING:
-    from homeport.bundling.model import BundledSources
+    from homeport.bundling.model import BundledSources, ListResult, LoadResult
+
+_CONTENTS = {
+    "verified": "contents as {} signed them",
+    "unverified": "contents as listed, signature not verified",
+    "none": "no list of contents",
+}
+
+
+def contents_text(result: ListResult | LoadResult) -> str:
+    """The verdict on the list of contents."""
+    return _CONTENTS[result.contents].format(" and ".join(map(printable, result.signers)))
 
 
 def sources_text(sources: BundledSources | None) -> str:

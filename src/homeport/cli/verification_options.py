@@ -19,6 +19,12 @@ policy_option = click.option(
     help="Use this signature policy.  [default: the one that ships]",
 )  # fmt: skip
 
+bundle_key_option = click.option(
+    "--key", "keys", multiple=True, metavar="KEY",
+    help="Require that this public key, a file or env://VARIABLE, or one of several signed the"
+    " bundle's list of contents. Repeatable.",
+)  # fmt: skip
+
 _OPTIONS = (
     policy_option,
     click.option(

@@ -105,6 +105,12 @@ def _found_at(
             yield _Found()
 
 
+def attached_to(subjects: Sequence[Digest], source: Attached) -> list[Image]:
+    """Everything that is attached to ``subjects``, as ``carry`` takes it along."""
+    found = _attached_to(list(subjects), source)
+    return [*found.artifacts, *(value for _, value in found.tagged)]
+
+
 def _attached_to(subjects: list[Digest], source: Attached) -> _Found:
     artifacts = _referrers(subjects, source)
     tagged = list(_tagged([*subjects, *artifacts], source))

@@ -12,15 +12,16 @@ from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.registry import RegistryAttached
 from homeport.attest.attached.select import open_attached
 from homeport.attest.errors import NotVerified
+from homeport.attest.keys.sources import load_public_key
 from homeport.attest.operations.access import Access
 from homeport.attest.policy.checking import PolicyResult, check_image
 from homeport.attest.policy.emit import EmittedPolicy, Pin, emit
 from homeport.attest.policy.reading import LoadedPolicy, read_policy, shipped_policy
 from homeport.attest.sigstore.trusted_root import public_root
 from homeport.attest.verification.description import describe
-from homeport.attest.verification.image import ImageResult
-from homeport.attest.verification.signers import Signer
-from homeport.attest.verification.verify import SubjectResult
+from homeport.attest.verification.image import ImageResult, verify_image
+from homeport.attest.verification.signers import KeySigner, Signer
+from homeport.attest.verification.verify import Requirement, SubjectResult
 from homeport.content.digest import Digest
 from homeport.errors import UsageError
 from homeport.images.address import Address, LayoutAddress, RegistryAddress, parse_source
@@ -86,6 +87,43 @@ def verify_named(
             "verify", f"warning: {name}: signature not verified: {found.reason}"
         )
     return found.decision
+
+
+def verify_bundle(
+    contents: Image | None, attached: Attached, keys: Sequence[str], options: SourceVerification,
+    access: Access,
+) -> tuple[str, ...]:  # fmt: skip
+    """Whose signatures of a bundle's list of contents are valid; ``()`` if none is required.
+
+    contents: the list; ``None``: the bundle has none
+    keys:     public keys, any of which must have signed it; else the policy says who must have
+    Raises ``NotVerified``.
+    """
+    if options.skip:
+        return ()
+    signers: tuple[Signer, ...] = (
+        tuple(
+            KeySigner(name=place, keys=(load_public_key(place, access.environment),))
+            for place in keys
+        )
+        or load_policy(options.policy, access.environment).bundlers()
+    )
+    if not signers:
+        return ()
+    wanted = " or ".join(one.name for one in signers)
+    if contents is None:
+        raise NotVerified(
+            f"the bundle has no list of contents, which {wanted} must have signed",
+            hint="write the bundle again: homeport bundle IMAGE -o FILE --key KEY",
+        )
+    result = verify_image(
+        contents, attached, Requirement(signers=signers), access.runtime.pools.network
+    )
+    if not result.verified:
+        why = "; ".join(result.subject.missing)
+        raise NotVerified(f"the bundle's list of contents: {why}", where={"digest": result.digest})
+    valid = [one.identity for one in result.subject.signatures if one.verdict == "valid"]
+    return tuple(dict.fromkeys(valid))
 
 
 def verify_by_policy(

@@ -142,6 +142,12 @@ def sign_written(
     sign_image(value, attached, method, SignRequest(), access.runtime.pools.network)
 
 
+def sign_artifact(value: Image, attached: Attached, method: SigningMethod, access: Access) -> str:
+    """Sign an artifact of a layout, whatever it may be called; the signer's name."""
+    sign_written(value, attached, method, access)
+    return method.name
+
+
 def attest_built(
     image: Image, predicate: Any, attached: Attached, method: SigningMethod, access: Access
 ) -> None:

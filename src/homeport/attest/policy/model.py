@@ -87,12 +87,14 @@ class SignaturePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """A policy file; the last four fields are ``audit``'s and not read here.
 
     default: what it means that no rule matches an image
+    bundles: names of identities, any of which must have signed a bundle's list of contents
     """
 
     schema: str = POLICY_SCHEMA
     identities: dict[str, PolicyIdentity] = {}
     images: tuple[PolicyRule, ...] = ()
     default: Enforce = "warn"
+    bundles: tuple[str, ...] = ()
     deny: tuple[str, ...] = ()
     allow_registries: tuple[str, ...] = ()
     allow: tuple[dict[str, str], ...] = ()

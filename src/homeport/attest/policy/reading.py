@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from importlib import resources
 from pathlib import Path
@@ -48,6 +48,12 @@ class LoadedPolicy(msgspec.Struct, frozen=True, kw_only=True):
             _signer(name, self.policy.identities[name], rule, self) for name in rule.identity
         )
 
+    def bundlers(self) -> tuple[Signer, ...]:
+        """Who may have signed a bundle. Raises ``BadKey``, ``BadTrustedRoot``."""
+        plain = PolicyRule(match=())
+        names = self.policy.bundles
+        return tuple(_signer(name, self.policy.identities[name], plain, self) for name in names)
+
     def rebuilders(self, rule: PolicyRule) -> tuple[Signer, ...]:
         """Whose rebuilds count. Nothing that the rule requires of its publisher holds for them."""
         plain = PolicyRule(match=rule.match)
@@ -80,6 +86,7 @@ def parse_policy(
         _check_identity(read, identity, value)
     for number, rule in enumerate(read.value.images):
         _check_rule(read, number, rule)
+    _check_names(read, ["bundles"], read.value.bundles)
     return LoadedPolicy(policy=read.check(), name=name, folder=folder, environment=environment)
 
 
@@ -104,11 +111,8 @@ def _check_rule(read: TypedFile[SignaturePolicy], number: int, rule: PolicyRule)
                        "a * may only be at the end")  # fmt: skip
     if rule.unsigned == bool(rule.identity):
         read.fault(place, "exactly one of identity and unsigned is required")
-    for field, names in (("identity", rule.identity), ("rebuilders", rule.rebuilders)):
-        for at, name in enumerate(names):
-            if name not in read.value.identities:
-                known = ", ".join(read.value.identities) or "none"
-                read.fault([*place, field, at], f"unknown identity {name!r}", f"known: {known}")
+    _check_names(read, [*place, "identity"], rule.identity)
+    _check_names(read, [*place, "rebuilders"], rule.rebuilders)
     if not 0 <= rule.min_rebuilders <= len(rule.rebuilders) + 1:
         read.fault([*place, "min_rebuilders"], f"the publisher and {len(rule.rebuilders)}"
                    f" rebuilders cannot be {rule.min_rebuilders}")  # fmt: skip
@@ -117,6 +121,15 @@ def _check_rule(read: TypedFile[SignaturePolicy], number: int, rule: PolicyRule)
     if not 1 <= rule.threshold <= max(1, len(rule.identity)):
         read.fault([*place, "threshold"], f"{len(rule.identity)} identities cannot be"
                    f" {rule.threshold} signers")  # fmt: skip
+
+
+def _check_names(
+    read: TypedFile[SignaturePolicy], place: Sequence[str | int], names: Sequence[str]
+) -> None:
+    for at, name in enumerate(names):
+        if name not in read.value.identities:
+            known = ", ".join(read.value.identities) or "none"
+            read.fault([*place, at], f"unknown identity {name!r}", f"known: {known}")
 
 
 def _signer(name: str, identity: PolicyIdentity, rule: PolicyRule, loaded: LoadedPolicy) -> Signer:
