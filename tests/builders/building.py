@@ -82,6 +82,7 @@ class BuildWorld(World):
                 engines=engines,
                 session=lambda _build: {},
                 offline=self.offline,
+                clock=lambda: self.now,
             )
 
 

@@ -138,7 +138,7 @@ def test_without_a_proof_nothing_is_verified(
     assert project.build("--locked") == 0
     told = capsys.readouterr().err
     assert "test.lock: not verified against the signed archive" in told
-    assert "days old (homeport outdated says what is newer)" in told
+    assert "not yet checked on this machine (homeport outdated says what is newer)" in told
 
 
 def test_lock_writes_a_missing_proof_again(project: Project) -> None:

@@ -16,10 +16,12 @@ from homeport.content.store import Store
 from homeport.debian.archive.state import age
 from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
 from homeport.locking.lock_paths import LockPaths, lock_paths, proof_path
+from homeport.locking.seen_updates import seen_updates
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.locking.verification import Verification
 from homeport.locking.verified_locks import verify_for_build
 from homeport.oci.platform import Platform
+from homeport.quantities import counted
 from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
@@ -28,6 +30,22 @@ from homeport.runtime import Runtime
 from homeport.tree.node import Tree
 
 Trees = Mapping[tuple[str, Platform], Tree]
+
+
+def _age(locked: EnsuredLock, recipe: Recipe, runtime: Runtime, connections: Connections) -> str:
+    """How old a lockfile is, when it was last compared, and what the cache knows to be newer."""
+    date, now = locked.lockfile.date, connections.clock()
+    known = seen_updates(locked.lockfile, locked.digest, recipe, runtime.store)
+    text = f"its packages are of {date:%Y-%m-%d}, {age(date, now)}"
+    more = "homeport outdated says what is newer"
+    if known.checked is None:
+        return f"{text}; not yet checked on this machine ({more})"
+    text += f"; last checked {known.checked:%Y-%m-%d}"
+    if known.newer is None:
+        return f"{text} ({more})"
+    if known.newer == 0:
+        return f"{text}: nothing newer was known"
+    return f"{text}: --update all would bring {counted(known.newer, 'newer package')} ({more})"
 
 
 def pin_parts(
@@ -116,12 +134,10 @@ def prepare(
 
     locked = prepared((), request.update)
     if locked.locked is None:
-        date = locked.lockfile.date
-        runtime.progress.note(
-            "lock",
-            f"{verify_lock(locked, recipe, runtime)}; its packages are of {date:%Y-%m-%d},"
-            f" {age(date, connections.clock())} (homeport outdated says what is newer)",
+        said = (
+            f"{verify_lock(locked, recipe, runtime)}; {_age(locked, recipe, runtime, connections)}"
         )
+        runtime.progress.note("lock", said)
     first, trees = pin_parts(
         recipe, locked, paths, platforms,
         request=request, runtime=runtime, connections=connections,

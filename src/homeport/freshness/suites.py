@@ -28,6 +28,7 @@ from homeport.debian.archive.release_search import (
     SearchContext,
     SuiteSearch,
     find_state,
+    note_seen,
     read_first_release,
     validity,
 )
@@ -154,6 +155,7 @@ def _view(context: SearchContext, search: SuiteSearch, architectures: Sequence[s
         newest = found.candidate
         found = _find(context, search, [a for a in listed if a not in unknown])
     if isinstance(found, CompleteState):
+        note_seen(context, found)
         newest = found.candidate
         parts = {a: found.parts(a) for a in listed if a not in unknown}
     else:

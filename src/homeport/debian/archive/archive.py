@@ -25,6 +25,7 @@ from homeport.debian.archive.release_search import (
     check_all_states,
     failed_search,
     find_state,
+    note_seen,
     read_first_release,
     validity,
 )
@@ -124,6 +125,7 @@ def _open(context: SearchContext, command: str) -> ArchiveState:
         )
     for complete in taken:
         record_state(context.runtime.store, complete.candidate)
+        note_seen(context, complete)
     state = ArchiveState(
         suites=tuple(
             _suite_state(context, search, search.taken) for search in searches if search.taken

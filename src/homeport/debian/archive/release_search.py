@@ -33,6 +33,7 @@ from homeport.debian.archive.release_candidates import (
     suite_location,
 )
 from homeport.debian.archive.release_errors import FailedSearch
+from homeport.debian.archive.seen_indexes import SeenSuite, record_seen
 from homeport.debian.archive.state import SuiteDates, SuiteSpec
 from homeport.debian.archive.state_cache import newest_recorded_date, recorded_states
 from homeport.errors import HomeportError
@@ -144,6 +145,21 @@ def find_state(context: SearchContext, search: SuiteSearch) -> SuiteSearch:
             _read_everywhere(context, search, snapshots)
         _take_newest(context, search)
     return search
+
+
+def note_seen(context: SearchContext, state: CompleteState) -> None:
+    """Keep that this state was read now, for what builds say of their lockfile's age."""
+    if context.offline or context.as_of is not None:
+        return
+    spec, candidate = state.candidate.spec, state.candidate
+    seen = SeenSuite(
+        date=candidate.release.date,
+        checked=context.now,
+        signers=candidate.signers,
+        on_request=candidate.release.not_automatic,
+        indexes={a: tuple(map(str, found)) for a, found in state.by_architecture.items()},
+    )
+    record_seen(context.runtime.store, spec.archive, spec.suite, seen)
 
 
 def _read_everywhere(
