@@ -1,12 +1,12 @@
-"""A GitLab on loopback: its REST API for merge requests, and a real git repository over HTTP.
+"""A forge on loopback: its REST API for merge requests, and a real git repository over HTTP.
 
 with gitlab(tmp_path) as server:
     server.url            # http://127.0.0.1:PORT/group/images.git
     server.forge.requests # the merge requests, as the API has them
 
 Git itself (``git http-backend``) serves the repository. Two people come to it, as on a real
-server: ``gitlab-ci-token`` (a job's own token) may only read, ``oauth2`` with the project's token
-may push.
+GitLab: ``gitlab-ci-token`` (a job's own token) may only read, ``oauth2`` with the project's token
+may push. ``gitlab(tmp_path, kind="github")`` has another forge's API and the same git.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pathlib import Path
 
 from builders.forge import EveryPath, FakeForge
 from builders.http_server import Answer, Received, serving
+from homeport.updating.forges import Kind
 
 JOB_TOKEN, TOKEN = "of-the-job", "of-the-project"
 
@@ -94,13 +95,13 @@ class GitLab:
 
 
 @contextmanager
-def gitlab(folder: Path) -> Iterator[GitLab]:
+def gitlab(folder: Path, kind: Kind = "gitlab") -> Iterator[GitLab]:
     """The server while the block runs; the repository is empty, its branch ``main``."""
     bare = folder / "gitlab" / "images.git"
     subprocess.run(["git", "init", "-q", "--bare", "-b", "main", bare], check=True)
     for setting in ("http.receivepack", "receive.advertisePushOptions"):
         subprocess.run(["git", "-C", bare, "config", setting, "true"], check=True)
     with serving() as server:
-        made = GitLab(bare=bare, forge=FakeForge(kind="gitlab", server=server, token=TOKEN))
+        made = GitLab(bare=bare, forge=FakeForge(kind=kind, server=server, token=TOKEN))
         server.answers = EveryPath(made.answer)
         yield made

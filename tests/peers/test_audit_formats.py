@@ -1,7 +1,7 @@
 """What the audit writes and what the repository ships, checked by other people's validators.
 
-SARIF against the published schema (as @microsoft/jest-sarif carries it), the GitHub action and
-the GitLab component with check-jsonschema's schemas, the hook definition with pre-commit.
+SARIF against the published schema (as @microsoft/jest-sarif carries it), the hook definition with
+pre-commit. The actions and components are checked in ``test_pipeline_schemas``.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-import yaml
 
 from builders.audit import TODAY, every_case, lay_out, read_case
 from homeport.audit.auditing import AuditRequest, audit
@@ -40,22 +39,6 @@ def check(schema: list[str], *files: Path) -> None:
     program = need("check-jsonschema")
     done = subprocess.run([program, *schema, *files], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-def test_the_action_is_a_github_action() -> None:
-    check(["--builtin-schema", "vendor.github-actions"], ROOT / "action.yml")
-
-
-def test_the_component_is_a_gitlab_ci_file(tmp_path: Path) -> None:
-    header, job = (ROOT / "templates/audit/template.yml").read_text().split("\n---\n")
-    inputs = yaml.safe_load(header)["spec"]["inputs"]
-    assert inputs.keys() >= {"stage", "image", "home", "arguments", "package"}
-    for name, given in inputs.items():
-        job = job.replace(f"$[[ inputs.{name} ]]", str(given.get("default") or "x"))
-    assert "$[[" not in job
-    path = tmp_path / "job.yml"
-    path.write_text(job)
-    check(["--builtin-schema", "vendor.gitlab-ci"], path)
 
 
 def test_the_hooks_are_a_pre_commit_manifest() -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import Any
 import pytest
 
 from builders.archive import SEVEN, Archive, archive, suite
+from builders.ci_jobs import ROOT, Ended, composite, write_python
 from builders.freshness import LATER, entry, package
 from builders.gitlab import TOKEN, GitLab, gitlab
 from builders.registry import Running, docker_registry
@@ -29,7 +31,7 @@ pytestmark = pytest.mark.peer("gitlab-ci-local", "docker-registry", "htpasswd", 
 CVE = "CVE-2026-1000"
 USER, PASSWORD = "ci", "of-the-registry"
 #: The last lines of gitlab-ci-local: how each job ended.
-_ENDS = re.compile(r"^ (PASS|WARN|FAIL) +homeport (\w+)", re.MULTILINE)
+_ENDS = re.compile(r"^ (PASS|WARN|FAIL) +homeport[ -](\w+)", re.MULTILINE)
 RECIPE = """\
 homeport: 1
 name: tool
@@ -121,13 +123,18 @@ class Project:
         parts = [(each["os"], each["architecture"], each.get("variant")) for each in found]
         return ["/".join(filter(None, each)) for each in parts if each[0] != "unknown"]
 
-    def pipeline(self, source: str, branch: str = "main") -> dict[str, str]:
-        """Job → what gitlab-ci-local says of it, in a clone of its own, as runners make."""
+    def clone(self, branch: str = "main") -> Path:
+        """As a runner makes it: of one commit, detached."""
         self.runs += 1
         work = self.root / f"run{self.runs}"
         url = self.server.url_of_job
         subprocess.run(["git", "clone", "-q", "--depth", "1", "-b", branch, url, work], check=True)
         git(work, "checkout", "-q", "--detach")
+        return work
+
+    def pipeline(self, source: str, branch: str = "main") -> dict[str, str]:
+        """Job → what gitlab-ci-local says of it, in a clone of its own, as runners make."""
+        work = self.clone(branch)
         variables = {
             **self.server.forge.variables,
             "HOMEPORT_FORGE_TOKEN": TOKEN,
@@ -192,3 +199,76 @@ def test_a_schedule_finds_an_update_and_its_request_is_built_and_published(
     assert after == {"outdated": "PASS", "update": "PASS", "publish": "PASS"}
     assert request["state"] == "closed"
     assert project.published() == second
+
+
+COMPONENT = """\
+include:
+  - local: templates/outdated/template.yml
+    inputs:
+      image: registry.example/python:3.13
+      fail_on: security
+      allowed_exit_codes: %s
+"""
+
+
+@pytest.mark.parametrize(("allowed", "end"), [("[4]", "WARN"), ("[5]", "FAIL")])
+def test_the_component_for_freshness_is_included_with_inputs(
+    project: Project, tmp_path: Path, allowed: str, end: str
+) -> None:
+    debian = archive(tmp_path / "mirror", [suite("workshop", lib("1-1"), valid_for=None)])
+    mine = project.made_by_a_person(debian)
+    shutil.copytree(ROOT / "templates", mine / "templates")
+    (mine / ".gitlab-ci.yml").write_text(COMPONENT % allowed)
+    commit_and_push(mine, "The component")
+    (tmp_path / "bin").mkdir()
+    write_python(tmp_path / "bin", tmp_path / "pip.log")
+    project.environment["PATH"] = f"{tmp_path / 'bin'}:{project.environment['PATH']}"
+    assert project.pipeline("push") == {}
+    assert project.pipeline("schedule") == {"outdated": "PASS"}
+    debian.publish(suite("workshop", lib("1-2", f"* {CVE}"), valid_for=None, date=LATER))
+    assert project.pipeline("schedule") == {"outdated": end}
+
+
+def test_the_action_opens_a_pull_request_and_publishes(tmp_path: Path) -> None:
+    """Its steps' shell; GitHub's API is a fake, git and the registry are real."""
+    users = {USER: PASSWORD}
+    with (
+        gitlab(tmp_path, kind="github") as server,
+        docker_registry(tmp_path / "r", htpasswd=users) as registry,
+    ):
+        project = Project(tmp_path, server, registry)
+        debian = archive(tmp_path / "mirror", [suite("workshop", lib("1-1"), valid_for=None)])
+        mine = project.made_by_a_person(debian)
+        (tmp_path / "bin").mkdir()
+        write_python(tmp_path / "bin", tmp_path / "pip.log")
+        path = f"{tmp_path / 'bin'}:{project.environment['PATH']}"
+        environment = {**project.environment, **server.forge.variables, "PATH": path}
+
+        def act(**given: str) -> Ended:
+            temp = tmp_path / f"runner{project.runs}"
+            temp.mkdir()
+            done = composite(
+                ROOT / "fresh" / "action.yml", given, cwd=project.clone(), temp=temp,
+                environment=environment,
+            )  # fmt: skip
+            print(done.text)
+            return done
+
+        publish = {
+            "run": "publish", "repository": project.repository, "creds": f"{USER}:{PASSWORD}",
+            "version": "3",
+        }  # fmt: skip
+        assert act(**publish).code == 0
+        assert project.published().keys() == {"3.2026011000", "3", "latest"}
+        assert act(run="check").outputs["outdated"] == "false"
+        debian.publish(suite("workshop", lib("1-2", f"* {CVE}"), valid_for=None, date=LATER))
+        found = act(run="check")
+        assert (found.code, found.outputs["outdated"]) == (4, "true")
+        assert act(run="update", token=TOKEN, only="security").code == 0
+        (request,) = server.forge.requests
+        assert request["title"] == "tool: lib1 (1 security fix)"
+        git(mine, "pull", "-q", "origin", "homeport/update")
+        git(mine, "push", "-q", "origin", "HEAD:main")
+        assert act(**publish).code == 0
+        assert "3.2026011200" in project.published()
+        assert act(run="update", token="expired").code == 1

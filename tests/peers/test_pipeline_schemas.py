@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from builders.freshness import sample_report
 from homeport.freshness.report.metrics import metrics_text
@@ -72,9 +73,48 @@ def test_linters_of_workflows_find_nothing(
     passes(need(command[0]), *command[1:], ".github/workflows/homeport.yml", folder=tmp_path)
 
 
-def test_linters_find_nothing_in_the_action(tmp_path: Path) -> None:
-    shutil.copy(ROOT / "action.yml", tmp_path)
+ACTIONS = ("action.yml", "fresh/action.yml")
+COMPONENTS = sorted(path.parent.name for path in ROOT.glob("templates/*/template.yml"))
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_linters_find_nothing_in_the_actions(tmp_path: Path, action: str) -> None:
+    shutil.copy(ROOT / action, tmp_path)
     passes(need("zizmor"), "--offline", "--no-progress", "action.yml", folder=tmp_path)
+    schema = ("--builtin-schema", "vendor.github-actions")
+    passes(need("check-jsonschema"), *schema, "action.yml", folder=tmp_path)
+
+
+def test_a_workflow_uses_every_input_of_the_action_by_its_name(tmp_path: Path) -> None:
+    """actionlint reads the inputs of an action of the same repository."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / "fresh").mkdir()
+    shutil.copy(ROOT / "fresh" / "action.yml", tmp_path / "fresh")
+    workflow = tmp_path / ".github" / "workflows" / "x.yml"
+    workflow.parent.mkdir(parents=True)
+    names = yaml.safe_load((ROOT / "fresh" / "action.yml").read_text())["inputs"]
+    given = dict.fromkeys(names, "x")
+    step = {"uses": "./fresh", "id": "fresh", "with": given}
+    read = {"run": "echo ${{ steps.fresh.outputs.outdated }} ${{ steps.fresh.outputs.sarif }}"}
+    job = {"runs-on": "ubuntu-latest", "steps": [step, read]}
+    workflow.write_text(yaml.safe_dump({"on": "push", "jobs": {"fresh": job}}))
+    passes(need("actionlint"), workflow, folder=tmp_path)
+    workflow.write_text(workflow.read_text().replace("fail-on", "fail_on"))
+    done = subprocess.run([need("actionlint"), workflow], cwd=tmp_path, check=False)
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_every_component_is_a_gitlab_ci_file(tmp_path: Path, name: str) -> None:
+    """With its inputs put in as GitLab does: a whole value keeps its type."""
+    header, body = (ROOT / "templates" / name / "template.yml").read_text().split("\n---\n")
+    for key, spec in yaml.safe_load(header)["spec"]["inputs"].items():
+        assert spec["description"]
+        body = body.replace(f"$[[ inputs.{key} ]]", str(spec.get("default") or "x"))
+    assert "$[[" not in body
+    (tmp_path / "job.yml").write_text(body)
+    schema = ("--builtin-schema", "vendor.gitlab-ci")
+    passes(need("check-jsonschema"), *schema, "job.yml", folder=tmp_path)
 
 
 @pytest.mark.parametrize("repository", ["", "registry.example/team"])

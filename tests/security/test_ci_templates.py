@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import site
 import subprocess
 import sys
 from pathlib import Path
@@ -12,8 +11,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-import homeport
+from builders.ci_jobs import ROOT, component_script, composite, write_python
 from builders.deb import deb
+from builders.freshness import LATER
 from builders.locking import World
 from homeport.cli.main import run as homeport_runs
 from homeport.content.digest import Digest
@@ -21,19 +21,6 @@ from homeport.locking.proof import save_proof
 from homeport.recipe.lock.writing import write_lockfile
 
 PACKAGE = deb("app", files={"usr/bin/app": b"x"})
-ROOT = Path(__file__).parent.parent.parent
-
-#: ``python3 -m venv``, with the packages of this environment, and a pip that only notes its calls.
-PYTHON = """#!/bin/sh
-set -e
-"{python}" "$@" --without-pip
-for folder; do :; done
-cd "$folder"/lib/python*/site-packages
-printf '%s\\n' {paths} > installed.pth
-mkdir pip
-: > pip/__init__.py
-printf 'import sys; open("{log}", "a").write(" ".join(sys.argv[1:]) + "\\\\n")\\n' > pip/__main__.py
-"""
 
 
 @pytest.fixture
@@ -59,38 +46,34 @@ def environment(tmp_path: Path) -> dict[str, str]:
     """A runner whose ``python3`` installs nothing from a network."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    paths = [*site.getsitepackages(), str(Path(homeport.__file__).parent.parent)]
-    quoted = " ".join(f"'{path}'" for path in paths)
-    (programs / "python3").write_text(
-        PYTHON.format(python=sys.executable, paths=quoted, log=tmp_path / "pip.log")
-    )
-    (programs / "python3").chmod(0o755)
+    write_python(programs, tmp_path / "pip.log")
     (tmp_path / "runner").mkdir()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOMEPORT")}
     return {**kept, "PATH": f"{programs}:{os.environ['PATH']}", "PIP_NO_INDEX": "1"}
 
 
-def run(script: str, folder: Path, environment: dict[str, str]) -> int:
+def said(script: str, folder: Path, environment: dict[str, str]) -> tuple[int, str]:
     done = subprocess.run(
         ["bash", "-eo", "pipefail", "-c", script],
         cwd=folder, env=environment, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    assert done.returncode in (0, 3), done.stdout + done.stderr
-    return done.returncode
+    return done.returncode, done.stdout + done.stderr
+
+
+def run(script: str, folder: Path, environment: dict[str, str]) -> int:
+    code, text = said(script, folder, environment)
+    assert code in (0, 3), text
+    return code
 
 
 def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
     checkout: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
-    script = "\n".join(step["run"] for step in steps)
-    given = {
-        "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
-        "GITHUB_OUTPUT": str(tmp_path / "output"),
-        "VERSION": "", "RECIPES": "", "PATHS": ".", "HOME_PREFIX": "", "DENY": "floating",
-        "POLICY": "", "BASELINE": "", "SARIF": "out.sarif", "PROJECT": "",
-    }  # fmt: skip
-    assert run(script, checkout, {**environment, **given}) == 3
+    done = composite(
+        ROOT / "action.yml", {"deny": "floating", "sarif": "out.sarif"}, cwd=checkout,
+        temp=tmp_path / "runner", environment=environment,
+    )  # fmt: skip
+    assert (done.code, done.outputs) == (3, {"sarif": "out.sarif"}), done.text
     log = json.loads((checkout / "out.sarif").read_text())
     uris = [
         result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
@@ -107,11 +90,7 @@ def test_the_action_runs_no_file_of_the_pull_request_and_skips_none(
 def test_the_gitlab_component_runs_no_file_of_the_merge_request_and_skips_none(
     checkout: Path, environment: dict[str, str], tmp_path: Path
 ) -> None:
-    header, body = (ROOT / "templates/audit/template.yml").read_text().split("\n---\n")
-    for name, spec in yaml.safe_load(header)["spec"]["inputs"].items():
-        given = "/ci/constraints.txt" if name == "constraints" else spec.get("default")
-        body = body.replace(f"$[[ inputs.{name} ]]", str(given or ""))
-    script = "\n".join(yaml.safe_load(body)["homeport-audit"]["script"])
+    script = component_script("audit", {"constraints": "/ci/constraints.txt"})
     assert run(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")}) == 3
     report = json.loads((checkout / "gl-code-quality-report.json").read_text())
     assert {entry["location"]["path"] for entry in report} == {
@@ -130,32 +109,70 @@ def test_a_lockfile_that_differs_from_the_signed_archive_fails_the_job(
     if forged:
         lock = checkout / "image/test.lock"
         lock.write_text(lock.read_text().replace(Digest.of(PACKAGE).hex, "0" * 64))
+    recipe = "image/homeport.yaml"
     if ci == "GitHub":
-        steps = yaml.safe_load((ROOT / "action.yml").read_text())["runs"]["steps"]
-        script = "\n".join(step["run"] for step in steps if step.get("id") != "audit")
-        given = {
-            "GITHUB_ACTION_PATH": str(ROOT), "RUNNER_TEMP": str(tmp_path / "runner"),
-            "VERSION": "", "RECIPES": "image/homeport.yaml",
-        }  # fmt: skip
+        done = composite(
+            ROOT / "action.yml", {"recipes": recipe}, cwd=checkout, temp=tmp_path / "runner",
+            environment=environment,
+        )  # fmt: skip
+        code = done.code
     else:
-        header, body = (ROOT / "templates/verify-locks/template.yml").read_text().split("\n---\n")
-        for name, spec in yaml.safe_load(header)["spec"]["inputs"].items():
-            value = "image/homeport.yaml" if name == "recipes" else spec.get("default", "")
-            body = body.replace(f"$[[ inputs.{name} ]]", str(value))
-        script = "\n".join(yaml.safe_load(body)["homeport-verify-locks"]["script"])
-        given = {"TMPDIR": str(tmp_path / "runner")}
-    assert run(script, checkout, {**environment, **given}) == (3 if forged else 0)
+        script = component_script("verify-locks", {"recipes": recipe})
+        code = run(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")})
+    assert code == (3 if forged else 0)
     assert not (tmp_path / "pwned").exists()
 
 
-def locked_recipe(folder: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("ci", ["GitHub", "GitLab"])
+def test_a_check_of_freshness_runs_no_file_of_the_repository(
+    checkout: Path, environment: dict[str, str], tmp_path: Path, ci: str
+) -> None:
+    """Nor has the project file of a request a say, and a name that begins with - is a name."""
+    world = locked_recipe(checkout / "-image", tmp_path)
+    (checkout / "homeport.toml").write_text("[outdated]\nfail-on = 'never'\n")
+    subject = "-image/homeport.yaml"
+    world.publish([deb("app", "2.0-1", files={"usr/bin/app": b"y"})], date=LATER, valid_for=None)
+    if ci == "GitHub":
+        done = composite(
+            ROOT / "fresh" / "action.yml", {"run": "check", "recipes": subject}, cwd=checkout,
+            temp=tmp_path / "runner", environment=environment,
+        )  # fmt: skip
+        code, text = done.code, done.text
+        assert done.outputs == {"sarif": "homeport-outdated.sarif", "outdated": "true"}
+    else:
+        script = component_script("outdated", {"subjects": subject, "constraints": "/ci/c.txt"})
+        code, text = said(script, checkout, {**environment, "TMPDIR": str(tmp_path / "runner")})
+    assert code == 4, text
+    assert "app 1.0-1 → 2.0-1" in text
+    assert not (tmp_path / "pwned").exists()
+    hashes = f"{ROOT}/fresh/../constraints.txt" if ci == "GitHub" else "/ci/c.txt"
+    assert installed(tmp_path) == [f"--require-hashes -r {hashes}", "--no-deps homeport"]
+
+
+def test_the_action_takes_three_words_for_what_it_runs(
+    checkout: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    for given in ({"run": "publish"}, {"run": "x"}):
+        done = composite(
+            ROOT / "fresh" / "action.yml", given, cwd=checkout, temp=tmp_path / "runner",
+            environment=environment,
+        )  # fmt: skip
+        assert done.code == 2
+        assert "::error::" in done.text
+
+
+def locked_recipe(folder: Path, tmp_path: Path) -> World:
     """A recipe with its lockfile and the proof of that."""
     world = World(tmp_path, [PACKAGE], valid_for=None)
-    asked = world.recipe("packages: [app]")
+    archives = (
+        f'{{name: test, suites: [trixie], mirrors: ["{world.archive.url}"], keys: [key.asc]}}'
+    )
+    asked = world.recipe(f"archives: [{archives}]\npackages: [app]")
     locked = world.lock(asked).lockfile
     write_lockfile(locked, world.home / "test.lock")
     assert save_proof(locked, world.home / "test.lock", asked, world.store)
     world.home.rename(folder)
+    return world
 
 
 def installed(folder: Path) -> list[str]:
