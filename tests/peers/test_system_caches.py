@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -81,3 +83,45 @@ def test_glibc_finds_the_locales(tmp_path: Path) -> None:
         assert shown.splitlines()[1].startswith(day)
     size = sum(each.lstat().st_size for each in (root / "usr/lib/locale").rglob("*"))
     assert size < 8_000_000
+
+
+COMPARE = """
+import marshal, pathlib, sys
+count = 0
+for ours in pathlib.Path("/usr/lib").rglob("__pycache__/*.pyc"):
+    theirs = pathlib.Path("/tmp/theirs") / ours.relative_to("/")
+    a, b = ours.read_bytes(), theirs.read_bytes()
+    assert a[:16] == b[:16], ours
+    assert marshal.loads(a[16:]) == marshal.loads(b[16:]), ours
+    count += 1
+print(count)
+"""
+
+
+def test_byte_code_is_what_the_images_python_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = RECIPE + "packages: [python3, python3-yaml, python3-six]\n"
+    for name in ("plain", "compiled", "bin"):
+        (tmp_path / name).mkdir()
+    plain = unpacked(tmp_path / "plain", recipe)
+    # The image's Python is the one on this machine that surely has its version.
+    for program in ("python3", "python3.13"):
+        wrapper = tmp_path / "bin" / program
+        wrapper.write_text(f'#!/bin/sh\nexec chroot {plain} /usr/bin/{program} "$@"\n')
+        wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/bin:{os.environ['PATH']}")
+    root = unpacked(tmp_path / "compiled", recipe + "steps: {python_bytecode: true}\n")
+    shutil.copytree(plain / "usr/lib", root / "tmp/theirs/usr/lib", symlinks=True)
+    run_inside(
+        root, "python3", "-B", "-m", "compileall", "-q", "-f",
+        "--invalidation-mode", "unchecked-hash",
+        "-s", "/tmp/theirs", "-p", "/", "/tmp/theirs/usr/lib",
+    )  # fmt: skip
+    assert int(run_inside(root, "python3", "-B", "-c", COMPARE)) > 300
+    shown = run_inside(
+        root, "python3", "-B", "-c", "import yaml; print(yaml.__cached__, yaml.safe_load('a'))"
+    )
+    assert shown.startswith(
+        "/usr/lib/python3/dist-packages/yaml/__pycache__/__init__.cpython-313.pyc"
+    )

@@ -265,6 +265,7 @@ StepName = Literal[
     "ca-hashes",
     "java-keystore",
     "gsettings-schemas",
+    "python-bytecode",
     "status-database",
     "copyright",
     "tmp",
@@ -276,8 +277,8 @@ StepName = Literal[
 class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """What an image of Debian packages needs beyond their files.
 
-    On unless switched off; ``ca_hashes`` only where it is switched on, the last two in a recipe
-    with a ``variant``.
+    On unless switched off; ``ca_hashes`` and ``python_bytecode`` only where they are switched on,
+    the last two in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
     layout:          folders of an installed system, if a whole package has scripts
@@ -291,6 +292,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_hashes:       /etc/ssl/certs/*.pem with hashed links, when ca-certificates is chosen
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
     gsettings_schemas: gschemas.compiled of GLib, if an image has schemas
+    python_bytecode: __pycache__ of the image's Python
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
     tmp:             /tmp with mode 1777
@@ -309,6 +311,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_hashes: bool = False
     java_keystore: bool = True
     gsettings_schemas: bool = True
+    python_bytecode: bool = False
     status_database: bool = True
     copyright: bool = True
     tmp: bool = True

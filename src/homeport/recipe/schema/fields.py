@@ -370,6 +370,9 @@ _STEPS = Fields(
         ),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
         "gsettings_schemas": _optional(Flag(), "compile GLib's settings, if an image has any"),
+        "python_bytecode": _optional(
+            Flag(), "compile Python's modules; needs the image's version of Python here"
+        ),
         "status_database": _optional(Flag(), "write /var/lib/dpkg/status.d for scanners"),
         "copyright": _optional(Flag(), "take every package's copyright file"),
         "tmp": _optional(Flag(), "make /tmp with mode 1777"),
