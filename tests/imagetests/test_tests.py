@@ -19,7 +19,7 @@ from homeport.content.thread_pools import Pools
 from homeport.errors import UsageError
 from homeport.imagetests.results import CheckedImage, results_junit, results_text
 from homeport.imagetests.run import ImageTestRequest, run_tests
-from homeport.imagetests.running import _namespaces
+from homeport.imagetests.running import _namespaces, _places
 from homeport.imagetests.structure_tests import BadTests
 from homeport.oci.platform import native_platform
 from homeport.progress import CancelToken
@@ -120,6 +120,23 @@ NOT_RUN = [("not-run", "this machine allows no user namespaces")] * len(RAN)
 def test_commands_run_in_namespaces_of_their_own(world: ToolWorld) -> None:
     found = [(result.state, result.why) for result in world.test(RUN).results]
     assert found == (RAN if _namespaces() else NOT_RUN)
+
+
+def test_a_command_finds_a_containers_devices_and_the_image_keeps_what_it_has(
+    tmp_path: Path,
+) -> None:
+    assert "null" in _places(tmp_path)
+    assert (tmp_path / "dev/urandom").read_bytes() == b""
+    assert (tmp_path / "proc").is_dir()
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "dev").symlink_to(tmp_path / "elsewhere")
+    assert _places(other) == ()
+    assert not (tmp_path / "elsewhere").exists()
+    third = tmp_path / "third"
+    (third / "dev").mkdir(parents=True)
+    (third / "dev/null").symlink_to("/etc/passwd")
+    assert "null" not in _places(third)
 
 
 def test_commands_of_another_platform_run_by_an_emulator_or_are_not_run(world: ToolWorld) -> None:

@@ -2,8 +2,9 @@
 
 The image's files are written to a temporary folder, and the command is started there by chroot in
 user, mount, process and network namespaces of its own, so that it sees no network and no
-other file. Only on platforms that this machine runs, natively or by qemu-user (statically
-linked, as Debian's qemu-user-static). Everything else is not run, and says why.
+other file but a container's devices and, where the kernel allows it, /proc. Only on platforms that
+this machine runs, natively or by qemu-user (statically linked, as Debian's qemu-user-static).
+Everything else is not run, and says why.
 """
 
 from __future__ import annotations
@@ -31,6 +32,15 @@ _QEMU = {
     "riscv64": "riscv64", "s390x": "s390x",
 }  # fmt: skip
 _EMULATOR = ".homeport-emulator"
+#: What every container has (OCI runtime specification, "Default Devices").
+_DEVICES = ("null", "zero", "full", "random", "urandom")
+#: Inside the namespaces: devices of this machine, and processes of the namespace, then the command.
+_ENTER = (
+    "mount=$1 chroot=$2 root=$3 devices=$4; shift 4;"
+    ' for each in $devices; do "$mount" --bind "/dev/$each" "$root/dev/$each"; done;'
+    ' [ -L "$root/proc" ] || "$mount" -t proc proc "$root/proc" 2>/dev/null || true;'
+    ' exec "$chroot" "$root" "$@"'
+)
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
@@ -48,16 +58,23 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Root(msgspec.Struct, frozen=True, kw_only=True):
-    """An image's files in a folder, ready for commands. ``emulator``: its path inside, if any."""
+    """An image's files in a folder, ready for commands.
+
+    devices:  names below /dev that are to be mounted
+    emulator: its path inside, if any
+    """
 
     folder: Path
+    devices: tuple[str, ...]
     emulator: tuple[str, ...]
     environment: Mapping[str, str]
 
     def run(self, command: Sequence[str], env: Mapping[str, str]) -> Ended:
         """Run it. Raises ``NotRun`` if it cannot even be started or does not end."""
         program = [*self.emulator, self._found(command[0]), *command[1:]]
-        arguments = [*_namespaces(), "chroot", str(self.folder), *program]
+        # By their paths: the variables, PATH among them, are the image's.
+        enter = ["/bin/sh", "-ec", _ENTER, "sh", *map(_path_of, ("mount", "chroot"))]
+        arguments = [*_namespaces(), *enter, str(self.folder), " ".join(self.devices), *program]
         try:
             done = subprocess.run(
                 arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -103,7 +120,34 @@ def unpacked(opened: OpenedImage, platform: Platform) -> Iterator[Root]:
             key, _, value = text.partition("=")
             environment[key] = value
         environment.setdefault("PATH", _PATH)
-        yield Root(folder=folder, emulator=inside, environment=environment)
+        yield Root(
+            folder=folder, devices=_places(folder), emulator=inside, environment=environment
+        )  # fmt: skip
+
+
+def _path_of(name: str) -> str:
+    """Where this machine has a program; its bare name if it has none."""
+    return shutil.which(name) or shutil.which(name, path=_PATH) or name
+
+
+def _places(root: Path) -> tuple[str, ...]:
+    """Make what devices and /proc are mounted on; the devices that have a place.
+
+    Where the image has something else, a link above all, it stays as it is.
+    """
+    for name in ("dev", "proc"):
+        if not os.path.lexists(root / name):
+            (root / name).mkdir()
+    if (root / "dev").is_symlink() or not (root / "dev").is_dir():
+        return ()
+    for name in _DEVICES:
+        if not os.path.lexists(root / "dev" / name):
+            (root / "dev" / name).touch(mode=0o666)
+    return tuple(
+        name
+        for name in _DEVICES
+        if (root / "dev" / name).is_file() and not (root / "dev" / name).is_symlink()
+    )
 
 
 def _emulator(platform: Platform) -> str | None:
@@ -125,8 +169,8 @@ def _emulator(platform: Platform) -> str | None:
 @functools.cache
 def _namespaces() -> tuple[str, ...]:
     """The command that makes namespaces of its own; empty: this machine allows none."""
-    command = ("unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--net",
-               "--ipc", "--uts")  # fmt: skip
+    command = (_path_of("unshare"), "--user", "--map-root-user", "--mount", "--pid", "--fork",
+               "--net", "--ipc", "--uts")  # fmt: skip
     try:
         done = subprocess.run(
             [*command, "true"], capture_output=True, timeout=_PATIENCE, check=False
