@@ -1,7 +1,6 @@
 """Charts against ``helm template``: what it renders is what we read, before and after.
 
-Debian has no helm; these tests run where somebody has put one on the PATH, and are skipped
-everywhere else, CI included (docs/audit.md says so).
+Debian has no helm: .ci/run builds one. Without one on the PATH these tests are skipped.
 """
 
 from __future__ import annotations

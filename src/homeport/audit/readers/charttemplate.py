@@ -7,19 +7,30 @@ than ``audit.formats.gotemplate`` is listed as not resolved; charts are not rend
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import msgspec
 
 from homeport.audit.formats.gotemplate import (
+    Chart,
     NotSimple,
     Piece,
     Value,
     actions,
     assignments,
+    branches,
     evaluate,
     missing,
 )
-from homeport.audit.formats.yaml import Node, documents, get, text_of, written
+from homeport.audit.formats.yaml import (
+    Node,
+    documents,
+    entries,
+    get,
+    is_map,
+    text_of,
+    written,
+)
 from homeport.audit.model import Confidence, Feed, Field, Use
 from homeport.audit.readers import helm
 from homeport.audit.reading.collector import Collector
@@ -27,7 +38,14 @@ from homeport.audit.reading.context import Context
 from homeport.audit.reading.variables import Outcome
 from homeport.audit.source import Source, Written
 
-_LINE = re.compile(r"^[ \t]*(?:-[ \t]+)?image:(?P<value>[ \t]*[^\s#][^\r\n]*)", re.MULTILINE)
+_IMAGE = re.compile(r"image:(?P<value>[ \t]*[^\s#][^\r\n]*)")
+#: An operator is told by an argument which image it starts.
+_ARGUMENT = re.compile(r"image=(?P<value>\{\{[^\r\n]*)")
+#: What stands before them in their line.
+_BEFORE_IMAGE = re.compile(r"[ \t]*(?:-[ \t]+)?")
+_BEFORE_ARGUMENT = re.compile(r"[ \t]*-[ \t]+[\"']?--[\w-]{0,60}")
+#: Characters before such a word in its line.
+_DEEPEST_INDENT = 400
 _LITERAL = re.compile(r"[^\s\"'{}#:]{1,400}+:[^\s\"'{}#]{1,400}+$")
 _NAME = re.compile(r"(?!(?:true|false|null)$)[a-z0-9][a-z0-9._/-]*$")
 _DEFINE = re.compile(
@@ -41,6 +59,7 @@ _ELSEWHERE = "a template makes it; helm template shows what"
 _DEEPEST = 4
 #: Files of named templates that one chart may have.
 _MOST_HELPERS = 50
+_MOST_FOLDERS = 30
 
 
 class _Values(msgspec.Struct, frozen=True):
@@ -74,23 +93,37 @@ class _Chart(msgspec.Struct, frozen=True):
             at = keys if keys[0] == "global" else [*values.prefix, *keys]
             for node in values.documents:
                 value = get(node, *at)
-                if value is not None and text_of(value):
+                if value is None:
+                    continue
+                if text_of(value):
                     place = written(values.source, value)
                     return (Piece(helm.printed(value), ".".join(at), place),)
+                if is_map(value) and next(entries(value), None) is not None:
+                    return (Piece("", path, is_map=True),)
         return None
 
 
 def read(source: Source, found: Collector, context: Context) -> None:
-    """Report every ``image:`` line of a template."""
-    lines = list(_LINE.finditer(source.text))
+    """Report every ``image:`` line of a template, and every argument ``--…image=``."""
+    lines = sorted(
+        [*_lines(source.text, _IMAGE, _BEFORE_IMAGE),
+         *_lines(source.text, _ARGUMENT, _BEFORE_ARGUMENT)],
+        key=lambda match: match.start(),
+    )  # fmt: skip
     chart = _chart(source, context) if any("{{" in m.group("value") for m in lines) else None
     variables = assignments(source.text)
     whole = source.whole()
+    meaning = chart and Chart(chart.lookup, variables, chart.named)
+    blocks = branches(source.text, meaning) if meaning else None
+    unused = blocks.unused([match.start() for match in lines]) if blocks else frozenset()
     read_lines: list[_Line] = []
     for match in lines:
         value = _unquoted(whole.part(*match.span("value")).stripped())
-        if chart is not None and "{{" in value.text:
-            read_lines.append(_evaluated(chart, value, variables))
+        if match.re is _ARGUMENT and value.text.endswith(("}'", '}"')):
+            value = value.part(0, len(value.text) - 1)
+        if meaning and blocks and "{{" in value.text:
+            if match.start() not in unused:
+                read_lines.append(_evaluated(meaning, value, blocks.dot(match.start())))
         elif _LITERAL.match(value.text) or (_NAME.match(value.text) and _is_chart(source, context)):
             found.image(value, "image", confidence="medium")
     whole_ones = {line.repository for line in read_lines if line.is_whole}
@@ -101,6 +134,15 @@ def read(source: Source, found: Collector, context: Context) -> None:
         )
         if chart is not None:
             _report(found, chart, line, variables, confidence)
+
+
+def _lines(text: str, form: re.Pattern[str], before: re.Pattern[str]) -> Iterator[re.Match[str]]:
+    """Matches whose lines begin with ``before``; the literal word is what is searched for."""
+    for match in form.finditer(text):
+        near = max(0, match.start() - _DEEPEST_INDENT)
+        line = text.rfind("\n", near, match.start()) + 1
+        if (line or not near) and before.fullmatch(text, line, match.start()):
+            yield match
 
 
 def _is_chart(source: Source, context: Context) -> bool:
@@ -117,21 +159,27 @@ def _unquoted(value: Written) -> Written:
 
 
 def _chart(source: Source, context: Context) -> _Chart:
-    # Subfolders of templates/ belong to the chart too.
-    folder, _, below = source.path.rpartition("/templates/")
-    up = "../" * (below.count("/") + 1)
-    if not folder and source.path.startswith("templates/"):
-        up = "../" * source.path.count("/")
-    own, metadata = (context.neighbour(source, f"{up}{n}") for n in ("values.yaml", "Chart.yaml"))
+    """The chart of a template, which may lie in a folder below templates/."""
+    folder = source.path.rpartition("/templates/")[0]
+    chart = context.once("chart", folder, lambda: _of_folder(folder, context))
+    own = {match.group("name"): match.group("body") for match in _DEFINE.finditer(source.text)}
+    return msgspec.structs.replace(chart, named={**chart.named, **own}) if own else chart
+
+
+def _of_folder(folder: str, context: Context) -> _Chart:
+    beside = Source(f"{folder}/Chart.yaml".removeprefix("/"), b"")
+    own, metadata = (context.neighbour(beside, name) for name in ("values.yaml", "Chart.yaml"))
     values = (_Values(own, _nodes(own)),) if own else ()
     parent, _, name = folder.rpartition("/charts/")
     if name and (above := context.neighbour(Source("", b""), f"{parent}/values.yaml")):
         values = (_Values(above, _nodes(above), (name,)), *values)
+    texts = _helpers(beside, context, "templates")
+    for library in context.names(beside, "charts")[:_MOST_FOLDERS]:
+        texts = _helpers(beside, context, f"charts/{library}/templates") + texts
     named = {
         match.group("name"): match.group("body")
-        for text in (*_helpers(source, context, f"{up}templates"), source.text)
-        for match in _DEFINE.finditer(text)
-    }
+        for text in texts for match in _DEFINE.finditer(text)
+    }  # fmt: skip
     images: tuple[Use, ...] = ()
     if own is not None:
         inner = Collector(own, "helm")
@@ -141,9 +189,13 @@ def _chart(source: Source, context: Context) -> _Chart:
 
 
 def _helpers(source: Source, context: Context, folder: str) -> list[str]:
-    """The files of a chart that hold its named templates."""
-    names = [name for name in context.names(source, folder) if name.endswith(".tpl")]
-    files = [context.neighbour(source, f"{folder}/{name}") for name in names[:_MOST_HELPERS]]
+    """The files of a chart that hold its named templates, those of folders in templates/ too."""
+    names = context.names(source, folder)
+    places = [f"{folder}/{name}" for name in names if name.endswith(".tpl")]
+    for below in [name for name in names if "." not in name][:_MOST_FOLDERS]:
+        inner = context.names(source, f"{folder}/{below}")
+        places += [f"{folder}/{below}/{name}" for name in inner if name.endswith(".tpl")]
+    files = [context.neighbour(source, place) for place in places[:_MOST_HELPERS]]
     return [file.text for file in files if file is not None]
 
 
@@ -175,9 +227,9 @@ class _Line(msgspec.Struct, frozen=True):
         return bool(self.pieces) and not self.problem and ":" in text.rpartition("/")[2]
 
 
-def _evaluated(chart: _Chart, value: Written, variables: dict[str, str]) -> _Line:
+def _evaluated(chart: Chart, value: Written, dot: Value) -> _Line:
     try:
-        pieces = evaluate(value, chart.lookup, variables, chart.named)
+        pieces = evaluate(value, chart, dot)
     except NotSimple as error:
         return _Line(value, problem=str(error))
     absent = missing(pieces).removeprefix(".")
@@ -275,7 +327,7 @@ def _fields(pieces: Value) -> dict[str, Field] | None:
         "v/v:v@v": ("registry", "repository", "tag", "digest"),
     }  # fmt: skip
     # A default of the template is a value too, but has no place where it could be changed.
-    valued = [piece for piece in pieces if piece.name or piece.whole]
+    valued = [p for p in pieces if p.name or (p.whole and p.text not in (":", "/", "@"))]
     parts = names.get("".join("v" if piece in valued else piece.text for piece in pieces))
     if parts is None:
         return None

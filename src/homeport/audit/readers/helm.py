@@ -234,6 +234,12 @@ def read_map(
                 break
     if place is None:
         return
+    if (
+        registry is not None
+        and "/" not in parts["repository"].value
+        and not (parts["repository"].key.endswith("repository") or "registry" in parts)
+    ):
+        return  # only the chart's templates know what else stands between the two
     if registry is not None and ("registry" not in parts or registry.key.startswith("global.")):
         # Where it is set for all, changing it here would be changing it for all.
         parts["registry"] = msgspec.structs.replace(registry, exact=False)

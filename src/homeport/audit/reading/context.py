@@ -7,9 +7,9 @@ everything is bounded and read once.
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -19,6 +19,9 @@ from homeport.audit.source import Source
 
 if TYPE_CHECKING:
     from homeport.audit.source import Written
+
+
+T = TypeVar("T")
 
 
 class BuildCall(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +51,7 @@ class Context(msgspec.Struct):
     #: Folders that are known to be inside the tree.
     inside: set[str] = msgspec.field(default_factory=set)
     _opened: dict[str, Source | None] = msgspec.field(default_factory=dict)
+    _made: dict[tuple[str, str], Any] = msgspec.field(default_factory=dict)
 
     def read(self, path: str) -> bytes:
         """The content of a file of the tree. Raises ``NotReadable``."""
@@ -63,6 +67,14 @@ class Context(msgspec.Struct):
         if name not in self._opened:
             self._opened[name] = self._open(name)
         return self._opened[name]
+
+    def once(self, kind: str, folder: str, make: Callable[[], T]) -> T:
+        """What ``make`` gives for a folder, made once for all files that ask for it."""
+        key = (kind, folder)
+        if key not in self._made:
+            self._made[key] = make()
+        made: T = self._made[key]
+        return made
 
     def names(self, source: Source, folder: str) -> list[str]:
         """The names in a folder as seen from ``source``, in order, bounded."""
