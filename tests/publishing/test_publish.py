@@ -17,6 +17,7 @@ from builders.deb import deb
 from builders.locking import World
 from builders.recipe import recipe_file
 from builders.small_registry import small_registry
+from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import run
 from homeport.content.digest import Digest
 from homeport.publishing.tags import (
@@ -56,9 +57,9 @@ class Publisher:
 
     def ask(self, *arguments: str, code: int = 0) -> dict[str, Any]:
         out = io.StringIO()
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(io.StringIO()):
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(told := io.StringIO()):
             ended = run(list(arguments))
-        assert ended == code, out.getvalue()
+        assert ended == code, f"{told.getvalue()}{out.getvalue()}"
         return dict(json.loads(out.getvalue()))
 
     def publish(self, *options: str, code: int = 0) -> dict[str, Any]:
@@ -187,3 +188,92 @@ def test_young_tags_stay_however_many_there_are() -> None:
     gone = tags_to_prune(tags, keep=3, days=90, now=now)
     assert [each.tag for each in gone] == tags[10:]
     assert len(tags_to_prune(tags, keep=15, days=90, now=now)) == 5
+
+
+def test_what_consumers_name_by_tag_by_digest_or_by_a_platforms_digest_stays(
+    publisher: Publisher, tmp_path: Path
+) -> None:
+    images = []
+    for text in ("one", "two", "three", "four", "five"):
+        publisher.write(text)
+        images.append(publisher.publish())
+    tags, name = [image["tag"] for image in images], publisher.repository
+    publisher.ask("pull", f"{name}:{tags[2]}", "oci:pulled", "--plain-http")
+    parts = json.loads(Path("pulled/blobs", images[2]["digest"].replace(":", "/")).read_text())
+    shop, infra = tmp_path / "shop", tmp_path / "infra"
+    shop.mkdir()
+    infra.mkdir()
+    (shop / "Dockerfile").write_text(f"FROM {name}:{tags[0]}\nFROM debian:13\n")
+    (infra / "compose.yaml").write_text(
+        f"services: {{a: {{image: '{name}@{images[1]['digest']}'}},\n"
+        f"           b: {{image: '{name}@{parts['manifests'][0]['digest']}'}}}}\n"
+    )
+    pruned = publisher.ask(
+        "prune-tags", name, "--keep", "1", "--days", "0", "--plain-http",
+        "--consumers", str(shop), "--consumers", str(infra),
+    )  # fmt: skip
+    assert pruned["removed"] == [tags[3]]
+    assert pruned["used"] == {
+        tags[0]: f"{shop}/Dockerfile:1",
+        tags[1]: f"{infra}/compose.yaml:1",
+        tags[2]: f"{infra}/compose.yaml:2",
+    }
+    assert set(publisher.digests()) == {*tags[:3], tags[4], "1.2", "1", "latest"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text"),
+    [
+        ("Dockerfile", "ARG V\nFROM NAME:$V\n"),
+        ("compose.yaml", "services: {a: {image: 'NAME:1.2'}\n"),  # not valid YAML
+    ],
+)
+def test_if_it_is_not_clear_what_a_consumer_names_no_tag_is_removed(
+    publisher: Publisher, tmp_path: Path, file: str, text: str
+) -> None:
+    publisher.publish()
+    publisher.write("two")
+    publisher.publish()
+    shop = tmp_path / "shop"
+    shop.mkdir()
+    (shop / file).write_text(text.replace("NAME", publisher.repository))
+    arguments = ("prune-tags", publisher.repository, "--keep", "1", "--days", "0", "--plain-http")
+    before = publisher.digests()
+    error = publisher.ask(*arguments, "--consumers", str(shop), code=3)["error"]
+    assert f"{shop}/{file}" in error["what"]
+    assert publisher.digests() == before
+    missing = publisher.ask(*arguments, "--consumers", str(tmp_path / "none"), code=2)["error"]
+    assert "none is not a directory" in missing["what"]
+
+
+def test_with_a_key_the_image_is_signed_and_attested_before_it_has_a_name(
+    publisher: Publisher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COSIGN_PASSWORD", "")
+    key = generate_key()
+    Path("us.key").write_bytes(encrypt_key(key, b""))
+    Path("us.pub").write_bytes(key.public.pem)
+    stranger = generate_key()
+    Path("stranger.pub").write_bytes(stranger.public.pem)
+    image = publisher.publish("--key", "us.key")
+    for name in (image["tag"], "latest"):
+        reference = f"{publisher.repository}:{name}"
+        found = publisher.ask("verify", reference, "--key", "us.pub", "--plain-http")
+        assert found["verified"]
+        publisher.ask("verify", reference, "--key", "stranger.pub", "--plain-http", code=3)
+    shown = publisher.ask("inspect", f"{publisher.repository}:latest")
+    text = json.dumps(shown)
+    assert "spdx" in text.lower()
+    assert "slsa" in text.lower()
+    rebuilt = publisher.ask(
+        "verify", f"{publisher.repository}:latest", "--rebuild", "--trust-kit", "--plain-http"
+    )
+    assert rebuilt["verdict"] == "reproduced", rebuilt
+
+
+def test_a_signature_that_cannot_be_made_leaves_the_image_without_a_name(
+    publisher: Publisher,
+) -> None:
+    Path("us.key").write_text("no key")
+    publisher.publish("--key", "us.key", code=1)
+    assert publisher.digests() == {}

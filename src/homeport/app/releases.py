@@ -122,15 +122,19 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
 
     def prune_tags(
         self, repository: str, *, keep: int = 10, days: int = 90, dry_run: bool = False,
-        access: RegistryAccess | None = None,
+        consumers: Sequence[Path] = (), access: RegistryAccess | None = None,
     ) -> PrunedTags:  # fmt: skip
-        """Remove old dated tags that no other tag leads to."""
+        """Remove old dated tags that no other tag leads to.
+
+        consumers: folders whose files are audited; what they name stays
+        """
         # 200 ms that other commands save
         from homeport.publishing.publish import run_prune_tags
 
         return run_prune_tags(
-            repository, self._publish_access(access, ""), keep=keep, days=days, dry_run=dry_run
-        )
+            repository, self._publish_access(access, ""), keep=keep, days=days, dry_run=dry_run,
+            consumers=consumers,
+        )  # fmt: skip
 
     def _publish_access(self, access: RegistryAccess | None, key: str) -> PublishAccess:
         # 200 ms that other commands save
@@ -138,6 +142,7 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
         from homeport.images.address import parse_source
         from homeport.images.reading import opened
         from homeport.imagetests.run import run_tests
+        from homeport.publishing.consumers import parts_of
         from homeport.publishing.publish import PublishAccess
 
         reach = self._reading(access)
@@ -155,6 +160,8 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
             ),
             sign=lambda image: self.sign(image, SignOptions(key=key), access=access),
             delete=lambda reference: self.delete(reference, access=access),
+            parts=lambda reference: parts_of(self.manifest(reference, access)),
+            check=self.runtime.cancel.check,
         )
 
     def _outdated_access(self) -> OutdatedAccess:

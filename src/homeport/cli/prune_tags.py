@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 Examples:
   homeport prune-tags registry.example/team/tool --dry-run
   homeport prune-tags registry.example/team/tool --keep 20 --days 180
+  homeport prune-tags registry.example/team/tool --consumers ../shop --consumers ../infra
 """,
 )
 @click.argument("repository")
@@ -39,12 +41,19 @@ Examples:
     metavar="N",
     help="Keep dated tags of the last N days.",
 )
+@click.option(
+    "--consumers",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="Keep what the files below DIR name, as homeport audit finds it. Repeatable.",
+)
 @click.option("--dry-run", is_flag=True, help="Show what would be removed, and remove nothing.")
 @registry_options
 @common
 def command(
     session: Session, *, repository: str, keep: int, days: int, dry_run: bool,
-    access: RegistryAccess,
+    consumers: tuple[Path, ...], access: RegistryAccess,
 ) -> None:  # fmt: skip
     """Remove old dated tags, and never one that another tag leads to.
 
@@ -52,9 +61,12 @@ def command(
     once its last tag is gone, also for those who name it by its digest.
     """
     with session.app() as app:
-        done = app.prune_tags(repository, keep=keep, days=days, dry_run=dry_run, access=access)
+        done = app.prune_tags(
+            repository, keep=keep, days=days, dry_run=dry_run, consumers=consumers, access=access
+        )
     verb = "would remove" if dry_run else "removed"
     lines = [f"{verb} {done.repository}:{tag}" for tag in done.removed]
+    lines += [f"kept {done.repository}:{tag}: {place} names it" for tag, place in done.used.items()]
     lines.append(f"{len(done.removed)} {verb.removeprefix('would ')}, {done.kept} dated tags kept")
     document = {"schema": "homeport-prune-tags/v1", **msgspec.to_builtins(done)}
     session.output.write(document, "\n".join(lines))

@@ -23,6 +23,7 @@ from homeport.images.address import LayoutAddress
 from homeport.imagetests.results import CheckedImage
 from homeport.imagetests.run import ImageTestRequest
 from homeport.oci.reference import Reference, parse_reference
+from homeport.publishing.consumers import Consumers, consumers_of
 from homeport.publishing.tags import (
     Form,
     check_version,
@@ -31,10 +32,14 @@ from homeport.publishing.tags import (
     newest_first,
     tags_to_prune,
 )
+from homeport.quantities import counted
 from homeport.recipe.catalog import is_recipe
 from homeport.recipe.model import Recipe
 
 _VERSION_LABEL = "org.opencontainers.image.version"
+#: What is known if nobody was named.
+NO_CONSUMERS = Consumers(tags={}, digests={}, unclear=())
+_SHOWN = 3  # places that an error names
 _ABSENT = ("not-found", "image-not-found")
 
 
@@ -61,7 +66,11 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """What publishing does with other parts; ``homeport.app`` makes it."""
+    """What publishing does with other parts; ``homeport.app`` makes it.
+
+    parts: address of an index → the digests of what it lists
+    check: may raise to stop early
+    """
 
     build: Callable[[BuildRequest], BuildResult]
     push: Callable[[str, str], object]
@@ -71,6 +80,8 @@ class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
     test: Callable[[ImageTestRequest], CheckedImage]
     sign: Callable[[str], object]
     delete: Callable[[str], object]
+    parts: Callable[[str], Sequence[Digest]]
+    check: Callable[[], None] = lambda: None
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,12 +108,16 @@ class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PrunedTags(msgspec.Struct, frozen=True, kw_only=True):
-    """Tags that were removed, or would be; and how many dated ones are left."""
+    """Tags that were removed, or would be; and how many dated ones are left.
+
+    used: old tags that stay because a consumer names them or their image → the place
+    """
 
     repository: str
     removed: tuple[str, ...]
     kept: int
     dry_run: bool
+    used: dict[str, str] = {}
 
 
 def run_publish(request: PublishRequest, access: PublishAccess) -> tuple[Published, ...]:
@@ -134,7 +149,7 @@ def _publish(
             BuildRequest(
                 recipe=name, outputs=(layout,), platforms=("all",), locked=request.locked,
                 mirrors=request.mirrors, engines=request.engines, command="homeport publish",
-                allow_outside=request.allow_outside,
+                allow_outside=request.allow_outside, kit_in_layouts=True,
             )
         )  # fmt: skip
         digest = built.written[0].digest
@@ -232,16 +247,37 @@ def run_prune_tags(
     keep: int,
     days: int,
     dry_run: bool,
+    consumers: Sequence[Path] = (),
     now: datetime | None = None,
 ) -> PrunedTags:
-    """Remove old dated tags. One that a moving tag leads to stays, whatever its age."""
+    """Remove old dated tags. One that a moving tag leads to stays, whatever its age, and one that
+    files of ``consumers`` name, by tag or by digest. Raises ``AnswerNo`` if it is not clear which
+    they name.
+    """
     home = _repository(repository)
+    named = consumers_of(home.name, consumers, access.check) if consumers else NO_CONSUMERS
+    if named.unclear:
+        raise AnswerNo(
+            f"no tag was removed: which image of {home.name} is used is not known in "
+            f"{counted(len(named.unclear), 'place')}: {'; '.join(named.unclear[:_SHOWN])}",
+            where={"repository": home.name},
+            hint="give the variable a default, or name the tag there",
+        )
     tags = list(access.tags(home.name))
     old = tags_to_prune(tags, keep=keep, days=days, now=now or datetime.now(UTC))
     dated = {each.tag for each in newest_first(tags)}
     moving = [tag for tag in tags if tag not in dated] if old else []
     used = {access.digest(str(home.with_tag(tag))) for tag in moving}
-    removed = [each.tag for each in old if access.digest(str(home.with_tag(each.tag))) not in used]
+    removed: list[str] = []
+    in_use: dict[str, str] = {}
+    for each in old:
+        digest = access.digest(str(home.with_tag(each.tag)))
+        if digest in used:
+            continue
+        if (place := _place(home, each.tag, digest, named, access)) is not None:
+            in_use[each.tag] = place
+        else:
+            removed.append(each.tag)
     if not dry_run:
         for tag in removed:
             access.delete(str(home.with_tag(tag)))
@@ -250,7 +286,20 @@ def run_prune_tags(
         removed=tuple(removed),
         kept=len(dated) - len(removed),
         dry_run=dry_run,
+        used=in_use,
     )
+
+
+def _place(
+    home: Reference, tag: str, digest: Digest, named: Consumers, access: PublishAccess
+) -> str | None:
+    """Where a consumer names this image: by its tag, its digest, or that of one platform."""
+    if tag in named.tags:
+        return named.tags[tag]
+    if not named.digests:
+        return None
+    all_of_it = (digest, *access.parts(str(home.at_digest(digest))))
+    return next((named.digests[part] for part in all_of_it if part in named.digests), None)
 
 
 def _version(recipe: Recipe, request: PublishRequest) -> str:
