@@ -3,7 +3,7 @@
 A server may echo the request that it rejects, a program may print its environment. Whatever makes
 a value that holds a secret (a login, a token, a password in a URL, a secret of a build) tells it
 to ``keep_secret``; the border of output and logging (``printable.output_text``, ``json_text``)
-replaces every known secret, whoever wrote the text, in each of its usual forms: as it is,
+replaces every known secret, in texts of any origin, in each of its usual forms: as it is,
 percent-encoded, as JSON text, in base64 at any offset (an ``Authorization`` header, say).
 
 One per process, like its output. Not for what a registry or proxy is sent.

@@ -21,7 +21,7 @@ from homeport.errors import HomeportError
 class PlanApplied(msgspec.Struct, frozen=True, kw_only=True):
     """The changes of a plan; ``written`` is false while they are only shown.
 
-    already:  the files hold what the plan wants; there is nothing to change
+    already:  the files hold what the plan gives them; there is nothing to change
     """
 
     changes: tuple[Change, ...]

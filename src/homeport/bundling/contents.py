@@ -1,7 +1,7 @@
 """The list of everything in a bundle, which can be signed, and comparing a bundle with it.
 
 It is an artifact of the layout like others, so that it is signed and verified as an image is:
-whoever trusts the signature knows every line of ``index.json`` and every blob by its digest.
+a reader who trusts the signature knows every line of ``index.json`` and every blob by its digest.
 """
 
 from __future__ import annotations

@@ -47,7 +47,7 @@ def verified_contents(
 ) -> tuple[Verdict, tuple[str, ...]]:
     """The verdict on the list of contents, once the bundle is what it says and undamaged.
 
-    The signature comes first: nothing else is read of a bundle whose list nobody signed.
+    The signature comes first: nothing else is read of a bundle whose list is not signed.
     """
     check_version(files)
     contents = open_contents_list(files)

@@ -30,7 +30,7 @@ _GONE = frozenset(("not-found", "image-not-found"))
 
 
 class InputAccess(msgspec.Struct, frozen=True, kw_only=True):
-    """Whom to ask about inputs; ``None``: nobody is asked.
+    """Whom to ask about inputs; ``None``: no one is asked.
 
     tags_of:   for newer versions of images
     upstreams: for what copies of images came from

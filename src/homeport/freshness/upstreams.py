@@ -18,7 +18,7 @@ from homeport.freshness.model import Input, Unknown
 from homeport.images.importing import Origin
 from homeport.oci.reference import parse_reference
 
-#: An image that nobody built anew for so long has no security updates either.
+#: An image that was not rebuilt for so long has no security updates either.
 _SILENT = timedelta(days=365)
 _GONE = frozenset(("not-found", "image-not-found"))
 

@@ -151,7 +151,7 @@ def _known(knowledge: Mapping[str, Knowledge], name: str) -> Knowledge | None:
 
 
 def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:
-    """Of ``tmpfiles.d`` in the order of names, whoever ships them (tmpfiles.d(5))."""
+    """Of ``tmpfiles.d`` in the order of names, from all packages together (tmpfiles.d(5))."""
     seen: set[str] = set()
     files = sorted(
         (
