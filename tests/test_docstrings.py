@@ -23,7 +23,9 @@ _SHORT = re.compile(rf"(?<![`\w/.])`{{1,2}}((?:{'|'.join(_PACKAGES)})(?:\.[a-z_]
 _LINK = re.compile(r"\]\(([\w./:#-]+)\)")
 _OWN_PATH = re.compile(r"(?<![\w/.-])((?:docs|tests|tools|benchmarks|examples|src)/[\w./-]+\.\w+)")
 #: Names of the same shape that are no modules: files, labels, annotations.
-_OTHER = re.compile(r"homeport\.(yaml|lock|toml|schema\.json)|homeport\.\w+\.py$")
+_OTHER = re.compile(
+    r"homeport\.(yaml|lock|toml|schema\.json|service|timer|cron)|homeport\.\w+\.py$"
+)
 #: Names of other programs, files (`app.oci`) and values (`app.runtime`) that look like ours.
 _FOREIGN = {
     "homeport.oci.pull", "homeport.dockerfile.v0", "homeport.x.y", "homeport.app.oci",

@@ -1,7 +1,7 @@
 """The smallest programs of each architecture: one header, one segment, and exit(0).
 
 What an emulator must run, and what a step of a Dockerfile runs in an image without a shell.
-The machine code is that of the probes of the recipe ``binfmt`` (src/architectures.h there; a
+The machine code is that of the probes of the recipe ``binfmt`` (``architectures.h`` there; a
 test compares), so nothing is compiled here.
 """
 
