@@ -42,7 +42,7 @@ Examples:
 @click.option(
     "--register",
     is_flag=True,
-    help="Also register binfmt's emulators with the kernel of the engine's machine, and remove them"
+    help="Register binfmt's emulators with the kernel of the engine's machine too, and remove them"
     " again. The engine must allow security.insecure.",
 )
 @engine_option
