@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from builders.gvdb import read_gvdb
+from builders.mime_cache import read_mime_cache
 from homeport.oci.platform import native_platform
 from peers.unpacked_image import run_inside, unpacked
 
@@ -125,3 +126,21 @@ def test_byte_code_is_what_the_images_python_makes(
     assert shown.startswith(
         "/usr/lib/python3/dist-packages/yaml/__pycache__/__init__.cpython-313.pyc"
     )
+
+
+def test_types_of_files_are_known_as_by_shared_mime_info(tmp_path: Path) -> None:
+    root = unpacked(tmp_path, RECIPE + "packages: [shared-mime-info, libglib2.0-bin]\n")
+    folder = root / "usr/share/mime"
+    ours = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    (root / "tmp/x.svgz").write_bytes(b"x")
+    shown = run_inside(root, "gio", "info", "-a", "standard::content-type", "/tmp/x.svgz")
+    assert "standard::content-type: image/svg+xml-compressed" in shown
+    run_inside(root, "update-mime-database", "/usr/share/mime")
+    assert set(ours) == {path for path in folder.rglob("*") if path.is_file()}
+    for path, data in ours.items():
+        theirs = path.read_bytes()
+        if path.name == "mime.cache":
+            assert read_mime_cache(data) == read_mime_cache(theirs)
+        else:  # globs2 and others have lines in the order of a hash
+            assert sorted(data.splitlines()) == sorted(theirs.splitlines()), path
+    assert len(ours) > 900

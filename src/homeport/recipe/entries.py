@@ -265,6 +265,7 @@ StepName = Literal[
     "ca-hashes",
     "java-keystore",
     "gsettings-schemas",
+    "mime-database",
     "python-bytecode",
     "status-database",
     "copyright",
@@ -292,6 +293,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_hashes:       /etc/ssl/certs/*.pem with hashed links, when ca-certificates is chosen
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
     gsettings_schemas: gschemas.compiled of GLib, if an image has schemas
+    mime_database:   /usr/share/mime, if shared-mime-info is in the image
     python_bytecode: __pycache__ of the image's Python
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
@@ -311,6 +313,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     ca_hashes: bool = False
     java_keystore: bool = True
     gsettings_schemas: bool = True
+    mime_database: bool = True
     python_bytecode: bool = False
     status_database: bool = True
     copyright: bool = True

@@ -370,6 +370,7 @@ _STEPS = Fields(
         ),
         "java_keystore": _optional(Flag(), "fill Java's cacerts, with ca-certificates-java"),
         "gsettings_schemas": _optional(Flag(), "compile GLib's settings, if an image has any"),
+        "mime_database": _optional(Flag(), "fill /usr/share/mime, with shared-mime-info"),
         "python_bytecode": _optional(
             Flag(), "compile Python's modules; needs the image's version of Python here"
         ),
