@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from builders.audit import Case, lay_out, read_case
 from homeport.errors import UsageError
 from homeport.pipelines.convert import Converted, ConvertRequest, report_markdown, run_convert
 from homeport.pipelines.generate import run_pipelines
@@ -108,7 +109,7 @@ def test_a_privileged_buildkitd_and_its_deploy_script(tmp_path: Path) -> None:
     found = fates(done)
     assert {4, 10, 11, 12, 14, 18, 19} <= set(found["replaced"])
     assert {each.what for each in done.of("person")} >= {
-        "env.global", "DOCKER_PASSWORD", "DOCKER_USERNAME", "the repository to publish to",
+        "env.global", "DOCKER_PASSWORD", "DOCKER_USERNAME", "docker.io/me/copy",
     }  # fmt: skip
     assert any(each.what == "deploy.provider: releases" for each in done.of("not-carried"))
     assert "b64=" not in report_markdown(done)
@@ -200,3 +201,43 @@ def test_a_pipeline_without_images_has_no_builds(tmp_path: Path, text: str) -> N
 def test_another_file_is_a_usage_error(tmp_path: Path, text: str) -> None:
     with pytest.raises(UsageError):
         convert(tmp_path, text, "other.yml")
+
+
+SHAPES = sorted((Path(__file__).parent.parent / "data" / "pipelines").glob("*.txt"))
+
+
+def described(case: Case, folder: Path) -> list[str]:
+    """Everything that becomes of a pipeline, a line each."""
+    lay_out(case.files, folder)
+    done = run_convert(ConvertRequest(file=folder / next(iter(case.files))))
+    lines = [f"{done.kind}: builds {done.builds}, pushes {done.pushes}"]
+    lines += [
+        f"{each.fate} {f'{each.file}:' if each.file else ''}{each.line} {each.what}: {each.why}"
+        for each in done.report
+    ]
+    publishes = [
+        line.strip() for line in done.pipeline.splitlines() if "homeport publish h" in line
+    ]
+    return [*lines, *publishes, *(line for line in done.recipe.splitlines() if line[:1] != "#")]
+
+
+@pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
+def test_a_shape_that_people_have_is_carried_over(path: Path, tmp_path: Path) -> None:
+    """Pipelines of their time, each the shape of one that built helper images, in words of ours."""
+    case = read_case(path)
+    (tmp_path / "repository").mkdir()
+    assert described(case, tmp_path / "repository") == case.expected
+
+
+@pytest.mark.parametrize("path", SHAPES, ids=lambda path: path.stem)
+def test_every_step_of_a_shape_is_in_the_report(path: Path, tmp_path: Path) -> None:
+    """On its own line, that of its item, or that below its key."""
+    case = read_case(path)
+    name, text = next(iter(case.files.items()))
+    lay_out(case.files, tmp_path)
+    done = run_convert(ConvertRequest(file=tmp_path / name))
+    told = {each.line for each in done.report if not each.file}
+    for number, line in enumerate(text.splitlines(), 1):
+        words = line.strip().removeprefix("- ")
+        if words.startswith(("run:", "script:", "uses:", "docker ", "buildctl ", "./", "make ")):
+            assert told & {number - 1, number, number + 1}, f"{name}:{number} {line}"

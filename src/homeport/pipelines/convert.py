@@ -24,6 +24,8 @@ from homeport.oci.reference import names_registry, parse_reference
 from homeport.pipelines.docker_steps import (
     ImageBuild,
     build_of,
+    plain,
+    pushed_names,
     secrets_in,
     variables_in,
     what_it_does,
@@ -58,12 +60,17 @@ _MATRIX: tuple[Fate, str] = (
 _OWN_IMAGE: tuple[Fate, str] = ("replaced", "the new jobs run in the image that you name")
 _OWN_RIGHTS: tuple[Fate, str] = ("replaced", "the new jobs have their own, with least rights")
 _ALLOWED: tuple[Fate, str] = ("not-carried", "set it on the new job if it is still wanted")
-_TOOLS = re.compile(r"(?:make|just|task|npm run|yarn|gradle|\./gradlew|mvn)\b")
+_TOOLS = re.compile(
+    r"(?:make|just|task|npm run|yarn|gradle|\./gradlew|mvn|goreleaser|bazel|mage|earthly|ko|pack)\b"
+)
+_OWN_REGISTRY = re.compile(r"localhost\b|127\.|\[::1\]|registry:\d")
 #: Last word of a key → what becomes of it, and why.
 _SETTINGS: Mapping[str, tuple[Fate, str]] = {
     **dict.fromkeys(("on", "true", "if", "rules", "only", "except", "branches"), _WHEN),
     **dict.fromkeys(("include", "strategy", "matrix", "parallel", "exclude"), _MATRIX),
-    **dict.fromkeys(("allow_failures", "fast_finish", "allow_failure"), _ALLOWED),
+    **dict.fromkeys(
+        ("allow_failures", "fast_finish", "allow_failure", "continue-on-error"), _ALLOWED
+    ),
     **dict.fromkeys(("permissions", "concurrency"), _OWN_RIGHTS),
     **dict.fromkeys(("image", "runs-on", "container", "dist"), _OWN_IMAGE),
     "name": ("replaced", "the new jobs have names of their own"),
@@ -127,23 +134,27 @@ class _Run:
         self.report: list[Fated] = []
         self.builds: list[ImageBuild] = []
         self.pushes = 0
-        self.secrets: dict[str, int] = {}
+        self.secrets: dict[str, tuple[str, int]] = {}
         self.variables: dict[str, str] = {}
-        self._scripts: set[Path] = set()
+        self.names: list[str] = []  # of images, besides the builds' own tags
+        self.scripts: dict[Path, bool] = {}  # whether each builds or pushes
+        self._noted: set[tuple[str, str, int, str, str]] = set()
 
     def note(self, fated: Fated) -> None:
-        """Put an entry into the report, with a bound on its text."""
-        self.report.append(msgspec.structs.replace(fated, what=fated.what[:300]))
+        """Put an entry into the report, with a bound on its text; once, where jobs share lines."""
+        key = (fated.fate, fated.file, fated.line, fated.what, fated.why)
+        if key not in self._noted:
+            self._noted.add(key)
+            self.report.append(msgspec.structs.replace(fated, what=fated.what[:300]))
 
     def person(self, line: int, what: str, why: str, file: str = "") -> None:
         """The same, for a person."""
         self.note(Fated(fate="person", line=line, what=what, why=why, file=file))
 
-    def script_once(self, path: Path) -> bool:
-        """Whether this script was not read before."""
-        new = path not in self._scripts
-        self._scripts.add(path)
-        return new
+    @property
+    def images(self) -> list[str]:
+        """Every image that is named, tags of builds first."""
+        return [tag for build in self.builds for tag in build.tags] + self.names
 
 
 def run_convert(request: ConvertRequest) -> Converted:
@@ -164,8 +175,8 @@ def run_convert(request: ConvertRequest) -> Converted:
     for job in pipeline.jobs:
         for step in job.steps:
             _step(run, step, job)
-    for name, line in run.secrets.items():
-        run.person(line, name, "a secret: set it in the new system, it is not in the file")
+    for name, (file, line) in run.secrets.items():
+        run.person(line, name, "a secret: set it in the new system, it is not in the file", file)
     recipe = _recipe(run)
     text = marked(
         PipelineRequest(
@@ -185,11 +196,13 @@ def run_convert(request: ConvertRequest) -> Converted:
 
 def _setting(run: _Run, setting: Setting, job: str) -> None:
     run.variables |= setting.values
+    if setting.key == "deploy.on" and (found := re.search(r"\brepo: ([\w./-]+)", setting.text)):
+        run.variables.setdefault("TRAVIS_REPO_SLUG", found[1])
     for name in secrets_in(setting.text):
-        run.secrets.setdefault(name, setting.line)
+        run.secrets.setdefault(name, ("", setting.line))
     key = setting.key.removesuffix(".secure")
     fate, why = _fate_of(setting)
-    what = f"{key}: {setting.text}" if setting.text else key
+    what = f"{key}: {setting.text}" if setting.text and "secure:" not in setting.text else key
     run.note(Fated(fate=fate, line=setting.line, what=what, why=why, job=job))
 
 
@@ -210,27 +223,32 @@ def _fate_of(setting: Setting) -> tuple[Fate, str]:
 def _step(run: _Run, step: Step, job: Job, file: str = "") -> None:
     does = what_it_does(step)
     for name in secrets_in(step.text + " ".join(step.inputs.values())):
-        run.secrets.setdefault(name, step.line)
+        run.secrets.setdefault(name, (file, step.line))
 
     def told(fate: Fate, why: str) -> None:
         run.note(Fated(fate=fate, line=step.line, what=step.text, why=why, job=job.name, file=file))
 
     if does == "build":
-        build = build_of(step, run.variables)
+        build = msgspec.structs.replace(build_of(step, run.variables), file=file)
         run.builds.append(build)
         run.pushes += build.pushes
         publish = " and homeport publish" if build.pushes else ""
         told("replaced", f"homeport build --locked --check{publish}")
+        if re.search(r"\bbake\b", step.uses + step.text):
+            why = "the file of bake is not read: its platforms, tags and targets are for recipes"
+            run.person(step.line, "bake", why, file)
     elif does == "push":
         run.pushes += 1
+        run.names += pushed_names(step, run.variables)
         told("replaced", "homeport publish pushes by digest, then names")
     elif does == "login":
         for name in variables_in(step):
-            run.secrets.setdefault(name, step.line)
+            run.secrets.setdefault(name, (file, step.line))
         told("person", "the publish job needs the registry's credentials, as HOMEPORT_CREDS")
     elif does == "setup":
         told("replaced", "builds need no daemon, emulator or privileges")
     elif does == "tags":
+        run.names += [plain(name, run.variables) for name in step.inputs.get("images", "").split()]
         told("replaced", "homeport publish makes the tags: give it --version")
     elif does == "checkout":
         told("carried", "the new jobs check the repository out")
@@ -240,6 +258,8 @@ def _step(run: _Run, step: Step, job: Job, file: str = "") -> None:
 
 
 def _fate_of_other(step: Step, scripts: Sequence[str]) -> tuple[Fate, str]:
+    if step.text in ("skip", "true"):
+        return "replaced", "does nothing"
     if step.uses:
         return "not-carried", "an action of GitHub: keep it in a job of your own if it is wanted"
     if scripts:
@@ -252,8 +272,11 @@ def _fate_of_other(step: Step, scripts: Sequence[str]) -> tuple[Fate, str]:
 def _follow(run: _Run, name: str, job: Job) -> bool:
     """Look for builds and pushes in a script of the repository; whether there are any."""
     path = (run.folder / name).resolve()
-    if not path.is_relative_to(run.folder) or not path.is_file() or not run.script_once(path):
+    if not path.is_relative_to(run.folder) or not path.is_file():
         return False
+    if path in run.scripts:
+        return run.scripts[path]
+    run.scripts[path] = False
     try:
         with path.open("rb") as stream:
             text = read_bounded(stream, LARGEST, "the script").decode("utf-8", "replace")
@@ -269,7 +292,8 @@ def _follow(run: _Run, name: str, job: Job) -> bool:
         whole, pending = pending.strip(), ""
         if whole and not whole.startswith("#"):
             _step(run, Step(line=first, section="script", text=whole), job, file=name)
-    return len(run.builds) + run.pushes > before
+    run.scripts[path] = len(run.builds) + run.pushes > before
+    return run.scripts[path]
 
 
 def _platforms(run: _Run) -> tuple[list[str], list[str]]:
@@ -289,27 +313,41 @@ def _platforms(run: _Run) -> tuple[list[str], list[str]]:
 
 
 def _name(run: _Run) -> str:
-    for build in run.builds:
-        for tag in build.tags:
-            name = tag.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-            if re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", name):
-                return name
+    for tag in run.images:
+        name = tag.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+        if re.fullmatch(r"[a-z0-9]+(?:[._-][a-z0-9]+)*", name):
+            return name
     plain = re.sub(r"[^a-z0-9]+", "-", run.folder.name.lower()).strip("-")
     return plain or "image"
 
 
 def _repository(run: _Run) -> str:
-    """The repository that was pushed to, if it is written in plain text."""
-    for tag in (tag for build in run.builds for tag in build.tags):
-        try:
-            reference = parse_reference(tag)
+    """The repository that was pushed to, if it is written in plain text; further ones are told."""
+    line, file = (run.builds[0].line, run.builds[0].file) if run.builds else (1, "")
+    found: dict[str, None] = {}
+    implied = ""
+    for tag in run.images:
+        try:  # a tag in a variable says no less about the repository
+            reference = parse_reference(re.sub(r":[^/:]*\$.*$", "", tag))
         except HomeportError:
             continue
-        if names_registry(tag):
-            return reference.name
-    line = run.builds[0].line if run.builds else 1
-    run.person(line, "the repository to publish to", "not in plain text: give --repository")
-    return ""
+        if not names_registry(tag):
+            implied = implied or reference.name
+        elif _OWN_REGISTRY.match(tag):
+            run.person(line, tag, "a registry of the job's own: publish to yours", file)
+        else:
+            found[reference.name] = None
+    for other in list(found)[1:]:
+        same = other.rpartition("/")[2] == next(iter(found)).rpartition("/")[2]
+        why = "the same image: publish it there, too" if same else "another image: write its recipe"
+        run.person(line, other, why, file)
+    if not found and run.pushes and implied:
+        run.person(line, implied, "by a name without a registry: give --repository", file)
+    elif not found and (run.builds or run.pushes):
+        run.person(
+            line, "the repository to publish to", "not in plain text: give --repository", file
+        )
+    return next(iter(found), "")
 
 
 def _recipe(run: _Run) -> str:
@@ -320,13 +358,17 @@ def _recipe(run: _Run) -> str:
         "#   homeport recipe check . && homeport lock .",
     ]
     for other in others:
+        build = next(build for build in run.builds if other in build.platforms)
+        if "$" in other:
+            run.person(build.line, other, "platforms in a variable: name them", build.file)
+            lines.append(f"# TODO: platforms: {printable(other)} is a variable")
+            continue
         lines.append(f"# TODO: {printable(other)} is not a platform of Debian; it is left out.")
-        line = next(build.line for build in run.builds if other in build.platforms)
         why = "not a platform of Debian"
-        run.note(Fated(fate="not-carried", line=line, what=other, why=why))
-    build = next((b for b in run.builds if _dockerfile(run, b)), None)
-    path = _dockerfile(run, build) if build else None
-    if build is None or path is None:
+        run.note(Fated(fate="not-carried", line=build.line, what=other, why=why, file=build.file))
+    chosen = next((b for b in run.builds if _dockerfile(run, b)), None)
+    path = _dockerfile(run, chosen) if chosen else None
+    if chosen is None or path is None:
         body = (
             f"homeport: 1\nname: {_name(run)}\nplatforms: [{', '.join(platforms)}]\n"
             "packages:\n  - base-files_os-release  # TODO: what the image needs\n"
@@ -339,7 +381,7 @@ def _recipe(run: _Run) -> str:
     for each in left:
         run.person(each.line, each.text, each.why, shown)
         lines.append(f"# TODO: {shown}:{each.line}: {printable(each.text)[:60]}: {each.why}")
-    target = f", target: {shlex.quote(build.target)}" if build.target else ""
+    target = f", target: {shlex.quote(chosen.target)}" if chosen.target else ""
     lines.append(f"# Or build it as it is, on an engine: parts: [{{name: built, from: "
                  f"{{dockerfile: ./{printable(shown)}{printable(target)}}}}}]")  # fmt: skip
     return "\n".join(lines) + "\n" + body

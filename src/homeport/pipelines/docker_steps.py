@@ -35,6 +35,7 @@ _PUSH = re.compile(
     r"|\bdocker\s+(?:manifest|buildx\s+imagetools|tag)\b|\bskopeo\s+copy\b"
     r"|\s--push\b|push=true|--destination\b"
 )
+_PUSHED = re.compile(r"\bpush\s+(?:-\S+\s+)*([^\s&|;]+)")
 _ACTIONS: Mapping[str, Does] = {
     "docker/setup-qemu-action": "setup", "docker/setup-buildx-action": "setup",
     "docker/setup-docker-action": "setup", "docker/login-action": "login",
@@ -46,11 +47,12 @@ _ACTIONS: Mapping[str, Does] = {
 _SECRET = re.compile(
     r"\$\{\{\s*secrets\.([A-Za-z_]\w*)|\$\{?([A-Z_]*(?:PASS|PASSWORD|TOKEN|SECRET|_KEY)[A-Z_]*)\b"
 )
+_EXPRESSION = re.compile(r"\$\{\{\s*env\.(\w+)\s*\}\}")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)\}?")
 
 
 class ImageBuild(msgspec.Struct, frozen=True, kw_only=True):
-    """A build of an image, as far as its words say."""
+    """A build of an image, as far as its words say. file: a script that it is in"""
 
     line: int
     platforms: tuple[str, ...] = ()
@@ -60,6 +62,7 @@ class ImageBuild(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     args: dict[str, str] = {}
     pushes: bool = False
+    file: str = ""
 
 
 def what_it_does(step: Step) -> Does:
@@ -162,10 +165,20 @@ def _context(rest: list[str]) -> str:
     return ""
 
 
+def pushed_names(step: Step, variables: Mapping[str, str]) -> list[str]:
+    """The images that a step pushes by name."""
+    text = _VARIABLE.sub(lambda found: variables.get(found[1], found[0]), step.text)
+    return [name.strip("\"';") for name in _PUSHED.findall(text)]
+
+
+def plain(text: str, variables: Mapping[str, str]) -> str:
+    """A text of a workflow with the variables of the file put in."""
+    return _EXPRESSION.sub(lambda found: variables.get(found[1], found[0]), text)
+
+
 def _action(step: Step, variables: Mapping[str, str]) -> ImageBuild:
     def lines(name: str) -> tuple[str, ...]:
-        text = step.inputs.get(name, "")
-        text = re.sub(r"\$\{\{\s*env\.(\w+)\s*\}\}", lambda m: variables.get(m[1], m[0]), text)
+        text = plain(step.inputs.get(name, ""), variables)
         return tuple(w.strip() for w in re.split(r"[\n,]", text) if w.strip())
 
     args = [line.partition("=") for line in step.inputs.get("build-args", "").splitlines()]

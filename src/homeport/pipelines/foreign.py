@@ -190,8 +190,9 @@ def _travis(root: Node) -> tuple[list[Job], list[Setting]]:
             jobs += [_deploy(one) for one in (items(value) or [value])]
         elif name == "env" and is_map(value):
             settings += [_travis_env(f"env.{key}", inner) for key, inner in entries(value)]
-        elif name == "env":
-            settings.append(_travis_env("env", value))
+        elif name == "env":  # a list of several is a job each
+            key = "env.matrix" if len(items(value)) > 1 else "env"
+            settings.append(_travis_env(key, value))
         else:
             settings.append(_setting(name, value))
     if shared or not jobs:
@@ -242,8 +243,13 @@ def _github(root: Node) -> tuple[list[Job], list[Setting]]:
     jobs: list[Job] = []
     for name, job in entries(get(root, "jobs")):
         steps: list[Step] = []
+        conditions: list[Setting] = []
         for step in items(get(job, "steps")):
             run, uses = get(step, "run"), _text(get(step, "uses"))
+            conditions += [
+                _setting(key, value) for key, value in entries(step)
+                if key in ("if", "continue-on-error")
+            ]  # fmt: skip
             if run is not None:
                 steps += _lines(run, "run")
             elif uses:
@@ -254,6 +260,7 @@ def _github(root: Node) -> tuple[list[Job], list[Setting]]:
                          inputs=inputs)
                 )  # fmt: skip
         others = [_setting(key, value) for key, value in entries(job) if key != "steps"]
+        others += conditions
         jobs.append(Job(name=name, line=_line(job), steps=tuple(steps), settings=tuple(others)))
     return jobs, settings
 
