@@ -58,12 +58,20 @@ def propose(image: SourceImage, dockerfile: str, platforms: Sequence[Platform]) 
 
 
 def propose_recipe(
-    name: str, dockerfile: str, platforms: Sequence[str]
+    name: str, dockerfile: str, platforms: Sequence[str], target: str = ""
 ) -> tuple[str, tuple[NotCarried, ...]]:
-    """A recipe's text, and the lines of the Dockerfile that it does not say."""
+    """A recipe's text, and the lines of the Dockerfile that it does not say.
+
+    target: the stage that is the image; by default the last
+    """
     reader = _Reader()
-    for instruction in parse_dockerfile(dockerfile).instructions:
-        reader.read(instruction)
+    instructions = parse_dockerfile(dockerfile).instructions
+    start, end = _stage(instructions, target)
+    for at, instruction in enumerate(instructions):
+        if start <= at < end:
+            reader.read(instruction)
+        elif instruction.keyword != "arg":
+            reader.leave(instruction, "another stage: build what it makes in a part")
     found: dict[str, Any] = {
         "homeport": 1,
         "name": name,
@@ -80,6 +88,16 @@ def propose_recipe(
     return text, tuple(reader.left)
 
 
+def _stage(instructions: Sequence[Instruction], target: str) -> tuple[int, int]:
+    """Where the stage of the image begins, and where it ends."""
+    starts = [at for at, each in enumerate(instructions) if each.keyword == "from"]
+    for at, end in itertools.pairwise([*starts, len(instructions)]):
+        words = instructions[at].arguments.split()
+        if target and words[-2:-1] and words[-2].lower() == "as" and words[-1] == target:
+            return at, end
+    return (starts[-1] if len(starts) > 1 else 0), len(instructions)
+
+
 class _Reader:
     """Instructions → fields of a recipe."""
 
@@ -90,31 +108,29 @@ class _Reader:
         self.config: dict[str, Any] = {}
         self.left: list[NotCarried] = []
         self._folder = "/"
-        self._stages = 0
 
     def read(self, instruction: Instruction) -> None:
         handler = getattr(self, f"_{instruction.keyword}", None)
         if handler is None:
-            self._leave(instruction, f"{instruction.keyword.upper()} has no field in recipes")
+            self.leave(instruction, f"{instruction.keyword.upper()} has no field in recipes")
         else:
             handler(instruction)
 
-    def _leave(self, instruction: Instruction, why: str) -> None:
+    def leave(self, instruction: Instruction, why: str) -> None:
         text = " ".join(instruction.text.split())
         self.left.append(NotCarried(line=instruction.lines[0], text=text[:200], why=why))
 
     def _from(self, instruction: Instruction) -> None:
-        self._stages += 1
+        if instruction.arguments.split()[:1] == ["scratch"]:
+            return  # as a recipe begins
         why = "a recipe has no base image: name the packages of it that the image needs"
-        if self._stages > 1:
-            why = "a recipe has no stages: build what they make in parts, or name its package"
-        self._leave(instruction, why)
+        self.leave(instruction, why)
 
     def _run(self, instruction: Instruction) -> None:
         commands = [" ".join(each.split()) for each in instruction.arguments.split("&&")]
         left = [each for each in commands if not self._command(each)]
         if left:
-            self._leave(instruction, f"runs {left[0]!r}: declare its result, or run it in a part")
+            self.leave(instruction, f"runs {left[0]!r}: declare its result, or run it in a part")
 
     def _command(self, command: str) -> bool:
         """Carry one shell command over; whether that was possible."""
@@ -156,12 +172,12 @@ class _Reader:
         }
         words = _listed(instruction.arguments) or instruction.arguments.split()
         if set(flags) - {"--chown", "--chmod"} or len(words) < 2 or instruction.heredocs:
-            self._leave(
+            self.leave(
                 instruction, "copies from another stage or image: use files with image or part"
             )
             return
         if any(character in word for word in words for character in "*?[$"):
-            self._leave(instruction, "copies by a pattern or variable: name the files")
+            self.leave(instruction, "copies by a pattern or variable: name the files")
             return
         target = self._absolute(words[-1])
         if len(words) > 2 and not target.endswith("/"):
@@ -218,7 +234,7 @@ class _Reader:
         self.config.setdefault("exposed_ports", []).extend(instruction.arguments.split())
 
     def _arg(self, instruction: Instruction) -> None:
-        self._leave(instruction, "a recipe has no build arguments: write the value")
+        self.leave(instruction, "a recipe has no build arguments: write the value")
 
     def _volume(self, instruction: Instruction) -> None:
         words = _listed(instruction.arguments) or instruction.arguments.split()

@@ -376,7 +376,7 @@ def _recipe(run: _Run) -> str:
         )
         return "\n".join(lines) + "\n" + body
     text = path.read_text("utf-8", "replace")
-    body, left = propose_recipe(_name(run), text, platforms)
+    body, left = propose_recipe(_name(run), text, platforms, chosen.target)
     shown = path.relative_to(run.folder).as_posix()
     for each in left:
         run.person(each.line, each.text, each.why, shown)
