@@ -42,9 +42,8 @@ class UpdateWorld(FreshWorld):
         git(self.home, "push", "-q", "origin", "main")
 
     def update(self, *wanted: str, **options: Any) -> UpdateResult:
-        request = UpdateRequest(
-            wanted=wanted or (str(self.home / "homeport.yaml"),), directory=self.root, **options
-        )
+        options = {"directory": self.root, **options}
+        request = UpdateRequest(wanted=wanted or (str(self.home / "homeport.yaml"),), **options)
         with (
             Pools(CancelToken(), processor=2) as pools,
             self.connections(pools) as connections,

@@ -11,6 +11,7 @@ from builders.forge import forge
 from builders.freshness import LATER, package
 from builders.updating import UpdateWorld, git, lib
 from homeport.building.request import BuildResult
+from homeport.errors import UsageError
 from homeport.updating.forges import ForgeRefused, Kind
 from homeport.updating.git import TRAILER, GitFailed
 from homeport.updating.update import TOKEN
@@ -146,3 +147,34 @@ def test_what_another_run_pushed_meanwhile_is_not_overwritten(world: UpdateWorld
         assert world.branch() == git(world.root / "other", "rev-parse", "HEAD")
         assert running.requests == []
         assert git(world.home, "status", "--porcelain") == ""
+
+
+def test_a_remote_that_is_no_forges_is_said_before_anything_is_locked(
+    world: UpdateWorld,
+) -> None:
+    before = (world.home / "test.lock").read_bytes()
+    with pytest.raises(UsageError) as caught:
+        world.update(request=True, forge="gitlab")
+    assert "origin.git is not at a forge" in caught.value.what
+    assert (world.home / "test.lock").read_bytes() == before
+    assert world.branch() == ""
+
+
+@pytest.mark.parametrize("option", ["request", "commit"])
+def test_outside_of_a_work_tree_nothing_is_locked(tmp_path: Path, option: str) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    world.lock_recipe("packages: [lib1]")
+    world.move("trixie", [lib("lib1", "1-2")])
+    before = (world.home / "test.lock").read_bytes()
+    with pytest.raises(GitFailed):
+        world.update(**{option: True})
+    assert (world.home / "test.lock").read_bytes() == before
+
+
+def test_of_recipes_that_cannot_be_read_no_request_is_made(world: UpdateWorld) -> None:
+    (world.home / "homeport.yaml").write_text("homeport: 1\npakages: [x]\n")
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        result = world.update(str(world.root), directory=world.home, request=True)
+        assert [one.outcome for one in result.recipes] == ["failed"]
+        assert (running.requests, world.branch()) == ([], "")

@@ -110,6 +110,11 @@ def find_place(remote: str, environment: Mapping[str, str], kind: Kind | None = 
             return Place(kind="forgejo", api=f"{url}/api/v1", web=url, project=name)
         api = environment.get("GITHUB_API_URL") or "https://api.github.com"
         return Place(kind="github", api=api, web=url, project=name)
+    if not host:
+        raise UsageError(
+            f"the remote {printable(remote)} is not at a forge: a request cannot be opened there",
+            hint="name another remote: --remote NAME",
+        )
     if kind is None:
         kind = _by_host(host)
     api = {"gitlab": f"{web}/api/v4", "forgejo": f"{web}/api/v1"}.get(kind) or (

@@ -30,7 +30,7 @@ from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
-from homeport.updating.forges import Kind, find_place, mark_of, open_forge
+from homeport.updating.forges import Kind, Place, find_place, mark_of, open_forge
 from homeport.updating.git import (
     Repository,
     build_commit,
@@ -98,14 +98,19 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
             f"{subjects.images[0]} is not a recipe: an image is updated by its recipe's lockfile"
         )
     _check_names(request, subjects.locked)
+    home = _home(subjects, request, access)  # before anything is locked
     recipes: list[UpdatedRecipe] = []
     written: list[WrittenFile] = []
     newer = _outdated(subjects, request, access)
-    for at in in_order([subject.recipe for subject in subjects.locked]):
-        subject = subjects.locked[at]
-        one, files = _update(subject, newer[subject.stored.path], request, access)
-        recipes.append(one)
-        written += files
+    try:
+        for at in in_order([subject.recipe for subject in subjects.locked]):
+            subject = subjects.locked[at]
+            one, files = _update(subject, newer[subject.stored.path], request, access)
+            recipes.append(one)
+            written += files
+    finally:
+        if request.request:  # also after an interrupt: the work tree stays as it is
+            _restore({file.path: file.before for file in written})
     recipes += [
         UpdatedRecipe(name=name, lockfile="", outcome="failed", error=_why(error))
         for name, error in subjects.failed
@@ -113,16 +118,38 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
     result = UpdateResult(recipes=tuple(recipes), dry_run=request.dry_run)
     if request.dry_run:
         return result
-    if request.request:
-        places = [subject.stored.path for subject in subjects.locked]
-        return _request(result, written, places, request, access)
-    if request.commit and result.updated:
-        repository = open_repository(written[0].path)
+    if request.request and home is not None:
+        return _request(result, written, home, request, access)
+    if request.commit and result.updated and home is not None:
         commit = commit_files(
-            repository, [file.path for file in written], commit_message(result.updated)
+            home.repository, [file.path for file in written], commit_message(result.updated)
         )
         return msgspec.structs.replace(result, commit=commit)
     return result
+
+
+class _Home(msgspec.Struct, frozen=True, kw_only=True):
+    """Where an update is committed and, for a request, the forge that it is opened at."""
+
+    repository: Repository
+    place: Place | None
+
+
+def _home(subjects: Subjects, request: UpdateRequest, access: UpdateAccess) -> _Home | None:
+    """Raises ``GitFailed`` and ``UsageError`` if a commit or a request cannot be made here."""
+    if request.dry_run or not (request.commit or request.request):
+        return None
+    files = [subject.stored.path for subject in subjects.locked]
+    first = files[0] if files else request.directory / "homeport.yaml"
+    token = request.request and bool(access.environment.get(TOKEN, ""))
+    repository = open_repository(first, token=token)
+    for path in files:
+        repository.relative(path)
+    place = None
+    if request.request:
+        remote = repository.remote_url(request.remote)
+        place = find_place(remote, access.environment, request.forge)
+    return _Home(repository=repository, place=place)
 
 
 def _update(
@@ -295,16 +322,15 @@ def _size(lockfile: Lockfile) -> int:
 def _request(
     result: UpdateResult,
     written: Sequence[WrittenFile],
-    places: Sequence[Path],
+    home: _Home,
     request: UpdateRequest,
     access: UpdateAccess,
 ) -> UpdateResult:
-    """Push the branch and open, change or close the request; the work tree is put back."""
-    _restore({file.path: file.before for file in written})
+    """Push the branch and open, change or close the request."""
     token = access.environment.get(TOKEN, "")
-    repository = open_repository(places[0], token=bool(token))
+    repository, place = home.repository, home.place
+    assert place is not None
     there = repository.remote_branch(request.remote, request.branch)
-    place = find_place(repository.remote_url(request.remote), access.environment, request.forge)
     target = request.target or _default_branch(repository, request.remote)
     if not written:
         action = RequestResult(action="none", branch=request.branch)
