@@ -19,7 +19,8 @@ VERBS = {
     "Find", "Follow", "Hide", "Import", "Include", "Keep", "Leave", "Let", "List", "Load", "Lock",
     "Make", "Open", "Print",
     "Propose", "Provide", "Prune", "Pull", "Push", "Query", "Read", "Recognise",
-    "Record", "Remove", "Require", "Resolve", "Run", "Save", "Search", "Send", "Set", "Show",
+    "Record", "Register", "Remove", "Require", "Resolve", "Run", "Save", "Search", "Send", "Set",
+    "Show",
     "Sign", "Skip", "Start", "Stop", "Test", "Trust", "Unpack", "Use", "Verify", "Write",
 }  # fmt: skip
 WIDEST = 70
