@@ -144,3 +144,19 @@ def test_types_of_files_are_known_as_by_shared_mime_info(tmp_path: Path) -> None
         else:  # globs2 and others have lines in the order of a hash
             assert sorted(data.splitlines()) == sorted(theirs.splitlines()), path
     assert len(ours) > 900
+
+
+def test_pictures_are_read_by_gdk_pixbufs_loaders(tmp_path: Path) -> None:
+    root = unpacked(
+        tmp_path,
+        RECIPE + "packages: [libgdk-pixbuf2.0-bin, librsvg2-common, webp-pixbuf-loader,"
+        " libavif-gdk-pixbuf, libjxl-gdk-pixbuf, heif-gdk-pixbuf]\n",
+    )
+    (folder,) = (root / "usr/lib").glob("*/gdk-pixbuf-2.0")
+    loaders = sorted(f"/{each.relative_to(root)}" for each in folder.glob("2.10.0/loaders/*.so"))
+    program = f"/{folder.relative_to(root)}/gdk-pixbuf-query-loaders"
+    assert (folder / "2.10.0/loaders.cache").read_text() == run_inside(root, program, *loaders)
+    picture = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    (root / "tmp/a.svg").write_text(picture)
+    run_inside(root, "gdk-pixbuf-thumbnailer", "/tmp/a.svg", "/tmp/a.png")
+    assert (root / "tmp/a.png").read_bytes().startswith(b"\x89PNG")

@@ -266,6 +266,7 @@ StepName = Literal[
     "java-keystore",
     "gsettings-schemas",
     "mime-database",
+    "pixbuf-loaders",
     "python-bytecode",
     "status-database",
     "copyright",
@@ -294,6 +295,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     java_keystore:   /etc/ssl/certs/java/cacerts, when ca-certificates-java is chosen
     gsettings_schemas: gschemas.compiled of GLib, if an image has schemas
     mime_database:   /usr/share/mime, if shared-mime-info is in the image
+    pixbuf_loaders:  loaders.cache of gdk-pixbuf, if that is in the image
     python_bytecode: __pycache__ of the image's Python
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
@@ -314,6 +316,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     java_keystore: bool = True
     gsettings_schemas: bool = True
     mime_database: bool = True
+    pixbuf_loaders: bool = True
     python_bytecode: bool = False
     status_database: bool = True
     copyright: bool = True
