@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -102,6 +103,21 @@ def test_a_workflow_uses_every_input_of_the_action_by_its_name(tmp_path: Path) -
     workflow.write_text(workflow.read_text().replace("fail-on", "fail_on"))
     done = subprocess.run([need("actionlint"), workflow], cwd=tmp_path, check=False)
     assert done.returncode == 1
+
+
+def test_the_documented_workflow_is_valid(tmp_path: Path) -> None:
+    page = (ROOT / "docs" / "fresh.md").read_text()
+    blocks = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    (text,) = [block for block in blocks if "jobs:" in block]
+    for used in ("homeport-project/homeport/fresh@v0.2.0", "permissions: {}"):
+        assert used in text
+    (tmp_path / ".git").mkdir()
+    shutil.copytree(ROOT / "fresh", tmp_path / "fresh")
+    workflow = tmp_path / ".github" / "workflows" / "x.yml"
+    workflow.parent.mkdir(parents=True)
+    # As an action of the same repository, so that its inputs are checked.
+    workflow.write_text(text.replace("homeport-project/homeport/fresh@v0.2.0", "./fresh"))
+    passes(need("actionlint"), workflow, folder=tmp_path)
 
 
 @pytest.mark.parametrize("name", COMPONENTS)

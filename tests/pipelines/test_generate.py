@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from homeport.cli.main import run
 from homeport.errors import UsageError
 from homeport.pipelines.generate import BEGIN, run_pipelines
 from homeport.pipelines.request import MACHINES, SYSTEMS, PipelineRequest, System
+from homeport.recipe.catalog import shipped_catalog
+from homeport.recipe.loading import load_recipe
 
 IMAGE = "registry.example/ci/homeport:1"
 
@@ -64,6 +67,8 @@ def test_github_has_least_permissions_and_pinned_actions(tmp_path: Path) -> None
     writers = {name for name, job in workflow["jobs"].items()
                if "write" in job["permissions"].values()}  # fmt: skip
     assert writers == {"publish"}
+    # What a schedule's event says about the repository is not documented: it runs on one branch.
+    assert workflow["jobs"]["publish"]["if"].startswith("github.event_name == 'schedule' || (")
     used = {step["uses"] for job in workflow["jobs"].values() for step in job["steps"]
             if "uses" in step}  # fmt: skip
     assert all(len(each.partition("@")[2]) == 40 for each in used)
@@ -225,8 +230,13 @@ def test_commands_of_cron_run_in_the_directory_with_the_users_programs(tmp_path:
     work.mkdir()
     for name in ("homeport", "git"):
         program = home / ".local" / "bin" / name
-        program.write_text(f'#!/bin/sh\necho "{name} $* in $PWD" >> {tmp_path}/log\n')
+        program.write_text(
+            f'#!/bin/sh\necho "{name} $* in $PWD: $HOMEPORT_FORGE_TOKEN" >> {tmp_path}/log\n'
+        )
         program.chmod(0o755)
+    secrets = home / ".config" / "homeport" / "environment"
+    secrets.parent.mkdir(parents=True)
+    secrets.write_text("HOMEPORT_FORGE_TOKEN=secret\n")
     text, _ = write(tmp_path / "f", "cron", directory=work)
     for line in text.splitlines()[1:-1]:
         command = line.split(" ", 5)[5]
@@ -237,9 +247,9 @@ def test_commands_of_cron_run_in_the_directory_with_the_users_programs(tmp_path:
         )  # fmt: skip
     ran = (tmp_path / "log").read_text().splitlines()
     assert [line for line in ran if line.startswith("homeport")] == [
-        f"homeport outdated images/ --metrics homeport.prom in {work}",
-        f"homeport publish images/ registry.example/team in {work}",
-        f"homeport update images/ --request in {work}",
+        f"homeport outdated images/ --metrics homeport.prom in {work}: secret",
+        f"homeport publish images/ registry.example/team in {work}: secret",
+        f"homeport update images/ --request in {work}: secret",
     ]
 
 
@@ -270,3 +280,21 @@ def test_every_job_looks_in_the_catalog_that_was_named(
     assert len(commands) == 4
     assert all("tool --catalog ours" in command for command in commands)
     assert run([*asked, "--catalog", "our own"]) == 2
+
+
+def test_gitlabs_own_registry_may_be_named_by_its_variable(tmp_path: Path) -> None:
+    text, _ = write(tmp_path / "f", "gitlab", repository="$CI_REGISTRY_IMAGE/tools")
+    assert "homeport publish images/ $CI_REGISTRY_IMAGE/tools\n" in text
+    for system, other in (("gitlab", "$CI_REGISTRY_IMAGES"), ("github", "$CI_REGISTRY_IMAGE")):
+        with pytest.raises(UsageError, match="cannot stand in a pipeline file"):
+            write(tmp_path / "g", system, repository=other)
+
+
+def test_the_documented_image_of_the_jobs_is_a_recipe(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2].joinpath("docs/fresh.md").read_text()
+    (text,) = [each for each in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+               if each.startswith("homeport: 1")]  # fmt: skip
+    (tmp_path / "homeport.yaml").write_text(text)
+    recipe = load_recipe(tmp_path / "homeport.yaml", shipped_catalog())
+    assert {"git", "busybox-static", "python3-click"} <= {each.name for each in recipe.packages}
+    assert recipe.config.user == "0"

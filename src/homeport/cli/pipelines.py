@@ -88,4 +88,7 @@ def command(
         f"{' and '.join((done.file, *done.others))} {state}",
     )
     if check and not done.current:
-        raise AnswerNo(f"{done.file} is not as it would be written")
+        raise AnswerNo(
+            f"{done.file} is not as it would be written",
+            hint="run the same command without --check to write it",
+        )

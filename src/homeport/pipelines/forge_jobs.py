@@ -10,6 +10,9 @@ from homeport.pipelines.request import PipelineRequest, build_commands
 _CHECKOUT = "actions/checkout@11bd71901bbe5b1630ceea73d27597364c9af683 # v4.2.2"
 _CACHE = "actions/cache@5a3ec84eff668545956fd18022155c47e93e2684 # v4.2.3"
 
+#: By the clock, or by hand.
+_BY_CLOCK = "github.event_name == 'schedule' || github.event_name == 'workflow_dispatch'"
+
 
 def gitlab(request: PipelineRequest) -> str:
     """Jobs of a ``.gitlab-ci.yml``: GitLab signs for jobs of the user's own file alone."""
@@ -111,6 +114,7 @@ name: homeport
 on:
   schedule:
     - cron: "17 4 * * *"
+  workflow_dispatch:
   pull_request:
   push:
 permissions: {}
@@ -120,16 +124,17 @@ concurrency:
 jobs:
 """
     text += job(
-        "outdated", "github.event_name == 'schedule'", read,
+        "outdated", _BY_CLOCK, read,
         f"      - run: homeport outdated {names}",
-    ) + job("update", "github.event_name == 'schedule'", read, update) + job(
+    ) + job("update", _BY_CLOCK, read, update) + job(
         "build", "github.event_name == 'pull_request'", read, builds
     )  # fmt: skip
     if request.repository:
         text += job(
             "publish",
-            "github.event_name != 'pull_request' && github.ref_name =="
-            " github.event.repository.default_branch",
+            # A schedule runs on the default branch alone, and its event may name no repository.
+            "github.event_name == 'schedule' || (github.event_name != 'pull_request' &&"
+            " github.ref_name == github.event.repository.default_branch)",
             f"{read}\n      packages: write" + ("\n      id-token: write" if request.sign else ""),
             f"      - run: {request.publish}\n"
             "        env:\n"

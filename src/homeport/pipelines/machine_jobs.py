@@ -5,6 +5,7 @@ from __future__ import annotations
 from homeport.pipelines.request import PipelineRequest, build_commands, check_plain
 
 #: Where pip and pipx put programs; cron and systemd look there by themselves no more than ssh does.
+_SECRETS = ".config/homeport/environment"
 _PATH = ("/.local/bin", "/usr/local/bin", "/usr/bin", "/bin")
 
 
@@ -30,6 +31,8 @@ def jenkins(request: PipelineRequest) -> str:
         f"  agent {{ docker {{ image '{request.image}' }} }}\n"
         "  triggers { cron('H 4 * * *') }\n"
         "  options { disableConcurrentBuilds() }\n"
+        # The user of the job may have no home in the image.
+        "  environment { HOMEPORT_CACHE_DIR = '.cache/homeport' }\n"
         "  stages {\n"
     )
     text += stage(
@@ -77,7 +80,11 @@ def _in(request: PipelineRequest) -> str:
     """In the directory, as it is on the server now."""
     check_plain([str(request.directory).removeprefix("/")])
     path = ":".join(["$HOME" + _PATH[0], *_PATH[1:]])
-    return f"cd {request.directory} && PATH={path} && git pull --quiet --ff-only"
+    secrets = f"$HOME/{_SECRETS}"
+    return (
+        f"cd {request.directory} && PATH={path} && {{ [ ! -r {secrets} ] || {{ set -a;"
+        f" . {secrets}; set +a; }}; }} && git pull --quiet --ff-only"
+    )
 
 
 def service(request: PipelineRequest) -> str:
@@ -96,7 +103,7 @@ Type=oneshot
 WorkingDirectory={request.directory}
 Environment=PATH={path}
 # HOMEPORT_FORGE_TOKEN=… and HOMEPORT_CREDS=…; make the file readable by yourself alone.
-EnvironmentFile=-%h/.config/homeport/environment
+EnvironmentFile=-%h/{_SECRETS}
 NoNewPrivileges=yes
 ExecStart=/usr/bin/env git pull --quiet --ff-only
 # What is newer is no failure of the unit: the metrics say so.

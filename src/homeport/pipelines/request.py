@@ -22,6 +22,8 @@ SYSTEMS: tuple[System, ...] = get_args(System)
 #: They run on a machine of yours, which has Homeport.
 MACHINES: tuple[System, ...] = ("cron", "systemd")
 _PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*")
+#: GitLab's name for the project's own registry.
+_OWN_REGISTRY = re.compile(r"\$CI_REGISTRY_IMAGE(?=/|$)/?")
 
 
 class PipelineRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,7 +73,10 @@ def check_request(request: PipelineRequest) -> None:
         raise UsageError(f"jobs of {request.system} have no stages")
     own = current_catalog().own
     catalog = own.written if own else ""
-    check_plain((*request.recipes, request.image, request.repository, request.stage, catalog))
+    repository = request.repository
+    if request.system == "gitlab":
+        repository = _OWN_REGISTRY.sub("", repository, count=1)
+    check_plain((*request.recipes, request.image, repository, request.stage, catalog))
 
 
 def build_commands(request: PipelineRequest) -> list[str]:
@@ -98,4 +103,8 @@ def check_plain(texts: Iterable[str]) -> None:
     """Raise ``UsageError`` for a text that could be read as more than a name."""
     for text in texts:
         if text and text != "." and not _PLAIN.fullmatch(text.removeprefix("./")):
-            raise UsageError(f"{text!r} cannot stand in a pipeline file")
+            raise UsageError(
+                f"{text!r} cannot stand in a pipeline file",
+                hint="use letters, digits and . _ / : @ + - only: other characters could add a"
+                " command",
+            )
