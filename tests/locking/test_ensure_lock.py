@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -433,3 +434,22 @@ def test_when_the_disk_is_full_the_old_lockfile_stays_and_nothing_lies_beside_it
     assert (world.home / "test.lock").read_bytes() == before
     assert [path.name for path in world.home.iterdir() if path.name.startswith(".")] == []
     assert versions(world.ensure_lock("packages: [app, lib1]").lockfile).keys() == {"app", "lib1"}
+
+
+def test_locking_again_without_a_change_writes_no_byte_and_says_so(tmp_path: Path) -> None:
+    world = World(tmp_path, [deb("hello", files={"usr/bin/hello": b"x"})])
+    path = world.ensure_lock("packages: [hello]").path
+    os.utime(path, (1, 1))
+    again = world.ensure_lock("packages: [hello]", update=UPDATE_ALL)
+    assert (again.written, path.stat().st_mtime) == (False, 1)
+    assert world.notes.lines[-1] == f"{path}: nothing changed"
+
+
+def test_changes_are_told_unless_the_commands_answer_has_them(tmp_path: Path) -> None:
+    world = World(tmp_path, [deb("hello", files={"usr/bin/hello": b"x"})])
+    world.ensure_lock("packages: [hello]")
+    for number, tell in ((2, True), (3, False)):
+        world.publish([deb("hello", f"{number}", files={"usr/bin/hello": b"y"})])
+        world.notes.lines.clear()
+        world.ensure_lock("packages: [hello]", update=UPDATE_ALL, tell=tell)
+        assert any(f"→ {number}" in line for line in world.notes.lines) == tell

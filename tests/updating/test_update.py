@@ -71,6 +71,17 @@ def test_a_name_that_no_lockfile_has_is_a_usage_error(world: UpdateWorld) -> Non
     assert caught.value.what == "cannot update 'lib9': no package or part of that name is locked"
 
 
+def test_a_misspelt_recipe_is_told_what_there_is(world: UpdateWorld) -> None:
+    with pytest.raises(HomeportError) as caught:
+        world.update("dockerfile-cpy")
+    assert caught.value.what == "the catalog has no recipe 'dockerfile-cpy'"
+    assert caught.value.hint is not None
+    assert caught.value.hint.startswith("did you mean dockerfile-copy?")
+    with pytest.raises(UsageError) as caught:
+        world.update("debian:13")
+    assert "debian:13 is not a recipe" in caught.value.what
+
+
 def test_a_dry_run_writes_nothing(world: UpdateWorld) -> None:
     before = (world.home / "test.lock").read_bytes()
     result = world.update(dry_run=True)

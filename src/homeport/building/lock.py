@@ -48,6 +48,7 @@ def lock_recipe(
             update=request.update,
             as_of=request.as_of,
             command=request.command,
+            tell=False,
         )
         prepared, _ = pin_parts(
             recipe,

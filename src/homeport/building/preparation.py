@@ -167,8 +167,10 @@ def verify_lock(prepared: EnsuredLock, recipe: Recipe, runtime: Runtime) -> Veri
 
 
 def keep_proof(new: EnsuredLock, old: EnsuredLock, recipe: Recipe, runtime: Runtime) -> None:
-    """Write the proof of a lockfile that was just written."""
-    if new.locked is None and new.digest == old.digest:
+    """Write the proof of a lockfile that was just written, or that has none."""
+    if new.digest == old.digest and (
+        new.locked is None or (not new.written and proof_path(new.path).is_file())
+    ):
         return
     # 300 ms that builds save whose lockfile is there
     from homeport.locking.proof import save_proof

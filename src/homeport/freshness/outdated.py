@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
 from homeport.freshness.git_refs import RefsOf
-from homeport.freshness.image_packages import image_made, image_packages
+from homeport.freshness.image_packages import NotDebian, image_made, image_packages
 from homeport.freshness.inputs import DigestOf, InputAccess, TagsOf, moved_inputs
 from homeport.freshness.model import (
     FINDINGS,
@@ -232,10 +232,19 @@ def _typed(wanted: str, directory: Path) -> str:
 
 
 def _judge_image(run: _Run, address: str) -> Subject:
-    run.access.runtime.progress.begin(address, label=f"check {address}")
-    judged = _image_subject(run, address)
+    progress = run.access.runtime.progress
+    progress.begin(address, label=f"check {address}")
+    try:
+        judged = _image_subject(run, address)
+    except Interrupted:
+        raise
+    except NotDebian as error:
+        judged = _failed(address, error)  # what it is a copy of can be told all the same
+    except HomeportError as error:
+        progress.end(address, "failed")
+        return _failed(address, error)
     inputs, unread = _sorted_out(_origins(run, address))
-    run.access.runtime.progress.end(address, "failed" if judged.unknown else "done")
+    progress.end(address, "failed" if judged.unknown else "done")
     return msgspec.structs.replace(judged, inputs=tuple(inputs), unknown=(*judged.unknown, *unread))
 
 
@@ -250,16 +259,11 @@ def _origins(run: _Run, address: str) -> list[Input | Unknown]:
 
 
 def _image_subject(run: _Run, address: str) -> Subject:
-    try:
-        like = find_and_load(run.request.like) if run.request.like else None
-        with run.access.open_image(address) as value:
-            found = image_packages(value, address, run.request.platforms, run.access.runtime, like)
-        access = run.access.archives(found.recipe, run.request.mirrors)
-        judged = _judge(run, found.recipe, found.packages, access, None)
-    except Interrupted:
-        raise
-    except HomeportError as error:
-        return _failed(address, error)
+    like = find_and_load(run.request.like) if run.request.like else None
+    with run.access.open_image(address) as value:
+        found = image_packages(value, address, run.request.platforms, run.access.runtime, like)
+    access = run.access.archives(found.recipe, run.request.mirrors)
+    judged = _judge(run, found.recipe, found.packages, access, None)
     return Subject(
         name=address,
         kind="image",

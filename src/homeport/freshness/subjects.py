@@ -116,7 +116,7 @@ def find_subjects(
     if not locked and not images and not failed:
         raise UsageError(
             f"no recipe lies below {directory}",
-            hint="name recipes, lockfiles, or images: homeport outdated dockerfile-copy",
+            hint="name a recipe or a folder of recipes, such as dockerfile-copy or images/",
         )
     return Subjects(locked=tuple(locked.values()), images=tuple(images), failed=tuple(failed))
 

@@ -44,6 +44,7 @@ class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
     digest:  of the lockfile's bytes there
     debs:    every package of the platforms that were asked for
     locked:  the report, if the recipe was locked again
+    written: whether the lockfile was written: not if locking again gave the same bytes
     reason:  why the recipe was locked again
     details: what disagreed, or which packages are gone
     """
@@ -53,6 +54,7 @@ class EnsuredLock(msgspec.Struct, frozen=True, kw_only=True):
     digest: Digest
     debs: Mapping[PackageFile, Blob]
     locked: LockResult | None = None
+    written: bool = False
     reason: Reason | None = None
     details: tuple[str, ...] = ()
 
@@ -68,6 +70,7 @@ def ensure_lock(
     update: UpdatePolicy = KEEP_LOCKED,
     as_of: datetime | None = None,
     command: str = "homeport lock",
+    tell: bool = True,
 ) -> EnsuredLock:
     """Fetch the packages of a build, writing a new lockfile if one is needed.
 
@@ -75,6 +78,7 @@ def ensure_lock(
     platforms: whose packages are fetched; all of the recipe's if ``None``. All are always
                locked
     frozen:    raise ``OutOfDate`` instead of locking again (``--locked``)
+    tell:      note each change; not for commands whose answer has them
     """
     found = paths.find()
     wanted = tuple(recipe.platforms if platforms is None else platforms)
@@ -99,12 +103,13 @@ def ensure_lock(
     if frozen:
         raise _refused(recipe, paths, reason, details)
     return _lock_again(
-        _Again(recipe=recipe, previous=previous, reason=reason, details=details, update=update),
+        _Again(recipe=recipe, found=found, reason=reason, details=details, update=update),
         paths,
         access(),
         wanted,
         as_of=as_of,
         command=command,
+        tell=tell,
     )
 
 
@@ -116,7 +121,7 @@ class _Again(msgspec.Struct, frozen=True, kw_only=True):
     """Why and how a recipe is locked again."""
 
     recipe: Recipe
-    previous: Lockfile | None
+    found: StoredLock | None
     reason: Reason | None
     details: tuple[str, ...]
     update: UpdatePolicy
@@ -130,6 +135,7 @@ def _lock_again(
     *,
     as_of: datetime | None,
     command: str,
+    tell: bool,
 ) -> EnsuredLock:
     # 60 ms that a build saves whose lockfile and packages are all here.
     from homeport.locking.fetching import fetch_locked
@@ -142,21 +148,29 @@ def _lock_again(
     locked = lock(
         again.recipe,
         access,
-        previous=again.previous,
+        previous=again.found.lockfile if again.found else None,
         update=again.update,
         as_of=as_of,
         command=command,
     )
-    digest = write_lockfile(locked.lockfile, paths.write)
-    for change in locked.changes if locked.previous else ():
-        note("lock", f"  {change}")
-    note("lock", _wrote(paths.write, digest, locked))
+    digest = Digest.of(format_lockfile(locked.lockfile))
+    same = again.found is not None and (again.found.path, again.found.digest) == (
+        paths.write, digest,
+    )  # fmt: skip
+    if same:
+        note("lock", f"{paths.write}: nothing changed")
+    else:
+        write_lockfile(locked.lockfile, paths.write)
+        for change in locked.changes if locked.previous and tell else ():
+            note("lock", f"  {change}")
+        note("lock", _wrote(paths.write, digest, locked))
     return EnsuredLock(
         lockfile=locked.lockfile,
         path=paths.write,
         digest=digest,
         debs=fetch_locked(locked.lockfile, platforms, access),
         locked=locked,
+        written=not same,
         reason=again.reason,
         details=again.details,
     )

@@ -321,7 +321,10 @@ def _repository(text: str) -> Reference:
     """Raises ``UsageError`` for a tag or a digest."""
     reference = parse_reference(text.removeprefix("docker://"), default_tag="")
     if reference.tag or reference.digest:
-        raise UsageError(f"{text} names a tag: name a repository alone")
+        raise UsageError(
+            f"{text} names a tag or a digest, where a repository is needed",
+            hint=f"write {reference.name}",
+        )
     return reference
 
 

@@ -58,9 +58,8 @@ def parse_dated(tag: str) -> DatedTag | None:
 def check_version(text: str) -> str:
     """A version of one or two numbers. Raises ``UsageError``."""
     if not VERSION.fullmatch(text):
-        raise UsageError(
-            f"invalid version {text!r}", hint="write one or two numbers: --version 1.2"
-        )
+        hint = "write one or two numbers, the date is the third: --version 1.2"
+        raise UsageError(f"invalid version {text!r}", hint=hint)
     return text
 
 

@@ -26,7 +26,7 @@ from homeport.locking.lock_paths import lock_paths, proof_path
 from homeport.locking.opened_states import OpenedStates
 from homeport.locking.update_policy import UPDATE_ALL, UpdatePolicy
 from homeport.net.client import Client
-from homeport.recipe.catalog import current_catalog
+from homeport.recipe.catalog import current_catalog, find_recipe, is_name
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
@@ -93,10 +93,10 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
     """Update everything that ``request`` names."""
     subjects = find_subjects(request.wanted, request.directory, request.allow_outside)
     access = _sharing(access)
-    if subjects.images:
-        raise UsageError(
-            f"{subjects.images[0]} is not a recipe: an image is updated by its recipe's lockfile"
-        )
+    for name in subjects.images:
+        if is_name(name) and ":" not in name:
+            find_recipe(name, current_catalog())  # says which recipes there are
+        raise UsageError(f"{name} is not a recipe: an image is updated by its recipe's lockfile")
     _check_names(request, subjects.locked)
     home = _home(subjects, request, access)  # before anything is locked
     recipes: list[UpdatedRecipe] = []

@@ -125,6 +125,8 @@ def _effective(subject: Subject) -> Iterator[str]:
     effective = subject.effective
     if effective is None or effective.error:
         return
+    if not effective.changes and not effective.files:
+        return
     for change in effective.changes:
         yield f"  {'would':8}  {change}"
     if not effective.files:
