@@ -10,7 +10,7 @@ from homeport.audit.reading.context import Context
 from homeport.audit.scan.scanning import read_as
 from homeport.audit.source import Source
 from homeport.errors import HomeportError
-from homeport.recipe.boundary import Boundary
+from homeport.recipe.boundary import Boundaries, Boundary
 from homeport.recipe.extends import recipe_text
 from homeport.recipe.interpret import interpret_recipe
 from homeport.recipe.lock.reading import parse_lockfile
@@ -41,7 +41,9 @@ def _recipe(data: bytes) -> None:
     path = Path("/nonexistent/homeport.yaml")
     part, reader = read_recipe_text(data, str(path))
     if part is not None:
-        interpret_recipe(recipe_text(part, path), list(reader.faults), (), Boundary())
+        interpret_recipe(
+            recipe_text(part, path), list(reader.faults), (), Boundaries(common=Boundary())
+        )
 
 
 def seeds() -> list[bytes]:

@@ -55,7 +55,7 @@ def find_interpreter(version: str) -> str:
         f"steps: python_bytecode requires Python {version}, the version in the image;"
         f" found {known or 'none'}",
         hint=f"put python{minor} of version {version} into PATH, build on a Debian with the same"
-        " packages, or compile in a part (docs/formats/recipe.md)",
+        " packages, or compile in a part: homeport docs recipe",
     )
 
 
