@@ -160,3 +160,24 @@ def test_pictures_are_read_by_gdk_pixbufs_loaders(tmp_path: Path) -> None:
     (root / "tmp/a.svg").write_text(picture)
     run_inside(root, "gdk-pixbuf-thumbnailer", "/tmp/a.svg", "/tmp/a.png")
     assert (root / "tmp/a.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_xml_catalogs_are_those_of_update_xmlcatalog(tmp_path: Path) -> None:
+    root = unpacked(
+        tmp_path, RECIPE + "packages: [docbook-xml, docbook-xsl, xsltproc, libxml2-utils, dpkg]\n"
+        "steps: {dpkg_database: true}\n"
+    )  # fmt: skip
+    folder = root / "etc/xml"
+    ours = {each.name: each.read_text() for each in folder.iterdir()}
+    for name in ours:
+        (folder / name).unlink()
+    for script in sorted((root / "var/lib/dpkg/info").glob("*.postinst")):
+        lines = [line for line in script.read_text().splitlines() if "update-xmlcatalog" in line]
+        if lines:
+            run_inside(root, "/bin/sh", "-ec", "\n".join(lines))
+    theirs = {each.name: each.read_text() for each in folder.glob("*") if each.suffix != ".old"}
+    assert ours == theirs
+    assert "docbook-xml.xml" in ours
+    dtd = "http://www.oasis-open.org/docbook/xml/4.5/docbookx.dtd"
+    found = run_inside(root, "xmlcatalog", "/etc/xml/catalog", dtd)
+    assert found.strip() == "file:///usr/share/xml/docbook/schema/dtd/4.5/docbookx.dtd"

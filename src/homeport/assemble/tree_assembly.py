@@ -34,6 +34,7 @@ from homeport.assemble.steps import (
     status_database,
     tmp,
     usrmerge,
+    xml_catalogs,
 )
 from homeport.assemble.steps.step import Step, View
 from homeport.assemble.system.installed import InstalledSystem, expects_system, read_system
@@ -169,7 +170,7 @@ def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Itera
 
 
 #: Steps that make what packages expect of an installed system.
-_OF_SYSTEM = (accounts.STEP, alternatives.STEP, packaged_state.STEP)
+_OF_SYSTEM = (accounts.STEP, alternatives.STEP, packaged_state.STEP, xml_catalogs.STEP)
 
 
 def _steps(plan: BuildPlan) -> Iterator[Step]:
@@ -187,6 +188,7 @@ def _steps(plan: BuildPlan) -> Iterator[Step]:
         (plan.steps.gsettings_schemas, gsettings_schemas.STEP),
         (plan.steps.mime_database, mime_database.STEP),
         (plan.steps.pixbuf_loaders, pixbuf_loaders.STEP),
+        (plan.steps.xml_catalogs, xml_catalogs.STEP),
         (plan.steps.python_bytecode, python_bytecode.STEP),
         (plan.steps.status_database and not plan.steps.dpkg_database, status_database.STEP),
         (plan.steps.dpkg_database, dpkg_database.STEP),

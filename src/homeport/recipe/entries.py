@@ -267,6 +267,7 @@ StepName = Literal[
     "gsettings-schemas",
     "mime-database",
     "pixbuf-loaders",
+    "xml-catalogs",
     "python-bytecode",
     "status-database",
     "copyright",
@@ -296,6 +297,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     gsettings_schemas: gschemas.compiled of GLib, if an image has schemas
     mime_database:   /usr/share/mime, if shared-mime-info is in the image
     pixbuf_loaders:  loaders.cache of gdk-pixbuf, if that is in the image
+    xml_catalogs:    /etc/xml/*, if packages register DTDs and schemas
     python_bytecode: __pycache__ of the image's Python
     status_database: /var/lib/dpkg/status.d, so that scanners see the packages
     copyright:       the copyright file of every package
@@ -317,6 +319,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     gsettings_schemas: bool = True
     mime_database: bool = True
     pixbuf_loaders: bool = True
+    xml_catalogs: bool = True
     python_bytecode: bool = False
     status_database: bool = True
     copyright: bool = True

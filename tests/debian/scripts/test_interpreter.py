@@ -8,6 +8,7 @@ from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import (
     AddAlternative,
+    AddCatalogEntry,
     AddUser,
     CopyTree,
     Effect,
@@ -49,6 +50,21 @@ def read(text: str, script: str = "postinst") -> list[Effect]:
 
 
 CASES = {
+    "an entry of a catalog of XML": (
+        'update-xmlcatalog --sort --add --type system --id "http://x/y.dtd" --package docs '
+        "--local /usr/share/xml/docs/catalog.xml",
+        AddCatalogEntry(
+            package="p", catalog="docs.xml", target="file:///usr/share/xml/docs/catalog.xml",
+            key='delegateSystem systemIdStartString="http://x/y.dtd"',
+        ),
+    ),
+    "an entry of the catalog of all": (
+        'update-xmlcatalog --add --type public --id "-//X//Y" --package docs --root',
+        AddCatalogEntry(
+            package="p", catalog="catalog", target="file:///etc/xml/docs.xml",
+            key='delegatePublic publicIdStartString="-//X//Y"',
+        ),
+    ),
     "an account of its own group": (
         "if ! getent passwd redis >/dev/null; then\n"
         "  adduser --system --home /var/lib/redis --quiet --group redis || true\nfi",

@@ -18,6 +18,7 @@ from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
 from homeport.debian.scripts.capabilities import capability_attribute
 from homeport.debian.scripts.effects import (
     AddAlternative,
+    AddCatalogEntry,
     AddGroup,
     AddMember,
     AddUser,
@@ -77,7 +78,7 @@ _PROBES = frozenset(_PROBES_TEXT.split())
 _CHANGES_TEXT = """
     mkdir ln cp mv install chown chmod chgrp touch tee ucf adduser addgroup useradd groupadd
     usermod update-alternatives dpkg-statoverride setcap setfacl php_invoke apache2_invoke
-    a2enmod a2enconf a2ensite
+    update-xmlcatalog a2enmod a2enconf a2ensite
 """
 CHANGES = frozenset(_CHANGES_TEXT.split())
 
@@ -505,6 +506,37 @@ def _statoverride(words: list[str], machine: Machine) -> Answer:
     )
 
 
+#: Type of a name → element of a catalog, and its attribute (OASIS XML Catalogs).
+_CATALOG_TYPES = {
+    "public": ("delegatePublic", "publicIdStartString"),
+    "system": ("delegateSystem", "systemIdStartString"),
+    "uri": ("delegateURI", "uriStartString"),
+}
+
+
+def _xml_catalog(words: list[str], machine: Machine) -> Answer:
+    """``update-xmlcatalog`` of xml-core, for its root catalog and those of packages."""
+    flags = {word for word in words if word in ("--add", "--del", "--root", "--sort", "--verbose")}
+    rest = [word for word in words if word not in flags]
+    values = dict(zip(rest[::2], rest[1::2], strict=False))
+    if "--del" in flags:
+        return _DONE
+    kind, name = _CATALOG_TYPES.get(values.get("--type", "")), values.get("--id", "")
+    package, local = values.get("--package", ""), values.get("--local", "")
+    root = "--root" in flags
+    usable = re.fullmatch(r"[A-Za-z0-9.+-]+", package) and not re.search(r'["<\n]', name + local)
+    if "--add" not in flags or kind is None or not name or not usable or not (root or local):
+        return _FOREIGN
+    machine.effects.append(
+        AddCatalogEntry(
+            package=machine.package, catalog="catalog" if root else f"{package}.xml",
+            key=f'{kind[0]} {kind[1]}="{name}"',
+            target=f"file:///etc/xml/{package}.xml" if root else f"file://{local}",
+        )
+    )  # fmt: skip
+    return _DONE
+
+
 def _alternatives(words: list[str], machine: Machine) -> Answer:
     todo = list(words)
     while todo and todo[0] in ("--quiet", "--force", "--verbose", "--skip-auto"):
@@ -658,6 +690,7 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "chgrp": _chgrp,
     "dpkg-statoverride": _statoverride,
     "update-alternatives": _alternatives,
+    "update-xmlcatalog": _xml_catalog,
     "php_invoke": _php,
     "apache2_invoke": _apache,
     "a2enmod": lambda words, machine: _apache(["enmod", *words], machine),

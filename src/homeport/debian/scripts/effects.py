@@ -101,6 +101,19 @@ class SetCapabilities(Effect, frozen=True, kw_only=True):
     attribute: bytes
 
 
+class AddCatalogEntry(Effect, frozen=True, kw_only=True):
+    """A line of a catalog of XML in /etc/xml, as ``update-xmlcatalog --add`` registers it.
+
+    catalog: name of the file
+    key:     element and attribute that say which names are meant
+    target:  the catalog that knows them
+    """
+
+    catalog: str
+    key: str
+    target: str
+
+
 class AddAlternative(Effect, frozen=True, kw_only=True):
     """A program for a generic name, as ``update-alternatives --install`` registers it.
 

@@ -372,6 +372,7 @@ _STEPS = Fields(
         "gsettings_schemas": _optional(Flag(), "compile GLib's settings, if an image has any"),
         "mime_database": _optional(Flag(), "fill /usr/share/mime, with shared-mime-info"),
         "pixbuf_loaders": _optional(Flag(), "list gdk-pixbuf's loaders, if that is there"),
+        "xml_catalogs": _optional(Flag(), "write /etc/xml, if packages register schemas"),
         "python_bytecode": _optional(
             Flag(), "compile Python's modules; needs the image's version of Python here"
         ),
