@@ -11,8 +11,9 @@ from builders.freshness import FreshWorld, entry, package
 from builders.net import quick_client
 from homeport.content.thread_pools import Pools
 from homeport.freshness.outdated import OutdatedAccess
+from homeport.imagetests.run import ImageTestRequest, run_tests
 from homeport.progress import CancelToken
-from homeport.updating.model import UpdateResult
+from homeport.updating.model import TestsSaid, UpdateResult
 from homeport.updating.update import UpdateAccess, UpdateRequest, run_update
 
 
@@ -61,9 +62,22 @@ class UpdateWorld(FreshWorld):
                 request,
                 UpdateAccess(
                     outdated=outdated, connections=connections, client=quick_client,
-                    runtime=access.runtime, environment=self.environment,
+                    runtime=access.runtime, environment=self.environment, test=self._test,
                 ),
             )  # fmt: skip
+
+    def _test(self, address: str, recipe: str) -> TestsSaid:
+        """The recipe's tests, as ``homeport.app`` runs them."""
+        with (
+            Pools(CancelToken(), processor=2) as pools,
+            self.connections(pools) as connections,
+            self.access() as access,
+        ):
+            asked = ImageTestRequest(subject=address, tests=(recipe,))
+            tested = run_tests(asked, access.runtime, connections, connections.open_image)
+        failed = tuple(f"{one.name} ({one.platform}): {one.why}" for one in tested.failed)
+        passed = len(tested.results) - len(failed) - len(tested.not_run)
+        return TestsSaid(passed=passed, failed=failed, not_run=len(tested.not_run))
 
     def branch(self, name: str = "homeport/update") -> str:
         return git(self.root / "origin.git", "for-each-ref", f"refs/heads/{name}",

@@ -16,6 +16,7 @@ from builders.freshness import LATER, entry
 from builders.gitlab import JOB_TOKEN, gitlab
 from builders.gitlab import TOKEN as PROJECT_TOKEN
 from builders.updating import UpdateWorld, git, lib
+from homeport.content.store import Store
 from homeport.errors import HomeportError, UsageError
 from homeport.updating.forges import ForgeRefused, Kind, find_place
 from homeport.updating.git import GitFailed, PersonsCommits
@@ -343,3 +344,41 @@ def test_news_that_breaks_users_is_quoted(tmp_path: Path) -> None:
         world.update(request=True)
         assert "NEWS of `lib1`" in _text(running)
         assert "The option -x is gone." in _text(running)
+
+
+TESTED = "tests: [{name: it is new, file: /usr/bin/lib1, contains: ['1-2']}]"
+
+
+def test_images_are_built_before_and_after_and_tested(tmp_path: Path) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    world.lock_recipe(f"packages: [lib1]\n{TESTED}")
+    world.make_repository()
+    before = world.build(world.home / "homeport.yaml").built.images[0].image.digest
+    world.move("trixie", [lib("lib1", "1-2")])
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        (one,) = world.update(build=True, request=True).recipes
+        text = _text(running)
+    assert one.unknown == ""
+    (image,) = one.images
+    assert (image.platform, image.old) == ("linux/amd64", str(before))
+    assert (image.new != image.old, image.old_size > 0, image.new_size > 0) == (True, True, True)
+    assert one.tests is not None
+    assert (one.tests.passed, one.tests.failed) == (1, ())
+    assert f"| `linux/amd64` | `{image.old}` | `{image.new}` |" in text
+    assert "`tests: 1 passed`" in text
+
+
+def test_what_cannot_be_built_any_more_is_told_and_the_rest_goes_on(tmp_path: Path) -> None:
+    """The archive dropped the old packages, and this machine never had them."""
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    world.lock_recipe(f"packages: [lib1]\n{TESTED.replace('1-2', '9-9')}")
+    world.move("trixie", [lib("lib1", "1-2")])
+    world.archive.lose("pool/*1-1*")
+    world.store = Store(tmp_path / "another")
+    (one,) = world.update(build=True).recipes
+    assert (one.outcome, [image.old for image in one.images]) == ("updated", [""])
+    assert "the image before: " in one.unknown
+    assert one.tests is not None
+    (failed,) = one.tests.failed
+    assert failed.startswith("it is new (linux/amd64): ")

@@ -24,7 +24,7 @@ Examples:
   homeport update                                  # every recipe below this directory
   homeport update ./my/homeport.yaml --dry-run     # what would change
   homeport update images/ --only security --commit
-  homeport update images/ --request                # one branch, one merge request
+  homeport update images/ --build --request        # one branch, one merge request
 """,
 )
 @click.argument("recipes", nargs=-1, metavar="[RECIPE]...")
@@ -43,6 +43,11 @@ Examples:
     help="Resolve the newest version of this package alone. Repeatable.",
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change, and write nothing.")
+@click.option(
+    "--build",
+    is_flag=True,
+    help="Build each image before and after, for digests and sizes, and run the recipe's tests.",
+)
 @click.option("--commit", is_flag=True, help="Make one git commit of all lockfiles.")
 @click.option(
     "--request",
@@ -92,6 +97,7 @@ def command(
     commit: bool,
     make_request: bool,
     branch: str,
+    build: bool,
     remote: str,
     target: str,
     forge: Literal["gitlab", "github", "forgejo"] | None,
@@ -114,8 +120,8 @@ def command(
 
     request = UpdateRequest(
         wanted=recipes, only=only, packages=packages, mirrors=mirrors, engines=engines,
-        dry_run=dry_run, commit=commit, request=make_request, branch=branch, remote=remote,
-        target=target, forge=forge, allow_outside=allow_outside,
+        dry_run=dry_run, build=build, commit=commit, request=make_request, branch=branch,
+        remote=remote, target=target, forge=forge, allow_outside=allow_outside,
     )  # fmt: skip
     with session.app() as app, showing_logs(session):
         result = app.update(request)

@@ -14,6 +14,28 @@ Only = Literal["all", "security"]
 Outcome = Literal["updated", "current", "failed"]
 
 
+class ImageChange(msgspec.Struct, frozen=True, kw_only=True):
+    """The image of one platform, built from the old and the new lockfile.
+
+    old:  digest; empty: it could not be built any more
+    size: of its layers, as they travel
+    """
+
+    platform: str
+    old: str
+    new: str
+    old_size: int
+    new_size: int
+
+
+class TestsSaid(msgspec.Struct, frozen=True, kw_only=True):
+    """What the recipe's tests say of the new image. ``failed``: each in words."""
+
+    passed: int
+    failed: tuple[str, ...] = ()
+    not_run: int = 0
+
+
 class UpdatedRecipe(msgspec.Struct, frozen=True, kw_only=True):
     """One recipe.
 
@@ -22,6 +44,7 @@ class UpdatedRecipe(msgspec.Struct, frozen=True, kw_only=True):
     files:   of the image that change; ``unknown`` says why that is not known
     news:    package → what its NEWS.Debian says since the locked version
     size:    bytes of all packages before and after, each file once
+    images:  of each platform, if both were built; ``tests`` of the new one
     """
 
     name: str
@@ -32,6 +55,8 @@ class UpdatedRecipe(msgspec.Struct, frozen=True, kw_only=True):
     files: tuple[FileChange, ...] = ()
     news: dict[str, str] = {}
     size: tuple[int, int] = (0, 0)
+    images: tuple[ImageChange, ...] = ()
+    tests: TestsSaid | None = None
     error: str = ""
     unknown: str = ""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from homeport.freshness.model import Change
 from homeport.printable import printable
 from homeport.quantities import counted, human_size
-from homeport.updating.model import UpdatedRecipe, UpdateResult
+from homeport.updating.model import ImageChange, TestsSaid, UpdatedRecipe, UpdateResult
 
 _SHOWN_NAMES = 4
 _SHOWN_IDS = 6
@@ -71,6 +71,7 @@ def _recipe(one: UpdatedRecipe) -> Iterator[str]:
     before, after = one.size
     yield f"Packages: {human_size(before)} → {human_size(after)}."
     yield ""
+    yield from _images(one)
     yield from _files(one)
     for package, news in one.news.items():
         yield f"<details><summary>NEWS of {_code(package)}</summary>"
@@ -82,18 +83,45 @@ def _recipe(one: UpdatedRecipe) -> Iterator[str]:
         yield ""
 
 
+def _images(one: UpdatedRecipe) -> Iterator[str]:
+    """Digests and sizes before and after, and what tests said."""
+    if one.images:
+        yield "| platform | image before | image after | size |"
+        yield "|---|---|---|---|"
+        for each in one.images:
+            old = _code(each.old) or "not known"
+            yield f"| {_code(each.platform)} | {old} | {_code(each.new)} | {_sizes(each)} |"
+        yield ""
+    if one.tests is not None:
+        yield _code(tests_text(one.tests))
+        yield ""
+
+
+def _sizes(each: ImageChange) -> str:
+    new = human_size(each.new_size)
+    return f"{human_size(each.old_size)} → {new}" if each.old else new
+
+
+def tests_text(tests: TestsSaid) -> str:
+    """``tests: 4 passed, 1 failed: …``."""
+    text = f"tests: {tests.passed} passed"
+    text += f", {tests.not_run} not run" if tests.not_run else ""
+    return text + (f", {len(tests.failed)} failed: {tests.failed[0]}" if tests.failed else "")
+
+
 def _files(one: UpdatedRecipe) -> Iterator[str]:
     if one.unknown:
-        yield f"Which files of the image change is not known: {_code(one.unknown)}"
-    elif not one.files:
-        yield "No file of the image changes besides its package database."
-    else:
+        yield f"Not known: {_code(one.unknown)}"
+        yield ""
+    if one.files:
         yield f"{counted(len(one.files), 'file')} of the image change:"
         yield ""
         for file in one.files[:_SHOWN_FILES]:
             yield f"- {file.how} {_code(file.path)} ({_code(file.package)})"
         if len(one.files) > _SHOWN_FILES:
             yield f"- and {len(one.files) - _SHOWN_FILES} more"
+    elif not one.unknown:
+        yield "No file of the image changes besides its package database."
     yield ""
 
 
@@ -127,9 +155,13 @@ def _shown(one: UpdatedRecipe, *, dry_run: bool) -> Iterator[str]:
         yield f"  {line}{more}"
     before, after = one.size
     yield f"  packages {human_size(before)} → {human_size(after)}"
+    for each in one.images:
+        yield f"  {each.platform}  {each.old or 'not known'} → {each.new}  {_sizes(each)}"
+    if one.tests is not None:
+        yield f"  {tests_text(one.tests)}"
     if one.unknown:
-        yield f"  files of the image: not known: {one.unknown}"
-    else:
+        yield f"  not known: {one.unknown}"
+    if one.files or not one.unknown:
         yield f"  files of the image that change: {len(one.files)}"
 
 

@@ -40,6 +40,7 @@ from homeport.updating.git import (
     push_branch,
     same_content,
 )
+from homeport.updating.images import TestImage, build_both
 from homeport.updating.model import (
     Only,
     RequestResult,
@@ -58,6 +59,7 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     only:     ``security``: packages with a security fix alone
     packages: these alone
+    build:    build the image before and after, for digests and sizes, and run the recipe's tests
     commit:   commit the lockfiles on the current branch
     request:  push them to ``branch`` and open a merge request; the work tree stays as it is
     target:   the branch to merge into; empty: the remote's default
@@ -69,6 +71,7 @@ class UpdateRequest(msgspec.Struct, frozen=True, kw_only=True):
     mirrors: tuple[str, ...] = ()
     engines: tuple[str, ...] = ()
     dry_run: bool = False
+    build: bool = False
     commit: bool = False
     request: bool = False
     branch: str = BRANCH
@@ -87,6 +90,7 @@ class UpdateAccess(msgspec.Struct, frozen=True, kw_only=True):
     client: Callable[[], Client]
     runtime: Runtime
     environment: Mapping[str, str]
+    test: TestImage
 
 
 def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
@@ -165,6 +169,8 @@ def _update(
             return msgspec.structs.replace(failed, outcome="current"), []
         new = _locked(subject, policy, request, access)
         one = _described(subject, new, newer, request, access)
+        if request.build and one.outcome == "updated":
+            one = _with_images(one, subject, new, request, access)
     except Interrupted:
         _restore(before)
         raise
@@ -180,6 +186,26 @@ def _update(
         if (after := _bytes(path)) != before[path]
     ]
     return one, files
+
+
+def _with_images(
+    one: UpdatedRecipe,
+    subject: LockedSubject,
+    new: Lockfile,
+    request: UpdateRequest,
+    access: UpdateAccess,
+) -> UpdatedRecipe:
+    how = BuildRequest(
+        recipe=str(subject.recipe.path), mirrors=request.mirrors, engines=request.engines,
+        allow_outside=request.allow_outside, directory=request.directory,
+        command="homeport update",
+    )  # fmt: skip
+    both = build_both(
+        subject.recipe, subject.lockfile, new, how,
+        runtime=access.runtime, connections=access.connections, test=access.test,
+    )  # fmt: skip
+    unknown = "; ".join(text for text in (one.unknown, both.unknown) if text)
+    return msgspec.structs.replace(one, images=both.images, tests=both.tests, unknown=unknown)
 
 
 def _sharing(access: UpdateAccess) -> UpdateAccess:
