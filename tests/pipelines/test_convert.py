@@ -136,7 +136,10 @@ def test_a_gitlab_job_with_anchors_and_dind(tmp_path: Path) -> None:
     done = convert(tmp_path, GITLAB.replace("image:\n  <<", "build:\n  <<"), ".gitlab-ci.yml")
     assert (done.kind, done.builds, done.pushes) == ("gitlab", 1, 1)
     assert "homeport publish homeport.yaml registry.example/team/tool" in done.pipeline
-    assert {"CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"} <= {e.what for e in done.of("person")}
+    given = {"CI_REGISTRY_USER", "CI_REGISTRY_PASSWORD"}  # by GitLab, to its own jobs
+    assert given <= {each.what for each in done.of("replaced")}
+    other = run_convert(ConvertRequest(file=tmp_path / ".gitlab-ci.yml", to="github"))
+    assert given <= {each.what for each in other.of("person")}
 
 
 def test_what_a_dockerfile_says_becomes_a_recipe_and_the_rest_is_named(tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 import msgspec
 
@@ -30,6 +29,7 @@ from homeport.pipelines.docker_steps import (
     variables_in,
     what_it_does,
 )
+from homeport.pipelines.fates import SCRIPT, Fate, fate_of_setting, fate_of_step
 from homeport.pipelines.foreign import LARGEST, ForeignPipeline, Job, Setting, Step, read_pipeline
 from homeport.pipelines.generate import FILES, marked
 from homeport.pipelines.request import PipelineRequest, System
@@ -37,53 +37,19 @@ from homeport.printable import printable
 from homeport.quantities import counted
 from homeport.recipe.platforms import debian_architecture
 
-#: carried      the generated jobs or the recipe do it
-#: replaced     Homeport does it in another way, or has no need of it
-#: not-carried  left out
-#: person       needs a decision or a secret
-Fate = Literal["carried", "replaced", "not-carried", "person"]
 _TITLES: Mapping[Fate, str] = {
     "carried": "Carried over", "replaced": "Replaced", "not-carried": "Not carried over",
     "person": "Needs a person",
 }  # fmt: skip
-_SCRIPT = re.compile(r"(?:^|[\s;&|])((?:\.{0,2}/)?[\w.-]+(?:/[\w.-]+)*\.(?:sh|bash)|\./[\w./-]+)")
-_WHEN: tuple[Fate, str] = (
-    "person",
-    "the new jobs run on schedules, merge requests and the default branch: compare when this ran",
-)
-_PROVIDER_SCRIPT: tuple[Fate, str] = ("replaced", "the publish job pushes")
-_PROVIDER: tuple[Fate, str] = ("not-carried", "deploys something else than an image")
-_MATRIX: tuple[Fate, str] = (
-    "person",
-    "a matrix: one recipe has all platforms, further variants are recipes of their own",
-)
-_OWN_IMAGE: tuple[Fate, str] = ("replaced", "the new jobs run in the image that you name")
-_OWN_RIGHTS: tuple[Fate, str] = ("replaced", "the new jobs have their own, with least rights")
-_ALLOWED: tuple[Fate, str] = ("not-carried", "set it on the new job if it is still wanted")
-_TOOLS = re.compile(
-    r"(?:make|just|task|npm run|yarn|gradle|\./gradlew|mvn|goreleaser|bazel|mage|earthly|ko|pack)\b"
-)
-_OWN_REGISTRY = re.compile(r"localhost\b|127\.|\[::1\]|registry:\d")
-#: Last word of a key → what becomes of it, and why.
-_SETTINGS: Mapping[str, tuple[Fate, str]] = {
-    **dict.fromkeys(("on", "true", "if", "rules", "only", "except", "branches"), _WHEN),
-    **dict.fromkeys(("include", "strategy", "matrix", "parallel", "exclude"), _MATRIX),
-    **dict.fromkeys(
-        ("allow_failures", "fast_finish", "allow_failure", "continue-on-error"), _ALLOWED
-    ),
-    **dict.fromkeys(("permissions", "concurrency"), _OWN_RIGHTS),
-    **dict.fromkeys(("image", "runs-on", "container", "dist"), _OWN_IMAGE),
-    "name": ("replaced", "the new jobs have names of their own"),
-    "cache": ("replaced", "the new jobs cache what Homeport downloads"),
-    "language": ("replaced", "the jobs run in one image, whatever the language"),
-    "os": ("not-carried", "the jobs run on Linux"),
-    "sudo": ("replaced", "no job needs root"),
-    "arch": ("replaced", "all platforms are built on one machine"),
-    "notifications": ("not-carried", "set them in the forge's settings"),
-    "addons": ("not-carried", "name packages in a recipe, or in the image of the jobs"),
-    "stages": ("replaced", "the jobs of Homeport need no stages"),
-    "stage": ("replaced", "the jobs of Homeport need no stages"),
+_END = re.compile(r"(?:fi|done|else|then|do|esac|;;|\{|\}|\)|\()[;\s]*")
+#: What a job of a system has by itself, in the generated jobs, too.
+_OWN_SECRETS: Mapping[System, re.Pattern[str]] = {
+    "gitlab": re.compile(r"CI_REGISTRY(?:_IMAGE|_USER|_PASSWORD)?"),
+    "github": re.compile(r"GITHUB_TOKEN"),
 }
+_NONE = re.compile(r"(?!)")
+_OF_PROJECT = re.compile(r"\$\{?CI_REGISTRY_IMAGE\}?((?:/[a-z0-9._-]+)*)(?=[:/@]|$)")
+_OWN_REGISTRY = re.compile(r"localhost\b|127\.|\[::1\]|registry:\d")
 
 
 class Fated(msgspec.Struct, frozen=True, kw_only=True):
@@ -128,8 +94,9 @@ class Converted(msgspec.Struct, frozen=True, kw_only=True):
 class _Run:
     """What one conversion gathers."""
 
-    def __init__(self, pipeline: ForeignPipeline, folder: Path) -> None:
+    def __init__(self, pipeline: ForeignPipeline, folder: Path, to: System) -> None:
         self.pipeline = pipeline
+        self.to = to
         self.folder = folder
         self.report: list[Fated] = []
         self.builds: list[ImageBuild] = []
@@ -162,7 +129,7 @@ def run_convert(request: ConvertRequest) -> Converted:
     with explained(request.file, "read"), request.file.open("rb") as stream:
         data = read_bounded(stream, LARGEST, "the pipeline")
     pipeline = read_pipeline(request.file, data)
-    run = _Run(pipeline, request.file.resolve().parent)
+    run = _Run(pipeline, request.file.resolve().parent, request.to)
     if run.folder.name == "workflows":
         run.folder = run.folder.parent.parent  # .github/workflows is below the repository's root
     for line, why in pipeline.faults:
@@ -176,6 +143,10 @@ def run_convert(request: ConvertRequest) -> Converted:
         for step in job.steps:
             _step(run, step, job)
     for name, (file, line) in run.secrets.items():
+        if _OWN_SECRETS.get(run.to, _NONE).fullmatch(name):
+            why = "a job of the new system has it by itself"
+            run.note(Fated(fate="replaced", line=line, what=name, why=why, file=file))
+            continue
         run.person(line, name, "a secret: set it in the new system, it is not in the file", file)
     recipe = _recipe(run)
     text = marked(
@@ -201,23 +172,9 @@ def _setting(run: _Run, setting: Setting, job: str) -> None:
     for name in secrets_in(setting.text):
         run.secrets.setdefault(name, ("", setting.line))
     key = setting.key.removesuffix(".secure")
-    fate, why = _fate_of(setting)
+    fate, why = fate_of_setting(setting)
     what = f"{key}: {setting.text}" if setting.text and "secure:" not in setting.text else key
     run.note(Fated(fate=fate, line=setting.line, what=what, why=why, job=job))
-
-
-def _fate_of(setting: Setting) -> tuple[Fate, str]:
-    key, text, last = setting.key, setting.text, setting.key.rpartition(".")[2]
-    if last == "secure" or "secure:" in text:
-        return "person", "encrypted for Travis: set the secret anew in the new system"
-    if key == "services" and "docker" in text:
-        return "replaced", "builds need no daemon and no privileges"
-    if key == "deploy.provider":
-        return _PROVIDER_SCRIPT if text == "script" else _PROVIDER
-    if last in ("env", "global", "variables", "jobs") and setting.values:
-        return "person", "variables: the jobs of Homeport need none of them"
-    last = "on" if key.startswith("deploy.on") else last
-    return _SETTINGS.get(last, ("not-carried", "has no counterpart in the new jobs"))
 
 
 def _step(run: _Run, step: Step, job: Job, file: str = "") -> None:
@@ -244,29 +201,22 @@ def _step(run: _Run, step: Step, job: Job, file: str = "") -> None:
     elif does == "login":
         for name in variables_in(step):
             run.secrets.setdefault(name, (file, step.line))
-        told("person", "the publish job needs the registry's credentials, as HOMEPORT_CREDS")
+        own = _OWN_SECRETS.get(run.to, _NONE)
+        if all(own.fullmatch(name) for name in (*secrets_in(step.text), *variables_in(step))):
+            told("replaced", "the publish job has the credentials of its own registry")
+        else:
+            told("person", "the publish job needs the registry's credentials, as HOMEPORT_CREDS")
     elif does == "setup":
         told("replaced", "builds need no daemon, emulator or privileges")
     elif does == "tags":
-        run.names += [plain(name, run.variables) for name in step.inputs.get("images", "").split()]
+        names = plain(step.inputs.get("images", ""), run.variables)
+        run.names += [name.strip() for name in re.split(r"[\n,]", names) if name.strip()]
         told("replaced", "homeport publish makes the tags: give it --version")
     elif does == "checkout":
         told("carried", "the new jobs check the repository out")
-    elif not file:  # of a script only builds and pushes are looked for
-        found = [name for name in _SCRIPT.findall(step.text) if _follow(run, name, job)]
-        told(*_fate_of_other(step, found))
-
-
-def _fate_of_other(step: Step, scripts: Sequence[str]) -> tuple[Fate, str]:
-    if step.text in ("skip", "true"):
-        return "replaced", "does nothing"
-    if step.uses:
-        return "not-carried", "an action of GitHub: keep it in a job of your own if it is wanted"
-    if scripts:
-        return "person", f"runs {', '.join(scripts)}, which builds or pushes images: see its lines"
-    if _TOOLS.match(step.text) or _SCRIPT.search(step.text):
-        return "person", "what it runs is not read: keep it in a job, or build its result in a part"
-    return "not-carried", "nothing about images was recognised: keep it in a job of your own"
+    elif not file and not _END.fullmatch(step.text):  # of a script only builds and pushes count
+        found = [name for name in SCRIPT.findall(step.text) if _follow(run, name, job)]
+        told(*fate_of_step(step, found))
 
 
 def _follow(run: _Run, name: str, job: Job) -> bool:
@@ -327,6 +277,9 @@ def _repository(run: _Run) -> str:
     found: dict[str, None] = {}
     implied = ""
     for tag in run.images:
+        if run.to == "gitlab" and (project := _OF_PROJECT.match(tag)):
+            found[f"$CI_REGISTRY_IMAGE{project[1]}"] = None
+            continue
         try:  # a tag in a variable says no less about the repository
             reference = parse_reference(re.sub(r":[^/:]*\$.*$", "", tag))
         except HomeportError:
@@ -344,9 +297,10 @@ def _repository(run: _Run) -> str:
     if not found and run.pushes and implied:
         run.person(line, implied, "by a name without a registry: give --repository", file)
     elif not found and (run.builds or run.pushes):
-        run.person(
-            line, "the repository to publish to", "not in plain text: give --repository", file
+        name = next(
+            (name for name in run.images[::-1] if "$" in name), "the repository to publish to"
         )
+        run.person(line, name, "not in plain text: give --repository", file)
     return next(iter(found), "")
 
 
