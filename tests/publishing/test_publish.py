@@ -20,9 +20,11 @@ from builders.small_registry import small_registry
 from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import run
 from homeport.content.digest import Digest
+from homeport.errors import AnswerNo
 from homeport.publishing.tags import (
     TooManyTags,
     choose_tag,
+    claim_tag,
     dated_tag,
     moving_tags,
     newest_first,
@@ -180,6 +182,21 @@ def test_a_hundred_images_of_a_day_are_the_limit() -> None:
     with pytest.raises(TooManyTags):
         choose_tag("1", 0, "version", digest, lambda _tag: Digest.of(b"y"))
     assert choose_tag("1", 0, "version", digest, lambda _tag: digest)[1]
+
+
+def test_a_dated_tag_that_another_run_took_meanwhile_is_left_to_it() -> None:
+    ours, theirs = Digest.of(b"ours"), Digest.of(b"theirs")
+    tags: dict[str, Digest] = {}
+
+    def claim(tag: str) -> None:
+        if not tags:
+            tags[tag] = theirs
+            raise AnswerNo("the tag leads to another image")
+        tags[tag] = ours
+
+    tag = claim_tag(lambda: choose_tag("1.2", 0, "version", ours, tags.get), claim)
+    assert tags == {"1.2.1970010100": theirs, "1.2.1970010101": ours}
+    assert tag == "1.2.1970010101"
 
 
 def test_young_tags_stay_however_many_there_are() -> None:

@@ -172,6 +172,9 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
             tags=lambda repository: self.tags(repository, access=access).tags,
             digest=lambda reference: self.digest(reference, access=access),
             retag=lambda reference, tags: self.retag(reference, tags, access=access),
+            claim=lambda reference, tag: self.retag(
+                reference, [tag], no_clobber=True, access=access
+            ),
             test=lambda request: run_tests(
                 request,
                 self.runtime,

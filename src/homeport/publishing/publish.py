@@ -9,6 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +29,7 @@ from homeport.publishing.tags import (
     Form,
     check_version,
     choose_tag,
+    claim_tag,
     moving_tags,
     newest_first,
     tags_to_prune,
@@ -68,6 +70,7 @@ class PublishRequest(msgspec.Struct, frozen=True, kw_only=True):
 class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
     """What publishing does with other parts; ``homeport.app`` makes it.
 
+    claim: give a tag that leads to no other image; raises ``AnswerNo``
     parts: address of an index → the digests of what it lists
     check: may raise to stop early
     """
@@ -77,6 +80,7 @@ class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
     tags: Callable[[str], Sequence[str]]
     digest: Callable[[str], Digest]
     retag: Callable[[str, Sequence[str]], object]
+    claim: Callable[[str, str], object]
     test: Callable[[ImageTestRequest], CheckedImage]
     sign: Callable[[str], object]
     delete: Callable[[str], object]
@@ -158,7 +162,8 @@ def _publish(
         def digest_of(tag: str) -> Digest | None:
             return _digest(str(home.with_tag(tag)), access)
 
-        tag, there = choose_tag(version, epoch, request.form, digest, digest_of)
+        choose = partial(choose_tag, version, epoch, request.form, digest, digest_of)
+        tag, there = choose()
         moving = [each for each in moving_tags(version) if digest_of(each) != digest]
         pinned = str(home.at_digest(digest))
         done = Published(
@@ -171,10 +176,11 @@ def _publish(
     tested = _test(name, recipe, pinned, request, access)
     if request.sign:
         access.sign(pinned)
-    for each in ([] if there else [tag]) + moving:
+    tag = claim_tag(choose, lambda free: access.claim(pinned, free))
+    for each in moving:
         access.retag(pinned, [each])
     return msgspec.structs.replace(
-        done, outcome="published", moved=tuple(moving),
+        done, outcome="published", tag=tag, moved=tuple(moving),
         tests=len(tested.results) if tested else 0, not_run=len(tested.not_run) if tested else 0,
     )  # fmt: skip
 

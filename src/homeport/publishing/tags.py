@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.errors import HomeportError, UsageError
+from homeport.errors import AnswerNo, HomeportError, UsageError
 
 Form = Literal["version", "hyphen"]
 VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,1}")
@@ -87,6 +87,24 @@ def choose_tag(
     raise TooManyTags(
         f"{_MOST} images of one day are tagged {dated_tag(version, epoch, 0, form)} …"
     )
+
+
+def claim_tag(choose: Callable[[], tuple[str, bool]], claim: Callable[[str], object]) -> str:
+    """Give an image its dated tag, and the next one if another run took that meanwhile.
+
+    choose: ``choose_tag`` with its arguments, which looks into the repository again
+    claim:  gives the tag; raises ``AnswerNo`` if it leads to another image by now
+    """
+    for _ in range(_MOST):
+        tag, there = choose()
+        if there:
+            return tag
+        try:
+            claim(tag)
+        except AnswerNo:
+            continue
+        return tag
+    raise TooManyTags("other runs took every dated tag of this image at the same time")
 
 
 def moving_tags(version: str) -> tuple[str, ...]:
