@@ -329,7 +329,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _has_parts(self, registry: SmallRegistry, name: str, document: dict[str, Any]) -> bool:
         # Whose descriptor has urls stays with its owner (image spec, "Non-Distributable Layers").
-        layers = [one for one in document.get("layers", []) if not one.get("urls")]
+        layers = [one for one in document.get("layers") or [] if not one.get("urls")]
         blobs = [document["config"], *layers] if "config" in document else []
         children = [one["digest"] for one in document.get("manifests", [])]
         if registry.require_subject and document.get("subject"):

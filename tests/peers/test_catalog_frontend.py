@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
 import tarfile
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from builders.registry import docker_registry
 from peers.buildkit_engines import CHROOTS, RunningEngine, missing, running_in_chroot
 
 pytestmark = [pytest.mark.peer("docker-registry"), pytest.mark.root, pytest.mark.network]
+_DEBIAN = "http://deb.debian.org/debian"
+_NO_NETWORK = "moby.buildkit.frontend.network.none"
 RECIPE = """\
 # syntax={frontend}
 homeport: 1
@@ -26,6 +31,7 @@ packages: [busybox-static, base-files_os-release]
 files:
   - {{from: ./own, to: /srv/own}}
   - {{to: /etc/motd, text: "hello\\n"}}
+  - {{to: /usr/bin/privileged, text: "x", mode: "6755"}}
 links:
   - {{path: /usr/bin/sh, target: busybox}}
 directories:
@@ -127,6 +133,8 @@ def test_the_files_of_both_platforms_are_those_of_a_build_by_homeport(
     for architecture in ("amd64", "arm64"):
         ours = listing(tmp_path / "own", architecture)
         assert "usr/bin/busybox" in ours
+        assert ours["usr/bin/privileged"][1] == "0o6755"
+        assert ours["usr/bin/sh"][0] == tarfile.SYMTYPE
         assert listing(tmp_path / "engine", architecture) == ours
         configs = [
             blob(tmp_path / name, image_of(tmp_path / name, architecture)["config"])
@@ -224,3 +232,75 @@ def test_docker_buildx_builds_and_checks_a_recipe(engine: RunningEngine, locked:
             [*build, *options, f"{inside}/p"], capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, done.stderr
+
+
+@contextlib.contextmanager
+def sending_on() -> Iterator[tuple[str, list[str]]]:
+    """A web server that sends every request on to Debian's mirror; its address, and what it saw."""
+    seen: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append(self.path)
+            self.send_response(302)
+            self.send_header("Location", f"{_DEBIAN}{self.path}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}", seen
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def test_a_source_policy_of_the_engine_moves_the_mirror(
+    engine: RunningEngine, locked: Path, tmp_path: Path
+) -> None:
+    with sending_on() as (mirror, seen):
+        rule = {
+            "action": "CONVERT",
+            "selector": {"identifier": f"{_DEBIAN}/*"},
+            "updates": {"identifier": f"{mirror}/${{1}}"},
+        }
+        policy = tmp_path / "policy.json"
+        policy.write_text(json.dumps({"rules": [rule]}))
+        solve(engine, locked, "--no-cache", "--platform", "linux/amd64", "--source-policy",
+              str(policy), "-o", f"oci:{tmp_path}/out")  # fmt: skip
+    assert [path for path in seen if "/busybox-static_" in path]
+    assert "usr/bin/busybox" in listing(tmp_path / "out", "amd64")
+
+
+def test_the_label_of_the_image_keeps_a_frontend_from_every_network(
+    engine: RunningEngine, frontend: str, tmp_path: Path
+) -> None:
+    """What the image's label says to the engine, seen from inside by another program."""
+    done = homeport("catalog", "show", "homeport", "--recipe")
+    assert f'{_NO_NETWORK}: "true"' in done
+    texts = {}
+    for name, label in (("with", f"labels: {{{_NO_NETWORK}: 'true'}}"), ("without", "labels: {}")):
+        # It ends with 41 if there is one interface, the loopback, else with 42.
+        (tmp_path / f"{name}.yaml").write_text(
+            f"homeport: 1\nname: {name}\nextends: busybox\nconfig:\n  {label}\n"
+            "  entrypoint: [/bin/sh, -c, 'grep : /proc/net/dev | grep -vq lo: && exit 42; exit 41']"
+        )
+        image = f"{frontend.rpartition('/')[0]}/{name}:1"
+        homeport("build", str(tmp_path / f"{name}.yaml"), "--no-attest", "--platform", "native",
+                 "--as-of", "2026-10-30", "--push", f"docker://{image}")  # fmt: skip
+        project = tmp_path / name
+        project.mkdir()
+        (project / "homeport.yaml").write_text(f"# syntax={image}\n")
+        texts[name] = solve(engine, project, code=1)
+    assert "exit code: 41" in texts["with"]
+    # This engine has no bridge, which a frontend without the label would get.
+    assert "network bridge not found" in texts["without"]

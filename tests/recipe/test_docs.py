@@ -46,10 +46,13 @@ def test_every_field_is_described(page: str, shape: Fields) -> None:
     assert [name for name in sorted(set(_names(shape))) if f"`{name}" not in text] == []
 
 
-@pytest.mark.parametrize("number", range(len(_examples("recipe.md"))))
+_RECIPES = [*_examples("recipe.md"), *_examples("../buildkit.md")]
+
+
+@pytest.mark.parametrize("number", range(len(_RECIPES)))
 def test_every_example_of_a_recipe_has_no_fault(tmp_path: Path, number: int) -> None:
     path = tmp_path / "homeport.yaml"
-    path.write_text(_examples("recipe.md")[number])
+    path.write_text(_RECIPES[number])
     assert load_recipe(path, shipped_catalog()).platforms
 
 
