@@ -16,7 +16,7 @@ from builders.archive import DATE
 from builders.deb import deb
 from builders.locking import World
 from builders.recipe import recipe_file
-from builders.small_registry import small_registry
+from builders.small_registry import SmallRegistry, small_registry
 from homeport.attest.keys.private_key import encrypt_key, generate_key
 from homeport.cli.main import run
 from homeport.content.digest import Digest
@@ -45,12 +45,13 @@ tests: [{{name: the text is there, file: /etc/text, contains: ["{wanted}"]}}]
 class Publisher:
     """A recipe that can change, and the commands that a CI job runs."""
 
-    def __init__(self, root: Path, host: str) -> None:
+    def __init__(self, root: Path, registry: SmallRegistry) -> None:
+        self.registry = registry
         self.world = World(root, [deb("app", files={"usr/bin/app": b"x"})], valid_for=None)
         self.work = root / "work"
         self.work.mkdir()
         (self.work / "key.asc").write_bytes(self.world.archive.certificate)
-        self.repository = f"{host}/team/app"
+        self.repository = f"{registry.host}/team/app"
         self.write("one")
 
     def write(self, text: str, wanted: str = "") -> None:
@@ -87,7 +88,7 @@ def publisher(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Publi
     for name in ("DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "DOCKER_AUTH_CONFIG", "CI_REGISTRY"):
         monkeypatch.delenv(name, raising=False)
     with small_registry() as registry:
-        made = Publisher(tmp_path, registry.host)
+        made = Publisher(tmp_path, registry)
         monkeypatch.chdir(made.work)
         made.ask("lock", ".")
         yield made
@@ -288,9 +289,10 @@ def test_with_a_key_the_image_is_signed_and_attested_before_it_has_a_name(
     assert rebuilt["verdict"] == "reproduced", rebuilt
 
 
-def test_a_signature_that_cannot_be_made_leaves_the_image_without_a_name(
+def test_a_key_that_cannot_be_read_is_told_before_anything_is_built_or_pushed(
     publisher: Publisher,
 ) -> None:
     Path("us.key").write_text("no key")
-    publisher.publish("--key", "us.key", code=1)
-    assert publisher.digests() == {}
+    error = publisher.publish("--key", "us.key", code=1)
+    assert "us.key is not a private key" in error["error"]["what"]
+    assert not publisher.registry.manifests

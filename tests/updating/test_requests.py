@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from builders.forge import forge
 from builders.freshness import LATER, package
 from builders.updating import UpdateWorld, git, lib
+from homeport.building.lock import lock_recipe
 from homeport.building.request import BuildResult
-from homeport.errors import UsageError
+from homeport.errors import Interrupted, UsageError
+from homeport.locking.ensure_lock import EnsuredLock
+from homeport.recipe.model import Recipe
 from homeport.updating.forges import ForgeRefused, Kind
 from homeport.updating.git import TRAILER, GitFailed
 from homeport.updating.update import TOKEN
@@ -169,6 +173,34 @@ def test_outside_of_a_work_tree_nothing_is_locked(tmp_path: Path, option: str) -
     with pytest.raises(GitFailed):
         world.update(**{option: True})
     assert (world.home / "test.lock").read_bytes() == before
+
+
+def test_an_interrupt_leaves_the_work_tree_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = UpdateWorld(tmp_path, {"trixie": [lib("lib1", "1-1")]})
+    for name in ("one", "two"):
+        world.lock_recipe(f"name: {name}\npackages: [lib1]")
+        (world.home / "homeport.yaml").rename(world.home / f"{name}.yaml")
+    world.make_repository()
+    world.move("trixie", [lib("lib1", "1-2")])
+    written: list[Path] = []
+
+    def second_is_interrupted(*arguments: Any) -> tuple[Recipe, EnsuredLock]:
+        if written:
+            raise Interrupted("interrupted")
+        done = lock_recipe(*arguments)
+        written.append(done[1].path)
+        return done
+
+    monkeypatch.setattr("homeport.updating.update.lock_recipe", second_is_interrupted)
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(Interrupted):
+            world.update(str(world.home), request=True)
+    assert written == [world.home / "one.lock"]
+    assert git(world.home, "status", "--porcelain") == ""
+    assert world.branch() == ""
 
 
 def test_of_recipes_that_cannot_be_read_no_request_is_made(world: UpdateWorld) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,17 +120,23 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
 
     def publish(
         self, request: PublishRequest, *, access: RegistryAccess | None = None,
-        key: str | None = None,
+        key: str | None = None, ask_password: Callable[[], bytes] | None = None,
     ) -> tuple[Published, ...]:  # fmt: skip
         """Build, push, test from the registry, then name images.
 
         access: for the registry of the repository
         key:    for ``sign`` of the request; without one the identity of a CI job signs
+        ask_password: for the key, if no variable has it; called once
         """
         # 200 ms that other commands save
+        from homeport.attest.operations.signing import SignOptions, open_signer
         from homeport.publishing.publish import run_publish
 
-        return run_publish(request, self._publish_access(access, key or ""))
+        password = cache(ask_password) if ask_password is not None else None
+        if request.sign and key:
+            # A key or password that is wrong is found before anything is built.
+            open_signer(SignOptions(key=key), self._attest_access(None, access), password)
+        return run_publish(request, self._publish_access(access, key or "", password))
 
     def rollback(
         self, repository: str, *, to: str = "", access: RegistryAccess | None = None
@@ -156,7 +163,10 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
             consumers=consumers,
         )  # fmt: skip
 
-    def _publish_access(self, access: RegistryAccess | None, key: str) -> PublishAccess:
+    def _publish_access(
+        self, access: RegistryAccess | None, key: str,
+        password: Callable[[], bytes] | None = None,
+    ) -> PublishAccess:  # fmt: skip
         # 200 ms that other commands save
         from homeport.attest.operations.signing import SignOptions
         from homeport.images.address import parse_source
@@ -181,7 +191,9 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
                 self._connections(),
                 lambda address: opened(parse_source(address), reach),
             ),
-            sign=lambda image: self.sign(image, SignOptions(key=key), access=access),
+            sign=lambda image: self.sign(
+                image, SignOptions(key=key), access=access, ask_password=password
+            ),
             delete=lambda reference: self.delete(reference, access=access),
             parts=lambda reference: parts_of(self.manifest(reference, access)),
             check=self.runtime.cancel.check,

@@ -12,6 +12,7 @@ from homeport.cli.engine_options import engine_option, showing_logs
 from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.cli.registry_options import registry_options
+from homeport.cli.signing_options import ask_password
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def command(
         sign=sign or key is not None, mirrors=mirrors, engines=engines, allow_outside=allow_outside,
     )  # fmt: skip
     with session.app() as app, showing_logs(session):
-        done = app.publish(request, access=access, key=key)
+        done = app.publish(request, access=access, key=key, ask_password=ask_password())
     lines = [
         f"{one.repository}:{one.tag}  {one.digest}  "
         + (f"moved {', '.join(one.moved)}" if one.outcome == "published" else "unchanged")
