@@ -112,8 +112,9 @@ class Project:
         return dict(json.loads(text))
 
     def published(self) -> dict[str, str]:
-        """Tag → digest of what the registry has."""
+        """Tag → digest of the images in the registry, without the tags of what refers to them."""
         tags = self.ask("tags", self.repository)["tags"]
+        tags = [tag for tag in tags if not tag.startswith("sha256-")]
         return {tag: self.ask("digest", f"{self.repository}:{tag}")["digest"] for tag in tags}
 
     def platforms(self, tag: str) -> list[str]:
