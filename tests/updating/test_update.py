@@ -140,6 +140,7 @@ def test_a_request_is_opened_updated_left_alone_and_closed(world: UpdateWorld, k
         text = _text(running)
         assert running.requests[0]["title"] == "test: lib1, lib2 (1 security fix)"
         assert f"| `lib1` | `1-1 → 1-2` | `trixie` | {CVE} | 1 platform |" in text
+        assert "The same result: `homeport update ./homeport.yaml`" in text
         assert world.branch() == first.commit
 
         asked = len(running.asked)

@@ -39,6 +39,7 @@ class TestsSaid(msgspec.Struct, frozen=True, kw_only=True):
 class UpdatedRecipe(msgspec.Struct, frozen=True, kw_only=True):
     """One recipe.
 
+    recipe:  its file; empty if it could not be read
     lines:   what changed in the lockfile, in the words of ``homeport lock``
     changes: what ``outdated`` says of the packages that changed: ids, entries
     files:   of the image that change; ``unknown`` says why that is not known
@@ -50,6 +51,7 @@ class UpdatedRecipe(msgspec.Struct, frozen=True, kw_only=True):
     name: str
     lockfile: str
     outcome: Outcome
+    recipe: str = ""
     lines: tuple[str, ...] = ()
     changes: tuple[Change, ...] = ()
     files: tuple[FileChange, ...] = ()

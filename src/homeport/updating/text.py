@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from homeport.freshness.model import Change
 from homeport.printable import printable
@@ -35,19 +37,30 @@ def commit_message(updated: Sequence[UpdatedRecipe]) -> str:
     return "\n".join(map(printable, lines)) + "\n"
 
 
-def request_text(result: UpdateResult, mark: str) -> str:
-    """Markdown for the forge; strangers' words stand in code, where they mark up nothing."""
+def request_text(result: UpdateResult, mark: str, root: Path) -> str:
+    """Markdown for the forge; strangers' words stand in code, where they mark up nothing.
+
+    root: the work tree, from which the command that gives the same result is run
+    """
     lines: list[str] = []
     for one in result.updated:
         lines += _recipe(one)
     for one in result.failed:
         lines += [f"### {_code(one.name)}: could not be updated", "", _code(one.error), ""]
-    names = " ".join(one.name for one in result.updated)
-    lines += [f"The same result: {_code(f'homeport update {names}')}", ""]
+    paths = " ".join(shlex.quote(_below(Path(one.recipe), root)) for one in result.updated)
+    lines += [f"The same result: {_code(f'homeport update {paths}')}", ""]
     text = "\n".join(lines)
     if len(text) > _MOST_TEXT:
         text = text[:_MOST_TEXT].rpartition("\n")[0] + "\n\n(cut)\n"
     return f"{text}\n{mark}\n"
+
+
+def _below(path: Path, root: Path) -> str:
+    """A path in the work tree; with a slash, so that it is no name of the catalog."""
+    try:
+        return f"./{path.resolve().relative_to(root.resolve()).as_posix()}"
+    except ValueError:
+        return str(path)
 
 
 def _recipe(one: UpdatedRecipe) -> Iterator[str]:

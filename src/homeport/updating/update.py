@@ -162,7 +162,10 @@ def _update(
     paths = lock_paths(subject.recipe, current_catalog(), request.directory)
     places = [paths.write, proof_path(paths.write)]
     before = {path: _bytes(path) for path in places}
-    failed = UpdatedRecipe(name=subject.recipe.name, lockfile=str(paths.write), outcome="failed")
+    failed = UpdatedRecipe(
+        name=subject.recipe.name, recipe=str(subject.recipe.path), lockfile=str(paths.write),
+        outcome="failed",
+    )  # fmt: skip
     try:
         policy = _policy(subject, newer, request)
         if policy is None:
@@ -302,6 +305,7 @@ def _described(
     changes = tuple(change for change in newer.changes if change.name in names and not change.part)
     return UpdatedRecipe(
         name=subject.recipe.name,
+        recipe=str(subject.recipe.path),
         lockfile=str(subject.stored.path),
         outcome="updated" if lines else "current",
         lines=tuple(lines),
@@ -389,7 +393,7 @@ def _request(
     link = place.link(request.branch, target)
     outcome = RequestResult(action="link", branch=request.branch, url=link)
     if forge is not None:
-        text, name = request_text(result, mark_of(mark)), title(result.updated)
+        text, name = request_text(result, mark_of(mark), repository.root), title(result.updated)
         if current is None:
             made = forge.create(request.branch, target, name, text)
             outcome = RequestResult(action="created", branch=request.branch, url=made.url)
