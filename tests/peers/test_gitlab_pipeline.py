@@ -212,7 +212,9 @@ include:
 """
 
 
-@pytest.mark.parametrize(("allowed", "end"), [("[4]", "WARN"), ("[5]", "FAIL")])
+@pytest.mark.parametrize(
+    ("allowed", "end"), [("[4]", "WARN"), ("[5]", "FAIL"), ('[4]\n      package: ""', "WARN")]
+)
 def test_the_component_for_freshness_is_included_with_inputs(
     project: Project, tmp_path: Path, allowed: str, end: str
 ) -> None:
@@ -228,6 +230,8 @@ def test_the_component_for_freshness_is_included_with_inputs(
     assert project.pipeline("schedule") == {"outdated": "PASS"}
     debian.publish(suite("workshop", lib("1-2", f"* {CVE}"), valid_for=None, date=LATER))
     assert project.pipeline("schedule") == {"outdated": end}
+    # Without a package to install it is the image's own Homeport.
+    assert (tmp_path / "pip.log").exists() != ("package" in allowed)
 
 
 def test_the_action_opens_a_pull_request_and_publishes(tmp_path: Path) -> None:
