@@ -217,8 +217,8 @@ THEN = datetime(2026, 1, 1, tzinfo=UTC)
 def test_the_upstream_of_a_copy_moved_is_gone_or_fell_silent(
     answer: Digest | Exception, made: datetime | None, expected: Said
 ) -> None:
-    def digest_of(address: str) -> Digest:
-        assert address == UPSTREAM
+    def digest_of(image: str, address: str) -> Digest:
+        assert (image, address) == (HOME, UPSTREAM)
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -226,7 +226,7 @@ def test_the_upstream_of_a_copy_moved_is_gone_or_fell_silent(
     access = UpstreamAccess(
         origins=lambda _image: [Origin(name=UPSTREAM, digest=OLD)],
         digest_of=digest_of,
-        made=lambda _address: made,
+        made=lambda _image, _address: made,
         now=THEN,
     )
     assert said(moved_upstream(HOME, access)) == expected

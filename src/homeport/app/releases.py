@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,11 +16,13 @@ from homeport.app.recipes import RecipeCommands
 from homeport.app.registries import RegistryCommands
 
 if TYPE_CHECKING:
+    from homeport.content.digest import Digest
     from homeport.freshness.model import Report as FreshnessReport
     from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest
     from homeport.freshness.recipe_graph import RecipeGraph
     from homeport.freshness.report.writing import OutdatedFiles
     from homeport.images.importing import Origin
+    from homeport.images.transports.registry import RegistryTransport
     from homeport.pipelines.convert import Converted, ConvertRequest
     from homeport.pipelines.generate import PipelineWritten
     from homeport.pipelines.request import PipelineRequest
@@ -204,6 +208,7 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
         from homeport.freshness.git_refs import list_refs
         from homeport.freshness.outdated import OutdatedAccess
         from homeport.freshness.own_version import newest_release
+        from homeport.freshness.upstreams import UpstreamAccess
         from homeport.freshness.web_files import digest_of_url
 
         return OutdatedAccess(
@@ -211,13 +216,59 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
             open_image=self.open_image,
             digest_of=self.digest,
             tags_of=lambda repository: self.tags(repository).tags,
-            origins_of=self._origins_of,
+            upstreams=UpstreamAccess(
+                origins=self._origins_of,
+                digest_of=self._upstream_digest,
+                made=self._upstream_made,
+                now=datetime.now(UTC),
+            ),
             refs_of=list_refs,
             digest_of_url=lambda url: digest_of_url(url, self.client, self.runtime.store),
             newest_release=lambda index: newest_release(index, self.client),
             fetch=self._fetch_tracker,
             runtime=self.runtime,
         )
+
+    def _upstream_digest(self, image: str, name: str) -> Digest:
+        # 20 ms that other commands save
+        from homeport.registry.errors import NotFound
+
+        with self._named_by(image, name) as upstream:
+            reference = upstream.address.reference
+            found = upstream.sources.manifest_digest(reference.digest or reference.tag)
+        if found is None:
+            raise NotFound(f"{name} does not exist")
+        return found
+
+    def _upstream_made(self, image: str, name: str) -> datetime | None:
+        # 20 ms that other commands save
+        from homeport.freshness.image_packages import image_made
+
+        with self._named_by(image, name) as upstream, upstream.open(self.runtime) as value:
+            return image_made(value)
+
+    @contextmanager
+    def _named_by(self, image: str, name: str) -> Iterator[RegistryTransport]:
+        """What an image names, reached at no private address but those of its own registry.
+
+        Otherwise whoever publishes an image could have any host inside a network queried.
+        """
+        # 100 ms that other commands save
+        from homeport.audit.registry_lookup import named_by_strangers
+        from homeport.images.address import RegistryAddress, parse_source
+        from homeport.images.transports.registry import RegistryTransport
+        from homeport.net.client import Client
+        from homeport.registry.endpoint import endpoint_for
+
+        carrier, address = parse_source(image), parse_source(f"docker://{name}")
+        assert isinstance(carrier, RegistryAddress)
+        assert isinstance(address, RegistryAddress)
+        registries = self.registries()
+        own = {url.host for url in endpoint_for(carrier.reference.registry).candidates}
+        own |= registries.configured_hosts(address.reference.registry)
+        settings = named_by_strangers(self.client.settings, frozenset(own))
+        with Client(settings, cancel=self.runtime.cancel) as client:
+            yield RegistryTransport(address, registries.with_client(client))
 
     def _origins_of(self, address: str) -> Sequence[Origin]:
         # 20 ms that other commands save

@@ -20,7 +20,7 @@ from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
 from homeport.freshness.git_refs import RefsOf
-from homeport.freshness.image_packages import NotDebian, image_made, image_packages
+from homeport.freshness.image_packages import NotDebian, image_packages
 from homeport.freshness.inputs import DigestOf, InputAccess, TagsOf, moved_inputs
 from homeport.freshness.model import (
     FINDINGS,
@@ -53,7 +53,6 @@ from homeport.freshness.upstreams import UpstreamAccess, moved_upstream
 from homeport.freshness.web_files import DigestOfUrl
 from homeport.images.address import RegistryAddress, parse_source
 from homeport.images.image import Image, Index
-from homeport.images.importing import Origin
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.staleness import stale_reasons
 from homeport.oci.platform import Platform
@@ -100,7 +99,7 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
 class OutdatedAccess(msgspec.Struct, frozen=True, kw_only=True):
     """What a check reaches; ``homeport.app`` makes it.
 
-    origins_of: address of a registry → what its image is a copy of, or was built on
+    upstreams: for what copies of images came from
     newest_release: package index → the highest version of Homeport there
     """
 
@@ -108,7 +107,7 @@ class OutdatedAccess(msgspec.Struct, frozen=True, kw_only=True):
     open_image: Callable[[str], AbstractContextManager[Image | Index]]
     digest_of: DigestOf
     tags_of: TagsOf | None = None
-    origins_of: Callable[[str], Sequence[Origin]] | None = None
+    upstreams: UpstreamAccess | None = None
     refs_of: RefsOf | None = None
     digest_of_url: DigestOfUrl | None = None
     newest_release: Callable[[str], str] | None = None
@@ -450,17 +449,10 @@ def _inputs(run: _Run, recipe: Recipe, lockfile: Lockfile) -> tuple[list[Input],
 
 
 def _upstreams(run: _Run) -> UpstreamAccess | None:
-    access = run.access
-    if access.origins_of is None:
+    upstreams = run.access.upstreams
+    if upstreams is None:
         return None
-
-    def made(address: str) -> datetime | None:
-        with access.open_image(address) as value:
-            return image_made(value)
-
-    return UpstreamAccess(
-        origins=access.origins_of, digest_of=access.digest_of, made=made, now=run.now
-    )
+    return msgspec.structs.replace(upstreams, now=run.now)
 
 
 def _sorted_out(found: Sequence[Input | Unknown]) -> tuple[list[Input], list[Unknown]]:

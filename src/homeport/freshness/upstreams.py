@@ -26,15 +26,18 @@ _GONE = frozenset(("not-found", "image-not-found"))
 class UpstreamAccess(msgspec.Struct, frozen=True, kw_only=True):
     """What is asked.
 
+    What an image says of its origin is a stranger's word: ``digest_of`` and ``made`` are given
+    the image, too, so that it leads to no address inside a network that is not its own.
+
     origins:   address of an image → what it says of where it came from
-    digest_of: address → the digest that it has now
-    made:      address → when the image was made, if it says so
+    digest_of: the image, an address → the digest that this has now
+    made:      the image, an address → when that was made, if it says so
     now:       the moment to compare with
     """
 
     origins: Callable[[str], Sequence[Origin]]
-    digest_of: Callable[[str], Digest]
-    made: Callable[[str], datetime | None]
+    digest_of: Callable[[str, str], Digest]
+    made: Callable[[str, str], datetime | None]
     now: datetime
 
 
@@ -49,18 +52,18 @@ def moved_upstream(image: str, access: UpstreamAccess) -> Iterator[Input | Unkno
             yield Unknown(what=f"where {image} came from", why=error.what)
         return
     for origin in origins:
-        yield from _judged(origin, access)
+        yield from _judged(image, origin, access)
 
 
-def _judged(origin: Origin, access: UpstreamAccess) -> Iterator[Input | Unknown]:
+def _judged(image: str, origin: Origin, access: UpstreamAccess) -> Iterator[Input | Unknown]:
     try:
         asked = _asked(origin)
-        now = access.digest_of(asked)
+        now = access.digest_of(image, asked)
         if now != origin.digest:
             text = f"moved: the copy is of {origin.digest}, upstream is {now} now"
             yield Input(level="error", what=origin.name, text=text)
             return
-        made = access.made(asked)
+        made = access.made(image, asked)
     except Interrupted:
         raise
     except HomeportError as error:
