@@ -31,6 +31,7 @@ from homeport.attest.verification.verify import Requirement, verify_attachments
 from homeport.content.blob import BytesBlob
 from homeport.content.digest import Digest
 from homeport.content.thread_pools import Threads, run_all
+from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index, digest_of
 from homeport.oci import media_types
 from homeport.oci.documents import (
@@ -40,7 +41,6 @@ from homeport.oci.documents import (
 )
 
 Clock = Callable[[], datetime]
-_EMPTY = BytesBlob(b"{}")
 _SIGNATURE = "dev.cosignproject.cosign/signature"
 
 
@@ -316,52 +316,19 @@ def _bundle(envelope: Envelope, material: VerificationMaterial) -> Bundle:
 
 def _referrer(subject: Descriptor, raw: bytes, predicate_type: str, time: datetime) -> Image:
     """The manifest of a bundle, which refers to the image."""
-    content = BytesBlob(raw)
-    manifest = Manifest(
-        schema_version=2,
-        media_type=media_types.OCI_MANIFEST,
-        artifact_type=bundle.MEDIA_TYPE,
-        config=Descriptor(
-            media_type=media_types.OCI_EMPTY, digest=str(_EMPTY.digest), size=_EMPTY.size
-        ),
-        layers=(_layer(content, bundle.MEDIA_TYPE, {}),),
-        subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
-        annotations={
+    return artifact(
+        bundle.MEDIA_TYPE, [artifact_layer(BytesBlob(raw), bundle.MEDIA_TYPE)], subject,
+        {
             bundle.CONTENT_ANNOTATION: "dsse-envelope",
             bundle.PREDICATE_ANNOTATION: predicate_type,
             bundle.CREATED_ANNOTATION: f"{time:%Y-%m-%dT%H:%M:%SZ}",
         },
-    )
-    return Image(
-        document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={_EMPTY.digest: _EMPTY, content.digest: content},
-    )
+    )  # fmt: skip
 
 
 def bare_referrer(subject: Descriptor, raw: bytes, media_type: str) -> Image:
     """A document that refers to an image by itself: nothing signed, the same bytes each time."""
-    content = BytesBlob(raw)
-    manifest = Manifest(
-        schema_version=2,
-        media_type=media_types.OCI_MANIFEST,
-        artifact_type=media_type,
-        config=Descriptor(
-            media_type=media_types.OCI_EMPTY, digest=str(_EMPTY.digest), size=_EMPTY.size
-        ),
-        layers=(_layer(content, media_type, {}),),
-        subject=Descriptor(media_type=subject.media_type, digest=subject.digest, size=subject.size),
-    )
-    return Image(
-        document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={_EMPTY.digest: _EMPTY, content.digest: content},
-    )
-
-
-def _layer(blob: BytesBlob, media_type: str, annotations: Mapping[str, str]) -> Descriptor:
-    return Descriptor(
-        media_type=media_type, digest=str(blob.digest), size=blob.size,
-        annotations=dict(annotations),
-    )  # fmt: skip
+    return artifact(media_type, [artifact_layer(BytesBlob(raw), media_type)], subject)
 
 
 def _write(work: Sequence[_Work], attached: Attached, request: SignRequest, pool: Threads) -> None:
@@ -382,7 +349,7 @@ def _appended(
     """A legacy artifact with one more layer; the others stay as they are."""
     content = BytesBlob(payload.content)
     old = current.document.parsed.layers if current is not None else ()
-    layers = (*old, _layer(content, media_type, payload.annotations))
+    layers = (*old, artifact_layer(content, media_type, payload.annotations)[0])
     config = BytesBlob(_config(layers))
     manifest = Manifest(
         schema_version=2,

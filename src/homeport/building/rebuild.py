@@ -17,6 +17,7 @@ import msgspec
 
 from homeport import __version__
 from homeport.assemble.plan import BuildOptions
+from homeport.attest.attached.artifacts import attached_artifacts
 from homeport.attest.attached.base import Attached
 from homeport.attest.inside_index import provenance_inside
 from homeport.attest.verification.image import platform_children
@@ -36,7 +37,7 @@ from homeport.building.run import run_build
 from homeport.content.blob import verified
 from homeport.errors import AnswerNo, HomeportError, TooLarge, UsageError
 from homeport.images.address import LayoutAddress
-from homeport.images.image import Image, Index, digest_of, open_contents
+from homeport.images.image import Image, Index, digest_of
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.inspection.report.compare_images import compare
 from homeport.layers.plain_folder import write_plain_folder
@@ -54,7 +55,6 @@ from homeport.tree.node import Source
 SCHEMA = "homeport-rebuild/v1"
 #: Bytes of a kit: recipes bring small files.
 KIT_LIMIT = 1 << 30
-_MOST_REFERRERS = 100
 _LAYERS = ([LAYER], [LAYER, PROOF_LAYER])
 _PROOF_LIMIT = 256 << 20
 
@@ -225,37 +225,14 @@ def _verified_packages(request: BuildRequest, runtime: Runtime) -> str:
 
 
 def _find_kit(image: str, value: Index, attached: Attached) -> Image:
-    listed = [
-        one for one in attached.referrers(value.digest) if one.artifact_type in (ARTIFACT_TYPE, "")
-    ]
-    for descriptor in listed[:_MOST_REFERRERS]:
-        opened = open_contents(
-            _Contents(attached), attached.manifest(descriptor), descriptor.media_type, descriptor
-        )
-        if not isinstance(opened, Image):
-            continue
-        manifest = opened.document.parsed
-        subject = manifest.subject
-        if (
-            manifest.artifact_type == ARTIFACT_TYPE
-            and subject is not None
-            and subject.digest == str(value.digest)
-            and [layer.media_type for layer in manifest.layers] in _LAYERS
-        ):
-            return opened
+    for found in attached_artifacts(attached, value.digest, ARTIFACT_TYPE):
+        if [layer.media_type for layer in found.document.parsed.layers] in _LAYERS:
+            return found
     raise NoRebuildKit(
         f"{image} has no rebuild kit",
         where={"digest": str(value.digest)},
         hint="homeport build --push writes one beside the image",
     )
-
-
-class _Contents:
-    """``images.image.Contents`` over what is attached."""
-
-    def __init__(self, attached: Attached) -> None:
-        self.manifest = attached.manifest
-        self.blob = attached.blob
 
 
 def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:

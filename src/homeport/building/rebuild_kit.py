@@ -23,11 +23,10 @@ from homeport.content.files import explained
 from homeport.content.kept_blobs import recall_blob, remember_blob
 from homeport.content.store import Store
 from homeport.errors import HomeportError
+from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.lock_paths import proof_path
-from homeport.oci import media_types
-from homeport.oci.documents import Descriptor, Manifest, written
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.entries import LocalFiles
@@ -114,25 +113,10 @@ def lock_proof(locked: EnsuredLock) -> Blob | None:
 
 def kit_artifact(layer: Blob, index: Index, proof: Blob | None = None) -> Image:
     """The artifact that refers to ``index``. proof: of the lockfile, if there is one."""
-    empty = BytesBlob(b"{}")
-    manifest = Manifest(
-        schema_version=2,
-        media_type=media_types.OCI_MANIFEST,
-        artifact_type=ARTIFACT_TYPE,
-        config=Descriptor(
-            media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
-        ),
-        layers=tuple(
-            Descriptor(media_type=kind, digest=str(blob.digest), size=blob.size)
-            for kind, blob in ((LAYER, layer), (PROOF_LAYER, proof))
-            if blob is not None
-        ),
-        subject=index.document.descriptor(),
-    )
-    return Image(
-        document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={blob.digest: blob for blob in (empty, layer, proof) if blob is not None},
-    )
+    layers = [artifact_layer(layer, LAYER)]
+    if proof is not None:
+        layers.append(artifact_layer(proof, PROOF_LAYER))
+    return artifact(ARTIFACT_TYPE, layers, index.document.descriptor())
 
 
 def with_moved(recipe: Recipe, moved: Mapping[str, Path]) -> Recipe:

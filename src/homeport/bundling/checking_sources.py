@@ -11,6 +11,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 import msgspec
 
+from homeport.attest.attached.artifacts import attached_artifacts
 from homeport.attest.attached.base import Attached
 from homeport.building.rebuild import NoRebuildKit, OpenedKit, open_kit
 from homeport.bundling.gathering_sources import sources_of
@@ -39,7 +40,7 @@ from homeport.debian.archive.signature import BadSignature
 from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.deb822 import Paragraph
 from homeport.errors import IntegrityError, UsageError
-from homeport.images.image import Image, Index, digest_of, open_contents
+from homeport.images.image import Image, Index, digest_of
 from homeport.locking.archive_access import suite_specs
 from homeport.locking.source_packages import check_dsc, locked_source, read_stanzas
 from homeport.printable import printable
@@ -48,7 +49,6 @@ from homeport.recipe.lock.reading import read_lockfile
 from homeport.runtime import Runtime
 
 _LIST_LIMIT = 64 << 20
-_MOST_REFERRERS = 100
 
 
 def check_sources(
@@ -58,8 +58,10 @@ def check_sources(
 
     Raises ``BadBundle`` if they are not what the signed indexes list.
     """
-    found = _find(value, attached) if isinstance(value, Index) else None
-    if found is None or not isinstance(value, Index):
+    if not isinstance(value, Index):
+        return None
+    found = next(attached_artifacts(attached, value.digest, SOURCES), None)
+    if found is None:
         return None
     checker = _Checker(name, found, runtime)
     try:
@@ -67,29 +69,6 @@ def check_sources(
             return checker.check(kit)
     except NoRebuildKit as error:
         raise BadBundle(f"{name}: source packages without a rebuild kit: {error.what}") from error
-
-
-def _find(value: Index, attached: Attached) -> Image | None:
-    listed = [one for one in attached.referrers(value.digest) if one.artifact_type in (SOURCES, "")]
-    for descriptor in listed[:_MOST_REFERRERS]:
-        opened = open_contents(
-            _Contents(attached), attached.manifest(descriptor), descriptor.media_type, descriptor
-        )
-        if not isinstance(opened, Image):
-            continue
-        manifest = opened.document.parsed
-        subject = manifest.subject
-        if manifest.artifact_type == SOURCES and subject and subject.digest == str(value.digest):
-            return opened
-    return None
-
-
-class _Contents:
-    """``images.image.Contents`` over what is attached."""
-
-    def __init__(self, attached: Attached) -> None:
-        self.manifest = attached.manifest
-        self.blob = attached.blob
 
 
 class _Checker:

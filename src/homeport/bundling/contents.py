@@ -14,7 +14,7 @@ import msgspec
 
 from homeport.attest.attached.collecting import legacy_tag
 from homeport.attest.strict_json import Reader
-from homeport.bundling.artifacts import artifact, layer
+from homeport.bundling.artifacts import named_layer
 from homeport.bundling.model import (
     CONTENTS,
     CONTENTS_LIST,
@@ -26,6 +26,7 @@ from homeport.content.blob import BytesBlob, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import CHUNK, read_bounded
 from homeport.errors import HomeportError, UsageError
+from homeport.images.artifact import artifact
 from homeport.images.image import Image, digest_of
 from homeport.images.referring import COSIGN_ENDINGS
 from homeport.images.storage.archive_files import ArchiveFiles
@@ -74,7 +75,7 @@ def contents_artifact(layout: Path) -> Image:
         blobs={f"sha256:{path.name}": path.stat().st_size for path in blobs},
     )
     content = BytesBlob(msgspec.json.encode(listed))
-    return artifact(CONTENTS, [layer(content, CONTENTS_LIST, "contents.json")], None)
+    return artifact(CONTENTS, [named_layer(content, CONTENTS_LIST, "contents.json")], None)
 
 
 def open_contents_list(files: Files) -> Image | None:

@@ -13,7 +13,7 @@ from datetime import datetime
 import msgspec
 
 from homeport.building.rebuild import OpenedKit
-from homeport.bundling.artifacts import artifact, layer
+from homeport.bundling.artifacts import named_layer
 from homeport.bundling.model import (
     INDEX_LAYER,
     RELEASE_LAYER,
@@ -34,6 +34,7 @@ from homeport.debian.archive.state import SuiteSpec
 from homeport.debian.archive.state_cache import recorded_states
 from homeport.debian.listed_file import ListedFile
 from homeport.debian.package import PackageFile
+from homeport.images.artifact import artifact
 from homeport.images.image import Image
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.lock_paths import proof_path
@@ -129,16 +130,16 @@ def sources_artifact(subject: Descriptor, gathered: GatheredSources) -> Image:
         sources=tuple(_listed(one) for one in gathered.sources),
         missing=gathered.missing,
     )
-    layers = [layer(BytesBlob(msgspec.json.encode(listed)), SOURCES_LIST, "sources.json")]
+    layers = [named_layer(BytesBlob(msgspec.json.encode(listed)), SOURCES_LIST, "sources.json")]
     for candidate, indexes in gathered.states:
         files = candidate.files
         name = "Release" if files.signature is not None else "InRelease"
-        layers.append(layer(BytesBlob(files.release), RELEASE_LAYER, name))
+        layers.append(named_layer(BytesBlob(files.release), RELEASE_LAYER, name))
         if files.signature is not None:
-            layers.append(layer(BytesBlob(files.signature), RELEASE_LAYER, "Release.gpg"))
-        layers += [layer(blob, INDEX_LAYER, index.path) for index, blob in indexes]
+            layers.append(named_layer(BytesBlob(files.signature), RELEASE_LAYER, "Release.gpg"))
+        layers += [named_layer(blob, INDEX_LAYER, index.path) for index, blob in indexes]
     for file, blob in gathered.files.items():
-        layers.append(layer(blob, SOURCE_LAYER, file.path.rpartition("/")[2]))
+        layers.append(named_layer(blob, SOURCE_LAYER, file.path.rpartition("/")[2]))
     unique = {descriptor.digest: (descriptor, blob) for descriptor, blob in layers}
     return artifact(SOURCES, list(unique.values()), subject)
 

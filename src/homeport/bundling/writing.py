@@ -17,7 +17,7 @@ from homeport.attest.attached.layout import LayoutAttached
 from homeport.attest.attached.select import RegistryMaker, open_attached
 from homeport.building.rebuild import NoRebuildKit, open_kit
 from homeport.building.request import Connections
-from homeport.bundling.artifacts import artifact, layer
+from homeport.bundling.artifacts import named_layer
 from homeport.bundling.contents import contents_artifact
 from homeport.bundling.gathering_sources import gather_sources, sources_artifact
 from homeport.bundling.model import (
@@ -37,6 +37,7 @@ from homeport.content.reading import read_bounded
 from homeport.debian.package import PackageFile
 from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_source
+from homeport.images.artifact import artifact
 from homeport.images.image import Image, Index, walk
 from homeport.images.storage.archive_writer import write_layout_archive
 from homeport.images.storage.files import DirectoryFiles, FilesBlob
@@ -167,7 +168,7 @@ def _with_packages(
 
 def _packages_artifact(index: Index, debs: dict[PackageFile, Blob]) -> Image:
     layers = {
-        blob.digest: layer(blob, PACKAGE_LAYER, file.path.rpartition("/")[2])
+        blob.digest: named_layer(blob, PACKAGE_LAYER, file.path.rpartition("/")[2])
         for file, blob in sorted(debs.items(), key=lambda item: str(item[1].digest))
     }
     return artifact(PACKAGES, list(layers.values()), index.document.descriptor())
@@ -178,7 +179,7 @@ def _files(files: Sequence[Path]) -> Image:
     for path in sorted(files, key=lambda each: each.name):
         with explained(path, "read"), path.open("rb") as stream:
             blob = BytesBlob(read_bounded(stream, _FILE_LIMIT, str(path)))
-        layers.append(layer(blob, FILE_LAYER, path.name))
+        layers.append(named_layer(blob, FILE_LAYER, path.name))
     return artifact(FILES, layers, None)
 
 

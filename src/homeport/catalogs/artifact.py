@@ -9,11 +9,11 @@ from pathlib import Path, PurePosixPath
 
 from homeport.assemble.local_files import local_nodes
 from homeport.catalogs.source import BadCatalog
-from homeport.content.blob import Blob, BytesBlob
+from homeport.content.blob import Blob
 from homeport.errors import TooLarge
+from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index, digest_of
-from homeport.oci import media_types
-from homeport.oci.documents import Descriptor, Manifest, written
+from homeport.oci.documents import Manifest
 from homeport.recipe.boundary import Boundary
 from homeport.recipe.entries import LocalFiles
 from homeport.runtime import Runtime
@@ -36,20 +36,7 @@ def catalog_artifact(folder: Path, runtime: Runtime) -> Image:
     tree = _tree(folder, runtime)
     layer = write_layer(tree, make_encoder("gzip"), runtime.store, runtime.cancel).blob
     _check_size(layer.size)
-    empty = BytesBlob(b"{}")
-    manifest = Manifest(
-        schema_version=2,
-        media_type=media_types.OCI_MANIFEST,
-        artifact_type=ARTIFACT_TYPE,
-        config=Descriptor(
-            media_type=media_types.OCI_EMPTY, digest=str(empty.digest), size=empty.size
-        ),
-        layers=(Descriptor(media_type=LAYER, digest=str(layer.digest), size=layer.size),),
-    )
-    return Image(
-        document=written(manifest, media_types.OCI_MANIFEST),
-        blobs={empty.digest: empty, layer.digest: layer},
-    )
+    return artifact(ARTIFACT_TYPE, [artifact_layer(layer, LAYER)])
 
 
 def catalog_layer(value: Image | Index, named: str) -> Blob:
