@@ -19,16 +19,16 @@ def test_copies_must_be_signed_for_the_repository_that_they_came_from(
 ) -> None:
     monkeypatch.setenv("HOMEPORT_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    lay_out({"Dockerfile": "FROM gcr.io/distroless/java21:nonroot\nFROM debian:13\n"}, tmp_path)
+    lay_out({"Dockerfile": "FROM gcr.io/distroless/java17:nonroot\nFROM debian:13\n"}, tmp_path)
     arguments = ["audit", "--home", _HOME, "--plan", "plan.yaml", "--write-config", "config"]
     assert run(arguments) == 0
     policy = json.loads((tmp_path / "config/policy.json").read_text())
-    copy = f"{_HOME}/gcr.io/distroless/java21"
+    copy = f"{_HOME}/gcr.io/distroless/java17"
     assert list(policy["transports"]["docker"]) == [copy]
     (wanted,) = policy["transports"]["docker"][copy]
     assert wanted["type"] == "sigstoreSigned"
     assert wanted["signedIdentity"] == {
-        "type": "exactRepository", "dockerRepository": "gcr.io/distroless/java21"
+        "type": "exactRepository", "dockerRepository": "gcr.io/distroless/java17"
     }  # fmt: skip
     assert wanted["fulcio"]["caData"]
     registries = yaml.safe_load((tmp_path / "config/registries.d/homeport.yaml").read_text())
