@@ -85,20 +85,26 @@ def test_an_imported_copy_tells_that_its_upstream_moved_and_is_gone(shell: Shell
     ]
 
 
-def test_an_image_of_a_stranger_leads_to_no_address_inside_the_network(shell: Shell) -> None:
+def test_an_image_of_a_stranger_leads_to_no_address_inside_the_network(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Its annotation names a service of another private address, which is not asked."""
     shell.build("one")
     home = f"{shell.host}/home/tool:1"
-    with serving("127.0.0.2") as inside:
-        name = inside.url("/up/tool:1").removeprefix("http://")
+    with serving(address="127.0.0.2") as inside:
+        name = f"127.0.0.2:{inside.port}/up/tool:1"
         recipe = shell.world.home / "homeport.yaml"
         base = "org.opencontainers.image.base"
         notes = f"{{{base}.name: '{name}', {base}.digest: 'sha256:{'1' * 64}'}}"
         recipe.write_text(f"{recipe.read_text()}config: {{annotations: {notes}}}\n")
         assert shell.run("build", ".", "--push", home)[0] == 0
         (one,) = shell.ask("outdated", home, "--like", ".", "--no-changelogs")["subjects"]
-        assert [each["what"] for each in one["unknown"]] == [name]
-        assert inside.requests == []
+        ((what, why),) = [(each["what"], each["why"]) for each in one["unknown"]]
+        assert (what, inside.requests) == (name, [])
+        assert "127.0.0.2" in why
+        monkeypatch.setenv("HOMEPORT_TRUSTED_HOSTS", "127.0.0.2")
+        shell.ask("outdated", home, "--like", ".", "--no-changelogs")
+        assert inside.requests != []
 
 
 def test_a_copy_that_a_recipe_takes_files_of_is_asked_about_too(shell: Shell) -> None:
