@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.assemble.system.gsettings import ENUMS, OVERRIDE, SCHEMA, compile_schemas
 from homeport.content.blob import verified
 from homeport.content.reading import read_bounded
 from homeport.tree.node import Node
 
 _FOLDER = b"usr/share/glib-2.0/schemas/"
 _COMPILED = _FOLDER + b"gschemas.compiled"
+_SCHEMA = ".gschema.xml"
+_READ = (_SCHEMA, ".enums.xml", ".gschema.override")
 _LARGEST = 4 << 20  # bytes of one file
 
 
@@ -22,12 +23,15 @@ def run(view: View) -> Mapping[bytes, Node]:
     files: dict[str, bytes] = {}
     for path, node in view.nodes.items():
         name = path.removeprefix(_FOLDER).decode("utf-8", "replace")
-        ends = name.endswith((SCHEMA, ENUMS, OVERRIDE))
+        ends = name.endswith(_READ)
         if path.startswith(_FOLDER) and "/" not in name and ends and node.content is not None:
             with verified(node.content, name) as stream:
                 files[name] = read_bounded(stream, _LARGEST, name)
-    if not any(name.endswith(SCHEMA) for name in files) or _COMPILED in view.nodes:
+    if not any(name.endswith(_SCHEMA) for name in files) or _COMPILED in view.nodes:
         return {}
+
+    # 14 ms that a build without schemas saves.
+    from homeport.assemble.system.gsettings import compile_schemas
 
     def fault(name: str, why: str) -> None:
         view.warn(f"/{_FOLDER.decode()}{name} is left out of the compiled schemas: {why}")

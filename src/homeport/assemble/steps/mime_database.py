@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.assemble.system.mime_database import database
-from homeport.assemble.system.mime_types import read_mime_types
 from homeport.content.blob import verified
 from homeport.content.reading import read_bounded
 from homeport.tree.node import Node
@@ -33,6 +31,10 @@ def run(view: View) -> Mapping[bytes, Node]:
                 files[name] = read_bounded(stream, _LARGEST, name)
     if package is None or not files or _FOLDER + b"mime.cache" in view.nodes:
         return {}
+
+    # 22 ms that a build without shared-mime-info saves.
+    from homeport.assemble.system.mime_database import database
+    from homeport.assemble.system.mime_types import read_mime_types
 
     def fault(name: str, why: str) -> None:
         view.warn(f"/{_SOURCES.decode()}{name} is not wholly in the MIME database: {why}")
