@@ -35,7 +35,11 @@ class Progress(Protocol):
         """``n`` more units are done (negative after a restart of the piece)."""
 
     def note(self, id: str, text: str) -> None:
-        """One line for the user: a retry, a fallback, a choice."""
+        """One line for the user: a retry, a fallback, a choice.
+
+        What the user may have to do something about begins with ``warning: ``; the same warning
+        is shown once in a run, however many layers, platforms or images give it.
+        """
 
     def end(self, id: str, state: State = "done") -> None:
         """The piece of work is over."""

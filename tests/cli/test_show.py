@@ -75,6 +75,20 @@ def test_plain_lines_tell_of_work_that_took_a_while() -> None:
     assert stream.getvalue().splitlines() == ["layer: halfway", "layer (1.50 MB, 2.0 s)"]
 
 
+def test_a_warning_has_its_word_first_and_comes_once_however_many_give_it() -> None:
+    stream = io.StringIO()
+    progress = PlainProgress(stream)
+    for id in ("one", "two"):
+        progress.begin(id, label=f"copy {id}")
+        progress.note(id, "warning: the list is too long")
+        progress.note(id, "retrying")
+        progress.end(id)
+    progress.note("other", "warning: the list is too long")
+    assert stream.getvalue().splitlines() == [
+        "warning: copy one: the list is too long", "copy one: retrying", "copy two: retrying",
+    ]  # fmt: skip
+
+
 def test_work_that_goes_on_is_named_every_30_seconds() -> None:
     now = 0.0
     stream = io.StringIO()

@@ -181,8 +181,8 @@ def test_artifacts_of_a_platform_are_no_images_and_are_named_when_left_out(tmp_p
     source.write(value, runtime())
     copy(source, target, runtime(progress=Noting()), platforms=[AMD64])
     assert notes == [
-        f"linux/amd64: left out {soci}, an artifact of the type {SOCI}; several platforms, or "
-        "all, keep it"
+        f"warning: linux/amd64: left out {soci}, an artifact of the type {SOCI}; "
+        "several platforms, or all, keep it"
     ]
     three = new_index([*value.children, child_of(image("linux/s390x"))])
     kept = select(three, [AMD64, parse_platform("linux/arm64")])

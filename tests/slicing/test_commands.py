@@ -183,6 +183,15 @@ def test_a_slice_that_does_not_work_alone_is_named(
     assert "1 fault in slices" in shown.err
 
 
+def test_what_the_recipe_is_for_says_nothing_about_a_slice(
+    world: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (world / "homeport.yaml").open("a") as recipe:
+        recipe.write("config: {entrypoint: [/usr/bin/tool], user: app}\n")
+    words = ["slice", "check", "slices/libtwo.yaml", "--platform", "linux/amd64"]
+    assert run(words) == 0, capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [

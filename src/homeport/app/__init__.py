@@ -100,7 +100,7 @@ def _temporary_cache(closing: ExitStack, progress: Progress) -> Path:
 
     progress.note(
         "cache",
-        "no home directory to keep a cache in: it lasts for this run; name one with"
+        "warning: no home directory to keep a cache in: it lasts for this run; name one with"
         " HOMEPORT_CACHE_DIR",
     )
     with explained(Path(tempfile.gettempdir())):

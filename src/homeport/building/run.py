@@ -172,7 +172,7 @@ def _kit(
     try:
         return kit_layer(inputs, derived, runtime.cancel)
     except NoKit as error:
-        runtime.progress.note("build", f"no rebuild kit: {error.what}")
+        runtime.progress.note("build", f"warning: no rebuild kit: {error.what}")
         return None
 
 

@@ -133,7 +133,8 @@ def _refuse_or_say(description: Description, how: ImageOptions) -> None:
             " in dockerd's daemon.json, since 24.0), or omit --no-squash",
         )
     how.runtime.progress.note(
-        "squash", f"{description.engine} cannot export layers: squashing the image into one"
+        "squash",
+        f"warning: {description.engine} cannot export layers: squashing the image into one",
     )
 
 

@@ -171,7 +171,7 @@ class BarWatcher(msgspec.Struct):
             self.progress.advance(f"build {number}", 0)
 
     def warning(self, warning: VertexWarning) -> None:
-        self.progress.note("build", warning.short.decode("utf-8", "replace"))
+        self.progress.note("build", f"warning: {warning.short.decode('utf-8', 'replace')}")
 
     def raw(self, response: StatusResponse) -> None:
         pass

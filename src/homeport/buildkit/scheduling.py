@@ -88,7 +88,7 @@ def image_from_engines(
             for name, (_, error) in lost.items():
                 how.runtime.progress.note(
                     "engines",
-                    f"lost {name} ({error.what}); building elsewhere",
+                    f"warning: lost {name} ({error.what}); building elsewhere",
                 )
             more, lost = rounds.build_all(schedule(again, rest))
             if lost:
@@ -155,7 +155,7 @@ def _reachable(engines: Mapping[str, Engine], how: ImageOptions) -> dict[str, De
             found[name] = describe(engine, how.cancel)
         except EngineUnreachable as error:
             errors.append(error)
-            how.runtime.progress.note("engines", error.what)
+            how.runtime.progress.note("engines", f"warning: {error.what}")
     if not found:
         raise errors[0]
     return found

@@ -161,7 +161,7 @@ def _with_packages(
             return msgspec.structs.replace(found, sources=gathered.summary)
     except NoRebuildKit:
         runtime.progress.note(
-            "bundle", f"{found.name} has no rebuild kit: its packages are left out"
+            "bundle", f"warning: {found.name} has no rebuild kit: its packages are left out"
         )
         return found
 

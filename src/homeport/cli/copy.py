@@ -201,7 +201,7 @@ def _run(
     dry_run: bool,
 ) -> int:
     def warn(text: str) -> None:
-        app.runtime.progress.note("copy", text)
+        app.runtime.progress.note("copy", f"warning: {text}")
 
     # Owners that were asked for are set or an error; those of sources only if we may.
     owners = True if flags.chown else None

@@ -14,7 +14,7 @@ from homeport.cli.engine_options import engine_option
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import columns
-from homeport.cli.show import tell
+from homeport.cli.show import tell, warn
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platforms
 from homeport.quantities import counted
@@ -417,7 +417,7 @@ def _write_plan(session: Session, plan: TreePlan) -> None:
     session.output.write(document, text)
     if session.format != "json":
         for line in plan.warnings:
-            tell(f"warning: {line}")
+            warn(line)
 
 
 def _planned(image: PlannedImage) -> dict[str, Any]:

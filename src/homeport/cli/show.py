@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 #: Work shorter than this (seconds) shows nothing: a flash of bars is noise.
 SILENCE = 30.0  # seconds after which work that goes on is named on a pipe
 PATIENCE = 0.3
+_WARNING = "warning: "
 
 
 class Output:
@@ -143,6 +144,7 @@ class PlainProgress:
         self._clock = clock
         self._lock = threading.Lock()
         self._work: dict[str, _Work] = {}
+        self._warned: set[str] = set()
 
     def begin(
         self, id: str, *, parent: str | None = None, label: str = "", total: int | None = None,
@@ -169,7 +171,8 @@ class PlainProgress:
             work = self._work.get(id)
             if work:
                 work.told = self._clock()
-            self._line(f"{work.label}: {text}" if work and work.label != text else text)
+            if line := _noted(work, text, self._warned):
+                self._line(line)
 
     def end(self, id: str, state: State = "done") -> None:
         with self._lock:
@@ -199,6 +202,7 @@ class LiveProgress:
         self._colour = colour
         self._lock = threading.Lock()
         self._work: dict[str, _Work] = {}
+        self._warned: set[str] = set()
         self._bars: Bars | None = None
         self._tasks: dict[str, Any] = {}
         self._timer: threading.Timer | None = None
@@ -225,8 +229,9 @@ class LiveProgress:
 
     def note(self, id: str, text: str) -> None:
         with self._lock:
-            work = self._work.get(id)
-            shown = f"{work.label}: {text}" if work and work.label != text else text
+            shown = _noted(self._work.get(id), text, self._warned)
+            if shown is None:
+                return
             line = _message(shown, colour=self._colour)
             if self._bars is not None:
                 # 30 ms that a command without bars saves
@@ -280,6 +285,19 @@ class LiveProgress:
         )
 
 
+def _noted(work: _Work | None, text: str, warned: set[str]) -> str | None:
+    """A note as a line: behind what it is about, a warning's word first; each warning once."""
+    warning = text.startswith(_WARNING)
+    plain = text.removeprefix(_WARNING)
+    shown = f"{work.label}: {plain}" if work and work.label != plain else plain
+    if not warning:
+        return shown
+    if plain in warned:
+        return None
+    warned.add(plain)
+    return _WARNING + shown
+
+
 def _amount(work: _Work) -> str:
     """How far a piece of work is: ``1.20 MB of 5.09 MB``, ``3 of 7``, or bytes alone."""
     if work.unit == "bytes":
@@ -291,7 +309,7 @@ def _amount(work: _Work) -> str:
 
 def warn(text: str) -> None:
     """Print a warning on standard error."""
-    tell(f"warning: {text}")
+    tell(_WARNING + text)
 
 
 def tell(text: str) -> None:

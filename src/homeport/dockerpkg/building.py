@@ -180,7 +180,8 @@ class _Builder:
         if tested:
             if not self._access.load(str(address), image.source.reference):
                 self._access.progress.note(
-                    image.name, "no docker or podman here: its test runs without the image loaded"
+                    image.name,
+                    "warning: no docker or podman here: its test runs without the image loaded",
                 )
             verify(image.source, self._configuration, self._access.environment)
         with self._access.open_image(str(address)) as value:

@@ -107,7 +107,7 @@ def tell_of_others(
     for one in artifacts_for(value, platforms):
         runtime.progress.note(
             "platforms",
-            f"{platforms[0]}: left out {one.descriptor.digest}, an artifact of the type "
+            f"warning: {platforms[0]}: left out {one.descriptor.digest}, an artifact of the type "
             f"{printable(one.descriptor.artifact_type)}; several platforms, or all, keep it",
         )
 

@@ -72,7 +72,7 @@ def report_left_out(progress: Progress, value: Image | Index) -> Image | Index:
         many = "1 layer is" if len(left) == 1 else f"{len(left)} layers are"
         progress.note(
             "non-distributable layers",
-            f"{many} not copied; clients download from {left[0].urls[0]}. "
+            f"warning: {many} not copied; clients download from {left[0].urls[0]}. "
             "Use --allow-nondistributable-artifacts to include non-distributable layers",
         )
     return value

@@ -119,7 +119,9 @@ class PartBuilder(msgspec.Struct, frozen=True, kw_only=True):
                     )
             except (EngineLost, EngineUnreachable) as error:
                 lost = error
-                runtime.progress.note("engines", f"{engine.name}: connection lost ({error.what})")
+                runtime.progress.note(
+                    "engines", f"warning: {engine.name}: connection lost ({error.what})"
+                )
         assert lost is not None
         raise lost
 

@@ -40,7 +40,7 @@ def suitable_engines(
             described[engine.name] = describe(engine, cancel)
         except EngineUnreachable as found:
             error = error or found
-            progress.note("engines", found.what)
+            progress.note("engines", f"warning: {found.what}")
     if not described:
         assert error is not None
         raise error

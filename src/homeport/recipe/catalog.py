@@ -200,6 +200,8 @@ def catalog_words() -> str:
 
 
 def _near(wanted: str, catalog: Catalog) -> str:
+    if Path(wanted).exists():
+        return f"a name without a slash is one of the catalog's; of the folder here: ./{wanted}"
     near = difflib.get_close_matches(wanted, catalog.names(), n=1)
     meant = f"did you mean {near[0]}?" if near else f"the catalog has {_names(catalog)}."
     return f"{meant} A file or folder is written with a slash: ./{wanted}"

@@ -70,11 +70,12 @@ def assembled(
     path = folder / FILE_NAME
     path.write_bytes(b"")
     place = FilePosition(file=command, line=1)
-    recipe = msgspec.structs.replace(
-        base, name=package, path=path, packages=(
-            PackageChoice(name=package, slices=tuple(slices), place=place),
-        ), extends=(), parts=(), files=(), links=(), directories=(), tests=(), variant="",
-        essential="", layers=type(base.layers)(), steps=_STEPS,
+    # Of the recipe only where packages come from: its entrypoint and accounts are no package's.
+    recipe = Recipe(
+        name=package, path=path, place=place, steps=_STEPS,
+        packages=(PackageChoice(name=package, slices=tuple(slices), place=place),),
+        boundary=base.boundary, platforms=base.platforms, archives=base.archives,
+        slices=base.slices, local_packages=base.local_packages, pins=base.pins,
     )  # fmt: skip
     access = archives(recipe)
     locked = lock(recipe, access, previous=None, update=KEEP_LOCKED, as_of=None, command=command)
