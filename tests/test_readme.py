@@ -128,9 +128,13 @@ def test_the_audit_of_the_readme_is_what_it_prints(home: Path, tmp_path: Path) -
 
 def test_links_of_the_readme_work_outside_of_the_repository() -> None:
     base = "https://github.com/homeport-project/homeport/blob/main/"
+    raw = "https://raw.githubusercontent.com/homeport-project/homeport/main/"
     links = re.findall(r"\]\(([^)]+)\)", README.read_text())
     assert links
     for link in links:
         assert link.startswith("https://"), link
         if link.startswith(base):
             assert (README.parent / link.removeprefix(base).partition("#")[0]).exists(), link
+        if link.startswith(raw):  # pictures: tools/make_recordings.py, tools/make_screenshots.py
+            assert (README.parent / link.removeprefix(raw)).is_file(), link
+    assert sum(link.startswith(raw) for link in links) >= 3  # a recording, two reports
