@@ -23,7 +23,10 @@ TOKEN_VARIABLE = "SIGSTORE_ID_TOKEN"  # noqa: S105  the name of a variable
 _GITHUB_URL = "ACTIONS_ID_TOKEN_REQUEST_URL"
 _GITHUB_TOKEN = "ACTIONS_ID_TOKEN_REQUEST_TOKEN"  # noqa: S105  the name of a variable
 _AUDIENCE = "sigstore"
-_SOURCES = f"set {TOKEN_VARIABLE}, or run in GitHub Actions with permissions: id-token: write"
+_SOURCES = (
+    "make a key with homeport key generate -o cosign and name it with --key cosign.key; or for an"
+    f" identity: set {TOKEN_VARIABLE}, or run in GitHub Actions with permissions: id-token: write"
+)
 
 
 class IdentityToken(msgspec.Struct, frozen=True):
