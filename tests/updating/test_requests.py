@@ -14,10 +14,11 @@ from builders.updating import UpdateWorld, git, lib
 from homeport.building.lock import lock_recipe
 from homeport.building.request import BuildResult
 from homeport.errors import Interrupted, UsageError
+from homeport.gitprogram import GitFailed
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.recipe.model import Recipe
 from homeport.updating.forges import ForgeRefused, Kind
-from homeport.updating.git import TRAILER, GitFailed
+from homeport.updating.git import TRAILER
 from homeport.updating.update import TOKEN
 
 

@@ -18,8 +18,9 @@ from builders.gitlab import TOKEN as PROJECT_TOKEN
 from builders.updating import UpdateWorld, git, lib
 from homeport.content.store import Store
 from homeport.errors import HomeportError, UsageError
+from homeport.gitprogram import GitFailed
 from homeport.updating.forges import ForgeRefused, Kind, find_place
-from homeport.updating.git import GitFailed, PersonsCommits
+from homeport.updating.git import PersonsCommits
 from homeport.updating.update import TOKEN
 
 CVE = "CVE-2026-1000"

@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 
-from homeport.errors import HomeportError, UsageError
-from homeport.printable import printable
+from homeport.errors import UsageError
+from homeport.gitprogram import GitFailed, run_git
 
-#: Nothing that a repository configures is run: no monitor of files, no diff program, no pager.
-_GIT = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null",
-        "-c", "diff.external=")  # fmt: skip
 _SECONDS = 120
 _FETCH = (
     "name a commit, branch or tag that this checkout has; CI systems often fetch one commit only"
     " (fetch-depth: 0, GIT_DEPTH: 0)"
 )
-
-
-class GitFailed(HomeportError):
-    """git could not tell what changed."""
-
-    id = "git-failed"
 
 
 def changed_files(root: Path, since: str) -> frozenset[str]:
@@ -49,17 +37,9 @@ def start_branch(root: Path, name: str) -> None:
 
 
 def _git(root: Path, *arguments: str, hint: str | None = None) -> str:
-    command: Sequence[str] = (*_GIT, *arguments)
     try:
-        done = subprocess.run(
-            command, cwd=root, capture_output=True, check=False, timeout=_SECONDS,
-            stdin=subprocess.DEVNULL, env={**os.environ, "GIT_OPTIONAL_LOCKS": "0"},
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise GitFailed("git is needed for this, and not installed") from error
-    except subprocess.TimeoutExpired as error:
-        raise GitFailed(f"git {arguments[0]} did not end within {_SECONDS} s") from error
-    if done.returncode:
-        reason = printable(done.stderr.decode("utf-8", "replace").strip().partition("\n")[0])
-        raise GitFailed(f"git {arguments[0]} failed: {reason or 'it gave no reason'}", hint=hint)
-    return done.stdout.decode("utf-8", "surrogateescape")
+        output = run_git(root, *arguments, strangers=True, seconds=_SECONDS)
+    except GitFailed as error:
+        error.hint = error.hint or hint
+        raise
+    return output.decode("utf-8", "surrogateescape")

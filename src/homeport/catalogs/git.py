@@ -7,31 +7,20 @@ git verifies: what was fetched once is kept in the cache.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 
 from homeport.catalogs.artifact import CATALOG_LIMIT
 from homeport.catalogs.source import GitSource
 from homeport.content.blob import Blob
 from homeport.content.kept_blobs import recall_blob, remember_blob
-from homeport.errors import HomeportError, TooLarge, UsageError
-from homeport.printable import printable
+from homeport.errors import TooLarge, UsageError
+from homeport.gitprogram import GitFailed, run_git
 from homeport.runtime import Runtime
 
 _NAMESPACE = "catalogs-git"
-_PATIENCE = 600.0  # seconds
-#: No helper programs that an address could name, no hooks, no submodules.
-_SAFE = ("-c", "protocol.ext.allow=never", "-c", "core.hooksPath=/dev/null",
-         "-c", "core.fsmonitor=false", "-c", "fetch.recurseSubmodules=false")  # fmt: skip
-
-
-class GitFailed(HomeportError):
-    """Git could not fetch a catalog; its own words are in the message."""
-
-    id = "git"
+#: The user names the catalog, so it may be a repository on this machine.
+_PROTOCOLS = "https:http:ssh:git:file"
 
 
 def fetch_commit(source: GitSource, runtime: Runtime, *, offline: bool) -> Blob:
@@ -72,23 +61,4 @@ def _fetch(folder: Path, source: GitSource) -> None:
 
 
 def _git(folder: Path, *arguments: str) -> None:
-    command: Sequence[str] = ("git", "-C", str(folder), *_SAFE, *arguments)
-    environment = {
-        name: value
-        for name, value in os.environ.items()
-        # Of another repository, where a hook of it runs us.
-        if name not in ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY")
-    }
-    environment |= {"GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-    try:
-        done = subprocess.run(
-            command, capture_output=True, timeout=_PATIENCE, check=False, env=environment,
-            stdin=subprocess.DEVNULL,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise GitFailed("git is not installed", hint="apt install git") from error
-    except subprocess.TimeoutExpired as error:
-        raise GitFailed(f"git did not answer within {_PATIENCE:.0f} s") from error
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise GitFailed(f"git {arguments[0]} failed: {printable(' '.join(words[-4:]))[:400]}")
+    run_git(folder, *arguments, strangers=True, env={"GIT_ALLOW_PROTOCOL": _PROTOCOLS})

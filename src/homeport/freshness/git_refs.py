@@ -6,26 +6,18 @@ that the user's credentials and certificates hold and settings of a cloned repos
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import tempfile
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import BinaryIO
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
-from homeport.errors import HomeportError
 from homeport.freshness.model import Input, Level, Unknown
 from homeport.freshness.newer_tags import newer_tag
-from homeport.printable import printable
-from homeport.quantities import human_size
+from homeport.gitprogram import GitFailed, run_git
 from homeport.recipe.parts import GitInput
 
 RefsOf = Callable[[str], Mapping[str, str]]
 _PATIENCE = 60.0  # seconds
 _LONGEST = 64 << 20  # bytes; the refs of the largest public repositories are some 20 MB
-#: Forms of address that a recipe may have; never ``ext::``, which runs a command.
-_PROTOCOLS = "https:http:ssh:git"
 _TAGS, _HEADS, _PEELED = "refs/tags/", "refs/heads/", "^{}"
 #: Before the version: ``release-`` of ``release-1.2``.
 _WORDS = re.compile(r"(?:[A-Za-z][A-Za-z0-9]*[-_/])*")
@@ -33,65 +25,13 @@ _WORDS = re.compile(r"(?:[A-Za-z][A-Za-z0-9]*[-_/])*")
 _ABSENT = ("not found", "does not exist", "does not appear to be a git repository")
 
 
-class GitUnreadable(HomeportError):
-    """The refs of a repository could not be listed. ``absent``: the server says it has none."""
-
-    id = "git-refs"
-
-    def __init__(self, what: str, *, absent: bool = False, hint: str | None = None) -> None:
-        super().__init__(what, hint=hint)
-        self.absent = absent
-
-
 def list_refs(url: str) -> dict[str, str]:
-    """Ref → commit; of an annotated tag the commit that it is of. Raises ``GitUnreadable``."""
-    command = ["git", "-C", "/", "ls-remote", "--quiet", "--", url]
-    environment = {
-        **os.environ, "GIT_TERMINAL_PROMPT": "0", "GIT_ALLOW_PROTOCOL": _PROTOCOLS, "LC_ALL": "C",
-        "GIT_SSH_COMMAND": os.environ.get("GIT_SSH_COMMAND", "ssh -o BatchMode=yes"),
-    }  # fmt: skip
-    for name in ("GIT_DIR", "GIT_WORK_TREE"):
-        environment.pop(name, None)
-    try:
-        with tempfile.TemporaryFile() as words:
-            output, code = _run(command, environment, words)
-            if code != 0:
-                words.seek(0)
-                raise _failure(words.read(4096))
-    except FileNotFoundError as error:
-        raise GitUnreadable("git is not installed", hint="apt install git") from error
+    """Ref → commit; of an annotated tag the commit that it is of. Raises ``GitFailed``."""
+    output = run_git(
+        Path("/"), "ls-remote", "--quiet", "--", url,
+        strangers=True, seconds=_PATIENCE, limit=_LONGEST,
+    )  # fmt: skip
     return read_refs(output)
-
-
-def _run(
-    command: Sequence[str], environment: Mapping[str, str], words: BinaryIO
-) -> tuple[bytes, int]:
-    """Standard output, never more than ``_LONGEST`` bytes of it, and the exit code."""
-    with subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, env=environment
-    ) as process:
-        late = threading.Timer(_PATIENCE, process.kill)
-        late.start()
-        try:
-            assert process.stdout is not None
-            output = process.stdout.read(_LONGEST + 1)
-            if len(output) > _LONGEST:
-                process.kill()
-                raise GitUnreadable(f"the list of refs is larger than {human_size(_LONGEST)}")
-            code = process.wait()
-        finally:
-            late.cancel()
-    if code < 0:
-        raise GitUnreadable(f"git received no answer within {_PATIENCE:.0f} s")
-    return output, code
-
-
-def _failure(words: bytes) -> GitUnreadable:
-    text = " ".join(words.decode("utf-8", "replace").split())
-    return GitUnreadable(
-        f"git ls-remote failed: {printable(text)[:300]}",
-        absent=any(each in text for each in _ABSENT),
-    )
 
 
 def read_refs(data: bytes) -> dict[str, str]:
@@ -110,8 +50,8 @@ def moved_commit(wanted: GitInput, refs_of: RefsOf) -> Iterator[Input | Unknown]
     """What is newer than the commit, by its branch or tag; without one by the tags it has."""
     try:
         refs = refs_of(wanted.url)
-    except GitUnreadable as error:
-        if error.absent:
+    except GitFailed as error:
+        if any(each in error.words for each in _ABSENT):
             text = "is gone: its files are only where they were fetched before"
             yield Input(level="warning", what=wanted.url, text=text)
         else:

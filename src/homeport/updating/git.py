@@ -6,9 +6,7 @@ branch is made beside the work tree, which stays as it is.
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,9 +14,8 @@ from pathlib import Path
 import msgspec
 
 from homeport.errors import HomeportError
-from homeport.printable import printable
+from homeport.gitprogram import GitFailed, run_git
 
-_PATIENCE = 600.0  # seconds
 #: Last line of the messages of our commits: by it a branch is known to be ours alone.
 TRAILER = "Homeport-Update: 1"
 _PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
@@ -26,12 +23,6 @@ _NO_OPTIONS = "does not support push options"  # git's words, before it sends an
 _HTTP = re.compile(r"https?://")
 #: Reads the token from the environment, so that no argument and no file holds it.
 _HELPER = '!f() { echo username=oauth2; echo "password=$HOMEPORT_FORGE_TOKEN"; }; f'
-
-
-class GitFailed(HomeportError):
-    """Git could not do it; its own words are in the message."""
-
-    id = "git"
 
 
 class PersonsCommits(HomeportError):
@@ -57,7 +48,10 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
         if self.token:
             # The first, empty one drops the helpers of the user's own configuration.
             settings = ("credential.helper=", f"credential.helper={_HELPER}", *settings)
-        return _run(self.root, arguments, data=data, env=env, settings=settings).strip()
+        output = run_git(
+            self.root, *arguments, strangers=False, data=data, env=env, settings=settings
+        )
+        return output.decode("utf-8", "replace").strip()
 
     def remote_url(self, remote: str) -> str:
         return self.run("remote", "get-url", remote)
@@ -107,7 +101,7 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
 
 def open_repository(path: Path, *, token: bool = False) -> Repository:
     """The work tree that a file is in. Raises ``GitFailed``."""
-    root = _run(path.parent, ["rev-parse", "--show-toplevel"]).strip()
+    root = run_git(path.parent, "rev-parse", "--show-toplevel", strangers=False).decode().strip()
     return Repository(root=Path(root), token=token)
 
 
@@ -197,30 +191,3 @@ def push_branch(
             ) from error
         return False
     return True
-
-
-def _run(
-    folder: Path,
-    arguments: Sequence[str],
-    *,
-    data: bytes | None = None,
-    env: Mapping[str, str] | None = None,
-    settings: Sequence[str] = (),
-) -> str:
-    given = [word for setting in settings for word in ("-c", setting)]
-    command = ["git", "-C", str(folder), *given, *arguments]
-    environment = {**os.environ, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C", **(env or {})}
-    try:
-        done = subprocess.run(
-            command, input=data, capture_output=True, timeout=_PATIENCE, check=False,
-            env=environment,
-        )  # fmt: skip
-    except FileNotFoundError as error:
-        raise GitFailed("git is not installed", hint="apt install git") from error
-    except subprocess.TimeoutExpired as error:
-        raise GitFailed(f"git did not answer within {_PATIENCE:.0f} s") from error
-    if done.returncode != 0:
-        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        output = printable(_PASSWORD.sub(r"\1", " ".join(words[-4:])))[:400]
-        raise GitFailed(f"git {arguments[0]} failed: {output}", where={"directory": str(folder)})
-    return done.stdout.decode("utf-8", "replace")
