@@ -146,3 +146,10 @@ def test_an_archive_without_essential_packages_is_locked(tmp_path: Path) -> None
 def test_paths_in_data_count_only_as_whole_words(tmp_path: Path) -> None:
     data = elf(interpreter=_LOADER) + b"\0/usr/bin/env\0x/bin/cp\0'/bin/rm'\0/bin/ls/x\0"
     assert facts_of(BytesBlob(data), Store(tmp_path)).calls == ("/usr/bin/env", "/bin/rm")
+
+
+def test_the_shell_that_the_libc_of_a_static_program_knows_does_not_count(tmp_path: Path) -> None:
+    store, words = Store(tmp_path), b"\0/bin/sh\0/usr/bin/env\0"
+    linked = elf(interpreter=_LOADER, needed=["libc.so.6"]) + words
+    assert facts_of(BytesBlob(linked), store).calls == ("/bin/sh", "/usr/bin/env")
+    assert facts_of(BytesBlob(elf() + words), store).calls == ("/usr/bin/env",)

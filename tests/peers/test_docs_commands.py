@@ -168,7 +168,7 @@ def test_the_readme(reader: Reader, tmp_path: Path) -> None:
     assert "postgres:16" in printed["homeport audit ."]
     built = printed["homeport build ./homeport.yaml -o oci-archive:tools.tar"]
     assert "warning:" not in built
-    assert (tmp_path / "tools.tar").stat().st_size < 10_000_000
+    assert (tmp_path / "tools.tar").stat().st_size < 3_000_000
 
 
 def test_the_guide(reader: Reader, tmp_path: Path) -> None:
