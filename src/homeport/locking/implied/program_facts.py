@@ -99,7 +99,7 @@ def _of_elf(data: bytes) -> ProgramFacts:
     except BadElf:
         return _NOTHING
     calls = dict.fromkeys(_paths(data))
-    if not dynamic.needed:
+    if not loader and not dynamic.needed:
         # A static program holds libc's own functions, and with them the path that those know.
         calls.pop("/bin/sh", None)
     if imports & _START_SHELL:
