@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from builders.building import BuildWorld, listing, tree_of
+from builders.building import BuildWorld, image_of, listing, tree_of
 from builders.deb import deb, file
+from builders.recipe import recipe
 from homeport.assemble.elf_check import CannotStart
 from homeport.assemble.steps.java_keystore import keystore
 from homeport.assemble.system.accounts import settle_accounts
@@ -274,3 +275,36 @@ def test_a_known_account_joins_a_group_only_if_the_image_has_it(
     found = settle_accounts((), (), effects, "/bin/bash")
     assert found.members.get("ssl-cert", ()) == members
     assert ("ssl-cert" in found.groups) == group_is_there
+
+
+def test_a_program_has_the_variables_that_its_package_starts_it_with(tmp_path: Path) -> None:
+    """As /etc/apache2/envvars, without which Apache refuses its own configuration."""
+    apache = deb("apache2", "2.4.66-1", files={"usr/sbin/apache2": file("x", mode=0o755)})
+    world = BuildWorld(tmp_path, [apache])
+    text = """
+packages: [apache2]
+config: {entrypoint: [/usr/sbin/apache2], env: {APACHE_LOG_DIR: /srv/log}}
+"""
+    config = image_of(world.build(text)).config()
+    assert config is not None
+    assert config.parsed.config is not None
+    env = dict(each.split("=", 1) for each in config.parsed.config.env or ())
+    assert env["APACHE_RUN_DIR"] == "/var/run/apache2"
+    assert env["APACHE_LOG_DIR"] == "/srv/log"
+
+
+def test_a_recipe_with_apt_has_its_database_sources_and_essential_packages(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, "packages: [apt]")
+    assert (asked.steps.dpkg_database, asked.steps.apt_sources) == (True, True)
+    assert asked.essential == "true"
+    assert recipe(tmp_path, "packages: [apt]\nessential: none").essential == "none"
+    other = recipe(tmp_path, "packages: [dpkg]\nsteps: {dpkg_database: false}")
+    assert not other.steps.dpkg_database
+
+
+def test_the_package_locales_has_the_locale_that_the_environment_names(tmp_path: Path) -> None:
+    asked = recipe(tmp_path, "packages: [locales]\nconfig: {env: {LANG: de_DE.UTF-8}}")
+    assert asked.locales == ("de_DE.UTF-8",)
+    assert "locales-all" in {each.name for each in asked.packages}
+    without = recipe(tmp_path, "packages: [locales]\nconfig: {env: {LANG: C.UTF-8}}")
+    assert without.locales == ()

@@ -6,10 +6,11 @@ What Homeport adds by itself stands in labels named ``dev.homeport.*``
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from homeport.assemble.plan import BuildPlan
+from homeport.assemble.system.knowledge import environment_of
 from homeport.content.blob import BytesBlob
 from homeport.images.image import Child, Image, Index, child_of, new_index
 from homeport.oci import media_types
@@ -92,7 +93,7 @@ def _config(plan: BuildPlan, layers: Sequence[WrittenLayer]) -> ImageConfig:
         config=RunConfig(
             user=config.user,
             exposed_ports={port: {} for port in sorted(config.exposed_ports)},
-            env=tuple(f"{name}={value}" for name, value in config.env.items()),
+            env=tuple(f"{name}={value}" for name, value in _environment(plan).items()),
             entrypoint=config.entrypoint or None,
             cmd=config.cmd or None,
             volumes={path: {} for path in sorted(config.volumes)},
@@ -104,6 +105,15 @@ def _config(plan: BuildPlan, layers: Sequence[WrittenLayer]) -> ImageConfig:
         history=(History(created=_created(plan), created_by=f"homeport build {plan.name}"),)
         * len(layers),
     )
+
+
+def _environment(plan: BuildPlan) -> Mapping[str, str]:
+    """The recipe's variables, after those that the program's own package starts it with."""
+    config = plan.config
+    whole = {each.name: each.file.id.version for each in plan.packages if each.whole}
+    if not config.entrypoint or not whole:
+        return config.env
+    return {**environment_of(config.entrypoint[0], whole), **config.env}
 
 
 def _labels(plan: BuildPlan) -> dict[str, str]:

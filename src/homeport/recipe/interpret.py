@@ -6,7 +6,7 @@ themselves were checked by ``recipe.schema``; the disk is not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -39,13 +39,12 @@ from homeport.recipe.extends import RecipeText
 from homeport.recipe.image_tests import TEST_KINDS, ImageTest
 from homeport.recipe.model import Recipe
 from homeport.recipe.schema import defaults
-from homeport.recipe.schema.values import RECIPE_NAME
+from homeport.recipe.schema.values import LOCALE, RECIPE_NAME
 from homeport.recipe.text_files import BadRecipe
 from homeport.yamlfile.position import FilePosition
 from homeport.yamlfile.shapes import FieldValues
 
-#: On in a whole system, off elsewhere.
-_SYSTEM_STEPS = ("dpkg_database", "apt_sources")
+_LANG = ("LANG", "LC_ALL", "LC_CTYPE")
 
 
 class FaultCollector:
@@ -70,6 +69,9 @@ def interpret_recipe(
     platforms = _platforms(source, fault)
     common, special = _configs(source, accounts, fault)
     variant = source.top.get("variant", "")
+    packages = tuple(_packages(source.lists["packages"], fault))
+    whole = {package.name for package in packages if package.whole}
+    locales = source.locales or _locales_of(common, whole)
     recipe = Recipe(
         name=_name(source, fault),
         path=source.path,
@@ -79,7 +81,7 @@ def interpret_recipe(
         platforms=platforms,
         archives=tuple(_archives(source.lists["archives"], fault)),
         slices=slices,
-        packages=_with_implied(tuple(_packages(source.lists["packages"], fault)), source),
+        packages=_with_implied(packages, source, locales),
         without=source.without,
         exclude=source.exclude,
         pins=tuple(_pins(source.lists["pins"], fault)),
@@ -97,11 +99,11 @@ def interpret_recipe(
         config=common,
         platform_config=special,
         variant=variant,
-        essential=source.top.get("essential", ""),
-        locales=source.locales,
+        essential=source.top.get("essential", "true" if "apt" in whole and not variant else ""),
+        locales=locales,
         alternatives=source.alternatives,
         local_packages=_local_packages(source),
-        steps=Steps(**{**dict.fromkeys(_SYSTEM_STEPS, bool(variant)), **source.steps}),
+        steps=Steps(**{**_system_steps(variant, whole), **source.steps}),
         layers=_layers(source, fault),
         tests=tuple(_test(entry, accounts) for entry in source.lists["tests"]),
         place=source.place,
@@ -110,6 +112,22 @@ def interpret_recipe(
     parts_interpret.check(recipe, fault)
     _check_platforms(source, recipe, fault)
     return None if faults else recipe
+
+
+def _system_steps(variant: str, whole: Container[str]) -> dict[str, bool]:
+    """On in a whole system, and for programs that are of no use without."""
+    return {
+        "dpkg_database": bool(variant) or "dpkg" in whole or "apt" in whole,
+        "apt_sources": bool(variant) or "apt" in whole,
+    }
+
+
+def _locales_of(config: Config, whole: Container[str]) -> tuple[str, ...]:
+    """The package locales makes those that its user chooses, which ``env`` says."""
+    if "locales" not in whole or "locales-all" in whole:
+        return ()
+    named = (config.env.get(name, "") for name in _LANG)
+    return tuple(dict.fromkeys(each for each in named if conflicts.matches(LOCALE.pattern, each)))
 
 
 def _name(source: RecipeText, fault: FaultCollector) -> str:
@@ -199,12 +217,12 @@ _MINIMAL = ("base-files", "base-passwd", "coreutils", "dash", "libc-bin")
 
 
 def _with_implied(
-    packages: tuple[PackageChoice, ...], source: RecipeText
+    packages: tuple[PackageChoice, ...], source: RecipeText, locales: Collection[str]
 ) -> tuple[PackageChoice, ...]:
     """With whole packages that other fields stand for, if the recipe does not choose them."""
     implied = {
         "essential": _MINIMAL if source.top.get("essential") == "minimal" else (),
-        "locales": ("locales-all",) if source.locales else (),
+        "locales": ("locales-all",) if locales else (),
     }
     chosen = {package.name for package in packages}
     return (

@@ -4,7 +4,8 @@
 (name, home, shell, comment, and ``joins``: groups, if the image has them), ``directories`` (path,
 mode, user, group), ``files`` (path, text or source, mode), ``links`` (path, target). ``why`` names
 where that was read, ``versions`` (globs) of which versions: of any other the scripts are read
-too. ``packages``: a glob of names, for a family.
+too. ``packages``: a glob of names, for a family. ``environments``: program → variables with
+which the package's own way of starting it (a unit, a script) would start it.
 ``instead_of_scripts: false`` always reads them.
 """
 
@@ -68,6 +69,7 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     directories: tuple[_Directory, ...] = ()
     files: tuple[_File, ...] = ()
     links: tuple[_Link, ...] = ()
+    environments: Mapping[str, Mapping[str, str]] = {}
     instead_of_scripts: bool = True
 
     def replaces_scripts(self, version: str) -> bool:
@@ -95,10 +97,26 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             yield MakeLink(package=package, path=link.path, target=link.target)
 
 
+def environment_of(program: str, packages: Mapping[str, str]) -> dict[str, str]:
+    """Variables that ``program`` cannot do without, as its package sets them.
+
+    packages: name → version, of whole packages
+    """
+    found: dict[str, str] = {}
+    for name, version in packages.items():
+        if (_FOLDER / f"{name}.yaml").is_file():
+            known = _load(_FOLDER / f"{name}.yaml")
+            if any(fnmatchcase(version, each) for each in known.versions):
+                found |= known.environments.get(program, {})
+    return found
+
+
 @cache
 def load_knowledge() -> Mapping[str, Knowledge]:
     """Package → knowledge. The files ship with Homeport and are checked by its tests."""
-    return {
-        file.stem: msgspec.yaml.decode(file.read_bytes(), type=Knowledge)
-        for file in sorted(_FOLDER.glob("*.yaml"))
-    }
+    return {file.stem: _load(file) for file in sorted(_FOLDER.glob("*.yaml"))}
+
+
+@cache
+def _load(file: Path) -> Knowledge:
+    return msgspec.yaml.decode(file.read_bytes(), type=Knowledge)
