@@ -46,8 +46,13 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 
 @pytest.fixture(autouse=True)
 def own_signals() -> Iterator[None]:
-    """A command that a test runs in this process answers for signals; the next test does not."""
+    """A command that a test runs in this process answers for signals; the next test does not.
+
+    Ctrl-C is Python's own at first, also where the run was started with SIGINT ignored, or a fixture
+    of a whole module ran a command.
+    """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     for number, handler in handlers.items():
         if signal.getsignal(number) is not handler:
