@@ -48,8 +48,8 @@ def pytest_make_parametrize_id(val: object) -> str | None:
 def own_signals() -> Iterator[None]:
     """A command that a test runs in this process answers for signals; the next test does not.
 
-    Ctrl-C is Python's own at first, also where the run was started with SIGINT ignored, or a fixture
-    of a whole module ran a command.
+    Ctrl-C is Python's own at first, also where the run was started with SIGINT ignored, or a
+    fixture of a whole module ran a command.
     """
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
