@@ -117,6 +117,7 @@ def left(engine: RunningEngine, label: str) -> dict[str, list[str]]:
 
 
 @pytest.mark.usefixtures("images")
+@pytest.mark.full  # this client may lose its line where the container starts slowly
 def test_what_a_crashed_run_of_the_python_client_leaves_is_removed(
     engine: RunningEngine, tmp_path: Path
 ) -> None:
