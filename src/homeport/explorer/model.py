@@ -45,6 +45,14 @@ class TreeItem(msgspec.Struct):
     def is_directory(self) -> bool:
         return self.entry.kind == "directory"
 
+    def walk(self) -> Iterator[TreeItem]:
+        """This path and all below it, each before what it holds."""
+        todo = [self]
+        while todo:
+            item = todo.pop()
+            yield item
+            todo += item.children
+
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What to show of a layer.
@@ -153,14 +161,11 @@ def _attach_to_parents(items: dict[bytes, TreeItem], view: View) -> None:
 
 
 def _sort(root: TreeItem, *, by_size: bool) -> None:
-    todo = [root]
-    while todo:
-        item = todo.pop()
+    for item in root.walk():
         if by_size:
             item.children.sort(key=lambda one: (-max(one.size, one.size_before), one.path))
         else:
             item.children.sort(key=lambda one: one.path)
-        todo.extend(item.children)
 
 
 def _matcher(pattern: str) -> Callable[[bytes], bool]:

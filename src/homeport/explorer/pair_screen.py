@@ -165,7 +165,9 @@ class PairExplorer(TreeApp):
 
     def action_next_difference(self, by: int) -> None:
         """Go to the next path that differs, wherever it is, round and round."""
-        paths = [item.path for item in _walk(self.tree_rows.root) if item.change != "unmodified"]
+        root = self.tree_rows.root
+        items = root.walk() if root is not None else ()
+        paths = [item.path for item in items if item.change != "unmodified"]
         if not paths:
             self.notify("no path differs")
             return
@@ -238,13 +240,3 @@ def _cut(text: Text, width: int) -> Text:
     """``text`` in exactly ``width`` columns."""
     text.truncate(width, overflow="ellipsis", pad=True)
     return text
-
-
-def _walk(root: TreeItem | None) -> list[TreeItem]:
-    found: list[TreeItem] = []
-    todo = [root] if root is not None else []
-    while todo:
-        item = todo.pop()
-        found.append(item)
-        todo += item.children
-    return found

@@ -6,6 +6,7 @@ Only lines that are visible are drawn. What a row shows is the caller's (``draw`
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -176,12 +177,5 @@ class RowView(ScrollView, can_focus=True):
 
 def _all_if_few(root: TreeItem) -> set[bytes]:
     """Every path of a tree that has fewer than ``FEW``, else none."""
-    found: set[bytes] = set()
-    todo = [root]
-    while todo:
-        item = todo.pop()
-        found.add(item.path)
-        todo += item.children
-        if len(found) + len(todo) >= FEW:
-            return set()
-    return found
+    paths = {item.path for item in itertools.islice(root.walk(), FEW)}
+    return paths if len(paths) < FEW else set()
