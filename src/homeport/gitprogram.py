@@ -21,7 +21,7 @@ from homeport.quantities import human_size
 _PATIENCE = 600.0  # seconds
 _LONGEST = 256 << 20  # bytes of output
 _WORDS = 4096  # bytes of what git says of an error
-_PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
+_LOGIN = re.compile(r"(https?://)[^/@\s]+@")
 #: Nothing that a repository configures is run.
 _NOTHING_OF_THEIRS = (
     "core.hooksPath=/dev/null", "core.fsmonitor=false", "diff.external=",
@@ -103,8 +103,13 @@ def _finish(process: subprocess.Popen[bytes], seconds: float, limit: int) -> tup
     return output, code
 
 
+def without_login(text: str) -> str:
+    """``text`` whose URLs have lost user and password."""
+    return _LOGIN.sub(r"\1", text)
+
+
 def _failure(folder: Path, command: str, data: bytes, *, strangers: bool) -> GitFailed:
-    lines = _PASSWORD.sub(r"\1", data.decode("utf-8", "replace")).strip().splitlines()
+    lines = without_login(data.decode("utf-8", "replace")).strip().splitlines()
     words = printable(" ".join(" ".join(lines[-4:]).split()))[:400]
     place = {} if strangers else {"directory": str(folder)}
     return GitFailed(

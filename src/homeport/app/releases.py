@@ -74,16 +74,10 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
 
     def _tests_of(self, address: str, recipe: str) -> TestsSaid:
         # 60 ms that updates without --build save
-        from homeport.images.address import parse_source
-        from homeport.images.reading import opened
-        from homeport.imagetests.run import ImageTestRequest, run_tests
+        from homeport.imagetests.run import ImageTestRequest
         from homeport.updating.model import TestsSaid
 
-        reach = self._reading(None)
-        tested = run_tests(
-            ImageTestRequest(subject=address, tests=(recipe,)), self.runtime, self._connections(),
-            lambda wanted: opened(parse_source(wanted), reach),
-        )  # fmt: skip
+        tested = self.test(ImageTestRequest(subject=address, tests=(recipe,)))
         failed = tuple(f"{one.name} ({one.platform}): {one.why}" for one in tested.failed)
         return TestsSaid(
             passed=len(tested.results) - len(failed) - len(tested.not_run),

@@ -14,11 +14,10 @@ from pathlib import Path
 import msgspec
 
 from homeport.errors import HomeportError
-from homeport.gitprogram import GitFailed, run_git
+from homeport.gitprogram import GitFailed, run_git, without_login
 
 #: Last line of the messages of our commits: by it a branch is known to be ours alone.
 TRAILER = "Homeport-Update: 1"
-_PASSWORD = re.compile(r"(https?://)[^/@\s]+@")
 _NO_OPTIONS = "does not support push options"  # git's words, before it sends anything
 _HTTP = re.compile(r"https?://")
 #: Reads the token from the environment, so that no argument and no file holds it.
@@ -66,7 +65,7 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
         url = self.run("remote", "get-url", "--push", remote)
         if not self.token or not _HTTP.match(url):
             return remote, ()
-        url = _PASSWORD.sub(r"\1", url)
+        url = without_login(url)
         base = "/".join(url.split("/", 3)[:3])
         return url, (f"http.{base}/.extraheader=",)
 
