@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.tree.node import Node, Tree
 
 _LARGEST_TEXT = 1 << 20  # bytes of a file that decides how others are found
@@ -48,8 +47,7 @@ def text_of(tree: Tree, path: str) -> str | None:
         return None
     if found[1].content is None:
         return ""
-    with verified(found[1].content, path) as stream:
-        return read_bounded(stream, _LARGEST_TEXT, path).decode("utf-8", "surrogateescape")
+    return read_verified(found[1].content, _LARGEST_TEXT, path).decode("utf-8", "surrogateescape")
 
 
 def names_in(tree: Tree, folder: str) -> list[str]:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.errors import UsageError
 from homeport.tree.node import Tree
 
@@ -33,7 +32,6 @@ def _names(tree: Tree, path: bytes) -> Iterator[str]:
     node = tree.get(path)
     if node is None or node.content is None:
         return
-    with verified(node.content, f"/{path.decode()}") as stream:
-        text = read_bounded(stream, _LARGEST, f"/{path.decode()}").decode("utf-8", "replace")
+    text = read_verified(node.content, _LARGEST, f"/{path.decode()}").decode("utf-8", "replace")
     for line in text.splitlines():
         yield line.partition(":")[0]

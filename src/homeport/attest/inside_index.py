@@ -12,9 +12,8 @@ import msgspec
 
 from homeport.attest.errors import BadSignature
 from homeport.attest.statement import PREDICATE_TYPES, check_subject, read_statement
-from homeport.content.blob import verified
+from homeport.content.blob import read_verified
 from homeport.content.digest import Digest
-from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.images.image import Child, Image, Index, digest_of
 from homeport.oci.documents import Descriptor
@@ -76,8 +75,8 @@ def _inside(manifest: Image, layer: Descriptor, about: Digest, type: str) -> Ins
 
 
 def _predicate(manifest: Image, layer: Descriptor, about: Digest, type: str) -> Any:
-    with verified(manifest.blobs[digest_of(layer)], "a statement") as stream:
-        statement = read_statement(read_bounded(stream, _LIMIT, "a statement"))
+    blob = manifest.blobs[digest_of(layer)]
+    statement = read_statement(read_verified(blob, _LIMIT, "a statement"))
     check_subject(statement, about, lambda: b"")
     if statement.predicate_type != type:
         raise BadSignature(f"a statement of the type {statement.predicate_type!r}, not {type!r}")

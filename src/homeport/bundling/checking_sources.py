@@ -25,9 +25,9 @@ from homeport.bundling.model import (
     SourceList,
     SourceState,
 )
-from homeport.content.blob import Blob, verified
+from homeport.content.blob import Blob, read_verified, verified
 from homeport.content.digest import Digest
-from homeport.content.reading import CHUNK, read_bounded
+from homeport.content.reading import CHUNK
 from homeport.debian.archive.release import MAX_RELEASE
 from homeport.debian.archive.release_candidates import (
     MAX_SIGNATURE,
@@ -193,8 +193,7 @@ class _Checker:
         blob = self._blobs.get(digest)
         if blob is None:
             raise self._bad(f"{digest} is not there")
-        with verified(blob, digest) as stream:
-            return read_bounded(stream, limit, digest)
+        return read_verified(blob, limit, digest)
 
     def _blob(self, digest: str, size: int) -> Blob:
         blob = self._blobs.get(digest)

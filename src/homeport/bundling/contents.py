@@ -22,9 +22,9 @@ from homeport.bundling.model import (
     CONTENTS_SCHEMA,
     BadBundle,
 )
-from homeport.content.blob import BytesBlob, verified
+from homeport.content.blob import BytesBlob, read_verified, verified
 from homeport.content.digest import Digest
-from homeport.content.reading import CHUNK, read_bounded
+from homeport.content.reading import CHUNK
 from homeport.errors import HomeportError, UsageError
 from homeport.images.artifact import artifact
 from homeport.images.image import Image, digest_of
@@ -94,8 +94,8 @@ def check_contents(files: ArchiveFiles, contents: Image) -> None:
     (first, *_) = (*contents.document.parsed.layers, None)
     if first is None or first.media_type != CONTENTS_LIST:
         raise _bad(files, "its list of contents has no layer")
-    with verified(contents.blobs[digest_of(first)], "the list of contents") as stream:
-        listed = _READER.decode(read_bounded(stream, _LIMIT, "the list of contents"), "the list")
+    raw = read_verified(contents.blobs[digest_of(first)], _LIMIT, "the list of contents")
+    listed = _READER.decode(raw, "the list")
     if listed.schema != CONTENTS_SCHEMA:
         raise _bad(files, f"its list of contents has the unknown format {listed.schema!r}")
     _, index = read_index(files)

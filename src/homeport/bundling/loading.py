@@ -10,9 +10,8 @@ from homeport.attest.attached.registry import RegistryAttached
 from homeport.bundling.checking_sources import check_sources
 from homeport.bundling.model import LoadedImage, LoadResult
 from homeport.bundling.opening import LoadAccess, image_names, included_files, verified_contents
-from homeport.content.blob import verified
+from homeport.content.blob import read_verified
 from homeport.content.files import explained, write_file
-from homeport.content.reading import read_bounded
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_destination
 from homeport.images.image import walk
 from homeport.images.storage.archive_files import open_archive
@@ -72,8 +71,7 @@ def _images(files: Files, registry: str) -> list[tuple[Reference, RegistryAddres
 def _write_files(files: Files, folder: Path) -> tuple[str, ...]:
     written = []
     for name, blob in included_files(files):
-        with verified(blob, name) as stream:
-            data = read_bounded(stream, _FILE_LIMIT, name)
+        data = read_verified(blob, _FILE_LIMIT, name)
         with explained(folder):
             folder.mkdir(parents=True, exist_ok=True)
         write_file(folder / name, data)

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO, Final, Protocol, cast, runtime_checkable
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.content.reading import Readable, VerifiedReader
+from homeport.content.reading import Readable, VerifiedReader, read_bounded
 
 
 class Blob(Protocol):
@@ -59,6 +59,12 @@ class Remote(Protocol):
 def verified(blob: Blob, what: str = "blob") -> VerifiedReader:
     """Read ``blob`` from its start; size and digest are checked at the end."""
     return VerifiedReader(cast("Readable", blob.open()), blob.digest, blob.size, what)
+
+
+def read_verified(blob: Blob, limit: int, what: str) -> bytes:
+    """All of ``blob``, checked. Raises ``TooLarge`` beyond ``limit`` bytes, ``IntegrityError``."""
+    with verified(blob, what) as stream:
+        return read_bounded(stream, limit, what)
 
 
 def seekable(blob: Blob) -> BinaryIO:

@@ -16,9 +16,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from homeport.content.blob import Blob, verified
+from homeport.content.blob import Blob, read_verified
 from homeport.content.digest import Digest
-from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.images.address import (
     Address,
@@ -101,8 +100,7 @@ def read_image_config(
         if not descriptor.digest:
             raise ImageNotFound(f"{text} is an artifact without a config")
         digest = digest_of(descriptor)
-        with verified(image.blobs[digest], "the config") as stream:
-            raw = read_bounded(stream, CONFIG_LIMIT, "the config")
+        raw = read_verified(image.blobs[digest], CONFIG_LIMIT, "the config")
     return ConfigBytes(image=image.digest, digest=digest, media_type=descriptor.media_type, raw=raw)
 
 

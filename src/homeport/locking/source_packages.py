@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 
-from homeport.content.blob import Blob, verified
+from homeport.content.blob import Blob, read_verified, verified
 from homeport.content.digest import Digest
 from homeport.content.reading import read_bounded
 from homeport.debian.archive.mirror import MIRROR_ERRORS
@@ -128,8 +128,7 @@ def fetch_files(
 def check_dsc(source: LockedSource, dsc: Blob) -> None:
     """The .dsc must list the files that Sources lists, or one of the two was modified."""
     path = source.files[0].path
-    with verified(dsc, path) as stream:
-        text = read_bounded(stream, LARGEST_DSC, path)
+    text = read_verified(dsc, LARGEST_DSC, path)
     in_dsc = _checksums(parse_paragraph(_inside_signature(text)))
     listed = {
         file.path.rpartition("/")[2]: (file.sha256.hex, file.size) for file in source.files[1:]

@@ -13,8 +13,7 @@ import ssl
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.errors import UsageError
 from homeport.printable import path_text
 from homeport.tree.node import Node, Source
@@ -73,8 +72,7 @@ def certificates(view: View) -> dict[bytes, bytes]:
             blobs[path] = node.content
     certificates: dict[bytes, bytes] = {}
     for path, blob in blobs.items():
-        with verified(blob, "a certificate") as stream:
-            certificates[path] = read_bounded(stream, _LARGEST, "a certificate")
+        certificates[path] = read_verified(blob, _LARGEST, "a certificate")
     return certificates
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.tree.node import Node
 
 _FOLDER = b"usr/share/glib-2.0/schemas/"
@@ -25,8 +24,7 @@ def run(view: View) -> Mapping[bytes, Node]:
         name = path.removeprefix(_FOLDER).decode("utf-8", "replace")
         ends = name.endswith(_READ)
         if path.startswith(_FOLDER) and "/" not in name and ends and node.content is not None:
-            with verified(node.content, name) as stream:
-                files[name] = read_bounded(stream, _LARGEST, name)
+            files[name] = read_verified(node.content, _LARGEST, name)
     if not any(name.endswith(_SCHEMA) for name in files) or _COMPILED in view.nodes:
         return {}
 

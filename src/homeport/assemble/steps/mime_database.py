@@ -9,8 +9,7 @@ import re
 from collections.abc import Mapping
 
 from homeport.assemble.steps.step import Step, View, text_file
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.tree.node import Node
 
 PACKAGE = "shared-mime-info"
@@ -27,8 +26,7 @@ def run(view: View) -> Mapping[bytes, Node]:
         name = path.removeprefix(_SOURCES).decode("utf-8", "replace")
         source = path.startswith(_SOURCES) and "/" not in name and name.endswith(".xml")
         if source and node.content is not None:
-            with verified(node.content, name) as stream:
-                files[name] = read_bounded(stream, _LARGEST, name)
+            files[name] = read_verified(node.content, _LARGEST, name)
     if package is None or not files or _FOLDER + b"mime.cache" in view.nodes:
         return {}
 

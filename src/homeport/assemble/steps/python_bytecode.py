@@ -15,9 +15,8 @@ import msgspec
 
 from homeport.assemble.steps.step import Step, View
 from homeport.assemble.system.python_compiler import compiled, find_interpreter
-from homeport.content.blob import BytesBlob, verified
+from homeport.content.blob import BytesBlob, read_verified
 from homeport.content.code_hash import code_hash
-from homeport.content.reading import read_bounded
 from homeport.tree.node import Node, Source
 
 _PACKAGE = re.compile(r"(?:lib)?python(3\.\d+)-minimal")
@@ -117,8 +116,7 @@ def _read(path: bytes, node: Node) -> tuple[str, bytes]:
     name = "/" + path.decode("utf-8", "surrogateescape")
     if node.content is None:
         return name, b""
-    with verified(node.content, name) as stream:
-        return name, read_bounded(stream, _LARGEST, name)
+    return name, read_verified(node.content, _LARGEST, name)
 
 
 def _file(view: View, data: bytes) -> Node:

@@ -22,8 +22,7 @@ from homeport.assemble.system.pam import pam_effects
 from homeport.assemble.system.paths import ImagePaths
 from homeport.assemble.system.shells import shells_effects
 from homeport.assemble.system.suggestions import suggest
-from homeport.content.blob import Blob, verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import Blob, read_verified
 from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
@@ -172,8 +171,7 @@ def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:
 
 
 def _read(blob: Blob) -> str:
-    with verified(blob, "a declaration") as stream:
-        return read_bounded(stream, _LARGEST, "a declaration").decode("utf-8", "replace")
+    return read_verified(blob, _LARGEST, "a declaration").decode("utf-8", "replace")
 
 
 def _warnings(plan: BuildPlan, effects: Iterable[Effect]) -> Iterator[str]:

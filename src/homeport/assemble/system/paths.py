@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.tree.node import Node
 
 _MOST_LINKS = 40  # as Linux (MAXSYMLINKS)
@@ -61,8 +60,7 @@ class ImagePaths:
             return None
         if node.content is None:
             return ""
-        with verified(node.content, text) as stream:
-            return read_bounded(stream, _LARGEST, text).decode("utf-8", "surrogateescape")
+        return read_verified(node.content, _LARGEST, text).decode("utf-8", "surrogateescape")
 
     def target_of(self, text: str) -> str | None:
         """What a link holds; ``None`` if there is no link."""

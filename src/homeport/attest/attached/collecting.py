@@ -14,9 +14,8 @@ import msgspec
 
 from homeport.attest import bundle, dsse, simple_signing
 from homeport.attest.attached.base import Attached
-from homeport.content.blob import verified
+from homeport.content.blob import read_verified
 from homeport.content.digest import Digest
-from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, read_manifest_or_index
@@ -161,8 +160,7 @@ def _read(
     problem, content = budget.take(layer.size, size), b""
     if not problem:
         try:
-            with verified(attached.blob(layer), "the attachment") as stream:
-                content = read_bounded(stream, size, "the attachment")
+            content = read_verified(attached.blob(layer), size, "the attachment")
         except Interrupted:
             raise
         except HomeportError as error:

@@ -22,9 +22,8 @@ from homeport.buildkit.images import ImageOptions, built_image
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.session.context_folder import Offer
 from homeport.buildkit.solve import Build
-from homeport.content.blob import verified
+from homeport.content.blob import read_verified
 from homeport.content.digest import Digest
-from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index
 from homeport.oci.platform import parse_platform
@@ -237,8 +236,7 @@ def _statements(value: Image | Index) -> Iterator[list[dict[str, Any]]]:
 
 
 def _predicate(attestation: Image, digest: Digest) -> dict[str, Any]:
-    with verified(attestation.blobs[digest], "the SBOM") as stream:
-        raw = read_bounded(stream, _LARGEST, "the SBOM")
+    raw = read_verified(attestation.blobs[digest], _LARGEST, "the SBOM")
     try:
         predicate = json.loads(raw)["predicate"]
     except (ValueError, KeyError, TypeError) as error:

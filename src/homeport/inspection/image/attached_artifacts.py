@@ -10,8 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
-from homeport.content.blob import verified
-from homeport.content.reading import read_bounded
+from homeport.content.blob import read_verified
 from homeport.errors import HomeportError
 from homeport.images.image import Image, Index, digest_of
 from homeport.inspection.model import Attached
@@ -88,8 +87,7 @@ def _predicate(image: Image, layer: Descriptor) -> str:
     blob = image.blobs.get(digest_of(layer))
     if blob is None or layer.size > 64 << 20:
         return ""
-    with verified(blob, "the attestation") as stream:
-        raw = read_bounded(stream, 64 << 20, "the attestation")
+    raw = read_verified(blob, 64 << 20, "the attestation")
     try:
         return _STATEMENT_DECODER.decode(raw).predicate_type
     except msgspec.DecodeError:
