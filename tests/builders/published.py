@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -89,3 +90,13 @@ def ask(registry: SmallRegistry, *arguments: str) -> Any:
         raise result.exception
     assert result.exit_code == 0
     return json.loads(result.stdout)
+
+
+def members_of(path: str) -> dict[str, bytes]:
+    """The files of an archive by their names."""
+    found: dict[str, bytes] = {}
+    with tarfile.open(path) as archive:
+        for member in archive:
+            if (stream := archive.extractfile(member)) is not None:
+                found[member.name] = stream.read()
+    return found

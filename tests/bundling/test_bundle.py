@@ -6,15 +6,15 @@ import io
 import json
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from builders.images import image
-from builders.published import IMAGE, ask, published, run
+from builders.published import IMAGE, ask, run
 from builders.runtime import runtime
-from builders.small_registry import SmallRegistry, small_registry
+from builders.small_registry import SmallRegistry
 from homeport.bundling.model import FILE_LAYER, FILES, FILES_NAME, PACKAGES, TITLE
 from homeport.content.blob import BytesBlob
 from homeport.images.address import LayoutAddress
@@ -22,18 +22,6 @@ from homeport.images.image import Image
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.oci import media_types
 from homeport.oci.documents import Descriptor, Manifest, written
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
-    with published(tmp_path, monkeypatch, sources=["1.0-1"]) as registry:
-        yield registry
-
-
-@pytest.fixture
-def inside() -> Iterator[SmallRegistry]:
-    with small_registry(page=1000) as registry:
-        yield registry
 
 
 @pytest.fixture

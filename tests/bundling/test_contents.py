@@ -5,31 +5,19 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from builders.published import IMAGE, ask, published, run
-from builders.small_registry import SmallRegistry, small_registry
+from builders.published import IMAGE, ask, members_of, run
+from builders.small_registry import SmallRegistry
 from homeport.bundling.model import CONTENTS_NAME
 from homeport.content.digest import Digest
 
 Members = dict[str, bytes]
 REF_NAME = "org.opencontainers.image.ref.name"
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
-    with published(tmp_path, monkeypatch, sources=["1.0-1"]) as registry:
-        yield registry
-
-
-@pytest.fixture
-def inside() -> Iterator[SmallRegistry]:
-    with small_registry(page=1000) as registry:
-        yield registry
 
 
 def bundle(home: SmallRegistry, *more: str) -> Any:
@@ -84,8 +72,7 @@ def test_the_listing_says_what_is_there(home: SmallRegistry) -> None:
 
 
 def changed(path: str, change: Callable[[Members], None]) -> str:
-    with tarfile.open(path) as archive:
-        members = {one.name: archive.extractfile(one).read() for one in archive if one.isreg()}  # type: ignore[union-attr]
+    members = members_of(path)
     change(members)
     with tarfile.open("changed.bundle", "w") as out:
         for name, data in members.items():

@@ -16,8 +16,8 @@ import pytest
 
 from builders.archive import DATE
 from builders.deb import deb
-from builders.published import IMAGE, ask, published, published_world, run
-from builders.small_registry import SmallRegistry, small_registry
+from builders.published import IMAGE, ask, members_of, published, published_world, run
+from builders.small_registry import SmallRegistry
 from homeport.bundling.model import CONTENTS_NAME, SOURCE_LAYER, SOURCES, SOURCES_LIST
 from homeport.content.digest import Digest
 
@@ -27,12 +27,6 @@ LOAD = ("--policy", "policy.yaml")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SmallRegistry]:
     with published(tmp_path, monkeypatch, sources=["0.9-1", "1.0-1"]) as registry:
-        yield registry
-
-
-@pytest.fixture
-def inside() -> Iterator[SmallRegistry]:
-    with small_registry(page=1000) as registry:
         yield registry
 
 
@@ -47,12 +41,10 @@ def load(home: SmallRegistry, inside: SmallRegistry, file: str = "x.bundle") -> 
 
 
 def layers_of(path: str, artifact_type: str) -> list[dict[str, Any]]:
-    with tarfile.open(path) as archive:
-        for member in archive:
-            data = archive.extractfile(member).read() if member.isreg() else b""  # type: ignore[union-attr]
-            if data.startswith(b"{") and json.loads(data).get("artifactType") == artifact_type:
-                layers: list[dict[str, Any]] = json.loads(data)["layers"]
-                return layers
+    for data in members_of(path).values():
+        if data.startswith(b"{") and json.loads(data).get("artifactType") == artifact_type:
+            layers: list[dict[str, Any]] = json.loads(data)["layers"]
+            return layers
     return []
 
 
@@ -114,8 +106,7 @@ Blobs = dict[str, bytes]
 
 def forge(change: Callable[[dict[str, Any], Blobs], None]) -> str:
     """A bundle with another list of sources and none of its contents; all digests are right."""
-    with tarfile.open("x.bundle") as archive:
-        files = {one.name: archive.extractfile(one).read() for one in archive if one.isreg()}  # type: ignore[union-attr]
+    files = members_of("x.bundle")
     index = json.loads(files["index.json"])
     named = "org.opencontainers.image.ref.name"
     index["manifests"] = [one for one in index["manifests"]
