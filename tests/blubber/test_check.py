@@ -151,6 +151,37 @@ variants:
     assert found["third"] == found["second"]  # first counts once, before second
 
 
+MERGED = """\
+variants:
+  one: &one {base: "debian:1", runs: {insecurely: true, environment: {AA: a}}}
+  two: &two {base: "debian:2", entrypoint: [two]}
+  all:
+    entrypoint: [own]
+    <<: [*one, *two]
+"""
+
+
+def test_merge_keys_give_what_the_mapping_itself_has_not(tmp_path: Path) -> None:
+    """The first mapping that has a key counts (yaml.org/type/merge.html)."""
+    assert configs(tmp_path, MERGED)["all"] == {
+        "entrypoint": ["own"],
+        "base": "debian:1",
+        "runs": {"insecurely": True, "environment": {"AA": "a"}},
+    }
+
+
+def test_what_a_merge_key_cannot_take_is_one_error(tmp_path: Path) -> None:
+    with pytest.raises(BadBlubber, match="takes a mapping or a list of mappings"):
+        checked(tmp_path, "variants: {all: {<<: text}}")
+
+
+def test_merge_keys_count_among_the_values_of_a_file(tmp_path: Path) -> None:
+    keys = ", ".join(f"k{n}: 1" for n in range(1000))
+    uses = "".join(f"v{n}: {{<<: *a}}\n" for n in range(100))
+    with pytest.raises(BadBlubber, match="more than 50000 values"):
+        checked(tmp_path, f"a: &a {{{keys}}}\n{uses}")
+
+
 def test_builders_of_one_kind_are_one_at_the_later_place(tmp_path: Path) -> None:
     found = configs(
         tmp_path,

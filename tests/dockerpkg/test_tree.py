@@ -143,6 +143,13 @@ def test_a_bad_value_is_named_by_file_and_field(tmp_path: Path, text: str, field
     assert raised.value.where["field"] == field
 
 
+def test_merge_keys_are_read_as_docker_pkg_reads_them(tmp_path: Path) -> None:
+    text = "known: &known {root: 0, app: 900}\nknown_uid_mappings: {<<: *known, other: 901}\n"
+    (tmp_path / "config.yaml").write_text(text)
+    found = read_configuration(tmp_path / "config.yaml")
+    assert found.uids == {"root": 0, "app": 900, "other": 901}
+
+
 def test_a_missing_configuration_is_an_error_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match="no such file"):
         read_configuration(tmp_path / "config.yaml")

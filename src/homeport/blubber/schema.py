@@ -31,7 +31,7 @@ class BadBlubber(BadYaml):
 def read_configuration(data: bytes, file: str) -> tuple[FieldValues | None, Reader]:
     """The good fields of a file, and the faults of the others. Raises ``BadBlubber``."""
     reader = Reader(file, BadBlubber)
-    read = CONFIGURATION.read(parse_yaml(data, file, BadBlubber), "", reader)
+    read = CONFIGURATION.read(parse_yaml(data, file, BadBlubber, merge_keys=True), "", reader)
     return (read if isinstance(read, FieldValues) else None), reader
 
 

@@ -129,7 +129,7 @@ def _read(path: Path) -> dict[str, Any]:
     with explained(path, "read"), path.open("rb") as stream:
         data = read_bounded(stream, LARGEST, str(path))
     # Our parser first: it bounds the document, and its faults have places.
-    parse_yaml(data, str(path), error=BadConfiguration)
+    parse_yaml(data, str(path), error=BadConfiguration, merge_keys=True)
     try:
         found = yaml.safe_load(data)  # values as docker-pkg reads them
     except (yaml.YAMLError, ValueError) as error:

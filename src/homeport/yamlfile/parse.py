@@ -3,8 +3,9 @@
 A scalar stays the text that was written, with whether it was quoted: the field decides what
 it means (``yamlfile.shapes``, ``yamlfile.typed``), so that ``no``, ``1.10`` and ``0644`` are
 text where text is expected. Tags, merge keys, several documents and keys that are not text
-are errors; aliases are kept, and the reader bounds what they expand to. Not for files of
-other tools: ``audit.formats.yaml`` reads those leniently.
+are errors; aliases are kept, and the reader bounds what they expand to. Files of other tools
+that Homeport builds or checks (Blubber, docker-pkg) are read as strictly, with merge keys where
+their tool has them; ``audit.formats.yaml`` reads what is only looked through leniently.
 """
 
 from __future__ import annotations
@@ -73,17 +74,22 @@ def parse_yaml(
     *,
     largest: int = LARGEST,
     most_nodes: int = MOST_NODES,
+    merge_keys: bool = False,
 ) -> YamlNode:
-    """Read the one document of a file. Raises ``error`` at its first syntax fault."""
+    """Read the one document of a file. Raises ``error`` at its first syntax fault.
+
+    ``merge_keys``: ``<<`` takes the entries of another mapping, or of several (the first that
+    has a key counts), which the mapping itself does not have (yaml.org/type/merge.html).
+    """
     try:
-        return _parse(data, file, largest, most_nodes)
+        return _parse(data, largest, most_nodes, merge_keys)
     except BadYaml as found:
         raise error(found.what, where={"file": file, **found.where}, hint=found.hint) from (
             found.__cause__
         )
 
 
-def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
+def _parse(data: bytes, largest: int, most_nodes: int, merge_keys: bool) -> YamlNode:
     if len(data) > largest:
         raise BadYaml(f"the file is larger than {human_size(largest)}")
     try:
@@ -92,7 +98,7 @@ def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
         line = data.count(b"\n", 0, error.start) + 1
         raise BadYaml("the file is not UTF-8", where={"line": line}) from error
     try:
-        return _Composer(yaml.parse(text, Loader=_LOADER), most_nodes).document()
+        return _Composer(yaml.parse(text, Loader=_LOADER), most_nodes, merge_keys).document()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = {"line": mark.line + 1, "column": mark.column + 1} if mark else {}
@@ -109,9 +115,10 @@ def _parse(data: bytes, file: str, largest: int, most_nodes: int) -> YamlNode:
 class _Composer:
     """Makes nodes of events, one at a time, so that no bound is passed unnoticed."""
 
-    def __init__(self, events: Iterator[Any], most_nodes: int) -> None:
+    def __init__(self, events: Iterator[Any], most_nodes: int, merge_keys: bool) -> None:
         self._events = events
         self._most_nodes = most_nodes
+        self._merge_keys = merge_keys
         self._anchors: dict[str, YamlNode] = {}
         self._nodes = 0
 
@@ -127,9 +134,7 @@ class _Composer:
         return root
 
     def _node(self, event: Any, depth: int) -> YamlNode:
-        self._nodes += 1
-        if self._nodes > self._most_nodes:
-            raise _bad(event, f"the file has more than {self._most_nodes} values")
+        self._count(event, 1)
         if depth > DEEPEST:
             raise _bad(event, f"nested more than {DEEPEST} deep")
         if isinstance(event, yaml.AliasEvent):
@@ -153,14 +158,37 @@ class _Composer:
                 items.append(self._node(event, depth + 1))
             return Items(items, line, column)
         entries = []
+        merged = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             if not isinstance(key, Scalar):
                 raise _bad(event, "a key must be text")
+            value = self._node(next(self._events), depth + 1)
             if key.plain and key.text == "<<":
-                raise _bad(event, "merge keys (<<) are not supported")
-            entries.append((key, self._node(next(self._events), depth + 1)))
+                merged += self._merged(event, value)
+            else:
+                entries.append((key, value))
+        if merged:
+            first = {key.text: (key, value) for key, value in reversed(merged)}
+            own = {key.text for key, _ in entries}
+            entries += [first[name] for name in reversed(first) if name not in own]
         return Entries(entries, line, column)
+
+    def _merged(self, event: Any, value: YamlNode) -> list[tuple[Scalar, YamlNode]]:
+        if not self._merge_keys:
+            raise _bad(event, "merge keys (<<) are not supported")
+        found = []
+        for each in value.items if isinstance(value, Items) else [value]:
+            if not isinstance(each, Entries):
+                raise _bad(event, "a merge key (<<) takes a mapping or a list of mappings")
+            self._count(event, len(each.entries))
+            found += each.entries
+        return found
+
+    def _count(self, event: Any, nodes: int) -> None:
+        self._nodes += nodes
+        if self._nodes > self._most_nodes:
+            raise _bad(event, f"the file has more than {self._most_nodes} values")
 
 
 def _bad(event: Any, what: str, hint: str | None = None) -> BadYaml:
