@@ -7,12 +7,14 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from builders.archive import DATE, suite
 from builders.building import BARE, BuildWorld
 from builders.deb import deb
 from builders.runtime import runtime
@@ -150,6 +152,7 @@ def test_without_a_proof_the_packages_count_as_not_verified(world: BuildWorld) -
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
     attach(built, kit_artifact(kit_layer(built.kit), built.built.index))
+    world.archive.publish(suite(packages=[deb("app", "2")], date=DATE + timedelta(days=1)))
     result = again(world, built, trust_kit=True)
     assert (result.verdict, result.packages_verified) == ("reproduced", False)
     assert result.packages.startswith("not verified: ")

@@ -30,7 +30,7 @@ from homeport.locking.verification import NotVerified
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import shipped_catalog
 from homeport.recipe.lock.model import LockedFile, LockedPart, LockedSource, Lockfile
-from homeport.recipe.lock.reading import StoredLock
+from homeport.recipe.lock.reading import StoredLock, read_lockfile
 from homeport.recipe.lock.writing import write_lockfile
 
 TEXT = """
@@ -139,6 +139,54 @@ def test_without_a_proof_nothing_is_verified(
     told = capsys.readouterr().err
     assert "test.lock: not verified against the signed archive" in told
     assert "not yet checked on this machine (homeport outdated says what is newer)" in told
+
+
+@pytest.mark.parametrize("kept_by", ["mirror", "snapshot"])
+def test_without_a_proof_the_archive_or_its_snapshot_is_asked(
+    project: Project, kept_by: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str], tmp_path: Path,
+) -> None:  # fmt: skip
+    project.proof.unlink()
+    if kept_by == "snapshot":
+        recorded = read_lockfile(project.lock).archives[0].date
+        moment = f"{recorded + timedelta(days=1):%Y%m%dT%H%M%SZ}"
+        shutil.copytree(project.world.archive.root, tmp_path / "snapshots/test" / moment)
+        (tmp_path / "config.toml").write_text(f"[debian]\nsnapshots = ['{tmp_path}/snapshots']\n")
+        monkeypatch.setenv("HOMEPORT_CONFIG", str(tmp_path / "config.toml"))
+        project.world.publish([deb("app", "2")], date=datetime.now(UTC), valid_for=None)
+    project.use_cache("another machine's")
+    capsys.readouterr()
+    assert run(["lock", ".", "--verify", "--online"]) == 0
+    assert capsys.readouterr().out == "test.lock: 1 package verified against the signed archive\n"
+    assert not project.proof.exists()
+    assert project.build("--locked") == 0
+    assert "test.lock: verified against the signed archive" in capsys.readouterr().err
+
+
+def test_asking_the_archive_finds_a_forged_hash(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.proof.unlink()
+    project.forge()
+    project.use_cache("another machine's")
+    capsys.readouterr()
+    assert run(["lock", ".", "--verify", "--online"]) == 3
+    assert "differs from the signed archive: app 1.0-1 all" in capsys.readouterr().err
+    assert project.build("--locked") == 3
+
+
+def test_a_state_that_nobody_has_any_more_proves_nothing(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    project.proof.unlink()
+    project.world.publish([GOOD], date=datetime.now(UTC), valid_for=None)
+    project.use_cache("another machine's")
+    capsys.readouterr()
+    assert run(["lock", ".", "--verify", "--online"]) == 3
+    told = capsys.readouterr().err
+    assert "neither a mirror nor a snapshot archive gives the release file of trixie" in told
+    assert run(["lock", ".", "--verify", "--online", "--offline"]) == 2
+    assert run(["lock", ".", "--online"]) == 2
 
 
 def test_lock_writes_a_missing_proof_again(project: Project) -> None:

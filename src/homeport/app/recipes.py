@@ -72,13 +72,27 @@ class RecipeCommands(Resources):
         return check_lock(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
 
     def verify_lock(
-        self, recipe: str, lockfile: Path | None = None, *, allow_outside: Sequence[Path] = ()
+        self,
+        recipe: str,
+        lockfile: Path | None = None,
+        *,
+        allow_outside: Sequence[Path] = (),
+        online: bool = False,
+        mirrors: Sequence[str] = (),
     ) -> Verification:
-        """Compare a lockfile with the proof beside it. Raises ``NotVerified``."""
+        """Compare a lockfile with the proof beside it. Raises ``NotVerified``.
+
+        online:  without a proof, fetch what was signed from the archives or a snapshot of them
+        mirrors: for that, those to use instead of the configured ones
+        """
         # 120 ms that other commands save
         from homeport.building.lock import verify_lockfile
 
-        return verify_lockfile(recipe, lockfile, Path.cwd(), self.runtime.cancel, allow_outside)
+        archives = self._connections().archives
+        return verify_lockfile(
+            recipe, lockfile, Path.cwd(), self.runtime, allow_outside=allow_outside,
+            access=(lambda found: archives(found, mirrors)) if online else None,
+        )  # fmt: skip
 
     def test(self, request: ImageTestRequest, junit: Path | None = None) -> CheckedImage:
         """Run the tests of a recipe or of files on every platform of an image.

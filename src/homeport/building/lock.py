@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,7 +15,7 @@ from homeport.locking.ensure_lock import EnsuredLock, ensure_lock
 from homeport.locking.lock_paths import LockPaths, lock_paths, proof_path
 from homeport.locking.staleness import stale_reasons
 from homeport.locking.verification import NotVerified, Verification
-from homeport.locking.verified_locks import is_known
+from homeport.locking.verified_locks import is_known, remember_verified
 from homeport.progress import CancelToken
 from homeport.quantities import counted
 from homeport.recipe.catalog import current_catalog, lock_command
@@ -22,6 +23,9 @@ from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.writing import write_lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
+
+if TYPE_CHECKING:
+    from homeport.locking.archive_access import ArchiveAccess
 
 
 class LockCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +84,15 @@ def verify_lockfile(
     name: str,
     lockfile: Path | None,
     directory: Path,
-    cancel: CancelToken,
+    runtime: Runtime,
+    *,
     allow_outside: Iterable[Path] = (),
+    access: Callable[[Recipe], ArchiveAccess] | None = None,
 ) -> Verification:
-    """What ``homeport lock --verify`` does. Raises ``NotVerified``."""
+    """What ``homeport lock --verify`` does. Raises ``NotVerified``.
+
+    access: to the archives, which are asked where there is no proof; ``None``: a proof it must be
+    """
     recipe = find_and_load(name, allow_outside)
     paths = lock_paths(recipe, current_catalog(), directory, file=lockfile)
     found = paths.find()
@@ -94,9 +103,14 @@ def verify_lockfile(
             hint=f"run {lock_command(recipe.path)}",
         )
     # 300 ms that other commands save
-    from homeport.locking.proof import verify
+    from homeport.locking.proof import verify, verify_from_archive
 
-    return verify(found, recipe, cancel)
+    if access is None or proof_path(found.path).is_file():
+        return verify(found, recipe, runtime.cancel)
+    with runtime.store.lease():
+        verification = verify_from_archive(found, recipe, access(recipe))
+        remember_verified(verification, found, recipe, runtime.store)
+    return verification
 
 
 def _restore(paths: LockPaths, recipe: Recipe, runtime: Runtime) -> None:

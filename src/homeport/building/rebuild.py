@@ -135,7 +135,7 @@ def rebuild(
         )
     with open_kit(image, value, attached, runtime, mirrors=mirrors, trust_kit=trust_kit) as kit:
         request = kit.request
-        packages = _verified_packages(request, runtime)
+        packages = _verified_packages(request, runtime, connections)
         result = run_build(request, runtime, connections, recipe=kit.recipe)
         with OciLayout(LayoutAddress(path=request.directory / "out")).open(runtime) as built:
             difference = _difference(image, value, built, runtime)
@@ -212,12 +212,17 @@ def _sign(image: str, value: Index, sign: SignRebuilt) -> None:
         sign(opened, predicate)
 
 
-def _verified_packages(request: BuildRequest, runtime: Runtime) -> str:
-    """Why the kit's proof does not show that the archives signed its packages; empty if it does."""
+def _verified_packages(request: BuildRequest, runtime: Runtime, connections: Connections) -> str:
+    """Why nothing shows that the archives signed the kit's packages; empty if something does.
+
+    The kit's proof, or else what the archives and their snapshots still have.
+    """
+    archives = connections.archives
     try:
         verify_lockfile(
-            request.recipe, request.lockfile, request.directory, runtime.cancel,
-            request.allow_outside,
+            request.recipe, request.lockfile, request.directory, runtime,
+            allow_outside=request.allow_outside,
+            access=None if connections.offline else lambda kit: archives(kit, request.mirrors),
         )  # fmt: skip
     except NotVerified as error:
         return f"not verified: {error.what}"

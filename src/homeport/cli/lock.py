@@ -21,6 +21,7 @@ from homeport.recipe.catalog import lock_command
 if TYPE_CHECKING:
     from homeport.app import App
     from homeport.locking.ensure_lock import EnsuredLock
+    from homeport.locking.verification import Verification
 
 
 @click.command(
@@ -33,6 +34,7 @@ Examples:
   homeport lock ./tools --keep-parts              # builds then need no engine
   homeport lock ./my/homeport.yaml --check        # exit code 4 if they disagree
   homeport lock ./my/homeport.yaml --verify       # exit code 3 unless its proof is right
+  homeport lock curl --verify --online            # what was signed, from mirror or snapshot
 """,
 )
 @click.argument("recipe", default=".")
@@ -48,6 +50,12 @@ Examples:
     help="Write nothing; exit with 3 unless NAME.lock.proof proves every hash of the lockfile.",
 )
 @click.option(
+    "--online",
+    is_flag=True,
+    help="If --verify finds no proof, fetch what was signed from mirrors or a snapshot of the"
+    " archive.",
+)
+@click.option(
     "--keep-parts",
     is_flag=True,
     help="Write results of parts to NAME.lock.parts, too, so that builds need no engine.",
@@ -61,6 +69,7 @@ def command(
     updates: tuple[str, ...],
     check: bool,
     verify: bool,
+    online: bool,
     keep_parts: bool,
     as_of: str | None,
     mirrors: tuple[str, ...],
@@ -78,11 +87,18 @@ def command(
         raise UsageError("--check cannot be combined with --update or --as-of")
     if verify and (check or updates or as_of):
         raise UsageError("--verify cannot be combined with --check, --update or --as-of")
+    if online and not verify:
+        raise UsageError("--online is for --verify", hint="add --verify, or leave it out")
+    if online and session.settings.offline:
+        raise UsageError("--online cannot be combined with --offline")
     if keep_parts and (check or verify):
         raise UsageError("--keep-parts cannot be combined with --check or --verify")
     with session.app() as app, showing_logs(session):
         if verify:
-            _verify(app, session, recipe, lockfile, allow_outside)
+            verified = app.verify_lock(
+                recipe, lockfile, allow_outside=allow_outside, online=online, mirrors=mirrors
+            )
+            _tell_verified(session, verified)
             return
         if check:
             _check(app, session, recipe, lockfile, allow_outside)
@@ -117,15 +133,8 @@ def _check(
         raise OutOfDate("recipe and lockfile disagree", hint=f"run {lock_command(Path(recipe))}")
 
 
-def _verify(
-    app: App,
-    session: Session,
-    recipe: str,
-    lockfile: Path | None,
-    allow_outside: tuple[Path, ...],
-) -> None:
+def _tell_verified(session: Session, verified: Verification) -> None:
     """docs/formats/lockfile.md, "What homeport lock prints"."""
-    verified = app.verify_lock(recipe, lockfile, allow_outside=allow_outside)
     document = {
         "schema": "homeport-lock-verification/v1",
         "lockfile": str(verified.lockfile),

@@ -105,6 +105,13 @@ def cached_evidence(
     lockfile: Lockfile, specs: Iterable[SuiteSpec], store: Store
 ) -> dict[StateKey, StateEvidence]:
     """What the cache proves, as far as it has the indexes."""
+    return evidence_of(lockfile, cached_candidates(lockfile, specs, store), store)
+
+
+def evidence_of(
+    lockfile: Lockfile, candidates: Mapping[StateKey, Candidate], store: Store
+) -> dict[StateKey, StateEvidence]:
+    """What these release files prove by the indexes that the cache has."""
     names = locked_names(lockfile)
     needed = needed_states(lockfile)
     return {
@@ -117,7 +124,7 @@ def cached_evidence(
                 if (index := open_index(task.digest, store)) is not None
             },
         )
-        for key, candidate in cached_candidates(lockfile, specs, store).items()
+        for key, candidate in candidates.items()
     }
 
 

@@ -1,28 +1,35 @@
 """Verifying a recipe's lockfile against what the archives signed, and keeping the proof of it.
 
-``verify`` needs the proof beside the lockfile and nothing else.
+``verify`` needs the proof beside the lockfile and nothing else; ``verify_from_archive`` asks the
+archives again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from homeport.content.files import CannotRead
 from homeport.content.store import Store
+from homeport.debian.archive.former_states import FormerState, find_former_state
+from homeport.debian.archive.release_candidates import Candidate
+from homeport.debian.archive.state import SuiteSpec
 from homeport.errors import HomeportError
-from homeport.locking.archive_access import suite_specs
+from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.lock_paths import proof_path
 from homeport.locking.lock_verification import (
     LockVerdict,
+    all_locks,
     cached_candidates,
     cached_evidence,
     compare,
     corrected,
+    evidence_of,
     locked_names,
     needed_states,
 )
-from homeport.locking.proof_file import read_proof, write_proof
+from homeport.locking.proof_file import StateKey, read_proof, write_proof
 from homeport.locking.verification import NotVerified, Verification
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import lock_command
@@ -55,7 +62,7 @@ def _from_proof(
         raise NotVerified(
             f"{found.path} cannot be verified: there is no {path.name} beside it",
             where={"file": str(found.path)},
-            hint=f"commit the proof that {lock_command(recipe.path)} writes",
+            hint=f"--online fetches what was signed; {lock_command(recipe.path)} writes a proof",
         )
     specs = suite_specs(recipe)
     try:
@@ -83,6 +90,47 @@ def _from_proof(
         missing=verdict.uncovered,
         ended=verdict.ended,
     )
+
+
+def verify_from_archive(found: StoredLock, recipe: Recipe, access: ArchiveAccess) -> Verification:
+    """Compare a lockfile with its recorded states, fetched again. Raises ``NotVerified``."""
+    store = access.runtime.store
+    candidates: dict[StateKey, Candidate] = {}
+    errors: list[HomeportError] = []
+    for wanted in _former_states(found.lockfile, suite_specs(recipe)):
+        candidate, failed = find_former_state(wanted, access.mirrors, access.runtime)
+        errors += failed
+        if candidate is not None:
+            candidates[wanted.spec.archive, wanted.spec.suite, wanted.digest] = candidate
+    evidence = evidence_of(found.lockfile, candidates, store)
+    verdict = compare(found.lockfile, evidence, datetime.now(UTC))
+    if verdict.problems:
+        raise _differs(found, recipe, verdict)
+    if missing := (*verdict.missing, *verdict.uncovered):
+        raise NotVerified(
+            f"{found.path} cannot be verified: neither a mirror nor a snapshot archive gives "
+            f"{'; '.join(missing)}",
+            where={"file": str(found.path)},
+            hint=errors[-1].what if errors else None,
+        )
+    return Verification(
+        lockfile=found.path, evidence="archive", packages=verdict.packages, ended=verdict.ended
+    )
+
+
+def _former_states(lockfile: Lockfile, specs: Iterable[SuiteSpec]) -> Iterator[FormerState]:
+    needed = needed_states(lockfile)
+    dates = {
+        (suite.archive, suite.suite, suite.release): suite.date
+        for lock in all_locks(lockfile)
+        for suite in lock.archives
+    }
+    for spec in specs:
+        for key, architectures in needed.items():
+            if key[:2] == (spec.archive, spec.suite):
+                yield FormerState(
+                    spec=spec, digest=key[2], date=dates[key], architectures=architectures
+                )
 
 
 def verify_offline(

@@ -9,7 +9,7 @@ import msgspec
 
 from homeport.errors import AnswerNo
 
-Evidence = Literal["answer", "cache", "proof"]
+Evidence = Literal["answer", "archive", "cache", "proof"]
 
 
 class NotVerified(AnswerNo):
@@ -35,6 +35,7 @@ class Verification(msgspec.Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.evidence is None:
             why = f": there is no evidence of {self.missing[0]}" if self.missing else ""
-            return f"{self.lockfile}: not verified against the signed archive{why}"
+            way = " (homeport lock --verify --online asks for it)"
+            return f"{self.lockfile}: not verified against the signed archive{why}{way}"
         notes = "".join(f" ({ended})" for ended in self.ended)
         return f"{self.lockfile}: verified against the signed archive{notes}"

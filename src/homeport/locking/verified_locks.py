@@ -39,8 +39,15 @@ def verify_for_build(
 
     result = verify_offline(found, recipe, store, cancel)
     if result.evidence is not None:
-        store.remember(_NAMESPACE, key, "\n".join(result.ended).encode())
+        remember_verified(result, found, recipe, store)
     return result
+
+
+def remember_verified(
+    result: Verification, found: StoredLock, recipe: Recipe, store: Store
+) -> None:
+    """Later builds of this lockfile take the answer."""
+    store.remember(_NAMESPACE, _answer_key(found, recipe), "\n".join(result.ended).encode())
 
 
 def is_known(found: StoredLock, recipe: Recipe, store: Store) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -35,6 +35,9 @@ PUBLIC = {
 }
 #: Debian's archive of every former state, documented on <https://snapshot.debian.org/>.
 SNAPSHOTS = ("https://snapshot.debian.org/archive/{archive}/{timestamp}",)
+#: A snapshot archive copies a few times a day, so for the moment of a release it may have
+#: only the state before it. Debian deletes nothing in the day after.
+SNAPSHOT_LAG = timedelta(days=1)
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*")
 _DEBIAN_SUITE = re.compile(

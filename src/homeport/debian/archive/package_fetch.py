@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 
 import msgspec
@@ -26,7 +26,7 @@ from homeport.debian.archive.mirror import (
     Mirror,
     NotOnMirror,
 )
-from homeport.debian.archive.mirror_list import Mirrors
+from homeport.debian.archive.mirror_list import SNAPSHOT_LAG, Mirrors
 from homeport.debian.package import PackageFile
 from homeport.errors import HomeportError
 from homeport.quantities import counted
@@ -34,9 +34,6 @@ from homeport.runtime import Runtime
 
 _SECURITY_POOL = "pool/updates/"
 _SHOWN = 3  # packages in a message
-#: A snapshot archive copies a few times a day, so for the moment of a release it may have
-#: only the state before it. Debian deletes nothing in the day after.
-_SNAPSHOT_LAG = timedelta(days=1)
 
 #: Archive → when it had the packages.
 Dates = Mapping[str, datetime]
@@ -224,7 +221,7 @@ def _from_snapshots(
     tried, snapshot_errors = list(package.tried), list(package.snapshot_errors)
     if file.archive in dates:
         date = dates[file.archive]
-        for states in mirrors.snapshot_mirrors(file.archive, date, date + _SNAPSHOT_LAG):
+        for states in mirrors.snapshot_mirrors(file.archive, date, date + SNAPSHOT_LAG):
             tried.append(states[0].label)
             for mirror in states:
                 runtime.cancel.check()
