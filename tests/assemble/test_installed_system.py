@@ -75,6 +75,14 @@ def test_the_recipe_chooses_an_alternative(tmp_path: Path) -> None:
     assert made["etc/alternatives/editor"] == "-> /usr/bin/vi"
 
 
+def test_dpkgs_database_of_alternatives_has_all_that_fit_in_one_list(tmp_path: Path) -> None:
+    """As update-alternatives writes it: an empty line before the first, and after the last."""
+    recipe = (_OFF % "").replace("tmp: false", "tmp: false, dpkg_database: true")
+    made = listing(_world(tmp_path, postinst=_POSTINST).build(recipe))
+    text = "auto\n/usr/bin/editor\n\n/usr/bin/ed\n20\n/usr/bin/vi\n10"
+    assert made["var/lib/dpkg/alternatives/editor"].strip() == f"0644 {text}"
+
+
 def test_what_packages_ship_below_var_run_is_below_run(tmp_path: Path) -> None:
     files = {"var/run/base/x": "x", "var/lock/": ""}
     package = deb("base", files=files, scripts={"postinst": "#!/bin/sh\n:\n"})

@@ -139,6 +139,16 @@ def accounts_of(tar: Path) -> dict[str, tuple[str, ...]]:
     return found
 
 
+def diversions_of(tar: Path) -> set[tuple[str, ...]]:
+    """What, where to, and by whom, in dpkg's database."""
+    with tarfile.open(tar) as archive:
+        member = next(m for m in archive if m.name.endswith("var/lib/dpkg/diversions"))
+        stream = archive.extractfile(member)
+        assert stream is not None
+        lines = stream.read().decode().splitlines()
+    return {tuple(lines[at : at + 3]) for at in range(0, len(lines), 3)}
+
+
 def _names(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[int, str]:
     return {int(fields[2]): fields[0] for fields in _lines(archive, member)}
 

@@ -23,6 +23,7 @@ from peers.apt_difference import (
     Reason,
     accounts_of,
     differences,
+    diversions_of,
     entries_of,
     installed_by_apt,
     packages_of,
@@ -37,6 +38,14 @@ SETS = {
     "servers": ["nginx", "redis-server", "openssh-server", "python3-django"],
     "data": ["postgresql", "imagemagick", "default-jre-headless", "cron", "haproxy"],
     "web": ["apache2", "libapache2-mod-php", "php-fpm", "php-curl", "postfix", "dbus", "tomcat10"],
+    "diverting": [
+        "vim",
+        "vim-tiny",
+        "libpq-dev",
+        "postgresql-common",
+        "molly-guard",
+        "systemd-sysv",
+    ],
 }
 #: What is compared in every run; the others with HOMEPORT_FULL (.ci/run --full).
 COMPARED = list(SETS) if os.environ.get("HOMEPORT_FULL") else ["servers"]
@@ -69,3 +78,4 @@ def test_every_difference_from_apt_has_its_reason(name: str, tmp_path: Path) -> 
     ]  # fmt: skip
     assert found == []
     assert accounts_of(ours) == accounts_of(apt)
+    assert diversions_of(ours) == diversions_of(apt)

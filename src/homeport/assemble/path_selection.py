@@ -34,11 +34,13 @@ class SelectedPath(msgspec.Struct, frozen=True, kw_only=True):
     """A path of a package that the image gets.
 
     slice: the first slice that took it, or "" for a whole package or a parent directory
+    diverted: whether it lies where a diversion puts it
     """
 
     path: bytes
     entry: Entry
     slice: str
+    diverted: bool = False
 
 
 def select_paths(

@@ -13,7 +13,7 @@ import msgspec
 from homeport.assemble import elf_check
 from homeport.assemble.omitted_depends import omitted_depends
 from homeport.assemble.packages_in_image import PackageInImage
-from homeport.assemble.path_selection import path_nodes, select_paths
+from homeport.assemble.path_selection import SelectedPath, path_nodes, select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.start_user import check_user
 from homeport.assemble.steps import (
@@ -43,6 +43,8 @@ from homeport.assemble.usrmerge import merged_path
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs
+from homeport.debian.diversions import ShippedFiles, diverted_paths, read_diversions
+from homeport.debian.scripts.effects import Divert
 from homeport.recipe.slices.model import wanted_globs
 from homeport.tree.node import Node, Tree
 
@@ -99,6 +101,10 @@ def assemble_tree(
     """
     merging = TreeMerger(plan.mtime)
     packages = tuple(_packages(plan, contents))
+    diversions = _diversions(plan, packages) if plan.steps.diversions else ()
+    packages = tuple(
+        _diverted(each, diverted_paths(diversions, each.name), plan) for each in packages
+    )
     for planned, package in zip(plan.packages, packages, strict=True):
         merging.add_all(
             path_nodes(
@@ -125,8 +131,8 @@ def assemble_tree(
         if system is None and step in _OF_SYSTEM and expects_system(packages):
             system = read_system(plan, merging.nodes, packages)
         view = View(
-            plan=plan, nodes=merging.nodes, packages=packages, system=system, store=store,
-            warn=told.append,
+            plan=plan, nodes=merging.nodes, packages=packages, diversions=diversions,
+            system=system, store=store, warn=told.append,
         )  # fmt: skip
         merging.change_all(step.apply(view).items())
     tree = merging.finish()
@@ -167,6 +173,37 @@ def _packages(plan: BuildPlan, contents: Mapping[str, PackageContents]) -> Itera
             usrmerge=plan.steps.usrmerge,
         )
         yield PackageInImage(name=planned.name, contents=found, chosen=tuple(chosen))
+
+
+def _diversions(plan: BuildPlan, packages: Iterable[PackageInImage]) -> tuple[Divert, ...]:
+    shipped = (
+        ShippedFiles(
+            contents=each.contents, placed={one.path: one.entry for one in each.chosen},
+            whole=each.whole,
+        )
+        for each in packages
+    )  # fmt: skip
+    return read_diversions(shipped, plan.architecture)
+
+
+def _diverted(
+    package: PackageInImage, moved: Mapping[bytes, bytes], plan: BuildPlan
+) -> PackageInImage:
+    """``package`` with its diverted files at their other names."""
+    if not any(path in package.contents.entries for path in moved):
+        return package
+
+    def placed(each: SelectedPath) -> SelectedPath:
+        entry = each.entry
+        if entry.type == "hardlink" and entry.target in moved:
+            entry = msgspec.structs.replace(entry, target=moved[entry.target])
+        to = moved.get(entry.path) if entry.type != "directory" else None
+        if to is None:
+            return msgspec.structs.replace(each, entry=entry)
+        path = merged_path(to) if plan.steps.usrmerge else to
+        return msgspec.structs.replace(each, entry=entry, path=path, diverted=True)
+
+    return msgspec.structs.replace(package, chosen=tuple(map(placed, package.chosen)))
 
 
 #: Steps that make what packages expect of an installed system.

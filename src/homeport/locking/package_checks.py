@@ -13,6 +13,7 @@ import msgspec
 
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
+from homeport.debian.diversions import ShippedFiles, diverted_paths, read_diversions
 from homeport.errors import HomeportError
 from homeport.locking.package_selection import Selection
 from homeport.recipe.slices.model import OWN_SLICES, Slice, match_slice
@@ -50,9 +51,16 @@ class PackageChecks(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check_packages(
-    selection: Selection, contents: Mapping[str, PackageContents], *, usrmerge: bool
+    selection: Selection,
+    contents: Mapping[str, PackageContents],
+    *,
+    usrmerge: bool,
+    diversions: bool = True,
 ) -> PackageChecks:
-    """Check the files of every package of ``selection``; ``contents`` by package name."""
+    """Check the files of every package of ``selection``; ``contents`` by package name.
+
+    diversions: whether files lie where scripts divert them
+    """
     faults: list[HomeportError] = []
     taken: dict[str, Sequence[bytes]] = {}
     for package in selection.packages:
@@ -62,7 +70,11 @@ def check_packages(
             taken[package.name] = tuple(found.entries)
             continue
         taken[package.name] = _sliced(slices, found, selection, faults, usrmerge=usrmerge)
-    faults += _same_paths(selection, taken, contents, usrmerge=usrmerge)
+    clashes = list(_same_paths(selection, taken, contents, {}, usrmerge=usrmerge))
+    if clashes and diversions:  # reading scripts costs time, and few packages clash
+        moved = _diverted(selection, taken, contents, usrmerge=usrmerge)
+        clashes = list(_same_paths(selection, taken, contents, moved, usrmerge=usrmerge))
+    faults += clashes
     kept = [name for name, paths in taken.items() if _has_file(paths, contents[name])]
     copyright_elsewhere, without_copyright = _copyrights(kept, selection, contents)
     return PackageChecks(
@@ -112,17 +124,22 @@ def _same_paths(
     selection: Selection,
     taken: Mapping[str, Sequence[bytes]],
     contents: Mapping[str, PackageContents],
+    moved: Mapping[str, Mapping[bytes, bytes]],
     *,
     usrmerge: bool,
 ) -> Iterator[HomeportError]:
-    """Directories may be shared, and links that say the same; nothing else."""
+    """Directories may be shared, and links that say the same; nothing else.
+
+    moved: package → path → where a diversion puts it
+    """
     owners: dict[bytes, tuple[str, Entry]] = {}
     for name, paths in taken.items():
         for path in paths:
             if usrmerge and path in _MERGED:
                 continue  # the step makes these links, whatever packages ship in their place
             entry = contents[name].entries[path]
-            place = merged(path) if usrmerge else path
+            to = moved.get(name, {}).get(path, path) if entry.type != "directory" else path
+            place = merged(to) if usrmerge else to
             other, there = owners.setdefault(place, (name, entry))
             if other == name or _agree(entry, there):
                 continue
@@ -133,6 +150,28 @@ def _same_paths(
                 where={"platform": str(selection.platform)},
                 hint="take one of them in slices that leave the path out",
             )
+
+
+def _diverted(
+    selection: Selection,
+    taken: Mapping[str, Sequence[bytes]],
+    contents: Mapping[str, PackageContents],
+    *,
+    usrmerge: bool,
+) -> dict[str, dict[bytes, bytes]]:
+    """Package → path → where the script of another package diverts it."""
+    shipped = (
+        ShippedFiles(
+            contents=contents[name],
+            placed={
+                merged(path) if usrmerge else path: contents[name].entries[path] for path in paths
+            },
+            whole=selection.slices.get(name) is None,
+        )
+        for name, paths in taken.items()
+    )
+    found = read_diversions(shipped, selection.architecture)
+    return {name: diverted_paths(found, name) for name in taken}
 
 
 def merged(path: bytes) -> bytes:

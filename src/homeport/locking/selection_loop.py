@@ -97,7 +97,12 @@ def select_and_check(
         )
         contents = _read_packages(selections, state, access, read)
         checked = {
-            platform: check_packages(selection, contents[platform], usrmerge=recipe.steps.usrmerge)
+            platform: check_packages(
+                selection,
+                contents[platform],
+                usrmerge=recipe.steps.usrmerge,
+                diversions=recipe.steps.diversions,
+            )
             for platform, selection in selections.items()
         }
         missing = (

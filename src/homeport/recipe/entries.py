@@ -284,6 +284,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     the last two in a recipe with a ``variant``.
 
     usrmerge:        /bin, /sbin, /lib… are links into /usr; packages' files follow
+    diversions:      files that a script diverts (dpkg-divert) lie at their other name
     layout:          folders of an installed system, if a whole package has scripts
     accounts:        /etc/passwd and /etc/group: root, nobody and the recipe's accounts; with a
                      whole package that has scripts, Debian's and the packages' too
@@ -307,6 +308,7 @@ class Steps(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     usrmerge: bool = True
+    diversions: bool = True
     layout: bool = True
     accounts: bool = True
     alternatives: bool = True

@@ -11,7 +11,9 @@ from homeport.debian.scripts.effects import (
     AddCatalogEntry,
     AddUser,
     CopyTree,
+    Divert,
     Effect,
+    EndDiversion,
     MakeDirectory,
     MakeFile,
     MakeLink,
@@ -234,6 +236,50 @@ def test_a_preinst_is_read_as_at_an_installation() -> None:
     text = 'if [ "$1" = install ]; then mkdir /var/x; fi'
     assert read(text, "preinst") == [MakeDirectory(package="p", path="/var/x")]
     assert read(text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "effects"),
+    {
+        "--package p --add --rename --divert /usr/bin/x.q /usr/bin/x": [("/usr/bin/x.q", "p")],
+        "/usr/bin/x": [("/usr/bin/x.distrib", "p")],
+        "--quiet --no-rename --package=other --divert=/usr/x /usr/bin/x": [("/usr/x", "other")],
+        "--local --rename /usr/bin/x": [("/usr/bin/x.distrib", ":")],
+    }.items(),
+)
+def test_a_diversion_is_read_as_dpkg_divert_reads_it(
+    text: str, effects: list[tuple[str, str]]
+) -> None:
+    ((to, owner),) = effects
+    assert read(f"dpkg-divert {text}") == [
+        Divert(package="p", path="/usr/bin/x", to=to, owner=owner)
+    ]
+
+
+def test_a_script_can_ask_about_its_diversions_and_remove_them() -> None:
+    asked = (
+        "dpkg-divert --add /usr/bin/x\n"
+        'if [ "$(dpkg-divert --truename /usr/bin/x)" != /usr/bin/x ]; then mkdir /var/yes; fi\n'
+        'if [ "$(dpkg-divert --listpackage /usr/bin/y)" ]; then mkdir /var/no; fi\n'
+        "dpkg-divert --remove --rename /usr/bin/x\n"
+        "dpkg-divert --list /usr/bin/x || mkdir /var/gone\n"
+    )
+    assert read(asked)[1:] == [
+        MakeDirectory(package="p", path="/var/yes"),
+        EndDiversion(package="p", path="/usr/bin/x"),
+        MakeDirectory(package="p", path="/var/gone"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    ["--add ../x", "--add /usr/../x", "--divert /usr/bin/../../x /usr/bin/x", "--add //x",
+     "--admindir /x --add /usr/bin/x", "--add /usr/bin/$(frobnicate)", "--add /a /b"],
+)  # fmt: skip
+def test_a_diversion_that_is_not_plain_is_named(arguments: str) -> None:
+    (answer,) = read(f"dpkg-divert {arguments}")
+    assert isinstance(answer, NotUnderstood)
+    assert answer.text == f"dpkg-divert {arguments}"
 
 
 def test_a_hostile_script_ends() -> None:

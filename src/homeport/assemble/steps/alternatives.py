@@ -49,9 +49,10 @@ def database(offers: list[AddAlternative], chosen: str | None) -> str:
     slaves = sorted(links)
     lines = ["auto" if chosen is None else "manual", offers[0].link]
     lines += [line for name in slaves for line in (name, links[name])]
+    lines.append("")
     for offer in offers:
         targets = {name: path for _, name, path in offer.slaves}
-        lines += ["", offer.path, str(offer.priority)]
+        lines += [offer.path, str(offer.priority)]
         lines += [targets.get(name, "") for name in slaves]
     return "".join(f"{line}\n" for line in [*lines, ""])
 

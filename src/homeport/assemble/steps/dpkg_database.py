@@ -11,6 +11,7 @@ from homeport.assemble.steps.alternatives import database, registered
 from homeport.assemble.steps.step import Step, View, text_file
 from homeport.assemble.system.paths import ImagePaths
 from homeport.debian.deb.dpkg_database import DATABASE, InstalledPackage, dpkg_files
+from homeport.debian.diversions import dpkg_diversions
 from homeport.debian.scripts.effects import SetAttributes
 from homeport.tree.node import Node
 
@@ -19,7 +20,11 @@ def run(view: View) -> Mapping[bytes, Node]:
     packages = (
         InstalledPackage(
             contents=package.contents,
-            kept={each.entry.path: each.path for each in package.chosen},
+            # dpkg knows a diverted file by the package's own path.
+            kept={
+                each.entry.path: each.entry.path if each.diverted else each.path
+                for each in package.chosen
+            },
         )
         for package in view.packages
     )
@@ -32,13 +37,14 @@ def run(view: View) -> Mapping[bytes, Node]:
 
 
 def _choices(view: View) -> Iterator[tuple[bytes, bytes, int]]:
-    """Alternatives and overrides, which upgrades of packages keep."""
+    """Alternatives, diversions and overrides, which upgrades of packages keep."""
     effects = view.system.effects if view.system is not None else ()
     overrides = [
         f"{each.user} {each.group} {int(each.mode, 8):o} {each.path}\n"
         for each in effects
         if isinstance(each, SetAttributes) and each.override
     ]
+    yield DATABASE + b"/diversions", dpkg_diversions(view.diversions), 0o644
     yield DATABASE + b"/statoverride", "".join(overrides).encode(), 0o644
     paths = ImagePaths(view.nodes)
     for name, offers in registered(effects, paths).items():

@@ -55,6 +55,7 @@ class _Making:
         self._view = view
         self._accounts = accounts
         self._paths = ImagePaths(view.nodes)
+        self._diverted = {each.path for each in view.diversions}
         self.made: dict[bytes, Node] = {}
 
     def do(self, effect: Effect) -> None:
@@ -81,7 +82,8 @@ class _Making:
     def _add(self, path: str, node: Node) -> None:
         place = self._paths.place(path)
         free = self._at(place) is None and self._paths.type_of(path) is None
-        if place.startswith(CHANGEABLE) and free:
+        # What a script puts in the place of a file that it diverts belongs there.
+        if free and (place.startswith(CHANGEABLE) or path in self._diverted):
             self.made[place] = node
 
     def _at(self, place: bytes) -> Node | None:

@@ -17,12 +17,14 @@ from homeport.assemble.system.installed import InstalledSystem
 from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.debian.deb.path_globs import matches
+from homeport.debian.scripts.effects import Divert
 from homeport.tree.node import Node, Source
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
     """What a step may look at.
 
+    diversions: what lies elsewhere because a package's script says so
     system: what packages expect of an installed system; ``None`` in an image that has none
     store:  keeps what steps find out about contents
     warn:   is told what the user should know about what a step could not make
@@ -31,6 +33,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     plan: BuildPlan
     nodes: Mapping[bytes, Node]
     packages: tuple[PackageInImage, ...]
+    diversions: tuple[Divert, ...] = ()
     system: InstalledSystem | None = None
     store: Store | None = None
     warn: Callable[[str], None] = lambda _: None

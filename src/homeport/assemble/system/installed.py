@@ -23,8 +23,8 @@ from homeport.assemble.system.paths import ImagePaths
 from homeport.assemble.system.shells import shells_effects
 from homeport.assemble.system.suggestions import suggest
 from homeport.content.blob import Blob, read_verified
+from homeport.debian.script_reader import SCRIPTS, make_reader
 from homeport.debian.scripts.commands import Files
-from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
 from homeport.debian.scripts.effects import (
     AddGroup,
@@ -36,7 +36,6 @@ from homeport.debian.scripts.effects import (
     NotUnderstood,
     SetAttributes,
 )
-from homeport.errors import UsageError
 from homeport.tree.node import Node
 
 _LARGEST = 1 << 20  # bytes of one declaration
@@ -44,8 +43,6 @@ _SYSUSERS = b"usr/lib/sysusers.d/"
 _TMPFILES = b"usr/lib/tmpfiles.d/"
 _SERVICES = b"usr/lib/systemd/system/"
 _TYPES = {MakeDirectory: "directory", MakeFile: "file", MakeLink: "symlink"}
-#: Those that run when a package is installed for the first time.
-_SCRIPTS = ("preinst", "postinst")
 
 
 class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,7 +55,7 @@ class InstalledSystem(msgspec.Struct, frozen=True, kw_only=True):
 
 def expects_system(packages: Iterable[PackageInImage]) -> bool:
     return any(
-        package.whole and any(name in package.contents.scripts for name in _SCRIPTS)
+        package.whole and any(name in package.contents.scripts for name in SCRIPTS)
         for package in packages
     )
 
@@ -67,15 +64,6 @@ def read_system(
     plan: BuildPlan, nodes: Mapping[bytes, Node], packages: Sequence[PackageInImage]
 ) -> InstalledSystem:
     """Read the packages' declarations and scripts against the image in ``nodes``."""
-    try:
-        # 30 ms that a build of slices saves: a parser of shell.
-        from homeport.debian.scripts.interpreter import World, read_script
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"packages with scripts require {error.name}, which is not installed",
-            hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
-        ) from error
-
     paths = ImagePaths(nodes)
     whole = [package for package in packages if package.whole]
     effects: list[Effect] = []
@@ -106,29 +94,18 @@ def read_system(
         """With what packages before have made."""
         return made.get(path) or paths.type_of(path)
 
-    world = World(
-        architecture=plan.architecture, account=account,
-        files=Files(
-            type_of=type_of, target_of=paths.target_of, text_of=paths.text_of,
-            names_in=paths.names_in,
-        ),
-    )  # fmt: skip
+    files = Files(
+        type_of=type_of, target_of=paths.target_of, text_of=paths.text_of, names_in=paths.names_in
+    )
+    read = make_reader(plan.architecture, files, account)
     knowledge = load_knowledge()
     facts = {package.name: _known(knowledge, package.name) for package in whole}
     for name, known in facts.items():
         add(known.effects(name) if known is not None else ())
     for package in whole:
         known = facts[package.name]
-        if known is not None and known.replaces_scripts(package.contents.id.version):
-            continue
-        control = package.contents.control_files
-        answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
-        for script in ("config", *_SCRIPTS):
-            text = package.contents.scripts.get(script)
-            if text is None:
-                continue
-            found = read_script(package.name, script, text, world, answers)
-            add(found if script != "config" else ())  # which only asks
+        if known is None or not known.replaces_scripts(package.contents.id.version):
+            add(read(package.contents))
     add(each for each in declared if isinstance(each, SetAttributes))
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(

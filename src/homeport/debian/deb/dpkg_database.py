@@ -43,7 +43,7 @@ class InstalledPackage(msgspec.Struct, frozen=True, kw_only=True):
 def dpkg_files(
     packages: Iterable[InstalledPackage], architecture: str
 ) -> Iterator[tuple[bytes, bytes, int]]:
-    """Path, content and mode of every file of the database but alternatives and overrides."""
+    """Path, content and mode of every file but alternatives, diversions and overrides."""
     stanzas: list[bytes] = []
     interests: dict[bytes, list[bytes]] = {}
     for package in packages:
@@ -55,8 +55,7 @@ def dpkg_files(
     yield INFO + b"format", b"1\n", 0o644
     for name in (b"arch", b"arch-native"):
         yield DATABASE + b"/" + name, architecture.encode() + b"\n", 0o644
-    for name in (b"available", b"diversions"):
-        yield DATABASE + b"/" + name, b"", 0o644
+    yield DATABASE + b"/available", b"", 0o644
     yield _TRIGGERS + b"Unincorp", b"", 0o644
     for name, lines in sorted(interests.items()):
         yield _TRIGGERS + name, b"".join(lines), 0o644

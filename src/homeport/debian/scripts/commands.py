@@ -16,6 +16,7 @@ import msgspec
 from homeport.debian.architecture import TRIPLET_OF
 from homeport.debian.scripts.accounts import ACCOUNT_COMMANDS
 from homeport.debian.scripts.capabilities import capability_attribute
+from homeport.debian.scripts.diversions import divert_command
 from homeport.debian.scripts.effects import (
     AddAlternative,
     AddCatalogEntry,
@@ -23,7 +24,9 @@ from homeport.debian.scripts.effects import (
     AddMember,
     AddUser,
     CopyTree,
+    Divert,
     Effect,
+    EndDiversion,
     MakeDirectory,
     MakeFile,
     MakeLink,
@@ -45,7 +48,7 @@ _WITHOUT_EFFECT_TEXT = """
     systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
     systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
     update-initramfs
-    dpkg-trigger dpkg-maintscript-helper dpkg-divert update-menus update-binfmts install-info
+    dpkg-trigger dpkg-maintscript-helper update-menus update-binfmts install-info
     install-docs update-mime ucfr ldconfig restorecon nscd telinit py3compile py3clean
     pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
     update-mime-database update-desktop-database gtk-update-icon-cache update-icon-caches
@@ -77,8 +80,8 @@ _PROBES = frozenset(_PROBES_TEXT.split())
 #: Commands that change an image: when one is not followed, it is reported.
 _CHANGES_TEXT = """
     mkdir ln cp mv install chown chmod chgrp touch tee ucf adduser addgroup useradd groupadd
-    usermod update-alternatives dpkg-statoverride setcap setfacl php_invoke apache2_invoke
-    update-xmlcatalog a2enmod a2enconf a2ensite
+    usermod update-alternatives dpkg-divert dpkg-statoverride setcap setfacl php_invoke
+    apache2_invoke update-xmlcatalog a2enmod a2enconf a2ensite
 """
 CHANGES = frozenset(_CHANGES_TEXT.split())
 
@@ -185,6 +188,14 @@ class Machine:
         found = (e for e in self.effects if isinstance(e, MakeFile) and e.path == path)
         return next(found, None)
 
+    def diversion(self, path: str) -> Divert | None:
+        """The diversion of ``path`` that the script has made and not removed."""
+        found = None
+        for effect in self.effects:
+            if isinstance(effect, Divert | EndDiversion) and effect.path == path:
+                found = effect if isinstance(effect, Divert) else None
+        return found
+
     def _groups_of(self, user: str) -> str | None:
         """Names of the groups of an account that the script has made."""
         made = [e for e in self.effects if isinstance(e, AddUser) and e.name == user]
@@ -241,8 +252,13 @@ class Machine:
             case ["command", "-v", name] | ["which", name]:
                 return self.program(name) or ""
             case ["dpkg-divert", "--truename", path]:
-                return path
-            case ["dpkg-divert", "--listpackage", _] | ["dpkg-statoverride", "--list", _]:
+                diversion = self.diversion(path)
+                return path if diversion is None else diversion.to
+            case ["dpkg-divert", "--listpackage", path]:
+                diversion = self.diversion(path)
+                owner = "" if diversion is None else diversion.owner
+                return "LOCAL" if owner == ":" else owner
+            case ["dpkg-statoverride", "--list", _]:
                 return ""
             case ["getent", kind, name] if not self.has_account(kind, name):
                 return ""
@@ -506,6 +522,18 @@ def _statoverride(words: list[str], machine: Machine) -> Answer:
     )
 
 
+def _divert(words: list[str], machine: Machine) -> Answer:
+    found = divert_command(machine.package, words)
+    if found is None:
+        return _FOREIGN if {"--add", "--divert", "--rename"} & set(words) else _UNSURE
+    if found.action in ("--add", "--remove"):
+        machine.effects.append(found.effect(machine.package))
+        return _DONE
+    if found.action == "--list":
+        return machine.diversion(found.path) is not None, True
+    return _DONE
+
+
 #: Type of a name → element of a catalog, and its attribute (OASIS XML Catalogs).
 _CATALOG_TYPES = {
     "public": ("delegatePublic", "publicIdStartString"),
@@ -688,6 +716,7 @@ _COMMANDS: dict[str, Callable[[list[str], Machine], Answer]] = {
     "chmod": _chmod,
     "chown": _chown,
     "chgrp": _chgrp,
+    "dpkg-divert": _divert,
     "dpkg-statoverride": _statoverride,
     "update-alternatives": _alternatives,
     "update-xmlcatalog": _xml_catalog,

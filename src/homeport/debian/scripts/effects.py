@@ -127,6 +127,23 @@ class AddAlternative(Effect, frozen=True, kw_only=True):
     slaves: tuple[tuple[str, str, str], ...] = ()
 
 
+class Divert(Effect, frozen=True, kw_only=True):
+    """Files of other packages at ``path`` lie at ``to``, as ``dpkg-divert --add`` registers it.
+
+    owner: the package whose own file stays at ``path``; ``:``: every package's is diverted
+    """
+
+    path: str
+    to: str
+    owner: str
+
+
+class EndDiversion(Effect, frozen=True, kw_only=True):
+    """The diversion of ``path`` is removed again (``dpkg-divert --remove``)."""
+
+    path: str
+
+
 class NotUnderstood(Effect, frozen=True, kw_only=True):
     """A command whose effect Homeport does not know.
 

@@ -747,7 +747,15 @@ def _grep(words: list[str], text: str | None) -> Status:
 def _changes(command: tree_sitter.Node) -> bool:
     """Whether it changes an image."""
     name = _text(command.child_by_field_name("name"))
+    if name == "dpkg-divert":
+        return _diverts(_text(command))
     return name in CHANGES or (name == "sed" and " -i" in _text(command))
+
+
+def _diverts(text: str) -> bool:
+    """Whether ``dpkg-divert`` diverts a file: not for upgrades to merged /usr (DEP 17) alone."""
+    asks = ("--remove", "--list", "--truename")
+    return not any(word in text for word in (*asks, ".usr-is-merged"))
 
 
 def _literal(data: bytes) -> str:

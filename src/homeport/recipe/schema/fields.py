@@ -356,6 +356,7 @@ _STEPS = Fields(
     tolerant=True,
     fields={
         "usrmerge": _optional(Flag(), "/bin, /sbin, /lib… are links into /usr"),
+        "diversions": _optional(Flag(), "put files where another package's dpkg-divert says"),
         "layout": _optional(
             Flag(), "folders of an installed system, if a whole package has scripts"
         ),

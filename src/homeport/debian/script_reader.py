@@ -1,0 +1,44 @@
+"""Reads all scripts of a package that run when it is installed for the first time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from homeport.debian.deb.contents import PackageContents
+from homeport.debian.scripts.commands import Files
+from homeport.debian.scripts.debconf import default_answers
+from homeport.debian.scripts.effects import Effect
+from homeport.errors import UsageError
+
+#: Those that run when a package is installed for the first time.
+SCRIPTS = ("preinst", "postinst")
+
+ScriptReader = Callable[[PackageContents], list[Effect]]
+
+
+def make_reader(
+    architecture: str, files: Files, account: Callable[[str, str], bool]
+) -> ScriptReader:
+    """A reader of packages' scripts. Raises ``UsageError`` without the parser of shell."""
+    try:
+        # 30 ms that a build of slices saves: a parser of shell.
+        from homeport.debian.scripts.interpreter import World, read_script
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"packages with scripts require {error.name}, which is not installed",
+            hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
+        ) from error
+    world = World(architecture=architecture, account=account, files=files)
+
+    def read(contents: PackageContents) -> list[Effect]:
+        control = contents.control_files
+        answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
+        found: list[Effect] = []
+        for script in ("config", *SCRIPTS):
+            text = contents.scripts.get(script)
+            if text is not None:
+                effects = read_script(contents.id.name, script, text, world, answers)
+                found += effects if script != "config" else ()  # which only asks
+        return found
+
+    return read
