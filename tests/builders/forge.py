@@ -19,12 +19,18 @@ from homeport.updating.forges import Kind
 
 @dataclass
 class FakeForge:
-    """One project, ``group/images``."""
+    """One project, ``group/images``, with the id 7.
+
+    instead:  answers every request, if it is set
+    unlisted: how often a list misses what is there, as if another run made it after that
+    """
 
     kind: Kind
     server: Server
     token: str = "right"
     read_only: bool = False
+    instead: Answer | None = None
+    unlisted: int = 0
     requests: list[dict[str, Any]] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -52,6 +58,8 @@ class FakeForge:
         }[self.kind]
 
     def answer(self, request: Received) -> Answer:
+        if self.instead is not None:
+            return self.instead
         scheme = "token" if self.kind == "forgejo" else "Bearer"
         if request.headers.get("authorization") != f"{scheme} {self.token}":
             return _json({"message": "401 Unauthorized"}, 401)
@@ -64,6 +72,8 @@ class FakeForge:
         if self.read_only:
             return _json({"message": "403 Forbidden"}, 403)
         if request.method == "POST":
+            if any(self._is_open(one, body) for one in self.requests):
+                return _json(_EXISTS[self.kind], 422 if self.kind == "github" else 409)
             return _json(self._made(body), 201)
         assert request.method == ("PUT" if self.kind == "gitlab" else "PATCH")
         number = int(split.path.rpartition("/")[2])
@@ -73,28 +83,83 @@ class FakeForge:
             one["state"] = "closed"
         return _json(one)
 
+    def _is_open(self, one: dict[str, Any], body: dict[str, Any]) -> bool:
+        if self.kind == "gitlab":
+            mine = one["source_project_id"] == 7 and one["source_branch"] == body["source_branch"]
+            return mine and one["state"] == "opened"
+        mine = one["head"]["repo"]["id"] == 7 and one["head"]["ref"] == body["head"]
+        return mine and one["state"] == "open"
+
     def _found(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        if self.unlisted:
+            self.unlisted -= 1
+            return []
         newest = self.requests[::-1]
         if self.kind == "gitlab":
             return [r for r in newest if [r["source_branch"]] == query["source_branch"]]
         if self.kind == "github":
-            return [r for r in newest if [f"group:{r['head']['ref']}"] == query["head"]]
-        return newest
+            return [r for r in newest if [r["head"]["label"]] == query["head"]]
+        first = (int(query["page"][0]) - 1) * 30  # what a server gives at most is its own affair
+        return newest[first : first + 30]
+
+    def others(self, count: int) -> None:
+        """Requests of other branches, newer than ours."""
+        for number in range(count):
+            self._made(_body(self.kind, f"topic-{number}"))
+
+    def fork(self, branch: str) -> dict[str, Any]:
+        """A stranger's request from a branch of that name in a fork."""
+        one = self._made(_body(self.kind, branch))
+        if self.kind == "gitlab":
+            one["source_project_id"] = 8
+        else:
+            label = "stranger:" + branch if self.kind == "github" else branch
+            one["head"] |= {"repo": {"id": 8}, "repo_id": 8, "label": label}
+        return one
+
+    def delete_branch(self) -> None:
+        """The branch of the newest request is deleted, as people do who close one."""
+        if self.kind == "forgejo":
+            one = self.requests[-1]
+            one["head"]["ref"] = f"refs/pull/{one['number']}/head"
 
     def _made(self, body: dict[str, Any]) -> dict[str, Any]:
         number = len(self.requests) + 1
         if self.kind == "gitlab":
             url = self.server.url(f"/group/images/-/merge_requests/{number}")
-            one = {**body, "iid": number, "id": 900 + number, "state": "opened", "web_url": url}
+            one = {
+                **body, "iid": number, "id": 900 + number, "state": "opened", "web_url": url,
+                "project_id": 7, "source_project_id": 7, "target_project_id": 7,
+            }  # fmt: skip
         else:
             url = self.server.url(f"/group/images/pulls/{number}")
-            head = {"ref": body["head"], "label": f"group:{body['head']}"}
+            label = f"group:{body['head']}" if self.kind == "github" else body["head"]
+            head = {"ref": body["head"], "label": label, "repo": {"id": 7}, "repo_id": 7}
             one = {
                 **body, "number": number, "state": "open", "html_url": url, "head": head,
-                "base": {"ref": body["base"]}, "merged_at": None,
+                "base": {"ref": body["base"], "label": body["base"], "repo": {"id": 7},
+                         "repo_id": 7},
+                "merged_at": None,
             }  # fmt: skip
         self.requests.append(one)
         return one
+
+
+#: What the three say if the branch has an open request: GitLab, GitHub, Gitea and Forgejo.
+_EXISTS: dict[Kind, dict[str, Any]] = {
+    "gitlab": {"message": ["Another open merge request already exists for this source branch: !1"]},
+    "github": {
+        "message": "Validation Failed",
+        "errors": [{"message": "A pull request already exists for group:homeport/update."}],
+    },
+    "forgejo": {"message": "pull request already exists for these targets"},
+}
+
+
+def _body(kind: Kind, branch: str) -> dict[str, Any]:
+    if kind == "gitlab":
+        return {"source_branch": branch, "target_branch": "main", "title": "T", "description": "D"}
+    return {"head": branch, "base": "main", "title": "T", "body": "D"}
 
 
 def _json(document: Any, status: int = 200) -> Answer:

@@ -18,7 +18,7 @@ from homeport.gitprogram import GitFailed
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.recipe.model import Recipe
 from homeport.updating.forges import ForgeRefused, Kind
-from homeport.updating.git import TRAILER
+from homeport.updating.git import TRAILER, PersonsCommits
 from homeport.updating.update import TOKEN
 
 
@@ -211,3 +211,159 @@ def test_of_recipes_that_cannot_be_read_no_request_is_made(world: UpdateWorld) -
         result = world.update(str(world.root), directory=world.home, request=True)
         assert [one.outcome for one in result.recipes] == ["failed"]
         assert (running.requests, world.branch()) == ([], "")
+
+
+KINDS: list[Kind] = ["gitlab", "github", "forgejo"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_from_a_fork_is_a_strangers_whatever_its_branch_is_called(
+    world: UpdateWorld, kind: Kind
+) -> None:
+    """Or the table of Homeport would recommend what a stranger wrote."""
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        theirs = running.fork("homeport/update")
+        before = dict(theirs)
+        result = world.update(request=True)
+        assert result.request is not None
+        assert (result.request.action, len(running.requests)) == ("created", 2)
+        assert theirs == before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_request_that_another_run_opened_meanwhile_is_used(
+    world: UpdateWorld, kind: Kind
+) -> None:
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        running.unlisted = 1
+        again = world.update(request=True)
+        assert again.request is not None
+        assert (again.request.action, len(running.requests)) == ("unchanged", 1)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_closed_request_whose_branch_was_deleted_is_not_opened_again(
+    world: UpdateWorld, kind: Kind
+) -> None:
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        running.requests[0]["state"] = "closed"
+        git(world.root / "origin.git", "branch", "-D", "homeport/update")
+        running.delete_branch()
+        again = world.update(request=True)
+        assert again.request is not None
+        assert (again.request.action, world.branch()) == ("declined", "")
+
+
+def test_a_request_is_found_behind_pages_of_others(world: UpdateWorld) -> None:
+    with forge("forgejo") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        world.update(request=True)
+        running.others(70)
+        again = world.update(request=True)
+        assert again.request is not None
+        assert (again.request.action, len(running.requests)) == ("unchanged", 71)
+
+
+PAGE = {"Content-Type": "text/html; charset=utf-8"}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "what", "hint"),
+    [
+        ((200, PAGE, b"<html>Log in</html>"), "returned a web page (status 200)", "browser"),
+        ((403, PAGE, b"<html>Blocked</html>"), "returned a web page (status 403)", "browser"),
+        ((200, JSON, b"<html>"), "is not that of", "--forge"),
+        ((200, JSON, b'{"data": []}'), "is not that of", "--forge"),
+        ((200, JSON, b'[{"number": "x"}]'), "is not that of", "--forge"),
+        ((200, JSON, b"null"), "is not that of", "--forge"),
+        ((401, JSON, b'{"error": "invalid_token", "error_description": "Token is expired."}'),
+         "status 401: Token is expired.", TOKEN),
+        ((403, {**JSON, "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1796000000"},
+          b'{"message": "API rate limit exceeded"}'),
+         "limits requests until 2026-11-30 00:53 UTC: API rate limit exceeded", "later"),
+        ((403, JSON, b'{"message": "You have exceeded a secondary rate limit."}'),
+         "limits requests: You have exceeded a secondary rate limit.", "later"),
+        ((404, JSON, b'{"message": "404 Project Not Found"}'), "404 Project Not Found", "not see"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_answer_that_helps_nobody_is_one_clear_error_and_nothing_is_half_done(
+    world: UpdateWorld, kind: Kind, answer: tuple[int, dict[str, str], bytes], what: str, hint: str
+) -> None:
+    before = (world.home / "test.lock").read_bytes()
+    with forge(kind) as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        running.instead = answer
+        with pytest.raises(ForgeRefused) as caught:
+            world.update(request=True)
+    assert what in caught.value.what
+    assert "\n" not in caught.value.what
+    assert hint in (caught.value.hint or "")
+    assert (world.home / "test.lock").read_bytes() == before
+    assert git(world.home, "status", "--porcelain") == ""
+    assert world.branch() == ""
+
+
+@pytest.mark.parametrize("options", [{"branch": "main"}, {"branch": "next", "target": "next"}])
+def test_the_branch_that_is_merged_into_is_never_pushed_to(
+    world: UpdateWorld, options: dict[str, str]
+) -> None:
+    main = world.branch("main")
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(UsageError) as caught:
+            world.update(request=True, **options)
+        assert "is to be merged into" in caught.value.what
+        assert (world.branch("main"), running.asked) == (main, [])
+
+
+def test_what_is_no_name_of_a_branch_is_a_usage_error(world: UpdateWorld) -> None:
+    with pytest.raises(UsageError) as caught:
+        world.update(request=True, forge="gitlab", branch="a..b")
+    assert caught.value.what == "a..b is no name of a branch for git"
+
+
+def test_a_branch_with_another_history_is_left_alone(world: UpdateWorld) -> None:
+    origin = world.root / "origin.git"
+    tree = git(origin, "rev-parse", "main^{tree}")
+    who = ("-c", "user.name=O", "-c", "user.email=o@x.example")
+    other = git(origin, *who, "commit-tree", tree, "-m", f"Other\n\n{TRAILER}")
+    git(origin, "update-ref", "refs/heads/homeport/update", other)
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(PersonsCommits) as caught:
+            world.update(request=True)
+        assert "shares no commit" in caught.value.what
+        assert (world.branch(), running.requests) == (other, [])
+
+
+def test_a_branch_in_the_way_of_ours_is_named_with_what_to_do(world: UpdateWorld) -> None:
+    """Git keeps branches as files: where ``homeport`` is one, ``homeport/update`` cannot be."""
+    git(world.root / "origin.git", "branch", "homeport", "main")
+    with forge("gitlab") as running:
+        world.environment = {**running.variables, TOKEN: "right"}
+        with pytest.raises(GitFailed) as caught:
+            world.update(request=True)
+        assert caught.value.hint is not None
+        assert "--branch NAME" in caught.value.hint
+        assert running.requests == []
+        assert git(world.home, "status", "--porcelain") == ""
+
+
+def test_an_expired_token_is_said_before_anything_is_locked(world: UpdateWorld) -> None:
+    before = (world.home / "test.lock").read_bytes()
+    with forge("gitlab") as running:
+        git(world.home, "remote", "set-url", "origin", running.server.url("/group/images.git"))
+        world.environment = {**running.variables, TOKEN: "expired"}
+        with pytest.raises(GitFailed) as caught:
+            world.update(request=True)
+    assert "Authentication failed" in caught.value.what
+    assert TOKEN in (caught.value.hint or "")
+    assert "expired" not in caught.value.what
+    assert (world.home / "test.lock").read_bytes() == before

@@ -1,35 +1,54 @@
 """Merge requests of GitLab, GitHub and Forgejo (Gitea): found by branch, made, changed, closed.
 
 One fixed branch has at most one open request. A request that a person closed is not opened
-again for the same content: the content's mark stands in its text. Tokens come from
-HOMEPORT_FORGE_TOKEN and are sent to the forge's own host only.
+again for the same content: the content's mark stands in its text. A request from a fork is never
+ours, whatever its branch is called. Tokens come from HOMEPORT_FORGE_TOKEN and are sent to the
+forge's own host only.
+
+Fields are those of the published descriptions: GitLab's "Merge requests API", GitHub's "REST API
+endpoints for pull requests", and the swagger of Gitea and Forgejo.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, Protocol
+from datetime import UTC, datetime
+from typing import Literal, Protocol, TypeVar
 from urllib.parse import quote, urlsplit
 
 import msgspec
 
 from homeport.errors import HomeportError, Interrupted, UsageError
 from homeport.net.client import Client
+from homeport.net.response import WEB_PAGES
 from homeport.net.retries import READ, TOKEN
 from homeport.net.url import Url
 from homeport.printable import printable
 
 Kind = Literal["gitlab", "github", "forgejo"]
+T = TypeVar("T")
 _LIMIT = 8 << 20
+_PAGES = 20  # of Forgejo's requests, which cannot be asked for by branch
 _SCP = re.compile(r"(?:[\w.-]+@)?([\w.-]+):(?!//)(.+)")
 _MARK = re.compile(r"<!-- homeport-update ([0-9a-f]{40,64}) -->")
 
 
 class ForgeRefused(HomeportError):
-    """The forge does not answer, or its answer is no."""
+    """The forge does not answer, or its answer is no. ``status``: of its answer, or 0."""
 
     id = "forge"
+
+    def __init__(self, what: str, *, status: int = 0, hint: str | None = None) -> None:
+        super().__init__(what, hint=hint)
+        self.status = status
+
+    @property
+    def exists(self) -> bool:
+        """Whether there may be such a request already: another run opened it, or this one did
+        before its answer was lost. GitHub says 422, the others 409.
+        """
+        return self.status in (409, 422)
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,7 +176,7 @@ class Forge(Protocol):
     """What the three have in common."""
 
     def find(self, branch: str) -> list[OpenRequest]:
-        """All requests of a branch, newest first."""
+        """The requests of a branch of the project itself, newest first."""
 
     def create(self, branch: str, target: str, title: str, text: str) -> OpenRequest: ...
 
@@ -172,6 +191,14 @@ def open_forge(place: Place, token: str, client: Client) -> Forge:
     return _GitLab(api) if place.kind == "gitlab" else _Pulls(api)
 
 
+class _Said(msgspec.Struct, frozen=True):
+    """What a forge says of an error; GitLab's ``message`` may be a list or an object."""
+
+    message: object = ""
+    error: object = ""
+    error_description: object = ""
+
+
 class _Api(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     token: str
@@ -180,7 +207,9 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
     def __repr__(self) -> str:
         return f"_Api({self.place})"
 
-    def ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+    def ask(
+        self, method: str, path: str, kind: type[T], body: Mapping[str, object] | None = None
+    ) -> T:
         """The document of an answer. Raises ``ForgeRefused``."""
         target = Url.parse(f"{self.place.api}/{path}")
         if target.scheme != "https" and not target.is_loopback:
@@ -201,28 +230,103 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
                 method, target, headers=headers, body=data,
                 rule=READ if method == "GET" else TOKEN, authorize=authorize,
             ) as response:  # fmt: skip
-                status = response.status
+                status, received = response.status, response.headers
                 answer = response.read_all(_LIMIT, "the forge's answer")
         except Interrupted:
             raise
         except HomeportError as error:
             raise ForgeRefused(f"{self.place.web}: {error.what}", hint=error.hint) from error
-        if status not in (200, 201, 204):
-            raise self._refused(status, answer)
+        if received.get("content-type", "").partition(";")[0].strip().lower() in WEB_PAGES:
+            raise self._page(status)
+        if status not in (200, 201):
+            raise self._refused(status, received, answer)
         try:
-            return msgspec.json.decode(answer) if answer else None
+            return msgspec.json.decode(answer, type=kind)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-            raise ForgeRefused(f"{self.place.web}: the answer is not JSON") from error
+            raise ForgeRefused(
+                f"{self.place.web}: the answer of {self.place.api} is not that of"
+                f" {_NAMES[self.place.kind]}: {printable(str(error))}",
+                hint="name the forge: --forge gitlab, github or forgejo",
+            ) from error
 
-    def _refused(self, status: int, answer: bytes) -> ForgeRefused:
+    def _page(self, status: int) -> ForgeRefused:
+        """A login page, a proxy's, or another program's: nothing that our words could be for."""
+        return ForgeRefused(
+            f"{self.place.web}: {self.place.api} returned a web page (status {status}) where its"
+            " API was asked",
+            status=status,
+            hint="look at that address in a browser: a login page, a proxy, or maintenance; another"
+            " kind of forge is named by --forge",
+        )
+
+    def _refused(self, status: int, headers: Mapping[str, str], answer: bytes) -> ForgeRefused:
+        reason = _reason(answer)
+        if status == 429 or (status == 403 and _is_limited(headers, reason)):
+            return ForgeRefused(
+                f"{self.place.web} limits requests{_until(headers)}: {reason}", status=status,
+                hint="run the same command later; what was pushed is found then",
+            )  # fmt: skip
         hints = {
             401: "the token is wrong or has expired: renew HOMEPORT_FORGE_TOKEN",
             403: "the token in HOMEPORT_FORGE_TOKEN may not open merge requests: it needs the "
             "scope for the API, and a role that may push",
             404: f"the token does not see the project {self.place.project}",
         }
-        reason = printable(answer[:200].decode("utf-8", "replace"))
-        return ForgeRefused(f"{self.place.web}: status {status}: {reason}", hint=hints.get(status))
+        what = f"{self.place.web}: status {status}: {reason}"
+        return ForgeRefused(what, status=status, hint=hints.get(status))
+
+
+_NAMES: Mapping[Kind, str] = {"gitlab": "GitLab", "github": "GitHub", "forgejo": "Forgejo"}
+
+
+def _reason(answer: bytes) -> str:
+    """The forge's own words, on one line."""
+    try:
+        said = msgspec.json.decode(answer, type=_Said)
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
+        return printable(answer[:200].decode("utf-8", "replace"))
+    words = said.error_description or said.message or said.error
+    text = words if isinstance(words, str) else msgspec.json.encode(words).decode()
+    return printable(text[:200]) or "no reason given"
+
+
+def _is_limited(headers: Mapping[str, str], reason: str) -> bool:
+    """GitHub answers 403 for its limits, too ("Rate limits for the REST API")."""
+    none_left = headers.get("x-ratelimit-remaining") == "0"
+    return none_left or "retry-after" in headers or "rate limit" in reason.lower()
+
+
+def _until(headers: Mapping[str, str]) -> str:
+    """`` until TIME`` by GitHub's or GitLab's header, in seconds since 1970."""
+    text = headers.get("x-ratelimit-reset") or headers.get("ratelimit-reset") or ""
+    if not re.fullmatch("[0-9]{9,11}", text):
+        return ""
+    return f" until {datetime.fromtimestamp(int(text), UTC):%Y-%m-%d %H:%M} UTC"
+
+
+class _MergeRequest(msgspec.Struct, frozen=True):
+    """GitLab's. state: opened, closed, merged, or for moments locked."""
+
+    iid: int
+    state: str
+    web_url: str = ""
+    title: str = ""
+    description: str | None = None
+    source_project_id: int | None = None
+    target_project_id: int = 0
+
+    @property
+    def own(self) -> bool:
+        return self.source_project_id == self.target_project_id
+
+    def read(self) -> OpenRequest:
+        states: dict[str, Literal["open", "closed", "merged"]] = {
+            "merged": "merged", "closed": "closed",
+        }  # fmt: skip
+        return OpenRequest(
+            number=self.iid, state=states.get(self.state, "open"), title=self.title,
+            text=self.description or "", url=self.web_url,
+        )  # fmt: skip
 
 
 class _GitLab:
@@ -234,32 +338,70 @@ class _GitLab:
 
     def find(self, branch: str) -> list[OpenRequest]:
         name = quote(branch, safe="")
-        query = f"source_branch={name}&state=all&order_by=created_at&sort=desc&per_page=20"
-        return [self._read(found) for found in self._api.ask("GET", f"{self._path}?{query}")]
+        query = f"source_branch={name}&state=all&order_by=created_at&sort=desc&per_page=100"
+        found = self._api.ask("GET", f"{self._path}?{query}", list[_MergeRequest])
+        return [one.read() for one in found if one.own]
 
     def create(self, branch: str, target: str, title: str, text: str) -> OpenRequest:
         body = {
             "source_branch": branch, "target_branch": target, "title": title,
             "description": text, "remove_source_branch": True,
         }  # fmt: skip
-        return self._read(self._api.ask("POST", self._path, body))
+        return self._api.ask("POST", self._path, _MergeRequest, body).read()
 
     def change(self, request: OpenRequest, title: str, text: str) -> OpenRequest:
-        body = {"title": title, "description": text}
-        return self._read(self._api.ask("PUT", f"{self._path}/{request.number}", body))
+        return self._put(request, {"title": title, "description": text})
 
     def close(self, request: OpenRequest) -> None:
-        self._api.ask("PUT", f"{self._path}/{request.number}", {"state_event": "close"})
+        self._put(request, {"state_event": "close"})
 
-    def _read(self, found: Any) -> OpenRequest:
-        state = str(_field(found, "state"))
+    def _put(self, request: OpenRequest, body: Mapping[str, object]) -> OpenRequest:
+        path = f"{self._path}/{request.number}"
+        return self._api.ask("PUT", path, _MergeRequest, body).read()
+
+
+class _Repo(msgspec.Struct, frozen=True):
+    id: int
+
+
+class _Side(msgspec.Struct, frozen=True):
+    """Head or base. Once the branch is deleted Forgejo's ``ref`` is ``refs/pull/N/head``, while
+    ``label`` still is the branch; GitHub's label is ``OWNER:BRANCH``.
+    """
+
+    ref: str = ""
+    label: str | None = None
+    repo: _Repo | None = None
+    repo_id: int | None = None
+
+    @property
+    def repository(self) -> int | None:
+        return self.repo.id if self.repo else self.repo_id
+
+
+class _Pull(msgspec.Struct, frozen=True):
+    """GitHub's and Forgejo's. state: open or closed; of merged ones ``merged_at`` is set."""
+
+    number: int
+    state: str
+    head: _Side
+    base: _Side
+    html_url: str = ""
+    title: str = ""
+    body: str | None = None
+    merged_at: str | None = None
+
+    def is_of(self, branch: str) -> bool:
+        """Whether it is of this branch of the project itself, not of a fork."""
+        own = self.head.repository is not None and self.head.repository == self.base.repository
+        return own and branch in (self.head.ref, self.head.label)
+
+    def read(self) -> OpenRequest:
+        done: Literal["closed", "merged"] = "merged" if self.merged_at else "closed"
         return OpenRequest(
-            number=int(_field(found, "iid")),
-            state="merged" if state == "merged" else "open" if state == "opened" else "closed",
-            title=str(found.get("title") or ""),
-            text=str(found.get("description") or ""),
-            url=str(found.get("web_url") or ""),
-        )
+            number=self.number, state="open" if self.state == "open" else done, title=self.title,
+            text=self.body or "", url=self.html_url,
+        )  # fmt: skip
 
 
 class _Pulls:
@@ -270,40 +412,36 @@ class _Pulls:
         self._path = f"repos/{quote(api.place.project, safe='/')}/pulls"
 
     def find(self, branch: str) -> list[OpenRequest]:
-        owner = self._api.place.project.partition("/")[0]
-        query = "state=all"
         if self._api.place.kind == "github":
-            query += f"&head={quote(f'{owner}:{branch}', safe='')}&sort=created&direction=desc"
-        found = self._api.ask("GET", f"{self._path}?{query}")
-        own = [one for one in found if (one.get("head") or {}).get("ref") == branch]
-        return sorted(map(self._read, own), key=lambda one: one.number, reverse=True)
+            owner = self._api.place.project.partition("/")[0]
+            head = quote(f"{owner}:{branch}", safe="")
+            query = f"state=all&head={head}&sort=created&direction=desc&per_page=100"
+            found = self._api.ask("GET", f"{self._path}?{query}", list[_Pull])
+        else:
+            found = self._pages(branch)
+        own = [one.read() for one in found if one.is_of(branch)]
+        return sorted(own, key=lambda one: one.number, reverse=True)
+
+    def _pages(self, branch: str) -> list[_Pull]:
+        """Those that changed last first, up to an open one of the branch."""
+        found: list[_Pull] = []
+        for page in range(1, _PAGES + 1):
+            query = f"state=all&sort=recentupdate&limit=50&page={page}"
+            some = self._api.ask("GET", f"{self._path}?{query}", list[_Pull])
+            found += some
+            if not some or any(one.state == "open" and one.is_of(branch) for one in some):
+                break
+        return found
 
     def create(self, branch: str, target: str, title: str, text: str) -> OpenRequest:
         body = {"title": title, "head": branch, "base": target, "body": text}
-        return self._read(self._api.ask("POST", self._path, body))
+        return self._api.ask("POST", self._path, _Pull, body).read()
 
     def change(self, request: OpenRequest, title: str, text: str) -> OpenRequest:
-        body = {"title": title, "body": text}
-        return self._read(self._api.ask("PATCH", f"{self._path}/{request.number}", body))
+        return self._patch(request, {"title": title, "body": text})
 
     def close(self, request: OpenRequest) -> None:
-        self._api.ask("PATCH", f"{self._path}/{request.number}", {"state": "closed"})
+        self._patch(request, {"state": "closed"})
 
-    def _read(self, found: Any) -> OpenRequest:
-        merged = found.get("merged_at") or found.get("merged")
-        state: Literal["open", "closed", "merged"] = "merged" if merged else "closed"
-        if _field(found, "state") == "open":
-            state = "open"
-        return OpenRequest(
-            number=int(_field(found, "number")),
-            state=state,
-            title=str(found.get("title") or ""),
-            text=str(found.get("body") or ""),
-            url=str(found.get("html_url") or ""),
-        )
-
-
-def _field(found: Any, name: str) -> Any:
-    if not isinstance(found, dict) or found.get(name) is None:
-        raise ForgeRefused(f"the forge's answer has no {name}")
-    return found[name]
+    def _patch(self, request: OpenRequest, body: Mapping[str, object]) -> OpenRequest:
+        return self._api.ask("PATCH", f"{self._path}/{request.number}", _Pull, body).read()

@@ -13,13 +13,18 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.errors import HomeportError
+from homeport.errors import HomeportError, UsageError
 from homeport.gitprogram import GitFailed, run_git, without_login
+from homeport.printable import printable
 
 #: Last line of the messages of our commits: by it a branch is known to be ours alone.
 TRAILER = "Homeport-Update: 1"
 _NO_OPTIONS = "does not support push options"  # git's words, before it sends anything
 _HTTP = re.compile(r"https?://")
+#: Git's words for a token that is wrong, has expired, or may not do it.
+_NO_ENTRY = re.compile(r"Authentication failed|could not read Username|returned error: 40[13]")
+#: A branch ``a`` and a branch ``a/b`` cannot both be there.
+_IN_THE_WAY = re.compile(r"exists; cannot create|directory file conflict")
 #: Reads the token from the environment, so that no argument and no file holds it.
 _HELPER = '!f() { echo username=oauth2; echo "password=$HOMEPORT_FORGE_TOKEN"; }; f'
 
@@ -47,9 +52,17 @@ class Repository(msgspec.Struct, frozen=True, kw_only=True):
         if self.token:
             # The first, empty one drops the helpers of the user's own configuration.
             settings = ("credential.helper=", f"credential.helper={_HELPER}", *settings)
-        output = run_git(
-            self.root, *arguments, strangers=False, data=data, env=env, settings=settings
-        )
+        try:
+            output = run_git(
+                self.root, *arguments, strangers=False, data=data, env=env, settings=settings
+            )
+        except GitFailed as error:
+            if self.token and _NO_ENTRY.search(error.words):
+                error.hint = (
+                    "the token in HOMEPORT_FORGE_TOKEN is wrong, has expired, or may not write"
+                    " to the repository"
+                )
+            raise
         return output.decode("utf-8", "replace").strip()
 
     def remote_url(self, remote: str) -> str:
@@ -104,6 +117,14 @@ def open_repository(path: Path, *, token: bool = False) -> Repository:
     return Repository(root=Path(root), token=token)
 
 
+def check_branch(repository: Repository, branch: str) -> None:
+    """Raise ``UsageError`` for what is no name of a branch."""
+    try:
+        repository.run("check-ref-format", f"refs/heads/{branch}")
+    except GitFailed as error:
+        raise UsageError(f"{printable(branch)} is no name of a branch for git") from error
+
+
 def commit_files(repository: Repository, paths: Sequence[Path], message: str) -> str:
     """Commit these files, and nothing else that is staged; the commit's id."""
     names = [repository.relative(path) for path in paths]
@@ -144,7 +165,16 @@ def check_is_ours(repository: Repository, remote: str, branch: str, there: str, 
         # A runner's clone ends before the branch's fork, and so would the history read below.
         repository.run("fetch", "-q", "--no-tags", "--unshallow", remote)
     repository.run("fetch", "-q", "--no-tags", remote, f"refs/heads/{branch}")
-    fork = repository.run("merge-base", base, there)
+    try:
+        fork = repository.run("merge-base", base, there)
+    except GitFailed as error:
+        if error.words:
+            raise
+        raise PersonsCommits(
+            f"the branch {branch} shares no commit with the branch that is checked out",
+            where={"branch": branch},
+            hint="delete that branch, or name another: --branch NAME",
+        ) from error
     for commit in repository.run("rev-list", f"{fork}..{there}").split():
         message = repository.run("log", "-1", "--format=%B", commit)
         if TRAILER not in message.splitlines():
@@ -179,6 +209,8 @@ def push_branch(
             repository.run(*push, *what, settings=settings)
     except GitFailed as error:
         now = repository.remote_branch(remote, branch)
+        if _IN_THE_WAY.search(error.words):
+            error.hint = f"a branch of the remote is in the way of {branch}: --branch NAME"
         if now in (there, ""):
             raise
         repository.run("fetch", "-q", "--no-tags", remote, f"refs/heads/{branch}")

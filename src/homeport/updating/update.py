@@ -30,10 +30,20 @@ from homeport.recipe.catalog import current_catalog, find_recipe, is_name
 from homeport.recipe.lock.model import Lockfile
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
-from homeport.updating.forges import Kind, Place, find_place, mark_of, open_forge
+from homeport.updating.forges import (
+    Forge,
+    ForgeRefused,
+    Kind,
+    OpenRequest,
+    Place,
+    find_place,
+    mark_of,
+    open_forge,
+)
 from homeport.updating.git import (
     Repository,
     build_commit,
+    check_branch,
     check_is_ours,
     commit_files,
     open_repository,
@@ -133,10 +143,13 @@ def run_update(request: UpdateRequest, access: UpdateAccess) -> UpdateResult:
 
 
 class _Home(msgspec.Struct, frozen=True, kw_only=True):
-    """Where an update is committed and, for a request, the forge that it is opened at."""
+    """Where an update is committed and, for a request, the forge that it is opened at and the
+    branch that it is to be merged into.
+    """
 
     repository: Repository
     place: Place | None
+    target: str = ""
 
 
 def _home(subjects: Subjects, request: UpdateRequest, access: UpdateAccess) -> _Home | None:
@@ -149,11 +162,19 @@ def _home(subjects: Subjects, request: UpdateRequest, access: UpdateAccess) -> _
     repository = open_repository(first, token=token)
     for path in files:
         repository.relative(path)
-    place = None
-    if request.request:
-        remote = repository.remote_url(request.remote)
-        place = find_place(remote, access.environment, request.forge)
-    return _Home(repository=repository, place=place)
+    if not request.request:
+        return _Home(repository=repository, place=None)
+    check_branch(repository, request.branch)
+    remote = repository.remote_url(request.remote)
+    place = find_place(remote, access.environment, request.forge)
+    default = _default_branch(repository, request.remote)
+    target = request.target or default
+    if request.branch in (target, default):
+        raise UsageError(
+            f"--branch {request.branch} is the branch that the request is to be merged into",
+            hint=f"name another, which is Homeport's alone: --branch {BRANCH}",
+        )
+    return _Home(repository=repository, place=place, target=target)
 
 
 def _update(
@@ -361,7 +382,6 @@ def _request(
     repository, place = home.repository, home.place
     assert place is not None
     there = repository.remote_branch(request.remote, request.branch)
-    target = request.target or _default_branch(repository, request.remote)
     if not written:
         action = RequestResult(action="none", branch=request.branch)
         if there and token and not result.failed:
@@ -381,28 +401,49 @@ def _request(
         pushed = not same_content(repository, there, commit)
     forge = open_forge(place, token, access.client()) if token else None
     before = forge.find(request.branch) if forge else []
-    current = next((one for one in before if one.state == "open"), None)
-    if current is None and any(one.state == "closed" and one.mark == mark for one in before):
-        declined = RequestResult(action="declined", branch=request.branch, url=before[0].url)
-        return msgspec.structs.replace(result, request=declined)
+    if _open_one(before) is None:
+        closed = next((one for one in before if one.state == "closed" and one.mark == mark), None)
+        if closed is not None:
+            declined = RequestResult(action="declined", branch=request.branch, url=closed.url)
+            return msgspec.structs.replace(result, request=declined)
+    name = title(result.updated)
     if pushed:
-        options = () if forge else place.push_options(target, title(result.updated), mark_of(mark))
+        options = () if forge else place.push_options(home.target, name, mark_of(mark))
         pushed = push_branch(
             repository, request.remote, request.branch, commit, there, options=options
         )
-    link = place.link(request.branch, target)
-    outcome = RequestResult(action="link", branch=request.branch, url=link)
-    if forge is not None:
-        text, name = request_text(result, mark_of(mark), repository.root), title(result.updated)
-        if current is None:
-            made = forge.create(request.branch, target, name, text)
-            outcome = RequestResult(action="created", branch=request.branch, url=made.url)
-        elif (current.title, current.text.strip()) != (name, text.strip()):
-            made = forge.change(current, name, text)
-            outcome = RequestResult(action="updated", branch=request.branch, url=made.url)
-        else:
-            outcome = RequestResult(action="unchanged", branch=request.branch, url=current.url)
+    if forge is None:
+        link = place.link(request.branch, home.target)
+        outcome = RequestResult(action="link", branch=request.branch, url=link)
+    else:
+        text = request_text(result, mark_of(mark), repository.root)
+        outcome = _opened(
+            forge, _open_one(before), branch=request.branch, target=home.target, name=name,
+            text=text,
+        )  # fmt: skip
     return msgspec.structs.replace(result, commit=commit if pushed else "", request=outcome)
+
+
+def _open_one(requests: Sequence[OpenRequest]) -> OpenRequest | None:
+    return next((one for one in requests if one.state == "open"), None)
+
+
+def _opened(
+    forge: Forge, current: OpenRequest | None, *, branch: str, target: str, name: str, text: str
+) -> RequestResult:
+    """The branch's one request, made or changed."""
+    if current is None:
+        try:
+            made = forge.create(branch, target, name, text)
+            return RequestResult(action="created", branch=branch, url=made.url)
+        except ForgeRefused as error:
+            current = _open_one(forge.find(branch)) if error.exists else None
+            if current is None:
+                raise
+    if (current.title, current.text.strip()) == (name, text.strip()):
+        return RequestResult(action="unchanged", branch=branch, url=current.url)
+    made = forge.change(current, name, text)
+    return RequestResult(action="updated", branch=branch, url=made.url)
 
 
 def _default_branch(repository: Repository, remote: str) -> str:
