@@ -199,6 +199,9 @@ class _Said(msgspec.Struct, frozen=True):
     error_description: object = ""
 
 
+_SAID = msgspec.json.Decoder(_Said)
+
+
 class _Api(msgspec.Struct, frozen=True, kw_only=True):
     place: Place
     token: str
@@ -208,8 +211,9 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
         return f"_Api({self.place})"
 
     def ask(
-        self, method: str, path: str, kind: type[T], body: Mapping[str, object] | None = None
-    ) -> T:
+        self, method: str, path: str, decoder: msgspec.json.Decoder[T],
+        body: Mapping[str, object] | None = None,
+    ) -> T:  # fmt: skip
         """The document of an answer. Raises ``ForgeRefused``."""
         target = Url.parse(f"{self.place.api}/{path}")
         if target.scheme != "https" and not target.is_loopback:
@@ -241,7 +245,7 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
         if status not in (200, 201):
             raise self._refused(status, received, answer)
         try:
-            return msgspec.json.decode(answer, type=kind)
+            return decoder.decode(answer)
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise ForgeRefused(
                 f"{self.place.web}: the answer of {self.place.api} is not that of"
@@ -282,7 +286,7 @@ _NAMES: Mapping[Kind, str] = {"gitlab": "GitLab", "github": "GitHub", "forgejo":
 def _reason(answer: bytes) -> str:
     """The forge's own words, on one line."""
     try:
-        said = msgspec.json.decode(answer, type=_Said)
+        said = _SAID.decode(answer)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError):
         return printable(answer[:200].decode("utf-8", "replace"))
     words = said.error_description or said.message or said.error
@@ -329,6 +333,10 @@ class _MergeRequest(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+_MERGE_REQUEST = msgspec.json.Decoder(_MergeRequest)
+_MERGE_REQUESTS = msgspec.json.Decoder(list[_MergeRequest])
+
+
 class _GitLab:
     """GitLab, API v4: merge requests."""
 
@@ -339,7 +347,7 @@ class _GitLab:
     def find(self, branch: str) -> list[OpenRequest]:
         name = quote(branch, safe="")
         query = f"source_branch={name}&state=all&order_by=created_at&sort=desc&per_page=100"
-        found = self._api.ask("GET", f"{self._path}?{query}", list[_MergeRequest])
+        found = self._api.ask("GET", f"{self._path}?{query}", _MERGE_REQUESTS)
         return [one.read() for one in found if one.own]
 
     def create(self, branch: str, target: str, title: str, text: str) -> OpenRequest:
@@ -347,7 +355,7 @@ class _GitLab:
             "source_branch": branch, "target_branch": target, "title": title,
             "description": text, "remove_source_branch": True,
         }  # fmt: skip
-        return self._api.ask("POST", self._path, _MergeRequest, body).read()
+        return self._api.ask("POST", self._path, _MERGE_REQUEST, body).read()
 
     def change(self, request: OpenRequest, title: str, text: str) -> OpenRequest:
         return self._put(request, {"title": title, "description": text})
@@ -357,7 +365,7 @@ class _GitLab:
 
     def _put(self, request: OpenRequest, body: Mapping[str, object]) -> OpenRequest:
         path = f"{self._path}/{request.number}"
-        return self._api.ask("PUT", path, _MergeRequest, body).read()
+        return self._api.ask("PUT", path, _MERGE_REQUEST, body).read()
 
 
 class _Repo(msgspec.Struct, frozen=True):
@@ -404,6 +412,10 @@ class _Pull(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+_PULL = msgspec.json.Decoder(_Pull)
+_PULLS = msgspec.json.Decoder(list[_Pull])
+
+
 class _Pulls:
     """GitHub's pull requests, and Forgejo's and Gitea's, which follow them."""
 
@@ -416,7 +428,7 @@ class _Pulls:
             owner = self._api.place.project.partition("/")[0]
             head = quote(f"{owner}:{branch}", safe="")
             query = f"state=all&head={head}&sort=created&direction=desc&per_page=100"
-            found = self._api.ask("GET", f"{self._path}?{query}", list[_Pull])
+            found = self._api.ask("GET", f"{self._path}?{query}", _PULLS)
         else:
             found = self._pages(branch)
         own = [one.read() for one in found if one.is_of(branch)]
@@ -427,7 +439,7 @@ class _Pulls:
         found: list[_Pull] = []
         for page in range(1, _PAGES + 1):
             query = f"state=all&sort=recentupdate&limit=50&page={page}"
-            some = self._api.ask("GET", f"{self._path}?{query}", list[_Pull])
+            some = self._api.ask("GET", f"{self._path}?{query}", _PULLS)
             found += some
             if not some or any(one.state == "open" and one.is_of(branch) for one in some):
                 break
@@ -435,7 +447,7 @@ class _Pulls:
 
     def create(self, branch: str, target: str, title: str, text: str) -> OpenRequest:
         body = {"title": title, "head": branch, "base": target, "body": text}
-        return self._api.ask("POST", self._path, _Pull, body).read()
+        return self._api.ask("POST", self._path, _PULL, body).read()
 
     def change(self, request: OpenRequest, title: str, text: str) -> OpenRequest:
         return self._patch(request, {"title": title, "body": text})
@@ -444,4 +456,4 @@ class _Pulls:
         self._patch(request, {"state": "closed"})
 
     def _patch(self, request: OpenRequest, body: Mapping[str, object]) -> OpenRequest:
-        return self._api.ask("PATCH", f"{self._path}/{request.number}", _Pull, body).read()
+        return self._api.ask("PATCH", f"{self._path}/{request.number}", _PULL, body).read()
