@@ -93,6 +93,37 @@ def test_scripts_of_essential_packages_start_others(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_the_program_behind_an_alternative_is_found_as_its_script_computes_it(
+    tmp_path: Path,
+) -> None:
+    postinst = """#!/bin/sh
+base=/usr/share/tool
+case "$1" in
+configure)
+    update-alternatives \\
+      --install /usr/bin/tool tool $base/bin/low 10
+    update-alternatives --install /usr/bin/tool tool $base/bin/high 20 \\
+      --slave /usr/bin/toolDebug toolDebug $base/bin/debug
+esac
+"""
+    tool = deb(
+        "tool",
+        files={
+            "usr/share/tool/bin/low": file(elf(interpreter=_LOADER), mode=0o755),
+            "usr/share/tool/bin/high": script("#!/bin/sh\n"),
+            "usr/share/tool/bin/debug": script("#!/usr/bin/env python9\n"),
+        },
+        scripts={"postinst": postinst},
+    )
+    high = locked(tmp_path, [tool], "packages: [tool]\nconfig: {entrypoint: [/usr/bin/tool]}")
+    assert high.keys() == {"tool", "dash"}
+    (tmp_path / "slave").mkdir()
+    slave = locked(
+        tmp_path / "slave", [tool], "packages: [tool]\nconfig: {entrypoint: [/usr/bin/toolDebug]}"
+    )
+    assert slave.keys() == {"tool", "coreutils"}
+
+
 def test_a_program_that_calls_system_has_a_shell(tmp_path: Path) -> None:
     program = elf(interpreter=_LOADER) + b"\0/bin/sh\0"
     app = deb("app", files={"usr/sbin/app": file(program, mode=0o755)})

@@ -8,7 +8,7 @@ from homeport.debian.deb.contents import PackageContents
 from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import Effect
-from homeport.errors import UsageError
+from homeport.debian.scripts.interpreter import World, read_script
 
 #: Those that run when a package is installed for the first time.
 SCRIPTS = ("preinst", "postinst")
@@ -19,15 +19,7 @@ ScriptReader = Callable[[PackageContents], list[Effect]]
 def make_reader(
     architecture: str, files: Files, account: Callable[[str, str], bool]
 ) -> ScriptReader:
-    """A reader of packages' scripts. Raises ``UsageError`` without the parser of shell."""
-    try:
-        # 30 ms that a build of slices saves: a parser of shell.
-        from homeport.debian.scripts.interpreter import World, read_script
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"packages with scripts require {error.name}, which is not installed",
-            hint="pip install tree-sitter tree-sitter-bash, or choose slices of the packages",
-        ) from error
+    """A reader of packages' scripts; it raises what ``parse_shell`` raises."""
     world = World(architecture=architecture, account=account, files=files)
 
     def read(contents: PackageContents) -> list[Effect]:

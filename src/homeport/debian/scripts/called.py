@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
-import tree_sitter
-import tree_sitter_bash
+
+from homeport.debian.scripts.shell_parser import parse_shell
+
+if TYPE_CHECKING:
+    import tree_sitter
 
 _LONGEST = 1 << 20  # bytes of a script that are read
 _NAME = re.compile(r"[\w.+\[/-]+")
@@ -32,12 +36,10 @@ class CalledPrograms(msgspec.Struct, frozen=True, kw_only=True):
 
 def called_programs(data: bytes) -> CalledPrograms:
     """The commands of a shell script."""
-    language = tree_sitter.Language(tree_sitter_bash.language())
-    tree = tree_sitter.Parser(language).parse(data[:_LONGEST])
     programs: dict[str, None] = {}
     sourced: dict[str, None] = {}
     own: set[str] = set()
-    for node in _nodes(tree.root_node):
+    for node in _nodes(parse_shell(data[:_LONGEST])):
         if node.type == "function_definition" and (name := node.child_by_field_name("name")):
             own.add(_text(name))
         if node.type == "command":

@@ -15,10 +15,9 @@ import fnmatch
 import re
 import shlex
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
-import tree_sitter
-import tree_sitter_bash
 
 from homeport.debian.scripts.commands import (
     CHANGES,
@@ -29,6 +28,10 @@ from homeport.debian.scripts.commands import (
     run_command,
 )
 from homeport.debian.scripts.effects import Effect, NotUnderstood
+from homeport.debian.scripts.shell_parser import parse_shell
+
+if TYPE_CHECKING:
+    import tree_sitter
 
 _LONGEST = 1 << 20  # bytes of a script that are read; the longest in Debian has 60 kB
 _MOST_STEPS = 20_000
@@ -90,8 +93,7 @@ def read_script(
     if len(data) > _LONGEST:
         what = f"a script of {len(data)} bytes"
         return [NotUnderstood(package=package, script=script, line=1, text=what)]
-    language = tree_sitter.Language(tree_sitter_bash.language())
-    root = tree_sitter.Parser(language).parse(data).root_node
+    root = parse_shell(data)
     machine = Machine(
         package=package, architecture=world.architecture, files=world.files,
         account=world.account, answers={} if answers is None else answers,
@@ -473,9 +475,7 @@ class _Walker:
     def _inner(self, text: str) -> Status:
         if len(text) > _LONGEST or self._depth > _DEEPEST // 2:
             return None
-        language = tree_sitter.Language(tree_sitter_bash.language())
-        data = text.encode("utf-8", "surrogateescape")
-        return self.run_all(tree_sitter.Parser(language).parse(data).root_node.children)
+        return self.run_all(parse_shell(text.encode("utf-8", "surrogateescape")).children)
 
     def _other_script(self, words: list[str], node: tree_sitter.Node) -> Status:
         """Another shell script of the image, read like this one."""

@@ -18,6 +18,9 @@ from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.debian.essential import ESSENTIAL_PACKAGES
+from homeport.debian.script_reader import SCRIPTS, make_reader
+from homeport.debian.scripts.commands import Files
+from homeport.debian.scripts.effects import AddAlternative
 from homeport.locking.implied.program_facts import ProgramFacts, facts_of
 from homeport.locking.package_checks import merged
 
@@ -25,8 +28,8 @@ _FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
 _USERS_FOLDERS = (b"usr/bin/", b"usr/games/")
 _DOC = (b"usr/share/doc/", b"usr/share/lintian/")
 _MOST_LINKS = 40
-#: update-alternatives(1): --install LINK NAME PATH, --slave LINK NAME PATH
-_ALTERNATIVE = re.compile(r"--(?:install|slave)\s+(/\S+)\s+\S+\s+(/\S+)")
+_TYPES = {"hardlink": "file"}
+_REGISTERS = "update-alternatives"
 _SYSTEMD = b"usr/lib/systemd/systemd"
 _UNITS = b"usr/lib/systemd/system/"
 _EXEC = re.compile(rb"^Exec\w+=[-@:+!|]*(/\S+)", re.MULTILINE)
@@ -52,7 +55,11 @@ class ImagePrograms:
     """Where programs are, and what each of them starts."""
 
     def __init__(
-        self, packages: Mapping[str, ImagePackage], links: Mapping[bytes, str], store: Store
+        self,
+        packages: Mapping[str, ImagePackage],
+        links: Mapping[bytes, str],
+        architecture: str,
+        store: Store,
     ) -> None:
         """``links``: of the recipe, path → target; its other files with the target ""."""
         self._store = store
@@ -70,10 +77,38 @@ class ImagePrograms:
                 if b".so" in path and entry.type != "directory":
                     library = place.rpartition(b"/")[2].decode("utf-8", "replace")
                     self._libraries.setdefault(library, place)
-        for package in packages.values():
-            for script in package.contents.scripts.values():
-                for link, target in _ALTERNATIVE.findall(script):
-                    self._links.setdefault(merged(link.encode().strip(b"/")), target)
+        for link, target in self._alternatives(architecture).items():
+            self._links.setdefault(merged(link.encode().strip(b"/")), target)
+
+    def _alternatives(self, architecture: str) -> dict[str, str]:
+        """Link → program of the highest priority, as the packages' scripts register them."""
+        files = Files(
+            type_of=self._type_of, target_of=self._target_of, text_of=lambda _path: None,
+            names_in=lambda _folder: [],
+        )  # fmt: skip
+        read = make_reader(architecture, files, lambda _kind, _name: False)
+        found: dict[str, AddAlternative] = {}
+        for package in self._packages.values():
+            scripts = package.contents.scripts
+            registers = any(_REGISTERS in scripts.get(name, "") for name in SCRIPTS)
+            for each in read(package.contents) if registers else ():
+                if isinstance(each, AddAlternative) and (
+                    each.link not in found or each.priority > found[each.link].priority
+                ):
+                    found[each.link] = each
+        links = {each.link: each.path for each in found.values()}
+        for each in found.values():
+            links |= {link: path for link, _, path in each.slaves if self._type_of(path)}
+        return links
+
+    def _type_of(self, path: str) -> str | None:
+        entry = self._entries.get(merged(path.encode("utf-8", "surrogateescape").strip(b"/")))
+        return None if entry is None else _TYPES.get(entry.type, entry.type)
+
+    def _target_of(self, path: str) -> str | None:
+        entry = self._entries.get(merged(path.encode("utf-8", "surrogateescape").strip(b"/")))
+        is_link = entry is not None and entry.type == "symlink"
+        return entry.target.decode("utf-8", "surrogateescape") if entry and is_link else None
 
     def file_at(self, path: str) -> bytes | None:
         """The file that ``path`` means; b"" for one of the recipe; ``None`` if there is none."""

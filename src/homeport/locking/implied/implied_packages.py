@@ -29,6 +29,7 @@ from homeport.oci.platform import Platform
 from homeport.recipe.entries import InlineFile, LocalFiles
 from homeport.recipe.lock.lock_request import needs_essentials
 from homeport.recipe.model import Recipe
+from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import IMPLIED, Slice, SliceName, SlicePath
 
 #: Programs that start what their users type: with them come the commands that users expect.
@@ -163,6 +164,7 @@ class _Search:
                 for name, package in self._packages.items()
             },
             dict(_own_paths(recipe, selection.platform)),
+            debian_architecture(selection.platform),
             store,
         )
         self._paths: dict[str, dict[str, str]] = {}

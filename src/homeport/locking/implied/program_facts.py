@@ -15,6 +15,7 @@ from homeport.content.blob import Blob
 from homeport.content.code_hash import code_hash
 from homeport.content.reading import read_bounded
 from homeport.content.store import Store
+from homeport.debian.scripts.called import called_programs
 from homeport.elf import MAGIC, BadElf, read_elf
 
 _NAMESPACE = "program-facts"
@@ -83,9 +84,6 @@ def _of_script(data: bytes) -> ProgramFacts:
         interpreter += list(named)[:1]
     if not interpreter or not _SHELL.fullmatch(interpreter[0]):
         return ProgramFacts(interpreter=tuple(interpreter))
-    # 30 ms that a recipe without shell scripts saves: a parser of shell.
-    from homeport.debian.scripts.called import called_programs
-
     called = called_programs(data)
     return ProgramFacts(
         interpreter=tuple(interpreter), calls=called.programs[:_MOST_NAMES], sourced=called.sourced
