@@ -40,8 +40,9 @@ FILES = {
     "homeport-docker-pkg-lock/v1",
 }
 #: These need an engine: tests/peers/test_buildkit_solve.py, test_buildkit_helper.py.
-#: And a docker daemon: tests/peers/test_docker_pkg.py.
+#: And a docker daemon: tests/peers/test_docker_pkg.py. A user namespace: test_catalog_binfmt.py.
 ENGINE = {
+    "homeport-binfmt-install/v1",
     "homeport-solve/v1", "homeport-verify-helper/v1", "homeport-docker-pkg-build/v1",
     "homeport-docker-pkg-prune/v1",
 }  # fmt: skip
@@ -119,6 +120,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("recipe check ./none.yaml", 2),
         ("lock . --check", 4),
         ("search app", 0),
+        ("binfmt status", 0),
         ("show app --files --recipe . --platform linux/amd64", 0),
         ("catalog slices libc6", 0),
         ("catalog push fresh-catalog oci:catalog", 0),

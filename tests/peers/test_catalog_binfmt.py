@@ -99,6 +99,38 @@ def test_programs_of_five_architectures_run_after_install_all(image: Path, guest
     assert machines.split() == list(GUESTS.values())
 
 
+def test_without_root_a_command_of_another_architecture_runs(
+    layout: Path, guests: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """``binfmt install --rootless``: the command has the emulators that are named alone."""
+    need_namespace()
+    program = f"{guests}/s390x/usr/bin/busybox"
+    call = ["binfmt", "install", "--rootless", f"oci:{layout}", "--platform", "linux/s390x"]
+    assert homeport([*call, "--", "sh", "-c", f"{program} uname -m; exit 5"]) == 5
+    assert capfd.readouterr().out == "s390x\n"
+    assert homeport([*call, "--", f"{guests}/arm64/usr/bin/busybox", "true"]) != 0
+
+
+def test_without_root_a_running_namespace_gets_emulators(
+    layout: Path, guests: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    need_namespace()
+    program = f"{guests}/s390x/usr/bin/busybox"
+    script = f"echo ready; read line; {program} uname -m"
+    with subprocess.Popen(
+        ["unshare", "-Urm", "sh", "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        text=True,
+    ) as process:  # fmt: skip
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        call = ["binfmt", "install", "--rootless", f"oci:{layout}", "--pid", str(process.pid)]
+        assert homeport([*call, "--format", "json"]) == 0
+        document = json.loads(capfd.readouterr().out)
+        assert document["namespace"] == f"process {process.pid}"
+        assert document["emulators"] == EMULATORS
+        assert process.communicate("go\n", timeout=60)[0] == "s390x\n"
+
+
 def test_the_name_that_a_program_is_called_by_is_kept_with_p(image: Path, guests: Path) -> None:
     """busybox chooses its applet by it."""
     call = f"exec -a expr {guests}/s390x/usr/bin/busybox 20 + 22"

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from builders.documents import unspecified
+from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.helper.kinds import KINDS
-from homeport.buildkit.helper.machine_programs import machine
 from homeport.oci.platform import native_platform
 from peers.buildkit_engines import RunningEngine, running_in_chroot
 

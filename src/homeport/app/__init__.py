@@ -20,8 +20,8 @@ from pathlib import Path
 
 from homeport.app.auditing import AuditCommands
 from homeport.app.docker_pkg import DockerPkgCommands
+from homeport.app.emulation import EmulationCommands
 from homeport.app.health import HealthCommands
-from homeport.app.inspection import InspectionCommands
 from homeport.app.releases import ReleaseCommands
 from homeport.app.slicing import SlicingCommands
 from homeport.content.answer_key import find_answer_key
@@ -40,7 +40,7 @@ class App(
     AuditCommands,
     DockerPkgCommands,
     HealthCommands,
-    InspectionCommands,
+    EmulationCommands,
     ReleaseCommands,
     SlicingCommands,
 ):

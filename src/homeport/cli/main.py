@@ -98,6 +98,9 @@ COMMANDS: dict[str, CommandEntry] = {
     "verify-helper": CommandEntry(
         "verify_helper", "Test a helper image inside a BuildKit engine", "Engine"
     ),
+    "binfmt": CommandEntry(
+        "binfmt", "Show and register emulators of other architectures", "Engine"
+    ),
     "doctor": CommandEntry(
         "doctor", "Check cache, clock, mirrors, registries and engines", "Housekeeping"
     ),
@@ -251,9 +254,12 @@ def run(arguments: list[str]) -> int:
             register()
         elif not arguments:
             return _show_overview()
-        homeport.main(arguments, prog_name="homeport", standalone_mode=False, obj=tuple(arguments))
+        # A command's own exit code, such as that of a program that it ran, is returned.
+        code = homeport.main(
+            arguments, prog_name="homeport", standalone_mode=False, obj=tuple(arguments)
+        )
         sys.stdout.flush()
-        return 0
+        return code if isinstance(code, int) else 0
     except click.exceptions.Exit as done:
         return done.exit_code
     except BrokenPipeError:

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
+from homeport.binfmt.machine_programs import MACHINES, Machine, runs_itself
 from homeport.buildkit.engine import describe
-from homeport.buildkit.helper.machine_programs import MACHINES, Machine, runs_itself
 from homeport.buildkit.helper.steps import Ended, run_step
 from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
 from homeport.buildkit.llb.files import mkfile

@@ -17,10 +17,10 @@ from typing import Any
 
 import msgspec
 
+from homeport.binfmt.machine_programs import machine
 from homeport.buildkit.engine import describe
 from homeport.buildkit.helper.compare import differences
 from homeport.buildkit.helper.copy_cases import write_context
-from homeport.buildkit.helper.machine_programs import machine
 from homeport.buildkit.helper.trial import Kind, Row, Trial, not_tried, row
 from homeport.buildkit.protocol.errors import BuildFailed, EngineTooOld
 from homeport.buildkit.protocol.gateway import CONFIG

@@ -8,7 +8,7 @@ import re
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from homeport.buildkit.helper.machine_programs import MACHINES, Machine, runs_itself
+from homeport.binfmt.machine_programs import MACHINES, Machine, runs_itself
 from homeport.recipe.catalog import shipped_catalog
 
 _ROW = re.compile(
