@@ -86,3 +86,19 @@ def test_two_packages_that_divert_one_path_to_different_places(tmp_path: Path) -
     ]  # fmt: skip
     with pytest.raises(DiversionsDiffer, match="one and two divert /usr/bin/x to different places"):
         BuildWorld(tmp_path, packages).build(BARE + "packages: [one, two]\n")
+
+
+def test_a_postinst_ends_what_the_preinst_of_another_package_says(tmp_path: Path) -> None:
+    ends = "#!/bin/sh\ndpkg-divert --remove --no-rename /usr/bin/x\n"
+    says = "#!/bin/sh\ndpkg-divert --package first --add --no-rename /usr/bin/x\n"
+    packages = [
+        deb("first", files={"usr/1": "1"}, scripts={"postinst": ends}),
+        deb("second", files={"usr/2": "2"}, scripts={"preinst": says}),
+    ]
+    made = listing(
+        BuildWorld(tmp_path, [*packages, _small()]).build(
+            _DATABASE + "packages: [first, second, small]\n"
+        )
+    )
+    assert made["usr/bin/x"] == "0755 small"
+    assert made["var/lib/dpkg/diversions"] == "0644"

@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 
 from builders.building import BARE, BuildWorld
-from builders.deb import deb, file
+from builders.deb import deb, file, link
 from builders.elf import elf
 from builders.runtime import runtime
-from homeport.building.explain import Explanation, explain
+from homeport.building.explain import Explanation, StartedPath, explain
 from homeport.building.request import BuildRequest
 from homeport.content.thread_pools import Pools
 from homeport.progress import CancelToken
 
 LOADER = "/usr/lib/ld.so"
+LIB = "usr/lib/x86_64-linux-gnu/libacl.so.1"
 PACKAGES = [
     deb(
         "tool",
@@ -65,3 +66,34 @@ def test_a_script_reaches_its_interpreter_through_env(tmp_path: Path) -> None:
     )  # fmt: skip
     assert found.without == ("other",)
     assert [path for path, _ in found.unreached] == ["/usr/bin/other"]
+
+
+def test_an_essential_package_is_there_for_what_starts_its_programs(tmp_path: Path) -> None:
+    """In rounds: the script of the recipe's program starts one of another Essential package."""
+    program = file(elf(interpreter=LOADER), mode=0o755)
+    needing = file(elf(interpreter=LOADER, needed=["libacl.so.1"]), mode=0o755)
+    found = explained(
+        tmp_path,
+        "packages: [app, rt]\nconfig: {entrypoint: [/usr/bin/app]}\n",
+        deb("app", files={"usr/bin/app": file("#!/usr/bin/sh\negrep x\n", mode=0o755)}),
+        deb("rt", files={"usr/lib/ld.so": elf()}),
+        deb("dash", essential="yes", files={"usr/bin/dash": program, "usr/bin/sh": link("dash")}),
+        deb("grep", essential="yes", files={
+            "usr/bin/egrep": file("#!/usr/bin/sh\nexec cp \"$@\"\n", mode=0o755),
+            "usr/bin/grep": program,
+        }),
+        deb("coreutils", essential="yes", pre_depends="libacl1", files={"usr/bin/cp": needing}),
+        deb("libacl1", files={LIB: elf(soname="libacl.so.1")}),
+    )  # fmt: skip
+    started = {each.name: each.started for each in found.packages if each.started}
+    assert started == {
+        "dash": tuple(
+            StartedPath(path=f"/usr/bin/{name}", by="/usr/bin/app") for name in ("dash", "sh")
+        ),
+        "grep": tuple(
+            StartedPath(path=f"/usr/bin/{name}", by="/usr/bin/app") for name in ("egrep", "grep")
+        ),
+        "coreutils": (StartedPath(path="/usr/bin/cp", by="/usr/bin/egrep"),),
+        "libacl1": (StartedPath(path="", by="/usr/bin/cp"),),
+    }
+    assert found.without == ()

@@ -9,14 +9,15 @@ time is not seen (``assemble.reach``), so these are proposals.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 import msgspec
 
 from homeport.assemble import elf_check
 from homeport.assemble.build import assemble_plan
-from homeport.assemble.plan import BuildPlan
+from homeport.assemble.path_selection import select_paths
+from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.reach import Reach
 from homeport.building.platforms import choose_platforms
 from homeport.building.preparation import open_build, prepare
@@ -24,14 +25,28 @@ from homeport.building.request import BuildRequest, Connections
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb822 import parse_paragraph
+from homeport.debian.package import Package, parse_package
 from homeport.debian.relations import parse_dependencies, parse_relations
 from homeport.errors import HomeportError
+from homeport.locking.implied.implied_packages import ImageContents, Implied, explain_implied
 from homeport.oci.platform import Platform
 from homeport.printable import path_text
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
+from homeport.recipe.slices.model import IMPLIED
 from homeport.runtime import Runtime
 from homeport.tree.node import Tree
+
+
+class StartedPath(msgspec.Struct, frozen=True, kw_only=True):
+    """A file of an Essential package, or several by a glob, and what needs it.
+
+    path: "" for the whole package
+    by:   the program, file or library that starts or needs it
+    """
+
+    path: str
+    by: str
 
 
 class ExplainedPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +57,7 @@ class ExplainedPackage(msgspec.Struct, frozen=True, kw_only=True):
     slices: those that were taken; empty: the whole package
     used:  whether the recipe names it (or slices of it), or a program of it or of another used
            package loads a file of it
+    started: what is taken of an Essential package that nothing depends on, and for what
     """
 
     name: str
@@ -51,6 +67,7 @@ class ExplainedPackage(msgspec.Struct, frozen=True, kw_only=True):
     why: tuple[str, ...]
     slices: tuple[str, ...]
     used: bool
+    started: tuple[StartedPath, ...] = ()
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,6 +114,7 @@ def _explained(
     programs = [place for word in plan.config.entrypoint[:1] if (place := reach.program(word))]
     owners = _used_packages(named, [*chosen, *programs], tree, reach)
     why = _chains(named, contents)
+    implied = _implied(recipe, plan, contents, {*named, *why}, store)
     sizes = _sizes(tree)
     packages = [
         ExplainedPackage(
@@ -106,7 +124,8 @@ def _explained(
             files=sizes.get(package.name, (0, 0))[1],
             why=why.get(package.name, ()),
             slices=tuple(each.name.slice for each in package.slices),
-            used=package.name in owners or not package.whole,
+            used=package.name in owners or not package.whole or package.name in implied.whole,
+            started=_started(implied, package.name),
         )
         for package in plan.packages
     ]
@@ -123,6 +142,53 @@ def _explained(
         without=without,
         saves=sum(sizes.get(name, (0, 0))[0] for name in without),
         unreached=tuple(unreached) if programs else (),
+    )
+
+
+def _implied(
+    recipe: Recipe,
+    plan: BuildPlan,
+    contents: Mapping[str, PackageContents],
+    explained: Collection[str],
+    store: Store,
+) -> Implied:
+    """Why Essential packages are there: asked again, as when the recipe was locked."""
+    unexplained = {
+        each.name for each in plan.packages
+        if (each.whole and each.name not in explained)
+        or any(one.name.slice == IMPLIED for one in each.slices)
+    }  # fmt: skip
+    image = ImageContents(
+        platform=plan.platform,
+        packages={each.name: _package(each, contents[each.name]) for each in plan.packages},
+        slices={each.name: each.slices for each in plan.packages if not each.whole},
+        contents=contents,
+        taken={
+            each.name: tuple(
+                path.entry.path
+                for path in select_paths(
+                    each, tuple(contents[each.name].entries.values()), plan.architecture,
+                    usrmerge=plan.steps.usrmerge,
+                )
+            )
+            for each in plan.packages
+        },
+    )  # fmt: skip
+    return explain_implied(recipe, image, unexplained, store) if unexplained else Implied()
+
+
+def _package(planned: PlannedPackage, contents: PackageContents) -> Package:
+    """As an index has it: the control file with the file's own fields."""
+    file = planned.file
+    own = f"\nFilename: {file.path}\nSize: {file.size}\nSHA256: {file.sha256.hex}\n"
+    return parse_package(contents.control.strip(b"\n") + own.encode(), file.archive, "")
+
+
+def _started(implied: Implied, name: str) -> tuple[StartedPath, ...]:
+    if name in implied.whole:
+        return (StartedPath(path="", by=implied.whole[name]),)
+    return tuple(
+        StartedPath(path=path, by=by) for path, by in sorted(implied.paths.get(name, {}).items())
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from homeport.building.explain import ExplainedPackage, Explanation
 
 _MOST = 10  # files that the text names
+_SHOWN = 3  # programs that the text names
 _COLUMNS = columns("package", "size", "files", "loaded", "why", right=(1, 2))
 
 
@@ -118,6 +120,7 @@ def _explanation_document(found: Explanation) -> dict[str, Any]:
                 "why": list(each.why),
                 "slices": list(each.slices),
                 "used": each.used,
+                "started": [{"path": one.path, "by": one.by} for one in each.started],
             }
             for each in found.packages
         ],
@@ -154,8 +157,26 @@ def _explanation_text(found: Explanation, screen: Screen) -> str:
     return "\n".join(lines)
 
 
+def _started(package: ExplainedPackage) -> str:
+    """``/usr/bin/git may start env, cat and 3 more``: the programs, by what starts most."""
+    by = Counter(each.by for each in package.started).most_common(1)[0][0]
+    names = list(
+        dict.fromkeys(
+            each.path.rpartition("/")[2] for each in package.started
+            if each.by == by and "*" not in each.path and each.path
+        )
+    )  # fmt: skip
+    more = len({each.path.rpartition("/")[2] for each in package.started} - {"*"}) - _SHOWN
+    shown = ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    if any("C.utf8" in each.path for each in package.started):
+        return f"{by} needs C.UTF-8"
+    return f"{by} may start {shown}" if names else f"{by} needs it"
+
+
 def _why(package: ExplainedPackage) -> str:
     """``in the recipe``, or the way from a package that is."""
+    if package.started:
+        return _started(package)
     slices = f" (slices {', '.join(package.slices)})" if package.slices else ""
     if len(package.why) == 1:
         return f"in the recipe{slices}"

@@ -68,12 +68,14 @@ def read_diversions(packages: Iterable[ShippedFiles], architecture: str) -> tupl
     # No diversion known depends on an account.
     read = make_reader(architecture, files, lambda _kind, _name: False)
     found: dict[str, Divert] = {}
-    for contents in saying:
-        for effect in read(contents):
-            if isinstance(effect, EndDiversion):
-                found.pop(effect.path, None)
-            elif isinstance(effect, Divert):
-                _check(effect, found.setdefault(effect.path, effect))
+    # As dpkg unpacks packages before it configures them: a postinst may end what another
+    # package's preinst says (base-files and libc6).
+    effects = (each for script in SCRIPTS for one in saying for each in read(one, (script,)))
+    for effect in effects:
+        if isinstance(effect, EndDiversion):
+            found.pop(effect.path, None)
+        elif isinstance(effect, Divert):
+            _check(effect, found.setdefault(effect.path, effect))
     return tuple(found[path] for path in sorted(found))
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.scripts.commands import Files
@@ -13,7 +14,11 @@ from homeport.debian.scripts.interpreter import World, read_script
 #: Those that run when a package is installed for the first time.
 SCRIPTS = ("preinst", "postinst")
 
-ScriptReader = Callable[[PackageContents], list[Effect]]
+
+class ScriptReader(Protocol):
+    def __call__(
+        self, contents: PackageContents, scripts: Sequence[str] = SCRIPTS
+    ) -> list[Effect]: ...
 
 
 def make_reader(
@@ -22,11 +27,11 @@ def make_reader(
     """A reader of packages' scripts; it raises what ``parse_shell`` raises."""
     world = World(architecture=architecture, account=account, files=files)
 
-    def read(contents: PackageContents) -> list[Effect]:
+    def read(contents: PackageContents, scripts: Sequence[str] = SCRIPTS) -> list[Effect]:
         control = contents.control_files
         answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
         found: list[Effect] = []
-        for script in ("config", *SCRIPTS):
+        for script in ("config", *scripts):
             text = contents.scripts.get(script)
             if text is not None:
                 effects = read_script(contents.id.name, script, text, world, answers)

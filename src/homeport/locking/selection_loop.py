@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from homeport.content.store import Store
 from homeport.debian.archive.package_fetch import PackageGone
 from homeport.debian.archive.state import ArchiveState
 from homeport.debian.deb.contents import PackageContents
@@ -23,6 +24,7 @@ from homeport.errors import Faults, HomeportError
 from homeport.locking.archive_access import ArchiveAccess
 from homeport.locking.fetching import read_packages
 from homeport.locking.implied.implied_packages import (
+    ImageContents,
     Implied,
     find_implied,
     implied_slices,
@@ -110,7 +112,7 @@ def select_and_check(
         )
         more = {
             platform: implied[platform].with_more(
-                find_implied(
+                _find_implied(
                     recipe,
                     selection,
                     contents[platform],
@@ -142,6 +144,25 @@ def select_and_check(
         },
         implied=without_unmatched(implied_slices(implied.values()), contents.values()),
     )
+
+
+def _find_implied(
+    recipe: Recipe,
+    selection: Selection,
+    contents: Mapping[str, PackageContents],
+    checks: PackageChecks,
+    *,
+    index: PackageIndex,
+    store: Store,
+) -> Implied:
+    image = ImageContents(
+        platform=selection.platform,
+        packages={each.name: each for each in selection.packages},
+        slices=selection.slices,
+        contents=contents,
+        taken=checks.taken,
+    )
+    return find_implied(recipe, image, available=lambda name: bool(index.named(name)), store=store)
 
 
 def _implied(

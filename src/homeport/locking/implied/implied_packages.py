@@ -8,7 +8,7 @@ in ``/usr/bin`` of the packages that the recipe names. Nothing for an image of s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
 import msgspec
 
@@ -21,10 +21,9 @@ from homeport.debian.essential import (
     LDCONFIG,
     package_of,
 )
-from homeport.debian.package import Package, PackageIndex
+from homeport.debian.package import Package
 from homeport.locking.implied.image_programs import ImagePackage, ImagePrograms
-from homeport.locking.package_checks import PackageChecks, merged
-from homeport.locking.package_selection import Selection
+from homeport.locking.package_checks import merged
 from homeport.oci.platform import Platform
 from homeport.recipe.entries import InlineFile, LocalFiles
 from homeport.recipe.lock.lock_request import needs_essentials
@@ -39,6 +38,28 @@ _FOLDERS = ("/bin/", "/sbin/", "/usr/bin/", "/usr/sbin/")
 _ALONG = {"sh": ("dash",), "rgrep": ("grep",), "egrep": ("grep",), "fgrep": ("grep",)}
 _SHOWN = 4
 _LANG = ("LANG", "LC_ALL", "LC_CTYPE")
+
+
+class ImageContents(msgspec.Struct, frozen=True, kw_only=True):
+    """What is in the image of one platform so far, by package.
+
+    slices: a package without an entry is whole
+    taken:  the paths that it puts in the image, as it ships them
+    """
+
+    platform: Platform
+    packages: Mapping[str, Package]
+    slices: Mapping[str, tuple[Slice, ...]]
+    contents: Mapping[str, PackageContents]
+    taken: Mapping[str, Sequence[bytes]]
+
+    def without(self, names: Collection[str]) -> ImageContents:
+        packages = {name: each for name, each in self.packages.items() if name not in names}
+        return msgspec.structs.replace(
+            self,
+            packages=packages,
+            slices={name: each for name, each in self.slices.items() if name in packages},
+        )
 
 
 class Implied(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,54 +138,72 @@ def without_unmatched(
 
 
 def find_implied(
-    recipe: Recipe,
-    selection: Selection,
-    contents: Mapping[str, PackageContents],
-    checks: PackageChecks,
-    *,
-    index: PackageIndex,
-    store: Store,
+    recipe: Recipe, image: ImageContents, *, available: Callable[[str], bool], store: Store
 ) -> Implied:
-    """What the programs of one platform start that no selected package has, but ``index``."""
+    """What programs of ``image`` start that is not in it, of the packages that are available."""
     whole = [
         choice.name
         for choice in recipe.packages
-        if choice.whole and choice.applies_to(selection.platform)
+        if choice.whole and choice.applies_to(image.platform)
     ]
     if not whole or not needs_essentials(recipe):
         return Implied()
-    found = _Search(recipe, selection, contents, checks, store).find(whole)
+    found = _Search(recipe, image, store).find(whole)
     return Implied(
-        paths={name: globs for name, globs in found.paths.items() if index.named(name)},
-        whole={name: by for name, by in found.whole.items() if index.named(name)},
+        paths={name: globs for name, globs in found.paths.items() if available(name)},
+        whole={name: by for name, by in found.whole.items() if available(name)},
     )
 
 
+def explain_implied(
+    recipe: Recipe, image: ImageContents, unexplained: Collection[str], store: Store
+) -> Implied:
+    """What starts or needs the packages of a finished image that nothing else explains.
+
+    They are left out, and what is missing then is asked for in rounds, as when locking.
+    Globs that match nothing in their package are left out.
+    """
+    known = Implied()
+    while True:
+        left_out = set(unexplained) - {*known.paths, *known.whole}
+        more = known.with_more(
+            find_implied(
+                recipe, image.without(left_out), available=image.packages.__contains__, store=store
+            )
+        )
+        if more == known:
+            break
+        known = more
+    return Implied(
+        paths={
+            name: {
+                glob: by for glob, by in globs.items()
+                if select_paths(image.contents[name], (glob,)).paths
+            }
+            for name, globs in known.paths.items()
+        },
+        whole=known.whole,
+    )  # fmt: skip
+
+
 class _Search:
-    def __init__(
-        self,
-        recipe: Recipe,
-        selection: Selection,
-        contents: Mapping[str, PackageContents],
-        checks: PackageChecks,
-        store: Store,
-    ) -> None:
+    def __init__(self, recipe: Recipe, image: ImageContents, store: Store) -> None:
         self._recipe = recipe
-        self._config = recipe.config_for(selection.platform)
-        self._packages: Mapping[str, Package] = {each.name: each for each in selection.packages}
-        self._contents = contents
-        self._sliced = selection.slices
+        self._config = recipe.config_for(image.platform)
+        self._packages = image.packages
+        self._contents = image.contents
+        self._sliced = image.slices
         self._programs = ImagePrograms(
             {
                 name: ImagePackage(
-                    contents=contents[name],
+                    contents=image.contents[name],
                     source=package.source_name,
-                    paths=tuple(checks.taken[name]),
+                    paths=tuple(image.taken[name]),
                 )
-                for name, package in self._packages.items()
+                for name, package in image.packages.items()
             },
-            dict(_own_paths(recipe, selection.platform)),
-            debian_architecture(selection.platform),
+            dict(_own_paths(recipe, image.platform)),
+            debian_architecture(image.platform),
             store,
         )
         self._paths: dict[str, dict[str, str]] = {}
