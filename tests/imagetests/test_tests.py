@@ -16,7 +16,7 @@ from builders.freshness import FreshWorld
 from builders.programs import program
 from builders.runtime import runtime
 from homeport.content.thread_pools import Pools
-from homeport.errors import UsageError
+from homeport.errors import HomeportError, UsageError
 from homeport.imagetests.results import CheckedImage, results_junit, results_text
 from homeport.imagetests.run import ImageTestRequest, run_tests
 from homeport.imagetests.running import _namespaces, _places
@@ -221,6 +221,28 @@ def test_an_image_without_any_test_is_a_usage_error(world: ToolWorld) -> None:
     with pytest.raises(UsageError) as caught:
         world.run(str(world.home / "homeport.yaml"))
     assert "has no tests" in caught.value.what
+
+
+@pytest.mark.parametrize(
+    ("subject", "what", "hint"),
+    [
+        ("nothing", "the catalog has no recipe 'nothing'", "./nothing; an image is tested"),
+        ("./nothing", "missing file nothing", "homeport init"),
+        ("nothing/", "missing file nothing", "an image is tested by tests that you name: --tests"),
+        ("no.yaml", "missing file no.yaml", "homeport init"),
+        ("r.example/app:1", "there is no recipe r.example/app:1, and for the image", "--tests"),
+        ("oci:app", "there is no recipe oci:app, and for the image", "--tests FILE"),
+    ],
+)
+def test_what_is_no_recipe_says_what_was_looked_for_and_what_to_do(
+    world: ToolWorld, subject: str, what: str, hint: str
+) -> None:
+    with pytest.raises(HomeportError) as caught:
+        world.run(subject)
+    assert caught.value.what.startswith(what)
+    assert hint in (caught.value.hint or "")
+    assert "--tests FILE" in (caught.value.hint or "")
+    assert caught.value.exit_code == 2
 
 
 def test_tests_change_neither_the_image_nor_the_lockfile(tmp_path: Path) -> None:

@@ -52,6 +52,14 @@ def test_what_people_wrote_stays_as_it_is(tmp_path: Path, ending: str) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_schedule_opens_requests_that_show_images_and_their_tests(
+    tmp_path: Path, system: System
+) -> None:
+    text, _ = write(tmp_path / "file.service", system)
+    assert "homeport update images/ --build --request" in text
+
+
 def test_gitlab_publishes_on_the_default_branch_one_at_a_time(tmp_path: Path) -> None:
     jobs = yaml.safe_load(write(tmp_path / "f", "gitlab")[0])
     assert jobs["homeport publish"]["resource_group"] == "homeport-publish"
@@ -249,7 +257,7 @@ def test_commands_of_cron_run_in_the_directory_with_the_users_programs(tmp_path:
     assert [line for line in ran if line.startswith("homeport")] == [
         f"homeport outdated images/ --metrics homeport.prom in {work}: secret",
         f"homeport publish images/ registry.example/team in {work}: secret",
-        f"homeport update images/ --request in {work}: secret",
+        f"homeport update images/ --build --request in {work}: secret",
     ]
 
 

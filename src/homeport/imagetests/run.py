@@ -11,7 +11,7 @@ import msgspec
 
 from homeport.building.request import BuildRequest, Connections
 from homeport.building.run import run_build
-from homeport.errors import UsageError
+from homeport.errors import HomeportError, UsageError
 from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, Index
 from homeport.images.platforms import choose_image, platforms_of
@@ -25,9 +25,16 @@ from homeport.imagetests.structure_tests import (
 )
 from homeport.inspection.image.opened_image import OpenedImage, open_layers
 from homeport.oci.platform import Platform, native_platform
-from homeport.recipe.catalog import is_recipe
+from homeport.recipe.catalog import (
+    UnknownRecipe,
+    current_catalog,
+    find_recipe,
+    is_name,
+    is_recipe,
+)
 from homeport.recipe.image_tests import ImageTest
 from homeport.recipe.loading import find_and_load
+from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 
 OpenImage = Callable[[str], AbstractContextManager[Image | Index]]
@@ -54,12 +61,23 @@ def run_tests(
     request: ImageTestRequest, runtime: Runtime, connections: Connections, open_image: OpenImage
 ) -> CheckedImage:
     """Test an image. Raises ``UsageError`` if there is no test at all."""
-    loaded = [_load(name, request) for name in request.tests]
+    own: Recipe | None = None
+    if is_recipe(request.subject):
+        own = find_and_load(request.subject, request.allow_outside)
+    elif not request.tests:
+        raise _nothing_to_run(request.subject)
+    loaded = [LoadedTests(tests=own.tests)] if own else []
+    loaded += [_load(name, request) for name in request.tests]
+    tests = [test for each in loaded for test in each.tests]
+    not_run = [each for one in loaded for each in one.not_run]
+    if not tests and not not_run:
+        raise UsageError(
+            f"{', '.join(dict.fromkeys((request.subject, *request.tests)))} has no tests",
+            hint="write tests: in the recipe, or name a file: --tests FILE",
+        )
     with ExitStack() as stack:
         address = request.subject
-        if is_recipe(request.subject):
-            own = find_and_load(request.subject, request.allow_outside)
-            loaded.insert(0, LoadedTests(tests=own.tests))
+        if own is not None:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="homeport-test-"))
             layout = LayoutAddress(path=Path(folder) / "image")
             run_build(
@@ -71,13 +89,6 @@ def run_tests(
                 runtime, connections, recipe=own,
             )  # fmt: skip
             address = str(layout)
-        tests = [test for each in loaded for test in each.tests]
-        not_run = [each for one in loaded for each in one.not_run]
-        if not tests and not not_run:
-            raise UsageError(
-                f"{request.subject} has no tests",
-                hint="write tests: in the recipe, or name a file: --tests FILE",
-            )
         value = stack.enter_context(open_image(address))
         platforms = request.platforms or tuple(platforms_of(value)) or (native_platform(),)
         results = [
@@ -87,6 +98,23 @@ def run_tests(
             for result in _test(opened, platform, tests, not_run, request)
         ]
         return CheckedImage(image=request.subject, digest=str(value.digest), results=tuple(results))
+
+
+def _nothing_to_run(subject: str) -> HomeportError:
+    """What was looked for under a name that is no recipe's, where no tests were named."""
+    image = "an image is tested by tests that you name: --tests FILE"
+    bare = is_name(subject) and ":" not in subject and "@" not in subject
+    path = subject.startswith((".", "/")) or subject.endswith((".yaml", ".yml", "/"))
+    if bare or path or Path(subject).is_dir():
+        try:
+            find_recipe(subject, current_catalog())
+        except UnknownRecipe as error:
+            error.hint = f"{error.hint}; {image}"
+            return error
+    return UsageError(
+        f"there is no recipe {subject}, and for the image of that name no tests were named",
+        hint="name a recipe, or a file of container-structure-test: --tests FILE",
+    )
 
 
 def _load(name: str, request: ImageTestRequest) -> LoadedTests:

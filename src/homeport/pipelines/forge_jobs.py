@@ -50,7 +50,7 @@ homeport update:
     - if: $CI_PIPELINE_SOURCE == "schedule"
   resource_group: homeport-update
   script:
-    - homeport update {names} --request
+    - {request.update}
 
 homeport build:
   extends: .homeport
@@ -106,7 +106,7 @@ def github(request: PipelineRequest) -> str:
 
     read = "      contents: read"
     update = f"""\
-      - run: homeport update {names} --request
+      - run: {request.update}
         env:
           HOMEPORT_FORGE_TOKEN: ${{{{ secrets.HOMEPORT_FORGE_TOKEN }}}}"""
     text = """\
@@ -177,7 +177,7 @@ def woodpecker(request: PipelineRequest) -> str:
         "homeport-outdated", "event: cron", [f"homeport outdated {names}"],
         more="    failure: ignore\n",
     ) + step(
-        "homeport-update", "event: cron", [f"homeport update {names} --request"],
+        "homeport-update", "event: cron", [request.update],
         "HOMEPORT_FORGE_TOKEN",
     ) + step("homeport-build", "event: pull_request", build_commands(request))  # fmt: skip
     if request.repository:

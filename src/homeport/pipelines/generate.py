@@ -1,9 +1,9 @@
 """Jobs that keep images fresh, written into the user's own pipeline file.
 
 Between two marker lines; everything else of the file stays byte for byte. Writing again gives the
-same text. The jobs only wrap commands: ``outdated`` and ``update --request`` on a schedule, ``build
---locked --check`` on merge requests, ``publish`` on the default branch, also when scheduled, so
-that a lost tag is put back.
+same text. The jobs only wrap commands: ``outdated`` and ``update --build --request`` on a schedule,
+``build --locked --check`` on merge requests, ``publish`` on the default branch, also when
+scheduled, so that a lost tag is put back.
 """
 
 from __future__ import annotations

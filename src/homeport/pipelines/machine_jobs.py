@@ -44,7 +44,7 @@ def jenkins(request: PipelineRequest) -> str:
     text += stage(
         "update", "triggeredBy 'TimerTrigger'",
         secret("string", "homeport-forge-token", "HOMEPORT_FORGE_TOKEN",
-               f"homeport update {names} --request"),
+               request.update),
     )  # fmt: skip
     builds = "".join(f"        sh {_groovy(command)}\n" for command in build_commands(request))
     text += stage("build", "changeRequest()", builds)
@@ -68,7 +68,7 @@ def cron(request: PipelineRequest) -> str:
     commands = [f"homeport outdated {request.names} --metrics homeport.prom"]
     if request.repository:
         commands.append(f"{alone} {request.publish}")
-    commands.append(f"{alone} homeport update {request.names} --request")
+    commands.append(f"{alone} {request.update}")
     times = ("17 4", "47 4", "17 5")
     return "".join(
         f"{time} * * * {_in(request)} && {command}\n"
@@ -108,7 +108,7 @@ NoNewPrivileges=yes
 ExecStart=/usr/bin/env git pull --quiet --ff-only
 # What is newer is no failure of the unit: the metrics say so.
 ExecStart=-/usr/bin/env homeport outdated {request.names} --metrics homeport.prom
-{publish}ExecStart=/usr/bin/env homeport update {request.names} --request
+{publish}ExecStart=/usr/bin/env {request.update}
 """
 
 

@@ -52,6 +52,11 @@ class PipelineRequest(msgspec.Struct, frozen=True, kw_only=True):
         return " ".join(map(shlex.quote, self.recipes)) + catalog_words()
 
     @property
+    def update(self) -> str:
+        """The command that opens a request, with the images before and after and their tests."""
+        return f"homeport update {self.names} --build --request"
+
+    @property
     def publish(self) -> str:
         """The command that publishes."""
         sign = " --sign" if self.sign else ""
