@@ -296,3 +296,87 @@ def test_a_key_that_cannot_be_read_is_told_before_anything_is_built_or_pushed(
     error = publisher.publish("--key", "us.key", code=1)
     assert "us.key is not a private key" in error["error"]["what"]
     assert not publisher.registry.manifests
+
+
+@pytest.fixture
+def fleet(publisher: Publisher) -> Publisher:
+    """Three recipes of a folder instead of one; the tests of the second fail."""
+    text = (publisher.work / "homeport.yaml").read_text()
+    (publisher.work / "homeport.yaml").unlink()
+    for name, wanted in (("one", "one"), ("three", "one"), ("two", "three")):
+        folder = publisher.work / name
+        folder.mkdir()
+        (folder / "key.asc").write_bytes((publisher.work / "key.asc").read_bytes())
+        own = text.replace('contains: ["one"]', f'contains: ["{wanted}"]')
+        own = "\n".join(line for line in own.split("\n") if not line.startswith("name:"))
+        (folder / "homeport.yaml").write_text(f"{own}\nname: {name}\n")
+        publisher.ask("lock", f"./{name}")
+    return publisher
+
+
+def published(fleet: Publisher, *options: str, repository: str = "", code: int) -> dict[str, Any]:
+    """Of each recipe what became of it."""
+    found = fleet.ask(
+        "publish", ".", repository or fleet.registry.host + "/team", "--version", "1.2",
+        "--plain-http", *options, code=code,
+    )  # fmt: skip
+    return {image["recipe"]: image for image in found["images"]}
+
+
+def test_of_several_recipes_one_that_fails_does_not_stop_the_others(fleet: Publisher) -> None:
+    (fleet.work / "four").mkdir()
+    (fleet.work / "four/homeport.yaml").write_text("homeport: 1\npakages: []\n")
+    images = published(fleet, code=3)
+    assert {name: image["outcome"] for name, image in images.items()} == {
+        "one": "published", "three": "published", "two": "failed", "four/homeport.yaml": "failed",
+    }  # fmt: skip
+    assert "tests of two failed, and no tag was moved" in images["two"]["error"]["what"]
+    assert images["two"]["error"]["exit_code"] == 3
+    tagged = {repository for repository, _ in fleet.registry.tags}
+    assert tagged == {"team/one", "team/three"}
+    again = published(fleet, "--no-test", code=1)
+    assert [again[name]["outcome"] for name in ("one", "three", "two")] == [
+        "unchanged", "unchanged", "published",
+    ]  # fmt: skip
+
+
+def test_if_the_registry_is_gone_the_rest_is_not_tried(fleet: Publisher) -> None:
+    images = published(fleet, repository="127.0.0.1:9/team", code=1)
+    errors = [images[name]["error"]["what"] for name in ("one", "three", "two")]
+    assert errors[0].startswith("cannot connect to 127.0.0.1 port 9")
+    assert errors[1] == errors[2] == f"not tried, as {errors[0]}"
+
+
+def test_two_recipes_of_one_name_are_said_before_anything_is_pushed(fleet: Publisher) -> None:
+    other = fleet.work / "two/homeport.yaml"
+    other.write_text(other.read_text().replace("name: two", "name: one"))
+    error = fleet.ask(
+        "publish", ".", fleet.registry.host + "/team", "--version", "1.2", "--plain-http", code=2
+    )
+    assert "are both named one" in error["error"]["what"]
+    assert fleet.registry.manifests == {}
+
+
+@pytest.mark.parametrize(
+    ("broken", "tags"),
+    [
+        (r"(POST|PATCH|PUT) .*/blobs/uploads/.*", []),
+        (r"PUT .*/manifests/sha256:.*", []),
+        (r"PUT .*/manifests/1\.2\.\d+", []),
+        (r"PUT .*/manifests/1\.2", [f"1.2.{DAY}00"]),
+        (r"PUT .*/manifests/1", ["1.2", f"1.2.{DAY}00"]),
+        (r"PUT .*/manifests/latest", ["1", "1.2", f"1.2.{DAY}00"]),
+    ],
+)
+def test_where_the_registry_fails_the_same_command_goes_on(
+    publisher: Publisher, broken: str, tags: list[str]
+) -> None:
+    """What has a name is whole and tested; ``latest`` never leads where the others do not."""
+    publisher.registry.statuses = {broken: 403}
+    publisher.publish(code=1)
+    publisher.registry.statuses = {}
+    assert sorted(tag for _, tag in publisher.registry.tags) == tags
+    image = publisher.publish()
+    assert (image["outcome"], image["tag"]) == ("published", f"1.2.{DAY}00")
+    assert set(image["moved"]) == {"1.2", "1", "latest"} - set(tags)
+    assert set(publisher.digests().values()) == {image["digest"]}

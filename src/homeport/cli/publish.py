@@ -13,9 +13,11 @@ from homeport.cli.options import Session, common
 from homeport.cli.recipe_options import allow_outside_option, catalog_option, mirrors_option
 from homeport.cli.registry_options import registry_options
 from homeport.cli.signing_options import ask_password
-from homeport.errors import UsageError
+from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.printable import printable
 
 if TYPE_CHECKING:
+    from homeport.publishing.publish import Published
     from homeport.registry.access import RegistryAccess
 
 
@@ -78,7 +80,8 @@ def command(
 
     Each gets a dated tag that never moves, with the date of its lockfile's archive state, then
     the tags that move (1.2, 1, latest). The same again does nothing; another image of the same
-    day gets the next number. If a test fails, no tag moves.
+    day gets the next number. If a test fails, no tag moves. Of several recipes one that fails
+    does not stop the others; the exit code is 1 then, or 3 if a test failed.
     """
     if len(names) < 2:
         raise UsageError("name recipes and a repository: homeport publish RECIPE REPOSITORY")
@@ -91,12 +94,22 @@ def command(
     )  # fmt: skip
     with session.app() as app, showing_logs(session):
         done = app.publish(request, access=access, key=key, ask_password=ask_password())
-    lines = [
+    document = {"schema": "homeport-publish/v1", "images": msgspec.to_builtins(done)}
+    session.output.write(document, "\n".join(map(_line, done)))
+    failed = [one for one in done if one.error is not None]
+    if failed:
+        what = f"could not publish {', '.join(one.recipe for one in failed)}"
+        no = any(one.error and one.error["exit_code"] == AnswerNo.exit_code for one in failed)
+        raise AnswerNo(what) if no else HomeportError(what)
+
+
+def _line(one: Published) -> str:
+    if one.error is not None:
+        hint = f" ({one.error['hint']})" if one.error.get("hint") else ""
+        return f"{printable(one.recipe)}: failed: {printable(one.error['what'])}{printable(hint)}"
+    return (
         f"{one.repository}:{one.tag}  {one.digest}  "
         + (f"moved {', '.join(one.moved)}" if one.outcome == "published" else "unchanged")
         + (f", {one.tests} tests" if one.tests else "")
         + (f", {one.not_run} not run" if one.not_run else "")
-        for one in done
-    ]
-    document = {"schema": "homeport-publish/v1", "images": msgspec.to_builtins(done)}
-    session.output.write(document, "\n".join(lines))
+    )

@@ -7,22 +7,23 @@ which never moves, then the tags that move, ``latest`` last. Publishing the same
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from homeport.building.request import BuildRequest, BuildResult
 from homeport.content.digest import Digest
-from homeport.errors import AnswerNo, HomeportError, UsageError
+from homeport.errors import AnswerNo, HomeportError, Interrupted, UsageError
 from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import find_recipes
 from homeport.images.address import LayoutAddress
 from homeport.imagetests.results import CheckedImage
 from homeport.imagetests.run import ImageTestRequest
+from homeport.net.errors import NetError
 from homeport.oci.reference import Reference, parse_reference
 from homeport.publishing.consumers import Consumers, consumers_of
 from homeport.publishing.tags import (
@@ -89,16 +90,22 @@ class PublishAccess(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Published(msgspec.Struct, frozen=True, kw_only=True):
-    """One image. moved: tags that lead to it now and did not before."""
+    """One image. moved: tags that lead to it now and did not before.
+
+    outcome: ``failed`` among several recipes: the others went on; no tag led to it before its
+             tests passed
+    error:   of a failed one, as ``--format json`` prints errors
+    """
 
     recipe: str
     repository: str
     digest: str
     tag: str
-    outcome: Literal["published", "unchanged"]
+    outcome: Literal["published", "unchanged", "failed"]
     moved: tuple[str, ...] = ()
     tests: int = 0
     not_run: int = 0
+    error: Mapping[str, Any] | None = None
 
 
 class RolledBack(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,28 +132,73 @@ class PrunedTags(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def run_publish(request: PublishRequest, access: PublishAccess) -> tuple[Published, ...]:
-    """Publish each recipe. Raises ``AnswerNo`` if a test fails: then no tag has moved."""
+    """Publish each recipe; of several, one that fails does not keep the others from it.
+
+    Of a single one the error is raised, such as ``AnswerNo`` if a test fails. No tag of a failed
+    one has moved, unless the registry failed while they were moving: the next run goes on there.
+    """
     if not request.recipes:
         raise UsageError("no recipe to publish", hint="homeport publish RECIPE REPOSITORY")
-    found, failed = find_recipes(request.recipes, Path.cwd(), request.allow_outside)
-    if failed:
-        raise failed[0][1]
+    found, unread = find_recipes(request.recipes, Path.cwd(), request.allow_outside)
+    if unread and not found:
+        raise unread[0][1]
     recipes = [each.recipe for each in found]
     recipes = [recipes[at] for at in in_order(recipes, request.repository)]
-    versions = [_version(recipe, request) for recipe in recipes]  # before anything is pushed
     alone = len(recipes) == 1 and is_recipe(request.recipes[0])
-    return tuple(
-        _publish(recipe, version, request, access, alone=alone)
-        for recipe, version in zip(recipes, versions, strict=True)
-    )
+    _check_names(recipes)
+    versions = [_version(recipe, request) for recipe in recipes]  # before anything is pushed
+    places = [_repository(_place_of(recipe, request, alone=alone)) for recipe in recipes]
+    done: list[Published] = []
+    gone: HomeportError | None = None
+    for recipe, version, home in zip(recipes, versions, places, strict=True):
+        access.check()
+        if gone is not None:
+            error = HomeportError(f"not tried, as {gone.what}", hint=gone.hint)
+            done.append(_failed(recipe.name, home.name, error))
+            continue
+        try:
+            done.append(_publish(recipe, version, home, request, access))
+        except Interrupted:
+            raise
+        except HomeportError as error:
+            if len(recipes) == 1 and not unread:
+                raise
+            done.append(_failed(recipe.name, home.name, error))
+            if isinstance(error, NetError) and error.unsent:
+                gone = error if error.where.get("registry") == home.registry else None
+    done += [_failed(name, "", error) for name, error in unread]
+    return tuple(done)
+
+
+def _failed(name: str, repository: str, error: HomeportError) -> Published:
+    return Published(
+        recipe=name, repository=repository, digest="", tag="", outcome="failed",
+        error=error.to_json(),
+    )  # fmt: skip
+
+
+def _check_names(recipes: Sequence[Recipe]) -> None:
+    """Raise ``UsageError`` for two recipes that would go to one repository."""
+    known: dict[str, Recipe] = {}
+    for recipe in recipes:
+        other = known.setdefault(recipe.name, recipe)
+        if other is not recipe:
+            raise UsageError(
+                f"{other.path} and {recipe.path} are both named {recipe.name}, and would be"
+                " published to one repository",
+                where={"file": str(recipe.path)},
+                hint="give one another name:, or publish each to a repository of its own",
+            )
+
+
+def _place_of(recipe: Recipe, request: PublishRequest, *, alone: bool) -> str:
+    return request.repository if alone else f"{request.repository}/{recipe.name}"
 
 
 def _publish(
-    recipe: Recipe, version: str, request: PublishRequest, access: PublishAccess, *, alone: bool
+    recipe: Recipe, version: str, home: Reference, request: PublishRequest, access: PublishAccess
 ) -> Published:
     name = str(recipe.path)
-    repository = request.repository if alone else f"{request.repository}/{recipe.name}"
-    home = _repository(repository)
     with tempfile.TemporaryDirectory(prefix="homeport-publish-") as folder:
         layout = LayoutAddress(path=Path(folder) / "image", tag="latest")
         built = access.build(
