@@ -124,6 +124,29 @@ esac
     assert slave.keys() == {"tool", "coreutils"}
 
 
+def test_scripts_in_a_folder_of_its_own_that_a_program_names_are_its_helpers(
+    tmp_path: Path,
+) -> None:
+    program = elf(interpreter=_LOADER, needed=["libapp.so.1"])
+    library = elf(soname="libapp.so.1") + b"\0/usr/lib/app\0/usr/lib/other\0"
+    packages = [
+        deb(
+            "app", source="app",
+            files={
+                "usr/sbin/app": file(program, mode=0o755),
+                "usr/lib/x86_64-linux-gnu/libapp.so.1": library,
+                "usr/lib/app/start": script("#!/bin/sh\ncat x\n"),
+                "usr/lib/app/unused": script("#!/usr/bin/perl\n"),
+                "usr/lib/app/data": "#!/bin/sh\ngrep x\n",
+            },
+        ),
+        deb("other", files={"usr/lib/other/start": script("#!/bin/sh\ngrep x\n")}),
+    ]  # fmt: skip
+    text = "packages: [app, other]\nconfig: {entrypoint: [/usr/sbin/app]}"
+    found = locked(tmp_path, packages, text)
+    assert found.keys() == {"app", "other", "coreutils", "dash"}
+
+
 def test_a_program_that_calls_system_has_a_shell(tmp_path: Path) -> None:
     program = elf(interpreter=_LOADER) + b"\0/bin/sh\0"
     app = deb("app", files={"usr/sbin/app": file(program, mode=0o755)})

@@ -7,6 +7,7 @@ its users, its configuration or the data of an interpreter is not seen.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from posixpath import normpath
@@ -21,7 +22,7 @@ from homeport.debian.essential import ESSENTIAL_PACKAGES
 from homeport.debian.script_reader import SCRIPTS, make_reader
 from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.effects import AddAlternative
-from homeport.locking.implied.program_facts import ProgramFacts, facts_of
+from homeport.locking.implied.program_facts import SHELL, ProgramFacts, facts_of
 from homeport.locking.package_checks import merged
 
 _FOLDERS = ("usr/local/sbin", "usr/local/bin", "usr/sbin", "usr/bin")
@@ -178,6 +179,7 @@ class ImagePrograms:
                 if found := self.find(program):
                     todo.append(found)
             todo += self._sourced(path)
+            todo += self._helpers(path)
         return frozenset(seen), list(starts)
 
     def facts(self, path: bytes) -> ProgramFacts:
@@ -210,6 +212,27 @@ class ImagePrograms:
             file = self.file_at("/" + place.decode("utf-8", "surrogateescape")) if place else None
             if file and self._packages[self._owner[file]].source == source:
                 yield file
+
+    def _helpers(self, path: bytes) -> Iterator[bytes]:
+        """Shell scripts in folders of the program's own source package that it names."""
+        facts = self._facts(path)
+        source = self._packages[self._owner[path]].source
+        named = [facts, *map(self._facts, self._own_libraries(path, facts) if facts.loader else ())]
+        for folder in {folder for each in named for folder in each.folders}:
+            for place in self._scripts.get(merged(folder.encode().strip(b"/")), ()):
+                if self._packages[self._owner[place]].source == source and any(
+                    SHELL.fullmatch(each) for each in self._facts(place).interpreter
+                ):
+                    yield place
+
+    @functools.cached_property
+    def _scripts(self) -> dict[bytes, list[bytes]]:
+        """Folder → files in it that may be executed."""
+        found: dict[bytes, list[bytes]] = {}
+        for place, entry in self._entries.items():
+            if entry.type == "file" and entry.mode & 0o111:
+                found.setdefault(place.rpartition(b"/")[0], []).append(place)
+        return found
 
     def _sourced(self, path: bytes) -> Iterator[bytes]:
         """Files that a shell script reads, of those in its own folder."""

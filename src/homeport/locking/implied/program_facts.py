@@ -26,8 +26,10 @@ _MOST_NAMES = 200
 _START_SHELL = frozenset(("system", "popen", "wordexp"))
 #: Asks for the encoding of the locale: a program that can work in UTF-8.
 _ASKS_ENCODING = "nl_langinfo"
-_SHELL = re.compile(r"/(usr/)?bin/(ba|da)?sh")
+SHELL = re.compile(r"/(usr/)?bin/(ba|da)?sh")
 _PATH = re.compile(rb"/(?:usr/)?s?bin/([\w.+\[-]{1,40})")
+#: A whole string that can be the folder of a package's own helpers.
+_FOLDER = re.compile(rb"(?<=\0)/usr/(?:lib|libexec|share)/[\w.+/-]{1,80}(?=\0)")
 _EDGES = b"\0'\" \n\t"
 
 
@@ -38,6 +40,7 @@ class ProgramFacts(msgspec.Struct, frozen=True, kw_only=True):
     calls:    programs, by name or path
     sourced:  names of files that a shell script reads
     libraries: of an ELF file
+    folders:  that an ELF file names, below ``/usr/lib``, ``libexec`` and ``share``
     loader:   of an ELF file that is a program
     encoding: whether it asks for the encoding of the locale
     """
@@ -46,6 +49,7 @@ class ProgramFacts(msgspec.Struct, frozen=True, kw_only=True):
     calls: tuple[str, ...] = ()
     sourced: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     loader: str = ""
     encoding: bool = False
 
@@ -82,7 +86,7 @@ def _of_script(data: bytes) -> ProgramFacts:
     if interpreter and interpreter[0].endswith("/env"):
         named = (each for each in words[1:] if not each.startswith("-") and "=" not in each)
         interpreter += list(named)[:1]
-    if not interpreter or not _SHELL.fullmatch(interpreter[0]):
+    if not interpreter or not SHELL.fullmatch(interpreter[0]):
         return ProgramFacts(interpreter=tuple(interpreter))
     called = called_programs(data)
     return ProgramFacts(
@@ -105,9 +109,17 @@ def _of_elf(data: bytes) -> ProgramFacts:
     return ProgramFacts(
         calls=tuple(calls)[:_MOST_NAMES],
         libraries=dynamic.needed,
+        folders=tuple(dict.fromkeys(each[0].decode() for each in _FOLDER.finditer(data)))[
+            :_MOST_NAMES
+        ],
         loader=loader,
         encoding=_ASKS_ENCODING in imports,
     )
+
+
+def _folders(data: bytes) -> tuple[str, ...]:
+    found = dict.fromkeys(each[0].decode() for each in _FOLDER.finditer(data))
+    return tuple(found)[:_MOST_NAMES]
 
 
 def _paths(data: bytes) -> list[str]:
