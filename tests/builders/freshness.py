@@ -18,6 +18,7 @@ from builders.archive import DATE, SEVEN, suite
 from builders.building import BuildWorld, _open
 from builders.deb import Content, deb
 from homeport.content.digest import Digest
+from homeport.freshness.inputs import InputAccess
 from homeport.freshness.model import Change, OpenIssue, Report, Subject, Unknown
 from homeport.freshness.outdated import OutdatedAccess, OutdatedRequest, run_outdated
 from homeport.locking.update_policy import UPDATE_ALL
@@ -113,7 +114,7 @@ class FreshWorld(BuildWorld):
                 OutdatedAccess(
                     archives=lambda _recipe, _mirrors: access,
                     open_image=_open,
-                    digest_of=self._digest_of,
+                    inputs=InputAccess(digest_of=self._digest_of),
                     fetch=lambda _url: b"",
                     runtime=access.runtime,
                     clock=lambda: self.now,

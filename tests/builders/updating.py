@@ -10,6 +10,7 @@ from typing import Any
 from builders.freshness import FreshWorld, entry, package
 from builders.net import quick_client
 from homeport.content.thread_pools import Pools
+from homeport.freshness.inputs import InputAccess
 from homeport.freshness.outdated import OutdatedAccess
 from homeport.imagetests.run import ImageTestRequest, run_tests
 from homeport.progress import CancelToken
@@ -53,7 +54,7 @@ class UpdateWorld(FreshWorld):
             outdated = OutdatedAccess(
                 archives=lambda _recipe, _mirrors: access,
                 open_image=connections.open_image,
-                digest_of=self._digest_of,
+                inputs=InputAccess(digest_of=self._digest_of),
                 fetch=lambda _url: b"",
                 runtime=access.runtime,
                 clock=lambda: self.now,

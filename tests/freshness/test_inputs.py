@@ -227,6 +227,5 @@ def test_the_upstream_of_a_copy_moved_is_gone_or_fell_silent(
         origins=lambda _image: [Origin(name=UPSTREAM, digest=OLD)],
         digest_of=digest_of,
         made=lambda _image, _address: made,
-        now=THEN,
     )
-    assert said(moved_upstream(HOME, access)) == expected
+    assert said(moved_upstream(HOME, access, THEN)) == expected

@@ -276,8 +276,8 @@ JSON = {"Content-Type": "application/json"}
 @pytest.mark.parametrize(
     ("answer", "what", "hint"),
     [
-        ((200, PAGE, b"<html>Log in</html>"), "returned a web page (status 200)", "browser"),
-        ((403, PAGE, b"<html>Blocked</html>"), "returned a web page (status 403)", "browser"),
+        ((200, PAGE, b"<html>Log in</html>"), "a web page instead of the answer", "login"),
+        ((403, PAGE, b"<html>Blocked</html>"), "a web page instead of the answer", "proxy"),
         ((200, JSON, b"<html>"), "is not that of", "--forge"),
         ((200, JSON, b'{"data": []}'), "is not that of", "--forge"),
         ((200, JSON, b'[{"number": "x"}]'), "is not that of", "--forge"),

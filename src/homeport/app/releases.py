@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -200,6 +200,7 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
     def _outdated_access(self) -> OutdatedAccess:
         # 150 ms that other commands save
         from homeport.freshness.git_refs import list_refs
+        from homeport.freshness.inputs import InputAccess
         from homeport.freshness.outdated import OutdatedAccess
         from homeport.freshness.own_version import newest_release
         from homeport.freshness.upstreams import UpstreamAccess
@@ -208,16 +209,17 @@ class ReleaseCommands(AttestationCommands, ImageCommands, RecipeCommands, Regist
         return OutdatedAccess(
             archives=self.archives,
             open_image=self.open_image,
-            digest_of=self.digest,
-            tags_of=lambda repository: self.tags(repository).tags,
-            upstreams=UpstreamAccess(
-                origins=self._origins_of,
-                digest_of=self._upstream_digest,
-                made=self._upstream_made,
-                now=datetime.now(UTC),
+            inputs=InputAccess(
+                digest_of=self.digest,
+                tags_of=lambda repository: self.tags(repository).tags,
+                upstreams=UpstreamAccess(
+                    origins=self._origins_of,
+                    digest_of=self._upstream_digest,
+                    made=self._upstream_made,
+                ),
+                refs_of=list_refs,
+                digest_of_url=lambda url: digest_of_url(url, self.client, self.runtime.store),
             ),
-            refs_of=list_refs,
-            digest_of_url=lambda url: digest_of_url(url, self.client, self.runtime.store),
             newest_release=lambda index: newest_release(index, self.client),
             fetch=self._fetch_tracker,
             runtime=self.runtime,

@@ -8,6 +8,7 @@ suffices. A server that refuses or limits answers is not one that has lost it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 
 import msgspec
 
@@ -43,7 +44,7 @@ class InputAccess(msgspec.Struct, frozen=True, kw_only=True):
     digest_of_url: DigestOfUrl | None = None
 
 
-def moved_inputs(recipe: Recipe, access: InputAccess) -> Iterator[Input | Unknown]:
+def moved_inputs(recipe: Recipe, access: InputAccess, today: datetime) -> Iterator[Input | Unknown]:
     """One line for each input that is not as the recipe has it, or cannot be asked about."""
     yield from moved_images(recipe, access.digest_of, access.tags_of)
     if access.upstreams is not None:
@@ -51,7 +52,7 @@ def moved_inputs(recipe: Recipe, access: InputAccess) -> Iterator[Input | Unknow
             address = parse_source(image)
             if isinstance(address, RegistryAddress):
                 copy = f"{address.reference.name}@{digest}"
-                yield from moved_upstream(copy, access.upstreams)
+                yield from moved_upstream(copy, access.upstreams, today)
     for each in dict.fromkeys(_run_inputs(recipe.parts)):
         if isinstance(each, GitInput) and access.refs_of is not None:
             yield from moved_commit(each, access.refs_of)

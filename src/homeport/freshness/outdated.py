@@ -19,9 +19,8 @@ from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
 from homeport.freshness.effective import effective_changes
-from homeport.freshness.git_refs import RefsOf
 from homeport.freshness.image_packages import NotDebian, image_packages
-from homeport.freshness.inputs import DigestOf, InputAccess, TagsOf, moved_inputs
+from homeport.freshness.inputs import InputAccess, moved_inputs
 from homeport.freshness.model import (
     FINDINGS,
     Change,
@@ -49,8 +48,7 @@ from homeport.freshness.support import (
     release_support,
 )
 from homeport.freshness.trackers import Tracker, read_tracker_data
-from homeport.freshness.upstreams import UpstreamAccess, moved_upstream
-from homeport.freshness.web_files import DigestOfUrl
+from homeport.freshness.upstreams import moved_upstream
 from homeport.images.address import RegistryAddress, parse_source
 from homeport.images.image import Image, Index
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
@@ -99,17 +97,12 @@ class OutdatedRequest(msgspec.Struct, frozen=True, kw_only=True):
 class OutdatedAccess(msgspec.Struct, frozen=True, kw_only=True):
     """What a check reaches; ``homeport.app`` makes it.
 
-    upstreams: for what copies of images came from
     newest_release: package index → the highest version of Homeport there
     """
 
     archives: Callable[[Recipe, Sequence[str]], ArchiveAccess]
     open_image: Callable[[str], AbstractContextManager[Image | Index]]
-    digest_of: DigestOf
-    tags_of: TagsOf | None = None
-    upstreams: UpstreamAccess | None = None
-    refs_of: RefsOf | None = None
-    digest_of_url: DigestOfUrl | None = None
+    inputs: InputAccess
     newest_release: Callable[[str], str] | None = None
     fetch: Callable[[str], bytes]
     runtime: Runtime
@@ -249,12 +242,12 @@ def _judge_image(run: _Run, address: str) -> Subject:
 
 def _origins(run: _Run, address: str) -> list[Input | Unknown]:
     """What became of the images that this one is a copy of, also if it is not of Debian."""
-    upstreams = _upstreams(run)
+    upstreams = run.access.inputs.upstreams
     if upstreams is None or not run.request.inputs:
         return []
     if not isinstance(parse_source(address), RegistryAddress):
         return []
-    return list(moved_upstream(address, upstreams))
+    return list(moved_upstream(address, upstreams, run.now))
 
 
 def _image_subject(run: _Run, address: str) -> Subject:
@@ -438,21 +431,8 @@ def _tracker(source: str, access: OutdatedAccess) -> tuple[bytes, datetime | Non
 def _inputs(run: _Run, recipe: Recipe, lockfile: Lockfile) -> tuple[list[Input], list[Unknown]]:
     if not run.request.inputs:
         return [], []
-    access = InputAccess(
-        digest_of=run.access.digest_of,
-        tags_of=run.access.tags_of,
-        upstreams=_upstreams(run),
-        refs_of=run.access.refs_of,
-        digest_of_url=run.access.digest_of_url,
-    )
-    return _sorted_out([*moved_inputs(recipe, access), *locked_by(lockfile.homeport)])
-
-
-def _upstreams(run: _Run) -> UpstreamAccess | None:
-    upstreams = run.access.upstreams
-    if upstreams is None:
-        return None
-    return msgspec.structs.replace(upstreams, now=run.now)
+    moved = moved_inputs(recipe, run.access.inputs, run.now)
+    return _sorted_out([*moved, *locked_by(lockfile.homeport)])
 
 
 def _sorted_out(found: Sequence[Input | Unknown]) -> tuple[list[Input], list[Unknown]]:

@@ -51,7 +51,7 @@ def newest_release(index: str, client: Client) -> str:
         url = f"{index.rstrip('/')}/{NAME}/"
         with client.request("GET", url, headers={"Accept": JSON}) as response:
             expect_ok(response)
-            return response.read_all(_LONGEST, "the index's answer")
+            return response.read_json(_LONGEST, "the index's answer")
 
     try:
         project = _PROJECTS.decode(client.retrier.reread(once, client.cancel))

@@ -32,17 +32,17 @@ class UpstreamAccess(msgspec.Struct, frozen=True, kw_only=True):
     origins:   address of an image → what it says of where it came from
     digest_of: the image, an address → the digest that this has now
     made:      the image, an address → when that was made, if it says so
-    now:       the moment to compare with
     """
 
     origins: Callable[[str], Sequence[Origin]]
     digest_of: Callable[[str, str], Digest]
     made: Callable[[str, str], datetime | None]
-    now: datetime
 
 
-def moved_upstream(image: str, access: UpstreamAccess) -> Iterator[Input | Unknown]:
-    """What became of the images that ``image`` is a copy of, or was built on."""
+def moved_upstream(
+    image: str, access: UpstreamAccess, today: datetime
+) -> Iterator[Input | Unknown]:
+    """What became of the images that ``image`` is a copy of, or was built on, by ``today``."""
     try:
         origins = access.origins(image)
     except Interrupted:
@@ -52,10 +52,12 @@ def moved_upstream(image: str, access: UpstreamAccess) -> Iterator[Input | Unkno
             yield Unknown(what=f"where {image} came from", why=error.what)
         return
     for origin in origins:
-        yield from _judged(image, origin, access)
+        yield from _judged(image, origin, access, today)
 
 
-def _judged(image: str, origin: Origin, access: UpstreamAccess) -> Iterator[Input | Unknown]:
+def _judged(
+    image: str, origin: Origin, access: UpstreamAccess, today: datetime
+) -> Iterator[Input | Unknown]:
     try:
         asked = _asked(origin)
         now = access.digest_of(image, asked)
@@ -73,8 +75,8 @@ def _judged(image: str, origin: Origin, access: UpstreamAccess) -> Iterator[Inpu
         else:
             yield Unknown(what=origin.name, why=error.what)
         return
-    if made is not None and access.now - made > _SILENT:
-        years = (access.now - made).days / 365
+    if made is not None and today - made > _SILENT:
+        years = (today - made).days / 365
         text = f"had no update for {years:.1f} years: its newest image is of {made:%Y-%m-%d}"
         yield Input(level="warning", what=origin.name, text=text)
 

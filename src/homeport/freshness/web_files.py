@@ -13,7 +13,7 @@ import msgspec
 
 from homeport.content.digest import Digest
 from homeport.content.store import Store
-from homeport.errors import HomeportError, Interrupted
+from homeport.errors import HomeportError, Interrupted, TooLarge
 from homeport.freshness.model import Input, Unknown
 from homeport.net.client import Client
 from homeport.net.download import expect_ok
@@ -39,14 +39,8 @@ class _Seen(msgspec.Struct, frozen=True, kw_only=True):
 _SEEN = msgspec.json.Decoder(_Seen)
 
 
-class TooLarge(HomeportError):
-    """The file is too large to be read for a comparison."""
-
-    id = "url-too-large"
-
-
 def digest_of_url(url: str, client: Client, store: Store) -> Digest:
-    """The digest of what the server has now. Raises ``HttpFailure``, ``NetError``."""
+    """The digest of what the server has now. Raises ``HttpFailure``, ``NetError``, ``TooLarge``."""
     with client.request("HEAD", url) as response:
         if response.status not in _NO_HEAD:
             expect_ok(response)

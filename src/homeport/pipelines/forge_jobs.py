@@ -59,9 +59,12 @@ homeport build:
   script:
 """
     text += "".join(f"    - {command}\n" for command in build_commands(request))
+    return text + (_gitlab_publish(request) if request.repository else "")
+
+
+def _gitlab_publish(request: PipelineRequest) -> str:
     identity = "  id_tokens:\n    SIGSTORE_ID_TOKEN:\n      aud: sigstore\n" if request.sign else ""
-    if request.repository:
-        text += f"""
+    return f"""
 homeport publish:
   extends: .homeport
   rules:
@@ -74,16 +77,61 @@ homeport publish:
 {identity}  script:
     - {request.publish}
 """
-    return text
 
 
 def github(request: PipelineRequest) -> str:
     """A workflow of GitHub with the least rights for each job."""
-    names = request.names
     builds = "\n".join(f"      - run: {command}" for command in build_commands(request))
+    update = f"""\
+      - run: {request.update}
+        env:
+          HOMEPORT_FORGE_TOKEN: ${{{{ secrets.HOMEPORT_FORGE_TOKEN }}}}"""
+    jobs = [
+        _job(request, "outdated", _BY_CLOCK, f"      - run: homeport outdated {request.names}"),
+        _job(request, "update", _BY_CLOCK, update),
+        _job(request, "build", "github.event_name == 'pull_request'", builds),
+    ]
+    if request.repository:
+        jobs.append(_github_publish(request))
+    return _WORKFLOW + "".join(jobs)
 
-    def job(name: str, condition: str, permissions: str, steps: str) -> str:
-        return f"""\
+
+_WORKFLOW = """\
+name: homeport
+on:
+  schedule:
+    - cron: "17 4 * * *"
+  workflow_dispatch:
+  pull_request:
+  push:
+permissions: {}
+concurrency:
+  group: homeport-${{ github.workflow }}-${{ github.ref }}
+  cancel-in-progress: false
+jobs:
+"""
+
+
+def _github_publish(request: PipelineRequest) -> str:
+    return _job(
+        request,
+        "publish",
+        # A schedule runs on the default branch alone, and its event may name no repository.
+        "github.event_name == 'schedule' || (github.event_name != 'pull_request' &&"
+        " github.ref_name == github.event.repository.default_branch)",
+        f"      - run: {request.publish}\n"
+        "        env:\n"
+        "          HOMEPORT_CREDS: ${{ github.actor }}:${{ secrets.GITHUB_TOKEN }}",
+        ("packages: write", *(("id-token: write",) if request.sign else ())),
+    )
+
+
+def _job(
+    request: PipelineRequest, name: str, condition: str, steps: str, rights: Sequence[str] = ()
+) -> str:
+    """A job that reads the repository, and has the rights besides."""
+    permissions = "\n".join(f"      {right}" for right in ("contents: read", *rights))
+    return f"""\
   {name}:
     if: {condition}
     runs-on: ubuntu-latest
@@ -103,44 +151,6 @@ def github(request: PipelineRequest) -> str:
           restore-keys: homeport-
 {steps}
 """
-
-    read = "      contents: read"
-    update = f"""\
-      - run: {request.update}
-        env:
-          HOMEPORT_FORGE_TOKEN: ${{{{ secrets.HOMEPORT_FORGE_TOKEN }}}}"""
-    text = """\
-name: homeport
-on:
-  schedule:
-    - cron: "17 4 * * *"
-  workflow_dispatch:
-  pull_request:
-  push:
-permissions: {}
-concurrency:
-  group: homeport-${{ github.workflow }}-${{ github.ref }}
-  cancel-in-progress: false
-jobs:
-"""
-    text += job(
-        "outdated", _BY_CLOCK, read,
-        f"      - run: homeport outdated {names}",
-    ) + job("update", _BY_CLOCK, read, update) + job(
-        "build", "github.event_name == 'pull_request'", read, builds
-    )  # fmt: skip
-    if request.repository:
-        text += job(
-            "publish",
-            # A schedule runs on the default branch alone, and its event may name no repository.
-            "github.event_name == 'schedule' || (github.event_name != 'pull_request' &&"
-            " github.ref_name == github.event.repository.default_branch)",
-            f"{read}\n      packages: write" + ("\n      id-token: write" if request.sign else ""),
-            f"      - run: {request.publish}\n"
-            "        env:\n"
-            "          HOMEPORT_CREDS: ${{ github.actor }}:${{ secrets.GITHUB_TOKEN }}",
-        )
-    return text
 
 
 def forgejo(request: PipelineRequest) -> str:

@@ -21,7 +21,6 @@ import msgspec
 
 from homeport.errors import HomeportError, Interrupted, UsageError
 from homeport.net.client import Client
-from homeport.net.response import WEB_PAGES
 from homeport.net.retries import READ, TOKEN
 from homeport.net.url import Url
 from homeport.printable import printable
@@ -235,13 +234,11 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
                 rule=READ if method == "GET" else TOKEN, authorize=authorize,
             ) as response:  # fmt: skip
                 status, received = response.status, response.headers
-                answer = response.read_all(_LIMIT, "the forge's answer")
+                answer = response.read_json(_LIMIT, "the answer of its API")
         except Interrupted:
             raise
         except HomeportError as error:
             raise ForgeRefused(f"{self.place.web}: {error.what}", hint=error.hint) from error
-        if received.get("content-type", "").partition(";")[0].strip().lower() in WEB_PAGES:
-            raise self._page(status)
         if status not in (200, 201):
             raise self._refused(status, received, answer)
         try:
@@ -252,16 +249,6 @@ class _Api(msgspec.Struct, frozen=True, kw_only=True):
                 f" {_NAMES[self.place.kind]}: {printable(str(error))}",
                 hint="name the forge: --forge gitlab, github or forgejo",
             ) from error
-
-    def _page(self, status: int) -> ForgeRefused:
-        """A login page, a proxy's, or another program's: nothing that our words could be for."""
-        return ForgeRefused(
-            f"{self.place.web}: {self.place.api} returned a web page (status {status}) where its"
-            " API was asked",
-            status=status,
-            hint="look at that address in a browser: a login page, a proxy, or maintenance; another"
-            " kind of forge is named by --forge",
-        )
 
     def _refused(self, status: int, headers: Mapping[str, str], answer: bytes) -> ForgeRefused:
         reason = _reason(answer)
