@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from datetime import timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from builders.archive import DATE, suite
 from builders.deb import deb
@@ -13,7 +15,7 @@ from builders.freshness import LATER, FreshWorld, changes, entry, package
 from homeport.content.digest import Digest
 from homeport.freshness.outdated import exit_code
 from homeport.oci.platform import parse_platform
-from homeport.recipe.lock.model import LockedPart, LockedTree
+from homeport.recipe.lock.model import LockedPart, LockedSource, LockedTree
 from homeport.recipe.lock.reading import read_lockfile
 from homeport.recipe.lock.writing import write_lockfile
 
@@ -98,8 +100,11 @@ def test_an_alias_that_lags_behind_its_release_is_said(tmp_path: Path) -> None:
     assert exit_code(report) == 1
 
 
-def with_root(world: FreshWorld, root: str) -> None:
-    """The lockfile with a part whose build root has the packages of another recipe."""
+def with_root(world: FreshWorld, root: str, source: str = "") -> None:
+    """The lockfile with a part whose build root has the packages of another recipe.
+
+    source: version of the source package ``hello`` that the part takes
+    """
     path = world.home / "test.lock"
     lockfile = read_lockfile(path)
     assert lockfile is not None
@@ -108,6 +113,7 @@ def with_root(world: FreshWorld, root: str) -> None:
         inputs=Digest.of(b""),
         root=world.lock(root).lockfile,
         outputs={parse_platform("linux/amd64"): output},
+        sources=(_hello(source),) if source else (),
     )
     write_lockfile(msgspec.structs.replace(lockfile, parts={"tool": part}), path)
 
@@ -122,3 +128,66 @@ def test_a_build_root_has_changes_of_its_own(tmp_path: Path) -> None:
     report = world.outdated()
     assert [(c.name, c.part) for c in report.subjects[0].changes] == [("gcc", "tool")]
     assert exit_code(report) == 4
+
+
+def _hello(version: str) -> LockedSource:
+    return LockedSource(name="hello", version=version, archive="test", suite="trixie", files=())
+
+
+@pytest.mark.parametrize(
+    ("sources", "level", "text", "code"),
+    [
+        ({"hello": ["1.0-1"]}, None, "", 0),
+        ({"hello": ["1.0-1", "1.0-2", "1.0-2~rc1"]}, "error",
+         "1.0-2 is in trixie: the part tool takes 1.0-1", 4),
+        ({"hello": ["0.9-1"]}, "warning",
+         "0.9-1 is the highest: the part tool takes 1.0-1, which was withdrawn", 0),
+        ({"other": ["1.0-2"]}, "warning",
+         "is in no suite any more: the part tool takes 1.0-1", 0),
+    ],
+)  # fmt: skip
+def test_source_packages_of_parts_are_compared_with_the_archives_sources(
+    tmp_path: Path, sources: dict[str, list[str]], level: str | None, text: str, code: int
+) -> None:
+    world = locked(tmp_path)
+    with_root(world, "packages: [lib1]", "1.0-1")
+    world.archive.publish_sources("trixie", sources)
+    report = world.outdated()
+    found = [(i.level, i.what, i.text) for i in report.subjects[0].inputs]
+    assert found == ([(level, "source package hello", text)] if level else [])
+    assert exit_code(report) == code
+
+
+def test_a_version_that_the_recipe_names_is_a_note(tmp_path: Path) -> None:
+    world = locked(tmp_path)
+    with_root(world, "packages: [lib1]", "1.0-1")
+    world.archive.publish_sources("trixie", {"hello": ["1.0-1", "1.0-2"]})
+    world.recipe(
+        "packages: [lib1]\nparts:\n  - name: tool\n    packages: [lib1]\n"
+        "    inputs: [{source: hello, version: 1.0-1, to: /in}]\n    run: make\n"
+        "files: [{part: tool, path: /, to: /taken}]"
+    )
+    report = world.outdated()
+    (found,) = report.subjects[0].inputs
+    text = "1.0-2 is in trixie: the part tool takes 1.0-1, which the recipe names"
+    assert (found.level, found.text) == ("note", text)
+    assert exit_code(report) == 0
+
+
+def test_sources_that_cannot_be_read_are_not_known(tmp_path: Path) -> None:
+    world = locked(tmp_path)
+    with_root(world, "packages: [lib1]", "1.0-1")
+    world.archive.publish_sources("trixie", {"hello": ["1.0-2"]})
+    shutil.rmtree(world.archive.dists("trixie") / "main/source")
+    report = world.outdated()
+    (unknown,) = report.subjects[0].unknown
+    assert unknown.what == "source packages of the part tool"
+    assert (report.subjects[0].inputs, exit_code(report)) == ((), 1)
+
+
+def test_an_archive_without_sources_says_nothing_of_them(tmp_path: Path) -> None:
+    world = locked(tmp_path)
+    with_root(world, "packages: [lib1]", "1.0-1")
+    report = world.outdated()
+    (unknown,) = report.subjects[0].unknown
+    assert unknown.why == "no suite of the recipe lists source packages"

@@ -37,6 +37,7 @@ from homeport.freshness.model import (
 )
 from homeport.freshness.own_version import locked_by, own_version
 from homeport.freshness.package_changelogs import Changelogs
+from homeport.freshness.part_sources import newer_sources
 from homeport.freshness.recipe_graph import in_order
 from homeport.freshness.subjects import LockedSubject, Subjects, find_subjects
 from homeport.freshness.suites import SuiteView, SuiteViews
@@ -186,7 +187,7 @@ def _judge_lock(run: _Run, subject: LockedSubject) -> Subject:
             root = _judge(run, recipe, part.root.platforms, access, part.root, part=name)
             judged.changes.extend(root.changes)
             judged.unknown.extend(root.unknown)
-    inputs, unread = _inputs(run, recipe, lockfile)
+    inputs, unread = _inputs(run, recipe, lockfile, access)
     effective: Effective | None = None
     if run.request.effective and subject.own:
         effective = effective_changes(recipe, lockfile, access)
@@ -428,11 +429,20 @@ def _tracker(source: str, access: OutdatedAccess) -> tuple[bytes, datetime | Non
         ) from error
 
 
-def _inputs(run: _Run, recipe: Recipe, lockfile: Lockfile) -> tuple[list[Input], list[Unknown]]:
+def _inputs(
+    run: _Run, recipe: Recipe, lockfile: Lockfile, access: ArchiveAccess
+) -> tuple[list[Input], list[Unknown]]:
     if not run.request.inputs:
         return [], []
-    moved = moved_inputs(recipe, run.access.inputs, run.now)
-    return _sorted_out([*moved, *locked_by(lockfile.homeport)])
+    found = [*moved_inputs(recipe, run.access.inputs, run.now), *locked_by(lockfile.homeport)]
+    for name, part in lockfile.parts.items():
+        if part.root is not None and part.sources:
+            specs = suite_specs(recipe)
+            architectures = {debian_architecture(platform) for platform in part.root.platforms}
+            views = run.views.open(specs, sorted(architectures), access)
+            usable = [view for view in views if not _migrated(view, part.root)]
+            found += newer_sources(recipe, name, part.sources, usable, access)
+    return _sorted_out(found)
 
 
 def _sorted_out(found: Sequence[Input | Unknown]) -> tuple[list[Input], list[Unknown]]:
