@@ -169,7 +169,7 @@ def test_all_knowledge_is_readable_and_says_where_it_comes_from() -> None:
     for package, known in load_knowledge().items():
         assert known.why, package
         assert known.versions, package
-        assert list(known.effects(package)) or known.instead_of_scripts, package
+        assert list(known.effects(package)) or known.prints or known.instead_of_scripts, package
 
 
 def test_an_entrypoint_whose_interpreter_is_missing_is_refused(tmp_path: Path) -> None:

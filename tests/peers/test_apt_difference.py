@@ -38,6 +38,7 @@ SETS = {
     "servers": ["nginx", "redis-server", "openssh-server", "python3-django"],
     "data": ["postgresql", "imagemagick", "default-jre-headless", "cron", "haproxy"],
     "web": ["apache2", "libapache2-mod-php", "php-fpm", "php-curl", "postfix", "dbus", "tomcat10"],
+    "daemons": ["bind9", "chrony", "squid", "dovecot-imapd", "tor", "fail2ban"],
     "diverting": [
         "vim",
         "vim-tiny",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from homeport.debian.deb.contents import PackageContents
@@ -17,7 +18,10 @@ SCRIPTS = ("preinst", "postinst")
 
 class ScriptReader(Protocol):
     def __call__(
-        self, contents: PackageContents, scripts: Sequence[str] = SCRIPTS
+        self,
+        contents: PackageContents,
+        scripts: Sequence[str] = SCRIPTS,
+        prints: Mapping[str, str] = ...,
     ) -> list[Effect]: ...
 
 
@@ -27,14 +31,18 @@ def make_reader(
     """A reader of packages' scripts; it raises what ``parse_shell`` raises."""
     world = World(architecture=architecture, account=account, files=files)
 
-    def read(contents: PackageContents, scripts: Sequence[str] = SCRIPTS) -> list[Effect]:
+    def read(
+        contents: PackageContents,
+        scripts: Sequence[str] = SCRIPTS,
+        prints: Mapping[str, str] = MappingProxyType({}),
+    ) -> list[Effect]:
         control = contents.control_files
         answers = default_answers(control.get("templates", b"").decode("utf-8", "replace"))
         found: list[Effect] = []
         for script in ("config", *scripts):
             text = contents.scripts.get(script)
             if text is not None:
-                effects = read_script(contents.id.name, script, text, world, answers)
+                effects = read_script(contents.id.name, script, text, world, answers, prints=prints)
                 found += effects if script != "config" else ()  # which only asks
         return found
 

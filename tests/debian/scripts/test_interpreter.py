@@ -238,6 +238,39 @@ def test_a_preinst_is_read_as_at_an_installation() -> None:
     assert read(text) == []
 
 
+def test_what_a_program_prints_can_be_told() -> None:
+    text = (
+        "#!/bin/sh\nif ! toold -p | grep -q '^user'; then mkdir /var/default; fi\n"
+        "user=$(toold -p |\n   awk '{print $2}')\nmkdir /var/$user\n"
+    )
+    prints = {"toold -p": "", "toold -p | awk '{print $2}'": "me"}
+    found = read_script("p", "postinst", text, WORLD, prints=prints)
+    assert [each.path for each in found if isinstance(each, MakeDirectory)] == [
+        "/var/default", "/var/me",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("command", "name"),
+    {
+        "echo /a:b:c | cut -d : -f 2": "b",
+        "echo conf.d/x | cut -b -4": "conf",
+        "dpkg-statoverride --list /x | awk '{print $4}' | tr -s ' ' :": "",
+        "getent passwd nobody-here | cut -d: -f6": "",
+    }.items(),
+)
+def test_what_a_pipeline_prints_follows_from_its_text(command: str, name: str) -> None:
+    assert read(f"mkdir /var/x$({command})") == [MakeDirectory(package="p", path=f"/var/x{name}")]
+
+
+def test_wildcards_mean_the_files_that_are_there() -> None:
+    text = "touch /etc/folder/d.conf\nchmod 640 /etc/folder/*.conf /etc/folder/none*"
+    found = [each.path for each in read(text) if isinstance(each, SetAttributes)]
+    assert found == ["/etc/folder/d.conf"]
+    (answer,) = read("chown root /etc/*/x")
+    assert isinstance(answer, NotUnderstood)
+
+
 @pytest.mark.parametrize(
     ("text", "effects"),
     {

@@ -105,7 +105,7 @@ def read_system(
     for package in whole:
         known = facts[package.name]
         if known is None or not known.replaces_scripts(package.contents.id.version):
-            add(read(package.contents))
+            add(read(package.contents, prints=known.prints if known is not None else {}))
     add(each for each in declared if isinstance(each, SetAttributes))
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(

@@ -5,7 +5,8 @@
 mode, user, group), ``files`` (path, text or source, mode), ``links`` (path, target). ``why`` names
 where that was read, ``versions`` (globs) of which versions: of any other the scripts are read
 too. ``packages``: a glob of names, for a family. ``environments``: program → variables with
-which the package's own way of starting it (a unit, a script) would start it.
+which the package's own way of starting it (a unit, a script) would start it. ``prints``: what
+a command or pipeline in the scripts prints at a first installation, where that decides.
 ``instead_of_scripts: false`` always reads them.
 """
 
@@ -70,6 +71,7 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: tuple[_File, ...] = ()
     links: tuple[_Link, ...] = ()
     environments: Mapping[str, Mapping[str, str]] = {}
+    prints: Mapping[str, str] = {}
     instead_of_scripts: bool = True
 
     def replaces_scripts(self, version: str) -> bool:

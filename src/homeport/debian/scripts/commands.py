@@ -7,6 +7,7 @@ packages that images use (docs/decisions/maintainer-scripts.md).
 
 from __future__ import annotations
 
+import fnmatch
 import posixpath
 import re
 from collections.abc import Callable
@@ -47,7 +48,7 @@ _WITHOUT_EFFECT_TEXT = """
     : true echo printf exec trap export sync sleep logger wait kill
     systemctl deb-systemd-helper deb-systemd-invoke invoke-rc.d update-rc.d service busctl
     systemd-tmpfiles systemd-sysusers runit-helper journalctl udevadm modprobe sysctl
-    update-initramfs
+    update-initramfs start-stop-daemon named-checkconf vgcfgbackup
     dpkg-trigger dpkg-maintscript-helper update-menus update-binfmts install-info
     install-docs update-mime ucfr ldconfig restorecon nscd telinit py3compile py3clean
     pycompile pyclean pypy3compile fc-cache glib-compile-schemas gio-querymodules
@@ -64,7 +65,8 @@ WITHOUT_EFFECT = frozenset(_WITHOUT_EFFECT_TEXT.split())
 BELONGS_ELSEWHERE = frozenset(
     ("make-ssl-cert", "ssh-keygen", "pg_createcluster", "slappasswd", "slapadd", "newaliases",
      "postalias", "dbus-uuidgen", "mysql_install_db", "mariadb-install-db",
-     "systemd-machine-id-setup",
+     "systemd-machine-id-setup", "openssl", "rndc-confgen", "nsd-control-setup", "xrdp-keygen",
+     "mkdhparams",
      "runlevel", "who", "ps", "pidof", "mountpoint", "df", "hostname", "uuidgen")
 )  # fmt: skip
 
@@ -76,6 +78,9 @@ _PROBES_TEXT = """
     postconf db_fget db_metaget type set xargs
 """
 _PROBES = frozenset(_PROBES_TEXT.split())
+
+#: Print nothing when they read nothing.
+_FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")
 
 #: Commands that change an image: when one is not followed, it is reported.
 _CHANGES_TEXT = """
@@ -211,6 +216,11 @@ class Machine:
                 return text
             case [":"] | ["true"]:
                 return ""
+            case ["cut", *arguments] if text is not None:
+                return _cut(arguments, text)
+            case [name, *arguments] if text == "" and name in _FILTERS:
+                # awk's BEGIN and END print without a line too.
+                return None if re.search("BEGIN|END", " ".join(arguments)) else ""
             case ["readlink", path]:
                 return self.files.target_of(self.path(path))
             case ["mktemp", *_]:
@@ -483,6 +493,40 @@ def _chgrp(words: list[str], machine: Machine) -> Answer:
     return _attributes(operands[1:], machine, group=operands[0], recursive="R" in options)
 
 
+def _matching(pattern: str, machine: Machine) -> list[str]:
+    """The files of the image that a path with wildcards in its last part names."""
+    folder, _, last = pattern.rpartition("/")
+    names = machine.files.names_in(folder)
+    made = (getattr(each, "path", "").rpartition("/") for each in machine.effects)
+    names += [name for at, _, name in made if at == folder and name not in names]
+    return [f"{folder}/{name}" for name in names if fnmatch.fnmatchcase(name, last)]
+
+
+def _cut(arguments: list[str], text: str) -> str | None:
+    """``cut -d: -f2``, ``cut -b -7``: one field, or the first characters of each line."""
+    apart = (re.fullmatch("(-[dfbc])(.+)", each, re.DOTALL) for each in arguments)
+    words = [
+        word
+        for each, match in zip(arguments, apart, strict=True)
+        for word in (match.groups() if match else (each,))
+    ]
+    options, files = _options(words, "dfbc")
+    field, first = options.get("f", ""), options.get("b") or options.get("c") or ""
+    lines = text.split("\n")
+    if files:
+        return None
+    if field.isdigit() and int(field):
+        mark = options.get("d", "\t")
+        parts = [line.split(mark) if mark else [line] for line in lines]
+        return "\n".join(
+            part[0] if len(part) == 1 else "".join(part[int(field) - 1 : int(field)])
+            for part in parts
+        )
+    if re.fullmatch(r"-\d+", first):
+        return "\n".join(line[: int(first[1:])] for line in lines)
+    return None
+
+
 def _attributes(
     paths: list[str],
     machine: Machine,
@@ -493,9 +537,13 @@ def _attributes(
     recursive: bool = False,
     override: bool = False,
 ) -> Answer:
+    wildcards = [path for path in paths if any(c in path for c in "*?[")]
+    if any(c in path.rpartition("/")[0] for path in wildcards for c in "*?["):
+        return _FOREIGN
+    for path in wildcards:
+        at = paths.index(path)
+        paths = [*paths[:at], *_matching(machine.path(path), machine), *paths[at + 1 :]]
     for path in paths:
-        if any(c in path for c in "*?["):
-            return _FOREIGN
         if machine.type_of(path) is not None:
             machine.effects.append(
                 SetAttributes(

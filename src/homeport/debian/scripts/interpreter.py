@@ -14,7 +14,8 @@ from __future__ import annotations
 import fnmatch
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -41,6 +42,7 @@ _PARAMETER = re.compile(r"\$\{?(\w+|[#@*?])(?:(:?[-=+?]|%%?|##?)(.*))?\}?", re.D
 _NAMED = re.compile(r"\$(?:\{(\w+)\}|(\w+))")
 
 Status = bool | None
+_NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
 class _Unknown(Exception):
@@ -80,10 +82,13 @@ def read_script(
     text: str,
     world: World,
     answers: dict[str, str | None] | None = None,
+    *,
+    prints: Mapping[str, str] = _NOTHING,
 ) -> list[Effect]:
     """What ``text`` does; ``NotUnderstood`` for what is not known.
 
     answers: of debconf's questions (``debconf.default_answers``); the script may change them
+    prints:  what a command or pipeline prints, by its text with single blanks
     """
     data = text.encode("utf-8", "surrogateescape")
     if data.startswith(b"#!") and not _SHELL.match(data):
@@ -99,7 +104,7 @@ def read_script(
         account=world.account, answers={} if answers is None else answers,
     )  # fmt: skip
     first = "install" if script == "preinst" else "configure"
-    walker = _Walker(machine, script, [first, ""], package)
+    walker = _Walker(machine, script, [first, ""], package, prints)
     try:
         walker.run_all(root.children)
     except _Leave:
@@ -110,8 +115,16 @@ def read_script(
 
 
 class _Walker:
-    def __init__(self, machine: Machine, script: str, arguments: list[str], package: str) -> None:
+    def __init__(
+        self,
+        machine: Machine,
+        script: str,
+        arguments: list[str],
+        package: str,
+        prints: Mapping[str, str] = _NOTHING,
+    ) -> None:
         self._machine = machine
+        self._prints = prints
         self._script = script
         self._package = package
         self._arguments = arguments
@@ -337,6 +350,9 @@ class _Walker:
 
     def _output(self, node: tree_sitter.Node, text: str | None) -> str | None:
         """What a command prints, for the few whose output follows from their arguments."""
+        known = self._prints.get(" ".join(_text(node).split()))
+        if known is not None:
+            return known
         try:
             words = [
                 word
@@ -649,9 +665,18 @@ class _Walker:
 
     def _substitution(self, node: tree_sitter.Node) -> str:
         inside = [child for child in node.children if child.is_named]
+        known = self._prints.get(" ".join(_text(node).removeprefix("$(").strip("`()").split()))
+        if known is not None:
+            return known
         if len(inside) == 1 and inside[0].type == "redirected_statement":
             body = inside[0].child_by_field_name("body")
             inside = [body] if body is not None else []
+        if len(inside) == 1 and inside[0].type == "pipeline":
+            text: str | None = None
+            for number, stage in enumerate(each for each in inside[0].children if each.is_named):
+                text = self._output(stage, text) if number == 0 or text is not None else None
+            if text is not None:
+                return text.rstrip("\n")
         if len(inside) == 1 and inside[0].type == "command":
             output = self._printed(inside[0])
             if output is not None:
@@ -749,6 +774,8 @@ def _changes(command: tree_sitter.Node) -> bool:
     name = _text(command.child_by_field_name("name"))
     if name == "dpkg-divert":
         return _diverts(_text(command))
+    if name == "dpkg-statoverride":
+        return "--add" in _text(command)
     return name in CHANGES or (name == "sed" and " -i" in _text(command))
 
 
