@@ -77,6 +77,8 @@ def read_bazel(source: Source, found: Collector, context: Context) -> None:
         text = main.group("value")
         if "image" in parts:
             fields.pop("registry", None)
+            if ":" in text.rpartition("/")[2]:  # it names its tag itself
+                fields.pop("tag", None)
             fields["repository"] = field(
                 whole.part(base + main.start("value"), base + main.end("value"))
             )

@@ -192,6 +192,7 @@ def _openshift(thing: _Object) -> None:
 
 
 def _oci_url(thing: _Object, node: Node | None) -> None:
+    """An artifact. Of ``ref``, Flux takes the digest, else the range, else the tag."""
     if node is None or not (text_of(node) or "").startswith("oci://"):
         return
     value = written(thing.source, node).after("oci://")
@@ -204,8 +205,12 @@ def _oci_url(thing: _Object, node: Node | None) -> None:
             expression += f"{mark}{fields[name].value}"
     if fields:
         fields["repository"] = field(value)
+    versions = text_of(get(thing.node, "spec", "ref", "semver"))
+    problem = (
+        f"Flux chooses the tag by semver {versions}" if versions and "digest" not in fields else ""
+    )
     thing.found.image(value, f"{thing.key}: spec.url", confidence="medium", value=expression,
-                      fields=fields, note="an OCI artifact")  # fmt: skip
+                      fields=fields, note="an OCI artifact", problem=problem)  # fmt: skip
 
 
 def _argocd(thing: _Object) -> None:

@@ -33,6 +33,8 @@ _TEMPLATE = re.compile(
     r"\{\{|\}\}|\$\(|\$\{|\$\[\[|<<|>>|<%|@[A-Za-z_]+@|\$[A-Za-z_]|%[A-Z_]+%|\{%"
 )
 #: Registries that only this machine can mean.
+#: A digest without a name: the pin of an image that is named elsewhere, or an id of an engine.
+_ID = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 #: An import path of Go, which ko replaces by the image that it builds.
 _KO = "ko://"
 _LOCAL = re.compile(r"(?:localhost|127\.[0-9.]{1,12}|0\.0\.0\.0|\[::1?\])(?::[0-9]{1,5})?$")
@@ -92,6 +94,11 @@ class Collector:
         value = written.text.strip() if value is None else value
         if not written.text.strip() or (not value and not problem):
             return
+        if _ID.fullmatch(value):
+            if confidence == "low":
+                return  # the digest of an image that is named elsewhere
+            internal = internal or "an image of this engine, by its id"
+            problem = problem or "an id names no registry"
         reference: Reference | None = None
         if not problem and len(value) > LONGEST:
             problem = f"longer than {LONGEST} characters"
