@@ -278,15 +278,17 @@ def _packages(
 ) -> tuple[tuple[SharedPackage, ...], int, int]:
     users: dict[tuple[str, str, Digest, int], list[str]] = {}
     for each in found:
+        own_id = ids[_key(each.recipe)]  # resolves a path: once a recipe, not once a package
         for file in _files(each):
-            users.setdefault(file, []).append(ids[_key(each.recipe)])
+            users.setdefault(file, []).append(own_id)
     total = sum(size * len(names) for (*_, size), names in users.items())
     own = sum(size for *_, size in users)
     grouped: dict[tuple[str, str], tuple[int, set[str]]] = {}
     for (name, version, _, size), names in users.items():
         if len(names) > 1:
             before, others = grouped.get((name, version), (0, set()))
-            grouped[name, version] = (before + size, others | set(names))
+            others.update(names)
+            grouped[name, version] = (before + size, others)
     shared = [
         SharedPackage(name=name, version=version, size=size, recipes=tuple(sorted(names)))
         for (name, version), (size, names) in grouped.items()
