@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.home import home_directory
 from homeport.quantities import human_size
@@ -79,7 +79,7 @@ def read_project(named: str, folder: Path) -> Project | None:
     """
     if named:
         path = Path(named)
-        with explained(path, "read"), path.open("rb") as stream:
+        with explained(path, "read"), open_input(path) as stream:
             raw = stream.read(_LIMIT + 1)
         return _parsed(path, raw, named=True)
     for place in _upwards(folder):

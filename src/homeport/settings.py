@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.store import DEFAULT_BOUND
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.home import home_directory
@@ -137,7 +137,7 @@ def _user_folder(variable: str, usual: str, elsewhere: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         raw = stream.read(_LIMIT + 1)
     if len(raw) > _LIMIT:
         raise UsageError(f"the configuration is larger than {human_size(_LIMIT)}").at(

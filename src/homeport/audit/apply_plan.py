@@ -12,9 +12,8 @@ import msgspec
 
 from homeport.audit.auditing import AuditRequest, AuditResult, audit, plan
 from homeport.audit.implicit import parse_assumptions
-from homeport.audit.own_files import BadFile
 from homeport.audit.plan.applying import Change, check_files, prepare, write
-from homeport.audit.plan.planfile import Plan, read_plan
+from homeport.audit.plan.planfile import Plan, read_plan_file
 from homeport.errors import HomeportError
 
 
@@ -37,14 +36,9 @@ class PlanApplied(msgspec.Struct, frozen=True, kw_only=True):
 def apply_plan(file: Path, root: Path, *, make_edits: bool = False) -> PlanApplied:
     """Make and prove every edit in memory; write the files if ``make_edits``.
 
-    Raises ``BadFile``, and what ``check_files``, ``prepare`` and ``write`` raise.
+    Raises ``BadFile``, ``CannotRead``, and what ``check_files``, ``prepare`` and ``write`` raise.
     """
-    try:
-        data = file.read_bytes()
-    except OSError as error:
-        where = {"file": str(file)}
-        raise BadFile(f"cannot read the plan: {error.strerror}", where=where) from error
-    decisions = read_plan(data, str(file))
+    decisions = read_plan_file(file)
     request = AuditRequest(
         paths=decisions.audited.paths or ["."], root=root, home=decisions.home,
         exclude=decisions.audited.exclude,

@@ -19,7 +19,9 @@ from homeport.audit.policy import (
     violations,
 )
 from homeport.audit.results import Result, results
+from homeport.content.files import read_input
 
+_LARGEST = 16 << 20  # bytes of a baseline or a policy
 #: What ``deny_foreign`` denies where nothing else is denied or allowed.
 _FOREIGN = ("foreign", "unresolved")
 
@@ -55,7 +57,7 @@ def check_policy(
     """Judge the results of an audit. Raises ``UsageError``, ``BadFile``."""
     known: list[str] = []
     if path := options.baseline:
-        known = [k.fingerprint for k in read_baseline(path.read_bytes(), str(path)).known]
+        known = [k.fingerprint for k in read_baseline(read_input(path, _LARGEST), str(path)).known]
     found = tuple(results(audited.report, known))
     today = today or datetime.datetime.now(datetime.UTC).date()
     broken = violations(found, _policy(audited, options), today, options.fail_on)
@@ -65,7 +67,7 @@ def check_policy(
 def _policy(audited: AuditResult, options: PolicyOptions) -> Policy:
     policy = Policy()
     if path := options.policy:
-        policy = read_policy(path.read_bytes(), str(path), audited.rules)
+        policy = read_policy(read_input(path, _LARGEST), str(path), audited.rules)
     check_ids(options.deny, audited.rules)
     deny = (*policy.deny, *options.deny)
     allowed = (*policy.allow_registries, *options.allow_registries)

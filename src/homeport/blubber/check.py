@@ -16,6 +16,7 @@ import msgspec
 from homeport.blubber.expansion import IncludeLoop, Values, expand, plain
 from homeport.blubber.policy import read_policy
 from homeport.blubber.schema import LOCAL, BadBlubber, read_configuration
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.dockerfile.syntax import find_syntax
 from homeport.errors import Faults, HomeportError, UsageError
@@ -279,7 +280,7 @@ def _version(frontend: str) -> tuple[int, int] | None:
 
 def _read(path: Path) -> bytes:
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             return read_bounded(stream, LARGEST, str(path))
     except OSError as error:
         raise UsageError(

@@ -29,6 +29,7 @@ from homeport.buildkit.session.content_store import content_services
 from homeport.buildkit.session.secrets import read_agents, read_secrets
 from homeport.buildkit.session.services import secret_values, ssh_agents, uploads
 from homeport.buildkit.solve import Build
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.oci.platform import Platform
@@ -254,7 +255,7 @@ def _from_dockerfile(request: SolveRequest) -> Build:
 
 def _from_llb(path: Path) -> Build:
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             return Build(definition=read_definition(read_bounded(stream, LARGEST, str(path))))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from error

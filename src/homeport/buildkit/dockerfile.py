@@ -21,6 +21,7 @@ from homeport.buildkit.failures import Sources
 from homeport.buildkit.session.context_folder import IGNORE_FILE, BadContext, Offer
 from homeport.buildkit.session.session import shared_key
 from homeport.buildkit.solve import GATEWAY, Build
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.copying.errors import CopyError
 from homeport.copying.ignore import Ignore
@@ -144,7 +145,7 @@ def _offered(context: Path, folder: Path, filename: str, *, other: bool) -> dict
 def _ignore_patterns(file: Path) -> tuple[bytes, ...] | None:
     """What an ignore file excludes; ``None`` without one. Raises ``BadContext``."""
     try:
-        with file.open("rb") as stream:
+        with open_input(file) as stream:
             data = read_bounded(stream, _FILE_LIMIT, str(file))
     except (FileNotFoundError, NotADirectoryError):
         return None
@@ -217,7 +218,7 @@ def _find(context: Path, named: Path | str | None) -> Path:
 
 def _read(file: Path) -> str:
     try:
-        with file.open("rb") as stream:
+        with open_input(file) as stream:
             return read_bounded(stream, _FILE_LIMIT, str(file)).decode("utf-8", "replace")
     except OSError as error:
         raise BadContext(

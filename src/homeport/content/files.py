@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError
 
 _OF_SYSTEM = (("/", "dev"), ("/", "proc"))
@@ -39,7 +40,7 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
+        reason = error.strerror or str(error)
         kind = CannotRead if doing == "read" else CannotWrite
         hint = {
             errno.ENOSPC: "free some space there, then run the same command again",
@@ -52,6 +53,31 @@ def explained(path: Path, doing: str = "write") -> Iterator[None]:
         raise kind(
             f"cannot {doing} {path}: {reason}", where={"file": str(path)}, hint=hint
         ) from error
+
+
+def open_input(path: Path) -> BinaryIO:
+    """Open a file that is read as a whole: a configuration, a recipe, a policy.
+
+    Only a regular one, or what the system calls a file (``/dev/stdin``, ``/dev/fd/63`` of a shell's
+    ``<(…)``): in the folder of a stranger, a named pipe or device would never end. Raises
+    ``OSError``.
+    """
+    if _is_of_system(path):
+        return path.open("rb")
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+
+
+def read_input(path: Path, limit: int) -> bytes:
+    """All of a file as ``open_input`` opens it. Raises ``CannotRead``, ``TooLarge``."""
+    with explained(path, "read"), open_input(path) as stream:
+        return read_bounded(stream, limit, str(path))
 
 
 @contextlib.contextmanager

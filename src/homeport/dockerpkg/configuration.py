@@ -1,7 +1,8 @@
 """The configuration of a docker-pkg tree: built-in values, the user's file, the tree's file.
 
 Later files replace whole keys of earlier ones, as docker-pkg merges them. Every key, known or
-not, is a variable of templates. Not for what images there are (``tree``).
+not, is a variable of templates, but for the registry's login. Not for what images there are
+(``tree``).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.dockerpkg.names import Naming
 from homeport.errors import UsageError
@@ -126,7 +127,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"no such file: {path}", where={"file": str(path)},
             hint="name the tree's configuration with --configfile",
         )  # fmt: skip
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         data = read_bounded(stream, LARGEST, str(path))
     # Our parser first: it bounds the document, and its faults have places.
     parse_yaml(data, str(path), error=BadConfiguration, merge_keys=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.content.files import explained, write_file
+from homeport.content.files import explained, open_input, write_file
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
@@ -66,7 +66,7 @@ def read_lock(path: Path) -> TreeLock:
     """The lock, an empty one if there is no file. Raises ``BadLockfile``."""
     if not path.exists():
         return TreeLock()
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         data = read_bounded(stream, _LARGEST, str(path))
     try:
         lock = _DECODER.decode(data)

@@ -18,7 +18,8 @@ from homeport.dockerpkg.dependencies import Graph, make_graph
 from homeport.dockerpkg.inputs import inputs_digest
 from homeport.dockerpkg.lockfile import TreeLock
 from homeport.dockerpkg.names import reference_of, selects
-from homeport.dockerpkg.templates import Rendered, Renderer, names_image
+from homeport.dockerpkg.rendering import render_images
+from homeport.dockerpkg.templates import Rendered, names_image
 from homeport.dockerpkg.tree import TEMPLATE, SourceImage, Tree
 from homeport.errors import Faults, HomeportError, UsageError
 from homeport.oci.platform import Platform
@@ -155,18 +156,19 @@ def make_plan(
 
 def render_all(tree: Tree) -> dict[str, Rendered]:
     """Every Dockerfile of the tree. Raises ``Faults`` with all templates that cannot be used."""
-    renderer = Renderer(tree)
     rendered: dict[str, Rendered] = {}
     faults: list[HomeportError] = []
-    for name, image in tree.images.items():
-        if image.is_recipe:
+    images = [image for image in tree.images.values() if not image.is_recipe]
+    for image, found in zip(images, render_images(tree, images), strict=False):
+        if isinstance(found, HomeportError):
+            faults.append(found)
             continue
+        rendered[image.name] = found
         try:
-            rendered[name] = renderer.render(image)
-            parse_dockerfile(rendered[name].text).check()
+            parse_dockerfile(found.text).check()
         except BadDockerfile as error:
             faults.append(_in_template(error, image))
-        except (Faults, UsageError) as error:
+        except Faults as error:
             faults.append(error)
     if faults:
         raise Faults(

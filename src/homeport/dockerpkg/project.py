@@ -41,10 +41,10 @@ from homeport.dockerpkg.planning import (
     render_all,
 )
 from homeport.dockerpkg.pruning import Pruned, prune
-from homeport.dockerpkg.templates import Renderer
+from homeport.dockerpkg.rendering import render_images
 from homeport.dockerpkg.tree import SourceImage, read_tree
 from homeport.dockerpkg.updating import Change, ImageUpdated, find_author, update
-from homeport.errors import AnswerNo, UsageError
+from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 
@@ -115,7 +115,10 @@ class Project:
 
     def dockerfile(self, name: str) -> str:
         """The rendered Dockerfile of an image. Raises ``UsageError``, ``BadTemplate``."""
-        return Renderer(self.tree).render(self._image(name)).text
+        (found,) = render_images(self.tree, [self._image(name)])
+        if isinstance(found, HomeportError):
+            raise found
+        return found.text
 
     def update(
         self, name: str, reason: str, now: datetime, *, version: str = "", dry_run: bool = False

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _LARGEST = 4 << 20
+#: The user's own file may give these; a template could write them into an image.
+_PRIVATE = frozenset(("username", "password"))
 _NUMERIC_USER = re.compile(r"[0-9]+(?::[0-9]+)?")
 _USER_LINE = re.compile(r"\s*user\s+(.*)", re.IGNORECASE)
 _PROXY_FILE = "/etc/apt/apt.conf.d/80_proxy"
@@ -66,7 +68,12 @@ class Renderer:
         """The Dockerfile of an image. Raises ``BadTemplate``, ``UsageError`` without Jinja2."""
         self._named, self._warnings = {}, []
         environment = _environment(self._tree.root, image.path, self._filters())
-        text = _rendered(environment, image.path / TEMPLATE, self._configuration.variables)
+        variables = {
+            key: value
+            for key, value in self._configuration.variables.items()
+            if key not in _PRIVATE
+        }
+        text = _rendered(environment, image.path / TEMPLATE, variables)
         if not text.strip():
             raise BadTemplate(
                 "the rendered Dockerfile is empty", where={"file": str(image.path / TEMPLATE)}
@@ -193,6 +200,8 @@ def _rendered(environment: Environment, file: Path, variables: Mapping[str, Any]
         ) from error
     except (TemplateError, ValueError, TypeError, ArithmeticError, LookupError) as error:
         raise BadTemplate(str(error), where={"file": str(file), **_line(error)}) from error
+    except SyntaxError as error:  # of the Python that Jinja2 makes of it
+        raise BadTemplate(f"{error.msg}", where={"file": str(file)}) from error
     except RecursionError as error:
         raise BadTemplate("templates include each other", where={"file": str(file)}) from error
     return "".join(parts)

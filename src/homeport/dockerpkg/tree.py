@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.budget import Budget
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.debian.deb822 import Malformed, parse_paragraphs
 from homeport.dockerpkg.configuration import Configuration
@@ -163,7 +163,7 @@ def _read_image(
 
 def read_text(path: Path) -> str:
     """A bounded text file of an image. Raises ``CannotRead``, ``BadImageDirectory``."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         data = read_bounded(stream, _LARGEST, str(path))
     try:
         return data.decode()

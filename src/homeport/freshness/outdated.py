@@ -15,6 +15,7 @@ from typing import Literal
 
 import msgspec
 
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.comparing import Indexes, Newer, Present, compare, grouped
@@ -420,7 +421,7 @@ def _tracker(source: str, access: OutdatedAccess) -> tuple[bytes, datetime | Non
         return access.fetch(source), None
     path = Path(source)
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             data = read_bounded(stream, LONGEST, "the tracker's data")
         return data, datetime.fromtimestamp(path.stat().st_mtime, UTC)
     except OSError as error:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
@@ -121,5 +122,5 @@ def ssh_command(address: str) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> bytes:
-    with path.open("rb") as stream:
+    with open_input(path) as stream:
         return read_bounded(stream, _LIMIT, str(path))

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.recipe.image_tests import ImageTest
@@ -36,7 +36,7 @@ class LoadedTests(msgspec.Struct, frozen=True, kw_only=True):
 
 def is_structure_test(path: Path) -> bool:
     """Whether a file begins as those of container-structure-test do; a recipe does not."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         return b"schemaVersion" in stream.read(_LONGEST)
 
 
@@ -45,7 +45,7 @@ def read_structure_tests(path: Path) -> LoadedTests:
     # 20 ms that recipes' own tests save
     import yaml
 
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         data = read_bounded(stream, _LONGEST, str(path))
     try:
         document = yaml.safe_load(data)

@@ -20,7 +20,7 @@ import msgspec
 import zstandard
 
 from homeport.content.digest import Digest
-from homeport.content.files import atomic_write, explained
+from homeport.content.files import atomic_write, explained, open_input
 from homeport.content.reading import Readable, VerifiedReader, read_bounded
 from homeport.content.store import Store
 from homeport.copying.errors import CopyError
@@ -169,7 +169,7 @@ def read_proof(
     Raises ``BadProof``, ``BadSignature``, ``IntegrityError`` and what reading a release raises.
     """
     known = {(spec.archive, spec.suite): spec for spec in specs}
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         source = decoded(cast("Readable", stream), "zstd", path.name, padded=False)
         try:
             reader = _ProofReader(TarReader(source), known, names, cancel)

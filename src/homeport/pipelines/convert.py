@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.content.files import explained, write_file
+from homeport.content.files import explained, open_input, write_file
 from homeport.content.reading import read_bounded
 from homeport.dockerpkg.conversion import propose_recipe
 from homeport.errors import HomeportError, UsageError
@@ -126,7 +126,7 @@ class _Run:
 
 def run_convert(request: ConvertRequest) -> Converted:
     """Convert; write files if a folder is named. Raises ``UsageError`` for an unusable file."""
-    with explained(request.file, "read"), request.file.open("rb") as stream:
+    with explained(request.file, "read"), open_input(request.file) as stream:
         data = read_bounded(stream, LARGEST, "the pipeline")
     pipeline = read_pipeline(request.file, data)
     run = _Run(pipeline, request.file.resolve().parent, request.to)
@@ -228,7 +228,7 @@ def _follow(run: _Run, name: str, job: Job) -> bool:
         return run.scripts[path]
     run.scripts[path] = False
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             text = read_bounded(stream, LARGEST, "the script").decode("utf-8", "replace")
     except (OSError, HomeportError):
         return False

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.content.files import explained, write_file
+from homeport.content.files import read_input, write_file
 from homeport.errors import UsageError
 from homeport.pipelines import forge_jobs, machine_jobs
 from homeport.pipelines.request import PipelineRequest, System, check_request
@@ -29,6 +29,7 @@ FILES: Mapping[System, str] = {
     "cron": "homeport.cron",
     "systemd": "homeport.service",
 }
+_LARGEST = 16 << 20  # bytes of a pipeline file
 _JOBS: Mapping[System, Callable[[PipelineRequest], str]] = {
     "gitlab": forge_jobs.gitlab,
     "github": forge_jobs.github,
@@ -99,8 +100,7 @@ def _between(text: str, comment: str = "#") -> str:
 def _text(path: Path) -> str:
     if not path.exists():
         return ""
-    with explained(path, "read"):
-        data = path.read_bytes()
+    data = read_input(path, _LARGEST)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -14,7 +14,7 @@ import msgspec
 
 from homeport.audit.auditing import AuditRequest, audit
 from homeport.content.digest import Digest
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.oci.documents import Index, read_manifest_or_index
@@ -76,6 +76,6 @@ def _unread(repository: str, folder: Path, files: Sequence[str]) -> Iterator[str
     """Files that the audit could not read in full and that mention the repository."""
     for name in files:
         path = folder / name
-        with explained(path, "read"), path.open("rb") as stream:
+        with explained(path, "read"), open_input(path) as stream:
             if repository.encode() in read_bounded(stream, _LONGEST, str(path)):
                 yield f"{path}: it could not be read in full, and names {repository}"

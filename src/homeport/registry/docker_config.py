@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained, write_file
+from homeport.content.files import explained, open_input, write_file
 from homeport.errors import UsageError
 from homeport.quantities import human_size
 from homeport.registry.login import Login
@@ -135,7 +135,7 @@ class AuthFile(msgspec.Struct, frozen=True, kw_only=True):
 def read_auth_file(path: Path) -> AuthFile | None:
     """The file, or ``None`` if there is none. Raises ``UsageError`` that names it, no content."""
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             raw = stream.read(_LIMIT + 1)
     except FileNotFoundError:
         return None

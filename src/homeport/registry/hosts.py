@@ -22,7 +22,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.errors import UsageError
 from homeport.net.tls_settings import Trust
 from homeport.net.url import Url
@@ -128,7 +128,7 @@ def _certificates(folder: Path) -> Trust | None:
 
 
 def _read_toml(file: Path, registry: str) -> _File:
-    with explained(file, "read"), file.open("rb") as stream:
+    with explained(file, "read"), open_input(file) as stream:
         raw = stream.read(_LIMIT + 1)
     if len(raw) > _LIMIT:
         raise UsageError(f"the file is larger than {human_size(_LIMIT)}", where={"file": str(file)})

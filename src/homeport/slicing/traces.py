@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
@@ -25,7 +25,7 @@ _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 
 def read_trace(file: Path) -> frozenset[bytes]:
     """Absolute paths, without the leading slash. Raises ``UsageError`` if there are none."""
-    with explained(file, "read"), file.open("rb") as stream:
+    with explained(file, "read"), open_input(file) as stream:
         data = read_bounded(stream, _LONGEST, "the trace")
     found = {path for line in data.splitlines() for path in _paths(line)}
     if not found:

@@ -27,7 +27,7 @@ from homeport.attest.signing import (
 from homeport.attest.sigstore.signing_config import public_signing_config, read_signing_config
 from homeport.attest.sigstore.trusted_root import find_trusted_root
 from homeport.attest.statement import PREDICATE_TYPES
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.images.address import parse_source
@@ -102,7 +102,7 @@ def attest(
 
 def read_predicate(path: Path) -> Any:
     """A predicate: a JSON object. Raises ``UsageError``."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         raw = read_bounded(stream, PREDICATE_LIMIT, str(path))
     try:
         found = msgspec.json.decode(raw)

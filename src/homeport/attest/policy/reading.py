@@ -18,7 +18,7 @@ from homeport.attest.policy.model import POLICY_SCHEMA, PolicyIdentity, PolicyRu
 from homeport.attest.policy.versions import version_of
 from homeport.attest.sigstore.trusted_root import Period, public_root, read_trusted_root
 from homeport.attest.verification.signers import IdentitySigner, KeySigner, Signer
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.yamlfile.parse import BadYaml
@@ -70,7 +70,7 @@ def shipped_policy(environment: Mapping[str, str]) -> LoadedPolicy:
 
 def read_policy(path: Path, environment: Mapping[str, str]) -> LoadedPolicy:
     """A policy of the user's. Raises ``BadPolicyFile``, or ``Faults`` of several."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         raw = read_bounded(stream, _LIMIT, str(path))
     return parse_policy(raw, str(path), environment, path.parent)
 

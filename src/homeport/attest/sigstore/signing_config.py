@@ -13,7 +13,7 @@ import msgspec
 
 from homeport.attest.errors import BadTrustedRoot
 from homeport.attest.sigstore.trusted_root import Period
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 
 _PREFIX = "application/vnd.dev.sigstore.signingconfig"
@@ -48,7 +48,7 @@ def public_signing_config() -> SigningConfig:
 
 def read_signing_config(path: Path) -> SigningConfig:
     """A file of the user's. Raises ``BadTrustedRoot``."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         raw = read_bounded(stream, _LIMIT, str(path))
     return parse_signing_config(raw, str(path))
 

@@ -18,7 +18,7 @@ from cryptography import x509
 
 from homeport.attest.errors import BadKey, BadTrustedRoot
 from homeport.attest.keys.public_key import PublicKey, decode_public_key
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 
 _LIMIT = 4 << 20
@@ -76,7 +76,7 @@ def public_root() -> TrustedRoot:
 
 def read_trusted_root(path: Path) -> TrustedRoot:
     """A file of the user's. Raises ``BadTrustedRoot``."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         raw = read_bounded(stream, _LIMIT, str(path))
     return parse_trusted_root(raw, str(path))
 

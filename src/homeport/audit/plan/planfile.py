@@ -15,7 +15,7 @@ import msgspec
 import yaml
 
 from homeport.audit.own_files import check_schema, read_own
-from homeport.content.files import explained, write_file
+from homeport.content.files import explained, open_input, write_file
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 from homeport.oci.reference import Reference, names_registry, parse_reference
@@ -158,7 +158,7 @@ def read_plan(data: bytes, file: str) -> Plan:
 
 def read_plan_file(path: Path) -> Plan:
     """Read a plan of this machine. Raises ``BadFile``, or ``Faults`` of several."""
-    with explained(path, "read"), path.open("rb") as stream:
+    with explained(path, "read"), open_input(path) as stream:
         return read_plan(read_bounded(stream, _LIMIT, str(path)), str(path))
 
 

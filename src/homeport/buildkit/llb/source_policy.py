@@ -13,6 +13,7 @@ from typing import Literal
 import msgspec
 
 from homeport.buildkit.protobuf import message, number, part, parts, text, text_map
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.errors import UsageError
 
@@ -89,7 +90,7 @@ _FILE_DECODER = msgspec.json.Decoder(_File)
 def read_policy(path: Path) -> Policy:
     """Raises ``UsageError``: a rule that is not understood must not be left out."""
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             data = read_bounded(stream, _LIMIT, str(path))
         document = _FILE_DECODER.decode(data)
     except OSError as error:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.content.files import explained
+from homeport.content.files import explained, open_input
 from homeport.content.reading import read_bounded
 from homeport.debian.archive.keyring import Keyring, join_keyrings, parse_keyring, read_keyring
 from homeport.debian.deb822 import Paragraph, parse_paragraphs
@@ -202,5 +202,5 @@ def _read(path: Path) -> bytes | None:
     with explained(path, "read"):
         if not path.is_file():
             return None
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             return read_bounded(stream, MAX_FILE, str(path))

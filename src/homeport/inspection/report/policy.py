@@ -14,7 +14,8 @@ from typing import Any
 
 import msgspec
 
-from homeport.errors import Faults, UsageError
+from homeport.content.files import read_input
+from homeport.errors import Faults
 from homeport.images.ambiguity import AMBIGUOUS
 from homeport.inspection.model import ImageReport, InspectReport
 from homeport.quantities import counted, human_size
@@ -96,12 +97,7 @@ def parse_rule(name: str, text: str) -> Rule | None:
 
 def read_rules(path: Path) -> list[Rule]:
     """The rules of a file. All its faults at once (``Faults``)."""
-    try:
-        raw = path.read_bytes()[: _MAX_FILE + 1]
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}") from error
-    if len(raw) > _MAX_FILE:
-        raise UsageError(f"{path} is larger than 1 MiB, the limit for a file of rules")
+    raw = read_input(path, _MAX_FILE)
     document = parse_yaml(raw, str(path), BadRule)
     entries = document.entries if isinstance(document, Entries) else []
     rules = next((value for key, value in entries if key.text == "rules"), document)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.content.digest import Digest
+from homeport.content.files import open_input
 from homeport.content.reading import read_bounded
 from homeport.debian.package import PackageFile, PackageId
 from homeport.debian.version import parse_version
@@ -54,7 +55,7 @@ def read_lockfile(path: Path) -> Lockfile | None:
 def read_stored_lock(path: Path) -> StoredLock | None:
     """As ``read_lockfile``, with the digest of the bytes that were read."""
     try:
-        with path.open("rb") as stream:
+        with open_input(path) as stream:
             data = read_bounded(stream, LARGEST, str(path))
     except FileNotFoundError:
         return None
