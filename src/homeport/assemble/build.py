@@ -7,7 +7,7 @@ processor pool. What was built before is not built again.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from homeport.assemble.layer_cache import FinishedLayers, drop_layers, find_laye
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.content.blob import Blob, verified
 from homeport.content.store import Store
-from homeport.content.thread_pools import run_all
+from homeport.content.thread_pools import Threads, run_all
 from homeport.debian.package import PackageFile
 from homeport.errors import IntegrityError
 from homeport.images.image import Image, Index
@@ -72,9 +72,13 @@ class BuiltIndex(msgspec.Struct, frozen=True, kw_only=True):
     images: tuple[BuiltImage, ...]
 
 
-def unbuilt(plans: Iterable[BuildPlan], store: Store) -> list[BuildPlan]:
-    """The plans whose layers are not in ``store``: only their packages are needed."""
-    return [plan for plan in plans if not _intact(plan, store)]
+def unbuilt(plans: Sequence[BuildPlan], store: Store, pool: Threads) -> list[BuildPlan]:
+    """The plans whose layers are not in ``store``: only their packages are needed.
+
+    pool: layers of several platforms are hashed at once, most of what a build without changes does
+    """
+    intact = run_all(pool, [partial(_intact, plan, store) for plan in plans])
+    return [plan for plan, whole in zip(plans, intact, strict=True) if not whole]
 
 
 def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: Build) -> BuiltIndex:

@@ -144,14 +144,14 @@ def prepare(
     )  # fmt: skip
     keep_proof(first, locked, recipe, runtime)
     plans = _plans(recipe, first, platforms, request, runtime=runtime, trees=trees)
-    missing = [plan.platform for plan in unbuilt(plans, derived)]
+    missing = [plan.platform for plan in unbuilt(plans, derived, runtime.pools.processor)]
     if not missing:
         return first, plans
     second = prepared(missing, KEEP_LOCKED)
     if second.lockfile != first.lockfile:
         # Packages were gone and the recipe was locked again: all plans are new.
         plans = _plans(recipe, second, platforms, request, runtime=runtime, trees=trees)
-        missing = [plan.platform for plan in unbuilt(plans, derived)]
+        missing = [plan.platform for plan in unbuilt(plans, derived, runtime.pools.processor)]
         third = prepared(missing, KEEP_LOCKED)
         return msgspec.structs.replace(second, debs={**second.debs, **third.debs}), plans
     return msgspec.structs.replace(first, debs=second.debs), plans
