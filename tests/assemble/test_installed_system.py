@@ -83,6 +83,16 @@ def test_dpkgs_database_of_alternatives_has_all_that_fit_in_one_list(tmp_path: P
     assert made["var/lib/dpkg/alternatives/editor"].strip() == f"0644 {text}"
 
 
+def test_a_protocol_of_dovecot_switches_itself_on(tmp_path: Path) -> None:
+    text = (
+        "#!/bin/sh\ncat <<EOF > /usr/share/dovecot/protocols.d/imapd.protocol\nimap = yes\nEOF\n"
+        "cat <<EOF > /usr/share/other\nx\nEOF\n"
+    )
+    made = listing(_world(tmp_path, postinst=text).build(_OFF % ""))
+    assert made["usr/share/dovecot/protocols.d/imapd.protocol"] == "0644 imap = yes"
+    assert "usr/share/other" not in made
+
+
 def test_what_packages_ship_below_var_run_is_below_run(tmp_path: Path) -> None:
     files = {"var/run/base/x": "x", "var/lock/": ""}
     package = deb("base", files=files, scripts={"postinst": "#!/bin/sh\n:\n"})

@@ -12,8 +12,10 @@ _MOST_LINKS = 40  # as Linux (MAXSYMLINKS)
 _LARGEST = 1 << 20  # bytes of a file that is read to make another
 
 #: Below these folders what scripts make is made; nothing else of an image changes. No
-#: package ships anything in the last two: root's home and what the user installs.
-CHANGEABLE = (b"etc/", b"var/", b"run/", b"srv/", b"opt/", b"root/", b"usr/local/")
+#: package ships anything in root's home and in what the user installs; the last is where
+#: each protocol of Dovecot switches itself on.
+CHANGEABLE = (b"etc/", b"var/", b"run/", b"srv/", b"opt/", b"root/", b"usr/local/",
+              b"usr/share/dovecot/protocols.d/")  # fmt: skip
 
 
 class ImagePaths:

@@ -264,6 +264,8 @@ class _Walker:
     def _redirected(self, node: tree_sitter.Node) -> Status:
         body = node.child_by_field_name("body")
         redirects = [child for child in node.children if child.type in _REDIRECTS]
+        # The grammar has what follows <<EOF on its line inside of it.
+        redirects += [c for each in redirects for c in each.children if c.type in _REDIRECTS]
         text = next((self._heredoc(r) for r in redirects if r.type == "heredoc_redirect"), None)
         target = next((r for r in redirects if r.type == "file_redirect" and _writes(r)), None)
         if target is not None:
