@@ -398,6 +398,19 @@ def test_what_git_does_not_have_is_an_error(
     assert message in capsys.readouterr().err
 
 
+def test_a_repository_that_unpacks_to_more_than_it_may_never_reaches_the_disk(
+    catalog: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (catalog / "zeros").write_bytes(bytes(1 << 20))
+    git(catalog, "init", "-q")
+    git(catalog, "add", ".")
+    git(catalog, "commit", "-qm", "one")
+    named = f"file://{catalog}@{git(catalog, 'rev-parse', 'HEAD')}"
+    monkeypatch.setattr("homeport.catalogs.git.CATALOG_LIMIT", 1 << 19)
+    assert run(["catalog", "list", "--catalog", named]) == 1
+    assert "git gave more than" in capsys.readouterr().err
+
+
 def test_links_in_a_repository_are_refused(
     catalog: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -7,6 +7,7 @@ git verifies: what was fetched once is kept in the cache.
 
 from __future__ import annotations
 
+import io
 import tempfile
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from homeport.catalogs.artifact import CATALOG_LIMIT
 from homeport.catalogs.source import GitSource
 from homeport.content.blob import Blob
 from homeport.content.kept_blobs import recall_blob, remember_blob
-from homeport.errors import TooLarge, UsageError
+from homeport.errors import UsageError
 from homeport.gitprogram import GitFailed, run_git
 from homeport.runtime import Runtime
 
@@ -24,7 +25,7 @@ _PROTOCOLS = "https:http:ssh:git:file"
 
 
 def fetch_commit(source: GitSource, runtime: Runtime, *, offline: bool) -> Blob:
-    """A tar of the commit's files. Raises ``GitFailed``, ``TooLarge``, ``UsageError``."""
+    """A tar of the commit's files. Raises ``GitFailed``, ``UsageError``."""
     key = f"{source.commit} {source.folder}"
     if (found := recall_blob(runtime.store, _NAMESPACE, key)) is not None:
         return found
@@ -38,13 +39,10 @@ def fetch_commit(source: GitSource, runtime: Runtime, *, offline: bool) -> Blob:
         folder = Path(name)
         _git(folder, "init", "-q", "--bare")
         _fetch(folder, source)
-        packed = folder / "catalog.tar"
         tree = f"{source.commit}:{source.folder}" if source.folder else source.commit
-        _git(folder, "archive", "--format=tar", f"--output={packed}", tree)
-        if packed.stat().st_size > CATALOG_LIMIT:
-            raise TooLarge(f"the catalog is larger than {CATALOG_LIMIT >> 20} MiB")
-        with packed.open("rb") as stream:
-            blob = runtime.store.put(stream)
+        # Never onto the disk: a small pack may hold terabytes of zeros.
+        packed = _git(folder, "archive", "--format=tar", tree)
+        blob = runtime.store.put(io.BytesIO(packed))
     remember_blob(runtime.store, _NAMESPACE, key, blob)
     return blob
 
@@ -60,5 +58,8 @@ def _fetch(folder: Path, source: GitSource) -> None:
         _git(folder, "cat-file", "-e", f"{source.commit}^{{commit}}")
 
 
-def _git(folder: Path, *arguments: str) -> None:
-    run_git(folder, *arguments, strangers=True, env={"GIT_ALLOW_PROTOCOL": _PROTOCOLS})
+def _git(folder: Path, *arguments: str) -> bytes:
+    return run_git(
+        folder, *arguments, strangers=True, env={"GIT_ALLOW_PROTOCOL": _PROTOCOLS},
+        limit=CATALOG_LIMIT,
+    )  # fmt: skip
