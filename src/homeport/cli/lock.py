@@ -52,8 +52,8 @@ Examples:
 @click.option(
     "--online",
     is_flag=True,
-    help="If --verify finds no proof, fetch what was signed from mirrors or a snapshot of the"
-    " archive.",
+    help="Fetch what was signed from mirrors or a snapshot of the archive if --verify finds no"
+    " proof.",
 )
 @click.option(
     "--keep-parts",
