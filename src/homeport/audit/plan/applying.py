@@ -196,7 +196,7 @@ def _compare(data: bytes, old: list[Piece], new: list[Piece], edits: Sequence[Ed
         # Structure that an insertion opened stands before the piece that follows it.
         while at < len(kept) and _is_added(kept[at], piece, inside):
             at += 1
-        if (count := _said_in_addition(piece, inside, kept[at:], ranges)) > 0:
+        if (count := _said_in_addition(piece, inside, kept, at, ranges)) > 0:
             at += count
             continue
         if at >= len(kept) or kept[at].style != piece.style:
@@ -213,13 +213,18 @@ _ADDED = frozenset(("name", "alias", "newName"))
 
 
 def _said_in_addition(
-    old: Piece, edits: Sequence[Edit], new: Sequence[Piece], ranges: Mapping[Edit, tuple[int, int]]
+    old: Piece,
+    edits: Sequence[Edit],
+    new: Sequence[Piece],
+    at: int,
+    ranges: Mapping[Edit, tuple[int, int]],
 ) -> int:
     """How many pieces a whole scalar became, if those beside the value are keys we may add."""
     if len(edits) != 1 or (edits[0].start, edits[0].end) != (old.start, old.end):
         return 0
     start, end = ranges[edits[0]]
-    inside = list(itertools.takewhile(lambda p: start <= p.start and p.end <= end, new))
+    rest = itertools.islice(new, at, None)
+    inside = list(itertools.takewhile(lambda p: start <= p.start and p.end <= end, rest))
     texts = [piece.text for piece in inside if piece.text]
     keys = texts[0::2] if len(texts) % 2 == 0 else texts[1::2]
     return len(inside) if len(texts) > 1 and _ADDED.issuperset(keys) else 0

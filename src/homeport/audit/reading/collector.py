@@ -38,6 +38,7 @@ _ID = re.compile(r"sha(?:256:[0-9a-f]{64}|512:[0-9a-f]{128})")
 #: An import path of Go, which ko replaces by the image that it builds.
 _KO = "ko://"
 _LOCAL = re.compile(r"(?:localhost|127\.[0-9.]{1,12}|0\.0\.0\.0|\[::1?\])(?::[0-9]{1,5})?$")
+_TOO_LONG = f"longer than {LONGEST} characters"
 _BLANK = re.compile(r"\s")
 #: The reason for such a mark.
 FILLED_IN = "{} is filled in outside this file"
@@ -94,17 +95,15 @@ class Collector:
         value = written.text.strip() if value is None else value
         if not written.text.strip() or (not value and not problem):
             return
-        if _ID.fullmatch(value):
+        if value[:3] == "sha" and _ID.fullmatch(value):
             if confidence == "low":
                 return  # the digest of an image that is named elsewhere
             internal = internal or "an image of this engine, by its id"
             problem = problem or "an id names no registry"
         reference: Reference | None = None
-        if not problem and len(value) > LONGEST:
-            problem = f"longer than {LONGEST} characters"
         if not problem:
-            reference, problem = read(value)
-            if reference is None and confidence != "high":
+            reference, problem = read(value) if len(value) <= LONGEST else (None, _TOO_LONG)
+            if reference is None and confidence != "high" and problem is not _TOO_LONG:
                 return
         if reference is not None and _LOCAL.match(reference.registry):
             internal = internal or "a registry on this machine"
