@@ -52,6 +52,7 @@ def test_version_and_help_import_no_command_and_no_heavy_library(argument: str) 
         "homeport.cli",
         "homeport.cli.arrangement",
         "homeport.cli.main",
+        "homeport.cli.subcommand",
         "homeport.errors",
         "homeport.known_secrets",
         "homeport.printable",
@@ -109,6 +110,24 @@ def test_a_mistyped_command_names_the_near_one() -> None:
         "error: unknown command 'buidl'; did you mean build or bundle?",
         "  hint: homeport --help",
     ]
+
+
+@pytest.mark.parametrize(
+    "group",
+    ["blubber", "cache", "catalog", "docker-pkg", "key", "llb", "policy", "recipe", "slice"],
+)
+def test_an_unknown_command_of_a_group_is_reported_in_the_same_words(group: str) -> None:
+    done = homeport(group, "qqq")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "error: unknown command 'qqq'",
+        f"  hint: homeport {group} --help",
+    ]
+
+
+def test_a_mistyped_command_of_a_group_names_the_near_one() -> None:
+    done = homeport("catalog", "shw")
+    assert done.stderr.splitlines()[0] == "error: unknown command 'shw'; did you mean show?"
 
 
 def test_with_format_json_an_error_is_json_on_standard_output() -> None:

@@ -210,6 +210,22 @@ def test_a_path_that_is_no_image_is_an_error(folder: Path) -> None:
             parse_source(text)
 
 
+@pytest.mark.parametrize("name", ["gone.tar", "out/gone.tar.gz", "gone.tgz"])
+def test_a_name_of_an_archive_that_is_not_here_is_looked_for_in_no_registry(name: str) -> None:
+    with pytest.raises(UsageError, match="no such file or directory") as caught:
+        parse_source(name)
+    assert caught.value.hint
+    assert f"docker://docker.io/{name}" in caught.value.hint
+    assert parse_source(f"docker://docker.io/{name}")
+    assert parse_source(f"registry.example/{name}")
+
+
+def test_a_damaged_archive_by_its_name_is_looked_for_in_no_registry(folder: Path) -> None:
+    (folder / "bad.tar").write_bytes(b"x" * 600)
+    with pytest.raises(UsageError, match="neither a layout nor an archive"):
+        parse_source("bad.tar")
+
+
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("text", "hint"),

@@ -42,6 +42,36 @@ def test_platforms_are_needed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("extends", ["./base", "../base", "nosuch", "7"])
+def test_what_an_unread_recipe_may_say_is_no_second_fault(tmp_path: Path, extends: str) -> None:
+    (tmp_path / "base").write_text("homeport: 1\nplatforms: [linux/amd64]\n")
+    (tmp_path / "in").mkdir()
+    path = tmp_path / "in/x.yaml"
+    path.write_text(f"homeport: 1\nextends: {extends}\npackages: [bash]\n")
+    with pytest.raises(Faults) as caught:
+        load_recipe(path, catalog(tmp_path))
+    assert [fault.where.get("line") for fault in caught.value.faults] == [2]
+
+
+def test_a_recipe_that_is_extended_and_missing_is_explained(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("homeport: 1\nextends: ./base\n")
+    with pytest.raises(Faults) as caught:
+        load_recipe(path, catalog(tmp_path))
+    (fault,) = caught.value.faults
+    assert fault.what.startswith("missing file")
+    assert fault.hint is not None
+    assert fault.hint.startswith(f"paths are relative to {tmp_path}; ")
+
+
+def test_a_list_whose_only_platform_is_unknown_is_not_called_empty(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_text("homeport: 1\nplatforms: [linux/foo]\n")
+    with pytest.raises(Faults) as caught:
+        load_recipe(path, catalog(tmp_path))
+    assert [fault.where["field"] for fault in caught.value.faults] == ["platforms[0]"]
+
+
 @pytest.mark.parametrize(
     ("text", "fault"),
     [

@@ -9,6 +9,7 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo, UsageError
 from homeport.quantities import counted
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from homeport.blubber.check import Checked, Note
 
 
-@click.group(name="blubber")
+@click.group(cls=CommandGroup, name="blubber")
 def command() -> None:
     """Check Blubber configurations; homeport solve builds them."""
 

@@ -6,11 +6,12 @@ import click
 import msgspec
 
 from homeport.cli.options import Session, common
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo
 from homeport.quantities import counted, human_size, parse_size
 
 
-@click.group(name="cache")
+@click.group(cls=CommandGroup, name="cache")
 def command() -> None:
     """Show, prune and verify the cache.
 

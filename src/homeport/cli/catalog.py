@@ -14,6 +14,7 @@ from homeport.cli.recipe_options import catalog_option
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import Column, Screen
 from homeport.cli.show import tell
+from homeport.cli.subcommand import CommandGroup
 from homeport.quantities import counted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ _SLICES = (
 )
 
 
-@click.group(name="catalog")
+@click.group(cls=CommandGroup, name="catalog")
 def command() -> None:
     """List, show and push recipes and slices of a catalog."""
 

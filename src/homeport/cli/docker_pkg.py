@@ -15,6 +15,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.screen import columns
 from homeport.cli.show import tell, warn
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo, HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platforms
 from homeport.quantities import counted
@@ -45,7 +46,7 @@ _no_pull = click.option(
 )  # fmt: skip
 
 
-@click.group(name="docker-pkg")
+@click.group(cls=CommandGroup, name="docker-pkg")
 def command() -> None:
     """Build trees of docker-pkg for several platforms.
 

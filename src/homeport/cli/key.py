@@ -6,9 +6,10 @@ import click
 
 from homeport.cli.options import Session, common
 from homeport.cli.signing_options import ask_new_password
+from homeport.cli.subcommand import CommandGroup
 
 
-@click.group(name="key")
+@click.group(cls=CommandGroup, name="key")
 def command() -> None:
     """Make key pairs for signing images."""
 

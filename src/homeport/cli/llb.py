@@ -8,9 +8,10 @@ import click
 
 from homeport.buildkit.llb.dump import as_dot, as_json, as_text
 from homeport.cli.options import Session, common
+from homeport.cli.subcommand import CommandGroup
 
 
-@click.group(name="llb")
+@click.group(cls=CommandGroup, name="llb")
 def command() -> None:
     """Print BuildKit's low-level build definitions."""
 

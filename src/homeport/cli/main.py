@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import difflib
 import importlib
 import io
 import os
@@ -21,6 +20,7 @@ import click
 
 from homeport import __version__
 from homeport.cli.arrangement import arranged
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import Faults, HomeportError, Interrupted, UsageError
 from homeport.printable import json_text, output_text, printable
 
@@ -112,7 +112,7 @@ COMMANDS: dict[str, CommandEntry] = {
 }
 
 
-class Commands(click.Group):
+class Commands(CommandGroup):
     """Commands by name; help is printed from the table, without importing any."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -130,15 +130,6 @@ class Commands(click.Group):
             return attach(cmd_name, command)
         _use_project(ctx, cmd_name, command)
         return command
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
-            near = difflib.get_close_matches(args[0], COMMANDS, n=2)
-            hint = f"; did you mean {' or '.join(near)}?" if near else ""
-            raise click.UsageError(f"unknown command {args[0]!r}{hint}", ctx)
-        return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for group in dict.fromkeys(entry.group for entry in COMMANDS.values()):

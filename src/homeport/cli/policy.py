@@ -10,6 +10,7 @@ import click
 from homeport.cli.options import Session, common
 from homeport.cli.registry_options import registry_options
 from homeport.cli.show import warn
+from homeport.cli.subcommand import CommandGroup
 from homeport.cli.verification_options import policy_option
 from homeport.content.files import write_file
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from homeport.registry.access import RegistryAccess
 
 
-@click.group(name="policy")
+@click.group(cls=CommandGroup, name="policy")
 def command() -> None:
     """Write signature policies for other tools."""
 

@@ -13,6 +13,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.platform_options import read_platform
 from homeport.cli.recipe_options import allow_outside_option, catalog_option
 from homeport.cli.screen import Screen, columns
+from homeport.cli.subcommand import CommandGroup
 from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _SHOWN = 3  # programs that the text names
 _COLUMNS = columns("package", "size", "files", "loaded", "why", right=(1, 2))
 
 
-@click.group(name="recipe")
+@click.group(cls=CommandGroup, name="recipe")
 def command() -> None:
     """Check or explain a recipe, or print the JSON Schema for editors."""
 

@@ -12,6 +12,7 @@ from homeport.cli.options import Session, common
 from homeport.cli.recipe_archives import recipe_option
 from homeport.cli.recipe_options import catalog_option, mirrors_option
 from homeport.cli.screen import Column, Screen
+from homeport.cli.subcommand import CommandGroup
 from homeport.errors import AnswerNo, UsageError
 from homeport.oci.platform import Platform, parse_platform, parse_platforms
 from homeport.quantities import counted, human_size
@@ -34,7 +35,7 @@ _platforms = click.option(
 )  # fmt: skip
 
 
-@click.group(name="slice")
+@click.group(cls=CommandGroup, name="slice")
 def command() -> None:
     """Propose slices of packages, and check slice files."""
 

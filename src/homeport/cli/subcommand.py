@@ -1,11 +1,26 @@
-"""Commands that take arguments of their own, and have subcommands besides."""
+"""Groups of commands, and commands that take arguments of their own and have subcommands."""
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 from typing import Any
 
 import click
+
+
+class CommandGroup(click.Group):
+    """A group whose unknown commands are reported in one wording, with those of a near name."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        names = self.list_commands(ctx)
+        if args and args[0] not in names and not args[0].startswith("-"):
+            near = difflib.get_close_matches(args[0], names, n=2)
+            hint = f"; did you mean {' or '.join(near)}?" if near else ""
+            raise click.UsageError(f"unknown command {args[0]!r}{hint}", ctx)
+        return super().resolve_command(ctx, args)
 
 
 class CommandWithSubcommand(click.Command):

@@ -224,7 +224,26 @@ def parse_source(text: str) -> Address:
     A path of this machine is an address where it cannot be a name in a registry (``./x``), and
     where a name without a slash is a layout or an archive here.
     """
-    return _local(text) or _parse(text)
+    if found := _local(text):
+        return found
+    _refuse_archive_name(text)
+    return _parse(text)
+
+
+def _refuse_archive_name(text: str) -> None:
+    """A name like ``app.tar`` means a file, though a registry could have a repository of it."""
+    first, slash, _ = text.partition("/")
+    host = slash and ("." in first or ":" in first or first == "localhost")
+    if text.startswith((*_PATH_BEGINS, *_transports())) or host:
+        return
+    if text.endswith(_ARCHIVE_NAMES) and ":" not in text:
+        missing = not os.path.lexists(text)
+        what = "no such file or directory" if missing else "neither a layout nor an archive"
+        raise BadAddress(
+            f"{text}: {what}",
+            where={"file": text},
+            hint=f"an image of that name in a registry is docker://{DEFAULT_REGISTRY}/{text}",
+        )
 
 
 def _parse(text: str) -> Address:

@@ -182,7 +182,10 @@ def find_recipe(wanted: str, catalog: Catalog, beside: Path | None = None) -> Pa
     if not path.is_file():
         raise UnknownRecipe(
             f"missing file {path}",
-            hint="start one: homeport init PACKAGE...; or build one of the catalog: homeport"
+            hint=f"paths are relative to {beside.parent}; a recipe of the catalog is given by its"
+            " name alone: homeport catalog list"
+            if beside
+            else "start one: homeport init PACKAGE...; or build one of the catalog: homeport"
             f" catalog list; {docs_page('formats/recipe')} says what a recipe has",
         )
     return path

@@ -42,6 +42,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     lists:   kind → entries, those of ``per_platform`` included
     configs: (platform or ``None``, config), the ones that replace last
     known:   every platform that any of the files is built for
+    torn:    what it extends could not be read, so that fields may be missing for that alone
     """
 
     path: Path
@@ -56,6 +57,7 @@ class RecipeText(msgspec.Struct, frozen=True, kw_only=True):
     configs: tuple[tuple[Platform | None, FieldValues], ...] = ()
     steps: Mapping[str, bool]
     known: frozenset[Platform] = frozenset()
+    torn: bool = False
 
 
 def recipe_text(entry: FieldValues, path: Path) -> RecipeText:
@@ -108,6 +110,7 @@ def join(base: RecipeText, top: RecipeText) -> RecipeText:
         configs=(*base.configs, *top.configs),
         steps={**base.steps, **top.steps},
         known=base.known | top.known,
+        torn=base.torn,
     )
 
 

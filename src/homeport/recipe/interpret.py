@@ -56,6 +56,15 @@ class FaultCollector:
     def __call__(self, place: FilePosition, what: str, hint: str | None = None) -> None:
         self.faults.append(BadRecipe(what, where=place.where(), hint=hint))
 
+    def inside(self, place: FilePosition) -> bool:
+        """Whether the field at ``place``, or an item of it, has a fault already."""
+        return any(
+            fault.where.get("file") == place.file
+            and (field := str(fault.where.get("field", ""))).startswith(place.field)
+            and field[len(place.field) :][:1] in ("", "[", ".")
+            for fault in self.faults
+        )
+
 
 def interpret_recipe(
     source: RecipeText,
@@ -145,10 +154,12 @@ def _name(source: RecipeText, fault: FaultCollector) -> str:
 
 def _platforms(source: RecipeText, fault: FaultCollector) -> tuple[Platform, ...]:
     found: tuple[Platform, ...] = source.top.get("platforms", ())
+    place = source.top.at("platforms")
     if not found and "platforms" not in source.top.positions:
-        fault(source.place, "the recipe needs the field 'platforms'", "write [linux/amd64]")
-    elif not found:
-        fault(source.top.at("platforms"), "the list of platforms is empty")
+        if not source.torn:  # it may stand in the recipe that could not be read
+            fault(source.place, "the recipe needs the field 'platforms'", "write [linux/amd64]")
+    elif not found and not fault.inside(place):
+        fault(place, "the list of platforms is empty")
     if len(set(found)) < len(found):
         fault(source.top.at("platforms"), "duplicate platform")
     return tuple(sorted(set(found), key=str))

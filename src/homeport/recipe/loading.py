@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+import msgspec
+
 from homeport.errors import Faults, HomeportError
 from homeport.recipe.boundary import Boundaries, Boundary
 from homeport.recipe.catalog import Catalog, current_catalog, find_recipe, is_name
@@ -84,8 +86,9 @@ def _chain(
     if part is None:
         return None
     own = recipe_text(part, path)
+    torn = msgspec.structs.replace(own, torn="extends" in part.positions)
     if "extends" not in part.values:
-        return own
+        return torn
     place: FilePosition = part.at("extends")
     try:
         base = find_recipe(part.get("extends"), catalog, beside=path)
@@ -95,19 +98,19 @@ def _chain(
         data = read_text_file(base, boundary.read)
     except HomeportError as error:
         faults.append(BadRecipe(error.what, where=place.where(), hint=error.hint))
-        return own
+        return torn
     chain = (*above, path)
     if base.resolve() in [file.resolve() for file in chain]:
         names = " → ".join(str(file) for file in (*chain, base))
         faults.append(BadRecipe(f"recipes extend each other: {names}", where=place.where()))
-        return own
+        return torn
     if len(chain) >= _LONGEST_CHAIN:
         what = f"more than {_LONGEST_CHAIN} recipes extend one another"
         faults.append(BadRecipe(what, where=place.where()))
-        return own
+        return torn
     catalog = catalog.seen_from(base)
     below = _chain(base, data, catalog=catalog, boundaries=boundaries, above=chain, faults=faults)
-    return join(below, own) if below else own
+    return join(below, own) if below else torn
 
 
 def _slice_folders(source: RecipeText, catalog: Catalog) -> tuple[Path, ...]:
