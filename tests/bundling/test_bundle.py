@@ -105,7 +105,9 @@ def test_a_bundle_that_was_changed_or_is_not_signed_is_not_loaded(
     assert not inside.manifests
 
 
-@pytest.mark.parametrize("title", ["../evil", "/evil", "", ".."])
+@pytest.mark.parametrize(
+    "title", ["../evil", "/evil", "", "..", "a\n::error::b", "\x1b[2Jb", "\u202eb"]
+)
 def test_a_file_that_would_lie_elsewhere_is_refused(
     inside: SmallRegistry, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, title: str
 ) -> None:

@@ -92,7 +92,7 @@ def included_files(files: Files) -> list[tuple[str, Blob]]:
     found = []
     for layer in value.document.parsed.layers:
         name = layer.annotations.get(TITLE, "")
-        if name in ("", ".", "..") or "/" in name or "\0" in name:
+        if name in ("", ".", "..") or "/" in name or name != printable(name):
             raise BadBundle(f"{files.place}: a file has the name {printable(name)!r}")
         found.append((name, value.blobs[digest_of(layer)]))
     return found
