@@ -131,6 +131,7 @@ def session(name: str) -> Iterator[tuple[list[str], int]]:
         ("lock .", 0),
         ("lock .", 0),
         ("recipe explain . --platform linux/amd64", 0),
+        ("recipe show . --platform linux/amd64", 0),
         ("lock . --check", 0),
         ("lock . --verify", 0),
         ("outdated . --fail-on never --no-inputs --html outdated.html", 0),

@@ -10,7 +10,7 @@ from homeport.cli.main import run
 @pytest.mark.parametrize(
     "command",
     ["inspect oci:x", "extract oci:x /a -o out", "sbom oci:x", "config oci:x", "digest oci:x",
-     "manifest oci:x", "recipe explain", "search a", "show a"],
+     "manifest oci:x", "recipe explain", "recipe show", "search a", "show a"],
 )  # fmt: skip
 def test_options_of_one_platform_have_the_syntax_of_all(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -9,8 +9,8 @@ import pytest
 from builders.recipe import catalog, faults_of, recipe, recipe_file
 from homeport.errors import Faults, UsageError
 from homeport.recipe.catalog import Catalog, find_recipe, shipped_catalog
-from homeport.recipe.checking import missing_files
 from homeport.recipe.loading import load_recipe
+from homeport.recipe.missing_files import missing_files
 
 
 def test_a_recipe_that_says_little_gets_debian_trixie_with_updates_and_security(
@@ -187,13 +187,13 @@ def test_a_recipe_adds_to_what_it_extends_and_says_some_of_it_again(tmp_path: Pa
 def test_a_local_file_is_beside_the_recipe_that_names_it(tmp_path: Path) -> None:
     recipe_file(tmp_path, "files: [{from: x, to: /x}]", "base/homeport.yaml")
     found = recipe(tmp_path, "extends: ./base\nfiles: [{from: y, to: /y}]")
-    missing = missing_files(found)
+    missing = list(missing_files(found))
     assert [fault.where["file"] for fault in missing] == [
         str(tmp_path / "base/homeport.yaml"), str(tmp_path / "homeport.yaml"),
     ]  # fmt: skip
     (tmp_path / "base" / "x").touch()
     (tmp_path / "y").mkdir()
-    assert missing_files(found) == []
+    assert list(missing_files(found)) == []
 
 
 def test_recipes_that_extend_each_other_are_refused_with_the_circle(tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_every_recipe_of_the_catalog_can_be_read_and_its_files_are_there() -> No
     for name in catalog.names():
         found = load_recipe(find_recipe(name, catalog), catalog)
         assert found.name == name
-        assert missing_files(found) == []
+        assert list(missing_files(found)) == []
 
 
 def test_a_plain_name_is_looked_up_in_the_catalog_alone(tmp_path: Path) -> None:

@@ -12,8 +12,10 @@ import msgspec
 
 from homeport.audit.auditing import AuditRequest, AuditResult, audit, plan
 from homeport.audit.implicit import parse_assumptions
+from homeport.audit.own_files import BadFile
 from homeport.audit.plan.applying import Change, check_files, prepare, write
 from homeport.audit.plan.planfile import Plan, read_plan_file
+from homeport.content.files import CannotRead
 from homeport.errors import HomeportError
 
 
@@ -36,9 +38,12 @@ class PlanApplied(msgspec.Struct, frozen=True, kw_only=True):
 def apply_plan(file: Path, root: Path, *, make_edits: bool = False) -> PlanApplied:
     """Make and prove every edit in memory; write the files if ``make_edits``.
 
-    Raises ``BadFile``, ``CannotRead``, and what ``check_files``, ``prepare`` and ``write`` raise.
+    Raises ``BadFile``, and what ``check_files``, ``prepare`` and ``write`` raise.
     """
-    decisions = read_plan_file(file)
+    try:
+        decisions = read_plan_file(file)
+    except CannotRead as error:
+        raise BadFile(error.what, where={"file": str(file)}, hint=error.hint) from error
     request = AuditRequest(
         paths=decisions.audited.paths or ["."], root=root, home=decisions.home,
         exclude=decisions.audited.exclude,

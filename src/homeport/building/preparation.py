@@ -25,6 +25,7 @@ from homeport.quantities import counted
 from homeport.recipe.catalog import current_catalog
 from homeport.recipe.lock.reading import StoredLock
 from homeport.recipe.lock.writing import format_lockfile, write_lockfile
+from homeport.recipe.missing_files import check_files
 from homeport.recipe.model import Recipe
 from homeport.runtime import Runtime
 from homeport.tree.node import Tree
@@ -116,6 +117,7 @@ def prepare(
     Packages of finished layers are not asked for: such an image is built again although
     the archive has dropped them.
     """
+    check_files(recipe, platforms)
     catalog = current_catalog()
     paths = lock_paths(recipe, catalog, request.directory, file=request.lockfile)
 

@@ -8,7 +8,7 @@ is named in the provenance. Not for packages: the lockfile names those by digest
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -27,6 +27,7 @@ from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.lock_paths import proof_path
+from homeport.oci.platform import Platform
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.entries import LocalFiles
@@ -148,7 +149,7 @@ def _nodes(inputs: KitInputs, cancel: CancelToken) -> Iterator[tuple[bytes, Node
         yield _file(name, _read(path))
     moved: dict[str, str] = {}
     root = str(PurePosixPath(_kit_place(recipe.path, inputs)).parent)
-    for files in _local_files(recipe):
+    for files in _local_files(recipe, [plan.platform for plan in inputs.plans]):
         below = _place(files, folder, moved, root)
         # Written as one directory or file: where the image puts it says nothing here.
         plain = msgspec.structs.replace(files, to=f"/{below}", mode=None)
@@ -210,10 +211,14 @@ def _beside(inputs: KitInputs) -> Iterator[Path]:
         yield from (key.path for key in archive.keys if key.path is not None)
 
 
-def _local_files(recipe: Recipe) -> Iterable[LocalFiles]:
-    """Everything local that the recipe takes, each source once."""
+def _local_files(recipe: Recipe, platforms: Sequence[Platform]) -> Iterable[LocalFiles]:
+    """Everything local that the images of these platforms take, each source once."""
     found: dict[str, LocalFiles] = {}
-    taken = [each for each in recipe.files if isinstance(each, LocalFiles)]
+    taken = [
+        each
+        for each in recipe.files
+        if isinstance(each, LocalFiles) and any(map(each.applies_to, platforms))
+    ]
     for part in recipe.parts:
         if not isinstance(part, RunPart):
             raise NoKit(

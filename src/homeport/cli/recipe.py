@@ -1,4 +1,4 @@
-"""``homeport recipe``: check a recipe, explain it, or print the schema for editors."""
+"""``homeport recipe``: check, explain or show a recipe, or print the schema for editors."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ from homeport.quantities import counted, human_size
 
 if TYPE_CHECKING:
     from homeport.building.explain import ExplainedPackage, Explanation
+    from homeport.building.made_by_steps import ShownRecipe
 
 _MOST = 10  # files that the text names
 _SHOWN = 3  # programs that the text names
+_STEP_COLUMNS = columns("step", "on", "paths", right=(2,))
 _COLUMNS = columns("package", "size", "files", "loaded", "why", right=(1, 2))
 
 
 @click.group(cls=CommandGroup, name="recipe")
 def command() -> None:
-    """Check or explain a recipe, or print the JSON Schema for editors."""
+    """Check, explain or show a recipe, or print the JSON Schema for editors."""
 
 
 @command.command(
@@ -104,6 +106,96 @@ def explain(
     with session.app() as app:
         found = app.recipe_explain(recipe, platform=wanted, allow_outside=allow_outside)
     session.output.write(_explanation_document(found), _explanation_text(found, session.screen))
+
+
+@command.command(
+    epilog="""\b
+Examples:
+  homeport recipe show ./my/homeport.yaml
+  homeport recipe show . --expanded               # each path and account
+  homeport recipe show . --platform linux/arm64 --format json
+"""
+)
+@click.argument("recipe", default="./homeport.yaml")
+@click.option("--expanded", is_flag=True, help="List each path and account that is made.")
+@click.option(
+    "--platform",
+    metavar="OS/ARCH[/VARIANT]",
+    envvar="HOMEPORT_PLATFORM",
+    help="Platform to show.  [default: this machine's]",
+)
+@allow_outside_option
+@catalog_option
+@common
+def show(
+    session: Session,
+    recipe: str,
+    expanded: bool,
+    platform: str | None,
+    allow_outside: tuple[Path, ...],
+) -> None:
+    """Show what steps make in an image in place of packages' scripts.
+
+    RECIPE is a recipe file, its directory, or a name of the catalog.  [default:
+    ./homeport.yaml] Nothing is written. A step is switched off by 'steps: {NAME: false}'.
+    """
+    wanted = read_platform(platform)
+    with session.app() as app:
+        found = app.recipe_show(recipe, platform=wanted, allow_outside=allow_outside)
+    text = _shown_text(found, session.screen, expanded=expanded)
+    session.output.write(_shown_document(found), text)
+
+
+def _shown_document(found: ShownRecipe) -> dict[str, Any]:
+    """docs/formats/catalog.md."""
+    return {
+        "schema": "homeport-recipe-show/v1",
+        "recipe": found.recipe,
+        "platform": str(found.platform),
+        "steps": [
+            {
+                "name": step.name,
+                "on": step.on,
+                "made": [
+                    {
+                        "path": each.path,
+                        "type": each.type,
+                        "mode": f"{each.mode:04o}",
+                        "uid": each.uid,
+                        "gid": each.gid,
+                        "size": each.size,
+                        "target": each.target,
+                    }
+                    for each in step.made
+                ],
+            }
+            for step in found.steps
+        ],
+        "accounts": [
+            {"kind": each.kind, "name": each.name, "number": each.number} for each in found.accounts
+        ],
+    }
+
+
+def _shown_text(found: ShownRecipe, screen: Screen, *, expanded: bool) -> str:
+    rows = [
+        (step.name, "yes" if step.on else "no", str(len(step.made)) if step.made else "")
+        for step in found.steps
+    ]
+    lines = [screen.table(_STEP_COLUMNS, rows)]
+    if not expanded:
+        return "\n".join([*lines, "", "each path and account: --expanded"])
+    for step in filter(lambda each: each.made, found.steps):
+        lines += ["", step.name]
+        for each in step.made:
+            link = f" -> {each.target}" if each.target else ""
+            owner = f"{each.uid}:{each.gid}"
+            lines.append(f"  {each.type:<9} {each.mode:04o} {owner:>9}  {each.path}{link}")
+    for kind in ("user", "group"):
+        of_kind = [f"{each.name} {each.number}" for each in found.accounts if each.kind == kind]
+        if of_kind:
+            lines += ["", f"{kind}s", f"  {', '.join(of_kind)}"]
+    return "\n".join(lines)
 
 
 def _explanation_document(found: Explanation) -> dict[str, Any]:

@@ -231,7 +231,7 @@ def parse_source(text: str) -> Address:
 
 
 def _refuse_archive_name(text: str) -> None:
-    """A name like ``app.tar`` means a file, though a registry could have a repository of it."""
+    """A name like ``image.tar`` means a file, though a registry could have a repository of it."""
     first, slash, _ = text.partition("/")
     host = slash and ("." in first or ":" in first or first == "localhost")
     if text.startswith((*_PATH_BEGINS, *_transports())) or host:

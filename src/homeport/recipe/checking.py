@@ -7,17 +7,15 @@ from pathlib import Path
 
 from homeport.debian.archive.keyring import SHIPPED_NAMES
 from homeport.errors import Faults, HomeportError
-from homeport.recipe.boundary import Boundary, OutsideRecipe
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.dockerfile_pinning import unpinned
-from homeport.recipe.entries import LocalFiles
 from homeport.recipe.loading import find_and_load
 from homeport.recipe.lock.lock_request import reached_slices
+from homeport.recipe.missing_files import missing_files
 from homeport.recipe.model import Recipe
-from homeport.recipe.parts import DockerfilePart, RunPart
+from homeport.recipe.parts import DockerfilePart
 from homeport.recipe.slices.reading import SliceFolders
 from homeport.recipe.text_files import BadRecipe
-from homeport.yamlfile.position import FilePosition
 
 _PREFIX = "debian-archive-"
 
@@ -36,39 +34,17 @@ def check_loaded(recipe: Recipe) -> Recipe:
     """Check what ``recipe`` names: local files, slices and keys. Raises ``Faults``."""
     folders = SliceFolders(recipe.slices, recipe.boundary)
     reached_slices(recipe, folders)
-    faults = [*folders.faults, *missing_files(recipe), *_keys(recipe)]
+    faults = [*folders.faults, *missing_files(recipe), *_dockerfiles(recipe), *_keys(recipe)]
     if faults:
         number = "1 fault" if len(faults) == 1 else f"{len(faults)} faults"
         raise Faults(faults, what=f"{number} in the recipe {recipe.path}")
     return recipe
 
 
-def missing_files(recipe: Recipe) -> list[HomeportError]:
-    """Local files of the recipe that do not exist, and faults of its Dockerfiles."""
-    inputs = [each for part in recipe.parts if isinstance(part, RunPart) for each in part.inputs]
-    missing: list[HomeportError] = []
-    for files in (*recipe.files, *inputs):
-        if isinstance(files, LocalFiles):
-            missing += _missing(files.source, "file", files.boundary, files.place)
+def _dockerfiles(recipe: Recipe) -> Iterator[HomeportError]:
     for part in recipe.parts:
         if isinstance(part, DockerfilePart):
-            missing += _missing(part.context, "directory", part.boundary, part.place)
-            missing += unpinned(part)
-    return missing
-
-
-def _missing(
-    path: Path, kind: str, boundary: Boundary, place: FilePosition
-) -> Iterator[HomeportError]:
-    try:
-        found = boundary.real(path)
-    except OutsideRecipe as error:
-        yield error.at(**place.where())
-    except OSError:
-        yield BadRecipe(f"missing {kind} {path}", where=place.where())
-    else:
-        if kind == "directory" and not found.is_dir():
-            yield BadRecipe(f"missing {kind} {path}", where=place.where())
+            yield from unpinned(part)
 
 
 def _keys(recipe: Recipe) -> list[HomeportError]:

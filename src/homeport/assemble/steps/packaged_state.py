@@ -90,7 +90,9 @@ class _Making:
         return self.made.get(place) or self._view.nodes.get(place)
 
     def _directory(self, effect: MakeDirectory) -> None:
-        if self._paths.type_of(effect.path) == "directory":
+        there = self.made.get(self._paths.place(effect.path))
+        is_made = there is not None and there.type == "directory"
+        if is_made or self._paths.type_of(effect.path) == "directory":
             given = effect.mode is not None or effect.user or effect.group
             if given:
                 self._change(self._paths.place(effect.path), effect, "directory")
