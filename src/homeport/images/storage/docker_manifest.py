@@ -30,6 +30,7 @@ from homeport.oci.documents import (
     read_config,
     written,
 )
+from homeport.quantities import counted
 from homeport.tree.decompression import MAGIC_LENGTH, codec_of
 
 MANIFEST_FILE = "manifest.json"
@@ -126,7 +127,8 @@ def _layers(files: Files, saved: SavedImage, config: ImageConfig) -> list[_Layer
     diff_ids = config.rootfs.diff_ids
     if len(names) != len(diff_ids):
         raise BadLayout(
-            f"{files.place} lists {len(names)} layers of an image whose config has {len(diff_ids)}",
+            f"{files.place} lists {counted(len(names), 'layer')} of an image whose config has "
+            f"{len(diff_ids)}",
             where={"file": f"{files.place}/{MANIFEST_FILE}"},
         )
     if len(names) > _LAYER_LIMIT:

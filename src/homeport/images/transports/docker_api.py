@@ -130,8 +130,9 @@ def _explained(host: str) -> Iterator[None]:
 
 
 def _unreachable(host: str, error: Exception) -> EngineError:
+    reason = isinstance(error, OSError) and error.strerror
     return EngineError(
-        f"cannot reach the docker daemon at {host}: {error}",
+        f"cannot reach the docker daemon at {host}: {reason or error}",
         where={"engine": host},
         hint="start it, set DOCKER_HOST to its address, or choose a docker context",
     )

@@ -12,6 +12,7 @@ from itertools import pairwise
 from homeport.inspection.image.opened_image import OpenedImage
 from homeport.inspection.model import Base
 from homeport.printable import path_text
+from homeport.quantities import counted
 
 _BASE_NAME = "org.opencontainers.image.base.name"
 _BASE_DIGEST = "org.opencontainers.image.base.digest"
@@ -98,7 +99,7 @@ def _boundary(opened: OpenedImage) -> tuple[int | None, list[str]]:
         ends = step.empty_layer and re.search(r"\b(CMD|ENTRYPOINT)\b", step.created_by)
         if ends and following.created[:10] != step.created[:10]:
             return layers, [
-                f"history: {layers} layers until {step.created_by[:60]!r}, "
+                f"history: {counted(layers, 'layer')} until {step.created_by[:60]!r}, "
                 f"then {following.created[:10]}"
             ]
     return None, []

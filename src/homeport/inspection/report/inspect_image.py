@@ -18,6 +18,7 @@ from homeport.inspection.image.platform_choice import platform_rows
 from homeport.inspection.model import SCHEMA, ImageReport, InspectReport
 from homeport.oci.documents import Descriptor
 from homeport.oci.platform import Platform
+from homeport.quantities import counted
 from homeport.runtime import Runtime
 
 _NAMESPACE = "image-report"
@@ -72,9 +73,10 @@ def _with_base(
             best, name, digest = len(theirs), address, str(value.digest)
     if not best:
         return report
+    shared = f"it has the lowest {counted(best, 'layer')} of this image"
     base = msgspec.structs.replace(
         report.base, image=name, image_digest=digest, layers=best,
-        evidence=(*report.base.evidence, f"its {best} layers are the lowest of this image"),
+        evidence=(*report.base.evidence, shared),
     )  # fmt: skip
     return msgspec.structs.replace(report, base=base)
 
