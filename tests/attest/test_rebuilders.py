@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -103,10 +104,11 @@ def test_a_rule_may_require_rebuilders_itself(home: SmallRegistry) -> None:
     assert run(home, "import", IMAGE, "HOST/copy:1", "--policy", "policy.yaml").exception is None
 
 
-def test_packages_without_proof_are_not_signed_for(home: SmallRegistry) -> None:
+def test_packages_without_proof_are_not_signed_for(home: SmallRegistry, tmp_path: Path) -> None:
     for path in Path().glob("*.proof"):
         path.unlink()
     ask(home, "build", ".", "--push", "HOST/tool:2", "--annotation", "a=b")
+    shutil.rmtree(tmp_path / "mirror" / "dists")  # else what was signed is asked for again
     result = run(home, "verify", "HOST/tool:2", "--rebuild", "--trust-kit", "--sign",
                  "--sign-key", "a.key")  # fmt: skip
     assert "is reproduced, but not signed: its packages are not verified" in str(result.exception)

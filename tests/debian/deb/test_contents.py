@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import io
+import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -256,7 +257,7 @@ class TestRefusing:
     ) -> None:
         def full(self: StoreWriter, data: bytes) -> None:
             with explained(Path("cache")):
-                raise OSError(errno.ENOSPC, "full")
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(StoreWriter, "write", full)
         with pytest.raises(CannotWrite, match="No space left on device"):
