@@ -99,6 +99,23 @@ def test_what_cannot_stand_in_a_file_is_refused(
     assert caught.value.what == what
 
 
+@pytest.mark.parametrize(
+    "linked", [".github", ".github/workflows", ".github/workflows/homeport.yml"]
+)
+def test_a_link_of_the_repository_leads_to_no_file_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, linked: str
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    link = tmp_path / "repository" / linked
+    link.parent.mkdir(parents=True)
+    link.symlink_to(tmp_path / "elsewhere")
+    monkeypatch.chdir(tmp_path / "repository")
+    with pytest.raises(UsageError, match=r"homeport.yml leads out of this directory") as caught:
+        run_pipelines(PipelineRequest(system="github", image=IMAGE, repository="r.example/x"))
+    assert caught.value.hint == "if that is wanted, name the file with --file"
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
 def test_half_of_the_markers_is_no_place_to_write(tmp_path: Path) -> None:
     path = tmp_path / "f"
     path.write_text(f"{BEGIN}\n")

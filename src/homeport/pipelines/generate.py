@@ -51,7 +51,7 @@ class PipelineWritten(msgspec.Struct, frozen=True, kw_only=True):
 
 def run_pipelines(request: PipelineRequest) -> PipelineWritten:
     """Write the jobs; with ``check`` only compare."""
-    path = request.file or Path(FILES[request.system])
+    path = request.file or _own_file(FILES[request.system])
     if request.system == "gitlab" and not request.stage:
         request = msgspec.structs.replace(request, stage=_stage(path))
     blocks = {path: marked(request)}
@@ -71,6 +71,17 @@ def run_pipelines(request: PipelineRequest) -> PipelineWritten:
             write_file(each, text.encode())
     others = tuple(str(each) for each in blocks if each != path)
     return PipelineWritten(file=str(path), current=not changed, others=others)
+
+
+def _own_file(name: str) -> Path:
+    """The usual file of this directory: a repository's link leads nowhere else."""
+    path = Path(name)
+    if not path.resolve().is_relative_to(Path.cwd().resolve()):
+        raise UsageError(
+            f"{path} leads out of this directory, to {path.resolve()}",
+            hint="if that is wanted, name the file with --file",
+        )
+    return path
 
 
 def _stage(path: Path) -> str:
