@@ -7,6 +7,7 @@ start (0.2 s) counts once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
@@ -57,8 +58,10 @@ def render_images(tree: Tree, images: Iterable[SourceImage]) -> Iterator[Rendere
         try:
             assert process.stdin is not None
             assert process.stdout is not None
-            process.stdin.write(pickle.dumps((tree, [image.name for image in wanted], SECONDS)))
-            process.stdin.close()
+            # A process that ends at once has no answer, which is told below.
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(pickle.dumps((tree, [image.name for image in wanted], SECONDS)))
+                process.stdin.close()
             for image in wanted:
                 line = process.stdout.readline()
                 if not line.endswith(b"\n"):
