@@ -77,7 +77,7 @@ def test_a_command_in_a_hint_exists_with_its_options(place: str, text: str) -> N
             continue
         command, rest = command_of(words)
         assert command is not program, f"{place}: no command {words[0]}"
-        known = {name for option in command.params for name in option.opts}
+        known = {"--help", *(name for option in command.params for name in option.opts)}
         for word in rest:
             if word.startswith("--"):
                 assert re.split("[=,:]", word)[0] in known, f"{place}: {command.name} has no {word}"

@@ -138,7 +138,7 @@ def command(
     out of either.
     """
     if len(words) < 2:
-        raise UsageError("copy requires at least one SRC and a DEST")
+        raise UsageError("copy requires at least one SRC and a DEST", hint="homeport copy --help")
     with session.app() as app:
         report = Report(_stepper(app), keep=dry_run or session.verbose > 0)
         flags = Flags(

@@ -118,7 +118,9 @@ def _pairs(
             )
         return app.mirror_plan(plan, platforms=wanted, referrers=referrers)
     if source is None or destination is None:
-        raise UsageError("mirror requires SOURCE and DESTINATION, or --file PLAN")
+        raise UsageError(
+            "mirror requires SOURCE and DESTINATION, or --file PLAN", hint="homeport mirror --help"
+        )
     tags = globs if all_tags or globs else None
     return app.mirror_pairs(
         source, destination, tags=tags, platforms=wanted, referrers=referrers, access=access

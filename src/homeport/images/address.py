@@ -428,7 +428,10 @@ def _reference_inside(text: str, part: str) -> Reference:
 
 def _path(text: str, path: str) -> str:
     if not path:
-        raise BadAddress(f"invalid address {text!r}: no path")
+        raise BadAddress(
+            f"invalid address {text!r}: no path",
+            hint=f"write {text.partition(':')[0]}:PATH",
+        )
     if "\0" in path:
         raise BadAddress(f"invalid address {text!r}: zero byte in the path")
     return path
