@@ -8,19 +8,15 @@ time is not seen (``assemble.reach``), so these are proposals.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Collection, Iterable, Mapping
-from pathlib import Path
 
 import msgspec
 
 from homeport.assemble import elf_check
-from homeport.assemble.build import assemble_plan
 from homeport.assemble.path_selection import select_paths
 from homeport.assemble.plan import BuildPlan, PlannedPackage
 from homeport.assemble.reach import Reach
-from homeport.building.platforms import choose_platforms
-from homeport.building.preparation import open_build, prepare
+from homeport.building.assembled import assembled
 from homeport.building.request import BuildRequest, Connections
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
@@ -31,7 +27,6 @@ from homeport.errors import HomeportError
 from homeport.locking.implied.implied_packages import ImageContents, Implied, explain_implied
 from homeport.oci.platform import Platform
 from homeport.printable import path_text
-from homeport.recipe.loading import find_and_load
 from homeport.recipe.model import Recipe
 from homeport.recipe.slices.model import IMPLIED
 from homeport.runtime import Runtime
@@ -88,17 +83,8 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 def explain(request: BuildRequest, runtime: Runtime, connections: Connections) -> Explanation:
     """Explain one platform's image. Raises what locking and assembling raise."""
-    recipe = find_and_load(request.recipe, request.allow_outside)
-    (platform,) = choose_platforms(request, recipe, ())
-    with runtime.store.lease(), tempfile.TemporaryDirectory() as folder:
-        # An empty store has no finished layer, so that every package is asked for.
-        prepared, (plan,) = prepare(
-            request, recipe, (platform,), Store(Path(folder)),
-            runtime=runtime, connections=connections,
-        )  # fmt: skip
-        how = open_build(runtime.store, runtime, connections)
-        tree, contents = assemble_plan(plan, prepared.debs, how)
-        return _explained(recipe, plan, tree, contents, runtime.store)
+    with assembled(request, runtime, connections) as found:
+        return _explained(found.recipe, found.plan, found.tree, found.contents, runtime.store)
 
 
 def _explained(

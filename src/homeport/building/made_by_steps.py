@@ -5,22 +5,16 @@ The image of one platform is assembled and not written; what came of a step says
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 import msgspec
 
-from homeport.assemble.build import assemble_plan
-from homeport.building.platforms import choose_platforms
-from homeport.building.preparation import open_build, prepare
+from homeport.building.assembled import assembled
 from homeport.building.request import BuildRequest, Connections
 from homeport.content.blob import read_verified
-from homeport.content.store import Store
 from homeport.oci.platform import Platform
 from homeport.printable import path_text
 from homeport.recipe.entries import Steps
-from homeport.recipe.loading import find_and_load
 from homeport.runtime import Runtime
 from homeport.tree.node import Node, NodeType, Tree
 
@@ -71,21 +65,12 @@ class ShownRecipe(msgspec.Struct, frozen=True, kw_only=True):
 
 def show_recipe(request: BuildRequest, runtime: Runtime, connections: Connections) -> ShownRecipe:
     """What the steps make for one platform. Raises what locking and assembling raise."""
-    recipe = find_and_load(request.recipe, request.allow_outside)
-    (platform,) = choose_platforms(request, recipe, ())
-    with runtime.store.lease(), tempfile.TemporaryDirectory() as folder:
-        # An empty store has no finished layer, so that every package is asked for.
-        prepared, (plan,) = prepare(
-            request, recipe, (platform,), Store(Path(folder)),
-            runtime=runtime, connections=connections,
-        )  # fmt: skip
-        how = open_build(runtime.store, runtime, connections)
-        tree, _ = assemble_plan(plan, prepared.debs, how)
+    with assembled(request, runtime, connections) as found:
         return ShownRecipe(
-            recipe=recipe.name,
-            platform=plan.platform,
-            steps=tuple(_steps(plan.steps, tree)),
-            accounts=tuple(_accounts(tree)),
+            recipe=found.recipe.name,
+            platform=found.plan.platform,
+            steps=tuple(_steps(found.plan.steps, found.tree)),
+            accounts=tuple(_accounts(found.tree)),
         )
 
 
