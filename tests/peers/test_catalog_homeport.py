@@ -87,12 +87,14 @@ def test_every_module_finds_what_it_imports_but_two_that_debian_has_not(root: Pa
     )
     done = inside(root, "/usr/bin/python3.14", "-I", "-c", program)
     # textual and tree-sitter are no packages of Debian: docs/limits.md.
-    scripts = [f"homeport.debian.scripts.{name}" for name in ("called", "interpreter")]
     explorer = [
         f"homeport.explorer.{name}"
         for name in ("dialogs", "pair_screen", "rows", "screen", "tree_app")
     ]
-    assert (done.stdout, done.stderr) == (f"{[*scripts, *explorer]}\n", "")
+    assert (done.stdout, done.stderr) == (f"{explorer}\n", "")
+    shell = "from homeport.debian.scripts.shell_parser import parse_shell; parse_shell(b'')"
+    told = inside(root, "/usr/bin/python3.14", "-I", "-c", shell).stderr
+    assert "UsageError: shell scripts of packages require tree_sitter, which is not" in told
 
 
 def test_it_has_no_shell_and_is_small(root: Path) -> None:
