@@ -79,7 +79,7 @@ class ImagePrograms:
                     library = place.rpartition(b"/")[2].decode("utf-8", "replace")
                     self._libraries.setdefault(library, place)
         for link, target in self._alternatives(architecture).items():
-            self._links.setdefault(merged(link.encode().strip(b"/")), target)
+            self._links.setdefault(place_of(link), target)
 
     def _alternatives(self, architecture: str) -> dict[str, str]:
         """Link → program of the highest priority, as the packages' scripts register them."""
@@ -103,17 +103,18 @@ class ImagePrograms:
         return links
 
     def _type_of(self, path: str) -> str | None:
-        entry = self._entries.get(merged(path.encode("utf-8", "surrogateescape").strip(b"/")))
+        entry = self._entries.get(place_of(path))
         return None if entry is None else _TYPES.get(entry.type, entry.type)
 
     def _target_of(self, path: str) -> str | None:
-        entry = self._entries.get(merged(path.encode("utf-8", "surrogateescape").strip(b"/")))
-        is_link = entry is not None and entry.type == "symlink"
-        return entry.target.decode("utf-8", "surrogateescape") if entry and is_link else None
+        entry = self._entries.get(place_of(path))
+        if entry is None or entry.type != "symlink":
+            return None
+        return entry.target.decode("utf-8", "surrogateescape")
 
     def file_at(self, path: str) -> bytes | None:
         """The file that ``path`` means; b"" for one of the recipe; ``None`` if there is none."""
-        place = merged(normpath(path).encode("utf-8", "surrogateescape").strip(b"/"))
+        place = place_of(normpath(path))
         for _ in range(_MOST_LINKS):
             if place in self._links:
                 target = self._links[place]
@@ -218,8 +219,8 @@ class ImagePrograms:
         facts = self._facts(path)
         source = self._packages[self._owner[path]].source
         named = [facts, *map(self._facts, self._own_libraries(path, facts) if facts.loader else ())]
-        for folder in {folder for each in named for folder in each.folders}:
-            for place in self._scripts.get(merged(folder.encode().strip(b"/")), ()):
+        for folder in dict.fromkeys(folder for each in named for folder in each.folders):
+            for place in self._scripts.get(place_of(folder), ()):
                 if self._packages[self._owner[place]].source == source and any(
                     SHELL.fullmatch(each) for each in self._facts(place).interpreter
                 ):
@@ -251,3 +252,8 @@ class ImagePrograms:
         if owner is None or entry is None:
             return None
         return self._packages[owner].contents.blobs.get(entry.path)
+
+
+def place_of(path: str) -> bytes:
+    """Where usrmerge puts a path of an image."""
+    return merged(path.encode("utf-8", "surrogateescape").strip(b"/"))

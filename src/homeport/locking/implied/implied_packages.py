@@ -22,8 +22,7 @@ from homeport.debian.essential import (
     package_of,
 )
 from homeport.debian.package import Package
-from homeport.locking.implied.image_programs import ImagePackage, ImagePrograms
-from homeport.locking.package_checks import merged
+from homeport.locking.implied.image_programs import ImagePackage, ImagePrograms, place_of
 from homeport.oci.platform import Platform
 from homeport.recipe.entries import InlineFile, LocalFiles
 from homeport.recipe.lock.lock_request import needs_essentials
@@ -321,11 +320,7 @@ def _plain(name: str) -> str:
 def _own_paths(recipe: Recipe, platform: Platform) -> Iterator[tuple[bytes, str]]:
     for link in recipe.links:
         if link.applies_to(platform):
-            yield _place(link.path), link.target
+            yield place_of(link.path), link.target
     for file in recipe.files:
         if isinstance(file, InlineFile | LocalFiles) and file.applies_to(platform):
-            yield _place(file.to), ""
-
-
-def _place(path: str) -> bytes:
-    return merged(path.encode("utf-8", "surrogateescape").strip(b"/"))
+            yield place_of(file.to), ""
