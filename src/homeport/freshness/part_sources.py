@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from homeport.debian.deb822 import Paragraph
 from homeport.debian.version import parse_version
 from homeport.errors import HomeportError, Interrupted
 from homeport.freshness.model import Input, Unknown
@@ -80,12 +79,8 @@ def _listed(
             read = True
             for name, stanzas in read_stanzas(index, blob, names).items():
                 known = found.setdefault(name, [])
-                known += [(_version(stanza), view.spec.suite) for stanza in stanzas]
+                known += [(stanza.get("Version"), view.spec.suite) for stanza in stanzas]
     return found if read else None
-
-
-def _version(stanza: Paragraph) -> str:
-    return stanza.get("Version")
 
 
 def _held(recipe: Recipe, part: str) -> set[str]:
