@@ -213,7 +213,7 @@ def test_a_frontend_that_ignores_options_fails_where_they_matter(
 ) -> None:
     image = frontend(engine, images, tmp_path, "build-arg:from", "target", "label:x")
     failed = ended(verify(engine, image, code=3), "failed")
-    assert set(failed) == {"arguments", "a target", "the configuration"}
+    assert set(failed) == {"arguments", "a target", "the configuration"}, failed
     assert "one has content" in failed["arguments"]
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 
 from homeport.app.resources import Resources
-from homeport.content.files import explained, open_input
+from homeport.content.files import read_input
 from homeport.errors import UsageError
 
 if TYPE_CHECKING:
@@ -292,10 +292,8 @@ class InspectionCommands(Resources):
             data = self._fetch_tracker(tracker)
         elif tracker:
             # 10 ms that other commands save
-            from homeport.content.reading import read_bounded
 
-            with explained(Path(tracker), "read"), open_input(Path(tracker)) as stream:
-                data = read_bounded(stream, LONGEST, "the tracker's data")
+            data = read_input(Path(tracker), LONGEST, "the tracker's data")
         bill, subject = self._bill(image, platform, allow_outside)
         known = read_tracker(data) if tracker else None
         return document(bill, subject, known, moment, given)

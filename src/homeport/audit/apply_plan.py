@@ -12,10 +12,8 @@ import msgspec
 
 from homeport.audit.auditing import AuditRequest, AuditResult, audit, plan
 from homeport.audit.implicit import parse_assumptions
-from homeport.audit.own_files import BadFile
 from homeport.audit.plan.applying import Change, check_files, prepare, write
 from homeport.audit.plan.planfile import Plan, read_plan_file
-from homeport.content.files import CannotRead
 from homeport.errors import HomeportError
 
 
@@ -40,10 +38,7 @@ def apply_plan(file: Path, root: Path, *, make_edits: bool = False) -> PlanAppli
 
     Raises ``BadFile``, and what ``check_files``, ``prepare`` and ``write`` raise.
     """
-    try:
-        decisions = read_plan_file(file)
-    except CannotRead as error:
-        raise BadFile(error.what, where={"file": str(file)}, hint=error.hint) from error
+    decisions = read_plan_file(file)
     request = AuditRequest(
         paths=decisions.audited.paths or ["."], root=root, home=decisions.home,
         exclude=decisions.audited.exclude,

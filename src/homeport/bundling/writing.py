@@ -32,8 +32,7 @@ from homeport.bundling.model import (
 )
 from homeport.content.blob import Blob, BytesBlob
 from homeport.content.digest import Digest
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import explained, read_input
 from homeport.debian.package import PackageFile
 from homeport.errors import UsageError
 from homeport.images.address import LayoutAddress, RegistryAddress, parse_source
@@ -177,8 +176,7 @@ def _packages_artifact(index: Index, debs: dict[PackageFile, Blob]) -> Image:
 def _files(files: Sequence[Path]) -> Image:
     layers = []
     for path in sorted(files, key=lambda each: each.name):
-        with explained(path, "read"), open_input(path) as stream:
-            blob = BytesBlob(read_bounded(stream, _FILE_LIMIT, str(path)))
+        blob = BytesBlob(read_input(path, _FILE_LIMIT))
         layers.append(named_layer(blob, FILE_LAYER, path.name))
     return artifact(FILES, layers, None)
 

@@ -15,8 +15,7 @@ import msgspec
 from homeport.app import App
 from homeport.budget import Budget
 from homeport.cli.options import Session, common
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.copying.codecs import OPENERS
 from homeport.copying.command import Flags, copy
 from homeport.copying.context import Context
@@ -185,8 +184,7 @@ def _sources(app: App, context: Path, ignore_file: Path | None) -> Filesystem:
     filesystem: Filesystem = Rooted(os.fsencode(context), check=app.runtime.cancel.check)
     if ignore_file is not None:
         name = str(ignore_file)
-        with explained(ignore_file, "read"), open_input(ignore_file) as stream:
-            patterns = read(read_bounded(stream, _IGNORE_LIMIT, name), name)
+        patterns = read(read_input(ignore_file, _IGNORE_LIMIT, name), name)
         filesystem = Context(filesystem, Ignore(patterns, Budget(name).steps))
     return filesystem
 

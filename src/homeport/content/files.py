@@ -31,6 +31,21 @@ class CannotRead(HomeportError):
     id = "cannot-read"
 
 
+class NoInput(CannotRead):
+    """Where a file was named to be read there is none, or it is a folder, a pipe, a device.
+
+    Whoever named it made the mistake: a usage error.
+    """
+
+    id = "no-input"
+    exit_code = 2
+
+
+_NO_FILE = frozenset(
+    (errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.EINVAL)
+)
+
+
 @contextlib.contextmanager
 def explained(path: Path, doing: str = "write") -> Iterator[None]:
     """Turn an ``OSError`` inside the block into ``CannotWrite`` that names ``path``.
@@ -74,10 +89,22 @@ def open_input(path: Path) -> BinaryIO:
     raise OSError(errno.EINVAL, "it is not a regular file", str(path))
 
 
-def read_input(path: Path, limit: int) -> bytes:
-    """All of a file as ``open_input`` opens it. Raises ``CannotRead``, ``TooLarge``."""
-    with explained(path, "read"), open_input(path) as stream:
-        return read_bounded(stream, limit, str(path))
+def read_input(path: Path, limit: int, name: str | None = None) -> bytes:
+    """All of a file as ``open_input`` opens it; ``name`` is what an error calls it.
+
+    Raises ``NoInput``, ``CannotRead``, ``TooLarge``.
+    """
+    with explained(path, "read"):
+        try:
+            stream = open_input(path)
+        except OSError as error:
+            if error.errno not in _NO_FILE:
+                raise
+            raise NoInput(
+                f"cannot read {path}: {error.strerror}", where={"file": str(path)}
+            ) from error
+        with stream:
+            return read_bounded(stream, limit, name or str(path))
 
 
 @contextlib.contextmanager

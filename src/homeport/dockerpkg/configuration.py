@@ -14,8 +14,7 @@ from typing import Any
 import msgspec
 import yaml
 
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.dockerpkg.names import Naming
 from homeport.errors import UsageError
 from homeport.known_secrets import keep_secret
@@ -127,8 +126,7 @@ def _read(path: Path) -> dict[str, Any]:
             f"no such file: {path}", where={"file": str(path)},
             hint="name the tree's configuration with --configfile",
         )  # fmt: skip
-    with explained(path, "read"), open_input(path) as stream:
-        data = read_bounded(stream, LARGEST, str(path))
+    data = read_input(path, LARGEST)
     # Our parser first: it bounds the document, and its faults have places.
     parse_yaml(data, str(path), error=BadConfiguration, merge_keys=True)
     try:

@@ -10,8 +10,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.content.digest import Digest
-from homeport.content.files import explained, open_input, write_file
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input, write_file
 from homeport.errors import UsageError
 
 SCHEMA = "homeport-docker-pkg-lock/v1"
@@ -66,8 +65,7 @@ def read_lock(path: Path) -> TreeLock:
     """The lock, an empty one if there is no file. Raises ``BadLockfile``."""
     if not path.exists():
         return TreeLock()
-    with explained(path, "read"), open_input(path) as stream:
-        data = read_bounded(stream, _LARGEST, str(path))
+    data = read_input(path, _LARGEST)
     try:
         lock = _DECODER.decode(data)
         for digest in (*lock.bases.values(), *(each.digest for each in lock.images.values())):

@@ -18,8 +18,7 @@ from pathlib import Path
 import msgspec
 
 from homeport.budget import Budget
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.debian.deb822 import Malformed, parse_paragraphs
 from homeport.dockerpkg.configuration import Configuration
 from homeport.dockerpkg.names import Naming
@@ -163,8 +162,7 @@ def _read_image(
 
 def read_text(path: Path) -> str:
     """A bounded text file of an image. Raises ``CannotRead``, ``BadImageDirectory``."""
-    with explained(path, "read"), open_input(path) as stream:
-        data = read_bounded(stream, _LARGEST, str(path))
+    data = read_input(path, _LARGEST)
     try:
         return data.decode()
     except UnicodeDecodeError as error:

@@ -12,8 +12,7 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import explained, open_input, read_input
 from homeport.errors import UsageError
 from homeport.recipe.image_tests import ImageTest
 from homeport.yamlfile.position import FilePosition
@@ -45,8 +44,7 @@ def read_structure_tests(path: Path) -> LoadedTests:
     # 20 ms that recipes' own tests save
     import yaml
 
-    with explained(path, "read"), open_input(path) as stream:
-        data = read_bounded(stream, _LONGEST, str(path))
+    data = read_input(path, _LONGEST)
     try:
         document = yaml.safe_load(data)
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import msgspec
 
-from homeport.content.files import explained, open_input, write_file
+from homeport.content.files import open_input, read_input, write_file
 from homeport.content.reading import read_bounded
 from homeport.dockerpkg.conversion import propose_recipe
 from homeport.errors import HomeportError, UsageError
@@ -126,8 +126,7 @@ class _Run:
 
 def run_convert(request: ConvertRequest) -> Converted:
     """Convert; write files if a folder is named. Raises ``UsageError`` for an unusable file."""
-    with explained(request.file, "read"), open_input(request.file) as stream:
-        data = read_bounded(stream, LARGEST, "the pipeline")
+    data = read_input(request.file, LARGEST, "the pipeline")
     pipeline = read_pipeline(request.file, data)
     run = _Run(pipeline, request.file.resolve().parent, request.to)
     if run.folder.name == "workflows":

@@ -14,8 +14,7 @@ import msgspec
 
 from homeport.audit.auditing import AuditRequest, audit
 from homeport.content.digest import Digest
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.errors import UsageError
 from homeport.oci.documents import Index, read_manifest_or_index
 from homeport.registry.operations import ManifestBytes
@@ -76,6 +75,5 @@ def _unread(repository: str, folder: Path, files: Sequence[str]) -> Iterator[str
     """Files that the audit could not read in full and that mention the repository."""
     for name in files:
         path = folder / name
-        with explained(path, "read"), open_input(path) as stream:
-            if repository.encode() in read_bounded(stream, _LONGEST, str(path)):
-                yield f"{path}: it could not be read in full, and names {repository}"
+        if repository.encode() in read_input(path, _LONGEST):
+            yield f"{path}: it could not be read in full, and names {repository}"

@@ -10,8 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.errors import UsageError
 
 _LONGEST = 256 << 20  # bytes of a log
@@ -25,8 +24,7 @@ _PLAIN = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"v": b"\v", b"f": b"\f"}
 
 def read_trace(file: Path) -> frozenset[bytes]:
     """Absolute paths, without the leading slash. Raises ``UsageError`` if there are none."""
-    with explained(file, "read"), open_input(file) as stream:
-        data = read_bounded(stream, _LONGEST, "the trace")
+    data = read_input(file, _LONGEST, "the trace")
     found = {path for line in data.splitlines() for path in _paths(line)}
     if not found:
         raise UsageError(

@@ -16,8 +16,7 @@ from homeport.attest.keys.private_key import (
     read_private_key,
 )
 from homeport.attest.keys.public_key import PublicKey, read_public_key
-from homeport.content.files import explained, open_input, write_file
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input, write_file
 from homeport.errors import UsageError
 from homeport.known_secrets import keep_secret
 
@@ -100,5 +99,4 @@ def _read(place: str, environment: Mapping[str, str]) -> bytes:
             f"unsupported place of a key: {place}", hint="use a file or env://VARIABLE"
         )
     path = Path(place)
-    with explained(path, "read"), open_input(path) as stream:
-        return read_bounded(stream, _LIMIT, place)
+    return read_input(path, _LIMIT, place)

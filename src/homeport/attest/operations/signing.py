@@ -27,8 +27,7 @@ from homeport.attest.signing import (
 from homeport.attest.sigstore.signing_config import public_signing_config, read_signing_config
 from homeport.attest.sigstore.trusted_root import find_trusted_root
 from homeport.attest.statement import PREDICATE_TYPES
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.errors import UsageError
 from homeport.images.address import parse_source
 from homeport.images.image import Image, Index
@@ -102,8 +101,7 @@ def attest(
 
 def read_predicate(path: Path) -> Any:
     """A predicate: a JSON object. Raises ``UsageError``."""
-    with explained(path, "read"), open_input(path) as stream:
-        raw = read_bounded(stream, PREDICATE_LIMIT, str(path))
+    raw = read_input(path, PREDICATE_LIMIT)
     try:
         found = msgspec.json.decode(raw)
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:

@@ -18,8 +18,7 @@ from homeport.attest.policy.model import POLICY_SCHEMA, PolicyIdentity, PolicyRu
 from homeport.attest.policy.versions import version_of
 from homeport.attest.sigstore.trusted_root import Period, public_root, read_trusted_root
 from homeport.attest.verification.signers import IdentitySigner, KeySigner, Signer
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.errors import UsageError
 from homeport.yamlfile.parse import BadYaml
 from homeport.yamlfile.typed import TypedFile, read_typed
@@ -70,8 +69,7 @@ def shipped_policy(environment: Mapping[str, str]) -> LoadedPolicy:
 
 def read_policy(path: Path, environment: Mapping[str, str]) -> LoadedPolicy:
     """A policy of the user's. Raises ``BadPolicyFile``, or ``Faults`` of several."""
-    with explained(path, "read"), open_input(path) as stream:
-        raw = read_bounded(stream, _LIMIT, str(path))
+    raw = read_input(path, _LIMIT)
     return parse_policy(raw, str(path), environment, path.parent)
 
 

@@ -13,8 +13,7 @@ import msgspec
 
 from homeport.attest.errors import BadTrustedRoot
 from homeport.attest.sigstore.trusted_root import Period
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 
 _PREFIX = "application/vnd.dev.sigstore.signingconfig"
 _LIMIT = 1 << 20
@@ -48,8 +47,7 @@ def public_signing_config() -> SigningConfig:
 
 def read_signing_config(path: Path) -> SigningConfig:
     """A file of the user's. Raises ``BadTrustedRoot``."""
-    with explained(path, "read"), open_input(path) as stream:
-        raw = read_bounded(stream, _LIMIT, str(path))
+    raw = read_input(path, _LIMIT)
     return parse_signing_config(raw, str(path))
 
 

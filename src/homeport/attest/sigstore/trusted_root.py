@@ -18,8 +18,7 @@ from cryptography import x509
 
 from homeport.attest.errors import BadKey, BadTrustedRoot
 from homeport.attest.keys.public_key import PublicKey, decode_public_key
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 
 _LIMIT = 4 << 20
 _PREFIX = "application/vnd.dev.sigstore.trustedroot"
@@ -76,8 +75,7 @@ def public_root() -> TrustedRoot:
 
 def read_trusted_root(path: Path) -> TrustedRoot:
     """A file of the user's. Raises ``BadTrustedRoot``."""
-    with explained(path, "read"), open_input(path) as stream:
-        raw = read_bounded(stream, _LIMIT, str(path))
+    raw = read_input(path, _LIMIT)
     return parse_trusted_root(raw, str(path))
 
 

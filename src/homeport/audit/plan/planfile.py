@@ -15,8 +15,7 @@ import msgspec
 import yaml
 
 from homeport.audit.own_files import check_schema, read_own
-from homeport.content.files import explained, open_input, write_file
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input, write_file
 from homeport.errors import UsageError
 from homeport.oci.reference import Reference, names_registry, parse_reference
 from homeport.yamlfile.typed import TypedFile
@@ -158,8 +157,7 @@ def read_plan(data: bytes, file: str) -> Plan:
 
 def read_plan_file(path: Path) -> Plan:
     """Read a plan of this machine. Raises ``BadFile``, or ``Faults`` of several."""
-    with explained(path, "read"), open_input(path) as stream:
-        return read_plan(read_bounded(stream, _LIMIT, str(path)), str(path))
+    return read_plan(read_input(path, _LIMIT), str(path))
 
 
 def write_plan_file(path: Path, plan: Plan) -> None:

@@ -16,8 +16,7 @@ import msgspec
 import pysequoia
 from pysequoia.packet import PacketPile, Tag
 
-from homeport.content.files import explained, open_input
-from homeport.content.reading import read_bounded
+from homeport.content.files import read_input
 from homeport.debian.archive.key_lifetimes import SigningKey, TrustEnd, last_trust_end, tag_of
 from homeport.errors import HomeportError, UsageError
 
@@ -142,8 +141,7 @@ def parse_keyring(data: bytes, name: str) -> Keyring:
 
 def read_keyring(path: Path) -> Keyring:
     """The certificates in a file."""
-    with explained(path, "read"), open_input(path) as stream:
-        data = read_bounded(stream, MAX_KEYRING, f"keyring {path}")
+    data = read_input(path, MAX_KEYRING, f"keyring {path}")
     return parse_keyring(data, str(path))
 
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import msgspec
 
-from homeport.content.files import CannotRead, read_input
-from homeport.errors import Faults, UsageError
+from homeport.content.files import read_input
+from homeport.errors import Faults
 from homeport.images.ambiguity import AMBIGUOUS
 from homeport.inspection.model import ImageReport, InspectReport
 from homeport.quantities import counted, human_size
@@ -97,11 +97,7 @@ def parse_rule(name: str, text: str) -> Rule | None:
 
 def read_rules(path: Path) -> list[Rule]:
     """The rules of a file. All its faults at once (``Faults``)."""
-    try:
-        raw = read_input(path, _MAX_FILE)
-    except CannotRead as error:
-        raise UsageError(error.what, hint=error.hint) from error
-    document = parse_yaml(raw, str(path), BadRule)
+    document = parse_yaml(read_input(path, _MAX_FILE), str(path), BadRule)
     entries = document.entries if isinstance(document, Entries) else []
     rules = next((value for key, value in entries if key.text == "rules"), document)
     reader = Reader(str(path), BadRule)
