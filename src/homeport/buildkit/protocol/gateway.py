@@ -80,20 +80,23 @@ class Bridged(msgspec.Struct, frozen=True):
 
 async def bridged_solve(calls: Calls, request: SolveRequest, frontend: SolveRequest) -> Bridged:
     """Run ``frontend``'s frontend inside ``request``. Raises ``GRPCError``."""
+    metadata: dict[str, bytes] = {}
     waiting = asyncio.ensure_future(calls.raw_unary(CONTROL + "Solve", request))
-    running = asyncio.ensure_future(_run(calls, request.ref, frontend))
+    running = asyncio.ensure_future(_run(calls, request.ref, frontend, metadata))
     try:
         await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():  # refused before the frontend could say anything
-            return Bridged(waiting.result(), {})
-        metadata = await running
+        # The waiting Solve may be answered before the Return that ends it: an engine answers
+        # the two in no order. It may also be refused before the frontend could say anything.
+        if not waiting.done():
+            await running
         return Bridged(await waiting, metadata)
     finally:
         await stop(running)
         await stop(waiting)
 
 
-async def _run(calls: Calls, ref: str, frontend: SolveRequest) -> Mapping[str, bytes]:
+async def _run(calls: Calls, ref: str, frontend: SolveRequest, metadata: dict[str, bytes]) -> None:
+    """``metadata`` is filled before the result is handed back."""
     headers = {_BUILD_ID: ref}
     ask = BridgeSolveRequest(
         frontend=frontend.frontend,
@@ -111,7 +114,7 @@ async def _run(calls: Calls, ref: str, frontend: SolveRequest) -> Mapping[str, b
             RpcStatus(code=error.status.value, message=error.message or "the build failed")
         )
         await calls.raw_unary(BRIDGE + "Return", ReturnRequest(error=status), metadata=headers)
-        return {}
+        return
     result = decode(BridgeSolveResponse, data).result
+    metadata.update(decode(ResultMetadata, result).metadata)
     await calls.raw_unary(BRIDGE + "Return", ReturnRequest(result=result), metadata=headers)
-    return decode(ResultMetadata, result).metadata
