@@ -16,8 +16,8 @@ import msgspec
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.debian.script_reader import SCRIPTS, make_reader
-from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.effects import Divert, EndDiversion
+from homeport.debian.scripts.machine import Files
 from homeport.errors import HomeportError
 
 _COMMAND = "dpkg-divert"

@@ -7,10 +7,10 @@ from types import MappingProxyType
 from typing import Protocol
 
 from homeport.debian.deb.contents import PackageContents
-from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import Effect
 from homeport.debian.scripts.interpreter import World, read_script
+from homeport.debian.scripts.machine import Files
 
 #: Those that run when a package is installed for the first time.
 SCRIPTS = ("preinst", "postinst")

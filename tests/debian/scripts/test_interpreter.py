@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.debconf import default_answers
 from homeport.debian.scripts.effects import (
     AddAlternative,
@@ -22,6 +21,7 @@ from homeport.debian.scripts.effects import (
     SetCapabilities,
 )
 from homeport.debian.scripts.interpreter import World, read_script
+from homeport.debian.scripts.machine import Files
 
 _FILES = {"/etc/ready": "file", "/usr/bin/gawk": "file", "/etc/folder": "directory",
           "/etc/link": "symlink", "/etc/php/8.4/cli": "directory"}  # fmt: skip

@@ -24,7 +24,6 @@ from homeport.assemble.system.shells import shells_effects
 from homeport.assemble.system.suggestions import suggest
 from homeport.content.blob import Blob, read_verified
 from homeport.debian.script_reader import SCRIPTS, make_reader
-from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.declarations import read_service, read_sysusers, read_tmpfiles
 from homeport.debian.scripts.effects import (
     AddGroup,
@@ -36,6 +35,7 @@ from homeport.debian.scripts.effects import (
     NotUnderstood,
     SetAttributes,
 )
+from homeport.debian.scripts.machine import Files
 from homeport.tree.node import Node
 
 _LARGEST = 1 << 20  # bytes of one declaration

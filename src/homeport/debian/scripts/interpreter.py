@@ -20,15 +20,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from homeport.debian.scripts.commands import (
-    CHANGES,
-    TEMPORARY,
-    WITHOUT_EFFECT,
-    Files,
-    Machine,
-    run_command,
-)
+from homeport.debian.scripts.command_output import TEMPORARY, output_of
+from homeport.debian.scripts.commands import CHANGES, WITHOUT_EFFECT, run_command
 from homeport.debian.scripts.effects import Effect, NotUnderstood
+from homeport.debian.scripts.machine import Files, Machine
 from homeport.debian.scripts.shell_parser import parse_shell
 
 if TYPE_CHECKING:
@@ -234,7 +229,7 @@ class _Walker:
         if name in ("unset", "read", "db_get", "db_fget", "db_metaget"):
             return self._set_by_command(words)
         if self._captured is not None and name not in _SILENT:
-            output = self._machine.output(words, text)
+            output = output_of(words, text, self._machine)
             self._captured = None if output is None else [*self._captured, output]
         status, understood = run_command(words, text, self._machine)
         return status if understood else self._other_script(words, node)
@@ -364,7 +359,7 @@ class _Walker:
             ]
         except _Unknown:
             return None
-        return self._machine.output(words, text)
+        return output_of(words, text, self._machine)
 
     def _list(self, node: tree_sitter.Node) -> Status:
         left, operator, right = node.children[0], node.children[1].type, node.children[-1]
@@ -607,7 +602,7 @@ class _Walker:
     def _pattern(self, text: str) -> str:
         """The right side of ``!=``, which the grammar does not look into."""
         if text.startswith("$(") and text.endswith(")"):
-            output = self._machine.output(text[2:-1].split(), None)
+            output = output_of(text[2:-1].split(), None, self._machine)
             if output is None:
                 raise _Unknown(text)
             return output.rstrip("\n")

@@ -20,8 +20,8 @@ from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.deb import Entry
 from homeport.debian.essential import ESSENTIAL_PACKAGES
 from homeport.debian.script_reader import SCRIPTS, make_reader
-from homeport.debian.scripts.commands import Files
 from homeport.debian.scripts.effects import AddAlternative
+from homeport.debian.scripts.machine import Files
 from homeport.locking.implied.program_facts import SHELL, ProgramFacts, facts_of
 from homeport.locking.package_checks import merged
 

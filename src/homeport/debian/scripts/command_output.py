@@ -1,0 +1,108 @@
+"""What a command of a maintainer script prints, where that follows from what is known."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+
+from homeport.debian.architecture import TRIPLET_OF
+from homeport.debian.scripts.command_options import options_of
+from homeport.debian.scripts.effects import AddAlternative
+from homeport.debian.scripts.machine import Machine
+
+#: Print nothing when they read nothing.
+_FILTERS = ("awk", "grep", "tr", "sed", "head", "tail", "sort", "uniq")
+
+#: How files of ``mktemp`` are called; none is made.
+TEMPORARY = "/tmp/homeport-"  # noqa: S108
+
+
+def output_of(words: list[str], text: str | None, machine: Machine) -> str | None:  # noqa: PLR0911, PLR0912  a row a command
+    """What a command prints, if that follows from what is known."""
+    match words:
+        case ["cat"] | ["cat", "-"]:
+            return text
+        case [":"] | ["true"]:
+            return ""
+        case ["cut", *arguments] if text is not None:
+            return _cut(arguments, text)
+        case [name, *arguments] if text == "" and name in _FILTERS:
+            # awk's BEGIN and END print without a line too.
+            return None if re.search("BEGIN|END", " ".join(arguments)) else ""
+        case ["readlink", path]:
+            return machine.files.target_of(machine.path(path))
+        case ["mktemp", *_]:
+            machine.temporary += 1
+            return f"{TEMPORARY}{machine.temporary}\n"
+        case ["phpquery", "-M", "-v", version]:
+            names = machine.files.names_in(f"/etc/php/{version}/mods-available")
+            return "".join(f"{name.removesuffix('.ini')}\n" for name in names)
+        case ["id", "-Gn", name]:
+            return machine.groups_of(name)
+        case ["update-alternatives", "--query" | "--list" | "--display", name]:
+            offers = [
+                e for e in machine.effects if isinstance(e, AddAlternative) and e.name == name
+            ]
+            best = max(offers, key=lambda each: each.priority, default=None)
+            return f"Value: {best.path}\n" if best is not None else ""
+        case ["getcap", _]:
+            return ""
+        case ["echo", "-n", *rest]:
+            return " ".join(rest)
+        case ["echo", *rest]:
+            return " ".join(rest) + "\n"
+        case ["printf", form] if "%" not in form:
+            return form.replace("\\n", "\n").replace("\\t", "\t")
+        case ["printf", "%s\n" | "%s\\n", one]:
+            return one + "\n"
+        case ["dpkg", "--print-architecture"]:
+            return machine.architecture
+        case ["dpkg-architecture", option] if option.endswith("DEB_HOST_MULTIARCH"):
+            return TRIPLET_OF.get(machine.architecture)
+        case ["basename", path]:
+            return posixpath.basename(path.rstrip("/"))
+        case ["basename", path, suffix]:
+            return posixpath.basename(path.rstrip("/")).removesuffix(suffix)
+        case ["dirname", path]:
+            return posixpath.dirname(path)
+        case ["id", "-u"]:
+            return "0"
+        case ["command", "-v", name] | ["which", name]:
+            return machine.program(name) or ""
+        case ["dpkg-divert", "--truename", path]:
+            diversion = machine.diversion(path)
+            return path if diversion is None else diversion.to
+        case ["dpkg-divert", "--listpackage", path]:
+            diversion = machine.diversion(path)
+            owner = "" if diversion is None else diversion.owner
+            return "LOCAL" if owner == ":" else owner
+        case ["dpkg-statoverride", "--list", _]:
+            return ""
+        case ["getent", kind, name] if not machine.has_account(kind, name):
+            return ""
+    return None
+
+
+def _cut(arguments: list[str], text: str) -> str | None:
+    """``cut -d: -f2``, ``cut -b -7``: one field, or the first characters of each line."""
+    apart = (re.fullmatch("(-[dfbc])(.+)", each, re.DOTALL) for each in arguments)
+    words = [
+        word
+        for each, match in zip(arguments, apart, strict=True)
+        for word in (match.groups() if match else (each,))
+    ]
+    options, files = options_of(words, "dfbc")
+    field, first = options.get("f", ""), options.get("b") or options.get("c") or ""
+    lines = text.split("\n")
+    if files:
+        return None
+    if field.isdigit() and int(field):
+        mark = options.get("d", "\t")
+        parts = [line.split(mark) if mark else [line] for line in lines]
+        return "\n".join(
+            part[0] if len(part) == 1 else "".join(part[int(field) - 1 : int(field)])
+            for part in parts
+        )
+    if re.fullmatch(r"-\d+", first):
+        return "\n".join(line[: int(first[1:])] for line in lines)
+    return None
