@@ -8,15 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from homeport.audit.formats.gotemplate import (
-    Chart,
-    NotSimple,
-    Piece,
-    Value,
-    assignments,
-    branches,
-    evaluate,
-)
+from homeport.audit.formats.gotemplate.actions import assignments
+from homeport.audit.formats.gotemplate.branches import branches
+from homeport.audit.formats.gotemplate.evaluating import Chart, evaluate
+from homeport.audit.formats.gotemplate.values import NotSimple, Piece, Value
 from homeport.audit.source import Source, Written
 
 VALUES = {".Values.repo": "a/b", ".Values.tag": "1", ".Chart.AppVersion": "3"}

@@ -1,7 +1,7 @@
 """Templates of Helm charts: images that are literal, and those put together from values.
 
 The place of a value is in ``values.yaml``, so that is where an edit goes. What needs more
-than ``audit.formats.gotemplate`` is listed as not resolved; charts are not rendered.
+than ``audit.formats.gotemplate`` can is listed as not resolved; charts are not rendered.
 """
 
 from __future__ import annotations
@@ -11,17 +11,10 @@ from collections.abc import Iterator
 
 import msgspec
 
-from homeport.audit.formats.gotemplate import (
-    Chart,
-    NotSimple,
-    Piece,
-    Value,
-    actions,
-    assignments,
-    branches,
-    evaluate,
-    missing,
-)
+from homeport.audit.formats.gotemplate.actions import actions, assignments
+from homeport.audit.formats.gotemplate.branches import branches
+from homeport.audit.formats.gotemplate.evaluating import Chart, evaluate
+from homeport.audit.formats.gotemplate.values import NotSimple, Piece, Value, missing
 from homeport.audit.formats.yaml import (
     Node,
     documents,
