@@ -17,15 +17,15 @@ import pytest
 from builders.archive import DATE, suite
 from builders.building import BARE, BuildWorld
 from builders.deb import deb
+from builders.rebuilding import attach_kit, build_again, kit_contents, kit_layer, layout
 from builders.runtime import runtime
 from homeport.attest.attached.layout import LayoutAttached
-from homeport.building.rebuild import NoRebuildKit, RebuildResult, rebuild
+from homeport.building.rebuild import NoRebuildKit, rebuild
 from homeport.building.rebuild_kit import LAYER, PROOF_LAYER, kit_artifact
 from homeport.building.request import KINDS, BuildResult, parse_kinds
-from homeport.content.blob import Blob, BytesBlob, verified
+from homeport.content.blob import BytesBlob, verified
 from homeport.content.thread_pools import Pools
 from homeport.errors import HomeportError, UsageError
-from homeport.images.address import LayoutAddress
 from homeport.images.image import Image, digest_of
 from homeport.images.transports.oci_layout import OciLayout
 from homeport.oci.documents import Descriptor
@@ -54,41 +54,6 @@ def world(tmp_path: Path) -> BuildWorld:
     return here
 
 
-def layout(result: BuildResult) -> LayoutAddress:
-    address = result.written[0].address
-    assert isinstance(address, LayoutAddress)
-    return address
-
-
-def attach(result: BuildResult, kit: Image) -> None:
-    LayoutAttached(layout(result), runtime()).write_referrers([kit])
-
-
-def again(world: BuildWorld, result: BuildResult, **options: Any) -> RebuildResult:
-    """Rebuild what stands in the layout of ``result``, with nothing but the layout."""
-    with Pools(CancelToken(), processor=2) as pools:
-        run = runtime(world.store, pools=pools)
-        with OciLayout(layout(result)).open(run) as value, world.connections(pools) as connections:
-            attached = LayoutAttached(layout(result), run)
-            return rebuild("oci:out", value, attached, run, connections, **options)
-
-
-def kit_layer(kit: Image) -> Blob:
-    return kit.blobs[digest_of(kit.document.parsed.layers[0])]
-
-
-def contents(kit: Image) -> dict[str, bytes]:
-    layer = kit.document.parsed.layers[0]
-    with verified(kit.blobs[digest_of(layer)]) as stream:
-        data = stream.readall()
-    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
-        return {
-            member.name: archive.extractfile(member).read()  # type: ignore[union-attr]
-            for member in archive
-            if member.isfile()
-        }
-
-
 def forged(result: BuildResult, files: dict[str, bytes], *more: tarfile.TarInfo) -> Image:
     """A kit that refers to the image and holds these files and members."""
     out = io.BytesIO()
@@ -107,7 +72,7 @@ def test_the_kit_holds_recipe_lockfile_and_local_files_and_nothing_of_this_machi
 ) -> None:
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
-    files = contents(built.kit)
+    files = kit_contents(built.kit)
     assert sorted(files) == [
         "kit.json", "recipe/homeport.yaml", "recipe/key.asc", "recipe/own/below/a",
         "recipe/tool.sh", "test.lock",
@@ -138,22 +103,78 @@ def test_an_image_is_built_again_from_its_kit_alone(
 ) -> None:
     built = world.build(world.home / "homeport.yaml", attest=parse_kinds([*KINDS, *more]))
     assert built.kit is not None
-    attach(built, built.kit)
+    attach_kit(built, built.kit)
     for path in (world.home / "homeport.yaml", world.home / "tool.sh", built.locked.path):
         path.unlink()
-    result = again(world, built, trust_kit=True)
+    result = build_again(world, built, trust_kit=True)
     assert (result.verdict, result.difference) == ("reproduced", "")
     assert result.built == result.expected == str(built.built.index.digest)
     assert [one.same for one in result.platforms] == [True]
     assert (result.packages_verified, result.packages) == (True, "verified")
 
 
+def rebuilt(world: BuildWorld, path: Path) -> str:
+    """Build, lose the recipe's folder, build again from the kit."""
+    built = world.build(path)
+    assert built.kit is not None, world.notes.lines
+    attach_kit(built, built.kit)
+    world.home.rename(world.root / "lost")
+    result = build_again(world, built, trust_kit=True)
+    return f"{result.verdict}: {result.difference}" if result.difference else result.verdict
+
+
+def test_links_in_local_directories_come_along(world: BuildWorld) -> None:
+    for name, target in {"inside": "a", "absent": "nowhere", "host": "/etc/hostname"}.items():
+        (world.home / "own" / "below" / name).symlink_to(target)
+    (world.home / "own" / "directory").symlink_to("below")
+    assert rebuilt(world, world.home / "homeport.yaml") == "reproduced"
+
+
+def test_a_link_and_what_it_leads_to_have_no_two_places_in_a_kit(world: BuildWorld) -> None:
+    (world.home / "own" / "link").symlink_to("below/a")
+    more = "  - {from: own/link, to: /srv/again}\n"
+    built = world.build(world.write_recipe(RECIPE + more))
+    assert built.kit is None
+    assert world.notes.lines[-1].startswith("warning: no rebuild kit: the recipe takes /recipe/own")
+
+
+def test_the_same_directory_taken_twice_brings_what_either_takes(world: BuildWorld) -> None:
+    for name in ("one", "two", "secret"):
+        (world.home / "own" / name).write_text(name)
+    more = (
+        "  - {from: own, to: /one, exclude: [two, secret]}\n"
+        "  - {from: own, to: /two, exclude: [one, secret]}\n"
+    )
+    text = RECIPE.replace("  - {from: own, to: /srv}\n", more)
+    built = world.build(world.write_recipe(text))
+    assert built.kit is not None
+    assert {name for name in kit_contents(built.kit) if "/own/" in name} == {
+        "recipe/own/below/a", "recipe/own/one", "recipe/own/two"
+    }  # fmt: skip
+
+
+def test_files_of_a_recipe_that_is_extended_are_found_beside_it(world: BuildWorld) -> None:
+    base = world.home / "base"
+    (base / "own").mkdir(parents=True)
+    (base / "own" / "b").write_text("of the base")
+    text = (world.home / "homeport.yaml").read_text()
+    lines = "homeport: 1\nname: base\npackages: [hello]\n"
+    (base / "homeport.yaml").write_text(lines + "files: [{from: own, to: /base}]\n")
+    (world.home / "homeport.yaml").write_text(f"extends: ./base/homeport.yaml\n{text}")
+    assert rebuilt(world, world.home / "homeport.yaml") == "reproduced"
+
+
+def test_the_whole_folder_of_a_recipe_is_taken_where_it_lies(world: BuildWorld) -> None:
+    text = RECIPE.replace("{from: own, to: /srv}", "{from: ., to: /srv, exclude: ['*.lock*']}")
+    assert rebuilt(world, world.write_recipe(text)) == "reproduced"
+
+
 def test_without_a_proof_the_packages_count_as_not_verified(world: BuildWorld) -> None:
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
-    attach(built, kit_artifact(kit_layer(built.kit), built.built.index))
+    attach_kit(built, kit_artifact(kit_layer(built.kit), built.built.index))
     world.archive.publish(suite(packages=[deb("app", "2")], date=DATE + timedelta(days=1)))
-    result = again(world, built, trust_kit=True)
+    result = build_again(world, built, trust_kit=True)
     assert (result.verdict, result.packages_verified) == ("reproduced", False)
     assert result.packages.startswith("not verified: ")
 
@@ -164,8 +185,8 @@ def test_another_image_with_the_kit_differs_and_the_first_file_is_named(world: B
     other = world.build(world.home / "homeport.yaml")
     assert first.kit is not None
     layer = first.kit.blobs[digest_of(first.kit.document.parsed.layers[0])]
-    attach(other, kit_artifact(layer, other.built.index))
-    result = again(world, other, trust_kit=True)
+    attach_kit(other, kit_artifact(layer, other.built.index))
+    result = build_again(world, other, trust_kit=True)
     assert result.verdict == "differs"
     assert "linux/amd64: /srv/below/a: content" in result.difference
 
@@ -173,7 +194,7 @@ def test_another_image_with_the_kit_differs_and_the_first_file_is_named(world: B
 def test_without_a_kit_the_error_says_how_to_make_one(world: BuildWorld) -> None:
     built = world.build(world.home / "homeport.yaml")
     with pytest.raises(NoRebuildKit, match="has no rebuild kit"):
-        again(world, built)
+        build_again(world, built)
 
 
 def test_a_kit_that_refers_to_another_image_does_not_count(world: BuildWorld) -> None:
@@ -249,7 +270,16 @@ def recipe_with(line: str) -> Callable[[dict[str, bytes]], dict[str, bytes]]:
     [
         (without("kit.json"), [], "kit.json cannot be read"),
         (without("test.lock"), [], "lacks 'test.lock'"),
-        (lambda files: files, [link("recipe/own/etc", "/etc")], "holds a symlink"),
+        (without("recipe/own/below/a"), [link("recipe/own/below", "/etc")], "differs"),
+        (without("recipe/tool.sh"), [link("recipe/tool.sh", "/etc/hostname")], "tool.sh"),
+        (
+            without("recipe/homeport.yaml"),
+            [link("recipe/homeport.yaml", "/etc/passwd")],
+            "'recipe/homeport.yaml' is a link",
+        ),
+        (lambda files: files, [link("test.lock.proof", "/tmp/x")], "holds a symlink"),
+        (lambda files: files, [link("catalog", "/etc")], "holds a symlink"),
+        (lambda files: files, [link("recipe/slices", "/etc")], "differs"),
         (recipe_with("{from: /etc/hostname, to: /srv}"), [], "hostname"),
         (recipe_with("{from: ../../../../../../etc/hostname, to: /srv}"), [], "hostname"),
     ],
@@ -260,19 +290,20 @@ def test_a_hostile_kit_is_refused(
 ) -> None:  # fmt: skip
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
-    attach(built, forged(built, change(contents(built.kit)), *more))
-    with pytest.raises(HomeportError) as caught:
-        again(world, built, trust_kit=True)
-    faults = getattr(caught.value, "faults", [caught.value])
-    assert said in "\n".join(str(fault) for fault in faults)
+    attach_kit(built, forged(built, change(kit_contents(built.kit)), *more))
+    try:
+        found = [build_again(world, built, trust_kit=True).verdict]
+    except HomeportError as error:
+        found = [str(fault) for fault in getattr(error, "faults", [error])]
+    assert said in "\n".join(found)
 
 
 def test_archives_and_steps_of_the_kit_need_consent(world: BuildWorld) -> None:
     built = world.build(world.home / "homeport.yaml")
     assert built.kit is not None
-    attach(built, built.kit)
+    attach_kit(built, built.kit)
     with pytest.raises(UsageError, match="brings its own archive"):
-        again(world, built)
+        build_again(world, built)
 
 
 def test_an_image_of_one_platform_has_no_kit(world: BuildWorld) -> None:

@@ -16,6 +16,7 @@ import pytest
 from builders.building import BARE, BuildWorld, image_of, listing
 from builders.deb import Entry, deb
 from builders.http_server import serving
+from builders.rebuilding import attach_kit, build_again, kit_contents
 from homeport.building.request import BuildResult
 from homeport.buildkit.address import Surroundings, parse_engine
 from homeport.buildkit.protocol.errors import BuildFailed, EngineUnreachable
@@ -280,6 +281,29 @@ def test_a_dockerfiles_target_gives_files_too(world: Steps, page: Path) -> None:
     (page / "new").write_text("in the context")
     with pytest.raises(OutOfDate):
         world.make(FROM, PAGE, locked=True)
+
+
+@pytest.mark.parametrize("context", ["", ", context: .", ", context: OUTSIDE"])
+def test_an_image_with_a_part_from_a_dockerfile_is_built_again_from_its_kit(
+    world: Steps, page: Path, tmp_path: Path, context: str
+) -> None:
+    outside = tmp_path / "outside"
+    for folder in (page, world.home, outside):
+        folder.mkdir(exist_ok=True)
+        shutil.copy(str(shutil.which("busybox")), folder / "busybox")
+        (folder / ".dockerignore").write_text("**/secret\n**/Dockerfile\n*.lock*\n.dockerignore\n")
+        (folder / "secret").write_text("not for the kit")
+        (folder / "link").symlink_to("/etc/hostname")
+    text = FROM.replace("page/Dockerfile", f"page/Dockerfile{context}").replace(
+        "OUTSIDE", str(outside)
+    )
+    built = world.make(text, PAGE, allow_outside=(outside,))
+    assert built.kit is not None, world.notes.lines
+    assert not any("secret" in name for name in kit_contents(built.kit))
+    world.home.rename(tmp_path / "lost")
+    world.forget_results()
+    attach_kit(built, built.kit)
+    assert build_again(world, built, trust_kit=True).verdict == "reproduced"
 
 
 def test_a_dockerfile_that_fails_is_quoted(world: Steps, page: Path) -> None:

@@ -7,6 +7,7 @@ Nothing computed before is used, only downloads.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from homeport.building.rebuild_kit import (
     CATALOG,
     DESCRIPTION,
     LAYER,
+    LINKS_BELOW,
     PROOF_LAYER,
     KitDescription,
     with_moved,
@@ -248,14 +250,19 @@ def _unpack(kit: Image, folder: Path, runtime: Runtime) -> KitDescription:
         tree = read_tree(
             stream, runtime.store, Source(kind="layer", name="rebuild kit"), runtime.cancel
         )
-    write_plain_folder(tree, folder, "rebuild kit", runtime.cancel)
+    write_plain_folder(tree, folder, "rebuild kit", runtime.cancel, links_below=LINKS_BELOW)
     try:
         described = msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=KitDescription)
     except (OSError, msgspec.DecodeError) as error:
         raise _bad(f"its {DESCRIPTION} cannot be read: {error}") from error
-    for path in (described.recipe, described.lockfile, *described.moved.values()):
-        if path.encode("utf-8", "surrogateescape") not in tree:
+    named = {path: tree.get(os.fsencode(path)) for path in described.paths}
+    for path, node in named.items():
+        if node is None:
             raise _bad(f"it lacks {path!r}")
+        if node.type == "symlink":
+            raise _bad(f"{path!r} is a link")
+    if "/" in described.lockfile:
+        raise _bad(f"its lockfile {described.lockfile!r} is in a directory")
     for proof in proofs:
         if proof.size > _PROOF_LIMIT:
             raise TooLarge(f"the lockfile's proof is larger than {_PROOF_LIMIT >> 20} MB")

@@ -8,7 +8,8 @@ is named in the provenance. Not for packages: the lockfile names those by digest
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -27,12 +28,13 @@ from homeport.images.artifact import artifact, artifact_layer
 from homeport.images.image import Image, Index
 from homeport.locking.ensure_lock import EnsuredLock
 from homeport.locking.lock_paths import proof_path
-from homeport.oci.platform import Platform
+from homeport.parts.inputs import context_of, ignore_file
+from homeport.printable import path_text
 from homeport.progress import CancelToken
 from homeport.recipe.catalog import Catalog
 from homeport.recipe.entries import LocalFiles
 from homeport.recipe.model import Recipe
-from homeport.recipe.parts import RunPart
+from homeport.recipe.parts import DockerfilePart, EnginePart, RunPart
 from homeport.tree.compression import make_encoder
 from homeport.tree.layer_writer import write_layer
 from homeport.tree.node import Node, Source, Tree
@@ -45,6 +47,8 @@ PROOF_LAYER = "application/vnd.homeport.lock-proof.v1"
 DESCRIPTION = "kit.json"
 #: In a kit: what it needs of the user's catalog.
 CATALOG = "catalog"
+#: Where local directories may hold links; what is read by its name lies elsewhere, or is no link.
+LINKS_BELOW = (b"recipe/", b"outside/")
 SCHEMA = "homeport-rebuild-kit/v1"
 _NAMESPACE = "rebuild-kits"
 _DECIDES = ("building/rebuild_kit.py", "assemble/local_files.py", "tree")
@@ -71,6 +75,11 @@ class KitDescription(msgspec.Struct, frozen=True, kw_only=True):
     attest: tuple[str, ...] = ()
     moved: dict[str, str] = {}
 
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path of the kit that it names."""
+        return (self.recipe, self.lockfile, *self.moved.values())
+
 
 class KitInputs(msgspec.Struct, frozen=True, kw_only=True):
     """A finished build, as far as its kit depends on it."""
@@ -95,15 +104,33 @@ def kit_layer(inputs: KitInputs, store: Store, cancel: CancelToken) -> Blob:
     key = _key(inputs)
     if (found := recall_blob(store, _NAMESPACE, key)) is not None:
         return found
-    tree = Tree(dict(_nodes(inputs, cancel)))
-    for path in list(tree):
-        for parent in PurePosixPath(path.decode("utf-8", "surrogateescape")).parents:
-            name = str(parent).encode("utf-8", "surrogateescape")
-            if name != b"." and name not in tree:
-                tree[name] = Node(type="directory", mode=0o755, source=_SOURCE)
+    tree = Tree(_together(_nodes(inputs, cancel)))
     layer = write_layer(tree, make_encoder("gzip"), store, cancel)
     remember_blob(store, _NAMESPACE, key, layer.blob)
     return layer.blob
+
+
+def _together(nodes: Iterable[tuple[bytes, Node]]) -> dict[bytes, Node]:
+    """Each name once, with the directories above it.
+
+    A recipe may take a link, in a directory, and by the same name what it leads to: ``NoKit``.
+    """
+    found: dict[bytes, Node] = {}
+    directory = Node(type="directory", mode=0o755, source=_SOURCE)
+    for path, node in nodes:
+        above = [(parent, directory) for parent in _parents(path)]
+        for name, each in (*above, (path, node)):
+            if found.setdefault(name, each).type != each.type:
+                raise NoKit(f"the recipe takes {path_text(name)} as a link and what it leads to")
+        if node.type == "symlink" and not path.startswith(LINKS_BELOW):
+            raise NoKit(f"{path_text(path)} is a link in a catalog")
+    return found
+
+
+def _parents(path: bytes) -> Iterator[bytes]:
+    while b"/" in path:
+        path = path.rpartition(b"/")[0]
+        yield path
 
 
 def lock_proof(locked: EnsuredLock) -> Blob | None:
@@ -128,34 +155,36 @@ def with_moved(recipe: Recipe, moved: Mapping[str, Path]) -> Recipe:
             return msgspec.structs.replace(each, source=moved[each.written])
         return each
 
-    parts = [
-        msgspec.structs.replace(part, inputs=tuple(map(placed, part.inputs)))
-        if isinstance(part, RunPart)
-        else part
-        for part in recipe.parts
-    ]
+    def part_placed(part: EnginePart) -> EnginePart:
+        if isinstance(part, RunPart):
+            return msgspec.structs.replace(part, inputs=tuple(map(placed, part.inputs)))
+        return msgspec.structs.replace(
+            part,
+            file=moved.get(part.written, part.file),
+            context=moved.get(part.context_written, part.context),
+        )
+
     return msgspec.structs.replace(
-        recipe, files=tuple(map(placed, recipe.files)), parts=tuple(parts)
+        recipe,
+        files=tuple(map(placed, recipe.files)),
+        parts=tuple(map(part_placed, recipe.parts)),
     )
 
 
 def _nodes(inputs: KitInputs, cancel: CancelToken) -> Iterator[tuple[bytes, Node]]:
     recipe = inputs.recipe
-    folder = recipe.path.parent.resolve()
     yield _file(recipe.lock_name, _read(inputs.locked.path))
     # A recipe of the catalog may lie beside what it extends: each place once.
     named = {_kit_place(path, inputs): path for path in (recipe.path, *_beside(inputs))}
     for name, path in named.items():
         yield _file(name, _read(path))
-    moved: dict[str, str] = {}
-    root = str(PurePosixPath(_kit_place(recipe.path, inputs)).parent)
-    for files in _local_files(recipe, [plan.platform for plan in inputs.plans]):
-        below = _place(files, folder, moved, root)
+    places = _Places(inputs)
+    for below, files in _local_files(inputs, places):
         # Written as one directory or file: where the image puts it says nothing here.
         plain = msgspec.structs.replace(files, to=f"/{below}", mode=None)
         for place, node in local_nodes(plain, 0, cancel):
             yield place, msgspec.structs.replace(node, uid=0, gid=0)
-    description = _described(inputs, moved)
+    description = _described(inputs, places.moved)
     data = msgspec.json.format(msgspec.json.encode(description))
     yield _file(DESCRIPTION, data + b"\n")
 
@@ -211,43 +240,65 @@ def _beside(inputs: KitInputs) -> Iterator[Path]:
         yield from (key.path for key in archive.keys if key.path is not None)
 
 
-def _local_files(recipe: Recipe, platforms: Sequence[Platform]) -> Iterable[LocalFiles]:
-    """Everything local that the images of these platforms take, each source once."""
-    found: dict[str, LocalFiles] = {}
-    taken = [
-        each
-        for each in recipe.files
-        if isinstance(each, LocalFiles) and any(map(each.applies_to, platforms))
-    ]
-    for part in recipe.parts:
-        if not isinstance(part, RunPart):
-            raise NoKit(
-                f"the part {part.name} is built from a Dockerfile",
-                hint="write it as commands of the recipe, or build with --attest sbom,provenance",
-            )
-        taken += [each for each in part.inputs if isinstance(each, LocalFiles)]
-    for files in taken:
-        known = found.get(files.written)
-        if known is not None and known.exclude != files.exclude:
-            files = msgspec.structs.replace(files, exclude=())  # noqa: PLW2901  all that either takes
-        found[files.written] = files
-    return found.values()
+class _Places:
+    """Where local files lie in the kit: as beside the recipe, or by a number if elsewhere.
 
-
-def _place(files: LocalFiles, folder: Path, moved: dict[str, str], root: str) -> str:
-    """Where a source lies in the kit: as in the recipe's folder, or by a number if outside.
-
-    root: where the recipe's folder is in the kit
+    moved: what recipes name as ``from`` and lies elsewhere
     """
-    real = files.source.resolve()
-    named = Path(files.written)
-    inside = folder in real.parents and not named.is_absolute() and ".." not in named.parts
-    if inside:
-        return f"{root}/{PurePosixPath(files.written)}"
-    moved[files.written] = f"outside/{len(moved)}"
-    if not real.is_dir():
-        moved[files.written] += f"/{files.source.name}"
-    return moved[files.written]
+
+    def __init__(self, inputs: KitInputs) -> None:
+        self.moved: dict[str, str] = {}
+        self._sources: dict[str, Path] = {}
+        recipe, own = inputs.recipe.path, inputs.catalog.own
+        root = PurePosixPath(_kit_place(recipe, inputs)).parent
+        # By name, links not followed: so recipes name them, also those that are extended.
+        self._folders = {_absolute(recipe.parent): root}
+        if own is not None:
+            self._folders[_absolute(own.folder)] = PurePosixPath(CATALOG)
+
+    def of(self, files: LocalFiles) -> str:
+        """Raises ``NoKit`` if two recipes mean different files by one name."""
+        source, written = _absolute(files.source), files.written
+        if not Path(written).is_absolute():
+            for folder, place in self._folders.items():
+                if source.is_relative_to(folder):
+                    return str(place / source.relative_to(folder))
+        if self._sources.setdefault(written, source) != source:
+            raise NoKit(f"{written} is another file in a recipe that the recipe extends")
+        if written not in self.moved:
+            file = "" if source.is_dir() else f"/{source.name}"
+            self.moved[written] = f"outside/{len(self.moved)}{file}"
+        return self.moved[written]
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))
+
+
+def _local_files(inputs: KitInputs, places: _Places) -> Iterator[tuple[str, LocalFiles]]:
+    """Everything local that the images take, with its place in the kit."""
+    platforms = [plan.platform for plan in inputs.plans]
+    for each in inputs.recipe.files:
+        if isinstance(each, LocalFiles) and any(map(each.applies_to, platforms)):
+            yield places.of(each), each
+    for part in inputs.recipe.parts:
+        if isinstance(part, RunPart):
+            yield from ((places.of(e), e) for e in part.inputs if isinstance(e, LocalFiles))
+        else:
+            yield from _files_of_dockerfile(part, places)
+
+
+def _files_of_dockerfile(part: DockerfilePart, places: _Places) -> Iterator[tuple[str, LocalFiles]]:
+    """The context without what it ignores, which may be the other two: they come along, too."""
+    context = context_of(part)
+    file = msgspec.structs.replace(context, source=part.file, written=part.written, exclude=())
+    yield places.of(context), context
+    yield places.of(file), file
+    if (ignored := ignore_file(part)) is not None:
+        named = PurePosixPath(places.of(file)).with_name(f"{part.file.name}.dockerignore")
+        if ignored.name != named.name:
+            named = PurePosixPath(places.of(context)) / ignored.name
+        yield str(named), msgspec.structs.replace(file, source=ignored)
 
 
 def _file(path: str, data: bytes) -> tuple[bytes, Node]:
@@ -270,6 +321,10 @@ def _key(inputs: KitInputs) -> str:
     for path in _beside(inputs):
         hasher.update(f"{_kit_place(path, inputs)}\n".encode())
         hasher.update(hashlib.sha256(_read(path)).digest())
+    for part in inputs.recipe.parts:
+        # The digest of its inputs, in the lockfile, has the Dockerfile and the context.
+        if isinstance(part, DockerfilePart) and (file := ignore_file(part)) is not None:
+            hasher.update(hashlib.sha256(_read(file)).digest())
     for plan in plans:
         hasher.update(f"{plan.platform} {' '.join(plan.results)}\n".encode())
         for place, node in plan.own:

@@ -1,6 +1,7 @@
 """A tree as files of this machine: directories and regular files alone, in a new directory.
 
 For what strangers send that is read by path afterwards: a link could lead out of the directory.
+Links are written only where the reader says that it opens nothing by its name alone.
 """
 
 from __future__ import annotations
@@ -14,11 +15,17 @@ from homeport.progress import CancelToken
 from homeport.tree.node import Tree
 
 
-def write_plain_folder(tree: Tree, folder: Path, what: str, cancel: CancelToken) -> None:
+def write_plain_folder(
+    tree: Tree, folder: Path, what: str, cancel: CancelToken, *,
+    links_below: tuple[bytes, ...] = (),
+) -> None:  # fmt: skip
     """Write ``tree`` into ``folder``, which only this user can write to and is made here.
 
-    what: the thing that it is, such as ``rebuild kit``. Raises ``AnswerNo`` for links and devices.
+    what:        the thing that it is, such as ``rebuild kit``
+    links_below: how paths begin that may be symbolic links
+    Raises ``AnswerNo`` for other links and devices.
     """
+    links: list[tuple[Path, bytes]] = []
     folder.mkdir(mode=0o700)
     for path, node in tree.items():
         if not path:
@@ -34,5 +41,9 @@ def write_plain_folder(tree: Tree, folder: Path, what: str, cancel: CancelToken)
                             cancel.check()
                             file.write(data)
             to.chmod(node.mode & 0o777 | 0o600)
+        elif node.type == "symlink" and links_below and path.startswith(links_below):
+            links.append((to, node.target))
         else:
             raise AnswerNo(f"invalid {what}: it holds a {node.type}, {to.relative_to(folder)}")
+    for to, target in links:  # last, so that nothing is written through one
+        os.symlink(target, os.fsencode(to))

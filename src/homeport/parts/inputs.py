@@ -93,11 +93,7 @@ def read_inputs(
 def _of_dockerfile(
     part: DockerfilePart, paths: dict[str, list[str]], cancel: CancelToken
 ) -> Inputs:
-    context = LocalFiles(
-        source=part.context, written=part.written, boundary=part.boundary, to="/",
-        exclude=_ignored(part), place=part.place,
-    )  # fmt: skip
-    nodes = tuple(local_nodes(context, 0, cancel))
+    nodes = tuple(local_nodes(context_of(part), 0, cancel))
     inputs = {
         "taken": paths,
         "dockerfile": str(Digest.of(read_text_file(part.file, part.boundary.read))),
@@ -110,13 +106,27 @@ def _of_dockerfile(
     return Inputs(digest=_digest(inputs), local=(), materials=tuple(sorted(materials)))
 
 
+def context_of(part: DockerfilePart) -> LocalFiles:
+    """The context of a Dockerfile, without what it ignores."""
+    return LocalFiles(
+        source=part.context, written=part.context_written, boundary=part.boundary, to="/",
+        exclude=_ignored(part), place=part.place,
+    )  # fmt: skip
+
+
 def _ignored(part: DockerfilePart) -> tuple[str, ...]:
-    """The patterns that the context excludes; the Dockerfile's own list has precedence."""
-    for file in (Path(f"{part.file}.dockerignore"), part.context / ".dockerignore"):
-        if file.is_file():
-            patterns = ignore.read(read_text_file(file, part.boundary.read), file.name)
-            return tuple(pattern.decode("utf-8", "replace") for pattern in patterns)
-    return ()
+    """The patterns that the context excludes."""
+    file = ignore_file(part)
+    if file is None:
+        return ()
+    patterns = ignore.read(read_text_file(file, part.boundary.read), file.name)
+    return tuple(pattern.decode("utf-8", "replace") for pattern in patterns)
+
+
+def ignore_file(part: DockerfilePart) -> Path | None:
+    """The list of ignored files; the Dockerfile's own has precedence."""
+    files = (Path(f"{part.file}.dockerignore"), part.context / ".dockerignore")
+    return next((file for file in files if file.is_file()), None)
 
 
 def _root(root: Lockfile) -> dict[str, Any]:

@@ -90,7 +90,8 @@ class RunPart(msgspec.Struct, frozen=True, kw_only=True):
 class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     """A Dockerfile; the filesystem of its target is the result.
 
-    written: the Dockerfile as the recipe names it, for messages
+    written: the Dockerfile as the recipe names it
+    context_written: the context as the recipe names it, or the Dockerfile's own directory
     boundary: directories that ``file`` and ``context`` must lie in
     network: whether its RUN may reach the network
     """
@@ -99,6 +100,7 @@ class DockerfilePart(msgspec.Struct, frozen=True, kw_only=True):
     file: Path
     written: str
     context: Path
+    context_written: str
     boundary: Boundary
     target: str = ""
     args: Mapping[str, str] = msgspec.field(default_factory=dict)

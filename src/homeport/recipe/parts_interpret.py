@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from homeport.oci.platform import parse_platform
 from homeport.recipe.boundary import Boundaries
@@ -118,6 +118,7 @@ def _dockerfile(part: FieldValues, beside: Beside, boundaries: Boundaries) -> Do
         written=written,
         boundary=boundaries.of(part.place.file),
         context=file.parent if context is None else beside(part.place, context),
+        context_written=str(PurePosixPath(written).parent) if context is None else context,
         target=source.get("target", ""),
         args=source.get("args", {}),
         network=part.get("network", False),
