@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # see the imports inside functions
     from homeport.assemble.image_files import OpenImage
     from homeport.assemble.tree_assembly import AssembledTree
     from homeport.debian.deb.contents import PackageContents
-    from homeport.tree.node import Node, Tree
+    from homeport.tree.node import Node
 
 
 class Build(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,10 +119,9 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
 
 def assemble_plan(
     plan: BuildPlan, debs: Mapping[PackageFile, Blob], how: Build
-) -> tuple[Tree, Mapping[str, PackageContents]]:
-    """The tree of one plan and the packages that it is made of, by name; no layer is written."""
-    assembled, own = _assembled(plan, _read_packages([plan], debs, how), how)
-    return assembled.tree, own
+) -> tuple[AssembledTree, Mapping[str, PackageContents]]:
+    """One plan as a tree, and the packages that it is made of, by name; no layer is written."""
+    return _assembled(plan, _read_packages([plan], debs, how), how)
 
 
 def _assembled(

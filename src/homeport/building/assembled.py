@@ -23,12 +23,13 @@ from homeport.tree.node import Tree
 
 
 class Assembled(msgspec.Struct, frozen=True, kw_only=True):
-    """One platform's tree; ``contents``: its packages by name."""
+    """One platform's tree. contents: its packages by name; warnings: as of a build."""
 
     recipe: Recipe
     plan: BuildPlan
     tree: Tree
     contents: Mapping[str, PackageContents]
+    warnings: tuple[str, ...]
 
 
 @contextlib.contextmanager
@@ -45,5 +46,7 @@ def assembled(
             runtime=runtime, connections=connections,
         )  # fmt: skip
         how = open_build(runtime.store, runtime, connections)
-        tree, contents = assemble_plan(plan, prepared.debs, how)
-        yield Assembled(recipe=recipe, plan=plan, tree=tree, contents=contents)
+        made, contents = assemble_plan(plan, prepared.debs, how)
+        yield Assembled(
+            recipe=recipe, plan=plan, tree=made.tree, contents=contents, warnings=made.warnings
+        )

@@ -86,7 +86,7 @@ def assembled(
     )  # fmt: skip
     how = open_build(Store(folder / "store"), runtime, connections)
     for plan in make_plans(asked, recipe.platforms, BuildOptions(), runtime.cancel):
-        tree, _ = assemble_plan(plan, debs, how)
+        tree = assemble_plan(plan, debs, how)[0].tree
         yield AssembledPackages(plan=plan, tree=tree, paths=_by_package(tree))
 
 

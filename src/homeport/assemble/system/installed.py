@@ -9,7 +9,6 @@ and the list of shells, ``knowledge`` about a package, and the scripts of every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -17,7 +16,7 @@ from homeport.assemble.packages_in_image import PackageInImage
 from homeport.assemble.plan import BuildPlan
 from homeport.assemble.system.accounts import SystemAccounts, settle_accounts
 from homeport.assemble.system.base_accounts import GROUPS, USERS
-from homeport.assemble.system.knowledge import Knowledge, load_knowledge
+from homeport.assemble.system.knowledge import knowledge_of
 from homeport.assemble.system.pam import pam_effects
 from homeport.assemble.system.paths import ImagePaths
 from homeport.assemble.system.shells import shells_effects
@@ -98,8 +97,7 @@ def read_system(
         type_of=type_of, target_of=paths.target_of, text_of=paths.text_of, names_in=paths.names_in
     )
     read = make_reader(plan.architecture, files, account)
-    knowledge = load_knowledge()
-    facts = {package.name: _known(knowledge, package.name) for package in whole}
+    facts = {package.name: knowledge_of(package.name) for package in whole}
     for name, known in facts.items():
         add(known.effects(name) if known is not None else ())
     for package in whole:
@@ -115,15 +113,6 @@ def read_system(
         effects=tuple(effects),
         warnings=tuple(_warnings(plan, effects)),
     )
-
-
-def _known(knowledge: Mapping[str, Knowledge], name: str) -> Knowledge | None:
-    """Of the package itself, or of a family whose pattern fits."""
-    own = knowledge.get(name)
-    if own is not None:
-        return own
-    families = (each for each in knowledge.values() if each.packages)
-    return next((each for each in families if fnmatchcase(name, each.packages)), None)
 
 
 def _declared(packages: Iterable[PackageInImage]) -> Iterator[Effect]:

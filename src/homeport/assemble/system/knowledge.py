@@ -74,8 +74,11 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prints: Mapping[str, str] = {}
     instead_of_scripts: bool = True
 
+    def holds_for(self, version: str) -> bool:
+        return any(fnmatchcase(version, each) for each in self.versions)
+
     def replaces_scripts(self, version: str) -> bool:
-        return self.instead_of_scripts and any(fnmatchcase(version, v) for v in self.versions)
+        return self.instead_of_scripts and self.holds_for(version)
 
     def effects(self, package: str) -> Iterator[Effect]:
         for user in self.users:
@@ -108,9 +111,18 @@ def environment_of(program: str, packages: Mapping[str, str]) -> dict[str, str]:
     for name, version in packages.items():
         if (_FOLDER / f"{name}.yaml").is_file():
             known = _load(_FOLDER / f"{name}.yaml")
-            if any(fnmatchcase(version, each) for each in known.versions):
+            if known.holds_for(version):
                 found |= known.environments.get(program, {})
     return found
+
+
+def knowledge_of(package: str) -> Knowledge | None:
+    """Of the package itself, or of a family whose pattern fits."""
+    known = load_knowledge()
+    if package in known:
+        return known[package]
+    families = (each for each in known.values() if each.packages)
+    return next((each for each in families if fnmatchcase(package, each.packages)), None)
 
 
 @cache
