@@ -199,7 +199,7 @@ SHORT = "looks at a tag, a word, a key or a setting of ours, which are short"
 #: Expressions with such a repetition, and why they are linear all the same.
 JUDGED: dict[str, str] = {
     "audit.facts._FIXED": SHORT,
-    "audit.formats.gotemplate.actions.SET": AT_ONE_PLACE,
+    "audit.formats.gotemplate.actions._SET": AT_ONE_PLACE,
     "audit.formats.gotemplate.evaluating._TOKEN": AT_ONE_PLACE,
     "audit.formats.hcl._GAP": AT_ONE_PLACE,
     "audit.formats.hcl._HEREDOC": AT_ONE_PLACE,

@@ -1,7 +1,7 @@
 """Templates of Helm charts: images that are literal, and those put together from values.
 
 The place of a value is in ``values.yaml``, so that is where an edit goes. What needs more
-than ``audit.formats.gotemplate`` can is listed as not resolved; charts are not rendered.
+than ``audit.formats.gotemplate`` evaluates is listed as not resolved; charts are not rendered.
 """
 
 from __future__ import annotations

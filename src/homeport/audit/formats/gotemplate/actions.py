@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-SET = re.compile(r"\$(\w+)\s*:?=\s*(.*)", re.DOTALL)
+_SET = re.compile(r"\$(\w+)\s*:?=\s*(.*)", re.DOTALL)
 BLOCKS = frozenset(("if", "with", "range", "block", "define"))
 
 
@@ -13,9 +13,15 @@ def assignments(text: str) -> dict[str, str]:
     """Variables of a template that have one meaning, and the expressions of them."""
     found: dict[str, list[str]] = {}
     for action in actions(text):
-        if match := SET.match(action):
-            found.setdefault(f"${match.group(1)}", []).append(match.group(2))
+        if variable := assignment(action):
+            found.setdefault(variable[0], []).append(variable[1])
     return {name: every[0] for name, every in found.items() if len(set(every)) == 1}
+
+
+def assignment(action: str) -> tuple[str, str] | None:
+    """The variable that an action sets, ``$name``, and the expression of it."""
+    match = _SET.match(action)
+    return (f"${match.group(1)}", match.group(2)) if match else None
 
 
 def actions(text: str) -> list[str]:

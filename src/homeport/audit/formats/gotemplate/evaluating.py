@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
-from homeport.audit.formats.gotemplate.actions import BLOCKS, SET, spans_of_actions
+from homeport.audit.formats.gotemplate.actions import BLOCKS, assignment, spans_of_actions
 from homeport.audit.formats.gotemplate.functions import call
 from homeport.audit.formats.gotemplate.values import (
     ROOT,
@@ -92,8 +92,8 @@ class Scope(msgspec.Struct):
         """What an action prints: nothing if it is a comment or sets a variable."""
         if action.startswith("/*"):
             return ()
-        if match := SET.match(action):
-            self.variables[f"${match.group(1)}"] = self.evaluate(match.group(2))
+        if variable := assignment(action):
+            self.variables[variable[0]] = self.evaluate(variable[1])
             return ()
         return self.evaluate(action)
 
