@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from homeport.attest.keys.sources import KeyPair
     from homeport.attest.operations.signing import SignOptions, SignResult
     from homeport.attest.operations.verifying import VerifyOptions
-    from homeport.attest.policy.emit import EmittedPolicy
+    from homeport.attest.policy.emitted import EmittedPolicy
     from homeport.attest.verification.image import ImageResult
     from homeport.building.rebuild import RebuildResult
     from homeport.images.image import Image

@@ -15,7 +15,8 @@ from homeport.attest.errors import NotVerified
 from homeport.attest.keys.sources import load_public_key
 from homeport.attest.operations.access import Access
 from homeport.attest.policy.checking import PolicyResult, check_image
-from homeport.attest.policy.emit import EmittedPolicy, Pin, emit
+from homeport.attest.policy.emit import emit
+from homeport.attest.policy.emitted import EmittedPolicy, Pin
 from homeport.attest.policy.reading import LoadedPolicy, read_policy, shipped_policy
 from homeport.attest.sigstore.trusted_root import public_root
 from homeport.attest.verification.description import describe

@@ -107,7 +107,12 @@ class SignaturePolicy(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             for pattern in rule.match:
                 exact = not pattern.endswith("*")
                 fits = repository == pattern if exact else repository.startswith(pattern[:-1])
-                weight = len(pattern.removesuffix("*")) * 2 + exact
+                weight = pattern_weight(pattern)
                 if fits and weight > best:
                     found, best = rule, weight
         return found
+
+
+def pattern_weight(pattern: str) -> int:
+    """How specific a pattern is; the greatest of those that match wins."""
+    return len(pattern.removesuffix("*")) * 2 + (not pattern.endswith("*"))
