@@ -154,3 +154,27 @@ def test_markdown_lists_violations_first(tmp_path: Path) -> None:
     text = Path("audit.md").read_text()
     assert "**1 foreign image** (1 medium) in 1 file; 1 violation of the policy." in text
     assert "| `Dockerfile:1` | `docker.io/library/debian:13` | floating is denied |" in text
+
+
+def test_a_path_that_is_not_there_is_told_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert run(["audit", "nofolder"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.count("nofolder") == 1
+
+
+def test_the_next_command_has_the_readers_registry_or_worst_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lay_out({"Dockerfile": "FROM debian:11\n"}, tmp_path)
+    monkeypatch.chdir(tmp_path)
+    assert run(["audit"]) == 0
+    assert capsys.readouterr().out.endswith("\n\nNext: homeport audit explain debian:11\n")
+    assert run(["audit", "--home", "registry.example/mirror"]) == 0
+    assert capsys.readouterr().out.endswith("\n\nNext: homeport home registry.example/mirror\n")
+    (tmp_path / "empty").mkdir()
+    assert run(["audit", "empty"]) == 0
+    assert capsys.readouterr().out.endswith("\nhomeport audit DIRECTORY\n")

@@ -409,3 +409,21 @@ def test_these_are_the_options_of_every_command() -> None:
 
 def _takes_value(option: click.Parameter) -> bool:
     return isinstance(option, click.Option) and not option.is_flag and not option.count
+
+
+def test_an_image_that_is_not_found_beside_a_directory_of_its_name_says_what_that_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "app").mkdir()
+    error = errors.HomeportError(
+        "unknown host", where={"registry": "docker.io", "repository": "library/app"},
+        hint="check the name",
+    )  # fmt: skip
+    hint = program._with_folder(error, ["inspect", "app"]).hint
+    assert hint is not None
+    assert hint.endswith("audit its files: homeport audit ./app")
+    other = errors.HomeportError(
+        "no such image", where={"repository": "library/redis"}, hint="none"
+    )
+    assert program._with_folder(other, ["inspect", "redis"]).hint == "none"

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from builders.freshness import FreshWorld, entry, package
 from builders.images import index
 from builders.inspection import file, layer, made, whiteout
 from builders.runtime import runtime
@@ -25,6 +26,8 @@ from builders.small_registry import SmallRegistry, small_registry
 from homeport.cli import options
 from homeport.cli.main import run
 from homeport.cli.screen import PLAIN, Column, Screen, marked, screen_of
+from homeport.freshness.model import Report
+from homeport.freshness.report.text import report_text
 from homeport.images.address import LayoutAddress
 from homeport.images.transports.oci_layout import OciLayout
 
@@ -42,6 +45,42 @@ COMMANDS = {
         "--plain-http --dry-run", 0,
     ),
 }  # fmt: skip
+#: A repository as teams have it: a chart, CI of two systems, a build file, deep folders.
+REPOSITORY = {
+    "services/checkout/Dockerfile": (
+        "# syntax=docker/dockerfile:1\nFROM node:16-bookworm-slim AS build\n"
+        "FROM gcr.io/distroless/nodejs22-debian12:nonroot\n"
+    ),
+    "services/payments/connector-for-the-bank/build.gradle": (
+        "plugins { id 'com.google.cloud.tools.jib' version '3.4.0' }\n"
+        "jib.from.image = 'eclipse-temurin:11-jdk-focal'\n"
+    ),
+    ".github/workflows/release-of-all-services.yml": (
+        "jobs:\n  a:\n    runs-on: ubuntu-latest\n    steps:\n"
+        "      - uses: docker/setup-qemu-action@v3\n"
+        "      - uses: docker/setup-buildx-action@v3\n"
+        "      - uses: docker/build-push-action@v6\n        with: {platforms: 'linux/arm64'}\n"
+    ),
+    ".gitlab-ci.yml": "test: {image: 'docker:29-cli', services: ['docker:29-dind'], script: [a]}\n",
+    ".pre-commit-config.yaml": (
+        "repos:\n  - repo: local\n    hooks:\n      - {id: a, name: a, language: docker_image, "
+        "entry: ghcr.io/hadolint/hadolint:v2.12.0 hadolint}\n"
+    ),
+    "deploy/charts/checkout/templates/deployment-of-the-frontend.yaml": (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: a}\nspec:\n  containers:\n"
+        "    - {name: a, image: 'registry.k8s.io/ingress-nginx/kube-webhook-certgen:v1.5.0@sha256:"
+        + "a" * 64 + "'}\n    - {name: b, image: REPLACE_ME}\n    - {name: c, image: busybox}\n"
+    ),
+    "compose.yaml": "services:\n  db: {image: 'postgres:16'}\n  queue: {image: 'redis:7.4'}\n",
+    "docs/example/compose.yaml": "services: {a: {image: 'nginx:latest'}}\n",
+}  # fmt: skip
+AUDITS = {
+    "audit": ("audit .", 0),
+    "audit-registry": ("audit . --group-by registry --all --home registry.example/mirror", 0),
+    "audit-file": ("audit . --group-by file", 0),
+    "audit-denied": ("audit . -q --deny end-of-life", 3),
+    "audit-nothing": ("audit deploy/empty", 0),
+}
 
 
 @pytest.fixture(scope="module")
@@ -73,8 +112,63 @@ def test_a_screen_looks_as_it_is_kept(
     command, code = COMMANDS[name]
     monkeypatch.setattr(options, "screen_of", lambda *_args, **_more: Screen(width=width))
     assert run(command.replace("HOST", place.host).split()) == code
-    shown = capsys.readouterr().out.replace(place.host, "127.0.0.1:12345")
-    kept = SCREENS / f"{name}-{width}.txt"
+    _is_kept(f"{name}-{width}", capsys.readouterr().out.replace(place.host, "127.0.0.1:12345"))
+
+
+@pytest.mark.parametrize("width", [80, 100, 120, 200])
+@pytest.mark.parametrize("name", AUDITS)
+def test_an_audit_looks_as_it_is_kept(
+    name: str, width: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    for path, text in REPOSITORY.items():
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(text)
+    (tmp_path / "deploy/empty").mkdir()
+    monkeypatch.chdir(tmp_path)
+    command, code = AUDITS[name]
+    monkeypatch.setattr(options, "screen_of", lambda *_args, **_more: Screen(width=width))
+    assert run(command.split()) == code
+    _is_kept(f"{name}-{width}", capsys.readouterr().out)
+
+
+@pytest.fixture(scope="module")
+def outdated(tmp_path_factory: pytest.TempPathFactory) -> Report:
+    """A recipe of three packages: one with many fixes, one built again, one as new as can be."""
+    names = ("libssl3t64", "libzstd1", "base-files")
+    old, new = "3.5.1-1+deb13u1", "3.5.1-1+deb13u4"
+    first = [package(name, old, log=[entry(name, old)]) for name in names]
+    world = FreshWorld(tmp_path_factory.mktemp("world"), {"trixie": first})
+    world.lock_recipe("packages: [libssl3t64, libzstd1, base-files]")
+    fixes = ", ".join(f"CVE-2026-{1000 + number}" for number in range(5))
+    world.move(
+        "trixie-security",
+        [
+            package(
+                "libssl3t64", new,
+                log=[entry("libssl3t64", new, f"* Fix {fixes}."), entry("libssl3t64", old)],
+            ),
+            package(
+                "libzstd1", f"{old}+b1", rebuilds=[entry("libzstd1", f"{old}+b1")],
+                log=[entry("libzstd1", old)],
+            ),
+        ],
+    )  # fmt: skip
+    return world.outdated(max_age=1)
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("name", ["outdated", "outdated-verbose"])
+def test_what_is_outdated_looks_as_it_is_kept(name: str, width: int, outdated: Report) -> None:
+    _is_kept(
+        f"{name}-{width}",
+        report_text(outdated, verbose="verbose" in name, width=width) + "\n",
+    )
+
+
+def _is_kept(name: str, shown: str) -> None:
+    """The same as in the file of this name."""
+    kept = SCREENS / f"{name}.txt"
     if os.environ.get("HOMEPORT_UPDATE_SCREENS"):
         kept.write_text(shown)
     assert shown == kept.read_text()

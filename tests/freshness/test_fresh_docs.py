@@ -182,7 +182,7 @@ def test_what_the_page_shows_of_a_lockfile_is_what_is_printed(
     lines = capfd.readouterr().out.splitlines()
     assert lines[0].startswith("tool: 2 of 2 packages newer, 1 security fix, locked ")
     assert any(
-        line.startswith("  security  libzstd1 1-1 → 1-1+deb13u1  [CVE-2026-1000; since ")
+        line.startswith("  security  libzstd1  1-1 → 1-1+deb13u1  [CVE-2026-1000; since ")
         for line in lines
     )
     assert lines[-1] == "  run: homeport update ./my/homeport.yaml"

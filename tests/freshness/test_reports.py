@@ -40,7 +40,7 @@ def test_the_text_has_a_line_for_each_change_and_the_command_to_run(report: Repo
         "test: 1 of 1 package newer, 5 security fixes, locked 2026-01-10 (2 days ago)"
     )
     assert lines[1] == (
-        "  security  lib1 1-1 → 1-2  [CVE-2026-1000, CVE-2026-1001, CVE-2026-1002 and 2 more; "
+        "  security  lib1  1-1 → 1-2  [CVE-2026-1000, CVE-2026-1001, CVE-2026-1002 and 2 more; "
         "since 2026-01-09; trixie-security; only linux/amd64]"
     )
     assert lines[2].startswith(
@@ -51,6 +51,18 @@ def test_the_text_has_a_line_for_each_change_and_the_command_to_run(report: Repo
         "  run: homeport update recipe/homeport.yaml",
     ]  # fmt: skip
     assert "            1-2 trixie; urgency=medium" in report_text(report, verbose=True)
+
+
+def test_on_a_terminal_lines_are_broken_at_spaces_and_commands_are_not(report: Report) -> None:
+    lines = report_text(report, width=60).splitlines()
+    assert [line for line in lines if len(line) > 60] == []
+    assert lines[2:5] == [
+        "  security  lib1  1-1 → 1-2  [CVE-2026-1000, CVE-2026-1001,",
+        "            CVE-2026-1002 and 2 more; since 2026-01-09;",
+        "            trixie-security; only linux/amd64]",
+    ]
+    assert lines[-1] == "  run: homeport update recipe/homeport.yaml"
+    assert report_text(report, width=40).splitlines()[-1] == lines[-1]
 
 
 @pytest.fixture(scope="module")

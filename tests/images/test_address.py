@@ -210,6 +210,17 @@ def test_a_path_that_is_no_image_is_an_error(folder: Path) -> None:
             parse_source(text)
 
 
+def test_a_directory_without_an_image_says_what_can_be_done_with_it(folder: Path) -> None:
+    with pytest.raises(UsageError, match="neither a layout nor an archive") as caught:
+        parse_source("./debian")
+    assert caught.value.hint is not None
+    assert caught.value.hint.endswith("audit its files: homeport audit ./debian")
+    (folder / "debian/homeport.yaml").write_text("homeport: 1")
+    with pytest.raises(UsageError) as caught:
+        parse_source("./debian")
+    assert str(caught.value.hint).endswith("build its image: homeport build ./debian")
+
+
 @pytest.mark.parametrize("name", ["gone.tar", "out/gone.tar.gz", "gone.tgz"])
 def test_a_name_of_an_archive_that_is_not_here_is_looked_for_in_no_registry(name: str) -> None:
     with pytest.raises(UsageError, match="no such file or directory") as caught:

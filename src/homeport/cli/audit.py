@@ -208,6 +208,11 @@ def _request(app: App, paths: Sequence[Path], options: dict[str, Any]) -> AuditR
         found = app.audit_live(pods=pods, docker=options["docker"], engines=options["engine"])
         live, assumed = found.uses, {**found.versions, **assumed}
     files = [path for path in paths if path != _STDIN]
+    if missing := [path for path in files if not os.path.lexists(path)]:
+        raise UsageError(
+            f"no such file or directory: {printable(', '.join(map(str, missing)))}",
+            hint="homeport audit reads the files of a directory, as in: homeport audit .",
+        )
     if not files and not live:
         files = [Path()]
     root, files = _rooted(files)
@@ -265,7 +270,7 @@ def _show(
          "file": v.result.use.place.file, "line": v.result.use.place.line,
          "fingerprint": v.result.fingerprint} for v in violations
     ]  # fmt: skip
-    broken = violations_text(violations) if violations else ""
+    broken = violations_text(violations, session.screen.width) if violations else ""
     if options["baseline"]:
         text = broken or "no violation beside those that the baseline records"
     else:
@@ -281,7 +286,8 @@ def _view(session: Session, options: dict[str, Any]) -> View:
     """How the report is shown: within the width of a terminal, in full elsewhere."""
     return View(
         everything=options["everything"], include=options["include"], by=options["group_by"],
-        width=session.screen.width, online=options["online"], paint=session.screen.styled,
+        width=session.screen.width, online=options["online"], home=options["home"],
+        paint=session.screen.styled,
     )  # fmt: skip
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,9 @@ if TYPE_CHECKING:
     from homeport.app import App
     from homeport.attest.operations.policies import SourceVerification
     from homeport.audit.apply_plan import PlanApplied
+    from homeport.audit.plan.applying import Change
     from homeport.audit.plan.planfile import Plan
+    from homeport.cli.screen import Screen
     from homeport.registry.access import RegistryAccess
 
 _PLAN = "homeport-plan.yaml"
@@ -79,7 +82,8 @@ def command(
         audited = app.audit(request, online=not session.settings.offline)
         plan = app.audit_plan(audited, request, file, update=True)
         if session.format == "text" and not session.quiet:
-            for line in _before(app, audited, plan, file, root):
+            changes = app.audit_apply(file, root=root).changes
+            for line in _before(session.screen, audited, plan, file, changes):
                 tell(line)
         copied = 0
         if not given["dry_run"]:
@@ -99,12 +103,14 @@ def command(
         )
 
 
-def _before(app: App, audited: AuditResult, plan: Plan, file: Path, root: Path) -> list[str]:
+def _before(
+    screen: Screen, audited: AuditResult, plan: Plan, file: Path, changes: Sequence[Change]
+) -> list[str]:
     """The report, the plan and its diff, a line each."""
-    lines = report_text(
-        audited.report, View(online=any(image.lookup for image in audited.report.images))
-    ).splitlines()
-    for change in app.audit_apply(file, root=root).changes:
+    online = any(image.lookup for image in audited.report.images)
+    view = View(online=online, next_step=False, width=screen.width)
+    lines = report_text(audited.report, view).splitlines()
+    for change in changes:
         lines += ["", *change.diff().splitlines()]
     return [*lines, "", *plan_text(plan, str(file), steps=False).splitlines()]
 
@@ -165,7 +171,9 @@ def _show(
     files = counted(len(applied.changes), "file")
     text = f"{images}{counted(applied.edits, 'edit')} in {files} {done}"
     if not dry_run:
-        text += f"\n\nThe audit afterwards:\n\n{report_text(after.report, View())}"
+        screen = session.screen
+        view = View(width=screen.width, paint=screen.styled, next_step=False)
+        text += f"\n\nThe audit afterwards:\n\n{report_text(after.report, view)}"
     document = {
         "schema": "homeport-home/v1", "dry_run": dry_run, "copied": copied,
         "edits": applied.edits, "files": [change.path for change in applied.changes],

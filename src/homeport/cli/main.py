@@ -264,11 +264,28 @@ def run(arguments: list[str]) -> int:
     except (KeyboardInterrupt, click.Abort):
         found = Interrupted()
     except HomeportError as error:
-        found = error
+        found = _with_folder(error, arguments)
     except OSError as error:
         found = _output_error(error)
     as_json = _given(arguments, "format") == "json"
     return _report(found, as_json, _given(arguments, "color"))
+
+
+def _with_folder(error: HomeportError, arguments: list[str]) -> HomeportError:
+    """The error of a registry, with a word on a directory here that has the image's name.
+
+    ``homeport inspect app`` means an image beside a directory ``app`` (docs/formats/addresses.md).
+    """
+    repository = str(error.where.get("repository", ""))
+    word = next((w for w in arguments if w and repository in (w, f"library/{w}")), "")
+    if word and os.path.isdir(word):
+        from pathlib import Path  # 10 ms that --version saves
+
+        from homeport.images.address import folder_hint  # 20 ms that --version saves
+
+        hint = folder_hint(Path(word))
+        error.hint = f"{error.hint}; {hint}" if error.hint else hint
+    return error
 
 
 #: Set by the scripts of ``homeport completion``: a shell asks for the words that may come.

@@ -150,7 +150,8 @@ def command(
     )  # fmt: skip
     with session.app() as app:
         report = app.outdated(request, files)
-    text = report_text(report, verbose=session.verbose > 0)
+    screen = session.screen
+    text = report_text(report, verbose=session.verbose > 0, width=screen.width, paint=screen.styled)
     session.output.write(report_document(report), text)
     match exit_code(report, fail_on):
         case 3:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -333,7 +334,9 @@ def _local(text: str) -> Address | None:
         if found is None:
             missing = not os.path.lexists(path)
             what = "no such file or directory" if missing else "neither a layout nor an archive"
-            raise BadAddress(f"{text}: {what}", where={"file": str(path)})
+            raise BadAddress(
+                f"{text}: {what}", where={"file": str(path)}, hint=folder_hint(path) or None
+            )
         return found
     if found is not None and "/" in text:
         raise BadAddress(
@@ -341,6 +344,16 @@ def _local(text: str) -> Address | None:
             hint=f"write ./{text} or docker://{text}",
         )
     return found
+
+
+def folder_hint(path: Path) -> str:
+    """What a command that reads images may have been meant to do with a directory; or ``""``."""
+    if not path.is_dir():
+        return ""
+    text = shlex.quote(str(FileAddress(path=path)))
+    if (path / "homeport.yaml").is_file():
+        return f"{path} has a recipe; build its image: homeport build {text}"
+    return f"{path} is a directory without an image; audit its files: homeport audit {text}"
 
 
 def _at(path: Path, selector: str) -> Address | None:

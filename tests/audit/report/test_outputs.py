@@ -6,6 +6,7 @@ import base64
 import hashlib
 import html.parser
 import json
+import re
 from pathlib import Path
 
 import msgspec
@@ -144,6 +145,7 @@ def test_the_table_names_image_pin_rule_and_place(tmp_path: Path) -> None:
     files = {".github/workflows/a.yml": f"jobs: {{a: {{container: 'debian:11', {steps}}}}}\n"}
     text = report_text(audited(tmp_path, files).report, View())
     assert text.splitlines() == [
+        "  LEVEL   IMAGE                     PLACE                      WHY",
         "Move to a supported release (end-of-life)",
         "  HIGH    debian:11                 .github/workflows/a.yml:1  "
         "since 2026-08-31; tag not pinned",
@@ -156,6 +158,8 @@ def test_the_table_names_image_pin_rule_and_place(tmp_path: Path) -> None:
         "the limit of 100 in 6 hours allows 50 runs",
         "",
         "2 foreign images, 1 of them implicit, in 1 of 1 file that may name images",
+        "",
+        "Next: homeport audit explain debian:11",
     ]  # fmt: skip
 
 
@@ -196,7 +200,9 @@ def test_every_line_of_the_list_fits_the_width(tmp_path: Path, width: int, by: G
     listed = text.partition("\n\ndocker.io: ")[0].splitlines()
     assert max(map(len, listed)) <= width
     # One line for each image, whatever the width.
-    assert sum(line.startswith("  ") for line in listed) == 5
+    assert sum(line.startswith("  ") for line in listed) == 1 + 5
+    # A name or a path is cut between its words.
+    assert all(word[1] in "/-_.:@" for line in listed for word in line.split() if word[0] == "…")
     assert ("@sha256:aaaaaaaaaaaa " in text) or width == 80
 
 
@@ -225,7 +231,7 @@ def test_images_of_tests_and_documentation_are_apart_and_weigh_less(tmp_path: Pa
     assert "busybox" not in text
     assert "More foreign images in trees apart: tests 1, docs 1; --include lists them" in text
     text = report_text(report, View(include=frozenset({"tests"})))
-    assert "LOW     alpine:3.10" in text or "LOW   alpine:3.10" in text
+    assert re.search("LOW +alpine:3.10", text)
     assert "busybox" not in text
     levels = {image.name: image.level for image in report.images}
     assert levels["docker.io/library/alpine:3.10"] == "low"
@@ -256,4 +262,4 @@ def test_what_could_not_be_queried_is_counted_with_the_reason(tmp_path: Path) ->
         "  quay.io: 2 images: lookup failed: connection refused\n"
     ) in text
     heading = "Use another image, or push the copy that you have: the registry has none (gone)"
-    assert text.startswith(heading)
+    assert text.splitlines()[1] == heading

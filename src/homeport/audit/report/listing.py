@@ -14,6 +14,7 @@ import msgspec
 from homeport.audit.assessment import Image, Lookup, Risk
 from homeport.audit.findings import FINDINGS
 from homeport.audit.model import LEVELS, Use
+from homeport.fitting import end_of_path, wrapped
 from homeport.printable import printable
 
 Grouping = Literal["action", "registry", "file", "level"]
@@ -21,8 +22,12 @@ GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 
 _NARROWEST = 40
 _DIGEST = 12
-#: Shares of the width that the name of an image and its place may take, in percent.
-_NAME, _PLACE = 42, 30
+_INDENT = _GAP = "  "
+_HEADER = ("LEVEL", "IMAGE", "PLACE", "WHY")
+#: Columns to which name and place are shortened, the second if those before are not enough;
+#: reasons of up to so many have room beside them.
+_LEAST = ((28, 22), (20, 16))
+_REASON = 20
 #: Longer names do not push the next column away where lines may have any length.
 _PADDED = 48
 #: What the heading, the registry or the line itself says already.
@@ -55,11 +60,16 @@ def listing(
     groups: dict[str, list[Line]] = defaultdict(list)
     for heading, line in _GROUPS[by](sorted(images, key=worst_first)):
         groups[heading].append(line)
-    widths = _widths([line for lines in groups.values() for line in lines], width)
+    every = [line for lines in groups.values() for line in lines]
+    widths = _widths(every, width)
     blocks = []
     for heading, lines in groups.items():
-        shown = [_shown(line, widths, width, paint) for line in lines]
-        blocks.append("\n".join([paint(_cut(heading, width), "title"), *shown]))
+        shown = [_shown(line, widths, paint) for line in lines]
+        title = wrapped(printable(heading), width, hanging=0)
+        blocks.append("\n".join([paint(title, "title"), *shown]))
+    if blocks:
+        header = _header(widths, reasons=any(line.details for line in every))
+        blocks[0] = paint(header, "title") + "\n" + blocks[0]
     return "\n\n".join(blocks)
 
 
@@ -186,34 +196,62 @@ def _answer(lookup: Lookup) -> Iterable[str]:
         yield lookup.problem
 
 
-def _widths(lines: Sequence[Line], width: int | None) -> tuple[int, int, int]:
-    """Columns of the level, the name and the place."""
-    level = max((len(line.level) for line in lines), default=0)
-    name = min(max((len(_name(line, None)) for line in lines), default=0), _PADDED)
-    place = max((len(_place(line, None)) for line in lines), default=0)
-    if width is not None:
-        room = max(width, _NARROWEST)
-        name = min(max((len(_name(line, room)) for line in lines), default=0), room * _NAME // 100)
-        place = min(place, room * _PLACE // 100)
-    return level, name, place
+class _Widths(msgspec.Struct, frozen=True, kw_only=True):
+    """Columns of the level, the name and the place, and what a line may have."""
+
+    level: int
+    name: int
+    place: int
+    line: int | None
 
 
-def _shown(line: Line, widths: tuple[int, int, int], width: int | None, paint: Paint) -> str:
-    level, name, place = widths
-    limit = None if width is None else name
+def _widths(lines: Sequence[Line], width: int | None) -> _Widths:
+    """Name and place give up room, the wider first, so that a short reason fits beside them."""
+    level = max([len(_HEADER[0]), *(len(line.level) for line in lines)])
+    name = max([len(_HEADER[1]), *(len(_name(line, width)) for line in lines)])
+    place = max([len(_HEADER[2]), *(len(_place(line, None)) for line in lines)])
+    if width is None:
+        return _Widths(level=level, name=min(name, _PADDED), place=place, line=None)
+    width = max(width, _NARROWEST)
+    reasons = [len(_brief(line.details[0])) for line in lines if line.details]
+    reason = max((size for size in reasons if size <= _REASON), default=0)
+    room = width - len(_INDENT) - level - 2 * len(_GAP) - (len(_GAP) + reason if reason else 0)
+    for least_name, least_place in _LEAST:
+        while name + place > room and (name > least_name or place > least_place):
+            if name > least_name and (name >= place or place <= least_place):
+                name -= 1
+            else:
+                place -= 1
+    # Parts of paths are shown whole, so that less than the room is taken.
+    name = max([len(_HEADER[1]), *(len(_short_name(line, name)) for line in lines)])
+    place = max([len(_HEADER[2]), *(len(_place(line, place)) for line in lines)])
+    return _Widths(level=level, name=name, place=place, line=width)
+
+
+def _header(widths: _Widths, *, reasons: bool) -> str:
+    level, name, place, reason = _HEADER
+    cells = [level.ljust(widths.level), name.ljust(widths.name), place.ljust(widths.place)]
+    return _INDENT + _GAP.join([*cells, *([reason] if reasons else [])]).rstrip()
+
+
+def _shown(line: Line, widths: _Widths, paint: Paint) -> str:
+    limited = widths.line is not None
     cells = [
-        line.level.ljust(level),
-        _from_the_left(_name(line, limit), limit).ljust(name),
-        _place(line, None if width is None else place).ljust(place),
+        line.level.ljust(widths.level),
+        (_short_name(line, widths.name) if limited else _name(line, None)).ljust(widths.name),
+        _place(line, widths.place if limited else None).ljust(widths.place),
     ]
-    text = "  " + "  ".join(cells)
+    text = _INDENT + _GAP.join(cells)
     for number, detail in enumerate(line.details):
-        joined = ("  " if not number else "; ") + printable(detail)
-        if width is not None and len(text) + len(joined) > max(width, _NARROWEST):
-            break
+        before = _GAP if not number else "; "
+        joined = before + printable(detail)
+        if widths.line is not None and len(text) + len(joined) > widths.line:
+            joined = before + printable(_brief(detail))
+            if len(text) + len(joined) > widths.line:
+                break
         text += joined
-    written, after = text[: 2 + len(line.level)], text[2 + len(line.level) :]
-    return f"  {paint(written[2:], line.level.lower())}{after.rstrip()}"
+    level = len(_INDENT) + len(line.level)
+    return f"{_INDENT}{paint(line.level, line.level.lower())}{text[level:].rstrip()}"
 
 
 def _name(line: Line, width: int | None) -> str:
@@ -223,21 +261,22 @@ def _name(line: Line, width: int | None) -> str:
     return f"{before}{at}{digest[:_DIGEST]}" if width is not None else name
 
 
+def _short_name(line: Line, width: int) -> str:
+    """The image in so many columns: of its parts the name and the tag are kept longest."""
+    name = _name(line, width)
+    before, at, _ = name.partition("@sha256:")
+    shown = end_of_path(name, width)
+    if at and shown != name and not shown.startswith("…/"):
+        return end_of_path(f"{before}@…", width)
+    return shown
+
+
+def _brief(detail: str) -> str:
+    """A detail for a narrow terminal."""
+    return detail.replace("end of life", "EOL", 1)
+
+
 def _place(line: Line, width: int | None) -> str:
     more = f" +{line.more}" if line.more else ""
     place = printable(line.place)
-    return _from_the_left(place, None if width is None else width - len(more)) + more
-
-
-def _from_the_left(text: str, width: int | None) -> str:
-    """The end of a path or name, which tells most; cut where a part begins if possible."""
-    if width is None or len(text) <= width:
-        return text
-    kept = text[-(width - 1) :]
-    slash = kept.find("/")
-    return "…" + (kept[slash:] if 0 <= slash < len(kept) // 2 else kept)
-
-
-def _cut(text: str, width: int | None) -> str:
-    text = printable(text)
-    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+    return end_of_path(place, None if width is None else width - len(more)) + more

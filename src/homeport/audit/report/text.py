@@ -6,6 +6,7 @@ so that only the templates here contain line breaks (a CI system reads ``::error
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 
@@ -25,12 +26,19 @@ from homeport.audit.report.listing import (
     worst_first,
 )
 from homeport.audit.trees import TREES, Tree
+from homeport.fitting import wrapped
 from homeport.printable import printable
 
 #: Images that are listed without ``--all``; from how many on they are counted, and registries.
 _WORST = 20
 _COUNTED = 5
 _REGISTRIES = 5
+
+
+_NO_FILE = (
+    "Next: name a directory with Dockerfiles, compose files, charts or CI files:\n"
+    "homeport audit DIRECTORY"
+)
 
 
 class View(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,6 +49,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     by:         what makes a group
     width:      of the terminal; ``None``: lines may be of any length
     online:     registries were queried
+    home:       the registry and path of your own images, if it was given
+    next_step:  the last line is the command that comes next
     paint:      writes a text in a style, for terminals with colours
     """
 
@@ -49,6 +59,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     by: Grouping = "action"
     width: int | None = None
     online: bool = False
+    home: str = ""
+    next_step: bool = True
     paint: Paint = plain
 
     def shows(self, image: Image) -> bool:
@@ -80,7 +92,8 @@ def report_text(report: Report, view: View) -> str:
             f"  {place_text(use)}  {printable(use.expression)}: {printable(use.problem)}"
             for use in unresolved
         ]
-        blocks.append("Not resolved:\n" + "\n".join(lines))
+        # A line of a file may name the same several times.
+        blocks.append("Not resolved:\n" + "\n".join(dict.fromkeys(lines)))
     if view.online:
         blocks.append(_answers(report))
     if report.external:
@@ -109,7 +122,24 @@ def report_text(report: Report, view: View) -> str:
         ]
         blocks.append("Files that could not be read:\n" + "\n".join(lines))
     blocks.append(_closing(report, view))
+    first = 1 if listed else 0  # the list fits already
+    blocks[first:] = [wrapped(block, view.width) for block in blocks[first:]]
+    if view.next_step and (after := _next(report, listed, view)):
+        blocks.append(after)
     return "\n\n".join(blocks)
+
+
+def _next(report: Report, listed: Sequence[Image], view: View) -> str:
+    """The command that comes next, with the reader's own registry or image in it; or ``""``."""
+    if not report.read:
+        return _NO_FILE
+    foreign = next((image for image in listed if is_certain(image)), None)
+    if foreign is None:
+        return ""
+    if view.home:
+        return f"Next: homeport home {shlex.quote(printable(view.home))}"
+    name = foreign.reference.familiar if foreign.reference else foreign.name
+    return f"Next: homeport audit explain {shlex.quote(printable(name))}"
 
 
 def _is_unresolved(image: Image) -> bool:
@@ -182,10 +212,10 @@ def _count(number: int, what: str, several: str = "") -> str:
     return f"{number} {what if number == 1 else several or what + 's'}"
 
 
-def violations_text(violations: Sequence[Violation]) -> str:
+def violations_text(violations: Sequence[Violation], width: int | None = None) -> str:
     """What the policy does not allow, a line each."""
     lines = [
         f"  {place_text(v.result.use)}  {printable(v.result.image.name)}: {printable(v.why)}"
         for v in violations
     ]
-    return "Violations of the policy:\n" + "\n".join(lines)
+    return wrapped("Violations of the policy:\n" + "\n".join(lines), width)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from homeport.fitting import wrapped
 from homeport.freshness.model import Change, OwnVersion, Report, Subject, security_ids
 from homeport.freshness.own_version import is_newer
 from homeport.freshness.report.results import update_command
@@ -23,18 +24,54 @@ _WORDS = {
     "unknown": "unknown",
 }
 
+#: What a terminal shows in colour, of the words that begin a line.
+_STYLES = {
+    "security": "critical", "ALARM": "critical", "update": "changed", "rebuild": "changed",
+    "unknown": "medium", "rule": "high", "lower": "low", "held": "low", "gone": "high",
+    "run:": "hint",
+}  # fmt: skip
+_RUN = "  run: "
+_HANGING, _MORE = 10, 4
+#: Writes a text in a style.
+Paint = Callable[[str, str], str]
 
-def report_text(report: Report, *, verbose: bool = False) -> str:
-    """The whole report; ``verbose`` shows the entries of changelogs too."""
+
+def _plain(text: str, style: str) -> str:
+    return text
+
+
+def report_text(
+    report: Report, *, verbose: bool = False, width: int | None = None, paint: Paint = _plain
+) -> str:
+    """The whole report.
+
+    verbose: shows the entries of changelogs too
+    width:   of the terminal: longer lines are broken at spaces; ``None``: of any length
+    paint:   writes a text in a style, for terminals with colours
+    """
     lines: list[str] = []
-    for subject in report.subjects:
+    for number, subject in enumerate(report.subjects):
+        if number and width is not None:
+            lines.append("")
         lines += _subject(subject, report, verbose)
     if report.tracker is not None and report.tracker.note:
         lines.append(f"note: {report.tracker.source}: {report.tracker.note}")
     lines += _own(report.homeport)
     if len(report.subjects) > 1:
         lines.append(_total(report))
-    return "\n".join(map(printable, lines))
+    return "\n".join(_fitted(printable(line), width, paint) for line in lines)
+
+
+def _fitted(line: str, width: int | None, paint: Paint) -> str:
+    """A line within the width, its first word in the colour of its kind; commands stay whole."""
+    if not line.startswith(_RUN):
+        is_row = line.startswith("  ") and not line.startswith("   ")
+        line = wrapped(line, width, hanging=_HANGING if is_row else _MORE)
+    if not line.startswith(" "):
+        name, colon, rest = line.partition(": ")
+        return paint(name, "title") + colon + rest
+    word = line[2:].split(" ", 1)[0] if line[2:3] != " " else ""
+    return f"  {paint(word, _STYLES[word])}{line[2 + len(word) :]}" if word in _STYLES else line
 
 
 def _own(own: OwnVersion | None) -> Iterator[str]:
@@ -46,8 +83,12 @@ def _own(own: OwnVersion | None) -> Iterator[str]:
 
 def _subject(subject: Subject, report: Report, verbose: bool) -> Iterator[str]:
     yield _head(subject, report)
+    names = max((len(change.name) for change in subject.changes), default=0)
+    versions = max((len(_versions(change)) for change in subject.changes), default=0)
     for change in subject.changes:
-        yield f"  {_change(change, subject)}"
+        what = f"{change.name.ljust(names)}  {_versions(change).ljust(versions)}"
+        more = _more(change, subject)
+        yield f"  {_WORDS[change.kind]:8}  {what}  {more}".rstrip()
         if verbose:
             yield from _entries(change)
     for issue in subject.open:
@@ -67,7 +108,7 @@ def _subject(subject: Subject, report: Report, verbose: bool) -> Iterator[str]:
     for text in subject.broken_rules:
         yield f"  {'rule':8}  {text}"
     if command := update_command(subject):
-        yield f"  run: {command}"
+        yield f"{_RUN}{command}"
 
 
 def _head(subject: Subject, report: Report) -> str:
@@ -88,9 +129,12 @@ def _head(subject: Subject, report: Report) -> str:
     return f"{subject.name}: {state}{age}"
 
 
-def _change(change: Change, subject: Subject) -> str:
-    what = f"{change.name} {change.old}"
-    what += f" → {change.new}" if change.new is not None else ""
+def _versions(change: Change) -> str:
+    return f"{change.old} → {change.new}" if change.new is not None else change.old
+
+
+def _more(change: Change, subject: Subject) -> str:
+    """What else is known of a change: ids, since when, where."""
     more: list[str] = []
     if change.ids:
         rest = len(change.ids) - _SHOWN_IDS
@@ -109,7 +153,7 @@ def _change(change: Change, subject: Subject) -> str:
         more.append(f"build root of {change.part}: rebuild the part")
     if set(change.platforms) != set(subject.platforms):
         more.append(f"only {', '.join(change.platforms)}")
-    return f"{_WORDS[change.kind]:8}  {what}" + (f"  [{'; '.join(more)}]" if more else "")
+    return f"[{'; '.join(more)}]" if more else ""
 
 
 def _entries(change: Change) -> Iterator[str]:
