@@ -23,6 +23,7 @@ from homeport.debian.package import PackageFile
 from homeport.errors import IntegrityError
 from homeport.images.image import Image, Index
 from homeport.oci.platform import Platform
+from homeport.recipe.lock.model import AccountNumbers
 from homeport.runtime import Runtime
 from homeport.tree.layer_writer import WrittenLayer
 
@@ -48,6 +49,7 @@ class Build(msgspec.Struct, frozen=True, kw_only=True):
 class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     """One finished image and its row in the table.
 
+    accounts: numbers that neither Debian nor the recipe fixes
     declared: dependencies that packages declare and the image does not have
     bill:     the bill of materials as JSON, without what the lockfile adds
     layers:   lowest first
@@ -58,6 +60,7 @@ class BuiltImage(msgspec.Struct, frozen=True, kw_only=True):
     image: Image
     layers: tuple[WrittenLayer, ...]
     packages: tuple[PackageFile, ...]
+    accounts: AccountNumbers
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
     bill: Blob
@@ -105,6 +108,7 @@ def build(plans: tuple[BuildPlan, ...], debs: Mapping[PackageFile, Blob], how: B
                 image=make_image(plan, made_of.layers),
                 layers=made_of.layers,
                 packages=tuple(package.file for package in plan.packages),
+                accounts=made_of.accounts,
                 warnings=made_of.warnings,
                 declared=made_of.declared,
                 bill=made_of.bill,
@@ -239,6 +243,7 @@ def _make_layers(plan: BuildPlan, contents: ContentsOf, how: Build) -> tuple[Fin
     found = FinishedLayers(
         layers=layers,
         bill=how.derived.put_bytes(msgspec.json.encode(bill)),
+        accounts=assembled.accounts,
         warnings=assembled.warnings,
         declared=assembled.declared,
     )

@@ -17,6 +17,7 @@ from homeport.content.code_hash import code_hash
 from homeport.content.digest import Digest
 from homeport.content.store import Store
 from homeport.errors import UsageError
+from homeport.recipe.lock.model import AccountNumbers
 from homeport.tree.layer_writer import WrittenLayer
 
 _NAMESPACE = "layers"
@@ -30,6 +31,7 @@ _DECIDES = (
 class FinishedLayers(msgspec.Struct, frozen=True, kw_only=True):
     """The layers of an image, lowest first, and what a build reports about them.
 
+    accounts: numbers that neither Debian nor the recipe fixes
     warnings: a line each
     declared: dependencies that packages declare and the image does not have
     bill:     the bill of materials (``homeport.sbom.model.Bill``) as JSON
@@ -37,6 +39,7 @@ class FinishedLayers(msgspec.Struct, frozen=True, kw_only=True):
 
     layers: tuple[WrittenLayer, ...]
     bill: Blob
+    accounts: AccountNumbers
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
@@ -54,6 +57,7 @@ class _Answer(msgspec.Struct, frozen=True, kw_only=True):
     layers: tuple[_Layer, ...]
     bill: str
     bill_size: int
+    accounts: AccountNumbers
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
@@ -75,8 +79,9 @@ def find_layers(plan: BuildPlan, store: Store) -> FinishedLayers | None:
     if bill is None or not layers or len(layers) < len(known.layers):
         return None
     return FinishedLayers(
-        layers=layers, bill=bill, warnings=known.warnings, declared=known.declared
-    )
+        layers=layers, bill=bill, accounts=known.accounts, warnings=known.warnings,
+        declared=known.declared,
+    )  # fmt: skip
 
 
 def _found(layer: _Layer, store: Store) -> WrittenLayer | None:
@@ -111,6 +116,7 @@ def store_layers(plan: BuildPlan, finished: FinishedLayers, store: Store) -> Non
         layers=tuple(layers),
         bill=str(finished.bill.digest),
         bill_size=finished.bill.size,
+        accounts=finished.accounts,
         warnings=finished.warnings,
         declared=finished.declared,
     )

@@ -38,7 +38,7 @@ from homeport.recipe.entries import (
     Steps,
     User,
 )
-from homeport.recipe.lock.model import LockedPackage, Lockfile
+from homeport.recipe.lock.model import AccountNumbers, LockedPackage, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice
@@ -107,6 +107,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     own:            the recipe's directories, links, local and inline files, by path
     replaces:       where the recipe's files take the place of packages' ones, also below
     recipe_digest, lockfile_digest: of their bytes, recorded in the image
+    numbers:        of accounts that packages make, as the lockfile records them
     checked:        whether programs must be able to start
     results, materials: of parts that were built on an engine, recorded in the image
     """
@@ -123,6 +124,7 @@ class BuildPlan(msgspec.Struct, frozen=True, kw_only=True):
     replaces: tuple[bytes, ...]
     users: tuple[User, ...]
     groups: tuple[Group, ...]
+    numbers: AccountNumbers
     steps: Steps
     alternatives: Mapping[str, str]
     layers: Layers
@@ -169,6 +171,14 @@ def make_plans(
     return tuple(_plan(inputs, platform.normalized(), options, own) for platform in platforms)
 
 
+def plan_of_packages(recipe: Recipe, lockfile: Lockfile, platform: Platform) -> BuildPlan:
+    """The plan without local files, parts and files of other images, to be read while locking."""
+    bare = msgspec.structs.replace(recipe, directories=(), links=(), files=(), parts={})
+    none = Digest.of(b"")
+    inputs = PlanInputs(recipe=bare, recipe_digest=none, lockfile=lockfile, lockfile_digest=none)
+    return make_plans(inputs, (platform,), BuildOptions(), CancelToken())[0]
+
+
 def inputs_of(plan: BuildPlan) -> bytes:
     """What decides the layer of ``plan``, as canonical JSON; no paths of this machine in it."""
     return msgspec.json.encode(
@@ -181,6 +191,7 @@ def inputs_of(plan: BuildPlan) -> bytes:
             "image_files": [_image_files_inputs(files) for files in plan.image_files],
             "users": [[u.name, u.uid, u.gid, u.home, u.shell, u.comment] for u in plan.users],
             "groups": [[g.name, g.gid, g.members] for g in plan.groups],
+            **({"numbers": msgspec.to_builtins(plan.numbers)} if plan.numbers else {}),
             "steps": msgspec.to_builtins(plan.steps),
             "alternatives": plan.alternatives,
             "archives": [
@@ -231,6 +242,7 @@ def _plan(
         replaces=tuple(sorted(_replaces(recipe, platform))),
         users=recipe.users,
         groups=recipe.groups,
+        numbers=lockfile.accounts,
         steps=recipe.steps,
         alternatives=recipe.alternatives,
         layers=recipe.layers,

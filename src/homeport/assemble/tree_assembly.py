@@ -37,14 +37,17 @@ from homeport.assemble.steps import (
     xml_catalogs,
 )
 from homeport.assemble.steps.step import Step, View
+from homeport.assemble.system.accounts import chosen_numbers
 from homeport.assemble.system.installed import InstalledSystem, expects_system, read_system
 from homeport.assemble.tree_merge import TreeMerger
 from homeport.assemble.usrmerge import merged_path
+from homeport.content.blob import BytesBlob
 from homeport.content.store import Store
 from homeport.debian.deb.contents import PackageContents
 from homeport.debian.deb.path_globs import EVERYTHING, PathGlobs
 from homeport.debian.diversions import ShippedFiles, diverted_paths, read_diversions
-from homeport.debian.scripts.effects import Divert
+from homeport.debian.scripts.effects import Divert, Effect
+from homeport.recipe.lock.model import NO_NUMBERS, AccountNumbers
 from homeport.recipe.slices.model import wanted_globs
 from homeport.tree.node import Node, Tree
 
@@ -54,10 +57,12 @@ PathNode = tuple[bytes, Node]
 class AssembledTree(msgspec.Struct, frozen=True, kw_only=True):
     """The tree of one image, and what a person should know about how it came about.
 
+    accounts: numbers that neither Debian nor the recipe fixes
     declared: dependencies that packages declare and the image does not have
     """
 
     tree: Tree
+    accounts: AccountNumbers
     warnings: tuple[str, ...]
     declared: tuple[str, ...]
 
@@ -99,19 +104,7 @@ def assemble_tree(
     image_files: what comes out of other images (``image_files``)
     Raises ``Clash``, ``EmptySlicePath``, ``CannotStart``, or ``Faults`` of several.
     """
-    merging = TreeMerger(plan.mtime)
-    packages = tuple(_packages(plan, contents))
-    diversions = _diversions(plan, packages) if plan.steps.diversions else ()
-    packages = tuple(
-        _diverted(each, diverted_paths(diversions, each.name), plan) for each in packages
-    )
-    for planned, package in zip(plan.packages, packages, strict=True):
-        merging.add_all(
-            path_nodes(
-                planned, package.chosen, package.contents.blobs, plan.mtime,
-                usrmerge=plan.steps.usrmerge,
-            )
-        )  # fmt: skip
+    merging, packages, diversions = _merged_packages(plan, contents)
     conffiles = {path for package in packages for path in package.contents.conffiles}
     for path, node in (*plan.own, *image_files):
         place = merged_path(path) if plan.steps.usrmerge else path
@@ -120,11 +113,7 @@ def assemble_tree(
             merging.replace(place, node)
         else:
             merging.add(place, node)
-    if plan.steps.layout and expects_system(packages):
-        for old, new in layout.MOVED.items():
-            there = merging.nodes.get(old)
-            if there is None or (there.type == "directory" and there.source.kind == "package"):
-                merging.move(old, new)
+    _move_folders(plan, merging, packages)
     system: InstalledSystem | None = None
     told: list[str] = []
     for step in _steps(plan):
@@ -149,6 +138,9 @@ def assemble_tree(
         )
     return AssembledTree(
         tree=tree,
+        accounts=(
+            chosen_numbers(system.accounts, plan.users, plan.groups) if system else NO_NUMBERS
+        ),
         warnings=(
             *(system.warnings if system is not None else ()),
             *told,
@@ -156,6 +148,67 @@ def assemble_tree(
         ),
         declared=omitted_depends(package.contents for package in packages),
     )
+
+
+def effects_of(
+    plan: BuildPlan, contents: Mapping[str, PackageContents], store: Store
+) -> tuple[Effect, ...]:
+    """What the packages of ``plan`` expect of an installed system, before a step makes it."""
+    readable = {
+        package.name: _with_stand_ins(package, plan, contents[package.name])
+        for package in plan.packages
+    }
+    merging, packages, diversions = _merged_packages(plan, readable)
+    if not expects_system(packages):
+        return ()
+    _move_folders(plan, merging, packages)
+    for step in _steps(plan):
+        if step in _OF_SYSTEM:
+            break
+        view = View(
+            plan=plan, nodes=merging.nodes, packages=packages, diversions=diversions, store=store
+        )
+        merging.change_all(step.apply(view).items())
+    return read_system(plan, merging.nodes, packages).effects
+
+
+def _with_stand_ins(
+    package: PlannedPackage, plan: BuildPlan, contents: PackageContents
+) -> PackageContents:
+    """With empty files where locking did not read what a slice takes."""
+    missing = missing_contents(package, plan, contents)
+    if not missing:
+        return contents
+    blobs = {**contents.blobs, **dict.fromkeys(missing, BytesBlob(b""))}
+    return msgspec.structs.replace(contents, blobs=blobs)
+
+
+def _merged_packages(
+    plan: BuildPlan, contents: Mapping[str, PackageContents]
+) -> tuple[TreeMerger, tuple[PackageInImage, ...], tuple[Divert, ...]]:
+    """The packages' files, where diversions put them."""
+    merging = TreeMerger(plan.mtime)
+    packages = tuple(_packages(plan, contents))
+    diversions = _diversions(plan, packages) if plan.steps.diversions else ()
+    packages = tuple(
+        _diverted(each, diverted_paths(diversions, each.name), plan) for each in packages
+    )
+    for planned, package in zip(plan.packages, packages, strict=True):
+        merging.add_all(
+            path_nodes(
+                planned, package.chosen, package.contents.blobs, plan.mtime,
+                usrmerge=plan.steps.usrmerge,
+            )
+        )  # fmt: skip
+    return merging, packages, diversions
+
+
+def _move_folders(plan: BuildPlan, merging: TreeMerger, packages: Iterable[PackageInImage]) -> None:
+    if plan.steps.layout and expects_system(packages):
+        for old, new in layout.MOVED.items():
+            there = merging.nodes.get(old)
+            if there is None or (there.type == "directory" and there.source.kind == "package"):
+                merging.move(old, new)
 
 
 def _covered(path: bytes, roots: Iterable[bytes]) -> bool:

@@ -296,6 +296,7 @@ def _document(result: BuildResult) -> dict[str, Any]:
                 ],
                 "packages": [file.id.name for file in each.packages],
                 "versions": {file.id.name: file.id.version for file in each.packages},
+                "accounts": {"users": each.accounts.users, "groups": each.accounts.groups},
                 "seconds": round(each.seconds, 3),
                 "cached": each.cached,
                 "warnings": list(each.warnings),
@@ -320,6 +321,7 @@ def _text(result: BuildResult, screen: Screen) -> str:
         for each in result.built.images
     ]
     lines = [screen.table(_COLUMNS, rows), ""]
+    lines += _accounts(result)
     lines += [f"{written.address}  {written.digest}" for written in result.written]
     if result.compared:
         lines.append("built twice, the second time from downloads alone: all digests agree")
@@ -330,3 +332,19 @@ def _text(result: BuildResult, screen: Screen) -> str:
     if result.loaded:
         lines.append(f"loaded into {result.loaded.engine} as {result.loaded.name}")
     return "\n".join(lines)
+
+
+def _accounts(result: BuildResult) -> list[str]:
+    """Users that packages make, then groups that are not theirs; the same on all platforms."""
+    users: dict[str, int] = {}
+    groups: dict[str, int] = {}
+    for each in result.built.images:
+        users |= each.accounts.users
+        groups |= {
+            name: gid for name, gid in each.accounts.groups.items()
+            if each.accounts.users.get(name) != gid
+        }  # fmt: skip
+    return [
+        f"{kind}: {', '.join(f'{name} {number}' for name, number in sorted(found.items()))}"
+        for kind, found in (("users", users), ("groups", groups)) if found
+    ]  # fmt: skip

@@ -162,6 +162,7 @@ def _document(prepared: EnsuredLock) -> dict[str, Any]:
         "reason": prepared.reason,
         "details": list(prepared.details),
         "epoch": lockfile.epoch,
+        "accounts": {"users": lockfile.accounts.users, "groups": lockfile.accounts.groups},
         "archives": [
             {"archive": suite.archive, "suite": suite.suite, "date": suite.date}
             for suite in lockfile.archives

@@ -19,6 +19,7 @@ from homeport.debian.package import Package
 from homeport.debian.resolution.archive_order import HigherElsewhere
 from homeport.debian.resolution.resolve import LeftOut
 from homeport.errors import Faults
+from homeport.locking.account_numbers import account_numbers, moved_numbers
 from homeport.locking.archive_access import ArchiveAccess, suite_specs
 from homeport.locking.changes import PackageChange, package_changes, same_content
 from homeport.locking.implied.implied_packages import implied_texts
@@ -28,7 +29,7 @@ from homeport.locking.selection_loop import CheckedPackages, SelectedPackages, s
 from homeport.locking.update_policy import KEEP_LOCKED, UpdatePolicy
 from homeport.oci.platform import Platform
 from homeport.recipe.lock.lock_request import reached_slices, request_digest, used_definitions
-from homeport.recipe.lock.model import LockedPackage, LockedSuite, Lockfile
+from homeport.recipe.lock.model import NO_NUMBERS, LockedPackage, LockedSuite, Lockfile
 from homeport.recipe.model import Recipe
 from homeport.recipe.platforms import debian_architecture
 from homeport.recipe.slices.model import Slice, SliceName
@@ -93,9 +94,21 @@ def lock(
     lockfile = _lockfile(recipe, state, checked, used_definitions(reached))
     if previous is not None:
         lockfile = msgspec.structs.replace(lockfile, parts=previous.parts)
+    lockfile = msgspec.structs.replace(
+        lockfile,
+        accounts=account_numbers(
+            recipe,
+            lockfile,
+            checked.contents,
+            recorded=previous.accounts if previous else NO_NUMBERS,
+            store=access.runtime.store,
+        ),
+    )
     if previous is not None and same_content(previous, lockfile):
         # Without changes no image changes: local files keep their time.
         lockfile = msgspec.structs.replace(lockfile, epoch=previous.epoch)
+    for text in moved_numbers(previous.accounts if previous else NO_NUMBERS, lockfile.accounts):
+        access.runtime.progress.note("lock", text)
     return LockResult(
         lockfile=lockfile,
         previous=previous,

@@ -62,9 +62,13 @@ class CheckedPackages(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SelectedPackages(msgspec.Struct, frozen=True, kw_only=True):
-    """The packages of every platform. ``implied``: definitions of slices made for them."""
+    """The packages of every platform, and what is in each, by name.
+
+    implied: definitions of slices made for them
+    """
 
     platforms: Mapping[Platform, CheckedPackages]
+    contents: Mapping[Platform, Mapping[str, PackageContents]]
     implied: Mapping[SliceName, Slice]
 
 
@@ -142,6 +146,7 @@ def select_and_check(
             )
             for platform, selection in selections.items()
         },
+        contents=contents,
         implied=without_unmatched(implied_slices(implied.values()), contents.values()),
     )
 

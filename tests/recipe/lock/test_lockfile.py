@@ -18,6 +18,7 @@ from homeport.content.digest import Digest
 from homeport.debian.package import PackageFile, PackageId
 from homeport.oci.platform import parse_platform
 from homeport.recipe.lock.model import (
+    AccountNumbers,
     LockedFile,
     LockedPackage,
     LockedPart,
@@ -63,6 +64,7 @@ LOCK = Lockfile(
     without=("perl-base",),
     archives=(_STATE, replace(_STATE, suite="x", valid_until=datetime(2027, 1, 1, tzinfo=UTC))),
     platforms={parse_platform("amd64"): (_PACKAGE,), parse_platform("arm64"): ()},
+    accounts=AccountNumbers(users={"redis": 187}, groups={"redis": 187, "ssl-cert": 333}),
     slices={
         _LIBS: Slice(
             name=_LIBS,
@@ -199,6 +201,10 @@ def _package(found: dict[str, Any]) -> dict[str, Any]:
         (lambda lock: _package(lock).update(size=-1), "invalid size -1"),
         (lambda lock: _package(lock).update(sha256="00"), "invalid digest"),
         (lambda lock: _package(lock).update(slices=["bin"]), "the slice libc6_bin is not defined"),
+        (lambda lock: lock["accounts"]["users"].update(x=0), "invalid number 0"),
+        (lambda lock: lock["accounts"]["groups"].update(x=4294967295), "invalid number 42949"),
+        (lambda lock: lock["accounts"]["users"].update(x=187), "redis has the number 187 too"),
+        (lambda lock: lock["accounts"].pop("groups"), "required field `groups`"),
     ],
 )  # fmt: skip
 def test_a_lockfile_with_a_fault_is_refused(

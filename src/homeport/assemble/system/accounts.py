@@ -1,8 +1,9 @@
 """The accounts of an image of whole packages: Debian's, the recipe's, and the packages'.
 
-A number that is not fixed follows from the account's name, so that it is the same in every
-image, whatever else is installed; only if two names of one image share a number does the
-second in the alphabet take the next free one.
+A number that is not fixed is the one that the lockfile records. One that is not recorded yet
+follows from the account's name, so that it is the same in every image, whatever else is
+installed; only if two names of one image share a number does the second in the alphabet take
+the next free one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import msgspec
 from homeport.assemble.system.base_accounts import GROUPS, USERS
 from homeport.debian.scripts.effects import AddGroup, AddMember, AddUser, Effect
 from homeport.recipe.entries import Group, User
+from homeport.recipe.lock.model import NO_NUMBERS, AccountNumbers
 
 #: Numbers of system accounts that Debian leaves to the machine.
 _FIRST, _LAST = 101, 999
@@ -50,10 +52,17 @@ class SystemAccounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def settle_accounts(
-    users: tuple[User, ...], groups: tuple[Group, ...], effects: Iterable[Effect], root_shell: str
+    users: tuple[User, ...],
+    groups: tuple[Group, ...],
+    effects: Iterable[Effect],
+    root_shell: str,
+    recorded: AccountNumbers = NO_NUMBERS,
 ) -> SystemAccounts:
-    """Every account of the image; the recipe's word counts before the packages'."""
-    settling = _Settling(users, groups, root_shell)
+    """Every account of the image; the recipe's word counts before the packages'.
+
+    recorded: numbers that names keep, and that no other name is given
+    """
+    settling = _Settling(users, groups, root_shell, recorded)
     wanted = tuple(effects)
     added = [each for each in wanted if isinstance(each, AddUser)]
     # Fixed numbers first, so that no chosen one takes their place.
@@ -65,8 +74,35 @@ def settle_accounts(
     return settling.result()
 
 
+def chosen_numbers(
+    accounts: SystemAccounts, users: Iterable[User], groups: Iterable[Group]
+) -> AccountNumbers:
+    """The numbers that neither Debian nor the recipe fixes. ``users``, ``groups``: the recipe's."""
+    own = {user.name for user in users}
+    own_groups = own | {group.name for group in groups}
+    return AccountNumbers(
+        users={
+            name: user.uid
+            for name, user in sorted(accounts.users.items())
+            if user.package and name not in own
+        },
+        groups={
+            name: gid
+            for name, gid in sorted(accounts.groups.items())
+            if name not in own_groups and GROUPS.get(name) != gid
+        },
+    )
+
+
 class _Settling:
-    def __init__(self, users: tuple[User, ...], groups: tuple[Group, ...], root_shell: str) -> None:
+    def __init__(
+        self,
+        users: tuple[User, ...],
+        groups: tuple[Group, ...],
+        root_shell: str,
+        recorded: AccountNumbers,
+    ) -> None:
+        self._recorded = recorded
         own_names = {user.name for user in users}
         own_numbers = {user.uid for user in users}
         own_groups = {group.name: group.gid for group in groups}
@@ -128,16 +164,19 @@ class _Settling:
         if name.isdigit():
             return int(name)
         if name not in self._groups:
-            free = uid not in self._groups.values()
-            self._groups[name] = uid if free else self._number(name, None, uid=False)
+            self._groups[name] = self._number(name, uid, uid=False)
         return self._groups[name]
 
     def _number(self, name: str, wanted: int | None, *, uid: bool, both: bool = False) -> int:
-        uids = {account.uid for account in self._users.values()} if uid else set[int]()
-        gids = set(self._groups.values()) if both or not uid else set[int]()
-        taken = uids | gids
-        if wanted is not None and wanted not in uids | (gids if not uid else set()):
-            return wanted
+        kept = self._recorded.users if uid else self._recorded.groups
+        used = {each.uid for each in self._users.values()} if uid else set(self._groups.values())
+        reserved = {number for other, number in kept.items() if other != name}
+        for number in (kept.get(name), wanted):
+            if number is not None and number not in used | reserved:
+                return number
+        taken = used | set(kept.values())
+        if both:
+            taken |= {*self._groups.values(), *self._recorded.groups.values()}
         size = _LAST - _FIRST + 1
         start = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % size
         for step in range(size):

@@ -108,7 +108,7 @@ def read_system(
     has_shell = next((s for s in ("/bin/bash", "/bin/sh") if paths.type_of(f"/usr{s}")), "")
     return InstalledSystem(
         accounts=settle_accounts(
-            plan.users, plan.groups, effects, has_shell or "/usr/sbin/nologin"
+            plan.users, plan.groups, effects, has_shell or "/usr/sbin/nologin", plan.numbers
         ),
         effects=tuple(effects),
         warnings=tuple(_warnings(plan, effects)),

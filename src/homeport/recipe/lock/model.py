@@ -63,6 +63,19 @@ class LockedPackage(msgspec.Struct, frozen=True, kw_only=True):
         return not self.slices
 
 
+class AccountNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """Numbers of the users and groups that packages make and Debian fixes no number of."""
+
+    users: Mapping[str, int] = msgspec.field(default_factory=dict)
+    groups: Mapping[str, int] = msgspec.field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        return bool(self.users or self.groups)
+
+
+NO_NUMBERS = AccountNumbers()
+
+
 class LockedTree(msgspec.Struct, frozen=True, kw_only=True):
     """What a part gave for one platform: the document that lists it, by digest and size."""
 
@@ -110,6 +123,7 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True):
     request:   digest of what the recipe asked (docs/formats/lockfile.md, "The request")
     epoch:     seconds since 1970
     platforms: sorted by name; packages sorted by name
+    accounts:  the same on all platforms; empty in lockfiles of before they were recorded
     slices:    every definition used, without the ``copyright`` that each package has
     parts:     what was built on an engine, sorted by name
     """
@@ -122,6 +136,7 @@ class Lockfile(msgspec.Struct, frozen=True, kw_only=True):
     without: tuple[str, ...] = ()
     archives: tuple[LockedSuite, ...]
     platforms: Mapping[Platform, tuple[LockedPackage, ...]]
+    accounts: AccountNumbers = NO_NUMBERS
     slices: Mapping[SliceName, Slice] = msgspec.field(default_factory=dict)
     parts: Mapping[str, LockedPart] = msgspec.field(default_factory=dict)
 

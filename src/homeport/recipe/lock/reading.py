@@ -18,6 +18,8 @@ from homeport.errors import HomeportError, UsageError
 from homeport.oci.platform import Platform, parse_platform
 from homeport.recipe.lock.model import (
     FORMAT,
+    NO_NUMBERS,
+    AccountNumbers,
     LockedFile,
     LockedPackage,
     LockedPart,
@@ -30,6 +32,8 @@ from homeport.recipe.slices.model import COPYRIGHT, Slice, SliceName, SliceNeed,
 
 #: Bound on a lockfile: some 100,000 packages.
 LARGEST = 32 << 20
+#: The highest number of an account: the next one means "none" (chown(2)).
+_HIGHEST = (1 << 32) - 2
 
 
 class BadLockfile(UsageError):
@@ -170,6 +174,11 @@ class _Part(_Strict, frozen=True, kw_only=True):
     root: _Wire | None = None
 
 
+class _Accounts(_Strict, frozen=True, kw_only=True):
+    users: dict[str, int]
+    groups: dict[str, int]
+
+
 class _Wire(_Strict, frozen=True, kw_only=True):
     format: int
     recipe: str
@@ -180,6 +189,7 @@ class _Wire(_Strict, frozen=True, kw_only=True):
     without: tuple[str, ...]
     archives: tuple[_State, ...]
     platforms: dict[str, tuple[_Package, ...]]
+    accounts: _Accounts | None = None
     slices: dict[str, _Slice]
     parts: dict[str, _Part] = {}
 
@@ -213,8 +223,23 @@ def _from_wire(wire: _Wire) -> Lockfile:
         without=wire.without,
         archives=tuple(_state(state) for state in wire.archives),
         platforms=dict(sorted(platforms.items(), key=lambda item: str(item[0]))),
+        accounts=_accounts(wire.accounts) if wire.accounts else NO_NUMBERS,
         slices=dict(sorted(slices.items())),
         parts={name: _part(part, f"parts.{name}") for name, part in sorted(wire.parts.items())},
+    )
+
+
+def _accounts(wire: _Accounts) -> AccountNumbers:
+    for kind, numbers in (("users", wire.users), ("groups", wire.groups)):
+        owners: dict[int, str] = {}
+        for name, number in sorted(numbers.items()):
+            where: dict[str, str | int] = {"field": f"accounts.{kind}", "name": name}
+            if not 0 < number <= _HIGHEST:
+                raise BadLockfile(f"invalid number {number}", where=where)
+            if owners.setdefault(number, name) != name:
+                raise BadLockfile(f"{owners[number]} has the number {number} too", where=where)
+    return AccountNumbers(
+        users=dict(sorted(wire.users.items())), groups=dict(sorted(wire.groups.items()))
     )
 
 

@@ -14,7 +14,14 @@ from typing import Any
 
 from homeport.content.digest import Digest
 from homeport.content.files import write_file
-from homeport.recipe.lock.model import FORMAT, LockedPackage, LockedPart, LockedSuite, Lockfile
+from homeport.recipe.lock.model import (
+    FORMAT,
+    AccountNumbers,
+    LockedPackage,
+    LockedPart,
+    LockedSuite,
+    Lockfile,
+)
 from homeport.recipe.slices.model import Slice, SliceName
 
 
@@ -51,6 +58,8 @@ def _lines(lockfile: Lockfile) -> Iterator[str]:
         yield from _separated(f"      {_text(_package_fields(package))}" for package in ordered)
         yield "    ]" + _comma(at, platforms)
     yield "  },"
+    if lockfile.accounts:
+        yield from _account_lines(lockfile.accounts)
     yield '  "slices": {'
     slices = sorted(lockfile.slices.items())
     for at, (name, slice) in enumerate(slices, 1):
@@ -63,6 +72,17 @@ def _lines(lockfile: Lockfile) -> Iterator[str]:
             yield from _part_lines(part_name, part, _comma(at, parts))
     yield "  }"
     yield "}"
+
+
+def _account_lines(accounts: AccountNumbers) -> Iterator[str]:
+    yield '  "accounts": {'
+    for kind, numbers, comma in (("users", accounts.users, ","), ("groups", accounts.groups, "")):
+        yield f"    {_text(kind)}: {{"
+        yield from _separated(
+            f"      {_text(name)}: {number}" for name, number in sorted(numbers.items())
+        )
+        yield "    }" + comma
+    yield "  },"
 
 
 def _part_lines(name: str, part: LockedPart, comma: str) -> Iterator[str]:
